@@ -1,0 +1,196 @@
+# cache204: `make run` and `make test` are all that a new machine needs; `make help` lists the rest.
+#
+# Objects and programs go to build/, those of a sanitized build (SANITIZE=address,undefined) to a
+# folder of their own beside them.  Tests name what they link in their first line, see below.
+
+VERSION  := 0.1.0$(if $(wildcard .git),$(addprefix +,$(shell git describe --always --dirty 2>/dev/null)))
+PREFIX   ?= /usr/local
+SANITIZE ?=
+FUZZ_SECONDS ?= 20
+
+comma := ,
+BUILD := build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+JOBS   = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(CORES))
+PYTHON := /usr/bin/python3
+Q     := $(if $(V),,@)
+say    = @$(if $(V),:,echo "  $(1)")
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wold-style-definition -Wpointer-arith -Wcast-qual -Wvla -Wformat=2 -Wundef
+HARDEN := -fstack-protector-strong -fcf-protection -fPIE
+LINKHARDEN := -pie -Wl,-z,relro,-z,now
+ifeq ($(SANITIZE),)
+WARN += -Werror
+HARDEN += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+else # no -Werror: with its checks put in, gcc warns of code that cannot run
+HARDEN += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+LINKHARDEN += -fsanitize=$(SANITIZE)
+endif
+CPPFLAGS += -std=c17 -D_GNU_SOURCE -I. -DCACHE204_VERSION='"$(VERSION)"'
+CFLAGS   ?= -O2 -g
+override CFLAGS += $(WARN) $(HARDEN)
+override LDFLAGS += $(LINKHARDEN) -Wl,--as-needed
+LIBS := -lev -lhttp_parser -llmdb -lcares -lconfuse -ljansson -lxxhash -lcrypt -lssl -lcrypto -lm
+
+SOURCES := $(wildcard proxy/*.c cache/*.c conf/*.c)
+HEADERS := $(wildcard proxy/*.h cache/*.h conf/*.h proxy/*.def cache/*.def conf/*.def)
+UNIT    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+MICRO   := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c bench/*/*.c))
+REPLAY  := $(FUZZ:%=$(BUILD)/tests/fuzz/replay_%)
+C_FILES := $(wildcard $(addsuffix /*.[ch],proxy cache conf tests/* bench bench/*))
+
+# The first line of a test, a fuzz target or a bench says what it links: /* LINKS: cache/a.c -lfoo */
+links   = $(shell sed -n '1s|^/\* LINKS: *\(.*\) \*/.*|\1|p' $(1))
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(1)))
+libs    = $(filter-out %.c,$(1))
+
+.PHONY: all help deps run test test-all unit replay functional conformance fuzz asan ubsan tidy cover \
+	bench check check-format check-layers check-options check-tables check-manual check-length \
+	format install clean FORCE
+.SECONDARY:
+.SECONDEXPANSION:
+.DELETE_ON_ERROR:
+
+all: $(BUILD)/cache204 ## build build/cache204
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' Makefile
+	@echo "  With SANITIZE=address,undefined: all, run, test, unit, functional in a build beside."
+	@echo "  With V=1: the commands as they run."
+
+$(BUILD)/cache204: $(call objects,$(SOURCES))
+	$(call say,LINK $@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call say,CC   $<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# What shows the version is built anew when it changes.
+$(call objects,$(shell grep -l CACHE204_VERSION $(SOURCES) /dev/null)): $(BUILD)/version
+$(BUILD)/version: FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
+
+$(UNIT) $(MICRO): $(BUILD)/%: $$(call objects,$$*.c $$(call links,$$*.c))
+	@mkdir -p $(@D)
+	$(call say,LINK $@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(call links,$*.c)) $(if $(filter $@,$(UNIT)),-lcmocka,$(LIBS))
+
+$(REPLAY): $(BUILD)/tests/fuzz/replay_%: $$(call objects,tests/fuzz/fuzz_$$*.c \
+		tests/support/fuzz_replay.c $$(call links,tests/fuzz/fuzz_$$*.c))
+	@mkdir -p $(@D)
+	$(call say,LINK $@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(call links,tests/fuzz/fuzz_$*.c))
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+deps: ## install the packages that are missing, with apt
+	@scripts/deps.sh run test
+
+run: ## install what is missing, build, and run the proxy on 127.0.0.1:3128 (ARGS="-o name=value")
+	@scripts/deps.sh run
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@mkdir -p $(BUILD)/store
+	@exec $(BUILD)/cache204 -o store=$(BUILD)/store $(ARGS)
+
+test: ## install what is missing, build, and run every test
+	@scripts/deps.sh run test
+	@$(MAKE) --no-print-directory $(JOBS) all $(UNIT) $(REPLAY)
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory replay
+	@$(MAKE) --no-print-directory functional
+
+test-all: ## check, test, and test again with AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory asan
+
+unit: $(UNIT) ## run the unit tests
+	@scripts/unit.sh $(BUILD)/log/unit $^
+
+replay: $(REPLAY) ## run the fuzz corpora as tests
+	@failed=0; for target in $(FUZZ); do $(BUILD)/tests/fuzz/replay_$$target \
+		tests/fuzz/corpus/$$target || failed=1; done; exit $$failed
+
+functional: all ## run the functional tests against the built proxy (PYTEST="-k name")
+	@CACHE204_BIN=$(abspath $(BUILD))/cache204 $(PYTHON) -m pytest -p no:cacheprovider -q \
+		-n $$(($(CORES) * 2)) tests/functional $(PYTEST)
+
+asan: ## every test with AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) --no-print-directory SANITIZE=address,undefined test
+
+ubsan: ## every test with UndefinedBehaviorSanitizer alone
+	@$(MAKE) --no-print-directory SANITIZE=undefined test
+
+fuzz: ## search for new failing inputs, FUZZ_SECONDS=20 for each target (FUZZ="conf uri")
+	@scripts/deps.sh run fuzz
+	@$(MAKE) --no-print-directory $(JOBS) $(FUZZ:%=build/fuzz/fuzz_%)
+	@for target in $(FUZZ); do scripts/fuzz.sh $$target $(FUZZ_SECONDS) || exit 1; done
+
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(SOURCES) $(HEADERS)
+	@mkdir -p $(@D)
+	$(call say,FUZZ $<)
+	$(Q)clang $(CPPFLAGS) -O1 -g -fsanitize=fuzzer,address,undefined -o $@ $< \
+		$(filter %.c,$(call links,$<)) $(call libs,$(call links,$<))
+
+cover: ## run the tests with gcov and show the share of lines run, per file
+	@$(MAKE) --no-print-directory BUILD=build/cover CFLAGS='-Og -g --coverage' LDFLAGS=--coverage test
+	@scripts/cover.sh build/cover
+
+bench: ## measure (wrk and the programs in bench/)
+	@scripts/deps.sh run bench
+	@$(MAKE) --no-print-directory $(JOBS) all $(MICRO)
+	@bench/run.sh
+
+conformance: ## show which requirement of the RFCs is proven by which test
+	@$(PYTHON) tests/conformance/report.py
+
+check: ## everything but the tests: layout, layers, tables, manual
+	@scripts/deps.sh check
+	@$(MAKE) --no-print-directory -k check-format check-layers check-options check-tables \
+		check-manual check-length
+
+check-format: ## the sources are as clang-format has them
+	@bad=$$(clang-format --dry-run -Werror $(C_FILES) 2>&1 | sed -n 's/:.*: error: .*//p' | sort -u); \
+	[ -z "$$bad" ] || { echo "check-format: make format would change" $$bad; exit 1; }; \
+	echo "check-format: ok"
+
+check-layers: ## each library has one home, no folder includes one to its left
+	@scripts/check-layers.sh
+
+check-options: ## each option is in the manual and in the sample
+	@scripts/check-options.sh
+
+check-tables: ## no two rows of a .def table have one name
+	@scripts/check-tables.sh
+
+check-manual: ## the manual pages are well formed
+	@mandoc -T lint -W warning conf/cache204.8 conf/cache204.conf.5 && echo "check-manual: ok"
+
+check-length: ## show functions of more than 60 lines
+	@scripts/check-length.sh 60 $(SOURCES)
+
+tidy: ## clang-tidy
+	@scripts/deps.sh check
+	@clang-tidy --quiet $(SOURCES) -- $(CPPFLAGS)
+
+format: ## lay the sources out
+	@clang-format -i $(C_FILES)
+
+install: all ## install below DESTDIR/PREFIX
+	install -D -m 755 $(BUILD)/cache204 $(DESTDIR)$(PREFIX)/sbin/cache204
+	install -D -m 644 conf/cache204.8 $(DESTDIR)$(PREFIX)/share/man/man8/cache204.8
+	install -D -m 644 conf/cache204.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/cache204.conf.5
+	install -D -m 644 conf/cache204.conf.example $(DESTDIR)$(PREFIX)/share/doc/cache204/cache204.conf.example
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|@PREFIX@|$(PREFIX)|' conf/cache204.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/cache204.service
+
+clean: ## remove build/
+	rm -rf build

@@ -1,0 +1,87 @@
+#!/bin/sh
+# Usage: scripts/deps.sh GROUP...     groups: run, test, check, fuzz, bench
+#
+# Installs, with apt, the packages of the groups that are missing here, and nothing else.  Silent when
+# nothing is missing.  Where that cannot be done it prints the list and fails.
+set -eu
+
+packages() {
+	case $1 in
+	run) cat <<-'END'
+		gcc                  compiler
+		libc6-dev            C library headers
+		libev-dev            event loop
+		libhttp-parser-dev   HTTP/1 parser
+		liblmdb-dev          the store
+		libc-ares-dev        DNS without blocking
+		libconfuse-dev       configuration file
+		libjansson-dev       statistics as JSON
+		libxxhash-dev        hash of keys
+		uthash-dev           hash tables in memory
+		libssl-dev           TLS to origins
+		libcrypt-dev         password file
+		END
+		;;
+	test) cat <<-'END'
+		libcmocka-dev        unit tests
+		python3              functional tests
+		python3-pytest       their runner
+		python3-pytest-xdist many of them at once
+		curl                 a client
+		wget                 another client
+		END
+		;;
+	check) cat <<-'END'
+		clang-format         layout of the sources
+		clang-tidy           static analysis
+		mandoc               lint of the manual pages
+		END
+		;;
+	fuzz) cat <<-'END'
+		clang                compiler with libFuzzer
+		libclang-rt-14-dev   its run time
+		END
+		;;
+	bench) cat <<-'END'
+		wrk                  load
+		END
+		;;
+	*)
+		echo "deps: no group $1; use run, test, check, fuzz or bench" >&2
+		exit 2
+		;;
+	esac
+}
+
+stop() {
+	echo "deps: $1" >&2
+	echo "deps: these Debian packages, or the like of them, are needed; then 'make all' builds:" >&2
+	printf '%s\n' "$wanted" | grep -E "^($(echo $missing | tr ' ' '|')) " | sed 's/^/    /' >&2
+	exit 1
+}
+
+wanted=$(for group in "$@"; do packages "$group"; done)
+missing=$(printf '%s\n' "$wanted" | awk '{ print $1 }')
+command -v dpkg-query >/dev/null || stop "this is no Debian-like system: cannot tell what is missing"
+
+installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $missing 2>/dev/null || true)
+missing=$(printf '%s\n' "$installed" |
+	awk -v names="$missing" '
+		$1 == "installed" { have[$2] = 1 }
+		END { n = split(names, name); for (i = 1; i <= n; i++) if (!have[name[i]]) print name[i] }')
+[ -n "$missing" ] || exit 0
+
+command -v apt-get >/dev/null || stop "packages are missing and there is no apt-get here"
+as_root=
+if [ "$(id -u)" -ne 0 ]; then
+	command -v sudo >/dev/null || stop "packages are missing, and without root or sudo none is installed"
+	as_root=sudo
+fi
+
+echo "deps: installing" $missing
+install() {
+	$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+		-o DPkg::Lock::Timeout=300 $missing
+}
+# A new machine has no package lists, an old one has lists that have gone stale: update only then.
+install || { $as_root apt-get update -q && install; } || stop "apt-get could not install them"
