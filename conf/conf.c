@@ -1,0 +1,336 @@
+/* Makes the options in effect: presets, a file read by libconfuse, settings over it, checks. */
+#include "conf/conf.h"
+
+#include <confuse.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/options.h"
+#include "conf/source.h"
+#include "conf/units.h"
+
+enum {
+	FROM_SETTING = -1,
+	ERRORS_MAX = 50, /* further ones are likely of the same cause */
+};
+
+/* One call of conf_load(). */
+struct loading {
+	struct conf *conf;
+	const char *file;
+	FILE *errors;
+	unsigned error_count;
+	int *lines; /* where each option was given: its line, FROM_SETTING, or 0 for not at all */
+};
+
+/* libconfuse hands no pointer of ours to its callbacks. */
+static struct loading *loading;
+
+/* One line for an option given at `line`; `name` need not be that of a row. */
+__attribute__((format(printf, 4, 5))) static void complain(struct loading *load, int line,
+							   const char *name, const char *format,
+							   ...)
+{
+	char shown[FORM_SHOWN];
+	va_list arguments;
+
+	if (load->error_count++ >= ERRORS_MAX)
+		return;
+	if (line == FROM_SETTING)
+		fprintf(load->errors, "-o %s: ", form_show(name, shown));
+	else
+		fprintf(load->errors, "%s:%d: %s: ", load->file, line, form_show(name, shown));
+	va_start(arguments, format);
+	vfprintf(load->errors, format, arguments);
+	va_end(arguments);
+	fputc('\n', load->errors);
+}
+
+static void complain_unknown(struct loading *load, int line, const char *name)
+{
+	const struct option *nearest = option_nearest(name);
+	char one[UNITS_TEXT];
+	int64_t number;
+
+	/* `store_size = 1 MiB` reads as store_size = 1 and then an option MiB. */
+	snprintf(one, sizeof(one), "1%s", name);
+	if (*name && (units_parse_size(one, &number) || units_parse_duration(one, &number)))
+		complain(load, line, name,
+			 "no such option; a value with a space in it needs quotes");
+	else if (nearest)
+		complain(load, line, name, "no such option; did you mean %s?", nearest->name);
+	else
+		complain(load, line, name, "no such option; --help lists them");
+}
+
+static void check_values(struct loading *load, int line, const struct option *option,
+			 const char *const *values, size_t count)
+{
+	char why[OPTION_WHY];
+
+	load->lines[option - options] = line;
+	for (size_t i = 0; i < count; i++)
+		if (!option_check(option, values[i], why))
+			complain(load, line, option->name, "%s", why);
+}
+
+/* libconfuse found a value of an option, or a member of a list: told here, where the line is known.
+ */
+static int value_cb(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
+{
+	check_values(loading, cfg->line, option_find(opt->name), &value, 1);
+	*(const char **)result = value;
+	return 0;
+}
+
+/* libconfuse's own errors; it stops at the first. */
+__attribute__((format(printf, 2, 0))) static void error_cb(cfg_t *cfg, const char *format,
+							   va_list arguments)
+{
+	if (strncmp(format, "no such option", 14) == 0) {
+		complain_unknown(loading, cfg->line, va_arg(arguments, const char *));
+		return;
+	}
+	loading->error_count++;
+	fprintf(loading->errors, "%s:%d: ", loading->file, cfg->line);
+	vfprintf(loading->errors, format, arguments);
+	fputc('\n', loading->errors);
+}
+
+static void free_table(cfg_opt_t *table)
+{
+	for (size_t i = 0; i < option_total; i++)
+		free(table[i].def.parsed);
+	free(table);
+}
+
+/* The rows as libconfuse wants them: all texts, lists with presets so that += adds to them. */
+static cfg_t *new_cfg(void)
+{
+	cfg_opt_t *table = calloc(option_total + 1, sizeof(*table));
+	cfg_t *cfg = NULL;
+	bool whole = table;
+
+	for (size_t i = 0; whole && i < option_total; i++) {
+		table[i].name = options[i].name;
+		table[i].type = CFGT_STR;
+		table[i].parsecb = value_cb;
+		if (options[i].type != OPTION_IS_LIST)
+			continue;
+		table[i].flags = CFGF_LIST;
+		whole = asprintf(&table[i].def.parsed, "{%s}", options[i].preset) > 0;
+		if (!whole)
+			table[i].def.parsed = NULL;
+	}
+	if (whole)
+		cfg = cfg_init(table, CFGF_NONE);
+	if (table)
+		free_table(table);
+	if (cfg)
+		cfg_set_error_function(cfg, error_cb);
+	return cfg;
+}
+
+/* What the file gave to one option, into struct conf. */
+static bool take_values(struct loading *load, const char *text, const struct option *option,
+			cfg_opt_t *opt)
+{
+	size_t count = cfg_opt_size(opt);
+	const char **values;
+	bool set;
+
+	if (!(opt->flags & CFGF_MODIFIED))
+		return true;
+	if (count == 0) /* {} calls nobody back */
+		load->lines[option - options] = conf_source_line(text, option->name);
+	values = calloc(count + 1, sizeof(*values));
+	if (!values)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		values[i] = cfg_opt_getnstr(opt, (unsigned)i);
+	set = option_set(option, load->conf, values, count);
+	free(values);
+	return set;
+}
+
+/* False when memory is out; errors of the file are counted. */
+static bool load_text(struct loading *load, const char *text)
+{
+	cfg_t *cfg = new_cfg();
+	bool set = cfg;
+
+	if (cfg && cfg_parse_buf(cfg, text) != CFG_SUCCESS)
+		load->error_count += load->error_count == 0;
+	for (size_t i = 0; set && load->error_count == 0 && i < option_total; i++)
+		set = take_values(load, text, &options[i], cfg_getopt(cfg, options[i].name));
+	if (cfg)
+		cfg_free(cfg);
+	return set;
+}
+
+static bool load_file(struct loading *load)
+{
+	char *text = conf_source_read(load->file, load->errors);
+	bool set = true;
+
+	if (text) {
+		loading = load;
+		set = load_text(load, text);
+		loading = NULL;
+		free(text);
+	} else {
+		load->error_count++;
+	}
+	return set;
+}
+
+/* One -o name=value. */
+static bool load_setting(struct loading *load, const char *setting)
+{
+	const char *equals = strchrnul(setting, '=');
+	char *name = strndup(setting, (size_t)(equals - setting));
+	const struct option *option = name ? option_find(name) : NULL;
+	struct option_values values = {0};
+	bool set = name;
+
+	if (name && !*equals)
+		complain(load, FROM_SETTING, name, "no value; use -o name=value");
+	else if (name && !option)
+		complain_unknown(load, FROM_SETTING, name);
+	else if (name && (set = option_split(option, equals + 1, &values))) {
+		unsigned before = load->error_count;
+
+		check_values(load, FROM_SETTING, option, values.at, values.count);
+		if (load->error_count == before)
+			set = option_set(option, load->conf, values.at, values.count);
+	}
+	option_values_free(&values);
+	free(name);
+	return set;
+}
+
+/* Of two options at odds, the one that was given, and given last. */
+static const struct option *culprit(const struct loading *load, const char *a, const char *b)
+{
+	const struct option *first = option_find(a), *second = option_find(b);
+	int line_a = load->lines[first - options], line_b = load->lines[second - options];
+
+	if (line_a == FROM_SETTING || line_b == FROM_SETTING)
+		return line_a == FROM_SETTING ? first : second;
+	return line_a > line_b ? first : second;
+}
+
+__attribute__((format(printf, 4, 5))) static void complain_of_both(struct loading *load,
+								   const char *a, const char *b,
+								   const char *format, ...)
+{
+	const struct option *option = culprit(load, a, b);
+	char why[OPTION_WHY];
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(why, sizeof(why), format, arguments);
+	va_end(arguments);
+	complain(load, load->lines[option - options], option->name, "%s", why);
+}
+
+/* No address may be listened on twice; port 0 is any free one. */
+static void check_addresses(struct loading *load)
+{
+	const struct conf_list *listen = &load->conf->listen, *admin = &load->conf->admin;
+	size_t total = listen->count + admin->count;
+
+	for (size_t i = 0; i < total; i++) {
+		const char *one = i < listen->count ? listen->at[i] : admin->at[i - listen->count];
+		char host[UNITS_HOST], other_host[UNITS_HOST];
+		uint16_t port, other_port;
+
+		units_parse_address(one, host, &port);
+		for (size_t j = 0; port != 0 && j < i; j++) {
+			const char *other =
+				j < listen->count ? listen->at[j] : admin->at[j - listen->count];
+
+			units_parse_address(other, other_host, &other_port);
+			if (port == other_port && strcmp(host, other_host) == 0)
+				complain_of_both(load, "listen", "admin", "%s is listened on twice",
+						 one);
+		}
+	}
+}
+
+/* What no row can say alone. */
+static void check_together(struct loading *load)
+{
+	const struct conf *conf = load->conf;
+	char head[UNITS_TEXT], uri[UNITS_TEXT];
+
+	if (conf->listen.count == 0)
+		complain_of_both(load, "listen", "listen", "give at least one address");
+	if (conf->head_size < conf->uri_length) {
+		units_write_size((int64_t)conf->head_size, head);
+		units_write_size((int64_t)conf->uri_length, uri);
+		complain_of_both(load, "head_size", "uri_length",
+				 "a head_size of %s cannot hold a uri_length of %s", head, uri);
+	}
+	check_addresses(load);
+}
+
+static bool load_all(struct loading *load, char *const *settings, size_t setting_count)
+{
+	if (!load->conf || !load->lines || (load->file && !load_file(load)))
+		return false;
+	for (size_t i = 0; i < setting_count; i++)
+		if (!load_setting(load, settings[i]))
+			return false;
+	if (load->error_count == 0)
+		check_together(load);
+	return true;
+}
+
+struct conf *conf_load(const char *file, char *const *settings, size_t setting_count, FILE *errors)
+{
+	struct loading load = {
+		.conf = conf_defaults(),
+		.file = file,
+		.errors = errors,
+		.lines = calloc(option_total, sizeof(*load.lines)),
+	};
+
+	if (!load_all(&load, settings, setting_count)) {
+		fprintf(errors, "%s: out of memory\n", file ? file : "-o");
+		load.error_count++;
+	}
+	if (load.error_count > ERRORS_MAX)
+		fprintf(errors, "%s: %u errors more\n", file ? file : "-o",
+			load.error_count - ERRORS_MAX);
+	free(load.lines);
+	if (load.error_count == 0)
+		return load.conf;
+	conf_free(load.conf);
+	return NULL;
+}
+
+struct conf *conf_defaults(void)
+{
+	struct conf *conf = calloc(1, sizeof(*conf));
+
+	if (conf && !options_preset(conf)) {
+		conf_free(conf);
+		return NULL;
+	}
+	return conf;
+}
+
+void conf_free(struct conf *conf)
+{
+	for (size_t i = 0; conf && i < option_total; i++)
+		option_release(&options[i], conf);
+	free(conf);
+}
+
+bool conf_split_address(const char *text, char *ret_host, uint16_t *ret_port)
+{
+	return units_parse_address(text, ret_host, ret_port);
+}

@@ -1,0 +1,66 @@
+/*
+ * The options in effect: plain data, constant once a worker has started.
+ *
+ * conf_load() makes one from defaults, an optional file and settings over it; conf_free() releases
+ * it. Errors are lines of text "place: message", where place is FILE:LINE or `-o name`.
+ */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* A list of strings; `at` has `count` entries, owned by the struct conf. */
+struct conf_list {
+	char **at;
+	size_t count;
+};
+
+/* One member per row of options.def, named as the option; durations in ms, sizes in bytes. */
+struct conf {
+#define OPTION_ADDRESSES(name, preset, help) struct conf_list name;
+#define OPTION_LIST(name, preset, form, help) struct conf_list name;
+#define OPTION_STRING(name, preset, form, help) char *name;
+#define OPTION_CHOICE(name, preset, choices, help) char *name;
+#define OPTION_BOOL(name, preset, help) bool name;
+#define OPTION_COUNT(name, preset, min, max, help) uint32_t name;
+#define OPTION_SIZE(name, preset, min, max, help) uint64_t name;
+#define OPTION_DURATION(name, preset, min, max, help) int64_t name##_ms;
+#include "conf/options.def"
+#undef OPTION_ADDRESSES
+#undef OPTION_LIST
+#undef OPTION_STRING
+#undef OPTION_CHOICE
+#undef OPTION_BOOL
+#undef OPTION_COUNT
+#undef OPTION_SIZE
+#undef OPTION_DURATION
+};
+
+/*
+ * Defaults, then `file` (NULL for none), then `settings` ("name=value", in order).  On failure
+ * returns NULL and has written one line per error to `errors`; all errors of a file that parses are
+ * reported.
+ */
+struct conf *conf_load(const char *file, char *const *settings, size_t setting_count, FILE *errors);
+
+/* All defaults; never fails but for memory.  For tests. */
+struct conf *conf_defaults(void);
+
+void conf_free(struct conf *conf);
+
+/* A configuration file that has the same effect, each option with its help as a comment. */
+void conf_dump(const struct conf *conf, FILE *to);
+
+/* A line or two per option: name, unit and bounds, default, help; for --help. */
+void conf_help(FILE *to);
+
+/*
+ * Split "ADDRESS:PORT" or "[v6]:port": a numeric address and a port 0-65535.  Returns false when it
+ * is none.  `ret_host` needs 46 bytes.
+ */
+bool conf_split_address(const char *text, char *ret_host, uint16_t *ret_port);
+
+#endif

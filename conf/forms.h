@@ -1,0 +1,30 @@
+/*
+ * What a text or a member of a list may be: the forms named by the rows of options.def.
+ */
+#ifndef CONF_FORMS_H
+#define CONF_FORMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum form {
+	FORM_ANY,         /* any text without control characters */
+	FORM_TOKEN,       /* a token of RFC 9110 5.6.2 */
+	FORM_ADDRESS,     /* ADDRESS:PORT */
+	FORM_NETWORK,     /* ADDRESS or ADDRESS/BITS, no bit set beyond BITS */
+	FORM_PORT,        /* 1 to 65535, or * */
+	FORM_DESTINATION, /* a host name, a .domain or a network */
+	FORM_PARENT,      /* http://[user:password@]host:port, or nothing */
+};
+
+/* Is it of that form?  If not, writes why, and what would be right, to `why`.  Pure. */
+bool form_check(enum form form, const char *value, char *why, size_t why_size);
+
+/* The form in a few words for --help, as "list of ..."; "" for any text. */
+const char *form_name(enum form form);
+
+/* A value as it is shown in a message: control characters and excess length taken out. */
+enum { FORM_SHOWN = 72 };
+const char *form_show(const char *value, char to[FORM_SHOWN]);
+
+#endif

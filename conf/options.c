@@ -1,0 +1,329 @@
+/* The rows of options.def as a table, and the value of one option. */
+#include "conf/options.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/units.h"
+
+#define KiB ((int64_t)1 << 10)
+#define MiB ((int64_t)1 << 20)
+#define GiB ((int64_t)1 << 30)
+
+/* clang-format off */
+#define ROW(option, kind, member, ...) \
+	{.name = #option, .type = OPTION_IS_##kind, .offset = offsetof(struct conf, member), __VA_ARGS__},
+#define NUMBER(option, kind, member, preset, least, most, text) \
+	ROW(option, kind, member, .number = preset, .min = least, .max = most, .help = text)
+
+const struct option options[] = {
+#define OPTION_ADDRESSES(name, text, about) \
+	ROW(name, LIST, name, .form = FORM_ADDRESS, .preset = text, .help = about)
+#define OPTION_LIST(name, text, of, about) \
+	ROW(name, LIST, name, .form = FORM_##of, .preset = text, .help = about)
+#define OPTION_STRING(name, text, of, about) \
+	ROW(name, STRING, name, .form = FORM_##of, .preset = text, .help = about)
+#define OPTION_CHOICE(name, text, among, about) \
+	ROW(name, CHOICE, name, .preset = text, .choices = among, .help = about)
+#define OPTION_BOOL(name, on, about) ROW(name, BOOL, name, .number = on, .help = about)
+#define OPTION_COUNT(name, preset, min, max, help) NUMBER(name, COUNT, name, preset, min, max, help)
+#define OPTION_SIZE(name, preset, min, max, help) NUMBER(name, SIZE, name, preset, min, max, help)
+#define OPTION_DURATION(name, preset, min, max, help) \
+	NUMBER(name, DURATION, name##_ms, preset, min, max, help)
+#include "conf/options.def"
+};
+/* clang-format on */
+
+const size_t option_total = sizeof(options) / sizeof(*options);
+
+const struct option *option_find(const char *name)
+{
+	for (size_t i = 0; i < option_total; i++)
+		if (strcmp(options[i].name, name) == 0)
+			return &options[i];
+	return NULL;
+}
+
+/* Letters to insert, delete or replace to make `a` from `b`; both shorter than 64. */
+static size_t edit_distance(const char *a, const char *b)
+{
+	size_t row[64], length = strlen(b);
+
+	for (size_t j = 0; j <= length; j++)
+		row[j] = j;
+	for (size_t i = 0; a[i]; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i + 1;
+		for (size_t j = 1; j <= length; j++) {
+			size_t least = diagonal + (a[i] != b[j - 1]);
+
+			if (row[j] + 1 < least)
+				least = row[j] + 1;
+			if (row[j - 1] + 1 < least)
+				least = row[j - 1] + 1;
+			diagonal = row[j];
+			row[j] = least;
+		}
+	}
+	return row[length];
+}
+
+const struct option *option_nearest(const char *name)
+{
+	const struct option *nearest = NULL;
+	size_t least = strlen(name) / 3 + 1;
+
+	if (strlen(name) >= 64)
+		return NULL;
+	for (size_t i = 0; i < option_total; i++) {
+		size_t distance = edit_distance(name, options[i].name);
+
+		if (distance < least) {
+			least = distance;
+			nearest = &options[i];
+		}
+	}
+	return nearest;
+}
+
+static bool check_choice(const struct option *option, const char *value, char *why)
+{
+	char shown[FORM_SHOWN];
+	const char *choice = option->choices;
+
+	while (choice) {
+		const char *end = strchrnul(choice, '|');
+
+		if (strlen(value) == (size_t)(end - choice) &&
+		    memcmp(value, choice, strlen(value)) == 0)
+			return true;
+		choice = *end ? end + 1 : NULL;
+	}
+	snprintf(why, OPTION_WHY, "%s is not a choice; use one of %s", form_show(value, shown),
+		 option->choices);
+	return false;
+}
+
+/* Text to the number of a switch, count, size or duration. */
+static bool parse_number(const struct option *option, const char *value, int64_t *ret)
+{
+	bool on;
+
+	switch (option->type) {
+	case OPTION_IS_BOOL:
+		if (!units_parse_switch(value, &on))
+			return false;
+		*ret = on;
+		return true;
+	case OPTION_IS_SIZE:
+		return units_parse_size(value, ret);
+	case OPTION_IS_DURATION:
+		return units_parse_duration(value, ret);
+	default:
+		return units_parse_count(value, ret);
+	}
+}
+
+static bool check_number(const struct option *option, const char *value, char *why)
+{
+	static const char *const kinds[] = {
+		[OPTION_IS_BOOL] = "a switch; use on or off",
+		[OPTION_IS_COUNT] = "a number; use digits",
+		[OPTION_IS_SIZE] = "a size; use B, KiB, MiB or GiB",
+		[OPTION_IS_DURATION] = "a duration; use ms, s, m, h or d",
+	};
+	char shown[FORM_SHOWN], min[UNITS_TEXT], max[UNITS_TEXT];
+	int64_t number;
+
+	if (!parse_number(option, value, &number)) {
+		snprintf(why, OPTION_WHY, "%s is not %s", form_show(value, shown),
+			 kinds[option->type]);
+		return false;
+	}
+	if (option->type == OPTION_IS_BOOL || (number >= option->min && number <= option->max))
+		return true;
+	option_write_number(option, option->min, min);
+	option_write_number(option, option->max, max);
+	snprintf(why, OPTION_WHY, "%s is out of bounds; use %s to %s", form_show(value, shown), min,
+		 max);
+	return false;
+}
+
+bool option_check(const struct option *option, const char *value, char why[OPTION_WHY])
+{
+	switch (option->type) {
+	case OPTION_IS_LIST:
+	case OPTION_IS_STRING:
+		return form_check(option->form, value, why, OPTION_WHY);
+	case OPTION_IS_CHOICE:
+		return check_choice(option, value, why);
+	default:
+		return check_number(option, value, why);
+	}
+}
+
+static void free_list(struct conf_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->at[i]);
+	free(list->at);
+}
+
+static bool set_list(struct conf_list *list, const char *const *values, size_t count)
+{
+	struct conf_list fresh = {.at = calloc(count + 1, sizeof(*fresh.at))};
+
+	if (!fresh.at)
+		return false;
+	for (; fresh.count < count; fresh.count++) {
+		fresh.at[fresh.count] = strdup(values[fresh.count]);
+		if (!fresh.at[fresh.count]) {
+			free_list(&fresh);
+			return false;
+		}
+	}
+	free_list(list);
+	*list = fresh;
+	return true;
+}
+
+static bool set_string(char **string, const char *value)
+{
+	char *fresh = strdup(value);
+
+	if (!fresh)
+		return false;
+	free(*string);
+	*string = fresh;
+	return true;
+}
+
+static void set_number(const struct option *option, struct conf *conf, int64_t number)
+{
+	void *member = option_member(option, conf);
+
+	if (option->type == OPTION_IS_BOOL)
+		*(bool *)member = number != 0;
+	else if (option->type == OPTION_IS_COUNT)
+		*(uint32_t *)member = (uint32_t)number;
+	else if (option->type == OPTION_IS_SIZE)
+		*(uint64_t *)member = (uint64_t)number;
+	else
+		*(int64_t *)member = number;
+}
+
+bool option_set(const struct option *option, struct conf *conf, const char *const *values,
+		size_t count)
+{
+	int64_t number;
+
+	if (option->type == OPTION_IS_LIST)
+		return set_list(option_member(option, conf), values, count);
+	if (option->type == OPTION_IS_STRING || option->type == OPTION_IS_CHOICE)
+		return set_string(option_member(option, conf), values[0]);
+	if (parse_number(option, values[0], &number))
+		set_number(option, conf, number);
+	return true;
+}
+
+void option_release(const struct option *option, struct conf *conf)
+{
+	if (option->type == OPTION_IS_LIST)
+		free_list(option_member(option, conf));
+	else if (option->type == OPTION_IS_STRING || option->type == OPTION_IS_CHOICE)
+		free(*(char **)option_member(option, conf));
+}
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+bool option_split(const struct option *option, const char *text, struct option_values *ret)
+{
+	size_t most = 1;
+	char *next;
+
+	for (const char *c = text; *c; c++)
+		most += *c == ',';
+	*ret = (struct option_values){.text = strdup(text), .at = calloc(most, sizeof(*ret->at))};
+	if (!ret->text || !ret->at)
+		return false;
+	next = ret->text;
+	if (option->type != OPTION_IS_LIST)
+		ret->at[ret->count++] = next;
+	else if (text[strspn(text, " \t")])
+		while (next) {
+			char *member = strsep(&next, ","), *end = member + strlen(member);
+
+			while (is_space(*member))
+				member++;
+			while (end > member && is_space(end[-1]))
+				*--end = '\0';
+			ret->at[ret->count++] = member;
+		}
+	return true;
+}
+
+void option_values_free(struct option_values *values)
+{
+	free(values->text);
+	free(values->at);
+}
+
+bool options_preset(struct conf *conf)
+{
+	for (size_t i = 0; i < option_total; i++) {
+		const struct option *option = &options[i];
+		struct option_values values;
+		bool set;
+
+		if (!option->preset) {
+			set_number(option, conf, option->number);
+			continue;
+		}
+		set = option_split(option, option->preset, &values) &&
+		      option_set(option, conf, values.at, values.count);
+		option_values_free(&values);
+		if (!set)
+			return false;
+	}
+	return true;
+}
+
+void *option_member(const struct option *option, struct conf *conf)
+{
+	return (char *)conf + option->offset;
+}
+
+const void *option_value(const struct option *option, const struct conf *conf)
+{
+	return (const char *)conf + option->offset;
+}
+
+int64_t option_number(const struct option *option, const struct conf *conf)
+{
+	const void *value = option_value(option, conf);
+
+	if (option->type == OPTION_IS_BOOL)
+		return *(const bool *)value;
+	if (option->type == OPTION_IS_COUNT)
+		return *(const uint32_t *)value;
+	if (option->type == OPTION_IS_SIZE)
+		return (int64_t) * (const uint64_t *)value;
+	return *(const int64_t *)value;
+}
+
+void option_write_number(const struct option *option, int64_t number, char *to)
+{
+	if (option->type == OPTION_IS_BOOL)
+		strcpy(to, number ? "on" : "off");
+	else if (option->type == OPTION_IS_SIZE)
+		units_write_size(number, to);
+	else if (option->type == OPTION_IS_DURATION)
+		units_write_duration(number, to);
+	else
+		snprintf(to, UNITS_TEXT, "%" PRId64, number);
+}

@@ -1,0 +1,81 @@
+/*
+ * The rows of options.def as data, and one option of a struct conf: check, set, look up.
+ *
+ * Shared by conf.c and dump.c; everybody else reads the members of struct conf.
+ */
+#ifndef CONF_OPTIONS_H
+#define CONF_OPTIONS_H
+
+#include "conf/conf.h"
+#include "conf/forms.h"
+
+enum option_type {
+	OPTION_IS_LIST, /* struct conf_list; each member has the row's form */
+	OPTION_IS_STRING,
+	OPTION_IS_CHOICE,
+	OPTION_IS_BOOL,
+	OPTION_IS_COUNT,
+	OPTION_IS_SIZE,
+	OPTION_IS_DURATION,
+};
+
+struct option {
+	const char *name;
+	enum option_type type;
+	enum form form;      /* of a string or of the members of a list */
+	size_t offset;       /* of its member in struct conf */
+	const char *preset;  /* of a list, string or choice */
+	int64_t number;      /* preset of the others, 0 or 1 for a switch */
+	int64_t min, max;    /* of a count, size or duration */
+	const char *choices; /* "a|b" */
+	const char *help;
+};
+
+extern const struct option options[];
+extern const size_t option_total;
+
+/* Room for what option_check() has to say. */
+enum { OPTION_WHY = 256 };
+
+/* By name; NULL when there is none.  option_nearest() forgives a slip or two of the pen. */
+const struct option *option_find(const char *name);
+const struct option *option_nearest(const char *name);
+
+/* May this be its value, or a member of its list?  If not, writes why and what would be right. */
+bool option_check(const struct option *option, const char *value, char why[OPTION_WHY]);
+
+/*
+ * Give it values that passed option_check(): any number for a list, else one.  False when memory is
+ * out, and then the old value stands.
+ */
+bool option_set(const struct option *option, struct conf *conf, const char *const *values,
+		size_t count);
+
+/*
+ * Text as after -o into values: members of a list between commas, without the space around them;
+ * the whole text for any other option.  Free with option_values_free(), also on failure.
+ */
+struct option_values {
+	char *text;
+	const char **at;
+	size_t count;
+};
+
+bool option_split(const struct option *option, const char *text, struct option_values *ret);
+void option_values_free(struct option_values *values);
+
+/* Sets all options to their presets, in a struct conf of zeros. */
+bool options_preset(struct conf *conf);
+
+/* Frees what its member owns. */
+void option_release(const struct option *option, struct conf *conf);
+
+/* Its member: to set, to read, or as a number when it is a switch, count, size or duration. */
+void *option_member(const struct option *option, struct conf *conf);
+const void *option_value(const struct option *option, const struct conf *conf);
+int64_t option_number(const struct option *option, const struct conf *conf);
+
+/* Such a number as the operator writes it; `to` has UNITS_TEXT bytes (units.h). */
+void option_write_number(const struct option *option, int64_t number, char *to);
+
+#endif

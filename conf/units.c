@@ -1,0 +1,191 @@
+/* Values as an operator writes them, to plain numbers and back. */
+#include "conf/units.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+struct unit {
+	const char *name;
+	int64_t factor;
+};
+
+/* Largest first, for writing. */
+static const struct unit size_units[] = {
+	{"GiB", (int64_t)1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"B", 1}, {NULL, 0},
+};
+static const struct unit duration_units[] = {
+	{"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}, {NULL, 0},
+};
+
+/* Digits at the start of `text`; the rest of it, or NULL when there is none. */
+static const char *parse_digits(const char *text, int64_t *ret)
+{
+	int64_t number = 0;
+	const char *at = text;
+
+	for (; *at >= '0' && *at <= '9'; at++)
+		if (__builtin_mul_overflow(number, 10, &number) ||
+		    __builtin_add_overflow(number, *at - '0', &number))
+			number = UNITS_MAX;
+	if (at == text)
+		return NULL;
+	*ret = number;
+	return at;
+}
+
+static bool parse_with_unit(const char *text, const struct unit *units, int64_t *ret)
+{
+	int64_t number;
+	const char *rest = parse_digits(text, &number);
+
+	if (!rest)
+		return false;
+	if (*rest == ' ')
+		rest++;
+	for (const struct unit *unit = units; unit->name; unit++) {
+		if (strcmp(rest, unit->name) != 0)
+			continue;
+		if (__builtin_mul_overflow(number, unit->factor, ret))
+			*ret = UNITS_MAX;
+		return true;
+	}
+	return false;
+}
+
+static void write_with_unit(int64_t number, const struct unit *units, char *to)
+{
+	const struct unit *unit = units;
+
+	while (unit[1].name && (number % unit->factor != 0 || number < unit->factor))
+		unit++;
+	if (number == 0)
+		snprintf(to, UNITS_TEXT, "0");
+	else
+		snprintf(to, UNITS_TEXT, "%" PRId64 "%s", number / unit->factor, unit->name);
+}
+
+bool units_parse_count(const char *text, int64_t *ret)
+{
+	int64_t number;
+	const char *rest = parse_digits(text, &number);
+
+	if (!rest || *rest)
+		return false;
+	*ret = number;
+	return true;
+}
+
+bool units_parse_size(const char *text, int64_t *ret)
+{
+	return units_parse_count(text, ret) || parse_with_unit(text, size_units, ret);
+}
+
+bool units_parse_duration(const char *text, int64_t *ret)
+{
+	int64_t number;
+
+	if (units_parse_count(text, &number) && number == 0) {
+		*ret = 0;
+		return true;
+	}
+	return parse_with_unit(text, duration_units, ret);
+}
+
+bool units_parse_switch(const char *text, bool *ret)
+{
+	static const char *const on[] = {"on", "yes", "true"}, *const off[] = {"off", "no",
+									       "false"};
+
+	for (size_t i = 0; i < sizeof(on) / sizeof(*on); i++) {
+		bool is_on = strcasecmp(text, on[i]) == 0;
+
+		if (is_on || strcasecmp(text, off[i]) == 0) {
+			*ret = is_on;
+			return true;
+		}
+	}
+	return false;
+}
+
+void units_write_size(int64_t bytes, char *to)
+{
+	write_with_unit(bytes, size_units, to);
+}
+
+void units_write_duration(int64_t ms, char *to)
+{
+	write_with_unit(ms, duration_units, to);
+}
+
+/* A numeric address of `length` bytes; writes its network form and returns the family, or 0. */
+static int parse_host(const char *text, size_t length, bool bracketed, uint8_t address[16])
+{
+	char host[UNITS_HOST];
+
+	if (length >= sizeof(host))
+		return 0;
+	memcpy(host, text, length);
+	host[length] = '\0';
+	if (!bracketed && inet_pton(AF_INET, host, address) == 1)
+		return AF_INET;
+	return inet_pton(AF_INET6, host, address) == 1 ? AF_INET6 : 0;
+}
+
+bool units_parse_address(const char *text, char *ret_host, uint16_t *ret_port)
+{
+	const char *colon = strrchr(text, ':');
+	bool bracketed = *text == '[';
+	uint8_t address[16];
+	int64_t port;
+	int family;
+
+	if (!colon || strlen(colon + 1) > 5 || !units_parse_count(colon + 1, &port) ||
+	    port > UINT16_MAX)
+		return false;
+	if (bracketed && (colon < text + 2 || colon[-1] != ']'))
+		return false;
+	if (bracketed)
+		family = parse_host(text + 1, (size_t)(colon - text) - 2, true, address);
+	else
+		family = parse_host(text, (size_t)(colon - text), false, address);
+	if (family == 0 || bracketed != (family == AF_INET6))
+		return false;
+	inet_ntop(family, address, ret_host, UNITS_HOST);
+	*ret_port = (uint16_t)port;
+	return true;
+}
+
+bool units_parse_network(const char *text, struct units_network *ret)
+{
+	const char *slash = strchrnul(text, '/');
+	struct units_network network = {0};
+	int64_t bits;
+
+	network.family = parse_host(text, (size_t)(slash - text), false, network.address);
+	if (network.family == 0)
+		return false;
+	network.bits = network.family == AF_INET ? 32 : 128;
+	if (*slash) {
+		if (!units_parse_count(slash + 1, &bits) || bits > network.bits)
+			return false;
+		network.bits = (unsigned)bits;
+	}
+	*ret = network;
+	return true;
+}
+
+bool units_network_mask(struct units_network *network)
+{
+	bool masked = false;
+
+	for (unsigned i = network->bits; i < (network->family == AF_INET ? 32 : 128); i++) {
+		uint8_t bit = (uint8_t)(0x80 >> i % 8);
+
+		masked |= network->address[i / 8] & bit;
+		network->address[i / 8] &= (uint8_t)~bit;
+	}
+	return masked;
+}
