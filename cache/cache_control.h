@@ -1,0 +1,98 @@
+/*
+ * Cache directives of either side: Cache-Control (RFC 9111 5.2), Pragma, which has the same
+ * grammar, and targeted fields (RFC 9213).  Pure; linear in the bytes of the field.
+ *
+ * What is unclear gets the stricter reading, and no reading depends on the order of directives or
+ * lines (RULES 2, HAZARDS C1 and C3).
+ */
+#ifndef CACHE_CACHE_CONTROL_H
+#define CACHE_CACHE_CONTROL_H
+
+#include <stdint.h>
+
+#include "cache/http_message.h"
+
+enum cache_directive {
+#define DIRECTIVE(id, name, kind) CC_##id,
+#define DIRECTIVE_SECONDS(id, member, name, kind) CC_##id,
+#include "cache/directives.def"
+#undef DIRECTIVE
+#undef DIRECTIVE_SECONDS
+	CC_DIRECTIVE_COUNT
+};
+
+/* Seconds that no argument exceeds (RFC 9111 1.2.2), and max-stale without an argument. */
+#define CC_SECONDS_MAX ((uint32_t)1 << 31)
+#define CC_SECONDS_ANY UINT32_MAX
+
+enum { CC_NAMES_MAX = 16 };
+
+/* Field names of qualified `no-cache` or `private`, as written: compare with slice_ieq(). */
+struct cache_control_names {
+	struct slice at[CC_NAMES_MAX];
+	uint32_t count;
+};
+
+/*
+ * The names are views of the field values that were parsed; nothing is owned.  Members with seconds
+ * are 0 unless their directive is present.  Of a names array only the first `count` are
+ * initialized.
+ */
+struct cache_control {
+	uint32_t present; /* bit (1 << enum cache_directive) */
+	uint32_t invalid; /* seconds that could not be read: missing, negative, 1.5, '60', 60x */
+	uint32_t unqualified; /* no-cache and private that hold for the whole response */
+
+	/*
+	 * Not a list of directives: a quoted string not closed, ';' for ',', junk beside a name or
+	 * an argument.  What could be read is still set, but the meaning is lost: do not store.
+	 */
+	bool broken;
+
+	uint32_t max_age;
+	uint32_t s_maxage;
+	uint32_t min_fresh;
+	uint32_t max_stale; /* or CC_SECONDS_ANY */
+	uint32_t stale_while_revalidate;
+	uint32_t stale_if_error;
+
+	/* Empty when the directive is unqualified anywhere; more than CC_NAMES_MAX, an empty or odd
+	   list, and an argument without quotes make it so. */
+	struct cache_control_names no_cache;
+	struct cache_control_names private;
+};
+
+/*
+ * All lines of a field: FIELD_CACHE_CONTROL, or FIELD_PRAGMA for its no-cache.  An absent field
+ * gives no directives.  Writes *ret_control in all cases.
+ */
+void cache_control_parse(const struct http_fields *fields, enum http_field_id id,
+			 struct cache_control *ret_control);
+
+/*
+ * A targeted field, by name since the operator chooses them.  False when it is absent, empty or not
+ * a valid dictionary: it is then ignored (RFC 9213 2.1), and *ret_control has no directives.  A
+ * member whose value has not the type its directive takes is ignored; of several with one key the
+ * last counts (RFC 9651 3.2).  `broken` is never set.
+ */
+bool cache_control_from_sf(const struct http_fields *fields, struct slice name,
+			   struct cache_control *ret_control);
+
+/* Whether a directive occurs, qualified or not. */
+static inline bool cache_control_has(const struct cache_control *control,
+				     enum cache_directive directive)
+{
+	return (control->present >> directive) & 1;
+}
+
+/* Whether CC_NO_CACHE or CC_PRIVATE holds for the whole response. */
+static inline bool cache_control_is_unqualified(const struct cache_control *control,
+						enum cache_directive directive)
+{
+	return (control->unqualified >> directive) & 1;
+}
+
+/* Whether a qualified `no-cache` or `private` names the field (any case). */
+bool cache_control_names_field(const struct cache_control_names *names, struct slice field);
+
+#endif

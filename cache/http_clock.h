@@ -1,0 +1,21 @@
+/*
+ * The two clocks that HTTP caching needs, read together once per loop turn by the caller.
+ *
+ * wall_s     seconds since the epoch, as the system says; for Date, Expires, Last-Modified.
+ * steady_ms  milliseconds on the cache's own clock: it follows the wall clock forwards, and goes on
+ *            where it was when the wall clock steps back.  It never decreases, also across a
+ * restart (its lead over the wall clock is kept beside the store).  Resident time and so Age are
+ *            counted on it: a clock that steps back can make a record stale, never younger than it
+ * was.
+ */
+#ifndef CACHE_HTTP_CLOCK_H
+#define CACHE_HTTP_CLOCK_H
+
+#include <stdint.h>
+
+struct http_clock {
+	int64_t wall_s;
+	int64_t steady_ms;
+};
+
+#endif

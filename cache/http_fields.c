@@ -1,0 +1,309 @@
+/* The table of known fields, and walks over field lines and their lists. */
+#include "cache/http_fields.h"
+
+enum {
+	KNOWN_NAME_MAX = 40, /* longer names are not known ones */
+	SLOT_COUNT = 256,    /* so sparse that a probe nearly always ends where it starts */
+	NOMINATED_MAX = 64 /* unknown fields that Connection may name, see http_fields_nominate() */
+};
+
+static const struct {
+	struct slice name;
+	uint8_t flags;
+} known[FIELD_ID_COUNT] = {
+#define FIELD(id, name, flags) [FIELD_##id] = {{name, sizeof(name) - 1}, flags},
+#include "cache/http_fields.def"
+#undef FIELD
+};
+
+_Static_assert(FIELD_ID_COUNT <= 64, "http_fields.present is a set of fields in one word");
+#define FIELD(id, name, flags) \
+	_Static_assert(sizeof(name) - 1 <= KNOWN_NAME_MAX, "long field name");
+#include "cache/http_fields.def"
+#undef FIELD
+
+/*
+ * The known names by hash.  A byte c of a name read is byte i of this one in any case when
+ * (c | fold[i]) == lower[i]: fold has the case bit where the name has a letter.  So eight bytes are
+ * compared at a time, exactly.
+ */
+static struct {
+	uint8_t slots[SLOT_COUNT]; /* enum http_field_id, FIELD_OTHER when free */
+	char lower[FIELD_ID_COUNT][KNOWN_NAME_MAX];
+	char fold[FIELD_ID_COUNT][KNOWN_NAME_MAX];
+} table;
+
+static inline unsigned slot_of(struct slice name)
+{
+	unsigned first = (unsigned char)name.p[0] | 0x20u;
+	unsigned middle = (unsigned char)name.p[name.n / 2] | 0x20u;
+	unsigned last = (unsigned char)name.p[name.n - 1] | 0x20u;
+
+	return ((unsigned)name.n + first + middle + 32 * last) % SLOT_COUNT;
+}
+
+/* Filled before main(), for C cannot hash the rows of a table when it compiles; constant after. */
+__attribute__((constructor)) static void table_fill(void)
+{
+	for (unsigned id = FIELD_OTHER + 1; id < FIELD_ID_COUNT; id++) {
+		struct slice name = known[id].name;
+		unsigned slot = slot_of(name);
+
+		while (table.slots[slot] != FIELD_OTHER)
+			slot = (slot + 1) % SLOT_COUNT;
+		table.slots[slot] = (uint8_t)id;
+		for (size_t i = 0; i < name.n; i++) {
+			bool letter = (name.p[i] | 0x20) >= 'a' && (name.p[i] | 0x20) <= 'z';
+
+			table.fold[id][i] = letter ? 0x20 : 0;
+			table.lower[id][i] = (char)(name.p[i] | table.fold[id][i]);
+		}
+	}
+}
+
+static inline bool word_is(const char *p, const char *lower, const char *fold)
+{
+	uint64_t word, wanted, mask;
+
+	memcpy(&word, p, sizeof(word));
+	memcpy(&wanted, lower, sizeof(wanted));
+	memcpy(&mask, fold, sizeof(mask));
+	return (word | mask) == wanted;
+}
+
+static inline bool is_known_as(struct slice name, unsigned id)
+{
+	const char *lower = table.lower[id];
+	const char *fold = table.fold[id];
+	size_t i = 0;
+
+	if (name.n != known[id].name.n)
+		return false;
+	if (name.n < sizeof(uint64_t)) {
+		for (; i < name.n; i++) {
+			if ((name.p[i] | fold[i]) != lower[i])
+				return false;
+		}
+		return true;
+	}
+	for (; i + sizeof(uint64_t) <= name.n; i += sizeof(uint64_t)) {
+		if (!word_is(name.p + i, lower + i, fold + i))
+			return false;
+	}
+	/* The last word overlaps the one before. */
+	i = name.n - sizeof(uint64_t);
+	return word_is(name.p + i, lower + i, fold + i);
+}
+
+enum http_field_id http_field_lookup(struct slice name)
+{
+	unsigned slot;
+
+	if (name.n == 0 || name.n > KNOWN_NAME_MAX)
+		return FIELD_OTHER;
+	slot = slot_of(name);
+	while (table.slots[slot] != FIELD_OTHER) {
+		if (is_known_as(name, table.slots[slot]))
+			return (enum http_field_id)table.slots[slot];
+		slot = (slot + 1) % SLOT_COUNT;
+	}
+	return FIELD_OTHER;
+}
+
+struct slice http_field_name(enum http_field_id id)
+{
+	return known[id].name;
+}
+
+unsigned http_field_flags(enum http_field_id id)
+{
+	return known[id].flags;
+}
+
+bool http_is_tchar(unsigned char c)
+{
+	static const uint32_t set[8] = {
+		0x00000000, /* controls */
+		0x03ff6cfa, /* ! # $ % & ' * + - . 0-9 */
+		0xc7fffffe, /* A-Z ^ _ */
+		0x57ffffff, /* ` a-z | ~ */
+	};
+
+	return (set[c / 32] >> (c % 32)) & 1;
+}
+
+bool http_is_token(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		if (!http_is_tchar((unsigned char)s.p[i]))
+			return false;
+	}
+	return s.n > 0;
+}
+
+bool http_fields_add(struct http_fields *fields, struct slice name, struct slice value)
+{
+	enum http_field_id id;
+
+	if (fields->count >= fields->capacity)
+		return false;
+	id = http_field_lookup(name);
+	fields->at[fields->count++] = (struct http_field){name, value, (uint8_t)id, false};
+	if (id != FIELD_OTHER)
+		fields->present |= (uint64_t)1 << id;
+	return true;
+}
+
+static const struct http_field *first_from(const struct http_fields *fields, uint32_t i,
+					   enum http_field_id id)
+{
+	for (; i < fields->count; i++) {
+		if (fields->at[i].id == id)
+			return &fields->at[i];
+	}
+	return NULL;
+}
+
+const struct http_field *http_fields_first(const struct http_fields *fields, enum http_field_id id)
+{
+	if (!http_has_field(fields, id))
+		return NULL;
+	return first_from(fields, 0, id);
+}
+
+const struct http_field *http_fields_next(const struct http_fields *fields,
+					  const struct http_field *prev)
+{
+	return first_from(fields, (uint32_t)(prev - fields->at) + 1, (enum http_field_id)prev->id);
+}
+
+unsigned http_fields_lines(const struct http_fields *fields, enum http_field_id id)
+{
+	const struct http_field *line = http_fields_first(fields, id);
+	unsigned count = 0;
+
+	for (; line; line = http_fields_next(fields, line))
+		count++;
+	return count;
+}
+
+const struct http_field *http_fields_named(const struct http_fields *fields, struct slice name)
+{
+	enum http_field_id id = http_field_lookup(name);
+
+	if (id != FIELD_OTHER)
+		return http_fields_first(fields, id);
+	for (uint32_t i = 0; i < fields->count; i++) {
+		if (fields->at[i].id == FIELD_OTHER && slice_ieq(fields->at[i].name, name))
+			return &fields->at[i];
+	}
+	return NULL;
+}
+
+static void nominate_unknown(struct http_fields *fields, struct slice name)
+{
+	for (uint32_t i = 0; i < fields->count; i++) {
+		if (fields->at[i].id == FIELD_OTHER && slice_ieq(fields->at[i].name, name))
+			fields->at[i].nominated = true;
+	}
+}
+
+/*
+ * Known fields are gathered in a set.  Each other option costs a look at all lines; a message with
+ * more than NOMINATED_MAX of them, which nobody sends in earnest, loses all its unknown fields
+ * instead, or options times lines would be a way to burn our time.
+ */
+void http_fields_nominate(struct http_fields *fields)
+{
+	struct http_list list = http_list_of(fields, FIELD_CONNECTION);
+	struct slice option;
+	uint64_t nominated = 0;
+	unsigned unknown = 0;
+
+	while (http_list_next(&list, &option)) {
+		enum http_field_id id = http_field_lookup(option);
+
+		if (id != FIELD_OTHER)
+			nominated |= (uint64_t) !(known[id].flags & KEEP) << id;
+		else if (unknown++ < NOMINATED_MAX)
+			nominate_unknown(fields, option);
+	}
+	if (unknown > NOMINATED_MAX)
+		nominated |= (uint64_t)1 << FIELD_OTHER;
+	if (nominated == 0)
+		return;
+	for (uint32_t i = 0; i < fields->count; i++)
+		fields->at[i].nominated |= (nominated >> fields->at[i].id) & 1;
+}
+
+bool http_field_is_hop(const struct http_field *field)
+{
+	return field->nominated || (known[field->id].flags & (HOP | FRAMING));
+}
+
+struct http_list http_list_of(const struct http_fields *fields, enum http_field_id id)
+{
+	return (struct http_list){fields, http_fields_first(fields, id), 0, false};
+}
+
+bool http_list_next(struct http_list *list, struct slice *ret_member)
+{
+	while (list->line) {
+		if (http_list_member(list->line->value, &list->offset, ret_member, &list->broken))
+			return true;
+		list->line = http_fields_next(list->fields, list->line);
+		list->offset = 0;
+	}
+	return false;
+}
+
+/* The end of a quoted string that starts at `i`: past its closing quote, or n + 1 when it has none.
+ */
+static size_t quoted_end(struct slice value, size_t i)
+{
+	for (i++; i < value.n; i++) {
+		if (value.p[i] == '"')
+			return i + 1;
+		if (value.p[i] == '\\')
+			i++;
+	}
+	return value.n + 1;
+}
+
+bool http_list_member(struct slice value, size_t *offset, struct slice *ret_member,
+		      bool *ret_broken)
+{
+	size_t i = *offset;
+	size_t start;
+
+	while (i < value.n && (value.p[i] == ',' || value.p[i] == ' ' || value.p[i] == '\t'))
+		i++;
+	start = i;
+	while (i < value.n && value.p[i] != ',') {
+		if (value.p[i] == '"')
+			i = quoted_end(value, i);
+		else
+			i++;
+	}
+	if (i > value.n) {
+		*ret_broken = true;
+		i = value.n;
+	}
+	*offset = i;
+	if (i == start)
+		return false;
+	*ret_member = slice_trim(slice_of(value.p + start, i - start));
+	return true;
+}
+
+bool http_list_has(const struct http_fields *fields, enum http_field_id id, struct slice member)
+{
+	struct http_list list = http_list_of(fields, id);
+	struct slice found;
+
+	while (http_list_next(&list, &found)) {
+		if (slice_ieq(found, member))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,69 @@
+/*
+ * Known fields and the walking of list-valued ones (RFC 9110 5).
+ */
+#ifndef CACHE_HTTP_FIELDS_H
+#define CACHE_HTTP_FIELDS_H
+
+#include "cache/http_message.h"
+
+/* The known field of that name, any case; FIELD_OTHER when there is none.  Constant time. */
+enum http_field_id http_field_lookup(struct slice name);
+
+/* Its name as registered, and its flags (enum http_field_flags). */
+struct slice http_field_name(enum http_field_id id);
+unsigned http_field_flags(enum http_field_id id);
+
+/* A tchar of RFC 9110 5.6.2, and a whole token of at least one. */
+bool http_is_tchar(unsigned char c);
+bool http_is_token(struct slice s);
+
+/* Append a line; false when the array is full.  Sets id and present, not nominated. */
+bool http_fields_add(struct http_fields *fields, struct slice name, struct slice value);
+
+/* First line of a known field, or NULL; next line after `prev` of the same field, or NULL. */
+const struct http_field *http_fields_first(const struct http_fields *fields, enum http_field_id id);
+const struct http_field *http_fields_next(const struct http_fields *fields,
+					  const struct http_field *prev);
+
+/* Number of lines of a known field. */
+unsigned http_fields_lines(const struct http_fields *fields, enum http_field_id id);
+
+/* First line with that name (any case), known or not; or NULL. */
+const struct http_field *http_fields_named(const struct http_fields *fields, struct slice name);
+
+/*
+ * Mark what Connection options nominate, but for fields flagged KEEP (RFC 9110 7.6.1; HAZARDS H1,
+ * H2). Called once by the parser.
+ */
+void http_fields_nominate(struct http_fields *fields);
+
+/* True when the field does not travel on: HOP, FRAMING or nominated. */
+bool http_field_is_hop(const struct http_field *field);
+
+/*
+ * Members of a comma-separated list over all lines of a field (RFC 9110 5.6.1): quoted strings are
+ *kept whole, empty members skipped, members trimmed.
+ *
+ *	struct http_list list = http_list_of(fields, FIELD_VARY);
+ *	while (http_list_next(&list, &member))
+ *
+ * `broken` becomes true when a quoted string is not closed.
+ */
+struct http_list {
+	const struct http_fields *fields;
+	const struct http_field *line;
+	size_t offset;
+	bool broken;
+};
+
+struct http_list http_list_of(const struct http_fields *fields, enum http_field_id id);
+bool http_list_next(struct http_list *list, struct slice *ret_member);
+
+/* The next member of one line's value from *offset on; the base of http_list_next(). */
+bool http_list_member(struct slice value, size_t *offset, struct slice *ret_member,
+		      bool *ret_broken);
+
+/* Whether a list-valued field has this member, any case. */
+bool http_list_has(const struct http_fields *fields, enum http_field_id id, struct slice member);
+
+#endif

@@ -1,0 +1,95 @@
+/* Copies of message heads into memory of their own. */
+#include "cache/http_message.h"
+
+/* Where the next bytes of a copy go: after the field array, never aligned. */
+struct copier {
+	char *p;
+};
+
+static struct slice copy_slice(struct copier *copier, struct slice from)
+{
+	char *to = copier->p;
+
+	if (from.n > 0)
+		memcpy(to, from.p, from.n);
+	copier->p += from.n;
+	return slice_of(to, from.n);
+}
+
+static bool is_within(struct slice part, struct slice whole)
+{
+	uintptr_t part_at = (uintptr_t)part.p;
+	uintptr_t whole_at = (uintptr_t)whole.p;
+
+	return part_at >= whole_at && part.n <= whole.n && part_at - whole_at <= whole.n - part.n;
+}
+
+/* A part of `from` becomes the same part of its copy; what is not one is copied on its own. */
+static struct slice copy_part(struct copier *copier, struct slice part, struct slice from,
+			      struct slice to)
+{
+	if (!is_within(part, from))
+		return copy_slice(copier, part);
+	return slice_of(to.p + (part.p - from.p), part.n);
+}
+
+static size_t part_size(struct slice part, struct slice whole)
+{
+	return is_within(part, whole) ? 0 : part.n;
+}
+
+static size_t fields_copy_size(const struct http_fields *fields)
+{
+	size_t size = fields->count * sizeof(*fields->at);
+
+	for (uint32_t i = 0; i < fields->count; i++)
+		size += fields->at[i].name.n + fields->at[i].value.n;
+	return size;
+}
+
+/* The array goes to the start of `memory`, the bytes of the lines after it. */
+static struct copier fields_copy(struct http_fields *to, const struct http_fields *from,
+				 void *memory)
+{
+	struct copier copier;
+
+	*to = *from;
+	to->at = memory;
+	to->capacity = from->count;
+	copier.p = (char *)(to->at + from->count);
+	for (uint32_t i = 0; i < from->count; i++) {
+		to->at[i] = from->at[i];
+		to->at[i].name = copy_slice(&copier, from->at[i].name);
+		to->at[i].value = copy_slice(&copier, from->at[i].value);
+	}
+	return copier;
+}
+
+size_t http_request_copy_size(const struct http_request *from)
+{
+	return fields_copy_size(&from->fields) + from->method_name.n + from->target.n +
+	       part_size(from->uri.host, from->target) + part_size(from->uri.path, from->target);
+}
+
+void http_request_copy(struct http_request *to, const struct http_request *from, void *memory)
+{
+	struct copier copier;
+
+	*to = *from;
+	copier = fields_copy(&to->fields, &from->fields, memory);
+	to->method_name = copy_slice(&copier, from->method_name);
+	to->target = copy_slice(&copier, from->target);
+	to->uri.host = copy_part(&copier, from->uri.host, from->target, to->target);
+	to->uri.path = copy_part(&copier, from->uri.path, from->target, to->target);
+}
+
+size_t http_response_copy_size(const struct http_response *from)
+{
+	return fields_copy_size(&from->fields);
+}
+
+void http_response_copy(struct http_response *to, const struct http_response *from, void *memory)
+{
+	*to = *from;
+	fields_copy(&to->fields, &from->fields, memory);
+}

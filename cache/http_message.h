@@ -1,0 +1,137 @@
+/*
+ * HTTP messages as the rules see them: a request or a response head, as views of the bytes it came
+ * in.
+ *
+ * Nothing here owns memory.  A message is valid as long as the buffer it was parsed from and the
+ * field array it was given; http_request_copy() and http_response_copy() move one to memory of its
+ * own.
+ */
+#ifndef CACHE_HTTP_MESSAGE_H
+#define CACHE_HTTP_MESSAGE_H
+
+#include <stdint.h>
+
+#include "cache/http_uri.h"
+#include "cache/slice.h"
+
+/* Known fields, FIELD_OTHER for the rest. */
+enum http_field_id {
+	FIELD_OTHER,
+#define FIELD(id, name, flags) FIELD_##id,
+#include "cache/http_fields.def"
+#undef FIELD
+	FIELD_ID_COUNT
+};
+
+enum http_field_flags {
+	HOP = 1,
+	FRAMING = 2,
+	KEEP = 4,
+	UNSTORED = 8,
+	IN_304 = 16,
+};
+
+/* One field line.  `value` has no leading or trailing white space. */
+struct http_field {
+	struct slice name;
+	struct slice value;
+	uint8_t id;     /* enum http_field_id */
+	bool nominated; /* a Connection option names it: hop-by-hop in this message */
+};
+
+/*
+ * Field lines in the order received.  `present` has bit `id` set for each known field that occurs,
+ * so that the usual question, "is there any?", costs one test.  Nominated fields count as present.
+ */
+struct http_fields {
+	struct http_field *at;
+	uint32_t count;
+	uint32_t capacity;
+	uint64_t present;
+};
+
+/*
+ * The methods whose semantics matter here.  METHOD_OTHER is any other token: forwarded, never
+ * stored, and not known to be safe, so it invalidates (RFC 9111 4.4).
+ */
+enum http_method {
+	METHOD_GET,
+	METHOD_HEAD,
+	METHOD_POST,
+	METHOD_PUT,
+	METHOD_DELETE,
+	METHOD_PATCH,
+	METHOD_OPTIONS,
+	METHOD_TRACE,
+	METHOD_CONNECT,
+	METHOD_OTHER,
+};
+
+/* How the end of a body is told (RFC 9112 6.3). */
+enum http_body {
+	BODY_NONE,
+	BODY_LENGTH, /* content_length bytes, more than 0 */
+	BODY_CHUNKED,
+	BODY_UNTIL_CLOSE, /* responses only */
+};
+
+/* Which of the four forms the request target has (RFC 9112 3.2). */
+enum http_target {
+	TARGET_ABSOLUTE,
+	TARGET_ORIGIN,
+	TARGET_AUTHORITY, /* CONNECT */
+	TARGET_ASTERISK,  /* OPTIONS */
+};
+
+struct http_request {
+	enum http_method method;
+	enum http_target form;
+	struct slice method_name;
+	struct slice target; /* as received */
+	struct http_uri uri; /* of absolute-form and authority-form; of origin-form only the path */
+	uint8_t version_minor;
+	bool keep_alive; /* the client allows another request on the connection */
+	bool expect_continue;
+	enum http_body body;
+	uint64_t content_length; /* with BODY_LENGTH */
+	struct http_fields fields;
+};
+
+struct http_response {
+	uint16_t status;
+	uint8_t version_minor;
+	bool keep_alive;
+	bool framing_trouble; /* a 204 that announced a body (RULES: repaired, not stored) */
+	enum http_body body;
+	uint64_t content_length;
+	struct http_fields fields;
+};
+
+/* Whether the method is known to be safe (RFC 9110 9.2.1). */
+static inline bool http_method_is_safe(enum http_method method)
+{
+	return method == METHOD_GET || method == METHOD_HEAD || method == METHOD_OPTIONS ||
+	       method == METHOD_TRACE;
+}
+
+/* Known to be idempotent: a lost connection may be retried (RFC 9110 9.2.2). */
+static inline bool http_method_is_idempotent(enum http_method method)
+{
+	return http_method_is_safe(method) || method == METHOD_PUT || method == METHOD_DELETE;
+}
+
+static inline bool http_has_field(const struct http_fields *fields, enum http_field_id id)
+{
+	return (fields->present >> id) & 1;
+}
+
+/*
+ * Bytes that a copy of the head needs, and the copy: everything the message points to is moved into
+ * `memory` (aligned for struct http_field), and *to is a message that depends on `memory` alone.
+ */
+size_t http_request_copy_size(const struct http_request *from);
+void http_request_copy(struct http_request *to, const struct http_request *from, void *memory);
+size_t http_response_copy_size(const struct http_response *from);
+void http_response_copy(struct http_response *to, const struct http_response *from, void *memory);
+
+#endif

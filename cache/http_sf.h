@@ -1,0 +1,102 @@
+/*
+ * Structured fields (RFC 9651): dictionaries and lists read from all lines of a field, and the
+ *writing of strings.  Pure, no allocation, no recursion, linear in the bytes of the field.
+ *
+ * A reader checks as it goes, and RFC 9651 4.2 wants a field with an error ignored whole: whoever
+ *walks one keeps nothing of it until SF_END.
+ *
+ *	struct sf_reader reader = sf_reader_of(fields, name);
+ *	enum sf_result result;
+ *
+ *	while ((result = sf_next_member(&reader, &key, &item)) == SF_MEMBER)
+ *		...
+ *	if (result == SF_INVALID)
+ *		forget it
+ *
+ * Lines are joined as if by a comma, except that nothing but the list goes on from one line to the
+ *next (RFC 9651 4.2 lets a parser fail there).  Keys, items and their parts are views of the field
+ *values.
+ */
+#ifndef CACHE_HTTP_SF_H
+#define CACHE_HTTP_SF_H
+
+#include <stdint.h>
+
+#include "cache/http_message.h"
+
+enum sf_type {
+	SF_INTEGER,
+	SF_DECIMAL,
+	SF_STRING,
+	SF_TOKEN,
+	SF_BYTES,
+	SF_BOOLEAN,
+	SF_DATE,
+	SF_DISPLAY_STRING,
+	SF_INNER_LIST,
+};
+
+/*
+ * The value of a member without its parameters, which are checked and skipped.
+ *
+ * `text` of a string is what is between the quotes, with its backslashes: RFC 9651 has one spelling
+ * for each string, so equal strings have equal text.  Byte sequences, display strings and inner
+ * lists also lack just their delimiters.
+ */
+struct sf_item {
+	enum sf_type type;
+	int64_t number; /* integer; date in seconds; decimal in thousandths; boolean 0 or 1; else 0
+			 */
+	struct slice text; /* empty for a boolean that is not written */
+};
+
+enum sf_result {
+	SF_MEMBER,
+	SF_END, /* all was valid; also for an absent or empty field */
+	SF_INVALID,
+};
+
+/* Where a walk is.  Private to http_sf.c; lives as long as the fields and `name`. */
+struct sf_reader {
+	const struct http_fields *fields;
+	const struct http_field *line; /* NULL when nothing is left */
+	struct slice name;
+	const char *p;
+	const char *end;
+	bool started; /* a line was begun */
+	bool joined;  /* it is not the only one */
+	bool invalid;
+};
+
+/* A walk over all lines of that name, known or not. */
+struct sf_reader sf_reader_of(const struct http_fields *fields, struct slice name);
+
+/* The next member of a dictionary; members with the same key all come, and the last one counts. */
+enum sf_result sf_next_member(struct sf_reader *reader, struct slice *ret_key,
+			      struct sf_item *ret_item);
+
+/* The next member of a list. */
+enum sf_result sf_next_item(struct sf_reader *reader, struct sf_item *ret_item);
+
+/*
+ * A list of strings, as Cache-Groups and Cache-Group-Invalidation are (RFC 9875): writes the first
+ * `max` of them to `to` (text as in struct sf_item), their number, however large, to *ret_count.
+ * False, and no strings, when the list is invalid or any member is not a string.
+ */
+bool sf_read_strings(const struct http_fields *fields, struct slice name, struct slice *to,
+		     size_t max, size_t *ret_count);
+
+/* Whether it may be written as a token, or as a key. */
+bool sf_is_token(struct slice text);
+bool sf_is_key(struct slice text);
+
+/* Bytes that sf_write_string() needs at most for a text of n bytes. */
+#define SF_STRING_MAX(n) (2 * (n) + 2)
+
+/*
+ * Write a text as a string, quoted and escaped; returns the length.  0, and nothing is written,
+ * when it has a byte outside 0x20-0x7e, which a string cannot hold, or `size` is too small.
+ */
+size_t sf_write_string(struct slice text, char *to, size_t size);
+
+#endif

@@ -1,0 +1,74 @@
+/*
+ * Request targets, and the normal form of a target URI that keys are made of
+ * (RFC 9112 3.2, RFC 9110 4.2, RFC 3986).
+ */
+#ifndef CACHE_HTTP_URI_H
+#define CACHE_HTTP_URI_H
+
+#include <stdint.h>
+
+#include "cache/slice.h"
+
+enum http_scheme { SCHEME_HTTP, SCHEME_HTTPS };
+
+/*
+ * A parsed absolute-form or authority-form target, as views of the target's bytes.
+ * `host` is a registered name or IPv4 address, or an IPv6 address with its brackets; case as
+ * received.
+ */
+struct http_uri {
+	enum http_scheme scheme;
+	struct slice host;
+	uint16_t port;     /* the scheme's default when absent; never 0 */
+	struct slice path; /* path and query byte for byte as received, "" when empty */
+};
+
+enum http_uri_result {
+	URI_OK,
+	URI_BAD, /* malformed, or with what we refuse: userinfo, fragment, bad host or port */
+	URI_BAD_SCHEME, /* well formed, but neither http nor https */
+};
+
+enum { URI_HOST_MAX = 255, URI_LABEL_MAX = 63 };
+
+/*
+ * absolute-form.  Refused as URI_BAD (HAZARDS T3, T4): userinfo, empty host, backslash, bytes
+ * outside 0x21-0x7e, '#', the bytes "<>\^`{|} anywhere, bad brackets, zone ids, labels over 63,
+ * names over 253, port that is not 1-65535 in at most 5 digits (an empty port after the colon too).
+ */
+enum http_uri_result http_uri_parse_absolute(struct slice target, struct http_uri *ret_uri);
+
+/* authority-form of CONNECT: host ":" port and nothing else.  scheme is SCHEME_HTTPS, path empty.
+ */
+enum http_uri_result http_uri_parse_authority(struct slice target, struct http_uri *ret_uri);
+
+/* path and query of an origin-form target ("/..."): bytes are checked as above. */
+bool http_uri_path_is_valid(struct slice path);
+
+/* A Host value: uri-host [ ":" port ], checked as above.  Empty is invalid here. */
+bool http_host_is_valid(struct slice host);
+
+uint16_t http_scheme_port(enum http_scheme scheme);
+
+/*
+ * Normal form: scheme and host in lower case, default port dropped, empty path "/", nothing else
+ * touched (no %-decoding, no dot segments).  Needs http_uri_normal_max(uri) bytes at most; returns
+ * the length written.  Two URIs are the same for the cache when these bytes are.
+ */
+size_t http_uri_normal_max(const struct http_uri *uri);
+size_t http_uri_normal(const struct http_uri *uri, char *to);
+
+/* "host[:port]" for the Host field, lower case, default port of the scheme dropped; at most
+   URI_HOST_MAX + 6 bytes. */
+size_t http_uri_authority(const struct http_uri *uri, char *to);
+
+/*
+ * Resolve a Location or Content-Location reference (absolute, //authority, /path, relative path,
+ * ?query) against a base (RFC 3986 5.2, dot segments removed when merging).  Writes the normal form
+ * of the result, fragment dropped, into `to` (at most `size` bytes) and its length to *ret_length.
+ * False when it is malformed, too long, or not of the same origin (scheme, host, port) as `base`.
+ */
+bool http_uri_resolve_same_origin(const struct http_uri *base, struct slice reference, char *to,
+				  size_t size, size_t *ret_length);
+
+#endif

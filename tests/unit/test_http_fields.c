@@ -1,0 +1,456 @@
+/* LINKS: cache/http_fields.c cache/http_message.c cache/http_uri.c */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "cache/http_fields.h"
+
+enum { LINES_MAX = 128 };
+
+struct head {
+	struct http_field lines[LINES_MAX];
+	struct http_fields fields;
+};
+
+static void head_init(struct head *head)
+{
+	memset(head, 0, sizeof(*head));
+	head->fields.at = head->lines;
+	head->fields.capacity = LINES_MAX;
+}
+
+static void add(struct head *head, const char *name, const char *value)
+{
+	assert_true(http_fields_add(&head->fields, slice_str(name), slice_str(value)));
+}
+
+/* The table once more, written out by the test. */
+static const struct {
+	enum http_field_id id;
+	const char *name;
+	unsigned flags;
+} known[] = {
+#define FIELD(id, name, flags) {FIELD_##id, name, flags},
+#include "cache/http_fields.def"
+#undef FIELD
+};
+
+enum { KNOWN_COUNT = sizeof(known) / sizeof(known[0]) };
+
+static void test_lookup_knows_every_row(void **state)
+{
+	(void)state;
+	assert_int_equal(KNOWN_COUNT, FIELD_ID_COUNT - 1);
+	for (size_t i = 0; i < KNOWN_COUNT; i++) {
+		size_t n = strlen(known[i].name);
+		char *name = malloc(n);
+
+		for (int style = 0; style < 3; style++) {
+			for (size_t k = 0; k < n; k++) {
+				char c = known[i].name[k];
+				bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+
+				if (letter && style != 2)
+					c = (char)(style ? c | 0x20 : c & ~0x20);
+				name[k] = c;
+			}
+			assert_int_equal(http_field_lookup(slice_of(name, n)), known[i].id);
+		}
+		free(name);
+		assert_true(slice_eq(http_field_name(known[i].id), slice_str(known[i].name)));
+		assert_int_equal(http_field_flags(known[i].id), known[i].flags);
+	}
+	assert_int_equal(http_field_name(FIELD_OTHER).n, 0);
+	assert_int_equal(http_field_flags(FIELD_OTHER), 0);
+}
+
+/* Any change of a byte but for its case, and any byte more or less, is another name. */
+static void test_lookup_takes_no_other(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < KNOWN_COUNT; i++) {
+		size_t n = strlen(known[i].name);
+		char name[64];
+
+		for (size_t k = 0; k < n; k++) {
+			for (int c = 0; c < 256; c++) {
+				enum http_field_id wanted = FIELD_OTHER;
+
+				memcpy(name, known[i].name, n);
+				name[k] = (char)c;
+				for (size_t j = 0; j < KNOWN_COUNT; j++) {
+					if (slice_ieq(slice_of(name, n), slice_str(known[j].name)))
+						wanted = known[j].id;
+				}
+				assert_int_equal(http_field_lookup(slice_of(name, n)), wanted);
+			}
+		}
+		memcpy(name, known[i].name, n);
+		name[n] = 's';
+		assert_int_equal(http_field_lookup(slice_of(name, n + 1)), FIELD_OTHER);
+	}
+	assert_int_equal(http_field_lookup(SLICE("")), FIELD_OTHER);
+	assert_int_equal(http_field_lookup(slice_of(NULL, 0)), FIELD_OTHER);
+	assert_int_equal(http_field_lookup(SLICE("Cache-Contro")), FIELD_OTHER);
+	assert_int_equal(http_field_lookup(SLICE("X-Forwarded-For")), FIELD_OTHER);
+	assert_int_equal(http_field_lookup(SLICE("a-very-long-name-that-nobody-has-ever-heard-of"
+						 "-and-nobody-ever-will")),
+			 FIELD_OTHER);
+}
+
+static void test_tokens(void **state)
+{
+	static const char extra[] = "!#$%&'*+-.^_`|~";
+
+	(void)state;
+	for (int c = 0; c < 256; c++) {
+		bool wanted = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+			      (c >= 'A' && c <= 'Z') || (c && strchr(extra, c));
+
+		assert_int_equal(http_is_tchar((unsigned char)c), wanted);
+	}
+	assert_true(http_is_token(SLICE("Cache-Control")));
+	assert_true(http_is_token(SLICE("a")));
+	assert_false(http_is_token(SLICE("")));
+	assert_false(http_is_token(SLICE("a b")));
+	assert_false(http_is_token(SLICE("a:")));
+	assert_false(http_is_token(slice_of("a\0", 2)));
+	assert_false(http_is_token(SLICE("\xc3\xa9")));
+}
+
+static void test_add_and_find(void **state)
+{
+	struct head head;
+	const struct http_field *line;
+
+	(void)state;
+	head_init(&head);
+	assert_null(http_fields_first(&head.fields, FIELD_VARY));
+	add(&head, "X-One", "1");
+	add(&head, "vary", "a");
+	add(&head, "ETag", "\"x\"");
+	add(&head, "VARY", "b");
+	add(&head, "x-one", "2");
+
+	assert_int_equal(head.fields.count, 5);
+	assert_true(head.fields.present == ((uint64_t)1 << FIELD_VARY | (uint64_t)1 << FIELD_ETAG));
+	assert_true(http_has_field(&head.fields, FIELD_VARY));
+	assert_false(http_has_field(&head.fields, FIELD_DATE));
+	assert_int_equal(head.lines[0].id, FIELD_OTHER);
+	assert_false(head.lines[1].nominated);
+
+	line = http_fields_first(&head.fields, FIELD_VARY);
+	assert_ptr_equal(line, &head.lines[1]);
+	line = http_fields_next(&head.fields, line);
+	assert_ptr_equal(line, &head.lines[3]);
+	assert_null(http_fields_next(&head.fields, line));
+	assert_int_equal(http_fields_lines(&head.fields, FIELD_VARY), 2);
+	assert_int_equal(http_fields_lines(&head.fields, FIELD_ETAG), 1);
+	assert_int_equal(http_fields_lines(&head.fields, FIELD_DATE), 0);
+
+	assert_ptr_equal(http_fields_named(&head.fields, SLICE("X-ONE")), &head.lines[0]);
+	assert_ptr_equal(http_fields_named(&head.fields, SLICE("Vary")), &head.lines[1]);
+	assert_null(http_fields_named(&head.fields, SLICE("X-Two")));
+	assert_null(http_fields_named(&head.fields, SLICE("Date")));
+	assert_null(http_fields_named(&head.fields, SLICE("")));
+}
+
+static void test_add_has_a_limit(void **state)
+{
+	struct head head;
+
+	(void)state;
+	head_init(&head);
+	head.fields.capacity = 2;
+	add(&head, "A", "1");
+	add(&head, "B", "2");
+	assert_false(http_fields_add(&head.fields, SLICE("Vary"), SLICE("x")));
+	assert_int_equal(head.fields.count, 2);
+	assert_false(http_has_field(&head.fields, FIELD_VARY));
+}
+
+/* Lists with their members, as "value": members joined by '|'; '\n' between lines. */
+static void test_lists(void **state)
+{
+	static const struct {
+		const char *value;
+		const char *members;
+		bool broken;
+	} rows[] = {
+		{"", "", false},
+		{"a", "a", false},
+		{"a,b", "a|b", false},
+		{" a , b ", "a|b", false},
+		{"a\t,\tb", "a|b", false},
+		{",, a,, ,b,", "a|b", false},
+		{",", "", false},
+		{" , , ", "", false},
+		{"a b", "a b", false},
+		{"a\nb", "a|b", false},
+		{"a,\n,b\n\nc", "a|b|c", false},
+		{"x=\"a,b\", c", "x=\"a,b\"|c", false},
+		{"\"a\\\",b\",c", "\"a\\\",b\"|c", false},
+		{"\"a\\\\\",b", "\"a\\\\\"|b", false},
+		{"\"\",b", "\"\"|b", false},
+		{"a\"b,c\"d,e", "a\"b,c\"d|e", false},
+		{"W/\"1\", \"2\"", "W/\"1\"|\"2\"", false},
+		{"a, \"b, c", "a|\"b, c", true},
+		{"\"", "\"", true},
+		{"\"a\\\"", "\"a\\\"", true},
+		{"\"a\\", "\"a\\", true},
+		{"\"a\nb\"", "\"a|b\"", true}, /* a string does not go on in the next line */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char found[128] = "", values[128];
+		struct head head;
+		struct http_list list;
+		struct slice member;
+		char *value = values, *next;
+
+		head_init(&head);
+		strcpy(values, rows[i].value);
+		for (; value; value = next) {
+			next = strchr(value, '\n');
+			if (next)
+				*next++ = 0;
+			add(&head, "Vary", value);
+			add(&head, "X-Else", "no");
+		}
+		list = http_list_of(&head.fields, FIELD_VARY);
+		while (http_list_next(&list, &member)) {
+			if (found[0])
+				strcat(found, "|");
+			strncat(found, member.p, member.n);
+		}
+		assert_string_equal(found, rows[i].members);
+		assert_int_equal(list.broken, rows[i].broken);
+		assert_false(http_list_next(&list, &member));
+	}
+}
+
+static void test_list_has(void **state)
+{
+	struct head head;
+
+	(void)state;
+	head_init(&head);
+	add(&head, "Vary", "Accept, \"x, Quoted\"");
+	add(&head, "Vary", "foo,*");
+	assert_true(http_list_has(&head.fields, FIELD_VARY, SLICE("*")));
+	assert_true(http_list_has(&head.fields, FIELD_VARY, SLICE("ACCEPT")));
+	assert_false(http_list_has(&head.fields, FIELD_VARY, SLICE("quoted\"")));
+	assert_false(http_list_has(&head.fields, FIELD_VARY, SLICE("fo")));
+	assert_false(http_list_has(&head.fields, FIELD_CONNECTION, SLICE("close")));
+}
+
+static void test_nominate(void **state)
+{
+	static const struct {
+		const char *name;
+		bool nominated;
+		bool hop;
+	} rows[] = {
+		{"Connection", false, true},
+		{"X-Secret", true, true},
+		{"x-other", true, true},
+		{"X-Free", false, false},
+		{"User-Agent", true, true}, /* known, not needed */
+		{"Set-Cookie", true, true},
+		{"Authorization", false, false}, /* needed: the option is ignored */
+		{"Cache-Control", false, false},
+		{"Via", false, false},
+		{"Host", false, true},
+		{"Content-Length", false, true},
+		{"Transfer-Encoding", false, true},
+		{"Keep-Alive", true, true},
+		{"Proxy-Authorization", false, true},
+		{"Upgrade", false, true},
+		{"Date", false, false},
+		{"X-SECRET", true, true},
+	};
+	struct head head;
+
+	(void)state;
+	head_init(&head);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		add(&head, rows[i].name, "x");
+	head.lines[0].value = SLICE("close, x-secret,, Keep-Alive ,User-Agent, set-cookie");
+	add(&head, "connection", "X-Other, Authorization, Cache-Control, Via, Host");
+	add(&head, "Connection", "Content-Length, Transfer-Encoding, X-Absent, X-Fre, X-Freee");
+	http_fields_nominate(&head.fields);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (head.lines[i].nominated != rows[i].nominated)
+			fail_msg("%s nominated", rows[i].name);
+		if (http_field_is_hop(&head.lines[i]) != rows[i].hop)
+			fail_msg("%s hop", rows[i].name);
+	}
+	/* What is nominated is still there for the rules. */
+	assert_true(http_has_field(&head.fields, FIELD_USER_AGENT));
+}
+
+static void test_nominate_without_connection(void **state)
+{
+	struct head head;
+
+	(void)state;
+	head_init(&head);
+	add(&head, "Keep-Alive", "x");
+	add(&head, "X-A", "x");
+	http_fields_nominate(&head.fields);
+	assert_true(http_field_is_hop(&head.lines[0]));
+	assert_false(http_field_is_hop(&head.lines[1]));
+}
+
+/* `count` options that name no known field, then X-Last. */
+static void nominate_many(struct head *head, char *value, unsigned count)
+{
+	size_t n = 0;
+
+	head_init(head);
+	for (unsigned i = 0; i < count; i++)
+		n += (size_t)sprintf(value + n, "x%u,", i);
+	strcpy(value + n, "X-Last");
+	add(head, "Connection", value);
+	add(head, "X-Last", "1");
+	add(head, "X-Unnamed", "1");
+	add(head, "User-Agent", "1");
+	http_fields_nominate(&head->fields);
+}
+
+static void test_nominate_has_a_limit(void **state)
+{
+	char value[1024];
+	struct head head;
+
+	(void)state;
+	nominate_many(&head, value, 62);
+	assert_true(head.lines[1].nominated);
+	assert_false(head.lines[2].nominated);
+	nominate_many(&head, value, 63);
+	assert_true(head.lines[1].nominated);
+	assert_false(head.lines[2].nominated);
+	nominate_many(&head, value, 64);
+	assert_true(head.lines[1].nominated);
+	assert_true(head.lines[2].nominated); /* too many to tell: all unknown ones stay here */
+	assert_false(head.lines[3].nominated);
+}
+
+/* The copy is compared after what it was made from is gone. */
+static void test_copy_request(void **state)
+{
+	char *target = strdup("http://Example.com:81/a?b");
+	char *name = strdup("Vary"), *value = strdup("x, y"), *method = strdup("FROB");
+	struct http_request req = {.method = METHOD_OTHER, .keep_alive = true, .content_length = 7};
+	struct http_request copy;
+	struct head head;
+	size_t size;
+	void *memory;
+
+	(void)state;
+	head_init(&head);
+	req.method_name = slice_str(method);
+	req.target = slice_str(target);
+	assert_int_equal(http_uri_parse_absolute(req.target, &req.uri), URI_OK);
+	add(&head, name, value);
+	add(&head, "X-Empty", "");
+	req.fields = head.fields;
+
+	size = http_request_copy_size(&req);
+	assert_int_equal(size, 2 * sizeof(struct http_field) + 4 + 4 + 7 + 0 + 4 + 25);
+	memory = malloc(size);
+	http_request_copy(&copy, &req, memory);
+	memset(&head, 0xff, sizeof(head));
+	free(target), free(name), free(value), free(method);
+
+	assert_int_equal(copy.method, METHOD_OTHER);
+	assert_true(copy.keep_alive);
+	assert_int_equal(copy.content_length, 7);
+	assert_true(slice_eq(copy.method_name, SLICE("FROB")));
+	assert_true(slice_eq(copy.target, SLICE("http://Example.com:81/a?b")));
+	assert_true(slice_eq(copy.uri.host, SLICE("Example.com")));
+	assert_true(slice_eq(copy.uri.path, SLICE("/a?b")));
+	assert_ptr_equal(copy.uri.host.p, copy.target.p + 7);
+	assert_int_equal(copy.uri.port, 81);
+	assert_int_equal(copy.fields.count, 2);
+	assert_int_equal(copy.fields.capacity, 2);
+	assert_true(slice_eq(http_fields_first(&copy.fields, FIELD_VARY)->value, SLICE("x, y")));
+	assert_true(slice_eq(copy.fields.at[1].name, SLICE("X-Empty")));
+	assert_int_equal(copy.fields.at[1].value.n, 0);
+	free(memory);
+}
+
+/* A host that is not part of the target, and nothing at all. */
+static void test_copy_odd_requests(void **state)
+{
+	struct http_request req = {.target = SLICE("/x"), .uri = {.host = SLICE("h")}};
+	struct http_request copy;
+	char *memory;
+
+	(void)state;
+	req.uri.path = req.target;
+	assert_int_equal(http_request_copy_size(&req), 3);
+	memory = malloc(3);
+	http_request_copy(&copy, &req, memory);
+	assert_true(slice_eq(copy.uri.host, SLICE("h")));
+	assert_true(copy.uri.host.p >= memory && copy.uri.host.p < memory + 3);
+	assert_ptr_equal(copy.uri.path.p, copy.target.p);
+	free(memory);
+
+	memset(&req, 0, sizeof(req));
+	assert_int_equal(http_request_copy_size(&req), 0);
+	memory = malloc(1);
+	http_request_copy(&copy, &req, memory);
+	assert_int_equal(copy.fields.count, 0);
+	assert_int_equal(copy.target.n, 0);
+	free(memory);
+}
+
+static void test_copy_response(void **state)
+{
+	struct http_response res = {.status = 204, .framing_trouble = true}, copy;
+	struct head head;
+	void *memory;
+
+	(void)state;
+	head_init(&head);
+	add(&head, "ETag", "\"1\"");
+	add(&head, "Connection", "x-hop");
+	add(&head, "X-Hop", "1");
+	res.fields = head.fields;
+	http_fields_nominate(&res.fields);
+	memory = malloc(http_response_copy_size(&res));
+	http_response_copy(&copy, &res, memory);
+	memset(&head, 0xff, sizeof(head));
+	assert_int_equal(copy.status, 204);
+	assert_true(copy.framing_trouble);
+	assert_true(slice_eq(http_fields_first(&copy.fields, FIELD_ETAG)->value, SLICE("\"1\"")));
+	assert_true(copy.fields.at[2].nominated);
+	free(memory);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lookup_knows_every_row),
+		cmocka_unit_test(test_lookup_takes_no_other),
+		cmocka_unit_test(test_tokens),
+		cmocka_unit_test(test_add_and_find),
+		cmocka_unit_test(test_add_has_a_limit),
+		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_list_has),
+		cmocka_unit_test(test_nominate),
+		cmocka_unit_test(test_nominate_without_connection),
+		cmocka_unit_test(test_nominate_has_a_limit),
+		cmocka_unit_test(test_copy_request),
+		cmocka_unit_test(test_copy_odd_requests),
+		cmocka_unit_test(test_copy_response),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,482 @@
+/* LINKS: cache/http_uri.c */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "cache/http_uri.h"
+
+#define L10 "abcdefghij"
+#define L50 L10 L10 L10 L10 L10
+#define L63 L50 L10 "abc"
+
+/* In memory of exactly its size, so that a sanitizer sees any read beyond it. */
+static char *exact(const char *text)
+{
+	size_t n = strlen(text);
+	char *copy = malloc(n ? n : 1);
+
+	memcpy(copy, text, n);
+	return copy;
+}
+
+static char *normal_of(const struct http_uri *uri)
+{
+	size_t max = http_uri_normal_max(uri);
+	char *normal = malloc(max + 1);
+	size_t n = http_uri_normal(uri, normal);
+
+	assert_true(n <= max);
+	normal[n] = 0;
+	return normal;
+}
+
+static void test_good_absolute(void **state)
+{
+	static const struct {
+		const char *target;
+		const char *normal;
+		const char *authority;
+	} rows[] = {
+		{"http://example.com/", "http://example.com/", "example.com"},
+		{"http://example.com", "http://example.com/", "example.com"},
+		{"http://example.com?q=1", "http://example.com/?q=1", "example.com"},
+		{"http://example.com/?", "http://example.com/?", "example.com"},
+		{"HTTP://EXAMPLE.com:80/Path?Q=A", "http://example.com/Path?Q=A", "example.com"},
+		{"hTtP://Example.Com:8080/a", "http://example.com:8080/a", "example.com:8080"},
+		{"http://example.com:00080/", "http://example.com/", "example.com"},
+		{"http://example.com:443/", "http://example.com:443/", "example.com:443"},
+		{"https://example.com:443/", "https://example.com/", "example.com"},
+		{"https://example.com:80/", "https://example.com:80/", "example.com:80"},
+		{"http://example.com:1/", "http://example.com:1/", "example.com:1"},
+		{"http://example.com:65535/", "http://example.com:65535/", "example.com:65535"},
+		{"http://example.com./", "http://example.com./", "example.com."},
+		{"http://a_b.example-1.com/", "http://a_b.example-1.com/", "a_b.example-1.com"},
+		{"http://127.0.0.1:81/", "http://127.0.0.1:81/", "127.0.0.1:81"},
+		{"http://0x7f.1/", "http://0x7f.1/", "0x7f.1"},
+		{"http://2130706433/", "http://2130706433/", "2130706433"},
+		{"http://[::1]/", "http://[::1]/", "[::1]"},
+		{"http://[2001:DB8::A]:80/x", "http://[2001:db8::a]/x", "[2001:db8::a]"},
+		{"http://[::ffff:1.2.3.4]:8080", "http://[::ffff:1.2.3.4]:8080/",
+		 "[::ffff:1.2.3.4]:8080"},
+		/* the path is not touched: no decoding, no dot segments, no slashes merged */
+		{"http://h/a/../b/./c//d", "http://h/a/../b/./c//d", "h"},
+		{"http://h/%7Euser%2f%zz?a=%41&b=[1]", "http://h/%7Euser%2f%zz?a=%41&b=[1]", "h"},
+		{"http://h//x@y:z?u=http://i/", "http://h//x@y:z?u=http://i/", "h"},
+		{"http://h/!$&'()*+,;=:@-._~", "http://h/!$&'()*+,;=:@-._~", "h"},
+		{"http://" L63 "." L63 "." L63 "." L50 L10 "a/",
+		 "http://" L63 "." L63 "." L63 "." L50 L10 "a/",
+		 L63 "." L63 "." L63 "." L50 L10 "a"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *copy = exact(rows[i].target);
+		struct http_uri uri;
+		char authority[URI_HOST_MAX + 6];
+		size_t n;
+		char *normal;
+
+		if (http_uri_parse_absolute(slice_of(copy, strlen(rows[i].target)), &uri) != URI_OK)
+			fail_msg("refused: %s", rows[i].target);
+		normal = normal_of(&uri);
+		assert_string_equal(normal, rows[i].normal);
+		n = http_uri_authority(&uri, authority);
+		assert_int_equal(n, strlen(rows[i].authority));
+		assert_memory_equal(authority, rows[i].authority, n);
+		free(normal);
+		free(copy);
+	}
+}
+
+static void test_parts(void **state)
+{
+	struct slice target = SLICE("https://Example.com:8443?x");
+	struct http_uri uri;
+
+	(void)state;
+	assert_int_equal(http_uri_parse_absolute(target, &uri), URI_OK);
+	assert_int_equal(uri.scheme, SCHEME_HTTPS);
+	assert_true(slice_eq(uri.host, SLICE("Example.com")));
+	assert_ptr_equal(uri.host.p, target.p + 8);
+	assert_int_equal(uri.port, 8443);
+	assert_true(slice_eq(uri.path, SLICE("?x")));
+	assert_int_equal(http_uri_parse_absolute(SLICE("http://h"), &uri), URI_OK);
+	assert_int_equal(uri.port, 80);
+	assert_int_equal(uri.path.n, 0);
+}
+
+/* Authorities that no form may take; HAZARDS T3. */
+static const char *const bad_authorities[] = {
+	"",
+	":80",
+	".",
+	"..",
+	".a",
+	"a..b",
+	"a..",
+	"user@h",
+	"user:pw@h",
+	"@h",
+	"h@",
+	"a@b@c",
+	"h:",
+	"h:0",
+	"h:00000",
+	"h:65536",
+	"h:99999",
+	"h:000080",
+	"h:100000",
+	"h:8o",
+	"h:+80",
+	"h:-1",
+	"h: 80",
+	"h:80:80",
+	"h:80x",
+	"h:0x50",
+	"a b",
+	" h",
+	"h ",
+	"h\t",
+	"a\\b",
+	"a%41",
+	"a%",
+	"h,i",
+	"h;i",
+	"h!",
+	"h'",
+	"h(",
+	"h*",
+	"h~",
+	"h=",
+	"h&i",
+	"h$",
+	"h\x7f",
+	"h\xc3\xa9",
+	"\xe2\x84\xaa",
+	"h\x01",
+	"[",
+	"]",
+	"[]",
+	"[]:80",
+	"[::1",
+	"::1]",
+	"::1",
+	"[::1]]",
+	"[[::1]]",
+	"[::1]x",
+	"[::1]80",
+	"[::1]:",
+	"[::1]:0",
+	"[::1].h",
+	"h[::1]",
+	"[::1%25eth0]",
+	"[::1%eth0]",
+	"[fe80::1%251]",
+	"[v1.a]",
+	"[1.2.3.4]",
+	"[h]",
+	"[:::1]",
+	"[1:2:3:4:5:6:7]",
+	"[1:2:3:4:5:6:7:8:9]",
+	"[::12345]",
+	"[::1::2]",
+	"[::g]",
+	"[ ::1]",
+	"[::1 ]",
+	"[::ffff:1.2.3.400]",
+	"[::ffff:1.2.3]",
+	"[0000:0000:0000:0000:0000:0000:0000:0000:0000:0000]",
+	L63 "x",
+	"a." L63 "x.b",
+	L63 "." L63 "." L63 "." L50 L10 "ab", /* 254 */
+	L63 "." L63 "." L63 "." L63 "." L63,
+};
+
+static void test_bad_absolute(void **state)
+{
+	static const char *const rows[] = {
+		"",
+		"/",
+		"/path",
+		"*",
+		"h",
+		"//h/",
+		"://h/",
+		"http",
+		"http:",
+		"http:/",
+		"http:h",
+		"http:/h",
+		"http:///",
+		"http:///path",
+		"http://?q",
+		"http:\\\\h\\",
+		"http://h\\x/",
+		"http//h/",
+		" http://h/",
+		"http ://h/",
+		"1http://h/",
+		"-http://h/",
+		"http://h/ ",
+		"http://h/#f",
+		"http://h#f",
+		"http://h/?#",
+		"http://h/##",
+		"http://h/a b",
+		"http://h/\t",
+		"http://h/\x7f",
+		"http://h/\xc3\xa9",
+		"http://h/\x80",
+		"http://h/\xff",
+		"http://h/\x01",
+		"http://h/\r",
+		"http://h/\n",
+		"http://h/\"",
+		"http://h/<",
+		"http://h/>",
+		"http://h/\\",
+		"http://h/^",
+		"http://h/`",
+		"http://h/{",
+		"http://h/|",
+		"http://h/}",
+		"http://h?\\",
+		"h_t://h/",
+		"ftp://h/a b",
+		"ftp://h/\xff",
+	};
+	struct http_uri uri;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *copy = exact(rows[i]);
+
+		if (http_uri_parse_absolute(slice_of(copy, strlen(rows[i])), &uri) != URI_BAD)
+			fail_msg("not bad: %s", rows[i]);
+		free(copy);
+	}
+	for (size_t i = 0; i < sizeof(bad_authorities) / sizeof(bad_authorities[0]); i++) {
+		char target[512];
+
+		snprintf(target, sizeof(target), "http://%s/", bad_authorities[i]);
+		if (http_uri_parse_absolute(slice_str(target), &uri) != URI_BAD)
+			fail_msg("not bad: %s", target);
+	}
+	assert_int_equal(http_uri_parse_absolute(slice_of("http://h\0/", 10), &uri), URI_BAD);
+	assert_int_equal(http_uri_parse_absolute(slice_of("http://h/\0", 10), &uri), URI_BAD);
+	assert_int_equal(http_uri_parse_absolute(slice_of("http://[::1\0]/", 14), &uri), URI_BAD);
+	assert_int_equal(http_uri_parse_absolute(slice_of(NULL, 0), &uri), URI_BAD);
+}
+
+static void test_other_schemes(void **state)
+{
+	static const char *const rows[] = {
+		"ftp://h/",   "ws://h/",     "urn:x", "file:///etc/passwd", "javascript:x",
+		"httpx://h/", "http+a://h/", "h:80",  "example.com:443",    "gopher://u@h/",
+	};
+	struct http_uri uri;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (http_uri_parse_absolute(slice_str(rows[i]), &uri) != URI_BAD_SCHEME)
+			fail_msg("taken: %s", rows[i]);
+	}
+}
+
+static void test_authority(void **state)
+{
+	static const char *const bad[] = {
+		"h",      "h:",     "[::1]",   "http://h:80", "h:443/", "/h:443",
+		"h:443?", "h:443#", "u@h:443", ":443",        "*",
+	};
+	struct http_uri uri;
+
+	(void)state;
+	assert_int_equal(http_uri_parse_authority(SLICE("Example.com:443"), &uri), URI_OK);
+	assert_int_equal(uri.scheme, SCHEME_HTTPS);
+	assert_true(slice_eq(uri.host, SLICE("Example.com")));
+	assert_int_equal(uri.port, 443);
+	assert_int_equal(uri.path.n, 0);
+	assert_int_equal(http_uri_parse_authority(SLICE("[2001:db8::1]:8443"), &uri), URI_OK);
+	assert_true(slice_eq(uri.host, SLICE("[2001:db8::1]")));
+	assert_int_equal(uri.port, 8443);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (http_uri_parse_authority(slice_str(bad[i]), &uri) != URI_BAD)
+			fail_msg("taken: %s", bad[i]);
+	}
+	for (size_t i = 0; i < sizeof(bad_authorities) / sizeof(bad_authorities[0]); i++) {
+		char *copy = exact(bad_authorities[i]);
+
+		if (http_uri_parse_authority(slice_of(copy, strlen(bad_authorities[i])), &uri) !=
+		    URI_BAD)
+			fail_msg("taken: %s", bad_authorities[i]);
+		free(copy);
+	}
+}
+
+static void test_host(void **state)
+{
+	static const char *const good[] = {
+		"h", "H:80", "example.com", "example.com.", "1.2.3.4:65535", "[::1]", "[::1]:1",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		if (!http_host_is_valid(slice_str(good[i])))
+			fail_msg("refused: %s", good[i]);
+	}
+	for (size_t i = 0; i < sizeof(bad_authorities) / sizeof(bad_authorities[0]); i++) {
+		if (http_host_is_valid(slice_str(bad_authorities[i])))
+			fail_msg("taken: %s", bad_authorities[i]);
+	}
+	assert_false(http_host_is_valid(SLICE("h/x")));
+	assert_false(http_host_is_valid(SLICE("http://h")));
+	assert_false(http_host_is_valid(SLICE("h, i")));
+	assert_false(http_host_is_valid(slice_of("h\0", 2)));
+}
+
+/* All 256 bytes, one at a time. */
+static void test_path_bytes(void **state)
+{
+	(void)state;
+	for (int c = 0; c < 256; c++) {
+		char path[3] = {'/', (char)c, 'x'};
+		bool wanted = c > 0x20 && c < 0x7f && !strchr("\"<>\\^`{|}#", c);
+
+		if (http_uri_path_is_valid(slice_of(path, sizeof(path))) != wanted)
+			fail_msg("byte %02x", (unsigned)c);
+	}
+	assert_true(http_uri_path_is_valid(SLICE("/")));
+	assert_false(http_uri_path_is_valid(SLICE("")));
+	assert_false(http_uri_path_is_valid(SLICE("x")));
+	assert_false(http_uri_path_is_valid(SLICE("?x")));
+	assert_false(http_uri_path_is_valid(SLICE("*")));
+}
+
+static void test_resolve(void **state)
+{
+	static const struct {
+		const char *base;
+		const char *reference;
+		const char *result; /* NULL: refused */
+	} rows[] = {
+		{"http://a/b/c/d;p?q", "g", "http://a/b/c/g"},
+		{"http://a/b/c/d;p?q", "./g", "http://a/b/c/g"},
+		{"http://a/b/c/d;p?q", "g/", "http://a/b/c/g/"},
+		{"http://a/b/c/d;p?q", "/g", "http://a/g"},
+		{"http://a/b/c/d;p?q", "//a", "http://a/"},
+		{"http://a/b/c/d;p?q", "//A:80/x", "http://a/x"},
+		{"http://a/b/c/d;p?q", "//g", NULL},
+		{"http://a/b/c/d;p?q", "?y", "http://a/b/c/d;p?y"},
+		{"http://a/b/c/d;p?q", "g?y", "http://a/b/c/g?y"},
+		{"http://a/b/c/d;p?q", "#s", "http://a/b/c/d;p?q"},
+		{"http://a/b/c/d;p?q", "g#s", "http://a/b/c/g"},
+		{"http://a/b/c/d;p?q", "g?y#s?t#u", "http://a/b/c/g?y"},
+		{"http://a/b/c/d;p?q", ";x", "http://a/b/c/;x"},
+		{"http://a/b/c/d;p?q", "g;x?y", "http://a/b/c/g;x?y"},
+		{"http://a/b/c/d;p?q", "", "http://a/b/c/d;p?q"},
+		{"http://a/b/c/d;p?q", ".", "http://a/b/c/"},
+		{"http://a/b/c/d;p?q", "./", "http://a/b/c/"},
+		{"http://a/b/c/d;p?q", "..", "http://a/b/"},
+		{"http://a/b/c/d;p?q", "../g", "http://a/b/g"},
+		{"http://a/b/c/d;p?q", "../..", "http://a/"},
+		{"http://a/b/c/d;p?q", "../../g", "http://a/g"},
+		{"http://a/b/c/d;p?q", "../../../g", "http://a/g"},
+		{"http://a/b/c/d;p?q", "../../../../g", "http://a/g"},
+		{"http://a/b/c/d;p?q", "/./g", "http://a/g"},
+		{"http://a/b/c/d;p?q", "/../g", "http://a/g"},
+		{"http://a/b/c/d;p?q", "g.", "http://a/b/c/g."},
+		{"http://a/b/c/d;p?q", "..g", "http://a/b/c/..g"},
+		{"http://a/b/c/d;p?q", "./../g", "http://a/b/g"},
+		{"http://a/b/c/d;p?q", "g/./h", "http://a/b/c/g/h"},
+		{"http://a/b/c/d;p?q", "g/../h", "http://a/b/c/h"},
+		{"http://a/b/c/d;p?q", "g;x=1/../y", "http://a/b/c/y"},
+		{"http://a/b/c/d;p?q", "g?y/../x", "http://a/b/c/g?y/../x"},
+		{"http://a/b/c/d;p?q", "//a/x//../y", "http://a/x/y"},
+		{"http://a/b/c/d;p?q", "http:g", NULL},
+		{"http://a/b/c/d;p?q", "g:h", NULL},
+		{"http://a", "g", "http://a/g"},
+		{"http://a?q", "g", "http://a/g"},
+		{"http://a?q", "", "http://a/?q"},
+		{"http://a?q", "?", "http://a/?"},
+		{"http://a/b/../c", "", "http://a/b/../c"},
+		{"http://a/b/../c", "?x", "http://a/b/../c?x"},
+		{"http://a/b/../c", "d", "http://a/d"},
+		{"http://a/b?x/y", "d", "http://a/d"},
+		/* same origin, whatever its spelling */
+		{"http://Example.com:80/", "HTTP://EXAMPLE.COM/X", "http://example.com/X"},
+		{"http://example.com/", "http://example.com:80", "http://example.com/"},
+		{"http://example.com:8080/", "//example.com:8080/x?y",
+		 "http://example.com:8080/x?y"},
+		{"https://example.com/", "https://example.com:443/", "https://example.com/"},
+		{"http://[::1]/", "//[::1]/x", "http://[::1]/x"},
+		/* another origin */
+		{"http://example.com/", "https://example.com/", NULL},
+		{"http://example.com/", "http://example.com:8080/", NULL},
+		{"http://example.com:8080/", "http://example.com/", NULL},
+		{"http://example.com/", "http://www.example.com/", NULL},
+		{"http://example.com/", "http://example.com./", NULL},
+		{"http://example.com/", "//other/", NULL},
+		{"http://example.com/", "ftp://example.com/", NULL},
+		/* malformed */
+		{"http://a/", "http://u@a/", NULL},
+		{"http://a/", "//a:0/", NULL},
+		{"http://a/", "//", NULL},
+		{"http://a/", "///x", NULL},
+		{"http://a/", "/a b", NULL},
+		{"http://a/", "/\xc3\xa9", NULL},
+		{"http://a/", "\\x", NULL},
+	};
+	char to[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *copy = exact(rows[i].reference);
+		struct slice reference = slice_of(copy, strlen(rows[i].reference));
+		struct http_uri base;
+		size_t n = 0;
+		bool ok;
+
+		assert_int_equal(http_uri_parse_absolute(slice_str(rows[i].base), &base), URI_OK);
+		ok = http_uri_resolve_same_origin(&base, reference, to, sizeof(to), &n);
+		if (ok != !!rows[i].result)
+			fail_msg("%s + %s: %s", rows[i].base, rows[i].reference,
+				 ok ? "taken" : "refused");
+		if (ok && !slice_eq(slice_of(to, n), slice_str(rows[i].result)))
+			fail_msg("%s + %s: %.*s", rows[i].base, rows[i].reference, (int)n, to);
+		free(copy);
+	}
+}
+
+static void test_resolve_fits(void **state)
+{
+	struct http_uri base;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(http_uri_parse_absolute(SLICE("http://a/b/c"), &base), URI_OK);
+	for (size_t size = 0; size < 20; size++) {
+		char *to = malloc(size ? size : 1);
+		bool ok = http_uri_resolve_same_origin(&base, SLICE("defg?h"), to, size, &n);
+
+		assert_int_equal(ok, size >= strlen("http://a/b/defg?h"));
+		free(to);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good_absolute), cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_bad_absolute),  cmocka_unit_test(test_other_schemes),
+		cmocka_unit_test(test_authority),     cmocka_unit_test(test_host),
+		cmocka_unit_test(test_path_bytes),    cmocka_unit_test(test_resolve),
+		cmocka_unit_test(test_resolve_fits),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
