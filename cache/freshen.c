@@ -1,0 +1,152 @@
+/* The record that a stored one becomes when a 304 confirms it (RFC 9111 3.2, 4.3.4). */
+#include "cache/http_fields.h"
+#include "cache/record.h"
+
+/*
+ * Fields of the 304 that update, as a set: known ones by their bit, the others by a bit of a hash
+ * of their name, so that most stored lines are cleared of suspicion by one test.
+ */
+struct updated {
+	uint64_t known;
+	uint64_t others;
+};
+
+static uint64_t hash_bit(struct slice name)
+{
+	unsigned hash = (unsigned)name.n * 7u + ((unsigned char)name.p[0] | 0x20u) +
+			((unsigned char)name.p[name.n - 1] | 0x20u) * 3u;
+
+	return (uint64_t)1 << (hash % 64);
+}
+
+static bool is_updated(const struct updated *updated, const struct http_fields *merged,
+		       uint32_t added, const struct http_field *field)
+{
+	if (field->id != FIELD_OTHER)
+		return (updated->known >> field->id) & 1;
+	if (!(updated->others & hash_bit(field->name)))
+		return false;
+	for (uint32_t i = 0; i < added; i++) {
+		if (slice_ieq(merged->at[i].name, field->name))
+			return true;
+	}
+	return false;
+}
+
+/* Lines of the 304 first, so that the set is there when the stored ones are looked at. */
+static bool add_304(struct http_fields *merged, const struct http_response *res_304,
+		    struct updated *updated)
+{
+	for (uint32_t i = 0; i < res_304->fields.count; i++) {
+		const struct http_field *field = &res_304->fields.at[i];
+
+		if (policy_drops_field(res_304, field))
+			continue;
+		if (!http_fields_add(merged, field->name, field->value))
+			return false;
+		if (field->id != FIELD_OTHER)
+			updated->known |= (uint64_t)1 << field->id;
+		else
+			updated->others |= hash_bit(field->name);
+	}
+	/* A message without Date was made when it was received (RFC 9110 6.6.1). */
+	updated->known |= (uint64_t)1 << FIELD_DATE;
+	return true;
+}
+
+static bool add_stored(struct http_fields *merged, const struct http_fields *stored,
+		       const struct updated *updated)
+{
+	uint32_t added = merged->count;
+
+	for (uint32_t i = 0; i < stored->count; i++) {
+		const struct http_field *field = &stored->at[i];
+
+		if (!is_updated(updated, merged, added, field) &&
+		    !http_fields_add(merged, field->name, field->value))
+			return false;
+	}
+	return true;
+}
+
+/* Age is no part of the record, but of its age: the policy is to see it. */
+static bool add_age(struct http_fields *merged, const struct http_response *res_304)
+{
+	const struct http_field *age = http_fields_first(&res_304->fields, FIELD_AGE);
+
+	for (; age; age = http_fields_next(&res_304->fields, age)) {
+		if (!http_fields_add(merged, age->name, age->value))
+			return false;
+	}
+	return true;
+}
+
+static bool merge(const struct record_view *old, const struct http_response *res_304,
+		  struct http_fields *merged)
+{
+	struct http_field lines[RECORD_FIELDS_MAX];
+	struct http_response stored = {.fields = {.at = lines, .capacity = RECORD_FIELDS_MAX}};
+	struct updated updated = {0};
+
+	return record_to_response(old, &stored) && add_304(merged, res_304, &updated) &&
+	       add_stored(merged, &stored.fields, &updated) && add_age(merged, res_304);
+}
+
+/*
+ * What the policy says of a response that it does not let us keep: it is asked for the same one
+ * with just its dates, age and validators, in answer to a plain request.
+ */
+static bool passing_meta(const struct http_response *merged, const struct exchange_times *times,
+			 const struct conf *conf, struct record_meta *ret_meta)
+{
+	static const uint64_t wanted = (uint64_t)1 << FIELD_AGE | (uint64_t)1 << FIELD_DATE |
+				       (uint64_t)1 << FIELD_ETAG |
+				       (uint64_t)1 << FIELD_LAST_MODIFIED;
+	struct http_field lines[16];
+	struct http_response res = {
+		.status = 204, .version_minor = 1, .fields = {.at = lines, .capacity = 16}};
+	struct http_request req = {.method = METHOD_GET, .method_name = SLICE("GET")};
+	enum reason why;
+
+	http_fields_add(&res.fields, SLICE("Cache-Control"), SLICE("max-age=0, must-revalidate"));
+	for (uint32_t i = 0; i < merged->fields.count; i++) {
+		const struct http_field *field = &merged->fields.at[i];
+
+		if ((wanted >> field->id) & 1 &&
+		    !http_fields_add(&res.fields, field->name, field->value))
+			break;
+	}
+	return policy_may_store(&req, &res, times, conf, ret_meta, &why);
+}
+
+size_t record_freshen(const struct record_view *old, const struct http_request *req,
+		      const struct http_response *res_304, const struct exchange_times *times,
+		      const struct conf *conf, struct slice normal_uri, char *to, size_t size,
+		      enum reason *ret_why)
+{
+	struct http_field lines[RECORD_FIELDS_MAX];
+	struct http_response merged = {.status = 204,
+				       .version_minor = 1,
+				       .fields = {.at = lines, .capacity = RECORD_FIELDS_MAX}};
+	static const struct http_request nobody = {.method = METHOD_GET};
+	struct record_meta meta;
+	size_t n;
+
+	*ret_why = REASON_TOO_LARGE;
+	if (!merge(old, res_304, &merged.fields))
+		return 0;
+	if (policy_may_store(req, &merged, times, conf, &meta, ret_why)) {
+		/* A HEAD that validated makes no HEAD's record of a GET's. */
+		meta.kind = old->meta->kind;
+		n = record_write(req, &merged, &meta, normal_uri, to, size);
+		*ret_why = REASON_NONE;
+		if (n > 0 && n <= conf->record_size)
+			return n;
+		*ret_why = REASON_TOO_LARGE;
+	}
+	if (!passing_meta(&merged, times, conf, &meta))
+		return 0;
+	meta.kind = RECORD_GET;
+	merged.fields.present &= ~((uint64_t)1 << FIELD_VARY);
+	return record_write(&nobody, &merged, &meta, normal_uri, to, size);
+}

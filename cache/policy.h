@@ -1,0 +1,170 @@
+/*
+ * The rules of HTTP caching for 204 responses: RFC 9111, with 5861, 8246, 9213.
+ *
+ * Every function here is pure: a verdict from (messages, clock, options), with a reason from the
+ * closed list of reasons.def.  The contract, rule by rule, is in DESIGN.md and proved by
+ * tests/vectors/.
+ */
+#ifndef CACHE_POLICY_H
+#define CACHE_POLICY_H
+
+#include "cache/http_clock.h"
+#include "cache/http_message.h"
+#include "conf/conf.h"
+
+enum reason {
+#define REASON(id, token, help) REASON_##id,
+#include "cache/reasons.def"
+#undef REASON
+	REASON_COUNT
+};
+
+const char *reason_token(enum reason reason);
+
+/* What a record may answer. */
+enum record_kind {
+	RECORD_GET,       /* made from GET, or POST with Content-Location: serves GET and HEAD */
+	RECORD_HEAD,      /* made from HEAD: serves HEAD */
+	RECORD_PREFLIGHT, /* made from OPTIONS: serves the same preflight */
+};
+
+enum lifetime_source {
+	LIFETIME_NONE,
+	LIFETIME_TARGETED,
+	LIFETIME_S_MAXAGE,
+	LIFETIME_MAX_AGE,
+	LIFETIME_EXPIRES,
+	LIFETIME_HEURISTIC,
+	LIFETIME_DEFAULT,
+	LIFETIME_PREFLIGHT,
+};
+
+enum record_meta_flags {
+	META_NO_CACHE = 1,        /* validate at each use */
+	META_NO_STALE = 2,        /* must-revalidate, proxy-revalidate, s-maxage: never stale */
+	META_MUST_REVALIDATE = 4, /* 504 rather than stale when the origin fails */
+	META_SHAREABLE_AUTH = 8,  /* may answer requests although made under Authorization */
+	META_HAS_ETAG = 16,
+	META_HAS_LAST_MODIFIED = 32,
+	META_IMMUTABLE = 64,
+};
+
+/*
+ * What the policy needs to know of a stored response, worked out once when it is stored: plain
+ * numbers, written into the record as they are (record.h; a change here is a new RECORD_VERSION).
+ */
+struct record_meta {
+	int64_t response_steady_ms;  /* time of receipt on the steady clock */
+	int64_t response_wall_s;     /* and on the wall clock */
+	int64_t date_s;              /* Date, or time of receipt when absent or invalid */
+	int64_t last_modified_s;     /* HTTP_DATE_INVALID when absent or invalid */
+	uint32_t initial_age_s;      /* corrected_initial_age (RFC 9111 4.2.3) */
+	uint32_t lifetime_s;         /* as the origin or heuristic gives it, before max_ttl */
+	uint32_t while_revalidate_s; /* stale-while-revalidate */
+	uint32_t if_error_s;         /* stale-if-error; UINT32_MAX when the response does not say */
+	uint8_t kind;                /* enum record_kind */
+	uint8_t lifetime_source;     /* enum lifetime_source */
+	uint16_t flags;              /* enum record_meta_flags */
+	uint32_t spare;              /* 0 */
+};
+
+/* When the exchange with the origin took place; for response_delay and receipt. */
+struct exchange_times {
+	int64_t request_steady_ms;
+	struct http_clock response; /* both clocks at receipt of the head */
+};
+
+/*
+ * May this final response to this request be stored (RFC 9111 3)?  True writes *ret_meta.
+ * Writes *ret_why in all cases.
+ */
+bool policy_may_store(const struct http_request *req, const struct http_response *res,
+		      const struct exchange_times *times, const struct conf *conf,
+		      struct record_meta *ret_meta, enum reason *ret_why);
+
+/* Whether this line of a stored response is to be left out of the record: hop-by-hop, UNSTORED, or
+   named by a qualified no-cache or private of Cache-Control.  `res` is the response the line
+   belongs to; constant time unless its Cache-Control has a quoted string. */
+bool policy_drops_field(const struct http_response *res, const struct http_field *field);
+
+/* Which kind of record the request could be answered by; false when by none (bypass; *ret_why says
+ * why). */
+bool policy_is_lookup(const struct http_request *req, const struct conf *conf,
+		      enum reason *ret_why);
+
+/* Whether a record of `kind` may answer this request at all: method and preflight. */
+bool policy_kind_serves(enum record_kind kind, const struct http_request *req);
+
+/* current_age in seconds, never negative (RFC 9111 4.2.3), and the lifetime as capped by max_ttl.
+ */
+int64_t policy_age_s(const struct record_meta *meta, const struct http_clock *now);
+int64_t policy_lifetime_s(const struct record_meta *meta, const struct conf *conf);
+
+enum reuse {
+	REUSE_FRESH,      /* answer from the record */
+	REUSE_STALE,      /* answer from the record although stale (max-stale of the client) */
+	REUSE_REVALIDATE, /* answer from the record now, validate in the background */
+	REUSE_VALIDATE,   /* ask the origin, with the record's validators when it has any */
+	REUSE_MISS,       /* no record, or a preflight's that is not usable: ask the origin */
+	REUSE_BYPASS,     /* ask the origin, the record has no part in it */
+	REUSE_REFUSED,    /* only-if-cached and nothing usable: 504 */
+};
+
+/*
+ * May this record, whose URI, kind and variant match, answer the request (RFC 9111 4)?  `meta` is
+ * NULL when there is no record, or policy_is_lookup() says no: then too only-if-cached is REFUSED.
+ * Writes *ret_why in all cases, REASON_NONE with FRESH alone.
+ */
+enum reuse policy_reuse(const struct http_request *req, const struct record_meta *meta,
+			const struct http_clock *now, const struct conf *conf,
+			enum reason *ret_why);
+
+/*
+ * The client's own condition against a record that is going to answer (RFC 9110 13.1, RFC
+ * 9111 4.3.2): true when it is met by a 304.  `etag` is the record's, empty when none.  Does not
+ * look at conf->conditional_hit.
+ */
+bool policy_not_modified(const struct http_request *req, const struct record_meta *meta,
+			 struct slice etag, const struct http_clock *now);
+
+/* Weak comparison of entity tags (RFC 9110 8.8.3.2). */
+bool policy_etag_weak_match(struct slice a, struct slice b);
+
+/*
+ * What a final response to a validation of a record means (RFC 9111 4.3.3, 4.3.4).  `req` is the
+ * client's request.  The question to the origin had the record's validators; its tag, if any, was
+ * joined by those of the client; nothing else of the client's conditions was asked.
+ */
+enum validation {
+	VALIDATION_FRESHEN,  /* 304 for the record: update it and answer from it */
+	VALIDATION_PASS_304, /* 304 for a tag that only the client has: pass on, keep the record */
+	VALIDATION_RETRY,    /* 304 that fits neither: ask again without any condition */
+	VALIDATION_REPLACE,  /* 204: pass on; it replaces the record, or removes it if not storable
+			      */
+	VALIDATION_REMOVE,   /* another final status: pass on, and remove the record */
+	VALIDATION_KEEP,     /* a 5xx that is passed on without touching the record */
+	VALIDATION_STALE, /* 500, 502, 503, 504 and stale-if-error allows the record: answer from it
+			   */
+};
+
+enum validation policy_validation(const struct http_request *req, const struct record_meta *meta,
+				  struct slice etag, const struct http_response *res,
+				  const struct http_clock *now, const struct conf *conf);
+
+/*
+ * The origin could not be asked, or failed: may the stale record answer (RFC 5861 4)?
+ */
+bool policy_stale_if_error(const struct http_request *req, const struct record_meta *meta,
+			   const struct http_clock *now, const struct conf *conf);
+
+/* After a reload forced by the client brought an answer that is not stored: keep the old record?
+   Yes for a 204 and errors of a server, no for what else supersedes it. */
+bool policy_keeps_old_record(const struct http_response *res);
+
+/* RFC 9111 4.4: must the target URI (and Location, Content-Location) be invalidated? */
+bool policy_invalidates(const struct http_request *req, const struct http_response *res);
+
+/* May a request that misses or must validate wait for another's answer, or others for its own? */
+bool policy_may_wait(const struct http_request *req);
+
+#endif

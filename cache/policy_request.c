@@ -1,0 +1,109 @@
+/* What the policy reads from a request alone: its part in caching, its wishes, whether it may wait.
+ */
+#include "cache/policy_request.h"
+
+#include "cache/http_fields.h"
+
+#define FIELD_BIT(id) ((uint64_t)1 << FIELD_##id)
+
+/* RFC 9111 4.3.2: these conditions are for the origin to judge. */
+static const uint64_t preconditions =
+	FIELD_BIT(IF_MATCH) | FIELD_BIT(IF_UNMODIFIED_SINCE) | FIELD_BIT(IF_RANGE);
+
+/* RFC 9110 7.8: Upgrade in an HTTP/1.0 request is ignored. */
+static bool asks_upgrade(const struct http_request *req)
+{
+	return http_has_field(&req->fields, FIELD_UPGRADE) && req->version_minor > 0;
+}
+
+bool policy_request_stands_alone(const struct http_request *req, enum reason *ret_why)
+{
+	/* A POST is never looked up, and its answer may be stored with or without a body. */
+	if (req->body != BODY_NONE && req->method != METHOD_POST)
+		*ret_why = REASON_RANGE;
+	else if (req->fields.present & preconditions)
+		*ret_why = REASON_PRECONDITION;
+	else if (asks_upgrade(req))
+		*ret_why = REASON_UPGRADE;
+	else
+		return false;
+	return true;
+}
+
+static bool has_one_value(const struct http_fields *fields, enum http_field_id id)
+{
+	const struct http_field *line = http_fields_first(fields, id);
+
+	return line && line->value.n > 0 && !http_fields_next(fields, line);
+}
+
+bool policy_request_is_preflight(const struct http_request *req)
+{
+	/* Without a path it is "*", the server as a whole (RFC 9110 9.3.7). */
+	return req->method == METHOD_OPTIONS && req->uri.path.n > 0 &&
+	       has_one_value(&req->fields, FIELD_ORIGIN) &&
+	       has_one_value(&req->fields, FIELD_ACCESS_CONTROL_REQUEST_METHOD) &&
+	       !(req->fields.present & (FIELD_BIT(COOKIE) | FIELD_BIT(AUTHORIZATION)));
+}
+
+void policy_request_control(const struct http_request *req, struct cache_control *ret_control,
+			    bool *ret_pragma)
+{
+	struct cache_control pragma;
+
+	*ret_pragma = false;
+	cache_control_parse(&req->fields, FIELD_CACHE_CONTROL, ret_control);
+	if (http_has_field(&req->fields, FIELD_CACHE_CONTROL) ||
+	    !http_has_field(&req->fields, FIELD_PRAGMA))
+		return;
+	cache_control_parse(&req->fields, FIELD_PRAGMA, &pragma);
+	*ret_pragma = cache_control_has(&pragma, CC_NO_CACHE);
+}
+
+bool policy_is_lookup(const struct http_request *req, const struct conf *conf, enum reason *ret_why)
+{
+	*ret_why = REASON_METHOD;
+	if (req->method == METHOD_OPTIONS) {
+		if (!conf->preflight_cache || !policy_request_is_preflight(req))
+			return false;
+	} else if (req->method != METHOD_GET && req->method != METHOD_HEAD) {
+		return false;
+	}
+	if (policy_request_stands_alone(req, ret_why))
+		return false;
+	*ret_why = REASON_NONE;
+	return true;
+}
+
+bool policy_kind_serves(enum record_kind kind, const struct http_request *req)
+{
+	switch (kind) {
+	case RECORD_GET:
+		return req->method == METHOD_GET || req->method == METHOD_HEAD;
+	case RECORD_HEAD:
+		return req->method == METHOD_HEAD;
+	case RECORD_PREFLIGHT:
+		return policy_request_is_preflight(req);
+	}
+	return false;
+}
+
+bool policy_may_wait(const struct http_request *req)
+{
+	struct cache_control asked;
+	enum reason why;
+	bool pragma;
+
+	if (req->method != METHOD_GET && req->method != METHOD_HEAD &&
+	    !policy_request_is_preflight(req))
+		return false;
+	if (policy_request_stands_alone(req, &why) ||
+	    req->fields.present & (FIELD_BIT(AUTHORIZATION) | FIELD_BIT(RANGE)))
+		return false;
+	policy_request_control(req, &asked, &pragma);
+	/* max-age=0 is not met by any answer but its own. */
+	return !pragma && !asked.broken && !cache_control_has(&asked, CC_NO_CACHE) &&
+	       !cache_control_has(&asked, CC_NO_STORE) &&
+	       !cache_control_has(&asked, CC_ONLY_IF_CACHED) &&
+	       !(cache_control_has(&asked, CC_MAX_AGE) && asked.max_age == 0);
+}

@@ -1,0 +1,183 @@
+/* May a record answer a request (RFC 9111 4), fresh, stale, or when the origin fails (RFC 5861). */
+#include "cache/policy_request.h"
+
+enum {
+	MS_PER_S = 1000,
+	/* Workers read their clocks at different turns: so little is not the future. */
+	FUTURE_MAX_MS = 1000,
+};
+
+static bool is_from_future(const struct record_meta *meta, const struct http_clock *now)
+{
+	return meta->response_steady_ms > now->steady_ms &&
+	       meta->response_steady_ms - now->steady_ms > FUTURE_MAX_MS;
+}
+
+int64_t policy_age_s(const struct record_meta *meta, const struct http_clock *now)
+{
+	int64_t resident_ms = now->steady_ms - meta->response_steady_ms;
+
+	return (int64_t)meta->initial_age_s + (resident_ms > 0 ? resident_ms / MS_PER_S : 0);
+}
+
+int64_t policy_lifetime_s(const struct record_meta *meta, const struct conf *conf)
+{
+	int64_t most = conf->max_ttl_ms / MS_PER_S;
+
+	return conf->max_ttl_ms > 0 && meta->lifetime_s > most ? most : meta->lifetime_s;
+}
+
+/* Stale for so long is "no more than" the window; no window allows nothing. */
+static bool is_within(int64_t staleness, uint32_t window)
+{
+	return window > 0 && staleness <= window;
+}
+
+/* RFC 9111 5.2.1.1: who limits the age wants nothing stale, unless max-stale says how stale. */
+static bool takes_stale(const struct cache_control *asked)
+{
+	return asked->min_fresh == 0 &&
+	       (!cache_control_has(asked, CC_MAX_AGE) || cache_control_has(asked, CC_MAX_STALE));
+}
+
+/* max-age=0 asks the origin even about what came in this second. */
+static bool is_too_old(const struct cache_control *asked, int64_t age)
+{
+	return cache_control_has(asked, CC_MAX_AGE) &&
+	       (age > asked->max_age || asked->max_age == 0);
+}
+
+static enum reuse reuse_stale(const struct cache_control *asked, const struct record_meta *meta,
+			      int64_t staleness, enum reason *ret_why)
+{
+	*ret_why = REASON_EXPIRED;
+	if (meta->flags & META_NO_STALE || !takes_stale(asked))
+		return REUSE_VALIDATE;
+	if (is_within(staleness, meta->while_revalidate_s)) {
+		/* Not even in the background does only-if-cached ask the origin. */
+		if (cache_control_has(asked, CC_ONLY_IF_CACHED))
+			return REUSE_STALE;
+		*ret_why = REASON_REVALIDATING;
+		return REUSE_REVALIDATE;
+	}
+	if (is_within(staleness, asked->max_stale)) {
+		*ret_why = REASON_STALE_ALLOWED;
+		return REUSE_STALE;
+	}
+	return REUSE_VALIDATE;
+}
+
+/* Whether the request or the response wants validation of a record whatever its age. */
+static bool must_validate(const struct cache_control *asked, bool pragma,
+			  const struct record_meta *meta, const struct http_clock *now,
+			  enum reason *ret_why)
+{
+	if (cache_control_has(asked, CC_NO_CACHE))
+		*ret_why = REASON_REQUEST_NO_CACHE;
+	else if (pragma)
+		*ret_why = REASON_REQUEST_PRAGMA;
+	else if (meta->flags & META_NO_CACHE)
+		*ret_why = REASON_RESPONSE_NO_CACHE;
+	else if (is_from_future(meta, now))
+		*ret_why = REASON_CLOCK;
+	else
+		return false;
+	return true;
+}
+
+static enum reuse reuse_record(const struct cache_control *asked, bool pragma,
+			       const struct record_meta *meta, const struct http_clock *now,
+			       const struct conf *conf, enum reason *ret_why)
+{
+	int64_t age = policy_age_s(meta, now);
+	int64_t lifetime = policy_lifetime_s(meta, conf);
+
+	if (must_validate(asked, pragma, meta, now, ret_why))
+		return REUSE_VALIDATE;
+	if (lifetime <= age) {
+		*ret_why = REASON_EXPIRED;
+		return is_too_old(asked, age) ? REUSE_VALIDATE
+					      : reuse_stale(asked, meta, age - lifetime, ret_why);
+	}
+	*ret_why = REASON_REQUEST_MAX_AGE;
+	if (is_too_old(asked, age))
+		return REUSE_VALIDATE;
+	*ret_why = REASON_REQUEST_MIN_FRESH;
+	if (lifetime < age + asked->min_fresh)
+		return REUSE_VALIDATE;
+	*ret_why = REASON_NONE;
+	return REUSE_FRESH;
+}
+
+static enum reuse reuse_at_all(const struct http_request *req, const struct cache_control *asked,
+			       bool pragma, const struct record_meta *meta,
+			       const struct http_clock *now, const struct conf *conf,
+			       enum reason *ret_why)
+{
+	enum reuse verdict;
+
+	if (!policy_is_lookup(req, conf, ret_why))
+		return REUSE_BYPASS;
+	if (cache_control_has(asked, CC_NO_STORE) || asked->broken) {
+		*ret_why = cache_control_has(asked, CC_NO_STORE) ? REASON_REQUEST_NO_STORE
+								 : REASON_BAD_CACHE_CONTROL;
+		return REUSE_BYPASS;
+	}
+	if (!meta || !policy_kind_serves((enum record_kind)meta->kind, req)) {
+		*ret_why = REASON_NO_RECORD;
+		return REUSE_MISS;
+	}
+	verdict = reuse_record(asked, pragma, meta, now, conf, ret_why);
+	/* If-None-Match means something else to OPTIONS (RFC 9110 13.1.2). */
+	if (verdict == REUSE_VALIDATE && meta->kind == RECORD_PREFLIGHT)
+		return REUSE_MISS;
+	return verdict;
+}
+
+enum reuse policy_reuse(const struct http_request *req, const struct record_meta *meta,
+			const struct http_clock *now, const struct conf *conf, enum reason *ret_why)
+{
+	struct cache_control asked;
+	enum reuse verdict;
+	bool pragma;
+
+	policy_request_control(req, &asked, &pragma);
+	verdict = reuse_at_all(req, &asked, pragma, meta, now, conf, ret_why);
+	if (!cache_control_has(&asked, CC_ONLY_IF_CACHED) || verdict == REUSE_FRESH ||
+	    verdict == REUSE_STALE)
+		return verdict;
+	*ret_why = REASON_ONLY_IF_CACHED;
+	return REUSE_REFUSED;
+}
+
+/* The stricter of what request and response say; the operator is heard when neither does. */
+static uint32_t if_error_window(const struct cache_control *asked, const struct record_meta *meta,
+				const struct conf *conf)
+{
+	bool by_request = cache_control_has(asked, CC_STALE_IF_ERROR);
+	bool by_response = meta->if_error_s != UINT32_MAX;
+	int64_t seconds = conf->stale_if_error_ms / MS_PER_S;
+
+	if (by_request && by_response)
+		return asked->stale_if_error < meta->if_error_s ? asked->stale_if_error
+								: meta->if_error_s;
+	if (by_request)
+		return asked->stale_if_error;
+	if (by_response)
+		return meta->if_error_s;
+	return seconds < CC_SECONDS_MAX ? (uint32_t)seconds : CC_SECONDS_MAX;
+}
+
+bool policy_stale_if_error(const struct http_request *req, const struct record_meta *meta,
+			   const struct http_clock *now, const struct conf *conf)
+{
+	int64_t staleness = policy_age_s(meta, now) - policy_lifetime_s(meta, conf);
+	struct cache_control asked;
+	bool pragma;
+
+	policy_request_control(req, &asked, &pragma);
+	if (meta->flags & META_NO_STALE || is_from_future(meta, now) || pragma || asked.broken ||
+	    cache_control_has(&asked, CC_NO_CACHE))
+		return false;
+	return is_within(staleness, if_error_window(&asked, meta, conf));
+}

@@ -1,0 +1,327 @@
+/* May a response be stored (RFC 9111 3), and which of its fields. */
+#include "cache/cache_control.h"
+#include "cache/freshness.h"
+#include "cache/http_date.h"
+#include "cache/http_fields.h"
+#include "cache/policy_condition.h"
+#include "cache/policy_request.h"
+
+/*
+ * Whoever stores asks of each line whether it is dropped, and each time Cache-Control is read. More
+ * of it than this is neither stored nor read, so that lines times directives stay few.
+ */
+enum { CACHE_CONTROL_MAX = 2048, URI_MAX = 33 * 1024 };
+
+/* One response and what was found out about it; the steps of policy_may_store() fill it. */
+struct candidate {
+	const struct http_request *req;
+	const struct http_response *res;
+	const struct exchange_times *times;
+	const struct conf *conf;
+	enum record_kind kind;
+	struct response_control control;
+	int64_t made_s;
+	struct lifetime lifetime;
+	struct slice etag;
+	int64_t last_modified_s;
+};
+
+static bool says(const struct candidate *candidate, enum cache_directive directive)
+{
+	return cache_control_has(&candidate->control.directives, directive);
+}
+
+static size_t cache_control_bytes(const struct http_fields *fields, bool *ret_quoted)
+{
+	const struct http_field *line = http_fields_first(fields, FIELD_CACHE_CONTROL);
+	size_t bytes = 0;
+
+	*ret_quoted = false;
+	for (; line; line = http_fields_next(fields, line)) {
+		bytes += line->value.n;
+		if (line->value.n > 0 && memchr(line->value.p, '"', line->value.n))
+			*ret_quoted = true;
+	}
+	return bytes;
+}
+
+/* A name whose field the rules or other caches go by: the copy would be unsound without it. */
+static bool names_needed_field(const struct cache_control_names *names)
+{
+	for (uint32_t i = 0; i < names->count; i++) {
+		if (http_field_flags(http_field_lookup(names->at[i])) & KEEP)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Whether no-cache or private holds for the response as a whole (RFC 9111 5.2.2.4, 5.2.2.7).  A
+ * targeted field's lists count as if they were not there: policy_drops_field() has no options.
+ */
+static bool holds_whole(const struct candidate *candidate, enum cache_directive directive,
+			const struct cache_control_names *names)
+{
+	const struct cache_control *directives = &candidate->control.directives;
+
+	if (!cache_control_has(directives, directive))
+		return false;
+	return candidate->control.targeted || cache_control_is_unqualified(directives, directive) ||
+	       names_needed_field(names);
+}
+
+bool policy_drops_field(const struct http_response *res, const struct http_field *field)
+{
+	unsigned flags = http_field_flags((enum http_field_id)field->id);
+	struct cache_control control;
+	bool quoted;
+
+	if (http_field_is_hop(field) || flags & UNSTORED)
+		return true;
+	/* Naming one of these bars the response, see holds_whole(). */
+	if (flags & KEEP)
+		return false;
+	if (cache_control_bytes(&res->fields, &quoted) > CACHE_CONTROL_MAX)
+		return true;
+	if (!quoted)
+		return false;
+	cache_control_parse(&res->fields, FIELD_CACHE_CONTROL, &control);
+	return cache_control_names_field(&control.no_cache, field->name) ||
+	       cache_control_names_field(&control.private, field->name);
+}
+
+static enum reason method_bars(struct candidate *candidate)
+{
+	switch (candidate->req->method) {
+	case METHOD_GET:
+	case METHOD_POST:
+		candidate->kind = RECORD_GET;
+		return REASON_NONE;
+	case METHOD_HEAD:
+		candidate->kind = RECORD_HEAD;
+		return REASON_NONE;
+	case METHOD_OPTIONS:
+		candidate->kind = RECORD_PREFLIGHT;
+		if (candidate->conf->preflight_cache && policy_request_is_preflight(candidate->req))
+			return REASON_NONE;
+		return REASON_METHOD;
+	default:
+		return REASON_METHOD;
+	}
+}
+
+static enum reason request_bars(struct candidate *candidate)
+{
+	const struct http_request *req = candidate->req;
+	enum reason why = method_bars(candidate);
+	struct cache_control asked;
+	bool pragma;
+
+	if (why != REASON_NONE)
+		return why;
+	if (policy_request_stands_alone(req, &why))
+		return why;
+	if (http_has_field(&req->fields, FIELD_RANGE))
+		return REASON_RANGE;
+	policy_request_control(req, &asked, &pragma);
+	if (cache_control_has(&asked, CC_NO_STORE))
+		return REASON_REQUEST_NO_STORE;
+	return asked.broken ? REASON_BAD_CACHE_CONTROL : REASON_NONE;
+}
+
+/* RFC 9111 3.5. */
+static bool is_shareable(const struct candidate *candidate)
+{
+	bool s_maxage = says(candidate, CC_S_MAXAGE) &&
+			!((candidate->control.directives.invalid >> CC_S_MAXAGE) & 1);
+
+	return s_maxage || says(candidate, CC_PUBLIC) || says(candidate, CC_MUST_REVALIDATE);
+}
+
+static enum reason directives_bar(const struct candidate *candidate)
+{
+	const struct cache_control *directives = &candidate->control.directives;
+	bool quoted;
+
+	/* We understand 204, so the no-store is for those who do not (RFC 9111 5.2.2.3). */
+	if (says(candidate, CC_NO_STORE) && !says(candidate, CC_MUST_UNDERSTAND))
+		return REASON_RESPONSE_NO_STORE;
+	if (holds_whole(candidate, CC_PRIVATE, &directives->private))
+		return REASON_PRIVATE;
+	if (directives->broken ||
+	    cache_control_bytes(&candidate->res->fields, &quoted) > CACHE_CONTROL_MAX)
+		return REASON_BAD_CACHE_CONTROL;
+	if (http_has_field(&candidate->req->fields, FIELD_AUTHORIZATION) &&
+	    !is_shareable(candidate))
+		return REASON_AUTHORIZATION;
+	return REASON_NONE;
+}
+
+/* What is not a field name selects by something that we cannot compare, as "*" does. */
+static bool varies_on_anything(const struct http_fields *fields)
+{
+	struct http_list list = http_list_of(fields, FIELD_VARY);
+	struct slice member;
+
+	while (http_list_next(&list, &member)) {
+		if (slice_eq(member, SLICE("*")) || !http_is_token(member))
+			return true;
+	}
+	return list.broken;
+}
+
+/* RFC 9110 9.3.3 and 8.7: one Content-Location, and it is the target URI. */
+static bool is_located_at_target(const struct candidate *candidate)
+{
+	const struct http_fields *fields = &candidate->res->fields;
+	const struct http_field *line = http_fields_first(fields, FIELD_CONTENT_LOCATION);
+	const struct http_uri *target = &candidate->req->uri;
+	char normal[URI_MAX], located[URI_MAX];
+	size_t n;
+
+	if (!line || http_fields_next(fields, line) || line->value.n == 0 ||
+	    memchr(line->value.p, '#', line->value.n) || http_uri_normal_max(target) > URI_MAX)
+		return false;
+	return http_uri_resolve_same_origin(target, line->value, located, sizeof(located), &n) &&
+	       slice_eq(slice_of(normal, http_uri_normal(target, normal)), slice_of(located, n));
+}
+
+static void find_freshness(struct candidate *candidate)
+{
+	const struct http_fields *fields = &candidate->res->fields;
+	int64_t receipt_s = candidate->times->response.wall_s;
+
+	candidate->made_s = freshness_made(fields, receipt_s);
+	candidate->last_modified_s = freshness_date(fields, FIELD_LAST_MODIFIED, receipt_s);
+	candidate->etag = policy_etag(fields);
+	if (candidate->kind == RECORD_PREFLIGHT)
+		candidate->lifetime = freshness_preflight(
+			fields, &candidate->control, candidate->made_s, receipt_s, candidate->conf);
+	else
+		candidate->lifetime = freshness_lifetime(
+			fields, &candidate->control, candidate->made_s, receipt_s, candidate->conf);
+}
+
+/* A lifetime, or a way to validate; or the origin's word that it means the response to be stored.
+ */
+static bool is_of_use(const struct candidate *candidate)
+{
+	if (candidate->kind == RECORD_PREFLIGHT)
+		return candidate->lifetime.source != LIFETIME_NONE;
+	return candidate->lifetime.source != LIFETIME_NONE || candidate->etag.n > 0 ||
+	       candidate->last_modified_s != HTTP_DATE_INVALID || says(candidate, CC_PUBLIC);
+}
+
+static enum reason freshness_bars(const struct candidate *candidate)
+{
+	bool is_explicit = lifetime_is_explicit(candidate->lifetime.source);
+
+	/* What tells users apart is stored only when the origin has thought of it (RFC 9111 7.3).
+	 */
+	if (http_has_field(&candidate->res->fields, FIELD_SET_COOKIE) &&
+	    (!candidate->conf->store_set_cookie || !is_explicit))
+		return REASON_SET_COOKIE;
+	if (candidate->req->method == METHOD_POST &&
+	    !(is_explicit && is_located_at_target(candidate)))
+		return REASON_POST_WITHOUT_LOCATION;
+	return is_of_use(candidate) ? REASON_NONE : REASON_NO_FRESHNESS;
+}
+
+/* A preflight is never validated, so one that must be is of no use. */
+static bool is_preflight_to_validate(const struct candidate *candidate)
+{
+	return candidate->kind == RECORD_PREFLIGHT &&
+	       cache_control_has(&candidate->control.directives, CC_NO_CACHE);
+}
+
+static enum reason response_bars(struct candidate *candidate)
+{
+	const struct http_response *res = candidate->res;
+	enum reason why = directives_bar(candidate);
+
+	if (why != REASON_NONE)
+		return why;
+	if (is_preflight_to_validate(candidate))
+		return REASON_RESPONSE_NO_CACHE;
+	if (http_fields_named(&res->fields, SLICE("Content-Range")))
+		return REASON_RANGE;
+	if (varies_on_anything(&res->fields))
+		return REASON_VARY_STAR;
+	find_freshness(candidate);
+	return freshness_bars(candidate);
+}
+
+static uint16_t flags_of(const struct candidate *candidate)
+{
+	const struct cache_control *directives = &candidate->control.directives;
+	bool must_revalidate = says(candidate, CC_MUST_REVALIDATE) ||
+			       says(candidate, CC_PROXY_REVALIDATE) || says(candidate, CC_S_MAXAGE);
+	unsigned flags = 0;
+
+	if (must_revalidate)
+		flags |= META_MUST_REVALIDATE | META_NO_STALE;
+	if (holds_whole(candidate, CC_NO_CACHE, &directives->no_cache))
+		flags |= META_NO_CACHE | META_NO_STALE;
+	if (is_shareable(candidate))
+		flags |= META_SHAREABLE_AUTH;
+	if (says(candidate, CC_IMMUTABLE))
+		flags |= META_IMMUTABLE;
+	if (candidate->kind == RECORD_PREFLIGHT)
+		return (uint16_t)(flags | META_NO_STALE);
+	if (candidate->etag.n > 0)
+		flags |= META_HAS_ETAG;
+	if (candidate->last_modified_s != HTTP_DATE_INVALID)
+		flags |= META_HAS_LAST_MODIFIED;
+	return (uint16_t)flags;
+}
+
+static void write_meta(const struct candidate *candidate, struct record_meta *ret_meta)
+{
+	const struct cache_control *directives = &candidate->control.directives;
+	const struct exchange_times *times = candidate->times;
+
+	*ret_meta = (struct record_meta){
+		.response_steady_ms = times->response.steady_ms,
+		.response_wall_s = times->response.wall_s,
+		.date_s = candidate->made_s,
+		.last_modified_s = candidate->last_modified_s,
+		.initial_age_s =
+			freshness_initial_age(&candidate->res->fields, candidate->made_s, times),
+		.lifetime_s = candidate->lifetime.seconds,
+		.while_revalidate_s = directives->stale_while_revalidate,
+		.if_error_s = says(candidate, CC_STALE_IF_ERROR) ? directives->stale_if_error
+								 : UINT32_MAX,
+		.kind = (uint8_t)candidate->kind,
+		.lifetime_source = (uint8_t)candidate->lifetime.source,
+		.flags = flags_of(candidate),
+	};
+}
+
+static enum reason bars(struct candidate *candidate)
+{
+	const struct http_response *res = candidate->res;
+	enum reason why;
+
+	if (res->status != 204)
+		return REASON_STATUS;
+	why = request_bars(candidate);
+	if (why != REASON_NONE)
+		return why;
+	if (res->framing_trouble || res->body != BODY_NONE)
+		return REASON_FRAMING;
+	response_control_read(&res->fields, candidate->conf, &candidate->control);
+	return response_bars(candidate);
+}
+
+bool policy_may_store(const struct http_request *req, const struct http_response *res,
+		      const struct exchange_times *times, const struct conf *conf,
+		      struct record_meta *ret_meta, enum reason *ret_why)
+{
+	struct candidate candidate = {.req = req, .res = res, .times = times, .conf = conf};
+
+	*ret_why = bars(&candidate);
+	if (*ret_why != REASON_NONE)
+		return false;
+	write_meta(&candidate, ret_meta);
+	return true;
+}

@@ -1,0 +1,55 @@
+/* For tests of the record store: a directory of its own, keys and values that prove themselves. */
+#ifndef TESTS_SUPPORT_STORE_FIXTURE_H
+#define TESTS_SUPPORT_STORE_FIXTURE_H
+
+#include <stdint.h>
+
+#include "cache/store.h"
+
+enum {
+	MIB = 1 << 20,
+};
+
+struct store_fixture {
+	char directory[64];
+	struct store_options options; /* 8 MiB, format 1 */
+	struct store *store;
+	char notice[512]; /* of the last fixture_open() */
+};
+
+/* Well mixed numbers, the same in every run. */
+uint64_t mix(uint64_t n);
+struct cache_key key_of(uint64_t n);
+struct cache_key group_of(uint64_t n);
+
+/*
+ * The value of key `n` in its `turn`-th writing: its length and every byte follow from both.  In
+ * static memory, until the next call.  Up to `size_max` bytes, at least 24.
+ */
+struct slice value_of(uint64_t n, uint64_t turn, size_t size_max);
+
+/* Is it whole, and of key `n`?  *ret_turn is which writing. */
+bool value_is_of(struct slice value, uint64_t n, uint64_t *ret_turn);
+
+/* A new directory, and cmocka's setup and teardown around that. */
+void directory_make(char *to, size_t size);
+void directory_remove(const char *directory);
+int store_setup(void **state);
+int store_teardown(void **state);
+
+/* Open, expected to succeed; close and open again. */
+void store_fixture_open(struct store_fixture *f);
+void store_fixture_reopen(struct store_fixture *f);
+
+/* One put in a transaction of its own. */
+enum store_result put_one(struct store *store, uint64_t n, struct slice value);
+
+/* The value of a key is whole in its `turn`-th writing; not there. */
+void assert_stored(struct store *store, uint64_t n, uint64_t turn);
+void assert_absent(struct store *store, uint64_t n);
+
+/* A file in the directory: whether it is there, its size. */
+bool file_exists(const struct store_fixture *f, const char *name);
+uint64_t file_size(const struct store_fixture *f, const char *name);
+
+#endif

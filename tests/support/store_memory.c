@@ -1,0 +1,499 @@
+/* The record store in memory; see store_memory.h. */
+#include "tests/support/store_memory.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+	ENTRY_OVERHEAD = 64,
+	VALUE_SHARE = 4, /* of the size: the largest value */
+};
+
+/* Never changed once made, but for the visited bit. */
+struct entry {
+	struct cache_key key;
+	uint64_t sequence;
+	bool visited;
+	size_t group_count;
+	struct cache_key *groups;
+	struct slice value;
+};
+
+struct entries {
+	struct entry **at; /* by key; the lists of a transaction in any order */
+	size_t count, room;
+	uint64_t bytes;
+};
+
+/* What stores on one directory share. */
+struct memory {
+	struct memory *next;
+	char directory[256];
+	uint32_t format;
+	bool locked;
+	unsigned users;
+	uint64_t sequence;
+	struct entries entries, graves; /* gone, but somebody may have a view */
+	struct store_clock clock;
+};
+
+struct store {
+	struct memory *memory;
+	uint64_t size, evictions, failures;
+	bool exclusive, writing;
+	struct entries work, added, removed; /* of the transaction */
+};
+
+static struct memory *memories;
+static unsigned fail_after;
+static enum store_result fail_with;
+static bool fail_armed;
+
+void store_memory_fail(unsigned n, enum store_result result)
+{
+	fail_after = n;
+	fail_with = result;
+	fail_armed = true;
+}
+
+bool store_memory_fail_never(void)
+{
+	bool happened = !fail_armed;
+
+	fail_armed = false;
+	return happened;
+}
+
+static bool fails(struct store *store, enum store_result *ret_result)
+{
+	if (!fail_armed || fail_after-- > 0)
+		return false;
+	fail_armed = false;
+	*ret_result = fail_with;
+	if (fail_with == STORE_FAILED && store->writing)
+		store_abort(store);
+	if (fail_with == STORE_FAILED)
+		store->failures++;
+	return true;
+}
+
+/* ---- lists of entries ---- */
+
+static uint64_t entry_bytes(const struct entry *entry)
+{
+	return ENTRY_OVERHEAD + entry->value.n + entry->group_count * sizeof(struct cache_key);
+}
+
+static void entry_free(struct entry *entry)
+{
+	free(entry->groups);
+	free((void *)(uintptr_t)entry->value.p);
+	free(entry);
+}
+
+static struct entry *entry_new(const struct cache_key *key, struct slice value,
+			       const struct cache_key *groups, size_t group_count)
+{
+	struct entry *entry = calloc(1, sizeof(*entry));
+	char *bytes = malloc(value.n + 1);
+
+	entry->key = *key;
+	entry->group_count = group_count;
+	entry->groups = calloc(group_count + 1, sizeof(*groups));
+	if (group_count > 0)
+		memcpy(entry->groups, groups, group_count * sizeof(*groups));
+	if (value.n > 0)
+		memcpy(bytes, value.p, value.n);
+	entry->value = slice_of(bytes, value.n);
+	return entry;
+}
+
+static void entries_insert(struct entries *entries, size_t i, struct entry *entry)
+{
+	if (entries->count == entries->room) {
+		entries->room = entries->room * 2 + 16;
+		entries->at = realloc(entries->at, entries->room * sizeof(struct entry *));
+	}
+	memmove(entries->at + i + 1, entries->at + i,
+		(entries->count - i) * sizeof(struct entry *));
+	entries->at[i] = entry;
+	entries->count++;
+	entries->bytes += entry_bytes(entry);
+}
+
+static void entries_append(struct entries *entries, struct entry *entry)
+{
+	entries_insert(entries, entries->count, entry);
+}
+
+static struct entry *entries_take(struct entries *entries, size_t i)
+{
+	struct entry *entry = entries->at[i];
+
+	entries->count--;
+	memmove(entries->at + i, entries->at + i + 1,
+		(entries->count - i) * sizeof(struct entry *));
+	entries->bytes -= entry_bytes(entry);
+	return entry;
+}
+
+static void entries_copy(struct entries *to, const struct entries *from)
+{
+	to->count = 0;
+	to->bytes = 0;
+	for (size_t i = 0; i < from->count; i++)
+		entries_append(to, from->at[i]);
+}
+
+static void entries_free(struct entries *entries, bool with_entries)
+{
+	for (size_t i = 0; with_entries && i < entries->count; i++)
+		entry_free(entries->at[i]);
+	free(entries->at);
+	*entries = (struct entries){0};
+}
+
+/* The first with a key of at least `key`, in the order of bytes. */
+static size_t entries_find(const struct entries *entries, const struct cache_key *key, bool *ret_is)
+{
+	size_t low = 0, high = entries->count;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (memcmp(&entries->at[middle]->key, key, sizeof(*key)) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*ret_is = low < entries->count && cache_key_eq(&entries->at[low]->key, key);
+	return low;
+}
+
+/* ---- opening ---- */
+
+static struct memory *memory_of(const char *directory)
+{
+	struct memory *memory = memories;
+
+	while (memory && strcmp(memory->directory, directory) != 0)
+		memory = memory->next;
+	if (memory)
+		return memory;
+	memory = calloc(1, sizeof(*memory));
+	snprintf(memory->directory, sizeof(memory->directory), "%s", directory);
+	memory->next = memories;
+	memories = memory;
+	return memory;
+}
+
+void store_memory_forget(void)
+{
+	while (memories) {
+		struct memory *memory = memories;
+
+		memories = memory->next;
+		entries_free(&memory->entries, true);
+		entries_free(&memory->graves, true);
+		free(memory);
+	}
+}
+
+struct store *store_open(const struct store_options *options, char *notice, size_t notice_size)
+{
+	struct memory *memory = memory_of(options->directory);
+	struct store *store;
+
+	notice[0] = '\0';
+	if (options->size < 1 << 20) {
+		snprintf(notice, notice_size, "%s: a store needs 1 MiB", options->directory);
+		return NULL;
+	}
+	if (options->exclusive && memory->locked) {
+		snprintf(notice, notice_size, "%s: another service uses this store",
+			 options->directory);
+		return NULL;
+	}
+	if (memory->format != options->format && memory->users > 0) {
+		snprintf(notice, notice_size, "%s: in use by another version", options->directory);
+		return NULL;
+	}
+	if (memory->format != options->format && memory->entries.count > 0) {
+		snprintf(notice, notice_size, "%s: it is of another version; begun anew",
+			 options->directory);
+		entries_free(&memory->entries, true);
+	}
+	memory->format = options->format;
+	memory->users++;
+	memory->locked |= options->exclusive;
+	store = calloc(1, sizeof(*store));
+	store->memory = memory;
+	store->size = options->size;
+	store->exclusive = options->exclusive;
+	return store;
+}
+
+/* A lock of this program only: a descriptor of anything will do, and there is nothing to hold. */
+int store_lock(const char *directory, char *notice, size_t notice_size)
+{
+	struct memory *memory = memory_of(directory);
+
+	notice[0] = '\0';
+	if (memory->locked) {
+		snprintf(notice, notice_size, "%s: another service uses this store", directory);
+		return -1;
+	}
+	return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+void store_close(struct store *store)
+{
+	if (!store)
+		return;
+	store_abort(store);
+	store->memory->users--;
+	if (store->exclusive)
+		store->memory->locked = false;
+	entries_free(&store->work, false);
+	entries_free(&store->added, false);
+	entries_free(&store->removed, false);
+	free(store);
+}
+
+/* ---- reading ---- */
+
+enum store_result store_get(struct store *store, const struct cache_key *key,
+			    struct slice *ret_value)
+{
+	enum store_result result;
+	bool is;
+	size_t i;
+
+	if (fails(store, &result))
+		return result;
+	i = entries_find(&store->memory->entries, key, &is);
+	if (!is)
+		return STORE_NOT_FOUND;
+	store->memory->entries.at[i]->visited = true;
+	*ret_value = store->memory->entries.at[i]->value;
+	return STORE_OK;
+}
+
+/* What was replaced goes now, so that a sanitizer finds who still has a view of it. */
+void store_turn_end(struct store *store)
+{
+	entries_free(&store->memory->graves, true);
+}
+
+enum store_result store_walk(struct store *store, struct cache_key *cursor, size_t limit,
+			     store_visit visit, void *context, bool *ret_more)
+{
+	const struct entries *entries = &store->memory->entries;
+	enum store_result result;
+	bool is, go_on = true;
+	size_t i;
+
+	*ret_more = false;
+	if (fails(store, &result))
+		return result;
+	for (i = entries_find(entries, cursor, &is); i < entries->count && limit > 0 && go_on;
+	     i++, limit--)
+		go_on = visit(context, &entries->at[i]->key, entries->at[i]->value);
+	*ret_more = i < entries->count;
+	if (*ret_more)
+		*cursor = entries->at[i]->key;
+	return STORE_OK;
+}
+
+void store_usage(struct store *store, struct store_usage *ret_usage)
+{
+	*ret_usage = (struct store_usage){.entries = store->memory->entries.count,
+					  .bytes_used = store->memory->entries.bytes,
+					  .bytes_size = store->size,
+					  .evictions = store->evictions,
+					  .failures = store->failures};
+}
+
+/* ---- writing ---- */
+
+enum store_result store_begin(struct store *store)
+{
+	enum store_result result;
+
+	store_abort(store);
+	if (fails(store, &result))
+		return result;
+	entries_copy(&store->work, &store->memory->entries);
+	store->added.count = store->removed.count = 0;
+	store->writing = true;
+	return STORE_OK;
+}
+
+enum store_result store_commit(struct store *store)
+{
+	enum store_result result;
+	struct entries old;
+
+	if (fails(store, &result)) {
+		store_abort(store);
+		return result;
+	}
+	if (!store->writing)
+		return STORE_FAILED;
+	old = store->memory->entries;
+	store->memory->entries = store->work;
+	store->work = old;
+	for (size_t i = 0; i < store->removed.count; i++)
+		entries_append(&store->memory->graves, store->removed.at[i]);
+	store->writing = false;
+	return STORE_OK;
+}
+
+void store_abort(struct store *store)
+{
+	store_turn_end(store);
+	for (size_t i = 0; store->writing && i < store->added.count; i++)
+		entry_free(store->added.at[i]);
+	store->writing = false;
+}
+
+enum store_result store_read(struct store *store, const struct cache_key *key,
+			     struct slice *ret_value)
+{
+	enum store_result result;
+	bool is;
+	size_t i;
+
+	if (fails(store, &result))
+		return result;
+	if (!store->writing)
+		return STORE_FAILED;
+	i = entries_find(&store->work, key, &is);
+	if (!is)
+		return STORE_NOT_FOUND;
+	*ret_value = store->work.at[i]->value;
+	return STORE_OK;
+}
+
+static void work_remove(struct store *store, size_t i)
+{
+	entries_append(&store->removed, entries_take(&store->work, i));
+}
+
+/* The oldest that was not visited since the last time. */
+static void evict(struct store *store)
+{
+	struct entries *work = &store->work;
+	size_t victim = 0;
+	uint64_t oldest = UINT64_MAX;
+
+	for (int lap = 0; lap < 2 && oldest == UINT64_MAX; lap++)
+		for (size_t i = 0; i < work->count; i++)
+			if (work->at[i]->visited) {
+				work->at[i]->visited = lap > 0;
+			} else if (work->at[i]->sequence < oldest) {
+				oldest = work->at[i]->sequence;
+				victim = i;
+			}
+	work_remove(store, victim);
+	store->evictions++;
+}
+
+enum store_result store_put(struct store *store, const struct cache_key *key, struct slice value,
+			    const struct cache_key *groups, size_t group_count)
+{
+	enum store_result result;
+	struct entry *entry;
+	bool is;
+	size_t i;
+
+	if (fails(store, &result))
+		return result;
+	if (!store->writing)
+		return STORE_FAILED;
+	if (group_count > STORE_GROUPS_MAX || value.n > store->size / VALUE_SHARE)
+		return STORE_FULL;
+	entry = entry_new(key, value, groups, group_count);
+	entries_append(&store->added, entry);
+	i = entries_find(&store->work, key, &is);
+	entry->sequence = is ? store->work.at[i]->sequence : ++store->memory->sequence;
+	entry->visited = is && store->work.at[i]->visited;
+	if (is)
+		work_remove(store, i);
+	while (store->work.count > 0 && store->work.bytes + entry_bytes(entry) > store->size)
+		evict(store);
+	entries_insert(&store->work, entries_find(&store->work, key, &is), entry);
+	return STORE_OK;
+}
+
+enum store_result store_drop(struct store *store, const struct cache_key *key)
+{
+	enum store_result result;
+	bool is;
+	size_t i;
+
+	if (fails(store, &result))
+		return result;
+	if (!store->writing)
+		return STORE_FAILED;
+	i = entries_find(&store->work, key, &is);
+	if (!is)
+		return STORE_NOT_FOUND;
+	work_remove(store, i);
+	return STORE_OK;
+}
+
+static bool is_member(const struct entry *entry, const struct cache_key *group)
+{
+	for (size_t i = 0; i < entry->group_count; i++)
+		if (cache_key_eq(&entry->groups[i], group))
+			return true;
+	return false;
+}
+
+enum store_result store_drop_group(struct store *store, const struct cache_key *group, size_t limit,
+				   size_t *ret_count)
+{
+	enum store_result result;
+
+	*ret_count = 0;
+	if (fails(store, &result))
+		return result;
+	if (!store->writing)
+		return STORE_FAILED;
+	for (size_t i = 0; i < store->work.count && *ret_count < limit;) {
+		if (is_member(store->work.at[i], group)) {
+			work_remove(store, i);
+			++*ret_count;
+		} else {
+			i++;
+		}
+	}
+	return STORE_OK;
+}
+
+/* ---- the rest ---- */
+
+enum store_result store_sync(struct store *store)
+{
+	enum store_result result;
+
+	return fails(store, &result) ? result : STORE_OK;
+}
+
+void store_check_readers(struct store *store)
+{
+	(void)store;
+}
+
+const char *store_error(const struct store *store)
+{
+	return store->failures > 0 ? "a failure that was ordered" : "";
+}
+
+struct store_clock *store_clock(struct store *store)
+{
+	return &store->memory->clock;
+}

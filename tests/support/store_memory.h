@@ -1,0 +1,22 @@
+/*
+ * The record store in memory: the symbols of cache/store.h, for tests of what is built upon it,
+ * with hooks to make it fail.  What is put stays, by directory, as long as the program runs.
+ */
+#ifndef TESTS_SUPPORT_STORE_MEMORY_H
+#define TESTS_SUPPORT_STORE_MEMORY_H
+
+#include "cache/store.h"
+
+/*
+ * Let the n-th call from now on, 0 for the next, of those that return an enum store_result, return
+ * `result` and do nothing.  STORE_FAILED within a transaction ends it, as on disk.  Once only.
+ */
+void store_memory_fail(unsigned n, enum store_result result);
+
+/* No failure any more; true when the one that was ordered has happened. */
+bool store_memory_fail_never(void);
+
+/* Forget all directories; no store may be open. */
+void store_memory_forget(void);
+
+#endif

@@ -1,0 +1,20 @@
+/*
+ * Options for tests of rules, without libconfuse: the defaults of options.def, and setting one by
+ * name.
+ */
+#ifndef TESTS_TEST_CONF_H
+#define TESTS_TEST_CONF_H
+
+#include "conf/conf.h"
+
+/* All defaults; owned by the caller, test_conf_free() releases it. */
+struct conf *test_conf_new(void);
+void test_conf_free(struct conf *conf);
+
+/*
+ * Set an option from its text, as in a file but without quotes; lists are separated by commas.
+ * False when there is no such option or the text is not of its kind.  Bounds are not checked.
+ */
+bool test_conf_set(struct conf *conf, const char *name, const char *text);
+
+#endif

@@ -1,0 +1,265 @@
+/* Parsing whole and in pieces, and what a composed message must have kept. */
+#include "tests/support/wire.h"
+
+#include <stdlib.h>
+
+#include "cache/http_fields.h"
+
+#define DIFFERS(a, b, member)                   \
+	do {                                    \
+		if ((a)->member != (b)->member) \
+			return #member;         \
+	} while (0)
+
+void wire_parse(struct wire *wire, struct slice bytes)
+{
+	struct http_fields fields = {.at = wire->lines, .capacity = PARSE_FIELDS_MAX};
+
+	wire->failure = FAILURE_NONE;
+	wire->consumed = 0;
+	if (wire->response) {
+		wire->res = (struct http_response){.fields = fields};
+		wire->result = parse_response(bytes, wire->conf, wire->method, &wire->progress,
+					      &wire->res, &wire->consumed, &wire->failure);
+	} else {
+		wire->req = (struct http_request){.fields = fields};
+		wire->result = parse_request(bytes, wire->conf, &wire->progress, &wire->req,
+					     &wire->consumed, &wire->failure);
+	}
+}
+
+/* ---- the same bytes in pieces --------------------------------------------------------------- */
+
+static bool field_eq(const struct http_field *a, const struct http_field *b)
+{
+	return slice_eq(a->name, b->name) && slice_eq(a->value, b->value) && a->id == b->id &&
+	       a->nominated == b->nominated;
+}
+
+static const char *fields_differ(const struct http_fields *a, const struct http_fields *b)
+{
+	DIFFERS(a, b, count);
+	DIFFERS(a, b, present);
+	for (uint32_t i = 0; i < a->count; i++) {
+		if (!field_eq(&a->at[i], &b->at[i]))
+			return "a field";
+	}
+	return NULL;
+}
+
+static const char *messages_differ(const struct wire *a, const struct wire *b)
+{
+	if (a->response) {
+		DIFFERS(a, b, res.status);
+		DIFFERS(a, b, res.version_minor);
+		DIFFERS(a, b, res.keep_alive);
+		DIFFERS(a, b, res.framing_trouble);
+		DIFFERS(a, b, res.body);
+		DIFFERS(a, b, res.content_length);
+		return fields_differ(&a->res.fields, &b->res.fields);
+	}
+	DIFFERS(a, b, req.method);
+	DIFFERS(a, b, req.form);
+	DIFFERS(a, b, req.version_minor);
+	DIFFERS(a, b, req.keep_alive);
+	DIFFERS(a, b, req.expect_continue);
+	DIFFERS(a, b, req.body);
+	DIFFERS(a, b, req.content_length);
+	DIFFERS(a, b, req.uri.scheme);
+	DIFFERS(a, b, req.uri.port);
+	if (!slice_eq(a->req.uri.host, b->req.uri.host) ||
+	    !slice_eq(a->req.uri.path, b->req.uri.path))
+		return "req.uri";
+	return fields_differ(&a->req.fields, &b->req.fields);
+}
+
+static const char *verdicts_differ(const struct wire *whole, const struct wire *piece)
+{
+	DIFFERS(whole, piece, result);
+	if (!whole->response && whole->result != PARSE_MORE &&
+	    (!slice_eq(whole->req.method_name, piece->req.method_name) ||
+	     !slice_eq(whole->req.target, piece->req.target)))
+		return "method_name or target";
+	if (whole->result == PARSE_FAILED)
+		DIFFERS(whole, piece, failure);
+	if (whole->result != PARSE_DONE)
+		return NULL;
+	DIFFERS(whole, piece, consumed);
+	if (piece->progress.scanned != 0 || piece->progress.line_checked)
+		return "progress";
+	return messages_differ(whole, piece);
+}
+
+const char *wire_pieces_differ(const struct wire *whole, struct slice bytes, size_t first,
+			       size_t step)
+{
+	static struct wire piece;
+	const char *difference = NULL;
+
+	piece.conf = whole->conf;
+	piece.response = whole->response;
+	piece.method = whole->method;
+	piece.progress = (struct parse_progress){0};
+	piece.result = PARSE_MORE;
+	for (size_t n = first < bytes.n ? first : bytes.n; piece.result == PARSE_MORE; n += step) {
+		char *copy;
+		bool last;
+
+		n = n < bytes.n ? n : bytes.n;
+		last = n == bytes.n || (whole->result == PARSE_DONE && n >= whole->consumed);
+		copy = malloc(n > 0 ? n : 1);
+		if (copy == NULL)
+			abort();
+		if (n > 0)
+			memcpy(copy, bytes.p, n);
+		wire_parse(&piece, slice_of(copy, n));
+		if (last || piece.result != PARSE_MORE)
+			difference = verdicts_differ(whole, &piece);
+		free(copy);
+		if (last)
+			break;
+	}
+	return difference;
+}
+
+/* ---- what was composed ---------------------------------------------------------------------- */
+
+/* The next line that travels on, from *i on. */
+static const struct http_field *next_end_to_end(const struct http_fields *fields, uint32_t *i)
+{
+	while (*i < fields->count) {
+		const struct http_field *line = &fields->at[(*i)++];
+
+		if (!http_field_is_hop(line))
+			return line;
+	}
+	return NULL;
+}
+
+/* Each end-to-end line of `from` that `skip` does not name stands in `to`, in order; *i is after.
+ */
+static const char *fields_lost(const struct http_fields *from, uint64_t skip,
+			       const struct http_fields *to, uint32_t *i)
+{
+	const struct http_field *line, *other;
+	uint32_t at = 0;
+
+	while ((line = next_end_to_end(from, &at)) != NULL) {
+		if (line->id != FIELD_OTHER && ((skip >> line->id) & 1))
+			continue;
+		other = next_end_to_end(to, i);
+		if (other == NULL || !slice_eq(line->name, other->name) ||
+		    !slice_eq(line->value, other->value))
+			return "an end-to-end field";
+	}
+	return NULL;
+}
+
+/* What follows is of the proxy's own making. */
+static const char *rest_is(const struct http_fields *fields, uint32_t i, uint64_t own)
+{
+	const struct http_field *line;
+
+	while ((line = next_end_to_end(fields, &i)) != NULL) {
+		if (line->id == FIELD_OTHER || !((own >> line->id) & 1))
+			return "a field too many";
+		own &= ~((uint64_t)1 << line->id);
+	}
+	return own != 0 ? "a field of our own" : NULL;
+}
+
+/* Of hop-by-hop fields only those that `kept` names. */
+static const char *has_hop(const struct http_fields *fields, uint64_t kept)
+{
+	for (uint32_t i = 0; i < fields->count; i++) {
+		if (http_field_is_hop(&fields->at[i]) && !((kept >> fields->at[i].id) & 1))
+			return "a hop-by-hop field";
+	}
+	return NULL;
+}
+
+#define BIT(id) ((uint64_t)1 << FIELD_##id)
+
+static bool path_is(const struct http_request *asked, const struct http_request *sent)
+{
+	struct slice path = sent->uri.path;
+
+	if (asked->uri.path.n > 0 && asked->uri.path.p[0] == '/')
+		return slice_eq(path, asked->uri.path);
+	if (asked->method == METHOD_OPTIONS && asked->uri.path.n == 0)
+		return sent->form == TARGET_ASTERISK;
+	return path.n > 0 && path.p[0] == '/' &&
+	       slice_eq(slice_of(path.p + 1, path.n - 1), asked->uri.path);
+}
+
+const char *wire_request_differs(const struct http_request *asked, const struct request_form *form,
+				 const struct http_request *sent)
+{
+	char authority[URI_HOST_MAX + 6];
+	size_t n = http_uri_authority(&asked->uri, authority);
+	const struct http_field *host = http_fields_first(&sent->fields, FIELD_HOST);
+	uint64_t own = BIT(VIA), skip = 0;
+	uint32_t at = 0;
+	const char *difference;
+
+	if (!slice_eq(asked->method_name, sent->method_name))
+		return "method_name";
+	DIFFERS(asked, sent, body);
+	DIFFERS(asked, sent, content_length);
+	if (host == NULL || !slice_eq(host->value, slice_of(authority, n)))
+		return "Host";
+	if (form->absolute ? !slice_eq(asked->target, sent->target) : !path_is(asked, sent))
+		return "target";
+	if (sent->version_minor != 1 || !sent->keep_alive)
+		return "persistence";
+	if (form->validate != NULL || form->unconditional)
+		skip |= BIT(IF_NONE_MATCH) | BIT(IF_MODIFIED_SINCE);
+	if (form->validate != NULL && form->validate->etag.n > 0)
+		own |= BIT(IF_NONE_MATCH);
+	if (form->validate != NULL && form->validate->last_modified.n > 0)
+		own |= BIT(IF_MODIFIED_SINCE);
+	difference = fields_lost(&asked->fields, skip, &sent->fields, &at);
+	if (difference == NULL)
+		difference = rest_is(&sent->fields, at, own);
+	return difference != NULL ? difference
+				  : has_hop(&sent->fields, BIT(HOST) | BIT(CONTENT_LENGTH) |
+								   BIT(TRANSFER_ENCODING));
+}
+
+/* How the end of `got` is told to that client. */
+static enum http_body body_sent(const struct http_response *got, const struct delivery *delivery)
+{
+	if (got->body != BODY_CHUNKED && got->body != BODY_UNTIL_CLOSE)
+		return got->body;
+	return delivery->client_minor > 0 ? BODY_CHUNKED : BODY_UNTIL_CLOSE;
+}
+
+const char *wire_response_differs(const struct http_response *got, const struct delivery *delivery,
+				  const struct http_response *sent)
+{
+	bool until_close = body_sent(got, delivery) == BODY_UNTIL_CLOSE;
+	uint64_t own = BIT(VIA) | (got->status < 200 ? 0 : BIT(CACHE_STATUS));
+	uint32_t at = 0;
+	const char *difference;
+
+	DIFFERS(got, sent, status);
+	if (sent->body != body_sent(got, delivery))
+		return "body";
+	if (sent->body == BODY_LENGTH)
+		DIFFERS(got, sent, content_length);
+	if (sent->framing_trouble || sent->version_minor != 1)
+		return "framing_trouble or version_minor";
+	if (sent->keep_alive != (delivery->keep_alive && !until_close))
+		return "keep_alive";
+	if ((got->status < 200 || got->status == 204) &&
+	    (sent->fields.present & (BIT(CONTENT_LENGTH) | BIT(TRANSFER_ENCODING))))
+		return "a length on what has none";
+	if (got->status >= 200 && !http_has_field(&got->fields, FIELD_DATE))
+		own |= BIT(DATE);
+	difference = fields_lost(&got->fields, 0, &sent->fields, &at);
+	if (difference == NULL)
+		difference = rest_is(&sent->fields, at, own);
+	return difference != NULL ? difference
+				  : has_hop(&sent->fields, BIT(CONNECTION) | BIT(CONTENT_LENGTH) |
+								   BIT(TRANSFER_ENCODING));
+}

@@ -1,0 +1,42 @@
+/*
+ * Heads as the wire brings them: whole, or in pieces of any size, and messages that were parsed,
+ * composed and parsed again.
+ */
+#ifndef TESTS_WIRE_H
+#define TESTS_WIRE_H
+
+#include "proxy/compose.h"
+#include "proxy/parse.h"
+
+/* One run of the parser.  It must not move: the message has its lines in it. */
+struct wire {
+	const struct conf *conf;
+	bool response; /* parse a response, to a request of `method` */
+	enum http_method method;
+	struct parse_progress progress;
+	struct http_field lines[PARSE_FIELDS_MAX];
+	struct http_request req;
+	struct http_response res;
+	enum parse_result result;
+	enum failure failure;
+	size_t consumed;
+};
+
+/* Parse with the progress made so far.  Messages are views of `bytes`. */
+void wire_parse(struct wire *wire, struct slice bytes);
+
+/*
+ * Give the parser the first `first` bytes, then `step` more at a time, each time in memory of
+ * exactly that size.  The verdict must be that of `whole`, which is of the same bytes at once, and
+ * come as soon as it can (HAZARDS R0.4).  NULL, or what differs.
+ */
+const char *wire_pieces_differ(const struct wire *whole, struct slice bytes, size_t first,
+			       size_t step);
+
+/* What differs between a message and its composed form, parsed again (HAZARDS V1); or NULL. */
+const char *wire_request_differs(const struct http_request *asked, const struct request_form *form,
+				 const struct http_request *sent);
+const char *wire_response_differs(const struct http_response *got, const struct delivery *delivery,
+				  const struct http_response *sent);
+
+#endif

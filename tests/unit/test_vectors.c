@@ -1,0 +1,418 @@
+/* LINKS: cache/policy.c cache/policy_store.c cache/policy_reuse.c cache/policy_request.c cache/policy_condition.c cache/freshness.c cache/cache_control.c cache/http_sf.c cache/http_fields.c cache/http_date.c cache/http_uri.c conf/units.c tests/support/heads.c tests/support/vectors.c tests/support/test_conf.c */
+/*
+ * Plays the cases of tests/vectors/: each block of text is a test of the rules, named by its place.
+ *
+ *	# RFC 9111 5.2.2.1 MUST: max-age is the lifetime	title: section, level, what holds
+ *	option: max_ttl = 30s			options over the defaults
+ *	> GET http://example.com/		the request that fetched; "GET http://example.com/"
+ *	> Accept: a				is the default
+ *	< 204					its response
+ *	< Date: {now-10}			dates relative to its receipt
+ *	delay: 2				seconds from request to receipt, default 0
+ *	after: 30				seconds from receipt to the second request, default
+ *0 wall: -3600				step of the wall clock in between, default 0
+ *	>> GET http://example.com/		the second request; default the target of the first
+ *	<< 304					the origin's answer to it
+ *	stored: yes				what is expected, one line each, see `expectations`
+ *	reuse: validate expired
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cache/http_fields.h"
+#include "cache/policy.h"
+#include "tests/support/heads.h"
+#include "tests/support/test_conf.h"
+#include "tests/support/vectors.h"
+
+#define RECEIPT_S ((int64_t)1939639200)
+
+enum { MS_PER_S = 1000, TEXT_MAX = 8192, VALUE_MAX = 256 };
+enum part { FETCHED, ANSWER, ASKED, SECOND, PART_COUNT };
+
+/* A case being played. */
+struct play {
+	const struct vector *vector;
+	unsigned line;
+	struct conf *conf;
+	char text[PART_COUNT][TEXT_MAX];
+	long long delay_s, after_s, wall_s;
+	struct request_head fetched, asked;
+	struct response_head answer, second;
+	struct http_clock now;
+	struct record_meta meta;
+	struct slice etag;
+	enum reason why;
+	bool stored;
+	unsigned expectations;
+};
+
+#define refuse(play, ...)                                       \
+	do {                                                    \
+		print_error(__VA_ARGS__);                       \
+		print_error("\n");                              \
+		_fail((play)->vector->file, (int)(play)->line); \
+	} while (0)
+
+static const char *const kinds[] = {"get", "head", "preflight"};
+static const char *const sources[] = {"none",    "targeted",  "s-maxage", "max-age",
+				      "expires", "heuristic", "default",  "preflight"};
+static const char *const reuses[] = {"fresh", "stale",  "revalidate", "validate",
+				     "miss",  "bypass", "refused"};
+static const char *const validations[] = {"freshen", "pass-304", "retry", "replace",
+					  "remove",  "keep",     "stale"};
+static const char *const flag_names[] = {"no-cache",  "no-stale", "must-revalidate",
+					 "shareable", "etag",     "last-modified",
+					 "immutable"};
+
+static const char *yes_no(bool value)
+{
+	return value ? "yes" : "no";
+}
+
+static const struct record_meta *record_of(const struct play *play)
+{
+	if (!play->stored)
+		refuse(play, "there is no record: %s", reason_token(play->why));
+	return &play->meta;
+}
+
+static void tell_stored(struct play *play, char *to)
+{
+	strcpy(to, play->stored ? "yes" : reason_token(play->why));
+}
+
+static void tell_kind(struct play *play, char *to)
+{
+	strcpy(to, kinds[record_of(play)->kind]);
+}
+
+static void tell_lifetime(struct play *play, char *to)
+{
+	snprintf(to, VALUE_MAX, "%lld %s",
+		 (long long)policy_lifetime_s(record_of(play), play->conf),
+		 sources[play->meta.lifetime_source]);
+}
+
+static void tell_age(struct play *play, char *to)
+{
+	snprintf(to, VALUE_MAX, "%lld", (long long)policy_age_s(record_of(play), &play->now));
+}
+
+static void tell_flags(struct play *play, char *to)
+{
+	unsigned flags = record_of(play)->flags;
+
+	*to = '\0';
+	for (unsigned i = 0; i < sizeof(flag_names) / sizeof(*flag_names); i++) {
+		if (flags & (1u << i))
+			snprintf(to + strlen(to), VALUE_MAX - strlen(to), "%s%s", *to ? " " : "",
+				 flag_names[i]);
+	}
+	if (flags == 0)
+		strcpy(to, "none");
+}
+
+static void tell_while_revalidate(struct play *play, char *to)
+{
+	snprintf(to, VALUE_MAX, "%u", record_of(play)->while_revalidate_s);
+}
+
+static void tell_drops(struct play *play, char *to)
+{
+	*to = '\0';
+	for (uint32_t i = 0; i < play->answer.res.fields.count; i++) {
+		const struct http_field *field = &play->answer.res.fields.at[i];
+
+		if (policy_drops_field(&play->answer.res, field))
+			snprintf(to + strlen(to), VALUE_MAX - strlen(to), "%s%.*s", *to ? " " : "",
+				 SLICE_ARG(field->name));
+	}
+	if (*to == '\0')
+		strcpy(to, "none");
+}
+
+static void tell_lookup(struct play *play, char *to)
+{
+	enum reason why;
+	bool yes = policy_is_lookup(&play->asked.req, play->conf, &why);
+
+	strcpy(to, yes ? "yes" : reason_token(why));
+}
+
+static void tell_reuse(struct play *play, char *to)
+{
+	enum reason why = REASON_COUNT;
+	enum reuse reuse = policy_reuse(&play->asked.req, play->stored ? &play->meta : NULL,
+					&play->now, play->conf, &why);
+
+	if (reuse == REUSE_FRESH && why == REASON_NONE)
+		strcpy(to, "fresh");
+	else
+		snprintf(to, VALUE_MAX, "%s %s", reuses[reuse], reason_token(why));
+}
+
+static void tell_serves(struct play *play, char *to)
+{
+	enum record_kind kind = (enum record_kind)record_of(play)->kind;
+
+	strcpy(to, yes_no(policy_kind_serves(kind, &play->asked.req)));
+}
+
+static void tell_not_modified(struct play *play, char *to)
+{
+	strcpy(to, yes_no(policy_not_modified(&play->asked.req, record_of(play), play->etag,
+					      &play->now)));
+}
+
+static void tell_validation(struct play *play, char *to)
+{
+	strcpy(to, validations[policy_validation(&play->asked.req, record_of(play), play->etag,
+						 &play->second.res, &play->now, play->conf)]);
+}
+
+static void tell_stale_if_error(struct play *play, char *to)
+{
+	strcpy(to, yes_no(policy_stale_if_error(&play->asked.req, record_of(play), &play->now,
+						play->conf)));
+}
+
+static void tell_invalidates(struct play *play, char *to)
+{
+	strcpy(to, yes_no(policy_invalidates(&play->fetched.req, &play->answer.res)));
+}
+
+static void tell_keeps_old(struct play *play, char *to)
+{
+	strcpy(to, yes_no(policy_keeps_old_record(&play->answer.res)));
+}
+
+static void tell_waits(struct play *play, char *to)
+{
+	strcpy(to, yes_no(policy_may_wait(&play->asked.req)));
+}
+
+static const struct {
+	const char *name;
+	void (*tell)(struct play *play, char *to);
+} expectations[] = {
+	/* of the first request and its response */
+	{"stored", tell_stored},                     /* yes, or the reason why not */
+	{"kind", tell_kind},                         /* get, head, preflight */
+	{"lifetime", tell_lifetime},                 /* seconds and source */
+	{"flags", tell_flags},                       /* names, or none */
+	{"while-revalidate", tell_while_revalidate}, /* seconds */
+	{"drops", tell_drops},                       /* names of fields left out, or none */
+	{"invalidates", tell_invalidates},           /* yes, no */
+	{"keeps-old", tell_keeps_old},               /* yes, no */
+	/* of the second request and the record */
+	{"age", tell_age},                       /* seconds */
+	{"lookup", tell_lookup},                 /* yes, or the reason why not */
+	{"reuse", tell_reuse},                   /* verdict and reason; fresh has none */
+	{"serves", tell_serves},                 /* yes, no */
+	{"not-modified", tell_not_modified},     /* yes, no */
+	{"stale-if-error", tell_stale_if_error}, /* yes, no */
+	{"waits", tell_waits},                   /* yes, no */
+	/* of all */
+	{"validation", tell_validation},
+};
+
+/* The text behind "name:" or a mark and a space; NULL when the line begins otherwise. */
+static const char *after(const char *line, const char *start)
+{
+	size_t n = strlen(start);
+
+	if (strncmp(line, start, n) != 0)
+		return NULL;
+	return line[n] == ' ' ? line + n + 1 : line[n] ? NULL : line + n;
+}
+
+static bool play_option(struct play *play, const char *setting)
+{
+	char name[VALUE_MAX], value[VALUE_MAX];
+
+	return sscanf(setting, "%255[a-z_] = %255[^\n]", name, value) == 2 &&
+	       test_conf_set(play->conf, name, value);
+}
+
+/* A line of the situation, not of what is expected. */
+static bool set_line(struct play *play, const char *line)
+{
+	static const char *const marks[PART_COUNT] = {">", "<", ">>", "<<"};
+	const char *rest;
+
+	for (unsigned i = 0; i < PART_COUNT; i++) {
+		char *text = play->text[i];
+
+		if (!(rest = after(line, marks[i])))
+			continue;
+		if (strlen(text) + strlen(rest) + 2 > TEXT_MAX)
+			refuse(play, "too long");
+		strcat(strcat(text, rest), "\n");
+		return true;
+	}
+	if ((rest = after(line, "option:")))
+		return play_option(play, rest);
+	if ((rest = after(line, "delay:")))
+		return sscanf(rest, "%lld", &play->delay_s) == 1;
+	if ((rest = after(line, "after:")))
+		return sscanf(rest, "%lld", &play->after_s) == 1;
+	if ((rest = after(line, "wall:")))
+		return sscanf(rest, "%lld", &play->wall_s) == 1;
+	return false;
+}
+
+static bool is_expectation(const char *line, unsigned *ret_i, const char **ret_value)
+{
+	for (unsigned i = 0; i < sizeof(expectations) / sizeof(*expectations); i++) {
+		size_t n = strlen(expectations[i].name);
+
+		if (strncmp(line, expectations[i].name, n) == 0 && line[n] == ':') {
+			*ret_i = i;
+			*ret_value = line + n + 1 + strspn(line + n + 1, " ");
+			return true;
+		}
+	}
+	return false;
+}
+
+static void expect_line(struct play *play, unsigned i, const char *expected)
+{
+	char actual[VALUE_MAX];
+
+	play->expectations++;
+	expectations[i].tell(play, actual);
+	if (strcmp(actual, expected) != 0)
+		refuse(play, "%s: expected \"%s\", is \"%s\"", expectations[i].name, expected,
+		       actual);
+}
+
+/* Each line of the block, dates put in; those of the situation first, then what is expected. */
+static void play_lines(struct play *play, bool expecting)
+{
+	struct slice rest = play->vector->text;
+	struct slice line;
+
+	for (play->line = play->vector->line + 1; heads_take_line(&rest, &line); play->line++) {
+		char text[TEXT_MAX];
+		const char *value;
+		unsigned i;
+
+		if (line.n == 0 || line.p[0] == '#')
+			continue;
+		if (!vectors_expand(line, RECEIPT_S, text, sizeof(text)))
+			refuse(play, "bad date or too long: %.*s", SLICE_ARG(line));
+		if (is_expectation(text, &i, &value)) {
+			if (expecting)
+				expect_line(play, i, value);
+		} else if (!expecting && !set_line(play, text)) {
+			refuse(play, "not understood: %s", text);
+		}
+	}
+}
+
+/* The second request asks for the same, unless it says something else. */
+static void default_heads(struct play *play)
+{
+	if (!*play->text[FETCHED])
+		strcpy(play->text[FETCHED], "GET http://example.com/\n");
+	if (!*play->text[ASKED]) {
+		const char *end = strchr(play->text[FETCHED], '\n');
+
+		memcpy(play->text[ASKED], play->text[FETCHED],
+		       (size_t)(end + 1 - play->text[FETCHED]));
+	}
+	if (!*play->text[ANSWER])
+		strcpy(play->text[ANSWER], "204\n");
+	if (!*play->text[SECOND])
+		strcpy(play->text[SECOND], "204\n");
+}
+
+static void parse_heads(struct play *play)
+{
+	default_heads(play);
+	if (!request_head_parse(slice_str(play->text[FETCHED]), &play->fetched))
+		refuse(play, "no request head: %s", play->text[FETCHED]);
+	if (!response_head_parse(slice_str(play->text[ANSWER]), &play->answer))
+		refuse(play, "no response head: %s", play->text[ANSWER]);
+	if (!request_head_parse(slice_str(play->text[ASKED]), &play->asked))
+		refuse(play, "no request head: %s", play->text[ASKED]);
+	if (!response_head_parse(slice_str(play->text[SECOND]), &play->second))
+		refuse(play, "no response head: %s", play->text[SECOND]);
+}
+
+static void store(struct play *play)
+{
+	const struct http_field *etag;
+	struct exchange_times times = {
+		.request_steady_ms = (RECEIPT_S - play->delay_s) * MS_PER_S,
+		.response = {RECEIPT_S, RECEIPT_S * MS_PER_S},
+	};
+
+	play->now.wall_s = RECEIPT_S + play->after_s + play->wall_s;
+	play->now.steady_ms = times.response.steady_ms + play->after_s * MS_PER_S;
+	play->stored = policy_may_store(&play->fetched.req, &play->answer.res, &times, play->conf,
+					&play->meta, &play->why);
+	etag = http_fields_first(&play->answer.res.fields, FIELD_ETAG);
+	play->etag = etag ? etag->value : slice_of(NULL, 0);
+}
+
+static int begin_play(void **state)
+{
+	struct play *play = calloc(1, sizeof(*play));
+
+	play->vector = *state;
+	play->conf = test_conf_new();
+	*state = play;
+	return 0;
+}
+
+static int end_play(void **state)
+{
+	struct play *play = *state;
+
+	test_conf_free(play->conf);
+	free(play);
+	return 0;
+}
+
+static void play_vector(void **state)
+{
+	struct play *play = *state;
+
+	play->line = play->vector->line;
+	if (!vectors_title_is_good(play->vector->title))
+		refuse(play, "a file without case, or a title unlike \"RFC 9111 3 MUST: ...\"");
+	play_lines(play, false);
+	parse_heads(play);
+	store(play);
+	play_lines(play, true);
+	if (play->expectations == 0)
+		refuse(play, "nothing is expected");
+}
+
+int main(int argc, char **argv)
+{
+	static struct vector *vectors;
+	size_t count = vectors_read(argc > 1 ? argv[1] : "tests/vectors/*.txt", &vectors);
+	struct CMUnitTest *tests = calloc(count + 1, sizeof(*tests));
+	int failed;
+
+	if (count == 0) {
+		fprintf(stderr, "no vectors; run this from the root of the tree\n");
+		return 1;
+	}
+	for (size_t i = 0; i < count; i++)
+		tests[i] = (struct CMUnitTest){vectors[i].place, play_vector, begin_play, end_play,
+					       &vectors[i]};
+	failed = _cmocka_run_group_tests("vectors", tests, count, NULL, NULL);
+	printf("vectors: %zu cases\n", count);
+	free(tests);
+	return failed ? 1 : 0;
+}
