@@ -1,0 +1,291 @@
+/* The front door of the cache: joins policy, records and store. */
+#include "cache/cache.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cache/groups.h"
+#include "cache/http_fields.h"
+#include "cache/writes.h"
+
+enum {
+	URI_SIZE = 64 << 10,     /* a normal form; conf->uri_length is at most half of it */
+	RECORD_SIZE = 256 << 10, /* a record while it is made: two heads and a selecting block */
+	READERS_SPARE = 16,      /* beside two generations of workers: commands, helpers */
+	PURGE_BATCH = 256,
+};
+
+struct cache {
+	const struct conf *conf;
+	struct store *store;
+	struct writes writes;
+	char *uris;   /* URI_SIZE; the target of the call under way */
+	char *record; /* RECORD_SIZE, 8-aligned */
+};
+
+static struct store *open_store(const struct conf *conf, bool exclusive, char *notice,
+				size_t notice_size)
+{
+	struct store_options options = {
+		.directory = conf->store,
+		.size = conf->store_size,
+		.readers = 2 * conf->workers + READERS_SPARE,
+		.format = RECORD_VERSION,
+		.exclusive = exclusive,
+	};
+
+	return store_open(&options, notice, notice_size);
+}
+
+struct cache *cache_open(const struct conf *conf, bool exclusive, char *notice, size_t notice_size)
+{
+	struct cache *cache = calloc(1, sizeof(*cache));
+	char *memory = malloc(RECORD_SIZE + URI_SIZE);
+
+	if (!cache || !memory) {
+		snprintf(notice, notice_size, "out of memory");
+		goto failed;
+	}
+	cache->conf = conf;
+	cache->record = memory;
+	cache->uris = memory + RECORD_SIZE;
+	cache->store = open_store(conf, exclusive, notice, notice_size);
+	if (!cache->store)
+		goto failed;
+	if (writes_init(&cache->writes, cache->store, conf))
+		return cache;
+	snprintf(notice, notice_size, "out of memory");
+	store_close(cache->store);
+failed:
+	free(memory);
+	free(cache);
+	return NULL;
+}
+
+void cache_close(struct cache *cache)
+{
+	writes_fini(&cache->writes);
+	store_close(cache->store);
+	free(cache->record);
+	free(cache);
+}
+
+/* The normal form and key of a request's target; false when it is too long for anybody. */
+static bool find_key(struct cache *cache, const struct http_request *req, struct slice *ret_uri,
+		     struct cache_key *ret_key)
+{
+	*ret_uri = slice_of(cache->uris, 0);
+	if (http_uri_normal_max(&req->uri) > URI_SIZE)
+		return false;
+	ret_uri->n = http_uri_normal(&req->uri, cache->uris);
+	*ret_key = cache_key_of_uri(*ret_uri);
+	return true;
+}
+
+/* The record the request selects, if there is one. */
+static enum entry_select select_record(struct cache *cache, const struct http_request *req,
+				       struct cache_lookup *lookup)
+{
+	struct slice entry;
+	enum store_result result;
+	enum entry_select selected;
+
+	if (pending_has(&cache->writes.pending, &lookup->key))
+		writes_flush(&cache->writes);
+	result = store_get(cache->store, &lookup->key, &entry);
+	if (result != STORE_OK) {
+		cache->writes.counts.failures += result != STORE_NOT_FOUND;
+		return ENTRY_NONE;
+	}
+	selected = entry_select(entry, lookup->normal_uri, req, &lookup->record);
+	if (selected == ENTRY_DAMAGED) {
+		cache->writes.counts.damaged++;
+		writes_add(&cache->writes, PENDING_CLEAN, &lookup->key, lookup->normal_uri,
+			   slice_of(NULL, 0));
+	}
+	return selected;
+}
+
+void cache_lookup(struct cache *cache, const struct http_request *req, const struct http_clock *now,
+		  struct cache_lookup *ret_lookup)
+{
+	enum entry_select selected = ENTRY_NONE;
+	bool keyed = find_key(cache, req, &ret_lookup->normal_uri, &ret_lookup->key);
+
+	ret_lookup->has_record = false;
+	ret_lookup->uri_known = false;
+	if (policy_is_lookup(req, cache->conf, &ret_lookup->why) && keyed)
+		selected = select_record(cache, req, ret_lookup);
+	ret_lookup->has_record = selected == ENTRY_SELECTED;
+	ret_lookup->uri_known = selected == ENTRY_SELECTED || selected == ENTRY_NO_MATCH;
+	ret_lookup->verdict =
+		policy_reuse(req, ret_lookup->has_record ? ret_lookup->record.meta : NULL, now,
+			     cache->conf, &ret_lookup->why);
+	if (selected == ENTRY_NO_MATCH && ret_lookup->why == REASON_NO_RECORD)
+		ret_lookup->why = REASON_VARY;
+}
+
+bool cache_store(struct cache *cache, const struct http_request *req,
+		 const struct http_response *res, const struct exchange_times *times,
+		 enum reason *ret_why)
+{
+	struct record_meta meta;
+	struct cache_key key;
+	struct slice uri;
+	size_t n = 0;
+
+	if (!policy_may_store(req, res, times, cache->conf, &meta, ret_why))
+		return false;
+	if (find_key(cache, req, &uri, &key))
+		n = record_write(req, res, &meta, uri, cache->record, cache->conf->record_size);
+	if (n == 0) {
+		*ret_why = REASON_TOO_LARGE;
+		return false;
+	}
+	if (!writes_add(&cache->writes, PENDING_PUT, &key, uri, slice_of(cache->record, n))) {
+		*ret_why = REASON_STORE_BUSY;
+		return false;
+	}
+	return true;
+}
+
+/* Queue what a freshening leaves in the store; the old record goes when the new is not its
+ * successor. */
+static void queue_freshened(struct cache *cache, const struct cache_key *key, struct slice uri,
+			    const struct record_view *old, const struct record_view *fresh,
+			    bool kept)
+{
+	if (!kept || !slice_eq(old->vary, fresh->vary))
+		writes_add(&cache->writes, PENDING_DROP, key, uri, old->bytes);
+	if (kept)
+		writes_add(&cache->writes, PENDING_PUT, key, uri, fresh->bytes);
+}
+
+bool cache_freshen(struct cache *cache, const struct http_request *req, struct slice old,
+		   const struct http_response *res_304, const struct exchange_times *times,
+		   struct record_view *ret_record)
+{
+	struct record_view view;
+	struct cache_key key;
+	struct slice uri;
+	enum reason why;
+	size_t n;
+
+	if (!find_key(cache, req, &uri, &key) || !record_view(old, uri, &view))
+		return false;
+	n = record_freshen(&view, req, res_304, times, cache->conf, uri, cache->record, RECORD_SIZE,
+			   &why);
+	if (!record_view(slice_of(cache->record, n), uri, ret_record)) {
+		writes_add(&cache->writes, PENDING_DROP, &key, uri, old);
+		return false;
+	}
+	queue_freshened(cache, &key, uri, &view, ret_record, why == REASON_NONE);
+	return true;
+}
+
+void cache_remove(struct cache *cache, const struct http_request *req, struct slice old)
+{
+	struct cache_key key;
+	struct slice uri;
+
+	if (find_key(cache, req, &uri, &key))
+		writes_add(&cache->writes, PENDING_DROP, &key, uri, old);
+}
+
+/* The key of a reference in a response, when it is to the origin of the request. */
+static bool reference_key(struct cache *cache, const struct http_request *req,
+			  const struct http_response *res, enum http_field_id id,
+			  struct cache_key *ret_key)
+{
+	const struct http_field *field = http_fields_first(&res->fields, id);
+	size_t n;
+
+	if (!field ||
+	    !http_uri_resolve_same_origin(&req->uri, field->value, cache->uris, URI_SIZE, &n))
+		return false;
+	*ret_key = cache_key_of_uri(slice_of(cache->uris, n));
+	return true;
+}
+
+unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
+			  const struct http_response *res)
+{
+	struct cache_key keys[3], groups[GROUPS_MAX];
+	size_t key_count = 1, group_count;
+	struct slice uri;
+	unsigned removed;
+
+	if (!policy_invalidates(req, res) || !find_key(cache, req, &uri, &keys[0]))
+		return 0;
+	group_count = groups_invalidated(res, uri, groups);
+	key_count += reference_key(cache, req, res, FIELD_LOCATION, &keys[key_count]);
+	key_count += reference_key(cache, req, res, FIELD_CONTENT_LOCATION, &keys[key_count]);
+	removed = writes_remove(&cache->writes, keys, key_count, groups, group_count);
+	cache->writes.counts.invalidated += removed;
+	return removed;
+}
+
+bool cache_purge(struct cache *cache, struct slice normal_uri)
+{
+	struct cache_key key = cache_key_of_uri(normal_uri);
+
+	return writes_remove(&cache->writes, &key, 1, NULL, 0) > 0;
+}
+
+struct purge {
+	struct cache_key keys[PURGE_BATCH];
+	size_t count;
+};
+
+static bool purge_visit(void *context, const struct cache_key *key, struct slice value)
+{
+	struct purge *purge = context;
+
+	(void)value;
+	purge->keys[purge->count++] = *key;
+	return purge->count < PURGE_BATCH;
+}
+
+bool cache_purge_some(struct cache *cache, size_t limit)
+{
+	struct cache_key cursor = {{0, 0}};
+	struct purge purge = {.count = 0};
+	uint64_t failures;
+	bool more = false;
+
+	writes_flush(&cache->writes);
+	if (limit > PURGE_BATCH)
+		limit = PURGE_BATCH;
+	if (store_walk(cache->store, &cursor, limit, purge_visit, &purge, &more) != STORE_OK) {
+		cache->writes.counts.failures++;
+		return false;
+	}
+	failures = cache->writes.counts.failures;
+	writes_remove(&cache->writes, purge.keys, purge.count, NULL, 0);
+	return more && cache->writes.counts.failures == failures;
+}
+
+void cache_flush(struct cache *cache)
+{
+	writes_flush(&cache->writes);
+}
+
+size_t cache_pending(const struct cache *cache)
+{
+	return cache->writes.pending.count;
+}
+
+void cache_turn_end(struct cache *cache)
+{
+	store_turn_end(cache->store);
+}
+
+const struct cache_counts *cache_counts(const struct cache *cache)
+{
+	return &cache->writes.counts;
+}
+
+struct store *cache_store_of(struct cache *cache)
+{
+	return cache->store;
+}

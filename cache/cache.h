@@ -1,0 +1,96 @@
+/*
+ * The front door of the cache: what the proxy asks of it, in the terms of RFC 9111.
+ *
+ * Reads come straight from the store.  Writes are queued, bounded by conf->store_pending, and put
+ * into the store together by cache_flush(), in short transactions: at the end of a loop turn, by
+ * timer, or at once when a lookup asks for a URI that has a write waiting (so that a process always
+ * reads what it wrote) or much of them has gathered.  Invalidations are in the store, for all
+ * processes, when the call returns.
+ *
+ * Not thread-safe; one per process.  Owns the store.
+ */
+#ifndef CACHE_CACHE_H
+#define CACHE_CACHE_H
+
+#include "cache/record.h"
+#include "cache/store.h"
+
+struct cache;
+
+/* Where the flush and its failures are told; all counts of this process. */
+struct cache_counts {
+	uint64_t stored;      /* records put into the store */
+	uint64_t dropped;     /* writes that did not fit the queue or the store */
+	uint64_t damaged;     /* records found damaged, and dropped */
+	uint64_t invalidated; /* URIs removed by unsafe methods and groups */
+	uint64_t flushes;     /* write transactions */
+	uint64_t failures;    /* failed ones */
+};
+
+/* `conf` must outlive it.  NULL on failure; `notice` as in store_open(). */
+struct cache *cache_open(const struct conf *conf, bool exclusive, char *notice, size_t notice_size);
+void cache_close(struct cache *cache);
+
+/* The result of a lookup.  Views are valid until the next lookup or write, or cache_turn_end(). */
+struct cache_lookup {
+	enum reuse verdict;
+	enum reason why;
+	bool uri_known; /* the URI has records, though maybe none that matches (vary-miss) */
+	bool has_record;
+	struct record_view record; /* when has_record */
+	struct slice normal_uri;   /* in the cache's scratch memory */
+	struct cache_key key;
+};
+
+/* Find the record for a request and ask the policy.  Allocates nothing. */
+void cache_lookup(struct cache *cache, const struct http_request *req, const struct http_clock *now,
+		  struct cache_lookup *ret_lookup);
+
+/*
+ * Store the response if the policy allows.  True when queued; *ret_why says why not.
+ */
+bool cache_store(struct cache *cache, const struct http_request *req,
+		 const struct http_response *res, const struct exchange_times *times,
+		 enum reason *ret_why);
+
+/*
+ * A 304 confirmed `old` (a record's bytes, copied by the caller, 8-aligned): queue the freshened
+ * record.  Returns a view of it, in the cache's scratch memory (valid until the next call of the
+ * cache); it answers the client even when it may not be kept (then the old one is removed).  False
+ * when the copy is damaged or far too many fields have gathered: there is no answer then but asking
+ * anew.
+ */
+bool cache_freshen(struct cache *cache, const struct http_request *req, struct slice old,
+		   const struct http_response *res_304, const struct exchange_times *times,
+		   struct record_view *ret_record);
+
+/* Remove the one record that `old` (a record's bytes, 8-aligned) is a copy of, or its successor of
+   the same kind and variant. */
+void cache_remove(struct cache *cache, const struct http_request *req, struct slice old);
+
+/*
+ * After any final response; does nothing unless policy_invalidates() says so.  Remove the target
+ * URI in all variants, Location and Content-Location of the same origin, and the groups of
+ * Cache-Group-Invalidation.  Committed on return.  Returns the number of URIs removed, at least
+ * those that existed.
+ */
+unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
+			  const struct http_response *res);
+
+/* Remove one URI (normal form); true when there was one.  For operators. */
+bool cache_purge(struct cache *cache, struct slice normal_uri);
+
+/* Remove up to `limit` entries of all; false when none is left. */
+bool cache_purge_some(struct cache *cache, size_t limit);
+
+/* Put queued writes into the store.  Cheap when there are none. */
+void cache_flush(struct cache *cache);
+size_t cache_pending(const struct cache *cache);
+
+/* End of a loop turn: views become invalid. */
+void cache_turn_end(struct cache *cache);
+
+const struct cache_counts *cache_counts(const struct cache *cache);
+struct store *cache_store_of(struct cache *cache);
+
+#endif

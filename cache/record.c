@@ -1,0 +1,273 @@
+/* Writes stored responses as bytes, and views them. */
+#include "cache/record_layout.h"
+
+#include <xxhash.h>
+
+#include "cache/http_date.h"
+#include "cache/http_fields.h"
+
+uint64_t record_seed(struct slice normal_uri)
+{
+	return XXH3_64bits(normal_uri.p, normal_uri.n);
+}
+
+static uint64_t checksum_of(const struct record_header *header, uint64_t seed)
+{
+	size_t skipped = sizeof(header->checksum);
+
+	/* As good as a seed to the hash here, which would make it prepare a secret each time. */
+	return XXH3_64bits((const char *)header + skipped, header->length - skipped) ^ seed;
+}
+
+/* A value that header and part agree on: within the part, or empty at its very end. */
+static bool is_part(uint32_t at, uint32_t n, uint32_t whole)
+{
+	return at <= whole && n <= whole - at;
+}
+
+static bool header_is_sound(const struct record_header *header, size_t room)
+{
+	uint64_t used = (uint64_t)sizeof(*header) + header->vary_n + header->head_304_n +
+			header->head_rest_n;
+
+	return header->version == RECORD_VERSION && header->length <= room &&
+	       header->length >= sizeof(*header) && record_pad(used) == header->length &&
+	       is_part(header->etag_at, header->etag_n, header->head_304_n) &&
+	       is_part(header->last_modified_at, header->last_modified_n, header->head_rest_n) &&
+	       header->meta.kind <= RECORD_PREFLIGHT &&
+	       header->meta.lifetime_source <= LIFETIME_PREFLIGHT;
+}
+
+bool record_parse(struct slice bytes, struct record_view *ret_view)
+{
+	const struct record_header *header = (const void *)bytes.p;
+	const char *part;
+
+	if (bytes.n < sizeof(*header) || !record_is_aligned(bytes.p) ||
+	    !header_is_sound(header, bytes.n))
+		return false;
+	part = bytes.p + sizeof(*header);
+	ret_view->meta = &header->meta;
+	ret_view->vary = slice_of(part, header->vary_n);
+	part += header->vary_n;
+	ret_view->head_304 = slice_of(part, header->head_304_n);
+	ret_view->etag = slice_of(part + header->etag_at, header->etag_n);
+	part += header->head_304_n;
+	ret_view->head_rest = slice_of(part, header->head_rest_n);
+	ret_view->last_modified =
+		slice_of(part + header->last_modified_at, header->last_modified_n);
+	ret_view->bytes = slice_of(bytes.p, header->length);
+	return true;
+}
+
+bool record_is_intact(const struct record_view *view, uint64_t seed)
+{
+	const struct record_header *header = (const void *)view->bytes.p;
+
+	return header->checksum == checksum_of(header, seed);
+}
+
+bool record_view(struct slice bytes, struct slice normal_uri, struct record_view *ret_view)
+{
+	return record_parse(bytes, ret_view) && ret_view->bytes.n == bytes.n &&
+	       record_is_intact(ret_view, record_seed(normal_uri));
+}
+
+bool record_has_groups(const struct record_view *view)
+{
+	return ((const struct record_header *)(const void *)view->bytes.p)->flags &
+	       RECORD_HAS_GROUPS;
+}
+
+/* A record being written; once it does not fit, nothing more is. */
+struct record_writer {
+	struct record_header header;
+	char *to;
+	size_t size;
+	size_t used;
+	bool refused;
+};
+
+static void writer_put(struct record_writer *writer, struct slice bytes)
+{
+	if (writer->refused || bytes.n > writer->size - writer->used) {
+		writer->refused = true;
+		return;
+	}
+	if (bytes.n > 0)
+		memcpy(writer->to + writer->used, bytes.p, bytes.n);
+	writer->used += bytes.n;
+}
+
+/* The parser lets no such line in; one that got here would answer as two (CWE-113). */
+static bool is_one_line(struct slice name, struct slice value)
+{
+	return http_is_token(name) && !memchr(value.p ? value.p : "", '\n', value.n) &&
+	       !memchr(value.p ? value.p : "", '\r', value.n) &&
+	       !memchr(value.p ? value.p : "", '\0', value.n);
+}
+
+/* Returns where the value is, from the start of the record. */
+static uint32_t writer_line(struct record_writer *writer, struct slice name, struct slice value)
+{
+	size_t at;
+
+	if (!is_one_line(name, value))
+		writer->refused = true;
+	writer_put(writer, name);
+	writer_put(writer, SLICE(": "));
+	at = writer->used;
+	writer_put(writer, value);
+	writer_put(writer, SLICE("\r\n"));
+	return (uint32_t)at;
+}
+
+/* The selecting fields: of a preflight what makes it the same one, then what Vary names. */
+static void writer_vary(struct record_writer *writer, const struct http_request *req,
+			const struct http_response *res)
+{
+	size_t start = writer->used;
+	size_t n;
+
+	if (writer->header.meta.kind == RECORD_PREFLIGHT) {
+		n = key_preflight_write(req, writer->to + start, writer->size - start);
+		writer->refused |= n == SIZE_MAX;
+		writer->used += n == SIZE_MAX ? 0 : n;
+	}
+	n = key_vary_write(&res->fields, req, writer->to + writer->used,
+			   writer->size - writer->used);
+	writer->refused |= n == SIZE_MAX;
+	writer->used += n == SIZE_MAX ? 0 : n;
+	writer->header.vary_n = (uint32_t)(writer->used - start);
+}
+
+/* One Date that can be read is kept as it came and never changed (RFC 9110 6.6.1). */
+static bool date_is_kept(const struct http_response *res, const struct record_meta *meta)
+{
+	const struct http_field *date = http_fields_first(&res->fields, FIELD_DATE);
+
+	return date && !http_fields_next(&res->fields, date) && !policy_drops_field(res, date) &&
+	       http_date_parse(date->value, meta->response_wall_s) != HTTP_DATE_INVALID;
+}
+
+static void writer_date(struct record_writer *writer)
+{
+	char text[HTTP_DATE_LENGTH];
+
+	http_date_write(writer->header.meta.date_s, text);
+	writer_line(writer, http_field_name(FIELD_DATE), slice_of(text, sizeof(text)));
+}
+
+static void writer_head_304(struct record_writer *writer, const struct http_response *res)
+{
+	struct record_header *header = &writer->header;
+	bool keep_date = date_is_kept(res, &header->meta);
+	size_t start = writer->used;
+
+	if (!keep_date)
+		writer_date(writer);
+	for (uint32_t i = 0; i < res->fields.count && !writer->refused; i++) {
+		const struct http_field *field = &res->fields.at[i];
+		uint32_t at;
+
+		if (!(http_field_flags(field->id) & IN_304) || policy_drops_field(res, field) ||
+		    (field->id == FIELD_DATE && !keep_date))
+			continue;
+		at = writer_line(writer, field->name, field->value);
+		if (field->id == FIELD_ETAG && header->meta.flags & META_HAS_ETAG) {
+			header->etag_at = at - (uint32_t)start;
+			header->etag_n = (uint32_t)field->value.n;
+		}
+	}
+	header->head_304_n = (uint32_t)(writer->used - start);
+}
+
+static void writer_head_rest(struct record_writer *writer, const struct http_response *res)
+{
+	struct record_header *header = &writer->header;
+	size_t start = writer->used;
+
+	for (uint32_t i = 0; i < res->fields.count && !writer->refused; i++) {
+		const struct http_field *field = &res->fields.at[i];
+		uint32_t at;
+
+		if (http_field_flags(field->id) & IN_304 || policy_drops_field(res, field))
+			continue;
+		at = writer_line(writer, field->name, field->value);
+		if (field->id == FIELD_LAST_MODIFIED &&
+		    header->meta.flags & META_HAS_LAST_MODIFIED) {
+			header->last_modified_at = at - (uint32_t)start;
+			header->last_modified_n = (uint32_t)field->value.n;
+		}
+		if (field->id == FIELD_CACHE_GROUPS)
+			header->flags |= RECORD_HAS_GROUPS;
+	}
+	header->head_rest_n = (uint32_t)(writer->used - start);
+}
+
+/* Padding, then the header over its place. */
+static size_t writer_end(struct record_writer *writer, struct slice normal_uri)
+{
+	struct record_header *header = &writer->header;
+	static const char zeros[RECORD_ALIGN];
+
+	writer_put(writer, slice_of(zeros, record_pad(writer->used) - writer->used));
+	if (writer->refused || writer->used > UINT32_MAX)
+		return 0;
+	header->length = (uint32_t)writer->used;
+	header->version = RECORD_VERSION;
+	memcpy(writer->to, header, sizeof(*header));
+	header = (void *)writer->to;
+	header->checksum = checksum_of(header, record_seed(normal_uri));
+	return writer->used;
+}
+
+size_t record_write(const struct http_request *req, const struct http_response *res,
+		    const struct record_meta *meta, struct slice normal_uri, char *to, size_t size)
+{
+	struct record_writer writer = {.to = to, .size = size, .used = sizeof(writer.header)};
+
+	if (size < sizeof(writer.header))
+		return 0;
+	writer.header.meta = *meta;
+	writer_vary(&writer, req, res);
+	writer_head_304(&writer, res);
+	writer_head_rest(&writer, res);
+	return writer_end(&writer, normal_uri);
+}
+
+/* The line at the start of *rest, taken off it. */
+static bool take_line(struct slice *rest, struct slice *ret_name, struct slice *ret_value)
+{
+	const char *end = memchr(rest->p, '\n', rest->n);
+	const char *colon;
+
+	if (!end || end == rest->p || end[-1] != '\r')
+		return false;
+	colon = memchr(rest->p, ':', (size_t)(end - 1 - rest->p));
+	if (!colon)
+		return false;
+	*ret_name = slice_of(rest->p, (size_t)(colon - rest->p));
+	*ret_value = slice_trim(slice_of(colon + 1, (size_t)(end - 1 - (colon + 1))));
+	rest->n -= (size_t)(end + 1 - rest->p);
+	rest->p = end + 1;
+	return http_is_token(*ret_name);
+}
+
+bool record_to_response(const struct record_view *view, struct http_response *ret_res)
+{
+	struct http_field *at = ret_res->fields.at;
+	uint32_t capacity = ret_res->fields.capacity;
+	struct slice rest = slice_of(view->head_304.p, view->head_304.n + view->head_rest.n);
+	struct slice name, value;
+
+	*ret_res = (struct http_response){.status = 204, .version_minor = 1, .keep_alive = true};
+	ret_res->fields.at = at;
+	ret_res->fields.capacity = capacity;
+	while (rest.n > 0) {
+		if (!take_line(&rest, &name, &value) ||
+		    !http_fields_add(&ret_res->fields, name, value))
+			return false;
+	}
+	return true;
+}

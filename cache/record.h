@@ -1,0 +1,111 @@
+/*
+ * The bytes of a stored response, and of the entry that holds all records of one URI.
+ *
+ *	entry   header | URI, padded | record | record | ...         one value in the store
+ *	record  header | vary block | fields of a 304 | other fields | padding to 8
+ *
+ * All records of a URI (variants, HEAD, preflights) stand in one entry: a hit is one read of the
+ * store whatever Vary says, and an invalidation is one delete.  Field lines are kept as they will
+ * be sent, "Name: value\r\n", those that a 304 repeats first: an answer is a status line, one copy,
+ * and what is composed at each answer (Age, Via, Cache-Status).
+ *
+ * LMDB has no checksums (HAZARDS S2), so every record has one over all its bytes and the URI; it is
+ * checked whenever a record is viewed.  Layouts are of this machine's byte order: the store is a
+ * cache, not an archive.
+ */
+#ifndef CACHE_RECORD_H
+#define CACHE_RECORD_H
+
+#include "cache/key.h"
+#include "cache/policy.h"
+
+enum {
+	RECORD_VERSION = 1, /* raise at any change of layout or of struct record_meta */
+	RECORD_ALIGN = 8,
+	RECORD_FIELDS_MAX = 512, /* field lines of one, and so of a merged one */
+	ENTRY_SIZE_MAX = 1 << 20,
+};
+
+/* A view of one record, valid as long as the bytes it was made from. */
+struct record_view {
+	const struct record_meta *meta;
+	struct slice vary;      /* block of key.h */
+	struct slice head_304;  /* field lines of a 304 */
+	struct slice head_rest; /* the others; follows head_304 in memory, so one copy takes both */
+	struct slice etag;      /* within head_304; empty when none */
+	struct slice last_modified; /* value, within head_rest */
+	struct slice bytes;         /* the whole record, for a copy */
+};
+
+/*
+ * Write a record of a response that policy_may_store() allowed.  `size` bytes at `to`, 8-aligned.
+ * Date is written as meta->date_s says when the response has none, several or an invalid one (RFC
+ * 9110 6.6.1).  Returns its length, a multiple of 8; 0 when it does not fit, or has a Vary that no
+ * request matches (key_vary_write()).
+ */
+size_t record_write(const struct http_request *req, const struct http_response *res,
+		    const struct record_meta *meta, struct slice normal_uri, char *to, size_t size);
+
+/*
+ * Write the record that `old` becomes by a 304 (RFC 9111 3.2, 4.3.4): fields of the 304 replace
+ * those of the same name, the rest stays, never Content-Length nor hop-by-hop; Date is that of the
+ * 304, or of its receipt.  The meta is worked out anew from the merged fields, the kind stays.
+ *
+ * *ret_why is REASON_NONE when the record may be kept.  When it may not be (the policy says why, or
+ * it is over conf->record_size), what is written is good for one answer, and not for the store.
+ * Returns the length; 0 when not even that fits.  `to` must not overlap `old`.
+ */
+size_t record_freshen(const struct record_view *old, const struct http_request *req,
+		      const struct http_response *res_304, const struct exchange_times *times,
+		      const struct conf *conf, struct slice normal_uri, char *to, size_t size,
+		      enum reason *ret_why);
+
+/* View a record alone (a copy of record_view.bytes); false when damaged or not of that URI. */
+bool record_view(struct slice bytes, struct slice normal_uri, struct record_view *ret_view);
+
+/* The stored head as a response message: `at` and `capacity` of its fields are given
+   (RECORD_FIELDS_MAX is enough).  False when they are too few or the head is no list of field
+   lines. */
+bool record_to_response(const struct record_view *view, struct http_response *ret_res);
+
+/* Whether it has Cache-Groups. */
+bool record_has_groups(const struct record_view *view);
+
+/*
+ * Entries, 8-aligned.  All functions check the entry's lengths before they believe them; a damaged
+ * entry is like none, a damaged record is not carried over when an entry is written.
+ */
+enum entry_select {
+	ENTRY_NONE,     /* no entry, or another URI's (hash collision) */
+	ENTRY_NO_MATCH, /* records, but none that this request selects: a vary-miss */
+	ENTRY_SELECTED,
+	ENTRY_DAMAGED, /* its lengths do not fit, or the record selected is not what was written */
+};
+
+/* Choose the record that the request selects: kind and selecting fields match, latest Date wins,
+   then latest receipt, then a GET's over a HEAD's. */
+enum entry_select entry_select(struct slice entry, struct slice normal_uri,
+			       const struct http_request *req, struct record_view *ret_view);
+
+/*
+ * The entry with `record` added: it replaces the record of the same kind and selecting fields, a
+ * GET's also the HEAD's.  Over `variants` records (at most 64), or when it does not fit `size` or
+ * ENTRY_SIZE_MAX, the one received first goes.  `old` may be empty or damaged; `to`, 8-aligned,
+ * must not overlap it.  Returns the length written at `to`; 0 when `record` is damaged or does not
+ * fit alone.
+ */
+size_t entry_put(struct slice old, struct slice normal_uri, struct slice record, uint32_t variants,
+		 char *to, size_t size);
+
+/* The entry without the record of the same kind and selecting fields as `record` (empty: without
+   just the damaged ones); 0 when none is left. */
+size_t entry_drop(struct slice old, struct slice normal_uri, struct slice record, char *to,
+		  size_t size);
+
+/* Number of records, 0 for a damaged entry. */
+unsigned entry_count(struct slice entry);
+
+/* Walk: the i-th record's view; false past the end or damaged. */
+bool entry_at(struct slice entry, unsigned i, struct slice *ret_uri, struct record_view *ret_view);
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * The headers of records and entries as they lie in the store.  Private to record.c and entry.c.
+ *
+ * All lengths come from disk: they are believed after record_parse() has looked at them, the bytes
+ * after record_is_intact().
+ */
+#ifndef CACHE_RECORD_LAYOUT_H
+#define CACHE_RECORD_LAYOUT_H
+
+#include "cache/record.h"
+
+enum record_flags {
+	RECORD_HAS_GROUPS = 1, /* it has Cache-Groups */
+};
+
+struct record_header {
+	uint64_t checksum; /* XXH3-64 of what follows it, padding too, XOR record_seed() */
+	uint32_t length;   /* header, parts and padding */
+	uint32_t vary_n;
+	uint32_t head_304_n;
+	uint32_t head_rest_n;
+	uint32_t etag_at; /* value, from the start of head_304 */
+	uint32_t etag_n;
+	uint32_t last_modified_at; /* value, from the start of head_rest */
+	uint32_t last_modified_n;
+	uint16_t version; /* RECORD_VERSION */
+	uint16_t flags;   /* enum record_flags */
+	uint32_t spare;   /* 0 */
+	struct record_meta meta;
+};
+
+_Static_assert(sizeof(struct record_meta) == 56, "no padding: its bytes are summed and stored");
+_Static_assert(sizeof(struct record_header) == 104, "no padding: its bytes are summed and stored");
+_Static_assert(sizeof(struct record_header) % RECORD_ALIGN == 0, "parts follow the header");
+_Static_assert(offsetof(struct record_header, meta) % RECORD_ALIGN == 0, "meta is used in place");
+_Static_assert(_Alignof(struct record_header) == RECORD_ALIGN, "records stand at such places");
+
+#define ENTRY_MAGIC 0x34303265u /* "e204" */
+
+/* The URI follows, padded with zeros to RECORD_ALIGN, then the records. */
+struct entry_header {
+	uint32_t magic;
+	uint32_t length; /* of the whole entry */
+	uint32_t uri_n;
+	uint32_t count; /* of records */
+};
+
+_Static_assert(sizeof(struct entry_header) == 16, "no padding: its bytes are stored");
+_Static_assert(sizeof(struct entry_header) % RECORD_ALIGN == 0, "the records stay aligned");
+
+static inline size_t record_pad(size_t n)
+{
+	return (n + RECORD_ALIGN - 1) & ~(size_t)(RECORD_ALIGN - 1);
+}
+
+static inline bool record_is_aligned(const void *p)
+{
+	return (uintptr_t)p % RECORD_ALIGN == 0;
+}
+
+/* What ties the checksum of a record to its URI. */
+uint64_t record_seed(struct slice normal_uri);
+
+/*
+ * View the record at the start of `bytes`, which may go on behind it.  Nothing outside of `bytes`
+ * is touched or shown, whatever they are, but they are not summed.  False when they are no record.
+ */
+bool record_parse(struct slice bytes, struct record_view *ret_view);
+
+/* Whether a parsed record is what was written, and for the URI of that seed. */
+bool record_is_intact(const struct record_view *view, uint64_t seed);
+
+#endif

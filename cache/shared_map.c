@@ -1,0 +1,108 @@
+/* A mapped file shared by processes; its magic, version and size are checked. */
+#include "cache/shared_map.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* One cache line, so that the data behind it is aligned for whatever is put there. */
+struct shared_map_head {
+	_Alignas(64) uint64_t magic;
+	uint64_t size; /* of the data */
+	uint32_t version;
+};
+
+static bool shared_map_is(const struct shared_map_head *head, const struct shared_map_spec *spec,
+			  off_t length)
+{
+	return head->magic == spec->magic && head->version == spec->version &&
+	       (spec->size == 0 || head->size == spec->size) && head->size > 0 &&
+	       length >= (off_t)sizeof(*head) && head->size == (uint64_t)length - sizeof(*head);
+}
+
+static enum shared_map_result shared_map_take(struct shared_map *map, int fd, size_t size,
+					      enum shared_map_result result)
+{
+	char *base = mmap(NULL, sizeof(struct shared_map_head) + size, PROT_READ | PROT_WRITE,
+			  MAP_SHARED, fd, 0);
+
+	if (base == MAP_FAILED)
+		return SHARED_MAP_FAILED;
+	map->data = base + sizeof(struct shared_map_head);
+	map->size = size;
+	return result;
+}
+
+static enum shared_map_result shared_map_try(struct shared_map *map, int fd,
+					     const struct shared_map_spec *spec)
+{
+	struct shared_map_head head;
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return SHARED_MAP_FAILED;
+	if (!S_ISREG(st.st_mode) || pread(fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head) ||
+	    !shared_map_is(&head, spec, st.st_size))
+		return SHARED_MAP_WRONG;
+	/* The file may have come from a copy that left holes. */
+	errno = posix_fallocate(fd, 0, st.st_size);
+	if (errno != 0)
+		return SHARED_MAP_FAILED;
+	return shared_map_take(map, fd, head.size, SHARED_MAP_KEPT);
+}
+
+/* Under another name first: whoever has the old file mapped keeps it whole. */
+static enum shared_map_result shared_map_create(struct shared_map *map, int directory,
+						const struct shared_map_spec *spec)
+{
+	struct shared_map_head head = {
+		.magic = spec->magic, .size = spec->size, .version = spec->version};
+	enum shared_map_result result = SHARED_MAP_FAILED;
+	char fresh[64];
+	int fd, error;
+
+	snprintf(fresh, sizeof(fresh), "%s.new", spec->name);
+	fd = openat(directory, fresh, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return SHARED_MAP_FAILED;
+	errno = posix_fallocate(fd, 0, (off_t)(sizeof(head) + spec->size));
+	if (errno == 0 && pwrite(fd, &head, sizeof(head), 0) == (ssize_t)sizeof(head) &&
+	    renameat(directory, fresh, directory, spec->name) == 0)
+		result = shared_map_take(map, fd, spec->size, SHARED_MAP_FRESH);
+	error = errno;
+	if (result == SHARED_MAP_FAILED)
+		unlinkat(directory, fresh, 0);
+	close(fd);
+	errno = error;
+	return result;
+}
+
+enum shared_map_result shared_map_open(struct shared_map *map, int directory,
+				       const struct shared_map_spec *spec, bool renew)
+{
+	enum shared_map_result result = SHARED_MAP_WRONG;
+	int fd = openat(directory, spec->name, O_RDWR | O_NONBLOCK | O_CLOEXEC), error;
+
+	*map = (struct shared_map){0};
+	if (fd >= 0) {
+		result = shared_map_try(map, fd, spec);
+		error = errno;
+		close(fd);
+		errno = error;
+	} else if (errno != ENOENT && !renew) {
+		return SHARED_MAP_FAILED;
+	}
+	return result == SHARED_MAP_WRONG && renew ? shared_map_create(map, directory, spec)
+						   : result;
+}
+
+void shared_map_close(struct shared_map *map)
+{
+	if (map->data)
+		munmap((char *)map->data - sizeof(struct shared_map_head),
+		       sizeof(struct shared_map_head) + map->size);
+	*map = (struct shared_map){0};
+}

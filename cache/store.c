@@ -1,0 +1,400 @@
+/* The record store: reading, and write transactions in parts. */
+#include "cache/store.h"
+
+#include <sched.h>
+
+#include "cache/store_impl.h"
+
+enum {
+	HAND_STEPS = 4096, /* per part of a transaction, 16 ns each */
+	PUT_TRIES = 4,
+};
+
+/* After an error nothing more is taken in a transaction: what it held is lost. */
+static enum store_result store_break(struct store *store, enum store_result result)
+{
+	tables_abort(&store->tables);
+	store->failures++;
+	return result;
+}
+
+/* ---- reading ---- */
+
+enum store_result store_get(struct store *store, const struct cache_key *key,
+			    struct slice *ret_value)
+{
+	struct store_value value;
+	enum store_result result = tables_view_begin(&store->tables);
+
+	if (result == STORE_OK)
+		result = entry_get(store, TABLES_VIEW, key, &value);
+	if (result != STORE_OK)
+		return result;
+	evict_visit(&store->bits, value.head.slot);
+	*ret_value = value.value;
+	return STORE_OK;
+}
+
+void store_turn_end(struct store *store)
+{
+	tables_view_end(&store->tables);
+}
+
+/* The key after this one; false when there is none. */
+static bool key_step(struct cache_key *key)
+{
+	unsigned char *bytes = (unsigned char *)key;
+
+	for (size_t i = sizeof(*key); i-- > 0;)
+		if (++bytes[i] != 0)
+			return true;
+	return false;
+}
+
+static enum store_result walk(struct store *store, struct cache_key *cursor, size_t limit,
+			      store_visit visit, void *context, bool *ret_more)
+{
+	struct tables_cursor at;
+	struct store_value value;
+	struct slice k, v;
+	enum store_result result = tables_cursor_open(&store->tables, TABLES_VIEW, STORE_DATA, &at);
+	bool go_on = true;
+
+	if (result != STORE_OK)
+		return result;
+	*ret_more = true;
+	result = tables_seek(&store->tables, &at, cursor, &k, &v);
+	for (; result == STORE_OK && limit > 0 && go_on; limit--) {
+		struct cache_key key;
+
+		memcpy(&key, k.p, sizeof(key));
+		*cursor = key;
+		if (!key_step(cursor))
+			*ret_more = false;
+		if (store_value_view(v.p, v.n, &value))
+			go_on = visit(context, &key, value.value);
+		result = tables_next(&store->tables, &at, &k, &v);
+	}
+	tables_cursor_close(&at);
+	if (result == STORE_NOT_FOUND)
+		*ret_more = false;
+	return result == STORE_NOT_FOUND ? STORE_OK : result;
+}
+
+enum store_result store_walk(struct store *store, struct cache_key *cursor, size_t limit,
+			     store_visit visit, void *context, bool *ret_more)
+{
+	bool was_viewing = store->tables.viewing;
+	enum store_result result = tables_view_begin(&store->tables);
+
+	*ret_more = false;
+	if (result == STORE_OK)
+		result = walk(store, cursor, limit, visit, context, ret_more);
+	if (!was_viewing)
+		store_turn_end(store);
+	return result;
+}
+
+void store_usage(struct store *store, struct store_usage *ret_usage)
+{
+	bool was_viewing = store->tables.viewing;
+
+	*ret_usage = (struct store_usage){.bytes_size = store->tables.size,
+					  .evictions = store->evictions,
+					  .failures = store->failures};
+	if (tables_view_begin(&store->tables) == STORE_OK)
+		ret_usage->bytes_used =
+			tables_trees(&store->tables, TABLES_VIEW, &ret_usage->entries).used *
+			store->room.page_size;
+	if (!was_viewing)
+		store_turn_end(store);
+}
+
+/* ---- parts of a transaction ---- */
+
+static enum store_result part_begin(struct store *store)
+{
+	enum store_result result = tables_begin(&store->tables);
+
+	if (result != STORE_OK) {
+		store->failures++;
+		return result;
+	}
+	store_room_begin(
+		&store->room,
+		tables_available(&store->tables, store_room_wanted(&store->room), &store->virgin));
+	store->sequence = 0;
+	store->hand_steps = HAND_STEPS;
+	return STORE_OK;
+}
+
+static enum store_result part_commit(struct store *store)
+{
+	bool writing = store->tables.writing;
+	enum store_result result = tables_commit(&store->tables);
+
+	if (writing && result != STORE_OK)
+		store->failures++;
+	return result;
+}
+
+/*
+ * Commit what there is and go on in a new transaction.  *ret_alone is whether no other process has
+ * written in between, so that what the caller has read still holds.
+ */
+static enum store_result part_renew(struct store *store, bool *ret_alone)
+{
+	uint64_t next = tables_transaction(&store->tables) + (store->room.spent > 0);
+	enum store_result result = part_commit(store);
+
+	*ret_alone = false;
+	if (result != STORE_OK)
+		return result;
+	/* The lock is not fair: let one who waits for it have it. */
+	sched_yield();
+	result = part_begin(store);
+	*ret_alone = result == STORE_OK && tables_transaction(&store->tables) == next;
+	return result;
+}
+
+static enum store_result part_done(struct store *store)
+{
+	bool alone;
+
+	return store_room_part_done(&store->room) ? part_renew(store, &alone) : STORE_OK;
+}
+
+enum store_result store_begin(struct store *store)
+{
+	store_abort(store);
+	return part_begin(store);
+}
+
+enum store_result store_commit(struct store *store)
+{
+	return part_commit(store);
+}
+
+void store_abort(struct store *store)
+{
+	store_turn_end(store);
+	tables_abort(&store->tables);
+}
+
+enum store_result store_read(struct store *store, const struct cache_key *key,
+			     struct slice *ret_value)
+{
+	struct store_value value;
+	enum store_result result = STORE_FAILED;
+
+	if (store->tables.writing)
+		result = entry_get(store, TABLES_WRITE, key, &value);
+	if (result == STORE_OK)
+		*ret_value = value.value;
+	return result;
+}
+
+/* ---- putting ---- */
+
+/*
+ * A value that needs pages in a row may find none even where enough are free.  A transaction within
+ * the transaction takes the failure, so that what was put before stays.
+ */
+static enum store_result write_guarded(struct store *store, const struct entry_put *put)
+{
+	enum store_result result = tables_nest(&store->tables), ended;
+
+	if (result != STORE_OK)
+		return result;
+	result = entry_write(store, put);
+	ended = tables_unnest(&store->tables, result == STORE_OK);
+	store->sequence = 0;
+	return result == STORE_OK ? ended : result;
+}
+
+/* What a put would change, and the bytes by which the value grows. */
+static uint64_t put_cost(struct store *store, const struct entry_put *put,
+			 const struct store_trees *trees, size_t *ret_growth)
+{
+	size_t old_size = 0, old_groups = 0;
+	struct store_value old;
+
+	if (entry_get(store, TABLES_WRITE, put->key, &old) == STORE_OK) {
+		old_groups = old.head.group_count;
+		old_size = store_value_size(old.value.n, old_groups);
+	}
+	*ret_growth = put->stored_size > old_size ? put->stored_size - old_size : 0;
+	return store_room_cost(&store->room, trees, put->stored_size,
+			       put->group_count + old_groups) +
+	       store_room_overflow(&store->room, old_size);
+}
+
+/*
+ * STORE_FULL, and no more than evicted, when it does not fit into this part.  Victims come first: a
+ * put that took their room would leave them standing.
+ */
+static enum store_result put_try(struct store *store, const struct entry_put *put, bool first)
+{
+	uint64_t entries, overflow = store_room_overflow(&store->room, put->stored_size), cost;
+	struct store_trees trees = tables_trees(&store->tables, TABLES_WRITE, &entries);
+	enum store_result result;
+	bool guarded;
+	size_t growth;
+
+	cost = put_cost(store, put, &trees, &growth);
+	if (first)
+		store_room_owe(&store->room, trees.used, growth);
+	result = entries_evict(store, &trees, false);
+	if (result != STORE_OK)
+		return store_break(store, result);
+	if (!store_room_below_full(&store->room, trees.used, overflow + 1) ||
+	    !store_room_fits_put(&store->room, cost))
+		return STORE_FULL;
+	guarded = overflow > 0 && store->virgin < store->room.spent + cost;
+	result = guarded ? write_guarded(store, put) : entry_write(store, put);
+	if (guarded && result == STORE_FULL)
+		return STORE_FULL;
+	if (result != STORE_OK)
+		return store_break(store, result);
+	store_room_spend(&store->room, cost);
+	return STORE_OK;
+}
+
+/* Make room for another try: first by what is free after a commit, then by eviction. */
+static enum store_result put_room(struct store *store, unsigned tries)
+{
+	uint64_t entries;
+	struct store_trees trees = tables_trees(&store->tables, TABLES_WRITE, &entries);
+	enum store_result result = STORE_OK;
+	bool alone;
+
+	if (tries > 0)
+		result = entries_evict(store, &trees, true);
+	if (result != STORE_OK)
+		return store_break(store, result);
+	result = part_renew(store, &alone);
+	/* What the caller made the value from may have changed: an invalidation must not be undone.
+	 */
+	return result == STORE_OK && !alone ? STORE_FULL : result;
+}
+
+enum store_result store_put(struct store *store, const struct cache_key *key, struct slice value,
+			    const struct cache_key *groups, size_t group_count)
+{
+	struct entry_put put = {key, value, groups, group_count, 0};
+	enum store_result result = STORE_FULL;
+
+	if (!store->tables.writing)
+		return STORE_FAILED;
+	if (group_count > STORE_GROUPS_MAX || value.n > store_room_value_max(&store->room))
+		return STORE_FULL;
+	put.stored_size = store_value_size(value.n, group_count);
+	for (unsigned tries = 0; tries < PUT_TRIES; tries++) {
+		result = put_try(store, &put, tries == 0);
+		if (result != STORE_FULL || !store->tables.writing || tries == PUT_TRIES - 1)
+			break;
+		result = put_room(store, tries);
+		if (result != STORE_OK)
+			break;
+	}
+	return result == STORE_OK ? part_done(store) : result;
+}
+
+/* ---- dropping ---- */
+
+/* With the last pages if need be: a drop may be an invalidation, which has to be done. */
+enum store_result store_drop(struct store *store, const struct cache_key *key)
+{
+	enum store_result result = STORE_FAILED;
+	struct store_trees trees;
+	struct store_value value;
+	uint64_t entries, cost;
+	size_t groups;
+	bool alone;
+
+	if (store->tables.writing)
+		result = entry_get(store, TABLES_WRITE, key, &value);
+	if (result != STORE_OK)
+		return result;
+	trees = tables_trees(&store->tables, TABLES_WRITE, &entries);
+	groups = value.head.group_count;
+	cost = store_room_cost(&store->room, &trees, store_value_size(value.value.n, groups),
+			       groups);
+	if (!store_room_fits_drop(&store->room, cost) && store->room.spent > 0) {
+		result = part_renew(store, &alone);
+		if (result == STORE_OK)
+			result = entry_get(store, TABLES_WRITE, key, &value);
+		if (result != STORE_OK)
+			return result;
+	}
+	result = entry_delete(store, key, &value);
+	if (result != STORE_OK)
+		return store_break(store, result);
+	store_room_spend(&store->room, cost);
+	return part_done(store);
+}
+
+/* The first member of a group; its row is copied because the drop that follows takes it away. */
+static enum store_result group_first(struct store *store, const struct cache_key *group,
+				     struct group_row *ret_row)
+{
+	struct group_row from = {.group = *group};
+	struct tables_cursor at;
+	struct slice k, v;
+	enum store_result result = STORE_FAILED;
+
+	if (store->tables.writing)
+		result = tables_cursor_open(&store->tables, TABLES_WRITE, STORE_GROUPS, &at);
+	if (result != STORE_OK)
+		return result;
+	result = tables_seek(&store->tables, &at, &from, &k, &v);
+	if (result == STORE_OK)
+		memcpy(ret_row, k.p, sizeof(*ret_row));
+	tables_cursor_close(&at);
+	if (result == STORE_OK && !cache_key_eq(&ret_row->group, group))
+		result = STORE_NOT_FOUND;
+	return result;
+}
+
+enum store_result store_drop_group(struct store *store, const struct cache_key *group, size_t limit,
+				   size_t *ret_count)
+{
+	enum store_result result = STORE_OK;
+	struct group_row row;
+
+	*ret_count = 0;
+	while (*ret_count < limit && result == STORE_OK) {
+		result = group_first(store, group, &row);
+		if (result != STORE_OK)
+			break;
+		result = store_drop(store, &row.key);
+		if (result == STORE_OK)
+			++*ret_count;
+		/* A row that nothing stands for would stop us here for ever. */
+		if (result == STORE_NOT_FOUND)
+			result = tables_delete(&store->tables, STORE_GROUPS, &row);
+	}
+	return result == STORE_NOT_FOUND ? STORE_OK : result;
+}
+
+/* ---- the rest ---- */
+
+enum store_result store_sync(struct store *store)
+{
+	return tables_sync(&store->tables);
+}
+
+void store_check_readers(struct store *store)
+{
+	tables_check_readers(&store->tables);
+}
+
+const char *store_error(const struct store *store)
+{
+	return store->tables.error;
+}
+
+struct store_clock *store_clock(struct store *store)
+{
+	return store->clock_map.data;
+}

@@ -1,0 +1,141 @@
+/*
+ * The contract of the record store: a bounded map from key to value, in one directory, shared by
+ * the processes that open it.  cache/store.c keeps it in LMDB; tests/support/store_memory.c in
+ * memory, behind the same symbols: a program links one of them, and tests/unit/test_store.c holds
+ * for both.
+ *
+ * Reading: store_get() gives a view that is valid until store_turn_end(), the next store_begin() or
+ * store_close(), whichever is first.  It never writes to disk, never takes a lock and, once warm,
+ * allocates nothing.
+ *
+ * Writing: store_begin() ... store_commit() is one transaction.  So that other processes wait
+ * little and the file need not have room for all of it at once, a long one is committed in parts,
+ * after a put or a drop: each entry is always whole, but store_abort() and a failure undo the last
+ * part only.  Read what a put depends on right before that put.  Nothing is ever synced to disk
+ * here but by store_sync() and store_close(), which no loop calls.
+ *
+ * Full: the file never outgrows its size.  Above a high-water mark each put evicts a few entries
+ * (SIEVE, evict.h); a put that still does not fit commits, evicts a batch and tries again, then is
+ * dropped: STORE_FULL, and nothing else is lost.  A store may always forget.
+ *
+ * Damage (a foreign, truncated or garbled file, or an unclean boot since the last write without
+ * sync) is found by store_open(): the files are set aside or dropped, and a fresh store is begun;
+ * `notice` says so in one line.
+ */
+#ifndef CACHE_STORE_H
+#define CACHE_STORE_H
+
+#include "cache/key.h"
+
+struct store;
+
+enum store_result {
+	STORE_OK,
+	STORE_NOT_FOUND,
+	STORE_FULL,
+	STORE_FAILED, /* disk or system; store_error() has the text */
+};
+
+enum {
+	STORE_GROUPS_MAX = 1024, /* of one value */
+};
+
+struct store_options {
+	const char *directory; /* made when missing, mode 0700 */
+	uint64_t size;    /* bound on the data file, bytes; its room on disk is reserved at open */
+	uint32_t readers; /* processes that may have it open at once */
+	uint32_t format;  /* of the values; another format in the file means a fresh store */
+	bool exclusive;   /* take the lock of the one service that may use the directory */
+};
+
+/* What the store holds, for the statistics.  Cheap: kept, not counted. */
+struct store_usage {
+	uint64_t entries;
+	uint64_t bytes_used; /* pages in use */
+	uint64_t bytes_size; /* the bound */
+	uint64_t evictions;  /* by this process */
+	uint64_t failures;   /* failed transactions of this process */
+};
+
+/*
+ * NULL on failure, with one line in `notice`; on success `notice` is "" or what was found and done.
+ * With `exclusive` a second service on the same directory fails at once.  A process that forks must
+ * open after the fork: the parent holds the exclusive lock with store_lock(), workers open without.
+ */
+struct store *store_open(const struct store_options *options, char *notice, size_t notice_size);
+
+/*
+ * The lock of `exclusive` alone, for a parent that opens no store itself.  The directory is made
+ * when missing.  Returns a descriptor; the lock is held until it, and every copy of it in forked
+ * processes, is closed.  -1 with a notice when another service has it, or on failure.
+ */
+int store_lock(const char *directory, char *notice, size_t notice_size);
+
+/* Marks the store clean, when this is its last user, and releases it. */
+void store_close(struct store *store);
+
+/*
+ * A value's view, 8-aligned, and its visited bit set.  NOT_FOUND, OK or FAILED.  Not within a
+ * transaction: there it is store_read().
+ */
+enum store_result store_get(struct store *store, const struct cache_key *key,
+			    struct slice *ret_value);
+
+/* Ends the turn's read view, if any; views are invalid from here.  Cheap when nothing was read. */
+void store_turn_end(struct store *store);
+
+enum store_result store_begin(struct store *store);
+
+/* Within a transaction: the value as it stands, valid until the next put or drop. */
+enum store_result store_read(struct store *store, const struct cache_key *key,
+			     struct slice *ret_value);
+
+/*
+ * Put or replace.  `groups` are the cache groups that the value is a member of, for
+ * store_drop_group(). `value` is not a view of this store.  STORE_FULL leaves the old value, and is
+ * final for a value of more than a sixty-fourth of the store (of 4 MiB, from 256 MiB on; a
+ * sixteenth below 4 MiB).
+ */
+enum store_result store_put(struct store *store, const struct cache_key *key, struct slice value,
+			    const struct cache_key *groups, size_t group_count);
+
+enum store_result store_drop(struct store *store, const struct cache_key *key);
+
+/* Drop up to `limit` members of a group; *ret_count is how many; call again while it is `limit`. */
+enum store_result store_drop_group(struct store *store, const struct cache_key *group, size_t limit,
+				   size_t *ret_count);
+
+enum store_result store_commit(struct store *store);
+void store_abort(struct store *store);
+
+/*
+ * Up to `limit` values in key order from *cursor on (all zero to begin), outside a write
+ * transaction; *cursor moves past them.  `visit` may stop by returning false.  *ret_more is false
+ * at the end.
+ */
+typedef bool (*store_visit)(void *context, const struct cache_key *key, struct slice value);
+enum store_result store_walk(struct store *store, struct cache_key *cursor, size_t limit,
+			     store_visit visit, void *context, bool *ret_more);
+
+void store_usage(struct store *store, struct store_usage *ret_usage);
+
+/* Flush to disk; for a helper process or thread, never for the loop.  */
+enum store_result store_sync(struct store *store);
+
+/* Clear the slots of readers that died.  At start and when a worker is replaced. */
+void store_check_readers(struct store *store);
+
+/* Text of the last failure of this process, never NULL. */
+const char *store_error(const struct store *store);
+
+/*
+ * The steady clock's lead over the wall clock (http_clock.h), kept beside the store and shared by
+ * its processes: *lead_ms and *latest_ms (the latest steady time seen).  Never NULL.
+ */
+struct store_clock {
+	int64_t lead_ms;
+	int64_t latest_ms;
+};
+struct store_clock *store_clock(struct store *store);
+
+#endif

@@ -1,0 +1,411 @@
+/* Checks an LMDB file's structure, page by page, without LMDB. */
+#include "cache/store_check.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	LMDB_VERSION = 1,
+	LMDB_INTEGER_KEY = 0x08,
+	LMDB_KEY_SIZE_MAX = 511,
+	PAGE_BRANCH = 0x01,
+	PAGE_LEAF = 0x02,
+	PAGE_OVERFLOW = 0x04,
+	PAGE_META = 0x08,
+	NODE_BIG = 0x01,   /* the data is the number of an overflow page */
+	NODE_TABLE = 0x02, /* the data is a struct lmdb_tree */
+	FIRST_PAGE = 2,    /* behind the meta pages */
+	DEPTH_MAX = 16,    /* 2^32 entries of two to a page would be 32; of the sizes here, 10 */
+};
+
+#define LMDB_MAGIC UINT32_C(0xBEEFC0DE)
+#define LMDB_NO_ROOT UINT64_MAX
+
+struct lmdb_page {
+	uint64_t number;
+	uint16_t pad, flags;
+	union {
+		struct {
+			uint16_t lower, upper; /* of the free space between pointers and nodes */
+		};
+		uint32_t count; /* of an overflow run */
+	};
+	uint16_t nodes[]; /* offsets */
+};
+
+struct lmdb_node {
+	uint16_t low, high, flags, key_size; /* data size or page number in three parts */
+	unsigned char key[];
+};
+
+struct lmdb_tree {
+	uint32_t pad; /* of the free list's: the page size */
+	uint16_t flags, depth;
+	uint64_t branches, leaves, overflows, entries, root;
+};
+
+struct lmdb_meta {
+	uint32_t magic, version;
+	uint64_t address, map_size;
+	struct lmdb_tree free, main;
+	uint64_t last_page, transaction;
+};
+
+_Static_assert(sizeof(struct lmdb_page) == 16, "page header of LMDB 0.9, 64 bits");
+_Static_assert(sizeof(struct lmdb_node) == 8, "node header of LMDB 0.9");
+_Static_assert(sizeof(struct lmdb_tree) == 48, "MDB_db of LMDB 0.9, 64 bits");
+_Static_assert(sizeof(struct lmdb_meta) == 136, "MDB_meta of LMDB 0.9, 64 bits");
+
+const struct store_table_spec store_table_specs[STORE_TABLES] = {
+	[STORE_DATA] = {"data", 16, false},
+	[STORE_ORDER] = {"order", 8, true},
+	[STORE_GROUPS] = {"groups", 32, false},
+};
+
+/* What the nodes of a tree may be. */
+struct tree_kind {
+	size_t key_size; /* 0 for any */
+	bool tables;     /* nodes may be tables: the main tree */
+	bool free_list;  /* data is a list of free pages */
+};
+
+struct checker {
+	int fd;
+	size_t page_size;
+	uint64_t pages;  /* valid numbers are below */
+	uint64_t budget; /* pages still to be read */
+	uint64_t *seen;  /* a bit per page: in use or free */
+	char *levels;    /* a page per level of the tree being walked */
+	char *run;       /* pages of an overflow run, grown as needed */
+	size_t run_size;
+	struct lmdb_tree tables[STORE_TABLES];
+	bool has_table[STORE_TABLES];
+	const char *why;
+};
+
+static bool wrong(struct checker *check, const char *why)
+{
+	if (!check->why)
+		check->why = why;
+	return false;
+}
+
+static bool head_read(int fd, uint64_t offset, struct lmdb_meta *meta)
+{
+	char bytes[sizeof(struct lmdb_page) + sizeof(*meta)];
+	struct lmdb_page page;
+
+	if (pread(fd, bytes, sizeof(bytes), (off_t)offset) != (ssize_t)sizeof(bytes))
+		return false;
+	memcpy(&page, bytes, sizeof(page));
+	memcpy(meta, bytes + sizeof(page), sizeof(*meta));
+	return page.flags == PAGE_META && meta->magic == LMDB_MAGIC &&
+	       meta->version == LMDB_VERSION;
+}
+
+static bool tree_root_is(const struct lmdb_tree *tree, uint64_t pages)
+{
+	if (tree->root == LMDB_NO_ROOT)
+		return true;
+	return tree->root >= FIRST_PAGE && tree->root < pages && tree->depth > 0 &&
+	       tree->depth <= DEPTH_MAX;
+}
+
+static const char *meta_fault(const struct lmdb_meta *meta, unsigned at, uint64_t length)
+{
+	uint64_t page_size = meta->free.pad;
+
+	if (page_size != (uint64_t)sysconf(_SC_PAGESIZE))
+		return "it has pages of another size";
+	if (meta->last_page >= UINT64_MAX / page_size - 1 ||
+	    length < (meta->last_page + 1) * page_size)
+		return "it is truncated";
+	if (meta->last_page < FIRST_PAGE - 1 || meta->free.flags != LMDB_INTEGER_KEY ||
+	    meta->main.flags != 0 || (meta->transaction > 0 && (meta->transaction & 1) != at) ||
+	    !tree_root_is(&meta->free, meta->last_page + 1) ||
+	    !tree_root_is(&meta->main, meta->last_page + 1))
+		return "its head is damaged";
+	return NULL;
+}
+
+/* The newer of the two metas, both of which must be good. */
+static const char *head_fault(int fd, struct lmdb_meta *ret_newer)
+{
+	struct lmdb_meta meta;
+	struct stat st;
+
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		return "it is not a regular file";
+	if (st.st_size == 0)
+		return "it is empty";
+	for (unsigned at = 0; at < 2; at++) {
+		const char *why;
+
+		if (!head_read(fd, at * (uint64_t)sysconf(_SC_PAGESIZE), &meta))
+			return "it is not an LMDB file";
+		why = meta_fault(&meta, at, (uint64_t)st.st_size);
+		if (why)
+			return why;
+		if (at == 0 || meta.transaction > ret_newer->transaction)
+			*ret_newer = meta;
+	}
+	return NULL;
+}
+
+bool store_check_head(int fd, struct store_check *ret_check)
+{
+	struct lmdb_meta meta;
+
+	*ret_check = (struct store_check){.why = head_fault(fd, &meta)};
+	if (!ret_check->why)
+		ret_check->pages = meta.last_page + 1;
+	return !ret_check->why;
+}
+
+/* Every page has one use at most. */
+static bool mark(struct checker *check, uint64_t number, uint64_t count)
+{
+	if (number < FIRST_PAGE || number >= check->pages || count > check->pages - number)
+		return wrong(check, "it refers to pages that it does not have");
+	for (; count > 0; count--, number++) {
+		uint64_t bit = UINT64_C(1) << (number % 64);
+
+		if (check->seen[number / 64] & bit)
+			return wrong(check, "it uses a page twice");
+		check->seen[number / 64] |= bit;
+	}
+	return true;
+}
+
+static bool page_read(struct checker *check, uint64_t number, char *to, uint64_t count)
+{
+	size_t size = check->page_size * count;
+
+	check->budget -= count < check->budget ? count : check->budget;
+	return pread(check->fd, to, size, (off_t)(number * check->page_size)) == (ssize_t)size ||
+	       wrong(check, "it cannot be read");
+}
+
+static size_t node_count(const struct lmdb_page *page)
+{
+	return (page->lower - sizeof(*page)) / 2;
+}
+
+/* Nodes are two bytes aligned at least, like their struct. */
+static const struct lmdb_node *node_at(const struct lmdb_page *page, size_t i)
+{
+	return (const struct lmdb_node *)((const char *)page + page->nodes[i]);
+}
+
+static uint64_t node_data_size(const struct lmdb_node *node)
+{
+	return node->low | (uint64_t)node->high << 16;
+}
+
+static bool tree_page_read(struct checker *check, uint64_t number, bool leaf,
+			   struct lmdb_page *page)
+{
+	if (!mark(check, number, 1) || !page_read(check, number, (char *)page, 1))
+		return false;
+	if (page->number != number || page->flags != (leaf ? PAGE_LEAF : PAGE_BRANCH) ||
+	    page->lower < sizeof(*page) || page->lower > page->upper ||
+	    page->upper > check->page_size || page->lower % 2 != 0 || page->upper % 2 != 0)
+		return wrong(check, "it has a damaged page");
+	if (node_count(page) < (leaf ? 1u : 2u))
+		return wrong(check, "it has an empty page");
+	return true;
+}
+
+/* The node's bytes are on its page, behind the free space. */
+static bool node_is_whole(const struct checker *check, const struct lmdb_page *page, size_t i,
+			  bool leaf, const struct tree_kind *kind)
+{
+	size_t at = page->nodes[i], size;
+	const struct lmdb_node *node;
+
+	if (at % 2 != 0 || at < page->upper || at + sizeof(*node) > check->page_size)
+		return false;
+	node = node_at(page, i);
+	size = sizeof(*node) + node->key_size;
+	if (leaf)
+		size += node->flags & NODE_BIG ? sizeof(uint64_t) : node_data_size(node);
+	if (at + size > check->page_size || node->key_size > LMDB_KEY_SIZE_MAX)
+		return false;
+	/* The first key of a branch page is never compared, and may be empty. */
+	if (!leaf && i == 0)
+		return true;
+	return node->key_size > 0 && (kind->key_size == 0 || node->key_size == kind->key_size);
+}
+
+/* A list of free pages: its length, then their numbers. */
+static bool free_list_check(struct checker *check, const unsigned char *data, uint64_t size)
+{
+	uint64_t count, number;
+
+	if (size < sizeof(count))
+		return wrong(check, "its free list is damaged");
+	memcpy(&count, data, sizeof(count));
+	if (count > size / sizeof(number) - 1)
+		return wrong(check, "its free list is damaged");
+	for (uint64_t i = 1; i <= count; i++) {
+		memcpy(&number, data + i * sizeof(number), sizeof(number));
+		if (!mark(check, number, 1))
+			return false;
+	}
+	return true;
+}
+
+static bool overflow_check(struct checker *check, const struct lmdb_node *node,
+			   const struct tree_kind *kind)
+{
+	uint64_t size = node_data_size(node), number;
+	uint64_t count = (sizeof(struct lmdb_page) - 1 + size) / check->page_size + 1;
+	struct lmdb_page page;
+
+	memcpy(&number, node->key + node->key_size, sizeof(number));
+	if (!mark(check, number, count))
+		return false;
+	if (kind->free_list && count * check->page_size > check->run_size) {
+		char *run = realloc(check->run, count * check->page_size);
+
+		if (!run)
+			return wrong(check, "there is no memory to check it");
+		check->run = run;
+		check->run_size = count * check->page_size;
+	}
+	/* Of a value only the head of its first page matters. */
+	if (!page_read(check, number, check->run, kind->free_list ? count : 1))
+		return false;
+	memcpy(&page, check->run, sizeof(page));
+	if (page.number != number || page.flags != PAGE_OVERFLOW || page.count != count)
+		return wrong(check, "it has a damaged overflow page");
+	return !kind->free_list ||
+	       free_list_check(check, (unsigned char *)check->run + sizeof(page), size);
+}
+
+static bool table_found(struct checker *check, const struct lmdb_node *node)
+{
+	for (size_t i = 0; i < STORE_TABLES; i++) {
+		const struct store_table_spec *spec = &store_table_specs[i];
+		struct lmdb_tree tree;
+
+		if (strlen(spec->name) != node->key_size ||
+		    memcmp(spec->name, node->key, node->key_size) != 0)
+			continue;
+		if (node_data_size(node) != sizeof(tree))
+			break;
+		memcpy(&tree, node->key + node->key_size, sizeof(tree));
+		if (check->has_table[i] || !tree_root_is(&tree, check->pages) ||
+		    tree.flags != (spec->integer ? LMDB_INTEGER_KEY : 0))
+			break;
+		check->tables[i] = tree;
+		check->has_table[i] = true;
+		return true;
+	}
+	return wrong(check, "it has a table that is not ours, or damaged");
+}
+
+static bool leaf_check(struct checker *check, const struct lmdb_page *page,
+		       const struct tree_kind *kind)
+{
+	for (size_t i = 0; i < node_count(page); i++) {
+		const struct lmdb_node *node = node_at(page, i);
+		bool sound;
+
+		if (!node_is_whole(check, page, i, true, kind))
+			return wrong(check, "it has a damaged page");
+		if (node->flags == NODE_BIG)
+			sound = overflow_check(check, node, kind);
+		else if (node->flags == NODE_TABLE && kind->tables)
+			sound = table_found(check, node);
+		else if (node->flags != 0)
+			sound = wrong(check, "it has a damaged page");
+		else if (kind->free_list)
+			sound = free_list_check(check, node->key + node->key_size,
+						node_data_size(node));
+		else
+			sound = true;
+		if (!sound)
+			return false;
+	}
+	return true;
+}
+
+static bool branch_child(struct checker *check, const struct lmdb_page *page, size_t i,
+			 const struct tree_kind *kind, uint64_t *ret_number)
+{
+	const struct lmdb_node *node;
+
+	if (!node_is_whole(check, page, i, false, kind))
+		return wrong(check, "it has a damaged page");
+	node = node_at(page, i);
+	*ret_number = node_data_size(node) | (uint64_t)node->flags << 32;
+	return true;
+}
+
+/* Depth first; one page of memory per level, so a loop in the file cannot make it go deeper. */
+static bool tree_check(struct checker *check, const struct lmdb_tree *tree, struct tree_kind kind)
+{
+	size_t next[DEPTH_MAX] = {0}, level = 0, depth = tree->depth;
+	uint64_t number = tree->root;
+
+	if (number == LMDB_NO_ROOT)
+		return true;
+	for (;;) {
+		struct lmdb_page *page = (void *)(check->levels + level * check->page_size);
+		bool leaf = level == depth - 1;
+
+		if (next[level] == 0 && !tree_page_read(check, number, leaf, page))
+			return false;
+		if (leaf && !leaf_check(check, page, &kind))
+			return false;
+		if (check->budget == 0)
+			return true;
+		if (!leaf && next[level] < node_count(page)) {
+			if (!branch_child(check, page, next[level]++, &kind, &number))
+				return false;
+			next[++level] = 0;
+		} else if (level-- == 0) {
+			return true;
+		}
+	}
+}
+
+static bool trees_check(struct checker *check, const struct lmdb_meta *meta)
+{
+	if (!tree_check(check, &meta->free, (struct tree_kind){.key_size = 8, .free_list = true}) ||
+	    !tree_check(check, &meta->main, (struct tree_kind){.tables = true}))
+		return false;
+	for (size_t i = 0; i < STORE_TABLES; i++)
+		if (check->has_table[i] &&
+		    !tree_check(check, &check->tables[i],
+				(struct tree_kind){.key_size = store_table_specs[i].key_size}))
+			return false;
+	return true;
+}
+
+bool store_check_tree(int fd, struct store_check *ret_check)
+{
+	struct checker check = {.fd = fd, .budget = STORE_CHECK_PAGES_MAX};
+	struct lmdb_meta meta;
+
+	*ret_check = (struct store_check){.why = head_fault(fd, &meta)};
+	if (ret_check->why)
+		return false;
+	check.page_size = meta.free.pad;
+	check.pages = ret_check->pages = meta.last_page + 1;
+	check.seen = calloc(check.pages / 64 + 1, sizeof(*check.seen));
+	check.levels = malloc(DEPTH_MAX * check.page_size);
+	check.run = malloc(check.page_size);
+	check.run_size = check.page_size;
+	if (!check.seen || !check.levels || !check.run)
+		ret_check->why = "there is no memory to check it";
+	else if (!trees_check(&check, &meta))
+		ret_check->why = check.why;
+	free(check.seen);
+	free(check.levels);
+	free(check.run);
+	return !ret_check->why;
+}

@@ -1,0 +1,330 @@
+/* The store's directory: locks, the mark of how it was left, files set aside, room on disk. */
+#include "cache/store_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+enum store_lock_byte {
+	LOCK_SERVICE,
+	LOCK_OPENING,
+	LOCK_USERS,
+};
+
+enum {
+	STATE_VERSION = 1,
+	STATE_SIZE_MAX = 256,
+	BOOT_ID_SIZE = 40,
+	RESERVE_UNIT = 1 << 20, /* what a shrunk store's size is a multiple of */
+};
+
+struct store_state {
+	char boot[BOOT_ID_SIZE];
+	bool clean;
+	uint64_t inode, size; /* of the data file, when clean */
+	int64_t changed_ns;   /* its ctime: no program can set it */
+};
+
+void store_notice_add(const struct store_notice *notice, const char *format, ...)
+{
+	size_t used = strnlen(notice->text, notice->size);
+	va_list arguments;
+
+	if (used > 0 && used + 2 < notice->size)
+		used += (size_t)snprintf(notice->text + used, notice->size - used, "; ");
+	if (used >= notice->size)
+		return;
+	va_start(arguments, format);
+	vsnprintf(notice->text + used, notice->size - used, format, arguments);
+	va_end(arguments);
+}
+
+static int lock_set(int fd, enum store_lock_byte byte, short type, bool wait)
+{
+	struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+	int result;
+
+	do
+		result = fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &lock);
+	while (result != 0 && errno == EINTR);
+	return result;
+}
+
+/* The directory and its missing parents. */
+static int directory_open(const char *path)
+{
+	char part[4096];
+	size_t n = strlen(path);
+
+	if (n == 0 || n >= sizeof(part)) {
+		errno = n == 0 ? ENOENT : ENAMETOOLONG;
+		return -1;
+	}
+	for (size_t i = 1; i <= n; i++) {
+		if (path[i] != '/' && path[i] != '\0')
+			continue;
+		memcpy(part, path, i);
+		part[i] = '\0';
+		/* What is wrong with a parent shows when the directory is opened. */
+		if (mkdir(part, 0700) != 0 && errno != EEXIST && path[i] == '\0' && errno != EISDIR)
+			break;
+	}
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int lock_open(int directory)
+{
+	return openat(directory, "lock", O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0600);
+}
+
+static bool lock_service(int lock, const char *path, const struct store_notice *notice)
+{
+	if (lock_set(lock, LOCK_SERVICE, F_WRLCK, false) == 0)
+		return true;
+	if (errno == EAGAIN || errno == EACCES)
+		store_notice_add(notice, "%s: another service uses this store", path);
+	else
+		store_notice_add(notice, "%s: cannot be locked: %s", path, strerror(errno));
+	return false;
+}
+
+static bool files_open_both(struct store_files *files, const char *path,
+			    const struct store_notice *notice)
+{
+	*files = (struct store_files){.directory = -1, .lock = -1};
+	files->directory = directory_open(path);
+	if (files->directory >= 0)
+		files->lock = lock_open(files->directory);
+	if (files->lock >= 0)
+		return true;
+	store_notice_add(notice, "%s: cannot hold a store: %s", path, strerror(errno));
+	return false;
+}
+
+int store_files_lock(const char *path, const struct store_notice *notice)
+{
+	struct store_files files;
+	int lock = -1;
+
+	if (files_open_both(&files, path, notice) && lock_service(files.lock, path, notice)) {
+		lock = files.lock;
+		files.lock = -1;
+	}
+	store_files_close(&files);
+	return lock;
+}
+
+bool store_files_open(struct store_files *files, const char *path, bool exclusive,
+		      const struct store_notice *notice)
+{
+	if (!files_open_both(files, path, notice))
+		return false;
+	if (exclusive && !lock_service(files->lock, path, notice))
+		return false;
+	if (lock_set(files->lock, LOCK_OPENING, F_WRLCK, true) != 0) {
+		store_notice_add(notice, "%s: cannot be locked: %s", path, strerror(errno));
+		return false;
+	}
+	files->first = lock_set(files->lock, LOCK_USERS, F_WRLCK, false) == 0;
+	return true;
+}
+
+bool store_files_opened(struct store_files *files)
+{
+	return lock_set(files->lock, LOCK_USERS, F_RDLCK, true) == 0 &&
+	       lock_set(files->lock, LOCK_OPENING, F_UNLCK, false) == 0;
+}
+
+void store_files_closing(struct store_files *files)
+{
+	files->first = lock_set(files->lock, LOCK_OPENING, F_WRLCK, true) == 0 &&
+		       lock_set(files->lock, LOCK_USERS, F_WRLCK, false) == 0;
+}
+
+void store_files_close(struct store_files *files)
+{
+	if (files->lock >= 0)
+		close(files->lock);
+	if (files->directory >= 0)
+		close(files->directory);
+	*files = (struct store_files){.directory = -1, .lock = -1};
+}
+
+/* "-" when the system has none: then no store that was not closed is ever kept. */
+static void boot_id(char *to)
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, to, BOOT_ID_SIZE - 1);
+
+	if (fd >= 0)
+		close(fd);
+	to[n > 0 ? n : 0] = '\0';
+	to[strcspn(to, " \n")] = '\0';
+	if (to[0] == '\0')
+		strcpy(to, "-");
+}
+
+static bool state_read(int directory, struct store_state *state)
+{
+	int fd = openat(directory, "state", O_RDONLY | O_NONBLOCK | O_CLOEXEC), version, clean,
+	    end = 0;
+	char text[STATE_SIZE_MAX];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (fd >= 0)
+		close(fd);
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	if (sscanf(text,
+		   "cache204-store %d boot %39s clean %d data %" SCNu64 " %" SCNu64 " %" SCNd64
+		   " .%n",
+		   &version, state->boot, &clean, &state->inode, &state->size, &state->changed_ns,
+		   &end) != 6)
+		return false;
+	state->clean = clean == 1;
+	return version == STATE_VERSION && end > 0;
+}
+
+static bool data_look(const struct stat *st, struct store_state *state)
+{
+	state->inode = st->st_ino;
+	state->size = (uint64_t)st->st_size;
+	state->changed_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
+	return S_ISREG(st->st_mode);
+}
+
+enum store_left store_files_left(const struct store_files *files)
+{
+	struct store_state was, now;
+	struct stat st;
+
+	if (fstatat(files->directory, STORE_DATA_NAME, &st, 0) != 0)
+		return errno == ENOENT ? STORE_LEFT_NOTHING : STORE_LEFT_UNKNOWN;
+	if (!state_read(files->directory, &was) || !data_look(&st, &now))
+		return STORE_LEFT_UNKNOWN;
+	if (was.clean)
+		return was.inode == now.inode && was.size == now.size &&
+				       was.changed_ns == now.changed_ns
+			       ? STORE_LEFT_CLEAN
+			       : STORE_LEFT_TOUCHED;
+	boot_id(now.boot);
+	if (strcmp(now.boot, "-") == 0 || strcmp(now.boot, was.boot) != 0)
+		return STORE_LEFT_REBOOTED;
+	return STORE_LEFT_RUNNING;
+}
+
+/*
+ * Written over in place: a write that the power cuts short leaves a line that does not parse, and a
+ * store without a state is not believed.
+ */
+bool store_files_mark(const struct store_files *files, int clean_fd)
+{
+	struct store_state state = {.clean = clean_fd >= 0};
+	char text[STATE_SIZE_MAX];
+	struct stat st;
+	bool done;
+	int fd, n;
+
+	if (clean_fd >= 0 && (fstat(clean_fd, &st) != 0 || !data_look(&st, &state)))
+		return false;
+	boot_id(state.boot);
+	n = snprintf(
+		text, sizeof(text),
+		"cache204-store %d boot %s clean %d data %" PRIu64 " %" PRIu64 " %" PRId64 " .\n",
+		STATE_VERSION, state.boot, state.clean, state.inode, state.size, state.changed_ns);
+	fd = openat(files->directory, "state", O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return false;
+	done = pwrite(fd, text, (size_t)n, 0) == n && ftruncate(fd, n) == 0 && fsync(fd) == 0;
+	close(fd);
+	return done && fsync(files->directory) == 0;
+}
+
+static bool unlink_all(const struct store_files *files, const char *const *names)
+{
+	for (; *names; names++)
+		if (unlinkat(files->directory, *names, 0) != 0 && errno != ENOENT)
+			return false;
+	return true;
+}
+
+bool store_files_set_aside(const struct store_files *files, const char *kind)
+{
+	static const char *const lock[] = {"lock.mdb", NULL};
+	char name[64];
+
+	snprintf(name, sizeof(name), STORE_DATA_NAME ".%s", kind);
+	return renameat(files->directory, STORE_DATA_NAME, files->directory, name) == 0 &&
+	       unlink_all(files, lock);
+}
+
+bool store_files_drop(const struct store_files *files)
+{
+	static const char *const both[] = {STORE_DATA_NAME, "lock.mdb", NULL};
+
+	return unlink_all(files, both);
+}
+
+/* What the disk can still give to this file, in whole units, less one for the files beside it. */
+static uint64_t room_for(int fd)
+{
+	struct statvfs disk;
+	struct stat st;
+	uint64_t room;
+
+	if (fstatvfs(fd, &disk) != 0 || fstat(fd, &st) != 0)
+		return 0;
+	room = (uint64_t)st.st_blocks * 512 + (uint64_t)disk.f_bavail * disk.f_frsize;
+	room -= room % RESERVE_UNIT;
+	return room > RESERVE_UNIT ? room - RESERVE_UNIT : 0;
+}
+
+/* Not posix_fallocate(): where the file system cannot, that one writes to each block, for minutes.
+ */
+static int reserve(int fd, uint64_t size)
+{
+	int result;
+
+	if (ftruncate(fd, (off_t)size) != 0)
+		return errno;
+	do
+		result = fallocate(fd, 0, 0, (off_t)size);
+	while (result != 0 && errno == EINTR);
+	return result == 0 ? 0 : errno;
+}
+
+bool store_files_reserve(const struct store_files *files, int fd, uint64_t *size, uint64_t least,
+			 const struct store_notice *notice)
+{
+	int error = reserve(fd, *size);
+
+	if (error == ENOSPC && unlinkat(files->directory, STORE_DATA_NAME ".damaged", 0) == 0)
+		error = reserve(fd, *size);
+	if (error == ENOSPC || error == EDQUOT) {
+		uint64_t room = room_for(fd);
+
+		if (room < least || room >= *size)
+			room = least;
+		store_notice_add(notice,
+				 "no room on disk for %" PRIu64 " KiB, using %" PRIu64 " KiB",
+				 *size / 1024, room / 1024);
+		*size = room;
+		error = reserve(fd, room);
+	}
+	if (error == EOPNOTSUPP || error == ENOSYS) {
+		store_notice_add(notice,
+				 "the file system cannot reserve room: what does not fit on "
+				 "disk will not be stored");
+		return true;
+	}
+	if (error != 0)
+		store_notice_add(notice, "no room on disk for a store: %s", strerror(error));
+	return error == 0;
+}

@@ -1,0 +1,89 @@
+/*
+ * The store's directory: who may use it, how it was left, and what becomes of files that are of no
+ *use.
+ *
+ *	data.mdb lock.mdb   LMDB's own
+ *	lock                the locks below
+ *	state               one line of text: boot id, clean or running, what data.mdb looked like
+ *	visited clock       shared maps (shared_map.h)
+ *	data.mdb.damaged    set aside, one at most; data.mdb.foreign likewise
+ *
+ * Locks are open-file-description locks on three bytes of `lock`: SERVICE is held by the one
+ *service that may use the directory, and passes to the processes it forks; OPENING while a process
+ *opens or closes; USERS is shared by all that have the store open.  The kernel drops the locks of
+ *the dead.
+ */
+#ifndef CACHE_STORE_FILES_H
+#define CACHE_STORE_FILES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define STORE_DATA_NAME "data.mdb"
+
+struct store_files {
+	int directory; /* descriptors, -1 when closed */
+	int lock;
+	bool first; /* nobody else has the store open: the files may be judged and replaced */
+};
+
+/* How the last user left the store. */
+enum store_left {
+	STORE_LEFT_NOTHING,  /* there is no data file */
+	STORE_LEFT_UNKNOWN,  /* a data file without a state of ours: not known to be this cache's */
+	STORE_LEFT_CLEAN,    /* closed and synced, and untouched since */
+	STORE_LEFT_TOUCHED,  /* closed and synced, but the data file is not as it was */
+	STORE_LEFT_RUNNING,  /* not closed, but the system has not gone down since: nothing was lost
+			      */
+	STORE_LEFT_REBOOTED, /* not closed, and the system went down: anything may be lost */
+};
+
+/* One line about what went wrong or was done; the first wins the room. */
+struct store_notice {
+	char *text;
+	size_t size;
+};
+void store_notice_add(const struct store_notice *notice, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/*
+ * Take the service lock of a directory, which is made when missing.  Returns a descriptor that
+ * holds the lock until it and its copies in forked processes are closed; -1 with a notice.
+ */
+int store_files_lock(const char *directory, const struct store_notice *notice);
+
+/*
+ * Open the directory and begin opening the store; waits for others that are opening or closing it.
+ * store_files_opened() ends that; store_files_close() undoes both.  False with a notice.
+ */
+bool store_files_open(struct store_files *files, const char *directory, bool exclusive,
+		      const struct store_notice *notice);
+bool store_files_opened(struct store_files *files);
+
+/* Begin closing: waits as above; `first` is then whether this is the last user. */
+void store_files_closing(struct store_files *files);
+void store_files_close(struct store_files *files);
+
+/* Only when `first`. */
+enum store_left store_files_left(const struct store_files *files);
+
+/*
+ * Record, synced to disk, that the store is in use (with `clean_fd` -1) or that it was closed, with
+ * what the file of `clean_fd` looks like now.  False when that failed, see errno.
+ */
+bool store_files_mark(const struct store_files *files, int clean_fd);
+
+/* Move the data file to data.mdb.KIND, or remove it.  False when that failed, see errno. */
+bool store_files_set_aside(const struct store_files *files, const char *kind);
+bool store_files_drop(const struct store_files *files);
+
+/*
+ * Give the data file `fd` exactly *size bytes, and room on disk for all of them.  On a disk too
+ * full *size comes back smaller; where room cannot be reserved the file is left sparse.  Both with
+ * a notice. False when not even `least` bytes are to be had.
+ */
+bool store_files_reserve(const struct store_files *files, int fd, uint64_t *size, uint64_t least,
+			 const struct store_notice *notice);
+
+#endif

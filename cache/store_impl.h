@@ -1,0 +1,64 @@
+/* Inside the store: what store.c, store_entry.c and store_open.c share.  Nobody else includes this.
+ */
+#ifndef CACHE_STORE_IMPL_H
+#define CACHE_STORE_IMPL_H
+
+#include "cache/evict.h"
+#include "cache/shared_map.h"
+#include "cache/store.h"
+#include "cache/store_files.h"
+#include "cache/store_tables.h"
+#include "cache/store_value.h"
+
+/* Shared by all processes, beside the tables; the visited bits follow. */
+struct store_shared {
+	uint64_t bound; /* of the data file, set by the first process to open it */
+	struct evict_state evict;
+};
+
+struct store {
+	struct tables tables;
+	struct store_room room;
+	uint64_t virgin;     /* pages in one run at the end of the file when the part began */
+	uint64_t sequence;   /* the last given out in this part, 0 when not yet known */
+	unsigned hand_steps; /* left for this part */
+	struct store_shared *shared;
+	struct evict_bits bits;
+	struct shared_map visited_map, clock_map;
+	struct store_files files;
+	uint64_t evictions, failures;
+	struct cache_key old_groups[STORE_GROUPS_MAX];
+	char directory[4096];
+};
+
+/* A row of the groups table; it has no value. */
+struct group_row {
+	struct cache_key group, key;
+};
+
+struct entry_put {
+	const struct cache_key *key;
+	struct slice value;
+	const struct cache_key *groups;
+	size_t group_count, stored_size;
+};
+
+/* A value that is damaged counts as not there; the next put replaces it. */
+enum store_result entry_get(struct store *store, enum tables_side side, const struct cache_key *key,
+			    struct store_value *ret_value);
+
+/*
+ * Put an entry into all tables, or take it from them, within a transaction.  One that replaces
+ * another keeps its place in the order and its visited bit.  `value` is what entry_get() found.
+ */
+enum store_result entry_write(struct store *store, const struct entry_put *put);
+enum store_result entry_delete(struct store *store, const struct cache_key *key,
+			       const struct store_value *value);
+
+/*
+ * Evict up to a batch: while there is debt, or `always`.  When there is nothing to evict, or no
+ * room in this part to do it, it ends early with STORE_OK.
+ */
+enum store_result entries_evict(struct store *store, const struct store_trees *trees, bool always);
+
+#endif

@@ -1,0 +1,270 @@
+/* Opening and closing the store: judging the files, reserving room, the maps beside the tables. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cache/store_impl.h"
+
+enum {
+	SLOT_BYTES = 256, /* a visited bit per so many bytes of store; smaller entries share bits */
+	VISITED_VERSION = 1,
+	CLOCK_VERSION = 1,
+};
+
+#define VISITED_MAGIC UINT64_C(0x6465746973697634)
+#define CLOCK_MAGIC UINT64_C(0x6b636f6c63343032)
+
+static uint64_t page_size(void)
+{
+	return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+/* `kind` NULL: the file is of no use to anybody, and goes. */
+static bool discard(struct store *store, const char *kind, const struct store_notice *notice,
+		    const char *why)
+{
+	bool done =
+		kind ? store_files_set_aside(&store->files, kind) : store_files_drop(&store->files);
+
+	if (!done)
+		store_notice_add(notice, "%s/" STORE_DATA_NAME ": %s, and cannot be moved away: %s",
+				 store->directory, why, strerror(errno));
+	else if (kind)
+		store_notice_add(notice,
+				 "%s/" STORE_DATA_NAME ": %s; set aside as " STORE_DATA_NAME
+				 ".%s and begun anew",
+				 store->directory, why, kind);
+	else
+		store_notice_add(notice, "%s/" STORE_DATA_NAME ": %s; begun anew", store->directory,
+				 why);
+	return done;
+}
+
+/* Is the data file fit to be opened?  If not it is moved away; false when that failed. */
+static bool judge(struct store *store, const struct store_notice *notice)
+{
+	enum store_left left = store_files_left(&store->files);
+	struct store_check check = {.why = "it cannot be opened"};
+	bool good = false;
+	int fd;
+
+	if (left == STORE_LEFT_NOTHING)
+		return true;
+	if (left == STORE_LEFT_UNKNOWN)
+		return discard(store, "foreign", notice, "it is not known to be this cache's");
+	if (left == STORE_LEFT_REBOOTED)
+		return discard(store, NULL, notice, "the system went down while it was in use");
+	fd = openat(store->files.directory, STORE_DATA_NAME, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (fd >= 0) {
+		good = left == STORE_LEFT_CLEAN ? store_check_head(fd, &check)
+						: store_check_tree(fd, &check);
+		close(fd);
+	}
+	if (!good)
+		return discard(store, "damaged", notice, check.why);
+	if (check.pages >= store->tables.size / page_size())
+		return discard(store, NULL, notice, "it is larger than it may be");
+	return true;
+}
+
+static bool data_reserve(struct store *store, const struct store_notice *notice)
+{
+	uint64_t least = tables_pages(&store->tables) * page_size(), size = store->tables.size;
+
+	if (least < STORE_SIZE_MIN)
+		least = STORE_SIZE_MIN;
+	if (!store_files_reserve(&store->files, tables_fd(&store->tables), &size, least, notice))
+		return false;
+	if (tables_resize(&store->tables, size) == STORE_OK)
+		return true;
+	store_notice_add(notice, "%s: %s", store->directory, store->tables.error);
+	return false;
+}
+
+/* The process that finds no other: it judges the files, and may replace them. */
+static bool open_first(struct store *store, const struct store_notice *notice)
+{
+	enum tables_opened opened;
+
+	if (!judge(store, notice))
+		return false;
+	if (!store_files_mark(&store->files, -1)) {
+		store_notice_add(notice, "%s: cannot be written: %s", store->directory,
+				 strerror(errno));
+		return false;
+	}
+	opened = tables_open(&store->tables);
+	if (opened == TABLES_OTHER_FORMAT) {
+		if (!discard(store, NULL, notice, "it is of another version"))
+			return false;
+		opened = tables_open(&store->tables);
+	}
+	if (opened == TABLES_OPENED)
+		return data_reserve(store, notice);
+	store_notice_add(notice, "%s: %s", store->directory, store->tables.error);
+	return false;
+}
+
+static bool map_open(struct store *store, struct shared_map *map,
+		     const struct shared_map_spec *spec, const struct store_notice *notice,
+		     bool *ret_fresh)
+{
+	enum shared_map_result result =
+		shared_map_open(map, store->files.directory, spec, store->files.first);
+
+	*ret_fresh = result == SHARED_MAP_FRESH;
+	if (result == SHARED_MAP_KEPT || result == SHARED_MAP_FRESH)
+		return true;
+	store_notice_add(notice, "%s/%s: %s", store->directory, spec->name,
+			 result == SHARED_MAP_WRONG ? "damaged, while the store is in use"
+						    : strerror(errno));
+	return false;
+}
+
+static uint32_t slots_for(uint64_t size)
+{
+	uint64_t slots = size / SLOT_BYTES;
+
+	if (slots < EVICT_SLOTS_MIN)
+		slots = EVICT_SLOTS_MIN;
+	return slots < UINT32_MAX ? (uint32_t)slots : UINT32_MAX;
+}
+
+static size_t visited_size(uint64_t size)
+{
+	return sizeof(struct store_shared) + evict_words(slots_for(size)) * sizeof(uint64_t);
+}
+
+/* Opened by the first process with the size it decided on, by others to learn that size. */
+static bool visited_open(struct store *store, const struct store_notice *notice, bool *ret_fresh)
+{
+	struct shared_map_spec spec = {
+		.name = "visited", .magic = VISITED_MAGIC, .version = VISITED_VERSION};
+	struct shared_map *map = &store->visited_map;
+
+	if (store->files.first)
+		spec.size = visited_size(store->tables.size);
+	if (!map_open(store, map, &spec, notice, ret_fresh))
+		return false;
+	store->shared = map->data;
+	if (store->files.first)
+		store->shared->bound = store->tables.size;
+	if (map->size < sizeof(*store->shared) || map->size != visited_size(store->shared->bound)) {
+		store_notice_add(notice, "%s/visited: damaged, while the store is in use",
+				 store->directory);
+		return false;
+	}
+	store->bits.words = (void *)(store->shared + 1);
+	store->bits.slots = slots_for(store->shared->bound);
+	return true;
+}
+
+static bool open_next(struct store *store, const struct store_notice *notice)
+{
+	enum tables_opened opened;
+	bool fresh;
+
+	if (!visited_open(store, notice, &fresh))
+		return false;
+	if (store->tables.size != store->shared->bound)
+		store_notice_add(notice, "%s: in use with another size, which it keeps",
+				 store->directory);
+	store->tables.size = store->shared->bound;
+	opened = tables_open(&store->tables);
+	if (opened == TABLES_OPENED)
+		return true;
+	store_notice_add(notice, "%s: %s", store->directory,
+			 opened == TABLES_OTHER_FORMAT ? "in use by another version"
+						       : store->tables.error);
+	return false;
+}
+
+static bool open_all(struct store *store, const struct store_options *options,
+		     const struct store_notice *notice)
+{
+	struct shared_map_spec clock = {.name = "clock",
+					.magic = CLOCK_MAGIC,
+					.version = CLOCK_VERSION,
+					.size = sizeof(struct store_clock)};
+	bool fresh = false, fresh_clock;
+	struct store_usage usage;
+
+	if (!store_files_open(&store->files, store->directory, options->exclusive, notice))
+		return false;
+	if (store->files.first ? !open_first(store, notice) || !visited_open(store, notice, &fresh)
+			       : !open_next(store, notice))
+		return false;
+	if (!map_open(store, &store->clock_map, &clock, notice, &fresh_clock))
+		return false;
+	store_room_init(&store->room, store->tables.size, (uint32_t)page_size());
+	if (fresh) {
+		store_usage(store, &usage);
+		evict_reset(&store->shared->evict, usage.entries);
+	}
+	if (store_files_opened(&store->files))
+		return true;
+	store_notice_add(notice, "%s: cannot be locked: %s", store->directory, strerror(errno));
+	return false;
+}
+
+static void release(struct store *store)
+{
+	tables_close(&store->tables);
+	shared_map_close(&store->visited_map);
+	shared_map_close(&store->clock_map);
+	store_files_close(&store->files);
+	free(store);
+}
+
+struct store *store_open(const struct store_options *options, char *notice, size_t notice_size)
+{
+	struct store_notice text = {notice, notice_size};
+	struct store *store = calloc(1, sizeof(*store));
+
+	notice[0] = '\0';
+	if (!store) {
+		store_notice_add(&text, "no memory for the store");
+		return NULL;
+	}
+	store->files = (struct store_files){.directory = -1, .lock = -1};
+	store->tables = (struct tables){.directory = store->directory,
+					.size = options->size - options->size % page_size(),
+					.readers = options->readers,
+					.layout = STORE_VALUE_LAYOUT,
+					.format = options->format};
+	snprintf(store->directory, sizeof(store->directory), "%s", options->directory);
+	if (store->tables.size < STORE_SIZE_MIN)
+		store_notice_add(&text, "%s: a store needs 1 MiB", store->directory);
+	else if (open_all(store, options, &text))
+		return store;
+	release(store);
+	return NULL;
+}
+
+int store_lock(const char *directory, char *notice, size_t notice_size)
+{
+	notice[0] = '\0';
+	return store_files_lock(directory, &(struct store_notice){notice, notice_size});
+}
+
+void store_close(struct store *store)
+{
+	int data = -1;
+
+	if (!store)
+		return;
+	store_abort(store);
+	store_files_closing(&store->files);
+	if (store->files.first && tables_sync(&store->tables) == STORE_OK)
+		data = fcntl(tables_fd(&store->tables), F_DUPFD_CLOEXEC, 0);
+	tables_close(&store->tables);
+	/* A mark that fails costs a check of the file at the next opening, or after a reboot the
+	 * store. */
+	if (data >= 0) {
+		(void)store_files_mark(&store->files, data);
+		close(data);
+	}
+	release(store);
+}

@@ -1,0 +1,477 @@
+/* LINKS: cache/entry.c cache/record.c cache/key.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c tests/support/heads.c tests/support/messages.c -lxxhash */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "cache/http_date.h"
+#include "cache/record.h"
+#include "tests/support/messages.h"
+
+#define TARGET " http://example.com/a\n"
+#define FRESH "204\nCache-Control: max-age=60\n"
+
+enum { NOW_S = 784111777, RECORD_ROOM = 20 << 10, VARIANTS = 16 };
+
+static const struct slice uri = {"http://example.com/a", 20};
+static const struct conf conf = {
+	.record_size = 16 << 10, .preflight_cache = true, .preflight_max_age_ms = 7200000};
+
+static struct message request, response;
+
+/* An entry that is added to: each put goes to the other half. */
+static _Alignas(8) char halves[2][ENTRY_SIZE_MAX];
+static unsigned half;
+static struct slice entry;
+
+static int empty_entry(void **state)
+{
+	(void)state;
+	entry = slice_of(NULL, 0);
+	return 0;
+}
+
+/* The record of an exchange received `s` seconds after NOW_S, in memory of its own until the next
+   four are made. */
+static struct slice record_at(int64_t s, const char *req, const char *res)
+{
+	static _Alignas(8) char ring[4][RECORD_ROOM];
+	static unsigned next;
+	char *to = ring[next++ % 4];
+	struct exchange_times times = {(NOW_S + s) * 1000, {NOW_S + s, (NOW_S + s) * 1000}};
+	struct record_meta meta;
+	enum reason why;
+	size_t n;
+
+	request_of(&request, req);
+	response_of(&response, res);
+	assert_true(policy_may_store(&request.req, &response.res, &times, &conf, &meta, &why));
+	n = record_write(&request.req, &response.res, &meta, uri, to, RECORD_ROOM);
+	assert_int_not_equal(n, 0);
+	return slice_of(to, n);
+}
+
+static size_t put_bounded(struct slice record, uint32_t variants, size_t size)
+{
+	size_t n;
+
+	half ^= 1;
+	n = entry_put(entry, uri, record, variants, halves[half], size);
+	if (n > 0)
+		entry = slice_of(halves[half], n);
+	return n;
+}
+
+static void put(int64_t s, const char *req, const char *res)
+{
+	assert_int_not_equal(put_bounded(record_at(s, req, res), VARIANTS, ENTRY_SIZE_MAX), 0);
+}
+
+static void drop(struct slice record)
+{
+	half ^= 1;
+	entry = slice_of(halves[half],
+			 entry_drop(entry, uri, record, halves[half], ENTRY_SIZE_MAX));
+}
+
+/* The value of X of the record that a request selects; "" for none. */
+static const char *selected(const char *req)
+{
+	static char value[16];
+	struct http_field lines[16];
+	struct http_response res = {.fields = {.at = lines, .capacity = 16}};
+	struct record_view view;
+	enum entry_select result = entry_select(entry, uri, request_of(&request, req), &view);
+
+	if (result == ENTRY_NO_MATCH)
+		return "";
+	assert_int_equal(result, ENTRY_SELECTED);
+	assert_true(record_to_response(&view, &res));
+	snprintf(value, sizeof(value), "%.*s", SLICE_ARG(value_of(&res, "X")));
+	return value;
+}
+
+static void one_record_is_selected(void **state)
+{
+	struct record_view view;
+
+	(void)state;
+	put(0, "GET" TARGET, FRESH "X: 1\n");
+	assert_string_equal(selected("GET" TARGET), "1");
+	assert_int_equal(entry_count(entry), 1);
+	assert_int_equal(entry.n % RECORD_ALIGN, 0);
+	assert_int_equal(entry_select(entry, SLICE("http://example.com/b"), &request.req, &view),
+			 ENTRY_NONE);
+}
+
+static void variants_are_selected_by_their_fields(void **state)
+{
+	(void)state;
+	put(0, "GET" TARGET "Foo: a\n", FRESH "Vary: Foo\nX: a\n");
+	put(0, "GET" TARGET "Foo: b\n", FRESH "Vary: Foo\nX: b\n");
+	put(0, "GET" TARGET, FRESH "Vary: Foo\nX: none\n");
+	assert_int_equal(entry_count(entry), 3);
+	assert_string_equal(selected("GET" TARGET "Foo: a\n"), "a");
+	assert_string_equal(selected("GET" TARGET "Foo: b\n"), "b");
+	assert_string_equal(selected("GET" TARGET), "none");
+	assert_string_equal(selected("GET" TARGET "Foo: c\n"), "");
+}
+
+static void a_record_replaces_that_of_its_variant(void **state)
+{
+	(void)state;
+	put(0, "GET" TARGET "Foo: a\n", FRESH "Vary: Foo\nX: a\n");
+	put(0, "GET" TARGET "Foo: b\n", FRESH "Vary: Foo\nX: b\n");
+	put(1, "GET" TARGET "Foo: a\n", FRESH "Vary: foo\nX: new\n");
+	assert_int_equal(entry_count(entry), 2);
+	assert_string_equal(selected("GET" TARGET "Foo: a\n"), "new");
+	assert_string_equal(selected("GET" TARGET "Foo: b\n"), "b");
+}
+
+static void latest_date_wins_then_latest_receipt(void **state)
+{
+	(void)state;
+	put(0, "GET" TARGET "Foo: a\nBar: a\n", FRESH "Vary: Foo\nX: foo\n");
+	put(5, "GET" TARGET "Foo: a\nBar: a\n",
+	    FRESH "Date: Sun, 06 Nov 1994 08:49:30 GMT\nVary: Bar\nX: bar\n");
+	assert_string_equal(selected("GET" TARGET "Foo: a\nBar: a\n"), "foo");
+	assert_string_equal(selected("GET" TARGET "Foo: b\nBar: a\n"), "bar");
+	put(6, "GET" TARGET, FRESH "Date: Sun, 06 Nov 1994 08:49:37 GMT\nX: plain\n");
+	assert_string_equal(selected("GET" TARGET "Foo: a\nBar: a\n"), "plain");
+}
+
+static void head_is_served_by_both_get_by_its_own(void **state)
+{
+	(void)state;
+	put(0, "HEAD" TARGET, FRESH "X: head\n");
+	assert_string_equal(selected("GET" TARGET), "");
+	assert_string_equal(selected("HEAD" TARGET), "head");
+	put(1, "GET" TARGET, FRESH "X: get\n");
+	assert_int_equal(entry_count(entry), 1);
+	assert_string_equal(selected("HEAD" TARGET), "get");
+	put(1, "HEAD" TARGET, FRESH "X: head\n");
+	assert_int_equal(entry_count(entry), 2);
+	assert_string_equal(selected("HEAD" TARGET), "get");
+	put(2, "HEAD" TARGET, FRESH "X: newer\n");
+	assert_string_equal(selected("HEAD" TARGET), "newer");
+	assert_string_equal(selected("GET" TARGET), "get");
+}
+
+static void a_get_leaves_the_heads_of_other_variants(void **state)
+{
+	(void)state;
+	put(0, "HEAD" TARGET "Foo: a\n", FRESH "Vary: Foo\nX: a\n");
+	put(1, "GET" TARGET "Foo: b\n", FRESH "Vary: Foo\nX: b\n");
+	assert_string_equal(selected("HEAD" TARGET "Foo: a\n"), "a");
+	put(2, "GET" TARGET "Foo: a\n", FRESH "Vary: Foo\nX: get\n");
+	assert_int_equal(entry_count(entry), 2);
+}
+
+#define PREFLIGHT "OPTIONS" TARGET "Origin: http://o\nAccess-Control-Request-Method: PUT\n"
+
+static void a_preflight_serves_the_same_preflight(void **state)
+{
+	(void)state;
+	put(0, PREFLIGHT "Access-Control-Request-Headers: b, a\nFoo: 1\n",
+	    "204\nAccess-Control-Max-Age: 60\nVary: Foo\nX: p\n");
+	assert_string_equal(selected(PREFLIGHT "Access-Control-Request-Headers: A,B\nFoo: 1\n"),
+			    "p");
+	assert_string_equal(selected(PREFLIGHT "Access-Control-Request-Headers: A,B\nFoo: 2\n"),
+			    "");
+	assert_string_equal(selected(PREFLIGHT "Foo: 1\n"), "");
+	assert_string_equal(selected("GET" TARGET "Foo: 1\n"), "");
+	put(0, "GET" TARGET, FRESH "X: get\n");
+	assert_string_equal(selected(PREFLIGHT), "");
+	assert_string_equal(selected("GET" TARGET), "get");
+	put(1, PREFLIGHT, "204\nAccess-Control-Max-Age: 60\nX: other\n");
+	assert_int_equal(entry_count(entry), 3);
+	assert_string_equal(selected(PREFLIGHT), "other");
+}
+
+static void put_variant(int64_t s, unsigned i)
+{
+	char req[64], res[128];
+
+	snprintf(req, sizeof(req), "GET" TARGET "Foo: %u\n", i);
+	snprintf(res, sizeof(res), FRESH "Vary: Foo\nX: %u\n", i);
+	put(s, req, res);
+}
+
+static void variants_are_bounded_and_the_oldest_goes(void **state)
+{
+	(void)state;
+	/* Received in another order than put. */
+	put_variant(100, 100);
+	put_variant(200, 101);
+	for (unsigned i = 0; i < VARIANTS - 2; i++)
+		put_variant(110 + i, i);
+	assert_int_equal(entry_count(entry), VARIANTS);
+	put_variant(300, 50);
+	assert_int_equal(entry_count(entry), VARIANTS);
+	assert_string_equal(selected("GET" TARGET "Foo: 100\n"), "");
+	assert_string_equal(selected("GET" TARGET "Foo: 101\n"), "101");
+	assert_string_equal(selected("GET" TARGET "Foo: 0\n"), "0");
+	/* Not even when it was received first does the new one go. */
+	put_variant(0, 51);
+	assert_int_equal(entry_count(entry), VARIANTS);
+	assert_string_equal(selected("GET" TARGET "Foo: 51\n"), "51");
+	assert_string_equal(selected("GET" TARGET "Foo: 0\n"), "");
+}
+
+static void a_bound_of_one_is_kept(void **state)
+{
+	struct slice record;
+
+	(void)state;
+	put_variant(0, 1);
+	put_variant(1, 2);
+	record = record_at(2, "GET" TARGET "Foo: 3\n", FRESH "Vary: Foo\nX: 3\n");
+	assert_int_not_equal(put_bounded(record, 1, ENTRY_SIZE_MAX), 0);
+	assert_int_equal(entry_count(entry), 1);
+	assert_string_equal(selected("GET" TARGET "Foo: 3\n"), "3");
+}
+
+static void records_make_way_for_room(void **state)
+{
+	struct slice record = record_at(3, "GET" TARGET "Foo: 3\n", FRESH "Vary: Foo\nX: 3\n");
+	size_t n;
+
+	(void)state;
+	put_variant(1, 1);
+	put_variant(2, 2);
+	n = entry.n;
+	assert_int_equal(put_bounded(record, VARIANTS, n), n);
+	assert_int_equal(entry_count(entry), 2);
+	assert_string_equal(selected("GET" TARGET "Foo: 1\n"), "");
+	assert_string_equal(selected("GET" TARGET "Foo: 2\n"), "2");
+	assert_int_equal(put_bounded(record, VARIANTS, 40 + record.n), 40 + record.n);
+	assert_int_equal(entry_count(entry), 1);
+	assert_int_equal(put_bounded(record, VARIANTS, 39 + record.n), 0);
+}
+
+static void an_entry_is_never_larger_than_its_bound(void **state)
+{
+	static char res[18 << 10];
+
+	(void)state;
+	strcpy(res, FRESH "Vary: Foo\nX: ");
+	memset(res + strlen(res), 'x', 15 << 10);
+	strcat(res, "\n");
+	for (unsigned i = 0; i < 80; i++) {
+		char req[64];
+
+		snprintf(req, sizeof(req), "GET" TARGET "Foo: %u\n", i);
+		assert_int_not_equal(put_bounded(record_at(i, req, res), 64, 2 * ENTRY_SIZE_MAX),
+				     0);
+		assert_true(entry.n <= ENTRY_SIZE_MAX);
+	}
+	assert_int_equal(entry_count(entry), 64);
+}
+
+static void a_dropped_record_is_gone(void **state)
+{
+	struct slice a;
+
+	(void)state;
+	put_variant(0, 1);
+	put_variant(0, 2);
+	/* Another record of the variant names it as well. */
+	a = record_at(9, "GET" TARGET "Foo: 1\n", FRESH "Vary: Foo\n");
+	drop(a);
+	assert_int_equal(entry_count(entry), 1);
+	assert_string_equal(selected("GET" TARGET "Foo: 1\n"), "");
+	assert_string_equal(selected("GET" TARGET "Foo: 2\n"), "2");
+	drop(a);
+	assert_int_equal(entry_count(entry), 1);
+	drop(record_at(9, "HEAD" TARGET "Foo: 2\n", FRESH "Vary: Foo\n"));
+	assert_int_equal(entry_count(entry), 1);
+	drop(record_at(9, "GET" TARGET "Foo: 2\n", FRESH "Vary: Foo\n"));
+	assert_int_equal(entry.n, 0);
+}
+
+static void the_entry_of_another_uri_is_replaced(void **state)
+{
+	struct slice record = record_at(0, "GET" TARGET, FRESH "X: 1\n");
+	size_t n;
+
+	(void)state;
+	put_variant(0, 1);
+	memcpy(strstr(halves[half] + 16, "/a"), "/b", 2);
+	half ^= 1;
+	n = entry_put(entry, uri, record, VARIANTS, halves[half], ENTRY_SIZE_MAX);
+	entry = slice_of(halves[half], n);
+	assert_int_equal(entry_count(entry), 1);
+	assert_string_equal(selected("GET" TARGET), "1");
+}
+
+static void a_damaged_record_is_not_put(void **state)
+{
+	struct slice record = record_at(0, "GET" TARGET, FRESH);
+
+	(void)state;
+	((char *)(uintptr_t)record.p)[record.n / 2] ^= 1;
+	assert_int_equal(put_bounded(record, VARIANTS, ENTRY_SIZE_MAX), 0);
+	assert_int_equal(put_bounded(slice_of(NULL, 0), VARIANTS, ENTRY_SIZE_MAX), 0);
+}
+
+static void assert_within(struct slice part, struct slice whole)
+{
+	assert_true(part.n == 0 || (part.p >= whole.p && part.p + part.n <= whole.p + whole.n));
+}
+
+/* Every record of `seen` is one of those of the entry that was written. */
+static void assert_records_are_ours(struct slice seen, struct slice original)
+{
+	struct record_view view, ours;
+	struct slice of;
+
+	for (unsigned i = 0; i < entry_count(seen); i++) {
+		bool known = false;
+
+		if (!entry_at(seen, i, &of, &view))
+			continue;
+		assert_within(view.bytes, seen);
+		assert_within(view.etag, view.head_304);
+		assert_within(view.last_modified, view.head_rest);
+		assert_within(view.vary, view.bytes);
+		assert_within(view.head_rest, view.bytes);
+		for (unsigned j = 0; entry_at(original, j, &of, &ours); j++)
+			known |= slice_eq(view.bytes, ours.bytes);
+		assert_true(known);
+	}
+}
+
+/* All that can be asked of an entry that may be damaged; it stands in memory of just its size. */
+static void examine(struct slice damaged, struct slice original, struct slice record)
+{
+	static _Alignas(8) char again[4096], fresh[4096];
+	struct slice ours =
+		slice_of(fresh, entry_put(original, uri, record, VARIANTS, fresh, sizeof(fresh)));
+	struct record_view view, expected;
+	size_t n;
+
+	if (entry_select(damaged, uri, &request.req, &view) == ENTRY_SELECTED) {
+		assert_within(view.bytes, damaged);
+		assert_int_equal(entry_select(original, uri, &request.req, &expected),
+				 ENTRY_SELECTED);
+		/* Damage may hide a record or its rank, but never make another of it. */
+		assert_records_are_ours(damaged, original);
+	}
+	assert_records_are_ours(damaged, original);
+	n = entry_put(damaged, uri, record, VARIANTS, again, sizeof(again));
+	assert_int_not_equal(n, 0);
+	assert_records_are_ours(slice_of(again, n), ours);
+	assert_true(
+		entry_at(slice_of(again, n), entry_count(slice_of(again, n)) - 1, &ours, &view));
+	assert_true(slice_eq(view.bytes, record));
+	n = entry_drop(damaged, uri, slice_of(NULL, 0), again, sizeof(again));
+	assert_records_are_ours(slice_of(again, n), original);
+}
+
+static struct slice three_variants(void)
+{
+	put(0, "GET" TARGET "Foo: a\n",
+	    FRESH "Vary: Foo\nETag: \"e\"\nLast-Modified: Sun, 06 Nov 1994 08:00:00 GMT\n");
+	put(1, "GET" TARGET "Foo: b\n", FRESH "Vary: Foo\nX: b\n");
+	put(2, "HEAD" TARGET "Foo: a\n", FRESH "Vary: Foo\nX: h\n");
+	return record_at(3, "GET" TARGET "Foo: c\n", FRESH "Vary: Foo\nX: c\n");
+}
+
+static void any_changed_byte_is_found_or_harmless(void **state)
+{
+	struct slice record = three_variants();
+	char *exact = test_malloc(entry.n);
+
+	(void)state;
+	request_of(&request, "GET" TARGET "Foo: a\n");
+	for (size_t i = 0; i < entry.n; i++) {
+		for (int bit = 0; bit < 10; bit++) {
+			memcpy(exact, entry.p, entry.n);
+			exact[i] = bit < 8 ? (char)(exact[i] ^ (1 << bit)) : (char)(8 - bit);
+			examine(slice_of(exact, entry.n), entry, record);
+		}
+	}
+	test_free(exact);
+}
+
+static void a_cut_entry_is_damaged(void **state)
+{
+	struct slice record = three_variants();
+	struct record_view view;
+
+	(void)state;
+	request_of(&request, "GET" TARGET "Foo: a\n");
+	for (size_t n = 0; n < entry.n; n++) {
+		char *exact = test_malloc(n + 1);
+
+		memcpy(exact, entry.p, n);
+		assert_int_equal(entry_select(slice_of(exact, n), uri, &request.req, &view),
+				 ENTRY_DAMAGED);
+		assert_int_equal(entry_count(slice_of(exact, n)), 0);
+		examine(slice_of(exact, n), entry, record);
+		test_free(exact);
+	}
+}
+
+static void an_entry_out_of_line_is_damaged(void **state)
+{
+	struct record_view view;
+
+	(void)state;
+	put(0, "GET" TARGET, FRESH);
+	memmove(halves[half] + 4, halves[half], entry.n);
+	request_of(&request, "GET" TARGET);
+	assert_int_equal(
+		entry_select(slice_of(halves[half] + 4, entry.n), uri, &request.req, &view),
+		ENTRY_DAMAGED);
+}
+
+static void damage_to_the_record_selected_is_told(void **state)
+{
+	struct record_view view;
+	char *x;
+
+	(void)state;
+	put(0, "GET" TARGET "Foo: a\n", FRESH "Vary: Foo\nX: first\n");
+	put(0, "GET" TARGET "Foo: b\n", FRESH "Vary: Foo\nX: second\n");
+	x = memmem(halves[half], entry.n, "first", 5);
+	assert_non_null(x);
+	*x = 'F';
+	assert_int_equal(
+		entry_select(entry, uri, request_of(&request, "GET" TARGET "Foo: a\n"), &view),
+		ENTRY_DAMAGED);
+	assert_string_equal(selected("GET" TARGET "Foo: b\n"), "second");
+	drop(slice_of(NULL, 0));
+	assert_int_equal(entry_count(entry), 1);
+	assert_string_equal(selected("GET" TARGET "Foo: a\n"), "");
+	assert_string_equal(selected("GET" TARGET "Foo: b\n"), "second");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup(name, empty_entry)
+	const struct CMUnitTest tests[] = {
+		TEST(one_record_is_selected),
+		TEST(variants_are_selected_by_their_fields),
+		TEST(a_record_replaces_that_of_its_variant),
+		TEST(latest_date_wins_then_latest_receipt),
+		TEST(head_is_served_by_both_get_by_its_own),
+		TEST(a_get_leaves_the_heads_of_other_variants),
+		TEST(a_preflight_serves_the_same_preflight),
+		TEST(variants_are_bounded_and_the_oldest_goes),
+		TEST(a_bound_of_one_is_kept),
+		TEST(records_make_way_for_room),
+		TEST(an_entry_is_never_larger_than_its_bound),
+		TEST(a_dropped_record_is_gone),
+		TEST(the_entry_of_another_uri_is_replaced),
+		TEST(a_damaged_record_is_not_put),
+		TEST(any_changed_byte_is_found_or_harmless),
+		TEST(a_cut_entry_is_damaged),
+		TEST(an_entry_out_of_line_is_damaged),
+		TEST(damage_to_the_record_selected_is_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

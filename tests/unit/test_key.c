@@ -1,0 +1,325 @@
+/* LINKS: cache/key.c cache/http_fields.c cache/http_uri.c tests/support/heads.c tests/support/messages.c -lxxhash */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "cache/key.h"
+#include "tests/support/messages.h"
+
+#define URI "GET http://example.com/\n"
+
+enum { BLOCK_SIZE = 8192 };
+
+/* The block of a response with these lines to a request with those; SIZE_MAX when there is none. */
+static size_t block_of(const char *vary, const char *request, char *to, size_t size)
+{
+	static struct message req, res;
+	char text[4096];
+
+	snprintf(text, sizeof(text), "204\n%s", vary);
+	response_of(&res, text);
+	snprintf(text, sizeof(text), URI "%s", request);
+	request_of(&req, text);
+	return key_vary_write(&res.res.fields, &req.req, to, size);
+}
+
+/* Whether a request selects what was stored for another. */
+static bool selects(const char *vary, const char *stored, const char *asked)
+{
+	static struct message req;
+	char block[BLOCK_SIZE], text[4096];
+	size_t n = block_of(vary, stored, block, sizeof(block));
+
+	assert_true(n != SIZE_MAX);
+	snprintf(text, sizeof(text), URI "%s", asked);
+	return key_vary_matches(slice_of(block, n), request_of(&req, text));
+}
+
+static void primary_keys_differ_by_any_byte(void **state)
+{
+	struct cache_key key = cache_key_of_uri(SLICE("http://a/x"));
+	struct cache_key same = cache_key_of_uri(slice_str("http://a/x"));
+	struct cache_key other = cache_key_of_uri(SLICE("http://a/X"));
+
+	(void)state;
+	assert_true(cache_key_eq(&key, &same));
+	assert_false(cache_key_eq(&key, &other));
+}
+
+static void group_keys_depend_on_origin_and_name(void **state)
+{
+	struct cache_key key = cache_key_of_group(SLICE("http://a"), SLICE("g"));
+	struct cache_key same = cache_key_of_group(slice_str("http://a"), slice_str("g"));
+	struct cache_key origin = cache_key_of_group(SLICE("http://b"), SLICE("g"));
+	struct cache_key name = cache_key_of_group(SLICE("http://a"), SLICE("G"));
+	struct cache_key moved = cache_key_of_group(SLICE("http://ag"), SLICE(""));
+
+	(void)state;
+	assert_true(cache_key_eq(&key, &same));
+	assert_false(cache_key_eq(&key, &origin));
+	assert_false(cache_key_eq(&key, &name));
+	assert_false(cache_key_eq(&key, &moved));
+}
+
+static void no_vary_is_an_empty_block_and_matches_all(void **state)
+{
+	char block[16];
+
+	(void)state;
+	assert_int_equal(block_of("", "Accept: a\n", block, sizeof(block)), 0);
+	assert_int_equal(block_of("Vary:\n", "Accept: a\n", block, sizeof(block)), 0);
+	assert_int_equal(block_of("Vary: , ,\n", "Accept: a\n", block, sizeof(block)), 0);
+	assert_true(selects("", "", "Accept: b\n"));
+}
+
+static void values_are_compared_byte_for_byte(void **state)
+{
+	(void)state;
+	assert_true(selects("Vary: Accept\n", "Accept: a\n", "Accept: a\n"));
+	assert_false(selects("Vary: Accept\n", "Accept: a\n", "Accept: b\n"));
+	assert_false(selects("Vary: Accept\n", "Accept: a\n", "Accept: A\n"));
+	assert_false(selects("Vary: Accept\n", "Accept: a\n", "Accept: ab\n"));
+	assert_false(selects("Vary: Accept\n", "Accept: ab\n", "Accept: a\n"));
+	assert_false(selects("Vary: Accept\n", "Accept: a b\n", "Accept: a  b\n"));
+	assert_true(selects("Vary: X-Unknown\n", "X-Unknown: a\n", "x-uNKNOWN: a\n"));
+	assert_false(selects("Vary: X-Unknown\n", "X-Unknown: a\n", "X-Unknowm: a\n"));
+}
+
+static void names_are_of_any_case(void **state)
+{
+	char a[BLOCK_SIZE], b[BLOCK_SIZE];
+	size_t n = block_of("Vary: ACCEPT, Foo\n", "accept: x\nFOO: 1\n", a, sizeof(a));
+
+	(void)state;
+	assert_int_equal(n, block_of("Vary: accept, fOO\n", "Accept: x\nfoo: 1\n", b, sizeof(b)));
+	assert_memory_equal(a, b, n);
+	assert_true(selects("vary: accept\n", "ACCEPT: x\n", "Accept: x\n"));
+}
+
+static void lines_are_joined(void **state)
+{
+	const char *one = "Foo: a, b\n";
+
+	(void)state;
+	assert_true(selects("Vary: Foo\n", "Foo: a\nFoo: b\n", one));
+	assert_true(selects("Vary: Foo\n", one, "Foo: a\nBar: x\nFoo: b\n"));
+	assert_false(selects("Vary: Foo\n", one, "Foo: b\nFoo: a\n"));
+	assert_false(selects("Vary: Foo\n", one, "Foo: a\n"));
+	assert_false(selects("Vary: Foo\n", "Foo: a\n", "Foo: a\nFoo:\n"));
+	assert_true(selects("Vary: Foo\n", "Foo: a,\n", "Foo: a\nFoo:\n"));
+	assert_true(selects("Vary: Accept-Language\n", "Accept-Language: a\nAccept-Language: b\n",
+			    "Accept-Language: a,b\n"));
+}
+
+static void white_space_around_commas_does_not_count(void **state)
+{
+	(void)state;
+	assert_true(selects("Vary: Foo\n", "Foo: a,b\n", "Foo: a , \t b\n"));
+	assert_true(selects("Vary: Foo\n", "Foo:   a,b \n", "Foo: a,b\n"));
+	assert_false(selects("Vary: Foo\n", "Foo: a,b\n", "Foo: a,,b\n"));
+	assert_false(selects("Vary: Foo\n", "Foo: \"a,b\"\n", "Foo: \"a, b\"\n"));
+	assert_false(selects("Vary: Foo\n", "Foo: \"\\\"a,b\"\n", "Foo: \"\\\"a, b\"\n"));
+	assert_true(selects("Vary: Foo\n", "Foo: \"a,b\",c\n", "Foo: \"a,b\" , c\n"));
+	assert_false(selects("Vary: Foo\n", "Foo: \"a,b\n", "Foo: \"a, b\n"));
+	assert_false(selects("Vary: Foo\n", "Foo: \"a\\\n", "Foo: \"a\n"));
+}
+
+static void absent_is_not_empty(void **state)
+{
+	(void)state;
+	assert_true(selects("Vary: Foo\n", "", ""));
+	assert_true(selects("Vary: Foo\n", "", "Bar: x\n"));
+	assert_false(selects("Vary: Foo\n", "", "Foo:\n"));
+	assert_false(selects("Vary: Foo\n", "Foo:\n", ""));
+	assert_true(selects("Vary: Foo\n", "Foo:\n", "Foo: \n"));
+	assert_false(selects("Vary: Accept-Encoding\n", "", "Accept-Encoding: gzip\n"));
+	assert_false(selects("Vary: Cookie\n", "Cookie:\n", ""));
+}
+
+static void each_name_counts_once(void **state)
+{
+	char once[BLOCK_SIZE], thrice[BLOCK_SIZE];
+	size_t n = block_of("Vary: A, B\n", "A: 1\nB: 2\n", once, sizeof(once));
+
+	(void)state;
+	assert_int_equal(
+		n, block_of("Vary: A, a\nVary: b, A, B\n", "A: 1\nB: 2\n", thrice, sizeof(thrice)));
+	assert_memory_equal(once, thrice, n);
+	assert_true(selects("Vary: A\nVary: B\n", "A: 1\nB: 2\n", "B: 2\nA: 1\n"));
+	assert_false(selects("Vary: A\nVary: B\n", "A: 1\nB: 2\n", "A: 1\nB: 3\n"));
+	assert_false(selects("Vary: A\nVary: B\n", "A: 1\nB: 2\n", "A: 2\nB: 1\n"));
+	assert_false(selects("Vary: A, B\n", "A: 1\n", "B: 1\n"));
+	/* Bytes do not move from one name to the next. */
+	assert_false(selects("Vary: A, B\n", "A: 12\nB: 3\n", "A: 1\nB: 23\n"));
+}
+
+static void fields_of_one_connection_are_absent(void **state)
+{
+	(void)state;
+	assert_true(selects("Vary: Foo\n", "", "Connection: foo\nFoo: 1\n"));
+	assert_true(selects("Vary: Foo\n", "Connection: close, Foo\nFoo: 1\n", ""));
+	assert_true(selects("Vary: TE\n", "TE: trailers\n", ""));
+	assert_false(selects("Vary: Cookie\n", "", "Connection: cookie\nCookie: 1\n"));
+}
+
+static void what_no_request_matches_has_no_block(void **state)
+{
+	char block[BLOCK_SIZE];
+
+	(void)state;
+	assert_true(block_of("Vary: *\n", "", block, sizeof(block)) == SIZE_MAX);
+	assert_true(block_of("Vary: Foo\nVary: a, *\n", "", block, sizeof(block)) == SIZE_MAX);
+	assert_true(block_of("Vary: a b\n", "", block, sizeof(block)) == SIZE_MAX);
+	assert_true(block_of("Vary: \"Foo\"\n", "", block, sizeof(block)) == SIZE_MAX);
+	assert_true(block_of("Vary: Foo, \"\n", "", block, sizeof(block)) == SIZE_MAX);
+}
+
+static void names_are_bounded(void **state)
+{
+	char block[BLOCK_SIZE], text[2048] = "Vary: n";
+
+	(void)state;
+	for (unsigned i = 1; i < 128; i++)
+		sprintf(text + strlen(text), ",n%u", i);
+	assert_true(block_of(text, "", block, sizeof(block)) != SIZE_MAX);
+	strcat(text, ",m");
+	assert_true(block_of(text, "", block, sizeof(block)) == SIZE_MAX);
+}
+
+/* A block one byte short of room is refused, and nothing is written past the room. */
+static void room_is_exact(void **state)
+{
+	char block[BLOCK_SIZE], small[BLOCK_SIZE];
+	const char *vary = "Vary: Foo, Bar\n";
+	const char *request = "Foo: abc, def\nFoo: g\n";
+	size_t n = block_of(vary, request, block, sizeof(block));
+
+	(void)state;
+	assert_true(n != SIZE_MAX);
+	for (size_t size = 0; size < n; size++) {
+		memset(small, 'z', sizeof(small));
+		assert_true(block_of(vary, request, small, size) == SIZE_MAX);
+		assert_int_equal(small[size], 'z');
+	}
+	assert_int_equal(block_of(vary, request, small, n), n);
+	assert_memory_equal(block, small, n);
+}
+
+/* Whatever a byte of a block becomes, looking at it stays within it. */
+static void damaged_blocks_are_looked_at_safely(void **state)
+{
+	struct message *req = test_malloc(sizeof(*req));
+	char block[BLOCK_SIZE];
+	size_t n = block_of("Vary: Foo, Bar, Baz\n", "Foo: a\nBar: b,c\n", block, sizeof(block));
+
+	(void)state;
+	request_of(req, URI "Foo: a\nBar: b,c\n");
+	assert_true(key_vary_matches(slice_of(block, n), &req->req));
+	for (size_t cut = 1; cut < n; cut++) {
+		char *exact = test_malloc(cut);
+
+		memcpy(exact, block, cut);
+		key_vary_matches(slice_of(exact, cut), &req->req);
+		test_free(exact);
+	}
+	for (size_t i = 0; i < n; i++) {
+		for (unsigned bit = 0; bit < 8; bit++) {
+			char *exact = test_malloc(n);
+
+			memcpy(exact, block, n);
+			exact[i] = (char)(exact[i] ^ (1 << bit));
+			key_vary_matches(slice_of(exact, n), &req->req);
+			test_free(exact);
+		}
+	}
+	test_free(req);
+}
+
+static size_t preflight(const char *request, char *to, size_t size)
+{
+	static struct message req;
+	char text[4096];
+
+	snprintf(text, sizeof(text), "OPTIONS http://example.com/\n%s", request);
+	return key_preflight_write(request_of(&req, text), to, size);
+}
+
+static bool same_preflight(const char *a, const char *b)
+{
+	char block_a[BLOCK_SIZE], block_b[BLOCK_SIZE];
+	size_t a_n = preflight(a, block_a, sizeof(block_a));
+	size_t b_n = preflight(b, block_b, sizeof(block_b));
+
+	assert_true(a_n != SIZE_MAX && b_n != SIZE_MAX);
+	return slice_eq(slice_of(block_a, a_n), slice_of(block_b, b_n));
+}
+
+#define PREFLIGHT "Origin: http://a\nAccess-Control-Request-Method: PUT\n"
+#define HEADERS "Access-Control-Request-Headers: "
+
+static void preflights_are_told_apart(void **state)
+{
+	(void)state;
+	assert_true(same_preflight(PREFLIGHT, PREFLIGHT "Accept: x\n"));
+	assert_false(same_preflight(PREFLIGHT, "Origin: http://b\n"
+					       "Access-Control-Request-Method: PUT\n"));
+	assert_false(same_preflight(PREFLIGHT, "Origin: http://a\n"
+					       "Access-Control-Request-Method: put\n"));
+	assert_false(same_preflight(PREFLIGHT,
+				    PREFLIGHT "Access-Control-Request-Private-Network: true\n"));
+	assert_false(same_preflight(PREFLIGHT, PREFLIGHT HEADERS "x\n"));
+	assert_false(same_preflight(PREFLIGHT HEADERS "xy\n", PREFLIGHT HEADERS "x,y\n"));
+}
+
+static void preflight_headers_are_sorted_in_lower_case(void **state)
+{
+	(void)state;
+	assert_true(same_preflight(PREFLIGHT HEADERS "b,a,c\n", PREFLIGHT HEADERS "A , C,B\n"));
+	assert_true(same_preflight(PREFLIGHT HEADERS "ab,a\n", PREFLIGHT HEADERS "a,AB,a\n"));
+	assert_true(
+		same_preflight(PREFLIGHT HEADERS "a\n" HEADERS "b\n", PREFLIGHT HEADERS "b,a\n"));
+	assert_false(same_preflight(PREFLIGHT HEADERS "a,b\n", PREFLIGHT HEADERS "a,b,c\n"));
+}
+
+static void preflights_are_bounded(void **state)
+{
+	char block[BLOCK_SIZE], text[2048] = PREFLIGHT HEADERS "n";
+	size_t n = preflight(PREFLIGHT HEADERS "b,a\n", block, sizeof(block));
+
+	(void)state;
+	for (size_t size = 0; size < n; size++)
+		assert_true(preflight(PREFLIGHT HEADERS "b,a\n", block, size) == SIZE_MAX);
+	for (unsigned i = 1; i < 128; i++)
+		sprintf(text + strlen(text), ",n%u", i);
+	assert_true(preflight(text, block, sizeof(block)) != SIZE_MAX);
+	strcat(text, ",m");
+	assert_true(preflight(text, block, sizeof(block)) == SIZE_MAX);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(primary_keys_differ_by_any_byte),
+		cmocka_unit_test(group_keys_depend_on_origin_and_name),
+		cmocka_unit_test(no_vary_is_an_empty_block_and_matches_all),
+		cmocka_unit_test(values_are_compared_byte_for_byte),
+		cmocka_unit_test(names_are_of_any_case),
+		cmocka_unit_test(lines_are_joined),
+		cmocka_unit_test(white_space_around_commas_does_not_count),
+		cmocka_unit_test(absent_is_not_empty),
+		cmocka_unit_test(each_name_counts_once),
+		cmocka_unit_test(fields_of_one_connection_are_absent),
+		cmocka_unit_test(what_no_request_matches_has_no_block),
+		cmocka_unit_test(names_are_bounded),
+		cmocka_unit_test(room_is_exact),
+		cmocka_unit_test(damaged_blocks_are_looked_at_safely),
+		cmocka_unit_test(preflights_are_told_apart),
+		cmocka_unit_test(preflight_headers_are_sorted_in_lower_case),
+		cmocka_unit_test(preflights_are_bounded),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

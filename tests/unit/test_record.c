@@ -1,0 +1,482 @@
+/* LINKS: cache/record.c cache/freshen.c cache/key.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c tests/support/heads.c tests/support/messages.c -lxxhash */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "cache/http_date.h"
+#include "cache/record.h"
+#include "tests/support/messages.h"
+
+#define GET "GET http://example.com/a\n"
+#define NOW_DATE "Date: Sun, 06 Nov 1994 08:49:37 GMT\n"
+#define FRESH "204\n" NOW_DATE "Cache-Control: max-age=60\n"
+
+enum { NOW_S = 784111777, ROOM = 64 << 10 }; /* Sun, 06 Nov 1994 08:49:37 GMT */
+
+static const struct slice uri = {"http://example.com/a", 20};
+static const struct conf conf = {.record_size = 16 << 10, .variants = 16, .store_set_cookie = true};
+
+static _Alignas(8) char memory[ROOM];
+static _Alignas(8) char memory_freshened[ROOM];
+static struct message request, response;
+
+static struct exchange_times times_at(int64_t s)
+{
+	return (struct exchange_times){s * 1000, {s, s * 1000}};
+}
+
+/* Write the record of an exchange that the policy must allow. */
+static size_t write_sized(const char *req, const char *res, char *to, size_t size)
+{
+	struct exchange_times times = times_at(NOW_S);
+	struct record_meta meta;
+	enum reason why;
+
+	request_of(&request, req);
+	response_of(&response, res);
+	assert_true(policy_may_store(&request.req, &response.res, &times, &conf, &meta, &why));
+	return record_write(&request.req, &response.res, &meta, uri, to, size);
+}
+
+static struct record_view written(const char *req, const char *res)
+{
+	struct record_view view;
+	size_t n = write_sized(req, res, memory, sizeof(memory));
+
+	assert_int_not_equal(n, 0);
+	assert_true(record_view(slice_of(memory, n), uri, &view));
+	return view;
+}
+
+static void assert_slice(struct slice s, const char *expected)
+{
+	assert_int_equal(s.n, strlen(expected));
+	assert_memory_equal(s.p, expected, s.n);
+}
+
+/* The stored head, 304's lines and the others with a bar between. */
+static void assert_heads(struct record_view view, const char *head_304, const char *head_rest)
+{
+	assert_slice(view.head_304, head_304);
+	assert_slice(view.head_rest, head_rest);
+	assert_ptr_equal(view.head_304.p + view.head_304.n, view.head_rest.p);
+}
+
+static void fields_are_kept_as_sent(void **state)
+{
+	struct record_view view =
+		written(GET, FRESH "X-One: 1\n"
+				   "ETag: \"e\"\n"
+				   "x-two:  a , b\n"
+				   "Vary: Foo\n"
+				   "X-One: 2\n"
+				   "Last-Modified: Sun, 06 Nov 1994 08:00:00 GMT\n"
+				   "X-Empty:\n");
+
+	(void)state;
+	assert_heads(view,
+		     "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+		     "Cache-Control: max-age=60\r\n"
+		     "ETag: \"e\"\r\n"
+		     "Vary: Foo\r\n",
+		     "X-One: 1\r\n"
+		     "x-two: a , b\r\n"
+		     "X-One: 2\r\n"
+		     "Last-Modified: Sun, 06 Nov 1994 08:00:00 GMT\r\n"
+		     "X-Empty: \r\n");
+	assert_slice(view.etag, "\"e\"");
+	assert_slice(view.last_modified, "Sun, 06 Nov 1994 08:00:00 GMT");
+	assert_true(view.vary.n > 0);
+	assert_int_equal(view.meta->lifetime_s, 60);
+	assert_int_equal(view.meta->date_s, NOW_S);
+	assert_int_equal(view.meta->kind, RECORD_GET);
+	assert_int_equal(view.bytes.n % RECORD_ALIGN, 0);
+}
+
+static void some_fields_are_not_stored(void **state)
+{
+	struct record_view view =
+		written(GET, "204\n" NOW_DATE "Cache-Control: max-age=60, private=\"x-mine, X-B\"\n"
+			     "Connection: close, X-Hop\n"
+			     "X-Hop: 1\n"
+			     "Keep-Alive: 5\n"
+			     "Age: 3\n"
+			     "Content-Length: 0\n"
+			     "Proxy-Authenticate: Basic\n"
+			     "X-Mine: 1\n"
+			     "x-b: 2\n"
+			     "X-Rest: 3\n");
+
+	(void)state;
+	assert_heads(view,
+		     "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+		     "Cache-Control: max-age=60, private=\"x-mine, X-B\"\r\n",
+		     "X-Rest: 3\r\n");
+	assert_int_equal(view.meta->initial_age_s, 3);
+}
+
+static void date_is_that_of_receipt_when_there_is_none(void **state)
+{
+	const char *rest[] = {"", "Date: yesterday\n", "Date:\n",
+			      "Date: Sun, 06 Nov 1994 08:00:00 GMT\n"
+			      "Date: Sun, 06 Nov 1994 09:00:00 GMT\n"};
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rest) / sizeof(*rest); i++) {
+		snprintf(text, sizeof(text), "204\nCache-Control: max-age=60\n%s", rest[i]);
+		assert_heads(written(GET, text),
+			     "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+			     "Cache-Control: max-age=60\r\n",
+			     "");
+	}
+}
+
+static void a_valid_date_is_never_changed(void **state)
+{
+	(void)state;
+	assert_slice(written(GET, "204\nCache-Control: max-age=60\n"
+				  "date: Sunday, 06-Nov-94 08:49:07 GMT\n")
+			     .head_304,
+		     "Cache-Control: max-age=60\r\n"
+		     "date: Sunday, 06-Nov-94 08:49:07 GMT\r\n");
+}
+
+static void validators_that_cannot_be_used_are_not_shown(void **state)
+{
+	struct record_view view = written(GET, FRESH "ETag: none\nLast-Modified: today\n");
+
+	(void)state;
+	assert_int_equal(view.etag.n, 0);
+	assert_int_equal(view.last_modified.n, 0);
+	view = written(GET, FRESH "ETag: \"a\"\nETag: \"b\"\n");
+	assert_int_equal(view.etag.n, 0);
+	assert_slice(view.head_304, "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+				    "Cache-Control: max-age=60\r\n"
+				    "ETag: \"a\"\r\n"
+				    "ETag: \"b\"\r\n");
+}
+
+static void head_comes_back_as_a_response(void **state)
+{
+	struct record_view view = written(GET, FRESH "X-One: a: b\nETag: \"e\"\nX-Two:\n");
+	struct http_field lines[8];
+	struct http_response res = {.fields = {.at = lines, .capacity = 8}};
+
+	(void)state;
+	assert_true(record_to_response(&view, &res));
+	assert_int_equal(res.status, 204);
+	assert_int_equal(res.fields.count, 5);
+	assert_slice(value_of(&res, "X-One"), "a: b");
+	assert_slice(value_of(&res, "X-Two"), "");
+	assert_slice(value_of(&res, "etag"), "\"e\"");
+	res.fields.capacity = 4;
+	assert_false(record_to_response(&view, &res));
+}
+
+static void groups_are_noticed(void **state)
+{
+	struct record_view view = written(GET, FRESH "Cache-Groups: \"a\"\n");
+
+	(void)state;
+	assert_true(record_has_groups(&view));
+	view = written(GET, FRESH);
+	assert_false(record_has_groups(&view));
+}
+
+static void room_is_exact(void **state)
+{
+	const char *res = FRESH "X: 1\nVary: Accept\n";
+	size_t n = write_sized(GET "Accept: a\n", res, memory, sizeof(memory));
+
+	(void)state;
+	assert_int_not_equal(n, 0);
+	for (size_t size = 0; size < n; size++) {
+		char *exact = test_malloc(size + 1);
+
+		assert_int_equal(write_sized(GET "Accept: a\n", res, exact, size), 0);
+		test_free(exact);
+	}
+	assert_int_equal(write_sized(GET "Accept: a\n", res, memory_freshened, n), n);
+	assert_memory_equal(memory, memory_freshened, n);
+}
+
+/* The parser lets none of these pass; the record would be an answer of two lines. */
+static void lines_that_would_break_are_refused(void **state)
+{
+	static const char bytes[] = {'\r', '\n', '\0'};
+	struct exchange_times times = times_at(NOW_S);
+	struct record_meta meta;
+	enum reason why;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bytes); i++) {
+		char value[] = "a?b";
+
+		value[1] = bytes[i];
+		request_of(&request, GET);
+		response_of(&response, FRESH "X: y\n");
+		assert_true(
+			policy_may_store(&request.req, &response.res, &times, &conf, &meta, &why));
+		response.res.fields.at[2].value = slice_of(value, 3);
+		assert_int_equal(record_write(&request.req, &response.res, &meta, uri, memory,
+					      sizeof(memory)),
+				 0);
+		response.res.fields.at[2].value = SLICE("y");
+		response.res.fields.at[2].name = slice_of(value, 3);
+		assert_int_equal(record_write(&request.req, &response.res, &meta, uri, memory,
+					      sizeof(memory)),
+				 0);
+	}
+}
+
+static void a_record_is_of_its_uri_only(void **state)
+{
+	struct record_view view = written(GET, FRESH);
+
+	(void)state;
+	assert_false(record_view(view.bytes, SLICE("http://example.com/b"), &view));
+	assert_false(record_view(view.bytes, SLICE(""), &view));
+}
+
+static void any_changed_byte_is_found(void **state)
+{
+	struct record_view view, seen;
+	struct slice bytes;
+
+	(void)state;
+	view = written(GET "Foo: a\n", FRESH "ETag: \"e\"\nX: 1\nVary: Foo\n");
+	bytes = view.bytes;
+	for (size_t i = 0; i < bytes.n; i++) {
+		for (int change = 1; change < 256; change++) {
+			memory[i] = (char)(memory[i] ^ change);
+			assert_false(record_view(bytes, uri, &seen));
+			memory[i] = (char)(memory[i] ^ change);
+		}
+	}
+	assert_true(record_view(bytes, uri, &seen));
+}
+
+static void a_cut_or_longer_record_is_none(void **state)
+{
+	struct record_view view = written(GET, FRESH "X: 1\n"), seen;
+	size_t n = view.bytes.n;
+
+	(void)state;
+	for (size_t cut = 0; cut < n; cut++) {
+		char *exact = test_malloc(cut + 1);
+
+		memcpy(exact, memory, cut);
+		assert_false(record_view(slice_of(exact, cut), uri, &seen));
+		test_free(exact);
+	}
+	assert_false(record_view(slice_of(memory, n + 1), uri, &seen));
+	assert_false(record_view(slice_of(memory, n + 8), uri, &seen));
+	memmove(memory + 1, memory, n);
+	assert_false(record_view(slice_of(memory + 1, n), uri, &seen));
+}
+
+/* The record that a stored one becomes by a 304 a hundred seconds later. */
+static struct record_view freshened(const char *stored, const char *req, const char *res_304,
+				    enum reason expected)
+{
+	struct exchange_times times = times_at(NOW_S + 100);
+	struct record_view old = written(GET, stored), view;
+	enum reason why = REASON_COUNT;
+	size_t n;
+
+	request_of(&request, req);
+	response_of(&response, res_304);
+	n = record_freshen(&old, &request.req, &response.res, &times, &conf, uri, memory_freshened,
+			   sizeof(memory_freshened), &why);
+	assert_int_equal(why, expected);
+	/* Nothing of the new record depends on the old one or on the message. */
+	memset(memory, 'z', sizeof(memory));
+	memset(response.text, 'z', sizeof(response.text));
+	assert_true(record_view(slice_of(memory_freshened, n), uri, &view));
+	return view;
+}
+
+#define LATER_304 "304\nDate: Sun, 06 Nov 1994 08:51:17 GMT\n"
+
+static void a_304_replaces_its_fields_and_keeps_the_rest(void **state)
+{
+	struct record_view view = freshened(FRESH "ETag: \"e\"\n"
+						  "X-Keep: 1\n"
+						  "X-New: old\n"
+						  "X-New: old2\n"
+						  "x-many: a\n",
+					    GET,
+					    LATER_304 "ETag: \"e\"\n"
+						      "Cache-Control: max-age=30\n"
+						      "X-NEW: new\n"
+						      "X-Many: b\n"
+						      "X-Many: c\n"
+						      "X-Added: 1\n",
+					    REASON_NONE);
+
+	(void)state;
+	assert_heads(view,
+		     "Date: Sun, 06 Nov 1994 08:51:17 GMT\r\n"
+		     "ETag: \"e\"\r\n"
+		     "Cache-Control: max-age=30\r\n",
+		     "X-NEW: new\r\n"
+		     "X-Many: b\r\n"
+		     "X-Many: c\r\n"
+		     "X-Added: 1\r\n"
+		     "X-Keep: 1\r\n");
+	assert_slice(view.etag, "\"e\"");
+	assert_int_equal(view.meta->lifetime_s, 30);
+	assert_int_equal(view.meta->date_s, NOW_S + 100);
+	assert_int_equal(view.meta->initial_age_s, 0);
+	assert_int_equal(view.meta->response_steady_ms, (NOW_S + 100) * 1000LL);
+}
+
+static void a_304_does_not_replace_what_is_not_stored(void **state)
+{
+	struct record_view view = freshened(FRESH "X-Hop: old\n", GET,
+					    LATER_304 "Connection: close, X-Hop\n"
+						      "X-Hop: new\n"
+						      "Keep-Alive: 5\n"
+						      "Transfer-Encoding: chunked\n"
+						      "Content-Length: 10\n"
+						      "Age: 7\n",
+					    REASON_NONE);
+
+	(void)state;
+	assert_heads(view,
+		     "Date: Sun, 06 Nov 1994 08:51:17 GMT\r\n"
+		     "Cache-Control: max-age=60\r\n",
+		     "X-Hop: old\r\n");
+	assert_int_equal(view.meta->initial_age_s, 7);
+}
+
+static void a_304_narrows_what_is_shared(void **state)
+{
+	struct record_view view =
+		freshened(FRESH "X-Mine: 1\nX: 2\n", GET,
+			  LATER_304 "Cache-Control: max-age=9, private=\"x-mine\"\n", REASON_NONE);
+
+	(void)state;
+	assert_slice(view.head_rest, "X: 2\r\n");
+}
+
+static void a_304_without_date_was_made_at_receipt(void **state)
+{
+	struct record_view view = freshened(FRESH, GET, "304\n", REASON_NONE);
+
+	(void)state;
+	assert_slice(view.head_304, "Date: Sun, 06 Nov 1994 08:51:17 GMT\r\n"
+				    "Cache-Control: max-age=60\r\n");
+}
+
+static void a_304_may_change_vary(void **state)
+{
+	struct record_view view =
+		freshened(FRESH, GET "Foo: a\n", LATER_304 "Vary: Foo\n", REASON_NONE);
+
+	(void)state;
+	assert_true(key_vary_matches(view.vary, request_of(&request, GET "Foo: a\n")));
+	assert_false(key_vary_matches(view.vary, request_of(&request, GET "Foo: b\n")));
+}
+
+static void a_head_freshens_a_record_of_get(void **state)
+{
+	struct record_view view =
+		freshened(FRESH, "HEAD http://example.com/a\n", LATER_304, REASON_NONE);
+
+	(void)state;
+	assert_int_equal(view.meta->kind, RECORD_GET);
+}
+
+static void what_may_not_be_kept_still_answers_once(void **state)
+{
+	struct record_view view =
+		freshened(FRESH "ETag: \"e\"\nVary: Foo\nX: 1\n", GET,
+			  LATER_304 "Cache-Control: no-store\nAge: 5\n", REASON_RESPONSE_NO_STORE);
+
+	(void)state;
+	assert_heads(view,
+		     "Date: Sun, 06 Nov 1994 08:51:17 GMT\r\n"
+		     "Cache-Control: no-store\r\n"
+		     "ETag: \"e\"\r\n"
+		     "Vary: Foo\r\n",
+		     "X: 1\r\n");
+	assert_slice(view.etag, "\"e\"");
+	assert_int_equal(view.meta->lifetime_s, 0);
+	assert_int_equal(view.meta->initial_age_s, 5);
+	freshened(FRESH, GET "Authorization: Basic YTpi\n", LATER_304, REASON_AUTHORIZATION);
+	freshened(FRESH, GET, LATER_304 "Cache-Control: private\n", REASON_PRIVATE);
+}
+
+static void what_has_grown_too_large_still_answers_once(void **state)
+{
+	static char text[32 << 10];
+	struct record_view view;
+
+	(void)state;
+	strcpy(text, LATER_304 "X-Long: ");
+	memset(text + strlen(text), 'y', 17 << 10);
+	strcat(text, "\n");
+	view = freshened(FRESH, GET, text, REASON_TOO_LARGE);
+	assert_true(view.bytes.n > 17 << 10);
+}
+
+/* Each of many 304s adds fields of its own. */
+static void fields_do_not_gather_without_end(void **state)
+{
+	static char text[MESSAGE_TEXT];
+	struct exchange_times times = times_at(NOW_S);
+	struct record_view old = written(GET, FRESH);
+	enum reason why = REASON_NONE;
+	unsigned lines = 2, added = 0;
+	size_t n = 0;
+
+	(void)state;
+	for (; lines <= 512 && why == REASON_NONE; lines += 100) {
+		strcpy(text, "304\nDate: Sun, 06 Nov 1994 08:49:37 GMT\n");
+		for (unsigned i = 0; i < 100; i++)
+			sprintf(text + strlen(text), "X-%u: 1\n", added++);
+		request_of(&request, GET);
+		response_of(&response, text);
+		n = record_freshen(&old, &request.req, &response.res, &times, &conf, uri,
+				   memory_freshened, sizeof(memory_freshened), &why);
+		memcpy(memory, memory_freshened, n);
+		record_view(slice_of(memory, n), uri, &old);
+	}
+	assert_int_equal(lines, 602);
+	assert_int_equal(n, 0);
+	assert_int_equal(why, REASON_TOO_LARGE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(fields_are_kept_as_sent),
+		cmocka_unit_test(some_fields_are_not_stored),
+		cmocka_unit_test(date_is_that_of_receipt_when_there_is_none),
+		cmocka_unit_test(a_valid_date_is_never_changed),
+		cmocka_unit_test(validators_that_cannot_be_used_are_not_shown),
+		cmocka_unit_test(head_comes_back_as_a_response),
+		cmocka_unit_test(groups_are_noticed),
+		cmocka_unit_test(room_is_exact),
+		cmocka_unit_test(lines_that_would_break_are_refused),
+		cmocka_unit_test(a_record_is_of_its_uri_only),
+		cmocka_unit_test(any_changed_byte_is_found),
+		cmocka_unit_test(a_cut_or_longer_record_is_none),
+		cmocka_unit_test(a_304_replaces_its_fields_and_keeps_the_rest),
+		cmocka_unit_test(a_304_does_not_replace_what_is_not_stored),
+		cmocka_unit_test(a_304_narrows_what_is_shared),
+		cmocka_unit_test(a_304_without_date_was_made_at_receipt),
+		cmocka_unit_test(a_304_may_change_vary),
+		cmocka_unit_test(a_head_freshens_a_record_of_get),
+		cmocka_unit_test(what_may_not_be_kept_still_answers_once),
+		cmocka_unit_test(what_has_grown_too_large_still_answers_once),
+		cmocka_unit_test(fields_do_not_gather_without_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
