@@ -1,0 +1,367 @@
+/* Who may ask for what. */
+#include "proxy/access.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cache/http_fields.h"
+#include "proxy/ranges.h"
+#include "proxy/rules.h"
+
+/* A network of this machine's addresses, and a port one of our listeners has on them. */
+struct endpoint {
+	struct network network;
+	uint16_t port;
+};
+
+struct access {
+	struct rules *deny;
+	struct rules *allow;
+	struct network *clients;
+	size_t client_count;
+	struct endpoint *own;
+	size_t own_count;
+	bool is_local_only; /* nobody but this machine can reach the proxy */
+	bool connects_anywhere;
+	uint8_t connect_ports[(UINT16_MAX + 1) / 8]; /* a bit each */
+	struct slice pseudonym;
+};
+
+static bool add_client(struct access *access, struct network network)
+{
+	struct network *clients =
+		reallocarray(access->clients, access->client_count + 1, sizeof(*clients));
+
+	if (!clients)
+		return false;
+	access->clients = clients;
+	clients[access->client_count++] = network;
+	return true;
+}
+
+static bool add_own(struct access *access, struct network network, uint16_t port)
+{
+	struct endpoint *own = reallocarray(access->own, access->own_count + 1, sizeof(*own));
+
+	if (!own)
+		return false;
+	access->own = own;
+	own[access->own_count++] = (struct endpoint){network, port};
+	return true;
+}
+
+static struct network network_of_text(const char *text)
+{
+	struct network network = {.family = AF_UNSPEC};
+
+	network_parse(slice_str(text), &network);
+	return network;
+}
+
+static struct network network_of_one(const union address *address)
+{
+	return network_of(address, address->any.sa_family == AF_INET ? 32 : 128);
+}
+
+/* An interface's address and the length of its prefix; false when it is of another family. */
+static bool read_interface(const struct ifaddrs *interface, union address *ret_address,
+			   unsigned *ret_bits)
+{
+	union address mask;
+	unsigned size;
+	unsigned i;
+
+	if (!interface->ifa_addr || !interface->ifa_netmask)
+		return false;
+	if (interface->ifa_addr->sa_family != AF_INET && interface->ifa_addr->sa_family != AF_INET6)
+		return false;
+	size = interface->ifa_addr->sa_family == AF_INET ? sizeof(mask.v4) : sizeof(mask.v6);
+	memcpy(ret_address, interface->ifa_addr, size);
+	memcpy(&mask, interface->ifa_netmask, size);
+	mask.any.sa_family = ret_address->any.sa_family; /* not always set in masks */
+	*ret_bits = 0;
+	for (i = 0; i < (mask.any.sa_family == AF_INET ? 4U : 16U); i++)
+		*ret_bits += (unsigned)__builtin_popcount(address_bytes(&mask)[i]);
+	return true;
+}
+
+/* A wildcard listener has the address: an IPv6 one may take IPv4 connections, too. */
+static bool wildcard_has(const union address *wildcard, const union address *address)
+{
+	return wildcard->any.sa_family == AF_INET6 || address->any.sa_family == AF_INET;
+}
+
+static bool add_interface(struct access *access, const union address *listener,
+			  const union address *address, unsigned bits)
+{
+	bool wildcard = address_is_wildcard(listener);
+	union address bound = address_unmapped(listener);
+	bool listens = wildcard ? wildcard_has(listener, address) : address_equal(&bound, address);
+
+	if (!listens)
+		return true;
+	if (wildcard && !add_own(access, network_of_one(address), address_port(listener)))
+		return false;
+	return add_client(access, network_of(address, bits));
+}
+
+/* What a listener makes of the machine's addresses; they are own ones, and their networks clients.
+ */
+static bool add_listener(struct access *access, const union address *listener,
+			 const struct ifaddrs *interfaces)
+{
+	uint16_t port = address_port(listener);
+	const struct ifaddrs *interface;
+	union address address;
+	unsigned bits;
+
+	if (!address_is_loopback(listener))
+		access->is_local_only = false;
+	/* Connecting to 0.0.0.0 or :: reaches this machine. */
+	if (!add_own(access, network_of_one(listener), port) ||
+	    !add_own(access, network_of_text("0.0.0.0"), port) ||
+	    !add_own(access, network_of_text("::"), port))
+		return false;
+	if (address_is_wildcard(listener) &&
+	    (!add_own(access, network_of_text("127.0.0.0/8"), port) ||
+	     !add_own(access, network_of_text("::1"), port)))
+		return false;
+	for (interface = interfaces; interface; interface = interface->ifa_next)
+		if (read_interface(interface, &address, &bits) &&
+		    !add_interface(access, listener, &address, bits))
+			return false;
+	return true;
+}
+
+static bool add_listeners(struct access *access, const union address *own, unsigned own_count,
+			  char *error, size_t error_size)
+{
+	struct ifaddrs *interfaces = NULL;
+	bool ok;
+	unsigned i;
+
+	ok = getifaddrs(&interfaces) == 0 && add_client(access, network_of_text("127.0.0.0/8")) &&
+	     add_client(access, network_of_text("::1"));
+	for (i = 0; ok && i < own_count; i++)
+		ok = add_listener(access, &own[i], interfaces);
+	if (!ok)
+		snprintf(error, error_size, "addresses of this machine: %s", strerror(errno));
+	freeifaddrs(interfaces);
+	return ok;
+}
+
+/* The option `clients`, in place of what the listeners say. */
+static bool set_clients(struct access *access, const struct conf_list *list, char *error,
+			size_t error_size)
+{
+	struct network network;
+	size_t i;
+
+	if (list->count > 0)
+		access->client_count = 0;
+	for (i = 0; i < list->count; i++) {
+		if (!network_parse(slice_str(list->at[i]), &network)) {
+			snprintf(error, error_size, "clients: \"%s\" is no network", list->at[i]);
+			return false;
+		}
+		if (!add_client(access, network)) {
+			snprintf(error, error_size, "clients: out of memory");
+			return false;
+		}
+	}
+	return true;
+}
+
+/* 1 to 65535 in decimal without sign or leading zero; 0 for anything else. */
+static uint16_t parse_port(const char *text)
+{
+	uint32_t port = 0;
+
+	if (*text == '0')
+		return 0;
+	for (; *text; text++) {
+		if (*text < '0' || *text > '9')
+			return 0;
+		port = port * 10 + (uint32_t)(*text - '0');
+		if (port > UINT16_MAX)
+			return 0;
+	}
+	return (uint16_t)port;
+}
+
+static bool set_ports(struct access *access, const struct conf_list *list, char *error,
+		      size_t error_size)
+{
+	size_t i;
+
+	for (i = 0; i < list->count; i++) {
+		uint16_t port = parse_port(list->at[i]);
+
+		if (strcmp(list->at[i], "*") == 0) {
+			access->connects_anywhere = true;
+		} else if (port > 0) {
+			access->connect_ports[port / 8] |= (uint8_t)(1 << port % 8);
+		} else {
+			snprintf(error, error_size, "connect_ports: \"%s\" is no port",
+				 list->at[i]);
+			return false;
+		}
+	}
+	return true;
+}
+
+struct access *access_new(const struct conf *conf, const union address *own, unsigned own_count,
+			  char *error, size_t error_size)
+{
+	struct access *access = calloc(1, sizeof(*access));
+
+	if (!access) {
+		snprintf(error, error_size, "access: out of memory");
+		return NULL;
+	}
+	access->is_local_only = own_count > 0;
+	access->pseudonym = slice_str(conf->pseudonym);
+	if (!add_listeners(access, own, own_count, error, error_size) ||
+	    !set_clients(access, &conf->clients, error, error_size) ||
+	    !set_ports(access, &conf->connect_ports, error, error_size))
+		goto fail;
+	access->deny = rules_new(&conf->deny, "deny", error, error_size);
+	if (!access->deny)
+		goto fail;
+	access->allow = rules_new(&conf->allow, "allow", error, error_size);
+	if (!access->allow)
+		goto fail;
+	return access;
+fail:
+	access_free(access);
+	return NULL;
+}
+
+void access_free(struct access *access)
+{
+	if (!access)
+		return;
+	rules_free(access->deny);
+	rules_free(access->allow);
+	free(access->clients);
+	free(access->own);
+	free(access);
+}
+
+bool access_client(const struct access *access, const union address *peer)
+{
+	size_t i;
+
+	for (i = 0; i < access->client_count; i++)
+		if (network_has(&access->clients[i], peer))
+			return true;
+	return false;
+}
+
+/* The received-by of a Via member: [ protocol-name "/" ] version RWS received-by [ RWS comment ].
+ */
+static struct slice received_by(struct slice member)
+{
+	size_t n = 0;
+
+	while (member.n > 0 && member.p[0] != ' ' && member.p[0] != '\t')
+		member.p++, member.n--;
+	member = slice_trim(member);
+	while (n < member.n && member.p[n] != ' ' && member.p[n] != '\t')
+		n++;
+	return slice_of(member.p, n);
+}
+
+/*
+ * Cut at each comma, those in comments too: a comment with a quote that is never closed must not
+ * hide what follows it.
+ */
+static bool line_has_been_here(const struct access *access, struct slice value)
+{
+	while (value.n > 0) {
+		const char *comma = memchr(value.p, ',', value.n);
+		size_t n = comma ? (size_t)(comma - value.p) : value.n;
+
+		if (slice_ieq(received_by(slice_trim(slice_of(value.p, n))), access->pseudonym))
+			return true;
+		n += comma ? 1 : 0;
+		value = slice_of(value.p + n, value.n - n);
+	}
+	return false;
+}
+
+static bool has_been_here(const struct access *access, const struct http_request *req)
+{
+	const struct http_field *line = http_fields_first(&req->fields, FIELD_VIA);
+
+	for (; line; line = http_fields_next(&req->fields, line))
+		if (line_has_been_here(access, line->value))
+			return true;
+	return false;
+}
+
+static bool may_connect_to(const struct access *access, uint16_t port)
+{
+	return access->connects_anywhere || (access->connect_ports[port / 8] >> port % 8 & 1);
+}
+
+enum failure access_request(const struct access *access, const struct http_request *req)
+{
+	union address address;
+
+	if (has_been_here(access, req))
+		return FAILURE_LOOP;
+	if (req->method == METHOD_CONNECT && !may_connect_to(access, req->uri.port))
+		return FAILURE_DENIED_PORT;
+	if (address_parse(req->uri.host, &address)) {
+		address_set_port(&address, req->uri.port);
+		return access_address(access, req->uri.host, &address);
+	}
+	if (rules_have_name(access->deny, req->uri.host) &&
+	    !rules_have_name(access->allow, req->uri.host))
+		return FAILURE_DENIED_DESTINATION;
+	return FAILURE_NONE;
+}
+
+static bool is_own(const struct access *access, const union address *address)
+{
+	size_t i;
+
+	for (i = 0; i < access->own_count; i++)
+		if (access->own[i].port == address_port(address) &&
+		    network_has(&access->own[i].network, address))
+			return true;
+	return false;
+}
+
+static bool is_refused_by_default(const struct access *access, const union address *address)
+{
+	enum range_kind kind = range_kind(address);
+
+	return kind == RANGE_NEVER || (kind == RANGE_PRIVATE && !access->is_local_only);
+}
+
+enum failure access_address(const struct access *access, struct slice host,
+			    const union address *address)
+{
+	union address embedded[RANGE_EMBEDDED_MAX];
+	unsigned count = range_embedded(address, embedded);
+	bool is_denied = rules_have_name(access->deny, host) ||
+			 rules_have_address(access->deny, address) ||
+			 is_refused_by_default(access, address);
+	unsigned i;
+
+	if (is_own(access, address))
+		return FAILURE_LOOP;
+	for (i = 0; i < count; i++) {
+		if (is_own(access, &embedded[i]))
+			return FAILURE_LOOP;
+		is_denied = is_denied || rules_have_address(access->deny, &embedded[i]);
+	}
+	if (!is_denied || rules_have_name(access->allow, host) ||
+	    rules_have_address(access->allow, address))
+		return FAILURE_NONE;
+	return FAILURE_DENIED_DESTINATION;
+}

@@ -1,0 +1,65 @@
+/*
+ * Who may ask for what: pure decisions over networks, ports and names.  No I/O, no name look-up;
+ * only access_new() looks at the machine, for its addresses.
+ *
+ * Where the proxy goes unless `allow` says otherwise (HAZARDS T6):
+ *
+ * - Public addresses: yes.
+ * - Link-local, metadata, multicast, broadcast, unspecified, reserved and documentation ranges
+ * (NEVER in ranges.def): no.  No web server is there, but in most clouds one that gives the
+ * machine's credentials to whoever sends it a GET.  The same in every spelling: mapped, NAT64,
+ * 6to4, Teredo.
+ * - Loopback and private networks: no, unless every listening address of the proxy is loopback.  A
+ *   proxy that others can reach stands where they do not: on this machine and inside its network,
+ * whose servers trust by address.  A client, or a page in its browser that names such an address or
+ * whose own name is pointed there (rebinding), would borrow that trust.  If only this machine's own
+ * users can reach the proxy, they reach all of this without it, a refusal would protect nothing,
+ * and they do try things out on 127.0.0.1.
+ * - The proxy's own listeners: never, not even by `allow`; a request for one is a loop.
+ *
+ * `deny` takes away from this; `allow` gives back what is refused by default or by `deny`.
+ */
+#ifndef PROXY_ACCESS_H
+#define PROXY_ACCESS_H
+
+#include "cache/http_message.h"
+#include "conf/conf.h"
+#include "proxy/address.h"
+#include "proxy/stats.h"
+
+struct access;
+
+/*
+ * Rules compiled from the options (clients, connect_ports, deny, allow, pseudonym).  `own` are the
+ * addresses really bound by all listeners, ports set.  A wildcard address stands for all addresses
+ * that the machine has at that time.  NULL when out of memory or a rule is bad (line in `error`).
+ * `conf` must outlive it.
+ */
+struct access *access_new(const struct conf *conf, const union address *own, unsigned own_count,
+			  char *error, size_t error_size);
+void access_free(struct access *access);
+
+/*
+ * May this peer use the proxy?  With the option `clients` empty: loopback, and the networks of the
+ * interfaces that have the listening addresses, all interfaces for a wildcard.
+ */
+bool access_client(const struct access *access, const union address *peer);
+
+/*
+ * What can be decided from the request alone: FAILURE_NONE, or LOOP (our pseudonym in Via, RFC
+ * 9110 7.6.3), DENIED_PORT (CONNECT ports), DENIED_DESTINATION (name rules).  A numeric host is
+ * judged as by access_address().  A name that `deny` has needs a name in `allow`; a network there
+ * is not enough.
+ */
+enum failure access_request(const struct access *access, const struct http_request *req);
+
+/*
+ * May the proxy connect to this very address (port set)?  `host` is the name it was found under,
+ * for rules by name.  FAILURE_NONE, DENIED_DESTINATION, or LOOP for the proxy's own listeners.  Of
+ * an address that stands for IPv4 ones, these are judged too; but for `allow` to count, it must
+ * have the outer one.
+ */
+enum failure access_address(const struct access *access, struct slice host,
+			    const union address *address);
+
+#endif

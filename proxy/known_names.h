@@ -1,0 +1,30 @@
+/*
+ * Names whose answer is at hand: of the hosts file, fixed by RFCs, or kept from name servers.
+ */
+#ifndef PROXY_KNOWN_NAMES_H
+#define PROXY_KNOWN_NAMES_H
+
+#include "conf/conf.h"
+#include "proxy/address.h"
+#include "proxy/stats.h"
+
+struct known_names;
+
+/* Reads conf->hosts_file, "" for none; conf->dns_cache bounds what is kept.  NULL with a message.
+ */
+struct known_names *known_names_new(const struct conf *conf, char *error, size_t error_size);
+void known_names_free(struct known_names *known);
+
+/*
+ * The answer for a name in normal form: the hosts file first, then "localhost" and names below it
+ * as loopback, "invalid" and "onion" as not existing (RFC 6761 6.3, 6.4; RFC 7686 2), then what is
+ * kept.  False when name servers must be asked.  `now_ms` is monotonic.
+ */
+bool known_names_find(struct known_names *known, struct slice name, int64_t now_ms,
+		      enum failure *ret_failure, struct addresses *ret_found);
+
+/* Keep what name servers said (dns_cache_put()). */
+void known_names_keep(struct known_names *known, struct slice name, int64_t until_ms,
+		      enum failure failure, const struct addresses *found);
+
+#endif

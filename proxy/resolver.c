@@ -1,0 +1,545 @@
+/* Names to addresses: c-ares on libev; the only file that includes ares.h. */
+#include "proxy/resolver.h"
+
+#include <ares.h>
+#include <arpa/nameser.h>
+#include <assert.h>
+#include <ev.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* An allocation that fails costs the look-up, not the process. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+#include <utlist.h>
+
+#include "conf/units.h"
+#include "proxy/dns_answer.h"
+#include "proxy/hostname.h"
+#include "proxy/known_names.h"
+
+enum {
+	SERVERS_MAX = 8,
+	SOCKETS_MAX = 2 * SERVERS_MAX, /* of one look-up: UDP and TCP */
+	TRIES = 3,
+};
+
+/*
+ * A name that name servers are being asked for.
+ *
+ * Each has a c-ares channel of its own.  That costs some 20 microseconds, and buys what one channel
+ * for all cannot do: to stop one look-up at its deadline, and a source port of its own for each,
+ * which makes answers hard to forge (RFC 5452 9.2).
+ *
+ * c-ares callbacks only write down what came; lookup_advance() acts on it when c-ares has returned.
+ * So `done` is never called from inside c-ares, and a channel never destroyed from there.
+ */
+struct lookup {
+	UT_hash_handle hh;
+	struct resolver *resolver;
+	ares_channel channel;
+	struct dns_part v6; /* AAAA */
+	struct dns_part v4; /* A */
+	int64_t deadline_ms;
+	int64_t answer_by_ms; /* do not wait for AAAA longer; INT64_MAX before the A answer */
+	bool is_answered;     /* with what is there; AAAA is still waited for */
+	bool had_socket;
+	struct resolver_query *queries;
+	unsigned query_count;
+	struct ev_timer timer;
+	struct ev_io watchers[SOCKETS_MAX]; /* unused ones have fd -1 */
+	size_t name_length;
+	char name[HOSTNAME_MAX + 1];
+};
+
+struct resolver_query {
+	struct resolver_query *prev;
+	struct resolver_query *next;
+	struct lookup *lookup;
+	resolver_done done;
+	void *context;
+};
+
+struct resolver {
+	struct ev_loop *loop;
+	const struct conf *conf;
+	struct known_names *known;
+	struct lookup *lookups; /* by name */
+	struct ares_addr_port_node servers[SERVERS_MAX];
+	unsigned server_count; /* 0: those of the system */
+	unsigned calls;        /* of `done` that have not returned */
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The only place that calls `done`; `found` is not the cache's, for the callee may change that. */
+static void answer(struct resolver *resolver, resolver_done done, void *context,
+		   enum failure failure, const struct addresses *found)
+{
+	assert((failure == FAILURE_NONE) == (found->count > 0));
+	resolver->calls++;
+	done(context, failure, found);
+	resolver->calls--;
+}
+
+static void query_unlink(struct resolver_query *query)
+{
+	DL_DELETE(query->lookup->queries, query);
+	query->lookup->query_count--;
+	free(query);
+}
+
+/* Tell those who wait.  The lookup lives on, whatever they do: only its own end frees it. */
+static void lookup_answer(struct lookup *lookup)
+{
+	struct resolver *resolver = lookup->resolver;
+	struct addresses found;
+	enum failure failure = dns_answer(&lookup->v6, &lookup->v4, &found);
+
+	while (lookup->queries) {
+		struct resolver_query query = *lookup->queries;
+
+		query_unlink(lookup->queries);
+		answer(resolver, query.done, query.context, failure, &found);
+	}
+}
+
+/* Ends what c-ares still does; nothing is called but the callbacks below. */
+static void lookup_free(struct lookup *lookup)
+{
+	ev_timer_stop(lookup->resolver->loop, &lookup->timer);
+	if (lookup->channel)
+		ares_destroy(lookup->channel);
+	while (lookup->queries)
+		query_unlink(lookup->queries);
+	free(lookup);
+}
+
+static void lookup_finish(struct lookup *lookup)
+{
+	struct resolver *resolver = lookup->resolver;
+	struct addresses found;
+	enum failure failure = dns_answer(&lookup->v6, &lookup->v4, &found);
+	int64_t keep_ms =
+		dns_answer_keep_ms(&lookup->v6, &lookup->v4, resolver->conf->dns_negative_ttl_ms);
+
+	HASH_DEL(resolver->lookups, lookup);
+	if (keep_ms > 0)
+		known_names_keep(resolver->known, slice_of(lookup->name, lookup->name_length),
+				 now_ms() + keep_ms, failure, &found);
+	lookup_answer(lookup);
+	lookup_free(lookup);
+}
+
+/* Ring for what is next: c-ares wants to ask again, AAAA is late, or time is up. */
+static void lookup_set_timer(struct lookup *lookup, int64_t now)
+{
+	struct ev_loop *loop = lookup->resolver->loop;
+	int64_t next_ms = lookup->deadline_ms;
+	struct timeval limit = {0, 0};
+	struct timeval *retry = ares_timeout(lookup->channel, NULL, &limit);
+	int64_t wait_ms;
+
+	if (!lookup->is_answered && lookup->answer_by_ms < next_ms)
+		next_ms = lookup->answer_by_ms;
+	wait_ms = next_ms - now;
+	if (retry && retry->tv_sec * 1000 + retry->tv_usec / 1000 + 1 < wait_ms)
+		wait_ms = retry->tv_sec * 1000 + retry->tv_usec / 1000 + 1;
+	if (wait_ms < 1)
+		wait_ms = 1;
+	ev_timer_stop(loop, &lookup->timer);
+	ev_timer_set(&lookup->timer, (double)wait_ms / 1000, 0);
+	ev_timer_start(loop, &lookup->timer);
+}
+
+static bool lookup_is_over(const struct lookup *lookup, int64_t now)
+{
+	if (now >= lookup->deadline_ms ||
+	    (lookup->v4.status != DNS_PENDING && lookup->v6.status != DNS_PENDING))
+		return true;
+	/* NXDOMAIN is about the name (RFC 8020); to AAAA some say it wrongly (RFC 4074 4.2). */
+	return now >= lookup->answer_by_ms && lookup->v4.status == DNS_NO_NAME;
+}
+
+/* After anything happened.  May free the lookup. */
+static void lookup_advance(struct lookup *lookup)
+{
+	int64_t now = now_ms();
+
+	if (lookup->answer_by_ms == INT64_MAX &&
+	    (lookup->v4.status == DNS_FOUND || lookup->v4.status == DNS_NO_NAME))
+		lookup->answer_by_ms = now + RESOLVER_AAAA_WAIT_MS;
+	if (lookup_is_over(lookup, now)) {
+		lookup_finish(lookup);
+		return;
+	}
+	lookup_set_timer(lookup, now);
+	if (now >= lookup->answer_by_ms && !lookup->is_answered) {
+		lookup->is_answered = true;
+		lookup_answer(lookup);
+	}
+}
+
+static void lookup_io_cb(struct ev_loop *loop, struct ev_io *watcher, int events)
+{
+	struct lookup *lookup = watcher->data;
+
+	(void)loop;
+	ares_process_fd(lookup->channel, events & EV_READ ? watcher->fd : ARES_SOCKET_BAD,
+			events & EV_WRITE ? watcher->fd : ARES_SOCKET_BAD);
+	lookup_advance(lookup);
+}
+
+static void lookup_timer_cb(struct ev_loop *loop, struct ev_timer *watcher, int events)
+{
+	struct lookup *lookup = watcher->data;
+
+	(void)loop;
+	(void)events;
+	ares_process_fd(lookup->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	lookup_advance(lookup);
+}
+
+/* c-ares opened, closes (neither flag), or wants something else of a socket. */
+static void socket_state_cb(void *data, ares_socket_t fd, int readable, int writable)
+{
+	struct lookup *lookup = data;
+	struct ev_loop *loop = lookup->resolver->loop;
+	struct ev_io *watcher = NULL;
+	unsigned i;
+
+	for (i = 0; i < SOCKETS_MAX; i++) {
+		struct ev_io *candidate = &lookup->watchers[i];
+
+		if (candidate->fd == fd)
+			watcher = candidate;
+		else if (candidate->fd < 0 && !watcher)
+			watcher = candidate;
+	}
+	if (!watcher)
+		return; /* more servers than SERVERS_MAX in resolv.conf: this one is not heard */
+	lookup->had_socket = true;
+	ev_io_stop(loop, watcher);
+	ev_io_set(watcher, fd, (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0));
+	if (readable || writable)
+		ev_io_start(loop, watcher);
+	else
+		watcher->fd = -1;
+}
+
+static enum dns_status status_of(int ares_status)
+{
+	switch (ares_status) {
+	case ARES_SUCCESS:
+	case ARES_ENODATA:
+		return DNS_NO_ADDRESS; /* until one is added */
+	case ARES_ENOTFOUND:
+		return DNS_NO_NAME;
+	case ARES_ETIMEOUT:
+		return DNS_SERVER_SILENT;
+	case ARES_ENOMEM:
+		return DNS_NOBODY_ASKED;
+	default:
+		return DNS_SERVER_FAILED;
+	}
+}
+
+static void a_cb(void *data, int status, int timeouts, unsigned char *reply, int length)
+{
+	struct dns_part *part = data;
+	struct ares_addrttl found[ADDRESSES_MAX];
+	int count = ADDRESSES_MAX;
+	int i;
+
+	(void)timeouts;
+	if (status == ARES_SUCCESS)
+		status = ares_parse_a_reply(reply, length, NULL, found, &count);
+	part->status = status_of(status);
+	for (i = 0; status == ARES_SUCCESS && i < count; i++) {
+		union address address = address_from_bytes(AF_INET, &found[i].ipaddr);
+
+		dns_part_add(part, &address, found[i].ttl);
+	}
+}
+
+static void aaaa_cb(void *data, int status, int timeouts, unsigned char *reply, int length)
+{
+	struct dns_part *part = data;
+	struct ares_addr6ttl found[ADDRESSES_MAX];
+	int count = ADDRESSES_MAX;
+	int i;
+
+	(void)timeouts;
+	if (status == ARES_SUCCESS)
+		status = ares_parse_aaaa_reply(reply, length, NULL, found, &count);
+	part->status = status_of(status);
+	for (i = 0; status == ARES_SUCCESS && i < count; i++) {
+		union address address = address_from_bytes(AF_INET6, &found[i].ip6addr);
+
+		dns_part_add(part, &address, found[i].ttl);
+	}
+}
+
+/* A channel that asks the servers of the option, or those of resolv.conf as it is now. */
+static int channel_open(struct resolver *resolver, struct lookup *lookup, ares_channel *ret_channel)
+{
+	struct in_addr placeholder = {.s_addr = htonl(INADDR_LOOPBACK)};
+	struct ares_options options = {
+		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
+		/* Doubled at each try: three take longer than dns_timeout, which ends it. */
+		.timeout = (int)(resolver->conf->dns_timeout_ms / 5) + 1,
+		.tries = TRIES,
+		.ndots = 1,
+		.lookups = (char[]){"b"}, /* name servers only; nsswitch.conf is not read */
+		.sock_state_cb = socket_state_cb,
+		.sock_state_cb_data = lookup,
+	};
+	/* DOMAINS and SORTLIST: none, rather than those of the host name and resolv.conf. */
+	int given = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS |
+		    ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB | ARES_OPT_DOMAINS |
+		    ARES_OPT_SORTLIST;
+	int status;
+
+	if (resolver->server_count > 0) {
+		/* Without servers here resolv.conf would be read; ports can only be set after. */
+		options.servers = &placeholder;
+		options.nservers = 1;
+		given |= ARES_OPT_SERVERS;
+	}
+	status = ares_init_options(ret_channel, &options, given);
+	if (status == ARES_SUCCESS && resolver->server_count > 0) {
+		status = ares_set_servers_ports(*ret_channel, resolver->servers);
+		if (status != ARES_SUCCESS)
+			ares_destroy(*ret_channel);
+	}
+	return status;
+}
+
+/* NULL when out of memory. */
+static struct lookup *lookup_new(struct resolver *resolver, struct slice name)
+{
+	struct lookup *lookup = calloc(1, sizeof(*lookup));
+	unsigned i;
+
+	if (!lookup)
+		return NULL;
+	lookup->resolver = resolver;
+	lookup->deadline_ms = now_ms() + resolver->conf->dns_timeout_ms;
+	lookup->answer_by_ms = INT64_MAX;
+	memcpy(lookup->name, name.p, name.n);
+	lookup->name_length = name.n;
+	ev_init(&lookup->timer, lookup_timer_cb);
+	lookup->timer.data = lookup;
+	for (i = 0; i < SOCKETS_MAX; i++) {
+		ev_io_init(&lookup->watchers[i], lookup_io_cb, -1, 0);
+		lookup->watchers[i].data = lookup;
+	}
+	if (channel_open(resolver, lookup, &lookup->channel) != ARES_SUCCESS) {
+		free(lookup);
+		return NULL;
+	}
+	HASH_ADD_KEYPTR(hh, resolver->lookups, lookup->name, lookup->name_length, lookup);
+	if (!lookup->hh.tbl) {
+		lookup_free(lookup);
+		return NULL;
+	}
+	return lookup;
+}
+
+/*
+ * Ask for both families.  Either callback may have been called when this returns.  c-ares reports
+ * ARES_ECONNREFUSED for SERVFAIL, for a refused connection, and when it got no socket to ask with;
+ * only the last is to be tried anew at the next question.
+ */
+static void lookup_ask(struct lookup *lookup)
+{
+	char name[HOSTNAME_MAX + 1];
+
+	memcpy(name, lookup->name, lookup->name_length);
+	name[lookup->name_length] = '\0';
+	STATS_ADD(dns_lookups, 1);
+	ares_query(lookup->channel, name, ns_c_in, ns_t_aaaa, aaaa_cb, &lookup->v6);
+	ares_query(lookup->channel, name, ns_c_in, ns_t_a, a_cb, &lookup->v4);
+	if (!lookup->had_socket) {
+		lookup->v6.status = DNS_NOBODY_ASKED;
+		lookup->v4.status = DNS_NOBODY_ASKED;
+	}
+}
+
+static struct resolver_query *lookup_join(struct lookup *lookup, resolver_done done, void *context)
+{
+	struct resolver_query *query = malloc(sizeof(*query));
+
+	if (!query)
+		return NULL;
+	query->lookup = lookup;
+	query->done = done;
+	query->context = context;
+	DL_APPEND(lookup->queries, query);
+	lookup->query_count++;
+	return query;
+}
+
+/*
+ * The lookup of a name that is not at hand, with a place in its queue.  NULL with the reason when
+ * there is no room for another.
+ */
+static struct lookup *find_lookup(struct resolver *resolver, struct slice name,
+				  enum failure *ret_failure)
+{
+	struct lookup *lookup;
+
+	HASH_FIND(hh, resolver->lookups, name.p, name.n, lookup);
+	*ret_failure = FAILURE_TOO_MANY_LOOKUPS;
+	if (lookup)
+		return lookup->query_count < RESOLVER_WAITERS_MAX ? lookup : NULL;
+	if (HASH_COUNT(resolver->lookups) >= resolver->conf->dns_lookups)
+		return NULL;
+	*ret_failure = FAILURE_DNS_ERROR;
+	lookup = lookup_new(resolver, name);
+	if (lookup)
+		lookup_ask(lookup);
+	return lookup;
+}
+
+/* As resolver_start(), for a name that is not at hand. */
+static struct resolver_query *ask(struct resolver *resolver, struct slice name, resolver_done done,
+				  void *context)
+{
+	struct addresses found = {.count = 0};
+	enum failure failure;
+	struct lookup *lookup = find_lookup(resolver, name, &failure);
+	struct resolver_query *query = NULL;
+
+	if (lookup && lookup->is_answered) {
+		failure = dns_answer(&lookup->v6, &lookup->v4, &found);
+	} else if (lookup && !lookup->queries && lookup_is_over(lookup, now_ms())) {
+		failure = dns_answer(&lookup->v6, &lookup->v4, &found);
+		lookup_finish(lookup); /* it ended at once */
+	} else if (lookup) {
+		query = lookup_join(lookup, done, context);
+		lookup_set_timer(lookup, now_ms());
+	}
+	if (!query)
+		answer(resolver, done, context, failure, &found);
+	return query;
+}
+
+struct resolver_query *resolver_start(struct resolver *resolver, struct slice host,
+				      resolver_done done, void *context)
+{
+	struct addresses found = {.count = 0};
+	enum failure failure = FAILURE_DNS_ERROR;
+	char name[HOSTNAME_MAX];
+	size_t n;
+
+	if (address_parse(host, &found.at[0])) {
+		found.count = 1;
+		answer(resolver, done, context, FAILURE_NONE, &found);
+		return NULL;
+	}
+	n = hostname_normal(host, name);
+	if (n > 0) {
+		if (!known_names_find(resolver->known, slice_of(name, n), now_ms(), &failure,
+				      &found))
+			return ask(resolver, slice_of(name, n), done, context);
+		STATS_ADD(dns_cache_hits, 1);
+	}
+	answer(resolver, done, context, failure, &found);
+	return NULL;
+}
+
+void resolver_cancel(struct resolver_query *query)
+{
+	query_unlink(query);
+}
+
+/* One "ADDRESS:PORT" of the option. */
+static bool add_server(struct resolver *resolver, const char *text)
+{
+	struct ares_addr_port_node *server;
+	char host[UNITS_HOST];
+	union address address;
+	uint16_t port;
+
+	if (!units_parse_address(text, host, &port) || port == 0 ||
+	    !address_parse(slice_str(host), &address))
+		return false;
+	server = &resolver->servers[resolver->server_count];
+	server->family = address.any.sa_family;
+	if (server->family == AF_INET)
+		memcpy(&server->addr.addr4, address_bytes(&address), sizeof(server->addr.addr4));
+	else
+		memcpy(&server->addr.addr6, address_bytes(&address), sizeof(server->addr.addr6));
+	server->udp_port = port;
+	server->tcp_port = port;
+	if (resolver->server_count > 0)
+		server[-1].next = server;
+	resolver->server_count++;
+	return true;
+}
+
+static bool add_servers(struct resolver *resolver, char *error, size_t error_size)
+{
+	const struct conf_list *list = &resolver->conf->resolvers;
+	size_t i;
+
+	if (list->count > SERVERS_MAX) {
+		snprintf(error, error_size, "resolvers: more than %d", SERVERS_MAX);
+		return false;
+	}
+	for (i = 0; i < list->count; i++) {
+		if (!add_server(resolver, list->at[i])) {
+			snprintf(error, error_size, "resolvers: %s: not ADDRESS:PORT", list->at[i]);
+			return false;
+		}
+	}
+	return true;
+}
+
+struct resolver *resolver_new(void *loop, const struct conf *conf, char *error, size_t error_size)
+{
+	struct resolver *resolver;
+	int status = ares_library_init(ARES_LIB_INIT_ALL);
+
+	resolver = status == ARES_SUCCESS ? calloc(1, sizeof(*resolver)) : NULL;
+	if (!resolver) {
+		snprintf(error, error_size, "resolver: %s",
+			 ares_strerror(status ? status : ARES_ENOMEM));
+		if (status == ARES_SUCCESS)
+			ares_library_cleanup();
+		return NULL;
+	}
+	resolver->loop = loop;
+	resolver->conf = conf;
+	if (add_servers(resolver, error, error_size))
+		resolver->known = known_names_new(conf, error, error_size);
+	if (!resolver->known) {
+		resolver_free(resolver);
+		return NULL;
+	}
+	return resolver;
+}
+
+void resolver_free(struct resolver *resolver)
+{
+	if (!resolver)
+		return;
+	assert(resolver->calls == 0);
+	while (resolver->lookups) {
+		struct lookup *lookup = resolver->lookups;
+
+		HASH_DEL(resolver->lookups, lookup);
+		lookup_free(lookup);
+	}
+	known_names_free(resolver->known);
+	free(resolver);
+	ares_library_cleanup();
+}

@@ -1,0 +1,749 @@
+/* LINKS: proxy/access.c proxy/ranges.c proxy/rules.c proxy/address.c proxy/hostname.c cache/http_fields.c conf/units.c tests/support/test_conf.c */
+/* Who may ask for what: destinations by address and name, ports, loops, clients. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <ifaddrs.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cache/http_fields.h"
+#include "conf/units.h"
+#include "proxy/access.h"
+#include "proxy/ranges.h"
+#include "tests/support/test_conf.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+#define OK FAILURE_NONE
+#define DENIED FAILURE_DENIED_DESTINATION
+#define LOOP FAILURE_LOOP
+
+static union address address_of(const char *text)
+{
+	union address address;
+
+	if (!address_parse(slice_str(text), &address))
+		fail_msg("%s is no address", text);
+	return address;
+}
+
+/* "ADDRESS:PORT" */
+static union address endpoint_of(const char *text)
+{
+	char host[UNITS_HOST];
+	union address address;
+	uint16_t port;
+
+	if (!units_parse_address(text, host, &port))
+		fail_msg("%s is no address with a port", text);
+	address = address_of(host);
+	address_set_port(&address, port);
+	return address;
+}
+
+/* A proxy with options, "name=value;name=value", that listens on "ADDRESS:PORT ADDRESS:PORT". */
+struct setup {
+	struct conf *conf;
+	struct access *access;
+	char error[256];
+};
+
+static struct setup setup_of(const char *options, const char *listeners)
+{
+	struct setup setup = {.conf = test_conf_new()};
+	union address own[8];
+	unsigned count = 0;
+	char text[512];
+	char *rest = text;
+	char *one;
+
+	snprintf(text, sizeof(text), "%s", options);
+	while ((one = strsep(&rest, ";"))) {
+		char *value = strchr(one, '=');
+
+		if (*one == '\0')
+			continue;
+		*value++ = '\0';
+		assert_true(test_conf_set(setup.conf, one, value));
+	}
+	snprintf(text, sizeof(text), "%s", listeners);
+	rest = text;
+	while ((one = strsep(&rest, " ")))
+		own[count++] = endpoint_of(one);
+	setup.access = access_new(setup.conf, own, count, setup.error, sizeof(setup.error));
+	return setup;
+}
+
+static void setup_end(struct setup *setup)
+{
+	access_free(setup->access);
+	test_conf_free(setup->conf);
+}
+
+static enum failure judge(const struct setup *setup, const char *host, const char *address)
+{
+	union address endpoint = *address == '[' || strchr(address, '.') ? endpoint_of(address)
+									 : address_of(address);
+
+	return access_address(setup->access, slice_str(host), &endpoint);
+}
+
+#define LOCAL "127.0.0.1:3128 127.0.0.1:3129"
+#define OPEN "198.51.100.1:3128 127.0.0.1:3129"
+
+/* The edges of ranges.def from within and without, and IPv4 in each of its IPv6 disguises:
+   64:ff9b:1::/48 with it behind 48, 56, 64 and 96 bits, 6to4, Teredo with server and client
+   (inverted). */
+static const char *const public_places[] = {
+	"1.0.0.0",
+	"9.255.255.255",
+	"11.0.0.0",
+	"100.63.255.255",
+	"100.128.0.0",
+	"126.255.255.255",
+	"128.0.0.0",
+	"168.63.129.15",
+	"168.63.129.17",
+	"169.253.255.255",
+	"169.255.0.0",
+	"172.15.255.255",
+	"172.32.0.0",
+	"191.255.255.255",
+	"192.0.1.0",
+	"192.0.3.0",
+	"192.88.98.255",
+	"192.88.100.0",
+	"192.167.255.255",
+	"192.169.0.0",
+	"198.17.255.255",
+	"198.20.0.0",
+	"198.51.99.255",
+	"198.51.101.0",
+	"203.0.112.255",
+	"203.0.114.0",
+	"223.255.255.255",
+	"8.8.8.8",
+	"93.184.215.14",
+	"::ffff:8.8.8.8",
+	"2000::1",
+	"2600::1",
+	"2606:2800:21f:cb07:6820:80da:af6b:8b2c",
+	"2001:200::1",
+	"2001:db7:ffff::1",
+	"2001:db9::1",
+	"3ffe:ffff::1",
+	"3fff:1000::1",
+	"64:ff9b::8.8.8.8",
+	"64:ff9b:1::8.8.8.8",
+	"64:ff9b:1:ab:8:808:800:0",
+	"64:ff9b:1:8:8:808:0:0",
+	"64:ff9b:1:808:8:800:0:0",
+	"2002:808:808::1",
+	"2001:0:808:808::f7f7:f7f7",
+};
+
+static const char *const private_places[] = {
+	"10.0.0.0",         "10.255.255.255",
+	"100.64.0.0",       "100.127.255.255",
+	"100.100.100.199",  "100.100.100.201",
+	"127.0.0.0",        "127.0.0.1",
+	"127.255.255.255",  "172.16.0.0",
+	"172.31.255.255",   "192.168.0.0",
+	"192.168.255.255",  "::1",
+	"::ffff:127.0.0.1", "::ffff:10.0.0.1",
+	"fc00::1",          "fd00::1",
+	"fdff::1",          "fd00:ec3::254",
+	"fec0::1",          "feff::1",
+};
+
+static const char *const never_places[] = {
+	"0.0.0.0",
+	"0.255.255.255",
+	"100.100.100.200",
+	"168.63.129.16",
+	"169.254.0.0",
+	"169.254.169.254",
+	"169.254.170.2",
+	"169.254.255.255",
+	"192.0.0.0",
+	"192.0.0.192",
+	"192.0.0.255",
+	"192.0.2.0",
+	"192.0.2.255",
+	"192.88.99.1",
+	"198.18.0.0",
+	"198.19.255.255",
+	"198.51.100.1",
+	"203.0.113.1",
+	"224.0.0.0",
+	"239.255.255.255",
+	"240.0.0.0",
+	"255.255.255.254",
+	"255.255.255.255",
+	"::",
+	"::2",
+	"::127.0.0.1",
+	"::8.8.8.8",
+	"::ffff:169.254.169.254",
+	"::ffff:0.0.0.0",
+	"::ffff:255.255.255.255",
+	"::1:0:0:0",
+	"::fffe:8.8.8.8",
+	"::ffff:0:808:808",
+	"100::1",
+	"1fff::1",
+	"2001:1::1",
+	"2001:2::1",
+	"2001:10::1",
+	"2001:20::1",
+	"2001:1ff:ffff::1",
+	"2001:db8::1",
+	"2001:db8:ffff::1",
+	"3fff::1",
+	"3fff:fff::1",
+	"4000::1",
+	"5f00::1",
+	"e000::1",
+	"fbff::1",
+	"fe00::1",
+	"fe7f::1",
+	"fd00:ec2::254",
+	"fd00:ec2::253",
+	"fd00:42::42",
+	"fd20:ce::254",
+	"fd00:c1::a9fe:a9fe",
+	"fe80::1",
+	"fe80::a9fe:a9fe",
+	"febf::1",
+	"ff02::1",
+	"ff0e::1",
+	"ffff::ffff",
+	"64:ff9b::127.0.0.1",
+	"64:ff9b::10.0.0.1",
+	"64:ff9b::169.254.169.254",
+	"64:ff9b::0.0.0.0",
+	"64:ff9b::1:808:808",
+	"64:ff9b::a9fe:a9fe",
+	"64:ff9b::100.100.100.200",
+	"64:ff9c::8.8.8.8",
+	"64:ff9b:1::169.254.169.254",
+	"64:ff9b:1:fffe::127.0.0.1",
+	"64:ff9b:1::",
+	"64:ff9b:2::8.8.8.8",
+	"64:ff9b:1:0:a9:fea9:fe00:0",
+	"64:ff9b:1:a9:fe:a9fe:0:0",
+	"64:ff9b:1:a9fe:a9:fe00:0:0",
+	"64:ff9b:1:a9fe:a9:fe00:808:808",
+	"64:ff9b:1:a00:0:100:808:808",
+	"2002:7f00:1::1",
+	"2002:a9fe:a9fe::1",
+	"2002:a00:1::",
+	"2002::1",
+	"2002:c0a8:101:1::1",
+	"2001:0:7f00:1::f7f7:f7f7",
+	"2001:0:808:808::80ff:fffe",
+	"2001:0:808:808::5601:5601",
+	"2001:0:a9fe:a9fe::f7f7:f7f7",
+	"2001:0:808:808::ffff:ffff",
+};
+
+static void assert_kind(const char *const *places, size_t count, enum range_kind kind)
+{
+	for (size_t i = 0; i < count; i++) {
+		union address address = address_of(places[i]);
+
+		if (range_kind(&address) != kind)
+			fail_msg("%s is of kind %d", places[i], range_kind(&address));
+	}
+}
+
+static void each_range_is_of_its_kind(void **state)
+{
+	(void)state;
+	assert_kind(public_places, COUNT(public_places), RANGE_PUBLIC);
+	assert_kind(private_places, COUNT(private_places), RANGE_PRIVATE);
+	assert_kind(never_places, COUNT(never_places), RANGE_NEVER);
+}
+
+static void a_kind_is_refused_or_not(void **state)
+{
+	struct setup local = setup_of("", LOCAL);
+	struct setup open = setup_of("", OPEN);
+	static const struct {
+		const char *address;
+		enum failure local; /* listening on loopback only */
+		enum failure open;
+	} cases[] = {
+		{"93.184.215.14:80", OK, OK},
+		{"[2600::1]:80", OK, OK},
+		{"127.0.0.1:80", OK, DENIED},
+		{"[::1]:80", OK, DENIED},
+		{"10.0.0.1:80", OK, DENIED},
+		{"192.168.1.1:80", OK, DENIED},
+		{"[fd00::1]:80", OK, DENIED},
+		{"[::ffff:10.0.0.1]:80", OK, DENIED},
+		{"169.254.169.254:80", DENIED, DENIED},
+		{"[::ffff:169.254.169.254]:80", DENIED, DENIED},
+		{"[64:ff9b::169.254.169.254]:80", DENIED, DENIED},
+		{"[64:ff9b::10.0.0.1]:80", DENIED, DENIED},
+		{"[fd00:ec2::254]:80", DENIED, DENIED},
+		{"0.0.0.0:80", DENIED, DENIED},
+		{"[::]:80", DENIED, DENIED},
+		{"224.0.0.1:80", DENIED, DENIED},
+		{"255.255.255.255:80", DENIED, DENIED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		if (judge(&local, "", cases[i].address) != cases[i].local ||
+		    judge(&open, "", cases[i].address) != cases[i].open)
+			fail_msg("%s", cases[i].address);
+	}
+	setup_end(&local);
+	setup_end(&open);
+}
+
+static void private_places_need_every_listener_on_loopback(void **state)
+{
+	static const struct {
+		const char *listeners;
+		enum failure failure;
+	} cases[] = {
+		{"127.0.0.1:3128", OK},
+		{"127.0.0.1:3128 [::1]:3128", OK},
+		{"[::ffff:127.0.0.1]:3128", OK},
+		{"0.0.0.0:3128", DENIED},
+		{"[::]:3128", DENIED},
+		{"127.0.0.1:3128 198.51.100.1:3128", DENIED},
+		{"198.51.100.1:3128 127.0.0.1:3128", DENIED},
+		{"127.0.0.1:3128 10.9.9.9:3129", DENIED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct setup setup = setup_of("", cases[i].listeners);
+
+		assert_int_equal(judge(&setup, "", "10.0.0.1:80"), cases[i].failure);
+		setup_end(&setup);
+	}
+}
+
+static void own_listeners_are_never_reached(void **state)
+{
+	struct setup setup = setup_of("allow=0.0.0.0/0,::/0,own.example",
+				      "127.0.0.1:3128 127.0.0.1:3129 [::1]:3130 10.0.0.1:3131");
+	static const struct {
+		const char *address;
+		enum failure failure;
+	} cases[] = {
+		{"127.0.0.1:3128", LOOP},
+		{"127.0.0.1:3129", LOOP},
+		{"127.0.0.1:3130", OK},
+		{"127.0.0.1:80", OK},
+		{"127.0.0.2:3128", OK},
+		{"[::ffff:127.0.0.1]:3128", LOOP},
+		{"0.0.0.0:3128", LOOP},
+		{"0.0.0.0:80", OK},
+		{"[::]:3129", LOOP},
+		{"[::ffff:0.0.0.0]:3129", LOOP},
+		{"[::1]:3130", LOOP},
+		{"[::1]:3128", OK},
+		{"10.0.0.1:3131", LOOP},
+		{"[64:ff9b::127.0.0.1]:3128", LOOP},
+		{"[2002:a00:1::]:3131", LOOP},
+		{"[2001:0:808:808::80ff:fffe]:3129", LOOP},
+		{"[64:ff9b:1:7f00:0:100::]:3128", LOOP},
+	};
+
+	(void)state;
+	assert_non_null(setup.access);
+	for (size_t i = 0; i < COUNT(cases); i++)
+		if (judge(&setup, "own.example", cases[i].address) != cases[i].failure)
+			fail_msg("%s", cases[i].address);
+	setup_end(&setup);
+}
+
+static void a_wildcard_listener_has_all_addresses_of_the_machine(void **state)
+{
+	struct setup v4 = setup_of("allow=0.0.0.0/0,::/0", "0.0.0.0:3128");
+	struct setup v6 = setup_of("allow=0.0.0.0/0,::/0", "[::]:3128");
+	struct ifaddrs *interfaces;
+	struct ifaddrs *at;
+	unsigned seen = 0;
+
+	(void)state;
+	assert_int_equal(judge(&v4, "", "127.0.0.1:3128"), LOOP);
+	assert_int_equal(judge(&v4, "", "127.9.9.9:3128"), LOOP);
+	assert_int_equal(judge(&v4, "", "127.0.0.1:3129"), OK);
+	assert_int_equal(judge(&v6, "", "[::1]:3128"), LOOP);
+	assert_int_equal(judge(&v6, "", "127.0.0.1:3128"), LOOP);
+	assert_int_equal(getifaddrs(&interfaces), 0);
+	for (at = interfaces; at; at = at->ifa_next) {
+		union address own;
+
+		if (!at->ifa_addr || at->ifa_addr->sa_family != AF_INET)
+			continue;
+		memcpy(&own, at->ifa_addr, sizeof(own.v4));
+		address_set_port(&own, 3128);
+		assert_int_equal(access_address(v4.access, SLICE(""), &own), LOOP);
+		assert_int_equal(access_address(v6.access, SLICE(""), &own), LOOP);
+		seen++;
+	}
+	freeifaddrs(interfaces);
+	assert_true(seen > 0);
+	setup_end(&v4);
+	setup_end(&v6);
+}
+
+static void rules_decide_by_address(void **state)
+{
+	struct setup setup = setup_of("deny=93.184.0.0/16,2600::/16,10.1.0.0/16,1.2.3.4;"
+				      "allow=93.184.215.14,10.0.0.0/8,169.254.169.254",
+				      OPEN);
+	static const struct {
+		const char *address;
+		enum failure failure;
+	} cases[] = {
+		{"93.184.215.13:80", DENIED},
+		{"93.184.215.14:80", OK},
+		{"[::ffff:93.184.215.13]:80", DENIED},
+		{"[::ffff:93.184.215.14]:80", OK},
+		{"93.185.0.1:80", OK},
+		{"[2600::1]:80", DENIED},
+		{"[2601::1]:80", OK},
+		{"10.1.0.1:80", OK},
+		{"10.2.0.1:80", OK},
+		{"192.168.0.1:80", DENIED},
+		{"169.254.169.254:80", OK},
+		{"169.254.169.253:80", DENIED},
+		{"127.0.0.1:80", DENIED},
+		{"[64:ff9b::1.2.3.4]:80", DENIED},
+		{"[64:ff9b::1.2.3.5]:80", OK},
+		{"[2002:102:304::]:80", DENIED},
+		/* allow has the address within, not the one that is connected to */
+		{"[64:ff9b::10.0.0.1]:80", DENIED},
+		{"[2002:a9fe:a9fe::]:80", DENIED},
+	};
+
+	(void)state;
+	assert_non_null(setup.access);
+	for (size_t i = 0; i < COUNT(cases); i++)
+		if (judge(&setup, "", cases[i].address) != cases[i].failure)
+			fail_msg("%s", cases[i].address);
+	setup_end(&setup);
+}
+
+static void an_allowed_name_may_be_anywhere(void **state)
+{
+	struct setup setup = setup_of("deny=bad.example;allow=.intra.example,one.example", OPEN);
+
+	(void)state;
+	assert_int_equal(judge(&setup, "intra.example", "10.0.0.1:80"), OK);
+	assert_int_equal(judge(&setup, "A.Intra.Example.", "10.0.0.1:80"), OK);
+	assert_int_equal(judge(&setup, "one.example", "10.0.0.1:80"), OK);
+	assert_int_equal(judge(&setup, "two.one.example", "10.0.0.1:80"), DENIED);
+	assert_int_equal(judge(&setup, "xintra.example", "10.0.0.1:80"), DENIED);
+	assert_int_equal(judge(&setup, "bad.example", "93.184.215.14:80"), DENIED);
+	assert_int_equal(judge(&setup, "a.intra.example", "127.0.0.1:3129"), LOOP);
+	setup_end(&setup);
+}
+
+/* A request for a host and port; `via` are lines of Via, cut at "|". */
+static enum failure ask(const struct setup *setup, enum http_method method, const char *host,
+			uint16_t port, const char *via)
+{
+	struct http_field lines[8];
+	struct http_request req = {
+		.method = method,
+		.uri = {.host = slice_str(host), .port = port},
+		.fields = {.at = lines, .capacity = COUNT(lines)},
+	};
+	char text[512];
+	char *rest = text;
+	char *one;
+
+	snprintf(text, sizeof(text), "%s", via);
+	while (*via && (one = strsep(&rest, "|")))
+		assert_true(http_fields_add(&req.fields, SLICE("via"), slice_trim(slice_str(one))));
+	return access_request(setup->access, &req);
+}
+
+static void rules_decide_by_name(void **state)
+{
+	struct setup setup =
+		setup_of("deny=.bad.example,Host.example,10.0.0.0/8,deep.good.bad.example;"
+			 "allow=good.bad.example,.fine.bad.example",
+			 LOCAL);
+	static const struct {
+		const char *host;
+		enum failure failure;
+	} cases[] = {
+		{"bad.example", DENIED},
+		{"BAD.example", DENIED},
+		{"bad.example.", DENIED},
+		{"a.bad.example", DENIED},
+		{"a.b.bad.example.", DENIED},
+		{"notbad.example", OK},
+		{"example", OK},
+		{"bad.example.com", OK},
+		{"host.example", DENIED},
+		{"HOST.EXAMPLE.", DENIED},
+		{"www.host.example", OK},
+		{"good.bad.example", OK},
+		{"x.good.bad.example", DENIED},
+		{"deep.good.bad.example", DENIED},
+		{"fine.bad.example", OK},
+		{"x.fine.bad.example", OK},
+		{"10.0.0.1", DENIED},
+		{"[::ffff:10.0.0.1]", DENIED},
+		{"11.0.0.1", OK},
+		{"169.254.169.254", DENIED},
+		{"[fe80::1]", DENIED},
+		{"127.0.0.1", OK},
+	};
+
+	(void)state;
+	assert_non_null(setup.access);
+	for (size_t i = 0; i < COUNT(cases); i++)
+		if (ask(&setup, METHOD_GET, cases[i].host, 80, "") != cases[i].failure)
+			fail_msg("%s", cases[i].host);
+	assert_int_equal(ask(&setup, METHOD_GET, "127.0.0.1", 3129, ""), LOOP);
+	assert_int_equal(ask(&setup, METHOD_CONNECT, "bad.example", 443, ""), DENIED);
+	setup_end(&setup);
+}
+
+static void connect_reaches_the_ports_of_the_option(void **state)
+{
+	struct setup preset = setup_of("", LOCAL);
+	struct setup some = setup_of("connect_ports=1,443,8443,65535", LOCAL);
+	struct setup all = setup_of("connect_ports=*", LOCAL);
+	struct setup none = setup_of("connect_ports=", LOCAL);
+	static const uint16_t ports[] = {1,   22,  25,   53,   80,    442,
+					 443, 444, 3306, 8443, 65534, 65535};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(ports); i++) {
+		uint16_t port = ports[i];
+		bool is_some = port == 1 || port == 443 || port == 8443 || port == 65535;
+
+		assert_int_equal(ask(&preset, METHOD_CONNECT, "a.example", port, ""),
+				 port == 443 ? FAILURE_NONE : FAILURE_DENIED_PORT);
+		assert_int_equal(ask(&some, METHOD_CONNECT, "a.example", port, ""),
+				 is_some ? FAILURE_NONE : FAILURE_DENIED_PORT);
+		assert_int_equal(ask(&all, METHOD_CONNECT, "a.example", port, ""), FAILURE_NONE);
+		assert_int_equal(ask(&none, METHOD_CONNECT, "a.example", port, ""),
+				 FAILURE_DENIED_PORT);
+		assert_int_equal(ask(&preset, METHOD_GET, "a.example", port, ""), FAILURE_NONE);
+	}
+	setup_end(&preset);
+	setup_end(&some);
+	setup_end(&all);
+	setup_end(&none);
+}
+
+static void our_own_via_is_a_loop(void **state)
+{
+	struct setup setup = setup_of("pseudonym=mine", LOCAL);
+	static const struct {
+		const char *via;
+		enum failure failure;
+	} cases[] = {
+		{"", OK},
+		{"1.1 mine", LOOP},
+		{"1.1 MINE", LOOP},
+		{"HTTP/1.1 mine", LOOP},
+		{"1.0 other, 1.1 mine", LOOP},
+		{"1.0 other,1.1 mine,1.1 third", LOOP},
+		{"1.0 other|1.1 mine", LOOP},
+		{"1.1 mine|1.0 other", LOOP},
+		{"1.1 mine (a comment)", LOOP},
+		{"1.1\tmine", LOOP},
+		{"1.1   mine  ", LOOP},
+		{", ,1.1 mine", LOOP},
+		{"1.1 other (\"), 1.1 mine", LOOP},
+		{"1.1 other (it's \"odd, 1.1 mine", LOOP},
+		{"1.1 other", OK},
+		{"1.1 mine2", OK},
+		{"1.1 mine:3128", OK},
+		{"1.1 not-mine", OK},
+		{"1.1 other (mine)", OK},
+		{"mine", OK},
+		{"1.1", OK},
+		{",", OK},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		if (ask(&setup, METHOD_GET, "a.example", 80, cases[i].via) != cases[i].failure)
+			fail_msg("%s", cases[i].via);
+	assert_int_equal(ask(&setup, METHOD_CONNECT, "a.example", 443, "1.1 mine"), LOOP);
+	setup_end(&setup);
+}
+
+static bool is_client(const struct setup *setup, const char *peer)
+{
+	union address address = address_of(peer);
+
+	return access_client(setup->access, &address);
+}
+
+static void clients_are_of_the_networks_given(void **state)
+{
+	struct setup setup = setup_of("clients=10.0.0.0/8,2001:db8::/32", "0.0.0.0:3128");
+
+	(void)state;
+	assert_true(is_client(&setup, "10.1.2.3"));
+	assert_true(is_client(&setup, "::ffff:10.1.2.3"));
+	assert_true(is_client(&setup, "2001:db8::1"));
+	assert_false(is_client(&setup, "11.0.0.1"));
+	assert_false(is_client(&setup, "127.0.0.1"));
+	assert_false(is_client(&setup, "::1"));
+	setup_end(&setup);
+}
+
+static void clients_are_loopback_by_default(void **state)
+{
+	struct setup setup = setup_of("", LOCAL);
+
+	(void)state;
+	assert_true(is_client(&setup, "127.0.0.1"));
+	assert_true(is_client(&setup, "127.8.8.8"));
+	assert_true(is_client(&setup, "::1"));
+	assert_true(is_client(&setup, "::ffff:127.0.0.1"));
+	assert_false(is_client(&setup, "10.0.0.1"));
+	assert_false(is_client(&setup, "8.8.8.8"));
+	assert_false(is_client(&setup, "2001:db8::1"));
+	setup_end(&setup);
+}
+
+/* An interface's IPv4 address that is not loopback, when the machine has one. */
+static bool find_interface(union address *ret_address)
+{
+	struct ifaddrs *interfaces;
+	struct ifaddrs *at;
+	bool found = false;
+
+	assert_int_equal(getifaddrs(&interfaces), 0);
+	for (at = interfaces; at && !found; at = at->ifa_next) {
+		if (!at->ifa_addr || at->ifa_addr->sa_family != AF_INET)
+			continue;
+		memcpy(ret_address, at->ifa_addr, sizeof(ret_address->v4));
+		found = !address_is_loopback(ret_address);
+	}
+	freeifaddrs(interfaces);
+	return found;
+}
+
+static void clients_are_of_the_listening_network_too(void **state)
+{
+	char text[ADDRESS_TEXT_SIZE];
+	union address address;
+	struct setup setup;
+
+	(void)state;
+	if (!find_interface(&address))
+		skip();
+	address_set_port(&address, 3128);
+	address_format_port(&address, text);
+	setup = setup_of("", text);
+	assert_true(access_client(setup.access, &address));
+	assert_true(is_client(&setup, "127.0.0.1"));
+	assert_false(is_client(&setup, "8.8.8.8"));
+	assert_int_equal(access_address(setup.access, SLICE(""), &address), LOOP);
+	setup_end(&setup);
+	setup = setup_of("", "0.0.0.0:3128");
+	assert_true(access_client(setup.access, &address));
+	assert_false(is_client(&setup, "8.8.8.8"));
+	setup_end(&setup);
+}
+
+static void bad_rules_are_told(void **state)
+{
+	static const struct {
+		const char *options;
+		const char *error;
+	} cases[] = {
+		{"deny=10.0.0.0/33", "deny: \"10.0.0.0/33\""},
+		{"deny=ok.example,10.0.0", "deny: \"10.0.0\""},
+		{"deny=0x7f.1", "deny: \"0x7f.1\""},
+		{"deny=a..b", "deny: \"a..b\""},
+		{"deny=..a", "deny: \"..a\""},
+		{"deny=.", "deny: \".\""},
+		{"allow=*.example.com", "allow: \"*.example.com\""},
+		{"allow=a.example:80", "allow: \"a.example:80\""},
+		{"clients=example.com", "clients: \"example.com\""},
+		{"clients=127.1", "clients: \"127.1\""},
+		{"connect_ports=0", "connect_ports: \"0\""},
+		{"connect_ports=65536", "connect_ports: \"65536\""},
+		{"connect_ports=4294967739", "connect_ports: \"4294967739\""},
+		{"connect_ports=0443", "connect_ports: \"0443\""},
+		{"connect_ports=https", "connect_ports: \"https\""},
+		{"connect_ports=-1", "connect_ports: \"-1\""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct setup setup = setup_of(cases[i].options, LOCAL);
+
+		assert_null(setup.access);
+		if (strncmp(setup.error, cases[i].error, strlen(cases[i].error)) != 0)
+			fail_msg("%s: %s", cases[i].options, setup.error);
+		setup_end(&setup);
+	}
+}
+
+static void a_long_list_is_matched_whole(void **state)
+{
+	struct conf *conf = test_conf_new();
+	union address own = endpoint_of("127.0.0.1:3128");
+	struct setup setup = {.conf = conf};
+	enum { MANY = 1000 };
+	char name[64];
+
+	(void)state;
+	conf->deny.at = calloc(MANY, sizeof(char *));
+	assert_non_null(conf->deny.at);
+	for (size_t i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "%sh%zu.example", i % 2 ? "." : "", i * 7919 % MANY);
+		conf->deny.at[i] = strdup(name);
+		assert_non_null(conf->deny.at[i]);
+	}
+	conf->deny.count = MANY;
+	setup.access = access_new(conf, &own, 1, setup.error, sizeof(setup.error));
+	assert_non_null(setup.access);
+	for (size_t i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "h%zu.example", i * 7919 % MANY);
+		assert_int_equal(ask(&setup, METHOD_GET, name, 80, ""), DENIED);
+		snprintf(name, sizeof(name), "x.h%zu.example", i * 7919 % MANY);
+		assert_int_equal(ask(&setup, METHOD_GET, name, 80, ""), i % 2 ? DENIED : OK);
+	}
+	assert_int_equal(ask(&setup, METHOD_GET, "h1000.example", 80, ""), OK);
+	setup_end(&setup);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_range_is_of_its_kind),
+		cmocka_unit_test(a_kind_is_refused_or_not),
+		cmocka_unit_test(private_places_need_every_listener_on_loopback),
+		cmocka_unit_test(own_listeners_are_never_reached),
+		cmocka_unit_test(a_wildcard_listener_has_all_addresses_of_the_machine),
+		cmocka_unit_test(rules_decide_by_address),
+		cmocka_unit_test(an_allowed_name_may_be_anywhere),
+		cmocka_unit_test(rules_decide_by_name),
+		cmocka_unit_test(connect_reaches_the_ports_of_the_option),
+		cmocka_unit_test(our_own_via_is_a_loop),
+		cmocka_unit_test(clients_are_of_the_networks_given),
+		cmocka_unit_test(clients_are_loopback_by_default),
+		cmocka_unit_test(clients_are_of_the_listening_network_too),
+		cmocka_unit_test(bad_rules_are_told),
+		cmocka_unit_test(a_long_list_is_matched_whole),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

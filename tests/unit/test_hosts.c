@@ -1,0 +1,244 @@
+/* LINKS: proxy/hosts.c proxy/hostname.c proxy/address.c */
+/* The hosts file: its lines, its bounds, and what happens when it changes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proxy/hosts.h"
+
+static char directory[] = "/tmp/test_hosts.XXXXXX";
+static char path[64];
+
+static int make_directory(void **state)
+{
+	(void)state;
+	if (!mkdtemp(directory))
+		return -1;
+	snprintf(path, sizeof(path), "%s/hosts", directory);
+	return 0;
+}
+
+static int remove_directory(void **state)
+{
+	(void)state;
+	unlink(path);
+	return rmdir(directory);
+}
+
+static void write_file(const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* All addresses of a name, with spaces between; "" for none. */
+static const char *found(const struct hosts *hosts, const char *name)
+{
+	static char text[ADDRESSES_MAX * ADDRESS_TEXT_SIZE];
+	struct addresses addresses;
+
+	text[0] = '\0';
+	if (!hosts_find(hosts, slice_str(name), &addresses))
+		return text;
+	assert_true(addresses.count > 0);
+	for (unsigned i = 0; i < addresses.count; i++) {
+		char one[ADDRESS_TEXT_SIZE];
+
+		address_format(&addresses.at[i], one);
+		strcat(text, i > 0 ? " " : "");
+		strcat(text, one);
+	}
+	return text;
+}
+
+static void lines_are_read(void **state)
+{
+	struct hosts *hosts = hosts_parse(SLICE("# comment\n"
+						"127.0.0.1\tlocalhost\n"
+						"  192.0.2.1   Web.Example.COM  web # the web\n"
+						"\n"
+						"2001:db8::1 web.example.com.\r\n"
+						"192.0.2.2 web\n"
+						"192.0.2.9 #nobody\n"
+						"#192.0.2.3 gone\n"
+						"192.0.2.4 last"));
+
+	(void)state;
+	assert_non_null(hosts);
+	assert_string_equal(found(hosts, "localhost"), "127.0.0.1");
+	assert_string_equal(found(hosts, "web.example.com"), "2001:db8::1 192.0.2.1");
+	assert_string_equal(found(hosts, "web"), "192.0.2.1 192.0.2.2");
+	assert_string_equal(found(hosts, "last"), "192.0.2.4");
+	assert_string_equal(found(hosts, "gone"), "");
+	assert_string_equal(found(hosts, "nobody"), "");
+	assert_string_equal(found(hosts, "example.com"), "");
+	assert_string_equal(found(hosts, "we"), "");
+	assert_string_equal(found(hosts, "web.example.comx"), "");
+	hosts_free(hosts);
+}
+
+static void broken_lines_are_passed_over(void **state)
+{
+	static const char text[] = "127.1 short\n"
+				   "0x7f.0.0.1 hex\n"
+				   "fe80::1%lo scoped\n"
+				   "example.com name\n"
+				   "192.0.2.1 ok a..b b%c 127.1 \x80 -\0- also\n"
+				   "\0\n"
+				   "192.0.2.2";
+	struct hosts *hosts = hosts_parse(slice_of(text, sizeof(text) - 1));
+
+	(void)state;
+	assert_non_null(hosts);
+	assert_string_equal(found(hosts, "short"), "");
+	assert_string_equal(found(hosts, "hex"), "");
+	assert_string_equal(found(hosts, "scoped"), "");
+	assert_string_equal(found(hosts, "name"), "");
+	assert_string_equal(found(hosts, "127.1"), "");
+	assert_string_equal(found(hosts, "ok"), "192.0.2.1");
+	assert_string_equal(found(hosts, "also"), "192.0.2.1");
+	hosts_free(hosts);
+}
+
+static void an_empty_text_has_no_names(void **state)
+{
+	struct hosts *hosts = hosts_parse(slice_of(NULL, 0));
+
+	(void)state;
+	assert_non_null(hosts);
+	assert_string_equal(found(hosts, "localhost"), "");
+	hosts_free(hosts);
+}
+
+static void a_name_has_no_more_addresses_than_there_is_room_for(void **state)
+{
+	char text[1024] = "";
+	struct addresses addresses;
+	struct hosts *hosts;
+
+	(void)state;
+	for (int i = 0; i <= ADDRESSES_MAX; i++)
+		sprintf(text + strlen(text), "192.0.2.%d many\n2001:db8::%d many\n", i, i);
+	hosts = hosts_parse(slice_str(text));
+	assert_non_null(hosts);
+	assert_true(hosts_find(hosts, SLICE("many"), &addresses));
+	assert_int_equal(addresses.count, ADDRESSES_MAX);
+	assert_int_equal(addresses.at[0].any.sa_family, AF_INET6);
+	assert_int_equal(addresses.at[1].any.sa_family, AF_INET);
+	hosts_free(hosts);
+}
+
+static void a_changed_file_is_read_again(void **state)
+{
+	struct hosts_file *file;
+	char error[128] = "";
+
+	(void)state;
+	write_file("192.0.2.1 web\n");
+	file = hosts_file_open(path, error, sizeof(error));
+	assert_non_null(file);
+	assert_string_equal(found(hosts_file_current(file, 0), "web"), "192.0.2.1");
+	write_file("192.0.2.22 web\n");
+	assert_string_equal(found(hosts_file_current(file, HOSTS_CHECK_MS - 1), "web"),
+			    "192.0.2.1");
+	assert_string_equal(found(hosts_file_current(file, HOSTS_CHECK_MS), "web"), "192.0.2.22");
+	unlink(path);
+	assert_string_equal(found(hosts_file_current(file, 2 * HOSTS_CHECK_MS), "web"), "");
+	write_file("192.0.2.3 web\n");
+	assert_string_equal(found(hosts_file_current(file, 3 * HOSTS_CHECK_MS), "web"),
+			    "192.0.2.3");
+	hosts_file_close(file);
+}
+
+static void what_was_read_stays_when_the_file_goes_bad(void **state)
+{
+	struct hosts_file *file;
+	char error[128] = "";
+
+	(void)state;
+	write_file("192.0.2.1 web\n");
+	file = hosts_file_open(path, error, sizeof(error));
+	assert_non_null(file);
+	assert_int_equal(truncate(path, HOSTS_SIZE_MAX + 1), 0);
+	assert_string_equal(found(hosts_file_current(file, HOSTS_CHECK_MS), "web"), "192.0.2.1");
+	write_file("192.0.2.2 web\n");
+	assert_string_equal(found(hosts_file_current(file, 2 * HOSTS_CHECK_MS), "web"),
+			    "192.0.2.2");
+	hosts_file_close(file);
+}
+
+static void a_file_may_be_so_large(void **state)
+{
+	struct hosts_file *file;
+	char error[128] = "";
+
+	(void)state;
+	for (int more = -1; more <= 1; more++) {
+		write_file("192.0.2.1 web\n");
+		assert_int_equal(truncate(path, HOSTS_SIZE_MAX + more), 0);
+		file = hosts_file_open(path, error, sizeof(error));
+		if (more > 0) {
+			assert_null(file);
+			assert_non_null(strstr(error, path));
+			assert_non_null(strstr(error, "File too large"));
+		} else {
+			assert_non_null(file);
+			assert_string_equal(found(hosts_file_current(file, 0), "web"), "192.0.2.1");
+			hosts_file_close(file);
+		}
+	}
+}
+
+static void no_file_is_an_empty_one(void **state)
+{
+	struct hosts_file *file;
+	char error[128] = "";
+
+	(void)state;
+	unlink(path);
+	file = hosts_file_open(path, error, sizeof(error));
+	assert_non_null(file);
+	assert_string_equal(found(hosts_file_current(file, 0), "web"), "");
+	hosts_file_close(file);
+}
+
+static void only_a_regular_file_is_read(void **state)
+{
+	char error[128] = "";
+
+	(void)state;
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_null(hosts_file_open(path, error, sizeof(error)));
+	assert_non_null(strstr(error, "Not a regular file"));
+	unlink(path);
+	assert_null(hosts_file_open(directory, error, sizeof(error)));
+	assert_null(hosts_file_open("/dev/zero", error, sizeof(error)));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lines_are_read),
+		cmocka_unit_test(broken_lines_are_passed_over),
+		cmocka_unit_test(an_empty_text_has_no_names),
+		cmocka_unit_test(a_name_has_no_more_addresses_than_there_is_room_for),
+		cmocka_unit_test(a_changed_file_is_read_again),
+		cmocka_unit_test(what_was_read_stays_when_the_file_goes_bad),
+		cmocka_unit_test(a_file_may_be_so_large),
+		cmocka_unit_test(no_file_is_an_empty_one),
+		cmocka_unit_test(only_a_regular_file_is_read),
+	};
+
+	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}

@@ -1,0 +1,355 @@
+/* LINKS: proxy/resolver.c proxy/dns_answer.c proxy/dns_cache.c proxy/known_names.c proxy/hosts.c proxy/hostname.c proxy/address.c proxy/stats.c conf/units.c tests/support/name_server.c tests/support/resolver_fixture.c tests/support/test_conf.c -lcares -lev */
+/* Queries of the resolver: shared, cancelled, at their bounds, and left over when it is freed. */
+#include "tests/support/resolver_fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct name_row rows[] = {
+	{.name = "web.example", .type = NAME_A, .addresses = "192.0.2.1", .ttl = 60},
+	{.name = "web.example", .type = NAME_AAAA, .ttl = 60},
+	{.name = "other.example", .type = NAME_A, .addresses = "192.0.2.2", .ttl = 60},
+	{.name = "other.example", .type = NAME_AAAA, .ttl = 60},
+	{.name = "late.example", .type = NAME_A, .addresses = "192.0.2.3", .ttl = 60},
+	{.name = "late.example", .type = NAME_AAAA, .trick = TRICK_SILENCE},
+	{.name = "large.example", .type = NAME_A, .trick = TRICK_TRUNCATED},
+	{.name = "large.example", .type = NAME_AAAA, .trick = TRICK_TRUNCATED},
+	{.name = "mute.example", .type = NAME_A, .trick = TRICK_SILENCE},
+	{.name = "mute.example", .type = NAME_AAAA, .trick = TRICK_SILENCE},
+	{.name = NULL},
+};
+
+static void one_look_up_serves_all_who_ask(void **state)
+{
+	static const char *const hosts[] = {"web.example", "WEB.example", "web.example."};
+	struct fixture *fixture = *state;
+	struct asked asked[COUNT(hosts)];
+	uint64_t before = stats->dns_lookups;
+
+	fixture_open(fixture, rows);
+	for (size_t i = 0; i < COUNT(hosts); i++)
+		fixture_start(fixture, hosts[i], &asked[i]);
+	for (size_t i = 0; i < COUNT(hosts); i++) {
+		fixture_wait(&asked[i]);
+		assert_int_equal(asked[i].calls, 1);
+		assert_string_equal(asked[i].addresses, "192.0.2.1");
+	}
+	assert_int_equal(fixture_questions(fixture), 2);
+	assert_int_equal(stats->dns_lookups - before, 1);
+}
+
+static void a_cancelled_query_is_not_called(void **state)
+{
+	struct fixture *fixture = *state;
+	struct asked asked[3];
+
+	fixture_open(fixture, rows);
+	for (size_t i = 0; i < COUNT(asked); i++)
+		fixture_start(fixture, "web.example", &asked[i]);
+	resolver_cancel(asked[1].query);
+	fixture_wait(&asked[2]);
+	assert_int_equal(asked[0].calls, 1);
+	assert_int_equal(asked[1].calls, 0);
+	assert_int_equal(asked[2].calls, 1);
+}
+
+static void a_look_up_goes_on_when_all_are_cancelled(void **state)
+{
+	struct fixture *fixture = *state;
+	struct asked asked[2];
+
+	fixture_open(fixture, rows);
+	for (size_t i = 0; i < COUNT(asked); i++) {
+		fixture_start(fixture, "web.example", &asked[i]);
+		resolver_cancel(asked[i].query);
+	}
+	fixture_run(fixture, 0.05);
+	assert_int_equal(fixture_questions(fixture), 2);
+	assert_int_equal(asked[0].calls + asked[1].calls, 0);
+	fixture_start(fixture, "web.example", &asked[0]);
+	assert_int_equal(asked[0].calls, 1);
+	assert_string_equal(asked[0].addresses, "192.0.2.1");
+	assert_int_equal(fixture_questions(fixture), 0);
+}
+
+/* A query whose callback does more. */
+struct busy {
+	struct asked asked; /* first: fixture_done() gets a pointer to it */
+	struct asked *cancel;
+	const char *host;
+	struct asked next;
+};
+
+static void busy_done(void *context, enum failure failure, const struct addresses *found)
+{
+	struct busy *busy = context;
+
+	fixture_done(&busy->asked, failure, found);
+	if (busy->cancel && busy->cancel->query) {
+		resolver_cancel(busy->cancel->query);
+		busy->cancel->query = NULL;
+	}
+	if (busy->host)
+		fixture_start(busy->asked.fixture, busy->host, &busy->next);
+}
+
+static void start_busy(struct fixture *fixture, const char *host, struct busy *busy)
+{
+	busy->asked = (struct asked){.fixture = fixture};
+	busy->asked.query =
+		resolver_start(fixture->resolver, slice_str(host), busy_done, &busy->asked);
+}
+
+static void a_callback_may_cancel_others(void **state)
+{
+	struct fixture *fixture = *state;
+	struct asked before, after, elsewhere;
+	struct busy busy = {.cancel = &after};
+	struct busy too = {.cancel = &elsewhere};
+
+	fixture_open(fixture, rows);
+	fixture_start(fixture, "mute.example", &elsewhere);
+	fixture_start(fixture, "web.example", &before);
+	start_busy(fixture, "web.example", &busy);
+	start_busy(fixture, "web.example", &too);
+	fixture_start(fixture, "web.example", &after);
+	fixture_run(fixture, 0.05);
+	assert_int_equal(before.calls, 1);
+	assert_int_equal(busy.asked.calls, 1);
+	assert_int_equal(too.asked.calls, 1);
+	assert_int_equal(after.calls, 0);
+	fixture_run(fixture, 1.1); /* mute.example ends without anybody */
+	assert_int_equal(elsewhere.calls, 0);
+}
+
+static void a_callback_may_ask(void **state)
+{
+	static const char *const hosts[] = {"web.example", "other.example", "late.example",
+					    "192.0.2.9", "no.example"};
+	struct fixture *fixture = *state;
+	struct busy busy[COUNT(hosts)];
+
+	fixture_open(fixture, rows);
+	for (size_t i = 0; i < COUNT(hosts); i++) {
+		busy[i] = (struct busy){.host = hosts[i]};
+		start_busy(fixture, i % 2 ? "late.example" : "web.example", &busy[i]);
+	}
+	for (size_t i = 0; i < COUNT(hosts); i++) {
+		fixture_wait(&busy[i].asked);
+		fixture_wait(&busy[i].next);
+		assert_int_equal(busy[i].asked.calls, 1);
+		assert_int_equal(busy[i].next.calls, 1);
+	}
+	assert_string_equal(busy[1].next.addresses, "192.0.2.2");
+	assert_string_equal(busy[2].next.addresses, "192.0.2.3");
+	assert_int_equal(busy[4].next.failure, FAILURE_DNS_ERROR);
+}
+
+/* With nothing kept, the same name asked in its own callback is another look-up. */
+static void a_callback_may_ask_for_the_same_name_anew(void **state)
+{
+	struct fixture *fixture = *state;
+	struct busy busy = {.host = "web.example"};
+
+	fixture_set(fixture, "dns_cache", "0");
+	fixture_open(fixture, rows);
+	start_busy(fixture, "web.example", &busy);
+	fixture_wait(&busy.asked);
+	assert_int_equal(busy.next.calls, 0);
+	fixture_wait(&busy.next);
+	assert_string_equal(busy.next.addresses, "192.0.2.1");
+	assert_int_equal(fixture_questions(fixture), 4);
+}
+
+static void freeing_ends_what_is_under_way(void **state)
+{
+	static const char *const hosts[] = {"mute.example", "web.example", "late.example",
+					    "large.example"};
+	struct fixture *fixture = *state;
+	struct asked asked[2 * COUNT(hosts)];
+	struct asked late;
+
+	fixture_open(fixture, rows);
+	fixture_start(fixture, "late.example", &late);
+	fixture_wait(&late); /* answered, and still waiting for AAAA */
+	fixture_start(fixture, "large.example", &asked[0]);
+	fixture_run(fixture, 0.01);
+	for (size_t i = 0; i < COUNT(asked); i++) {
+		bool is_late = strcmp(hosts[i % COUNT(hosts)], "late.example") == 0;
+
+		fixture_start(fixture, hosts[i % COUNT(hosts)], &asked[i]);
+		assert_int_equal(asked[i].calls, is_late);
+	}
+	resolver_free(fixture->resolver);
+	fixture->resolver = NULL;
+	fixture_run(fixture, 0.02);
+	for (size_t i = 0; i < COUNT(asked); i++)
+		assert_int_equal(asked[i].calls, asked[i].query == NULL); /* none but those */
+}
+
+static void look_ups_under_way_are_limited(void **state)
+{
+	enum { LIMIT = 5 };
+	struct fixture *fixture = *state;
+	struct asked asked[LIMIT + 1], again, known;
+	char host[32];
+
+	fixture_set(fixture, "dns_lookups", "5");
+	fixture_set(fixture, "dns_timeout", "300ms");
+	fixture_open(fixture, rows);
+	fixture_start(fixture, "web.example", &known);
+	fixture_wait(&known);
+	/* Names without a row do not exist; nothing is answered before the loop runs. */
+	for (int i = 0; i <= LIMIT; i++) {
+		snprintf(host, sizeof(host), "h%d.example", i);
+		fixture_start(fixture, host, &asked[i]);
+		assert_int_equal(asked[i].calls, i == LIMIT);
+	}
+	assert_int_equal(asked[LIMIT].failure, FAILURE_TOO_MANY_LOOKUPS);
+	/* What needs no further look-up is answered all the same. */
+	fixture_start(fixture, "h0.example", &again);
+	fixture_start(fixture, "web.example", &known);
+	assert_string_equal(known.addresses, "192.0.2.1");
+	fixture_start(fixture, "192.0.2.7", &known);
+	assert_string_equal(known.addresses, "192.0.2.7");
+	fixture_wait(&again);
+	assert_int_equal(again.failure, FAILURE_DNS_ERROR);
+	/* One is over, there is room for one. */
+	fixture_wait(&asked[1]);
+	assert_string_equal(fixture_ask(fixture, "other.example"), "192.0.2.2");
+	for (int i = 0; i < LIMIT; i++)
+		fixture_wait(&asked[i]);
+}
+
+static void queries_for_one_name_are_limited(void **state)
+{
+	struct fixture *fixture = *state;
+	struct asked *asked = calloc(RESOLVER_WAITERS_MAX + 1, sizeof(*asked));
+	unsigned calls = 0;
+
+	assert_non_null(asked);
+	fixture_open(fixture, rows);
+	for (unsigned i = 0; i < RESOLVER_WAITERS_MAX; i++) {
+		fixture_start(fixture, "web.example", &asked[i]);
+		assert_int_equal(asked[i].calls, 0);
+	}
+	fixture_start(fixture, "web.example", &asked[RESOLVER_WAITERS_MAX]);
+	assert_int_equal(asked[RESOLVER_WAITERS_MAX].failure, FAILURE_TOO_MANY_LOOKUPS);
+	resolver_cancel(asked[0].query);
+	fixture_start(fixture, "web.example", &asked[0]);
+	assert_int_equal(asked[0].calls, 0);
+	fixture_wait(&asked[0]);
+	for (unsigned i = 0; i < RESOLVER_WAITERS_MAX; i++)
+		calls += asked[i].calls;
+	assert_int_equal(calls, RESOLVER_WAITERS_MAX);
+	free(asked);
+}
+
+static void kept_names_are_limited(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture_set(fixture, "dns_cache", "1");
+	fixture_open(fixture, rows);
+	assert_string_equal(fixture_ask(fixture, "web.example"), "192.0.2.1");
+	assert_string_equal(fixture_ask(fixture, "web.example"), "192.0.2.1");
+	assert_int_equal(fixture_questions(fixture), 2);
+	assert_string_equal(fixture_ask(fixture, "other.example"), "192.0.2.2");
+	assert_string_equal(fixture_ask(fixture, "web.example"), "192.0.2.1");
+	assert_int_equal(fixture_questions(fixture), 4);
+}
+
+static void without_descriptors_it_fails_at_once_and_recovers(void **state)
+{
+	struct fixture *fixture = *state;
+	struct rlimit limit, low;
+	struct asked asked;
+	int free_fd;
+
+	fixture_open(fixture, rows);
+	fixture_run(fixture, 0.001); /* the loop opens what it needs */
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	free_fd = dup(0);
+	assert_true(free_fd >= 0);
+	close(free_fd);
+	low = (struct rlimit){(rlim_t)free_fd, limit.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	fixture_start(fixture, "web.example", &asked);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(asked.calls, 1);
+	assert_int_equal(asked.failure, FAILURE_DNS_ERROR);
+	assert_string_equal(fixture_ask(fixture, "web.example"), "192.0.2.1");
+}
+
+static void bad_options_are_told(void **state)
+{
+	static const struct {
+		const char *option;
+		const char *value;
+		const char *error;
+	} cases[] = {
+		{"resolvers", "127.0.0.1:0", "resolvers: 127.0.0.1:0"},
+		{"resolvers", "example.com:53", "resolvers: example.com:53"},
+		{"resolvers", "127.0.0.1", "resolvers: 127.0.0.1"},
+		{"resolvers",
+		 "[::1]:1,[::1]:2,[::1]:3,[::1]:4,[::1]:5,[::1]:6,[::1]:7,[::1]:8,[::1]:9",
+		 "resolvers: more than 8"},
+		{"hosts_file", "/tmp", "hosts_file: /tmp"},
+	};
+	struct fixture *fixture = *state;
+	struct resolver *resolver;
+	char error[128];
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		fixture_set(fixture, cases[i].option, cases[i].value);
+		resolver = resolver_new(fixture->loop, fixture->conf, error, sizeof(error));
+		assert_null(resolver);
+		if (strncmp(error, cases[i].error, strlen(cases[i].error)) != 0)
+			fail_msg("%s", error);
+		fixture_set(fixture, cases[i].option, "");
+	}
+	fixture_set(fixture, "resolvers",
+		    "[::1]:1,[::1]:2,[::1]:3,[::1]:4,[::1]:5,[::1]:6,[::1]:7,[::1]:8");
+	resolver = resolver_new(fixture->loop, fixture->conf, error, sizeof(error));
+	assert_non_null(resolver);
+	resolver_free(resolver);
+}
+
+static void the_loop_ends_with_nothing_left_in_it(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture_open(fixture, rows);
+	assert_string_equal(fixture_ask(fixture, "web.example"), "192.0.2.1");
+	assert_string_equal(fixture_ask(fixture, "no.example"), "dns_error");
+	name_server_free(fixture->server);
+	fixture->server = NULL;
+	assert_int_equal(ev_run(fixture->loop, 0), 0); /* returns: no watcher is active */
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(one_look_up_serves_all_who_ask),
+		TEST(a_cancelled_query_is_not_called),
+		TEST(a_look_up_goes_on_when_all_are_cancelled),
+		TEST(a_callback_may_cancel_others),
+		TEST(a_callback_may_ask),
+		TEST(a_callback_may_ask_for_the_same_name_anew),
+		TEST(freeing_ends_what_is_under_way),
+		TEST(look_ups_under_way_are_limited),
+		TEST(queries_for_one_name_are_limited),
+		TEST(kept_names_are_limited),
+		TEST(without_descriptors_it_fails_at_once_and_recovers),
+		TEST(bad_options_are_told),
+		TEST(the_loop_ends_with_nothing_left_in_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
