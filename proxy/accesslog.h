@@ -1,0 +1,46 @@
+/*
+ * The access log: one line per exchange, JSON or Squid native, whatever bytes the exchange held
+ * (HAZARDS M3: controls, quotes and non-ASCII are escaped, lengths limited, no credentials:
+ * userinfo never gets this far, and Authorization and Cookie are not fields of the log).
+ *
+ * Lines go to a bounded buffer that is written when it is nearly full, by accesslog_flush() (a
+ * timer of the worker, once a second), and at close.  A log that cannot be written (disk full)
+ * drops lines and counts them; it never blocks or ends the proxy.  The file is opened O_APPEND, so
+ * that workers share it.
+ */
+#ifndef PROXY_ACCESSLOG_H
+#define PROXY_ACCESSLOG_H
+
+#include "cache/http_message.h"
+#include "proxy/stats.h"
+
+struct accesslog;
+
+/* What is told of an exchange.  Slices are copied by the call. */
+struct accesslog_entry {
+	int64_t wall_ms;     /* when it ended, since the epoch */
+	int64_t elapsed_us;  /* from the request head read to the end of the answer */
+	struct slice client; /* numeric address */
+	uint16_t client_port;
+	struct slice method;
+	struct slice target; /* as received; empty when none was read */
+	uint16_t status;     /* 0 when none was sent */
+	uint64_t bytes_in;   /* of the request, head and body as received */
+	uint64_t bytes_out;  /* of the answer, head and body as sent */
+	enum outcome outcome;
+	enum failure failure;
+	enum reason why; /* not stored, or not reused */
+	bool stored;
+	struct slice origin; /* numeric address and port asked, empty when none */
+	struct slice user_agent;
+};
+
+/* `path` is a file, "-" for stdout.  NULL with errno on failure. */
+struct accesslog *accesslog_open(const char *path, const char *format);
+void accesslog_write(struct accesslog *log, const struct accesslog_entry *entry);
+void accesslog_flush(struct accesslog *log);
+/* Close and open again (SIGHUP, log rotation). */
+bool accesslog_reopen(struct accesslog *log);
+void accesslog_close(struct accesslog *log);
+
+#endif

@@ -1,0 +1,164 @@
+/* Lines for the operator on stderr: escaped, limited per call site, and never waited for. */
+#include "proxy/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	TEXT_LENGTH = 1000, /* of a line as formatted, longer ones are cut */
+	HEAD_LENGTH = 32,   /* "<3>cache204: error: ", the end of the line, and some */
+	LINE_LENGTH = HEAD_LENGTH + 4 * TEXT_LENGTH, /* as written, all escaped */
+	LINES_A_SECOND = 10,
+	SITES = 64,
+};
+
+static_assert(LINE_LENGTH <= PIPE_BUF, "a pipe that can be written takes a line whole");
+
+/* A call site is known by its format, a literal of its own. */
+struct site {
+	const char *format;
+	enum log_level level;
+	int64_t second; /* of the lines counted here */
+	unsigned lines;
+	unsigned left_out;
+};
+
+static struct site sites[SITES];
+static enum log_level least_level = LOG_LEVEL_INFO;
+
+static const struct {
+	const char *name;
+	char priority; /* of syslog(3), for the journal */
+} levels[] = {
+	[LOG_LEVEL_ERROR] = {"error", '3'},
+	[LOG_LEVEL_INFO] = {"info", '6'},
+	[LOG_LEVEL_DEBUG] = {"debug", '7'},
+};
+
+/* systemd tells the socket's device and inode, so that a redirected stderr is not taken for it. */
+static bool is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat status;
+	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device &&
+	       status.st_ino == inode;
+}
+
+/* False when stderr would have to be waited for, or is gone. */
+static bool write_line(enum log_level level, const char *text)
+{
+	static const char hex_digits[] = "0123456789abcdef";
+	char line[LINE_LENGTH];
+	char prefix[] = {'<', levels[level].priority, '>', 0};
+	int head = snprintf(line, sizeof(line), "%scache204: %s: ", is_journal() ? prefix : "",
+			    levels[level].name);
+	char *at = line + head;
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+		if (c >= ' ' && c < 0x7f) {
+			*at++ = (char)c;
+			continue;
+		}
+		*at++ = '\\';
+		*at++ = 'x';
+		*at++ = hex_digits[c >> 4];
+		*at++ = hex_digits[c & 15];
+	}
+	*at++ = '\n';
+
+	struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+	return poll(&ready, 1, 0) == 1 && write(STDERR_FILENO, line, (size_t)(at - line)) > 0;
+}
+
+/* What was left out in earlier seconds is told by the first line after, of whatever site. */
+static void tell_left_out(int64_t second)
+{
+	char text[TEXT_LENGTH];
+	for (struct site *site = sites; site < sites + SITES; site++) {
+		if (site->left_out == 0 || site->second == second)
+			continue;
+		snprintf(text, sizeof(text), "%u more lines left out like: %s", site->left_out,
+			 site->format);
+		if (write_line(site->level, text))
+			site->left_out = 0;
+	}
+}
+
+/* The site's place, or a free one; with none free in this second sites share and are limited
+ * together. */
+static struct site *find_site(const char *format, int64_t second)
+{
+	uintptr_t start = (uintptr_t)format / sizeof(void *);
+	struct site *site = NULL;
+	for (unsigned i = 0; i < SITES; i++) {
+		site = &sites[(start + i) % SITES];
+		if (site->second == second && site->format == format)
+			return site;
+		if (site->second != second && site->left_out == 0) {
+			*site = (struct site){.format = format, .second = second};
+			return site;
+		}
+	}
+	return site;
+}
+
+static void log_line(enum log_level level, const char *format, va_list arguments)
+{
+	if (level > least_level)
+		return;
+	int error = errno;
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	tell_left_out(now.tv_sec);
+
+	struct site *site = find_site(format, now.tv_sec);
+	site->level = level;
+	char text[TEXT_LENGTH];
+	int length = vsnprintf(text, sizeof(text), format, arguments);
+	if (length >= TEXT_LENGTH)
+		memcpy(text + TEXT_LENGTH - sizeof("..."), "...", sizeof("..."));
+	if (site->lines < LINES_A_SECOND && write_line(level, text))
+		site->lines++;
+	else
+		site->left_out++;
+	errno = error;
+}
+
+void log_set_level(enum log_level level)
+{
+	least_level = level;
+}
+
+#define LOG(level)                          \
+	va_list arguments;                  \
+	va_start(arguments, format);        \
+	log_line(level, format, arguments); \
+	va_end(arguments)
+
+void log_error(const char *format, ...)
+{
+	LOG(LOG_LEVEL_ERROR);
+}
+
+void log_info(const char *format, ...)
+{
+	LOG(LOG_LEVEL_INFO);
+}
+
+void log_debug(const char *format, ...)
+{
+	LOG(LOG_LEVEL_DEBUG);
+}

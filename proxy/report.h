@@ -1,0 +1,26 @@
+/*
+ * A snapshot of the statistics as text.  Pure but for allocating the text: the caller frees it.
+ */
+#ifndef PROXY_REPORT_H
+#define PROXY_REPORT_H
+
+#include "cache/cache.h"
+#include "proxy/stats.h"
+
+struct report_input {
+	const struct stats *stats; /* the sum of all workers */
+	struct cache_counts cache;
+	struct store_usage store;
+	int64_t uptime_s;
+	const char *version;
+	unsigned workers;
+	uint64_t map_used; /* bytes */
+};
+
+/* JSON object; *ret_length without the NUL.  NULL when out of memory. */
+char *report_json(const struct report_input *input, size_t *ret_length);
+
+/* Prometheus text exposition format, names prefixed cache204_. */
+char *report_prometheus(const struct report_input *input, size_t *ret_length);
+
+#endif

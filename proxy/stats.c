@@ -1,0 +1,168 @@
+/* Counters of a worker and their sum, latency histograms, and the texts of failures and outcomes.
+ */
+#include "proxy/stats.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+struct failure_row {
+	const char *name;
+	const char *token;
+	const char *sentence;
+	unsigned status;
+};
+
+static const struct failure_row failure_rows[FAILURE_COUNT] = {
+	[FAILURE_NONE] = {"none", "", "", 0},
+#define FAILURE(id, name, status, token, sentence) [FAILURE_##id] = {name, token, sentence, status},
+#include "proxy/failures.def"
+#undef FAILURE
+};
+
+static const char *const outcome_names[OUTCOME_COUNT] = {
+#define OUTCOME(id, name, help) [OUTCOME_##id] = name,
+#include "proxy/outcomes.def"
+#undef OUTCOME
+};
+
+/* Before stats_attach() a process counts here. */
+static struct stats own_block;
+struct stats *stats = &own_block;
+
+static const struct failure_row *failure_row(enum failure failure)
+{
+	assert(failure < FAILURE_COUNT);
+	return &failure_rows[failure];
+}
+
+const char *failure_name(enum failure failure)
+{
+	return failure_row(failure)->name;
+}
+
+unsigned failure_status(enum failure failure)
+{
+	return failure_row(failure)->status;
+}
+
+const char *failure_token(enum failure failure)
+{
+	return failure_row(failure)->token;
+}
+
+const char *failure_sentence(enum failure failure)
+{
+	return failure_row(failure)->sentence;
+}
+
+const char *outcome_name(enum outcome outcome)
+{
+	assert(outcome < OUTCOME_COUNT);
+	return outcome_names[outcome];
+}
+
+/*
+ * 0 to 7 have buckets of their own.  Above, a bucket's number is the position of the highest bit
+ * and the three bits below it, so each is an eighth of its power of two wide.
+ */
+static unsigned bucket_of(uint64_t us)
+{
+	if (us < 8)
+		return (unsigned)us;
+	unsigned exponent = 63 - (unsigned)__builtin_clzll(us);
+	unsigned index = (exponent - 2) * 8 + (unsigned)(us >> (exponent - 3) & 7);
+	return index < HISTOGRAM_BUCKETS ? index : HISTOGRAM_BUCKETS - 1;
+}
+
+/* Half of the width is at most a sixteenth of any value in the bucket. */
+static uint64_t bucket_middle(unsigned index)
+{
+	if (index < 8)
+		return index;
+	unsigned shift = index / 8 - 1;
+	uint64_t low = (uint64_t)(8 + index % 8) << shift;
+	return low + (((uint64_t)1 << shift) - 1) / 2;
+}
+
+void histogram_add(struct histogram *histogram, uint64_t us)
+{
+	histogram->count++;
+	histogram->sum_us += us;
+	histogram->bucket[bucket_of(us)]++;
+}
+
+uint64_t histogram_quantile(const struct histogram *histogram, double quantile)
+{
+	/* Not ->count: another process may have been between its stores when the block was read. */
+	uint64_t total = 0;
+	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
+		total += histogram->bucket[i];
+	if (total == 0)
+		return 0;
+
+	/* The smallest rank with at least this share of all at or below it: rounded up, 1 at least.
+	 */
+	double share = quantile * (double)total;
+	uint64_t rank = (uint64_t)share;
+	if ((double)rank < share || rank == 0)
+		rank++;
+	if (rank > total)
+		rank = total;
+
+	unsigned index = 0;
+	for (uint64_t seen = histogram->bucket[0]; seen < rank; seen += histogram->bucket[index])
+		index++;
+	return bucket_middle(index);
+}
+
+struct stats *stats_map(unsigned workers)
+{
+	if (workers == 0) {
+		errno = EINVAL;
+		return NULL;
+	}
+	void *blocks = mmap(NULL, workers * sizeof(struct stats), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return blocks == MAP_FAILED ? NULL : blocks;
+}
+
+void stats_attach(struct stats *block)
+{
+	assert(block);
+	stats = block;
+}
+
+/* The owner may be counting meanwhile: each number is read once and whole. */
+#define READ(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
+
+static void add_all(uint64_t *to, const uint64_t *from, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		to[i] += READ(from[i]);
+}
+
+static void add_histogram(struct histogram *to, const struct histogram *from)
+{
+	to->count += READ(from->count);
+	to->sum_us += READ(from->sum_us);
+	add_all(to->bucket, from->bucket, HISTOGRAM_BUCKETS);
+}
+
+void stats_sum(const struct stats *blocks, unsigned count, struct stats *ret_sum)
+{
+	memset(ret_sum, 0, sizeof(*ret_sum));
+	for (const struct stats *block = blocks; block < blocks + count; block++) {
+#define COUNTER(name, help) ret_sum->name += READ(block->name);
+#define GAUGE(name, help) ret_sum->name += READ(block->name);
+#include "proxy/counters.def"
+#undef COUNTER
+#undef GAUGE
+		add_all(ret_sum->outcome, block->outcome, OUTCOME_COUNT);
+		add_all(ret_sum->failure, block->failure, FAILURE_COUNT);
+		add_all(ret_sum->not_stored, block->not_stored, REASON_COUNT);
+		add_histogram(&ret_sum->hit_latency, &block->hit_latency);
+		add_histogram(&ret_sum->miss_latency, &block->miss_latency);
+	}
+}

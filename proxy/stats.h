@@ -1,0 +1,81 @@
+/*
+ * Counters, gauges and latency histograms, a block per worker.
+ *
+ * A worker writes only its own block, with plain stores; whoever reports adds the blocks up. Blocks
+ * stand in memory shared by all workers (stats_attach()), or in the process when there is one.
+ */
+#ifndef PROXY_STATS_H
+#define PROXY_STATS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cache/policy.h"
+
+enum failure {
+	FAILURE_NONE,
+#define FAILURE(id, name, status, token, sentence) FAILURE_##id,
+#include "proxy/failures.def"
+#undef FAILURE
+	FAILURE_COUNT
+};
+
+enum outcome {
+#define OUTCOME(id, name, help) OUTCOME_##id,
+#include "proxy/outcomes.def"
+#undef OUTCOME
+	OUTCOME_COUNT
+};
+
+/* Static text of the tables' rows; constant time. */
+const char *failure_name(enum failure failure);
+unsigned failure_status(enum failure failure);
+const char *failure_token(enum failure failure);
+const char *failure_sentence(enum failure failure);
+const char *outcome_name(enum outcome outcome);
+
+/*
+ * Latency in logarithmic buckets: 8 to each power of two of microseconds, 0 to over an hour;
+ * relative error of a percentile is under 7 %.
+ */
+enum { HISTOGRAM_BUCKETS = 8 * 34 };
+
+struct histogram {
+	uint64_t count;
+	uint64_t sum_us;
+	uint64_t bucket[HISTOGRAM_BUCKETS];
+};
+
+void histogram_add(struct histogram *histogram, uint64_t us);
+
+/* Middle of the bucket that holds the given quantile (0-1), in microseconds; 0 when empty. */
+uint64_t histogram_quantile(const struct histogram *histogram, double quantile);
+
+struct stats {
+#define COUNTER(name, help) uint64_t name;
+#define GAUGE(name, help) int64_t name;
+#include "proxy/counters.def"
+#undef COUNTER
+#undef GAUGE
+	uint64_t outcome[OUTCOME_COUNT];
+	uint64_t failure[FAILURE_COUNT];
+	uint64_t not_stored[REASON_COUNT]; /* responses to requests the cache looks at, by reason */
+	struct histogram hit_latency;      /* request head read to answer composed */
+	struct histogram miss_latency;     /* request head read to end of answer */
+} __attribute__((aligned(64)));
+
+/* This worker's block; never NULL. */
+extern struct stats *stats;
+
+#define STATS_ADD(name, n) ((void)(stats->name += (n)))
+
+/* Memory for the blocks of `workers` processes, shared over fork(); NULL on failure. */
+struct stats *stats_map(unsigned workers);
+
+/* Make `block` this process's own. */
+void stats_attach(struct stats *block);
+
+/* Sum of blocks. */
+void stats_sum(const struct stats *blocks, unsigned count, struct stats *ret_sum);
+
+#endif
