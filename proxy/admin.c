@@ -1,0 +1,170 @@
+/* The operators' front end: a table of paths. */
+#include "proxy/admin.h"
+
+#include <stdlib.h>
+
+#include "cache/http_fields.h"
+#include "proxy/client.h"
+#include "proxy/report.h"
+#include "proxy/version.h"
+
+#define COMMON_FIELDS                         \
+	"X-Content-Type-Options: nosniff\r\n" \
+	"Content-Security-Policy: default-src 'none'\r\n"
+
+static void answer_text(struct exchange *x, const char *content_type, char *text, size_t length)
+{
+	if (text == NULL) {
+		exchange_fail(x, FAILURE_INTERNAL);
+		return;
+	}
+	exchange_answer_local(x, 200, content_type, SLICE(COMMON_FIELDS), slice_of(text, length));
+	free(text);
+}
+
+static struct report_input snapshot(const struct worker *worker, struct stats *sum)
+{
+	struct report_input input = {
+		.stats = sum,
+		.cache = *cache_counts(worker->cache),
+		.uptime_s = worker->now.wall_s - worker->started_s,
+		.version = CACHE204_VERSION,
+		.workers = worker->workers,
+	};
+
+	stats_sum(worker->all_stats, worker->workers, sum);
+	store_usage(cache_store_of(worker->cache), &input.store);
+	input.map_used = input.store.bytes_used;
+	return input;
+}
+
+static void show_stats(struct exchange *x)
+{
+	struct stats sum;
+	struct report_input input = snapshot(x->worker, &sum);
+	size_t length = 0;
+	char *text = report_json(&input, &length);
+
+	answer_text(x, "application/json", text, length);
+}
+
+static void show_metrics(struct exchange *x)
+{
+	struct stats sum;
+	struct report_input input = snapshot(x->worker, &sum);
+	size_t length = 0;
+	char *text = report_prometheus(&input, &length);
+
+	answer_text(x, "text/plain; version=0.0.4; charset=utf-8", text, length);
+}
+
+static void show_health(struct exchange *x)
+{
+	exchange_answer_local(x, x->worker->draining ? 503 : 204, "", SLICE(COMMON_FIELDS),
+			      slice_of("", 0));
+}
+
+static void show_index(struct exchange *x)
+{
+	static const char text[] = "cache204\n/stats    statistics as JSON\n"
+				   "/metrics  statistics for Prometheus\n"
+				   "/healthz  204 when able to serve\n";
+
+	exchange_answer_local(x, 200, "text/plain; charset=utf-8", SLICE(COMMON_FIELDS),
+			      SLICE(text));
+}
+
+static const struct {
+	const char *path;
+	void (*show)(struct exchange *x);
+} pages[] = {
+	{"/", show_index},
+	{"/stats", show_stats},
+	{"/metrics", show_metrics},
+	{"/healthz", show_health},
+};
+
+/* Host without port is a numeric address or localhost: nothing a rebound name can be. */
+static bool host_is_ours(const struct http_request *req)
+{
+	const struct http_field *field = http_fields_first(&req->fields, FIELD_HOST);
+	union address address;
+	struct slice host;
+	const char *colon;
+
+	if (field == NULL)
+		return req->version_minor == 0;
+	host = field->value;
+	colon = memrchr(host.p, ':', host.n);
+	if (colon != NULL && memchr(colon, ']', host.n - (size_t)(colon - host.p)) == NULL)
+		host.n = (size_t)(colon - host.p);
+	return slice_ieq(host, SLICE("localhost")) || address_parse(host, &address);
+}
+
+static struct slice path_of(const struct http_request *req)
+{
+	struct slice path = req->uri.path;
+	const char *query = memchr(path.p, '?', path.n);
+
+	if (query != NULL)
+		path.n = (size_t)(query - path.p);
+	return path;
+}
+
+static void answer_error(struct exchange *x, unsigned status, const char *extra)
+{
+	const char *phrase = compose_reason_phrase(status);
+
+	exchange_answer_local(x, status, "text/plain; charset=utf-8", slice_str(extra),
+			      slice_str(phrase));
+}
+
+static void admin_handle(struct exchange *x)
+{
+	if (x->req.form != TARGET_ORIGIN) {
+		answer_error(x, 421, COMMON_FIELDS);
+		return;
+	}
+	if (!host_is_ours(&x->req)) {
+		answer_error(x, 403, COMMON_FIELDS);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+		if (!slice_eq(path_of(&x->req), slice_str(pages[i].path)))
+			continue;
+		if (x->req.method == METHOD_GET || x->req.method == METHOD_HEAD)
+			pages[i].show(x);
+		else
+			answer_error(x, 405, COMMON_FIELDS "Allow: GET, HEAD\r\n");
+		return;
+	}
+	answer_error(x, 404, COMMON_FIELDS);
+}
+
+/* Every answer is made before handle() returns: there is nothing to feed, resume or cancel. */
+static bool admin_body(struct exchange *x, struct slice content)
+{
+	(void)x;
+	(void)content;
+	return true;
+}
+
+static void admin_nothing(struct exchange *x)
+{
+	(void)x;
+}
+
+static bool admin_cancel(struct exchange *x)
+{
+	(void)x;
+	return false;
+}
+
+const struct frontend admin_frontend = {
+	.name = "admin",
+	.handle = admin_handle,
+	.body = admin_body,
+	.body_end = admin_nothing,
+	.drained = admin_nothing,
+	.cancel = admin_cancel,
+};

@@ -1,0 +1,500 @@
+/* Client connections: requests in, answers out, in order, within limits. */
+#include "proxy/client.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum {
+	CLIENT_MAGIC = 0x436c6e74,
+	/* bytes kept ahead of the request under way: more than the largest head */
+	AHEAD_MAX = HIGH_WATER + 16 * 1024,
+};
+
+static void client_readable(void *owner);
+static void client_writable(void *owner);
+static void client_expired(void *owner);
+static void client_advance(struct client *client);
+static void client_go_on(void *owner);
+
+static const struct conn_events client_events = {
+	.readable = client_readable,
+	.writable = client_writable,
+	.expired = client_expired,
+};
+
+static struct client *client_of(void *owner)
+{
+	struct client *client = owner;
+
+	assert(client->magic == CLIENT_MAGIC);
+	return client;
+}
+
+/* ---- birth and death ------------------------------------------------------------------------ */
+
+void client_new(struct worker *worker, const struct frontend *frontend, int fd,
+		const union address *peer)
+{
+	struct client *client = malloc(sizeof(*client));
+	struct conn *conn = conn_new(fd, &client_events, client);
+
+	if (client == NULL || conn == NULL) {
+		STATS_ADD(client_refused, 1);
+		conn_close(conn);
+		free(client);
+		return;
+	}
+	*client = (struct client){
+		.magic = CLIENT_MAGIC,
+		.worker = worker,
+		.frontend = frontend,
+		.conn = conn,
+		.peer = *peer,
+		.next = worker->clients,
+		.link = &worker->clients,
+		.resume = {.run = client_go_on, .owner = client},
+	};
+	if (worker->clients != NULL)
+		worker->clients->link = &client->next;
+	worker->clients = client;
+	STATS_ADD(clients, 1);
+	conn_watch(conn, true, false);
+	conn_deadline(conn, worker->conf->head_timeout_ms);
+}
+
+/* Everything but the socket goes; memory at the end of the turn. */
+static void client_release(struct client *client)
+{
+	*client->link = client->next;
+	if (client->next != NULL)
+		client->next->link = client->link;
+	scratch_free(&client->worker->in, &client->in);
+	scratch_free(&client->worker->out, &client->out);
+	client->conn = NULL;
+	STATS_ADD(clients, -1);
+	/* a queued one is freed when its task is run */
+	if (!client->resume.queued)
+		turn_free(client);
+}
+
+void client_close(struct client *client)
+{
+	struct exchange *x = client->exchange;
+
+	if (client->conn == NULL)
+		return;
+	conn_close(client->conn);
+	client->exchange = NULL;
+	client_release(client);
+	if (x != NULL)
+		exchange_abandon(x);
+}
+
+void client_abort(struct client *client)
+{
+	if (client->conn == NULL)
+		return;
+	conn_abort(client->conn);
+	client_close(client);
+}
+
+struct conn *client_detach(struct client *client, struct buf *ret_early)
+{
+	struct conn *conn = client->conn;
+
+	*ret_early = (struct buf){0};
+	buf_append(ret_early, buf_waiting(&client->in));
+	client->exchange = NULL;
+	client_release(client);
+	return conn;
+}
+
+/* ---- sending -------------------------------------------------------------------------------- */
+
+struct buf *client_out(struct client *client)
+{
+	scratch_lend(&client->worker->out, &client->out);
+	return &client->out;
+}
+
+/* Send what waits.  False when the connection failed and the client is closed. */
+static bool client_flush(struct client *client)
+{
+	while (buf_length(&client->out) > 0) {
+		struct slice waiting = buf_waiting(&client->out);
+		struct iovec part = iovec_of(waiting);
+		size_t n;
+
+		switch (conn_send(client->conn, &part, 1, &n)) {
+		case IO_OK:
+			STATS_ADD(client_bytes_out, n);
+			buf_consume(&client->out, n);
+			continue;
+		case IO_AGAIN:
+			if (scratch_settle(&client->worker->out, &client->out))
+				return true;
+			break;
+		case IO_END:
+		case IO_ERROR:
+			break;
+		}
+		client_close(client);
+		return false;
+	}
+	return scratch_settle(&client->worker->out, &client->out);
+}
+
+/* After the last answer: FIN, then read on for a while so that the answer is not lost to an RST. */
+static void client_finish(struct client *client)
+{
+	if (client->ended) {
+		client_close(client);
+		return;
+	}
+	conn_end(client->conn);
+	client->lingering = true;
+	scratch_free(&client->worker->in, &client->in);
+	conn_watch(client->conn, true, false);
+	conn_deadline(client->conn, CLIENT_LINGER_MS);
+}
+
+/*
+ * The one place that decides what to wait for, from the state alone, so that no connection can be
+ * left waiting for nothing.
+ */
+static void client_settle(struct client *client)
+{
+	const struct conf *conf = client->worker->conf;
+	bool sending, reading;
+
+	if (client->conn == NULL || client->lingering)
+		return;
+	if (!client_flush(client))
+		return;
+	sending = buf_length(&client->out) > 0;
+	if (client->last && client->exchange == NULL && !sending) {
+		client_finish(client);
+		return;
+	}
+	if (!scratch_settle(&client->worker->in, &client->in)) {
+		client_close(client);
+		return;
+	}
+	reading = !client->ended && !client->last && buf_length(&client->in) < AHEAD_MAX;
+	if (client->reading_body)
+		reading = !client->ended && !client->body_paused;
+	conn_watch(client->conn, reading, sending);
+	if (sending || (client->reading_body && !client->body_paused))
+		conn_deadline(client->conn, conf->body_timeout_ms);
+	else if (client->exchange != NULL)
+		conn_deadline(client->conn, 0);
+	else if (buf_length(&client->in) == 0)
+		conn_deadline(client->conn, conf->keepalive_timeout_ms);
+	else if (!client->in_head)
+		conn_deadline(client->conn, conf->head_timeout_ms);
+	client->in_head = client->exchange == NULL && buf_length(&client->in) > 0;
+}
+
+void client_push(struct client *client)
+{
+	if (!client->advancing)
+		client_settle(client);
+}
+
+bool client_send(struct client *client, const struct iovec *parts, int count)
+{
+	size_t sent = 0;
+
+	if (client->conn == NULL)
+		return true;
+	if (buf_length(&client->out) > 0 && !client_flush(client))
+		return true;
+	if (buf_length(&client->out) == 0) {
+		enum io io = conn_send(client->conn, parts, count, &sent);
+
+		if (io == IO_ERROR) {
+			client_close(client);
+			return true;
+		}
+		STATS_ADD(client_bytes_out, sent);
+	}
+	for (int i = 0; i < count; i++) {
+		size_t skip = sent < parts[i].iov_len ? sent : parts[i].iov_len;
+
+		sent -= skip;
+		if (!buf_append(&client->out, slice_of((char *)parts[i].iov_base + skip,
+						       parts[i].iov_len - skip))) {
+			client_close(client);
+			return true;
+		}
+	}
+	client_settle(client);
+	return client->conn == NULL || buf_length(&client->out) == 0;
+}
+
+/* ---- requests ------------------------------------------------------------------------------- */
+
+/* A head that cannot be read: answered, and nothing after it is (HAZARDS F9). */
+static void refuse(struct client *client, struct exchange *x, enum failure failure)
+{
+	client->last = true;
+	x->req.body = BODY_NONE;
+	x->req.keep_alive = false;
+	exchange_fail(x, failure);
+}
+
+/* The request's body cannot be had: its origin must not take what came for the whole (HAZARDS F6).
+ */
+static void fail_body(struct client *client, enum failure failure)
+{
+	struct exchange *x = client->exchange;
+
+	client->last = true;
+	if (x->frontend->cancel(x))
+		client_abort(client); /* never: what has a body is not shared */
+	else
+		exchange_fail(x, failure);
+}
+
+static void begin_body(struct client *client, const struct exchange *x)
+{
+	body_begin(&client->body, x->req.body, x->req.content_length);
+	client->reading_body = !client->body.done;
+	client->body_paused = false;
+}
+
+/* Read the next request head and have it handled.  False when it is not whole yet. */
+static bool next_request(struct client *client)
+{
+	static struct http_field fields[PARSE_FIELDS_MAX];
+	struct worker *worker = client->worker;
+	struct exchange *x = exchange_new(worker, client, client->frontend);
+	enum failure failure = FAILURE_INTERNAL;
+	enum parse_result result;
+	size_t length;
+
+	if (x == NULL) {
+		client_close(client);
+		return false;
+	}
+	x->req.fields = (struct http_fields){.at = fields, .capacity = PARSE_FIELDS_MAX};
+	result = parse_request(buf_waiting(&client->in), worker->conf, &client->progress, &x->req,
+			       &length, &failure);
+	if (result == PARSE_MORE) {
+		x->client = NULL;
+		exchange_discard(x);
+		return false;
+	}
+	client->exchange = x;
+	client->in_head = false;
+	client->requests++;
+	STATS_ADD(requests, 1);
+	STATS_ADD(exchanges, 1);
+	if (result == PARSE_FAILED) {
+		refuse(client, x, failure);
+		return true;
+	}
+	x->bytes_in = length;
+	client->last = !x->req.keep_alive || worker->draining ||
+		       client->requests >= worker->conf->client_requests;
+	begin_body(client, x);
+	client->frontend->handle(x);
+	if (client->conn != NULL)
+		buf_consume(&client->in, length); /* the request was a view of it until here */
+	return true;
+}
+
+/* Decode what is there of the body and give it to the exchange.  False when more bytes are needed.
+ */
+static bool feed_body(struct client *client)
+{
+	struct exchange *x = client->exchange;
+	struct slice content;
+	size_t consumed;
+	enum body_result result;
+
+	result = body_decode(&client->body, buf_waiting(&client->in), &consumed, &content);
+	if (result == BODY_BAD) {
+		fail_body(client, FAILURE_BAD_BODY);
+		return true;
+	}
+	x->bytes_in += consumed;
+	if (content.n > 0 && !client->frontend->body(x, content))
+		client->body_paused = true;
+	if (client->conn == NULL)
+		return false;
+	if (consumed > 0)
+		buf_consume(&client->in, consumed);
+	/* the exchange may have ended with an early answer: then the connection ends, too */
+	if (client->exchange != x)
+		return true;
+	if (result == BODY_DONE) {
+		client->reading_body = false;
+		client->frontend->body_end(x);
+	}
+	return consumed > 0 || result == BODY_DONE;
+}
+
+static bool advance_once(struct client *client)
+{
+	if (client->exchange != NULL)
+		return client->reading_body && !client->body_paused && feed_body(client);
+	/* a client that does not read its answers gets no more made */
+	if (client->last || buf_length(&client->out) > HIGH_WATER)
+		return false;
+	return buf_length(&client->in) > 0 && next_request(client);
+}
+
+/* Go as far as the bytes at hand allow; answers made on the way go out together at the end. */
+static void client_advance(struct client *client)
+{
+	client->advancing = true;
+	while (client->conn != NULL && advance_once(client))
+		if (buf_length(&client->out) > HIGH_WATER)
+			client_flush(client);
+	client->advancing = false;
+	if (client->conn == NULL)
+		return;
+	/* the peer will send no more: what is incomplete stays so */
+	if (client->ended && (client->exchange == NULL || client->reading_body)) {
+		if (client->exchange != NULL) {
+			client_close(client);
+			return;
+		}
+		client->last = true;
+	}
+	client_settle(client);
+}
+
+void client_exchange_ended(struct client *client, bool keep_alive)
+{
+	client->exchange = NULL;
+	if (client->conn == NULL)
+		return;
+	if (!keep_alive || client->reading_body)
+		client->last = true;
+	client->reading_body = false;
+	if (client->advancing)
+		return;
+	client_settle(client);
+	if (client->conn != NULL && !client->lingering)
+		worker_soon(client->worker, &client->resume);
+}
+
+static void client_go_on(void *owner)
+{
+	struct client *client = client_of(owner);
+
+	if (client->conn == NULL) {
+		turn_free(client);
+		return;
+	}
+	client->body_paused = false;
+	if (!client->lingering)
+		client_advance(client);
+}
+
+void client_resume(struct client *client)
+{
+	worker_soon(client->worker, &client->resume);
+}
+
+/* ---- events --------------------------------------------------------------------------------- */
+
+static void linger(struct client *client)
+{
+	size_t n;
+
+	switch (conn_recv(client->conn, client->worker->in.block, SCRATCH_SIZE, &n)) {
+	case IO_OK:
+		client->lingered += (uint32_t)n;
+		if (client->lingered > CLIENT_LINGER_BYTES)
+			client_close(client);
+		return;
+	case IO_AGAIN:
+		return;
+	case IO_END:
+	case IO_ERROR:
+		client_close(client);
+	}
+}
+
+static void client_readable(void *owner)
+{
+	struct client *client = client_of(owner);
+	char *to;
+	size_t n = 0;
+
+	if (client->lingering) {
+		linger(client);
+		return;
+	}
+	scratch_lend(&client->worker->in, &client->in);
+	to = buf_reserve(&client->in, 4096);
+	if (to == NULL) {
+		client_close(client);
+		return;
+	}
+	switch (conn_recv(client->conn, to, client->in.size - client->in.tail, &n)) {
+	case IO_OK:
+		STATS_ADD(client_bytes_in, n);
+		buf_added(&client->in, n);
+		break;
+	case IO_AGAIN:
+		break;
+	case IO_END:
+		client->ended = true;
+		break;
+	case IO_ERROR:
+		client_close(client);
+		return;
+	}
+	client_advance(client);
+}
+
+static void client_writable(void *owner)
+{
+	struct client *client = client_of(owner);
+	struct exchange *x = client->exchange;
+
+	client_settle(client);
+	if (client->conn == NULL || buf_length(&client->out) > 0 || client->exchange != x)
+		return;
+	if (x != NULL)
+		client->frontend->drained(x);
+	else if (!client->lingering)
+		client_advance(client); /* requests that waited for room */
+}
+
+static void client_expired(void *owner)
+{
+	struct client *client = client_of(owner);
+	struct exchange *x = client->exchange;
+
+	if (client->lingering || buf_length(&client->out) > 0) {
+		if (x != NULL)
+			x->failure = FAILURE_CLIENT_TIMEOUT;
+		client_close(client);
+	} else if (client->reading_body && x != NULL) {
+		fail_body(client, FAILURE_REQUEST_BODY_TIMEOUT);
+	} else if (x == NULL && client->in_head) {
+		x = exchange_new(client->worker, client, client->frontend);
+		if (x == NULL) {
+			client_close(client);
+			return;
+		}
+		client->exchange = x;
+		STATS_ADD(exchanges, 1);
+		refuse(client, x, FAILURE_HEAD_TIMEOUT);
+	} else if (x == NULL) {
+		client_close(client);
+	}
+}
+
+void client_drain(struct client *client)
+{
+	client->last = true;
+	if (client->exchange == NULL && buf_length(&client->out) == 0 &&
+	    buf_length(&client->in) == 0)
+		client_close(client);
+}

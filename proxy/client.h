@@ -1,0 +1,78 @@
+/*
+ * A client's connection: reads requests, one at a time, and sends answers in their order.
+ *
+ * While an exchange is under way, what the client sends ahead is kept up to HIGH_WATER bytes, then
+ * not read.  client.c owns the connection and the buffers; the exchange under way is its own until
+ * it ends.
+ */
+#ifndef PROXY_CLIENT_H
+#define PROXY_CLIENT_H
+
+#include "proxy/body.h"
+#include "proxy/buf.h"
+#include "proxy/conn.h"
+#include "proxy/exchange.h"
+#include "proxy/parse.h"
+
+enum {
+	CLIENT_LINGER_MS = 2000, /* read on after the last answer, so that no RST destroys it */
+	CLIENT_LINGER_BYTES = 1 << 20,
+};
+
+struct client {
+	uint32_t magic;
+	bool reading_body; /* of the exchange under way */
+	bool body_paused;  /* until client_resume() */
+	bool ended;        /* the peer sent FIN */
+	bool last;         /* no more request is read */
+	bool lingering;
+	bool advancing; /* client_advance() is on the stack */
+	bool in_head;   /* a request head has begun: its deadline stands */
+	struct worker *worker;
+	const struct frontend *frontend;
+	struct conn *conn; /* NULL when closed */
+	struct exchange *exchange;
+	struct buf in;
+	struct buf out;
+	struct body body;
+	struct parse_progress progress;
+	uint32_t requests;
+	uint32_t lingered;
+	union address peer;
+	struct client *next, **link; /* in worker->clients */
+	struct task resume;
+};
+
+/* Takes over an accepted socket; counts and closes it when that is not possible. */
+void client_new(struct worker *worker, const struct frontend *frontend, int fd,
+		const union address *peer);
+
+/* Go on before the turn ends: with requests sent ahead, or with a body that was paused. */
+void client_resume(struct client *client);
+
+/* Memory to compose an answer's head into; client_sent() when it is whole. */
+struct buf *client_out(struct client *client);
+
+/* Send content at once as far as it goes, keeping the rest.  False when enough is waiting. */
+bool client_send(struct client *client, const struct iovec *parts, int count);
+
+/* What was composed may go out: now, or with the rest of the batch. */
+void client_push(struct client *client);
+
+/* Close with an RST: the end of an answer that is told by closing must not look like its end. */
+void client_abort(struct client *client);
+
+/* exchange.c: the exchange under way has ended. */
+void client_exchange_ended(struct client *client, bool keep_alive);
+
+/* Close now, without another byte.  The exchange under way is abandoned. */
+void client_close(struct client *client);
+
+/* The proxy goes down: no more requests, idle ones close. */
+void client_drain(struct client *client);
+
+/* Hand the socket over to a tunnel, with bytes the client sent early in *ret_early; the client is
+   freed at the end of the turn, its exchange is the tunnel's. */
+struct conn *client_detach(struct client *client, struct buf *ret_early);
+
+#endif

@@ -1,0 +1,481 @@
+/* Messages to bytes: heads built anew, field by field. */
+#include "proxy/compose.h"
+
+#include <stdio.h>
+
+#include "cache/http_date.h"
+#include "cache/http_fields.h"
+
+/* ---- a cursor over room that was reserved --------------------------------------------------- */
+
+/* Writers below reserve once and then only advance: `at` never passes what was reserved. */
+static char *put(char *at, struct slice s)
+{
+	if (s.n == 0)
+		return at;
+	memcpy(at, s.p, s.n);
+	return at + s.n;
+}
+
+#define PUT(at, literal) put((at), SLICE(literal))
+
+enum { NUMBER_MAX = 20 };
+
+static char *put_number(char *at, uint64_t n)
+{
+	char digits[NUMBER_MAX];
+	size_t i = sizeof(digits);
+
+	do {
+		digits[--i] = (char)('0' + n % 10);
+		n /= 10;
+	} while (n > 0);
+	return put(at, slice_of(digits + i, sizeof(digits) - i));
+}
+
+static char *put_signed(char *at, int64_t n)
+{
+	if (n < 0)
+		*at++ = '-';
+	return put_number(at, n < 0 ? (uint64_t)-n : (uint64_t)n);
+}
+
+static char *put_field(char *at, const struct http_field *field)
+{
+	at = put(at, field->name);
+	at = PUT(at, ": ");
+	at = put(at, field->value);
+	return PUT(at, "\r\n");
+}
+
+static size_t fields_max(const struct http_fields *fields)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < fields->count; i++)
+		n += fields->at[i].name.n + fields->at[i].value.n + 4;
+	return n;
+}
+
+/* ---- fields of our own ---------------------------------------------------------------------- */
+
+static const struct slice forward_reasons[] = {
+	[FWD_NONE] = {"", 0},
+	[FWD_BYPASS] = {"bypass", 6},
+	[FWD_METHOD] = {"method", 6},
+	[FWD_URI_MISS] = {"uri-miss", 8},
+	[FWD_VARY_MISS] = {"vary-miss", 9},
+	[FWD_STALE] = {"stale", 5},
+	[FWD_REQUEST] = {"request", 7},
+};
+
+static size_t own_fields_max(const struct conf *conf, const struct cache_status *status)
+{
+	/* Via, Cache-Status with every parameter, Date, framing, Connection; the key is quoted */
+	return 512 + 3 * strlen(conf->pseudonym) + 2 * status->key.n;
+}
+
+/* The key as a String of RFC 9651: a URI has neither quotes nor controls, but is escaped all the
+ * same. */
+static char *put_key(char *at, struct slice key)
+{
+	at = PUT(at, "; key=\"");
+	for (size_t i = 0; i < key.n; i++) {
+		if (key.p[i] == '"' || key.p[i] == '\\')
+			*at++ = '\\';
+		*at++ = key.p[i];
+	}
+	*at++ = '"';
+	return at;
+}
+
+static char *put_cache_status(char *at, struct slice pseudonym, const struct cache_status *status)
+{
+	at = PUT(at, "Cache-Status: ");
+	at = put(at, pseudonym);
+	if (status->hit) {
+		at = PUT(at, "; hit; ttl=");
+		at = put_signed(at, status->ttl_s);
+	}
+	if (status->fwd != FWD_NONE) {
+		at = PUT(at, "; fwd=");
+		at = put(at, forward_reasons[status->fwd]);
+	}
+	if (status->fwd_status != 0) {
+		at = PUT(at, "; fwd-status=");
+		at = put_number(at, status->fwd_status);
+	}
+	if (status->stored)
+		at = PUT(at, "; stored");
+	if (status->collapsed)
+		at = PUT(at, "; collapsed");
+	if (status->key.n > 0)
+		at = put_key(at, status->key);
+	if (status->why != REASON_NONE) {
+		at = PUT(at, "; detail=");
+		at = put(at, slice_str(reason_token(status->why)));
+	}
+	return PUT(at, "\r\n");
+}
+
+static char *put_via(char *at, struct slice pseudonym, unsigned minor)
+{
+	at = PUT(at, "Via: 1.");
+	*at++ = minor == 0 ? '0' : '1';
+	*at++ = ' ';
+	at = put(at, pseudonym);
+	return PUT(at, "\r\n");
+}
+
+static char *put_date(char *at, int64_t now_s)
+{
+	at = PUT(at, "Date: ");
+	http_date_write(now_s, at);
+	return PUT(at + HTTP_DATE_LENGTH, "\r\n");
+}
+
+static char *put_status_line(char *at, unsigned status)
+{
+	at = PUT(at, "HTTP/1.1 ");
+	at = put_number(at, status);
+	*at++ = ' ';
+	at = put(at, slice_str(compose_reason_phrase(status)));
+	return PUT(at, "\r\n");
+}
+
+const char *compose_reason_phrase(unsigned status)
+{
+	static const char *const phrases[] = {
+		[100] = "Continue",
+		[102] = "Processing",
+		[103] = "Early Hints",
+		[200] = "OK",
+		[201] = "Created",
+		[202] = "Accepted",
+		[203] = "Non-Authoritative Information",
+		[204] = "No Content",
+		[205] = "Reset Content",
+		[206] = "Partial Content",
+		[300] = "Multiple Choices",
+		[301] = "Moved Permanently",
+		[302] = "Found",
+		[303] = "See Other",
+		[304] = "Not Modified",
+		[307] = "Temporary Redirect",
+		[308] = "Permanent Redirect",
+		[400] = "Bad Request",
+		[401] = "Unauthorized",
+		[403] = "Forbidden",
+		[404] = "Not Found",
+		[405] = "Method Not Allowed",
+		[406] = "Not Acceptable",
+		[407] = "Proxy Authentication Required",
+		[408] = "Request Timeout",
+		[409] = "Conflict",
+		[410] = "Gone",
+		[411] = "Length Required",
+		[412] = "Precondition Failed",
+		[413] = "Content Too Large",
+		[414] = "URI Too Long",
+		[415] = "Unsupported Media Type",
+		[416] = "Range Not Satisfiable",
+		[417] = "Expectation Failed",
+		[421] = "Misdirected Request",
+		[422] = "Unprocessable Content",
+		[426] = "Upgrade Required",
+		[429] = "Too Many Requests",
+		[431] = "Request Header Fields Too Large",
+		[500] = "Internal Server Error",
+		[501] = "Not Implemented",
+		[502] = "Bad Gateway",
+		[503] = "Service Unavailable",
+		[504] = "Gateway Timeout",
+		[505] = "HTTP Version Not Supported",
+		[508] = "Loop Detected",
+	};
+
+	if (status < sizeof(phrases) / sizeof(phrases[0]) && phrases[status] != NULL)
+		return phrases[status];
+	return "Other";
+}
+
+/* ---- answers from a record: the hit path ---------------------------------------------------- */
+
+bool compose_record(struct buf *to, const struct conf *conf, const struct record_view *record,
+		    unsigned status, int64_t age_s, const struct cache_status *status_field,
+		    bool keep_alive)
+{
+	struct slice pseudonym = slice_str(conf->pseudonym);
+	struct slice fields = record->head_304;
+	char *start, *at;
+
+	if (status != 304)
+		fields.n += record->head_rest.n; /* they stand one after the other */
+	start = buf_reserve(to, 64 + fields.n + own_fields_max(conf, status_field));
+	if (start == NULL)
+		return false;
+	at = status == 304 ? PUT(start, "HTTP/1.1 304 Not Modified\r\n")
+			   : PUT(start, "HTTP/1.1 204 No Content\r\n");
+	at = put(at, fields);
+	at = PUT(at, "Age: ");
+	at = put_number(at, (uint64_t)age_s);
+	at = PUT(at, "\r\n");
+	at = put_via(at, pseudonym, 1);
+	at = put_cache_status(at, pseudonym, status_field);
+	at = keep_alive ? PUT(at, "\r\n") : PUT(at, "Connection: close\r\n\r\n");
+	buf_added(to, (size_t)(at - start));
+	return true;
+}
+
+/* ---- responses passed on -------------------------------------------------------------------- */
+
+static bool may_have_length(const struct http_response *res)
+{
+	return res->status >= 200 && res->status != 204;
+}
+
+bool compose_needs_close(const struct http_response *res, const struct delivery *delivery)
+{
+	return delivery->client_minor == 0 &&
+	       (res->body == BODY_CHUNKED || res->body == BODY_UNTIL_CLOSE);
+}
+
+/* Content-Length, Transfer-Encoding or neither. */
+static char *put_framing(char *at, const struct http_response *res, const struct delivery *delivery,
+			 bool *ret_chunked)
+{
+	*ret_chunked = false;
+	if (res->body == BODY_CHUNKED || res->body == BODY_UNTIL_CLOSE) {
+		*ret_chunked = delivery->client_minor > 0;
+		return *ret_chunked ? PUT(at, "Transfer-Encoding: chunked\r\n") : at;
+	}
+	/* a HEAD or 304 tells the length that a GET would have (RFC 9110 8.6) */
+	if (!may_have_length(res) || !http_has_field(&res->fields, FIELD_CONTENT_LENGTH))
+		return at;
+	at = PUT(at, "Content-Length: ");
+	at = put_number(at, res->content_length);
+	return PUT(at, "\r\n");
+}
+
+static char *put_end_to_end(char *at, const struct http_fields *fields)
+{
+	for (uint32_t i = 0; i < fields->count; i++)
+		if (!http_field_is_hop(&fields->at[i]))
+			at = put_field(at, &fields->at[i]);
+	return at;
+}
+
+bool compose_response(struct buf *to, const struct conf *conf, const struct http_response *res,
+		      const struct cache_status *status_field, const struct delivery *delivery,
+		      int64_t now_s, bool *ret_chunked)
+{
+	struct slice pseudonym = slice_str(conf->pseudonym);
+	char *start = buf_reserve(to, 128 + fields_max(&res->fields) +
+					      own_fields_max(conf, status_field));
+	char *at;
+
+	if (start == NULL)
+		return false;
+	at = put_status_line(start, res->status);
+	at = put_end_to_end(at, &res->fields);
+	/* RFC 9110 6.6.1: a response without Date gets the time of receipt */
+	if (!http_has_field(&res->fields, FIELD_DATE))
+		at = put_date(at, now_s);
+	at = put_framing(at, res, delivery, ret_chunked);
+	at = put_via(at, pseudonym, res->version_minor);
+	at = put_cache_status(at, pseudonym, status_field);
+	at = delivery->keep_alive ? PUT(at, "\r\n") : PUT(at, "Connection: close\r\n\r\n");
+	buf_added(to, (size_t)(at - start));
+	return true;
+}
+
+bool compose_interim(struct buf *to, const struct conf *conf, const struct http_response *res)
+{
+	struct slice pseudonym = slice_str(conf->pseudonym);
+	char *start = buf_reserve(to, 256 + pseudonym.n + fields_max(&res->fields));
+	char *at;
+
+	if (start == NULL)
+		return false;
+	at = put_status_line(start, res->status);
+	at = put_end_to_end(at, &res->fields);
+	at = put_via(at, pseudonym, res->version_minor);
+	at = PUT(at, "\r\n");
+	buf_added(to, (size_t)(at - start));
+	return true;
+}
+
+/* ---- answers made here ---------------------------------------------------------------------- */
+
+bool compose_local(struct buf *to, unsigned status, const char *content_type, struct slice extra,
+		   struct slice content, const struct delivery *delivery, int64_t now_s)
+{
+	bool has_content = status != 204 && status != 304;
+	char *start = buf_reserve(to, 512 + strlen(content_type) + extra.n + content.n);
+	char *at;
+
+	if (start == NULL)
+		return false;
+	at = put_status_line(start, status);
+	at = put_date(at, now_s);
+	if (has_content) {
+		if (content_type[0] != '\0') {
+			at = PUT(at, "Content-Type: ");
+			at = put(at, slice_str(content_type));
+			at = PUT(at, "\r\n");
+		}
+		at = PUT(at, "Content-Length: ");
+		at = put_number(at, content.n);
+		at = PUT(at, "\r\n");
+	}
+	at = PUT(at, "Cache-Control: no-store\r\n");
+	at = put(at, extra);
+	at = delivery->keep_alive ? PUT(at, "\r\n") : PUT(at, "Connection: close\r\n\r\n");
+	if (has_content && !delivery->head_only)
+		at = put(at, content);
+	buf_added(to, (size_t)(at - start));
+	return true;
+}
+
+bool compose_failure(struct buf *to, const struct conf *conf, enum failure failure,
+		     const struct cache_status *status_field, const struct delivery *delivery,
+		     int64_t now_s)
+{
+	struct slice pseudonym = slice_str(conf->pseudonym);
+	unsigned status = failure_status(failure);
+	char extra[1024], content[256];
+	char *at = extra;
+	int n;
+
+	if (own_fields_max(conf, status_field) + pseudonym.n + 64 > sizeof(extra))
+		return false;
+	if (failure_token(failure)[0] != '\0') {
+		at = PUT(at, "Proxy-Status: ");
+		at = put(at, pseudonym);
+		at = PUT(at, "; error=");
+		at = put(at, slice_str(failure_token(failure)));
+		at = PUT(at, "\r\n");
+	}
+	at = put_cache_status(at, pseudonym, status_field);
+	at = PUT(at, "X-Content-Type-Options: nosniff\r\n");
+	n = snprintf(content, sizeof(content), "%u %s\n%s\n(%s: %s)\n", status,
+		     compose_reason_phrase(status), failure_sentence(failure), conf->pseudonym,
+		     failure_name(failure));
+	return compose_local(to, status, "text/plain; charset=utf-8",
+			     slice_of(extra, (size_t)(at - extra)), slice_of(content, (size_t)n),
+			     delivery, now_s);
+}
+
+/* ---- requests ------------------------------------------------------------------------------- */
+
+/*
+ * The client's own validators give way to the record's, but for its entity tags, which join them.
+ */
+static bool replaces_condition(const struct http_field *field, const struct request_form *form)
+{
+	return (form->validate != NULL || form->unconditional) &&
+	       (field->id == FIELD_IF_NONE_MATCH || field->id == FIELD_IF_MODIFIED_SINCE);
+}
+
+static bool request_drops(const struct http_field *field, const struct request_form *form)
+{
+	return http_field_is_hop(field) || replaces_condition(field, form) ||
+	       (field->id == FIELD_MAX_FORWARDS && form->max_forwards != NULL);
+}
+
+/* If-None-Match: the record's tag and those of the client; If-Modified-Since of the record. */
+static char *put_validators(char *at, const struct http_request *req,
+			    const struct record_view *record)
+{
+	const struct http_field *line;
+
+	if (record->etag.n > 0) {
+		at = PUT(at, "If-None-Match: ");
+		at = put(at, record->etag);
+		line = http_fields_first(&req->fields, FIELD_IF_NONE_MATCH);
+		for (; line != NULL; line = http_fields_next(&req->fields, line)) {
+			if (line->value.n == 0 || slice_eq(line->value, SLICE("*")) ||
+			    slice_eq(line->value, record->etag))
+				continue;
+			at = PUT(at, ", ");
+			at = put(at, line->value);
+		}
+		at = PUT(at, "\r\n");
+	}
+	if (record->last_modified.n > 0) {
+		at = PUT(at, "If-Modified-Since: ");
+		at = put(at, record->last_modified);
+		at = PUT(at, "\r\n");
+	}
+	return at;
+}
+
+static char *put_target(char *at, const struct http_request *req, const struct request_form *form)
+{
+	if (form->absolute)
+		return put(at, req->target);
+	/* RFC 9112 3.2.4: OPTIONS of a URI without path is for the server as a whole */
+	if (req->method == METHOD_OPTIONS && req->uri.path.n == 0)
+		return PUT(at, "*");
+	if (req->uri.path.n == 0 || req->uri.path.p[0] != '/')
+		*at++ = '/'; /* empty path, or a query only */
+	return put(at, req->uri.path);
+}
+
+static char *put_request_framing(char *at, const struct http_request *req)
+{
+	if (req->body == BODY_CHUNKED)
+		return PUT(at, "Transfer-Encoding: chunked\r\n");
+	if (!http_has_field(&req->fields, FIELD_CONTENT_LENGTH))
+		return at;
+	at = PUT(at, "Content-Length: ");
+	at = put_number(at, req->content_length);
+	return PUT(at, "\r\n");
+}
+
+bool compose_request(struct buf *to, const struct conf *conf, const struct http_request *req,
+		     const struct request_form *form)
+{
+	struct slice pseudonym = slice_str(conf->pseudonym);
+	size_t validators = form->validate == NULL
+				    ? 0
+				    : form->validate->etag.n + form->validate->last_modified.n + 64;
+	char *start = buf_reserve(to, 512 + req->method_name.n + req->target.n + URI_HOST_MAX +
+					      fields_max(&req->fields) + pseudonym.n + validators +
+					      form->proxy_authorization.n);
+	char *at;
+
+	if (start == NULL)
+		return false;
+	at = put(start, req->method_name);
+	*at++ = ' ';
+	at = put_target(at, req, form);
+	at = PUT(at, " HTTP/1.1\r\nHost: ");
+	at += http_uri_authority(&req->uri, at);
+	at = PUT(at, "\r\n");
+	for (uint32_t i = 0; i < req->fields.count; i++)
+		if (!request_drops(&req->fields.at[i], form))
+			at = put_field(at, &req->fields.at[i]);
+	if (form->validate != NULL)
+		at = put_validators(at, req, form->validate);
+	if (form->max_forwards != NULL) {
+		at = PUT(at, "Max-Forwards: ");
+		at = put(at, slice_str(form->max_forwards));
+		at = PUT(at, "\r\n");
+	}
+	if (form->proxy_authorization.n > 0) {
+		at = PUT(at, "Proxy-Authorization: ");
+		at = put(at, form->proxy_authorization);
+		at = PUT(at, "\r\n");
+	}
+	at = put_request_framing(at, req);
+	at = put_via(at, pseudonym, req->version_minor);
+	at = PUT(at, "\r\n");
+	buf_added(to, (size_t)(at - start));
+	return true;
+}
+
+size_t compose_chunk_head(char *to, size_t n)
+{
+	return (size_t)snprintf(to, CHUNK_HEAD_MAX, "%zx\r\n", n);
+}

@@ -1,0 +1,90 @@
+/*
+ * Messages to bytes.  Every outgoing head is built anew from checked parts (HAZARDS R0.1): fields
+ * that belong to one connection are left out, Via and Cache-Status added (RFC 9110 7.6, RFC 9211).
+ * Pure but for the buffer's memory: each returns false when that runs out.
+ */
+#ifndef PROXY_COMPOSE_H
+#define PROXY_COMPOSE_H
+
+#include "cache/record.h"
+#include "proxy/buf.h"
+#include "proxy/stats.h"
+
+/* Why a request went to the origin: the values of Cache-Status fwd (RFC 9211 2.2). */
+enum forward_reason {
+	FWD_NONE, /* it did not: a hit, or a failure before */
+	FWD_BYPASS,
+	FWD_METHOD,
+	FWD_URI_MISS,
+	FWD_VARY_MISS,
+	FWD_STALE,
+	FWD_REQUEST,
+};
+
+/* One member of Cache-Status. */
+struct cache_status {
+	bool hit;
+	bool stored;
+	bool collapsed;
+	uint8_t fwd;         /* enum forward_reason */
+	uint16_t fwd_status; /* 0 for none */
+	int64_t ttl_s;       /* with hit: lifetime left, negative when stale */
+	enum reason why;     /* detail, but for REASON_NONE */
+	struct slice key;    /* empty for none */
+};
+
+/* How an answer travels to its client. */
+struct delivery {
+	bool keep_alive;
+	uint8_t client_minor; /* HTTP version of the request */
+	bool head_only;       /* the request was HEAD */
+};
+
+/* A 204 or 304 from a record.  `age_s` is its Age. */
+bool compose_record(struct buf *to, const struct conf *conf, const struct record_view *record,
+		    unsigned status, int64_t age_s, const struct cache_status *status_field,
+		    bool keep_alive);
+
+/*
+ * A final response passed on.  *ret_chunked: its content is to be sent in chunks; otherwise
+ * by its length or until close (then `keep_alive` must be false: see compose_needs_close()).
+ */
+bool compose_response(struct buf *to, const struct conf *conf, const struct http_response *res,
+		      const struct cache_status *status_field, const struct delivery *delivery,
+		      int64_t now_s, bool *ret_chunked);
+
+/* Whether the end of this response can only be told by closing the client's connection. */
+bool compose_needs_close(const struct http_response *res, const struct delivery *delivery);
+
+/* An interim response (1xx) passed on. */
+bool compose_interim(struct buf *to, const struct conf *conf, const struct http_response *res);
+
+/* An answer made here for a failure: status, Proxy-Status, Cache-Status, a short text. */
+bool compose_failure(struct buf *to, const struct conf *conf, enum failure failure,
+		     const struct cache_status *status_field, const struct delivery *delivery,
+		     int64_t now_s);
+
+/* An answer made here: `extra` is whole field lines. */
+bool compose_local(struct buf *to, unsigned status, const char *content_type, struct slice extra,
+		   struct slice content, const struct delivery *delivery, int64_t now_s);
+
+/* A request to an origin. */
+struct request_form {
+	const struct record_view *validate; /* its validators are added, NULL for none */
+	bool unconditional;                 /* leave If-None-Match and If-Modified-Since out */
+	bool absolute;                      /* absolute-form target, for a parent proxy */
+	struct slice proxy_authorization;   /* value for the parent, empty for none */
+	const char *max_forwards;           /* decremented value to send, NULL to copy */
+};
+
+bool compose_request(struct buf *to, const struct conf *conf, const struct http_request *req,
+		     const struct request_form *form);
+
+/* Chunked framing around `n` bytes of content: the line before; CRLF follows the content. */
+enum { CHUNK_HEAD_MAX = 20 };
+size_t compose_chunk_head(char *to, size_t n);
+
+/* "Bad Gateway" for 502: reason phrases are our own (HAZARDS A6). */
+const char *compose_reason_phrase(unsigned status);
+
+#endif

@@ -1,0 +1,249 @@
+/* Sockets on libev: events, one lazily re-armed deadline each, memory freed at the end of the turn.
+ */
+#include "proxy/conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <ev.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { CONN_MAGIC = 0x436f6e6e };
+
+struct conn {
+	uint32_t magic;
+	bool closed;
+	uint8_t watched; /* EV_READ | EV_WRITE as asked for */
+	ev_io io;
+	ev_timer timer;
+	ev_tstamp expires; /* 0 for never; the timer may be armed for earlier, never for later */
+	ev_tstamp armed;   /* when the active timer fires */
+	const struct conn_events *events;
+	void *owner;
+};
+
+static struct ev_loop *loop;
+
+/* Memory that waits for the end of the turn. */
+static void **freed;
+static size_t freed_count, freed_room;
+
+void conn_setup(void *ev_loop)
+{
+	loop = ev_loop;
+}
+
+void turn_free(void *memory)
+{
+	if (memory == NULL)
+		return;
+	if (freed_count == freed_room) {
+		size_t room = freed_room == 0 ? 256 : 2 * freed_room;
+		void **grown = realloc(freed, room * sizeof(*freed));
+
+		if (grown == NULL)
+			return; /* out of memory: a leak is better than a use after free */
+		freed = grown;
+		freed_room = room;
+	}
+	freed[freed_count++] = memory;
+}
+
+void turn_free_all(void)
+{
+	for (size_t i = 0; i < freed_count; i++)
+		free(freed[i]);
+	freed_count = 0;
+}
+
+static void io_cb(struct ev_loop *l, ev_io *io, int revents)
+{
+	struct conn *conn = io->data;
+
+	(void)l;
+	assert(conn->magic == CONN_MAGIC);
+	if (revents & EV_WRITE && !conn->closed)
+		conn->events->writable(conn->owner);
+	if (revents & EV_READ && !conn->closed && conn->watched & EV_READ)
+		conn->events->readable(conn->owner);
+}
+
+/* Armed for a deadline that may have moved on since: then armed again for what is left. */
+static void timer_cb(struct ev_loop *l, ev_timer *timer, int revents)
+{
+	struct conn *conn = timer->data;
+	ev_tstamp left;
+
+	(void)revents;
+	assert(conn->magic == CONN_MAGIC);
+	if (conn->closed || conn->expires == 0)
+		return;
+	left = conn->expires - ev_now(l);
+	if (left > 0) {
+		conn->armed = conn->expires;
+		ev_timer_set(timer, left, 0);
+		ev_timer_start(l, timer);
+		return;
+	}
+	conn->expires = 0;
+	conn->events->expired(conn->owner);
+}
+
+struct conn *conn_new(int fd, const struct conn_events *events, void *owner)
+{
+	struct conn *conn = malloc(sizeof(*conn));
+
+	if (conn == NULL) {
+		close(fd);
+		return NULL;
+	}
+	*conn = (struct conn){.magic = CONN_MAGIC, .events = events, .owner = owner};
+	ev_io_init(&conn->io, io_cb, fd, 0);
+	conn->io.data = conn;
+	ev_timer_init(&conn->timer, timer_cb, 0, 0);
+	conn->timer.data = conn;
+	return conn;
+}
+
+struct conn *conn_connect(const union address *to, const struct conn_events *events, void *owner)
+{
+	socklen_t length = to->any.sa_family == AF_INET ? sizeof(to->v4) : sizeof(to->v6);
+	int fd = socket(to->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct conn *conn;
+	int on = 1;
+
+	if (fd < 0)
+		return NULL;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (connect(fd, &to->any, length) != 0 && errno != EINPROGRESS) {
+		int error = errno;
+
+		close(fd);
+		errno = error;
+		return NULL;
+	}
+	conn = conn_new(fd, events, owner);
+	if (conn == NULL)
+		errno = ENOMEM;
+	else
+		conn_watch(conn, false, true);
+	return conn;
+}
+
+int conn_connected(struct conn *conn)
+{
+	int error = 0;
+	socklen_t length = sizeof(error);
+
+	if (getsockopt(conn->io.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
+		return errno;
+	return error;
+}
+
+void conn_own(struct conn *conn, const struct conn_events *events, void *owner)
+{
+	assert(conn->magic == CONN_MAGIC && !conn->closed);
+	conn->events = events;
+	conn->owner = owner;
+}
+
+enum io conn_recv(struct conn *conn, char *to, size_t size, size_t *ret_n)
+{
+	ssize_t n;
+
+	assert(!conn->closed);
+	do
+		n = recv(conn->io.fd, to, size, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN || errno == EWOULDBLOCK ? IO_AGAIN : IO_ERROR;
+	*ret_n = (size_t)n;
+	return n == 0 ? IO_END : IO_OK;
+}
+
+enum io conn_send(struct conn *conn, const struct iovec *from, int count, size_t *ret_n)
+{
+	struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)from,
+				 .msg_iovlen = (size_t)count};
+	ssize_t n;
+
+	assert(!conn->closed);
+	do
+		n = count == 1 ? send(conn->io.fd, from->iov_base, from->iov_len, MSG_NOSIGNAL)
+			       : sendmsg(conn->io.fd, &message, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN || errno == EWOULDBLOCK ? IO_AGAIN : IO_ERROR;
+	*ret_n = (size_t)n;
+	return IO_OK;
+}
+
+bool conn_is_quiet(struct conn *conn)
+{
+	char byte;
+
+	return recv(conn->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+	       (errno == EAGAIN || errno == EWOULDBLOCK);
+}
+
+void conn_watch(struct conn *conn, bool read, bool write)
+{
+	int wanted = (read ? EV_READ : 0) | (write ? EV_WRITE : 0);
+
+	if (conn->closed || wanted == conn->watched)
+		return;
+	conn->watched = (uint8_t)wanted;
+	ev_io_stop(loop, &conn->io);
+	if (wanted == 0)
+		return;
+	ev_io_modify(&conn->io, wanted);
+	ev_io_start(loop, &conn->io);
+}
+
+void conn_deadline(struct conn *conn, int64_t ms)
+{
+	ev_tstamp expires = ms == 0 ? 0 : ev_now(loop) + (ev_tstamp)ms / 1000;
+
+	if (conn->closed)
+		return;
+	if (expires != 0 && (!ev_is_active(&conn->timer) || expires < conn->armed)) {
+		ev_timer_stop(loop, &conn->timer);
+		ev_timer_set(&conn->timer, (ev_tstamp)ms / 1000, 0);
+		ev_timer_start(loop, &conn->timer);
+		conn->armed = expires;
+	}
+	conn->expires = expires;
+}
+
+void conn_end(struct conn *conn)
+{
+	shutdown(conn->io.fd, SHUT_WR);
+}
+
+int conn_fd(const struct conn *conn)
+{
+	return conn->io.fd;
+}
+
+void conn_close(struct conn *conn)
+{
+	if (conn == NULL || conn->closed)
+		return;
+	assert(conn->magic == CONN_MAGIC);
+	ev_io_stop(loop, &conn->io);
+	ev_timer_stop(loop, &conn->timer);
+	close(conn->io.fd);
+	conn->closed = true;
+	turn_free(conn);
+}
+
+void conn_abort(struct conn *conn)
+{
+	struct linger now = {.l_onoff = 1, .l_linger = 0};
+
+	if (conn == NULL || conn->closed)
+		return;
+	setsockopt(conn->io.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	conn_close(conn);
+}

@@ -1,0 +1,80 @@
+/*
+ * A socket with one deadline.  libev's events become the three below; nothing else here knows
+ * libev.
+ *
+ * A conn belongs to whoever made it, its owner, until conn_close(): the socket is closed at once
+ * and no event comes any more, the memory goes at the end of the loop turn, because events already
+ * fetched may still name it.  An owner of a closed conn frees itself by turn_free() for the same
+ * reason.
+ */
+#ifndef PROXY_CONN_H
+#define PROXY_CONN_H
+
+#include <sys/uio.h>
+
+#include "proxy/resolver.h"
+
+struct conn;
+
+/* Each gets the owner.  They may close the conn. */
+struct conn_events {
+	void (*readable)(void *owner);
+	void (*writable)(void *owner); /* also: a connect is decided, see conn_connected() */
+	void (*expired)(void *owner);  /* the deadline passed; it is unset */
+};
+
+/* Bytes to send: iovec has no const, but sending changes nothing. */
+static inline struct iovec iovec_of(struct slice bytes)
+{
+	return (struct iovec){.iov_base = (void *)(uintptr_t)bytes.p, .iov_len = bytes.n};
+}
+
+enum io {
+	IO_OK,
+	IO_AGAIN, /* nothing now: watch, and wait for the event */
+	IO_END,   /* the peer sent FIN */
+	IO_ERROR, /* errno */
+};
+
+/* The loop of this process, a struct ev_loop; before anything else. */
+void conn_setup(void *loop);
+
+/* Takes the socket over, non-blocking already.  NULL when out of memory (the socket is closed). */
+struct conn *conn_new(int fd, const struct conn_events *events, void *owner);
+
+/* Begins to connect; writable tells that it is decided.  NULL with errno at once. */
+struct conn *conn_connect(const union address *to, const struct conn_events *events, void *owner);
+
+/* 0 when the connect succeeded, else its errno. */
+int conn_connected(struct conn *conn);
+
+/* Hand over to another owner. */
+void conn_own(struct conn *conn, const struct conn_events *events, void *owner);
+
+enum io conn_recv(struct conn *conn, char *to, size_t size, size_t *ret_n);
+enum io conn_send(struct conn *conn, const struct iovec *from, int count, size_t *ret_n);
+
+/* True when nothing is to be read and the peer has not closed: an idle connection may be used. */
+bool conn_is_quiet(struct conn *conn);
+
+/* What to wait for from now on. */
+void conn_watch(struct conn *conn, bool read, bool write);
+
+/* Expire so many ms from now; 0 for never.  Setting it again and again is cheap. */
+void conn_deadline(struct conn *conn, int64_t ms);
+
+/* Send FIN. */
+void conn_end(struct conn *conn);
+
+int conn_fd(const struct conn *conn);
+void conn_close(struct conn *conn);
+
+/* Close with an RST instead of a FIN: the peer must not take what it has for whole. */
+void conn_abort(struct conn *conn);
+
+/* Free memory when the loop turn is over, when no event can name it any more. */
+void turn_free(void *memory);
+/* The worker's, at the end of a turn. */
+void turn_free_all(void);
+
+#endif

@@ -1,0 +1,218 @@
+/* From a host and port to a connected socket: look-up, access check, raced connects. */
+#include "proxy/connector.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+enum { CONNECTOR_MAGIC = 0x436e6374 };
+
+struct attempt {
+	struct connector *connector;
+	struct conn *conn; /* NULL: not begun, or failed */
+};
+
+struct connector {
+	uint32_t magic;
+	bool over; /* done was called, or it was cancelled */
+	enum failure failure;
+	struct worker *worker;
+	connector_done done;
+	void *context;
+	struct resolver_query *query;
+	struct task report; /* of a failure that came at once */
+	int64_t expires_ms;
+	unsigned next; /* address to try */
+	uint16_t port;
+	struct addresses addresses;
+	struct attempt attempts[ADDRESSES_MAX];
+	size_t host_length;
+	char host[];
+};
+
+static void attempt_writable(void *owner);
+static void attempt_expired(void *owner);
+
+static void attempt_readable(void *owner)
+{
+	(void)owner; /* not watched for */
+}
+
+static const struct conn_events attempt_events = {
+	.readable = attempt_readable,
+	.writable = attempt_writable,
+	.expired = attempt_expired,
+};
+
+/* Close what is still under way, but for the winner. */
+static void release(struct connector *c, const struct conn *winner)
+{
+	c->over = true;
+	for (unsigned i = 0; i < c->addresses.count; i++)
+		if (c->attempts[i].conn != NULL && c->attempts[i].conn != winner)
+			conn_close(c->attempts[i].conn);
+	if (!c->report.queued)
+		turn_free(c);
+}
+
+static void finish(struct connector *c, enum failure failure, struct conn *conn,
+		   const union address *address)
+{
+	connector_done done = c->done;
+	void *context = c->context;
+
+	release(c, conn);
+	done(context, failure, conn, address);
+}
+
+/* A task, so that a failure known at once is not told before connector_start() returns. */
+static void report_failure(void *owner)
+{
+	struct connector *c = owner;
+
+	if (c->over)
+		turn_free(c); /* cancelled meanwhile */
+	else
+		finish(c, c->failure, NULL, NULL);
+}
+
+static void fail(struct connector *c, enum failure failure)
+{
+	c->failure = failure;
+	worker_soon(c->worker, &c->report);
+}
+
+static enum failure failure_of_errno(int error)
+{
+	switch (error) {
+	case ECONNREFUSED:
+	case ECONNRESET:
+		return FAILURE_ORIGIN_REFUSED;
+	case ETIMEDOUT:
+		return FAILURE_CONNECT_TIMEOUT;
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case ENOBUFS:
+	case EADDRNOTAVAIL:
+		return FAILURE_TOO_MANY_ORIGIN;
+	default:
+		return FAILURE_ORIGIN_UNREACHABLE;
+	}
+}
+
+static bool any_under_way(const struct connector *c)
+{
+	for (unsigned i = 0; i < c->addresses.count; i++)
+		if (c->attempts[i].conn != NULL)
+			return true;
+	return false;
+}
+
+/* Begin with the next address that may be tried; when none is left and none under way, fail. */
+static void try_next(struct connector *c)
+{
+	int64_t left = c->expires_ms - c->worker->now_ms;
+
+	while (c->next < c->addresses.count) {
+		struct attempt *attempt = &c->attempts[c->next];
+		const union address *to = &c->addresses.at[c->next++];
+		enum failure denied =
+			access_address(c->worker->access, slice_of(c->host, c->host_length), to);
+
+		if (denied != FAILURE_NONE) {
+			c->failure = denied;
+			continue;
+		}
+		attempt->connector = c;
+		attempt->conn = conn_connect(to, &attempt_events, attempt);
+		if (attempt->conn == NULL) {
+			c->failure = failure_of_errno(errno);
+			continue;
+		}
+		STATS_ADD(origin_connections, 1);
+		if (c->next < c->addresses.count && left > CONNECTOR_STAGGER_MS)
+			left = CONNECTOR_STAGGER_MS;
+		conn_deadline(attempt->conn, left > 0 ? left : 1);
+		return;
+	}
+	if (!any_under_way(c))
+		fail(c, c->failure);
+}
+
+static void attempt_writable(void *owner)
+{
+	struct attempt *attempt = owner;
+	struct connector *c = attempt->connector;
+	int error;
+
+	assert(c->magic == CONNECTOR_MAGIC);
+	error = conn_connected(attempt->conn);
+	if (error == 0) {
+		finish(c, FAILURE_NONE, attempt->conn, &c->addresses.at[attempt - c->attempts]);
+		return;
+	}
+	conn_close(attempt->conn);
+	attempt->conn = NULL;
+	c->failure = failure_of_errno(error);
+	try_next(c);
+}
+
+/* The stagger is over, or all the time there was. */
+static void attempt_expired(void *owner)
+{
+	struct attempt *attempt = owner;
+	struct connector *c = attempt->connector;
+	int64_t left = c->expires_ms - c->worker->now_ms;
+
+	if (left <= 0) {
+		finish(c, FAILURE_CONNECT_TIMEOUT, NULL, NULL);
+		return;
+	}
+	conn_deadline(attempt->conn, left);
+	try_next(c);
+}
+
+static void resolved(void *context, enum failure failure, const struct addresses *found)
+{
+	struct connector *c = context;
+
+	c->query = NULL;
+	if (failure != FAILURE_NONE) {
+		fail(c, failure);
+		return;
+	}
+	c->addresses = *found;
+	for (unsigned i = 0; i < c->addresses.count; i++)
+		address_set_port(&c->addresses.at[i], c->port);
+	c->failure = FAILURE_DNS_ERROR;
+	c->expires_ms = c->worker->now_ms + c->worker->conf->connect_timeout_ms;
+	try_next(c);
+}
+
+struct connector *connector_start(struct worker *worker, struct slice host, uint16_t port,
+				  connector_done done, void *context)
+{
+	struct connector *c = calloc(1, sizeof(*c) + host.n);
+
+	if (c == NULL)
+		return NULL;
+	c->magic = CONNECTOR_MAGIC;
+	c->worker = worker;
+	c->done = done;
+	c->context = context;
+	c->port = port;
+	c->report = (struct task){.run = report_failure, .owner = c};
+	c->host_length = host.n;
+	memcpy(c->host, host.p, host.n);
+	c->query = resolver_start(worker->resolver, slice_of(c->host, host.n), resolved, c);
+	return c;
+}
+
+void connector_cancel(struct connector *c)
+{
+	assert(c->magic == CONNECTOR_MAGIC && !c->over);
+	if (c->query != NULL)
+		resolver_cancel(c->query);
+	release(c, NULL);
+}

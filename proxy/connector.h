@@ -1,0 +1,31 @@
+/*
+ * From a host and port to a connected socket: the name is looked up, each address checked by
+ * access.c (on the very address that is then connected to, HAZARDS T6), and connecting is raced as
+ * RFC 8305 says: the next address is tried when one fails, or has not answered within
+ * CONNECTOR_STAGGER_MS.
+ */
+#ifndef PROXY_CONNECTOR_H
+#define PROXY_CONNECTOR_H
+
+#include "proxy/conn.h"
+#include "proxy/worker.h"
+
+enum { CONNECTOR_STAGGER_MS = 250 };
+
+struct connector;
+
+/*
+ * Called once, never before connector_start() returns.  On success `conn` is the caller's, to be
+ * owned by conn_own() in this call, and `address` is where it leads.  The connector is gone.
+ */
+typedef void (*connector_done)(void *context, enum failure failure, struct conn *conn,
+			       const union address *address);
+
+/* NULL when out of memory. */
+struct connector *connector_start(struct worker *worker, struct slice host, uint16_t port,
+				  connector_done done, void *context);
+
+/* Forget it; `done` is not called. */
+void connector_cancel(struct connector *connector);
+
+#endif

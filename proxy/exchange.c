@@ -1,0 +1,360 @@
+/* One request and its answer: composing, passing on, failing, and the one place where it ends. */
+#include "proxy/exchange.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "cache/http_fields.h"
+#include "proxy/client.h"
+#include "proxy/conn.h"
+
+enum { EXCHANGE_MAGIC = 0x45786368 };
+
+/* ---- beginning ------------------------------------------------------------------------------ */
+
+struct exchange *exchange_new(struct worker *worker, struct client *client,
+			      const struct frontend *frontend)
+{
+	struct exchange *x = worker->spare_exchanges;
+
+	if (x != NULL)
+		worker->spare_exchanges = x->next_waiter;
+	else
+		x = malloc(sizeof(*x));
+	if (x == NULL)
+		return NULL;
+	*x = (struct exchange){
+		.magic = EXCHANGE_MAGIC,
+		.worker = worker,
+		.client = client,
+		.frontend = frontend,
+		.outcome = OUTCOME_FAILED,
+		.started_us = monotonic_us(),
+	};
+	if (client != NULL)
+		x->peer = client->peer;
+	return x;
+}
+
+void exchange_discard(struct exchange *x)
+{
+	x->next_waiter = x->worker->spare_exchanges;
+	x->worker->spare_exchanges = x;
+}
+
+bool exchange_park(struct exchange *x)
+{
+	struct http_request copy;
+
+	if (x->memory != NULL)
+		return true;
+	x->memory = malloc(http_request_copy_size(&x->req));
+	if (x->memory == NULL)
+		return false;
+	http_request_copy(&copy, &x->req, x->memory);
+	x->req = copy;
+	return true;
+}
+
+bool exchange_keep_record(struct exchange *x, const struct record_view *record)
+{
+	void *copy = malloc(record->bytes.n);
+
+	if (copy == NULL)
+		return false;
+	memcpy(copy, record->bytes.p, record->bytes.n);
+	free(x->record);
+	x->record = copy;
+	x->record_length = record->bytes.n;
+	return true;
+}
+
+/* ---- ending --------------------------------------------------------------------------------- */
+
+/* A target that was refused may hold a password before an '@': that is not for the log. */
+static struct slice loggable_target(const struct exchange *x)
+{
+	struct slice target = x->req.target;
+
+	if (target.n > 0 && memchr(target.p, '@', target.n) != NULL &&
+	    (x->failure == FAILURE_BAD_TARGET || x->failure == FAILURE_URI_TOO_LONG))
+		return SLICE("-");
+	return target;
+}
+
+static void write_log(const struct exchange *x, int64_t elapsed_us)
+{
+	char client[ADDRESS_TEXT_SIZE], origin[ADDRESS_TEXT_SIZE];
+	const struct http_field *agent = http_fields_first(&x->req.fields, FIELD_USER_AGENT);
+	struct timespec now;
+	struct accesslog_entry entry = {
+		.elapsed_us = elapsed_us,
+		.client = slice_of(client, address_format(&x->peer, client)),
+		.client_port = address_port(&x->peer),
+		.method = x->req.method_name,
+		.target = loggable_target(x),
+		.status = x->status,
+		.bytes_in = x->bytes_in,
+		.bytes_out = x->bytes_out,
+		.outcome = x->outcome,
+		.failure = x->failure,
+		.why = x->status_field.why,
+		.stored = x->status_field.stored,
+		.origin = slice_of(origin, x->origin.any.sa_family == AF_UNSPEC
+						   ? 0
+						   : address_format_port(&x->origin, origin)),
+		.user_agent = agent == NULL ? slice_of("", 0) : agent->value,
+	};
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	entry.wall_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	accesslog_write(x->worker->accesslog, &entry);
+}
+
+static void count(const struct exchange *x, int64_t elapsed_us)
+{
+	stats->outcome[x->outcome]++;
+	if (x->failure != FAILURE_NONE)
+		stats->failure[x->failure]++;
+	if (x->outcome == OUTCOME_HIT || x->outcome == OUTCOME_HIT_304 ||
+	    x->outcome == OUTCOME_STALE)
+		histogram_add(&stats->hit_latency, (uint64_t)elapsed_us);
+	else if (x->outcome != OUTCOME_TUNNEL && x->outcome != OUTCOME_LOCAL)
+		histogram_add(&stats->miss_latency, (uint64_t)elapsed_us);
+}
+
+void exchange_end(struct exchange *x)
+{
+	struct client *client = x->client;
+	int64_t elapsed_us = monotonic_us() - x->started_us;
+	bool keep_alive = x->keep_alive;
+
+	assert(x->magic == EXCHANGE_MAGIC && x->waiter_link == NULL);
+	if (x->failure != FAILURE_NONE)
+		x->outcome = OUTCOME_FAILED;
+	count(x, elapsed_us);
+	if (x->peer.any.sa_family != AF_UNSPEC && x->worker->accesslog != NULL)
+		write_log(x, elapsed_us);
+	STATS_ADD(exchanges, -1);
+	free(x->record);
+	x->magic = 0;
+	/* one that was parked may still be named by events of this turn */
+	if (x->memory != NULL) {
+		turn_free(x->memory);
+		turn_free(x);
+	} else {
+		exchange_discard(x);
+	}
+	if (client != NULL)
+		client_exchange_ended(client, keep_alive);
+}
+
+void exchange_abandon(struct exchange *x)
+{
+	x->client_left = true;
+	if (x->failure == FAILURE_NONE)
+		x->failure = FAILURE_CLIENT_GONE;
+	/* the front end may let a fetch go on for those who wait */
+	if (x->frontend->cancel(x))
+		x->client = NULL;
+	else
+		exchange_end(x);
+}
+
+/* ---- answers -------------------------------------------------------------------------------- */
+
+/* Whether the connection can live on after an answer that begins now. */
+static bool may_keep_alive(const struct exchange *x)
+{
+	return !x->client->last && !x->client->reading_body && !x->worker->draining;
+}
+
+static struct delivery delivery_of(const struct exchange *x)
+{
+	return (struct delivery){
+		.keep_alive = x->keep_alive,
+		.client_minor = x->req.version_minor,
+		.head_only = x->req.method == METHOD_HEAD,
+	};
+}
+
+/* Nothing can be composed for want of memory: the client sees the connection close. */
+static void out_of_memory(struct exchange *x)
+{
+	struct client *client = x->client;
+
+	x->failure = FAILURE_INTERNAL;
+	x->keep_alive = false;
+	client->exchange = NULL;
+	x->client = NULL;
+	exchange_end(x);
+	client_abort(client);
+}
+
+/* The answer is whole in the client's buffer. */
+static void answered(struct exchange *x, unsigned status, size_t length)
+{
+	x->status = (uint16_t)status;
+	x->bytes_out += length;
+	exchange_end(x);
+}
+
+void exchange_answer_record(struct exchange *x, const struct record_view *record)
+{
+	const struct worker *worker = x->worker;
+	int64_t age_s = policy_age_s(record->meta, &worker->now);
+	unsigned status = 204;
+	struct buf *out;
+	size_t before;
+
+	if (x->client == NULL) {
+		exchange_end(x);
+		return;
+	}
+	if (worker->conf->conditional_hit[0] == '3' &&
+	    policy_not_modified(&x->req, record->meta, record->etag, &worker->now))
+		status = 304;
+	if (x->outcome == OUTCOME_HIT && status == 304)
+		x->outcome = OUTCOME_HIT_304;
+	if (x->status_field.fwd == FWD_NONE) {
+		x->status_field.hit = true;
+		x->status_field.ttl_s = policy_lifetime_s(record->meta, worker->conf) - age_s;
+	}
+	x->keep_alive = may_keep_alive(x);
+	out = client_out(x->client);
+	before = buf_length(out);
+	if (!compose_record(out, worker->conf, record, status, age_s, &x->status_field,
+			    x->keep_alive))
+		out_of_memory(x);
+	else
+		answered(x, status, buf_length(out) - before);
+}
+
+void exchange_answer_local(struct exchange *x, unsigned status, const char *content_type,
+			   struct slice extra, struct slice content)
+{
+	struct delivery delivery;
+	struct buf *out = client_out(x->client);
+	size_t before = buf_length(out);
+
+	x->outcome = OUTCOME_LOCAL;
+	x->keep_alive = may_keep_alive(x);
+	delivery = delivery_of(x);
+	if (!compose_local(out, status, content_type, extra, content, &delivery,
+			   x->worker->now.wall_s))
+		out_of_memory(x);
+	else
+		answered(x, status, buf_length(out) - before);
+}
+
+/* The head is out already: what follows must not look like a clean end. */
+static void cut(struct exchange *x)
+{
+	struct client *client = x->client;
+	bool told_by_close = !x->chunked && x->req.version_minor == 0;
+
+	x->keep_alive = false;
+	if (!told_by_close) {
+		exchange_end(x); /* sends what waits, then FIN before the promised end */
+		return;
+	}
+	client->exchange = NULL;
+	x->client = NULL;
+	exchange_end(x);
+	client_abort(client);
+}
+
+void exchange_fail(struct exchange *x, enum failure failure)
+{
+	struct delivery delivery;
+	struct buf *out;
+	size_t before;
+
+	x->failure = failure;
+	if (x->client == NULL) {
+		exchange_end(x);
+		return;
+	}
+	if (x->status != 0 || failure_status(failure) == 0) {
+		cut(x);
+		return;
+	}
+	/* only-if-cached is an answer that the client asked for, not a fault */
+	x->keep_alive = failure == FAILURE_ONLY_IF_CACHED && may_keep_alive(x);
+	delivery = delivery_of(x);
+	out = client_out(x->client);
+	before = buf_length(out);
+	if (!compose_failure(out, x->worker->conf, failure, &x->status_field, &delivery,
+			     x->worker->now.wall_s))
+		out_of_memory(x);
+	else
+		answered(x, failure_status(failure), buf_length(out) - before);
+}
+
+/* ---- passing on ----------------------------------------------------------------------------- */
+
+void exchange_pass_interim(struct exchange *x, const struct http_response *res)
+{
+	/* RFC 9110 15.2: none to HTTP/1.0; 100 only to those who wait for it (HAZARDS A8) */
+	if (x->client == NULL || x->req.version_minor == 0 ||
+	    (res->status == 100 && !x->req.expect_continue))
+		return;
+	if (compose_interim(client_out(x->client), x->worker->conf, res))
+		client_push(x->client);
+}
+
+void exchange_pass_head(struct exchange *x, const struct http_response *res)
+{
+	struct delivery delivery = delivery_of(x);
+	struct buf *out;
+	size_t before;
+
+	x->status = res->status;
+	if (x->client == NULL)
+		return;
+	x->keep_alive = may_keep_alive(x) && !compose_needs_close(res, &delivery);
+	delivery.keep_alive = x->keep_alive;
+	out = client_out(x->client);
+	before = buf_length(out);
+	if (!compose_response(out, x->worker->conf, res, &x->status_field, &delivery,
+			      x->worker->now.wall_s, &x->chunked)) {
+		client_abort(x->client);
+		return;
+	}
+	x->bytes_out += buf_length(out) - before;
+	/* content is likely to be at hand: the head goes out with it, or with the end */
+	if (res->body == BODY_LENGTH || x->chunked || res->body == BODY_UNTIL_CLOSE)
+		client_push(x->client);
+}
+
+bool exchange_pass_content(struct exchange *x, struct slice content)
+{
+	char head[CHUNK_HEAD_MAX];
+	struct iovec parts[3];
+	int count_parts = 0;
+
+	if (x->client == NULL)
+		return true;
+	if (x->chunked)
+		parts[count_parts++] =
+			iovec_of(slice_of(head, compose_chunk_head(head, content.n)));
+	parts[count_parts++] = iovec_of(content);
+	if (x->chunked)
+		parts[count_parts++] = iovec_of(SLICE("\r\n"));
+	for (int i = 0; i < count_parts; i++)
+		x->bytes_out += parts[i].iov_len;
+	return client_send(x->client, parts, count_parts);
+}
+
+void exchange_pass_end(struct exchange *x)
+{
+	if (x->client != NULL && x->chunked) {
+		if (!buf_append(client_out(x->client), SLICE("0\r\n\r\n"))) {
+			out_of_memory(x);
+			return;
+		}
+		x->bytes_out += 5;
+	}
+	exchange_end(x);
+}

@@ -1,0 +1,105 @@
+/*
+ * One request and its answer.
+ *
+ * An exchange begins when a request head was read and ends exactly once, by exchange_end() inside
+ * one of the functions below that finish an answer.  It belongs to its client, or, when it has none
+ * (a validation in the background, or a fetch that others wait for after its client left), to its
+ * fetch.
+ *
+ * Until exchange_park() its request is a view of the client's buffer; a front end that does not
+ * answer before handle() returns parks it, which gives the request memory of its own.
+ */
+#ifndef PROXY_EXCHANGE_H
+#define PROXY_EXCHANGE_H
+
+#include "proxy/compose.h"
+#include "proxy/worker.h"
+
+struct fetch;
+struct tunnel;
+
+struct exchange {
+	uint32_t magic;
+	struct worker *worker;
+	struct client *client; /* NULL: nobody is to get the answer */
+	const struct frontend *frontend;
+	struct http_request req;
+	void *memory; /* of a parked request */
+
+	int64_t started_us; /* monotonic: the head was read */
+	struct cache_status status_field;
+	enum outcome outcome;
+	enum failure failure;
+	uint16_t status; /* of the answer; 0 while none was begun */
+	bool keep_alive; /* the answer lets the client's connection live on */
+	bool chunked;    /* the content is sent in chunks */
+	bool no_wait;    /* waited for another's fetch already */
+	bool client_left;
+	uint64_t bytes_in;
+	uint64_t bytes_out;
+	union address peer;   /* the client's; family 0 when it never had one */
+	union address origin; /* asked; family 0 when none */
+
+	struct fetch *fetch; /* what it waits for or leads */
+	struct exchange *next_waiter;
+	struct exchange **waiter_link; /* in the fetch's list, NULL when not waiting */
+	struct tunnel *tunnel;
+	void *record; /* own copy of the stored record that is being validated */
+	size_t record_length;
+};
+
+/* Who handles a listener's requests. */
+struct frontend {
+	const char *name;
+	/* A whole request head: answer, fail, or park and answer later. */
+	void (*handle)(struct exchange *x);
+	/* Content of the request's body, decoded; false: enough for now, wait for client_resume().
+	 */
+	bool (*body)(struct exchange *x, struct slice content);
+	void (*body_end)(struct exchange *x);
+	/* The answer's content has drained: more may come. */
+	void (*drained)(struct exchange *x);
+	/*
+	 * Stop the work for this exchange, which the caller ends or fails next.  True: the client
+	 * is gone, but others wait for the work, and it keeps the exchange, without a client, to
+	 * its end.
+	 */
+	bool (*cancel)(struct exchange *x);
+};
+
+/* A new exchange for a client's request, or NULL when out of memory. */
+struct exchange *exchange_new(struct worker *worker, struct client *client,
+			      const struct frontend *frontend);
+
+/* Give the request memory of its own.  False when out of memory (then fail it). */
+bool exchange_park(struct exchange *x);
+
+/* Keep a copy of a record for a validation.  False when out of memory. */
+bool exchange_keep_record(struct exchange *x, const struct record_view *record);
+
+/* Answer from a record: 204, or 304 when the client's condition asks for it.  Ends the exchange. */
+void exchange_answer_record(struct exchange *x, const struct record_view *record);
+
+/* Pass a response on: interim ones, then head, content and end, which ends the exchange. */
+void exchange_pass_interim(struct exchange *x, const struct http_response *res);
+void exchange_pass_head(struct exchange *x, const struct http_response *res);
+bool exchange_pass_content(struct exchange *x, struct slice content); /* false: wait for drained */
+void exchange_pass_end(struct exchange *x);
+
+/* Answer with an error made here; when the head was sent already, cut the connection.  Ends it. */
+void exchange_fail(struct exchange *x, enum failure failure);
+
+/* An answer of our own.  Ends the exchange. */
+void exchange_answer_local(struct exchange *x, unsigned status, const char *content_type,
+			   struct slice extra, struct slice content);
+
+/* Give back one that never became an exchange: its request head is not whole. */
+void exchange_discard(struct exchange *x);
+
+/* Its client left.  Ends the exchange unless a fetch goes on without a client. */
+void exchange_abandon(struct exchange *x);
+
+/* End without an answer to anybody: count and log, free.  For clientless ones, and tunnels. */
+void exchange_end(struct exchange *x);
+
+#endif

@@ -1,0 +1,638 @@
+/* Questions to origins: leading and waiting, and what an answer means for the store. */
+#include "proxy/fetch.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <uthash.h>
+
+#include "cache/http_fields.h"
+#include "proxy/client.h"
+#include "proxy/forward.h"
+#include "proxy/origin.h"
+
+enum {
+	FETCH_MAGIC = 0x46657463,
+	UNSHAREABLE_SLOTS = 4096, /* direct-mapped: a collision forgets the older */
+};
+
+struct fetch {
+	uint32_t magic;
+	bool shared;        /* in the table */
+	bool passing;       /* the leader is being sent the origin's answer */
+	bool failed_before; /* its leader waited for one that failed */
+	bool again;         /* the answer fits no condition: to be asked anew, without any */
+	struct fetch_plan plan;
+	struct worker *worker;
+	struct exchange *leader; /* NULL once it has its answer from elsewhere */
+	struct exchange *waiters, **waiters_end;
+	unsigned waiter_count;
+	struct origin *origin;
+	int64_t request_steady_ms;
+	UT_hash_handle hh;
+};
+
+/* A key whose answer could not be shared, until when. */
+struct unshareable {
+	struct cache_key key;
+	int64_t until_ms;
+};
+
+struct fetches {
+	struct fetch *by_key;
+	unsigned waiting;
+	struct unshareable unshareable[UNSHAREABLE_SLOTS];
+};
+
+static bool on_content(void *context, struct slice content);
+static void on_interim(void *context, const struct http_response *res);
+static void on_head(void *context, const struct http_response *res);
+static void on_end(void *context);
+static void on_failure(void *context, enum failure failure);
+static void on_drained(void *context);
+
+static const struct origin_events events = {
+	.interim = on_interim,
+	.head = on_head,
+	.content = on_content,
+	.end = on_end,
+	.failure = on_failure,
+	.drained = on_drained,
+};
+
+struct fetches *fetches_new(struct worker *worker)
+{
+	(void)worker;
+	return calloc(1, sizeof(struct fetches));
+}
+
+void fetches_free(struct fetches *fetches)
+{
+	free(fetches);
+}
+
+static struct fetch *fetch_of(void *context)
+{
+	struct fetch *fetch = context;
+
+	assert(fetch->magic == FETCH_MAGIC);
+	return fetch;
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+static struct fetch *find(struct fetches *fetches, const struct cache_key *key)
+{
+	struct fetch *fetch;
+
+	HASH_FIND(hh, fetches->by_key, key, sizeof(*key), fetch);
+	return fetch;
+}
+
+bool fetch_under_way(struct worker *worker, const struct cache_key *key)
+{
+	return find(worker->fetches, key) != NULL;
+}
+
+static struct unshareable *slot_of(struct fetches *fetches, const struct cache_key *key)
+{
+	return &fetches->unshareable[key->word[0] % UNSHAREABLE_SLOTS];
+}
+
+static bool is_unshareable(struct worker *worker, const struct cache_key *key)
+{
+	const struct unshareable *slot = slot_of(worker->fetches, key);
+
+	return slot->until_ms > worker->now_ms && cache_key_eq(&slot->key, key);
+}
+
+static void remember_unshareable(struct worker *worker, const struct cache_key *key)
+{
+	*slot_of(worker->fetches, key) =
+		(struct unshareable){*key, worker->now_ms + worker->conf->unshareable_time_ms};
+}
+
+static void share(struct fetch *fetch)
+{
+	struct fetches *fetches = fetch->worker->fetches;
+
+	fetch->shared = true;
+	HASH_ADD(hh, fetches->by_key, plan.key, sizeof(fetch->plan.key), fetch);
+}
+
+static void unshare(struct fetch *fetch)
+{
+	if (fetch->shared)
+		HASH_DEL(fetch->worker->fetches->by_key, fetch);
+	fetch->shared = false;
+}
+
+/* ---- waiters -------------------------------------------------------------------------------- */
+
+static void add_waiter(struct fetch *fetch, struct exchange *x)
+{
+	x->fetch = fetch;
+	x->next_waiter = NULL;
+	x->waiter_link = fetch->waiters_end;
+	*fetch->waiters_end = x;
+	fetch->waiters_end = &x->next_waiter;
+	fetch->waiter_count++;
+	fetch->worker->fetches->waiting++;
+}
+
+static void remove_waiter(struct fetch *fetch, struct exchange *x)
+{
+	*x->waiter_link = x->next_waiter;
+	if (x->next_waiter != NULL)
+		x->next_waiter->waiter_link = x->waiter_link;
+	else
+		fetch->waiters_end = x->waiter_link;
+	x->next_waiter = NULL;
+	x->waiter_link = NULL;
+	x->fetch = NULL;
+	fetch->waiter_count--;
+	fetch->worker->fetches->waiting--;
+}
+
+static void join(struct fetch *fetch, struct exchange *x)
+{
+	STATS_ADD(collapsed, 1);
+	add_waiter(fetch, x);
+}
+
+/* Each goes on by itself: answered from what was stored meanwhile, or asking alone. */
+static void release_waiters(struct fetch *fetch)
+{
+	unshare(fetch);
+	while (fetch->waiters != NULL) {
+		struct exchange *x = fetch->waiters;
+
+		remove_waiter(fetch, x);
+		x->no_wait = true;
+		forward_again(x);
+	}
+}
+
+static void fail_waiters(struct fetch *fetch, enum failure failure)
+{
+	while (fetch->waiters != NULL) {
+		struct exchange *x = fetch->waiters;
+
+		remove_waiter(fetch, x);
+		exchange_fail(x, failure);
+	}
+}
+
+/* The fetch has failed: the next waiter asks, the others wait for it.  Not a third time. */
+static void hand_over(struct fetch *fetch, enum failure failure)
+{
+	unshare(fetch);
+	if (fetch->failed_before) {
+		fail_waiters(fetch, failure);
+		return;
+	}
+	while (fetch->waiters != NULL) {
+		struct exchange *next = fetch->waiters;
+		struct fetch *new_fetch;
+
+		remove_waiter(fetch, next);
+		next->no_wait = true;
+		forward_again(next);
+		new_fetch = find(fetch->worker->fetches, &fetch->plan.key);
+		if (new_fetch == NULL)
+			continue; /* it was answered, or failed at once */
+		new_fetch->failed_before = true;
+		while (fetch->waiters != NULL) {
+			struct exchange *x = fetch->waiters;
+
+			remove_waiter(fetch, x);
+			add_waiter(new_fetch, x);
+		}
+	}
+}
+
+static void release_late(struct fetch *fetch)
+{
+	int64_t oldest_us = monotonic_us() - fetch->worker->conf->collapse_timeout_ms * 1000;
+
+	while (fetch->waiters != NULL && fetch->waiters->started_us < oldest_us) {
+		struct exchange *x = fetch->waiters;
+
+		remove_waiter(fetch, x);
+		x->no_wait = true;
+		forward_again(x);
+	}
+}
+
+void fetches_tick(struct fetches *fetches)
+{
+	struct fetch *fetch, *next;
+
+	if (fetches->waiting == 0)
+		return;
+	HASH_ITER(hh, fetches->by_key, fetch, next)
+	release_late(fetch);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static void fetch_free(struct fetch *fetch)
+{
+	if (fetch->magic == 0)
+		return; /* its client left while it was being answered */
+	assert(fetch->waiters == NULL);
+	unshare(fetch);
+	if (fetch->leader != NULL)
+		fetch->leader->fetch = NULL;
+	if (fetch->origin != NULL)
+		origin_cancel(fetch->origin);
+	fetch->magic = 0;
+	turn_free(fetch);
+}
+
+/* Take the leader out: the fetch goes on, if at all, without anybody to answer. */
+static struct exchange *dismiss_leader(struct fetch *fetch)
+{
+	struct exchange *x = fetch->leader;
+
+	fetch->leader = NULL;
+	if (x != NULL)
+		x->fetch = NULL;
+	return x;
+}
+
+/* The record that the leader validates, from its own copy. */
+static bool kept_record(struct exchange *x, struct record_view *ret_record)
+{
+	char *uri;
+	bool whole;
+
+	if (x == NULL || x->record == NULL)
+		return false;
+	uri = malloc(http_uri_normal_max(&x->req.uri));
+	if (uri == NULL)
+		return false;
+	whole = record_view(slice_of(x->record, x->record_length),
+			    slice_of(uri, http_uri_normal(&x->req.uri, uri)), ret_record);
+	free(uri);
+	return whole;
+}
+
+/* Max-Forwards of an OPTIONS, less one (RFC 9110 7.6.2); NULL to leave the field as it is. */
+static const char *fewer_forwards(const struct http_request *req, char text[static 24])
+{
+	const struct http_field *line = http_fields_first(&req->fields, FIELD_MAX_FORWARDS);
+	unsigned long forwards = 0;
+
+	if (req->method != METHOD_OPTIONS || line == NULL || line->value.n > 9)
+		return NULL;
+	for (size_t i = 0; i < line->value.n; i++) {
+		if (line->value.p[i] < '0' || line->value.p[i] > '9')
+			return NULL;
+		forwards = forwards * 10 + (unsigned long)(line->value.p[i] - '0');
+	}
+	snprintf(text, 24, "%lu", forwards > 0 ? forwards - 1 : 0);
+	return text;
+}
+
+static bool compose_question(struct exchange *x, bool again, struct buf *head)
+{
+	char forwards[24];
+	struct record_view record;
+	struct request_form form = {
+		.validate = kept_record(x, &record) ? &record : NULL,
+		/* what nobody waits for is asked for the store's sake alone */
+		.unconditional = again || x->client == NULL,
+		.max_forwards = fewer_forwards(&x->req, forwards),
+	};
+
+	if (form.validate != NULL)
+		STATS_ADD(validations, 1);
+	return compose_request(head, x->worker->conf, &x->req, &form);
+}
+
+static void lead(struct exchange *x, const struct fetch_plan *plan, bool shared)
+{
+	struct worker *worker = x->worker;
+	struct fetch *fetch = calloc(1, sizeof(*fetch));
+	enum failure failure = FAILURE_INTERNAL;
+	struct buf head = {0};
+
+	if (fetch == NULL || !compose_question(x, false, &head)) {
+		free(fetch);
+		buf_free(&head);
+		exchange_fail(x, failure);
+		return;
+	}
+	fetch->magic = FETCH_MAGIC;
+	fetch->worker = worker;
+	fetch->plan = *plan;
+	fetch->waiters_end = &fetch->waiters;
+	fetch->request_steady_ms = worker->now.steady_ms;
+	fetch->origin = origin_start(worker, &x->req, &head, &events, fetch, &failure);
+	if (fetch->origin == NULL) {
+		free(fetch);
+		exchange_fail(x, failure);
+		return;
+	}
+	fetch->leader = x;
+	x->fetch = fetch;
+	if (shared && find(worker->fetches, &plan->key) == NULL)
+		share(fetch);
+}
+
+void fetch_start(struct exchange *x, const struct fetch_plan *plan)
+{
+	struct worker *worker = x->worker;
+	bool may_share =
+		plan->cacheable && policy_may_wait(&x->req) && !is_unshareable(worker, &plan->key);
+	struct fetch *fetch = may_share ? find(worker->fetches, &plan->key) : NULL;
+
+	if (fetch != NULL && !x->no_wait && x->client != NULL &&
+	    fetch->waiter_count < worker->conf->collapse_waiters) {
+		/* a HEAD answer is none for a GET */
+		if (x->req.method == METHOD_HEAD || fetch->leader == NULL ||
+		    fetch->leader->req.method != METHOD_HEAD) {
+			join(fetch, x);
+			return;
+		}
+	}
+	lead(x, plan, may_share);
+}
+
+/* Ask the same origin anew, without any condition.  False when that cannot be. */
+static bool ask_again(struct fetch *fetch)
+{
+	enum failure failure;
+	struct buf head = {0};
+
+	fetch->again = false;
+	if (!compose_question(fetch->leader, true, &head)) {
+		buf_free(&head);
+		return false;
+	}
+	fetch->request_steady_ms = fetch->worker->now.steady_ms;
+	fetch->origin =
+		origin_start(fetch->worker, &fetch->leader->req, &head, &events, fetch, &failure);
+	return fetch->origin != NULL;
+}
+
+bool fetch_send(struct exchange *x, struct slice content)
+{
+	return x->fetch == NULL || x->fetch->origin == NULL ||
+	       origin_send(x->fetch->origin, content);
+}
+
+void fetch_send_end(struct exchange *x)
+{
+	if (x->fetch != NULL && x->fetch->origin != NULL)
+		origin_send_end(x->fetch->origin);
+}
+
+void fetch_resume(struct exchange *x)
+{
+	if (x->fetch != NULL && x->fetch->origin != NULL && x->fetch->leader == x)
+		origin_resume(x->fetch->origin);
+}
+
+bool fetch_leave(struct exchange *x)
+{
+	struct fetch *fetch = x->fetch;
+
+	if (fetch == NULL)
+		return false;
+	if (x->waiter_link != NULL) {
+		remove_waiter(fetch, x);
+		return false;
+	}
+	if (fetch->waiters != NULL)
+		return true;
+	dismiss_leader(fetch);
+	fetch_free(fetch);
+	return false;
+}
+
+/* ---- answers -------------------------------------------------------------------------------- */
+
+/* The leader has its answer from elsewhere: what is left of the origin's is of no use. */
+static void answer_leader(struct fetch *fetch, const struct record_view *record,
+			  enum outcome outcome)
+{
+	struct exchange *x = dismiss_leader(fetch);
+
+	if (x->outcome != OUTCOME_BACKGROUND)
+		x->outcome = outcome;
+	exchange_answer_record(x, record);
+}
+
+static void confirmed(struct fetch *fetch, const struct http_response *res,
+		      const struct exchange_times *times, const struct record_view *old)
+{
+	struct exchange *x = fetch->leader;
+	struct record_view record;
+
+	STATS_ADD(validations_confirmed, 1);
+	x->status_field.why = REASON_NONE;
+	if (cache_freshen(fetch->worker->cache, &x->req, old->bytes, res, times, &record))
+		answer_leader(fetch, &record, OUTCOME_VALIDATED);
+	else
+		answer_leader(fetch, old, OUTCOME_VALIDATED); /* confirmed all the same */
+}
+
+/* A stale answer in the place of an error.  False when there is none to give. */
+static bool answer_stale(struct fetch *fetch)
+{
+	struct exchange *x = fetch->leader;
+	struct record_view record;
+
+	if (!kept_record(x, &record))
+		return false;
+	x->status_field.why = REASON_STALE_ERROR;
+	answer_leader(fetch, &record, OUTCOME_STALE);
+	return true;
+}
+
+static void note_not_stored(struct exchange *x, enum reason why)
+{
+	stats->not_stored[why]++;
+	x->status_field.why = why;
+}
+
+/* Store the response if the rules allow; returns whether others may share it. */
+static bool consider_storing(struct fetch *fetch, const struct http_response *res,
+			     const struct exchange_times *times)
+{
+	struct exchange *x = fetch->leader;
+	enum reason why = REASON_STATUS;
+
+	if (cache_store(fetch->worker->cache, &x->req, res, times, &why)) {
+		STATS_ADD(stores, 1);
+		x->status_field.stored = true;
+		x->status_field.why = REASON_NONE;
+		return true;
+	}
+	note_not_stored(x, why);
+	return false;
+}
+
+/* What became of the leader by a final head. */
+enum judged {
+	JUDGED_PASS,     /* it is to be passed on */
+	JUDGED_ANSWERED, /* the leader was answered from a record */
+	JUDGED_AGAIN,    /* to be asked anew */
+};
+
+/* The answer in relation to the record that is being validated. */
+static enum judged judge_validation(struct fetch *fetch, const struct http_response *res,
+				    const struct exchange_times *times, bool *ret_shared)
+{
+	struct exchange *x = fetch->leader;
+	struct worker *worker = fetch->worker;
+	struct slice old = slice_of(x->record, x->record_length);
+	struct record_view record;
+
+	if (!kept_record(x, &record)) {
+		*ret_shared = consider_storing(fetch, res, times);
+		return JUDGED_PASS;
+	}
+	switch (policy_validation(&x->req, record.meta, record.etag, res, &worker->now,
+				  worker->conf)) {
+	case VALIDATION_FRESHEN:
+		*ret_shared = true;
+		confirmed(fetch, res, times, &record);
+		return JUDGED_ANSWERED;
+	case VALIDATION_STALE:
+		return answer_stale(fetch) ? JUDGED_ANSWERED : JUDGED_PASS;
+	case VALIDATION_RETRY:
+		free(x->record);
+		x->record = NULL;
+		return JUDGED_AGAIN;
+	case VALIDATION_REPLACE:
+		*ret_shared = consider_storing(fetch, res, times);
+		if (!*ret_shared && !fetch->plan.had_fresh)
+			cache_remove(worker->cache, &x->req, old);
+		break;
+	case VALIDATION_REMOVE:
+		note_not_stored(x, REASON_STATUS);
+		cache_remove(worker->cache, &x->req, old);
+		break;
+	case VALIDATION_PASS_304:
+	case VALIDATION_KEEP:
+		break;
+	}
+	return JUDGED_PASS;
+}
+
+/* Effects of a final head on the store, before it is passed on. */
+static enum judged judge(struct fetch *fetch, const struct http_response *res, bool *ret_shared)
+{
+	struct exchange *x = fetch->leader;
+	struct worker *worker = fetch->worker;
+	struct exchange_times times = {fetch->request_steady_ms, worker->now};
+
+	*ret_shared = false;
+	if (res->framing_trouble)
+		STATS_ADD(framing_repaired, 1);
+	if (policy_invalidates(&x->req, res))
+		STATS_ADD(invalidations, cache_invalidate(worker->cache, &x->req, res));
+	if (x->record != NULL)
+		return judge_validation(fetch, res, &times, ret_shared);
+	*ret_shared = consider_storing(fetch, res, &times);
+	return JUDGED_PASS;
+}
+
+static void on_interim(void *context, const struct http_response *res)
+{
+	struct fetch *fetch = fetch_of(context);
+
+	if (fetch->leader != NULL)
+		exchange_pass_interim(fetch->leader, res);
+}
+
+static void on_head(void *context, const struct http_response *res)
+{
+	struct fetch *fetch = fetch_of(context);
+	struct exchange *x = fetch->leader;
+	bool shared = false;
+
+	x->origin = fetch->origin->address;
+	x->status_field.fwd_status = res->status;
+	switch (judge(fetch, res, &shared)) {
+	case JUDGED_AGAIN:
+		fetch->again = true;
+		return;
+	case JUDGED_ANSWERED:
+		break;
+	case JUDGED_PASS:
+		fetch->passing = true;
+		exchange_pass_head(x, res);
+		break;
+	}
+	if (!shared && fetch->plan.cacheable)
+		remember_unshareable(fetch->worker, &fetch->plan.key);
+	release_waiters(fetch);
+	if (res->body == BODY_NONE)
+		return;
+	/* content that nobody is there to take */
+	x = fetch->leader;
+	if (x != NULL && x->client == NULL)
+		exchange_end(dismiss_leader(fetch));
+	if (fetch->leader == NULL)
+		fetch_free(fetch);
+}
+
+static bool on_content(void *context, struct slice content)
+{
+	struct fetch *fetch = fetch_of(context);
+
+	return fetch->leader == NULL || exchange_pass_content(fetch->leader, content);
+}
+
+static void on_end(void *context)
+{
+	struct fetch *fetch = fetch_of(context);
+	struct exchange *x;
+
+	fetch->origin = NULL;
+	if (fetch->again && fetch->leader != NULL) {
+		if (!ask_again(fetch))
+			on_failure(fetch, FAILURE_INTERNAL);
+		return;
+	}
+	x = dismiss_leader(fetch);
+	fetch_free(fetch);
+	if (x != NULL)
+		exchange_pass_end(x);
+}
+
+/* The origin could not be asked, or broke off. */
+static void on_failure(void *context, enum failure failure)
+{
+	struct fetch *fetch = fetch_of(context);
+	struct exchange *x = fetch->leader;
+	struct record_view record;
+
+	fetch->origin = NULL;
+	if (x != NULL && !fetch->passing && kept_record(x, &record)) {
+		if (policy_stale_if_error(&x->req, record.meta, &fetch->worker->now,
+					  fetch->worker->conf)) {
+			answer_stale(fetch);
+			x = NULL;
+		} else if (record.meta->flags & META_MUST_REVALIDATE) {
+			failure = FAILURE_MUST_REVALIDATE; /* RFC 9111 5.2.2.2 */
+		}
+	}
+	dismiss_leader(fetch);
+	if (x != NULL)
+		exchange_fail(x, failure);
+	hand_over(fetch, failure);
+	fetch_free(fetch);
+}
+
+static void on_drained(void *context)
+{
+	struct fetch *fetch = fetch_of(context);
+
+	if (fetch->leader != NULL && fetch->leader->client != NULL)
+		client_resume(fetch->leader->client);
+}

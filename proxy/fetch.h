@@ -1,0 +1,50 @@
+/*
+ * One question to an origin, for one exchange that leads it and any number that wait for its head.
+ *
+ * Requests that miss, or must validate, a key that is being asked for wait for the head of the
+ * answer (RULES 10).  When it is stored they are looked up again, each by the rules for its own
+ * request; when it cannot be shared they are all released at once, and the key is remembered for a
+ * while as not worth waiting for.  A leader whose client leaves goes on without a client while
+ * others wait; a fetch that fails hands over to the next waiter, and a second failure fails them
+ * all.
+ */
+#ifndef PROXY_FETCH_H
+#define PROXY_FETCH_H
+
+#include "proxy/exchange.h"
+
+struct fetches;
+
+struct fetches *fetches_new(struct worker *worker);
+void fetches_free(struct fetches *fetches);
+
+/* What the lookup said of the exchange's request. */
+struct fetch_plan {
+	bool cacheable;       /* the answer may be stored, and shared */
+	bool had_fresh;       /* a fresh record was passed over at the client's wish (RULES 5) */
+	struct cache_key key; /* with cacheable */
+};
+
+/*
+ * Ask for a parked exchange: wait for the fetch of the same key that is under way, or lead a new
+ * one.  A record kept by exchange_keep_record() is validated.  Nothing is answered before this
+ * returns but failures.
+ */
+void fetch_start(struct exchange *x, const struct fetch_plan *plan);
+
+/* Is this key being asked for? */
+bool fetch_under_way(struct worker *worker, const struct cache_key *key);
+
+/* For the front end: content of the leader's request body, and its answer's progress. */
+bool fetch_send(struct exchange *x, struct slice content);
+void fetch_send_end(struct exchange *x);
+void fetch_resume(struct exchange *x);
+
+/* The exchange wants no answer any more.  True when the fetch goes on with it as a leader without
+ * client. */
+bool fetch_leave(struct exchange *x);
+
+/* Release those who waited too long.  Called a few times a second while there are any. */
+void fetches_tick(struct fetches *fetches);
+
+#endif

@@ -1,0 +1,238 @@
+/* The forward proxy: the steps of a request from admission to its answer or fetch. */
+#include "proxy/forward.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cache/http_fields.h"
+#include "proxy/client.h"
+#include "proxy/fetch.h"
+#include "proxy/tunnel.h"
+
+/* ---- steps ---------------------------------------------------------------------------------- */
+
+/* Needs memory of its own from here on.  False when there is none, and the exchange was failed. */
+static bool park(struct exchange *x)
+{
+	if (exchange_park(x))
+		return true;
+	exchange_fail(x, FAILURE_INTERNAL);
+	return false;
+}
+
+/* RFC 9110 7.6.2: TRACE and OPTIONS stop here when Max-Forwards says so. */
+static bool stops_here(const struct exchange *x)
+{
+	const struct http_field *line = http_fields_first(&x->req.fields, FIELD_MAX_FORWARDS);
+
+	return (x->req.method == METHOD_OPTIONS || x->req.method == METHOD_TRACE) && line != NULL &&
+	       slice_eq(line->value, SLICE("0"));
+}
+
+static void answer_options(struct exchange *x)
+{
+	exchange_answer_local(
+		x, 204, "",
+		SLICE("Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, CONNECT\r\n"),
+		slice_of("", 0));
+}
+
+/* What can be told without looking anything up.  False when the exchange was answered. */
+static bool step_admit(struct exchange *x)
+{
+	enum failure failure = access_request(x->worker->access, &x->req);
+
+	if (failure != FAILURE_NONE) {
+		exchange_fail(x, failure);
+		return false;
+	}
+	if (x->req.form == TARGET_ASTERISK || (x->req.method == METHOD_OPTIONS && stops_here(x))) {
+		answer_options(x);
+		return false;
+	}
+	/* a TRACE would show fields of the proxy's side to the client (HAZARDS T8) */
+	if (x->req.method == METHOD_TRACE) {
+		exchange_fail(x, FAILURE_DENIED_METHOD);
+		return false;
+	}
+	if (x->req.form == TARGET_ORIGIN) {
+		exchange_fail(x, FAILURE_NOT_A_PROXY_REQUEST);
+		return false;
+	}
+	if (x->req.form == TARGET_ABSOLUTE && x->req.uri.scheme != SCHEME_HTTP) {
+		exchange_fail(x, FAILURE_UNSUPPORTED_SCHEME);
+		return false;
+	}
+	return true;
+}
+
+/* Ask the origin: for this request alone, as the cache has no part in it. */
+static void bypass(struct exchange *x, enum forward_reason fwd, enum reason why)
+{
+	struct fetch_plan plan = {.cacheable = false};
+
+	x->outcome = OUTCOME_BYPASS;
+	x->status_field.fwd = (uint8_t)fwd;
+	x->status_field.why = why;
+	if (park(x))
+		fetch_start(x, &plan);
+}
+
+static enum forward_reason forward_reason_of(const struct cache_lookup *lookup)
+{
+	if (!lookup->has_record)
+		return lookup->uri_known ? FWD_VARY_MISS : FWD_URI_MISS;
+	switch (lookup->why) {
+	case REASON_EXPIRED:
+	case REASON_CLOCK:
+	case REASON_RESPONSE_NO_CACHE:
+		return FWD_STALE;
+	default:
+		return FWD_REQUEST;
+	}
+}
+
+/* Ask the origin, validating the record that was found, if any. */
+static void ask(struct exchange *x, const struct cache_lookup *lookup)
+{
+	struct fetch_plan plan = {.cacheable = true, .key = lookup->key};
+
+	x->outcome = OUTCOME_MISS;
+	x->status_field.fwd = (uint8_t)forward_reason_of(lookup);
+	/* "no record" is what fwd= says already */
+	if (lookup->has_record)
+		x->status_field.why = lookup->why;
+	plan.had_fresh = lookup->has_record &&
+			 policy_age_s(lookup->record.meta, &x->worker->now) <
+				 policy_lifetime_s(lookup->record.meta, x->worker->conf);
+	if (lookup->has_record && lookup->verdict == REUSE_VALIDATE &&
+	    !exchange_keep_record(x, &lookup->record)) {
+		exchange_fail(x, FAILURE_INTERNAL);
+		return;
+	}
+	if (park(x))
+		fetch_start(x, &plan);
+}
+
+/* Validate in the background, for nobody in particular: once per key at a time (RFC 5861 3). */
+static void revalidate_in_background(struct exchange *x, const struct cache_lookup *lookup)
+{
+	struct fetch_plan plan = {.cacheable = true, .key = lookup->key};
+	struct exchange *background;
+
+	if (fetch_under_way(x->worker, &lookup->key))
+		return;
+	background = exchange_new(x->worker, NULL, &forward_frontend);
+	if (background == NULL)
+		return;
+	STATS_ADD(exchanges, 1);
+	background->req = x->req;
+	background->outcome = OUTCOME_BACKGROUND;
+	if (!exchange_park(background) || !exchange_keep_record(background, &lookup->record)) {
+		exchange_fail(background, FAILURE_INTERNAL);
+		return;
+	}
+	STATS_ADD(validations_background, 1);
+	fetch_start(background, &plan);
+}
+
+static void answer(struct exchange *x, const struct cache_lookup *lookup)
+{
+	bool fresh = lookup->verdict == REUSE_FRESH;
+
+	if (lookup->verdict == REUSE_REVALIDATE)
+		revalidate_in_background(x, lookup);
+	x->outcome = fresh ? OUTCOME_HIT : OUTCOME_STALE;
+	x->status_field.why = fresh ? REASON_NONE : lookup->why;
+	if (x->worker->conf->cache_status_key)
+		x->status_field.key = lookup->normal_uri;
+	if (x->no_wait) {
+		/* what it waited for was fetched: no hit, by RFC 9211 2.6 */
+		x->outcome = OUTCOME_COLLAPSED;
+		x->status_field.collapsed = true;
+		x->status_field.fwd_status = 0;
+	}
+	exchange_answer_record(x, &lookup->record);
+}
+
+static void step_lookup(struct exchange *x)
+{
+	struct cache_lookup lookup;
+
+	cache_lookup(x->worker->cache, &x->req, &x->worker->now, &lookup);
+	switch (lookup.verdict) {
+	case REUSE_FRESH:
+	case REUSE_STALE:
+	case REUSE_REVALIDATE:
+		answer(x, &lookup);
+		break;
+	case REUSE_VALIDATE:
+	case REUSE_MISS:
+		ask(x, &lookup);
+		break;
+	case REUSE_BYPASS:
+		bypass(x, FWD_REQUEST, lookup.why);
+		break;
+	case REUSE_REFUSED:
+		x->status_field.why = lookup.why;
+		exchange_fail(x, FAILURE_ONLY_IF_CACHED);
+		break;
+	}
+}
+
+void forward_again(struct exchange *x)
+{
+	step_lookup(x);
+}
+
+/* ---- front end ------------------------------------------------------------------------------ */
+
+static void forward_handle(struct exchange *x)
+{
+	enum reason why;
+
+	if (!step_admit(x))
+		return;
+	if (x->req.method == METHOD_CONNECT) {
+		if (park(x))
+			tunnel_start(x);
+		return;
+	}
+	if (policy_is_lookup(&x->req, x->worker->conf, &why))
+		step_lookup(x);
+	else
+		bypass(x, why == REASON_METHOD ? FWD_METHOD : FWD_BYPASS, why);
+}
+
+static bool forward_body(struct exchange *x, struct slice content)
+{
+	return fetch_send(x, content);
+}
+
+static void forward_body_end(struct exchange *x)
+{
+	fetch_send_end(x);
+}
+
+static void forward_drained(struct exchange *x)
+{
+	fetch_resume(x);
+}
+
+static bool forward_cancel(struct exchange *x)
+{
+	if (x->tunnel != NULL) {
+		tunnel_cancel(x);
+		return false;
+	}
+	return fetch_leave(x);
+}
+
+const struct frontend forward_frontend = {
+	.name = "proxy",
+	.handle = forward_handle,
+	.body = forward_body,
+	.body_end = forward_body_end,
+	.drained = forward_drained,
+	.cancel = forward_cancel,
+};

@@ -1,0 +1,15 @@
+/*
+ * The forward proxy, front end 1: what happens to a request, step by step.
+ */
+#ifndef PROXY_FORWARD_H
+#define PROXY_FORWARD_H
+
+#include "proxy/exchange.h"
+
+extern const struct frontend forward_frontend;
+
+/* Look a parked exchange up again, after the fetch it waited for; it does not wait a second time.
+ */
+void forward_again(struct exchange *x);
+
+#endif

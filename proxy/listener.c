@@ -1,0 +1,226 @@
+/* Listening sockets and accepting. */
+#include "proxy/listener.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "proxy/client.h"
+#include "proxy/log.h"
+
+enum {
+	BACKLOG = 4096,
+	ACCEPTS_PER_EVENT = 64,
+	PAUSE_MS = 100, /* between looks whether descriptors are to be had again */
+};
+
+struct acceptor {
+	struct acceptors *all;
+	const struct frontend *frontend;
+	ev_io io;
+};
+
+struct acceptors {
+	struct ev_loop *loop;
+	struct worker *worker;
+	ev_timer pause;
+	int spare_fd; /* given up to refuse a client when descriptors ran out */
+	unsigned count;
+	struct acceptor at[LISTENERS_MAX];
+};
+
+static int open_socket(const union address *address, bool reuse_port)
+{
+	int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	socklen_t length =
+		address->any.sa_family == AF_INET ? sizeof(address->v4) : sizeof(address->v6);
+	int on = 1;
+
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (reuse_port)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	if (address->any.sa_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	if (bind(fd, &address->any, length) != 0 || listen(fd, BACKLOG) != 0) {
+		int error = errno;
+
+		close(fd);
+		errno = error;
+		return -1;
+	}
+	return fd;
+}
+
+static bool bind_one(struct listener *listener, const char *text, const struct frontend *frontend)
+{
+	struct listener_address *to = &listener->at[listener->count];
+	char host[46];
+	uint16_t port;
+	socklen_t length = sizeof(to->address);
+
+	if (!conf_split_address(text, host, &port) ||
+	    !address_parse(slice_str(host), &to->address)) {
+		errno = EINVAL;
+		return false;
+	}
+	address_set_port(&to->address, port);
+	to->fd = open_socket(&to->address, listener->reuse_port);
+	if (to->fd < 0)
+		return false;
+	getsockname(to->fd, &to->address.any, &length);
+	to->frontend = frontend;
+	listener->count++;
+	return true;
+}
+
+bool listener_bind(struct listener *listener, const struct conf_list *list,
+		   const struct frontend *frontend, char *error, size_t error_size)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		if (listener->count == LISTENERS_MAX) {
+			snprintf(error, error_size, "more than %d listening addresses",
+				 LISTENERS_MAX);
+			return false;
+		}
+		if (!bind_one(listener, list->at[i], frontend)) {
+			snprintf(error, error_size, "cannot listen on %s: %s", list->at[i],
+				 strerror(errno));
+			return false;
+		}
+	}
+	return true;
+}
+
+static void set_watching(struct acceptors *all, bool watching)
+{
+	for (unsigned i = 0; i < all->count; i++) {
+		if (watching)
+			ev_io_start(all->loop, &all->at[i].io);
+		else
+			ev_io_stop(all->loop, &all->at[i].io);
+	}
+}
+
+static void pause_cb(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	struct acceptors *all = timer->data;
+
+	(void)loop;
+	(void)revents;
+	if (all->spare_fd < 0)
+		all->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	set_watching(all, true);
+}
+
+/*
+ * No descriptor is left.  Accepting would spin: it pauses, and goes on when the timer fires.  The
+ * spare descriptor lets one waiting client be turned away rather than hang.
+ */
+static void out_of_descriptors(struct acceptors *all, int listen_fd)
+{
+	STATS_ADD(accept_pauses, 1);
+	log_error("cannot accept: %s; pausing", strerror(errno));
+	if (all->spare_fd >= 0) {
+		int fd;
+
+		close(all->spare_fd);
+		fd = accept(listen_fd, NULL, NULL);
+		if (fd >= 0)
+			close(fd);
+		all->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	}
+	set_watching(all, false);
+	ev_timer_set(&all->pause, PAUSE_MS / 1000.0, 0);
+	ev_timer_start(all->loop, &all->pause);
+}
+
+static void admit(struct acceptor *acceptor, int fd, const union address *peer)
+{
+	struct worker *worker = acceptor->all->worker;
+	int on = 1;
+
+	STATS_ADD(client_connections, 1);
+	if (stats->clients >= (int64_t)worker->conf->clients_max) {
+		STATS_ADD(client_refused, 1);
+		stats->failure[FAILURE_TOO_MANY_CLIENTS]++;
+		close(fd);
+		return;
+	}
+	if (!access_client(worker->access, peer)) {
+		STATS_ADD(client_refused, 1);
+		stats->failure[FAILURE_DENIED_CLIENT]++;
+		close(fd);
+		return;
+	}
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	client_new(worker, acceptor->frontend, fd, peer);
+}
+
+static void accept_cb(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct acceptor *acceptor = io->data;
+
+	(void)loop;
+	(void)revents;
+	for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
+		union address peer = {0};
+		socklen_t length = sizeof(peer);
+		int fd = accept4(io->fd, &peer.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			admit(acceptor, fd, &peer);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			out_of_descriptors(acceptor->all, io->fd);
+		if (errno != EINTR && errno != ECONNABORTED)
+			return;
+	}
+}
+
+struct acceptors *acceptors_start(void *loop, struct worker *worker,
+				  const struct listener *listener)
+{
+	struct acceptors *all = calloc(1, sizeof(*all));
+
+	if (all == NULL)
+		return NULL;
+	all->loop = loop;
+	all->worker = worker;
+	all->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	ev_timer_init(&all->pause, pause_cb, 0, 0);
+	all->pause.data = all;
+	for (unsigned i = 0; i < listener->count; i++) {
+		struct acceptor *acceptor = &all->at[all->count++];
+
+		acceptor->all = all;
+		acceptor->frontend = listener->at[i].frontend;
+		ev_io_init(&acceptor->io, accept_cb, listener->at[i].fd, EV_READ);
+		acceptor->io.data = acceptor;
+	}
+	set_watching(all, true);
+	return all;
+}
+
+void acceptors_stop(struct acceptors *all)
+{
+	set_watching(all, false);
+	ev_timer_stop(all->loop, &all->pause);
+	for (unsigned i = 0; i < all->count; i++)
+		close(all->at[i].io.fd);
+	if (all->spare_fd >= 0)
+		close(all->spare_fd);
+	all->spare_fd = -1;
+	all->count = 0;
+}
+
+void acceptors_free(struct acceptors *all)
+{
+	free(all);
+}

@@ -1,0 +1,553 @@
+/* Origin connections: a request out, its answer in, then kept or closed. */
+#include "proxy/origin.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/compose.h"
+
+enum { ORIGIN_MAGIC = 0x4f726967 };
+
+static void origin_readable(void *owner);
+static void origin_writable(void *owner);
+static void origin_expired(void *owner);
+static void origin_go_on(void *owner);
+
+static const struct conn_events origin_events = {
+	.readable = origin_readable,
+	.writable = origin_writable,
+	.expired = origin_expired,
+};
+
+static struct origin *origin_of(void *owner)
+{
+	struct origin *origin = owner;
+
+	assert(origin->magic == ORIGIN_MAGIC);
+	return origin;
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+/* The one way out. */
+static void origin_release(struct origin *origin)
+{
+	if (origin->closed)
+		return;
+	origin->closed = true;
+	origin->events = NULL;
+	if (origin->idle_link != NULL)
+		pool_remove(origin->host, origin);
+	if (origin->connector != NULL)
+		connector_cancel(origin->connector);
+	origin->connector = NULL;
+	if (origin->conn != NULL)
+		STATS_ADD(origins, -1);
+	conn_close(origin->conn);
+	pool_leave(origin->worker->pool, origin->host);
+	scratch_free(&origin->worker->in, &origin->in);
+	buf_free(&origin->out);
+	buf_free(&origin->request);
+	/* a queued one is freed when its task is run */
+	if (!origin->resume.queued)
+		turn_free(origin);
+}
+
+static void origin_fail(struct origin *origin, enum failure failure)
+{
+	const struct origin_events *events = origin->events;
+	void *context = origin->context;
+
+	origin_release(origin);
+	if (events != NULL)
+		events->failure(context, failure);
+}
+
+void origin_cancel(struct origin *origin)
+{
+	origin_release(origin_of(origin));
+}
+
+void origin_close_idle(struct origin *origin)
+{
+	origin_release(origin_of(origin));
+}
+
+/* What to wait for, and how long: decided from the state alone. */
+static void origin_settle(struct origin *origin)
+{
+	const struct conf *conf = origin->worker->conf;
+	bool sending;
+
+	if (origin->closed || origin->conn == NULL)
+		return;
+	if (!scratch_settle(&origin->worker->in, &origin->in)) {
+		origin_fail(origin, FAILURE_INTERNAL);
+		return;
+	}
+	sending =
+		origin->request_sent < buf_length(&origin->request) || buf_length(&origin->out) > 0;
+	conn_watch(origin->conn, !origin->paused, sending);
+	if (origin->events == NULL)
+		conn_deadline(origin->conn, conf->origin_idle_timeout_ms);
+	else if (sending)
+		conn_deadline(origin->conn, conf->body_timeout_ms);
+	else if (origin->paused || (!origin->request_done && !origin->head_done))
+		conn_deadline(origin->conn, 0); /* the client's deadlines stand */
+	else if (!origin->got_bytes)
+		conn_deadline(origin->conn, conf->first_byte_timeout_ms);
+	else
+		conn_deadline(origin->conn, conf->body_timeout_ms);
+}
+
+/* ---- sending -------------------------------------------------------------------------------- */
+
+/* Send some of `waiting`.  False when the connection failed; *ret_sent is 0 when it is full. */
+static bool send_some(struct origin *origin, struct slice waiting, size_t *ret_sent)
+{
+	struct iovec part = iovec_of(waiting);
+
+	*ret_sent = 0;
+	switch (conn_send(origin->conn, &part, 1, ret_sent)) {
+	case IO_OK:
+		STATS_ADD(origin_bytes_out, *ret_sent);
+		return true;
+	case IO_AGAIN:
+		return true;
+	case IO_END:
+	case IO_ERROR:
+		break;
+	}
+	return false;
+}
+
+/*
+ * Send the head, then content.  A failure to send is not yet the end: an answer may have come
+ * before the connection broke, and reading tells.
+ */
+static void origin_flush(struct origin *origin)
+{
+	size_t sent;
+
+	while (origin->request_sent < buf_length(&origin->request)) {
+		struct slice head = buf_waiting(&origin->request);
+
+		head.p += origin->request_sent;
+		head.n -= origin->request_sent;
+		if (!send_some(origin, head, &sent))
+			goto broken;
+		if (sent == 0)
+			return;
+		origin->request_sent += sent;
+	}
+	while (buf_length(&origin->out) > 0) {
+		if (!send_some(origin, buf_waiting(&origin->out), &sent))
+			goto broken;
+		if (sent == 0)
+			return;
+		buf_consume(&origin->out, sent);
+	}
+	return;
+broken:
+	buf_free(&origin->out);
+	origin->request_sent = buf_length(&origin->request);
+	origin->keep = false;
+	origin->request_done = true;
+}
+
+static bool append_content(struct origin *origin, struct slice content)
+{
+	char head[CHUNK_HEAD_MAX];
+
+	if (!origin->chunked)
+		return buf_append(&origin->out, content);
+	return buf_append(&origin->out, slice_of(head, compose_chunk_head(head, content.n))) &&
+	       buf_append(&origin->out, content) && buf_append(&origin->out, SLICE("\r\n"));
+}
+
+bool origin_send(struct origin *origin, struct slice content)
+{
+	if (origin->closed || origin->request_done)
+		return true;
+	if (!append_content(origin, content)) {
+		/* cut the request: its promised end never comes (HAZARDS F6) */
+		conn_close(origin->conn);
+		origin_fail(origin, FAILURE_INTERNAL);
+		return true;
+	}
+	if (origin->conn != NULL) {
+		origin_flush(origin);
+		origin_settle(origin);
+	}
+	origin->wants_drained = buf_length(&origin->out) > 0;
+	return !origin->wants_drained;
+}
+
+void origin_send_end(struct origin *origin)
+{
+	if (origin->closed || origin->request_done)
+		return;
+	if (origin->chunked && !buf_append(&origin->out, SLICE("0\r\n\r\n"))) {
+		origin_fail(origin, FAILURE_INTERNAL);
+		return;
+	}
+	origin->request_done = true;
+	if (origin->conn != NULL) {
+		origin_flush(origin);
+		origin_settle(origin);
+	}
+}
+
+/* ---- connecting ----------------------------------------------------------------------------- */
+
+static void connected(void *context, enum failure failure, struct conn *conn,
+		      const union address *address)
+{
+	struct origin *origin = context;
+
+	origin->connector = NULL;
+	if (failure != FAILURE_NONE) {
+		origin_fail(origin, failure);
+		return;
+	}
+	origin->conn = conn;
+	origin->address = *address;
+	STATS_ADD(origins, 1);
+	conn_own(conn, &origin_events, origin);
+	origin_writable(origin);
+}
+
+static bool origin_connect(struct origin *origin)
+{
+	origin->connector =
+		connector_start(origin->worker, slice_of(origin->authority, origin->host_length),
+				origin->port, connected, origin);
+	return origin->connector != NULL;
+}
+
+/*
+ * A kept connection was dead when it was used: the request goes out again on a new one, once (RFC
+ * 9110 9.2.2, RFC 9112 9.3.1).
+ */
+static bool origin_retry(struct origin *origin)
+{
+	if (!origin->reused || origin->got_bytes || !origin->repeatable)
+		return false;
+	conn_close(origin->conn);
+	origin->conn = NULL;
+	STATS_ADD(origins, -1);
+	STATS_ADD(origin_retries, 1);
+	scratch_free(&origin->worker->in, &origin->in);
+	origin->reused = false;
+	origin->request_sent = 0;
+	origin->request_done = true;
+	return origin_connect(origin);
+}
+
+/* State of a new question, on a connection new or kept. */
+static void begin(struct origin *origin, const struct http_request *req, struct buf *head,
+		  const struct origin_events *events, void *context)
+{
+	origin->events = events;
+	origin->context = context;
+	origin->method = req->method;
+	origin->chunked = req->body == BODY_CHUNKED;
+	origin->request_done = req->body == BODY_NONE;
+	origin->repeatable = req->body == BODY_NONE && http_method_is_idempotent(req->method);
+	origin->request = *head;
+	*head = (struct buf){0};
+	origin->request_sent = 0;
+	origin->got_bytes = origin->head_done = origin->paused = false;
+	origin->interims = 0;
+	origin->keep = true;
+	STATS_ADD(origin_requests, 1);
+}
+
+static struct origin *origin_new(struct worker *worker, const struct http_request *req,
+				 struct slice authority, enum failure *ret_failure)
+{
+	bool full = false;
+	struct pool_host *host = pool_join(worker->pool, authority, &full);
+	struct origin *origin = host == NULL ? NULL : calloc(1, sizeof(*origin));
+
+	*ret_failure = full ? FAILURE_TOO_MANY_ORIGIN : FAILURE_INTERNAL;
+	if (origin == NULL) {
+		if (host != NULL)
+			pool_leave(worker->pool, host);
+		return NULL;
+	}
+	origin->magic = ORIGIN_MAGIC;
+	origin->worker = worker;
+	origin->host = host;
+	origin->port = req->uri.port;
+	origin->resume = (struct task){.run = origin_go_on, .owner = origin};
+	memcpy(origin->authority, authority.p, authority.n);
+	origin->authority_length = authority.n;
+	origin->host_length = req->uri.host.n;
+	return origin;
+}
+
+/* An idle connection that the peer has neither closed nor written to. */
+static struct origin *take_idle(struct worker *worker, struct slice authority)
+{
+	struct origin *origin;
+
+	while ((origin = pool_take(worker->pool, authority)) != NULL) {
+		if (conn_is_quiet(origin->conn))
+			return origin;
+		origin_release(origin);
+	}
+	return NULL;
+}
+
+/* "host:port" in lower case, the port always there. */
+static struct slice authority_of(const struct http_uri *uri, char *to, size_t size)
+{
+	size_t n = uri->host.n;
+
+	for (size_t i = 0; i < n; i++) {
+		char c = uri->host.p[i];
+
+		to[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+	}
+	n += (size_t)snprintf(to + n, size - n, ":%u", uri->port);
+	return slice_of(to, n);
+}
+
+struct origin *origin_start(struct worker *worker, const struct http_request *req, struct buf *head,
+			    const struct origin_events *events, void *context,
+			    enum failure *ret_failure)
+{
+	char text[URI_HOST_MAX + 8];
+	struct slice authority = authority_of(&req->uri, text, sizeof(text));
+	struct origin *origin = take_idle(worker, authority);
+
+	if (origin != NULL) {
+		STATS_ADD(origin_reused, 1);
+		origin->reused = true;
+		begin(origin, req, head, events, context);
+		/* what fails here is told later: see origin_flush() */
+		origin_flush(origin);
+		origin_settle(origin);
+		return origin;
+	}
+	origin = origin_new(worker, req, authority, ret_failure);
+	if (origin == NULL) {
+		buf_free(head);
+		return NULL;
+	}
+	begin(origin, req, head, events, context);
+	if (!origin_connect(origin)) {
+		*ret_failure = FAILURE_INTERNAL;
+		origin_release(origin);
+		return NULL;
+	}
+	return origin;
+}
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+/* The answer is whole: keep the connection if nothing speaks against it, then tell. */
+static void origin_finish(struct origin *origin)
+{
+	const struct origin_events *events = origin->events;
+	void *context = origin->context;
+
+	origin->events = NULL;
+	if (buf_length(&origin->in) > 0) {
+		STATS_ADD(origin_unasked, 1);
+		origin->keep = false;
+	}
+	if (origin->keep && origin->request_done && buf_length(&origin->out) == 0 &&
+	    !origin->worker->draining && pool_keep(origin->host, origin)) {
+		buf_free(&origin->request);
+		origin_settle(origin);
+	} else {
+		origin_release(origin);
+	}
+	if (events != NULL)
+		events->end(context);
+}
+
+/* An interim response: bounded in number, and none that changes the protocol. */
+static void interim(struct origin *origin, const struct http_response *res)
+{
+	if (res->status == 101)
+		origin_fail(origin, FAILURE_UNASKED_UPGRADE);
+	else if (++origin->interims > origin->worker->conf->interim_responses)
+		origin_fail(origin, FAILURE_TOO_MANY_INTERIM);
+	else
+		origin->events->interim(origin->context, res);
+}
+
+/* A head from what was read.  False when it is not whole yet, or failed. */
+static bool read_head(struct origin *origin)
+{
+	static struct http_field fields[PARSE_FIELDS_MAX];
+	struct http_response res = {.fields = {.at = fields, .capacity = PARSE_FIELDS_MAX}};
+	enum failure failure = FAILURE_BAD_RESPONSE;
+	size_t length;
+
+	switch (parse_response(buf_waiting(&origin->in), origin->worker->conf, origin->method,
+			       &origin->progress, &res, &length, &failure)) {
+	case PARSE_MORE:
+		return false;
+	case PARSE_FAILED:
+		origin_fail(origin, failure);
+		return false;
+	case PARSE_DONE:
+		break;
+	}
+	if (res.status < 200) {
+		interim(origin, &res);
+	} else {
+		origin->head_done = true;
+		/* bytes that follow a 204 at once are a body it must not have (HAZARDS A3) */
+		if (res.status == 204 && length < buf_length(&origin->in))
+			res.framing_trouble = true;
+		origin->keep = origin->keep && res.keep_alive && !res.framing_trouble;
+		body_begin(&origin->body, res.body, res.content_length);
+		buf_free(&origin->request);
+		origin->events->head(origin->context, &res);
+	}
+	if (origin->closed)
+		return false;
+	buf_consume(&origin->in, length);
+	return true;
+}
+
+/* Content from what was read.  False when there is no more, or it may not be given now. */
+static bool read_content(struct origin *origin)
+{
+	struct slice content;
+	size_t consumed;
+
+	switch (body_decode(&origin->body, buf_waiting(&origin->in), &consumed, &content)) {
+	case BODY_BAD:
+		origin_fail(origin, FAILURE_RESPONSE_CUT);
+		return false;
+	case BODY_DONE:
+	case BODY_MORE:
+		break;
+	}
+	if (content.n > 0 && !origin->events->content(origin->context, content))
+		origin->paused = true;
+	if (origin->closed)
+		return false;
+	if (consumed > 0)
+		buf_consume(&origin->in, consumed);
+	if (origin->body.done) {
+		origin_finish(origin);
+		return false;
+	}
+	return consumed > 0 && !origin->paused;
+}
+
+static void origin_advance(struct origin *origin)
+{
+	while (!origin->closed && origin->events != NULL && !origin->paused) {
+		if (origin->head_done ? !read_content(origin) : !read_head(origin))
+			break;
+	}
+	if (!origin->closed && origin->events != NULL)
+		origin_settle(origin);
+}
+
+/* FIN or a failure of the connection. */
+static void origin_ended(struct origin *origin)
+{
+	if (origin->events == NULL) {
+		origin_release(origin);
+	} else if (origin->head_done && origin->body.kind == BODY_UNTIL_CLOSE) {
+		origin->keep = false;
+		origin_finish(origin);
+	} else if (origin->head_done) {
+		origin_fail(origin, FAILURE_RESPONSE_CUT);
+	} else if (!origin_retry(origin)) {
+		origin_fail(origin, FAILURE_ORIGIN_CLOSED);
+	}
+}
+
+static void origin_readable(void *owner)
+{
+	struct origin *origin = origin_of(owner);
+	enum io io;
+	char *to;
+	size_t n;
+
+	scratch_lend(&origin->worker->in, &origin->in);
+	to = buf_reserve(&origin->in, 16 * 1024);
+	if (to == NULL) {
+		origin_fail(origin, FAILURE_INTERNAL);
+		return;
+	}
+	io = conn_recv(origin->conn, to, origin->in.size - origin->in.tail, &n);
+	if (io == IO_AGAIN) {
+		origin_settle(origin);
+		return;
+	}
+	if (io == IO_OK) {
+		STATS_ADD(origin_bytes_in, n);
+		buf_added(&origin->in, n);
+		if (origin->events == NULL) { /* idle: nobody asked */
+			STATS_ADD(origin_unasked, 1);
+			origin_release(origin);
+			return;
+		}
+		origin->got_bytes = true;
+		origin_advance(origin);
+		return;
+	}
+	/* an RST is no clean end, whatever the framing */
+	if (io == IO_ERROR && origin->head_done && origin->events != NULL)
+		origin_fail(origin, FAILURE_RESPONSE_CUT);
+	else
+		origin_ended(origin);
+}
+
+static void origin_writable(void *owner)
+{
+	struct origin *origin = origin_of(owner);
+
+	origin_flush(origin);
+	if (origin->wants_drained && buf_length(&origin->out) == 0) {
+		origin->wants_drained = false;
+		if (origin->events != NULL)
+			origin->events->drained(origin->context);
+	}
+	origin_settle(origin);
+}
+
+static void origin_expired(void *owner)
+{
+	struct origin *origin = origin_of(owner);
+
+	if (origin->events == NULL)
+		origin_release(origin);
+	else if (buf_length(&origin->out) > 0 ||
+		 origin->request_sent < buf_length(&origin->request))
+		origin_fail(origin, FAILURE_ORIGIN_WRITE_TIMEOUT);
+	else
+		origin_fail(origin, origin->head_done ? FAILURE_RESPONSE_BODY_TIMEOUT
+						      : FAILURE_ORIGIN_TIMEOUT);
+}
+
+static void origin_go_on(void *owner)
+{
+	struct origin *origin = origin_of(owner);
+
+	if (origin->closed) {
+		turn_free(origin);
+		return;
+	}
+	origin_advance(origin);
+}
+
+void origin_resume(struct origin *origin)
+{
+	if (origin->closed || !origin->paused)
+		return;
+	origin->paused = false;
+	worker_soon(origin->worker, &origin->resume);
+}

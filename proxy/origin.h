@@ -1,0 +1,89 @@
+/*
+ * One request on a connection to an origin: connect or reuse, send, read the answer, keep or close.
+ *
+ * A connection is kept only when both messages ended cleanly and nothing is left over; bytes that
+ * no request asked for close it, also while it is idle (HAZARDS A2).  A kept one that turns out
+ * dead before the first byte of an answer is replaced once, if the request may be repeated (A9).
+ */
+#ifndef PROXY_ORIGIN_H
+#define PROXY_ORIGIN_H
+
+#include "proxy/body.h"
+#include "proxy/conn.h"
+#include "proxy/connector.h"
+#include "proxy/parse.h"
+#include "proxy/pool.h"
+
+/*
+ * What the origin's answer does, in order: interim*, head, content*, end; or failure instead of
+ * what is left.  None is called before origin_start() returns.  After end or failure the struct
+ * origin is not the asker's any more.  Messages are valid during the call.
+ */
+struct origin_events {
+	void (*interim)(void *context, const struct http_response *res);
+	void (*head)(void *context, const struct http_response *res);
+	bool (*content)(void *context,
+			struct slice content); /* false: pause until origin_resume() */
+	void (*end)(void *context);
+	void (*failure)(void *context, enum failure failure);
+	void (*drained)(void *context); /* more request content may be sent */
+};
+
+struct origin {
+	uint32_t magic;
+	bool closed;
+	bool reused;
+	bool repeatable; /* the request may be sent again */
+	bool got_bytes;  /* of the answer */
+	bool request_done;
+	bool chunked; /* the request's content */
+	bool head_done;
+	bool keep;   /* the answer allows the connection to live on */
+	bool paused; /* the asker takes no content now */
+	bool wants_drained;
+	bool reading; /* origin_advance() is on the stack */
+	uint8_t interims;
+	enum http_method method;
+	struct worker *worker;
+	struct conn *conn; /* NULL before it is connected */
+	struct connector *connector;
+	struct pool_host *host;
+	const struct origin_events *events; /* NULL when idle */
+	void *context;
+	struct buf request; /* the head, kept until an answer begins */
+	size_t request_sent;
+	struct buf out; /* request content */
+	struct buf in;
+	struct body body;
+	struct parse_progress progress;
+	union address address;
+	struct origin *next_idle, **idle_link;
+	struct task resume;
+	uint16_t port;
+	size_t authority_length; /* "host:port" */
+	char authority[URI_HOST_MAX + 8];
+	size_t host_length;
+};
+
+/*
+ * Ask: `head` is a composed request head, whose memory is taken over.  NULL with *ret_failure when
+ * there is no room.
+ */
+struct origin *origin_start(struct worker *worker, const struct http_request *req, struct buf *head,
+			    const struct origin_events *events, void *context,
+			    enum failure *ret_failure);
+
+/* Content of the request.  False: enough waits to be sent, hold back until drained. */
+bool origin_send(struct origin *origin, struct slice content);
+void origin_send_end(struct origin *origin);
+
+/* Go on with the answer's content. */
+void origin_resume(struct origin *origin);
+
+/* Forget the question; the connection closes.  No event comes any more. */
+void origin_cancel(struct origin *origin);
+
+/* pool.c: close an idle one. */
+void origin_close_idle(struct origin *origin);
+
+#endif

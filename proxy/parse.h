@@ -1,0 +1,59 @@
+/*
+ * Bytes to messages, strictly (HAZARDS 1 to 3; RFC 9112).
+ *
+ * A head is read twice: by a pass of our own that takes nothing but what the grammar allows, and by
+ * http-parser.  The two must agree on method, version and framing, or the message is refused.  The
+ * verdict does not depend on how the bytes were split over reads.
+ *
+ * Messages are views of the bytes given: nothing is copied or allocated.
+ */
+#ifndef PROXY_PARSE_H
+#define PROXY_PARSE_H
+
+#include "cache/http_message.h"
+#include "conf/conf.h"
+#include "proxy/stats.h"
+
+enum parse_result {
+	PARSE_MORE, /* not whole yet: call again with more bytes after the same ones */
+	PARSE_DONE,
+	PARSE_FAILED,
+};
+
+enum {
+	PARSE_METHOD_MAX = 32,
+	PARSE_EMPTY_LINES_MAX = 4, /* before a request line (RFC 9112 2.2) */
+	PARSE_FIELDS_MAX = 256,    /* room for the bounds of conf->field_count */
+};
+
+/*
+ * How far an incomplete head was looked at, so that slow bytes cost linear work.  All zero at the
+ * start of a message.
+ */
+struct parse_progress {
+	uint32_t scanned;  /* bytes known to hold no end of head */
+	bool line_checked; /* the start line was whole and right */
+};
+
+/*
+ * A request head at the start of `bytes`.  On PARSE_DONE *ret_consumed is its length with the empty
+ * line (and empty lines before it).  req->fields.at and capacity are given by the caller.
+ * On PARSE_FAILED *ret_failure is BAD_REQUEST, BAD_FRAMING, BAD_HOST, BAD_TARGET, URI_TOO_LONG,
+ * HEAD_TOO_LARGE, EXPECTATION, UNSUPPORTED_CODING, UNSUPPORTED_SCHEME or UNSUPPORTED_VERSION;
+ * req->method_name and req->target are set when they could be read, for the log.
+ */
+enum parse_result parse_request(struct slice bytes, const struct conf *conf,
+				struct parse_progress *progress, struct http_request *req,
+				size_t *ret_consumed, enum failure *ret_failure);
+
+/*
+ * A response head to a request of `method`.  On PARSE_FAILED *ret_failure is BAD_RESPONSE or
+ * RESPONSE_HEAD_TOO_LARGE.  Bodies of 1xx, 204, 304 and answers to HEAD are BODY_NONE, whatever
+ * they announce (RFC 9112 6.3); a 204 that announced one has framing_trouble.
+ */
+enum parse_result parse_response(struct slice bytes, const struct conf *conf,
+				 enum http_method method, struct parse_progress *progress,
+				 struct http_response *res, size_t *ret_consumed,
+				 enum failure *ret_failure);
+
+#endif

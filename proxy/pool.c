@@ -1,0 +1,123 @@
+/* Idle origin connections by host and port, with limits. */
+#include "proxy/pool.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <uthash.h>
+
+#include "proxy/origin.h"
+
+struct pool_host {
+	UT_hash_handle hh;
+	const struct conf *conf;
+	unsigned connections; /* idle ones and those at work */
+	unsigned idle_count;
+	struct origin *idle; /* the one used last first */
+	size_t length;
+	char authority[];
+};
+
+struct pool {
+	const struct conf *conf;
+	struct pool_host *hosts;
+};
+
+struct pool *pool_new(const struct conf *conf)
+{
+	struct pool *pool = calloc(1, sizeof(*pool));
+
+	if (pool != NULL)
+		pool->conf = conf;
+	return pool;
+}
+
+void pool_free(struct pool *pool)
+{
+	struct pool_host *host, *next;
+
+	if (pool == NULL)
+		return;
+	HASH_ITER(hh, pool->hosts, host, next)
+	{
+		while (host->idle != NULL && host->connections > 1)
+			origin_close_idle(host->idle);
+		if (host->idle != NULL)
+			origin_close_idle(host->idle); /* the last one takes the host with it */
+	}
+	free(pool);
+}
+
+static struct pool_host *find(struct pool *pool, struct slice authority)
+{
+	struct pool_host *host;
+
+	HASH_FIND(hh, pool->hosts, authority.p, authority.n, host);
+	return host;
+}
+
+struct pool_host *pool_join(struct pool *pool, struct slice authority, bool *ret_full)
+{
+	struct pool_host *host = find(pool, authority);
+
+	*ret_full = host != NULL && host->connections >= pool->conf->origin_connections;
+	if (*ret_full)
+		return NULL;
+	if (host == NULL) {
+		host = calloc(1, sizeof(*host) + authority.n);
+		if (host == NULL)
+			return NULL;
+		host->conf = pool->conf;
+		host->length = authority.n;
+		memcpy(host->authority, authority.p, authority.n);
+		HASH_ADD_KEYPTR(hh, pool->hosts, host->authority, host->length, host);
+	}
+	host->connections++;
+	return host;
+}
+
+void pool_leave(struct pool *pool, struct pool_host *host)
+{
+	assert(host->connections > host->idle_count);
+	if (--host->connections > 0)
+		return;
+	HASH_DEL(pool->hosts, host);
+	free(host);
+}
+
+struct origin *pool_take(struct pool *pool, struct slice authority)
+{
+	struct pool_host *host = find(pool, authority);
+	struct origin *origin;
+
+	if (host == NULL || host->idle == NULL)
+		return NULL;
+	origin = host->idle;
+	pool_remove(host, origin);
+	return origin;
+}
+
+bool pool_keep(struct pool_host *host, struct origin *origin)
+{
+	if (host->idle_count >= host->conf->origin_idle)
+		return false;
+	origin->next_idle = host->idle;
+	origin->idle_link = &host->idle;
+	if (host->idle != NULL)
+		host->idle->idle_link = &origin->next_idle;
+	host->idle = origin;
+	host->idle_count++;
+	STATS_ADD(origins_idle, 1);
+	return true;
+}
+
+void pool_remove(struct pool_host *host, struct origin *origin)
+{
+	assert(host->idle_count > 0);
+	*origin->idle_link = origin->next_idle;
+	if (origin->next_idle != NULL)
+		origin->next_idle->idle_link = origin->idle_link;
+	origin->next_idle = NULL;
+	origin->idle_link = NULL;
+	host->idle_count--;
+	STATS_ADD(origins_idle, -1);
+}

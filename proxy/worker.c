@@ -1,0 +1,356 @@
+/* One process, one loop: the order of a turn, the clocks, signals, and the drain. */
+#include "proxy/worker.h"
+
+#include <ev.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "proxy/client.h"
+#include "proxy/fetch.h"
+#include "proxy/listener.h"
+#include "proxy/log.h"
+#include "proxy/pool.h"
+#include "proxy/tunnel.h"
+
+enum {
+	TICK_MS = 250,       /* housekeeping: late waiters, the log's buffer */
+	LOG_FLUSH_TICKS = 4, /* the access log is written at least once a second */
+	STEP_BACK_MS = 1000, /* a wall clock this far behind was set back */
+};
+
+struct loop {
+	struct ev_loop *ev;
+	struct acceptors *acceptors;
+	struct worker *worker;
+	ev_prepare prepare;
+	ev_check check;
+	ev_timer flush; /* of the store's queue */
+	ev_timer tick;
+	ev_timer drain;
+	ev_signal terminate, interrupt, hangup;
+	unsigned ticks;
+};
+
+int64_t monotonic_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/*
+ * The steady clock follows the wall clock, and goes on where it was when that was set back; its
+ * lead over the wall clock is shared by all processes of the store and survives a restart
+ * (http_clock.h).
+ */
+static void read_clocks(struct worker *worker)
+{
+	struct store_clock *shared = store_clock(cache_store_of(worker->cache));
+	struct timespec now;
+	int64_t wall_ms, steady_ms;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	wall_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	steady_ms = wall_ms + shared->lead_ms;
+	if (steady_ms < shared->latest_ms - STEP_BACK_MS) {
+		log_info("the clock was set back by %lld s",
+			 (long long)(shared->latest_ms - steady_ms) / 1000);
+		shared->lead_ms = shared->latest_ms - wall_ms;
+		steady_ms = shared->latest_ms;
+	}
+	if (steady_ms > shared->latest_ms)
+		shared->latest_ms = steady_ms;
+	worker->now.wall_s = now.tv_sec;
+	worker->now.steady_ms = shared->latest_ms;
+	worker->now_ms = monotonic_us() / 1000;
+}
+
+void worker_soon(struct worker *worker, struct task *task)
+{
+	if (task->queued)
+		return;
+	task->queued = true;
+	task->next = NULL;
+	*worker->tasks_end = task;
+	worker->tasks_end = &task->next;
+}
+
+static void run_tasks(struct worker *worker)
+{
+	while (worker->tasks != NULL) {
+		struct task *task = worker->tasks;
+
+		worker->tasks = task->next;
+		if (worker->tasks == NULL)
+			worker->tasks_end = &worker->tasks;
+		task->queued = false;
+		task->run(task->owner);
+	}
+}
+
+/* ---- the turn ------------------------------------------------------------------------------- */
+
+static void arm_flush(struct loop *loop)
+{
+	struct worker *worker = loop->worker;
+
+	if (cache_pending(worker->cache) == 0 || ev_is_active(&loop->flush))
+		return;
+	if (worker->conf->store_interval_ms == 0) {
+		cache_flush(worker->cache);
+		return;
+	}
+	ev_timer_set(&loop->flush, (ev_tstamp)worker->conf->store_interval_ms / 1000, 0);
+	ev_timer_start(loop->ev, &loop->flush);
+}
+
+/* The end of a turn, before the loop waits again. */
+static void prepare_cb(struct ev_loop *ev, ev_prepare *prepare, int revents)
+{
+	struct loop *loop = prepare->data;
+	struct worker *worker = loop->worker;
+
+	(void)revents;
+	STATS_ADD(turns, 1);
+	run_tasks(worker);
+	arm_flush(loop);
+	cache_turn_end(worker->cache);
+	turn_free_all();
+	if (worker->draining && worker->clients == NULL && stats->tunnels_open == 0)
+		ev_break(ev, EVBREAK_ALL);
+}
+
+/* The beginning of a turn: events are at hand, none was handed out. */
+static void check_cb(struct ev_loop *ev, ev_check *check, int revents)
+{
+	struct loop *loop = check->data;
+
+	(void)ev;
+	(void)revents;
+	read_clocks(loop->worker);
+}
+
+static void flush_cb(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	struct loop *loop = timer->data;
+
+	(void)ev;
+	(void)revents;
+	cache_flush(loop->worker->cache);
+}
+
+static void tick_cb(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	struct loop *loop = timer->data;
+	struct worker *worker = loop->worker;
+
+	(void)ev;
+	(void)revents;
+	fetches_tick(worker->fetches);
+	if (worker->accesslog != NULL && ++loop->ticks % LOG_FLUSH_TICKS == 0)
+		accesslog_flush(worker->accesslog);
+}
+
+/* ---- signals -------------------------------------------------------------------------------- */
+
+static void drained_cb(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	struct loop *loop = timer->data;
+	struct worker *worker = loop->worker;
+	struct client *client, *next;
+
+	(void)revents;
+	for (client = worker->clients; client != NULL; client = next) {
+		next = client->next;
+		client_close(client);
+	}
+	tunnels_close(worker);
+	ev_break(ev, EVBREAK_ALL);
+}
+
+/* Take no more, finish what is in flight, within the deadline. */
+static void terminate_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents)
+{
+	struct loop *loop = signal_watcher->data;
+	struct worker *worker = loop->worker;
+	struct client *client, *next;
+
+	(void)revents;
+	if (worker->draining) {
+		ev_break(ev, EVBREAK_ALL); /* asked twice: at once */
+		return;
+	}
+	worker->draining = true;
+	acceptors_stop(loop->acceptors);
+	for (client = worker->clients; client != NULL; client = next) {
+		next = client->next;
+		client_drain(client);
+	}
+	tunnels_close(worker);
+	ev_timer_set(&loop->drain, (ev_tstamp)worker->conf->drain_timeout_ms / 1000, 0);
+	ev_timer_start(ev, &loop->drain);
+}
+
+static void hangup_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents)
+{
+	struct loop *loop = signal_watcher->data;
+
+	(void)ev;
+	(void)revents;
+	if (loop->worker->accesslog != NULL && !accesslog_reopen(loop->worker->accesslog))
+		log_error("cannot open the access log again");
+}
+
+static void watch_signals(struct loop *loop)
+{
+	ev_signal_init(&loop->terminate, terminate_cb, SIGTERM);
+	ev_signal_init(&loop->interrupt, terminate_cb, SIGINT);
+	ev_signal_init(&loop->hangup, hangup_cb, SIGHUP);
+	loop->terminate.data = loop->interrupt.data = loop->hangup.data = loop;
+	ev_signal_start(loop->ev, &loop->terminate);
+	ev_signal_start(loop->ev, &loop->interrupt);
+	ev_signal_start(loop->ev, &loop->hangup);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static struct loop *loop_new(struct worker *worker)
+{
+	struct loop *loop = calloc(1, sizeof(*loop));
+
+	if (loop == NULL)
+		return NULL;
+	/* libev's io_uring backend costs 1.6 times the CPU of epoll for this work */
+	loop->ev = ev_loop_new(EVBACKEND_EPOLL);
+	if (loop->ev == NULL) {
+		free(loop);
+		return NULL;
+	}
+	loop->worker = worker;
+	ev_prepare_init(&loop->prepare, prepare_cb);
+	ev_check_init(&loop->check, check_cb);
+	ev_timer_init(&loop->flush, flush_cb, 0, 0);
+	ev_timer_init(&loop->tick, tick_cb, TICK_MS / 1000.0, TICK_MS / 1000.0);
+	ev_timer_init(&loop->drain, drained_cb, 0, 0);
+	loop->prepare.data = loop->check.data = loop->flush.data = loop->tick.data =
+		loop->drain.data = loop;
+	ev_prepare_start(loop->ev, &loop->prepare);
+	ev_check_start(loop->ev, &loop->check);
+	ev_timer_start(loop->ev, &loop->tick);
+	watch_signals(loop);
+	return loop;
+}
+
+static struct access *compile_access(const struct conf *conf, const struct listener *listener,
+				     char *error, size_t error_size)
+{
+	union address own[LISTENERS_MAX];
+
+	for (unsigned i = 0; i < listener->count; i++)
+		own[i] = listener->at[i].address;
+	return access_new(conf, own, listener->count, error, error_size);
+}
+
+static bool open_parts(struct worker *worker, const struct listener *listener, char *error,
+		       size_t error_size)
+{
+	const struct conf *conf = worker->conf;
+
+	worker->cache = cache_open(conf, true, error, error_size);
+	if (worker->cache == NULL)
+		return false;
+	if (error[0] != '\0')
+		log_info("%s", error);
+	if (conf->access_log[0] != '\0') {
+		worker->accesslog = accesslog_open(conf->access_log, conf->access_log_format);
+		if (worker->accesslog == NULL) {
+			snprintf(error, error_size, "cannot open the access log %s",
+				 conf->access_log);
+			return false;
+		}
+	}
+	worker->access = compile_access(conf, listener, error, error_size);
+	if (worker->access == NULL)
+		return false;
+	worker->resolver = resolver_new(worker->loop->ev, conf, error, error_size);
+	return worker->resolver != NULL;
+}
+
+struct worker *worker_new(const struct conf *conf, struct stats *all_stats, unsigned index,
+			  struct listener *listener, char *error, size_t error_size)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+
+	snprintf(error, error_size, "out of memory");
+	if (worker == NULL)
+		return NULL;
+	worker->conf = conf;
+	worker->all_stats = all_stats;
+	worker->workers = conf->workers;
+	worker->tasks_end = &worker->tasks;
+	worker->in = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
+	worker->out = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
+	worker->fetches = fetches_new(worker);
+	worker->pool = pool_new(conf);
+	worker->loop = loop_new(worker);
+	stats_attach(&all_stats[index]);
+	if (worker->in.block == NULL || worker->out.block == NULL || worker->fetches == NULL ||
+	    worker->pool == NULL || worker->loop == NULL ||
+	    !open_parts(worker, listener, error, error_size)) {
+		worker_free(worker);
+		return NULL;
+	}
+	conn_setup(worker->loop->ev);
+	read_clocks(worker);
+	worker->started_s = worker->now.wall_s;
+	worker->loop->acceptors = acceptors_start(worker->loop->ev, worker, listener);
+	if (worker->loop->acceptors == NULL) {
+		snprintf(error, error_size, "out of memory");
+		worker_free(worker);
+		return NULL;
+	}
+	return worker;
+}
+
+int worker_run(struct worker *worker)
+{
+	ev_run(worker->loop->ev, 0);
+	cache_flush(worker->cache);
+	return 0;
+}
+
+static void loop_free(struct loop *loop)
+{
+	if (loop == NULL)
+		return;
+	acceptors_free(loop->acceptors);
+	ev_loop_destroy(loop->ev);
+	free(loop);
+}
+
+void worker_free(struct worker *worker)
+{
+	pool_free(worker->pool);
+	if (worker->resolver != NULL)
+		resolver_free(worker->resolver);
+	turn_free_all();
+	while (worker->spare_exchanges != NULL) {
+		struct exchange *x = worker->spare_exchanges;
+
+		worker->spare_exchanges = x->next_waiter;
+		free(x);
+	}
+	access_free(worker->access);
+	if (worker->accesslog != NULL)
+		accesslog_close(worker->accesslog);
+	if (worker->cache != NULL)
+		cache_close(worker->cache);
+	fetches_free(worker->fetches);
+	loop_free(worker->loop);
+	free(worker->in.block);
+	free(worker->out.block);
+	free(worker);
+}

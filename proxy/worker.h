@@ -1,0 +1,84 @@
+/*
+ * One process, one loop: what its modules share, and the order of a loop turn.
+ */
+#ifndef PROXY_WORKER_H
+#define PROXY_WORKER_H
+
+#include "cache/cache.h"
+#include "cache/http_clock.h"
+#include "conf/conf.h"
+#include "proxy/access.h"
+#include "proxy/accesslog.h"
+#include "proxy/buf.h"
+#include "proxy/resolver.h"
+#include "proxy/stats.h"
+
+struct client;
+struct exchange;
+struct fetches;
+struct pool;
+
+enum {
+	/* Scratch blocks: what is read and composed in one event, before it needs memory of its
+	   own. */
+	SCRATCH_SIZE = 128 * 1024,
+	/* Bytes waiting for a slow peer above which the other side is not read (HAZARDS L4). */
+	HIGH_WATER = 64 * 1024,
+};
+
+/*
+ * Something to go on with before the turn ends, outside the events that led to it: so that no
+ * callback runs inside a function that began its work.  Embedded in its owner, which stays alive
+ * while queued.
+ */
+struct task {
+	void (*run)(void *owner);
+	void *owner;
+	struct task *next;
+	bool queued;
+};
+
+/*
+ * Made by worker_new(), lives as long as the process.  `now` and `now_ms` are read once a turn; the
+ * clock that measures latencies, monotonic_us(), whenever asked.
+ */
+struct worker {
+	const struct conf *conf;
+	struct cache *cache;
+	struct access *access;
+	struct resolver *resolver;
+	struct accesslog *accesslog; /* NULL for none */
+	struct fetches *fetches;
+	struct pool *pool;
+	struct http_clock now;           /* wall and steady, for HTTP */
+	int64_t now_ms;                  /* monotonic, for deadlines */
+	struct scratch in;               /* what an event reads */
+	struct scratch out;              /* what it composes */
+	struct client *clients;          /* all, for the drain */
+	struct task *tasks, **tasks_end; /* to be run before the turn ends */
+	struct exchange *spare_exchanges;
+	struct stats *all_stats; /* blocks of all workers, for the reports */
+	unsigned workers;
+	int64_t started_s; /* wall clock */
+	bool draining;
+	struct loop *loop; /* worker.c's own */
+};
+
+struct listener;
+
+/* `listeners` are bound already.  NULL with a line in `error`. */
+struct worker *worker_new(const struct conf *conf, struct stats *all_stats, unsigned index,
+			  struct listener *listeners, char *error, size_t error_size);
+
+/* Until SIGTERM or SIGINT has drained it.  Returns the exit status. */
+int worker_run(struct worker *worker);
+
+void worker_free(struct worker *worker);
+
+/* Microseconds on the monotonic clock, now. */
+int64_t monotonic_us(void);
+
+/* Queue a task, unless it is queued already. */
+void worker_soon(struct worker *worker, struct task *task);
+
+#endif

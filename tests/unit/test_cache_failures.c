@@ -1,0 +1,331 @@
+/* LINKS: cache/pending.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c tests/support/store_memory.c tests/support/heads.c tests/support/messages.c tests/support/test_conf.c tests/support/cache_fixture.c -lxxhash */
+/*
+ * The cache over a store that fails.  cache.c and writes.c are compiled here, against a store whose
+ * calls go through failing_*() below.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/support/cache_fixture.h"
+
+/* The calls of the store from here on: those numbered [fail_from, fail_to) fail. */
+static unsigned calls, fail_from, fail_to;
+static enum store_result failure;
+static bool in_transaction;
+
+static void fail_calls(unsigned from, unsigned count, enum store_result how)
+{
+	calls = 0;
+	fail_from = from;
+	fail_to = from + count;
+	failure = how;
+}
+
+static void fail_nothing(void)
+{
+	fail_calls(0, 0, STORE_FAILED);
+}
+
+static bool fails(void)
+{
+	unsigned call = calls++;
+
+	return call >= fail_from && call < fail_to;
+}
+
+/* What only a disk can do to a call. */
+static bool fails_hard(void)
+{
+	return failure == STORE_FAILED && fails();
+}
+
+static enum store_result failing_get(struct store *s, const struct cache_key *key,
+				     struct slice *ret_value)
+{
+	return fails_hard() ? STORE_FAILED : store_get(s, key, ret_value);
+}
+
+static enum store_result failing_begin(struct store *s)
+{
+	assert_false(in_transaction);
+	if (fails_hard())
+		return STORE_FAILED;
+	in_transaction = true;
+	return store_begin(s);
+}
+
+static enum store_result failing_read(struct store *s, const struct cache_key *key,
+				      struct slice *ret_value)
+{
+	assert_true(in_transaction);
+	return fails_hard() ? STORE_FAILED : store_read(s, key, ret_value);
+}
+
+static enum store_result failing_put(struct store *s, const struct cache_key *key,
+				     struct slice value, const struct cache_key *groups,
+				     size_t group_count)
+{
+	assert_true(in_transaction);
+	return fails() ? failure : store_put(s, key, value, groups, group_count);
+}
+
+static enum store_result failing_drop(struct store *s, const struct cache_key *key)
+{
+	assert_true(in_transaction);
+	return fails_hard() ? STORE_FAILED : store_drop(s, key);
+}
+
+static enum store_result failing_drop_group(struct store *s, const struct cache_key *group,
+					    size_t limit, size_t *ret_count)
+{
+	assert_true(in_transaction);
+	return fails_hard() ? STORE_FAILED : store_drop_group(s, group, limit, ret_count);
+}
+
+static enum store_result failing_commit(struct store *s)
+{
+	assert_true(in_transaction);
+	in_transaction = false;
+	if (!fails_hard())
+		return store_commit(s);
+	store_abort(s);
+	return STORE_FAILED;
+}
+
+static void failing_abort(struct store *s)
+{
+	assert_true(in_transaction);
+	in_transaction = false;
+	store_abort(s);
+}
+
+static enum store_result failing_walk(struct store *s, struct cache_key *cursor, size_t limit,
+				      store_visit visit, void *context, bool *ret_more)
+{
+	return fails_hard() ? STORE_FAILED : store_walk(s, cursor, limit, visit, context, ret_more);
+}
+
+#define store_get failing_get
+#define store_begin failing_begin
+#define store_read failing_read
+#define store_put failing_put
+#define store_drop failing_drop
+#define store_drop_group failing_drop_group
+#define store_commit failing_commit
+#define store_abort failing_abort
+#define store_walk failing_walk
+#include "cache/cache.c"
+#include "cache/writes.c"
+
+static int setup(void **state)
+{
+	fail_nothing();
+	in_transaction = false;
+	return fixture_setup(state);
+}
+
+static void a_failed_transaction_costs_its_writes(void **state)
+{
+	struct fixture *f = *state;
+
+	/* begin, read, put, commit */
+	for (unsigned call = 0; call < 4; call++) {
+		uint64_t dropped = cache_counts(f->cache)->dropped;
+		uint64_t failures = cache_counts(f->cache)->failures;
+
+		assert_stored(f, "GET http://a/\n", FRESH, 0);
+		fail_calls(call, 1, STORE_FAILED);
+		cache_flush(f->cache);
+		fail_nothing();
+		assert_int_equal(cache_pending(f->cache), 0);
+		assert_int_equal(cache_counts(f->cache)->dropped, dropped + 1);
+		assert_int_equal(cache_counts(f->cache)->failures, failures + 1);
+		assert_int_equal(cache_counts(f->cache)->stored, 0);
+		assert_miss(f, "GET http://a/\n", 0);
+	}
+	assert_stored(f, "GET http://a/\n", FRESH "X: 1\n", 0);
+	assert_hit(f, "GET http://a/\n", 0, "1");
+}
+
+static void a_store_that_always_fails_ends_no_loop(void **state)
+{
+	struct fixture *f = *state;
+	char req[64];
+
+	fail_calls(0, 1000000, STORE_FAILED);
+	for (int i = 0; i < 1000; i++) {
+		sprintf(req, "GET http://a/%d\n", i);
+		store(f, req, FRESH "Cache-Groups: \"g\"\n", 0);
+		if (i % 10 == 0)
+			assert_miss(f, req, 0);
+	}
+	cache_flush(f->cache);
+	assert_int_equal(cache_pending(f->cache), 0);
+	assert_int_equal(cache_counts(f->cache)->dropped, 1000);
+	assert_int_equal(
+		cache_invalidate(f->cache, request_of(&f->req, "POST http://a/1\n"),
+				 response_of(&f->res, "200\n"
+						      "Cache-Group-Invalidation: \"g\"\n")),
+		0);
+	assert_false(cache_purge(f->cache, SLICE("http://a/1")));
+	assert_false(cache_purge_some(f->cache, 10));
+	fail_nothing();
+	assert_stored(f, "GET http://a/\n", FRESH "X: 1\n", 0);
+	assert_hit(f, "GET http://a/\n", 0, "1");
+}
+
+static void a_full_store_drops_the_record(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_stored(f, "GET http://a/1\n", FRESH, 0);
+	assert_stored(f, "GET http://a/2\n", FRESH "X: 2\n", 0);
+	fail_calls(0, 1, STORE_FULL);
+	cache_flush(f->cache);
+	fail_nothing();
+	assert_int_equal(cache_counts(f->cache)->dropped, 1);
+	assert_int_equal(cache_counts(f->cache)->stored, 1);
+	assert_int_equal(cache_counts(f->cache)->failures, 0);
+	assert_miss(f, "GET http://a/1\n", 0);
+	assert_hit(f, "GET http://a/2\n", 0, "2");
+}
+
+static void what_is_superseded_goes_even_when_the_store_is_full(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_stored(f, "GET http://a/\n", FRESH "X: old\n", 0);
+	assert_hit(f, "GET http://a/\n", 0, "old");
+	assert_stored(f, "GET http://a/\n", FRESH "X: new\n", 1);
+	fail_calls(0, 1, STORE_FULL);
+	cache_flush(f->cache);
+	fail_nothing();
+	assert_miss(f, "GET http://a/\n", 1);
+}
+
+static void an_unreadable_store_is_a_miss(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_stored(f, "GET http://a/\n", FRESH "X: 1\n", 0);
+	cache_flush(f->cache);
+	fail_calls(0, 1, STORE_FAILED);
+	assert_miss(f, "GET http://a/\n", 0);
+	assert_int_equal(cache_counts(f->cache)->failures, 1);
+	fail_nothing();
+	assert_hit(f, "GET http://a/\n", 0, "1");
+}
+
+static void a_write_without_memory_is_dropped(void **state)
+{
+	struct fixture *f = *state;
+	enum reason why = REASON_STORE_BUSY;
+	unsigned failed = 0;
+
+	while (why != REASON_NONE) {
+		if (!fail_allocation(failed))
+			skip();
+		why = store(f, "GET http://a/\n", FRESH "X: 1\n", 0);
+		fail_no_allocation();
+		if (why != REASON_NONE)
+			assert_int_equal(why, REASON_STORE_BUSY);
+		failed += why != REASON_NONE;
+		assert_int_equal(cache_pending(f->cache), why == REASON_NONE);
+	}
+	/* The operation, and the table with its buckets. */
+	assert_int_equal(failed, 3);
+	assert_int_equal(cache_counts(f->cache)->dropped, 3);
+	assert_hit(f, "GET http://a/\n", 0, "1");
+}
+
+/* The first two allocations and the last two of cache_open() are its own, the others the store's.
+ */
+static void a_cache_without_memory_does_not_open(void **state)
+{
+	struct fixture *f = *state;
+	size_t total, before = allocations_so_far();
+	char notice[256];
+
+	fixture_close(f);
+	fixture_open(f);
+	total = allocations_so_far() - before;
+	fixture_close(f);
+	for (size_t n = 0; n < total; n = n == 1 ? total - 2 : n + 1) {
+		fail_allocation(n);
+		notice[0] = '\0';
+		assert_null(cache_open(f->conf, false, notice, sizeof(notice)));
+		assert_string_not_equal(notice, "");
+	}
+	fail_no_allocation();
+	fixture_open(f);
+}
+
+/* All that the cache does, once. */
+static void use_everything(struct fixture *f)
+{
+	struct record_view view;
+	struct slice old;
+	char req[64];
+
+	for (int i = 0; i < 5; i++) {
+		sprintf(req, "GET http://a/%d\nFoo: %d\n", i / 2, i);
+		store(f, req, FRESH "Vary: Foo\nCache-Groups: \"g\"\nETag: \"e\"\n", 0);
+	}
+	look_up(f, "GET http://a/1\nFoo: 3\n", 0);
+	if (f->lookup.has_record) {
+		old = copy_of_found(f);
+		freshen(f, "GET http://a/1\nFoo: 3\n", old, "304\nETag: \"e\"\n", 1, &view);
+		cache_flush(f->cache);
+		cache_remove(f->cache, request_of(&f->req, "GET http://a/1\nFoo: 3\n"), old);
+	}
+	cache_invalidate(f->cache, request_of(&f->req, "POST http://a/0\n"),
+			 response_of(&f->res, "200\nCache-Group-Invalidation: \"g\"\n"));
+	store(f, "GET http://a/5\n", FRESH, 0);
+	cache_purge(f->cache, SLICE("http://a/5"));
+	cache_purge_some(f->cache, 10);
+	cache_flush(f->cache);
+	cache_turn_end(f->cache);
+}
+
+/* Each call of the store in turn fails, alone or with all that follow. */
+static void any_call_may_fail(void **state)
+{
+	struct fixture *f = *state;
+	unsigned total;
+
+	fail_nothing();
+	use_everything(f);
+	total = calls;
+	assert_true(total > 20);
+	for (unsigned call = 0; call < total; call++) {
+		for (unsigned count = 1; count <= 1000000; count += 999999) {
+			fail_calls(call, count, STORE_FAILED);
+			use_everything(f);
+			assert_int_equal(cache_pending(f->cache), 0);
+			assert_false(in_transaction);
+			fail_nothing();
+			assert_stored(f, "GET http://b/\n", FRESH "X: 1\n", 0);
+			assert_hit(f, "GET http://b/\n", 0, "1");
+			assert_true(cache_purge(f->cache, SLICE("http://b/")));
+			while (cache_purge_some(f->cache, 10))
+				;
+		}
+	}
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(a_failed_transaction_costs_its_writes),
+		TEST(a_store_that_always_fails_ends_no_loop),
+		TEST(a_full_store_drops_the_record),
+		TEST(what_is_superseded_goes_even_when_the_store_is_full),
+		TEST(an_unreadable_store_is_a_miss),
+		TEST(a_write_without_memory_is_dropped),
+		TEST(a_cache_without_memory_does_not_open),
+		TEST(any_call_may_fail),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
