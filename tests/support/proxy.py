@@ -1,0 +1,147 @@
+"""The proxy under test: started in a directory of its own, watched, ended by its process id."""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import threading
+
+from support.rawclient import Client
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY = (os.environ.get("CACHE204_BIN") or os.environ.get("CACHE204")
+          or str(ROOT / "build" / "cache204"))
+WAIT = 15.0  # seconds for a start or an end
+
+SANITIZER = re.compile(r"runtime error:|ERROR: \w*Sanitizer|WARNING: \w*Sanitizer")
+
+
+def run(*arguments, timeout=WAIT):
+    """The binary with these arguments, to its end: a CompletedProcess with text."""
+    return subprocess.run([BINARY, *map(str, arguments)], text=True, timeout=timeout,
+                          stdin=subprocess.DEVNULL, capture_output=True)
+
+
+def is_ready(lines):
+    return any(re.fullmatch(r"cache204 \S+ ready", line) for line in lines)
+
+
+class Proxy:
+    """One proxy process. Its ports are free ones, chosen by the kernel and read from its output."""
+
+    def __init__(self, directory, *options, start=True):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.store = self.directory / "store"
+        self.access_log = self.directory / "access.log"
+        self.error_log = self.directory / "stderr"
+        self.options = ["listen=127.0.0.1:0", "admin=127.0.0.1:0", f"store={self.store}",
+                        f"access_log={self.access_log}", "store_size=16MiB", *options]
+        self.arguments = []
+        self.process = None
+        if start:
+            self.start()
+
+    def start(self):
+        arguments = self.arguments + [a for option in self.options for a in ("-o", option)]
+        with open(self.error_log, "ab") as errors:
+            self.process = subprocess.Popen([BINARY, *arguments], stdin=subprocess.DEVNULL,
+                                            stdout=subprocess.PIPE, stderr=errors,
+                                            cwd=self.directory, text=True)
+        self.output = []
+        self.ready = threading.Event()
+        self.reader = threading.Thread(daemon=True, target=self.read_output,
+                                       args=(self.process, self.output, self.ready))
+        self.reader.start()
+        if not self.ready.wait(WAIT) or not is_ready(self.output):
+            self.kill()
+            raise AssertionError(f"the proxy did not start: {self.output!r} {self.errors()}")
+        text = "\n".join(self.output)
+        self.port = int(re.search(r"^export http_proxy=http://127\.0\.0\.1:(\d+)$", text, re.M)[1])
+        self.admin_port = int(re.search(r"^stats: http://127\.0\.0\.1:(\d+)/stats$", text, re.M)[1])
+        return self
+
+    @staticmethod
+    def read_output(process, output, ready):
+        for line in process.stdout:
+            output.append(line.rstrip("\n"))
+            if is_ready(output[-1:]):
+                ready.set()
+        process.stdout.close()
+        ready.set()  # ended; start() looks whether it had been ready
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def is_alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def errors(self):
+        return self.error_log.read_text(errors="replace") if self.error_log.exists() else ""
+
+    def connect(self, **options):
+        return Client(self.port, **options)
+
+    def admin(self, target, method="GET", *fields):
+        """The answer of the admin listener."""
+        with Client(self.admin_port) as client:
+            lines = [f"{method} {target} HTTP/1.1", f"Host: 127.0.0.1:{self.admin_port}", *fields]
+            client.send(("\r\n".join(lines) + "\r\n\r\n").encode())
+            return client.response(method)
+
+    def stats(self):
+        answer = self.admin("/stats")
+        assert answer.status == 200, answer
+        return json.loads(answer.body)
+
+    def log_lines(self):
+        """The access log so far; it is buffered, so stop() first to have all of it."""
+        return self.access_log.read_text(errors="replace").splitlines()
+
+    def memory(self):
+        """Resident bytes of the process."""
+        with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
+            return int(re.search(r"VmRSS:\s+(\d+) kB", status.read())[1]) * 1024
+
+    def terminate(self):
+        self.process.send_signal(signal.SIGTERM)
+
+    def wait(self, timeout=WAIT):
+        """Wait for the end; it must be a good one."""
+        try:
+            code = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"no end within {timeout} s of SIGTERM: {self.errors()}") from None
+        assert code == 0, f"exit {code}: {self.errors()}"
+        assert not SANITIZER.search(self.errors()), self.errors()
+
+    def stop(self):
+        if self.process is None or self.process.returncode is not None:
+            return
+        self.terminate()
+        self.wait()
+
+    def restart(self):
+        self.stop()
+        return self.start()
+
+    def kill(self):
+        if self.is_alive():
+            self.process.kill()
+            self.process.wait()
+
+    def kill9(self):
+        """As a power cut does to a process: no chance to write anything."""
+        self.kill()
+
+    def remove(self):
+        shutil.rmtree(self.directory, ignore_errors=True)
