@@ -1,0 +1,7 @@
+# Varnish before the origin, with a 204 as it is.
+vcl 4.1;
+
+backend default {
+	.host = "127.0.0.1";
+	.port = "@ORIGIN@";
+}
