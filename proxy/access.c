@@ -16,7 +16,22 @@ struct endpoint {
 	uint16_t port;
 };
 
+/*
+ * Verdicts on destinations named lately.  The rules are constant, so a verdict is one for good; it
+ * is asked for at every request, hits included, and working it out costs more than the rest of a
+ * hit.
+ */
+enum { MEMO_SLOTS = 64, MEMO_HOST_MAX = 58 };
+
+struct memo {
+	uint16_t port;
+	uint8_t failure;
+	uint8_t length; /* 0: nothing is remembered here */
+	char host[MEMO_HOST_MAX];
+};
+
 struct access {
+	struct memo *memo; /* MEMO_SLOTS */
 	struct rules *deny;
 	struct rules *allow;
 	struct network *clients;
@@ -217,7 +232,10 @@ struct access *access_new(const struct conf *conf, const union address *own, uns
 {
 	struct access *access = calloc(1, sizeof(*access));
 
-	if (!access) {
+	if (access)
+		access->memo = calloc(MEMO_SLOTS, sizeof(*access->memo));
+	if (!access || !access->memo) {
+		free(access);
 		snprintf(error, error_size, "access: out of memory");
 		return NULL;
 	}
@@ -247,6 +265,7 @@ void access_free(struct access *access)
 	rules_free(access->allow);
 	free(access->clients);
 	free(access->own);
+	free(access->memo);
 	free(access);
 }
 
@@ -307,22 +326,56 @@ static bool may_connect_to(const struct access *access, uint16_t port)
 	return access->connects_anywhere || (access->connect_ports[port / 8] >> port % 8 & 1);
 }
 
-enum failure access_request(const struct access *access, const struct http_request *req)
+/* What the rules say of a destination before its name is looked up. */
+static enum failure judge_destination(const struct access *access, const struct http_uri *uri)
 {
 	union address address;
 
+	if (address_parse(uri->host, &address)) {
+		address_set_port(&address, uri->port);
+		return access_address(access, uri->host, &address);
+	}
+	if (rules_have_name(access->deny, uri->host) && !rules_have_name(access->allow, uri->host))
+		return FAILURE_DENIED_DESTINATION;
+	return FAILURE_NONE;
+}
+
+static struct memo *memo_slot(const struct access *access, const struct http_uri *uri)
+{
+	uint32_t hash = uri->port;
+	size_t i;
+
+	for (i = 0; i < uri->host.n; i++)
+		hash = (hash ^ (unsigned char)uri->host.p[i]) * 16777619u;
+	return &access->memo[(hash ^ hash >> 16) % MEMO_SLOTS];
+}
+
+static enum failure remembered_destination(const struct access *access, const struct http_uri *uri)
+{
+	struct memo *memo;
+
+	if (uri->host.n > MEMO_HOST_MAX)
+		return judge_destination(access, uri);
+	memo = memo_slot(access, uri);
+	if (memo->length == uri->host.n && memo->port == uri->port &&
+	    memcmp(memo->host, uri->host.p, uri->host.n) == 0)
+		return (enum failure)memo->failure;
+	memo->failure = (uint8_t)judge_destination(access, uri);
+	memo->port = uri->port;
+	memo->length = (uint8_t)uri->host.n;
+	memcpy(memo->host, uri->host.p, uri->host.n);
+	return (enum failure)memo->failure;
+}
+
+enum failure access_request(const struct access *access, const struct http_request *req)
+{
 	if (has_been_here(access, req))
 		return FAILURE_LOOP;
 	if (req->method == METHOD_CONNECT && !may_connect_to(access, req->uri.port))
 		return FAILURE_DENIED_PORT;
-	if (address_parse(req->uri.host, &address)) {
-		address_set_port(&address, req->uri.port);
-		return access_address(access, req->uri.host, &address);
-	}
-	if (rules_have_name(access->deny, req->uri.host) &&
-	    !rules_have_name(access->allow, req->uri.host))
-		return FAILURE_DENIED_DESTINATION;
-	return FAILURE_NONE;
+	if (req->uri.host.n == 0)
+		return FAILURE_NONE; /* of a form without authority: refused elsewhere */
+	return remembered_destination(access, &req->uri);
 }
 
 static bool is_own(const struct access *access, const union address *address)
