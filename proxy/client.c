@@ -15,6 +15,7 @@ static void client_writable(void *owner);
 static void client_expired(void *owner);
 static void client_advance(struct client *client);
 static void client_go_on(void *owner);
+static void client_send_out(void *owner);
 
 static const struct conn_events client_events = {
 	.readable = client_readable,
@@ -53,6 +54,7 @@ void client_new(struct worker *worker, const struct frontend *frontend, int fd,
 		.next = worker->clients,
 		.link = &worker->clients,
 		.resume = {.run = client_go_on, .owner = client},
+		.push = {.run = client_send_out, .owner = client},
 	};
 	if (worker->clients != NULL)
 		worker->clients->link = &client->next;
@@ -60,6 +62,13 @@ void client_new(struct worker *worker, const struct frontend *frontend, int fd,
 	STATS_ADD(clients, 1);
 	conn_watch(conn, true, false);
 	conn_deadline(conn, worker->conf->head_timeout_ms);
+}
+
+/* One that is queued is freed when its last task is run. */
+static void client_free_later(struct client *client)
+{
+	if (!client->resume.queued && !client->push.queued)
+		turn_free(client);
 }
 
 /* Everything but the socket goes; memory at the end of the turn. */
@@ -72,9 +81,7 @@ static void client_release(struct client *client)
 	scratch_free(&client->worker->out, &client->out);
 	client->conn = NULL;
 	STATS_ADD(clients, -1);
-	/* a queued one is freed when its task is run */
-	if (!client->resume.queued)
-		turn_free(client);
+	client_free_later(client);
 }
 
 void client_close(struct client *client)
@@ -197,27 +204,47 @@ static void client_settle(struct client *client)
 
 void client_push(struct client *client)
 {
-	if (!client->advancing)
+	worker_soon(client->worker, &client->push);
+}
+
+static void client_send_out(void *owner)
+{
+	struct client *client = client_of(owner);
+
+	if (client->conn == NULL)
+		client_free_later(client);
+	else
 		client_settle(client);
+}
+
+/* Send what waits and the parts after it in one call; *ret_sent counts both. */
+static enum io send_all(struct client *client, const struct iovec *parts, int count,
+			size_t *ret_sent)
+{
+	struct iovec all[1 + CLIENT_PARTS_MAX];
+	int waiting = buf_length(&client->out) > 0;
+
+	assert(count <= CLIENT_PARTS_MAX);
+	all[0] = iovec_of(buf_waiting(&client->out));
+	memcpy(all + waiting, parts, (size_t)count * sizeof(*parts));
+	*ret_sent = 0;
+	return conn_send(client->conn, all, waiting + count, ret_sent);
 }
 
 bool client_send(struct client *client, const struct iovec *parts, int count)
 {
-	size_t sent = 0;
+	size_t sent, waiting = buf_length(&client->out);
 
 	if (client->conn == NULL)
 		return true;
-	if (buf_length(&client->out) > 0 && !client_flush(client))
+	if (send_all(client, parts, count, &sent) == IO_ERROR) {
+		client_close(client);
 		return true;
-	if (buf_length(&client->out) == 0) {
-		enum io io = conn_send(client->conn, parts, count, &sent);
-
-		if (io == IO_ERROR) {
-			client_close(client);
-			return true;
-		}
-		STATS_ADD(client_bytes_out, sent);
 	}
+	STATS_ADD(client_bytes_out, sent);
+	if (waiting > 0)
+		buf_consume(&client->out, sent < waiting ? sent : waiting);
+	sent -= sent < waiting ? sent : waiting;
 	for (int i = 0; i < count; i++) {
 		size_t skip = sent < parts[i].iov_len ? sent : parts[i].iov_len;
 
@@ -386,7 +413,7 @@ static void client_go_on(void *owner)
 	struct client *client = client_of(owner);
 
 	if (client->conn == NULL) {
-		turn_free(client);
+		client_free_later(client);
 		return;
 	}
 	client->body_paused = false;
@@ -493,8 +520,9 @@ static void client_expired(void *owner)
 
 void client_drain(struct client *client)
 {
-	client->last = true;
-	if (client->exchange == NULL && buf_length(&client->out) == 0 &&
-	    buf_length(&client->in) == 0)
+	if (client->exchange != NULL)
+		client->last = true;
+	else if (buf_length(&client->out) == 0 && buf_length(&client->in) == 0)
 		client_close(client);
+	/* a head that has begun is still served, and told that it is the last */
 }

@@ -17,6 +17,7 @@
 enum {
 	CLIENT_LINGER_MS = 2000, /* read on after the last answer, so that no RST destroys it */
 	CLIENT_LINGER_BYTES = 1 << 20,
+	CLIENT_PARTS_MAX = 3, /* of one client_send() */
 };
 
 struct client {
@@ -40,7 +41,8 @@ struct client {
 	uint32_t lingered;
 	union address peer;
 	struct client *next, **link; /* in worker->clients */
-	struct task resume;
+	struct task resume; /* go on reading */
+	struct task push;   /* send what was composed */
 };
 
 /* Takes over an accepted socket; counts and closes it when that is not possible. */
@@ -56,7 +58,7 @@ struct buf *client_out(struct client *client);
 /* Send content at once as far as it goes, keeping the rest.  False when enough is waiting. */
 bool client_send(struct client *client, const struct iovec *parts, int count);
 
-/* What was composed may go out: now, or with the rest of the batch. */
+/* What was composed goes out before the turn ends, with what may be added until then. */
 void client_push(struct client *client);
 
 /* Close with an RST: the end of an answer that is told by closing must not look like its end. */
