@@ -179,6 +179,10 @@ static void client_settle(struct client *client)
 	if (!client_flush(client))
 		return;
 	sending = buf_length(&client->out) > 0;
+	if (client->stalled && !sending) {
+		client->stalled = false;
+		client_resume(client);
+	}
 	if (client->last && client->exchange == NULL && !sending) {
 		client_finish(client);
 		return;
@@ -366,10 +370,11 @@ static bool advance_once(struct client *client)
 {
 	if (client->exchange != NULL)
 		return client->reading_body && !client->body_paused && feed_body(client);
-	/* a client that does not read its answers gets no more made */
-	if (client->last || buf_length(&client->out) > HIGH_WATER)
+	if (client->last)
 		return false;
-	return buf_length(&client->in) > 0 && next_request(client);
+	/* a client that does not read its answers gets no more made */
+	client->stalled = buf_length(&client->out) > HIGH_WATER;
+	return !client->stalled && buf_length(&client->in) > 0 && next_request(client);
 }
 
 /* Go as far as the bytes at hand allow; answers made on the way go out together at the end. */
@@ -489,8 +494,6 @@ static void client_writable(void *owner)
 		return;
 	if (x != NULL)
 		client->frontend->drained(x);
-	else if (!client->lingering)
-		client_advance(client); /* requests that waited for room */
 }
 
 static void client_expired(void *owner)

@@ -28,6 +28,7 @@ struct client {
 	bool last;         /* no more request is read */
 	bool lingering;
 	bool advancing; /* client_advance() is on the stack */
+	bool stalled;	/* requests wait in `in` for room in `out` */
 	bool in_head;   /* a request head has begun: its deadline stands */
 	struct worker *worker;
 	const struct frontend *frontend;
