@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <ev.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -177,6 +178,31 @@ enum io conn_send(struct conn *conn, const struct iovec *from, int count, size_t
 		return errno == EAGAIN || errno == EWOULDBLOCK ? IO_AGAIN : IO_ERROR;
 	*ret_n = (size_t)n;
 	return IO_OK;
+}
+
+static enum io splice_some(int from, int to, size_t size, size_t *ret_n)
+{
+	ssize_t n;
+
+	do
+		n = splice(from, NULL, to, NULL, size, SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN ? IO_AGAIN : IO_ERROR;
+	*ret_n = (size_t)n;
+	return n == 0 ? IO_END : IO_OK;
+}
+
+enum io conn_splice_recv(struct conn *conn, int pipe, size_t size, size_t *ret_n)
+{
+	assert(!conn->closed);
+	return splice_some(conn->io.fd, pipe, size, ret_n);
+}
+
+enum io conn_splice_send(struct conn *conn, int pipe, size_t size, size_t *ret_n)
+{
+	assert(!conn->closed);
+	return splice_some(pipe, conn->io.fd, size, ret_n);
 }
 
 bool conn_is_quiet(struct conn *conn)

@@ -54,6 +54,10 @@ void conn_own(struct conn *conn, const struct conn_events *events, void *owner);
 enum io conn_recv(struct conn *conn, char *to, size_t size, size_t *ret_n);
 enum io conn_send(struct conn *conn, const struct iovec *from, int count, size_t *ret_n);
 
+/* From the socket to a pipe, and from a pipe to the socket, without the bytes ever being here. */
+enum io conn_splice_recv(struct conn *conn, int pipe, size_t size, size_t *ret_n);
+enum io conn_splice_send(struct conn *conn, int pipe, size_t size, size_t *ret_n);
+
 /* True when nothing is to be read and the peer has not closed: an idle connection may be used. */
 bool conn_is_quiet(struct conn *conn);
 
