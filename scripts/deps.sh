@@ -29,6 +29,7 @@ packages() {
 		python3-pytest-xdist many of them at once
 		curl                 a client
 		wget                 another client
+		strace               system calls of a hit
 		END
 		;;
 	check) cat <<-'END'

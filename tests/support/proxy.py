@@ -41,6 +41,8 @@ class Proxy:
         self.options = ["listen=127.0.0.1:0", "admin=127.0.0.1:0", f"store={self.store}",
                         f"access_log={self.access_log}", "store_size=16MiB", *options]
         self.arguments = []
+        self.wrapper = []  # a program to run it under, with its arguments
+        self.environment = {}
         self.process = None
         if start:
             self.start()
@@ -48,9 +50,10 @@ class Proxy:
     def start(self):
         arguments = self.arguments + [a for option in self.options for a in ("-o", option)]
         with open(self.error_log, "ab") as errors:
-            self.process = subprocess.Popen([BINARY, *arguments], stdin=subprocess.DEVNULL,
-                                            stdout=subprocess.PIPE, stderr=errors,
-                                            cwd=self.directory, text=True)
+            self.process = subprocess.Popen([*self.wrapper, BINARY, *arguments],
+                                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                            stderr=errors, cwd=self.directory, text=True,
+                                            env={**os.environ, **self.environment})
         self.output = []
         self.ready = threading.Event()
         self.reader = threading.Thread(daemon=True, target=self.read_output,
@@ -110,6 +113,45 @@ class Proxy:
         """Resident bytes of the process."""
         with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
             return int(re.search(r"VmRSS:\s+(\d+) kB", status.read())[1]) * 1024
+
+    def grew_less_than(self, size, before):
+        """Whether memory() grew by less than size. A sanitized build keeps what was freed for a
+        while, so that there its growth says less."""
+        sanitized = b"__asan_init" in pathlib.Path(BINARY).read_bytes()
+        return self.memory() - before < size * (32 if sanitized else 1)
+
+    def workers(self):
+        """Process ids of the workers, when there are several: the children of the process."""
+        found = set()
+        for directory in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                state, parent = (directory / "stat").read_text().rpartition(")")[2].split()[:2]
+            except OSError:
+                continue  # ended meanwhile
+            if int(parent) == self.pid and state != "Z":
+                found.add(int(directory.name))
+        return found
+
+    def worker_of(self, client):
+        """The worker that has this connection, which it has answered on already. The proxy needs
+        log_level=debug, or the test the rights to look into its processes."""
+        peer = client.sock.getsockname()[1]
+        for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            fields = line.split()
+            ends = [int(end.rpartition(":")[2], 16) for end in fields[1:3]]
+            if ends == [self.port, peer]:
+                return next((pid for pid in self.workers() if self.has_socket(pid, fields[9])), None)
+        return None
+
+    @staticmethod
+    def has_socket(pid, inode):
+        for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                if os.readlink(link) == f"socket:[{inode}]":
+                    return True
+            except OSError:
+                continue  # closed meanwhile
+        return False
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)
