@@ -97,7 +97,8 @@ static enum entry_select select_record(struct cache *cache, const struct http_re
 		cache->writes.counts.failures += result != STORE_NOT_FOUND;
 		return ENTRY_NONE;
 	}
-	selected = entry_select(entry, lookup->normal_uri, req, &lookup->record);
+	selected = entry_select(entry, lookup->normal_uri, req, cache->conf->language_select,
+				&lookup->record);
 	if (selected == ENTRY_DAMAGED) {
 		cache->writes.counts.damaged++;
 		writes_add(&cache->writes, PENDING_CLEAN, &lookup->key, lookup->normal_uri,
@@ -161,25 +162,33 @@ static void queue_freshened(struct cache *cache, const struct cache_key *key, st
 		writes_add(&cache->writes, PENDING_PUT, key, uri, fresh->bytes);
 }
 
+/* What speaks against keeping is this request, not the response: the record stays as it was. */
+static bool is_about_request(enum reason why)
+{
+	return why == REASON_AUTHORIZATION || why == REASON_RANGE ||
+	       why == REASON_REQUEST_NO_STORE;
+}
+
 bool cache_freshen(struct cache *cache, const struct http_request *req, struct slice old,
 		   const struct http_response *res_304, const struct exchange_times *times,
-		   struct record_view *ret_record)
+		   struct record_view *ret_record, enum reason *ret_why)
 {
 	struct record_view view;
 	struct cache_key key;
 	struct slice uri;
-	enum reason why;
 	size_t n;
 
+	*ret_why = REASON_TOO_LARGE;
 	if (!find_key(cache, req, &uri, &key) || !record_view(old, uri, &view))
 		return false;
 	n = record_freshen(&view, req, res_304, times, cache->conf, uri, cache->record, RECORD_SIZE,
-			   &why);
+			   ret_why);
 	if (!record_view(slice_of(cache->record, n), uri, ret_record)) {
 		writes_add(&cache->writes, PENDING_DROP, &key, uri, old);
 		return false;
 	}
-	queue_freshened(cache, &key, uri, &view, ret_record, why == REASON_NONE);
+	if (!is_about_request(why))
+		queue_freshened(cache, &key, uri, &view, ret_record, *ret_why == REASON_NONE);
 	return true;
 }
 

@@ -6,6 +6,7 @@
 
 #include "cache/http_fields.h"
 #include "proxy/client.h"
+#include "proxy/credentials.h"
 #include "proxy/fetch.h"
 #include "proxy/tunnel.h"
 
@@ -31,16 +32,30 @@ static bool stops_here(const struct exchange *x)
 
 static void answer_options(struct exchange *x)
 {
-	exchange_answer_local(
-		x, 204, "",
-		SLICE("Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, CONNECT\r\n"),
-		slice_of("", 0));
+	struct buf allow = {0};
+
+	if (compose_allow(&allow, x->worker->conf))
+		exchange_answer_local(x, 204, "", buf_waiting(&allow), slice_of("", 0));
+	else
+		exchange_fail(x, FAILURE_INTERNAL);
+	buf_free(&allow);
+}
+
+/* Who asks, and whether that may be asked for. */
+static enum failure judge(struct exchange *x)
+{
+	struct credentials *credentials = x->worker->shared->credentials;
+	enum failure failure = FAILURE_NONE;
+
+	if (credentials != NULL)
+		failure = credentials_check(credentials, &x->req, x->worker->now_ms, &x->user);
+	return failure != FAILURE_NONE ? failure : access_request(x->worker->access, &x->req);
 }
 
 /* What can be told without looking anything up.  False when the exchange was answered. */
 static bool step_admit(struct exchange *x)
 {
-	enum failure failure = access_request(x->worker->access, &x->req);
+	enum failure failure = judge(x);
 
 	if (failure != FAILURE_NONE) {
 		exchange_fail(x, failure);
@@ -120,16 +135,20 @@ static void revalidate_in_background(struct exchange *x, const struct cache_look
 	struct fetch_plan plan = {.cacheable = true, .key = lookup->key};
 	struct exchange *background;
 
-	if (fetch_under_way(x->worker, &lookup->key))
+	if (fetch_under_way(x->worker, &lookup->key) ||
+	    !claims_take(x->worker->shared->claims, &lookup->key, x->worker->now_ms, &plan.claim))
 		return;
 	background = exchange_new(x->worker, NULL, &forward_frontend);
-	if (background == NULL)
+	if (background == NULL) {
+		claims_release(&plan.claim);
 		return;
+	}
 	STATS_ADD(exchanges, 1);
 	background->req = x->req;
 	background->outcome = OUTCOME_BACKGROUND;
 	if (!exchange_park(background) || !exchange_keep_record(background, &lookup->record)) {
 		exchange_fail(background, FAILURE_INTERNAL);
+		claims_release(&plan.claim);
 		return;
 	}
 	STATS_ADD(validations_background, 1);
@@ -185,6 +204,20 @@ void forward_again(struct exchange *x)
 	step_lookup(x);
 }
 
+/* No record could answer a request like this: the origin is asked, unless the request forbids it. */
+static void step_bypass(struct exchange *x, enum reason why)
+{
+	enum reason refusal;
+
+	if (policy_reuse(&x->req, NULL, &x->worker->now, x->worker->conf, &refusal) ==
+	    REUSE_REFUSED) {
+		x->status_field.why = refusal;
+		exchange_fail(x, FAILURE_ONLY_IF_CACHED);
+		return;
+	}
+	bypass(x, why == REASON_METHOD ? FWD_METHOD : FWD_BYPASS, why);
+}
+
 /* ---- front end ------------------------------------------------------------------------------ */
 
 static void forward_handle(struct exchange *x)
@@ -201,7 +234,7 @@ static void forward_handle(struct exchange *x)
 	if (policy_is_lookup(&x->req, x->worker->conf, &why))
 		step_lookup(x);
 	else
-		bypass(x, why == REASON_METHOD ? FWD_METHOD : FWD_BYPASS, why);
+		step_bypass(x, why);
 }
 
 static bool forward_body(struct exchange *x, struct slice content)
