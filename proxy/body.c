@@ -36,25 +36,30 @@ static int hex_digit(unsigned char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+/* One more byte that is neither content nor needed, bounded against the content. */
+static bool spare_byte(struct body *body)
+{
+	return ++body->extensions <= BODY_EXTENSIONS_SPARE + body->content / 8;
+}
+
 static bool size_digit(struct body *body, int digit)
 {
+	bool first = body->state == CHUNK_SIZE_FIRST;
+
+	body->state = CHUNK_SIZE;
 	if (body->digits > 0 || digit > 0)
 		body->digits++;
+	else if (!first && !spare_byte(body))
+		return false; /* leading zeros are bounded as the extensions are */
 	body->left = body->left << 4 | (unsigned)digit;
-	body->state = CHUNK_SIZE;
-	/* leading zeros are bounded as the extensions are */
-	if (body->digits == 0 && ++body->extensions > BODY_EXTENSIONS_SPARE)
-		return false;
 	return body->digits <= 16 && body->left <= INT64_MAX;
 }
 
 /* A byte of an extension: anything visible, bounded per chunk and against the content. */
 static bool extension_byte(struct body *body, unsigned char c)
 {
-	body->extensions++;
-	body->line++;
-	return c != 0x7f && (c >= 0x20 || c == '\t') && body->line <= BODY_EXTENSION_MAX &&
-	       body->extensions <= BODY_EXTENSIONS_SPARE + body->content / 8;
+	return c != 0x7f && (c >= 0x20 || c == '\t') && ++body->line <= BODY_EXTENSION_MAX &&
+	       spare_byte(body);
 }
 
 static bool size_line_byte(struct body *body, unsigned char c)

@@ -25,7 +25,7 @@ struct body {
 	bool done;
 	uint64_t left;       /* of the length, or of the chunk */
 	uint64_t content;    /* bytes of content so far */
-	uint64_t extensions; /* bytes of extensions so far */
+	uint64_t extensions; /* bytes of extensions and of leading zeros so far */
 	uint32_t line;       /* bytes of this extension or trailer line */
 	uint32_t trailers;   /* bytes of trailers */
 	uint32_t trailer_lines;

@@ -30,7 +30,8 @@ static inline size_t buf_length(const struct buf *buf)
 
 static inline struct slice buf_waiting(const struct buf *buf)
 {
-	return slice_of(buf->block + buf->head, buf_length(buf));
+	/* without memory there is no offset either: adding 0 to NULL is undefined */
+	return slice_of(buf->head > 0 ? buf->block + buf->head : buf->block, buf_length(buf));
 }
 
 /* Work on `block`, which stays the lender's, if the buffer is empty and has none. */

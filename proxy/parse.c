@@ -61,7 +61,7 @@ static bool head_is_whole(struct slice bytes, size_t start, struct parse_progres
 		}
 		p = lf + 1;
 	}
-	progress->scanned = (uint32_t)(p - bytes.p);
+	progress->scanned = (uint32_t)bytes.n;
 	return false;
 }
 
@@ -178,8 +178,10 @@ static enum coding read_coding(const struct http_fields *fields)
 		return CODING_BAD;
 	/* `chunked` on its own, on one line: all else is a way to be understood differently */
 	if (members == 1 && chunked == 1)
-		return slice_ieq(http_fields_first(fields, FIELD_TRANSFER_ENCODING)->value,
-				 SLICE("chunked"))
+		return http_fields_lines(fields, FIELD_TRANSFER_ENCODING) == 1 &&
+				       slice_ieq(http_fields_first(fields, FIELD_TRANSFER_ENCODING)
+							 ->value,
+						 SLICE("chunked"))
 			       ? CODING_CHUNKED
 			       : CODING_BAD;
 	return chunked > 1 || (chunked == 1 && !last_is_chunked) ? CODING_BAD : CODING_OTHER;
@@ -443,25 +445,30 @@ static enum parse_result skip_empty_lines(struct slice bytes, size_t *ret_start)
  * other tongues (TLS, SMTP) never send the end of a head.
  */
 static enum parse_result start_line(struct slice bytes, size_t start, const struct conf *conf,
-				    struct http_request *req, size_t *ret_next,
-				    enum failure *ret_failure)
+				    struct parse_progress *progress, struct http_request *req,
+				    size_t *ret_next, enum failure *ret_failure)
 {
-	size_t line_max = conf->uri_length + START_LINE_EXTRA;
+	/* what was looked at of an incomplete line has no LF */
+	size_t from =
+		!progress->line_checked && progress->scanned > start ? progress->scanned : start;
+	const char *lf = memchr(bytes.p + from, '\n', bytes.n - from);
+	size_t end = lf != NULL ? (size_t)(lf - bytes.p) : bytes.n;
 	struct slice line;
-	enum parse_result result;
 
 	req->method_name = req->target = slice_of("", 0);
 	*ret_failure = FAILURE_BAD_REQUEST;
 	if (!http_is_tchar((unsigned char)bytes.p[start]))
 		return PARSE_FAILED;
-	result = line_at(bytes, start, &line, ret_next);
-	if ((result == PARSE_MORE && bytes.n - start > line_max) ||
-	    (result == PARSE_DONE && line.n + 1 > line_max)) {
+	if (end - start > conf->uri_length + START_LINE_EXTRA) {
 		*ret_failure = FAILURE_URI_TOO_LONG;
 		return PARSE_FAILED;
 	}
-	if (result != PARSE_DONE)
-		return result;
+	if (lf == NULL) {
+		progress->scanned = (uint32_t)end;
+		return PARSE_MORE;
+	}
+	if (line_at(slice_of(bytes.p, end + 1), start, &line, ret_next) != PARSE_DONE)
+		return PARSE_FAILED;
 	*ret_failure = read_request_line(line, conf, req);
 	return *ret_failure == FAILURE_NONE ? PARSE_DONE : PARSE_FAILED;
 }
@@ -479,11 +486,10 @@ enum parse_result parse_request(struct slice bytes, const struct conf *conf,
 		return result;
 	}
 	/* an incomplete head whose line was judged before: look for its end first */
-	if (progress->line_checked && !head_is_whole(bytes, start, progress, &end)) {
-		*ret_failure = FAILURE_HEAD_TOO_LARGE;
-		return bytes.n - start > conf->head_size ? PARSE_FAILED : PARSE_MORE;
-	}
-	result = start_line(bytes, start, conf, req, &fields_at, ret_failure);
+	if (progress->line_checked && !head_is_whole(bytes, start, progress, &end) &&
+	    bytes.n - start <= conf->head_size)
+		return PARSE_MORE;
+	result = start_line(bytes, start, conf, progress, req, &fields_at, ret_failure);
 	if (result != PARSE_DONE)
 		return result;
 	progress->line_checked = true;

@@ -31,7 +31,7 @@ enum {
  * start of a message.
  */
 struct parse_progress {
-	uint32_t scanned;  /* bytes known to hold no end of head */
+	uint32_t scanned;  /* bytes known to hold no end of the line, or of the head */
 	bool line_checked; /* the start line was whole and right */
 };
 

@@ -122,6 +122,24 @@ const char *wire_pieces_differ(const struct wire *whole, struct slice bytes, siz
 	return difference;
 }
 
+const char *wire_parse_every_way(struct wire *wire, struct slice bytes)
+{
+	enum { LONG = 1024, LAST = 50 };
+	bool is_long = bytes.n > LONG;
+	const char *difference = NULL;
+
+	wire->progress = (struct parse_progress){0};
+	wire_parse(wire, bytes);
+	for (size_t step = 1; step <= 7 && !is_long && difference == NULL; step++)
+		difference = wire_pieces_differ(wire, bytes, step, step);
+	if (is_long)
+		difference = wire_pieces_differ(wire, bytes, 1000, 1000);
+	for (size_t first = is_long ? bytes.n - LAST : 1; first < bytes.n && difference == NULL;
+	     first++)
+		difference = wire_pieces_differ(wire, bytes, first, bytes.n);
+	return difference;
+}
+
 /* ---- what was composed ---------------------------------------------------------------------- */
 
 /* The next line that travels on, from *i on. */
@@ -180,16 +198,22 @@ static const char *has_hop(const struct http_fields *fields, uint64_t kept)
 
 #define BIT(id) ((uint64_t)1 << FIELD_##id)
 
-static bool path_is(const struct http_request *asked, const struct http_request *sent)
+/* RFC 9112 3.2: origin-form, or absolute-form to a parent, with the path byte for byte. */
+static bool target_is(const struct http_request *asked, bool absolute,
+		      const struct http_request *sent)
 {
-	struct slice path = sent->uri.path;
+	struct slice asked_path = asked->uri.path, path = sent->uri.path;
 
-	if (asked->uri.path.n > 0 && asked->uri.path.p[0] == '/')
-		return slice_eq(path, asked->uri.path);
-	if (asked->method == METHOD_OPTIONS && asked->uri.path.n == 0)
-		return sent->form == TARGET_ASTERISK;
+	if (absolute &&
+	    (sent->form != TARGET_ABSOLUTE || sent->uri.port != asked->uri.port ||
+	     sent->uri.scheme != asked->uri.scheme || !slice_ieq(sent->uri.host, asked->uri.host)))
+		return false;
+	if (asked->method == METHOD_OPTIONS && asked_path.n == 0)
+		return absolute ? path.n == 0 : sent->form == TARGET_ASTERISK;
+	if (asked_path.n > 0 && asked_path.p[0] == '/')
+		return slice_eq(path, asked_path);
 	return path.n > 0 && path.p[0] == '/' &&
-	       slice_eq(slice_of(path.p + 1, path.n - 1), asked->uri.path);
+	       slice_eq(slice_of(path.p + 1, path.n - 1), asked_path);
 }
 
 const char *wire_request_differs(const struct http_request *asked, const struct request_form *form,
@@ -199,6 +223,7 @@ const char *wire_request_differs(const struct http_request *asked, const struct 
 	size_t n = http_uri_authority(&asked->uri, authority);
 	const struct http_field *host = http_fields_first(&sent->fields, FIELD_HOST);
 	uint64_t own = BIT(VIA), skip = 0;
+	uint64_t hop = BIT(HOST) | BIT(CONTENT_LENGTH) | BIT(TRANSFER_ENCODING);
 	uint32_t at = 0;
 	const char *difference;
 
@@ -208,7 +233,7 @@ const char *wire_request_differs(const struct http_request *asked, const struct 
 	DIFFERS(asked, sent, content_length);
 	if (host == NULL || !slice_eq(host->value, slice_of(authority, n)))
 		return "Host";
-	if (form->absolute ? !slice_eq(asked->target, sent->target) : !path_is(asked, sent))
+	if (!target_is(asked, form->absolute, sent))
 		return "target";
 	if (sent->version_minor != 1 || !sent->keep_alive)
 		return "persistence";
@@ -218,12 +243,16 @@ const char *wire_request_differs(const struct http_request *asked, const struct 
 		own |= BIT(IF_NONE_MATCH);
 	if (form->validate != NULL && form->validate->last_modified.n > 0)
 		own |= BIT(IF_MODIFIED_SINCE);
+	if (form->max_forwards != NULL) {
+		skip |= BIT(MAX_FORWARDS);
+		own |= BIT(MAX_FORWARDS);
+	}
+	if (form->proxy_authorization.n > 0)
+		hop |= BIT(PROXY_AUTHORIZATION);
 	difference = fields_lost(&asked->fields, skip, &sent->fields, &at);
 	if (difference == NULL)
 		difference = rest_is(&sent->fields, at, own);
-	return difference != NULL ? difference
-				  : has_hop(&sent->fields, BIT(HOST) | BIT(CONTENT_LENGTH) |
-								   BIT(TRANSFER_ENCODING));
+	return difference != NULL ? difference : has_hop(&sent->fields, hop);
 }
 
 /* How the end of `got` is told to that client. */
@@ -232,6 +261,18 @@ static enum http_body body_sent(const struct http_response *got, const struct de
 	if (got->body != BODY_CHUNKED && got->body != BODY_UNTIL_CLOSE)
 		return got->body;
 	return delivery->client_minor > 0 ? BODY_CHUNKED : BODY_UNTIL_CLOSE;
+}
+
+/* Content-Length goes where a body has one, and where it tells of the body that a GET would get. */
+static bool length_is_right(const struct http_response *got, const struct http_response *sent)
+{
+	bool told = got->status >= 200 && got->status != 204 &&
+		    (got->body == BODY_NONE || got->body == BODY_LENGTH) &&
+		    http_has_field(&got->fields, FIELD_CONTENT_LENGTH) &&
+		    !http_has_field(&got->fields, FIELD_TRANSFER_ENCODING);
+
+	return http_has_field(&sent->fields, FIELD_CONTENT_LENGTH) == told &&
+	       (!told || got->content_length == sent->content_length);
 }
 
 const char *wire_response_differs(const struct http_response *got, const struct delivery *delivery,
@@ -245,15 +286,14 @@ const char *wire_response_differs(const struct http_response *got, const struct 
 	DIFFERS(got, sent, status);
 	if (sent->body != body_sent(got, delivery))
 		return "body";
-	if (sent->body == BODY_LENGTH)
-		DIFFERS(got, sent, content_length);
+	if (!length_is_right(got, sent))
+		return "Content-Length";
 	if (sent->framing_trouble || sent->version_minor != 1)
 		return "framing_trouble or version_minor";
 	if (sent->keep_alive != (delivery->keep_alive && !until_close))
 		return "keep_alive";
-	if ((got->status < 200 || got->status == 204) &&
-	    (sent->fields.present & (BIT(CONTENT_LENGTH) | BIT(TRANSFER_ENCODING))))
-		return "a length on what has none";
+	if (http_has_field(&sent->fields, FIELD_TRANSFER_ENCODING) != (sent->body == BODY_CHUNKED))
+		return "Transfer-Encoding";
 	if (got->status >= 200 && !http_has_field(&got->fields, FIELD_DATE))
 		own |= BIT(DATE);
 	difference = fields_lost(&got->fields, 0, &sent->fields, &at);

@@ -33,6 +33,13 @@ void wire_parse(struct wire *wire, struct slice bytes);
 const char *wire_pieces_differ(const struct wire *whole, struct slice bytes, size_t first,
 			       size_t step);
 
+/*
+ * Parse at once, then in pieces: steps of 1 to 7 bytes and a split in two at each byte; long heads
+ * in steps of 1000 and split at each of the last bytes, where limits are met.  Leaves in `wire`
+ * what came of the whole.  NULL, or what differs.
+ */
+const char *wire_parse_every_way(struct wire *wire, struct slice bytes);
+
 /* What differs between a message and its composed form, parsed again (HAZARDS V1); or NULL. */
 const char *wire_request_differs(const struct http_request *asked, const struct request_form *form,
 				 const struct http_request *sent);
