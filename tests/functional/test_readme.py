@@ -1,0 +1,186 @@
+"""The README's session: its commands are run in one shell, in order, and print what it shows.
+
+Every ```console block counts. A line with "$ " is a command, the lines below it are its output. What
+differs from run to run (see VARIABLE) is compared by its form, everything else as it is. The README's
+ports become free ones.
+"""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from support.proxy import ROOT
+from support.rawclient import Client
+
+README = ROOT / "README.md"
+ORIGIN_PORT = "8080"
+END = "--- end of output ---"
+WAIT = 15.0
+
+DATE = r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT"
+LOG_DATE = r"\[\d\d/\w{3}/\d{4} \d\d:\d\d:\d\d\]"
+
+# What may differ, by its form: both the text of the README and the output must have it.
+VARIABLE = [
+    re.compile(rf"(?<=Date: ){DATE}$"),
+    re.compile(r"(?<=Server: BaseHTTP/)[\d.]+ Python/[\w.+]+$"),
+    re.compile(r"(?<=^Age: )\d$"),
+    re.compile(r"(?<=; ttl=)(60|5\d)\b"),
+    re.compile(LOG_DATE),
+    re.compile(r'(?<="version": ")[\w.+-]+'),
+    re.compile(r'(?<="uptime_s": )\d+'),
+]
+
+
+def sessions(text):
+    """(line number, command, output lines) of each command of all console blocks."""
+    found = []
+    inside = False
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith("```"):
+            inside = line == "```console"
+        elif inside and line.startswith("$ "):
+            found.append((number, line[2:], []))
+        elif inside:
+            found[-1][2].append(line)
+    return found
+
+
+def form(line):
+    """The line with what is variable in it named, not told."""
+    for index, pattern in enumerate(VARIABLE):
+        line = pattern.sub(f"<{index}>", line)
+    return line
+
+
+def shown(lines):
+    """Output as a README shows it: no CR, no empty line at the end."""
+    lines = [line.rstrip("\r") for line in lines]
+    while lines and lines[-1] == "":
+        lines.pop()
+    return lines
+
+
+class Shell:
+    """A bash that runs commands one after the other, like a terminal: jobs and variables stay."""
+
+    def __init__(self, directory):
+        environment = {name: value for name, value in os.environ.items()
+                       if not name.lower().endswith("_proxy")}
+        self.process = subprocess.Popen(
+            ["bash", "--noprofile", "--norc"], cwd=directory, env=environment, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True, bufsize=1)
+
+    def run(self, command):
+        self.process.stdin.write(f"{command}\necho; echo '{END}'\n")
+        self.process.stdin.flush()
+        lines = []
+        for line in self.process.stdout:
+            line = line.rstrip("\n")
+            if line == END:
+                return shown(lines)
+            lines.append(line)
+        raise AssertionError(f"the shell ended at: {command}\n" + "\n".join(lines))
+
+    def close(self):
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def shell(tmp_path):
+    shell = Shell(tmp_path)
+    yield shell
+    shell.close()
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def wait_for(port):
+    """A background command is an origin: go on when it listens, as a reader would."""
+    deadline = time.monotonic() + WAIT
+    while True:
+        try:
+            Client(port).close()
+            return
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline, "the README's origin does not listen"
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="no curl")
+def test_session(start_proxy, shell):
+    proxy = start_proxy()
+    ports = {ORIGIN_PORT: free_port(), "3128": proxy.port, "3129": proxy.admin_port}
+
+    def here(text):
+        return re.sub(r"(?<=[:( ])(8080|3128|3129)\b", lambda match: str(ports[match[0]]), text)
+
+    commands = sessions(README.read_text(encoding="utf-8"))
+    assert len(commands) >= 7, "the session is gone from the README"
+    for number, command, expected in commands:
+        output = shell.run(here(command))
+        assert list(map(form, output)) == [form(here(line)) for line in expected], \
+            f"README.md:{number}: {command}"
+        if command.endswith("&"):
+            wait_for(ports[ORIGIN_PORT])
+
+
+def test_every_kind_of_answer_is_shown():
+    text = README.read_text(encoding="utf-8")
+    output = "\n".join(line for _, _, lines in sessions(text) for line in lines)
+    for part in ("stored", "; hit; ttl=", "304 Not Modified", '"hits": 2'):
+        assert part in output, part
+
+
+@pytest.mark.parametrize("document", ["README.md", "DESIGN.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_lead_somewhere(document):
+    """Links within the repository."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s#]+)\)", text):
+        if "://" not in target:
+            assert (ROOT / target).exists(), target
+
+
+def test_files_named_in_the_design_exist():
+    """A path like proxy/fetch.c in DESIGN.md or CONTRIBUTING.md is one that is there."""
+    for document in ("DESIGN.md", "CONTRIBUTING.md"):
+        text = (ROOT / document).read_text(encoding="utf-8")
+        for path in re.findall(r"`((?:proxy|cache|conf|tests|bench|scripts)/[\w./-]+\.\w+)`", text):
+            assert (ROOT / path).exists(), f"{document}: {path}"
+
+
+def test_plan_is_the_listing():
+    """The plan of the house in DESIGN.md has a line for each module, and none for what is not there."""
+    plan = re.search(r"^## The plan of the house$.*?^```$(.*?)^```$",
+                     (ROOT / "DESIGN.md").read_text(encoding="utf-8"), re.S | re.M)[1]
+    planned = set(re.findall(r"[\w-]+(?:\.\w+)*", plan))
+    sources = [path for folder in ("proxy", "cache", "conf") for path in (ROOT / folder).iterdir()]
+    missing = sorted(str(path.relative_to(ROOT)) for path in sources
+                     if path.stem not in planned and path.name not in planned)
+    assert not missing, f"not in the plan of DESIGN.md: {missing}"
+    gone = sorted({name for name in re.findall(r"\b(\w+)\.(?:\[ch\]|[ch]\b)", plan)}
+                  - {path.stem for folder in ("proxy", "cache", "conf", "bench")
+                     for path in (ROOT / folder).iterdir()})
+    assert not gone, f"in the plan of DESIGN.md, but not there: {gone}"
+
+
+def test_functions_named_in_the_design_exist():
+    """A name like fetch_start() in DESIGN.md can be found in the sources."""
+    sources = "\n".join(path.read_text(encoding="utf-8") for folder in ("proxy", "cache", "conf")
+                        for path in (ROOT / folder).glob("*.[ch]"))
+    names = set(re.findall(r"`(\w+)\(\)`", (ROOT / "DESIGN.md").read_text(encoding="utf-8")))
+    missing = sorted(name for name in names if not re.search(rf"\b{name}\(", sources))
+    assert names and not missing, missing
