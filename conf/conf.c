@@ -151,6 +151,8 @@ static bool take_values(struct loading *load, const char *text, const struct opt
 	for (size_t i = 0; i < count; i++)
 		values[i] = cfg_opt_getnstr(opt, (unsigned)i);
 	set = option_set(option, load->conf, values, count);
+	if (option->form == FORM_PARENT) /* it may have a password: one copy is enough */
+		explicit_bzero(opt->values[0]->string, strlen(values[0]));
 	free(values);
 	return set;
 }
@@ -179,6 +181,7 @@ static bool load_file(struct loading *load)
 		loading = load;
 		set = load_text(load, text);
 		loading = NULL;
+		explicit_bzero(text, strlen(text));
 		free(text);
 	} else {
 		load->error_count++;
@@ -236,26 +239,45 @@ __attribute__((format(printf, 4, 5))) static void complain_of_both(struct loadin
 	complain(load, load->lines[option - options], option->name, "%s", why);
 }
 
+/* An address to listen on, of one of three options. */
+struct listening {
+	const char *option, *text;
+	char host[UNITS_HOST];
+	uint16_t port;
+};
+
+static struct listening listening_of(const struct conf *conf, size_t i)
+{
+	const struct conf_list *lists[] = {&conf->listen, &conf->gateway, &conf->admin};
+	static const char *const names[] = {"listen", "gateway", "admin"};
+	struct listening listening = {.option = NULL};
+	const char *origin;
+	size_t list = 0;
+
+	while (i >= lists[list]->count)
+		i -= lists[list++]->count;
+	listening.option = names[list];
+	listening.text = lists[list]->at[i];
+	if (!conf_split_gateway(listening.text, listening.host, &listening.port, &origin))
+		units_parse_address(listening.text, listening.host, &listening.port);
+	return listening;
+}
+
 /* No address may be listened on twice; port 0 is any free one. */
 static void check_addresses(struct loading *load)
 {
-	const struct conf_list *listen = &load->conf->listen, *admin = &load->conf->admin;
-	size_t total = listen->count + admin->count;
+	const struct conf *conf = load->conf;
+	size_t total = conf->listen.count + conf->gateway.count + conf->admin.count;
 
 	for (size_t i = 0; i < total; i++) {
-		const char *one = i < listen->count ? listen->at[i] : admin->at[i - listen->count];
-		char host[UNITS_HOST], other_host[UNITS_HOST];
-		uint16_t port, other_port;
+		struct listening one = listening_of(conf, i);
 
-		units_parse_address(one, host, &port);
-		for (size_t j = 0; port != 0 && j < i; j++) {
-			const char *other =
-				j < listen->count ? listen->at[j] : admin->at[j - listen->count];
+		for (size_t j = 0; one.port != 0 && j < i; j++) {
+			struct listening other = listening_of(conf, j);
 
-			units_parse_address(other, other_host, &other_port);
-			if (port == other_port && strcmp(host, other_host) == 0)
-				complain_of_both(load, "listen", "admin", "%s is listened on twice",
-						 one);
+			if (one.port == other.port && strcmp(one.host, other.host) == 0)
+				complain_of_both(load, other.option, one.option,
+						 "%s is listened on twice", one.text);
 		}
 	}
 }
@@ -333,4 +355,18 @@ void conf_free(struct conf *conf)
 bool conf_split_address(const char *text, char *ret_host, uint16_t *ret_port)
 {
 	return units_parse_address(text, ret_host, ret_port);
+}
+
+bool conf_split_gateway(const char *text, char *ret_host, uint16_t *ret_port,
+			const char **ret_origin)
+{
+	const char *equals = strchr(text, '=');
+	char address[UNITS_HOST + 9];
+
+	if (!equals || (size_t)(equals - text) >= sizeof(address))
+		return false;
+	memcpy(address, text, (size_t)(equals - text));
+	address[equals - text] = '\0';
+	*ret_origin = equals + 1;
+	return units_parse_address(address, ret_host, ret_port);
 }

@@ -49,6 +49,7 @@ struct conf *conf_load(const char *file, char *const *settings, size_t setting_c
 /* All defaults; never fails but for memory.  For tests. */
 struct conf *conf_defaults(void);
 
+/* Texts are overwritten before their memory goes: one may have a password. */
 void conf_free(struct conf *conf);
 
 /* A configuration file that has the same effect, each option with its help as a comment. */
@@ -62,5 +63,9 @@ void conf_help(FILE *to);
  * is none.  `ret_host` needs 46 bytes.
  */
 bool conf_split_address(const char *text, char *ret_host, uint16_t *ret_port);
+
+/* The same of a member of `gateway`, "ADDRESS:PORT=ORIGIN"; *ret_origin is where ORIGIN begins. */
+bool conf_split_gateway(const char *text, char *ret_host, uint16_t *ret_port,
+			const char **ret_origin);
 
 #endif

@@ -89,12 +89,52 @@ static bool is_destination(const char *text)
 	return is_network(text) || is_name(name, strlen(name));
 }
 
-static bool is_parent(const char *text)
+/* host:port, the host a name or an address. */
+static bool is_authority(const char *text)
 {
+	const char *colon = strrchr(text, ':');
 	char host[UNITS_HOST];
-	const char *at, *colon;
 	uint16_t port_16;
 	int64_t port;
+
+	if (units_parse_address(text, host, &port_16))
+		return port_16 != 0;
+	return colon && is_name(text, (size_t)(colon - text)) && strlen(colon + 1) <= 5 &&
+	       units_parse_count(colon + 1, &port) && port >= 1 && port <= UINT16_MAX;
+}
+
+static unsigned hex_value(char c)
+{
+	return c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a') + 10;
+}
+
+static bool is_hex(char c)
+{
+	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+/* user:password; each % begins the escape of a byte that is no control character. */
+static bool is_userinfo(const char *text, size_t length)
+{
+	if (*text == ':' || !memchr(text, ':', length))
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		unsigned byte;
+
+		if (text[i] != '%')
+			continue;
+		if (i + 2 >= length || !is_hex(text[i + 1]) || !is_hex(text[i + 2]))
+			return false;
+		byte = hex_value(text[i + 1]) << 4 | hex_value(text[i + 2]);
+		if (byte < 0x20 || byte == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+static bool is_parent(const char *text)
+{
+	const char *at;
 
 	if (*text == '\0')
 		return true;
@@ -102,14 +142,38 @@ static bool is_parent(const char *text)
 		return false;
 	text += 7;
 	at = strrchr(text, '@');
-	if (at && (!memchr(text, ':', (size_t)(at - text)) || *text == ':'))
+	if (at && !is_userinfo(text, (size_t)(at - text)))
 		return false;
-	text = at ? at + 1 : text;
-	if (units_parse_address(text, host, &port_16))
-		return port_16 != 0;
-	colon = strrchr(text, ':');
-	return colon && is_name(text, (size_t)(colon - text)) &&
-	       units_parse_count(colon + 1, &port) && port >= 1 && port <= UINT16_MAX;
+	return is_authority(at ? at + 1 : text);
+}
+
+/* http://host or https://host, with or without a port. */
+static bool is_origin(const char *text)
+{
+	char with_port[300];
+
+	if (strncmp(text, "http://", 7) == 0)
+		text += 7;
+	else if (strncmp(text, "https://", 8) == 0)
+		text += 8;
+	else
+		return false;
+	if (is_authority(text))
+		return true;
+	return snprintf(with_port, sizeof(with_port), "%s:80", text) < (int)sizeof(with_port) &&
+	       is_authority(with_port);
+}
+
+static bool is_gateway(const char *text)
+{
+	const char *equals = strchr(text, '=');
+	char address[UNITS_HOST + 9];
+
+	if (!equals || (size_t)(equals - text) >= sizeof(address))
+		return false;
+	memcpy(address, text, (size_t)(equals - text));
+	address[equals - text] = '\0';
+	return is_address(address) && is_origin(equals + 1);
 }
 
 static const struct {
@@ -126,6 +190,8 @@ static const struct {
 			      "example.com, .example.com or 10.0.0.0/8"},
 	[FORM_PARENT] = {is_parent, "URL", "a parent proxy",
 			 "http://host:port or http://user:password@host:port"},
+	[FORM_GATEWAY] = {is_gateway, "ADDRESS:PORT=URL", "a gateway",
+			  "127.0.0.1:3130=http://host:port"},
 };
 
 /* A network with bits beyond its length is likely a slip: say which network it lies in. */
@@ -142,13 +208,23 @@ static bool check_host_bits(const char *value, char *why, size_t why_size)
 	return false;
 }
 
+/* What may be shown of a value: of a URL with a password only what follows it. */
+static const char *without_password(enum form form, const char *value)
+{
+	const char *at = form == FORM_PARENT ? strrchr(value, '@') : NULL;
+
+	return at ? at : value;
+}
+
 bool form_check(enum form form, const char *value, char *why, size_t why_size)
 {
 	char shown[FORM_SHOWN];
 
 	if (!forms[form].is(value)) {
-		snprintf(why, why_size, "%s is not %s; use %s", form_show(value, shown),
-			 forms[form].article, forms[form].wanted);
+		snprintf(why, why_size, "%s%s is not %s; use %s",
+			 without_password(form, value) == value ? "" : "...",
+			 form_show(without_password(form, value), shown), forms[form].article,
+			 forms[form].wanted);
 		return false;
 	}
 	if (form == FORM_NETWORK || form == FORM_DESTINATION)

@@ -15,9 +15,13 @@ enum form {
 	FORM_PORT,        /* 1 to 65535, or * */
 	FORM_DESTINATION, /* a host name, a .domain or a network */
 	FORM_PARENT,      /* http://[user:password@]host:port, or nothing */
+	FORM_GATEWAY,     /* ADDRESS:PORT=http://host[:port], or https */
 };
 
-/* Is it of that form?  If not, writes why, and what would be right, to `why`.  Pure. */
+/*
+ * Is it of that form?  If not, writes why, and what would be right, to `why`, without what may be a
+ * password.  Pure.
+ */
 bool form_check(enum form form, const char *value, char *why, size_t why_size);
 
 /* The form in a few words for --help, as "list of ..."; "" for any text. */

@@ -164,6 +164,14 @@ bool option_check(const struct option *option, const char *value, char why[OPTIO
 	}
 }
 
+/* A text may be, or have, a password: nothing of it is left behind. */
+static void free_text(char *text)
+{
+	if (text)
+		explicit_bzero(text, strlen(text));
+	free(text);
+}
+
 static void free_list(struct conf_list *list)
 {
 	for (size_t i = 0; i < list->count; i++)
@@ -195,7 +203,7 @@ static bool set_string(char **string, const char *value)
 
 	if (!fresh)
 		return false;
-	free(*string);
+	free_text(*string);
 	*string = fresh;
 	return true;
 }
@@ -233,7 +241,7 @@ void option_release(const struct option *option, struct conf *conf)
 	if (option->type == OPTION_IS_LIST)
 		free_list(option_member(option, conf));
 	else if (option->type == OPTION_IS_STRING || option->type == OPTION_IS_CHOICE)
-		free(*(char **)option_member(option, conf));
+		free_text(*(char **)option_member(option, conf));
 }
 
 static bool is_space(char c)
@@ -248,7 +256,9 @@ bool option_split(const struct option *option, const char *text, struct option_v
 
 	for (const char *c = text; *c; c++)
 		most += *c == ',';
-	*ret = (struct option_values){.text = strdup(text), .at = calloc(most, sizeof(*ret->at))};
+	*ret = (struct option_values){.text = strdup(text),
+				      .length = strlen(text),
+				      .at = calloc(most, sizeof(*ret->at))};
 	if (!ret->text || !ret->at)
 		return false;
 	next = ret->text;
@@ -269,6 +279,8 @@ bool option_split(const struct option *option, const char *text, struct option_v
 
 void option_values_free(struct option_values *values)
 {
+	if (values->text)
+		explicit_bzero(values->text, values->length);
 	free(values->text);
 	free(values->at);
 }

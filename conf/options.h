@@ -57,6 +57,7 @@ bool option_set(const struct option *option, struct conf *conf, const char *cons
  */
 struct option_values {
 	char *text;
+	size_t length;
 	const char **at;
 	size_t count;
 };
