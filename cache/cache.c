@@ -187,7 +187,7 @@ bool cache_freshen(struct cache *cache, const struct http_request *req, struct s
 		writes_add(&cache->writes, PENDING_DROP, &key, uri, old);
 		return false;
 	}
-	if (!is_about_request(why))
+	if (!is_about_request(*ret_why))
 		queue_freshened(cache, &key, uri, &view, ret_record, *ret_why == REASON_NONE);
 	return true;
 }

@@ -56,13 +56,14 @@ bool cache_store(struct cache *cache, const struct http_request *req,
 /*
  * A 304 confirmed `old` (a record's bytes, copied by the caller, 8-aligned): queue the freshened
  * record.  Returns a view of it, in the cache's scratch memory (valid until the next call of the
- * cache); it answers the client even when it may not be kept (then the old one is removed).  False
- * when the copy is damaged or far too many fields have gathered: there is no answer then but asking
- * anew.
+ * cache); it answers the client even when it may not be kept (then the old one is removed, and
+ * *ret_why says why).  False when the copy is damaged or far too many fields have gathered: there
+ * is no answer then but asking anew.  A 204 to a HEAD that is about a GET's record does as well as
+ * a 304 (RFC 9111 4.3.5).
  */
 bool cache_freshen(struct cache *cache, const struct http_request *req, struct slice old,
 		   const struct http_response *res_304, const struct exchange_times *times,
-		   struct record_view *ret_record);
+		   struct record_view *ret_record, enum reason *ret_why);
 
 /* Remove the one record that `old` (a record's bytes, 8-aligned) is a copy of, or its successor of
    the same kind and variant. */

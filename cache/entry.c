@@ -58,23 +58,85 @@ static bool preflight_matches(struct slice block, const struct http_request *req
 	return key_vary_matches(slice_of(block.p + n, block.n - n), req);
 }
 
-static bool selects(const struct http_request *req, const struct record_view *view)
+/* The better comes last: a response that varies is meant for some, one that does not may have been
+   sent without Vary by mistake (RFC 9111 4.1). */
+enum match {
+	MATCH_NONE,
+	MATCH_LANGUAGE, /* by what it is, not by what was asked for */
+	MATCH_ALL,      /* no Vary */
+	MATCH_FIELDS,
+};
+
+static bool matches_language(const struct http_request *req, const struct record_view *view)
 {
-	if (!policy_kind_serves((enum record_kind)view->meta->kind, req))
-		return false;
-	if (view->meta->kind == RECORD_PREFLIGHT)
-		return preflight_matches(view->vary, req);
-	return key_vary_matches(view->vary, req);
+	struct slice language;
+
+	return view->vary.n > 0 &&
+	       record_single_value(view, SLICE("Content-Language"), &language) &&
+	       key_vary_matches_language(view->vary, req, language);
 }
 
-/* The latest Date wins (RFC 9111 4), then the latest receipt, then the one that serves more. */
-static bool is_preferred(const struct record_meta *a, const struct record_meta *b)
+static enum match match_of(const struct http_request *req, const struct record_view *view,
+			   bool by_language)
+{
+	if (!policy_kind_serves((enum record_kind)view->meta->kind, req))
+		return MATCH_NONE;
+	if (view->meta->kind == RECORD_PREFLIGHT)
+		return preflight_matches(view->vary, req) ? MATCH_FIELDS : MATCH_NONE;
+	if (key_vary_matches(view->vary, req))
+		return view->vary.n > 0 ? MATCH_FIELDS : MATCH_ALL;
+	return by_language && matches_language(req, view) ? MATCH_LANGUAGE : MATCH_NONE;
+}
+
+/* A record, and how well it matches. */
+struct choice {
+	struct record_view view;
+	enum match match;
+};
+
+/* Negative when `a` came later: by Date (RFC 9111 4), then by receipt. */
+static int compare_age(const struct record_meta *a, const struct record_meta *b)
 {
 	if (a->date_s != b->date_s)
-		return a->date_s > b->date_s;
+		return a->date_s > b->date_s ? -1 : 1;
 	if (a->response_steady_ms != b->response_steady_ms)
-		return a->response_steady_ms > b->response_steady_ms;
-	return a->kind < b->kind;
+		return a->response_steady_ms > b->response_steady_ms ? -1 : 1;
+	return 0;
+}
+
+/* The better match wins, then the later, then the one that serves more. */
+static bool is_preferred(const struct choice *choice, const struct choice *best)
+{
+	int age;
+
+	if (choice->match != best->match || choice->match == MATCH_NONE)
+		return choice->match > best->match;
+	age = compare_age(choice->view.meta, best->view.meta);
+	return age != 0 ? age < 0 : choice->view.meta->kind < best->view.meta->kind;
+}
+
+/* The record with the most recent Vary, which says what selects; false when none has one. */
+static bool latest_vary(struct entry_walk walk, struct record_view *ret_latest)
+{
+	struct record_view view;
+	bool found = false;
+
+	while (entry_next(&walk, &view)) {
+		if (view.meta->kind == RECORD_PREFLIGHT || view.vary.n == 0)
+			continue;
+		if (!found || compare_age(view.meta, ret_latest->meta) < 0)
+			*ret_latest = view;
+		found = true;
+	}
+	return found;
+}
+
+/* An older record may have been made for a request that differs in what was not asked for then. */
+static bool knows_vary(const struct record_view *view, const struct record_view *latest)
+{
+	return view->meta->kind == RECORD_PREFLIGHT ||
+	       compare_age(view->meta, latest->meta) <= 0 ||
+	       key_vary_covers(view->vary, latest->vary);
 }
 
 /*
@@ -82,29 +144,33 @@ static bool is_preferred(const struct record_meta *a, const struct record_meta *
  * when it wins or the entry is written anew.
  */
 enum entry_select entry_select(struct slice entry, struct slice normal_uri,
-			       const struct http_request *req, struct record_view *ret_view)
+			       const struct http_request *req, bool by_language,
+			       struct record_view *ret_view)
 {
 	struct entry_walk walk;
-	struct record_view view, best;
-	bool found = false;
+	struct choice choice, best = {.match = MATCH_NONE};
+	struct record_view latest;
+	bool varies;
 
 	if (!entry_open(entry, &walk))
 		return ENTRY_DAMAGED;
 	if (!slice_eq(walk.uri, normal_uri))
 		return ENTRY_NONE;
-	while (entry_next(&walk, &view)) {
-		if (selects(req, &view) && (!found || is_preferred(view.meta, best.meta))) {
-			best = view;
-			found = true;
-		}
+	varies = walk.left > 1 && latest_vary(walk, &latest);
+	while (entry_next(&walk, &choice.view)) {
+		choice.match = match_of(req, &choice.view, by_language);
+		if (varies && !knows_vary(&choice.view, &latest))
+			choice.match = MATCH_NONE;
+		if (is_preferred(&choice, &best))
+			best = choice;
 	}
 	if (!entry_is_walked(&walk))
 		return ENTRY_DAMAGED;
-	if (!found)
+	if (best.match == MATCH_NONE)
 		return ENTRY_NO_MATCH;
-	if (!record_is_intact(&best, record_seed(normal_uri)))
+	if (!record_is_intact(&best.view, record_seed(normal_uri)))
 		return ENTRY_DAMAGED;
-	*ret_view = best;
+	*ret_view = best.view;
 	return ENTRY_SELECTED;
 }
 

@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include "cache/http_fields.h"
+#include "cache/language.h"
 
 /*
  * A block is a run of items, each a header, a name in lower case and a value; nothing is aligned.
@@ -168,14 +169,55 @@ static bool joined_next(struct joined *joined, struct slice *ret_piece)
 	return joined->line != NULL;
 }
 
+static bool is_language(struct slice name)
+{
+	return slice_ieq(name, SLICE("Accept-Language"));
+}
+
+/* The whole of Accept-Language in `to`; false when it is absent, or too long to be looked into. */
+static bool joined_language(const struct http_fields *fields, struct slice name,
+			    char to[LANGUAGE_VALUE_MAX], struct slice *ret_value)
+{
+	struct joined joined = joined_of(fields, name);
+	struct block block = {to, LANGUAGE_VALUE_MAX, 0, false};
+	struct slice piece;
+
+	if (!joined.line)
+		return false;
+	while (joined_next(&joined, &piece))
+		block_put(&block, piece.p, piece.n);
+	*ret_value = slice_of(to, block.used);
+	return !block.full;
+}
+
+/* Accept-Language in the one spelling for all that mean the same, when it has one. */
+static bool normal_language(const struct http_fields *fields, struct slice name,
+			    char to[LANGUAGE_VALUE_MAX], struct slice *ret_value)
+{
+	char whole[LANGUAGE_VALUE_MAX];
+	struct slice value;
+	size_t n;
+
+	if (!is_language(name) || !joined_language(fields, name, whole, &value))
+		return false;
+	n = language_normal(value, to);
+	*ret_value = slice_of(to, n);
+	return n != SIZE_MAX;
+}
+
 static void block_put_field(struct block *block, const struct http_fields *fields,
 			    struct slice name)
 {
 	struct joined joined = joined_of(fields, name);
 	bool present = joined.line != NULL;
 	size_t at = block_begin(block, name);
+	char language[LANGUAGE_VALUE_MAX];
 	struct slice piece;
 
+	if (normal_language(fields, name, language, &piece)) {
+		block_put(block, piece.p, piece.n);
+		joined.line = NULL;
+	}
 	while (joined.line && joined_next(&joined, &piece))
 		block_put(block, piece.p, piece.n);
 	block_end(block, at, name.n, present);
@@ -209,12 +251,11 @@ static bool block_take(struct slice *block, struct item *ret_item)
 	return true;
 }
 
-static bool block_names(const struct block *block, struct slice name)
+static bool block_names(struct slice block, struct slice name)
 {
-	struct slice rest = slice_of(block->to, block->used);
 	struct item item;
 
-	while (block_take(&rest, &item)) {
+	while (block_take(&block, &item)) {
 		if (slice_ieq(item.name, name))
 			return true;
 	}
@@ -233,7 +274,7 @@ size_t key_vary_write(const struct http_fields *response, const struct http_requ
 		/* "*" never matches; of a Vary that cannot be read we do not know what it asks. */
 		if (!http_is_token(name) || slice_eq(name, SLICE("*")) || names++ >= VARY_NAMES_MAX)
 			return SIZE_MAX;
-		if (!block_names(&block, name))
+		if (!block_names(slice_of(block.to, block.used), name))
 			block_put_field(&block, &req->fields, name);
 	}
 	return block.full || list.broken ? SIZE_MAX : block.used;
@@ -242,6 +283,7 @@ size_t key_vary_write(const struct http_fields *response, const struct http_requ
 static bool item_matches(const struct item *item, const struct http_fields *fields)
 {
 	struct joined joined = joined_of(fields, item->name);
+	char language[LANGUAGE_VALUE_MAX];
 	struct slice rest = item->value;
 	struct slice piece;
 
@@ -250,6 +292,8 @@ static bool item_matches(const struct item *item, const struct http_fields *fiel
 	/* Most come as one line that is in normal form already. */
 	if (slice_eq(joined.line->value, item->value) && !joined_line(&joined, joined.line + 1))
 		return true;
+	if (normal_language(fields, item->name, language, &piece))
+		return slice_eq(piece, rest);
 	while (joined_next(&joined, &piece)) {
 		if (piece.n > rest.n || memcmp(piece.p, rest.p, piece.n) != 0)
 			return false;
@@ -265,6 +309,39 @@ bool key_vary_matches(struct slice block, const struct http_request *req)
 
 	while (block_take(&block, &item)) {
 		if (!item_matches(&item, &req->fields))
+			return false;
+	}
+	return block.n == 0;
+}
+
+bool key_vary_covers(struct slice block, struct slice other)
+{
+	struct item item;
+
+	while (block_take(&other, &item)) {
+		if (!block_names(block, item.name))
+			return false;
+	}
+	return true;
+}
+
+static bool wants_language(const struct http_fields *fields, struct slice name,
+			   struct slice language)
+{
+	char whole[LANGUAGE_VALUE_MAX];
+	struct slice value;
+
+	return joined_language(fields, name, whole, &value) && language_is_first(value, language);
+}
+
+bool key_vary_matches_language(struct slice block, const struct http_request *req,
+			       struct slice language)
+{
+	struct item item;
+
+	while (block_take(&block, &item)) {
+		if (!item_matches(&item, &req->fields) &&
+		    !(is_language(item.name) && wants_language(&req->fields, item.name, language)))
 			return false;
 	}
 	return block.n == 0;

@@ -141,6 +141,7 @@ enum validation {
 	VALIDATION_RETRY,    /* 304 that fits neither: ask again without any condition */
 	VALIDATION_REPLACE,  /* 204: pass on; it replaces the record, or removes it if not storable
 			      */
+	VALIDATION_UPDATE,   /* 204 to a HEAD, for a GET's record: pass on, and update the record */
 	VALIDATION_REMOVE,   /* another final status: pass on, and remove the record */
 	VALIDATION_KEEP,     /* a 5xx that is passed on without touching the record */
 	VALIDATION_STALE, /* 500, 502, 503, 504 and stale-if-error allows the record: answer from it

@@ -168,6 +168,23 @@ static enum validation untagged_304(const struct http_request *req, const struct
 	return other_last_modified(meta, res) ? VALIDATION_RETRY : VALIDATION_FRESHEN;
 }
 
+/*
+ * RFC 9111 4.3.5: a HEAD's answer is about the GET's record that it could have got, unless it has
+ * another validator.
+ */
+static bool confirms_get(const struct http_request *req, const struct record_meta *meta,
+			 struct slice etag, const struct http_response *res)
+{
+	struct slice tag = policy_etag(&res->fields);
+
+	return req->method == METHOD_HEAD && meta->kind == RECORD_GET && !res->framing_trouble &&
+	       (!http_has_field(&res->fields, FIELD_ETAG) || (tag.n > 0 && slice_eq(tag, etag))) &&
+	       (!http_has_field(&res->fields, FIELD_LAST_MODIFIED) ||
+		(meta->last_modified_s != HTTP_DATE_INVALID &&
+		 meta->last_modified_s == freshness_date(&res->fields, FIELD_LAST_MODIFIED,
+							 meta->response_wall_s)));
+}
+
 static bool is_gateway_failure(uint16_t status)
 {
 	return status == 500 || (status >= 502 && status <= 504);
@@ -185,7 +202,7 @@ enum validation policy_validation(const struct http_request *req, const struct r
 		return tag.n > 0 ? tagged_304(req, etag, tag) : untagged_304(req, meta, etag, res);
 	}
 	if (res->status == 204)
-		return VALIDATION_REPLACE;
+		return confirms_get(req, meta, etag, res) ? VALIDATION_UPDATE : VALIDATION_REPLACE;
 	if (res->status < 500)
 		return VALIDATION_REMOVE;
 	if (is_gateway_failure(res->status) && policy_stale_if_error(req, meta, now, conf))

@@ -10,12 +10,6 @@
 static const uint64_t preconditions =
 	FIELD_BIT(IF_MATCH) | FIELD_BIT(IF_UNMODIFIED_SINCE) | FIELD_BIT(IF_RANGE);
 
-/* RFC 9110 7.8: Upgrade in an HTTP/1.0 request is ignored. */
-static bool asks_upgrade(const struct http_request *req)
-{
-	return http_has_field(&req->fields, FIELD_UPGRADE) && req->version_minor > 0;
-}
-
 bool policy_request_stands_alone(const struct http_request *req, enum reason *ret_why)
 {
 	/* A POST is never looked up, and its answer may be stored with or without a body. */
@@ -23,7 +17,7 @@ bool policy_request_stands_alone(const struct http_request *req, enum reason *re
 		*ret_why = REASON_RANGE;
 	else if (req->fields.present & preconditions)
 		*ret_why = REASON_PRECONDITION;
-	else if (asks_upgrade(req))
+	else if (req->upgrade)
 		*ret_why = REASON_UPGRADE;
 	else
 		return false;

@@ -243,8 +243,6 @@ static enum reason response_bars(struct candidate *candidate)
 		return why;
 	if (is_preflight_to_validate(candidate))
 		return REASON_RESPONSE_NO_CACHE;
-	if (http_fields_named(&res->fields, SLICE("Content-Range")))
-		return REASON_RANGE;
 	if (varies_on_anything(&res->fields))
 		return REASON_VARY_STAR;
 	find_freshness(candidate);

@@ -254,6 +254,21 @@ static bool take_line(struct slice *rest, struct slice *ret_name, struct slice *
 	return http_is_token(*ret_name);
 }
 
+bool record_single_value(const struct record_view *view, struct slice name, struct slice *ret_value)
+{
+	struct slice rest = slice_of(view->head_304.p, view->head_304.n + view->head_rest.n);
+	struct slice line_name, value;
+	unsigned count = 0;
+
+	while (rest.n > 0 && take_line(&rest, &line_name, &value)) {
+		if (slice_ieq(line_name, name)) {
+			*ret_value = value;
+			count++;
+		}
+	}
+	return count == 1;
+}
+
 bool record_to_response(const struct record_view *view, struct http_response *ret_res)
 {
 	struct http_field *at = ret_res->fields.at;

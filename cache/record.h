@@ -68,6 +68,10 @@ bool record_view(struct slice bytes, struct slice normal_uri, struct record_view
    lines. */
 bool record_to_response(const struct record_view *view, struct http_response *ret_res);
 
+/* The value of a field that has just one line. */
+bool record_single_value(const struct record_view *view, struct slice name,
+			 struct slice *ret_value);
+
 /* Whether it has Cache-Groups. */
 bool record_has_groups(const struct record_view *view);
 
@@ -82,10 +86,15 @@ enum entry_select {
 	ENTRY_DAMAGED, /* its lengths do not fit, or the record selected is not what was written */
 };
 
-/* Choose the record that the request selects: kind and selecting fields match, latest Date wins,
-   then latest receipt, then a GET's over a HEAD's. */
+/*
+ * Choose the record that the request selects: kind and selecting fields match, also those that the
+ * most recent Vary names; one with Vary wins over one without (RFC 9111 4.1), then the latest Date,
+ * then the latest receipt, then a GET's over a HEAD's.  With `by_language` one in the language that the
+ * request wants most does as well, when no other matches (key_vary_matches_language()).
+ */
 enum entry_select entry_select(struct slice entry, struct slice normal_uri,
-			       const struct http_request *req, struct record_view *ret_view);
+			       const struct http_request *req, bool by_language,
+			       struct record_view *ret_view);
 
 /*
  * The entry with `record` added: it replaces the record of the same kind and selecting fields, a

@@ -2,12 +2,13 @@
 #include "cache/store.h"
 
 #include <sched.h>
+#include <stdlib.h>
 
 #include "cache/store_impl.h"
 
 enum {
 	HAND_STEPS = 4096, /* per part of a transaction, 16 ns each */
-	PUT_TRIES = 4,
+	PUT_TRIES = 8,
 };
 
 /* After an error nothing more is taken in a transaction: what it held is lost. */
@@ -115,14 +116,17 @@ void store_usage(struct store *store, struct store_usage *ret_usage)
 static enum store_result part_begin(struct store *store)
 {
 	enum store_result result = tables_begin(&store->tables);
+	uint64_t entries, available;
+	struct store_trees trees;
 
 	if (result != STORE_OK) {
 		store->failures++;
 		return result;
 	}
-	store_room_begin(
-		&store->room,
-		tables_available(&store->tables, store_room_wanted(&store->room), &store->virgin));
+	trees = tables_trees(&store->tables, TABLES_WRITE, &entries);
+	available =
+		tables_available(&store->tables, store_room_wanted(&store->room), &store->virgin);
+	store_room_begin(&store->room, &trees, available);
 	store->sequence = 0;
 	store->hand_steps = HAND_STEPS;
 	return STORE_OK;
@@ -213,8 +217,8 @@ static enum store_result write_guarded(struct store *store, const struct entry_p
 }
 
 /* What a put would change, and the bytes by which the value grows. */
-static uint64_t put_cost(struct store *store, const struct entry_put *put,
-			 const struct store_trees *trees, size_t *ret_growth)
+static struct store_change put_change(struct store *store, const struct entry_put *put,
+				      size_t *ret_growth)
 {
 	size_t old_size = 0, old_groups = 0;
 	struct store_value old;
@@ -224,64 +228,101 @@ static uint64_t put_cost(struct store *store, const struct entry_put *put,
 		old_size = store_value_size(old.value.n, old_groups);
 	}
 	*ret_growth = put->stored_size > old_size ? put->stored_size - old_size : 0;
-	return store_room_cost(&store->room, trees, put->stored_size,
-			       put->group_count + old_groups) +
-	       store_room_overflow(&store->room, old_size);
+	return entry_change(store, put->stored_size, put->group_count + old_groups);
 }
 
 /*
- * STORE_FULL, and no more than evicted, when it does not fit into this part.  Victims come first: a
- * put that took their room would leave them standing.
+ * STORE_FULL, with nothing changed but what was evicted, when it does not fit into this part.  A
+ * put goes in when it has paid: with the bytes of victims, or ten of them.
  */
-static enum store_result put_try(struct store *store, const struct entry_put *put, bool first)
+static enum store_result put_try(struct store *store, struct entry_put *put, bool first)
 {
-	uint64_t entries, overflow = store_room_overflow(&store->room, put->stored_size), cost;
+	uint64_t entries, cost;
 	struct store_trees trees = tables_trees(&store->tables, TABLES_WRITE, &entries);
+	struct store_change change;
 	enum store_result result;
 	bool guarded;
 	size_t growth;
 
-	cost = put_cost(store, put, &trees, &growth);
+	change = put_change(store, put, &growth);
 	if (first)
-		store_room_owe(&store->room, trees.used, growth);
-	result = entries_evict(store, &trees, false);
+		put->due = store_room_price(&store->room, trees.used, growth);
+	result = entries_evict(store, &put->due, &put->victims);
 	if (result != STORE_OK)
 		return store_break(store, result);
-	if (!store_room_below_full(&store->room, trees.used, overflow + 1) ||
+	cost = store_room_cost(&store->room, change);
+	put->at_mark = !store_room_below_full(&store->room, trees.used, change.overflow + 1);
+	if ((put->due > 0 && put->victims > 0) || put->at_mark ||
 	    !store_room_fits_put(&store->room, cost))
 		return STORE_FULL;
-	guarded = overflow > 0 && store->virgin < store->room.spent + cost;
+	guarded = change.overflow > 0 && store->virgin < store->room.spent + cost;
 	result = guarded ? write_guarded(store, put) : entry_write(store, put);
 	if (guarded && result == STORE_FULL)
 		return STORE_FULL;
 	if (result != STORE_OK)
 		return store_break(store, result);
-	store_room_spend(&store->room, cost);
+	store_room_spend(&store->room, change);
 	return STORE_OK;
 }
 
-/* Make room for another try: first by what is free after a commit, then by eviction. */
-static enum store_result put_room(struct store *store, unsigned tries)
+/* The bytes that stand under a key, copied: to see later whether they are still the same. */
+static bool keep_stored(struct store *store, const struct cache_key *key)
 {
-	uint64_t entries;
-	struct store_trees trees = tables_trees(&store->tables, TABLES_WRITE, &entries);
-	enum store_result result = STORE_OK;
-	bool alone;
+	struct slice now = {NULL, 0};
+	char *kept;
 
-	if (tries > 0)
-		result = entries_evict(store, &trees, true);
+	(void)tables_get(&store->tables, TABLES_WRITE, STORE_DATA, key, &now);
+	kept = realloc(store->kept, now.n + 1);
+	if (!kept)
+		return false;
+	if (now.n > 0)
+		memcpy(kept, now.p, now.n);
+	store->kept = kept;
+	store->kept_size = now.n;
+	return true;
+}
+
+static bool is_as_kept(struct store *store, const struct cache_key *key)
+{
+	struct slice now = {NULL, 0};
+
+	(void)tables_get(&store->tables, TABLES_WRITE, STORE_DATA, key, &now);
+	return slice_eq(now, slice_of(store->kept, store->kept_size));
+}
+
+/*
+ * Make room for another try.  If this part was begun afresh for the put and was still too small, or
+ * the store is at its mark, a batch is evicted.  If another process has changed in between what the
+ * caller made the value from, the put is given up: it could undo an invalidation.
+ */
+static enum store_result put_room(struct store *store, const struct entry_put *put)
+{
+	bool alone, kept = keep_stored(store, put->key);
+	enum store_result result = STORE_OK;
+	unsigned victims = STORE_EVICT_MAX;
+	uint64_t all = UINT64_MAX;
+
+	if (put->at_mark || store->room.spent == 0)
+		result = entries_evict(store, &all, &victims);
 	if (result != STORE_OK)
 		return store_break(store, result);
+	/* Nothing to commit, nothing to evict: a reader keeps the pages, and trying again is no use. */
+	if (store->room.spent == 0)
+		return STORE_FULL;
 	result = part_renew(store, &alone);
-	/* What the caller made the value from may have changed: an invalidation must not be undone.
-	 */
-	return result == STORE_OK && !alone ? STORE_FULL : result;
+	if (result == STORE_OK && !alone && !(kept && is_as_kept(store, put->key)))
+		result = STORE_FULL;
+	return result;
 }
 
 enum store_result store_put(struct store *store, const struct cache_key *key, struct slice value,
 			    const struct cache_key *groups, size_t group_count)
 {
-	struct entry_put put = {key, value, groups, group_count, 0};
+	struct entry_put put = {.key = key,
+				.value = value,
+				.groups = groups,
+				.group_count = group_count,
+				.victims = STORE_EVICT_MAX};
 	enum store_result result = STORE_FULL;
 
 	if (!store->tables.writing)
@@ -293,7 +334,7 @@ enum store_result store_put(struct store *store, const struct cache_key *key, st
 		result = put_try(store, &put, tries == 0);
 		if (result != STORE_FULL || !store->tables.writing || tries == PUT_TRIES - 1)
 			break;
-		result = put_room(store, tries);
+		result = put_room(store, &put);
 		if (result != STORE_OK)
 			break;
 	}
@@ -306,21 +347,17 @@ enum store_result store_put(struct store *store, const struct cache_key *key, st
 enum store_result store_drop(struct store *store, const struct cache_key *key)
 {
 	enum store_result result = STORE_FAILED;
-	struct store_trees trees;
+	struct store_change change;
 	struct store_value value;
-	uint64_t entries, cost;
-	size_t groups;
 	bool alone;
 
 	if (store->tables.writing)
 		result = entry_get(store, TABLES_WRITE, key, &value);
 	if (result != STORE_OK)
 		return result;
-	trees = tables_trees(&store->tables, TABLES_WRITE, &entries);
-	groups = value.head.group_count;
-	cost = store_room_cost(&store->room, &trees, store_value_size(value.value.n, groups),
-			       groups);
-	if (!store_room_fits_drop(&store->room, cost) && store->room.spent > 0) {
+	change = entry_change(store, 0, value.head.group_count);
+	if (!store_room_fits_drop(&store->room, store_room_cost(&store->room, change)) &&
+	    store->room.spent > 0) {
 		result = part_renew(store, &alone);
 		if (result == STORE_OK)
 			result = entry_get(store, TABLES_WRITE, key, &value);
@@ -330,7 +367,7 @@ enum store_result store_drop(struct store *store, const struct cache_key *key)
 	result = entry_delete(store, key, &value);
 	if (result != STORE_OK)
 		return store_break(store, result);
-	store_room_spend(&store->room, cost);
+	store_room_spend(&store->room, change);
 	return part_done(store);
 }
 
@@ -356,23 +393,28 @@ static enum store_result group_first(struct store *store, const struct cache_key
 	return result;
 }
 
+/* A row that is met again after it was deleted would be met for ever: only damage can do that. */
 enum store_result store_drop_group(struct store *store, const struct cache_key *group, size_t limit,
 				   size_t *ret_count)
 {
+	struct group_row row, last = {.group = *group};
 	enum store_result result = STORE_OK;
-	struct group_row row;
+	bool met = false;
 
-	*ret_count = 0;
-	while (*ret_count < limit && result == STORE_OK) {
+	for (*ret_count = 0; *ret_count < limit; met = true, last = row) {
 		result = group_first(store, group, &row);
 		if (result != STORE_OK)
 			break;
+		if (met && memcmp(&row, &last, sizeof(row)) == 0)
+			return STORE_FAILED;
 		result = store_drop(store, &row.key);
-		if (result == STORE_OK)
-			++*ret_count;
-		/* A row that nothing stands for would stop us here for ever. */
-		if (result == STORE_NOT_FOUND)
-			result = tables_delete(&store->tables, STORE_GROUPS, &row);
+		if (result != STORE_OK && result != STORE_NOT_FOUND)
+			break;
+		*ret_count += result == STORE_OK;
+		/* Gone with its entry, unless nothing stood for it. */
+		result = tables_delete(&store->tables, STORE_GROUPS, &row);
+		if (result != STORE_OK)
+			return store_break(store, result);
 	}
 	return result == STORE_NOT_FOUND ? STORE_OK : result;
 }

@@ -16,8 +16,9 @@ enum {
 	PAGE_META = 0x08,
 	NODE_BIG = 0x01,   /* the data is the number of an overflow page */
 	NODE_TABLE = 0x02, /* the data is a struct lmdb_tree */
-	FIRST_PAGE = 2,    /* behind the meta pages */
-	DEPTH_MAX = 16,    /* 2^32 entries of two to a page would be 32; of the sizes here, 10 */
+	PAGE_SIZE_MAX = 1 << 16,
+	FIRST_PAGE = 2, /* behind the meta pages */
+	DEPTH_MAX = 16, /* 2^32 entries of two to a page would be 32; of the sizes here, 10 */
 };
 
 #define LMDB_MAGIC UINT32_C(0xBEEFC0DE)
@@ -67,6 +68,7 @@ const struct store_table_spec store_table_specs[STORE_TABLES] = {
 /* What the nodes of a tree may be. */
 struct tree_kind {
 	size_t key_size; /* 0 for any */
+	bool integer;    /* keys are 64-bit numbers, else compared as bytes */
 	bool tables;     /* nodes may be tables: the main tree */
 	bool free_list;  /* data is a list of free pages */
 };
@@ -80,6 +82,10 @@ struct checker {
 	char *levels;    /* a page per level of the tree being walked */
 	char *run;       /* pages of an overflow run, grown as needed */
 	size_t run_size;
+	uint8_t starts[PAGE_SIZE_MAX / 2];    /* where a page has nodes: 1, or 2 for any key */
+	unsigned char key[LMDB_KEY_SIZE_MAX]; /* the last seen of the tree, in order */
+	size_t key_size;
+	bool key_is_bound; /* it stood in a branch page: the next may be the same */
 	struct lmdb_tree tables[STORE_TABLES];
 	bool has_table[STORE_TABLES];
 	const char *why;
@@ -117,7 +123,7 @@ static const char *meta_fault(const struct lmdb_meta *meta, unsigned at, uint64_
 {
 	uint64_t page_size = meta->free.pad;
 
-	if (page_size != (uint64_t)sysconf(_SC_PAGESIZE))
+	if (page_size != (uint64_t)sysconf(_SC_PAGESIZE) || page_size > PAGE_SIZE_MAX)
 		return "it has pages of another size";
 	if (meta->last_page >= UINT64_MAX / page_size - 1 ||
 	    length < (meta->last_page + 1) * page_size)
@@ -218,25 +224,82 @@ static bool tree_page_read(struct checker *check, uint64_t number, bool leaf,
 	return true;
 }
 
-/* The node's bytes are on its page, behind the free space. */
-static bool node_is_whole(const struct checker *check, const struct lmdb_page *page, size_t i,
-			  bool leaf, const struct tree_kind *kind)
+/* 0 when the node at that offset is not whole, or not of that kind of page. */
+static size_t node_size(const struct checker *check, const struct lmdb_page *page, size_t at,
+			bool leaf, size_t key_size)
 {
-	size_t at = page->nodes[i], size;
-	const struct lmdb_node *node;
+	const struct lmdb_node *node = (const void *)((const char *)page + at);
+	size_t size = sizeof(*node);
 
-	if (at % 2 != 0 || at < page->upper || at + sizeof(*node) > check->page_size)
-		return false;
-	node = node_at(page, i);
-	size = sizeof(*node) + node->key_size;
+	if (at + size > check->page_size)
+		return 0;
+	size += node->key_size;
 	if (leaf)
 		size += node->flags & NODE_BIG ? sizeof(uint64_t) : node_data_size(node);
-	if (at + size > check->page_size || node->key_size > LMDB_KEY_SIZE_MAX)
-		return false;
-	/* The first key of a branch page is never compared, and may be empty. */
-	if (!leaf && i == 0)
-		return true;
-	return node->key_size > 0 && (kind->key_size == 0 || node->key_size == kind->key_size);
+	if (at + size > check->page_size || node->key_size > LMDB_KEY_SIZE_MAX ||
+	    (leaf && node->key_size == 0) || (key_size > 0 && node->key_size != key_size))
+		return 0;
+	return (size + 1) & ~(size_t)1;
+}
+
+/*
+ * LMDB moves nodes about by their sizes, so they must fill the page from the end of the free space
+ * to its own end, without gaps or overlaps, and the pointers be to each of them once.
+ */
+static bool nodes_check(struct checker *check, const struct lmdb_page *page, bool leaf,
+			const struct tree_kind *kind)
+{
+	size_t count = node_count(page), at;
+
+	memset(check->starts, 0, check->page_size / 2);
+	for (size_t i = 0; i < count; i++) {
+		at = page->nodes[i];
+		if (at % 2 != 0 || at < page->upper || at >= check->page_size ||
+		    check->starts[at / 2])
+			return wrong(check, "it has a damaged page");
+		/* The first key of a branch page is never compared, and may be empty. */
+		check->starts[at / 2] = !leaf && i == 0 ? 2 : 1;
+	}
+	for (at = page->upper; at < check->page_size; count--) {
+		size_t key_size = check->starts[at / 2] == 1 ? kind->key_size : 0;
+		size_t size = node_size(check, page, at, leaf, key_size);
+
+		if (count == 0 || !check->starts[at / 2] || size == 0)
+			return wrong(check, "it has a damaged page");
+		at += size;
+	}
+	return count == 0 || wrong(check, "it has a damaged page");
+}
+
+static int key_compare(const struct checker *check, const struct lmdb_node *node,
+		       const struct tree_kind *kind)
+{
+	size_t size = node->key_size < check->key_size ? node->key_size : check->key_size;
+	uint64_t left, right;
+	int order;
+
+	if (kind->integer && size == sizeof(left)) {
+		memcpy(&left, node->key, sizeof(left));
+		memcpy(&right, check->key, sizeof(right));
+		return (left > right) - (left < right);
+	}
+	order = memcmp(node->key, check->key, size);
+	return order != 0 ? order : (node->key_size > size) - (check->key_size > size);
+}
+
+/* Keys grow from left to right; one of a branch page is not above the first of the page to its
+ * right. */
+static bool key_follows(struct checker *check, const struct lmdb_node *node, bool is_bound,
+			const struct tree_kind *kind)
+{
+	int order = check->key_size == 0 ? 1 : key_compare(check, node, kind);
+
+	if (order < 0 || (order == 0 && !check->key_is_bound))
+		return wrong(check, "its keys are out of order");
+	memcpy(check->key, node->key, node->key_size);
+	check->key_size = node->key_size;
+	check->key_is_bound = is_bound;
+	return true;
 }
 
 /* A list of free pages: its length, then their numbers. */
@@ -314,8 +377,8 @@ static bool leaf_check(struct checker *check, const struct lmdb_page *page,
 		const struct lmdb_node *node = node_at(page, i);
 		bool sound;
 
-		if (!node_is_whole(check, page, i, true, kind))
-			return wrong(check, "it has a damaged page");
+		if (!key_follows(check, node, false, kind))
+			return false;
 		if (node->flags == NODE_BIG)
 			sound = overflow_check(check, node, kind);
 		else if (node->flags == NODE_TABLE && kind->tables)
@@ -333,16 +396,11 @@ static bool leaf_check(struct checker *check, const struct lmdb_page *page,
 	return true;
 }
 
-static bool branch_child(struct checker *check, const struct lmdb_page *page, size_t i,
-			 const struct tree_kind *kind, uint64_t *ret_number)
+static uint64_t branch_child(const struct lmdb_page *page, size_t i)
 {
-	const struct lmdb_node *node;
+	const struct lmdb_node *node = node_at(page, i);
 
-	if (!node_is_whole(check, page, i, false, kind))
-		return wrong(check, "it has a damaged page");
-	node = node_at(page, i);
-	*ret_number = node_data_size(node) | (uint64_t)node->flags << 32;
-	return true;
+	return node_data_size(node) | (uint64_t)node->flags << 32;
 }
 
 /* Depth first; one page of memory per level, so a loop in the file cannot make it go deeper. */
@@ -353,19 +411,23 @@ static bool tree_check(struct checker *check, const struct lmdb_tree *tree, stru
 
 	if (number == LMDB_NO_ROOT)
 		return true;
+	check->key_size = 0;
 	for (;;) {
 		struct lmdb_page *page = (void *)(check->levels + level * check->page_size);
 		bool leaf = level == depth - 1;
 
-		if (next[level] == 0 && !tree_page_read(check, number, leaf, page))
+		if (next[level] == 0 && (!tree_page_read(check, number, leaf, page) ||
+					 !nodes_check(check, page, leaf, &kind)))
 			return false;
 		if (leaf && !leaf_check(check, page, &kind))
 			return false;
 		if (check->budget == 0)
 			return true;
 		if (!leaf && next[level] < node_count(page)) {
-			if (!branch_child(check, page, next[level]++, &kind, &number))
+			if (next[level] > 0 &&
+			    !key_follows(check, node_at(page, next[level]), true, &kind))
 				return false;
+			number = branch_child(page, next[level]++);
 			next[++level] = 0;
 		} else if (level-- == 0) {
 			return true;
@@ -375,14 +437,17 @@ static bool tree_check(struct checker *check, const struct lmdb_tree *tree, stru
 
 static bool trees_check(struct checker *check, const struct lmdb_meta *meta)
 {
-	if (!tree_check(check, &meta->free, (struct tree_kind){.key_size = 8, .free_list = true}) ||
+	if (!tree_check(check, &meta->free,
+			(struct tree_kind){.key_size = 8, .integer = true, .free_list = true}) ||
 	    !tree_check(check, &meta->main, (struct tree_kind){.tables = true}))
 		return false;
-	for (size_t i = 0; i < STORE_TABLES; i++)
-		if (check->has_table[i] &&
-		    !tree_check(check, &check->tables[i],
-				(struct tree_kind){.key_size = store_table_specs[i].key_size}))
+	for (size_t i = 0; i < STORE_TABLES; i++) {
+		struct tree_kind kind = {.key_size = store_table_specs[i].key_size,
+					 .integer = store_table_specs[i].integer};
+
+		if (check->has_table[i] && !tree_check(check, &check->tables[i], kind))
 			return false;
+	}
 	return true;
 }
 

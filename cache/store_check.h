@@ -18,13 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The tables of the store; anything else in the file is foreign. */
-enum store_table {
-	STORE_DATA,   /* key -> head, groups, value (store_value.h) */
-	STORE_ORDER,  /* sequence (native integer) -> key, slot */
-	STORE_GROUPS, /* group, key -> nothing */
-	STORE_TABLES,
-};
+#include "cache/store_room.h"
 
 struct store_table_spec {
 	const char *name;

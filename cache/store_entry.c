@@ -196,14 +196,19 @@ static enum store_result victim_find(struct store *store, struct evict_item *ret
 	return result;
 }
 
-/* STORE_NOT_FOUND when there is nothing, or no room, to evict. */
-static enum store_result evict_one(struct store *store, const struct store_trees *trees)
+struct store_change entry_change(const struct store *store, size_t stored_size, size_t group_rows)
 {
+	return (struct store_change){group_rows, store_room_overflow(&store->room, stored_size)};
+}
+
+/* STORE_NOT_FOUND when there is nothing to evict, STORE_FULL when there is no room in this part. */
+static enum store_result evict_one(struct store *store, uint64_t *due)
+{
+	struct store_change change;
 	struct evict_item victim;
 	struct store_value value;
 	struct cache_key key;
-	size_t size, groups;
-	uint64_t cost;
+	size_t size;
 	enum store_result result = victim_find(store, &victim, &key);
 
 	if (result != STORE_OK)
@@ -215,25 +220,32 @@ static enum store_result evict_one(struct store *store, const struct store_trees
 		return tables_delete(&store->tables, STORE_ORDER, &victim.sequence);
 	if (result != STORE_OK)
 		return result;
-	groups = value.head.group_count;
-	size = store_value_size(value.value.n, groups);
-	cost = store_room_cost(&store->room, trees, size, groups);
-	if (!store_room_fits_put(&store->room, cost))
-		return STORE_NOT_FOUND;
-	store_room_spend(&store->room, cost);
-	store_room_pay(&store->room, size);
+	size = store_value_size(value.value.n, value.head.group_count);
+	/* Pages that a value gives back cost nothing. */
+	change = entry_change(store, 0, value.head.group_count);
+	if (!store_room_fits_put(&store->room, store_room_cost(&store->room, change)))
+		return STORE_FULL;
+	result = entry_delete(store, &key, &value);
+	if (result != STORE_OK)
+		return STORE_FAILED;
+	store_room_spend(&store->room, change);
+	*due = store_room_pay(&store->room, *due, size);
 	store->evictions++;
-	return entry_delete(store, &key, &value);
+	return STORE_OK;
 }
 
-enum store_result entries_evict(struct store *store, const struct store_trees *trees, bool always)
+enum store_result entries_evict(struct store *store, uint64_t *due, unsigned *victims)
 {
-	enum store_result result = STORE_OK;
+	while (*due > 0 && *victims > 0) {
+		enum store_result result = evict_one(store, due);
 
-	for (unsigned i = 0; i < STORE_EVICT_BATCH && result == STORE_OK; i++) {
-		if (!always && store->room.debt == 0)
+		if (result == STORE_NOT_FOUND)
+			*due = 0;
+		if (result == STORE_FULL || result == STORE_NOT_FOUND)
 			break;
-		result = evict_one(store, trees);
+		if (result != STORE_OK)
+			return result;
+		--*victims;
 	}
-	return result == STORE_NOT_FOUND ? STORE_OK : result;
+	return STORE_OK;
 }

@@ -28,6 +28,8 @@ struct store {
 	struct store_files files;
 	uint64_t evictions, failures;
 	struct cache_key old_groups[STORE_GROUPS_MAX];
+	char *kept; /* of keep_stored() */
+	size_t kept_size;
 	char directory[4096];
 };
 
@@ -41,6 +43,9 @@ struct entry_put {
 	struct slice value;
 	const struct cache_key *groups;
 	size_t group_count, stored_size;
+	uint64_t due;     /* bytes of victims still to be paid */
+	unsigned victims; /* still to be asked for */
+	bool at_mark;     /* it failed because the store is full, not the part */
 };
 
 /* A value that is damaged counts as not there; the next put replaces it. */
@@ -55,10 +60,13 @@ enum store_result entry_write(struct store *store, const struct entry_put *put);
 enum store_result entry_delete(struct store *store, const struct cache_key *key,
 			       const struct store_value *value);
 
+/* What putting or dropping a stored value of that size and so many group rows changes. */
+struct store_change entry_change(const struct store *store, size_t stored_size, size_t group_rows);
+
 /*
- * Evict up to a batch: while there is debt, or `always`.  When there is nothing to evict, or no
- * room in this part to do it, it ends early with STORE_OK.
+ * Evict until *due bytes are paid or *victims is 0, which go down with each.  Ends early, with
+ * STORE_OK, when there is nothing to evict (then nothing is due) or no room in this part to do it.
  */
-enum store_result entries_evict(struct store *store, const struct store_trees *trees, bool always);
+enum store_result entries_evict(struct store *store, uint64_t *due, unsigned *victims);
 
 #endif

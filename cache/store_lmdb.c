@@ -372,6 +372,8 @@ static enum store_result cursor_get(struct tables *tables, struct tables_cursor 
 	MDB_val v;
 	int rc = mdb_cursor_get(cursor->handle, &k, &v, op);
 
+	if (rc == 0 && k.mv_size != store_table_specs[cursor->table].key_size)
+		rc = MDB_CORRUPTED;
 	if (rc == 0) {
 		*ret_key = slice_of_val(k);
 		*ret_value = slice_of_val(v);
@@ -418,14 +420,13 @@ struct store_trees tables_trees(struct tables *tables, enum tables_side side, ui
 
 	trees.used += table_pages(txn, FREE_TABLE, &stat);
 	trees.used += table_pages(txn, handles->main, &stat);
-	trees.used += table_pages(txn, handles->table[STORE_DATA], &stat);
-	trees.data_depth = stat.ms_depth;
-	*ret_entries = stat.ms_entries;
-	trees.used += table_pages(txn, handles->table[STORE_ORDER], &stat);
-	trees.order_depth = stat.ms_depth;
-	trees.groups_pages = table_pages(txn, handles->table[STORE_GROUPS], &stat);
-	trees.groups_depth = stat.ms_depth;
-	trees.used += trees.groups_pages;
+	for (size_t i = 0; i < STORE_TABLES; i++) {
+		trees.used += table_pages(txn, handles->table[i], &stat);
+		trees.tree[i] = (struct store_tree){stat.ms_depth, stat.ms_branch_pages,
+						    stat.ms_leaf_pages};
+		if (i == STORE_DATA)
+			*ret_entries = stat.ms_entries;
+	}
 	return trees;
 }
 

@@ -176,7 +176,7 @@ static bool open_next(struct store *store, const struct store_notice *notice)
 	if (opened == TABLES_OPENED)
 		return true;
 	store_notice_add(notice, "%s: %s", store->directory,
-			 opened == TABLES_OTHER_FORMAT ? "in use by another version"
+			 opened == TABLES_OTHER_FORMAT ? "in use with another version"
 						       : store->tables.error);
 	return false;
 }
@@ -215,6 +215,7 @@ static void release(struct store *store)
 	shared_map_close(&store->visited_map);
 	shared_map_close(&store->clock_map);
 	store_files_close(&store->files);
+	free(store->kept);
 	free(store);
 }
 

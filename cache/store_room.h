@@ -10,13 +10,13 @@
  *	    used by the trees       | eviction      | no puts       |
  *	                            |<---------- reserve ---------->|
  *
- * Up to `high` nothing is evicted.  From there a put pays for its bytes with those of victims, the
- *more dearly the nearer to `full`, so that use settles in between; counting bytes and not pages,
- *because pages are given back only when they are three quarters empty.
+ * Up to `high` nothing is evicted.  From there a put pays for its bytes with those of victims, up
+ *to twice at `full`, so that use settles in between; bytes and not pages are counted, because pages
+ *are given back only when they are three quarters empty.
  *
  * A transaction is committed in parts, each within `part` pages and within what is available now.
- * Numbers of pages are upper bounds, by depth of the trees; what is true after a part is counted
- *anew.
+ *What a change can touch is counted as an upper bound, and each page of a tree once; what is true
+ *after a part is counted anew.
  */
 #ifndef CACHE_STORE_ROOM_H
 #define CACHE_STORE_ROOM_H
@@ -25,30 +25,48 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The tables of the store; anything else in the file is foreign. */
+enum store_table {
+	STORE_DATA,   /* key -> head, groups, value (store_value.h) */
+	STORE_ORDER,  /* sequence (native integer) -> key, slot */
+	STORE_GROUPS, /* group, key -> nothing */
+	STORE_TABLES,
+};
+
 enum {
 	STORE_SIZE_MIN = 1 << 20,
-	STORE_EVICT_BATCH = 10, /* deletes at a time; more may not find room to be made */
+	STORE_EVICT_MAX = 10, /* victims that one put pays with */
+};
+
+/* The trees as they are. */
+struct store_tree {
+	unsigned depth;
+	uint64_t branches, leaves; /* pages */
+};
+struct store_trees {
+	struct store_tree tree[STORE_TABLES];
+	uint64_t used; /* pages of all trees, those of LMDB itself included */
 };
 
 struct store_room {
 	uint64_t pages, reserve, high, full, part;
 	uint32_t page_size;
-	uint64_t available; /* pages that this part can still count on, with `spent` */
+	uint64_t available; /* pages that this part could count on when it began */
 	uint64_t spent;
-	uint64_t debt; /* bytes that puts still have to pay for */
+	struct store_tree untouched[STORE_TABLES]; /* by this part, at least */
+	uint64_t credit;                           /* bytes of victims that nobody has needed yet */
 };
 
-/* Depth and size of the trees, as they are. */
-struct store_trees {
-	unsigned data_depth, order_depth, groups_depth;
-	uint64_t groups_pages;
-	uint64_t used; /* pages of all trees */
+/* What a put, drop or eviction changes: one row of data and order, so many of groups. */
+struct store_change {
+	size_t group_rows;
+	uint64_t overflow; /* pages of the value outside the tree's own */
 };
 
 void store_room_init(struct store_room *room, uint64_t size, uint32_t page_size);
 
-/* A new part; `available` pages are free for it. */
-void store_room_begin(struct store_room *room, uint64_t available);
+/* A new part, with so many pages to be had. */
+void store_room_begin(struct store_room *room, const struct store_trees *trees, uint64_t available);
 
 /* As many pages are enough: more need not be counted. */
 uint64_t store_room_wanted(const struct store_room *room);
@@ -56,14 +74,13 @@ uint64_t store_room_wanted(const struct store_room *room);
 /* Pages that a value takes outside the tree's own, 0 when it stands in a leaf. */
 uint64_t store_room_overflow(const struct store_room *room, size_t stored_size);
 
-/* Most pages that one put or drop can change. */
-uint64_t store_room_cost(const struct store_room *room, const struct store_trees *trees,
-			 size_t stored_size, size_t group_count);
+/* Most pages that a change can touch. */
+uint64_t store_room_cost(const struct store_room *room, struct store_change change);
 
-/* May a put, a drop, change so many pages?  Drops may go deeper into what is left. */
+/* Are there so many left?  Drops may go deeper into what is left than puts. */
 bool store_room_fits_put(const struct store_room *room, uint64_t cost);
 bool store_room_fits_drop(const struct store_room *room, uint64_t cost);
-void store_room_spend(struct store_room *room, uint64_t cost);
+void store_room_spend(struct store_room *room, struct store_change change);
 
 /* Time to commit this part? */
 bool store_room_part_done(const struct store_room *room);
@@ -74,8 +91,10 @@ size_t store_room_value_max(const struct store_room *room);
 /* Are the trees, with `more` pages, within what puts may fill? */
 bool store_room_below_full(const struct store_room *room, uint64_t used, uint64_t more);
 
-/* A put brings `bytes`: raise the debt.  A victim pays it off. */
-void store_room_owe(struct store_room *room, uint64_t used, size_t bytes);
-void store_room_pay(struct store_room *room, size_t bytes);
+/* The bytes of victims that a put of `bytes` has to pay, beyond what credit there is. */
+uint64_t store_room_price(struct store_room *room, uint64_t used, size_t bytes);
+
+/* What a victim of `bytes` leaves to be paid of `due`; what is over is credit. */
+uint64_t store_room_pay(struct store_room *room, uint64_t due, size_t bytes);
 
 #endif

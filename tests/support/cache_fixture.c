@@ -186,7 +186,8 @@ bool freshen(struct fixture *f, const char *req, struct slice old, const char *r
 	     struct record_view *ret_record)
 {
 	struct exchange_times times = times_at(s);
+	enum reason why;
 
 	return cache_freshen(f->cache, request_of(&f->req, req), old, response_of(&f->res, res_304),
-			     &times, ret_record);
+			     &times, ret_record, &why);
 }

@@ -3,8 +3,9 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
+
+#include "tests/support/sure_memory.h"
 
 enum {
 	ENTRY_OVERHEAD = 64,
@@ -42,6 +43,7 @@ struct memory {
 struct store {
 	struct memory *memory;
 	uint64_t size, evictions, failures;
+	uint64_t hand; /* of eviction */
 	bool exclusive, writing;
 	struct entries work, added, removed; /* of the transaction */
 };
@@ -96,12 +98,12 @@ static void entry_free(struct entry *entry)
 static struct entry *entry_new(const struct cache_key *key, struct slice value,
 			       const struct cache_key *groups, size_t group_count)
 {
-	struct entry *entry = calloc(1, sizeof(*entry));
-	char *bytes = malloc(value.n + 1);
+	struct entry *entry = sure_memory(NULL, 1, sizeof(*entry));
+	char *bytes = sure_memory(NULL, value.n + 1, 1);
 
 	entry->key = *key;
 	entry->group_count = group_count;
-	entry->groups = calloc(group_count + 1, sizeof(*groups));
+	entry->groups = sure_memory(NULL, group_count + 1, sizeof(*groups));
 	if (group_count > 0)
 		memcpy(entry->groups, groups, group_count * sizeof(*groups));
 	if (value.n > 0)
@@ -114,7 +116,7 @@ static void entries_insert(struct entries *entries, size_t i, struct entry *entr
 {
 	if (entries->count == entries->room) {
 		entries->room = entries->room * 2 + 16;
-		entries->at = realloc(entries->at, entries->room * sizeof(struct entry *));
+		entries->at = sure_memory(entries->at, entries->room, sizeof(struct entry *));
 	}
 	memmove(entries->at + i + 1, entries->at + i,
 		(entries->count - i) * sizeof(struct entry *));
@@ -182,7 +184,7 @@ static struct memory *memory_of(const char *directory)
 		memory = memory->next;
 	if (memory)
 		return memory;
-	memory = calloc(1, sizeof(*memory));
+	memory = sure_memory(NULL, 1, sizeof(*memory));
 	snprintf(memory->directory, sizeof(memory->directory), "%s", directory);
 	memory->next = memories;
 	memories = memory;
@@ -217,7 +219,8 @@ struct store *store_open(const struct store_options *options, char *notice, size
 		return NULL;
 	}
 	if (memory->format != options->format && memory->users > 0) {
-		snprintf(notice, notice_size, "%s: in use by another version", options->directory);
+		snprintf(notice, notice_size, "%s: in use with another version",
+			 options->directory);
 		return NULL;
 	}
 	if (memory->format != options->format && memory->entries.count > 0) {
@@ -228,7 +231,7 @@ struct store *store_open(const struct store_options *options, char *notice, size
 	memory->format = options->format;
 	memory->users++;
 	memory->locked |= options->exclusive;
-	store = calloc(1, sizeof(*store));
+	store = sure_memory(NULL, 1, sizeof(*store));
 	store->memory = memory;
 	store->size = options->size;
 	store->exclusive = options->exclusive;
@@ -382,22 +385,31 @@ static void work_remove(struct store *store, size_t i)
 	entries_append(&store->removed, entries_take(&store->work, i));
 }
 
-/* The oldest that was not visited since the last time. */
+/* SIEVE, as in cache/evict.h: the hand goes by sequence, clears bits, and takes the first without.
+ */
 static void evict(struct store *store)
 {
 	struct entries *work = &store->work;
-	size_t victim = 0;
-	uint64_t oldest = UINT64_MAX;
 
-	for (int lap = 0; lap < 2 && oldest == UINT64_MAX; lap++)
+	for (;;) {
+		size_t under = SIZE_MAX;
+
 		for (size_t i = 0; i < work->count; i++)
-			if (work->at[i]->visited) {
-				work->at[i]->visited = lap > 0;
-			} else if (work->at[i]->sequence < oldest) {
-				oldest = work->at[i]->sequence;
-				victim = i;
-			}
-	work_remove(store, victim);
+			if (work->at[i]->sequence >= store->hand &&
+			    (under == SIZE_MAX ||
+			     work->at[i]->sequence < work->at[under]->sequence))
+				under = i;
+		if (under == SIZE_MAX) {
+			store->hand = 0;
+			continue;
+		}
+		store->hand = work->at[under]->sequence + 1;
+		if (!work->at[under]->visited) {
+			work_remove(store, under);
+			break;
+		}
+		work->at[under]->visited = false;
+	}
 	store->evictions++;
 }
 

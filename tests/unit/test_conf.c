@@ -106,6 +106,8 @@ static void test_good_files(void **state)
 		 "workers = 3\n"},
 		{"parent = http://u:p@proxy:8080", "parent = \"http://u:p@proxy:8080\"\n"},
 		{"parent = 'http://u:${x}@proxy:8080'", "parent = 'http://u:${x}@proxy:8080'\n"},
+		{"gateway = {\"127.0.0.1:1=http://a:1\", \"[::1]:1=https://b\"}",
+		 "gateway = {\"127.0.0.1:1=http://a:1\", \"[::1]:1=https://b\"}\n"},
 	};
 	char *errors = NULL;
 
@@ -191,6 +193,14 @@ static void test_bad_files(void **state)
 		 "FILE:4: listen: give at least one address\n"},
 		{"\nadmin = 127.0.0.1:3128",
 		 "FILE:2: admin: 127.0.0.1:3128 is listened on twice\n"},
+		{"\ngateway = \"127.0.0.1:3128=http://x\"",
+		 "FILE:2: gateway: 127.0.0.1:3128=http://x is listened on twice\n"},
+		{"gateway = 127.0.0.1:1",
+		 "FILE:1: gateway: 127.0.0.1:1 is not a gateway; use "
+		 "127.0.0.1:3130=http://host:port\n"},
+		{"parent = http://u:secret@proxy",
+		 "FILE:1: parent: ...@proxy is not a parent proxy; use http://host:port or "
+		 "http://user:password@host:port\n"},
 		{"listen = {\"[::1]:1\", \"[0::1]:1\"}",
 		 "FILE:1: listen: [0::1]:1 is listened on twice\n"},
 		{"head_size = 4KiB",

@@ -1,4 +1,4 @@
-/* LINKS: cache/entry.c cache/record.c cache/key.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c tests/support/heads.c tests/support/messages.c -lxxhash */
+/* LINKS: cache/entry.c cache/record.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c tests/support/heads.c tests/support/messages.c -lxxhash */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -83,7 +83,7 @@ static const char *selected(const char *req)
 	struct http_field lines[16];
 	struct http_response res = {.fields = {.at = lines, .capacity = 16}};
 	struct record_view view;
-	enum entry_select result = entry_select(entry, uri, request_of(&request, req), &view);
+	enum entry_select result = entry_select(entry, uri, request_of(&request, req), false, &view);
 
 	if (result == ENTRY_NO_MATCH)
 		return "";
@@ -102,7 +102,7 @@ static void one_record_is_selected(void **state)
 	assert_string_equal(selected("GET" TARGET), "1");
 	assert_int_equal(entry_count(entry), 1);
 	assert_int_equal(entry.n % RECORD_ALIGN, 0);
-	assert_int_equal(entry_select(entry, SLICE("http://example.com/b"), &request.req, &view),
+	assert_int_equal(entry_select(entry, SLICE("http://example.com/b"), &request.req, false, &view),
 			 ENTRY_NONE);
 }
 
@@ -352,9 +352,9 @@ static void examine(struct slice damaged, struct slice original, struct slice re
 	struct record_view view, expected;
 	size_t n;
 
-	if (entry_select(damaged, uri, &request.req, &view) == ENTRY_SELECTED) {
+	if (entry_select(damaged, uri, &request.req, false, &view) == ENTRY_SELECTED) {
 		assert_within(view.bytes, damaged);
-		assert_int_equal(entry_select(original, uri, &request.req, &expected),
+		assert_int_equal(entry_select(original, uri, &request.req, false, &expected),
 				 ENTRY_SELECTED);
 		/* Damage may hide a record or its rank, but never make another of it. */
 		assert_records_are_ours(damaged, original);
@@ -407,7 +407,7 @@ static void a_cut_entry_is_damaged(void **state)
 		char *exact = test_malloc(n + 1);
 
 		memcpy(exact, entry.p, n);
-		assert_int_equal(entry_select(slice_of(exact, n), uri, &request.req, &view),
+		assert_int_equal(entry_select(slice_of(exact, n), uri, &request.req, false, &view),
 				 ENTRY_DAMAGED);
 		assert_int_equal(entry_count(slice_of(exact, n)), 0);
 		examine(slice_of(exact, n), entry, record);
@@ -424,7 +424,7 @@ static void an_entry_out_of_line_is_damaged(void **state)
 	memmove(halves[half] + 4, halves[half], entry.n);
 	request_of(&request, "GET" TARGET);
 	assert_int_equal(
-		entry_select(slice_of(halves[half] + 4, entry.n), uri, &request.req, &view),
+		entry_select(slice_of(halves[half] + 4, entry.n), uri, &request.req, false, &view),
 		ENTRY_DAMAGED);
 }
 
@@ -440,7 +440,7 @@ static void damage_to_the_record_selected_is_told(void **state)
 	assert_non_null(x);
 	*x = 'F';
 	assert_int_equal(
-		entry_select(entry, uri, request_of(&request, "GET" TARGET "Foo: a\n"), &view),
+		entry_select(entry, uri, request_of(&request, "GET" TARGET "Foo: a\n"), false, &view),
 		ENTRY_DAMAGED);
 	assert_string_equal(selected("GET" TARGET "Foo: b\n"), "second");
 	drop(slice_of(NULL, 0));

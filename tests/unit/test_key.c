@@ -1,4 +1,4 @@
-/* LINKS: cache/key.c cache/http_fields.c cache/http_uri.c tests/support/heads.c tests/support/messages.c -lxxhash */
+/* LINKS: cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c tests/support/heads.c tests/support/messages.c -lxxhash */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

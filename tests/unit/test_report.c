@@ -1,4 +1,4 @@
-/* LINKS: proxy/report.c proxy/stats.c cache/policy.c -ljansson */
+/* LINKS: proxy/report.c proxy/stats.c proxy/offenders.c cache/policy.c -ljansson */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

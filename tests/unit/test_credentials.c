@@ -1,0 +1,337 @@
+/* LINKS: proxy/credentials.c cache/http_fields.c tests/support/heads.c tests/support/messages.c cache/http_message.c cache/http_uri.c -lcrypt */
+/* A password file, and Basic credentials held against it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <crypt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proxy/credentials.h"
+#include "tests/support/messages.h"
+
+/* Passwords: "open sesame", "gr\xc3\xbc\xc3\x9f", "" and "slow", with few rounds. */
+#define HASH_ALI "$5$rounds=1000$salt$"
+#define HASH_UTF8 "$6$rounds=1000$salt$"
+
+static char path[] = "/tmp/test_credentials.XXXXXX";
+static char error[256];
+
+static void write_file(const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static struct credentials *load(const char *text)
+{
+	write_file(text);
+	error[0] = '\0';
+	return credentials_load(path, error, sizeof(error));
+}
+
+/* "name:hash\n" at the end of `to`. */
+static void add_user(char *to, size_t size, const char *name, const char *password,
+		     const char *setting)
+{
+	static struct crypt_data data;
+	const char *hash = crypt_r(password, setting, &data);
+	size_t length = strlen(to);
+
+	assert_non_null(hash);
+	snprintf(to + length, size - length, "%s:%s\n", name, hash);
+}
+
+static const char *users(void)
+{
+	static char text[2048];
+
+	if (text[0] == '\0') {
+		strcpy(text, "# who may come in\n\n");
+		add_user(text, sizeof(text), "ali", "open sesame", HASH_ALI);
+		add_user(text, sizeof(text), "j\xc3\xbcrgen", "gr\xc3\xbc\xc3\x9f", HASH_UTF8);
+		add_user(text, sizeof(text), "colon", "a:b:c", HASH_ALI);
+		add_user(text, sizeof(text), "empty", "", HASH_ALI);
+	}
+	return text;
+}
+
+static void encode(const char *text, size_t n, char *to)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const unsigned char *from = (const unsigned char *)text;
+
+	for (size_t i = 0; i < n; i += 3) {
+		uint32_t bits = (uint32_t)from[i] << 16;
+
+		bits |= i + 1 < n ? (uint32_t)from[i + 1] << 8 : 0;
+		bits |= i + 2 < n ? from[i + 2] : 0;
+		*to++ = digits[bits >> 18];
+		*to++ = digits[bits >> 12 & 63];
+		*to++ = i + 1 < n ? digits[bits >> 6 & 63] : '=';
+		*to++ = i + 2 < n ? digits[bits & 63] : '=';
+	}
+	*to = '\0';
+}
+
+static enum failure ask(struct credentials *credentials, const char *fields, int64_t now_ms,
+			char *ret_user)
+{
+	static struct message message;
+	char head[4096];
+	struct slice user;
+	enum failure failure;
+
+	snprintf(head, sizeof(head), "GET http://a/\n%s", fields);
+	failure = credentials_check(credentials, request_of(&message, head), now_ms, &user);
+	if (ret_user != NULL) {
+		memcpy(ret_user, user.p, user.n);
+		ret_user[user.n] = '\0';
+	}
+	return failure;
+}
+
+static enum failure login(struct credentials *credentials, const char *pair, int64_t now_ms)
+{
+	char fields[2048] = "Proxy-Authorization: Basic ";
+
+	encode(pair, strlen(pair), fields + strlen(fields));
+	strcat(fields, "\n");
+	return ask(credentials, fields, now_ms, NULL);
+}
+
+static void test_right_and_wrong(void **state)
+{
+	struct credentials *credentials = load(users());
+
+	(void)state;
+	assert_non_null(credentials);
+	for (int64_t now_ms = 1; now_ms < 3; now_ms++) { /* worked out, then remembered */
+		assert_int_equal(login(credentials, "ali:open sesame", now_ms), FAILURE_NONE);
+		assert_int_equal(login(credentials, "j\xc3\xbcrgen:gr\xc3\xbc\xc3\x9f", now_ms),
+				 FAILURE_NONE);
+		assert_int_equal(login(credentials, "colon:a:b:c", now_ms), FAILURE_NONE);
+		assert_int_equal(login(credentials, "empty:", now_ms), FAILURE_NONE);
+		assert_int_equal(login(credentials, "ali:open sesam", now_ms),
+				 FAILURE_AUTH_REQUIRED);
+		assert_int_equal(login(credentials, "ali:", now_ms), FAILURE_AUTH_REQUIRED);
+		assert_int_equal(login(credentials, "al:open sesame", now_ms),
+				 FAILURE_AUTH_REQUIRED);
+		assert_int_equal(login(credentials, "ALI:open sesame", now_ms),
+				 FAILURE_AUTH_REQUIRED);
+		assert_int_equal(login(credentials, "nobody:open sesame", now_ms),
+				 FAILURE_AUTH_REQUIRED);
+		assert_int_equal(login(credentials, "empty:x", now_ms), FAILURE_AUTH_REQUIRED);
+		assert_int_equal(login(credentials, ":", now_ms), FAILURE_AUTH_REQUIRED);
+	}
+	credentials_free(credentials);
+}
+
+static void test_user_is_told(void **state)
+{
+	struct credentials *credentials = load(users());
+	char user[256];
+
+	(void)state;
+	assert_int_equal(ask(credentials, "Proxy-Authorization: BASIC  YWxpOm9wZW4gc2VzYW1l\n", 1,
+			     user),
+			 FAILURE_NONE);
+	assert_string_equal(user, "ali");
+	assert_int_equal(ask(credentials, "Proxy-Authorization: Basic YWxpOng=\n", 1, user),
+			 FAILURE_AUTH_REQUIRED);
+	assert_string_equal(user, "");
+	credentials_free(credentials);
+}
+
+static void test_other_than_basic(void **state)
+{
+	static const char *const fields[] = {
+		"",
+		"Authorization: Basic YWxpOm9wZW4gc2VzYW1l\n",
+		"Proxy-Authorization:\n",
+		"Proxy-Authorization: Basic\n",
+		"Proxy-Authorization: Bearer YWxpOm9wZW4gc2VzYW1l\n",
+		"Proxy-Authorization: BasicYWxpOm9wZW4gc2VzYW1l\n",
+		"Proxy-Authorization: Basic YWxpOm9wZW4gc2VzYW1\n",
+		"Proxy-Authorization: Basic YWxpOm9wZW4gc2VzYW1l, Basic x\n",
+		"Proxy-Authorization: Basic YWxp Om9wZW4gc2VzYW1l\n",
+		"Proxy-Authorization: Basic YWxpOm9wZW4gc2Vz=W1l\n",
+		"Proxy-Authorization: Basic ====\n",
+		"Proxy-Authorization: Basic YWxp\n",     /* no colon */
+		"Proxy-Authorization: Basic YWxpOng\n",  /* no padding */
+		"Proxy-Authorization: Basic YWxpOnh=\n", /* bits beyond the end */
+		"Proxy-Authorization: Basic YWxpAG9wZW4gc2VzYW1l\n",
+		"Proxy-Authorization: Basic YWxpOm9wZW4gc2VzYW1l\n"
+		"Proxy-Authorization: Basic YWxpOm9wZW4gc2VzYW1l\n",
+	};
+	struct credentials *credentials = load(users());
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		if (ask(credentials, fields[i], 1, NULL) != FAILURE_AUTH_REQUIRED)
+			fail_msg("%s", fields[i]);
+	credentials_free(credentials);
+}
+
+static void test_length(void **state)
+{
+	struct credentials *credentials = load(users());
+	char pair[CREDENTIALS_TEXT_MAX + 200];
+
+	(void)state;
+	for (size_t n = CREDENTIALS_TEXT_MAX - 8; n < CREDENTIALS_TEXT_MAX + 8; n++) {
+		memset(pair, 'x', n);
+		memcpy(pair, "ali:", 4);
+		pair[n] = '\0';
+		assert_int_equal(login(credentials, pair, 1), FAILURE_AUTH_REQUIRED);
+	}
+	credentials_free(credentials);
+}
+
+/* Costly hashes: after some of them no more are worked out, until time has passed. */
+static void test_work_is_bounded(void **state)
+{
+	struct credentials *credentials;
+	char text[1024] = "", pair[64];
+	unsigned tried = 0;
+
+	(void)state;
+	add_user(text, sizeof(text), "slow", "slow", "$6$rounds=60000$salt$");
+	credentials = load(text);
+	assert_non_null(credentials);
+	assert_int_equal(login(credentials, "slow:slow", 1), FAILURE_NONE);
+	do {
+		assert_true(tried < 1000);
+		snprintf(pair, sizeof(pair), "%s:%u", tried % 2 ? "slow" : "nobody", tried);
+		tried++;
+	} while (login(credentials, pair, 1) == FAILURE_AUTH_REQUIRED);
+	assert_true(tried > 1);
+	/* the last of them was not worked out */
+	assert_int_equal(login(credentials, pair, 1), FAILURE_TOO_MANY_LOGINS);
+	assert_int_equal(login(credentials, "slow:slow", 1), FAILURE_NONE);
+	/* what was forgotten since would have to be worked out, but there is no time */
+	assert_int_equal(login(credentials, "slow:0", 2), FAILURE_TOO_MANY_LOGINS);
+	assert_int_equal(login(credentials, pair, 1000000), FAILURE_AUTH_REQUIRED);
+	credentials_free(credentials);
+}
+
+/* What was right stays so while there is no time to work it out anew. */
+static void test_known_user_is_not_shut_out(void **state)
+{
+	const int64_t later_ms = 1 + CREDENTIALS_MEMORY_MS;
+	struct credentials *credentials;
+	char text[1024] = "", pair[64];
+
+	(void)state;
+	add_user(text, sizeof(text), "slow", "slow", "$6$rounds=60000$salt$");
+	credentials = load(text);
+	assert_int_equal(login(credentials, "slow:slow", 1), FAILURE_NONE);
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(pair, sizeof(pair), "slow:%u", i);
+		if (login(credentials, pair, later_ms) == FAILURE_TOO_MANY_LOGINS)
+			break;
+	}
+	assert_int_equal(login(credentials, "slow:x", later_ms), FAILURE_TOO_MANY_LOGINS);
+	assert_int_equal(login(credentials, "slow:slow", later_ms), FAILURE_NONE);
+	credentials_free(credentials);
+}
+
+static void test_bad_files(void **state)
+{
+	static const struct {
+		const char *text, *error;
+	} bad[] = {
+		{"", ": has no user"},
+		{"# nobody\n", ": has no user"},
+		{"ali\n", ":1: not name:hash"},
+		{"\n\n:$5$x\n", ":3: not name:hash"},
+		{"ali:secret\n", ":1: the hash"},
+		{"ali:$1$salt$qJH7.N4xYta3aEG/dfqo/0\n", ":1: the hash"},
+		{"ali:$5$rounds=1000$salt$short\n", ":1: the hash"},
+		{"ali:x$5$salt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1\n", ":1: the hash"},
+		{"ali:$5$salt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1 \n", ":1: the hash"},
+		{"ali:$5$salt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1\n"
+		 "b:$5$salt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1\n"
+		 "ali:$5$salt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1\n",
+		 ": the user ali is there twice"},
+	};
+	char expected[300];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_null(load(bad[i].text));
+		snprintf(expected, sizeof(expected), "%s%s", path, bad[i].error);
+		if (strncmp(error, expected, strlen(expected)) != 0)
+			fail_msg("%s instead of %s", error, expected);
+	}
+}
+
+static void test_long_line(void **state)
+{
+	char text[2000];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	assert_null(load(text));
+	assert_non_null(strstr(error, ":1: the line is too long"));
+}
+
+static void test_who_may_read_it(void **state)
+{
+	struct credentials *credentials;
+
+	(void)state;
+	write_file(users());
+	chmod(path, 0644);
+	assert_null(credentials_load(path, error, sizeof(error)));
+	assert_non_null(strstr(error, "everybody"));
+	chmod(path, 0640);
+	credentials = credentials_load(path, error, sizeof(error));
+	assert_non_null(credentials);
+	credentials_free(credentials);
+	chmod(path, 0600);
+	assert_null(credentials_load("/nonexistent", error, sizeof(error)));
+	assert_string_equal(error, "/nonexistent: No such file or directory");
+	assert_null(credentials_load("/tmp", error, sizeof(error)));
+}
+
+static int make_file(void **state)
+{
+	int fd = mkstemp(path);
+
+	(void)state;
+	return fd < 0 ? -1 : close(fd);
+}
+
+static int remove_file(void **state)
+{
+	(void)state;
+	return unlink(path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_right_and_wrong),
+		cmocka_unit_test(test_user_is_told),
+		cmocka_unit_test(test_other_than_basic),
+		cmocka_unit_test(test_length),
+		cmocka_unit_test(test_work_is_bounded),
+		cmocka_unit_test(test_known_user_is_not_shut_out),
+		cmocka_unit_test(test_bad_files),
+		cmocka_unit_test(test_long_line),
+		cmocka_unit_test(test_who_may_read_it),
+	};
+
+	return cmocka_run_group_tests(tests, make_file, remove_file);
+}
