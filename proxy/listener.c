@@ -10,11 +10,13 @@
 #include <unistd.h>
 
 #include "proxy/client.h"
+#include "proxy/exchange.h"
 #include "proxy/log.h"
 
 enum {
 	BACKLOG = 4096,
 	ACCEPTS_PER_EVENT = 64,
+	RESERVED = 32,  /* connections of reserved front ends beyond the limit */
 	PAUSE_MS = 100, /* between looks whether descriptors are to be had again */
 };
 
@@ -33,7 +35,15 @@ struct acceptors {
 	struct acceptor at[LISTENERS_MAX];
 };
 
-static int open_socket(const union address *address, bool reuse_port)
+static void close_keeping_errno(int fd)
+{
+	int error = errno;
+
+	close(fd);
+	errno = error;
+}
+
+static int bind_socket(const union address *address, bool reuse_port)
 {
 	int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	socklen_t length =
@@ -47,13 +57,40 @@ static int open_socket(const union address *address, bool reuse_port)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
 	if (address->any.sa_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (bind(fd, &address->any, length) != 0 || listen(fd, BACKLOG) != 0) {
-		int error = errno;
-
-		close(fd);
-		errno = error;
+	if (bind(fd, &address->any, length) != 0) {
+		close_keeping_errno(fd);
 		return -1;
 	}
+	return fd;
+}
+
+static int open_socket(const union address *address, bool reuse_port)
+{
+	int fd = bind_socket(address, reuse_port);
+
+	if (fd >= 0 && listen(fd, BACKLOG) != 0) {
+		close_keeping_errno(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/*
+ * The first of a group.  Any process of the same user could join the group of another service, and
+ * take half of its connections: a socket that is of no group tells whether the address is free, and
+ * decides the port.
+ */
+static int open_first(union address *address)
+{
+	int probe = bind_socket(address, false);
+	socklen_t length = sizeof(*address);
+	int fd;
+
+	if (probe < 0)
+		return -1;
+	getsockname(probe, &address->any, &length);
+	fd = open_socket(address, true);
+	close_keeping_errno(probe);
 	return fd;
 }
 
@@ -70,7 +107,7 @@ static bool bind_one(struct listener *listener, const char *text, const struct f
 		return false;
 	}
 	address_set_port(&to->address, port);
-	to->fd = open_socket(&to->address, listener->reuse_port);
+	to->fd = listener->reuse_port ? open_first(&to->address) : open_socket(&to->address, false);
 	if (to->fd < 0)
 		return false;
 	getsockname(to->fd, &to->address.any, &length);
@@ -95,6 +132,31 @@ bool listener_bind(struct listener *listener, const struct conf_list *list,
 		}
 	}
 	return true;
+}
+
+bool listener_again(const struct listener *first, struct listener *ret_set, char *error,
+		    size_t error_size)
+{
+	*ret_set = (struct listener){.reuse_port = true};
+	for (unsigned i = 0; i < first->count; i++) {
+		struct listener_address *to = &ret_set->at[i];
+
+		*to = first->at[i];
+		to->fd = open_socket(&to->address, true);
+		if (to->fd < 0) {
+			snprintf(error, error_size, "cannot listen once more for each worker: %s",
+				 strerror(errno));
+			return false;
+		}
+		ret_set->count++;
+	}
+	return true;
+}
+
+void listener_close(struct listener *listener)
+{
+	while (listener->count > 0)
+		close(listener->at[--listener->count].fd);
 }
 
 static void set_watching(struct acceptors *all, bool watching)
@@ -140,26 +202,45 @@ static void out_of_descriptors(struct acceptors *all, int listen_fd)
 	ev_timer_start(all->loop, &all->pause);
 }
 
+/* Of all workers: the limit is the service's. */
+static int64_t clients_open(const struct worker *worker)
+{
+	const struct worker_shared *shared = worker->shared;
+	int64_t sum = 0;
+
+	for (unsigned i = 0; i < shared->workers; i++)
+		sum += __atomic_load_n(&shared->stats[i].clients, __ATOMIC_RELAXED);
+	return sum;
+}
+
+static bool is_full(const struct acceptor *acceptor)
+{
+	const struct worker *worker = acceptor->all->worker;
+	int64_t most = (int64_t)worker->conf->clients_max;
+
+	/* operators get through, a few of them */
+	if (acceptor->frontend->is_reserved)
+		most += RESERVED;
+	return clients_open(worker) >= most;
+}
+
 static void admit(struct acceptor *acceptor, int fd, const union address *peer)
 {
 	struct worker *worker = acceptor->all->worker;
+	enum failure refusal = FAILURE_NONE;
 	int on = 1;
 
 	STATS_ADD(client_connections, 1);
-	if (stats->clients >= (int64_t)worker->conf->clients_max) {
-		STATS_ADD(client_refused, 1);
-		stats->failure[FAILURE_TOO_MANY_CLIENTS]++;
-		close(fd);
-		return;
-	}
-	if (!access_client(worker->access, peer)) {
-		STATS_ADD(client_refused, 1);
-		stats->failure[FAILURE_DENIED_CLIENT]++;
-		close(fd);
-		return;
-	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	client_new(worker, acceptor->frontend, fd, peer);
+	if (is_full(acceptor))
+		refusal = FAILURE_TOO_MANY_CLIENTS;
+	if (acceptor->frontend->behind && access_sender(worker->access, peer)) {
+		client_new_behind(worker, acceptor->frontend, fd, peer, refusal);
+		return;
+	}
+	if (!access_client(worker->access, peer))
+		refusal = FAILURE_DENIED_CLIENT;
+	client_new(worker, acceptor->frontend, fd, peer, refusal);
 }
 
 static void accept_cb(struct ev_loop *loop, ev_io *io, int revents)

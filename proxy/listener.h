@@ -20,12 +20,22 @@ struct listener_address {
 struct listener {
 	struct listener_address at[LISTENERS_MAX];
 	unsigned count;
-	bool reuse_port; /* several processes bind the same */
+	bool reuse_port; /* sockets are of a group that others may join: one for each worker */
 };
 
 /* Bind and listen on each "ADDRESS:PORT" of `list`.  False with a line in `error`. */
 bool listener_bind(struct listener *listener, const struct conf_list *list,
 		   const struct frontend *frontend, char *error, size_t error_size);
+
+/*
+ * Another set of sockets, on the addresses of `first` (which has reuse_port): the kernel deals
+ * connections out to the sets.  False with a line in `error`.
+ */
+bool listener_again(const struct listener *first, struct listener *ret_set, char *error,
+		    size_t error_size);
+
+/* Close the sockets of a set: for those who hold a copy after a fork. */
+void listener_close(struct listener *listener);
 
 /* Accept from all of them in this process's loop (a struct ev_loop). */
 struct acceptors;

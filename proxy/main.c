@@ -1,21 +1,22 @@
-/* Arguments, configuration, sockets, privileges; then the worker. */
-#include <errno.h>
+/* Arguments, configuration, sockets, privileges; then the worker, or the master of several. */
 #include <getopt.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "conf/conf.h"
 #include "proxy/admin.h"
+#include "proxy/credentials.h"
 #include "proxy/forward.h"
+#include "proxy/gateway.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
+#include "proxy/master.h"
+#include "proxy/privileges.h"
+#include "proxy/store_dir.h"
 #include "proxy/version.h"
 #include "proxy/worker.h"
 
@@ -111,25 +112,6 @@ static void raise_descriptor_limit(void)
 	}
 }
 
-static bool drop_privileges(const char *user)
-{
-	const struct passwd *entry;
-
-	if (user[0] == '\0')
-		return true;
-	entry = getpwnam(user);
-	if (entry == NULL) {
-		log_error("no such user: %s", user);
-		return false;
-	}
-	if (initgroups(user, entry->pw_gid) != 0 || setgid(entry->pw_gid) != 0 ||
-	    setuid(entry->pw_uid) != 0) {
-		log_error("cannot become %s: %s", user, strerror(errno));
-		return false;
-	}
-	return true;
-}
-
 /* What a user pastes to try it: the lines are documented, and read by scripts. */
 static void greet(const struct listener *listener)
 {
@@ -139,6 +121,9 @@ static void greet(const struct listener *listener)
 		address_format_port(&listener->at[i].address, text);
 		if (listener->at[i].frontend == &admin_frontend)
 			printf("stats: http://%s/stats\n", text);
+		else if (gateway_origin(listener->at[i].frontend) != NULL)
+			printf("gateway: http://%s -> %s\n", text,
+			       gateway_origin(listener->at[i].frontend));
 		else
 			printf("export http_proxy=http://%s\n", text);
 	}
@@ -146,40 +131,99 @@ static void greet(const struct listener *listener)
 	fflush(stdout);
 }
 
-static bool bind_all(const struct conf *conf, struct listener *listener)
+/* The store is named before anybody opens it, and made while we may. */
+static bool prepare_store(struct conf *conf, char *error, size_t error_size)
 {
-	char error[ERROR_MAX];
+	bool root = geteuid() == 0;
 
-	if (!listener_bind(listener, &conf->listen, &forward_frontend, error, sizeof(error)) ||
-	    !listener_bind(listener, &conf->admin, &admin_frontend, error, sizeof(error))) {
-		log_error("%s", error);
-		return false;
+	if (conf->store[0] == '\0') {
+		char *path = store_dir_default(root, error, error_size);
+
+		if (path == NULL)
+			return false;
+		free(conf->store);
+		conf->store = path;
 	}
-	return true;
+	return !root || conf->user[0] == '\0' ||
+	       store_dir_give(conf->store, conf->user, error, error_size);
 }
 
-static int run(const struct conf *conf)
+/* The passwords, which their owner may keep from the user that we become. */
+static bool load_credentials(const struct conf *conf, struct credentials **ret_credentials,
+			     char *error, size_t error_size)
 {
-	static struct listener listener;
+	*ret_credentials = NULL;
+	if (conf->password_file[0] == '\0')
+		return true;
+	*ret_credentials = credentials_load(conf->password_file, error, error_size);
+	return *ret_credentials != NULL;
+}
+
+/* What -t looks at beside the configuration itself. */
+static int check_files(const struct conf *conf)
+{
+	struct credentials *credentials;
+	char error[ERROR_MAX];
+
+	if (!load_credentials(conf, &credentials, error, sizeof(error))) {
+		fprintf(stderr, "%s\n", error);
+		return EXIT_USAGE;
+	}
+	credentials_free(credentials);
+	return EXIT_SUCCESS;
+}
+
+static bool bind_all(const struct conf *conf, struct listener *listener, char *error,
+		     size_t error_size)
+{
+	listener->reuse_port = conf->workers > 1;
+	return listener_bind(listener, &conf->listen, &forward_frontend, error, error_size) &&
+	       gateways_bind(conf, listener, error, error_size) &&
+	       listener_bind(listener, &conf->admin, &admin_frontend, error, error_size);
+}
+
+static int run_alone(const struct conf *conf, const struct worker_shared *shared,
+		     struct listener *listener)
+{
 	char error[ERROR_MAX] = "";
-	struct stats *blocks = stats_map(conf->workers);
-	struct worker *worker;
+	struct worker *worker = worker_new(conf, shared, 0, listener, error, sizeof(error));
 	int status;
 
-	if (blocks == NULL) {
-		log_error("out of memory");
-		return EXIT_FAILURE;
-	}
-	if (!bind_all(conf, &listener) || !drop_privileges(conf->user))
-		return EXIT_FAILURE;
-	worker = worker_new(conf, blocks, 0, &listener, error, sizeof(error));
 	if (worker == NULL) {
 		log_error("%s", error);
 		return EXIT_FAILURE;
 	}
-	greet(&listener);
+	greet(listener);
 	status = worker_run(worker);
 	worker_free(worker);
+	return status;
+}
+
+static int run(struct conf *conf)
+{
+	static struct listener listener;
+	static struct credentials *credentials;
+	char error[ERROR_MAX] = "out of memory";
+	struct worker_shared *shared = worker_shared_map(conf);
+	struct master *master = NULL;
+	int status = EXIT_FAILURE;
+
+	if (shared == NULL || !load_credentials(conf, &credentials, error, sizeof(error)) ||
+	    !prepare_store(conf, error, sizeof(error)) ||
+	    !bind_all(conf, &listener, error, sizeof(error)) ||
+	    (conf->workers > 1 &&
+	     (master = master_new(conf, shared, &listener, error, sizeof(error))) == NULL) ||
+	    !privileges_drop(conf->user, error, sizeof(error))) {
+		log_error("%s", error);
+	} else {
+		privileges_harden(conf->log_level[0] == 'd');
+		shared->credentials = credentials;
+		status = master != NULL ? master_run(master, greet)
+					: run_alone(conf, shared, &listener);
+	}
+	if (master != NULL)
+		master_free(master);
+	credentials_free(credentials);
 	return status;
 }
 
@@ -195,8 +239,11 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	if (arguments.dump)
 		conf_dump(conf, stdout);
-	else if (!arguments.check) {
+	else if (arguments.check)
+		status = check_files(conf);
+	else {
 		signal(SIGPIPE, SIG_IGN);
+		signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write() */
 		umask(077);
 		raise_descriptor_limit();
 		log_set_level(conf->log_level[0] == 'd'   ? LOG_LEVEL_DEBUG

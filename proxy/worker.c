@@ -5,19 +5,22 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "proxy/client.h"
+#include "proxy/clock.h"
 #include "proxy/fetch.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
+#include "proxy/peers.h"
 #include "proxy/pool.h"
+#include "proxy/tls.h"
 #include "proxy/tunnel.h"
 
 enum {
 	TICK_MS = 250,       /* housekeeping: late waiters, the log's buffer */
 	LOG_FLUSH_TICKS = 4, /* the access log is written at least once a second */
-	STEP_BACK_MS = 1000, /* a wall clock this far behind was set back */
 };
 
 struct loop {
@@ -31,6 +34,7 @@ struct loop {
 	ev_timer drain;
 	ev_signal terminate, interrupt, hangup;
 	unsigned ticks;
+	struct stats_store before; /* counted by those who had the block before */
 };
 
 int64_t monotonic_us(void)
@@ -48,23 +52,14 @@ int64_t monotonic_us(void)
  */
 static void read_clocks(struct worker *worker)
 {
-	struct store_clock *shared = store_clock(cache_store_of(worker->cache));
 	struct timespec now;
-	int64_t wall_ms, steady_ms;
+	int64_t back_ms;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	wall_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-	steady_ms = wall_ms + shared->lead_ms;
-	if (steady_ms < shared->latest_ms - STEP_BACK_MS) {
-		log_info("the clock was set back by %lld s",
-			 (long long)(shared->latest_ms - steady_ms) / 1000);
-		shared->lead_ms = shared->latest_ms - wall_ms;
-		steady_ms = shared->latest_ms;
-	}
-	if (steady_ms > shared->latest_ms)
-		shared->latest_ms = steady_ms;
-	worker->now.wall_s = now.tv_sec;
-	worker->now.steady_ms = shared->latest_ms;
+	back_ms = clock_read(store_clock(cache_store_of(worker->cache)),
+			     (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, &worker->now);
+	if (back_ms > 0)
+		log_info("the clock was set back by %lld s", (long long)back_ms / 1000);
 	worker->now_ms = monotonic_us() / 1000;
 }
 
@@ -89,6 +84,19 @@ static void run_tasks(struct worker *worker)
 		task->queued = false;
 		task->run(task->owner);
 	}
+}
+
+void worker_note_counts(struct worker *worker)
+{
+	struct stats_store own = {.cache = *cache_counts(worker->cache)};
+	struct stats_store sum = worker->loop->before;
+	struct store_usage usage;
+
+	store_usage(cache_store_of(worker->cache), &usage);
+	own.evictions = usage.evictions;
+	own.failures = usage.failures;
+	stats_store_add(&sum, &own);
+	stats->store = sum;
 }
 
 /* ---- the turn ------------------------------------------------------------------------------- */
@@ -150,25 +158,31 @@ static void tick_cb(struct ev_loop *ev, ev_timer *timer, int revents)
 	(void)ev;
 	(void)revents;
 	fetches_tick(worker->fetches);
+	worker_note_counts(worker);
 	if (worker->accesslog != NULL && ++loop->ticks % LOG_FLUSH_TICKS == 0)
 		accesslog_flush(worker->accesslog);
 }
 
 /* ---- signals -------------------------------------------------------------------------------- */
 
-static void drained_cb(struct ev_loop *ev, ev_timer *timer, int revents)
+static void end_at_once(struct loop *loop)
 {
-	struct loop *loop = timer->data;
 	struct worker *worker = loop->worker;
 	struct client *client, *next;
 
-	(void)revents;
 	for (client = worker->clients; client != NULL; client = next) {
 		next = client->next;
 		client_close(client);
 	}
 	tunnels_close(worker);
-	ev_break(ev, EVBREAK_ALL);
+	ev_break(loop->ev, EVBREAK_ALL);
+}
+
+static void drained_cb(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	(void)ev;
+	(void)revents;
+	end_at_once(timer->data);
 }
 
 /* Take no more, finish what is in flight, within the deadline. */
@@ -180,7 +194,8 @@ static void terminate_cb(struct ev_loop *ev, ev_signal *signal_watcher, int reve
 
 	(void)revents;
 	if (worker->draining) {
-		ev_break(ev, EVBREAK_ALL); /* asked twice: at once */
+		if (worker->shared->workers == 1)
+			end_at_once(loop); /* asked twice */
 		return;
 	}
 	worker->draining = true;
@@ -192,6 +207,13 @@ static void terminate_cb(struct ev_loop *ev, ev_signal *signal_watcher, int reve
 	tunnels_close(worker);
 	ev_timer_set(&loop->drain, (ev_tstamp)worker->conf->drain_timeout_ms / 1000, 0);
 	ev_timer_start(ev, &loop->drain);
+}
+
+static void quit_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents)
+{
+	(void)ev;
+	(void)revents;
+	end_at_once(signal_watcher->data);
 }
 
 static void hangup_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents)
@@ -207,7 +229,12 @@ static void hangup_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents
 static void watch_signals(struct loop *loop)
 {
 	ev_signal_init(&loop->terminate, terminate_cb, SIGTERM);
-	ev_signal_init(&loop->interrupt, terminate_cb, SIGINT);
+	if (loop->worker->shared->workers == 1) {
+		ev_signal_init(&loop->interrupt, terminate_cb, SIGINT);
+	} else {
+		signal(SIGINT, SIG_IGN);
+		ev_signal_init(&loop->interrupt, quit_cb, SIGQUIT);
+	}
 	ev_signal_init(&loop->hangup, hangup_cb, SIGHUP);
 	loop->terminate.data = loop->interrupt.data = loop->hangup.data = loop;
 	ev_signal_start(loop->ev, &loop->terminate);
@@ -259,9 +286,11 @@ static bool open_parts(struct worker *worker, const struct listener *listener, c
 {
 	const struct conf *conf = worker->conf;
 
-	worker->cache = cache_open(conf, true, error, error_size);
+	/* of several, the master holds the store's lock */
+	worker->cache = cache_open(conf, worker->shared->workers == 1, error, error_size);
 	if (worker->cache == NULL)
 		return false;
+	store_check_readers(cache_store_of(worker->cache));
 	if (error[0] != '\0')
 		log_info("%s", error);
 	if (conf->access_log[0] != '\0') {
@@ -275,12 +304,31 @@ static bool open_parts(struct worker *worker, const struct listener *listener, c
 	worker->access = compile_access(conf, listener, error, error_size);
 	if (worker->access == NULL)
 		return false;
+	worker->routes = routes_new(conf, error, error_size);
+	worker->tls = tls_context_new(conf->tls_ca_file, error, error_size);
+	if (worker->routes == NULL || worker->tls == NULL)
+		return false;
 	worker->resolver = resolver_new(worker->loop->ev, conf, error, error_size);
 	return worker->resolver != NULL;
 }
 
-struct worker *worker_new(const struct conf *conf, struct stats *all_stats, unsigned index,
-			  struct listener *listener, char *error, size_t error_size)
+struct worker_shared *worker_shared_map(const struct conf *conf)
+{
+	struct worker_shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
+					    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (shared == MAP_FAILED)
+		return NULL;
+	shared->started_s = time(NULL);
+	shared->workers = conf->workers;
+	shared->alive = 1;
+	shared->stats = stats_map(conf->workers);
+	shared->claims = claims_map();
+	return shared->stats != NULL && shared->claims != NULL ? shared : NULL;
+}
+
+struct worker *worker_new(const struct conf *conf, const struct worker_shared *shared,
+			  unsigned index, struct listener *listener, char *error, size_t error_size)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 
@@ -288,24 +336,26 @@ struct worker *worker_new(const struct conf *conf, struct stats *all_stats, unsi
 	if (worker == NULL)
 		return NULL;
 	worker->conf = conf;
-	worker->all_stats = all_stats;
-	worker->workers = conf->workers;
+	worker->shared = shared;
 	worker->tasks_end = &worker->tasks;
 	worker->in = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
 	worker->out = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
 	worker->fetches = fetches_new(worker);
 	worker->pool = pool_new(conf);
+	if (conf->clients_per_address < conf->clients_max)
+		worker->peers = peers_new(conf->clients_per_address);
 	worker->loop = loop_new(worker);
-	stats_attach(&all_stats[index]);
+	stats_attach(&shared->stats[index]);
 	if (worker->in.block == NULL || worker->out.block == NULL || worker->fetches == NULL ||
-	    worker->pool == NULL || worker->loop == NULL ||
-	    !open_parts(worker, listener, error, error_size)) {
+	    worker->pool == NULL ||
+	    (worker->peers == NULL && conf->clients_per_address < conf->clients_max) ||
+	    worker->loop == NULL || !open_parts(worker, listener, error, error_size)) {
 		worker_free(worker);
 		return NULL;
 	}
 	conn_setup(worker->loop->ev);
 	read_clocks(worker);
-	worker->started_s = worker->now.wall_s;
+	worker->loop->before = stats->store;
 	worker->loop->acceptors = acceptors_start(worker->loop->ev, worker, listener);
 	if (worker->loop->acceptors == NULL) {
 		snprintf(error, error_size, "out of memory");
@@ -319,6 +369,7 @@ int worker_run(struct worker *worker)
 {
 	ev_run(worker->loop->ev, 0);
 	cache_flush(worker->cache);
+	worker_note_counts(worker);
 	return 0;
 }
 
@@ -334,6 +385,7 @@ static void loop_free(struct loop *loop)
 void worker_free(struct worker *worker)
 {
 	pool_free(worker->pool);
+	peers_free(worker->peers);
 	if (worker->resolver != NULL)
 		resolver_free(worker->resolver);
 	turn_free_all();
@@ -344,6 +396,8 @@ void worker_free(struct worker *worker)
 		free(x);
 	}
 	access_free(worker->access);
+	routes_free(worker->routes);
+	tls_context_free(worker->tls);
 	if (worker->accesslog != NULL)
 		accesslog_close(worker->accesslog);
 	if (worker->cache != NULL)

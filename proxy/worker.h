@@ -10,13 +10,16 @@
 #include "proxy/access.h"
 #include "proxy/accesslog.h"
 #include "proxy/buf.h"
+#include "proxy/claims.h"
 #include "proxy/resolver.h"
+#include "proxy/route.h"
 #include "proxy/stats.h"
 
 struct client;
 struct exchange;
 struct fetches;
 struct pool;
+struct tls_context;
 
 enum {
 	/* Scratch blocks: what is read and composed in one event, before it needs memory of its
@@ -38,6 +41,16 @@ struct task {
 	bool queued;
 };
 
+/* What the workers of a service share, in memory mapped before the fork. */
+struct worker_shared {
+	int64_t started_s; /* wall clock, of the service */
+	unsigned workers;
+	unsigned alive;      /* that serve now; written by the master */
+	struct stats *stats; /* a block each */
+	struct claims *claims;
+	struct credentials *credentials; /* NULL when nobody needs to log in; each worker's own */
+};
+
 /*
  * Made by worker_new(), lives as long as the process.  `now` and `now_ms` are read once a turn; the
  * clock that measures latencies, monotonic_us(), whenever asked.
@@ -50,6 +63,9 @@ struct worker {
 	struct accesslog *accesslog; /* NULL for none */
 	struct fetches *fetches;
 	struct pool *pool;
+	struct peers *peers; /* NULL when connections of an address are not limited */
+	struct routes *routes;
+	struct tls_context *tls;
 	struct http_clock now;           /* wall and steady, for HTTP */
 	int64_t now_ms;                  /* monotonic, for deadlines */
 	struct scratch in;               /* what an event reads */
@@ -57,23 +73,33 @@ struct worker {
 	struct client *clients;          /* all, for the drain */
 	struct task *tasks, **tasks_end; /* to be run before the turn ends */
 	struct exchange *spare_exchanges;
-	struct stats *all_stats; /* blocks of all workers, for the reports */
-	unsigned workers;
-	int64_t started_s; /* wall clock */
+	const struct worker_shared *shared;
 	bool draining;
 	struct loop *loop; /* worker.c's own */
 };
 
 struct listener;
 
-/* `listeners` are bound already.  NULL with a line in `error`. */
-struct worker *worker_new(const struct conf *conf, struct stats *all_stats, unsigned index,
-			  struct listener *listeners, char *error, size_t error_size);
+/* NULL when out of memory.  Lives as long as the process, and those forked from it. */
+struct worker_shared *worker_shared_map(const struct conf *conf);
 
-/* Until SIGTERM or SIGINT has drained it.  Returns the exit status. */
+/* `listeners` are bound already; `index` is below conf->workers.  NULL with a line in `error`. */
+struct worker *worker_new(const struct conf *conf, const struct worker_shared *shared,
+			  unsigned index, struct listener *listeners, char *error,
+			  size_t error_size);
+
+/*
+ * Until it was asked to end and has drained.  Returns the exit status.  A lone worker takes SIGTERM
+ * and SIGINT; asked twice it ends at once.  One of several leaves asking to the master, and expects
+ * others (a terminal, a service manager) to signal the whole group as well: SIGTERM asks, however
+ * often, SIGQUIT ends at once, SIGINT is not for it.
+ */
 int worker_run(struct worker *worker);
 
 void worker_free(struct worker *worker);
+
+/* Bring what cache and store count into this worker's block. */
+void worker_note_counts(struct worker *worker);
 
 /* Microseconds on the monotonic clock, now. */
 int64_t monotonic_us(void);

@@ -1,0 +1,35 @@
+/*
+ * Which keys are being validated in the background, told to all workers: one at a time validates a
+ * key (RFC 5861 3), whichever process it is.
+ *
+ * A table of fixed size in memory shared over fork().  A claim is one word, put there and taken out
+ * by compare-and-swap, and lapses by itself: a worker that dies leaves nothing that another must
+ * clear.  Nobody ever waits; a refusal means that somebody else is at it, or in rare cases (a full
+ * bucket, two at the same instant) that it is left to the next request.
+ */
+#ifndef PROXY_CLAIMS_H
+#define PROXY_CLAIMS_H
+
+#include "cache/key.h"
+
+enum { CLAIM_MS = 30000 }; /* a claim that is not released lapses after this */
+
+struct claims;
+
+/* A claim that is held; all zero for none. */
+struct claim {
+	uint64_t *slot;
+	uint64_t word;
+};
+
+/* Lives as long as the process.  NULL on failure. */
+struct claims *claims_map(void);
+
+/* `now_ms` is monotonic time.  False: not now. */
+bool claims_take(struct claims *claims, const struct cache_key *key, int64_t now_ms,
+		 struct claim *ret_claim);
+
+/* Does nothing when there is none, or it lapsed and is another's by now. */
+void claims_release(struct claim *claim);
+
+#endif

@@ -1,0 +1,30 @@
+/* The steady clock: follows the wall clock forwards, and never back. */
+#include "proxy/clock.h"
+
+#define LOAD(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
+#define STORE(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELAXED)
+
+/* Whole seconds at or before it: the epoch is no mirror. */
+static int64_t seconds_of(int64_t ms)
+{
+	return ms / 1000 - (ms % 1000 < 0);
+}
+
+int64_t clock_read(struct store_clock *state, int64_t wall_ms, struct http_clock *ret_now)
+{
+	int64_t latest_ms = LOAD(state->latest_ms);
+	int64_t steady_ms = wall_ms + LOAD(state->lead_ms);
+	int64_t back_ms = 0;
+
+	if (steady_ms < latest_ms - CLOCK_STEP_BACK_MS) {
+		back_ms = latest_ms - steady_ms;
+		STORE(state->lead_ms, latest_ms - wall_ms);
+		steady_ms = latest_ms;
+	}
+	if (steady_ms > latest_ms)
+		STORE(state->latest_ms, steady_ms);
+	else
+		steady_ms = latest_ms;
+	*ret_now = (struct http_clock){seconds_of(wall_ms), steady_ms};
+	return back_ms;
+}

@@ -1,0 +1,24 @@
+/*
+ * The cache's own clock (http_clock.h), from readings of the wall clock.  Pure but for the state,
+ * which all processes of the store share: each field is read and written whole, and two who see the
+ * same step at once come to the same result.
+ */
+#ifndef PROXY_CLOCK_H
+#define PROXY_CLOCK_H
+
+#include "cache/http_clock.h"
+#include "cache/store.h"
+
+enum {
+	/* A wall clock this far behind was set back; less is slewing, or another process's reading. */
+	CLOCK_STEP_BACK_MS = 1000,
+};
+
+/*
+ * What a wall clock that shows `wall_ms` since the epoch means.  *ret_now's steady time is not less
+ * than any before.  Returns the milliseconds by which the wall clock was found to be set back, 0
+ * usually.
+ */
+int64_t clock_read(struct store_clock *state, int64_t wall_ms, struct http_clock *ret_now);
+
+#endif

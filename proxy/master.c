@@ -1,0 +1,427 @@
+/* The master: starts, watches, replaces and drains workers. */
+#include "proxy/master.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cache/store.h"
+#include "proxy/log.h"
+
+enum {
+	STEADY_MS = 5000,   /* who lived so long did not die at once */
+	DELAY_MIN_MS = 50,  /* before a third start in a row; doubled for each one more */
+	DELAY_MAX_MS = 800, /* with the start itself: within a second */
+	STARTS_MAX = 5,     /* failed starts in a row, for each worker */
+	GRACE_MS = 5000,    /* for a worker to end, after its own deadline to drain */
+	HURRY_MS = 4000,    /* to end at once: with what was queued stored, and that synced */
+	ERROR_MAX = 512,
+};
+
+#define NEVER INT64_MAX
+
+struct member {
+	pid_t pid;  /* 0 for none */
+	bool ready; /* it serves */
+	int64_t started_ms;
+	int64_t due_ms;   /* when to be started */
+	unsigned at_once; /* deaths in a row soon after the start */
+	struct listener listener;
+};
+
+struct master {
+	const struct conf *conf;
+	struct worker_shared *shared;
+	void (*ready)(const struct listener *first);
+	struct member *members;
+	unsigned count;
+	unsigned failed_starts; /* in a row, of all */
+	int signals;
+	int started[2]; /* pipe: a worker that serves says so by its process id */
+	int lock;       /* of the store; its copies in workers outlive a killed master */
+	sigset_t mask_before;
+	int64_t now_ms;
+	int64_t kill_ms; /* when stopping: the last deadline */
+	bool greeted;
+	bool stopping;
+	bool hurried;
+	int status;
+};
+
+/* ---- the worker's side ---------------------------------------------------------------------- */
+
+/* Only what is its own stays open: a socket that nobody accepts from would hold connections. */
+static void close_others(struct master *master, const struct member *own)
+{
+	close(master->signals);
+	close(master->started[0]);
+	for (unsigned i = 0; i < master->count; i++)
+		if (&master->members[i] != own)
+			listener_close(&master->members[i].listener);
+}
+
+static int run_worker(struct master *master, struct member *own, pid_t parent)
+{
+	unsigned index = (unsigned)(own - master->members);
+	pid_t pid = getpid();
+	char error[ERROR_MAX] = "";
+	struct worker *worker;
+	int status;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		return EXIT_FAILURE; /* killed before that took effect */
+	close_others(master, own);
+	worker = worker_new(master->conf, master->shared, index, &own->listener, error,
+			    sizeof(error));
+	if (worker == NULL) {
+		log_error("%s", error);
+		return EXIT_FAILURE;
+	}
+	if (write(master->started[1], &pid, sizeof(pid)) != (ssize_t)sizeof(pid))
+		log_error("cannot tell the master of the start: %s", strerror(errno));
+	close(master->started[1]);
+	/* what came meanwhile is handled now, and not by the default action */
+	sigprocmask(SIG_SETMASK, &master->mask_before, NULL);
+	status = worker_run(worker);
+	worker_free(worker);
+	return status;
+}
+
+/* ---- stopping ------------------------------------------------------------------------------- */
+
+static void signal_all(const struct master *master, int number)
+{
+	for (unsigned i = 0; i < master->count; i++)
+		if (master->members[i].pid != 0)
+			kill(master->members[i].pid, number);
+}
+
+/* Connections are refused from here on: workers close their copies of the sockets, too. */
+static void stop(struct master *master, int status)
+{
+	master->stopping = true;
+	master->status = status;
+	master->kill_ms = master->now_ms + master->conf->drain_timeout_ms + GRACE_MS;
+	for (unsigned i = 0; i < master->count; i++)
+		listener_close(&master->members[i].listener);
+	signal_all(master, SIGTERM);
+}
+
+static void hurry(struct master *master)
+{
+	master->hurried = true;
+	master->kill_ms = master->now_ms + HURRY_MS;
+	signal_all(master, SIGQUIT);
+}
+
+static void kill_late(struct master *master)
+{
+	if (!master->stopping || master->now_ms < master->kill_ms)
+		return;
+	log_error("killing workers that do not end");
+	master->status = EXIT_FAILURE;
+	master->kill_ms = master->now_ms + HURRY_MS;
+	signal_all(master, SIGKILL);
+}
+
+/*
+ * A start failed.  True when the service cannot go on: a worker that ended by itself before the
+ * service was up has said why (`told`), and would say it again.
+ */
+static bool give_up(struct master *master, bool told)
+{
+	bool too_often = ++master->failed_starts >= STARTS_MAX * master->count;
+
+	if (master->greeted ? !too_often || master->shared->alive > 0 : !too_often && !told)
+		return false;
+	log_error("workers cannot start, giving up");
+	stop(master, EXIT_FAILURE);
+	return true;
+}
+
+/* ---- starting ------------------------------------------------------------------------------- */
+
+/* Starting it failed, or it died: when is the next? */
+static void schedule(const struct master *master, struct member *member)
+{
+	int64_t delay = 0;
+
+	if (master->now_ms - member->started_ms >= STEADY_MS)
+		member->at_once = 0;
+	else
+		member->at_once++;
+	for (unsigned i = 1; i < member->at_once && delay < DELAY_MAX_MS; i++)
+		delay = delay == 0 ? DELAY_MIN_MS : delay * 2;
+	member->due_ms = master->now_ms + (delay < DELAY_MAX_MS ? delay : DELAY_MAX_MS);
+}
+
+static void start(struct master *master, struct member *member)
+{
+	pid_t parent = getpid();
+	pid_t pid = fork();
+
+	if (pid == 0)
+		exit(run_worker(master, member, parent));
+	member->started_ms = master->now_ms;
+	member->due_ms = NEVER;
+	if (pid > 0) {
+		member->pid = pid;
+		return;
+	}
+	log_error("cannot start a worker: %s", strerror(errno));
+	if (!give_up(master, false))
+		schedule(master, member);
+}
+
+static void start_due(struct master *master)
+{
+	for (unsigned i = 0; i < master->count && !master->stopping; i++)
+		if (master->members[i].due_ms <= master->now_ms)
+			start(master, &master->members[i]);
+}
+
+static void count_alive(struct master *master)
+{
+	unsigned alive = 0;
+
+	for (unsigned i = 0; i < master->count; i++)
+		alive += master->members[i].ready;
+	__atomic_store_n(&master->shared->alive, alive, __ATOMIC_RELAXED);
+}
+
+/* The first worker alone judges the store and the options, and says once what is wrong. */
+static void start_others(struct master *master)
+{
+	for (unsigned i = 1; i < master->count; i++)
+		if (master->members[i].pid == 0 && master->members[i].started_ms == 0)
+			master->members[i].due_ms = master->now_ms;
+}
+
+static void member_serves(struct master *master, struct member *member)
+{
+	member->ready = true;
+	master->failed_starts = 0;
+	count_alive(master);
+	if (master->greeted || master->stopping)
+		return;
+	start_others(master);
+	if (master->shared->alive == master->count) {
+		master->greeted = true;
+		master->ready(&master->members[0].listener);
+	}
+}
+
+static struct member *find_member(struct master *master, pid_t pid)
+{
+	for (unsigned i = 0; i < master->count; i++)
+		if (master->members[i].pid == pid)
+			return &master->members[i];
+	return NULL;
+}
+
+static void note_started(struct master *master)
+{
+	pid_t pid;
+
+	while (read(master->started[0], &pid, sizeof(pid)) == (ssize_t)sizeof(pid)) {
+		struct member *member = find_member(master, pid);
+
+		if (member != NULL)
+			member_serves(master, member);
+	}
+}
+
+/* ---- replacing ------------------------------------------------------------------------------ */
+
+static void tell_end(const struct member *member, int status)
+{
+	if (WIFSIGNALED(status))
+		log_error("worker %d died of signal %d, and is replaced", (int)member->pid,
+			  WTERMSIG(status));
+	else
+		log_error("worker %d ended with status %d, and is replaced", (int)member->pid,
+			  WEXITSTATUS(status));
+}
+
+static void member_ended(struct master *master, struct member *member, int status)
+{
+	bool failed = !member->ready;
+	bool well = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
+
+	stats_reset_gauges(&master->shared->stats[member - master->members]);
+	if (!master->stopping && !(failed && WIFEXITED(status)))
+		tell_end(member, status);
+	member->pid = 0;
+	member->ready = false;
+	count_alive(master);
+	if (master->stopping) {
+		if (!well && !master->hurried)
+			master->status = EXIT_FAILURE;
+		return;
+	}
+	if (!failed || !give_up(master, WIFEXITED(status)))
+		schedule(master, member);
+}
+
+static void reap(struct master *master)
+{
+	pid_t pid;
+	int status;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		struct member *member = find_member(master, pid);
+
+		if (member != NULL)
+			member_ended(master, member, status);
+	}
+}
+
+/* ---- the loop ------------------------------------------------------------------------------- */
+
+static void note_signals(struct master *master)
+{
+	struct signalfd_siginfo info;
+
+	while (read(master->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGHUP)
+			signal_all(master, SIGHUP);
+		else if (info.ssi_signo == SIGCHLD)
+			continue; /* reap() looks each time */
+		else if (master->stopping)
+			hurry(master);
+		else
+			stop(master, EXIT_SUCCESS);
+	}
+}
+
+static int wait_ms(const struct master *master)
+{
+	int64_t next = master->stopping ? master->kill_ms : NEVER;
+
+	for (unsigned i = 0; i < master->count && !master->stopping; i++)
+		if (master->members[i].due_ms < next)
+			next = master->members[i].due_ms;
+	if (next == NEVER)
+		return -1;
+	return next > master->now_ms ? (int)(next - master->now_ms) : 0;
+}
+
+static bool any_left(const struct master *master)
+{
+	for (unsigned i = 0; i < master->count; i++)
+		if (master->members[i].pid != 0)
+			return true;
+	return false;
+}
+
+static void watch(struct master *master)
+{
+	struct pollfd fds[] = {
+		{.fd = master->signals, .events = POLLIN},
+		{.fd = master->started[0], .events = POLLIN},
+	};
+
+	while (!master->stopping || any_left(master)) {
+		master->now_ms = monotonic_us() / 1000;
+		start_due(master);
+		poll(fds, sizeof(fds) / sizeof(fds[0]), wait_ms(master));
+		master->now_ms = monotonic_us() / 1000;
+		note_started(master);
+		note_signals(master);
+		reap(master);
+		kill_late(master);
+	}
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static bool take_signals(struct master *master)
+{
+	sigset_t mask;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGHUP);
+	sigaddset(&mask, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &mask, &master->mask_before) != 0)
+		return false;
+	master->signals = signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC);
+	return master->signals >= 0;
+}
+
+static bool open_sets(struct master *master, const struct listener *first, char *error,
+		      size_t error_size)
+{
+	master->members[0].listener = *first;
+	for (unsigned i = 1; i < master->count; i++) {
+		master->members[i].due_ms = NEVER;
+		if (!listener_again(first, &master->members[i].listener, error, error_size))
+			return false;
+	}
+	return true;
+}
+
+struct master *master_new(const struct conf *conf, struct worker_shared *shared,
+			  const struct listener *first, char *error, size_t error_size)
+{
+	struct master *master = calloc(1, sizeof(*master));
+
+	snprintf(error, error_size, "out of memory");
+	if (master == NULL)
+		return NULL;
+	*master = (struct master){
+		.conf = conf,
+		.shared = shared,
+		.count = conf->workers,
+		.members = calloc(conf->workers, sizeof(*master->members)),
+		.signals = -1,
+		.started = {-1, -1},
+		.lock = -1,
+	};
+	shared->alive = 0;
+	if (master->members == NULL || !open_sets(master, first, error, error_size)) {
+		master_free(master);
+		return NULL;
+	}
+	return master;
+}
+
+static bool set_up(struct master *master, char *error, size_t error_size)
+{
+	master->lock = store_lock(master->conf->store, error, error_size);
+	if (master->lock < 0)
+		return false;
+	if (take_signals(master) && pipe2(master->started, O_NONBLOCK | O_CLOEXEC) == 0)
+		return true;
+	snprintf(error, error_size, "cannot watch workers: %s", strerror(errno));
+	return false;
+}
+
+int master_run(struct master *master, void (*ready)(const struct listener *first))
+{
+	char error[ERROR_MAX] = "";
+
+	master->ready = ready;
+	if (!set_up(master, error, sizeof(error))) {
+		log_error("%s", error);
+		return EXIT_FAILURE;
+	}
+	watch(master);
+	return master->status;
+}
+
+void master_free(struct master *master)
+{
+	free(master->members);
+	free(master);
+}

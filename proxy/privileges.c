@@ -1,0 +1,56 @@
+/* Giving up what is not needed once the sockets are bound. */
+#include "proxy/privileges.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+/* Already who we are to be, with nothing to go back to. */
+static bool is_already(const struct passwd *entry)
+{
+	uid_t real, effective, saved;
+
+	return entry->pw_uid != 0 && getresuid(&real, &effective, &saved) == 0 &&
+	       real == entry->pw_uid && effective == entry->pw_uid && saved == entry->pw_uid;
+}
+
+bool privileges_drop(const char *user, char *error, size_t error_size)
+{
+	const struct passwd *entry;
+
+	if (user[0] == '\0')
+		return true;
+	errno = 0;
+	entry = getpwnam(user);
+	if (entry == NULL) {
+		snprintf(error, error_size, "no such user: %s", user);
+		return false;
+	}
+	if (is_already(entry))
+		return true;
+	if (initgroups(user, entry->pw_gid) != 0 ||
+	    setresgid(entry->pw_gid, entry->pw_gid, entry->pw_gid) != 0 ||
+	    setresuid(entry->pw_uid, entry->pw_uid, entry->pw_uid) != 0) {
+		snprintf(error, error_size, "cannot become %s: %s", user, strerror(errno));
+		return false;
+	}
+	if (entry->pw_uid != 0 && setuid(0) == 0) {
+		snprintf(error, error_size, "cannot become %s for good", user);
+		return false;
+	}
+	return true;
+}
+
+void privileges_harden(bool debugging)
+{
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	/* to become another user switched it off already */
+	prctl(PR_SET_DUMPABLE, debugging, 0, 0, 0);
+	if (!debugging)
+		setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+}

@@ -1,0 +1,22 @@
+/*
+ * Giving up what is not needed once the sockets are bound.
+ */
+#ifndef PROXY_PRIVILEGES_H
+#define PROXY_PRIVILEGES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/*
+ * Become `user` for good, with the groups that the user has; "" stays.  False with a line in
+ * `error`.
+ */
+bool privileges_drop(const char *user, char *error, size_t error_size);
+
+/*
+ * No program run from here gains privileges, and, unless `debugging`, no core is dumped and no
+ * process of the same user looks inside: requests and the store hold secrets.
+ */
+void privileges_harden(bool debugging);
+
+#endif
