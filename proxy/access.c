@@ -36,12 +36,15 @@ struct access {
 	struct rules *allow;
 	struct network *clients;
 	size_t client_count;
+	struct network *senders;
+	size_t sender_count;
 	struct endpoint *own;
 	size_t own_count;
 	bool is_local_only; /* nobody but this machine can reach the proxy */
 	bool connects_anywhere;
 	uint8_t connect_ports[(UINT16_MAX + 1) / 8]; /* a bit each */
 	struct slice pseudonym;
+	const struct conf_list *methods;
 };
 
 static bool add_client(struct access *access, struct network network)
@@ -189,6 +192,27 @@ static bool set_clients(struct access *access, const struct conf_list *list, cha
 	return true;
 }
 
+static bool set_senders(struct access *access, const struct conf_list *list, char *error,
+			size_t error_size)
+{
+	size_t i;
+
+	access->senders = calloc(list->count + 1, sizeof(*access->senders));
+	if (!access->senders) {
+		snprintf(error, error_size, "proxy_protocol_from: out of memory");
+		return false;
+	}
+	for (i = 0; i < list->count; i++) {
+		if (!network_parse(slice_str(list->at[i]), &access->senders[i])) {
+			snprintf(error, error_size, "proxy_protocol_from: \"%s\" is no network",
+				 list->at[i]);
+			return false;
+		}
+		access->sender_count++;
+	}
+	return true;
+}
+
 /* 1 to 65535 in decimal without sign or leading zero; 0 for anything else. */
 static uint16_t parse_port(const char *text)
 {
@@ -240,9 +264,11 @@ struct access *access_new(const struct conf *conf, const union address *own, uns
 		return NULL;
 	}
 	access->is_local_only = own_count > 0;
+	access->methods = &conf->methods;
 	access->pseudonym = slice_str(conf->pseudonym);
 	if (!add_listeners(access, own, own_count, error, error_size) ||
 	    !set_clients(access, &conf->clients, error, error_size) ||
+	    !set_senders(access, &conf->proxy_protocol_from, error, error_size) ||
 	    !set_ports(access, &conf->connect_ports, error, error_size))
 		goto fail;
 	access->deny = rules_new(&conf->deny, "deny", error, error_size);
@@ -264,19 +290,30 @@ void access_free(struct access *access)
 	rules_free(access->deny);
 	rules_free(access->allow);
 	free(access->clients);
+	free(access->senders);
 	free(access->own);
 	free(access->memo);
 	free(access);
 }
 
-bool access_client(const struct access *access, const union address *peer)
+static bool any_has(const struct network *networks, size_t count, const union address *address)
 {
 	size_t i;
 
-	for (i = 0; i < access->client_count; i++)
-		if (network_has(&access->clients[i], peer))
+	for (i = 0; i < count; i++)
+		if (network_has(&networks[i], address))
 			return true;
 	return false;
+}
+
+bool access_client(const struct access *access, const union address *peer)
+{
+	return any_has(access->clients, access->client_count, peer);
+}
+
+bool access_sender(const struct access *access, const union address *peer)
+{
+	return any_has(access->senders, access->sender_count, peer);
 }
 
 /* The received-by of a Via member: [ protocol-name "/" ] version RWS received-by [ RWS comment ].
@@ -311,7 +348,7 @@ static bool line_has_been_here(const struct access *access, struct slice value)
 	return false;
 }
 
-static bool has_been_here(const struct access *access, const struct http_request *req)
+bool access_is_loop(const struct access *access, const struct http_request *req)
 {
 	const struct http_field *line = http_fields_first(&req->fields, FIELD_VIA);
 
@@ -367,9 +404,19 @@ static enum failure remembered_destination(const struct access *access, const st
 	return (enum failure)memo->failure;
 }
 
+bool access_method(const struct access *access, struct slice method)
+{
+	for (size_t i = 0; i < access->methods->count; i++)
+		if (slice_eq(method, slice_str(access->methods->at[i])))
+			return true;
+	return access->methods->count == 0;
+}
+
 enum failure access_request(const struct access *access, const struct http_request *req)
 {
-	if (has_been_here(access, req))
+	if (!access_method(access, req->method_name))
+		return FAILURE_DENIED_METHOD;
+	if (access_is_loop(access, req))
 		return FAILURE_LOOP;
 	if (req->method == METHOD_CONNECT && !may_connect_to(access, req->uri.port))
 		return FAILURE_DENIED_PORT;
@@ -394,6 +441,18 @@ static bool is_refused_by_default(const struct access *access, const union addre
 	enum range_kind kind = range_kind(address);
 
 	return kind == RANGE_NEVER || (kind == RANGE_PRIVATE && !access->is_local_only);
+}
+
+enum failure access_chosen(const struct access *access, const union address *address)
+{
+	union address embedded[RANGE_EMBEDDED_MAX];
+	unsigned count = range_embedded(address, embedded);
+	unsigned i;
+
+	for (i = 0; i < count; i++)
+		if (is_own(access, &embedded[i]))
+			return FAILURE_LOOP;
+	return is_own(access, address) ? FAILURE_LOOP : FAILURE_NONE;
 }
 
 enum failure access_address(const struct access *access, struct slice host,

@@ -4,18 +4,21 @@
  *
  * Where the proxy goes unless `allow` says otherwise (HAZARDS T6):
  *
- * - Public addresses: yes.
- * - Link-local, metadata, multicast, broadcast, unspecified, reserved and documentation ranges
+ * Public addresses: yes.
+ *
+ * Link-local, metadata, multicast, broadcast, unspecified, reserved and documentation ranges
  * (NEVER in ranges.def): no.  No web server is there, but in most clouds one that gives the
  * machine's credentials to whoever sends it a GET.  The same in every spelling: mapped, NAT64,
  * 6to4, Teredo.
- * - Loopback and private networks: no, unless every listening address of the proxy is loopback.  A
- *   proxy that others can reach stands where they do not: on this machine and inside its network,
- * whose servers trust by address.  A client, or a page in its browser that names such an address or
- * whose own name is pointed there (rebinding), would borrow that trust.  If only this machine's own
- * users can reach the proxy, they reach all of this without it, a refusal would protect nothing,
- * and they do try things out on 127.0.0.1.
- * - The proxy's own listeners: never, not even by `allow`; a request for one is a loop.
+ *
+ * Loopback and private networks: no, unless every listening address of the proxy is loopback.
+ * A proxy that others can reach stands where they do not: on this machine and inside its network,
+ * whose servers trust by address.  A client would borrow that trust, and so would a page in its
+ * browser that names such an address or whose own name is pointed there (rebinding).  If only
+ * this machine's own users can reach the proxy, they reach all of this without it: a refusal
+ * would protect nothing, and 127.0.0.1 is where people try things out.
+ *
+ * The proxy's own listeners: never, not even by `allow`; a request for one is a loop.
  *
  * `deny` takes away from this; `allow` gives back what is refused by default or by `deny`.
  */
@@ -30,7 +33,7 @@
 struct access;
 
 /*
- * Rules compiled from the options (clients, connect_ports, deny, allow, pseudonym).  `own` are the
+ * Rules compiled from the options (clients, proxy_protocol_from, methods, connect_ports, deny, allow, pseudonym).  `own` are the
  * addresses really bound by all listeners, ports set.  A wildcard address stands for all addresses
  * that the machine has at that time.  NULL when out of memory or a rule is bad (line in `error`).
  * `conf` must outlive it.
@@ -45,9 +48,18 @@ void access_free(struct access *access);
  */
 bool access_client(const struct access *access, const union address *peer);
 
+/* Does this peer tell whose connection it passes on (option proxy_protocol_from)? */
+bool access_sender(const struct access *access, const union address *peer);
+
+/* Does the option `methods` have it? */
+bool access_method(const struct access *access, struct slice method);
+
+/* Has the request been here before (our pseudonym in Via, RFC 9110 7.6.3)? */
+bool access_is_loop(const struct access *access, const struct http_request *req);
+
 /*
- * What can be decided from the request alone: FAILURE_NONE, or LOOP (our pseudonym in Via, RFC
- * 9110 7.6.3), DENIED_PORT (CONNECT ports), DENIED_DESTINATION (name rules).  A numeric host is
+ * What can be decided from the request alone: FAILURE_NONE, or DENIED_METHOD, LOOP (our
+ * pseudonym in Via, RFC 9110 7.6.3), DENIED_PORT (CONNECT ports), DENIED_DESTINATION (name rules).  A numeric host is
  * judged as by access_address().  A name that `deny` has needs a name in `allow`; a network there
  * is not enough.
  */
@@ -61,5 +73,8 @@ enum failure access_request(const struct access *access, const struct http_reque
  */
 enum failure access_address(const struct access *access, struct slice host,
 			    const union address *address);
+
+/* The same of a destination that the operator chose: LOOP for the proxy's own listeners, or NONE. */
+enum failure access_chosen(const struct access *access, const union address *address);
 
 #endif

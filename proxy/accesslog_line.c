@@ -11,8 +11,10 @@ enum {
 	METHOD_LENGTH = 64,
 	TARGET_LENGTH = 2048,
 	ORIGIN_LENGTH = 64,
+	USER_LENGTH = 64,
 	AGENT_LENGTH = 256,
-	TEXT_LENGTH = CLIENT_LENGTH + METHOD_LENGTH + TARGET_LENGTH + ORIGIN_LENGTH + AGENT_LENGTH,
+	TEXT_LENGTH = CLIENT_LENGTH + METHOD_LENGTH + TARGET_LENGTH + ORIGIN_LENGTH + USER_LENGTH +
+		      AGENT_LENGTH,
 	ESCAPE_LENGTH = 6,   /* of the longest escape of a byte: \u00XX */
 	OTHER_LENGTH = 1024, /* keys, names, numbers and marks of a line */
 };
@@ -192,6 +194,7 @@ static uint64_t elapsed_us(const struct accesslog_entry *entry)
 	OPTIONAL_WORD("reason", entry->why != REASON_NONE, reason_token(entry->why))           \
 	FLAG("stored", entry->stored)                                                          \
 	OPTIONAL_TEXT("origin", entry->origin, ORIGIN_LENGTH)                                  \
+	OPTIONAL_TEXT("user", entry->user, USER_LENGTH)                                        \
 	OPTIONAL_TEXT("user_agent", entry->user_agent, AGENT_LENGTH)
 
 #define JSON_TEXT(key, slice, length) \
@@ -280,7 +283,8 @@ static char *append_squid_line(struct accesslog_stamp *stamp, char *at,
 	at = append_number(APPEND(at, " "), entry->bytes_out);
 	at = append_squid_text(APPEND(at, " "), entry->method, METHOD_LENGTH);
 	at = append_squid_text(APPEND(at, " "), entry->target, TARGET_LENGTH);
-	at = append_word(APPEND(at, " - "), entry->origin.n ? "HIER_DIRECT/" : "HIER_NONE/");
+	at = append_squid_text(APPEND(at, " "), entry->user, USER_LENGTH);
+	at = append_word(APPEND(at, " "), entry->origin.n ? "HIER_DIRECT/" : "HIER_NONE/");
 	at = append_squid_text(at, origin_host(entry->origin), ORIGIN_LENGTH);
 	return APPEND(at, " -\n");
 }

@@ -22,18 +22,22 @@ static void answer_text(struct exchange *x, const char *content_type, char *text
 	free(text);
 }
 
-static struct report_input snapshot(const struct worker *worker, struct stats *sum)
+static struct report_input snapshot(struct worker *worker, struct stats *sum)
 {
+	const struct worker_shared *shared = worker->shared;
 	struct report_input input = {
 		.stats = sum,
-		.cache = *cache_counts(worker->cache),
-		.uptime_s = worker->now.wall_s - worker->started_s,
+		.uptime_s = worker->now.wall_s - shared->started_s,
 		.version = CACHE204_VERSION,
-		.workers = worker->workers,
+		.workers = __atomic_load_n(&shared->alive, __ATOMIC_RELAXED),
 	};
 
-	stats_sum(worker->all_stats, worker->workers, sum);
+	worker_note_counts(worker);
+	stats_sum(shared->stats, shared->workers, sum);
+	input.cache = sum->store.cache;
 	store_usage(cache_store_of(worker->cache), &input.store);
+	input.store.evictions = sum->store.evictions;
+	input.store.failures = sum->store.failures;
 	input.map_used = input.store.bytes_used;
 	return input;
 }
@@ -162,6 +166,7 @@ static bool admin_cancel(struct exchange *x)
 
 const struct frontend admin_frontend = {
 	.name = "admin",
+	.is_reserved = true,
 	.handle = admin_handle,
 	.body = admin_body,
 	.body_end = admin_nothing,

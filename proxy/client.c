@@ -4,6 +4,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "proxy/peers.h"
+#include "proxy/proxy_protocol.h"
+
 enum {
 	CLIENT_MAGIC = 0x436c6e74,
 	/* bytes kept ahead of the request under way: more than the largest head */
@@ -13,6 +16,9 @@ enum {
 static void client_readable(void *owner);
 static void client_writable(void *owner);
 static void client_expired(void *owner);
+static void header_readable(void *owner);
+static void header_writable(void *owner);
+static void header_expired(void *owner);
 static void client_advance(struct client *client);
 static void client_go_on(void *owner);
 static void client_send_out(void *owner);
@@ -21,6 +27,13 @@ static const struct conn_events client_events = {
 	.readable = client_readable,
 	.writable = client_writable,
 	.expired = client_expired,
+};
+
+/* Until the PROXY header has come. */
+static const struct conn_events header_events = {
+	.readable = header_readable,
+	.writable = header_writable,
+	.expired = header_expired,
 };
 
 static struct client *client_of(void *owner)
@@ -33,17 +46,17 @@ static struct client *client_of(void *owner)
 
 /* ---- birth and death ------------------------------------------------------------------------ */
 
-void client_new(struct worker *worker, const struct frontend *frontend, int fd,
-		const union address *peer)
+static struct client *client_begin(struct worker *worker, const struct frontend *frontend, int fd,
+				   const union address *peer, const struct conn_events *events)
 {
 	struct client *client = malloc(sizeof(*client));
-	struct conn *conn = conn_new(fd, &client_events, client);
+	struct conn *conn = conn_new(fd, events, client);
 
 	if (client == NULL || conn == NULL) {
 		STATS_ADD(client_refused, 1);
 		conn_close(conn);
 		free(client);
-		return;
+		return NULL;
 	}
 	*client = (struct client){
 		.magic = CLIENT_MAGIC,
@@ -62,6 +75,59 @@ void client_new(struct worker *worker, const struct frontend *frontend, int fd,
 	STATS_ADD(clients, 1);
 	conn_watch(conn, true, false);
 	conn_deadline(conn, worker->conf->head_timeout_ms);
+	return client;
+}
+
+/*
+ * It may say what it wants, and is told no: an answer can be understood, a closed connection
+ * cannot.  Many at a time are just closed.
+ */
+static void client_refuse(struct client *client, enum failure refusal)
+{
+	if (client->refusal != FAILURE_NONE)
+		return;
+	STATS_ADD(client_refused, 1);
+	if (stats->refusals >= CLIENT_REFUSALS_MAX) {
+		stats->failure[refusal]++;
+		client_close(client);
+		return;
+	}
+	client->refusal = refusal;
+	STATS_ADD(clients, -1);
+	STATS_ADD(refusals, 1);
+	conn_deadline(client->conn, CLIENT_REFUSAL_MS);
+}
+
+/* Its address is known: is there room for one more of it? */
+static void client_enter(struct client *client)
+{
+	struct peers *peers = client->worker->peers;
+
+	if (peers == NULL || client->frontend->is_reserved || client->refusal != FAILURE_NONE)
+		return;
+	client->counted = peers_enter(peers, &client->peer);
+	if (!client->counted)
+		client_refuse(client, FAILURE_TOO_MANY_FROM_CLIENT);
+}
+
+void client_new(struct worker *worker, const struct frontend *frontend, int fd,
+		const union address *peer, enum failure refusal)
+{
+	struct client *client = client_begin(worker, frontend, fd, peer, &client_events);
+
+	if (client != NULL && refusal != FAILURE_NONE)
+		client_refuse(client, refusal);
+	else if (client != NULL)
+		client_enter(client);
+}
+
+void client_new_behind(struct worker *worker, const struct frontend *frontend, int fd,
+		       const union address *sender, enum failure refusal)
+{
+	struct client *client = client_begin(worker, frontend, fd, sender, &header_events);
+
+	if (client != NULL && refusal != FAILURE_NONE)
+		client_refuse(client, refusal);
 }
 
 /* One that is queued is freed when its last task is run. */
@@ -80,7 +146,12 @@ static void client_release(struct client *client)
 	scratch_free(&client->worker->in, &client->in);
 	scratch_free(&client->worker->out, &client->out);
 	client->conn = NULL;
-	STATS_ADD(clients, -1);
+	if (client->counted)
+		peers_leave(client->worker->peers, &client->peer);
+	if (client->refusal == FAILURE_NONE)
+		STATS_ADD(clients, -1);
+	else
+		STATS_ADD(refusals, -1);
 	client_free_later(client);
 }
 
@@ -136,6 +207,8 @@ static bool client_flush(struct client *client)
 		case IO_OK:
 			STATS_ADD(client_bytes_out, n);
 			buf_consume(&client->out, n);
+			pace_moved(&client->taking, n, client->worker->conf,
+				   client->worker->now_ms);
 			continue;
 		case IO_AGAIN:
 			if (scratch_settle(&client->worker->out, &client->out))
@@ -165,13 +238,43 @@ static void client_finish(struct client *client)
 	conn_deadline(client->conn, CLIENT_LINGER_MS);
 }
 
+/* Bytes are waited for on either side of the connection: the first deadline of the two. */
+static int64_t bytes_left_ms(const struct client *client)
+{
+	const struct pace *pace = &client->taking;
+
+	if (pace->until_us == 0 ||
+	    (client->giving.until_us != 0 && client->giving.until_us < pace->until_us))
+		pace = &client->giving;
+	return pace_left_ms(pace, client->worker->now_ms);
+}
+
+static void set_deadline(struct client *client, bool sending)
+{
+	const struct conf *conf = client->worker->conf;
+	bool giving = client->reading_body && !client->body_paused;
+
+	pace_wait(&client->taking, sending, conf, client->worker->now_ms);
+	pace_wait(&client->giving, giving, conf, client->worker->now_ms);
+	if (client->refusal != FAILURE_NONE)
+		; /* it was set once and for all */
+	else if (sending || giving)
+		conn_deadline(client->conn, bytes_left_ms(client));
+	else if (client->exchange != NULL)
+		conn_deadline(client->conn, 0);
+	else if (buf_length(&client->in) == 0)
+		conn_deadline(client->conn, conf->keepalive_timeout_ms);
+	else if (!client->in_head)
+		conn_deadline(client->conn, conf->head_timeout_ms);
+	client->in_head = client->exchange == NULL && buf_length(&client->in) > 0;
+}
+
 /*
  * The one place that decides what to wait for, from the state alone, so that no connection can be
  * left waiting for nothing.
  */
 static void client_settle(struct client *client)
 {
-	const struct conf *conf = client->worker->conf;
 	bool sending, reading;
 
 	if (client->conn == NULL || client->lingering)
@@ -191,19 +294,13 @@ static void client_settle(struct client *client)
 		client_close(client);
 		return;
 	}
-	reading = !client->ended && !client->last && buf_length(&client->in) < AHEAD_MAX;
+	/* also behind the last request: an RST must not wait to be seen until the answer is there */
+	reading = !client->ended && (!client->last || client->exchange != NULL) &&
+		  buf_length(&client->in) < AHEAD_MAX;
 	if (client->reading_body)
 		reading = !client->ended && !client->body_paused;
 	conn_watch(client->conn, reading, sending);
-	if (sending || (client->reading_body && !client->body_paused))
-		conn_deadline(client->conn, conf->body_timeout_ms);
-	else if (client->exchange != NULL)
-		conn_deadline(client->conn, 0);
-	else if (buf_length(&client->in) == 0)
-		conn_deadline(client->conn, conf->keepalive_timeout_ms);
-	else if (!client->in_head)
-		conn_deadline(client->conn, conf->head_timeout_ms);
-	client->in_head = client->exchange == NULL && buf_length(&client->in) > 0;
+	set_deadline(client, sending);
 }
 
 void client_push(struct client *client)
@@ -246,6 +343,7 @@ bool client_send(struct client *client, const struct iovec *parts, int count)
 		return true;
 	}
 	STATS_ADD(client_bytes_out, sent);
+	pace_moved(&client->taking, sent, client->worker->conf, client->worker->now_ms);
 	if (waiting > 0)
 		buf_consume(&client->out, sent < waiting ? sent : waiting);
 	sent -= sent < waiting ? sent : waiting;
@@ -321,8 +419,8 @@ static bool next_request(struct client *client)
 	client->requests++;
 	STATS_ADD(requests, 1);
 	STATS_ADD(exchanges, 1);
-	if (result == PARSE_FAILED) {
-		refuse(client, x, failure);
+	if (result == PARSE_FAILED || client->refusal != FAILURE_NONE) {
+		refuse(client, x, result == PARSE_FAILED ? failure : client->refusal);
 		return true;
 	}
 	x->bytes_in = length;
@@ -350,6 +448,7 @@ static bool feed_body(struct client *client)
 		return true;
 	}
 	x->bytes_in += consumed;
+	pace_moved(&client->giving, consumed, client->worker->conf, client->worker->now_ms);
 	if (content.n > 0 && !client->frontend->body(x, content))
 		client->body_paused = true;
 	if (client->conn == NULL)
@@ -515,10 +614,77 @@ static void client_expired(void *owner)
 		}
 		client->exchange = x;
 		STATS_ADD(exchanges, 1);
-		refuse(client, x, FAILURE_HEAD_TIMEOUT);
+		refuse(client, x,
+		       client->refusal != FAILURE_NONE ? client->refusal : FAILURE_HEAD_TIMEOUT);
 	} else if (x == NULL) {
 		client_close(client);
 	}
+}
+
+/* ---- behind a load balancer ----------------------------------------------------------------- */
+
+static void header_writable(void *owner)
+{
+	(void)owner; /* not watched for */
+}
+
+static void header_expired(void *owner)
+{
+	client_close(client_of(owner));
+}
+
+/* The connection is as one of the client itself from here on. */
+static void header_done(struct client *client, const struct proxy_header *header, size_t length)
+{
+	struct worker *worker = client->worker;
+
+	if (header->source.any.sa_family != AF_UNSPEC)
+		client->peer = address_unmapped(&header->source);
+	/* what the load balancer asks for itself it may, as who could pretend to be anybody */
+	if (!header->local && !access_client(worker->access, &client->peer))
+		client_refuse(client, FAILURE_DENIED_CLIENT);
+	else if (!header->local)
+		client_enter(client);
+	if (client->conn == NULL)
+		return;
+	buf_consume(&client->in, length);
+	conn_own(client->conn, &client_events, client);
+	client_advance(client);
+	if (client->conn != NULL && client->refusal == FAILURE_NONE && client->requests == 0 &&
+	    buf_length(&client->in) == 0)
+		conn_deadline(client->conn, worker->conf->head_timeout_ms);
+}
+
+static void header_readable(void *owner)
+{
+	struct client *client = client_of(owner);
+	struct scratch *scratch = &client->worker->in;
+	struct proxy_header header;
+	enum proxy_header_result result = PROXY_HEADER_BAD;
+	enum io io = IO_ERROR;
+	size_t n = 0, length;
+	char *to;
+
+	scratch_lend(scratch, &client->in);
+	to = buf_reserve(&client->in, PROXY_HEADER_MAX);
+	if (to != NULL)
+		io = conn_recv(client->conn, to, client->in.size - client->in.tail, &n);
+	if (io == IO_OK) {
+		STATS_ADD(client_bytes_in, n);
+		buf_added(&client->in, n);
+	}
+	if (io == IO_OK || io == IO_AGAIN)
+		result = proxy_header_parse(buf_waiting(&client->in), &header, &length);
+	if (result == PROXY_HEADER_DONE) {
+		header_done(client, &header, length);
+		return;
+	}
+	if (result == PROXY_HEADER_MORE && scratch_settle(scratch, &client->in))
+		return;
+	/* one that leaves without a word only looked whether we are here */
+	if (result == PROXY_HEADER_BAD && buf_length(&client->in) > 0)
+		STATS_ADD(proxy_header_bad, 1);
+	client_close(client);
 }
 
 void client_drain(struct client *client)

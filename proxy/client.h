@@ -12,11 +12,14 @@
 #include "proxy/buf.h"
 #include "proxy/conn.h"
 #include "proxy/exchange.h"
+#include "proxy/pace.h"
 #include "proxy/parse.h"
 
 enum {
 	CLIENT_LINGER_MS = 2000, /* read on after the last answer, so that no RST destroys it */
 	CLIENT_LINGER_BYTES = 1 << 20,
+	CLIENT_REFUSAL_MS = 2000, /* to say what is refused, and to be told so */
+	CLIENT_REFUSALS_MAX = 256, /* at once; further ones are just closed */
 	CLIENT_PARTS_MAX = 3, /* of one client_send() */
 };
 
@@ -30,13 +33,17 @@ struct client {
 	bool advancing; /* client_advance() is on the stack */
 	bool stalled;	/* requests wait in `in` for room in `out` */
 	bool in_head;   /* a request head has begun: its deadline stands */
+	bool counted;   /* in worker->peers */
 	struct worker *worker;
 	const struct frontend *frontend;
-	struct conn *conn; /* NULL when closed */
+	enum failure refusal; /* what its first request is answered with, whatever it is */
+	struct conn *conn;    /* NULL when closed */
 	struct exchange *exchange;
 	struct buf in;
 	struct buf out;
 	struct body body;
+	struct pace taking; /* of what waits to be sent */
+	struct pace giving; /* of a request's body */
 	struct parse_progress progress;
 	uint32_t requests;
 	uint32_t lingered;
@@ -46,9 +53,19 @@ struct client {
 	struct task push;   /* send what was composed */
 };
 
-/* Takes over an accepted socket; counts and closes it when that is not possible. */
+/*
+ * Takes over an accepted socket; counts and closes it when that is not possible.  A `refusal` other
+ * than FAILURE_NONE is what the client's first request is answered with, if it makes one soon.
+ */
 void client_new(struct worker *worker, const struct frontend *frontend, int fd,
-		const union address *peer);
+		const union address *peer, enum failure refusal);
+
+/*
+ * The same behind a load balancer: the connection must begin with a header of the PROXY protocol,
+ * and is the client's that this tells, if that one may use the proxy.
+ */
+void client_new_behind(struct worker *worker, const struct frontend *frontend, int fd,
+		       const union address *sender, enum failure refusal);
 
 /* Go on before the turn ends: with requests sent ahead, or with a body that was paused. */
 void client_resume(struct client *client);

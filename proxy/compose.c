@@ -37,7 +37,7 @@ static char *put_signed(char *at, int64_t n)
 {
 	if (n < 0)
 		*at++ = '-';
-	return put_number(at, n < 0 ? (uint64_t)-n : (uint64_t)n);
+	return put_number(at, n < 0 ? 0 - (uint64_t)n : (uint64_t)n);
 }
 
 static char *put_field(char *at, const struct http_field *field)
@@ -147,6 +147,7 @@ const char *compose_reason_phrase(unsigned status)
 {
 	static const char *const phrases[] = {
 		[100] = "Continue",
+		[101] = "Switching Protocols",
 		[102] = "Processing",
 		[103] = "Early Hints",
 		[200] = "OK",
@@ -249,8 +250,9 @@ static char *put_framing(char *at, const struct http_response *res, const struct
 		*ret_chunked = delivery->client_minor > 0;
 		return *ret_chunked ? PUT(at, "Transfer-Encoding: chunked\r\n") : at;
 	}
-	/* a HEAD or 304 tells the length that a GET would have (RFC 9110 8.6) */
-	if (!may_have_length(res) || !http_has_field(&res->fields, FIELD_CONTENT_LENGTH))
+	/* a HEAD or 304 tells the length that a GET would have (RFC 9110 8.6), if it is one */
+	if (!may_have_length(res) || !http_has_field(&res->fields, FIELD_CONTENT_LENGTH) ||
+	    http_has_field(&res->fields, FIELD_TRANSFER_ENCODING))
 		return at;
 	at = PUT(at, "Content-Length: ");
 	at = put_number(at, res->content_length);
@@ -305,36 +307,126 @@ bool compose_interim(struct buf *to, const struct conf *conf, const struct http_
 	return true;
 }
 
-/* ---- answers made here ---------------------------------------------------------------------- */
-
-bool compose_local(struct buf *to, unsigned status, const char *content_type, struct slice extra,
-		   struct slice content, const struct delivery *delivery, int64_t now_s)
+/* Connection and Upgrade of a message that has one line of it. */
+static char *put_upgrade(char *at, const struct http_fields *fields)
 {
-	bool has_content = status != 204 && status != 304;
-	char *start = buf_reserve(to, 512 + strlen(content_type) + extra.n + content.n);
+	at = PUT(at, "Connection: Upgrade\r\nUpgrade: ");
+	at = put(at, http_fields_first(fields, FIELD_UPGRADE)->value);
+	return PUT(at, "\r\n");
+}
+
+bool compose_switch(struct buf *to, const struct conf *conf, const struct http_response *res)
+{
+	struct slice pseudonym = slice_str(conf->pseudonym);
+	char *start = buf_reserve(to, 256 + pseudonym.n + fields_max(&res->fields));
 	char *at;
 
 	if (start == NULL)
 		return false;
-	at = put_status_line(start, status);
+	at = put_status_line(start, res->status);
+	at = put_end_to_end(at, &res->fields);
+	at = put_upgrade(at, &res->fields);
+	at = put_via(at, pseudonym, res->version_minor);
+	at = PUT(at, "\r\n");
+	buf_added(to, (size_t)(at - start));
+	return true;
+}
+
+/* ---- answers made here ---------------------------------------------------------------------- */
+
+static bool has_content(unsigned status)
+{
+	return status != 204 && status != 304;
+}
+
+static char *put_local_start(char *at, unsigned status, const char *content_type, size_t content_n,
+			     int64_t now_s)
+{
+	at = put_status_line(at, status);
 	at = put_date(at, now_s);
-	if (has_content) {
+	if (has_content(status)) {
 		if (content_type[0] != '\0') {
 			at = PUT(at, "Content-Type: ");
 			at = put(at, slice_str(content_type));
 			at = PUT(at, "\r\n");
 		}
 		at = PUT(at, "Content-Length: ");
-		at = put_number(at, content.n);
+		at = put_number(at, content_n);
 		at = PUT(at, "\r\n");
 	}
-	at = PUT(at, "Cache-Control: no-store\r\n");
-	at = put(at, extra);
+	return PUT(at, "Cache-Control: no-store\r\n");
+}
+
+static char *put_local_end(char *at, unsigned status, struct slice content,
+			   const struct delivery *delivery)
+{
 	at = delivery->keep_alive ? PUT(at, "\r\n") : PUT(at, "Connection: close\r\n\r\n");
-	if (has_content && !delivery->head_only)
-		at = put(at, content);
+	return has_content(status) && !delivery->head_only ? put(at, content) : at;
+}
+
+bool compose_local(struct buf *to, unsigned status, const char *content_type, struct slice extra,
+		   struct slice content, const struct delivery *delivery, int64_t now_s)
+{
+	char *start = buf_reserve(to, 512 + strlen(content_type) + extra.n + content.n);
+	char *at;
+
+	if (start == NULL)
+		return false;
+	at = put_local_start(start, status, content_type, content.n, now_s);
+	at = put(at, extra);
+	at = put_local_end(at, status, content, delivery);
 	buf_added(to, (size_t)(at - start));
 	return true;
+}
+
+/* What a client needs to do better next time. */
+static size_t advice_max(const struct conf *conf)
+{
+	size_t n = 128 + strlen(conf->pseudonym);
+
+	for (size_t i = 0; i < conf->methods.count; i++)
+		n += strlen(conf->methods.at[i]) + 2;
+	return n;
+}
+
+static char *put_allow(char *at, const struct conf *conf)
+{
+	at = PUT(at, "Allow: ");
+	if (conf->methods.count == 0)
+		at = PUT(at, "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, CONNECT");
+	for (size_t i = 0; i < conf->methods.count; i++) {
+		if (i > 0)
+			at = PUT(at, ", ");
+		at = put(at, slice_str(conf->methods.at[i]));
+	}
+	return PUT(at, "\r\n");
+}
+
+bool compose_allow(struct buf *to, const struct conf *conf)
+{
+	char *start = buf_reserve(to, advice_max(conf));
+
+	if (start == NULL)
+		return false;
+	buf_added(to, (size_t)(put_allow(start, conf) - start));
+	return true;
+}
+
+static char *put_advice(char *at, const struct conf *conf, unsigned status)
+{
+	switch (status) {
+	case 405: /* RFC 9110 15.5.6 */
+		return put_allow(at, conf);
+	case 407: /* RFC 7617 2.1; the pseudonym is a token */
+		at = PUT(at, "Proxy-Authenticate: Basic realm=\"");
+		at = put(at, slice_str(conf->pseudonym));
+		return PUT(at, "\", charset=\"UTF-8\"\r\n");
+	case 429:
+	case 503:
+		return PUT(at, "Retry-After: 2\r\n");
+	default:
+		return at;
+	}
 }
 
 bool compose_failure(struct buf *to, const struct conf *conf, enum failure failure,
@@ -342,28 +434,33 @@ bool compose_failure(struct buf *to, const struct conf *conf, enum failure failu
 		     int64_t now_s)
 {
 	struct slice pseudonym = slice_str(conf->pseudonym);
+	struct slice error = slice_str(failure_token(failure));
 	unsigned status = failure_status(failure);
-	char extra[1024], content[256];
-	char *at = extra;
-	int n;
+	char text[512];
+	/* names and sentences of failures are short, the pseudonym is as the operator likes */
+	size_t n = (size_t)snprintf(text, sizeof(text), "%u %s\n%s\n(%.128s: %s)\n", status,
+				    compose_reason_phrase(status), failure_sentence(failure),
+				    conf->pseudonym, failure_name(failure));
+	char *start =
+		buf_reserve(to, 512 + n + own_fields_max(conf, status_field) + advice_max(conf));
+	char *at;
 
-	if (own_fields_max(conf, status_field) + pseudonym.n + 64 > sizeof(extra))
+	if (start == NULL)
 		return false;
-	if (failure_token(failure)[0] != '\0') {
+	at = put_local_start(start, status, "text/plain; charset=utf-8", n, now_s);
+	at = put_advice(at, conf, status);
+	if (error.n > 0) {
 		at = PUT(at, "Proxy-Status: ");
 		at = put(at, pseudonym);
 		at = PUT(at, "; error=");
-		at = put(at, slice_str(failure_token(failure)));
+		at = put(at, error);
 		at = PUT(at, "\r\n");
 	}
 	at = put_cache_status(at, pseudonym, status_field);
 	at = PUT(at, "X-Content-Type-Options: nosniff\r\n");
-	n = snprintf(content, sizeof(content), "%u %s\n%s\n(%s: %s)\n", status,
-		     compose_reason_phrase(status), failure_sentence(failure), conf->pseudonym,
-		     failure_name(failure));
-	return compose_local(to, status, "text/plain; charset=utf-8",
-			     slice_of(extra, (size_t)(at - extra)), slice_of(content, (size_t)n),
-			     delivery, now_s);
+	at = put_local_end(at, status, slice_of(text, n), delivery);
+	buf_added(to, (size_t)(at - start));
+	return true;
 }
 
 /* ---- requests ------------------------------------------------------------------------------- */
@@ -412,11 +509,15 @@ static char *put_validators(char *at, const struct http_request *req,
 
 static char *put_target(char *at, const struct http_request *req, const struct request_form *form)
 {
-	if (form->absolute)
-		return put(at, req->target);
+	bool whole_server = req->method == METHOD_OPTIONS && req->uri.path.n == 0;
+
+	if (form->absolute) {
+		at = req->uri.scheme == SCHEME_HTTPS ? PUT(at, "https://") : PUT(at, "http://");
+		at += http_uri_authority(&req->uri, at);
+	}
 	/* RFC 9112 3.2.4: OPTIONS of a URI without path is for the server as a whole */
-	if (req->method == METHOD_OPTIONS && req->uri.path.n == 0)
-		return PUT(at, "*");
+	if (whole_server)
+		return form->absolute ? at : PUT(at, "*");
 	if (req->uri.path.n == 0 || req->uri.path.p[0] != '/')
 		*at++ = '/'; /* empty path, or a query only */
 	return put(at, req->uri.path);
@@ -440,8 +541,8 @@ bool compose_request(struct buf *to, const struct conf *conf, const struct http_
 	size_t validators = form->validate == NULL
 				    ? 0
 				    : form->validate->etag.n + form->validate->last_modified.n + 64;
-	char *start = buf_reserve(to, 512 + req->method_name.n + req->target.n + URI_HOST_MAX +
-					      fields_max(&req->fields) + pseudonym.n + validators +
+	char *start = buf_reserve(to, 512 + req->method_name.n + req->uri.path.n +
+					      2 * URI_HOST_MAX + fields_max(&req->fields) + pseudonym.n + validators +
 					      form->proxy_authorization.n);
 	char *at;
 
@@ -469,7 +570,38 @@ bool compose_request(struct buf *to, const struct conf *conf, const struct http_
 		at = PUT(at, "\r\n");
 	}
 	at = put_request_framing(at, req);
+	if (req->upgrade)
+		at = put_upgrade(at, &req->fields);
 	at = put_via(at, pseudonym, req->version_minor);
+	at = PUT(at, "\r\n");
+	buf_added(to, (size_t)(at - start));
+	return true;
+}
+
+bool compose_connect(struct buf *to, const struct conf *conf, const struct http_request *req,
+		     struct slice proxy_authorization)
+{
+	struct slice pseudonym = slice_str(conf->pseudonym), host = req->uri.host;
+	char *start = buf_reserve(to, 512 + 2 * host.n + fields_max(&req->fields) + pseudonym.n +
+					      proxy_authorization.n);
+	char *at;
+
+	if (start == NULL)
+		return false;
+	at = put(PUT(start, "CONNECT "), host);
+	at = put_number(PUT(at, ":"), req->uri.port);
+	at = put(PUT(at, " HTTP/1.1\r\nHost: "), host);
+	at = put_number(PUT(at, ":"), req->uri.port);
+	at = PUT(at, "\r\n");
+	for (uint32_t i = 0; i < req->fields.count; i++)
+		if (req->fields.at[i].id == FIELD_VIA)
+			at = put_field(at, &req->fields.at[i]);
+	at = put_via(at, pseudonym, req->version_minor);
+	if (proxy_authorization.n > 0) {
+		at = PUT(at, "Proxy-Authorization: ");
+		at = put(at, proxy_authorization);
+		at = PUT(at, "\r\n");
+	}
 	at = PUT(at, "\r\n");
 	buf_added(to, (size_t)(at - start));
 	return true;

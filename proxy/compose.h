@@ -53,6 +53,9 @@ bool compose_response(struct buf *to, const struct conf *conf, const struct http
 		      const struct cache_status *status_field, const struct delivery *delivery,
 		      int64_t now_s, bool *ret_chunked);
 
+/* A 101 passed on, with its Upgrade (RFC 9110 15.2.2). */
+bool compose_switch(struct buf *to, const struct conf *conf, const struct http_response *res);
+
 /* Whether the end of this response can only be told by closing the client's connection. */
 bool compose_needs_close(const struct http_response *res, const struct delivery *delivery);
 
@@ -63,6 +66,9 @@ bool compose_interim(struct buf *to, const struct conf *conf, const struct http_
 bool compose_failure(struct buf *to, const struct conf *conf, enum failure failure,
 		     const struct cache_status *status_field, const struct delivery *delivery,
 		     int64_t now_s);
+
+/* Allow, a whole field line: the methods of the option, or those that are known (RFC 9110 10.2.1). */
+bool compose_allow(struct buf *to, const struct conf *conf);
 
 /* An answer made here: `extra` is whole field lines. */
 bool compose_local(struct buf *to, unsigned status, const char *content_type, struct slice extra,
@@ -79,6 +85,13 @@ struct request_form {
 
 bool compose_request(struct buf *to, const struct conf *conf, const struct http_request *req,
 		     const struct request_form *form);
+
+/*
+ * CONNECT to a parent proxy, for the end of `req`'s way: its Via goes along, so that a loop is seen.
+ * `proxy_authorization` may be empty.
+ */
+bool compose_connect(struct buf *to, const struct conf *conf, const struct http_request *req,
+		     struct slice proxy_authorization);
 
 /* Chunked framing around `n` bytes of content: the line before; CRLF follows the content. */
 enum { CHUNK_HEAD_MAX = 20 };

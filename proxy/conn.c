@@ -10,12 +10,16 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "proxy/tls.h"
+
 enum { CONN_MAGIC = 0x436f6e6e };
 
 struct conn {
 	uint32_t magic;
 	bool closed;
+	bool shaking;    /* the TLS handshake is under way */
 	uint8_t watched; /* EV_READ | EV_WRITE as asked for */
+	struct tls *tls; /* NULL in the clear */
 	ev_io io;
 	ev_timer timer;
 	ev_tstamp expires; /* 0 for never; the timer may be armed for earlier, never for later */
@@ -68,6 +72,56 @@ static void io_cb(struct ev_loop *l, ev_io *io, int revents)
 		conn->events->writable(conn->owner);
 	if (revents & EV_READ && !conn->closed && conn->watched & EV_READ)
 		conn->events->readable(conn->owner);
+}
+
+static void watch_socket(struct conn *conn, int wanted)
+{
+	if ((conn->io.events & (EV_READ | EV_WRITE)) == wanted && ev_is_active(&conn->io))
+		return;
+	ev_io_stop(loop, &conn->io);
+	if (wanted == 0)
+		return;
+	ev_io_modify(&conn->io, wanted);
+	ev_io_start(loop, &conn->io);
+}
+
+/*
+ * The socket as TLS needs it for what the owner waits for.  Content that was decrypted but not
+ * taken is an event that the socket will not tell.
+ */
+static void watch_tls(struct conn *conn)
+{
+	bool read = conn->watched & EV_READ, write = conn->watched & EV_WRITE;
+	bool more = read && tls_has_more(conn->tls);
+
+	tls_watch(conn->tls, &read, &write);
+	watch_socket(conn, (read ? EV_READ : 0) | (write ? EV_WRITE : 0));
+	if (more)
+		ev_feed_event(loop, &conn->io, EV_READ);
+}
+
+static void tls_io_cb(struct ev_loop *l, ev_io *io, int revents)
+{
+	struct conn *conn = io->data;
+
+	(void)l;
+	(void)revents;
+	assert(conn->magic == CONN_MAGIC);
+	if (conn->shaking) {
+		if (tls_handshake(conn->tls) == IO_AGAIN) {
+			watch_tls(conn);
+			return;
+		}
+		conn->shaking = false;
+		conn->watched = EV_WRITE;
+	}
+	/* either direction may have waited for the other's event */
+	if (conn->watched & EV_WRITE)
+		conn->events->writable(conn->owner);
+	if (!conn->closed && conn->watched & EV_READ)
+		conn->events->readable(conn->owner);
+	if (!conn->closed)
+		watch_tls(conn);
 }
 
 /* Armed for a deadline that may have moved on since: then armed again for what is left. */
@@ -142,6 +196,22 @@ int conn_connected(struct conn *conn)
 	return error;
 }
 
+bool conn_secure(struct conn *conn, struct tls_context *context, struct slice host, uint16_t port)
+{
+	conn->tls = tls_new(context, conn->io.fd, host, port);
+	if (conn->tls == NULL)
+		return false;
+	conn->shaking = true;
+	ev_set_cb(&conn->io, tls_io_cb);
+	watch_tls(conn);
+	return true;
+}
+
+enum failure conn_secured(const struct conn *conn)
+{
+	return tls_failure(conn->tls);
+}
+
 void conn_own(struct conn *conn, const struct conn_events *events, void *owner)
 {
 	assert(conn->magic == CONN_MAGIC && !conn->closed);
@@ -154,6 +224,8 @@ enum io conn_recv(struct conn *conn, char *to, size_t size, size_t *ret_n)
 	ssize_t n;
 
 	assert(!conn->closed);
+	if (conn->tls != NULL)
+		return tls_recv(conn->tls, to, size, ret_n);
 	do
 		n = recv(conn->io.fd, to, size, 0);
 	while (n < 0 && errno == EINTR);
@@ -170,6 +242,8 @@ enum io conn_send(struct conn *conn, const struct iovec *from, int count, size_t
 	ssize_t n;
 
 	assert(!conn->closed);
+	if (conn->tls != NULL)
+		return tls_send(conn->tls, from->iov_base, from->iov_len, ret_n);
 	do
 		n = count == 1 ? send(conn->io.fd, from->iov_base, from->iov_len, MSG_NOSIGNAL)
 			       : sendmsg(conn->io.fd, &message, MSG_NOSIGNAL);
@@ -193,6 +267,11 @@ static enum io splice_some(int from, int to, size_t size, size_t *ret_n)
 	return n == 0 ? IO_END : IO_OK;
 }
 
+bool conn_can_splice(const struct conn *conn)
+{
+	return conn->tls == NULL;
+}
+
 enum io conn_splice_recv(struct conn *conn, int pipe, size_t size, size_t *ret_n)
 {
 	assert(!conn->closed);
@@ -209,6 +288,8 @@ bool conn_is_quiet(struct conn *conn)
 {
 	char byte;
 
+	if (conn->tls != NULL)
+		return tls_is_quiet(conn->tls);
 	return recv(conn->io.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
 	       (errno == EAGAIN || errno == EWOULDBLOCK);
 }
@@ -217,9 +298,13 @@ void conn_watch(struct conn *conn, bool read, bool write)
 {
 	int wanted = (read ? EV_READ : 0) | (write ? EV_WRITE : 0);
 
-	if (conn->closed || wanted == conn->watched)
+	if (conn->closed || (wanted == conn->watched && conn->tls == NULL))
 		return;
 	conn->watched = (uint8_t)wanted;
+	if (conn->tls != NULL) {
+		watch_tls(conn);
+		return;
+	}
 	ev_io_stop(loop, &conn->io);
 	if (wanted == 0)
 		return;
@@ -244,6 +329,8 @@ void conn_deadline(struct conn *conn, int64_t ms)
 
 void conn_end(struct conn *conn)
 {
+	if (conn->tls != NULL)
+		tls_end(conn->tls);
 	shutdown(conn->io.fd, SHUT_WR);
 }
 
@@ -259,6 +346,7 @@ void conn_close(struct conn *conn)
 	assert(conn->magic == CONN_MAGIC);
 	ev_io_stop(loop, &conn->io);
 	ev_timer_stop(loop, &conn->timer);
+	tls_free(conn->tls);
 	close(conn->io.fd);
 	conn->closed = true;
 	turn_free(conn);

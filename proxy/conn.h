@@ -15,6 +15,7 @@
 #include "proxy/resolver.h"
 
 struct conn;
+struct tls_context;
 
 /* Each gets the owner.  They may close the conn. */
 struct conn_events {
@@ -48,11 +49,25 @@ struct conn *conn_connect(const union address *to, const struct conn_events *eve
 /* 0 when the connect succeeded, else its errno. */
 int conn_connected(struct conn *conn);
 
+/*
+ * Speak TLS from now on, to `host` (tls.h).  Writable tells that the handshake is decided, as it
+ * tells of a connect; until then no other event but the deadline's comes.  From then on all below
+ * but conn_splice_*() are as ever, of the content; IO_END is the peer's close_notify, and an end
+ * without one is IO_ERROR.  False when out of memory, or the host is none that can be verified.
+ */
+bool conn_secure(struct conn *conn, struct tls_context *context, struct slice host, uint16_t port);
+
+/* FAILURE_NONE when the handshake succeeded. */
+enum failure conn_secured(const struct conn *conn);
+
 /* Hand over to another owner. */
 void conn_own(struct conn *conn, const struct conn_events *events, void *owner);
 
 enum io conn_recv(struct conn *conn, char *to, size_t size, size_t *ret_n);
 enum io conn_send(struct conn *conn, const struct iovec *from, int count, size_t *ret_n);
+
+/* Not when its bytes are not those of the socket: with TLS. */
+bool conn_can_splice(const struct conn *conn);
 
 /* From the socket to a pipe, and from a pipe to the socket, without the bytes ever being here. */
 enum io conn_splice_recv(struct conn *conn, int pipe, size_t size, size_t *ret_n);

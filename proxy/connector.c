@@ -15,6 +15,7 @@ struct attempt {
 struct connector {
 	uint32_t magic;
 	bool over; /* done was called, or it was cancelled */
+	bool chosen;
 	enum failure failure;
 	struct worker *worker;
 	connector_done done;
@@ -118,7 +119,9 @@ static void try_next(struct connector *c)
 		struct attempt *attempt = &c->attempts[c->next];
 		const union address *to = &c->addresses.at[c->next++];
 		enum failure denied =
-			access_address(c->worker->access, slice_of(c->host, c->host_length), to);
+			c->chosen ? access_chosen(c->worker->access, to)
+				  : access_address(c->worker->access,
+						   slice_of(c->host, c->host_length), to);
 
 		if (denied != FAILURE_NONE) {
 			c->failure = denied;
@@ -149,6 +152,9 @@ static void attempt_writable(void *owner)
 	assert(c->magic == CONNECTOR_MAGIC);
 	error = conn_connected(attempt->conn);
 	if (error == 0) {
+		int64_t left = c->expires_ms - c->worker->now_ms;
+
+		conn_deadline(attempt->conn, left > 0 ? left : 1);
 		finish(c, FAILURE_NONE, attempt->conn, &c->addresses.at[attempt - c->attempts]);
 		return;
 	}
@@ -191,13 +197,14 @@ static void resolved(void *context, enum failure failure, const struct addresses
 }
 
 struct connector *connector_start(struct worker *worker, struct slice host, uint16_t port,
-				  connector_done done, void *context)
+				  bool chosen, connector_done done, void *context)
 {
 	struct connector *c = calloc(1, sizeof(*c) + host.n);
 
 	if (c == NULL)
 		return NULL;
 	c->magic = CONNECTOR_MAGIC;
+	c->chosen = chosen;
 	c->worker = worker;
 	c->done = done;
 	c->context = context;

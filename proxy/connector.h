@@ -16,14 +16,18 @@ struct connector;
 
 /*
  * Called once, never before connector_start() returns.  On success `conn` is the caller's, to be
- * owned by conn_own() in this call, and `address` is where it leads.  The connector is gone.
+ * owned by conn_own() in this call, and `address` is where it leads; its deadline is the end of
+ * conf->connect_timeout.  The connector is gone.
  */
 typedef void (*connector_done)(void *context, enum failure failure, struct conn *conn,
 			       const union address *address);
 
-/* NULL when out of memory. */
+/*
+ * NULL when out of memory.  `chosen`: the operator named this destination, and it is refused only
+ * when it is the proxy itself.
+ */
 struct connector *connector_start(struct worker *worker, struct slice host, uint16_t port,
-				  connector_done done, void *context);
+				  bool chosen, connector_done done, void *context);
 
 /* Forget it; `done` is not called. */
 void connector_cancel(struct connector *connector);

@@ -104,6 +104,7 @@ static void write_log(const struct exchange *x, int64_t elapsed_us)
 		.origin = slice_of(origin, x->origin.any.sa_family == AF_UNSPEC
 						   ? 0
 						   : address_format_port(&x->origin, origin)),
+		.user = x->user,
 		.user_agent = agent == NULL ? slice_of("", 0) : agent->value,
 	};
 
@@ -117,6 +118,8 @@ static void count(const struct exchange *x, int64_t elapsed_us)
 	stats->outcome[x->outcome]++;
 	if (x->failure != FAILURE_NONE)
 		stats->failure[x->failure]++;
+	if (x->status_field.why != REASON_NONE)
+		stats->reason[x->status_field.why]++;
 	if (x->outcome == OUTCOME_HIT || x->outcome == OUTCOME_HIT_304 ||
 	    x->outcome == OUTCOME_STALE)
 		histogram_add(&stats->hit_latency, (uint64_t)elapsed_us);
@@ -179,6 +182,17 @@ static struct delivery delivery_of(const struct exchange *x)
 	};
 }
 
+/* The key of an answer's Cache-Status, when the operator wants it told; valid until the next call. */
+static void tell_key(struct exchange *x)
+{
+	static char uri[64 * 1024];
+
+	if (!x->worker->conf->cache_status_key || x->req.uri.host.n == 0 ||
+	    x->req.form != TARGET_ABSOLUTE || http_uri_normal_max(&x->req.uri) > sizeof(uri))
+		return;
+	x->status_field.key = slice_of(uri, http_uri_normal(&x->req.uri, uri));
+}
+
 /* Nothing can be composed for want of memory: the client sees the connection close. */
 static void out_of_memory(struct exchange *x)
 {
@@ -222,6 +236,7 @@ void exchange_answer_record(struct exchange *x, const struct record_view *record
 		x->status_field.ttl_s = policy_lifetime_s(record->meta, worker->conf) - age_s;
 	}
 	x->keep_alive = may_keep_alive(x);
+	tell_key(x);
 	out = client_out(x->client);
 	before = buf_length(out);
 	if (!compose_record(out, worker->conf, record, status, age_s, &x->status_field,
@@ -282,6 +297,7 @@ void exchange_fail(struct exchange *x, enum failure failure)
 	}
 	/* only-if-cached is an answer that the client asked for, not a fault */
 	x->keep_alive = failure == FAILURE_ONLY_IF_CACHED && may_keep_alive(x);
+	tell_key(x);
 	delivery = delivery_of(x);
 	out = client_out(x->client);
 	before = buf_length(out);
@@ -314,6 +330,7 @@ void exchange_pass_head(struct exchange *x, const struct http_response *res)
 	if (x->client == NULL)
 		return;
 	x->keep_alive = may_keep_alive(x) && !compose_needs_close(res, &delivery);
+	tell_key(x);
 	delivery.keep_alive = x->keep_alive;
 	out = client_out(x->client);
 	before = buf_length(out);

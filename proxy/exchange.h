@@ -24,7 +24,8 @@ struct exchange {
 	struct client *client; /* NULL: nobody is to get the answer */
 	const struct frontend *frontend;
 	struct http_request req;
-	void *memory; /* of a parked request */
+	void *memory;      /* of a parked request */
+	struct slice user; /* who logged in, empty for nobody; credentials.c's */
 
 	int64_t started_us; /* monotonic: the head was read */
 	struct cache_status status_field;
@@ -34,6 +35,7 @@ struct exchange {
 	bool keep_alive; /* the answer lets the client's connection live on */
 	bool chunked;    /* the content is sent in chunks */
 	bool no_wait;    /* waited for another's fetch already */
+	bool stored_for; /* and what that fetched was stored */
 	bool client_left;
 	uint64_t bytes_in;
 	uint64_t bytes_out;
@@ -51,6 +53,9 @@ struct exchange {
 /* Who handles a listener's requests. */
 struct frontend {
 	const char *name;
+	bool is_reserved; /* gets through when clients are at their limits */
+	bool chosen; /* the operator chose the destination: address rules do not apply */
+	bool behind; /* a load balancer that the operator named may stand before it */
 	/* A whole request head: answer, fail, or park and answer later. */
 	void (*handle)(struct exchange *x);
 	/* Content of the request's body, decoded; false: enough for now, wait for client_resume().

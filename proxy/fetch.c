@@ -9,7 +9,9 @@
 #include "cache/http_fields.h"
 #include "proxy/client.h"
 #include "proxy/forward.h"
+#include "proxy/offenders.h"
 #include "proxy/origin.h"
+#include "proxy/tunnel.h"
 
 enum {
 	FETCH_MAGIC = 0x46657463,
@@ -19,7 +21,6 @@ enum {
 struct fetch {
 	uint32_t magic;
 	bool shared;        /* in the table */
-	bool passing;       /* the leader is being sent the origin's answer */
 	bool failed_before; /* its leader waited for one that failed */
 	bool again;         /* the answer fits no condition: to be asked anew, without any */
 	struct fetch_plan plan;
@@ -46,6 +47,8 @@ struct fetches {
 
 static bool on_content(void *context, struct slice content);
 static void on_interim(void *context, const struct http_response *res);
+static void on_switched(void *context, const struct http_response *res, struct conn *conn,
+			struct slice early);
 static void on_head(void *context, const struct http_response *res);
 static void on_end(void *context);
 static void on_failure(void *context, enum failure failure);
@@ -53,6 +56,7 @@ static void on_drained(void *context);
 
 static const struct origin_events events = {
 	.interim = on_interim,
+	.switched = on_switched,
 	.head = on_head,
 	.content = on_content,
 	.end = on_end,
@@ -87,6 +91,15 @@ static struct fetch *find(struct fetches *fetches, const struct cache_key *key)
 
 	HASH_FIND(hh, fetches->by_key, key, sizeof(*key), fetch);
 	return fetch;
+}
+
+/* GET and HEAD have keys of their own, for the one is no answer to the other; and so has OPTIONS. */
+struct cache_key fetch_key(const struct cache_key *uri_key, enum http_method method)
+{
+	struct cache_key key = *uri_key;
+
+	key.word[1] += (uint64_t)method;
+	return key;
 }
 
 bool fetch_under_way(struct worker *worker, const struct cache_key *key)
@@ -161,7 +174,7 @@ static void join(struct fetch *fetch, struct exchange *x)
 }
 
 /* Each goes on by itself: answered from what was stored meanwhile, or asking alone. */
-static void release_waiters(struct fetch *fetch)
+static void release_waiters(struct fetch *fetch, bool stored)
 {
 	unshare(fetch);
 	while (fetch->waiters != NULL) {
@@ -169,8 +182,58 @@ static void release_waiters(struct fetch *fetch)
 
 		remove_waiter(fetch, x);
 		x->no_wait = true;
+		x->stored_for = stored;
 		forward_again(x);
 	}
+}
+
+/* The record that an exchange validates, from its own copy. */
+static bool kept_record(struct exchange *x, struct record_view *ret_record)
+{
+	char *uri;
+	bool whole;
+
+	if (x == NULL || x->record == NULL)
+		return false;
+	uri = malloc(http_uri_normal_max(&x->req.uri));
+	if (uri == NULL)
+		return false;
+	whole = record_view(slice_of(x->record, x->record_length),
+			    slice_of(uri, http_uri_normal(&x->req.uri, uri)), ret_record);
+	free(uri);
+	return whole;
+}
+
+/* Answer with a stale record in the place of an error, if it has one that allows it (RFC 5861 4). */
+static bool answer_stale(struct exchange *x)
+{
+	const struct worker *worker = x->worker;
+	struct record_view record;
+
+	if (x->status != 0 || !kept_record(x, &record) ||
+	    !policy_stale_if_error(&x->req, record.meta, &worker->now, worker->conf))
+		return false;
+	x->status_field.why = REASON_STALE_ERROR;
+	if (x->outcome != OUTCOME_BACKGROUND)
+		x->outcome = OUTCOME_STALE;
+	exchange_answer_record(x, &record);
+	return true;
+}
+
+/* The origin could not be asked, or broke off. */
+static void fail(struct exchange *x, enum failure failure)
+{
+	struct record_view record;
+
+	/* what the proxy itself refuses is no error of the origin */
+	if (failure_status(failure) >= 500) {
+		if (x->client != NULL && answer_stale(x))
+			return;
+		if (x->status == 0 && kept_record(x, &record) &&
+		    record.meta->flags & META_MUST_REVALIDATE)
+			failure = FAILURE_MUST_REVALIDATE; /* RFC 9111 5.2.2.2 */
+	}
+	exchange_fail(x, failure);
 }
 
 static void fail_waiters(struct fetch *fetch, enum failure failure)
@@ -179,7 +242,26 @@ static void fail_waiters(struct fetch *fetch, enum failure failure)
 		struct exchange *x = fetch->waiters;
 
 		remove_waiter(fetch, x);
-		exchange_fail(x, failure);
+		fail(x, failure);
+	}
+}
+
+/* Those who may have a stale record instead of the error do not ask a failing origin again. */
+static void answer_waiters_stale(struct fetch *fetch)
+{
+	struct exchange *x, *next;
+
+	for (x = fetch->waiters; x != NULL; x = next) {
+		struct record_view record;
+
+		next = x->next_waiter;
+		if (!kept_record(x, &record) ||
+		    !policy_stale_if_error(&x->req, record.meta, &fetch->worker->now,
+					   fetch->worker->conf))
+			continue;
+		remove_waiter(fetch, x);
+		x->status_field.collapsed = true;
+		answer_stale(x);
 	}
 }
 
@@ -199,8 +281,8 @@ static void hand_over(struct fetch *fetch, enum failure failure)
 		next->no_wait = true;
 		forward_again(next);
 		new_fetch = find(fetch->worker->fetches, &fetch->plan.key);
-		if (new_fetch == NULL)
-			continue; /* it was answered, or failed at once */
+		if (new_fetch == NULL || new_fetch->leader != next)
+			continue; /* it was answered, or failed at once, or asks alone */
 		new_fetch->failed_before = true;
 		while (fetch->waiters != NULL) {
 			struct exchange *x = fetch->waiters;
@@ -236,6 +318,16 @@ void fetches_tick(struct fetches *fetches)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
+/* What was learnt is in the store, for all workers, before another of them may ask the same. */
+static void release_claim(struct worker *worker, struct claim claim)
+{
+	if (claim.slot == NULL)
+		return;
+	if (worker->shared->workers > 1)
+		cache_flush(worker->cache);
+	claims_release(&claim);
+}
+
 static void fetch_free(struct fetch *fetch)
 {
 	if (fetch->magic == 0)
@@ -246,6 +338,7 @@ static void fetch_free(struct fetch *fetch)
 		fetch->leader->fetch = NULL;
 	if (fetch->origin != NULL)
 		origin_cancel(fetch->origin);
+	release_claim(fetch->worker, fetch->plan.claim);
 	fetch->magic = 0;
 	turn_free(fetch);
 }
@@ -259,23 +352,6 @@ static struct exchange *dismiss_leader(struct fetch *fetch)
 	if (x != NULL)
 		x->fetch = NULL;
 	return x;
-}
-
-/* The record that the leader validates, from its own copy. */
-static bool kept_record(struct exchange *x, struct record_view *ret_record)
-{
-	char *uri;
-	bool whole;
-
-	if (x == NULL || x->record == NULL)
-		return false;
-	uri = malloc(http_uri_normal_max(&x->req.uri));
-	if (uri == NULL)
-		return false;
-	whole = record_view(slice_of(x->record, x->record_length),
-			    slice_of(uri, http_uri_normal(&x->req.uri, uri)), ret_record);
-	free(uri);
-	return whole;
 }
 
 /* Max-Forwards of an OPTIONS, less one (RFC 9110 7.6.2); NULL to leave the field as it is. */
@@ -295,7 +371,8 @@ static const char *fewer_forwards(const struct http_request *req, char text[stat
 	return text;
 }
 
-static bool compose_question(struct exchange *x, bool again, struct buf *head)
+static bool compose_question(struct exchange *x, const struct route *route, bool again,
+			     struct buf *head)
 {
 	char forwards[24];
 	struct record_view record;
@@ -303,12 +380,35 @@ static bool compose_question(struct exchange *x, bool again, struct buf *head)
 		.validate = kept_record(x, &record) ? &record : NULL,
 		/* what nobody waits for is asked for the store's sake alone */
 		.unconditional = again || x->client == NULL,
+		.absolute = route->parent && !route->tunnel,
 		.max_forwards = fewer_forwards(&x->req, forwards),
 	};
 
+	if (form.absolute)
+		form.proxy_authorization = routes_parent(x->worker->routes)->authorization;
 	if (form.validate != NULL)
 		STATS_ADD(validations, 1);
 	return compose_request(head, x->worker->conf, &x->req, &form);
+}
+
+/* Ask by the way that leads to it.  NULL with *ret_failure when that cannot be. */
+static struct origin *ask_origin(struct fetch *fetch, struct exchange *x, bool again,
+				 enum failure *ret_failure)
+{
+	struct worker *worker = x->worker;
+	struct route route;
+	struct buf head = {0};
+
+	*ret_failure = route_find(worker->routes, worker->access, &x->req, x->frontend->chosen,
+				  &route);
+	if (*ret_failure != FAILURE_NONE)
+		return NULL;
+	if (!compose_question(x, &route, again, &head)) {
+		buf_free(&head);
+		*ret_failure = FAILURE_INTERNAL;
+		return NULL;
+	}
+	return origin_start(worker, &x->req, &route, &head, &events, fetch, ret_failure);
 }
 
 static void lead(struct exchange *x, const struct fetch_plan *plan, bool shared)
@@ -316,11 +416,9 @@ static void lead(struct exchange *x, const struct fetch_plan *plan, bool shared)
 	struct worker *worker = x->worker;
 	struct fetch *fetch = calloc(1, sizeof(*fetch));
 	enum failure failure = FAILURE_INTERNAL;
-	struct buf head = {0};
 
-	if (fetch == NULL || !compose_question(x, false, &head)) {
-		free(fetch);
-		buf_free(&head);
+	if (fetch == NULL) {
+		release_claim(worker, plan->claim);
 		exchange_fail(x, failure);
 		return;
 	}
@@ -329,10 +427,11 @@ static void lead(struct exchange *x, const struct fetch_plan *plan, bool shared)
 	fetch->plan = *plan;
 	fetch->waiters_end = &fetch->waiters;
 	fetch->request_steady_ms = worker->now.steady_ms;
-	fetch->origin = origin_start(worker, &x->req, &head, &events, fetch, &failure);
+	fetch->origin = ask_origin(fetch, x, false, &failure);
 	if (fetch->origin == NULL) {
 		free(fetch);
-		exchange_fail(x, failure);
+		release_claim(worker, plan->claim);
+		fail(x, failure);
 		return;
 	}
 	fetch->leader = x;
@@ -341,39 +440,49 @@ static void lead(struct exchange *x, const struct fetch_plan *plan, bool shared)
 		share(fetch);
 }
 
+/* Under way already, and worth waiting for: of the same key, or a GET for a HEAD. */
+static struct fetch *find_for(struct exchange *x, const struct fetch_plan *plan)
+{
+	struct fetch *fetch = find(x->worker->fetches, &plan->key);
+	struct cache_key get_key = plan->key;
+
+	if (fetch == NULL && x->req.method == METHOD_HEAD) {
+		get_key.word[1] -= (uint64_t)METHOD_HEAD - (uint64_t)METHOD_GET;
+		fetch = find(x->worker->fetches, &get_key);
+	}
+	return fetch;
+}
+
 void fetch_start(struct exchange *x, const struct fetch_plan *plan)
 {
 	struct worker *worker = x->worker;
-	bool may_share =
-		plan->cacheable && policy_may_wait(&x->req) && !is_unshareable(worker, &plan->key);
-	struct fetch *fetch = may_share ? find(worker->fetches, &plan->key) : NULL;
+	const struct conf *conf = worker->conf;
+	bool may_share, background = x->client == NULL;
+	struct fetch *fetch;
 
-	if (fetch != NULL && !x->no_wait && x->client != NULL &&
-	    fetch->waiter_count < worker->conf->collapse_waiters) {
-		/* a HEAD answer is none for a GET */
-		if (x->req.method == METHOD_HEAD || fetch->leader == NULL ||
-		    fetch->leader->req.method != METHOD_HEAD) {
-			join(fetch, x);
-			return;
-		}
-	}
-	lead(x, plan, may_share);
+	if (plan->spent)
+		remember_unshareable(worker, &plan->key);
+	may_share = plan->cacheable && conf->collapse_timeout_ms > 0 && policy_may_wait(&x->req) &&
+		    !is_unshareable(worker, &plan->key);
+	fetch = may_share && !x->no_wait && !background ? find_for(x, plan) : NULL;
+	/* one who may ask where others may not is not made to fail with them */
+	if (fetch != NULL && fetch->leader != NULL &&
+	    fetch->leader->frontend->chosen != x->frontend->chosen)
+		fetch = NULL;
+	if (fetch != NULL && fetch->waiter_count < conf->collapse_waiters)
+		join(fetch, x);
+	else
+		lead(x, plan, may_share || background);
 }
 
 /* Ask the same origin anew, without any condition.  False when that cannot be. */
 static bool ask_again(struct fetch *fetch)
 {
 	enum failure failure;
-	struct buf head = {0};
 
 	fetch->again = false;
-	if (!compose_question(fetch->leader, true, &head)) {
-		buf_free(&head);
-		return false;
-	}
 	fetch->request_steady_ms = fetch->worker->now.steady_ms;
-	fetch->origin =
-		origin_start(fetch->worker, &fetch->leader->req, &head, &events, fetch, &failure);
+	fetch->origin = ask_origin(fetch, fetch->leader, true, &failure);
 	return fetch->origin != NULL;
 }
 
@@ -395,6 +504,19 @@ void fetch_resume(struct exchange *x)
 		origin_resume(x->fetch->origin);
 }
 
+/* Its client left, and those for whom it went on have left as well. */
+static void drop_if_unwanted(struct fetch *fetch)
+{
+	struct exchange *x = fetch->leader;
+
+	if (fetch->waiters != NULL || x == NULL || x->client != NULL ||
+	    x->outcome == OUTCOME_BACKGROUND)
+		return;
+	dismiss_leader(fetch);
+	fetch_free(fetch);
+	exchange_end(x);
+}
+
 bool fetch_leave(struct exchange *x)
 {
 	struct fetch *fetch = x->fetch;
@@ -403,6 +525,7 @@ bool fetch_leave(struct exchange *x)
 		return false;
 	if (x->waiter_link != NULL) {
 		remove_waiter(fetch, x);
+		drop_if_unwanted(fetch);
 		return false;
 	}
 	if (fetch->waiters != NULL)
@@ -430,32 +553,31 @@ static void confirmed(struct fetch *fetch, const struct http_response *res,
 {
 	struct exchange *x = fetch->leader;
 	struct record_view record;
+	enum reason why;
+	bool whole = cache_freshen(fetch->worker->cache, &x->req, old->bytes, res, times, &record,
+				   &why);
 
 	STATS_ADD(validations_confirmed, 1);
-	x->status_field.why = REASON_NONE;
-	if (cache_freshen(fetch->worker->cache, &x->req, old->bytes, res, times, &record))
+	x->status_field.why = why;
+	if (why != REASON_NONE)
+		stats->not_stored[why]++;
+	if (whole)
 		answer_leader(fetch, &record, OUTCOME_VALIDATED);
 	else
 		answer_leader(fetch, old, OUTCOME_VALIDATED); /* confirmed all the same */
-}
-
-/* A stale answer in the place of an error.  False when there is none to give. */
-static bool answer_stale(struct fetch *fetch)
-{
-	struct exchange *x = fetch->leader;
-	struct record_view record;
-
-	if (!kept_record(x, &record))
-		return false;
-	x->status_field.why = REASON_STALE_ERROR;
-	answer_leader(fetch, &record, OUTCOME_STALE);
-	return true;
 }
 
 static void note_not_stored(struct exchange *x, enum reason why)
 {
 	stats->not_stored[why]++;
 	x->status_field.why = why;
+}
+
+static void note_stored(struct exchange *x)
+{
+	STATS_ADD(stores, 1);
+	x->status_field.stored = true;
+	x->status_field.why = REASON_NONE;
 }
 
 /* Store the response if the rules allow; returns whether others may share it. */
@@ -466,9 +588,7 @@ static bool consider_storing(struct fetch *fetch, const struct http_response *re
 	enum reason why = REASON_STATUS;
 
 	if (cache_store(fetch->worker->cache, &x->req, res, times, &why)) {
-		STATS_ADD(stores, 1);
-		x->status_field.stored = true;
-		x->status_field.why = REASON_NONE;
+		note_stored(x);
 		return true;
 	}
 	note_not_stored(x, why);
@@ -479,8 +599,42 @@ static bool consider_storing(struct fetch *fetch, const struct http_response *re
 enum judged {
 	JUDGED_PASS,     /* it is to be passed on */
 	JUDGED_ANSWERED, /* the leader was answered from a record */
+	JUDGED_STALE,    /* an error, to be answered from the stale record */
 	JUDGED_AGAIN,    /* to be asked anew */
+	JUDGED_BAD,      /* no answer to what was asked */
 };
+
+/* RFC 9111 4.3.5: what a HEAD brought updates the GET's record, or makes an end of it. */
+static bool update_get(struct fetch *fetch, const struct http_response *res,
+		       const struct exchange_times *times, struct slice old)
+{
+	struct exchange *x = fetch->leader;
+	struct record_view record;
+	enum reason why;
+
+	cache_freshen(fetch->worker->cache, &x->req, old, res, times, &record, &why);
+	if (why != REASON_NONE)
+		note_not_stored(x, why);
+	else
+		note_stored(x);
+	return why == REASON_NONE;
+}
+
+/* A HEAD's 204 that is not of the GET's record shows that this is out of date. */
+static bool replace(struct fetch *fetch, const struct http_response *res,
+		    const struct exchange_times *times, const struct record_view *old)
+{
+	struct exchange *x = fetch->leader;
+	bool outdated = x->req.method == METHOD_HEAD && old->meta->kind == RECORD_GET;
+	bool stored;
+
+	if (outdated)
+		cache_remove(fetch->worker->cache, &x->req, old->bytes);
+	stored = consider_storing(fetch, res, times);
+	if (!stored && !outdated && !fetch->plan.had_fresh)
+		cache_remove(fetch->worker->cache, &x->req, old->bytes);
+	return stored;
+}
 
 /* The answer in relation to the record that is being validated. */
 static enum judged judge_validation(struct fetch *fetch, const struct http_response *res,
@@ -502,15 +656,16 @@ static enum judged judge_validation(struct fetch *fetch, const struct http_respo
 		confirmed(fetch, res, times, &record);
 		return JUDGED_ANSWERED;
 	case VALIDATION_STALE:
-		return answer_stale(fetch) ? JUDGED_ANSWERED : JUDGED_PASS;
+		return JUDGED_STALE;
 	case VALIDATION_RETRY:
 		free(x->record);
 		x->record = NULL;
 		return JUDGED_AGAIN;
 	case VALIDATION_REPLACE:
-		*ret_shared = consider_storing(fetch, res, times);
-		if (!*ret_shared && !fetch->plan.had_fresh)
-			cache_remove(worker->cache, &x->req, old);
+		*ret_shared = replace(fetch, res, times, &record);
+		break;
+	case VALIDATION_UPDATE:
+		*ret_shared = update_get(fetch, res, times, old);
 		break;
 	case VALIDATION_REMOVE:
 		note_not_stored(x, REASON_STATUS);
@@ -523,6 +678,38 @@ static enum judged judge_validation(struct fetch *fetch, const struct http_respo
 	return JUDGED_PASS;
 }
 
+/* The record that the client's request passed over is superseded (RULES 5). */
+static void remove_passed_over(struct fetch *fetch, const struct http_response *res)
+{
+	struct worker *worker = fetch->worker;
+	struct cache_lookup lookup;
+
+	if (!fetch->plan.had_record || policy_keeps_old_record(res) || res->status == 304)
+		return;
+	cache_lookup(worker->cache, &fetch->leader->req, &worker->now, &lookup);
+	if (lookup.has_record)
+		cache_remove(worker->cache, &fetch->leader->req, lookup.record.bytes);
+}
+
+/* RFC 9110 15.4.5: a 304 is an answer to those who have something already. */
+static bool is_conditional(const struct http_request *req)
+{
+	return http_has_field(&req->fields, FIELD_IF_NONE_MATCH) ||
+	       http_has_field(&req->fields, FIELD_IF_MODIFIED_SINCE);
+}
+
+static void note_repair(const struct http_uri *uri)
+{
+	char name[URI_HOST_MAX + 8];
+	size_t n = http_uri_authority(uri, name);
+
+	/* the port is shown always, also the one that goes without saying */
+	if (uri->port == http_scheme_port(uri->scheme))
+		n += (size_t)snprintf(name + n, sizeof(name) - n, ":%u", uri->port);
+	STATS_ADD(framing_repaired, 1);
+	offenders_add(&stats->offenders, slice_of(name, n), 1);
+}
+
 /* Effects of a final head on the store, before it is passed on. */
 static enum judged judge(struct fetch *fetch, const struct http_response *res, bool *ret_shared)
 {
@@ -532,11 +719,14 @@ static enum judged judge(struct fetch *fetch, const struct http_response *res, b
 
 	*ret_shared = false;
 	if (res->framing_trouble)
-		STATS_ADD(framing_repaired, 1);
+		note_repair(&x->req.uri);
 	if (policy_invalidates(&x->req, res))
 		STATS_ADD(invalidations, cache_invalidate(worker->cache, &x->req, res));
 	if (x->record != NULL)
 		return judge_validation(fetch, res, &times, ret_shared);
+	if (res->status == 304 && !is_conditional(&x->req))
+		return JUDGED_BAD;
+	remove_passed_over(fetch, res);
 	*ret_shared = consider_storing(fetch, res, &times);
 	return JUDGED_PASS;
 }
@@ -547,6 +737,36 @@ static void on_interim(void *context, const struct http_response *res)
 
 	if (fetch->leader != NULL)
 		exchange_pass_interim(fetch->leader, res);
+}
+
+/* RFC 9110 7.8: to one protocol of those that were asked for, and no other. */
+static bool is_asked_for(const struct http_request *req, const struct http_response *res)
+{
+	const struct http_field *line = http_fields_first(&res->fields, FIELD_UPGRADE);
+
+	return line != NULL && http_fields_next(&res->fields, line) == NULL &&
+	       http_list_has(&req->fields, FIELD_UPGRADE, line->value);
+}
+
+/* A request that asks for another protocol is never shared: it has a leader and no waiters. */
+static void on_switched(void *context, const struct http_response *res, struct conn *conn,
+			struct slice early)
+{
+	struct fetch *fetch = fetch_of(context);
+	union address address = fetch->origin->address;
+	struct exchange *x;
+
+	fetch->origin = NULL;
+	x = dismiss_leader(fetch);
+	fetch_free(fetch);
+	x->origin = address;
+	x->status_field.fwd_status = res->status;
+	if (is_asked_for(&x->req, res)) {
+		tunnel_adopt(x, res, conn, early);
+		return;
+	}
+	conn_close(conn);
+	exchange_fail(x, FAILURE_UNASKED_UPGRADE);
 }
 
 static void on_head(void *context, const struct http_response *res)
@@ -561,16 +781,26 @@ static void on_head(void *context, const struct http_response *res)
 	case JUDGED_AGAIN:
 		fetch->again = true;
 		return;
+	case JUDGED_BAD:
+		origin_cancel(fetch->origin);
+		on_failure(fetch, FAILURE_BAD_RESPONSE);
+		return;
+	case JUDGED_STALE:
+		x = dismiss_leader(fetch);
+		if (!answer_stale(x))
+			exchange_fail(x, FAILURE_INTERNAL);
+		answer_waiters_stale(fetch);
+		break;
 	case JUDGED_ANSWERED:
 		break;
 	case JUDGED_PASS:
-		fetch->passing = true;
 		exchange_pass_head(x, res);
+		/* a 304 for what one client has says nothing of what others would get */
+		if (!shared && fetch->plan.cacheable && res->status != 304)
+			remember_unshareable(fetch->worker, &fetch->plan.key);
 		break;
 	}
-	if (!shared && fetch->plan.cacheable)
-		remember_unshareable(fetch->worker, &fetch->plan.key);
-	release_waiters(fetch);
+	release_waiters(fetch, shared);
 	if (res->body == BODY_NONE)
 		return;
 	/* content that nobody is there to take */
@@ -605,26 +835,15 @@ static void on_end(void *context)
 		exchange_pass_end(x);
 }
 
-/* The origin could not be asked, or broke off. */
 static void on_failure(void *context, enum failure failure)
 {
 	struct fetch *fetch = fetch_of(context);
-	struct exchange *x = fetch->leader;
-	struct record_view record;
+	struct exchange *x = dismiss_leader(fetch);
 
 	fetch->origin = NULL;
-	if (x != NULL && !fetch->passing && kept_record(x, &record)) {
-		if (policy_stale_if_error(&x->req, record.meta, &fetch->worker->now,
-					  fetch->worker->conf)) {
-			answer_stale(fetch);
-			x = NULL;
-		} else if (record.meta->flags & META_MUST_REVALIDATE) {
-			failure = FAILURE_MUST_REVALIDATE; /* RFC 9111 5.2.2.2 */
-		}
-	}
-	dismiss_leader(fetch);
 	if (x != NULL)
-		exchange_fail(x, failure);
+		fail(x, failure);
+	answer_waiters_stale(fetch);
 	hand_over(fetch, failure);
 	fetch_free(fetch);
 }

@@ -11,6 +11,7 @@
 #ifndef PROXY_FETCH_H
 #define PROXY_FETCH_H
 
+#include "proxy/claims.h"
 #include "proxy/exchange.h"
 
 struct fetches;
@@ -22,7 +23,10 @@ void fetches_free(struct fetches *fetches);
 struct fetch_plan {
 	bool cacheable;       /* the answer may be stored, and shared */
 	bool had_fresh;       /* a fresh record was passed over at the client's wish (RULES 5) */
-	struct cache_key key; /* with cacheable */
+	bool had_record;      /* a record was passed over, and is not going to be validated */
+	bool spent;           /* what was just stored for it may not answer it: waiting is no use */
+	struct cache_key key; /* with cacheable: fetch_key() */
+	struct claim claim;   /* released when the fetch has ended; of a background validation */
 };
 
 /*
@@ -31,6 +35,9 @@ struct fetch_plan {
  * returns but failures.
  */
 void fetch_start(struct exchange *x, const struct fetch_plan *plan);
+
+/* The key that requests like this one wait for, from that of the target URI. */
+struct cache_key fetch_key(const struct cache_key *uri_key, enum http_method method);
 
 /* Is this key being asked for? */
 bool fetch_under_way(struct worker *worker, const struct cache_key *key);

@@ -8,6 +8,7 @@
 #include "proxy/client.h"
 #include "proxy/credentials.h"
 #include "proxy/fetch.h"
+#include "proxy/parse.h"
 #include "proxy/tunnel.h"
 
 /* ---- steps ---------------------------------------------------------------------------------- */
@@ -61,7 +62,7 @@ static bool step_admit(struct exchange *x)
 		exchange_fail(x, failure);
 		return false;
 	}
-	if (x->req.form == TARGET_ASTERISK || (x->req.method == METHOD_OPTIONS && stops_here(x))) {
+	if (x->req.form == TARGET_ASTERISK) {
 		answer_options(x);
 		return false;
 	}
@@ -74,17 +75,13 @@ static bool step_admit(struct exchange *x)
 		exchange_fail(x, FAILURE_NOT_A_PROXY_REQUEST);
 		return false;
 	}
-	if (x->req.form == TARGET_ABSOLUTE && x->req.uri.scheme != SCHEME_HTTP) {
-		exchange_fail(x, FAILURE_UNSUPPORTED_SCHEME);
-		return false;
-	}
 	return true;
 }
 
 /* Ask the origin: for this request alone, as the cache has no part in it. */
-static void bypass(struct exchange *x, enum forward_reason fwd, enum reason why)
+static void bypass(struct exchange *x, enum forward_reason fwd, enum reason why, bool had_record)
 {
-	struct fetch_plan plan = {.cacheable = false};
+	struct fetch_plan plan = {.cacheable = false, .had_record = had_record};
 
 	x->outcome = OUTCOME_BYPASS;
 	x->status_field.fwd = (uint8_t)fwd;
@@ -110,13 +107,18 @@ static enum forward_reason forward_reason_of(const struct cache_lookup *lookup)
 /* Ask the origin, validating the record that was found, if any. */
 static void ask(struct exchange *x, const struct cache_lookup *lookup)
 {
-	struct fetch_plan plan = {.cacheable = true, .key = lookup->key};
+	struct fetch_plan plan = {
+		.cacheable = true,
+		.key = fetch_key(&lookup->key, x->req.method),
+	};
 
 	x->outcome = OUTCOME_MISS;
 	x->status_field.fwd = (uint8_t)forward_reason_of(lookup);
 	/* "no record" is what fwd= says already */
 	if (lookup->has_record)
 		x->status_field.why = lookup->why;
+	plan.spent = x->stored_for && lookup->has_record &&
+		     (lookup->why == REASON_EXPIRED || lookup->why == REASON_RESPONSE_NO_CACHE);
 	plan.had_fresh = lookup->has_record &&
 			 policy_age_s(lookup->record.meta, &x->worker->now) <
 				 policy_lifetime_s(lookup->record.meta, x->worker->conf);
@@ -129,22 +131,79 @@ static void ask(struct exchange *x, const struct cache_lookup *lookup)
 		fetch_start(x, &plan);
 }
 
-/* Validate in the background, for nobody in particular: once per key at a time (RFC 5861 3). */
-static void revalidate_in_background(struct exchange *x, const struct cache_lookup *lookup)
+/* What only this client wants, and not of what is stored. */
+static bool is_client_wish(const struct http_field *field)
 {
-	struct fetch_plan plan = {.cacheable = true, .key = lookup->key};
-	struct exchange *background;
+	return field->id == FIELD_IF_NONE_MATCH || field->id == FIELD_IF_MODIFIED_SINCE ||
+	       field->id == FIELD_RANGE || field->id == FIELD_EXPECT ||
+	       field->id == FIELD_CACHE_CONTROL || field->id == FIELD_PRAGMA;
+}
 
-	if (fetch_under_way(x->worker, &lookup->key) ||
-	    !claims_take(x->worker->shared->claims, &lookup->key, x->worker->now_ms, &plan.claim))
-		return;
-	background = exchange_new(x->worker, NULL, &forward_frontend);
+/* The question for a record, made from one that it answers.  `lines` are of the new one. */
+static struct http_request background_request(const struct http_request *req,
+					      enum record_kind kind,
+					      struct http_field lines[PARSE_FIELDS_MAX])
+{
+	struct http_request background = *req;
+	struct http_fields *fields = &background.fields;
+
+	fields->at = lines;
+	fields->count = 0;
+	for (uint32_t i = 0; i < req->fields.count; i++) {
+		if (is_client_wish(&req->fields.at[i]))
+			fields->present &= ~((uint64_t)1 << req->fields.at[i].id);
+		else
+			lines[fields->count++] = req->fields.at[i];
+	}
+	if (kind == RECORD_GET) {
+		background.method = METHOD_GET;
+		background.method_name = SLICE("GET");
+	}
+	return background;
+}
+
+/*
+ * May a validation in the background begin?  Once per key at a time (RFC 5861 3), over all workers:
+ * another may have ended one between our lookup and our claim, so it is looked up again.
+ */
+static struct claim claim_validation(struct exchange *x, struct cache_lookup *lookup)
+{
+	struct worker *worker = x->worker;
+	bool is_get = lookup->record.meta->kind == RECORD_GET;
+	struct cache_key key = fetch_key(&lookup->key, is_get ? METHOD_GET : x->req.method);
+	struct claim claim = {0};
+
+	if (fetch_under_way(worker, &key) ||
+	    !claims_take(worker->shared->claims, &key, worker->now_ms, &claim) ||
+	    worker->shared->workers == 1)
+		return claim;
+	cache_turn_end(worker->cache);
+	cache_lookup(worker->cache, &x->req, &worker->now, lookup);
+	if (lookup->verdict != REUSE_REVALIDATE)
+		claims_release(&claim);
+	return claim;
+}
+
+/* Validate in the background, for nobody in particular. */
+static void revalidate_in_background(struct exchange *x, const struct cache_lookup *lookup,
+				     struct claim claim)
+{
+	static struct http_field lines[PARSE_FIELDS_MAX];
+	enum record_kind kind = (enum record_kind)lookup->record.meta->kind;
+	struct http_request req = background_request(&x->req, kind, lines);
+	struct fetch_plan plan = {
+		.cacheable = true,
+		.key = fetch_key(&lookup->key, req.method),
+		.claim = claim,
+	};
+	struct exchange *background = exchange_new(x->worker, NULL, x->frontend);
+
 	if (background == NULL) {
 		claims_release(&plan.claim);
 		return;
 	}
 	STATS_ADD(exchanges, 1);
-	background->req = x->req;
+	background->req = req;
 	background->outcome = OUTCOME_BACKGROUND;
 	if (!exchange_park(background) || !exchange_keep_record(background, &lookup->record)) {
 		exchange_fail(background, FAILURE_INTERNAL);
@@ -159,12 +218,8 @@ static void answer(struct exchange *x, const struct cache_lookup *lookup)
 {
 	bool fresh = lookup->verdict == REUSE_FRESH;
 
-	if (lookup->verdict == REUSE_REVALIDATE)
-		revalidate_in_background(x, lookup);
 	x->outcome = fresh ? OUTCOME_HIT : OUTCOME_STALE;
 	x->status_field.why = fresh ? REASON_NONE : lookup->why;
-	if (x->worker->conf->cache_status_key)
-		x->status_field.key = lookup->normal_uri;
 	if (x->no_wait) {
 		/* what it waited for was fetched: no hit, by RFC 9211 2.6 */
 		x->outcome = OUTCOME_COLLAPSED;
@@ -177,8 +232,13 @@ static void answer(struct exchange *x, const struct cache_lookup *lookup)
 static void step_lookup(struct exchange *x)
 {
 	struct cache_lookup lookup;
+	struct claim claim = {0};
 
 	cache_lookup(x->worker->cache, &x->req, &x->worker->now, &lookup);
+	if (lookup.verdict == REUSE_REVALIDATE)
+		claim = claim_validation(x, &lookup);
+	if (claim.slot != NULL)
+		revalidate_in_background(x, &lookup, claim);
 	switch (lookup.verdict) {
 	case REUSE_FRESH:
 	case REUSE_STALE:
@@ -190,7 +250,7 @@ static void step_lookup(struct exchange *x)
 		ask(x, &lookup);
 		break;
 	case REUSE_BYPASS:
-		bypass(x, FWD_REQUEST, lookup.why);
+		bypass(x, FWD_REQUEST, lookup.why, lookup.has_record);
 		break;
 	case REUSE_REFUSED:
 		x->status_field.why = lookup.why;
@@ -215,15 +275,13 @@ static void step_bypass(struct exchange *x, enum reason why)
 		exchange_fail(x, FAILURE_ONLY_IF_CACHED);
 		return;
 	}
-	bypass(x, why == REASON_METHOD ? FWD_METHOD : FWD_BYPASS, why);
+	bypass(x, why == REASON_METHOD ? FWD_METHOD : FWD_BYPASS, why, false);
 }
 
 /* ---- front end ------------------------------------------------------------------------------ */
 
 static void forward_handle(struct exchange *x)
 {
-	enum reason why;
-
 	if (!step_admit(x))
 		return;
 	if (x->req.method == METHOD_CONNECT) {
@@ -231,7 +289,20 @@ static void forward_handle(struct exchange *x)
 			tunnel_start(x);
 		return;
 	}
-	if (policy_is_lookup(&x->req, x->worker->conf, &why))
+	forward_admitted(x);
+}
+
+void forward_admitted(struct exchange *x)
+{
+	enum reason why;
+
+	if (x->req.upgrade && !tunnel_may_open(x->worker)) {
+		exchange_fail(x, FAILURE_TOO_MANY_TUNNELS);
+		return;
+	}
+	if (x->req.method == METHOD_OPTIONS && stops_here(x))
+		answer_options(x);
+	else if (policy_is_lookup(&x->req, x->worker->conf, &why))
 		step_lookup(x);
 	else
 		step_bypass(x, why);
@@ -263,6 +334,7 @@ static bool forward_cancel(struct exchange *x)
 
 const struct frontend forward_frontend = {
 	.name = "proxy",
+	.behind = true,
 	.handle = forward_handle,
 	.body = forward_body,
 	.body_end = forward_body_end,

@@ -10,8 +10,7 @@
 
 struct known_names;
 
-/* Reads conf->hosts_file, "" for none; conf->dns_cache bounds what is kept.  NULL with a message.
- */
+/* Reads conf->hosts_file, "" for none; keeps conf->dns_cache answers.  NULL with a message. */
 struct known_names *known_names_new(const struct conf *conf, char *error, size_t error_size);
 void known_names_free(struct known_names *known);
 

@@ -39,9 +39,9 @@ static void origin_release(struct origin *origin)
 	origin->events = NULL;
 	if (origin->idle_link != NULL)
 		pool_remove(origin->host, origin);
-	if (origin->connector != NULL)
-		connector_cancel(origin->connector);
-	origin->connector = NULL;
+	if (origin->dialer != NULL)
+		dialer_cancel(origin->dialer);
+	origin->dialer = NULL;
 	if (origin->conn != NULL)
 		STATS_ADD(origins, -1);
 	conn_close(origin->conn);
@@ -49,6 +49,7 @@ static void origin_release(struct origin *origin)
 	scratch_free(&origin->worker->in, &origin->in);
 	buf_free(&origin->out);
 	buf_free(&origin->request);
+	buf_free(&origin->connect);
 	/* a queued one is freed when its task is run */
 	if (!origin->resume.queued)
 		turn_free(origin);
@@ -74,10 +75,41 @@ void origin_close_idle(struct origin *origin)
 	origin_release(origin_of(origin));
 }
 
+/* A head has a time that its bytes do not push out. */
+static int64_t head_left_ms(struct origin *origin)
+{
+	const struct worker *worker = origin->worker;
+	int64_t left_ms;
+
+	if (origin->head_until_ms == 0)
+		origin->head_until_ms = worker->now_ms + worker->conf->first_byte_timeout_ms;
+	left_ms = origin->head_until_ms - worker->now_ms;
+	return left_ms > 0 ? left_ms : 1;
+}
+
+static void set_deadline(struct origin *origin, bool sending)
+{
+	const struct conf *conf = origin->worker->conf;
+	int64_t now_ms = origin->worker->now_ms;
+	bool giving = origin->events != NULL && origin->head_done && !origin->paused;
+
+	pace_wait(&origin->taking, sending, conf, now_ms);
+	pace_wait(&origin->giving, giving, conf, now_ms);
+	if (origin->events == NULL)
+		conn_deadline(origin->conn, conf->origin_idle_timeout_ms);
+	else if (sending)
+		conn_deadline(origin->conn, pace_left_ms(&origin->taking, now_ms));
+	else if (giving)
+		conn_deadline(origin->conn, pace_left_ms(&origin->giving, now_ms));
+	else if (origin->paused || !origin->request_done)
+		conn_deadline(origin->conn, 0); /* the client's deadlines stand */
+	else
+		conn_deadline(origin->conn, head_left_ms(origin));
+}
+
 /* What to wait for, and how long: decided from the state alone. */
 static void origin_settle(struct origin *origin)
 {
-	const struct conf *conf = origin->worker->conf;
 	bool sending;
 
 	if (origin->closed || origin->conn == NULL)
@@ -89,16 +121,7 @@ static void origin_settle(struct origin *origin)
 	sending =
 		origin->request_sent < buf_length(&origin->request) || buf_length(&origin->out) > 0;
 	conn_watch(origin->conn, !origin->paused, sending);
-	if (origin->events == NULL)
-		conn_deadline(origin->conn, conf->origin_idle_timeout_ms);
-	else if (sending)
-		conn_deadline(origin->conn, conf->body_timeout_ms);
-	else if (origin->paused || (!origin->request_done && !origin->head_done))
-		conn_deadline(origin->conn, 0); /* the client's deadlines stand */
-	else if (!origin->got_bytes)
-		conn_deadline(origin->conn, conf->first_byte_timeout_ms);
-	else
-		conn_deadline(origin->conn, conf->body_timeout_ms);
+	set_deadline(origin, sending);
 }
 
 /* ---- sending -------------------------------------------------------------------------------- */
@@ -112,6 +135,8 @@ static bool send_some(struct origin *origin, struct slice waiting, size_t *ret_s
 	switch (conn_send(origin->conn, &part, 1, ret_sent)) {
 	case IO_OK:
 		STATS_ADD(origin_bytes_out, *ret_sent);
+		pace_moved(&origin->taking, *ret_sent, origin->worker->conf,
+			   origin->worker->now_ms);
 		return true;
 	case IO_AGAIN:
 		return true;
@@ -202,11 +227,12 @@ void origin_send_end(struct origin *origin)
 /* ---- connecting ----------------------------------------------------------------------------- */
 
 static void connected(void *context, enum failure failure, struct conn *conn,
-		      const union address *address)
+		      const union address *address, struct slice early)
 {
 	struct origin *origin = context;
 
-	origin->connector = NULL;
+	(void)early; /* none: TLS goes through tunnels only, and does not speak first */
+	origin->dialer = NULL;
 	if (failure != FAILURE_NONE) {
 		origin_fail(origin, failure);
 		return;
@@ -220,10 +246,9 @@ static void connected(void *context, enum failure failure, struct conn *conn,
 
 static bool origin_connect(struct origin *origin)
 {
-	origin->connector =
-		connector_start(origin->worker, slice_of(origin->authority, origin->host_length),
-				origin->port, connected, origin);
-	return origin->connector != NULL;
+	origin->dialer = dialer_start(origin->worker, &origin->route, buf_waiting(&origin->connect),
+				      connected, origin);
+	return origin->dialer != NULL;
 }
 
 /*
@@ -240,6 +265,7 @@ static bool origin_retry(struct origin *origin)
 	STATS_ADD(origin_retries, 1);
 	scratch_free(&origin->worker->in, &origin->in);
 	origin->reused = false;
+	origin->head_until_ms = 0;
 	origin->request_sent = 0;
 	origin->request_done = true;
 	return origin_connect(origin);
@@ -254,21 +280,51 @@ static void begin(struct origin *origin, const struct http_request *req, struct 
 	origin->method = req->method;
 	origin->chunked = req->body == BODY_CHUNKED;
 	origin->request_done = req->body == BODY_NONE;
+	origin->upgrade = req->upgrade;
 	origin->repeatable = req->body == BODY_NONE && http_method_is_idempotent(req->method);
 	origin->request = *head;
 	*head = (struct buf){0};
 	origin->request_sent = 0;
 	origin->got_bytes = origin->head_done = origin->paused = false;
 	origin->interims = 0;
+	origin->head_until_ms = 0;
 	origin->keep = true;
 	STATS_ADD(origin_requests, 1);
 }
 
-static struct origin *origin_new(struct worker *worker, const struct http_request *req,
-				 struct slice authority, enum failure *ret_failure)
+static struct slice key_host(const struct worker *worker, const struct route *route)
+{
+	return route->parent && !route->tunnel ? routes_parent(worker->routes)->host : route->host;
+}
+
+/* A letter for how the connection is made, then "host:port" in lower case. */
+static struct slice key_of(const struct worker *worker, const struct route *route,
+			   char to[static ORIGIN_KEY_MAX])
+{
+	bool absolute = route->parent && !route->tunnel;
+	uint16_t port = absolute ? routes_parent(worker->routes)->port : route->port;
+	struct slice host = key_host(worker, route);
+	size_t n = 0;
+
+	/* what the operator chose may lead where others may not go (HAZARDS T6) */
+	to[n++] = absolute        ? 'p'
+		  : route->tunnel ? 't'
+		  : route->chosen ? (route->tls ? 'S' : 'H')
+				  : (route->tls ? 's' : 'h');
+	for (size_t i = 0; i < host.n; i++) {
+		char c = host.p[i];
+
+		to[n++] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+	}
+	n += (size_t)snprintf(to + n, ORIGIN_KEY_MAX - n, ":%u", port);
+	return slice_of(to, n);
+}
+
+static struct origin *origin_new(struct worker *worker, const struct route *route, struct slice key,
+				 enum failure *ret_failure)
 {
 	bool full = false;
-	struct pool_host *host = pool_join(worker->pool, authority, &full);
+	struct pool_host *host = pool_join(worker->pool, key, &full);
 	struct origin *origin = host == NULL ? NULL : calloc(1, sizeof(*origin));
 
 	*ret_failure = full ? FAILURE_TOO_MANY_ORIGIN : FAILURE_INTERNAL;
@@ -280,20 +336,19 @@ static struct origin *origin_new(struct worker *worker, const struct http_reques
 	origin->magic = ORIGIN_MAGIC;
 	origin->worker = worker;
 	origin->host = host;
-	origin->port = req->uri.port;
 	origin->resume = (struct task){.run = origin_go_on, .owner = origin};
-	memcpy(origin->authority, authority.p, authority.n);
-	origin->authority_length = authority.n;
-	origin->host_length = req->uri.host.n;
+	memcpy(origin->key, key.p, key.n);
+	origin->route = *route;
+	origin->route.host = slice_of(origin->key + 1, key_host(worker, route).n);
 	return origin;
 }
 
 /* An idle connection that the peer has neither closed nor written to. */
-static struct origin *take_idle(struct worker *worker, struct slice authority)
+static struct origin *take_idle(struct worker *worker, struct slice key)
 {
 	struct origin *origin;
 
-	while ((origin = pool_take(worker->pool, authority)) != NULL) {
+	while ((origin = pool_take(worker->pool, key)) != NULL) {
 		if (conn_is_quiet(origin->conn))
 			return origin;
 		origin_release(origin);
@@ -301,27 +356,14 @@ static struct origin *take_idle(struct worker *worker, struct slice authority)
 	return NULL;
 }
 
-/* "host:port" in lower case, the port always there. */
-static struct slice authority_of(const struct http_uri *uri, char *to, size_t size)
-{
-	size_t n = uri->host.n;
-
-	for (size_t i = 0; i < n; i++) {
-		char c = uri->host.p[i];
-
-		to[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-	}
-	n += (size_t)snprintf(to + n, size - n, ":%u", uri->port);
-	return slice_of(to, n);
-}
-
-struct origin *origin_start(struct worker *worker, const struct http_request *req, struct buf *head,
+struct origin *origin_start(struct worker *worker, const struct http_request *req,
+			    const struct route *route, struct buf *head,
 			    const struct origin_events *events, void *context,
 			    enum failure *ret_failure)
 {
-	char text[URI_HOST_MAX + 8];
-	struct slice authority = authority_of(&req->uri, text, sizeof(text));
-	struct origin *origin = take_idle(worker, authority);
+	char text[ORIGIN_KEY_MAX];
+	struct slice key = key_of(worker, route, text);
+	struct origin *origin = take_idle(worker, key);
 
 	if (origin != NULL) {
 		STATS_ADD(origin_reused, 1);
@@ -332,13 +374,15 @@ struct origin *origin_start(struct worker *worker, const struct http_request *re
 		origin_settle(origin);
 		return origin;
 	}
-	origin = origin_new(worker, req, authority, ret_failure);
+	origin = origin_new(worker, route, key, ret_failure);
 	if (origin == NULL) {
 		buf_free(head);
 		return NULL;
 	}
 	begin(origin, req, head, events, context);
-	if (!origin_connect(origin)) {
+	if ((route->tunnel && !compose_connect(&origin->connect, worker->conf, req,
+					       routes_parent(worker->routes)->authorization)) ||
+	    !origin_connect(origin)) {
 		*ret_failure = FAILURE_INTERNAL;
 		origin_release(origin);
 		return NULL;
@@ -377,8 +421,25 @@ static void interim(struct origin *origin, const struct http_response *res)
 		origin_fail(origin, FAILURE_UNASKED_UPGRADE);
 	else if (++origin->interims > origin->worker->conf->interim_responses)
 		origin_fail(origin, FAILURE_TOO_MANY_INTERIM);
-	else
+	else {
+		origin->head_until_ms = 0; /* the next head has a time of its own */
 		origin->events->interim(origin->context, res);
+	}
+}
+
+/* The connection is no longer one of ours. */
+static void switched(struct origin *origin, const struct http_response *res, size_t head_length)
+{
+	const struct origin_events *events = origin->events;
+	struct conn *conn = origin->conn;
+	struct slice early = buf_waiting(&origin->in);
+
+	origin->events = NULL;
+	origin->conn = NULL;
+	STATS_ADD(origins, -1);
+	events->switched(origin->context, res, conn,
+			 slice_of(early.p + head_length, early.n - head_length));
+	origin_release(origin);
 }
 
 /* A head from what was read.  False when it is not whole yet, or failed. */
@@ -399,8 +460,18 @@ static bool read_head(struct origin *origin)
 	case PARSE_DONE:
 		break;
 	}
+	if (res.status == 101 && origin->upgrade &&
+	    origin->request_sent == buf_length(&origin->request)) {
+		switched(origin, &res, length);
+		return false;
+	}
 	if (res.status < 200) {
 		interim(origin, &res);
+	} else if (res.status == 407) {
+		/* it asks us, not our client (RFC 9110 11.7.1, HAZARDS H3) */
+		origin_fail(origin, origin->route.parent && !origin->route.tunnel
+					    ? FAILURE_PARENT_AUTHENTICATION
+					    : FAILURE_BAD_RESPONSE);
 	} else {
 		origin->head_done = true;
 		/* bytes that follow a 204 at once are a body it must not have (HAZARDS A3) */
@@ -490,6 +561,7 @@ static void origin_readable(void *owner)
 	if (io == IO_OK) {
 		STATS_ADD(origin_bytes_in, n);
 		buf_added(&origin->in, n);
+		pace_moved(&origin->giving, n, origin->worker->conf, origin->worker->now_ms);
 		if (origin->events == NULL) { /* idle: nobody asked */
 			STATS_ADD(origin_unasked, 1);
 			origin_release(origin);

@@ -10,7 +10,8 @@
 
 #include "proxy/body.h"
 #include "proxy/conn.h"
-#include "proxy/connector.h"
+#include "proxy/dialer.h"
+#include "proxy/pace.h"
 #include "proxy/parse.h"
 #include "proxy/pool.h"
 
@@ -21,6 +22,12 @@
  */
 struct origin_events {
 	void (*interim)(void *context, const struct http_response *res);
+	/*
+	 * Instead of all else, of a request that asked for another protocol: 101.  The connection
+	 * is the asker's now, to be owned in this call, and `early` what came after the head.
+	 */
+	void (*switched)(void *context, const struct http_response *res, struct conn *conn,
+			 struct slice early);
 	void (*head)(void *context, const struct http_response *res);
 	bool (*content)(void *context,
 			struct slice content); /* false: pause until origin_resume() */
@@ -29,6 +36,12 @@ struct origin_events {
 	void (*drained)(void *context); /* more request content may be sent */
 };
 
+/*
+ * Requests may share a connection when their keys are the same: how it was made, and "host:port" of
+ * whom it leads to, which is the parent for requests in absolute-form.
+ */
+enum { ORIGIN_KEY_MAX = URI_HOST_MAX + 8 };
+
 struct origin {
 	uint32_t magic;
 	bool closed;
@@ -36,6 +49,7 @@ struct origin {
 	bool repeatable; /* the request may be sent again */
 	bool got_bytes;  /* of the answer */
 	bool request_done;
+	bool upgrade; /* the request asks for another protocol */
 	bool chunked; /* the request's content */
 	bool head_done;
 	bool keep;   /* the answer allows the connection to live on */
@@ -46,30 +60,33 @@ struct origin {
 	enum http_method method;
 	struct worker *worker;
 	struct conn *conn; /* NULL before it is connected */
-	struct connector *connector;
+	struct dialer *dialer;
 	struct pool_host *host;
 	const struct origin_events *events; /* NULL when idle */
 	void *context;
 	struct buf request; /* the head, kept until an answer begins */
 	size_t request_sent;
-	struct buf out; /* request content */
+	struct buf connect; /* head for the parent, when a tunnel leads to the origin */
+	struct buf out;     /* request content */
 	struct buf in;
 	struct body body;
+	struct pace taking;    /* of what waits to be sent */
+	struct pace giving;    /* of the answer's content */
+	int64_t head_until_ms; /* monotonic, of the next head; 0 before the request was sent */
 	struct parse_progress progress;
 	union address address;
 	struct origin *next_idle, **idle_link;
 	struct task resume;
-	uint16_t port;
-	size_t authority_length; /* "host:port" */
-	char authority[URI_HOST_MAX + 8];
-	size_t host_length;
+	struct route route; /* its host is part of the key */
+	char key[ORIGIN_KEY_MAX];
 };
 
 /*
- * Ask: `head` is a composed request head, whose memory is taken over.  NULL with *ret_failure when
- * there is no room.
+ * Ask by way of `route`: `head` is a request head composed for it, whose memory is taken over.  NULL
+ * with *ret_failure when there is no room.
  */
-struct origin *origin_start(struct worker *worker, const struct http_request *req, struct buf *head,
+struct origin *origin_start(struct worker *worker, const struct http_request *req,
+			    const struct route *route, struct buf *head,
 			    const struct origin_events *events, void *context,
 			    enum failure *ret_failure);
 

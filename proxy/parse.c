@@ -211,7 +211,7 @@ static int on_headers_complete(http_parser *parser)
 	opinion->framing.chunked = (parser->flags & F_CHUNKED) != 0;
 	opinion->method = parser->method;
 	opinion->status = parser->status_code;
-	/* an Upgrade field must not make it stop: we pass no upgrade on (HAZARDS P11) */
+	/* an Upgrade field must not make it stop (HAZARDS P11) */
 	if (parser->method != HTTP_CONNECT || parser->type == HTTP_RESPONSE)
 		parser->upgrade = 0;
 	return opinion->no_body ? 1 : 0;
@@ -384,13 +384,26 @@ static enum failure request_framing(struct http_request *req, struct framing *fr
 	return FAILURE_NONE;
 }
 
-static enum failure request_fields(struct http_request *req)
+/*
+ * Is another protocol asked for that may be passed on?  Not h2c: that would be a connection of
+ * HTTP requests that nobody looks at, and clients offer it with whatever they ask.
+ */
+static bool asks_upgrade(const struct http_request *req)
+{
+	return req->method == METHOD_GET && req->version_minor > 0 && req->body == BODY_NONE &&
+	       http_fields_lines(&req->fields, FIELD_UPGRADE) == 1 &&
+	       http_list_has(&req->fields, FIELD_CONNECTION, SLICE("upgrade")) &&
+	       !http_list_has(&req->fields, FIELD_UPGRADE, SLICE("h2c"));
+}
+
+static enum failure request_fields(struct http_request *req, const struct conf *conf)
 {
 	const struct http_field *expect = http_fields_first(&req->fields, FIELD_EXPECT);
 
 	/* RFC 9112 9.3: a proxy keeps no connection open for an HTTP/1.0 client */
 	req->keep_alive = req->version_minor > 0 &&
 			  !http_list_has(&req->fields, FIELD_CONNECTION, SLICE("close"));
+	req->upgrade = conf->upgrade && asks_upgrade(req);
 	req->expect_continue = false;
 	if (expect == NULL || req->version_minor == 0)
 		return FAILURE_NONE;
@@ -416,7 +429,7 @@ static enum failure read_request(struct slice head, size_t offset, const struct 
 	if (failure == FAILURE_NONE)
 		failure = request_framing(req, &framing);
 	if (failure == FAILURE_NONE)
-		failure = request_fields(req);
+		failure = request_fields(req, conf);
 	if (failure == FAILURE_NONE && !request_confirmed(head, req, &framing))
 		failure = FAILURE_BAD_REQUEST;
 	return failure;

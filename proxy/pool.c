@@ -1,4 +1,4 @@
-/* Idle origin connections by host and port, with limits. */
+/* Idle origin connections by host, port and way, with limits. */
 #include "proxy/pool.h"
 
 #include <assert.h>
@@ -14,7 +14,7 @@ struct pool_host {
 	unsigned idle_count;
 	struct origin *idle; /* the one used last first */
 	size_t length;
-	char authority[];
+	char key[];
 };
 
 struct pool {
@@ -47,29 +47,29 @@ void pool_free(struct pool *pool)
 	free(pool);
 }
 
-static struct pool_host *find(struct pool *pool, struct slice authority)
+static struct pool_host *find(struct pool *pool, struct slice key)
 {
 	struct pool_host *host;
 
-	HASH_FIND(hh, pool->hosts, authority.p, authority.n, host);
+	HASH_FIND(hh, pool->hosts, key.p, key.n, host);
 	return host;
 }
 
-struct pool_host *pool_join(struct pool *pool, struct slice authority, bool *ret_full)
+struct pool_host *pool_join(struct pool *pool, struct slice key, bool *ret_full)
 {
-	struct pool_host *host = find(pool, authority);
+	struct pool_host *host = find(pool, key);
 
 	*ret_full = host != NULL && host->connections >= pool->conf->origin_connections;
 	if (*ret_full)
 		return NULL;
 	if (host == NULL) {
-		host = calloc(1, sizeof(*host) + authority.n);
+		host = calloc(1, sizeof(*host) + key.n);
 		if (host == NULL)
 			return NULL;
 		host->conf = pool->conf;
-		host->length = authority.n;
-		memcpy(host->authority, authority.p, authority.n);
-		HASH_ADD_KEYPTR(hh, pool->hosts, host->authority, host->length, host);
+		host->length = key.n;
+		memcpy(host->key, key.p, key.n);
+		HASH_ADD_KEYPTR(hh, pool->hosts, host->key, host->length, host);
 	}
 	host->connections++;
 	return host;
@@ -84,9 +84,9 @@ void pool_leave(struct pool *pool, struct pool_host *host)
 	free(host);
 }
 
-struct origin *pool_take(struct pool *pool, struct slice authority)
+struct origin *pool_take(struct pool *pool, struct slice key)
 {
-	struct pool_host *host = find(pool, authority);
+	struct pool_host *host = find(pool, key);
 	struct origin *origin;
 
 	if (host == NULL || host->idle == NULL)

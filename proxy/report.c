@@ -124,6 +124,26 @@ static json_t *json_not_stored(const struct report_input *in)
 	return whole_or_null(object, ok);
 }
 
+static json_t *json_reasons(const struct report_input *in)
+{
+	json_t *object = json_object();
+	bool ok = true;
+	for (enum reason r = REASON_NONE + 1; r < REASON_COUNT; r++)
+		ok &= set_number(object, reason_token(r), in->stats->reason[r]);
+	return whole_or_null(object, ok);
+}
+
+static json_t *json_offenders(const struct report_input *in)
+{
+	const struct offender *row = in->stats->offenders.at;
+	json_t *object = json_object();
+	bool ok = true;
+	for (unsigned i = 0; i < OFFENDERS_MAX; i++, row++)
+		if (row->count > 0)
+			ok &= set_number(object, row->name, row->count);
+	return whole_or_null(object, ok);
+}
+
 static json_t *json_histogram(const struct histogram *histogram)
 {
 	double count = (double)histogram->count;
@@ -186,6 +206,8 @@ char *report_json(const struct report_input *input, size_t *ret_length)
 	ok &= set(root, "store", json_store(input));
 	ok &= set(root, "failures", json_failures(input));
 	ok &= set(root, "not_stored", json_not_stored(input));
+	ok &= set(root, "reasons", json_reasons(input));
+	ok &= set(root, "framing_repaired_by_origin", json_offenders(input));
 	ok &= set(root, "counters", json_counters(input));
 	ok &= set(root, "gauges", json_gauges(input));
 
@@ -276,6 +298,22 @@ static void print_tables(FILE *out, const struct report_input *in)
 	for (enum reason r = REASON_NONE + 1; r < REASON_COUNT; r++)
 		print_labelled(out, "not_stored_total", "reason", reason_token(r),
 			       in->stats->not_stored[r]);
+	print_family(out, "reasons_total", "counter", "Exchanges by the reason told for them");
+	for (enum reason r = REASON_NONE + 1; r < REASON_COUNT; r++)
+		print_labelled(out, "reasons_total", "reason", reason_token(r),
+			       in->stats->reason[r]);
+}
+
+/* A gauge: a name that makes way for another begins anew when it comes back. */
+static void print_offenders(FILE *out, const struct report_input *in)
+{
+	const struct offender *row = in->stats->offenders.at;
+	print_family(out, "framing_repaired_by_origin", "gauge",
+		     "204 responses that were repaired, by origin");
+	for (unsigned i = 0; i < OFFENDERS_MAX; i++, row++)
+		if (row->count > 0)
+			print_labelled(out, "framing_repaired_by_origin", "origin", row->name,
+				       row->count);
 }
 
 static void print_store(FILE *out, const struct report_input *in)
@@ -317,6 +355,7 @@ char *report_prometheus(const struct report_input *input, size_t *ret_length)
 	print_process(out, input);
 	print_counters(out, input);
 	print_tables(out, input);
+	print_offenders(out, input);
 	print_store(out, input);
 	print_family(out, "latency_seconds", "summary", "From request head read to the answer");
 	print_histogram(out, "hit", &input->stats->hit_latency);

@@ -5,10 +5,10 @@
  * answered without a look-up; odd spellings of IPv4 (octal, hex, short, one number) and what is no
  * host name (hostname_normal()) are refused as names that do not exist (HAZARDS T6).  Then the
  * hosts file (read at start, and again when it changed, looked at once a second at most),
- * "localhost" and names below it as loopback, "invalid" and "onion" as not existing (RFC
- * 6761 6.3, 6.4; RFC 7686 2), then the cache, then name servers: A and AAAA together.  Names are
- * absolute: no search list.  Without the option `resolvers` the servers are those of resolv.conf as
- * it is at that moment; nsswitch.conf is not read.
+ * "localhost" and names below it as loopback, "invalid" and "onion" as not existing
+ * (known_names.h), then the cache, then name servers: A and AAAA together.  Names are absolute: no
+ * search list.  Without the option `resolvers` the servers are those of resolv.conf as it is at
+ * that moment; nsswitch.conf is not read.
  *
  * Positive answers are kept for the shortest TTL in them (1 s at least, a day at most), negative
  * ones for conf->dns_negative_ttl, and so are time-outs and failures of name servers, for 5 minutes
@@ -28,9 +28,8 @@
 enum {
 	RESOLVER_WAITERS_MAX = 4096,
 	/*
-	 * Addresses of one family are passed on when the other's are this late (RFC 8305 3).  Only
-	 * the A answer is worth more waiting: an AAAA answer alone is nothing to connect to where
-	 * IPv6 does not work.
+	 * The A answer is passed on when AAAA is this late (RFC 8305 3).  The other way round A is
+	 * waited for: where IPv6 does not work, AAAA alone is nothing to connect to.
 	 */
 	RESOLVER_AAAA_WAIT_MS = 50,
 };

@@ -150,6 +150,27 @@ static void add_histogram(struct histogram *to, const struct histogram *from)
 	add_all(to->bucket, from->bucket, HISTOGRAM_BUCKETS);
 }
 
+void stats_reset_gauges(struct stats *block)
+{
+#define COUNTER(name, help)
+#define GAUGE(name, help) block->name = 0;
+#include "proxy/counters.def"
+#undef COUNTER
+#undef GAUGE
+}
+
+void stats_store_add(struct stats_store *to, const struct stats_store *from)
+{
+	to->cache.stored += READ(from->cache.stored);
+	to->cache.dropped += READ(from->cache.dropped);
+	to->cache.damaged += READ(from->cache.damaged);
+	to->cache.invalidated += READ(from->cache.invalidated);
+	to->cache.flushes += READ(from->cache.flushes);
+	to->cache.failures += READ(from->cache.failures);
+	to->evictions += READ(from->evictions);
+	to->failures += READ(from->failures);
+}
+
 void stats_sum(const struct stats *blocks, unsigned count, struct stats *ret_sum)
 {
 	memset(ret_sum, 0, sizeof(*ret_sum));
@@ -162,6 +183,9 @@ void stats_sum(const struct stats *blocks, unsigned count, struct stats *ret_sum
 		add_all(ret_sum->outcome, block->outcome, OUTCOME_COUNT);
 		add_all(ret_sum->failure, block->failure, FAILURE_COUNT);
 		add_all(ret_sum->not_stored, block->not_stored, REASON_COUNT);
+		add_all(ret_sum->reason, block->reason, REASON_COUNT);
+		offenders_merge(&ret_sum->offenders, &block->offenders);
+		stats_store_add(&ret_sum->store, &block->store);
 		add_histogram(&ret_sum->hit_latency, &block->hit_latency);
 		add_histogram(&ret_sum->miss_latency, &block->miss_latency);
 	}

@@ -10,7 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cache/cache.h"
 #include "cache/policy.h"
+#include "proxy/offenders.h"
 
 enum failure {
 	FAILURE_NONE,
@@ -51,6 +53,13 @@ void histogram_add(struct histogram *histogram, uint64_t us);
 /* Middle of the bucket that holds the given quantile (0-1), in microseconds; 0 when empty. */
 uint64_t histogram_quantile(const struct histogram *histogram, double quantile);
 
+/* What a worker's cache and store count. */
+struct stats_store {
+	struct cache_counts cache;
+	uint64_t evictions;
+	uint64_t failures;
+};
+
 struct stats {
 #define COUNTER(name, help) uint64_t name;
 #define GAUGE(name, help) int64_t name;
@@ -60,6 +69,9 @@ struct stats {
 	uint64_t outcome[OUTCOME_COUNT];
 	uint64_t failure[FAILURE_COUNT];
 	uint64_t not_stored[REASON_COUNT]; /* responses to requests the cache looks at, by reason */
+	uint64_t reason[REASON_COUNT];     /* exchanges by the reason told to client and log */
+	struct offenders offenders;        /* origins by 204 responses that were repaired */
+	struct stats_store store;          /* brought up to date a few times a second */
 	struct histogram hit_latency;      /* request head read to answer composed */
 	struct histogram miss_latency;     /* request head read to end of answer */
 } __attribute__((aligned(64)));
@@ -74,6 +86,11 @@ struct stats *stats_map(unsigned workers);
 
 /* Make `block` this process's own. */
 void stats_attach(struct stats *block);
+
+/* The owner has died: what it had open is closed, what it counted stays. */
+void stats_reset_gauges(struct stats *block);
+
+void stats_store_add(struct stats_store *to, const struct stats_store *from);
 
 /* Sum of blocks. */
 void stats_sum(const struct stats *blocks, unsigned count, struct stats *ret_sum);

@@ -1,4 +1,4 @@
-/* CONNECT tunnels. */
+/* Tunnels: CONNECT, and what is left of HTTP after a 101. */
 #include "proxy/tunnel.h"
 
 #include <assert.h>
@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "proxy/client.h"
-#include "proxy/connector.h"
+#include "proxy/dialer.h"
 
 enum {
 	TUNNEL_MAGIC = 0x54756e6e,
@@ -40,12 +40,13 @@ struct tunnel {
 	bool closed;
 	struct worker *worker;
 	struct exchange *x;
-	struct connector *connector;
+	struct dialer *dialer;
 	struct side client, target;
 	struct tunnel *next, **link;
 };
 
 static struct tunnel *tunnels;
+static unsigned tunnels_dialing;
 
 static void side_readable(void *owner);
 static void side_writable(void *owner);
@@ -179,6 +180,10 @@ static void begin_splicing(struct side *to)
 {
 	if (to->spliced || to->unpiped || to->copied < SPLICE_AFTER)
 		return;
+	if (!conn_can_splice(to->conn) || !conn_can_splice(to->other->conn)) {
+		to->unpiped = true;
+		return;
+	}
 	if (pipe2(to->pipe, O_NONBLOCK | O_CLOEXEC) != 0) {
 		to->unpiped = true;
 		return;
@@ -252,24 +257,32 @@ static void side_expired(void *owner)
 	tunnel_close(side_of(owner)->tunnel);
 }
 
-/* The target stands: 200, and the client's connection becomes a side of the tunnel. */
-static void tunnel_open(struct tunnel *tunnel, struct conn *conn)
+/*
+ * The target stands: 200, and the client's connection becomes a side of the tunnel.  `early` is what
+ * the target has said before.
+ */
+static void tunnel_open(struct tunnel *tunnel, struct conn *conn, unsigned status,
+			struct slice early)
 {
 	struct exchange *x = tunnel->x;
 	struct client *client = x->client;
+	size_t client_early;
+	bool whole; /* nothing was lost for want of memory */
 
 	tunnel->client.tunnel = tunnel->target.tunnel = tunnel;
 	tunnel->client.other = &tunnel->target;
 	tunnel->target.other = &tunnel->client;
 	tunnel->target.conn = conn;
 	conn_own(conn, &side_events, &tunnel->target);
-	buf_append(&tunnel->client.out, buf_waiting(client_out(client)));
-	buf_append(&tunnel->client.out, SLICE("HTTP/1.1 200 OK\r\n\r\n"));
+	whole = buf_append(&tunnel->client.out, buf_waiting(client_out(client))) &&
+		buf_append(&tunnel->client.out, early);
 	tunnel->client.ended = client->ended;
+	client_early = buf_length(&client->in);
 	tunnel->client.conn = client_detach(client, &tunnel->target.out);
+	whole = whole && buf_length(&tunnel->target.out) == client_early;
 	conn_own(tunnel->client.conn, &side_events, &tunnel->client);
 	x->client = NULL;
-	x->status = 200;
+	x->status = (uint16_t)status;
 	x->outcome = OUTCOME_TUNNEL;
 	tunnel->next = tunnels;
 	tunnel->link = &tunnels;
@@ -278,16 +291,20 @@ static void tunnel_open(struct tunnel *tunnel, struct conn *conn)
 	tunnels = tunnel;
 	STATS_ADD(tunnels, 1);
 	STATS_ADD(tunnels_open, 1);
-	settle_both(tunnel);
+	if (whole)
+		settle_both(tunnel);
+	else
+		tunnel_close(tunnel);
 }
 
 static void connected(void *context, enum failure failure, struct conn *conn,
-		      const union address *address)
+		      const union address *address, struct slice early)
 {
 	struct tunnel *tunnel = context;
 	struct exchange *x = tunnel->x;
 
-	tunnel->connector = NULL;
+	tunnel->dialer = NULL;
+	tunnels_dialing--;
 	if (failure != FAILURE_NONE) {
 		x->tunnel = NULL;
 		turn_free(tunnel);
@@ -295,27 +312,98 @@ static void connected(void *context, enum failure failure, struct conn *conn,
 		return;
 	}
 	x->origin = *address;
-	tunnel_open(tunnel, conn);
+	if (buf_append(client_out(x->client), SLICE("HTTP/1.1 200 OK\r\n\r\n"))) {
+		tunnel_open(tunnel, conn, 200, early);
+		return;
+	}
+	conn_close(conn);
+	x->tunnel = NULL;
+	turn_free(tunnel);
+	exchange_fail(x, FAILURE_INTERNAL);
 }
 
-void tunnel_start(struct exchange *x)
+/* NULL with *ret_failure when that cannot be. */
+static struct dialer *dial(struct tunnel *tunnel, enum failure *ret_failure)
+{
+	const struct worker *worker = tunnel->worker;
+	const struct http_request *req = &tunnel->x->req;
+	struct dialer *dialer = NULL;
+	struct buf connect = {0};
+	struct route route;
+
+	*ret_failure = route_find(worker->routes, worker->access, req, false, &route);
+	if (*ret_failure != FAILURE_NONE)
+		return NULL;
+	if (!route.tunnel || compose_connect(&connect, worker->conf, req,
+					     routes_parent(worker->routes)->authorization))
+		dialer = dialer_start(tunnel->worker, &route, buf_waiting(&connect), connected,
+				      tunnel);
+	buf_free(&connect);
+	*ret_failure = FAILURE_INTERNAL;
+	return dialer;
+}
+
+bool tunnel_may_open(const struct worker *worker)
+{
+	const struct worker_shared *shared = worker->shared;
+	int64_t open = tunnels_dialing;
+
+	for (unsigned i = 0; i < shared->workers; i++)
+		open += __atomic_load_n(&shared->stats[i].tunnels_open, __ATOMIC_RELAXED);
+	return open < (int64_t)worker->conf->tunnels_max;
+}
+
+static struct tunnel *tunnel_new(struct exchange *x)
 {
 	struct tunnel *tunnel = calloc(1, sizeof(*tunnel));
 
-	if (tunnel == NULL) {
-		exchange_fail(x, FAILURE_INTERNAL);
-		return;
-	}
+	if (tunnel == NULL)
+		return NULL;
 	tunnel->magic = TUNNEL_MAGIC;
 	tunnel->worker = x->worker;
 	tunnel->x = x;
-	tunnel->connector =
-		connector_start(x->worker, x->req.uri.host, x->req.uri.port, connected, tunnel);
-	if (tunnel->connector == NULL) {
+	return tunnel;
+}
+
+void tunnel_adopt(struct exchange *x, const struct http_response *res, struct conn *conn,
+		  struct slice early)
+{
+	struct tunnel *tunnel = tunnel_new(x);
+	struct buf *out = client_out(x->client);
+	size_t before = buf_length(out);
+
+	if (tunnel == NULL || !compose_switch(out, x->worker->conf, res)) {
+		conn_close(conn);
 		free(tunnel);
 		exchange_fail(x, FAILURE_INTERNAL);
 		return;
 	}
+	x->bytes_out += buf_length(out) - before;
+	x->tunnel = tunnel;
+	tunnel_open(tunnel, conn, res->status, early);
+}
+
+void tunnel_start(struct exchange *x)
+{
+	struct tunnel *tunnel;
+	enum failure failure;
+
+	if (!tunnel_may_open(x->worker)) {
+		exchange_fail(x, FAILURE_TOO_MANY_TUNNELS);
+		return;
+	}
+	tunnel = tunnel_new(x);
+	if (tunnel == NULL) {
+		exchange_fail(x, FAILURE_INTERNAL);
+		return;
+	}
+	tunnel->dialer = dial(tunnel, &failure);
+	if (tunnel->dialer == NULL) {
+		free(tunnel);
+		exchange_fail(x, failure);
+		return;
+	}
+	tunnels_dialing++;
 	x->tunnel = tunnel;
 	x->client->last = true; /* what follows is the tunnel's */
 }
@@ -324,8 +412,9 @@ void tunnel_cancel(struct exchange *x)
 {
 	struct tunnel *tunnel = x->tunnel;
 
-	assert(tunnel->magic == TUNNEL_MAGIC && tunnel->connector != NULL);
-	connector_cancel(tunnel->connector);
+	assert(tunnel->magic == TUNNEL_MAGIC && tunnel->dialer != NULL);
+	dialer_cancel(tunnel->dialer);
+	tunnels_dialing--;
 	x->tunnel = NULL;
 	turn_free(tunnel);
 }

@@ -1,5 +1,6 @@
 /*
- * CONNECT: two connections, bytes both ways, nothing looked at (RFC 9110 9.3.6).
+ * CONNECT, and a change of protocol: two connections, bytes both ways, nothing looked at (RFC 9110
+ * 9.3.6, 7.8).
  *
  * 200 only after the connection to the target stands, else a failure with its status.  Bytes that
  * the client sent early go first.  A FIN on one side is passed on to the other; the tunnel ends
@@ -9,10 +10,21 @@
 #ifndef PROXY_TUNNEL_H
 #define PROXY_TUNNEL_H
 
+#include "proxy/conn.h"
 #include "proxy/exchange.h"
+
+/* Whether there is room for one more under conf->tunnels_max, of all workers. */
+bool tunnel_may_open(const struct worker *worker);
 
 /* Begin for a parked exchange; it ends when the tunnel does. */
 void tunnel_start(struct exchange *x);
+
+/*
+ * Another protocol was asked for, and the origin changes to it by `res`, a 101: this is passed on,
+ * and both connections become a tunnel.  `conn` is taken over; `early` is what came after the head.
+ */
+void tunnel_adopt(struct exchange *x, const struct http_response *res, struct conn *conn,
+		  struct slice early);
 
 /* The client left before the tunnel stood. */
 void tunnel_cancel(struct exchange *x);

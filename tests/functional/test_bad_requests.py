@@ -270,7 +270,7 @@ def test_limit_of(connect, origin, name):
     assert_untouched(connect, origin, seen)
 
 
-def test_head_that_never_ends_is_refused_at_its_limit(connect, origin):
+def test_head_that_never_ends_is_refused_at_its_limit(connect):
     client = connect()
     deliver(client, GET + b"X: y\r\n" * 20_000, "whole")
     assert_refused(client, {431})
@@ -303,7 +303,7 @@ def test_connect_is_refused_with_a_length(connect, origin):
     assert_untouched(connect, origin)
 
 
-def test_refusals_hold_no_bytes_of_the_request(connect, origin):
+def test_refusals_hold_no_bytes_of_the_request(connect):
     client = connect()
     client.send(with_target(b"http://<script>alert(1)</script>/"))
     answer = client.response()

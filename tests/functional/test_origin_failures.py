@@ -159,7 +159,7 @@ def test_body_that_stops_is_cut(start_proxy, origin):
 
 def test_slow_body_is_not_cut(start_proxy, origin):
     """The deadline counts from the last byte that moved, not from the start."""
-    client = start_proxy("body_timeout=400ms").connect()
+    client = start_proxy("body_timeout=400ms", "body_rate=0").connect()
     pauses = [lambda _: time.sleep(0.15)] * 5
     origin.on("/", [b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
                     *[step for pause in pauses for step in (pause, b"x")]])

@@ -3,8 +3,8 @@
 
 #include <assert.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+
+#include "tests/support/sure_memory.h"
 
 enum { FAKE_HOSTS = 64 };
 
@@ -35,13 +35,11 @@ struct resolver {
 
 struct resolver *resolver_new(void *loop, const struct conf *conf, char *error, size_t error_size)
 {
-	struct resolver *resolver = calloc(1, sizeof(*resolver));
-
 	(void)loop;
 	(void)conf;
-	if (!resolver)
-		snprintf(error, error_size, "out of memory");
-	return resolver;
+	(void)error;
+	(void)error_size;
+	return sure_memory(NULL, 1, sizeof(struct resolver));
 }
 
 static void query_remove(struct resolver_query *query)
@@ -114,11 +112,9 @@ void fake_resolver_fail(struct resolver *resolver, const char *name, enum failur
 static struct resolver_query *query_add(struct resolver *resolver, const struct fake_host *host,
 					resolver_done done, void *context)
 {
-	struct resolver_query *query = calloc(1, sizeof(*query));
+	struct resolver_query *query = sure_memory(NULL, 1, sizeof(*query));
 	struct resolver_query **at = &resolver->queries;
 
-	if (!query)
-		abort();
 	query->resolver = resolver;
 	query->done = done;
 	query->context = context;

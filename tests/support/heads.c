@@ -113,6 +113,8 @@ bool request_head_parse(struct slice text, struct request_head *ret_head)
 	    http_uri_parse_absolute(req->target, &req->uri) != URI_OK ||
 	    !parse_fields(text, ret_head->lines, &req->fields))
 		return false;
+	/* RFC 9110 7.8: ignored in HTTP/1.0 */
+	req->upgrade = http_has_field(&req->fields, FIELD_UPGRADE) && req->version_minor > 0;
 	req->body = body_of(&req->fields, &req->content_length);
 	return true;
 }

@@ -189,6 +189,7 @@ class Connection(threading.Thread):
 
 
 class Origin:
+    connection_type = Connection
     used_ports = set()  # a port is used once a process, so that no key of an earlier test comes back
 
     def __init__(self, host="127.0.0.1", receive_buffer=None, send_buffer=None):
@@ -278,7 +279,7 @@ class Origin:
                 if self.closing:
                     sock.close()
                     return
-                connection = Connection(self, sock, len(self.connections))
+                connection = self.connection_type(self, sock, len(self.connections))
                 self.connections.append(connection)
                 connection.start()
                 self.changed.notify_all()

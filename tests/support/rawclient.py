@@ -75,10 +75,12 @@ def request_bytes(method, url, *fields, body=None, version="1.1"):
 
 
 class Client:
-    def __init__(self, port, host="127.0.0.1", receive_buffer=None, timeout=WAIT):
+    def __init__(self, port, host="127.0.0.1", receive_buffer=None, timeout=WAIT, source=None):
         self.sock = socket.socket()
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        if source:
+            self.sock.bind((source, 0))
         self.sock.settimeout(timeout)
         self.sock.connect((host, port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -136,6 +138,10 @@ class Client:
         if answer.status < 200 or answer.status == 204:
             if length is not None or chunks:
                 raise Malformed(f"{answer.status} with {fields!r}")
+            return answer
+        if method == "CONNECT" and answer.status < 300:
+            if length is not None or chunks:
+                raise Malformed(f"{answer.status} to CONNECT with {fields!r}")
             return answer
         if answer.status == 304 or method == "HEAD":
             return answer

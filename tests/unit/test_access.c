@@ -238,6 +238,8 @@ static const char *const never_places[] = {
 	"64:ff9b:1:a9:fe:a9fe:0:0",
 	"64:ff9b:1:a9fe:a9:fe00:0:0",
 	"64:ff9b:1:a9fe:a9:fe00:808:808",
+	"64:ff9b:1:87f:0:1:808:808",
+	"64:ff9b:1:808:7f:0:108:808",
 	"64:ff9b:1:a00:0:100:808:808",
 	"2002:7f00:1::1",
 	"2002:a9fe:a9fe::1",
@@ -475,7 +477,8 @@ static enum failure ask(const struct setup *setup, enum http_method method, cons
 static void rules_decide_by_name(void **state)
 {
 	struct setup setup =
-		setup_of("deny=.bad.example,Host.example,10.0.0.0/8,deep.good.bad.example;"
+		setup_of("deny=.bad.example,Host.example,10.0.0.0/8,deep.good.bad.example,"
+			 "dup.example,.dup.example;"
 			 "allow=good.bad.example,.fine.bad.example",
 			 LOCAL);
 	static const struct {
@@ -498,6 +501,8 @@ static void rules_decide_by_name(void **state)
 		{"deep.good.bad.example", DENIED},
 		{"fine.bad.example", OK},
 		{"x.fine.bad.example", OK},
+		{"dup.example", DENIED},
+		{"x.dup.example", DENIED},
 		{"10.0.0.1", DENIED},
 		{"[::ffff:10.0.0.1]", DENIED},
 		{"11.0.0.1", OK},

@@ -1,4 +1,4 @@
-/* LINKS: proxy/accesslog.c proxy/accesslog_line.c proxy/stats.c cache/policy.c -ljansson */
+/* LINKS: proxy/accesslog.c proxy/accesslog_line.c proxy/stats.c proxy/offenders.c cache/policy.c -ljansson */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-/* LINKS: proxy/stats.c cache/policy.c */
+/* LINKS: proxy/stats.c proxy/offenders.c cache/policy.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -66,7 +66,7 @@ static const char *const sources[] = {"none",    "targeted",  "s-maxage", "max-a
 static const char *const reuses[] = {"fresh", "stale",  "revalidate", "validate",
 				     "miss",  "bypass", "refused"};
 static const char *const validations[] = {"freshen", "pass-304", "retry", "replace",
-					  "remove",  "keep",     "stale"};
+					  "update",  "remove",   "keep",  "stale"};
 static const char *const flag_names[] = {"no-cache",  "no-stale", "must-revalidate",
 					 "shareable", "etag",     "last-modified",
 					 "immutable"};

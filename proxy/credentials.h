@@ -1,0 +1,44 @@
+/*
+ * Who may log in: a file of names and crypt(3) hashes, and the Basic credentials of requests held
+ * against it (RFC 9110 11.7.1, RFC 7617).
+ *
+ * A crypt(3) hash is slow on purpose, and the loop waits for it.  So the last right password of
+ * each user is remembered for CREDENTIALS_MEMORY_MS as a fast hash under a random secret, wrong ones
+ * for CREDENTIALS_WRONG_MS, and verifying takes no more than a tenth of the processor's time: what
+ * comes beyond that is TOO_MANY_LOGINS, but for those who are remembered.  Names that do not exist
+ * cost as much as those that do.
+ *
+ * Passwords are wiped as soon as they were looked at.  The file is read once.
+ */
+#ifndef PROXY_CREDENTIALS_H
+#define PROXY_CREDENTIALS_H
+
+#include "cache/http_message.h"
+#include "proxy/stats.h"
+
+enum {
+	CREDENTIALS_MEMORY_MS = 10 * 60 * 1000,
+	CREDENTIALS_WRONG_MS = 10 * 1000,
+	CREDENTIALS_TEXT_MAX = 256, /* of name and password together */
+};
+
+struct credentials;
+
+/*
+ * The users of a file: lines "name:hash", the hash of a method that is still good ($5$, $6$, $y$);
+ * empty lines and those that begin with # say nothing.  NULL with a line "FILE:LINE: what" or
+ * "FILE: what" in `error`: also when everybody may read the file.
+ */
+struct credentials *credentials_load(const char *path, char *error, size_t error_size);
+
+/* Hashes are wiped. */
+void credentials_free(struct credentials *credentials);
+
+/*
+ * Does the request have the credentials of a user?  FAILURE_NONE with the name in *ret_user, valid
+ * as long as `credentials`; AUTH_REQUIRED or TOO_MANY_LOGINS.  `now_ms` is monotonic.
+ */
+enum failure credentials_check(struct credentials *credentials, const struct http_request *req,
+			       int64_t now_ms, struct slice *ret_user);
+
+#endif

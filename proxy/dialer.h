@@ -1,0 +1,37 @@
+/*
+ * From a route to a connection that leads to its end: connected, through the parent's tunnel where
+ * the route has one, with TLS where it says so.
+ *
+ * Directly, all of it takes conf->connect_timeout at most.  Each further step of a way through the
+ * parent has a deadline of its own: its answer to CONNECT conf->first_byte_timeout, TLS behind it
+ * conf->connect_timeout.
+ */
+#ifndef PROXY_DIALER_H
+#define PROXY_DIALER_H
+
+#include "proxy/conn.h"
+#include "proxy/route.h"
+#include "proxy/worker.h"
+
+struct dialer;
+
+/*
+ * Called once, never before dialer_start() returns.  On success `conn` is the caller's, to be owned
+ * by conn_own() in this call; `address` is whom it connects to, the parent when there is one;
+ * `early` is what the far end of a tunnel has said already, valid during the call.  The dialer is
+ * gone.
+ */
+typedef void (*dialer_done)(void *context, enum failure failure, struct conn *conn,
+			    const union address *address, struct slice early);
+
+/*
+ * `connect` is the request head for the parent when the route has a tunnel (compose_connect()); it
+ * is copied.  NULL when out of memory.
+ */
+struct dialer *dialer_start(struct worker *worker, const struct route *route, struct slice connect,
+			    dialer_done done, void *context);
+
+/* Forget it; `done` is not called. */
+void dialer_cancel(struct dialer *dialer);
+
+#endif

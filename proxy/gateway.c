@@ -1,0 +1,104 @@
+/* Gateways: requests for one origin, by path. */
+#include "proxy/gateway.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/forward.h"
+
+struct gateway {
+	struct frontend frontend; /* first: an exchange knows its gateway by it */
+	struct http_uri origin;   /* a view of `text` */
+	const char *text;
+};
+
+static void gateway_handle(struct exchange *x);
+
+static const struct gateway *gateway_of(const struct frontend *frontend)
+{
+	return frontend->handle == gateway_handle ? (const struct gateway *)frontend : NULL;
+}
+
+const char *gateway_origin(const struct frontend *frontend)
+{
+	const struct gateway *gateway = gateway_of(frontend);
+
+	return gateway == NULL ? NULL : gateway->text;
+}
+
+static bool is_same_origin(const struct http_uri *a, const struct http_uri *b)
+{
+	return a->scheme == b->scheme && a->port == b->port && slice_ieq(a->host, b->host);
+}
+
+/* The target URI: of the gateway's origin, in whichever form the path was told. */
+static enum failure complete_target(const struct http_uri *origin, struct http_request *req)
+{
+	if (req->form == TARGET_ABSOLUTE && !is_same_origin(&req->uri, origin))
+		return FAILURE_MISDIRECTED; /* RFC 9110 7.4 */
+	/* "*" has an empty path, which is sent on as "*" */
+	req->uri = (struct http_uri){
+		.scheme = origin->scheme,
+		.host = origin->host,
+		.port = origin->port,
+		.path = req->uri.path,
+	};
+	req->form = TARGET_ABSOLUTE;
+	return FAILURE_NONE;
+}
+
+static void gateway_handle(struct exchange *x)
+{
+	const struct gateway *gateway = gateway_of(x->frontend);
+	enum failure failure = FAILURE_NONE;
+
+	if (access_is_loop(x->worker->access, &x->req))
+		failure = FAILURE_LOOP;
+	else if (x->req.method == METHOD_CONNECT || x->req.method == METHOD_TRACE ||
+		 !access_method(x->worker->access, x->req.method_name))
+		failure = FAILURE_DENIED_METHOD;
+	else
+		failure = complete_target(&gateway->origin, &x->req);
+	if (failure == FAILURE_NONE)
+		forward_admitted(x);
+	else
+		exchange_fail(x, failure);
+}
+
+static bool bind_gateway(struct listener *listener, char *text, char *error, size_t error_size)
+{
+	struct gateway *gateway = calloc(1, sizeof(*gateway));
+	char host[46], address[64];
+	char *addresses[] = {address};
+	struct conf_list list = {addresses, 1};
+	uint16_t port;
+
+	if (gateway == NULL) {
+		snprintf(error, error_size, "out of memory");
+		return false;
+	}
+	gateway->frontend = forward_frontend;
+	gateway->frontend.name = "gateway";
+	gateway->frontend.handle = gateway_handle;
+	gateway->frontend.chosen = true;
+	if (!conf_split_gateway(text, host, &port, &gateway->text) ||
+	    http_uri_parse_absolute(slice_str(gateway->text), &gateway->origin) != URI_OK) {
+		snprintf(error, error_size, "gateway: %s is none", text);
+		free(gateway);
+		return false;
+	}
+	snprintf(address, sizeof(address), "%.*s", (int)(gateway->text - text - 1), text);
+	if (listener_bind(listener, &list, &gateway->frontend, error, error_size))
+		return true;
+	free(gateway);
+	return false;
+}
+
+bool gateways_bind(const struct conf *conf, struct listener *listener, char *error,
+		   size_t error_size)
+{
+	for (size_t i = 0; i < conf->gateway.count; i++)
+		if (!bind_gateway(listener, conf->gateway.at[i], error, error_size))
+			return false;
+	return true;
+}

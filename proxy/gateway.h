@@ -1,0 +1,22 @@
+/*
+ * Gateways, front end 3: an address of its own for one origin, that takes origin-form requests (RFC
+ * 9110 3.7).  The target URI is the origin's with the path asked for, whatever Host says, so the
+ * records are those of the forward proxy.  From there on all is as in forward.c.
+ */
+#ifndef PROXY_GATEWAY_H
+#define PROXY_GATEWAY_H
+
+#include "proxy/exchange.h"
+#include "proxy/listener.h"
+
+/*
+ * Make a front end for each member of conf->gateway, and bind its address.  They live as long as
+ * the process.  False with a line in `error`.
+ */
+bool gateways_bind(const struct conf *conf, struct listener *listener, char *error,
+		   size_t error_size);
+
+/* "http://host:port" of a gateway, NULL for any other front end. */
+const char *gateway_origin(const struct frontend *frontend);
+
+#endif

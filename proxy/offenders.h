@@ -1,0 +1,37 @@
+/*
+ * Who breaks rules, and how often: a table of names of fixed size.  The most frequent and the most
+ * recent stay in it: a name that has no place takes that of the rarest, of equals the oldest, so
+ * that one who offends once does not drive out one who does all the time.
+ *
+ * Owned by one process, which alone adds; others in whose memory it stands may merge from it at any
+ * time, and pass over a row that is being written.
+ */
+#ifndef PROXY_OFFENDERS_H
+#define PROXY_OFFENDERS_H
+
+#include <stdint.h>
+
+#include "cache/slice.h"
+
+enum { OFFENDERS_MAX = 64, OFFENDER_NAME_MAX = 263 };
+
+struct offender {
+	uint64_t version; /* odd while it is written */
+	uint64_t count;   /* 0: no row */
+	uint64_t turn;    /* of the last addition */
+	char name[OFFENDER_NAME_MAX + 1];
+};
+
+/* All zero: nobody yet. */
+struct offenders {
+	uint64_t turn;
+	struct offender at[OFFENDERS_MAX];
+};
+
+/* A name that is too long is cut. */
+void offenders_add(struct offenders *offenders, struct slice name, uint64_t count);
+
+/* Add all rows of another table. */
+void offenders_merge(struct offenders *to, const struct offenders *from);
+
+#endif

@@ -1,0 +1,177 @@
+/* Routes: directly, or by way of the parent proxy. */
+#include "proxy/route.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/hostname.h"
+#include "proxy/rules.h"
+
+struct routes {
+	struct parent parent;
+	struct rules *no_proxy;
+	char *host;          /* the bytes of parent.host */
+	char *authorization; /* the bytes of parent.authorization */
+};
+
+static unsigned hex_value(char c)
+{
+	return c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a') + 10;
+}
+
+/* "user:password" of a URL, escapes undone (conf/forms.c has checked them), in place. */
+static size_t unescape(char *text, size_t n)
+{
+	size_t to = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (text[i] == '%' && i + 2 < n) {
+			text[to++] = (char)(hex_value(text[i + 1]) << 4 | hex_value(text[i + 2]));
+			i += 2;
+		} else {
+			text[to++] = text[i];
+		}
+	}
+	return to;
+}
+
+/* RFC 4648 4; `to` has room for 4 * (n + 2) / 3 bytes.  Returns the length. */
+static size_t base64(const char *from, size_t n, char *to)
+{
+	static const char digits[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const unsigned char *p = (const unsigned char *)from;
+	char *at = to;
+
+	for (size_t i = 0; i < n; i += 3) {
+		uint32_t bits = (uint32_t)p[i] << 16 | (i + 1 < n ? (uint32_t)p[i + 1] << 8 : 0) |
+				(i + 2 < n ? p[i + 2] : 0);
+
+		*at++ = digits[bits >> 18];
+		*at++ = digits[bits >> 12 & 63];
+		*at++ = i + 1 < n ? digits[bits >> 6 & 63] : '=';
+		*at++ = i + 2 < n ? digits[bits & 63] : '=';
+	}
+	return (size_t)(at - to);
+}
+
+/* Basic credentials (RFC 7617). */
+static bool set_authorization(struct routes *routes, const char *userinfo, size_t n)
+{
+	char *plain = strndup(userinfo, n);
+	size_t room = sizeof("Basic ") + 4 * (n + 2) / 3;
+	size_t length;
+
+	routes->authorization = malloc(room);
+	if (plain == NULL || routes->authorization == NULL) {
+		free(plain);
+		return false;
+	}
+	memcpy(routes->authorization, "Basic ", 6);
+	length = 6 + base64(plain, unescape(plain, n), routes->authorization + 6);
+	routes->parent.authorization = slice_of(routes->authorization, length);
+	explicit_bzero(plain, n);
+	free(plain);
+	return true;
+}
+
+/* http://[user:password@]host:port, as conf/forms.c has checked. */
+static bool set_parent(struct routes *routes, const char *text)
+{
+	const char *rest = text + sizeof("http://") - 1;
+	const char *at, *colon;
+
+	if (text[0] == '\0')
+		return true;
+	at = strrchr(rest, '@');
+	if (at != NULL && !set_authorization(routes, rest, (size_t)(at - rest)))
+		return false;
+	rest = at != NULL ? at + 1 : rest;
+	colon = strrchr(rest, ':');
+	routes->host = strndup(rest, (size_t)(colon - rest));
+	if (routes->host == NULL)
+		return false;
+	routes->parent.host = slice_str(routes->host);
+	routes->parent.port = (uint16_t)strtoul(colon + 1, NULL, 10);
+	return true;
+}
+
+struct routes *routes_new(const struct conf *conf, char *error, size_t error_size)
+{
+	struct routes *routes = calloc(1, sizeof(*routes));
+
+	if (routes == NULL || !set_parent(routes, conf->parent)) {
+		snprintf(error, error_size, "parent: out of memory");
+		routes_free(routes);
+		return NULL;
+	}
+	routes->no_proxy = rules_new(&conf->no_proxy, "no_proxy", error, error_size);
+	if (routes->no_proxy == NULL) {
+		routes_free(routes);
+		return NULL;
+	}
+	return routes;
+}
+
+void routes_free(struct routes *routes)
+{
+	if (routes == NULL)
+		return;
+	if (routes->authorization != NULL)
+		explicit_bzero(routes->authorization, routes->parent.authorization.n);
+	free(routes->authorization);
+	free(routes->host);
+	rules_free(routes->no_proxy);
+	free(routes);
+}
+
+const struct parent *routes_parent(const struct routes *routes)
+{
+	return &routes->parent;
+}
+
+static bool goes_direct(const struct routes *routes, struct slice host)
+{
+	union address address;
+
+	if (routes->parent.host.n == 0)
+		return true;
+	if (address_parse(host, &address))
+		return rules_have_address(routes->no_proxy, &address);
+	return rules_have_name(routes->no_proxy, host);
+}
+
+/* What the look-up would say that the parent makes in our place. */
+static enum failure judge_unresolved(const struct access *access, const struct route *route)
+{
+	char name[HOSTNAME_MAX];
+	union address address;
+	size_t length;
+
+	if (address_parse(route->host, &address))
+		return FAILURE_NONE; /* judged with the request */
+	length = hostname_normal(route->host, name);
+	if (length == 0)
+		return FAILURE_DNS_ERROR;
+	if (route->chosen || !hostname_is_within(slice_of(name, length), SLICE("localhost")))
+		return FAILURE_NONE;
+	address_parse(SLICE("127.0.0.1"), &address);
+	address_set_port(&address, route->port);
+	return access_address(access, route->host, &address);
+}
+
+enum failure route_find(const struct routes *routes, const struct access *access,
+			const struct http_request *req, bool chosen, struct route *ret_route)
+{
+	bool connects = req->method == METHOD_CONNECT;
+
+	*ret_route = (struct route){
+		.host = req->uri.host,
+		.port = req->uri.port,
+		.tls = !connects && req->uri.scheme == SCHEME_HTTPS,
+		.chosen = chosen,
+		.parent = !goes_direct(routes, req->uri.host),
+	};
+	ret_route->tunnel = ret_route->parent && (connects || ret_route->tls);
+	return ret_route->parent ? judge_unresolved(access, ret_route) : FAILURE_NONE;
+}

@@ -1,0 +1,47 @@
+/*
+ * Where the connection for a request leads, and by way of what: the options parent and no_proxy.
+ * Pure.
+ */
+#ifndef PROXY_ROUTE_H
+#define PROXY_ROUTE_H
+
+#include "cache/http_message.h"
+#include "proxy/access.h"
+
+/* Valid as long as the request it was found for. */
+struct route {
+	struct slice host; /* of the origin */
+	uint16_t port;
+	bool tls;    /* the origin is asked over TLS, and verified */
+	bool chosen; /* the operator named it: only the proxy itself is refused */
+	bool parent; /* by way of the parent proxy */
+	bool tunnel; /* with parent: by CONNECT, else requests are in absolute-form */
+};
+
+/* The parent proxy as the option says. */
+struct parent {
+	struct slice host; /* n is 0 when there is none */
+	uint16_t port;
+	struct slice authorization; /* value of Proxy-Authorization, empty for none */
+};
+
+struct routes;
+
+/* NULL with a line in `error`.  Does not keep `conf`. */
+struct routes *routes_new(const struct conf *conf, char *error, size_t error_size);
+
+/* The password is overwritten. */
+void routes_free(struct routes *routes);
+
+const struct parent *routes_parent(const struct routes *routes);
+
+/*
+ * The route for a request with absolute-form or authority-form target, CONNECT included.  FAILURE_NONE, or what
+ * would be found out by looking the name up, when the parent does that: DNS_ERROR for what is no
+ * host name (some would read "0x7f.1" as an address), and access_address()'s verdict of loopback
+ * for "localhost" and names below it.
+ */
+enum failure route_find(const struct routes *routes, const struct access *access,
+			const struct http_request *req, bool chosen, struct route *ret_route);
+
+#endif

@@ -1,0 +1,376 @@
+/* TLS to origins: the handshake with its checks, records in and out, sessions to resume. */
+#include "proxy/tls.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/hostname.h"
+#include "proxy/log.h"
+
+enum {
+	TLS_MAGIC = 0x546c7331,
+	PEER_MAX = HOSTNAME_MAX + 8, /* "host:port" */
+};
+
+/* A session to be resumed with the peer it was made with. */
+struct kept_session {
+	SSL_SESSION *session;
+	char peer[PEER_MAX];
+};
+
+struct tls_context {
+	SSL_CTX *ssl_ctx;
+	struct kept_session sessions[TLS_SESSIONS];
+};
+
+struct tls {
+	uint32_t magic;
+	bool shaken;           /* the handshake is done */
+	bool mute;             /* sending failed */
+	bool broken;           /* nothing more may be asked of the library */
+	bool wants_write;      /* the handshake waits to send, else to receive */
+	bool recv_wants_write; /* the last tls_recv() waits to send */
+	bool send_wants_read;
+	enum failure failure;
+	SSL *ssl;
+	struct tls_context *context;
+	char peer[PEER_MAX]; /* NUL-terminated */
+};
+
+/* ---- sessions ------------------------------------------------------------------------------- */
+
+static struct kept_session *slot_of(struct tls_context *context, const char *peer)
+{
+	uint32_t hash = 2166136261U;
+
+	for (; *peer != '\0'; peer++)
+		hash = (hash ^ (unsigned char)*peer) * 16777619U;
+	return &context->sessions[hash % TLS_SESSIONS];
+}
+
+/* The library has a session for us to keep; 1 says that it is ours now. */
+static int keep_session(SSL *ssl, SSL_SESSION *session)
+{
+	struct tls *tls = SSL_get_app_data(ssl);
+	struct kept_session *slot = slot_of(tls->context, tls->peer);
+
+	SSL_SESSION_free(slot->session);
+	slot->session = session;
+	memcpy(slot->peer, tls->peer, sizeof(slot->peer));
+	return 1;
+}
+
+/* A ticket of TLS 1.3 is for one connection, so that nobody can link two (RFC 8446 C.4). */
+static void resume_session(struct tls *tls)
+{
+	struct kept_session *slot = slot_of(tls->context, tls->peer);
+
+	if (slot->session == NULL || strcmp(slot->peer, tls->peer) != 0)
+		return;
+	SSL_set_session(tls->ssl, slot->session);
+	if (SSL_SESSION_get_protocol_version(slot->session) < TLS1_3_VERSION)
+		return;
+	SSL_SESSION_free(slot->session);
+	slot->session = NULL;
+}
+
+/* ---- the context ---------------------------------------------------------------------------- */
+
+static const char *library_error(void)
+{
+	const char *text = ERR_reason_error_string(ERR_peek_error());
+
+	return text == NULL ? "unknown error" : text;
+}
+
+static bool load_authorities(SSL_CTX *ssl_ctx, const char *ca_file, char *error, size_t error_size)
+{
+	int loaded = ca_file[0] == '\0' ? SSL_CTX_set_default_verify_paths(ssl_ctx)
+				       : SSL_CTX_load_verify_file(ssl_ctx, ca_file);
+
+	if (loaded != 1)
+		snprintf(error, error_size, "tls_ca_file: cannot load %s: %s",
+			 ca_file[0] == '\0' ? "the authorities of the system" : ca_file,
+			 library_error());
+	return loaded == 1;
+}
+
+static void configure(SSL_CTX *ssl_ctx)
+{
+	static const unsigned char http_1_1[] = "\x08http/1.1";
+
+	SSL_CTX_set_min_proto_version(ssl_ctx, TLS1_2_VERSION);
+	SSL_CTX_set_options(ssl_ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	SSL_CTX_set_mode(ssl_ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
+					  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+					  SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_verify(ssl_ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_alpn_protos(ssl_ctx, http_1_1, sizeof(http_1_1) - 1);
+	SSL_CTX_set_session_cache_mode(ssl_ctx,
+				       SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(ssl_ctx, keep_session);
+}
+
+struct tls_context *tls_context_new(const char *ca_file, char *error, size_t error_size)
+{
+	struct tls_context *context = calloc(1, sizeof(*context));
+
+	ERR_clear_error();
+	if (context != NULL)
+		context->ssl_ctx = SSL_CTX_new(TLS_client_method());
+	if (context == NULL || context->ssl_ctx == NULL) {
+		snprintf(error, error_size, "TLS: out of memory");
+		free(context);
+		return NULL;
+	}
+	configure(context->ssl_ctx);
+	if (!load_authorities(context->ssl_ctx, ca_file, error, error_size)) {
+		tls_context_free(context);
+		return NULL;
+	}
+	return context;
+}
+
+void tls_context_free(struct tls_context *context)
+{
+	if (context == NULL)
+		return;
+	for (size_t i = 0; i < TLS_SESSIONS; i++)
+		SSL_SESSION_free(context->sessions[i].session);
+	SSL_CTX_free(context->ssl_ctx);
+	free(context);
+}
+
+/* ---- a connection --------------------------------------------------------------------------- */
+
+/*
+ * Who the certificate must name: an address as one (RFC 9110 4.3.5), a name among the alternative
+ * names, and asked for by SNI.  The subject's common name is no name (RFC 9525 2).
+ */
+static bool expect_host(struct tls *tls, struct slice host, uint16_t port)
+{
+	X509_VERIFY_PARAM *param = SSL_get0_param(tls->ssl);
+	char name[HOSTNAME_MAX + 1];
+	union address address;
+	size_t length;
+
+	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+						       X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+	if (address_parse(host, &address)) {
+		char text[ADDRESS_TEXT_SIZE];
+
+		address_format(&address, text);
+		snprintf(tls->peer, sizeof(tls->peer), "%s:%u", text, port);
+		return X509_VERIFY_PARAM_set1_ip(param, address_bytes(&address),
+						 address.any.sa_family == AF_INET ? 4 : 16) == 1;
+	}
+	length = hostname_normal(host, name);
+	if (length == 0)
+		return false;
+	name[length] = '\0';
+	snprintf(tls->peer, sizeof(tls->peer), "%s:%u", name, port);
+	return X509_VERIFY_PARAM_set1_host(param, name, length) == 1 &&
+	       SSL_set_tlsext_host_name(tls->ssl, name) == 1;
+}
+
+struct tls *tls_new(struct tls_context *context, int fd, struct slice host, uint16_t port)
+{
+	struct tls *tls = calloc(1, sizeof(*tls));
+
+	if (tls == NULL)
+		return NULL;
+	tls->magic = TLS_MAGIC;
+	tls->context = context;
+	tls->wants_write = true;
+	tls->ssl = SSL_new(context->ssl_ctx);
+	if (tls->ssl == NULL || SSL_set_fd(tls->ssl, fd) != 1 || !expect_host(tls, host, port)) {
+		SSL_free(tls->ssl);
+		free(tls);
+		ERR_clear_error();
+		return NULL;
+	}
+	SSL_set_app_data(tls->ssl, tls);
+	SSL_set_connect_state(tls->ssl);
+	resume_session(tls);
+	return tls;
+}
+
+void tls_end(struct tls *tls)
+{
+	ERR_clear_error();
+	if (tls->shaken && !tls->broken && !tls->mute)
+		SSL_shutdown(tls->ssl);
+}
+
+void tls_free(struct tls *tls)
+{
+	if (tls == NULL)
+		return;
+	tls_end(tls);
+	SSL_free(tls->ssl);
+	ERR_clear_error();
+	free(tls);
+}
+
+/* ---- the handshake -------------------------------------------------------------------------- */
+
+static enum failure why_failed(const SSL *ssl, int error)
+{
+	unsigned long first = ERR_peek_error();
+	int reason = ERR_GET_REASON(first);
+
+	if (SSL_get_verify_result(ssl) != X509_V_OK)
+		return FAILURE_TLS_CERTIFICATE;
+	if (error == SSL_ERROR_SYSCALL ||
+	    (ERR_GET_LIB(first) == ERR_LIB_SSL && reason == SSL_R_UNEXPECTED_EOF_WHILE_READING))
+		return FAILURE_ORIGIN_CLOSED;
+	/* reasons from SSL_AD_REASON_OFFSET on are alerts that the peer sent */
+	if (ERR_GET_LIB(first) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET)
+		return FAILURE_TLS_ALERT;
+	return FAILURE_TLS_PROTOCOL;
+}
+
+static enum io fail(struct tls *tls, int error)
+{
+	tls->broken = true;
+	tls->failure = why_failed(tls->ssl, error);
+	log_info("TLS with %s: %s", tls->peer,
+		 tls->failure == FAILURE_TLS_CERTIFICATE
+			 ? X509_verify_cert_error_string(SSL_get_verify_result(tls->ssl))
+		 : tls->failure == FAILURE_ORIGIN_CLOSED ? "closed in the handshake"
+							 : library_error());
+	return IO_ERROR;
+}
+
+/* The peer may have chosen none of the protocols offered, but not another one. */
+static bool speaks_http_1_1(const SSL *ssl)
+{
+	const unsigned char *chosen;
+	unsigned length;
+
+	SSL_get0_alpn_selected(ssl, &chosen, &length);
+	return length == 0 || slice_eq(slice_of((const char *)chosen, length), SLICE("http/1.1"));
+}
+
+enum io tls_handshake(struct tls *tls)
+{
+	int result, error;
+
+	ERR_clear_error();
+	result = SSL_do_handshake(tls->ssl);
+	if (result != 1) {
+		error = SSL_get_error(tls->ssl, result);
+		tls->wants_write = error == SSL_ERROR_WANT_WRITE;
+		if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
+			return IO_AGAIN;
+		return fail(tls, error);
+	}
+	if (!speaks_http_1_1(tls->ssl)) {
+		tls->failure = FAILURE_TLS_PROTOCOL;
+		return IO_ERROR;
+	}
+	tls->shaken = true;
+	STATS_ADD(tls_handshakes, 1);
+	if (SSL_session_reused(tls->ssl))
+		STATS_ADD(tls_resumed, 1);
+	return IO_OK;
+}
+
+enum failure tls_failure(const struct tls *tls)
+{
+	return tls->failure;
+}
+
+/* ---- records -------------------------------------------------------------------------------- */
+
+/* What an operation that did not succeed means; *ret_crossed: it waits for the other direction. */
+static enum io judge(struct tls *tls, int result, int crossing, bool *ret_crossed)
+{
+	int saved = errno;
+	int error = SSL_get_error(tls->ssl, result);
+
+	*ret_crossed = error == crossing;
+	switch (error) {
+	case SSL_ERROR_WANT_READ:
+	case SSL_ERROR_WANT_WRITE:
+		return IO_AGAIN;
+	case SSL_ERROR_ZERO_RETURN:
+		return IO_END;
+	case SSL_ERROR_SYSCALL:
+		/* what came before the connection broke may still be read */
+		tls->mute = true;
+		tls->broken = crossing == SSL_ERROR_WANT_WRITE;
+		errno = saved;
+		return IO_ERROR;
+	default:
+		tls->broken = true;
+		errno = ECONNRESET;
+		return IO_ERROR;
+	}
+}
+
+enum io tls_recv(struct tls *tls, char *to, size_t size, size_t *ret_n)
+{
+	int result;
+
+	if (tls->broken) {
+		errno = ECONNRESET;
+		return IO_ERROR;
+	}
+	ERR_clear_error();
+	result = SSL_read_ex(tls->ssl, to, size, ret_n);
+	tls->recv_wants_write = false;
+	return result == 1 ? IO_OK
+			   : judge(tls, result, SSL_ERROR_WANT_WRITE, &tls->recv_wants_write);
+}
+
+enum io tls_send(struct tls *tls, const char *from, size_t n, size_t *ret_n)
+{
+	int result;
+
+	if (tls->broken || tls->mute) {
+		errno = EPIPE;
+		return IO_ERROR;
+	}
+	ERR_clear_error();
+	result = SSL_write_ex(tls->ssl, from, n, ret_n);
+	tls->send_wants_read = false;
+	return result == 1 ? IO_OK
+			   : judge(tls, result, SSL_ERROR_WANT_READ, &tls->send_wants_read);
+}
+
+bool tls_is_quiet(struct tls *tls)
+{
+	char byte;
+	size_t n;
+
+	if (tls->broken)
+		return false;
+	ERR_clear_error();
+	/* reads what is TLS's own: tickets come after the handshake */
+	return SSL_peek_ex(tls->ssl, &byte, 1, &n) != 1 &&
+	       SSL_get_error(tls->ssl, 0) == SSL_ERROR_WANT_READ;
+}
+
+bool tls_has_more(const struct tls *tls)
+{
+	return tls->shaken && !tls->broken && SSL_pending(tls->ssl) > 0;
+}
+
+void tls_watch(const struct tls *tls, bool *read, bool *write)
+{
+	bool reading = *read, writing = *write;
+
+	if (!tls->shaken) {
+		*read = !tls->wants_write;
+		*write = tls->wants_write;
+		return;
+	}
+	*read = (reading && !tls->recv_wants_write) || (writing && tls->send_wants_read);
+	*write = (writing && !tls->send_wants_read) || (reading && tls->recv_wants_write);
+}

@@ -1,0 +1,57 @@
+/*
+ * TLS to origins over a socket of conn.c's: 1.2 or later, certificate and host verified, SNI, ALPN
+ * http/1.1, sessions kept and resumed per host and port.
+ *
+ * A context is a worker's; a struct tls belongs to one conn, and works on its socket without
+ * owning it.  Non-blocking: IO_AGAIN says that the socket must become what tls_watch() tells.
+ */
+#ifndef PROXY_TLS_H
+#define PROXY_TLS_H
+
+#include "proxy/conn.h"
+
+enum { TLS_SESSIONS = 256 }; /* kept; one that collides with another takes its place */
+
+struct tls_context;
+struct tls;
+
+/*
+ * Authorities from `ca_file` (PEM), or those of the system when it is "".  NULL with a line in
+ * `error`.
+ */
+struct tls_context *tls_context_new(const char *ca_file, char *error, size_t error_size);
+void tls_context_free(struct tls_context *context);
+
+/*
+ * Speak to `host` (a name, or a numeric address with brackets or without) over `fd`.  NULL when out
+ * of memory, or when the host is none that a certificate can name.
+ */
+struct tls *tls_new(struct tls_context *context, int fd, struct slice host, uint16_t port);
+
+/* Says close_notify if it still can, without waiting. */
+void tls_free(struct tls *tls);
+
+/* IO_OK when it is done, IO_ERROR when it failed (tls_failure() says why), or IO_AGAIN. */
+enum io tls_handshake(struct tls *tls);
+enum failure tls_failure(const struct tls *tls);
+
+/*
+ * As conn_recv() and conn_send().  IO_END is a close_notify; an end of the connection without one
+ * may be somebody else's doing, and is IO_ERROR.
+ */
+enum io tls_recv(struct tls *tls, char *to, size_t size, size_t *ret_n);
+enum io tls_send(struct tls *tls, const char *from, size_t n, size_t *ret_n);
+
+/* Nothing was sent by the peer but what TLS needs, and the connection stands. */
+bool tls_is_quiet(struct tls *tls);
+
+/* Bytes are at hand that the socket knows nothing of any more. */
+bool tls_has_more(const struct tls *tls);
+
+/* From what the owner waits for to what the socket must be watched for. */
+void tls_watch(const struct tls *tls, bool *read, bool *write);
+
+/* Send close_notify. */
+void tls_end(struct tls *tls);
+
+#endif

@@ -1,0 +1,260 @@
+"""Logins: who has no right name and password gets nothing, and nobody else learns what they are."""
+
+import base64
+import subprocess
+import threading
+
+import pytest
+
+from support.origin import respond
+from support.proxy import run
+from support.rawclient import request_bytes
+from support.target import Target, open_tunnel
+
+# name: password, hash
+USERS = {
+    "ali": ("open sesame", "$5$rounds=1000$Yp2kQvS1$vGczs8RKiCNWsRAaHrG4HLJrQuqvLg01/WWM8c4nwk2"),
+    "jürgen": ("grüß", "$6$rounds=1000$b7XqLw0e$2yhjnto/O2ZyGkiNZIAoOC4C2x5p9X5BfBux1r.r.56FO4YuZb"
+                       "AcWZNPSEppb9cKswyZBZ9YSpD0pV6ECFLdv1"),
+    "modern": ("modern", "$y$j75$8mQ2fGhs$UGOUGRTUqRSmu4s9d79DdmqsbUFdZ181Pjcbhd7NZ41"),
+    "slow": ("slow", "$6$rounds=80000$b7XqLw0e$ETJ.Nv2aJC92nABErhPPv1fjBcJNB5FI5v3RAgY0ESOLJD7yZBG1"
+                     "0pnRYbmVo94oOjug./Rcp9StJFfqvy9zn."),
+}
+
+
+def login(name, password=None):
+    pair = f"{name}:{USERS[name][0] if password is None else password}"
+    return "Proxy-Authorization: Basic " + base64.b64encode(pair.encode()).decode()
+
+
+def write_users(directory, text=None, mode=0o600):
+    file = directory / "users"
+    file.write_text(text if text is not None else
+                    "# users\n\n" + "".join(f"{name}:{row[1]}\n" for name, row in USERS.items()))
+    file.chmod(mode)
+    return file
+
+
+@pytest.fixture
+def start(start_proxy, tmp_path):
+    def start(*options):
+        return start_proxy(f"password_file={write_users(tmp_path)}", *options)
+    return start
+
+
+def assert_asks(answer):
+    assert answer.status == 407
+    assert answer["Proxy-Authenticate"] == 'Basic realm="cache204", charset="UTF-8"'
+    assert "no-store" in answer.fields.members("Cache-Control")
+    assert "error=http_request_denied" in answer["Proxy-Status"]
+
+
+@pytest.mark.parametrize("name", ["ali", "jürgen", "modern"])
+def test_right_password(start, origin, name):
+    with start().connect() as client:
+        for _ in range(3):
+            assert client.get(origin.url(), login(name)).status == 204
+    assert len(origin.requests) == 3
+
+
+WRONG = {
+    "none": [],
+    "wrong password": [login("ali", "sesame")],
+    "empty password": [login("ali", "")],
+    "another's password": [login("ali", "grüß")],
+    "unknown user": ["Proxy-Authorization: Basic bm9ib2R5Ong="],
+    "for the origin": ["Authorization" + login("ali")[len("Proxy-Authorization"):]],
+    "another scheme": ["Proxy-Authorization: Bearer YWxpOm9wZW4gc2VzYW1l"],
+    "no base64": ["Proxy-Authorization: Basic ali:open sesame"],
+    "twice": [login("ali"), login("ali")],
+    "empty": ["Proxy-Authorization:"],
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_password(start, origin, name):
+    with start().connect() as client:
+        answer = client.get(origin.url(), *WRONG[name])
+        assert_asks(answer)
+        assert client.end() == "fin"
+    assert not origin.connections
+
+
+def test_what_is_stored_is_not_shown(start, origin):
+    origin.default = respond(204, "Cache-Control: max-age=60", "X-Secret: 1")
+    proxy = start()
+    with proxy.connect() as client:
+        assert client.get(origin.url(), login("ali")).status == 204
+        assert client.get(origin.url(), login("modern")).hit
+        answer = client.get(origin.url())
+        assert_asks(answer)
+        assert "X-Secret" not in answer.fields
+    with proxy.connect() as client:
+        assert_asks(client.get(origin.url(), "Cache-Control: only-if-cached"))
+
+
+def test_each_request_of_a_connection_is_asked(start, origin):
+    with start().connect() as client:
+        client.send(request_bytes("GET", origin.url("/1"), login("ali")) + request_bytes("GET", origin.url("/2"))
+                    + request_bytes("GET", origin.url("/3"), login("ali")))
+        assert client.response().status == 204
+        assert_asks(client.response())
+        assert client.end() == "fin"
+    assert origin.lines == ["GET /1 HTTP/1.1"]
+
+
+@pytest.mark.parametrize("method", ["HEAD", "POST", "OPTIONS", "TRACE", "FOO"])
+def test_any_method_is_asked(start, origin, method):
+    with start().connect() as client:
+        client.request(method, origin.url(), body=b"hello" if method == "POST" else None)
+        assert_asks(client.response(method))
+    assert not origin.connections
+
+
+def test_connect(start):
+    target = Target()
+    proxy = start("connect_ports=*")
+    with proxy.connect() as client:
+        client.send(f"CONNECT {target.authority} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        assert_asks(client.response("CONNECT"))
+        assert client.end() == "fin"
+    assert not target.connections
+    with proxy.connect() as client:
+        open_tunnel(client, target.authority, login("ali"))
+        client.send(b"ping")
+        assert client.stream.exactly(4) == b"ping"
+    target.close()
+
+
+def test_refusals_do_not_tell_what_is_denied(start, origin):
+    """Who does not log in learns nothing of the rules."""
+    with start("deny=denied.example").connect() as client:
+        assert_asks(client.get("http://denied.example/"))
+
+
+def test_credentials_do_not_travel_on(start, origin):
+    with start().connect() as client:
+        client.get(origin.url(), login("ali"))
+        client.ask("POST", origin.url(), login("ali"), body=b"x")
+    for request in origin.requests:
+        assert "Proxy-Authorization" not in request.fields
+        assert b"YWxpOm" not in request.connection.received
+
+
+def test_no_login_is_asked_without_the_option(client, origin):
+    assert client.get(origin.url(), login("ali")).status == 204
+    assert "Proxy-Authorization" not in origin.last.fields
+
+
+def test_operators_need_no_login(start):
+    assert start().admin("/healthz").status == 204
+
+
+def test_user_is_in_the_access_log_and_the_password_nowhere(start, origin):
+    proxy = start("log_level=debug")
+    with proxy.connect() as client:
+        client.get(origin.url(), login("ali"))
+        client.get(origin.url(), login("jürgen"))
+    for wrong in (login("ali", "sesame"), "Proxy-Authorization: Basic secret"):
+        with proxy.connect() as client:
+            client.get(origin.url(), wrong)
+    proxy.stop()
+    users = [line.split('"user":"')[1].split('"')[0] if '"user":' in line else None
+             for line in proxy.log_lines()]
+    assert users == ["ali", r"j\u00c3\u00bcrgen", None, None]
+    text = proxy.access_log.read_text() + proxy.errors()
+    for secret in ("sesame", "YWxp", "secret", "$5$"):
+        assert secret not in text
+
+
+def test_user_in_the_squid_format(start, origin):
+    proxy = start("access_log_format=squid")
+    with proxy.connect() as client:
+        client.get(origin.url(), login("ali"))
+        client.get(origin.url())
+    proxy.stop()
+    assert [line.split()[7] for line in proxy.log_lines()] == ["ali", "-"]
+
+
+def test_many_wrong_passwords_do_not_stop_the_proxy(start, origin):
+    """Each costs some 50 ms of processor time: most are not worked out."""
+    origin.default = respond(204, "Cache-Control: max-age=60")
+    proxy = start()
+    known = proxy.connect()
+    assert known.get(origin.url(), login("slow")).status == 204
+    statuses = []
+    over = threading.Event()
+
+    def guess(n):
+        i = 0
+        while not over.is_set():
+            i += 1
+            with proxy.connect() as client:
+                answer = client.get(origin.url(), login("slow", f"guess {n} {i}"))
+                statuses.append(answer.status)
+                if answer.status == 429:
+                    assert int(answer["Retry-After"]) > 0
+
+    threads = [threading.Thread(target=guess, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    answered = 0
+    while statuses.count(429) < 50:
+        assert known.get(origin.url(), login("slow")).hit
+        answered += 1
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert set(statuses) == {407, 429}
+    assert answered > 10
+    failures = proxy.stats()["failures"]
+    assert failures["too_many_logins"] == statuses.count(429)
+    assert failures["auth_required"] == statuses.count(407)
+    known.close()
+
+
+def test_curl(start, origin):
+    proxy = start()
+
+    def curl(user):
+        return subprocess.run(["curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "--proxy-user", user,
+                               "-x", proxy.url, origin.url()], capture_output=True, text=True, timeout=20).stdout
+
+    assert curl("ali:open sesame") == "204"
+    assert curl("ali:sesame") == "407"
+
+
+BAD_FILES = {
+    "name without hash": ("ali\n", ":1: "),
+    "password in the clear": ("\nali:open sesame\n", ":2: "),
+    "md5": ("ali:$1$salt$qJH7.N4xYta3aEG/dfqo/0\n", ":1: "),
+    "nobody": ("# nobody\n", ": "),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_bad_file_is_refused_with_its_place(tmp_path, name):
+    text, place = BAD_FILES[name]
+    file = write_users(tmp_path, text)
+    for arguments in (("-t",), ()):
+        result = run("-o", f"password_file={file}", "-o", "listen=127.0.0.1:0", "-o", "admin=127.0.0.1:0",
+                     "-o", f"store={tmp_path / 'store'}", *arguments)
+        assert result.returncode != 0
+        assert f"{file}{place}" in result.stderr
+        assert "sesame" not in result.stderr and "ready" not in result.stdout
+
+
+def test_file_that_everybody_may_read_is_refused(tmp_path):
+    result = run("-t", "-o", f"password_file={write_users(tmp_path, mode=0o644)}")
+    assert result.returncode != 0 and "everybody" in result.stderr
+    result = run("-t", "-o", f"password_file={tmp_path / 'none'}")
+    assert result.returncode != 0 and "No such file" in result.stderr
+
+
+def test_several_workers(start, origin):
+    proxy = start("workers=2")
+    for _ in range(12):
+        with proxy.connect() as client:
+            assert client.get(origin.url(), login("ali")).status == 204
+        with proxy.connect() as client:
+            assert_asks(client.get(origin.url()))

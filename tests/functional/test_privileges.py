@@ -1,0 +1,92 @@
+"""Started as root: bound first, then another user's process for good, with a store of its own."""
+
+import os
+import pathlib
+import pwd
+import re
+import tempfile
+
+import pytest
+
+from support.origin import respond
+from support.proxy import Proxy, run
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+
+USER = "nobody"
+
+
+@pytest.fixture
+def open_directory():
+    """One that other users can reach."""
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        yield pathlib.Path(directory)
+
+
+def status(pid, name):
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return re.search(rf"^{name}:\s*(.*)$", text, re.M)[1].split()
+
+
+def limit(pid, name):
+    text = pathlib.Path(f"/proc/{pid}/limits").read_text()
+    return re.search(rf"^{name}\s+(\S+)\s+(\S+)", text, re.M).groups()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("level", ["info", "debug"])
+def test_becomes_the_user(open_directory, origin, workers, level):
+    entry = pwd.getpwnam(USER)
+    proxy = Proxy(open_directory / "run", f"user={USER}", f"workers={workers}", "access_log=",
+                  f"store={open_directory}/made/store", f"log_level={level}")
+    try:
+        for pid in {proxy.pid} | proxy.workers():
+            assert status(pid, "Uid") == [str(entry.pw_uid)] * 4
+            assert status(pid, "Gid") == [str(entry.pw_gid)] * 4
+            assert "0" not in status(pid, "Groups")
+            assert set(status(pid, "CapPrm")[0]) == {"0"}
+            assert status(pid, "NoNewPrivs") == ["1"]
+            if level == "info":
+                assert os.stat(f"/proc/{pid}/environ").st_uid == 0  # not dumpable
+                assert limit(pid, "Max core file size") == ("0", "0")
+            else:
+                assert os.stat(f"/proc/{pid}/environ").st_uid == entry.pw_uid
+        store = os.stat(open_directory / "made" / "store")
+        assert (store.st_uid, store.st_mode & 0o777) == (entry.pw_uid, 0o700)
+        origin.default = respond(204, "Cache-Control: max-age=600")
+        with proxy.connect() as client:
+            assert client.get(origin.url()).stored
+        proxy.restart()
+    finally:
+        proxy.kill()
+
+
+def test_unknown_user(tmp_path):
+    result = run("-o", "user=no-such-user", "-o", f"store={tmp_path}/s", "-o", "listen=127.0.0.1:0",
+                 "-o", "admin=127.0.0.1:0")
+    assert result.returncode == 1
+    assert result.stderr == "cache204: error: no such user: no-such-user\n"
+
+
+def test_store_that_the_user_cannot_have(open_directory):
+    """A directory of root's that holds something is not given away."""
+    store = open_directory / "store"
+    store.mkdir(mode=0o755)
+    (store / "file").write_text("of root")
+    result = run("-o", f"user={USER}", "-o", f"store={store}", "-o", "listen=127.0.0.1:0", "-o",
+                 "admin=127.0.0.1:0")
+    assert result.returncode == 1
+    assert str(store) in result.stderr and "Permission denied" in result.stderr
+    assert os.stat(store).st_uid == 0
+
+
+def test_store_in_the_service_managers_directory(open_directory, origin):
+    proxy = Proxy(open_directory / "run", "store=", f"user={USER}", "access_log=", start=False)
+    proxy.environment["CACHE_DIRECTORY"] = f"{open_directory}/cache:/nowhere"
+    try:
+        proxy.start()
+        assert (open_directory / "cache" / "data.mdb").exists()
+        proxy.stop()
+    finally:
+        proxy.kill()

@@ -1,0 +1,56 @@
+/* Memory that runs out; see failing_memory.h. */
+#include "tests/support/failing_memory.h"
+
+static size_t fail_after;
+static bool fail_armed, fail_on, fail_happened;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+
+void fail_memory(size_t n, bool on)
+{
+	fail_after = n;
+	fail_on = on;
+	fail_armed = true;
+	fail_happened = false;
+}
+
+bool fail_memory_never(void)
+{
+	bool happened = fail_happened;
+
+	fail_armed = fail_happened = false;
+	return happened;
+}
+
+static bool fails(void)
+{
+	if (!fail_armed)
+		return false;
+	if (fail_after > 0) {
+		fail_after--;
+		return false;
+	}
+	fail_armed = fail_on;
+	fail_happened = true;
+	return true;
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *memory, size_t size)
+{
+	return fails() ? NULL : __real_realloc(memory, size);
+}

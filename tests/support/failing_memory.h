@@ -1,0 +1,18 @@
+/*
+ * Memory that runs out when a test says so: malloc(), calloc() and realloc() of the program's own
+ * objects.  Link with -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc; what must not fail uses
+ * sure_memory.h.
+ */
+#ifndef TESTS_FAILING_MEMORY_H
+#define TESTS_FAILING_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Let the n-th call from now on, 0 for the next, return NULL; with `on`, all that follow, too. */
+void fail_memory(size_t n, bool on);
+
+/* No failure any more; true when the one that was ordered has happened. */
+bool fail_memory_never(void);
+
+#endif

@@ -1,0 +1,98 @@
+/*
+ * Connections without sockets, for tests of whole exchanges: the symbols of proxy/conn.h, over
+ * bytes, times and troubles that a test chooses.
+ *
+ * To the test, a connection is a struct fake_peer: its far end.  Nothing happens by itself: events
+ * are handed out by fake_conn_turn(), as in one turn of the loop, and time moves by
+ * fake_conn_pass() alone.  Peers stay until fake_conn_forget(), whatever becomes of the connection.
+ */
+#ifndef TESTS_FAKE_CONN_H
+#define TESTS_FAKE_CONN_H
+
+#include "proxy/conn.h"
+
+enum {
+	FAKE_PEERS = 512, /* at most, until they are forgotten */
+	FAKE_CONNECT_UNDECIDED = -1,
+};
+
+/* Bytes that went one way: `done` of them were taken by whom they are for. */
+struct fake_bytes {
+	char *p;
+	size_t n, room, done;
+};
+
+void fake_bytes_add(struct fake_bytes *bytes, struct slice more);
+
+struct fake_peer {
+	int fd;                /* a number that no descriptor has */
+	union address address; /* that was connected to; family 0 when it came to the proxy */
+	struct conn *conn;     /* NULL: closed by the proxy */
+	struct fake_bytes said;
+	struct fake_bytes got;
+	size_t room;             /* takes so many bytes more, SIZE_MAX for any number */
+	size_t read_max;         /* bytes of one conn_recv() at most */
+	size_t send_max;         /* bytes of one conn_send() at most */
+	int connect;             /* errno of the connect, 0, or FAKE_CONNECT_UNDECIDED */
+	int error;               /* of the connection: reset */
+	bool ended;              /* it sent FIN after what it said */
+	bool gone;               /* and closed: what it is sent after this brings an RST */
+	bool got_end, got_reset; /* from the proxy */
+	bool secured;            /* the proxy speaks TLS, whose content is seen here */
+};
+
+/* For conn_new(): someone connects to the proxy. */
+struct fake_peer *fake_peer_new(void);
+
+/* Those that the proxy has connected to, in order; NULL when there are no more. */
+struct fake_peer *fake_peer_connected(unsigned index);
+
+/* In the order of their making, of both kinds. */
+struct fake_peer *fake_peer_at(unsigned index);
+unsigned fake_peer_index(const struct fake_peer *peer);
+
+/* What it does.  After an end or a reset it says nothing more. */
+void fake_peer_say(struct fake_peer *peer, struct slice bytes);
+void fake_peer_end(struct fake_peer *peer);   /* FIN, and reads on */
+void fake_peer_leave(struct fake_peer *peer); /* FIN, and reads no more */
+void fake_peer_reset(struct fake_peer *peer); /* what the proxy has not read yet is lost */
+void fake_peer_decide(struct fake_peer *peer, int connect);
+struct slice fake_peer_got(const struct fake_peer *peer);
+
+/* How the connects of the proxy end from now on, and its TLS handshakes. */
+void fake_conn_connects(int connect);
+void fake_conn_secures(enum failure failure);
+
+/*
+ * Hand out the events that are there now, each connection's once; false when there was none.  The
+ * order is that of the connections' making, or the other way round.
+ */
+bool fake_conn_turn(bool backwards);
+
+/* A wake-up that nothing is behind, for what the connection waits for. */
+void fake_conn_wake(struct fake_peer *peer);
+
+/* Milliseconds since fake_conn_forget(); the next deadline, INT64_MAX for none. */
+int64_t fake_conn_now_ms(void);
+int64_t fake_conn_next_ms(void);
+void fake_conn_pass(int64_t ms);
+
+/*
+ * Let the n-th call from now on, 0 for the next, of those that ask the kernel for something, fail
+ * with this errno.  Once only; a socket that failed stays so.
+ */
+void fake_conn_fail(unsigned n, int error);
+
+/* No failure any more; true when the one that was ordered has happened. */
+bool fake_conn_fail_never(void);
+
+/* Connections that the proxy has not closed. */
+unsigned fake_conn_open(void);
+
+/* One that waits for nothing, not even for a deadline; NULL when there is none. */
+struct fake_peer *fake_conn_idle(void);
+
+/* Forget all peers, troubles and times; no connection may be open. */
+void fake_conn_forget(void);
+
+#endif

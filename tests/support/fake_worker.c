@@ -1,0 +1,315 @@
+/* A worker without a loop; see fake_worker.h. */
+#include "tests/support/fake_worker.h"
+
+#include <stdio.h>
+
+#include "proxy/claims.c" /* to see what is left of them */
+#include "proxy/client.h"
+#include "proxy/fetch.h"
+#include "proxy/pool.h"
+#include "proxy/tunnel.h"
+#include "tests/support/store_memory.h"
+#include "tests/support/sure_memory.h"
+
+enum {
+	TICK_MS = 250,
+	STOPS_MAX = 200, /* on the way of one fake_worker_pass(), but for deadlines */
+	MS_PER_S = 1000,
+	CLIENT_PORT = 40000,
+};
+
+/* All of it in one, so that the worker is the first member. */
+struct fake_worker {
+	struct worker worker;
+	struct worker_shared shared;
+	struct stats stats;
+	int64_t flush_ms; /* when the store's queue is to be flushed; 0 for not */
+	int64_t tick_ms;
+};
+
+static struct claims claims;
+static struct stats no_stats; /* of this process between two workers */
+
+static struct fake_worker *fake_of(const struct worker *worker)
+{
+	return (struct fake_worker *)(uintptr_t)worker;
+}
+
+/* ---- worker.h ------------------------------------------------------------------------------- */
+
+int64_t monotonic_us(void)
+{
+	/* never 0, as on a machine that is up */
+	return (fake_conn_now_ms() + 1) * 1000;
+}
+
+void worker_soon(struct worker *worker, struct task *task)
+{
+	if (task->queued)
+		return;
+	task->queued = true;
+	task->next = NULL;
+	*worker->tasks_end = task;
+	worker->tasks_end = &task->next;
+}
+
+/* ---- the turn ------------------------------------------------------------------------------- */
+
+static bool run_tasks(struct worker *worker)
+{
+	bool any = worker->tasks != NULL;
+
+	while (worker->tasks != NULL) {
+		struct task *task = worker->tasks;
+
+		worker->tasks = task->next;
+		if (worker->tasks == NULL)
+			worker->tasks_end = &worker->tasks;
+		task->queued = false;
+		task->run(task->owner);
+	}
+	return any;
+}
+
+static void read_clocks(struct worker *worker)
+{
+	worker->now.wall_s = FAKE_START_S + fake_conn_now_ms() / MS_PER_S;
+	worker->now.steady_ms = (int64_t)FAKE_START_S * MS_PER_S + fake_conn_now_ms();
+	worker->now_ms = monotonic_us() / 1000;
+}
+
+static void arm_flush(struct fake_worker *fake)
+{
+	if (cache_pending(fake->worker.cache) == 0 || fake->flush_ms != 0)
+		return;
+	if (fake->worker.conf->store_interval_ms == 0)
+		cache_flush(fake->worker.cache);
+	else
+		fake->flush_ms = fake_conn_now_ms() + fake->worker.conf->store_interval_ms;
+}
+
+static void run_timers(struct fake_worker *fake)
+{
+	if (fake->flush_ms != 0 && fake->flush_ms <= fake_conn_now_ms()) {
+		fake->flush_ms = 0;
+		cache_flush(fake->worker.cache);
+	}
+	if (fake->tick_ms <= fake_conn_now_ms()) {
+		fake->tick_ms = fake_conn_now_ms() + TICK_MS;
+		fetches_tick(fake->worker.fetches);
+	}
+}
+
+bool fake_worker_turn(struct worker *worker, bool backwards)
+{
+	struct fake_worker *fake = fake_of(worker);
+	bool any;
+
+	read_clocks(worker);
+	run_timers(fake);
+	any = fake_conn_turn(backwards);
+	any |= run_tasks(worker);
+	arm_flush(fake);
+	cache_turn_end(worker->cache);
+	turn_free_all();
+	return any;
+}
+
+bool fake_worker_settle(struct worker *worker, unsigned turns)
+{
+	while (fake_worker_turn(worker, false))
+		if (turns-- == 0)
+			return false;
+	return true;
+}
+
+static int64_t next_stop(const struct fake_worker *fake, int64_t step_ms)
+{
+	int64_t next_ms = fake_conn_now_ms() + step_ms;
+
+	if (fake_conn_next_ms() < next_ms)
+		next_ms = fake_conn_next_ms();
+	if (fake->flush_ms != 0 && fake->flush_ms < next_ms)
+		next_ms = fake->flush_ms;
+	return next_ms > fake_conn_now_ms() ? next_ms : fake_conn_now_ms() + 1;
+}
+
+bool fake_worker_pass(struct worker *worker, int64_t ms, unsigned turns)
+{
+	int64_t end_ms = fake_conn_now_ms() + ms;
+	int64_t step_ms = ms / STOPS_MAX > TICK_MS ? ms / STOPS_MAX : TICK_MS;
+
+	while (fake_conn_now_ms() < end_ms) {
+		int64_t next_ms = next_stop(fake_of(worker), step_ms);
+		int64_t passed_ms = (next_ms < end_ms ? next_ms : end_ms) - fake_conn_now_ms();
+
+		fake_conn_pass(passed_ms);
+		read_clocks(worker);
+		fake_resolver_advance(worker->resolver, passed_ms);
+		if (!fake_worker_settle(worker, turns))
+			return false;
+	}
+	return true;
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static void require(bool condition, const char *what)
+{
+	if (condition)
+		return;
+	fprintf(stderr, "fake_worker: %s\n", what);
+	abort();
+}
+
+static union address address_of(const char *text, uint16_t port)
+{
+	union address address;
+
+	require(address_parse(slice_str(text), &address), text);
+	address_set_port(&address, port);
+	return address;
+}
+
+static void open_parts(struct worker *worker)
+{
+	char error[256] = "";
+	union address own;
+
+	worker->cache = cache_open(worker->conf, false, error, sizeof(error));
+	require(worker->cache != NULL, error);
+	own = address_of(FAKE_LISTEN, FAKE_PORT);
+	worker->access = access_new(worker->conf, &own, 1, error, sizeof(error));
+	require(worker->access != NULL, error);
+	worker->routes = routes_new(worker->conf, error, sizeof(error));
+	require(worker->routes != NULL, error);
+	worker->resolver = resolver_new(NULL, worker->conf, error, sizeof(error));
+	require(worker->resolver != NULL, error);
+}
+
+struct worker *fake_worker_new(const struct conf *conf)
+{
+	struct fake_worker *fake = sure_memory(NULL, 1, sizeof(*fake));
+	struct worker *worker = &fake->worker;
+
+	memset(&claims, 0, sizeof(claims));
+	fake->shared = (struct worker_shared){
+		.started_s = FAKE_START_S,
+		.workers = 1,
+		.alive = 1,
+		.stats = &fake->stats,
+		.claims = &claims,
+	};
+	stats_attach(&fake->stats);
+	worker->conf = conf;
+	worker->shared = &fake->shared;
+	worker->tasks_end = &worker->tasks;
+	worker->in.size = worker->out.size = SCRATCH_SIZE;
+	worker->in.block = sure_memory(NULL, 1, SCRATCH_SIZE);
+	worker->out.block = sure_memory(NULL, 1, SCRATCH_SIZE);
+	worker->fetches = fetches_new(worker);
+	worker->pool = pool_new(conf);
+	require(worker->fetches != NULL && worker->pool != NULL, "out of memory");
+	open_parts(worker);
+	read_clocks(worker);
+	return worker;
+}
+
+void fake_worker_drained(struct worker *worker)
+{
+	struct client *client, *next;
+
+	for (client = worker->clients; client != NULL; client = next) {
+		next = client->next;
+		client_close(client);
+	}
+	tunnels_close(worker);
+}
+
+void fake_worker_terminate(struct worker *worker)
+{
+	struct client *client, *next;
+
+	worker->draining = true;
+	for (client = worker->clients; client != NULL; client = next) {
+		next = client->next;
+		client_drain(client);
+	}
+	tunnels_close(worker);
+}
+
+/* As worker_free(), and what a process that ends need not give back. */
+void fake_worker_free(struct worker *worker)
+{
+	fake_worker_drained(worker);
+	run_tasks(worker);
+	pool_free(worker->pool);
+	resolver_free(worker->resolver);
+	turn_free_all();
+	while (worker->spare_exchanges != NULL) {
+		struct exchange *x = worker->spare_exchanges;
+
+		worker->spare_exchanges = x->next_waiter;
+		free(x);
+	}
+	access_free(worker->access);
+	routes_free(worker->routes);
+	cache_close(worker->cache);
+	fetches_free(worker->fetches);
+	free(worker->in.block);
+	free(worker->out.block);
+	store_memory_forget();
+	fake_conn_forget();
+	stats_attach(&no_stats);
+	free(fake_of(worker));
+}
+
+struct fake_peer *fake_worker_accept(struct worker *worker, const struct frontend *frontend,
+				     const char *address, enum failure refusal)
+{
+	struct fake_peer *peer = fake_peer_new();
+	union address from = address_of(address, CLIENT_PORT);
+
+	client_new(worker, frontend, peer->fd, &from, refusal);
+	return peer;
+}
+
+/* ---- judging -------------------------------------------------------------------------------- */
+
+const char *fake_worker_fault(const struct worker *worker)
+{
+	if (worker->in.borrower != NULL)
+		return "the scratch block for reading was not given back";
+	if (worker->out.borrower != NULL)
+		return "the scratch block for composing was not given back";
+	if (worker->tasks != NULL)
+		return "a task was left over";
+	return NULL;
+}
+
+static bool all_zero(const void *memory, size_t size)
+{
+	const char *bytes = memory;
+
+	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
+}
+
+const char *fake_worker_leftover(const struct worker *worker)
+{
+	if (worker->clients != NULL)
+		return "a client";
+	if (fake_conn_open() > 0)
+		return "a connection";
+	if (fake_resolver_waiting(worker->resolver) > 0)
+		return "a look-up";
+	if (!all_zero(&claims, sizeof(claims)))
+		return "a claim";
+#define COUNTER(name, help)
+#define GAUGE(name, help)     \
+	if (stats->name != 0) \
+		return "a count of " #name;
+#include "proxy/counters.def"
+#undef COUNTER
+#undef GAUGE
+	return NULL;
+}

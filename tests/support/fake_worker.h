@@ -1,0 +1,57 @@
+/*
+ * A worker without a loop, for tests of whole exchanges: the symbols of proxy/worker.h that a step
+ * of a request needs, over fake_conn.h, fake_resolver.h and store_memory.h.  Its cache, access
+ * rules, routes, pool and fetches are the real ones.
+ *
+ * A turn has the order of proxy/worker.c: clocks, events, tasks, flush, memory.  One at a time.
+ */
+#ifndef TESTS_FAKE_WORKER_H
+#define TESTS_FAKE_WORKER_H
+
+#include "proxy/exchange.h"
+#include "tests/support/fake_conn.h"
+#include "tests/support/fake_resolver.h"
+
+/* Wall clock at fake_conn_now_ms() 0. */
+enum { FAKE_START_S = 784111777 }; /* Sun, 06 Nov 1994 08:49:37 GMT */
+
+/* The proxy's own address. */
+#define FAKE_LISTEN "127.0.0.1"
+enum { FAKE_PORT = 3128 };
+
+/* `conf` outlives it.  Aborts when out of memory. */
+struct worker *fake_worker_new(const struct conf *conf);
+
+/* Clients that are still there are closed; then all of it goes, fake_conn_forget() included. */
+void fake_worker_free(struct worker *worker);
+
+/* A client connects, to be refused unless FAILURE_NONE; its far end. */
+struct fake_peer *fake_worker_accept(struct worker *worker, const struct frontend *frontend,
+				     const char *address, enum failure refusal);
+
+/* One turn; false when there was nothing to do in it. */
+bool fake_worker_turn(struct worker *worker, bool backwards);
+
+/* Turns until there is nothing more to do.  False when that takes more turns than `turns`. */
+bool fake_worker_settle(struct worker *worker, unsigned turns);
+
+/*
+ * Let time pass, stopping and settling at each deadline on the way, and now and then for what the
+ * worker does by itself.  False when it did not settle within `turns` at one of them.
+ */
+bool fake_worker_pass(struct worker *worker, int64_t ms, unsigned turns);
+
+/* What SIGTERM does, and the end of the time it gives. */
+void fake_worker_terminate(struct worker *worker);
+void fake_worker_drained(struct worker *worker);
+
+/*
+ * What must hold between two turns: no loan of a scratch block, no task, no connection that waits
+ * for nothing.  NULL, or what does not.
+ */
+const char *fake_worker_fault(const struct worker *worker);
+
+/* What must hold when all has been closed: nothing is there that is counted.  NULL, or what. */
+const char *fake_worker_leftover(const struct worker *worker);
+
+#endif

@@ -1,0 +1,22 @@
+/*
+ * Memory of what stands in for the world outside: it is not the program's own, and does not fail
+ * when a test lets malloc() and its kin fail (failing_memory.h).  Given back by free().
+ */
+#ifndef TESTS_SURE_MEMORY_H
+#define TESTS_SURE_MEMORY_H
+
+#include <stdlib.h>
+#include <string.h>
+
+/* All zero, if it is new. */
+static inline void *sure_memory(void *old, size_t count, size_t size)
+{
+	/* not one of the functions that are made to fail */
+	void *memory = reallocarray(old, count, size);
+
+	if (memory == NULL)
+		abort();
+	return old == NULL ? memset(memory, 0, count * size) : memory;
+}
+
+#endif

@@ -1,0 +1,85 @@
+"""A certificate authority of the test's own, and a scripted origin that speaks TLS."""
+
+import ssl
+import subprocess
+
+from support.http1 import Stream
+from support.origin import Connection, Origin
+
+
+class Authority:
+    """Keys and certificates in a directory, made by openssl(1)."""
+
+    def __init__(self, directory, name="test authority"):
+        self.directory = directory
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.file = self.directory / "ca.pem"
+        self.count = 0
+        self.openssl("req", "-x509", *self.new_key("ca"), "-out", "ca.pem", "-subj", f"/CN={name}",
+                     "-days", "2", "-addext", "basicConstraints=critical,CA:TRUE")
+
+    def openssl(self, *arguments):
+        subprocess.run(["openssl", *arguments], cwd=self.directory, check=True, capture_output=True)
+
+    @staticmethod
+    def new_key(name):
+        return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                "-keyout", f"{name}.key"]
+
+    def issue(self, *names, days=2, common_name="origin"):
+        """The files of a certificate for these names ("DNS:a.test", "IP:127.0.0.1") and of its key."""
+        self.count += 1
+        name = f"leaf{self.count}"
+        self.openssl("req", *self.new_key(name), "-out", f"{name}.csr", "-subj", f"/CN={common_name}")
+        (self.directory / "extensions").write_text(
+            f"subjectAltName={','.join(names)}\n" if names else "keyUsage=digitalSignature\n")
+        self.openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
+                     "-CAcreateserial", "-days", str(days), "-extfile", "extensions", "-out", f"{name}.pem")
+        return self.directory / f"{name}.pem", self.directory / f"{name}.key"
+
+    def issue_self_signed(self, *names):
+        self.openssl("req", "-x509", *self.new_key("self"), "-out", "self.pem", "-subj", "/CN=self",
+                     "-days", "2", "-addext", f"subjectAltName={','.join(names)}")
+        return self.directory / "self.pem", self.directory / "self.key"
+
+
+def close_notify(connection):
+    """A step: the clean end of TLS; waits for the peer's."""
+    connection.sock = connection.sock.unwrap()
+
+
+class TlsConnection(Connection):
+    def run(self):
+        try:
+            self.sock.settimeout(5)
+            self.sock = self.origin.context.wrap_socket(self.sock, server_side=True,
+                                                        suppress_ragged_eofs=False)
+            self.sock.settimeout(None)
+        except (OSError, ValueError) as error:
+            self.origin.handshake_errors.append(str(error))
+            self.close(f"handshake: {error}")
+            return
+        self.stream = Stream(self.sock)
+        self.resumed = self.sock.session_reused
+        self.version = self.sock.version()
+        self.protocol = self.sock.selected_alpn_protocol()
+        super().run()
+
+
+class TlsOrigin(Origin):
+    """An https origin. `names` are those that clients asked for by SNI, None for none."""
+
+    connection_type = TlsConnection
+
+    def __init__(self, certificate, host="127.0.0.1", name="origin.test", **options):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(*certificate)
+        self.context.set_alpn_protocols(["http/1.1"])
+        self.names = []
+        self.handshake_errors = []
+        self.context.sni_callback = lambda sock, asked, context: self.names.append(asked)
+        super().__init__(host, **options)
+        self.authority = f"{name}:{self.port}"
+
+    def url(self, path="/"):
+        return f"https://{self.authority}{path}"

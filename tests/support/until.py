@@ -1,0 +1,19 @@
+"""Waiting for what no event tells: asked again and again, within a deadline."""
+
+import time
+
+WAIT = 5.0
+
+
+def until(condition, what, timeout=WAIT):
+    """Until condition() is true; returns its value. The first time it is asked at once."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"it did not come to this: {what}"
+        time.sleep(0.002)
+    return value
+
+
+def until_waiting(proxy, n):
+    """Until n exchanges are under way, beside the one that asks."""
+    until(lambda: proxy.stats()["gauges"]["exchanges"] >= n + 1, f"{n} exchanges under way")

@@ -1,0 +1,79 @@
+/*
+ * Who asked what, and who was answered how: the messages of a test's clients and origins, with
+ * names in them that tell what belongs to what, and the judgement on what the proxy made of them.
+ *
+ * Requests have a field X-Request, answers a field X-Answer, with a name that no input can guess;
+ * bodies are made of that name and of what looks like messages.  What was sent is read again by
+ * the proxy's own parser, from the bytes at the far ends (fake_conn.h).
+ */
+#ifndef TESTS_WITNESS_H
+#define TESTS_WITNESS_H
+
+#include "proxy/body.h"
+#include "proxy/parse.h"
+#include "tests/support/fake_conn.h"
+
+enum {
+	WITNESS_NAMES = 1024, /* requests and answers, each, at most */
+	WITNESS_NONE = -1,
+};
+
+struct asked {
+	const char *method;
+	const char *host, *path; /* of an absolute-form target; host alone for CONNECT */
+	const char *fields;      /* whole lines, more */
+	size_t length;           /* of the body */
+	size_t chunk; /* 0: told by Content-Length if there is one, else chunks so long */
+	bool tls;     /* https */
+	int version;  /* 0: HTTP/1.0 */
+};
+
+struct answered {
+	unsigned status;
+	const char *fields;
+	bool shareable; /* others may be given it */
+	bool unasked;   /* said without a request */
+	bool until_close;
+	size_t length;
+	size_t chunk;
+	int version;
+};
+
+struct witness;
+
+/* Names are made with `salt`. */
+struct witness *witness_new(uint32_t salt);
+void witness_free(struct witness *witness);
+
+/* The bytes of a request, valid until the next call.  Empty when names are used up. */
+struct slice witness_ask(struct witness *witness, const struct asked *asked);
+
+/*
+ * The oldest request that came to an origin, whole unless `early`, and was not answered; false for
+ * none.  NULL in *ret_asked: nobody knows it.
+ */
+bool witness_outstanding(struct witness *witness, const struct fake_peer *origin, bool early,
+			 const struct asked **ret_asked);
+
+/* The bytes of an answer to it.  Empty when there is none (and it is not unasked). */
+struct slice witness_answer(struct witness *witness, const struct fake_peer *origin,
+			    const struct answered *answered);
+
+/* Somebody says bytes of which nothing is known: less can be told of what comes of them. */
+void witness_raw_client(struct witness *witness);
+void witness_raw_origin(struct witness *witness, const struct fake_peer *origin);
+
+/* There are troubles that may leave requests without an answer. */
+void witness_excuse(struct witness *witness);
+
+/* When all connections are closed: NULL, or what the proxy did that it must not. */
+const char *witness_judge(struct witness *witness);
+
+/*
+ * Final status of the n-th answer that a client got; 0 when there is none.  *ret_own: the proxy
+ * made it for a failure.
+ */
+unsigned witness_status(struct witness *witness, const struct fake_peer *client, unsigned index,
+			bool *ret_own);
+
+#endif
