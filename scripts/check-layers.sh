@@ -38,7 +38,8 @@ home 'ares\.h' proxy/resolver.c
 home 'jansson\.h' proxy/report.c
 home 'openssl/.*' proxy/tls.c
 home 'lmdb\.h' cache/store_lmdb.c
-home 'xxhash\.h' cache/key.c cache/record.c
+home 'xxhash\.h' cache/key.c cache/record.c proxy/credentials.c
+home 'crypt\.h' proxy/credentials.c
 home 'confuse\.h' conf/conf.c
 
 no_include conf cache proxy tests bench

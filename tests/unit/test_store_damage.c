@@ -96,7 +96,7 @@ static void file_remove(const struct store_fixture *f, const char *name)
 	assert_int_equal(unlink(path), 0);
 }
 
-/* Replace the first `from` in a small file by `to`, of the same length. */
+/* Replace each `from` in a small file by `to`, of the same length. */
 static void file_replace(const struct store_fixture *f, const char *name, const char *from,
 			 const char *to)
 {
@@ -105,7 +105,8 @@ static void file_replace(const struct store_fixture *f, const char *name, const 
 	char *at = memmem(bytes, size, from, strlen(from));
 
 	assert_non_null(at);
-	memcpy(at, to, strlen(to));
+	for (; at; at = memmem(at, size - (size_t)(at - bytes), from, strlen(from)))
+		memcpy(at, to, strlen(to));
 	file_write(f, name, bytes, size);
 }
 
