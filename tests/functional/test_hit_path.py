@@ -7,6 +7,7 @@ import re
 import shutil
 import struct
 import subprocess
+import time
 
 import pytest
 from support.origin import respond
@@ -45,6 +46,14 @@ def wrapped(tmp_path):
     proxy.kill()
 
 
+def wait_for_end(trace):
+    """strace writes the last line after the process has ended."""
+    deadline = time.monotonic() + 10
+    while "+++ exited" not in trace.read_text(errors="replace")[-200:]:
+        assert time.monotonic() < deadline, "strace did not end"
+        time.sleep(0.01)
+
+
 def ask(client, origin, count, *fields):
     """So many hits, one after the other; the first one of all is a miss."""
     for _ in range(count):
@@ -57,7 +66,8 @@ def test_system_calls_of_a_hit(wrapped, origin, tmp_path, condition):
     if not shutil.which("strace"):
         pytest.skip("strace is not installed")
     trace = tmp_path / "trace"
-    wrapped.wrapper = ["strace", "-f", "-q", "-o", str(trace)]
+    # -D: the proxy is our child and strace watches from aside, so that both end when it does
+    wrapped.wrapper = ["strace", "-D", "-f", "-q", "-o", str(trace)]
     origin.on("/hit", respond(204, "Cache-Control: max-age=600", 'ETag: "a"'))
     wrapped.start()
     with wrapped.connect() as client:
@@ -66,7 +76,8 @@ def test_system_calls_of_a_hit(wrapped, origin, tmp_path, condition):
         answer = ask(client, origin, HITS, *condition)
         assert answer.hit
         client.get(origin.url("/hit?mark"))
-    wrapped.kill()
+    wrapped.stop()
+    wait_for_end(trace)
     calls = trace.read_text(errors="replace").split("/hit?mark")
     between = calls[-2] if len(calls) > 2 else ""
     # what the first mark's own miss does ends with its answer: count from the first hit on
@@ -94,6 +105,10 @@ def test_allocations_of_a_hit(wrapped, origin, tmp_path, condition):
     assert allocations() > 0  # it counts
     with wrapped.connect() as client:
         ask(client, origin, WARM, *condition)
-        before = allocations()
-        assert ask(client, origin, HITS, *condition).hit
-        assert allocations() == before
+        rounds = []
+        for _ in range(3):
+            before = allocations()
+            assert ask(client, origin, HITS, *condition).hit
+            rounds.append(allocations() - before)
+        # the proxy's housekeeping, a few times a second, may allocate beside the hits
+        assert min(rounds) == 0 and max(rounds) < 10, rounds
