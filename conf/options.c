@@ -256,9 +256,8 @@ bool option_split(const struct option *option, const char *text, struct option_v
 
 	for (const char *c = text; *c; c++)
 		most += *c == ',';
-	*ret = (struct option_values){.text = strdup(text),
-				      .length = strlen(text),
-				      .at = calloc(most, sizeof(*ret->at))};
+	*ret = (struct option_values){
+		.text = strdup(text), .length = strlen(text), .at = calloc(most, sizeof(*ret->at))};
 	if (!ret->text || !ret->at)
 		return false;
 	next = ret->text;
