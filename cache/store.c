@@ -306,7 +306,7 @@ static enum store_result put_room(struct store *store, const struct entry_put *p
 		result = entries_evict(store, &all, &victims);
 	if (result != STORE_OK)
 		return store_break(store, result);
-	/* Nothing to commit, nothing to evict: a reader keeps the pages, and trying again is no use. */
+	/* Nothing to commit, nothing to evict: a reader keeps the pages. */
 	if (store->room.spent == 0)
 		return STORE_FULL;
 	result = part_renew(store, &alone);

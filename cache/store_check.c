@@ -142,6 +142,7 @@ static const char *head_fault(int fd, struct lmdb_meta *ret_newer)
 	struct lmdb_meta meta;
 	struct stat st;
 
+	*ret_newer = (struct lmdb_meta){0};
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		return "it is not a regular file";
 	if (st.st_size == 0)
@@ -459,7 +460,7 @@ bool store_check_tree(int fd, struct store_check *ret_check)
 	*ret_check = (struct store_check){.why = head_fault(fd, &meta)};
 	if (ret_check->why)
 		return false;
-	check.page_size = meta.free.pad;
+	check.page_size = (size_t)sysconf(_SC_PAGESIZE); /* as the head was found to say */
 	check.pages = ret_check->pages = meta.last_page + 1;
 	check.seen = calloc(check.pages / 64 + 1, sizeof(*check.seen));
 	check.levels = malloc(DEPTH_MAX * check.page_size);

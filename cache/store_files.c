@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -23,6 +24,8 @@ enum {
 	BOOT_ID_SIZE = 40,
 	RESERVE_UNIT = 1 << 20, /* what a shrunk store's size is a multiple of */
 };
+
+#define STATE_NAME "cache204-store"
 
 struct store_state {
 	char boot[BOOT_ID_SIZE];
@@ -170,10 +173,54 @@ static void boot_id(char *to)
 		strcpy(to, "-");
 }
 
-static bool state_read(int directory, struct store_state *state)
+/* The line in words, the last of which shows that it is whole. */
+enum state_word {
+	WORD_NAME,
+	WORD_VERSION,
+	WORD_BOOT = 3,
+	WORD_CLEAN = 5,
+	WORD_INODE = 7,
+	WORD_SIZE,
+	WORD_CHANGED,
+	WORD_END,
+	STATE_WORDS,
+};
+
+static bool number_of(const char *word, uint64_t *ret_number)
 {
-	int fd = openat(directory, "state", O_RDONLY | O_NONBLOCK | O_CLOEXEC), version, clean,
-	    end = 0;
+	char *end;
+
+	errno = 0;
+	*ret_number = strtoull(word, &end, 10);
+	return errno == 0 && end != word && *end == '\0';
+}
+
+static bool state_parse(char *text, struct store_state *ret_state)
+{
+	char *words[STATE_WORDS] = {NULL};
+	uint64_t version, clean, changed;
+	size_t count = 0;
+
+	text[strcspn(text, "\n")] = '\0';
+	while (text && count < STATE_WORDS)
+		words[count++] = strsep(&text, " ");
+	if (text || count != STATE_WORDS || strcmp(words[WORD_NAME], STATE_NAME) != 0 ||
+	    strcmp(words[WORD_END], ".") != 0 || strlen(words[WORD_BOOT]) >= BOOT_ID_SIZE ||
+	    !number_of(words[WORD_VERSION], &version) || version != STATE_VERSION ||
+	    !number_of(words[WORD_CLEAN], &clean) || clean > 1 ||
+	    !number_of(words[WORD_INODE], &ret_state->inode) ||
+	    !number_of(words[WORD_SIZE], &ret_state->size) ||
+	    !number_of(words[WORD_CHANGED], &changed))
+		return false;
+	strcpy(ret_state->boot, words[WORD_BOOT]);
+	ret_state->clean = clean == 1;
+	ret_state->changed_ns = (int64_t)changed;
+	return true;
+}
+
+static bool state_read(int directory, struct store_state *ret_state)
+{
+	int fd = openat(directory, "state", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	char text[STATE_SIZE_MAX];
 	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
@@ -182,14 +229,7 @@ static bool state_read(int directory, struct store_state *state)
 	if (n <= 0)
 		return false;
 	text[n] = '\0';
-	if (sscanf(text,
-		   "cache204-store %d boot %39s clean %d data %" SCNu64 " %" SCNu64 " %" SCNd64
-		   " .%n",
-		   &version, state->boot, &clean, &state->inode, &state->size, &state->changed_ns,
-		   &end) != 6)
-		return false;
-	state->clean = clean == 1;
-	return version == STATE_VERSION && end > 0;
+	return state_parse(text, ret_state);
 }
 
 static bool data_look(const struct stat *st, struct store_state *state)
@@ -235,10 +275,10 @@ bool store_files_mark(const struct store_files *files, int clean_fd)
 	if (clean_fd >= 0 && (fstat(clean_fd, &st) != 0 || !data_look(&st, &state)))
 		return false;
 	boot_id(state.boot);
-	n = snprintf(
-		text, sizeof(text),
-		"cache204-store %d boot %s clean %d data %" PRIu64 " %" PRIu64 " %" PRId64 " .\n",
-		STATE_VERSION, state.boot, state.clean, state.inode, state.size, state.changed_ns);
+	n = snprintf(text, sizeof(text),
+		     STATE_NAME " %d boot %s clean %d data %" PRIu64 " %" PRIu64 " %" PRId64 " .\n",
+		     STATE_VERSION, state.boot, state.clean, state.inode, state.size,
+		     state.changed_ns);
 	fd = openat(files->directory, "state", O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return false;

@@ -1,5 +1,4 @@
-/* Inside the store: what store.c, store_entry.c and store_open.c share.  Nobody else includes this.
- */
+/* Inside the store: what store.c, store_entry.c and store_open.c share, and nobody else. */
 #ifndef CACHE_STORE_IMPL_H
 #define CACHE_STORE_IMPL_H
 

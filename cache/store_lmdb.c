@@ -253,8 +253,11 @@ enum store_result tables_begin(struct tables *tables)
 
 enum store_result tables_commit(struct tables *tables)
 {
-	int rc = tables->writing ? mdb_txn_commit(tables->handles->writer) : MDB_BAD_TXN;
+	int rc;
 
+	if (!tables->writing)
+		return STORE_FAILED; /* and `error` says what ended it */
+	rc = mdb_txn_commit(tables->handles->writer);
 	tables->writing = false;
 	return tables_result(tables, rc, "commit");
 }
@@ -430,12 +433,17 @@ struct store_trees tables_trees(struct tables *tables, enum tables_side side, ui
 	return trees;
 }
 
-/* A line of LMDB's list of readers: process, thread, transaction (or "-"). */
+/* A line of LMDB's list of readers ends with the reader's transaction, or "-". */
 static int oldest_reader(const char *line, void *context)
 {
+	const char *last = strrchr(line, ' ');
 	size_t *oldest = context, transaction;
+	char *end;
 
-	if (sscanf(line, "%*d %*x %zu", &transaction) == 1 && transaction < *oldest)
+	if (!last)
+		return 0;
+	transaction = strtoull(last, &end, 10);
+	if (end != last && *end == '\n' && transaction < *oldest)
 		*oldest = transaction;
 	return 0;
 }

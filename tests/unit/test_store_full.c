@@ -125,7 +125,8 @@ static void flood(struct store_fixture *f, uint64_t size, uint64_t batch)
 	assert_true(usage.bytes_used <= size);
 	assert_int_equal(usage.entries + usage.evictions, keys);
 	assert_int_equal(usage.failures, 0);
-	/* Trees half full, the reserve, and what stands beside a value leave it a quarter at least. */
+	/* Trees half full, the reserve, and what stands beside a value leave it a quarter at least.
+	 */
 	assert_true(usage.entries * 400 >= size / 4);
 	assert_int_equal(count_stored(f->store, keys - 100, keys), 100);
 	assert_int_equal(count_stored(f->store, 0, keys), usage.entries);
@@ -141,19 +142,14 @@ static void test_flood_1_mib(void **state)
 
 static void test_flood_2_mib(void **state)
 {
-	flood(*state, 2 * MIB, 50);
-}
-
-static void test_flood_4_mib(void **state)
-{
-	flood(*state, 4 * MIB, 500);
+	flood(*state, 2 * MIB, 500);
 }
 
 /* Every length there is: what is taken is whole, what is refused costs nothing else. */
 static void test_all_lengths(void **state)
 {
 	struct store_fixture *f = *state;
-	uint64_t full = 0, gone = 0, puts = 1500, turn;
+	uint64_t full = 0, gone = 0, puts = 1000, turn;
 
 	f->options.size = 4 * MIB;
 	store_fixture_open(f);
@@ -438,15 +434,10 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FULL_TEST(test_flood_1_mib),
-		FULL_TEST(test_flood_2_mib),
-		FULL_TEST(test_flood_4_mib),
-		FULL_TEST(test_all_lengths),
-		FULL_TEST(test_groups_in_a_small_store),
-		FULL_TEST(test_drop_everything),
-		FULL_TEST(test_stuck_reader),
-		FULL_TEST(test_disk_full),
-		FULL_TEST(test_two_writers),
+		FULL_TEST(test_flood_1_mib),     FULL_TEST(test_flood_2_mib),
+		FULL_TEST(test_all_lengths),     FULL_TEST(test_groups_in_a_small_store),
+		FULL_TEST(test_drop_everything), FULL_TEST(test_stuck_reader),
+		FULL_TEST(test_disk_full),       FULL_TEST(test_two_writers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

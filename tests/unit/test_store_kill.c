@@ -1,7 +1,7 @@
 /* LINKS: cache/store.c cache/store_open.c cache/store_entry.c cache/store_lmdb.c cache/store_files.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/store_fixture.c -llmdb */
 /*
- * Writers killed at any moment, the holder of the writer's lock among them: what was committed is there and
- * whole, the store is kept, and others go on (HAZARDS S1, S5).
+ * Writers killed at any moment, the holder of the writer's lock among them: what was committed is
+ * there and whole, the store is kept, and others go on (HAZARDS S1, S5).
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,7 +29,8 @@ enum {
 	PATIENCE_MS = 5000,
 };
 
-/* What a writer has done, in memory shared with the test: turns of writing, 0 for never or dropped. */
+/* What a writer has done, in memory shared with the test: turns of writing, 0 for never or dropped.
+ */
 struct progress {
 	_Atomic uint64_t committed[KEYS];
 	_Atomic uint64_t begun[KEYS]; /* at least as new: may be in the store, too */
@@ -63,8 +64,8 @@ static void write_batch(struct store *store, struct progress *progress, uint64_t
 		struct cache_key key = key_of(from + n);
 
 		atomic_store(&progress->begun[n], turn);
-		if (store_put(store, &key, value_of(from + n, turn, n % 10 ? 600 : 6000), NULL, 0) !=
-		    STORE_OK)
+		if (store_put(store, &key, value_of(from + n, turn, n % 10 ? 600 : 6000), NULL,
+			      0) != STORE_OK)
 			_exit(3);
 	}
 	if (store_commit(store) != STORE_OK)
