@@ -172,7 +172,7 @@ check-tables: ## no two rows of a .def table have one name
 	@scripts/check-tables.sh
 
 check-manual: ## the manual pages are well formed
-	@mandoc -T lint -W warning conf/cache204.8 conf/cache204.conf.5 && echo "check-manual: ok"
+	@mandoc -T lint -W warning conf/cache204.8 conf/cache204.conf.5 conf/cache204-origins.7 && echo "check-manual: ok"
 
 check-length: ## show functions of more than 60 lines
 	@scripts/check-length.sh 60 $(SOURCES)
@@ -188,7 +188,9 @@ install: all ## install below DESTDIR/PREFIX
 	install -D -m 755 $(BUILD)/cache204 $(DESTDIR)$(PREFIX)/sbin/cache204
 	install -D -m 644 conf/cache204.8 $(DESTDIR)$(PREFIX)/share/man/man8/cache204.8
 	install -D -m 644 conf/cache204.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/cache204.conf.5
+	install -D -m 644 conf/cache204-origins.7 $(DESTDIR)$(PREFIX)/share/man/man7/cache204-origins.7
 	install -D -m 644 conf/cache204.conf.example $(DESTDIR)$(PREFIX)/share/doc/cache204/cache204.conf.example
+	install -D -m 644 conf/haproxy.cfg.example $(DESTDIR)$(PREFIX)/share/doc/cache204/haproxy.cfg.example
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|@PREFIX@|$(PREFIX)|' conf/cache204.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/cache204.service
 

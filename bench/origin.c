@@ -5,11 +5,13 @@
  *   /hit...   204, fresh for an hour, ETag "bench"
  *   /herd...  the same, after 10 ms
  *   /body...  200 of 1 KiB, no-store
- *   /asked    200, how many requests came before this one, as text
+ *   /large... 200 of 256 MiB, no-store, then the connection is closed; nobody else is served
+ * meanwhile /asked    200, how many requests came before this one, as text
  *   /...      204, no-store
  *
  *   origin PORT     (0 for a free one; the port is printed)
  */
+#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
 #include <time.h>
@@ -20,6 +22,7 @@ enum {
 	INPUT_LENGTH = 16 * 1024,
 	OUTPUT_LENGTH = 2 * 1024 * 1024, /* answers to as many requests as fit in the input */
 	ANSWER_LENGTH = 2048,            /* of the longest answer, and more */
+	LARGE_LENGTH = 256 * 1024 * 1024,
 };
 
 struct client {
@@ -97,6 +100,23 @@ static void close_client(struct ev_loop *loop, struct client *client)
 	free(client);
 }
 
+/* All of it at once, waiting for whoever reads it: the load is one transfer at a time. */
+static void answer_large(struct ev_loop *loop, struct client *client)
+{
+	char *end = answer_head(output, "200 OK",
+				"Cache-Control: no-store\r\nConnection: close\r\n"
+				"Content-Length: 268435456\r\n\r\n",
+				ev_now(loop));
+	size_t left = LARGE_LENGTH;
+	ssize_t n = send(client->io.fd, output, (size_t)(end - output), 0);
+	fcntl(client->io.fd, F_SETFL, 0);
+	while (n > 0 && left > 0) {
+		n = send(client->io.fd, output, left < OUTPUT_LENGTH ? left : OUTPUT_LENGTH, 0);
+		left -= n > 0 ? (size_t)n : 0;
+	}
+	close_client(loop, client);
+}
+
 static void answer_requests(struct ev_loop *loop, struct client *client);
 
 static void delay_cb(struct ev_loop *loop, ev_timer *timer, int events)
@@ -131,6 +151,10 @@ static void answer_requests(struct ev_loop *loop, struct client *client)
 		if (space && starts(space + 1, "/herd")) {
 			start_delay(loop, client);
 			break;
+		}
+		if (space && starts(space + 1, "/large")) {
+			answer_large(loop, client);
+			return;
 		}
 		at = answer(at, space ? space + 1 : "/", ev_now(loop));
 	}

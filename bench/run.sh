@@ -1,12 +1,12 @@
 #!/bin/bash
 # The proxy beside its limit and its peers, on loopback, in one run:
 #
-#   bench/run.sh                  CPU time per request, as a Markdown table (for bench/RESULTS.md)
+#   bench/run.sh                  CPU time per request and per MiB, as Markdown tables for bench/RESULTS.md
 #   bench/run.sh instructions     user instructions per request, counted by callgrind
 #
 # Environment, with defaults:
 #   SERVERS      "limit cache204 nginx squid varnish trafficserver"; those not installed are skipped
-#   LOADS        "hit pipelined hit_304 miss body herd"
+#   LOADS        "hit pipelined hit_304 miss body herd large tunnel"
 #   ROUNDS       3; a round runs each load on each server once, medians are told
 #   SECONDS_EACH 2, or 1 with more than three servers
 #   CONNECTIONS  64
@@ -20,9 +20,12 @@ cd "$(dirname "$0")/.." || exit 1
 
 ROUNDS=${ROUNDS:-3}
 CONNECTIONS=${CONNECTIONS:-64}
-LOADS=${LOADS:-"hit pipelined hit_304 miss body herd"}
+LOADS=${LOADS:-"hit pipelined hit_304 miss body herd large tunnel"}
 DEPTH=16
 results=$work/results
+volumes=$work/volumes
+LARGE_MIB=256
+DOWNLOADS=4
 
 # --- Load
 
@@ -64,11 +67,28 @@ measure() { # server load
 		}' "$out" >>"$results" || fail "$1 answered nothing: $(cat "$out")"
 }
 
+# Downloads by curl, one after the other, so many that a tick of CPU time is little: plain, or in tunnels.
+# One line: load server cpu_us_per_MiB MiB_per_s
+measure_volume() { # server load
+	local ticks got began option=
+	[ "$2" = tunnel ] && option=--proxytunnel
+	ticks=$(cpu_ticks "${pid[$1]}") began=$(date +%s%N)
+	# shellcheck disable=SC2086
+	got=$($on_load_core curl -s $option -x "http://127.0.0.1:${port[$1]}" -o /dev/null \
+		-w '%{size_download}\n' "http://127.0.0.1:$origin_port/large[1-$DOWNLOADS]" |
+		grep -cx $((LARGE_MIB << 20)))
+	[ "$got" = "$DOWNLOADS" ] || fail "$1 $2: $got of $DOWNLOADS downloads"
+	ticks=$(($(cpu_ticks "${pid[$1]}") - ticks))
+	awk -v load="$2" -v server="$1" -v ticks="$ticks" -v hz="$(getconf CLK_TCK)" -v mib=$((LARGE_MIB * DOWNLOADS)) \
+		-v ns=$(($(date +%s%N) - began)) \
+		'BEGIN { print load, server, ticks * 1e6 / hz / mib, mib * 1e9 / ns }' >>"$volumes"
+}
+
 # The limit answers anything, so it is a measure for hits only.
 is_sensible() { # server load
 	case $1:$2 in
 	limit:hit | limit:pipelined) return 0 ;;
-	limit:*) return 1 ;;
+	limit:* | nginx:tunnel | varnish:tunnel) return 1 ;;
 	esac
 }
 
@@ -79,7 +99,11 @@ run_loads() {
 			# A herd leaves thousands of cold entries behind: once, and last.
 			[ "$load" = herd ] && continue
 			for server in $started; do
-				is_sensible "$server" "$load" && measure "$server" "$load"
+				is_sensible "$server" "$load" || continue
+				case $load in
+				large | tunnel) measure_volume "$server" "$load" ;;
+				*) measure "$server" "$load" ;;
+				esac
 			done
 		done
 	done
@@ -92,29 +116,32 @@ run_loads() {
 	esac
 }
 
-print_table() {
-	describe_machine
+# Medians by load and server, for the awk programs below.
+medians='
+	function median(key, column,   i, j, n, t, v) {
+		n = count[key]
+		for (i = 1; i <= n; i++) v[i] = value[key, i, column]
+		for (i = 2; i <= n; i++)
+			for (j = i; j > 1 && v[j - 1] > v[j]; j--) { t = v[j]; v[j] = v[j - 1]; v[j - 1] = t }
+		return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
+	}
+	function ratio(key, other) {
+		if (!(other in count) || median(other, 3) == 0) return "–"
+		return sprintf("%.2f", median(key, 3) / median(other, 3))
+	}
+	{
+		key = $1 " " $2
+		if (!count[key]++) order[++keys] = key
+		for (i = 3; i <= NF; i++) value[key, count[key], i] = $i
+	}'
+
+print_requests() {
+	echo
 	echo "$CONNECTIONS connections, pipelined $DEPTH deep, medians of $ROUNDS rounds of $SECONDS_EACH s."
 	echo
 	echo "| Load | Server | CPU µs/request | × limit | × cache204 | requests/s | p99 ms | origin requests per request |"
 	echo "|---|---|---:|---:|---:|---:|---:|---:|"
-	awk '
-		function median(key, column,   i, j, n, t, v) {
-			n = count[key]
-			for (i = 1; i <= n; i++) v[i] = value[key, i, column]
-			for (i = 2; i <= n; i++)
-				for (j = i; j > 1 && v[j - 1] > v[j]; j--) { t = v[j]; v[j] = v[j - 1]; v[j - 1] = t }
-			return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
-		}
-		function ratio(key, other) {
-			if (!(other in count) || median(other, 3) == 0) return "–"
-			return sprintf("%.2f", median(key, 3) / median(other, 3))
-		}
-		{
-			key = $1 " " $2
-			if (!count[key]++) order[++keys] = key
-			for (i = 3; i <= NF; i++) value[key, count[key], i] = $i
-		}
+	awk "$medians"'
 		END {
 			for (k = 1; k <= keys; k++) {
 				key = order[k]; split(key, part, " ")
@@ -123,6 +150,28 @@ print_table() {
 					ratio(key, part[1] " cache204"), median(key, 4), median(key, 5), median(key, 6)
 			}
 		}' "$results"
+}
+
+print_volumes() {
+	echo
+	echo "$DOWNLOADS downloads of $LARGE_MIB MiB, one at a time, medians of $ROUNDS rounds."
+	echo
+	echo "| Load | Server | CPU µs/MiB | × cache204 | MiB/s |"
+	echo "|---|---|---:|---:|---:|"
+	awk "$medians"'
+		END {
+			for (k = 1; k <= keys; k++) {
+				key = order[k]; split(key, part, " ")
+				printf "| %s | %s | %.0f | %s | %.0f |\n", part[1], part[2],
+					median(key, 3), ratio(key, part[1] " cache204"), median(key, 4)
+			}
+		}' "$volumes"
+}
+
+print_tables() {
+	describe_machine
+	[ ! -e "$results" ] || print_requests
+	[ ! -e "$volumes" ] || print_volumes
 }
 
 # --- Instructions
@@ -223,7 +272,7 @@ instructions)
 	set -- $started
 	SECONDS_EACH=${SECONDS_EACH:-$(($# > 3 ? 1 : 2))}
 	run_loads
-	print_table
+	print_tables
 	;;
 *) fail "usage: bench/run.sh [instructions]" ;;
 esac

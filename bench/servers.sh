@@ -151,7 +151,7 @@ server_command() { # name
 	limit) command=("$tools/limit" "$listen") ;;
 	cache204)
 		command=("$CACHE204" -o "listen=127.0.0.1:$listen" -o admin=127.0.0.1:0
-			-o "store=$work/store.$listen" -o access_log=)
+			-o "store=$work/store.$listen" -o access_log= -o 'connect_ports=*')
 		;;
 	nginx)
 		configure nginx nginx.conf

@@ -27,9 +27,12 @@ packages() {
 		python3              functional tests
 		python3-pytest       their runner
 		python3-pytest-xdist many of them at once
+		openssl              certificates of the tests
 		curl                 a client
 		wget                 another client
+		haproxy              a load balancer in front
 		strace               system calls of a hit
+		libfaketime          a wall clock that tests set about
 		END
 		;;
 	check) cat <<-'END'
@@ -45,6 +48,7 @@ packages() {
 		;;
 	bench) cat <<-'END'
 		wrk                  load
+		curl                 downloads
 		END
 		;;
 	*)

@@ -1,0 +1,218 @@
+"""Behind the real HAProxy, with the example file: three nodes are one cache, and one may be lost."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import threading
+
+import pytest
+
+from support.origin import respond
+from support.proxy import ROOT, WAIT
+from support.rawclient import Client
+from support.until import until
+
+EXAMPLE = ROOT / "conf" / "haproxy.cfg.example"
+NODES = ("node1", "node2", "node3")
+PATHS = [f"/{number}?q={number % 7}" for number in range(60)]
+CLIENT = "127.0.0.9"  # unlike the address that the balancer itself connects from
+
+HAPROXY = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+
+pytestmark = pytest.mark.skipif(not HAPROXY, reason="haproxy is not installed")
+
+
+class Balancer:
+    """HAProxy with the example file, in which only addresses are others. Its listening sockets are
+    made here and handed over, so that no port can be taken meanwhile, and none is refused."""
+
+    def __init__(self, directory, nodes, origin):
+        self.sockets = {"3128": self.listen(), "3130": self.listen()}
+        self.port, self.gateway_port = (s.getsockname()[1] for s in self.sockets.values())
+        self.file = directory / "haproxy.cfg"
+        self.file.write_text(self.adapt(EXAMPLE.read_text(), nodes, origin))
+        self.lines = []
+        self.process = subprocess.Popen([HAPROXY, "-db", "-f", self.file], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                        pass_fds=[s.fileno() for s in self.sockets.values()])
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    @staticmethod
+    def listen():
+        return socket.create_server(("127.0.0.1", 0), backlog=128)
+
+    def adapt(self, text, nodes, origin):
+        """Each substitution must be of something that is there."""
+        changes = [(f"bind :{port}\n", f"bind fd@{s.fileno()}\n") for port, s in self.sockets.items()]
+        changes.append(("http://api.example.com", f"http://{origin.authority}"))
+        for number, node in enumerate(nodes.values(), start=1):
+            address = f"192.0.2.1{number}:3128"
+            changes.append((f"{address} id {number} check port 3129",
+                            f"127.0.0.1:{node.port} id {number} check port {node.admin_port}"))
+            changes.append((f"{address} track", f"127.0.0.1:{node.port} track"))
+        for old, new in changes:
+            assert text.count(old) == 1, old
+            text = text.replace(old, new)
+        return text
+
+    def read(self):
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    def wait_told(self, pattern):
+        until(lambda: any(re.search(pattern, line) for line in self.lines),
+              f"{pattern} in {self.lines}", WAIT)
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait(WAIT)
+        self.reader.join(WAIT)
+        self.process.stdout.close()
+        for s in self.sockets.values():
+            s.close()
+
+
+@pytest.fixture
+def nodes(start_proxy):
+    """By name; a node has its name in Via and Cache-Status, which tells which one has answered."""
+    options = ("proxy_protocol_from=127.0.0.0/8", "clients=127.0.0.0/8", "connect_ports=*", "store_interval=0")
+    return {name: start_proxy(f"pseudonym={name}", *options) for name in NODES}
+
+
+@pytest.fixture
+def balancer(nodes, origin, tmp_path):
+    origin.default = respond(204, "Cache-Control: max-age=600")
+    balancer = Balancer(tmp_path, nodes, origin)
+    yield balancer
+    balancer.close()
+
+
+def ask(balancer, origin, method="GET", paths=PATHS, **options):
+    """Each path once: a dictionary to the answers."""
+    with Client(balancer.port, **options) as client:
+        return {path: client.ask(method, origin.url(path)) for path in paths}
+
+
+def names(answers):
+    """Which node has answered for which path."""
+    return {path: answer.cache_status["name"] for path, answer in answers.items()}
+
+
+def hits(answers):
+    return {path for path, answer in answers.items() if answer.hit}
+
+
+def of(node, homes):
+    """The paths of a node."""
+    return {path for path, name in homes.items() if name == node}
+
+
+def connect(origin):
+    return f"CONNECT {origin.authority} HTTP/1.1\r\nHost: {origin.authority}\r\n\r\n".encode()
+
+
+def test_each_uri_lives_on_one_node(balancer, nodes, origin):
+    homes = names(ask(balancer, origin))
+    for _ in range(2):
+        answers = ask(balancer, origin)
+        assert hits(answers) == set(PATHS)
+        assert names(answers) == homes
+    assert len(origin.requests) == len(PATHS)
+    for name, node in nodes.items():
+        share, stats = len(of(name, homes)), node.stats()
+        assert share >= len(PATHS) / 10, homes
+        assert (stats["misses"], stats["stores"], stats["hits"]) == (share, share, 2 * share)
+
+
+def test_put_invalidates(balancer, origin):
+    homes = names(ask(balancer, origin))
+    put = PATHS[::3]
+    assert names(ask(balancer, origin, "PUT", put)) == {path: homes[path] for path in put}
+    answers = ask(balancer, origin)
+    assert hits(answers) == set(PATHS) - set(put)
+    assert names(answers) == homes
+
+
+def test_clients_are_told(balancer, nodes, origin):
+    with Client(balancer.port, source=CLIENT) as client:
+        port = client.sock.getsockname()[1]
+        for path in PATHS:
+            assert client.get(origin.url(path)).status == 204
+    logged = set()
+    for node in nodes.values():
+        node.stop()
+        logged |= {(entry["client"], entry["client_port"]) for entry in map(json.loads, node.log_lines())
+                   if entry["target"] != "/healthz"}
+    assert logged == {(CLIENT, port)}
+
+
+def test_gateway_has_the_responses_of_the_proxy(balancer, origin):
+    homes = names(ask(balancer, origin))
+    with Client(balancer.gateway_port) as client:
+        for path in PATHS:
+            client.send(f"GET {path} HTTP/1.1\r\nHost: gateway.example\r\n\r\n".encode())
+            answer = client.response()
+            assert answer.hit and answer.cache_status["name"] == homes[path]
+        client.send(connect(origin))
+        assert client.response("CONNECT").status == 405
+    assert len(origin.requests) == len(PATHS)
+
+
+def test_tunnel(balancer, origin):
+    with Client(balancer.port) as client:
+        client.send(connect(origin))
+        assert client.response("CONNECT").status == 200
+        client.send(f"GET /inside HTTP/1.1\r\nHost: {origin.authority}\r\n\r\n".encode())
+        assert client.response().status == 204
+    assert origin.last.fields.get("Via") is None
+
+
+def reserve(port):
+    """A socket that keeps a port from all who take any free one, but not from who asks for it."""
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind(("127.0.0.1", port))
+    return s
+
+
+def assert_only_moved(share, homes, answers):
+    """The share is with all of the others; what is not of it is where it was, stored."""
+    now = names(answers)
+    assert {path for path in PATHS if now[path] != homes[path]} == share
+    assert len({now[path] for path in share}) == len(NODES) - 1
+    assert hits(answers) >= set(PATHS) - share
+
+
+def test_losing_a_node_moves_only_its_share(balancer, nodes, origin):
+    homes = names(ask(balancer, origin))
+    lost = "node2"
+    share = of(lost, homes)
+    assert nodes[lost].stats()["stores"] == len(share)
+    nodes[lost].kill9()
+    kept = [reserve(port) for port in (nodes[lost].port, nodes[lost].admin_port)]
+
+    answers = ask(balancer, origin)  # no check has found out yet, or only just
+    assert {answer.status for answer in answers.values()} == {204}
+    assert_only_moved(share, homes, answers)
+
+    balancer.wait_told(rf"nodes/{lost} is DOWN")
+    answers = ask(balancer, origin)
+    assert_only_moved(share, homes, answers)
+    moved = names(answers)
+    answers = ask(balancer, origin)
+    assert hits(answers) == set(PATHS)
+    assert names(answers) == moved
+
+    nodes[lost].options += [f"{name}=127.0.0.1:{s.getsockname()[1]}"
+                            for name, s in zip(("listen", "admin"), kept)]
+    nodes[lost].start()
+    balancer.wait_told(rf"nodes/{lost} is UP")
+    answers = ask(balancer, origin)
+    assert names(answers) == homes
+    assert hits(answers) == set(PATHS)  # it still has its store
+    for s in kept:
+        s.close()
