@@ -165,8 +165,7 @@ static void queue_freshened(struct cache *cache, const struct cache_key *key, st
 /* What speaks against keeping is this request, not the response: the record stays as it was. */
 static bool is_about_request(enum reason why)
 {
-	return why == REASON_AUTHORIZATION || why == REASON_RANGE ||
-	       why == REASON_REQUEST_NO_STORE;
+	return why == REASON_AUTHORIZATION || why == REASON_RANGE || why == REASON_REQUEST_NO_STORE;
 }
 
 bool cache_freshen(struct cache *cache, const struct http_request *req, struct slice old,

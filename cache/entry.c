@@ -134,8 +134,7 @@ static bool latest_vary(struct entry_walk walk, struct record_view *ret_latest)
 /* An older record may have been made for a request that differs in what was not asked for then. */
 static bool knows_vary(const struct record_view *view, const struct record_view *latest)
 {
-	return view->meta->kind == RECORD_PREFLIGHT ||
-	       compare_age(view->meta, latest->meta) <= 0 ||
+	return view->meta->kind == RECORD_PREFLIGHT || compare_age(view->meta, latest->meta) <= 0 ||
 	       key_vary_covers(view->vary, latest->vary);
 }
 
@@ -150,7 +149,7 @@ enum entry_select entry_select(struct slice entry, struct slice normal_uri,
 	struct entry_walk walk;
 	struct choice choice, best = {.match = MATCH_NONE};
 	struct record_view latest;
-	bool varies;
+	bool varies, serves = false;
 
 	if (!entry_open(entry, &walk))
 		return ENTRY_DAMAGED;
@@ -158,6 +157,7 @@ enum entry_select entry_select(struct slice entry, struct slice normal_uri,
 		return ENTRY_NONE;
 	varies = walk.left > 1 && latest_vary(walk, &latest);
 	while (entry_next(&walk, &choice.view)) {
+		serves |= policy_kind_serves((enum record_kind)choice.view.meta->kind, req);
 		choice.match = match_of(req, &choice.view, by_language);
 		if (varies && !knows_vary(&choice.view, &latest))
 			choice.match = MATCH_NONE;
@@ -167,7 +167,7 @@ enum entry_select entry_select(struct slice entry, struct slice normal_uri,
 	if (!entry_is_walked(&walk))
 		return ENTRY_DAMAGED;
 	if (best.match == MATCH_NONE)
-		return ENTRY_NO_MATCH;
+		return serves ? ENTRY_NO_MATCH : ENTRY_NONE;
 	if (!record_is_intact(&best.view, record_seed(normal_uri)))
 		return ENTRY_DAMAGED;
 	*ret_view = best.view;

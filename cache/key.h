@@ -30,8 +30,9 @@ struct cache_key cache_key_of_group(struct slice origin, struct slice group);
  * The selecting fields as a block of bytes: for each distinct name that Vary lists, in order, the
  * name in lower case and the request's value as it is sent on, or its absence.  Values are the
  * lines joined with ", ", white space around commas (but for those in quoted strings) made the
- * same, and Accept-Language in the one spelling of language.h.  Returns the length; 0 without Vary; SIZE_MAX when it does not fit, for "*", and for a Vary
- * that is no list of names or of more than 128: no request matches such a response.
+ * same, and Accept-Language in the one spelling of language.h.  Returns the length; 0 without Vary;
+ * SIZE_MAX when it does not fit, for "*", and for a Vary that is no list of names or of more than
+ * 128: no request matches such a response.
  */
 size_t key_vary_write(const struct http_fields *response, const struct http_request *req, char *to,
 		      size_t size);
@@ -39,12 +40,14 @@ size_t key_vary_write(const struct http_fields *response, const struct http_requ
 /* Whether a request has the same selecting fields as a block written above.  No allocation. */
 bool key_vary_matches(struct slice block, const struct http_request *req);
 
-/* Whether a block has every name that another has: all that this one's Vary asks was written down. */
+/* Whether a block has every name that another has: all that this one's Vary asks was written down.
+ */
 bool key_vary_covers(struct slice block, struct slice other);
 
 /*
- * As key_vary_matches(), but that the language of the response also matches an Accept-Language that puts it
- * above all others.  More than RFC 9111 4.1 allows by its letter: see option language_select.
+ * As key_vary_matches(), but that the language of the response also matches an Accept-Language that
+ * puts it above all others.  More than RFC 9111 4.1 allows by its letter: see option
+ * language_select.
  */
 bool key_vary_matches_language(struct slice block, const struct http_request *req,
 			       struct slice language);

@@ -1,7 +1,7 @@
 /*
- * Accept-Language (RFC 9110 12.5.4): one spelling for all that mean the same, so that requests which
- * differ in order, case or white space select the same response (RFC 9111 4.1), and which language
- * is wanted most.
+ * Accept-Language (RFC 9110 12.5.4): one spelling for all that mean the same, so that requests
+ * which differ in order, case or white space select the same response (RFC 9111 4.1), and which
+ * language is wanted most.
  *
  * Pure; bounded work.
  */

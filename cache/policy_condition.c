@@ -181,8 +181,8 @@ static bool confirms_get(const struct http_request *req, const struct record_met
 	       (!http_has_field(&res->fields, FIELD_ETAG) || (tag.n > 0 && slice_eq(tag, etag))) &&
 	       (!http_has_field(&res->fields, FIELD_LAST_MODIFIED) ||
 		(meta->last_modified_s != HTTP_DATE_INVALID &&
-		 meta->last_modified_s == freshness_date(&res->fields, FIELD_LAST_MODIFIED,
-							 meta->response_wall_s)));
+		 meta->last_modified_s ==
+			 freshness_date(&res->fields, FIELD_LAST_MODIFIED, meta->response_wall_s)));
 }
 
 static bool is_gateway_failure(uint16_t status)

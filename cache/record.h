@@ -80,7 +80,7 @@ bool record_has_groups(const struct record_view *view);
  * entry is like none, a damaged record is not carried over when an entry is written.
  */
 enum entry_select {
-	ENTRY_NONE,     /* no entry, or another URI's (hash collision) */
+	ENTRY_NONE,     /* no entry, or another URI's (hash collision), or none for the method */
 	ENTRY_NO_MATCH, /* records, but none that this request selects: a vary-miss */
 	ENTRY_SELECTED,
 	ENTRY_DAMAGED, /* its lengths do not fit, or the record selected is not what was written */
@@ -89,8 +89,8 @@ enum entry_select {
 /*
  * Choose the record that the request selects: kind and selecting fields match, also those that the
  * most recent Vary names; one with Vary wins over one without (RFC 9111 4.1), then the latest Date,
- * then the latest receipt, then a GET's over a HEAD's.  With `by_language` one in the language that the
- * request wants most does as well, when no other matches (key_vary_matches_language()).
+ * then the latest receipt, then a GET's over a HEAD's.  With `by_language` one in the language that
+ * the request wants most does as well, when no other matches (key_vary_matches_language()).
  */
 enum entry_select entry_select(struct slice entry, struct slice normal_uri,
 			       const struct http_request *req, bool by_language,

@@ -33,10 +33,10 @@
 struct access;
 
 /*
- * Rules compiled from the options (clients, proxy_protocol_from, methods, connect_ports, deny, allow, pseudonym).  `own` are the
- * addresses really bound by all listeners, ports set.  A wildcard address stands for all addresses
- * that the machine has at that time.  NULL when out of memory or a rule is bad (line in `error`).
- * `conf` must outlive it.
+ * Rules compiled from the options (clients, proxy_protocol_from, methods, connect_ports, deny,
+ * allow, pseudonym).  `own` are the addresses really bound by all listeners, ports set.  A wildcard
+ * address stands for all addresses that the machine has at that time.  NULL when out of memory or a
+ * rule is bad (line in `error`).  `conf` must outlive it.
  */
 struct access *access_new(const struct conf *conf, const union address *own, unsigned own_count,
 			  char *error, size_t error_size);
@@ -74,7 +74,7 @@ enum failure access_request(const struct access *access, const struct http_reque
 enum failure access_address(const struct access *access, struct slice host,
 			    const union address *address);
 
-/* The same of a destination that the operator chose: LOOP for the proxy's own listeners, or NONE. */
+/* The same of a destination that the operator chose: LOOP for the proxy itself, or NONE. */
 enum failure access_chosen(const struct access *access, const union address *address);
 
 #endif

@@ -244,7 +244,7 @@ static const char *squid_failure(enum failure failure)
 	if (failure == FAILURE_CLIENT_TIMEOUT)
 		return "TCP_MISS_TIMEDOUT";
 	unsigned status = failure_status(failure);
-	if (status == 403 || status == 405)
+	if (status == 403 || status == 405 || status == 407)
 		return "TCP_DENIED";
 	/* The rest of 4xx is ours for requests that could not be read or taken. */
 	return status / 100 == 4 ? "NONE_NONE" : "TCP_MISS";

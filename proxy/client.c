@@ -87,7 +87,7 @@ static void client_refuse(struct client *client, enum failure refusal)
 	if (client->refusal != FAILURE_NONE)
 		return;
 	STATS_ADD(client_refused, 1);
-	if (stats->refusals >= CLIENT_REFUSALS_MAX) {
+	if (stats->refusals >= (int64_t)client->worker->descriptors.refusals) {
 		stats->failure[refusal]++;
 		client_close(client);
 		return;
@@ -161,6 +161,9 @@ void client_close(struct client *client)
 
 	if (client->conn == NULL)
 		return;
+	/* an answer whose end is told by closing must not look whole (HAZARDS A5) */
+	if (buf_length(&client->out) > 0 || (x != NULL && x->status != 0))
+		conn_abort(client->conn);
 	conn_close(client->conn);
 	client->exchange = NULL;
 	client_release(client);
@@ -600,10 +603,12 @@ static void client_expired(void *owner)
 	struct client *client = client_of(owner);
 	struct exchange *x = client->exchange;
 
-	if (client->lingering || buf_length(&client->out) > 0) {
+	if (client->lingering) {
+		client_close(client);
+	} else if (buf_length(&client->out) > 0) {
 		if (x != NULL)
 			x->failure = FAILURE_CLIENT_TIMEOUT;
-		client_close(client);
+		client_abort(client); /* what the kernel holds for it goes, too */
 	} else if (client->reading_body && x != NULL) {
 		fail_body(client, FAILURE_REQUEST_BODY_TIMEOUT);
 	} else if (x == NULL && client->in_head) {

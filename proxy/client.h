@@ -19,7 +19,6 @@ enum {
 	CLIENT_LINGER_MS = 2000, /* read on after the last answer, so that no RST destroys it */
 	CLIENT_LINGER_BYTES = 1 << 20,
 	CLIENT_REFUSAL_MS = 2000, /* to say what is refused, and to be told so */
-	CLIENT_REFUSALS_MAX = 256, /* at once; further ones are just closed */
 	CLIENT_PARTS_MAX = 3, /* of one client_send() */
 };
 
@@ -85,7 +84,10 @@ void client_abort(struct client *client);
 /* exchange.c: the exchange under way has ended. */
 void client_exchange_ended(struct client *client, bool keep_alive);
 
-/* Close now, without another byte.  The exchange under way is abandoned. */
+/*
+ * Close now, without another byte, and with an RST if an answer is not all sent.  The exchange
+ * under way is abandoned.
+ */
 void client_close(struct client *client);
 
 /* The proxy goes down: no more requests, idle ones close. */

@@ -10,7 +10,8 @@
 #include "cache/store.h"
 
 enum {
-	/* A wall clock this far behind was set back; less is slewing, or another process's reading. */
+	/* A wall clock this far behind was set back; less is slewing, or another process's reading.
+	 */
 	CLOCK_STEP_BACK_MS = 1000,
 };
 

@@ -541,9 +541,10 @@ bool compose_request(struct buf *to, const struct conf *conf, const struct http_
 	size_t validators = form->validate == NULL
 				    ? 0
 				    : form->validate->etag.n + form->validate->last_modified.n + 64;
-	char *start = buf_reserve(to, 512 + req->method_name.n + req->uri.path.n +
-					      2 * URI_HOST_MAX + fields_max(&req->fields) + pseudonym.n + validators +
-					      form->proxy_authorization.n);
+	char *start =
+		buf_reserve(to, 512 + req->method_name.n + req->uri.path.n + 2 * URI_HOST_MAX +
+					fields_max(&req->fields) + pseudonym.n + validators +
+					form->proxy_authorization.n);
 	char *at;
 
 	if (start == NULL)

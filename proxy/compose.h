@@ -87,8 +87,8 @@ bool compose_request(struct buf *to, const struct conf *conf, const struct http_
 		     const struct request_form *form);
 
 /*
- * CONNECT to a parent proxy, for the end of `req`'s way: its Via goes along, so that a loop is seen.
- * `proxy_authorization` may be empty.
+ * CONNECT to a parent proxy, for the end of `req`'s way: its Via goes along, so that a loop is
+ * seen.  `proxy_authorization` may be empty.
  */
 bool compose_connect(struct buf *to, const struct conf *conf, const struct http_request *req,
 		     struct slice proxy_authorization);

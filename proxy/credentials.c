@@ -213,8 +213,7 @@ struct credentials *credentials_load(const char *path, char *error, size_t error
 	FILE *file;
 	bool ok;
 
-	if (credentials == NULL ||
-	    getrandom(credentials->secret, SECRET_SIZE, 0) != SECRET_SIZE) {
+	if (credentials == NULL || getrandom(credentials->secret, SECRET_SIZE, 0) != SECRET_SIZE) {
 		snprintf(error, error_size, "%s: %s", path, strerror(errno));
 		free(credentials);
 		return NULL;
@@ -360,8 +359,8 @@ static bool verify(struct credentials *credentials, const struct user *user, con
 	const char *hash = user != NULL ? user->hash : credentials->users[0].hash;
 	size_t length = strlen(hash);
 	int64_t began_us = processor_us();
-	const char *found = crypt_rn(password, hash, &credentials->crypt,
-				     (int)sizeof(credentials->crypt));
+	const char *found =
+		crypt_rn(password, hash, &credentials->crypt, (int)sizeof(credentials->crypt));
 	bool same = found != NULL && strlen(found) == length && same_bytes(found, hash, length);
 
 	explicit_bzero(&credentials->crypt, sizeof(credentials->crypt));

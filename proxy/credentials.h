@@ -3,10 +3,10 @@
  * against it (RFC 9110 11.7.1, RFC 7617).
  *
  * A crypt(3) hash is slow on purpose, and the loop waits for it.  So the last right password of
- * each user is remembered for CREDENTIALS_MEMORY_MS as a fast hash under a random secret, wrong ones
- * for CREDENTIALS_WRONG_MS, and verifying takes no more than a tenth of the processor's time: what
- * comes beyond that is TOO_MANY_LOGINS, but for those who are remembered.  Names that do not exist
- * cost as much as those that do.
+ * each user is remembered for CREDENTIALS_MEMORY_MS as a fast hash under a random secret, wrong
+ * ones for CREDENTIALS_WRONG_MS, and verifying takes no more than a tenth of the processor's time:
+ * what comes beyond that is TOO_MANY_LOGINS, but for those who are remembered.  Names that do not
+ * exist cost as much as those that do.
  *
  * Passwords are wiped as soon as they were looked at.  The file is read once.
  */

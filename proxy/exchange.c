@@ -182,7 +182,8 @@ static struct delivery delivery_of(const struct exchange *x)
 	};
 }
 
-/* The key of an answer's Cache-Status, when the operator wants it told; valid until the next call. */
+/* The key of an answer's Cache-Status, when the operator wants it told; valid until the next call.
+ */
 static void tell_key(struct exchange *x)
 {
 	static char uri[64 * 1024];

@@ -54,8 +54,8 @@ struct exchange {
 struct frontend {
 	const char *name;
 	bool is_reserved; /* gets through when clients are at their limits */
-	bool chosen; /* the operator chose the destination: address rules do not apply */
-	bool behind; /* a load balancer that the operator named may stand before it */
+	bool chosen;      /* the operator chose the destination: address rules do not apply */
+	bool behind;      /* a load balancer that the operator named may stand before it */
 	/* A whole request head: answer, fail, or park and answer later. */
 	void (*handle)(struct exchange *x);
 	/* Content of the request's body, decoded; false: enough for now, wait for client_resume().

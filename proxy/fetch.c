@@ -4,12 +4,15 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* Memory may run out: the element is not in the table then, and says so (uthash 2.3). */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 #include "cache/http_fields.h"
 #include "proxy/client.h"
 #include "proxy/forward.h"
-#include "proxy/offenders.h"
+#include "proxy/judge.h"
 #include "proxy/origin.h"
 #include "proxy/tunnel.h"
 
@@ -93,7 +96,8 @@ static struct fetch *find(struct fetches *fetches, const struct cache_key *key)
 	return fetch;
 }
 
-/* GET and HEAD have keys of their own, for the one is no answer to the other; and so has OPTIONS. */
+/* GET and HEAD have keys of their own, for the one is no answer to the other; and so has OPTIONS.
+ */
 struct cache_key fetch_key(const struct cache_key *uri_key, enum http_method method)
 {
 	struct cache_key key = *uri_key;
@@ -129,8 +133,8 @@ static void share(struct fetch *fetch)
 {
 	struct fetches *fetches = fetch->worker->fetches;
 
-	fetch->shared = true;
 	HASH_ADD(hh, fetches->by_key, plan.key, sizeof(fetch->plan.key), fetch);
+	fetch->shared = fetch->hh.tbl != NULL;
 }
 
 static void unshare(struct fetch *fetch)
@@ -187,31 +191,13 @@ static void release_waiters(struct fetch *fetch, bool stored)
 	}
 }
 
-/* The record that an exchange validates, from its own copy. */
-static bool kept_record(struct exchange *x, struct record_view *ret_record)
-{
-	char *uri;
-	bool whole;
-
-	if (x == NULL || x->record == NULL)
-		return false;
-	uri = malloc(http_uri_normal_max(&x->req.uri));
-	if (uri == NULL)
-		return false;
-	whole = record_view(slice_of(x->record, x->record_length),
-			    slice_of(uri, http_uri_normal(&x->req.uri, uri)), ret_record);
-	free(uri);
-	return whole;
-}
-
-/* Answer with a stale record in the place of an error, if it has one that allows it (RFC 5861 4). */
+/* Answer with a stale record in the place of an error, if it has one that allows it (RFC 5861 4).
+ */
 static bool answer_stale(struct exchange *x)
 {
-	const struct worker *worker = x->worker;
 	struct record_view record;
 
-	if (x->status != 0 || !kept_record(x, &record) ||
-	    !policy_stale_if_error(&x->req, record.meta, &worker->now, worker->conf))
+	if (!judge_allows_stale(x, &record))
 		return false;
 	x->status_field.why = REASON_STALE_ERROR;
 	if (x->outcome != OUTCOME_BACKGROUND)
@@ -229,7 +215,7 @@ static void fail(struct exchange *x, enum failure failure)
 	if (failure_status(failure) >= 500) {
 		if (x->client != NULL && answer_stale(x))
 			return;
-		if (x->status == 0 && kept_record(x, &record) &&
+		if (x->status == 0 && judge_kept_record(x, &record) &&
 		    record.meta->flags & META_MUST_REVALIDATE)
 			failure = FAILURE_MUST_REVALIDATE; /* RFC 9111 5.2.2.2 */
 	}
@@ -255,9 +241,7 @@ static void answer_waiters_stale(struct fetch *fetch)
 		struct record_view record;
 
 		next = x->next_waiter;
-		if (!kept_record(x, &record) ||
-		    !policy_stale_if_error(&x->req, record.meta, &fetch->worker->now,
-					   fetch->worker->conf))
+		if (!judge_allows_stale(x, &record))
 			continue;
 		remove_waiter(fetch, x);
 		x->status_field.collapsed = true;
@@ -377,7 +361,7 @@ static bool compose_question(struct exchange *x, const struct route *route, bool
 	char forwards[24];
 	struct record_view record;
 	struct request_form form = {
-		.validate = kept_record(x, &record) ? &record : NULL,
+		.validate = judge_kept_record(x, &record) ? &record : NULL,
 		/* what nobody waits for is asked for the store's sake alone */
 		.unconditional = again || x->client == NULL,
 		.absolute = route->parent && !route->tunnel,
@@ -399,8 +383,8 @@ static struct origin *ask_origin(struct fetch *fetch, struct exchange *x, bool a
 	struct route route;
 	struct buf head = {0};
 
-	*ret_failure = route_find(worker->routes, worker->access, &x->req, x->frontend->chosen,
-				  &route);
+	*ret_failure =
+		route_find(worker->routes, worker->access, &x->req, x->frontend->chosen, &route);
 	if (*ret_failure != FAILURE_NONE)
 		return NULL;
 	if (!compose_question(x, &route, again, &head)) {
@@ -548,189 +532,6 @@ static void answer_leader(struct fetch *fetch, const struct record_view *record,
 	exchange_answer_record(x, record);
 }
 
-static void confirmed(struct fetch *fetch, const struct http_response *res,
-		      const struct exchange_times *times, const struct record_view *old)
-{
-	struct exchange *x = fetch->leader;
-	struct record_view record;
-	enum reason why;
-	bool whole = cache_freshen(fetch->worker->cache, &x->req, old->bytes, res, times, &record,
-				   &why);
-
-	STATS_ADD(validations_confirmed, 1);
-	x->status_field.why = why;
-	if (why != REASON_NONE)
-		stats->not_stored[why]++;
-	if (whole)
-		answer_leader(fetch, &record, OUTCOME_VALIDATED);
-	else
-		answer_leader(fetch, old, OUTCOME_VALIDATED); /* confirmed all the same */
-}
-
-static void note_not_stored(struct exchange *x, enum reason why)
-{
-	stats->not_stored[why]++;
-	x->status_field.why = why;
-}
-
-static void note_stored(struct exchange *x)
-{
-	STATS_ADD(stores, 1);
-	x->status_field.stored = true;
-	x->status_field.why = REASON_NONE;
-}
-
-/* Store the response if the rules allow; returns whether others may share it. */
-static bool consider_storing(struct fetch *fetch, const struct http_response *res,
-			     const struct exchange_times *times)
-{
-	struct exchange *x = fetch->leader;
-	enum reason why = REASON_STATUS;
-
-	if (cache_store(fetch->worker->cache, &x->req, res, times, &why)) {
-		note_stored(x);
-		return true;
-	}
-	note_not_stored(x, why);
-	return false;
-}
-
-/* What became of the leader by a final head. */
-enum judged {
-	JUDGED_PASS,     /* it is to be passed on */
-	JUDGED_ANSWERED, /* the leader was answered from a record */
-	JUDGED_STALE,    /* an error, to be answered from the stale record */
-	JUDGED_AGAIN,    /* to be asked anew */
-	JUDGED_BAD,      /* no answer to what was asked */
-};
-
-/* RFC 9111 4.3.5: what a HEAD brought updates the GET's record, or makes an end of it. */
-static bool update_get(struct fetch *fetch, const struct http_response *res,
-		       const struct exchange_times *times, struct slice old)
-{
-	struct exchange *x = fetch->leader;
-	struct record_view record;
-	enum reason why;
-
-	cache_freshen(fetch->worker->cache, &x->req, old, res, times, &record, &why);
-	if (why != REASON_NONE)
-		note_not_stored(x, why);
-	else
-		note_stored(x);
-	return why == REASON_NONE;
-}
-
-/* A HEAD's 204 that is not of the GET's record shows that this is out of date. */
-static bool replace(struct fetch *fetch, const struct http_response *res,
-		    const struct exchange_times *times, const struct record_view *old)
-{
-	struct exchange *x = fetch->leader;
-	bool outdated = x->req.method == METHOD_HEAD && old->meta->kind == RECORD_GET;
-	bool stored;
-
-	if (outdated)
-		cache_remove(fetch->worker->cache, &x->req, old->bytes);
-	stored = consider_storing(fetch, res, times);
-	if (!stored && !outdated && !fetch->plan.had_fresh)
-		cache_remove(fetch->worker->cache, &x->req, old->bytes);
-	return stored;
-}
-
-/* The answer in relation to the record that is being validated. */
-static enum judged judge_validation(struct fetch *fetch, const struct http_response *res,
-				    const struct exchange_times *times, bool *ret_shared)
-{
-	struct exchange *x = fetch->leader;
-	struct worker *worker = fetch->worker;
-	struct slice old = slice_of(x->record, x->record_length);
-	struct record_view record;
-
-	if (!kept_record(x, &record)) {
-		*ret_shared = consider_storing(fetch, res, times);
-		return JUDGED_PASS;
-	}
-	switch (policy_validation(&x->req, record.meta, record.etag, res, &worker->now,
-				  worker->conf)) {
-	case VALIDATION_FRESHEN:
-		*ret_shared = true;
-		confirmed(fetch, res, times, &record);
-		return JUDGED_ANSWERED;
-	case VALIDATION_STALE:
-		return JUDGED_STALE;
-	case VALIDATION_RETRY:
-		free(x->record);
-		x->record = NULL;
-		return JUDGED_AGAIN;
-	case VALIDATION_REPLACE:
-		*ret_shared = replace(fetch, res, times, &record);
-		break;
-	case VALIDATION_UPDATE:
-		*ret_shared = update_get(fetch, res, times, old);
-		break;
-	case VALIDATION_REMOVE:
-		note_not_stored(x, REASON_STATUS);
-		cache_remove(worker->cache, &x->req, old);
-		break;
-	case VALIDATION_PASS_304:
-	case VALIDATION_KEEP:
-		break;
-	}
-	return JUDGED_PASS;
-}
-
-/* The record that the client's request passed over is superseded (RULES 5). */
-static void remove_passed_over(struct fetch *fetch, const struct http_response *res)
-{
-	struct worker *worker = fetch->worker;
-	struct cache_lookup lookup;
-
-	if (!fetch->plan.had_record || policy_keeps_old_record(res) || res->status == 304)
-		return;
-	cache_lookup(worker->cache, &fetch->leader->req, &worker->now, &lookup);
-	if (lookup.has_record)
-		cache_remove(worker->cache, &fetch->leader->req, lookup.record.bytes);
-}
-
-/* RFC 9110 15.4.5: a 304 is an answer to those who have something already. */
-static bool is_conditional(const struct http_request *req)
-{
-	return http_has_field(&req->fields, FIELD_IF_NONE_MATCH) ||
-	       http_has_field(&req->fields, FIELD_IF_MODIFIED_SINCE);
-}
-
-static void note_repair(const struct http_uri *uri)
-{
-	char name[URI_HOST_MAX + 8];
-	size_t n = http_uri_authority(uri, name);
-
-	/* the port is shown always, also the one that goes without saying */
-	if (uri->port == http_scheme_port(uri->scheme))
-		n += (size_t)snprintf(name + n, sizeof(name) - n, ":%u", uri->port);
-	STATS_ADD(framing_repaired, 1);
-	offenders_add(&stats->offenders, slice_of(name, n), 1);
-}
-
-/* Effects of a final head on the store, before it is passed on. */
-static enum judged judge(struct fetch *fetch, const struct http_response *res, bool *ret_shared)
-{
-	struct exchange *x = fetch->leader;
-	struct worker *worker = fetch->worker;
-	struct exchange_times times = {fetch->request_steady_ms, worker->now};
-
-	*ret_shared = false;
-	if (res->framing_trouble)
-		note_repair(&x->req.uri);
-	if (policy_invalidates(&x->req, res))
-		STATS_ADD(invalidations, cache_invalidate(worker->cache, &x->req, res));
-	if (x->record != NULL)
-		return judge_validation(fetch, res, &times, ret_shared);
-	if (res->status == 304 && !is_conditional(&x->req))
-		return JUDGED_BAD;
-	remove_passed_over(fetch, res);
-	*ret_shared = consider_storing(fetch, res, &times);
-	return JUDGED_PASS;
-}
-
 static void on_interim(void *context, const struct http_response *res)
 {
 	struct fetch *fetch = fetch_of(context);
@@ -773,11 +574,11 @@ static void on_head(void *context, const struct http_response *res)
 {
 	struct fetch *fetch = fetch_of(context);
 	struct exchange *x = fetch->leader;
-	bool shared = false;
+	struct judgement judgement;
 
 	x->origin = fetch->origin->address;
 	x->status_field.fwd_status = res->status;
-	switch (judge(fetch, res, &shared)) {
+	switch (judge_head(x, &fetch->plan, fetch->request_steady_ms, res, &judgement)) {
 	case JUDGED_AGAIN:
 		fetch->again = true;
 		return;
@@ -791,16 +592,17 @@ static void on_head(void *context, const struct http_response *res)
 			exchange_fail(x, FAILURE_INTERNAL);
 		answer_waiters_stale(fetch);
 		break;
-	case JUDGED_ANSWERED:
+	case JUDGED_CONFIRMED:
+		answer_leader(fetch, &judgement.record, OUTCOME_VALIDATED);
 		break;
 	case JUDGED_PASS:
 		exchange_pass_head(x, res);
 		/* a 304 for what one client has says nothing of what others would get */
-		if (!shared && fetch->plan.cacheable && res->status != 304)
+		if (!judgement.stored && fetch->plan.cacheable && res->status != 304)
 			remember_unshareable(fetch->worker, &fetch->plan.key);
 		break;
 	}
-	release_waiters(fetch, shared);
+	release_waiters(fetch, judgement.stored);
 	if (res->body == BODY_NONE)
 		return;
 	/* content that nobody is there to take */

@@ -33,13 +33,15 @@ static bool stops_here(const struct exchange *x)
 
 static void answer_options(struct exchange *x)
 {
-	struct buf allow = {0};
+	const struct conf *conf = x->worker->conf;
+	struct buf lines = {0};
 
-	if (compose_allow(&allow, x->worker->conf))
-		exchange_answer_local(x, 204, "", buf_waiting(&allow), slice_of("", 0));
+	if (compose_allow(&lines, conf) && buf_append(&lines, SLICE("Cache-Status: ")) &&
+	    buf_append(&lines, slice_str(conf->pseudonym)) && buf_append(&lines, SLICE("\r\n")))
+		exchange_answer_local(x, 204, "", buf_waiting(&lines), slice_of("", 0));
 	else
 		exchange_fail(x, FAILURE_INTERNAL);
-	buf_free(&allow);
+	buf_free(&lines);
 }
 
 /* Who asks, and whether that may be asked for. */
@@ -140,8 +142,7 @@ static bool is_client_wish(const struct http_field *field)
 }
 
 /* The question for a record, made from one that it answers.  `lines` are of the new one. */
-static struct http_request background_request(const struct http_request *req,
-					      enum record_kind kind,
+static struct http_request background_request(const struct http_request *req, enum record_kind kind,
 					      struct http_field lines[PARSE_FIELDS_MAX])
 {
 	struct http_request background = *req;
@@ -264,7 +265,8 @@ void forward_again(struct exchange *x)
 	step_lookup(x);
 }
 
-/* No record could answer a request like this: the origin is asked, unless the request forbids it. */
+/* No record could answer a request like this: the origin is asked, unless the request forbids it.
+ */
 static void step_bypass(struct exchange *x, enum reason why)
 {
 	enum reason refusal;

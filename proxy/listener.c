@@ -217,11 +217,14 @@ static bool is_full(const struct acceptor *acceptor)
 {
 	const struct worker *worker = acceptor->all->worker;
 	int64_t most = (int64_t)worker->conf->clients_max;
+	int64_t room = worker->descriptors.clients;
 
 	/* operators get through, a few of them */
-	if (acceptor->frontend->is_reserved)
+	if (acceptor->frontend->is_reserved) {
 		most += RESERVED;
-	return clients_open(worker) >= most;
+		room += RESERVED;
+	}
+	return stats->clients >= room || clients_open(worker) >= most;
 }
 
 static void admit(struct acceptor *acceptor, int fd, const union address *peer)

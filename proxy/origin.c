@@ -404,7 +404,9 @@ static void origin_finish(struct origin *origin)
 		origin->keep = false;
 	}
 	if (origin->keep && origin->request_done && buf_length(&origin->out) == 0 &&
-	    !origin->worker->draining && pool_keep(origin->host, origin)) {
+	    !origin->worker->draining &&
+	    stats->origins_idle < (int64_t)origin->worker->descriptors.origins_idle &&
+	    pool_keep(origin->host, origin)) {
 		buf_free(&origin->request);
 		origin_settle(origin);
 	} else {
@@ -565,6 +567,12 @@ static void origin_readable(void *owner)
 		if (origin->events == NULL) { /* idle: nobody asked */
 			STATS_ADD(origin_unasked, 1);
 			origin_release(origin);
+			return;
+		}
+		if (origin->request_sent == 0) { /* nobody asked yet: no answer to this request */
+			STATS_ADD(origin_unasked, 1);
+			if (!origin_retry(origin))
+				origin_fail(origin, FAILURE_BAD_RESPONSE);
 			return;
 		}
 		origin->got_bytes = true;

@@ -82,8 +82,8 @@ struct origin {
 };
 
 /*
- * Ask by way of `route`: `head` is a request head composed for it, whose memory is taken over.  NULL
- * with *ret_failure when there is no room.
+ * Ask by way of `route`: `head` is a request head composed for it, whose memory is taken over.
+ * NULL with *ret_failure when there is no room.
  */
 struct origin *origin_start(struct worker *worker, const struct http_request *req,
 			    const struct route *route, struct buf *head,

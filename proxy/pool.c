@@ -3,6 +3,9 @@
 
 #include <assert.h>
 #include <stdlib.h>
+
+/* Memory may run out: the element is not in the table then, and says so (uthash 2.3). */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 #include "proxy/origin.h"
@@ -70,6 +73,10 @@ struct pool_host *pool_join(struct pool *pool, struct slice key, bool *ret_full)
 		host->length = key.n;
 		memcpy(host->key, key.p, key.n);
 		HASH_ADD_KEYPTR(hh, pool->hosts, host->key, host->length, host);
+		if (host->hh.tbl == NULL) {
+			free(host);
+			return NULL;
+		}
 	}
 	host->connections++;
 	return host;

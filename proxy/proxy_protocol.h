@@ -20,8 +20,9 @@ enum proxy_header_result {
 };
 
 struct proxy_header {
-	bool local;           /* the sender's own connection: a health check */
-	union address source; /* of the client with its port; family AF_UNSPEC when it is not told */
+	bool local; /* the sender's own connection: a health check */
+	union address
+		source; /* of the client with its port; family AF_UNSPEC when it is not told */
 };
 
 /* A header at the start of `bytes`.  On PROXY_HEADER_DONE *ret_length is its length. */

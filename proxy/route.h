@@ -36,10 +36,10 @@ void routes_free(struct routes *routes);
 const struct parent *routes_parent(const struct routes *routes);
 
 /*
- * The route for a request with absolute-form or authority-form target, CONNECT included.  FAILURE_NONE, or what
- * would be found out by looking the name up, when the parent does that: DNS_ERROR for what is no
- * host name (some would read "0x7f.1" as an address), and access_address()'s verdict of loopback
- * for "localhost" and names below it.
+ * The route for a request with absolute-form or authority-form target, CONNECT included.
+ * FAILURE_NONE, or what would be found out by looking the name up, when the parent does that:
+ * DNS_ERROR for what is no host name (some would read "0x7f.1" as an address), and
+ * access_address()'s verdict of loopback for "localhost" and names below it.
  */
 enum failure route_find(const struct routes *routes, const struct access *access,
 			const struct http_request *req, bool chosen, struct route *ret_route);

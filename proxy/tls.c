@@ -15,6 +15,7 @@
 enum {
 	TLS_MAGIC = 0x546c7331,
 	PEER_MAX = HOSTNAME_MAX + 8, /* "host:port" */
+	QUIET_RECORDS = 8,           /* that may come while a connection is idle */
 };
 
 /* A session to be resumed with the peer it was made with. */
@@ -91,7 +92,7 @@ static const char *library_error(void)
 static bool load_authorities(SSL_CTX *ssl_ctx, const char *ca_file, char *error, size_t error_size)
 {
 	int loaded = ca_file[0] == '\0' ? SSL_CTX_set_default_verify_paths(ssl_ctx)
-				       : SSL_CTX_load_verify_file(ssl_ctx, ca_file);
+					: SSL_CTX_load_verify_file(ssl_ctx, ca_file);
 
 	if (loaded != 1)
 		snprintf(error, error_size, "tls_ca_file: cannot load %s: %s",
@@ -109,10 +110,11 @@ static void configure(SSL_CTX *ssl_ctx)
 	SSL_CTX_set_mode(ssl_ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
 					  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 					  SSL_MODE_RELEASE_BUFFERS);
+	/* one record a call: a peer that sends nothing but tickets must not hold the loop */
+	SSL_CTX_clear_mode(ssl_ctx, SSL_MODE_AUTO_RETRY);
 	SSL_CTX_set_verify(ssl_ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_alpn_protos(ssl_ctx, http_1_1, sizeof(http_1_1) - 1);
-	SSL_CTX_set_session_cache_mode(ssl_ctx,
-				       SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_set_session_cache_mode(ssl_ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	SSL_CTX_sess_set_new_cb(ssl_ctx, keep_session);
 }
 
@@ -340,8 +342,16 @@ enum io tls_send(struct tls *tls, const char *from, size_t n, size_t *ret_n)
 	ERR_clear_error();
 	result = SSL_write_ex(tls->ssl, from, n, ret_n);
 	tls->send_wants_read = false;
-	return result == 1 ? IO_OK
-			   : judge(tls, result, SSL_ERROR_WANT_READ, &tls->send_wants_read);
+	return result == 1 ? IO_OK : judge(tls, result, SSL_ERROR_WANT_READ, &tls->send_wants_read);
+}
+
+/* Nothing is left in the socket, and it is not closed. */
+static bool is_drained(const struct tls *tls)
+{
+	char byte;
+
+	return recv(SSL_get_fd(tls->ssl), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+	       (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
 bool tls_is_quiet(struct tls *tls)
@@ -349,12 +359,18 @@ bool tls_is_quiet(struct tls *tls)
 	char byte;
 	size_t n;
 
-	if (tls->broken)
+	if (tls->broken || tls->mute)
 		return false;
-	ERR_clear_error();
-	/* reads what is TLS's own: tickets come after the handshake */
-	return SSL_peek_ex(tls->ssl, &byte, 1, &n) != 1 &&
-	       SSL_get_error(tls->ssl, 0) == SSL_ERROR_WANT_READ;
+	/* what is TLS's own is read on the way: tickets come after the handshake */
+	for (int i = 0; i < QUIET_RECORDS; i++) {
+		if (is_drained(tls))
+			return !SSL_has_pending(tls->ssl); /* not even part of a record */
+		ERR_clear_error();
+		if (SSL_peek_ex(tls->ssl, &byte, 1, &n) == 1 ||
+		    SSL_get_error(tls->ssl, 0) != SSL_ERROR_WANT_READ)
+			return false;
+	}
+	return false;
 }
 
 bool tls_has_more(const struct tls *tls)

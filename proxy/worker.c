@@ -341,6 +341,10 @@ struct worker *worker_new(const struct conf *conf, const struct worker_shared *s
 	worker->in = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
 	worker->out = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
 	worker->fetches = fetches_new(worker);
+	worker->descriptors = descriptors_here();
+	if (worker->descriptors.clients < conf->clients_max)
+		log_info("the limit of descriptors leaves room for %u clients",
+			 worker->descriptors.clients);
 	worker->pool = pool_new(conf);
 	if (conf->clients_per_address < conf->clients_max)
 		worker->peers = peers_new(conf->clients_per_address);

@@ -11,6 +11,7 @@
 #include "proxy/accesslog.h"
 #include "proxy/buf.h"
 #include "proxy/claims.h"
+#include "proxy/descriptors.h"
 #include "proxy/resolver.h"
 #include "proxy/route.h"
 #include "proxy/stats.h"
@@ -66,6 +67,7 @@ struct worker {
 	struct peers *peers; /* NULL when connections of an address are not limited */
 	struct routes *routes;
 	struct tls_context *tls;
+	struct descriptors descriptors;  /* how they are shared out */
 	struct http_clock now;           /* wall and steady, for HTTP */
 	int64_t now_ms;                  /* monotonic, for deadlines */
 	struct scratch in;               /* what an event reads */

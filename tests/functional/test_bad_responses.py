@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from support.origin import CLOSE, HALF_CLOSE, NEVER, RESET, chunked, respond
+from support.requirement import requirement
 
 FRESH = b"Cache-Control: max-age=60\r\n"
 NO_CONTENT = b"HTTP/1.1 204 No Content\r\n" + FRESH
@@ -135,6 +136,7 @@ def test_204_with_a_body_is_repaired_and_not_stored(connect, origin, name):
     assert answer.status == 204 and "X-Poison" not in answer.fields
 
 
+@requirement("RFC 9112 9.2 SHOULD", "RFC 9112 9.2 MUST NOT")
 def test_bytes_after_a_204_that_come_later_reach_nobody(connect, origin):
     """The idle connection is closed when it speaks unasked (A2)."""
     later = threading.Event()
@@ -186,6 +188,7 @@ BAD_BODIES = {
 
 
 @pytest.mark.parametrize("name", BAD_BODIES)
+@requirement("RFC 9112 8 MUST")
 def test_bad_chunks_end_the_answer_visibly(connect, origin, name):
     origin.on("/", [OK + b"Transfer-Encoding: chunked\r\n\r\n" + BAD_BODIES[name], NEVER])
     answer = connect().get(origin.url())

@@ -52,6 +52,7 @@ def test_misses_of_a_cacheable_key_are_one_question(origin, crowd):
     assert (stats["counters"]["collapsed"], stats["outcomes"]["collapsed"]) == (MANY - 1, MANY - 1)
 
 
+@requirement("RFC 9211 2.6 DEF")
 def test_validations_are_one_question(origin, crowd):
     go = threading.Event()
     origin.on("/", respond(204, FRESH, "Age: 100", 'ETag: "a"', "X-A: b"), [go, respond(304, FRESH, 'ETag: "a"')])

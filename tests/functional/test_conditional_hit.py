@@ -3,6 +3,7 @@
 import pytest
 
 from support.origin import http_date, respond
+from support.requirement import requirement
 
 FRESH = "Cache-Control: max-age=60"
 MODIFIED = http_date(-86400)
@@ -73,6 +74,7 @@ def test_if_modified_since_that_is_no_date(client, origin, stored, date):
     assert client.get(origin.url(), f"If-Modified-Since: {date}").status == 204
 
 
+@requirement("RFC 9110 13.2.2 MUST")
 def test_if_none_match_makes_if_modified_since_void(client, origin, stored):
     answer = client.get(origin.url(), 'If-None-Match: "b"', f"If-Modified-Since: {http_date()}")
     assert answer.status == 204
@@ -88,6 +90,7 @@ def test_without_last_modified_date_counts(client, origin):
     assert client.get(origin.url(), f"If-Modified-Since: {http_date(-40)}").status == 204
 
 
+@requirement("RFC 9110 15.4.5 MUST")
 def test_304_carries_the_fields_of_the_record(client, origin):
     origin.default = respond(204, *KEPT_IN_304, "X-Other: 1", "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT")
     date = client.get(origin.url())["Date"]

@@ -18,7 +18,7 @@ BROKEN = {
 }
 
 
-@requirement("RFC 9110 8.6 MUST NOT", "RFC 9112 6.1 MUST NOT", "RFC 9112 6.3 204")
+@requirement("RFC 9110 8.6 MUST NOT", "RFC 9112 6.1 MUST NOT", "RFC 9112 6.3 DEF", "RFC 9110 15.3.5 DEF")
 @pytest.mark.parametrize("steps", BROKEN.values(), ids=BROKEN)
 def test_it_is_repaired_and_not_stored(client, origin, steps):
     origin.on("/", steps)

@@ -3,10 +3,12 @@
 import pytest
 
 from support.origin import CLOSE, chunked, http_date, respond
+from support.requirement import requirement
 
 FRESH = "Cache-Control: max-age=60"
 
 
+@requirement("RFC 9111 4 MUST age")
 def test_miss_then_hit(client, origin):
     origin.default = respond(204, FRESH, "X-Kept: yes", 'ETag: "a"')
     miss = client.get(origin.url())
@@ -145,6 +147,7 @@ NOT_204 = {
 
 
 @pytest.mark.parametrize("name", NOT_204)
+@requirement("RFC 9111 3 MUST NOT status")
 def test_only_204_is_stored(connect, origin, name):
     origin.default = NOT_204[name]
     for _ in range(2):

@@ -46,6 +46,11 @@ def wrapped(tmp_path):
     proxy.kill()
 
 
+def skip_if_sanitized():
+    if b"__asan_init" in pathlib.Path(BINARY).read_bytes():
+        pytest.skip("a sanitized build has an allocator and system calls of its own")
+
+
 def wait_for_end(trace):
     """strace writes the last line after the process has ended."""
     deadline = time.monotonic() + 10
@@ -65,6 +70,7 @@ def ask(client, origin, count, *fields):
 def test_system_calls_of_a_hit(wrapped, origin, tmp_path, condition):
     if not shutil.which("strace"):
         pytest.skip("strace is not installed")
+    skip_if_sanitized()
     trace = tmp_path / "trace"
     # -D: the proxy is our child and strace watches from aside, so that both end when it does
     wrapped.wrapper = ["strace", "-D", "-f", "-q", "-o", str(trace)]
@@ -89,8 +95,7 @@ def test_system_calls_of_a_hit(wrapped, origin, tmp_path, condition):
 
 @pytest.mark.parametrize("condition", [[], ['If-None-Match: "a"']], ids=["204", "304"])
 def test_allocations_of_a_hit(wrapped, origin, tmp_path, condition):
-    if b"__asan_init" in pathlib.Path(BINARY).read_bytes():
-        pytest.skip("a sanitized build has an allocator of its own")
+    skip_if_sanitized()
     source, library, page = (tmp_path / name for name in ("count.c", "count.so", "page"))
     source.write_text(COUNTER)
     subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", library, source], check=True)

@@ -1,6 +1,7 @@
 """Clients that speak HTTP/1.0."""
 
 from support.origin import CLOSE, chunked, respond
+from support.requirement import requirement
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -43,6 +44,7 @@ def test_chunked_answer_cut_short_is_reset(client, origin):
     assert not answer.complete
 
 
+@requirement("RFC 9110 15.2 MUST NOT")
 def test_no_interim_responses(client, origin):
     origin.on("/", respond(103, "Link: </x>") + respond(200, body=b"hi"))
     client.request("GET", origin.url(), version="1.0")

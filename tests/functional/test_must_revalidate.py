@@ -38,9 +38,12 @@ def test_504_when_the_origin_refuses(client, connect, origin, directive):
 
 
 def test_504_when_the_origin_says_nothing(start_proxy, origin):
-    with start_proxy("first_byte_timeout=200ms").connect() as client:
+    proxy = start_proxy()
+    with proxy.connect() as client:
         store(client, origin, "must-revalidate")
-        origin.on("/", [NEVER])
+    proxy.options.append("first_byte_timeout=100ms")
+    origin.on("/", [NEVER])
+    with proxy.restart().connect() as client:
         assert client.get(origin.url()).status == 504
 
 

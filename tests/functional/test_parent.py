@@ -25,6 +25,7 @@ class Parent:
         self.replies = list(replies) or [b"HTTP/1.1 200 Connection established\r\n\r\n"]
         self.early = early
         self.heads = []
+        self.left = 0  # connections that ended unanswered
         self.changed = threading.Condition()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.authority = "127.0.0.1:%d" % self.listener.getsockname()[1]
@@ -47,7 +48,7 @@ class Parent:
                 self.changed.notify_all()
             reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
             if reply is None:
-                stream.fill()  # silence until the peer leaves
+                self.wait_for_the_end(stream)
             sock.sendall(reply + self.early)
             if not re.match(rb"(HTTP/1\.1 1\d\d.*\r\n\r\n)*HTTP/1\.[01] 2", reply):
                 sock.close()
@@ -72,6 +73,20 @@ class Parent:
             sink.shutdown(socket.SHUT_WR)
         except OSError:
             pass
+
+    def wait_for_the_end(self, stream):
+        """Silence until the peer leaves."""
+        try:
+            stream.fill()
+        except Closed:
+            with self.changed:
+                self.left += 1
+                self.changed.notify_all()
+            raise
+
+    def wait_left(self, n):
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.left >= n, 5), self.left
 
     def wait_heads(self, n):
         with self.changed:
@@ -306,7 +321,8 @@ def test_client_that_leaves_ends_the_question(start_proxy, start_parent):
     with proxy.connect() as client:
         client.send(b"CONNECT example.test:443 HTTP/1.1\r\nHost: example.test:443\r\n\r\n")
         parent.wait_heads(1)
-    proxy.stop()
+        client.reset()
+        parent.wait_left(1)
 
 
 # https origins: TLS inside a tunnel

@@ -3,12 +3,14 @@
 import pytest
 
 from support.origin import respond
+from support.requirement import requirement
 
 
 @pytest.mark.parametrize("target", [
     "/", "/a/b", "/?", "/?a=b&a=b", "//double//", "/%7Ea/%2e%2E/../x", "/a;b=c,d:e@f!$'()*+",
     "/%00%0d%0a", "/UPPER/lower?Q=%C3%A9",
 ])
+@requirement("RFC 9110 7.7 MUST NOT")
 def test_path_and_query_go_upstream_byte_for_byte(client, origin, target):
     assert client.get(origin.url(target)).status == 204
     assert origin.last.target == target
@@ -36,12 +38,14 @@ def test_scheme_and_host_in_any_case(client, origin):
     assert origin.last.fields.get("Host") == f"localhost:{origin.port}"
 
 
+@requirement("RFC 9112 3.2.2 MUST")
 def test_host_is_rewritten_from_the_target(client, origin):
     client.send(f"GET {origin.url('/h')} HTTP/1.1\r\nHost: other.example:81\r\n\r\n".encode())
     assert client.response().status == 204
     assert origin.last.fields.all("Host") == [origin.authority]
 
 
+@requirement("RFC 9112 2.3 MUST")
 def test_request_is_sent_as_http_1_1(client, origin):
     client.send(f"GET {origin.url('/v')} HTTP/1.2\r\nHost: {origin.authority}\r\n\r\n".encode())
     assert client.response().version == "1.1"
@@ -66,6 +70,7 @@ def test_trace_shows_nothing_of_the_way(client, origin):
     assert not origin.connections
 
 
+@requirement("RFC 9110 7.6.2 MUST")
 def test_max_forwards_ends_options_here(client, origin):
     answer = client.ask("OPTIONS", origin.url("/x"), "Max-Forwards: 0")
     assert answer.status in (200, 204) and "GET" in answer["Allow"]
@@ -74,6 +79,7 @@ def test_max_forwards_ends_options_here(client, origin):
     assert origin.last.fields.get("Max-Forwards") == "6"
 
 
+@requirement("RFC 9110 5.3 MUST NOT")
 def test_end_to_end_fields_pass_in_order_both_ways(client, origin):
     fields = ["X-A: 1", "x-b: two  words", "X-A: 2", "X-Empty:", "Cookie: a=b; c=d",
               "X-High: \xe9\xff", "Accept: */*"]

@@ -65,9 +65,12 @@ def test_when_the_connection_is_refused(start_proxy, origin, allowance):
 
 
 def test_when_the_origin_says_nothing(start_proxy, origin):
-    with start_proxy("first_byte_timeout=200ms").connect() as client:
+    proxy = start_proxy()
+    with proxy.connect() as client:
         store(client, origin, WINDOW)
-        origin.on("/", [NEVER])
+    proxy.options.append("first_byte_timeout=100ms")
+    origin.on("/", [NEVER])
+    with proxy.restart().connect() as client:
         assert is_stale(client.get(origin.url()))
 
 

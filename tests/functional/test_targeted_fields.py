@@ -84,7 +84,7 @@ def test_a_number_of_another_type_is_none(ask, value):
     assert ask(f"CDN-Cache-Control: max-age={value}") != "fresh"
 
 
-@requirement("RFC 9213 2.2 MUST NOT")
+@requirement("RFC 9213 2.2 MUST NOT", "RFC 9213 2.4 MUST NOT")
 @pytest.mark.parametrize("lines, outcome", [
     (["Surrogate-Control: max-age=60"], "not stored"), (["Other-Cache-Control: max-age=60"], "not stored"),
     (["Other-Cache-Control: no-store", "Cache-Control: max-age=60"], "fresh")], ids=str)

@@ -1,5 +1,6 @@
 """https origins: fetched over TLS, with everything about the peer verified."""
 
+import os
 import socket
 import ssl
 import threading
@@ -146,6 +147,16 @@ def test_bytes_on_an_idle_connection_close_it(client, origin):
     assert client.get(origin.url()).status == 204
     origin.connections[0].send(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad")
     origin.wait_all_closed()
+    assert client.get(origin.url()).status == 204
+    assert len(origin.connections) == 2
+
+
+def test_part_of_a_record_on_an_idle_connection_closes_it(client, origin):
+    """Half of what nobody asked for is no beginning of the next answer."""
+    assert client.get(origin.url()).status == 204
+    raw = socket.socket(fileno=os.dup(origin.connections[0].sock.fileno()))
+    raw.sendall(b"\x17\x03\x03")
+    raw.close()
     assert client.get(origin.url()).status == 204
     assert len(origin.connections) == 2
 
@@ -300,11 +311,12 @@ def test_silent_peer_is_given_up_in_time(start_proxy, hosts):
 
 def test_client_that_leaves_in_the_handshake_ends_it(start_proxy, hosts):
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        with start_proxy(hosts).connect() as client:
+        with start_proxy(hosts, "connect_timeout=60s").connect() as client:
             client.request("GET", f"https://origin.test:{listener.getsockname()[1]}/")
             sock, _ = listener.accept()
             sock.settimeout(5)
             assert sock.recv(1) == b"\x16"  # a handshake record
+            client.reset()
         while sock.recv(1000):
             pass
         sock.close()

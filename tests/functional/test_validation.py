@@ -6,6 +6,7 @@ import time
 import pytest
 
 from support.origin import CLOSE, RESET, http_date, respond
+from support.requirement import requirement
 
 STALE = ["Cache-Control: max-age=60", "Age: 100", 'ETag: "a"']  # stale on arrival
 FRESH = ["Cache-Control: max-age=60", 'ETag: "a"']
@@ -66,6 +67,7 @@ def test_204_that_is_not_storable_removes_it(client, origin, stale):
 
 
 @pytest.mark.parametrize("status", [200, 404, 410, 301])
+@requirement("RFC 9111 4.3.3 MUST")
 def test_another_answer_is_passed_on_and_removes_it(client, origin, stale, status):
     stale(respond(status, body=b"moved on"))
     answer = client.get(origin.url())
@@ -80,6 +82,7 @@ def test_clients_condition_gets_304_when_it_matches(client, origin, stale):
     assert client.get(origin.url()).hit
 
 
+@requirement("RFC 9110 15.4.5 SHOULD")
 def test_clients_own_tags_are_asked_too(client, origin, stale):
     stale(respond(304, 'ETag: "mine"', "Cache-Control: max-age=60"))
     answer = client.get(origin.url(), 'If-None-Match: "mine"')
@@ -90,6 +93,7 @@ def test_clients_own_tags_are_asked_too(client, origin, stale):
     assert client.get(origin.url()).fwd == "stale"  # the record is left alone
 
 
+@requirement("RFC 9111 4.3.2 MUST union")
 def test_304_for_the_record_answers_a_client_with_other_tags(client, origin, stale):
     stale(respond(304, *FRESH))
     assert client.get(origin.url(), 'If-None-Match: "mine"').status == 204

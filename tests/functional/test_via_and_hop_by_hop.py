@@ -3,6 +3,7 @@
 import pytest
 
 from support.origin import respond
+from support.requirement import requirement
 
 HOP_BY_HOP = [
     "Keep-Alive: timeout=5", "Proxy-Connection: keep-alive", "TE: trailers", "Trailer: X-T",
@@ -16,6 +17,7 @@ def names(fields):
 
 
 @pytest.mark.parametrize("line", HOP_BY_HOP, ids=lambda line: line.partition(":")[0])
+@requirement("RFC 9110 7.6.1 SHOULD")
 def test_hop_by_hop_field_is_dropped_from_the_request(client, origin, line):
     client.get(origin.url(), line, "X-Stays: yes")
     assert line.partition(":")[0].lower() not in names(origin.last.fields)
@@ -24,6 +26,7 @@ def test_hop_by_hop_field_is_dropped_from_the_request(client, origin, line):
 
 @pytest.mark.parametrize("status", [200, 204])
 @pytest.mark.parametrize("line", HOP_BY_HOP, ids=lambda line: line.partition(":")[0])
+@requirement("RFC 9110 7.6.1 SHOULD")
 def test_hop_by_hop_field_is_dropped_from_the_answer(client, origin, line, status):
     origin.on("/", respond(status, "Cache-Control: max-age=60", line, "X-Stays: yes"))
     for _ in range(2):  # the second 204 comes from the store
@@ -39,6 +42,7 @@ NOMINATIONS = [
 
 
 @pytest.mark.parametrize("lines", NOMINATIONS, ids=" ".join)
+@requirement("RFC 9110 7.6.1 MUST")
 def test_nominated_fields_are_dropped_both_ways(client, origin, lines):
     fields = [*lines, "X-Drop: 1", "X-Stays: yes", "X-DROP: 2"]
     origin.on("/", respond(204, "Cache-Control: max-age=60", *fields))
@@ -74,6 +78,7 @@ def test_a_nominated_authorization_still_forbids_storing(client, origin):
     assert len(origin.requests) == 2
 
 
+@requirement("RFC 9110 7.6.3 MUST")
 def test_via_is_added_both_ways(client, origin):
     answer = client.get(origin.url())
     assert origin.last.fields.get("Via") == "1.1 cache204"

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <unistd.h>
 
 #include "tests/support/sure_memory.h"
@@ -32,6 +33,7 @@ static unsigned peer_count;
 static int connects;
 static enum failure secures;
 static int64_t now_ms;
+static uint64_t progress;
 static void *freed[FREED_MAX];
 static size_t freed_count;
 static unsigned fail_after;
@@ -84,7 +86,9 @@ struct fake_peer *fake_peer_new(void)
 	assert(peer_count < FAKE_PEERS);
 	peer->fd = FD_FIRST + (int)peer_count;
 	peer->room = peer->read_max = peer->send_max = SIZE_MAX;
+	peer->pieces = UINT_MAX;
 	peers[peer_count++] = peer;
+	progress++;
 	return peer;
 }
 
@@ -108,7 +112,7 @@ struct fake_peer *fake_peer_connected(unsigned index)
 
 void fake_peer_say(struct fake_peer *peer, struct slice bytes)
 {
-	if (!peer->ended && peer->error == 0)
+	if (!peer->ended && peer->error == 0 && peer->conn != NULL)
 		fake_bytes_add(&peer->said, bytes);
 }
 
@@ -234,8 +238,10 @@ static bool hand_out(struct conn *conn)
 
 	if (!conn->closed && conn->ready_write && conn->write) {
 		any = true;
-		if (conn->shaking)
+		if (conn->shaking) {
 			conn->secured = secures;
+			progress++;
+		}
 		conn->shaking = false;
 		conn->events->writable(conn->owner);
 	}
@@ -246,10 +252,16 @@ static bool hand_out(struct conn *conn)
 	if (!conn->closed && conn->ready_expired && conn->expires_ms != 0 &&
 	    conn->expires_ms <= now_ms) {
 		any = true;
+		progress++;
 		conn->expires_ms = 0;
 		conn->events->expired(conn->owner);
 	}
 	return any;
+}
+
+uint64_t fake_conn_progress(void)
+{
+	return progress;
 }
 
 bool fake_conn_turn(bool backwards)
@@ -387,6 +399,15 @@ static enum io look(struct conn *conn)
 	return IO_ERROR;
 }
 
+/* How much of `n` bytes moves at once. */
+static size_t piece(struct fake_peer *peer, size_t n, size_t max)
+{
+	if (n <= max || peer->pieces == 0)
+		return n;
+	peer->pieces--;
+	return max;
+}
+
 static enum io take(struct conn *conn, size_t size, struct slice *ret_bytes)
 {
 	struct fake_bytes *said = &conn->peer->said;
@@ -398,9 +419,10 @@ static enum io take(struct conn *conn, size_t size, struct slice *ret_bytes)
 	if (n == 0)
 		return conn->peer->ended ? IO_END : IO_AGAIN;
 	n = n < size ? n : size;
-	n = n < conn->peer->read_max ? n : conn->peer->read_max;
+	n = piece(conn->peer, n, conn->peer->read_max);
 	*ret_bytes = slice_of(said->p + said->done, n);
 	said->done += n;
+	progress += n;
 	return IO_OK;
 }
 
@@ -428,12 +450,13 @@ static enum io find_room(struct conn *conn, size_t size, size_t *ret_n)
 		return io;
 	assert(!peer->got_end);
 	*ret_n = size < peer->room ? size : peer->room;
-	*ret_n = *ret_n < peer->send_max ? *ret_n : peer->send_max;
+	*ret_n = piece(peer, *ret_n, peer->send_max);
 	return *ret_n == 0 && size > 0 ? IO_AGAIN : IO_OK;
 }
 
 static void give(struct fake_peer *peer, struct slice bytes)
 {
+	progress += bytes.n;
 	if (peer->room != SIZE_MAX)
 		peer->room -= bytes.n;
 	if (!peer->gone) {
@@ -527,6 +550,7 @@ void conn_deadline(struct conn *conn, int64_t ms)
 
 void conn_end(struct conn *conn)
 {
+	progress++;
 	conn->peer->got_end = true;
 }
 
@@ -545,6 +569,7 @@ void conn_close(struct conn *conn)
 	assert(conn->magic == FAKE_MAGIC);
 	peer = conn->peer;
 	peer->got_reset |= peer->said.done < peer->said.n;
+	progress++;
 	peer->got_end = true;
 	peer->conn = NULL;
 	conn->closed = true;

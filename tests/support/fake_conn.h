@@ -38,6 +38,7 @@ struct fake_peer {
 	bool ended;              /* it sent FIN after what it said */
 	bool gone;               /* and closed: what it is sent after this brings an RST */
 	bool got_end, got_reset; /* from the proxy */
+	unsigned pieces;         /* calls that these two hold for */
 	bool secured;            /* the proxy speaks TLS, whose content is seen here */
 };
 
@@ -51,7 +52,7 @@ struct fake_peer *fake_peer_connected(unsigned index);
 struct fake_peer *fake_peer_at(unsigned index);
 unsigned fake_peer_index(const struct fake_peer *peer);
 
-/* What it does.  After an end or a reset it says nothing more. */
+/* What it does.  After an end or a reset, its own or the proxy's, it says nothing more. */
 void fake_peer_say(struct fake_peer *peer, struct slice bytes);
 void fake_peer_end(struct fake_peer *peer);   /* FIN, and reads on */
 void fake_peer_leave(struct fake_peer *peer); /* FIN, and reads no more */
@@ -68,6 +69,12 @@ void fake_conn_secures(enum failure failure);
  * order is that of the connections' making, or the other way round.
  */
 bool fake_conn_turn(bool backwards);
+
+/*
+ * How far things have gone: a number that grows whenever a byte moves, or a connection is made,
+ * decided, ended, closed or expires.
+ */
+uint64_t fake_conn_progress(void);
 
 /* A wake-up that nothing is behind, for what the connection waits for. */
 void fake_conn_wake(struct fake_peer *peer);

@@ -16,6 +16,7 @@ enum {
 	STOPS_MAX = 200, /* on the way of one fake_worker_pass(), but for deadlines */
 	MS_PER_S = 1000,
 	CLIENT_PORT = 40000,
+	VAIN_TURNS_MAX = 20,
 };
 
 /* All of it in one, so that the worker is the first member. */
@@ -28,6 +29,7 @@ struct fake_worker {
 };
 
 static struct claims claims;
+static char scratch_in[SCRATCH_SIZE], scratch_out[SCRATCH_SIZE];
 static struct stats no_stats; /* of this process between two workers */
 
 static struct fake_worker *fake_of(const struct worker *worker)
@@ -115,11 +117,17 @@ bool fake_worker_turn(struct worker *worker, bool backwards)
 	return any;
 }
 
-bool fake_worker_settle(struct worker *worker, unsigned turns)
+bool fake_worker_settle(struct worker *worker)
 {
-	while (fake_worker_turn(worker, false))
-		if (turns-- == 0)
+	uint64_t progress = fake_conn_progress();
+	unsigned vain = 0;
+
+	while (fake_worker_turn(worker, false)) {
+		vain = fake_conn_progress() == progress ? vain + 1 : 0;
+		progress = fake_conn_progress();
+		if (vain > VAIN_TURNS_MAX)
 			return false;
+	}
 	return true;
 }
 
@@ -134,7 +142,7 @@ static int64_t next_stop(const struct fake_worker *fake, int64_t step_ms)
 	return next_ms > fake_conn_now_ms() ? next_ms : fake_conn_now_ms() + 1;
 }
 
-bool fake_worker_pass(struct worker *worker, int64_t ms, unsigned turns)
+bool fake_worker_pass(struct worker *worker, int64_t ms)
 {
 	int64_t end_ms = fake_conn_now_ms() + ms;
 	int64_t step_ms = ms / STOPS_MAX > TICK_MS ? ms / STOPS_MAX : TICK_MS;
@@ -146,7 +154,7 @@ bool fake_worker_pass(struct worker *worker, int64_t ms, unsigned turns)
 		fake_conn_pass(passed_ms);
 		read_clocks(worker);
 		fake_resolver_advance(worker->resolver, passed_ms);
-		if (!fake_worker_settle(worker, turns))
+		if (!fake_worker_settle(worker))
 			return false;
 	}
 	return true;
@@ -205,9 +213,10 @@ struct worker *fake_worker_new(const struct conf *conf)
 	worker->shared = &fake->shared;
 	worker->tasks_end = &worker->tasks;
 	worker->in.size = worker->out.size = SCRATCH_SIZE;
-	worker->in.block = sure_memory(NULL, 1, SCRATCH_SIZE);
-	worker->out.block = sure_memory(NULL, 1, SCRATCH_SIZE);
+	worker->in.block = scratch_in;
+	worker->out.block = scratch_out;
 	worker->fetches = fetches_new(worker);
+	worker->descriptors = (struct descriptors){1000, 1000, 1000};
 	worker->pool = pool_new(conf);
 	require(worker->fetches != NULL && worker->pool != NULL, "out of memory");
 	open_parts(worker);
@@ -256,8 +265,6 @@ void fake_worker_free(struct worker *worker)
 	routes_free(worker->routes);
 	cache_close(worker->cache);
 	fetches_free(worker->fetches);
-	free(worker->in.block);
-	free(worker->out.block);
 	store_memory_forget();
 	fake_conn_forget();
 	stats_attach(&no_stats);

@@ -32,14 +32,14 @@ struct fake_peer *fake_worker_accept(struct worker *worker, const struct fronten
 /* One turn; false when there was nothing to do in it. */
 bool fake_worker_turn(struct worker *worker, bool backwards);
 
-/* Turns until there is nothing more to do.  False when that takes more turns than `turns`. */
-bool fake_worker_settle(struct worker *worker, unsigned turns);
+/* Turns until there is nothing more to do.  False when turn after turn gets nothing done. */
+bool fake_worker_settle(struct worker *worker);
 
 /*
  * Let time pass, stopping and settling at each deadline on the way, and now and then for what the
- * worker does by itself.  False when it did not settle within `turns` at one of them.
+ * worker does by itself.  False when it did not settle at one of them.
  */
-bool fake_worker_pass(struct worker *worker, int64_t ms, unsigned turns);
+bool fake_worker_pass(struct worker *worker, int64_t ms);
 
 /* What SIGTERM does, and the end of the time it gives. */
 void fake_worker_terminate(struct worker *worker);

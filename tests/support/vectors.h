@@ -22,7 +22,8 @@ struct vector {
 size_t vectors_read(const char *pattern, struct vector **ret_vectors);
 
 /* "RFC 9111 5.2.2.5 MUST NOT: what holds"; levels of RFC 2119, or OWN where the RFC leaves the
- * choice. */
+ * choice.  A word after the level, "MUST NOT final: ...", tells requirements of a section apart
+ * (tests/conformance/requirements.txt). */
 bool vectors_title_is_good(struct slice title);
 
 /*

@@ -2,9 +2,9 @@
 #include "tests/support/witness.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cache/http_fields.h"
-#include "tests/support/sure_memory.h"
 #include "tests/support/test_conf.h"
 #include "tests/support/wire.h"
 
@@ -28,6 +28,8 @@ struct view {
 	bool bad;      /* what came is no request */
 	bool in_body;  /* of the last one seen */
 	bool wrong;    /* content that was not asked to be sent */
+	bool closing;  /* its last answer ends when the connection does */
+	bool changed;  /* speaks another protocol from here on */
 	size_t at;     /* bytes read */
 	unsigned seen; /* heads */
 	unsigned whole;
@@ -41,6 +43,7 @@ struct witness {
 	uint32_t salt;
 	bool raw_clients;
 	bool excused;
+	bool upgrade;
 	struct conf *conf;
 	struct request requests[WITNESS_NAMES];
 	struct answer answers[WITNESS_NAMES];
@@ -50,13 +53,16 @@ struct witness {
 	struct wire wire;                 /* the message that was read last */
 	struct slice tunnelled[SEEN_MAX]; /* what clients said after a CONNECT */
 	struct slice returned[SEEN_MAX];  /* and got after its answer */
-	unsigned tunnel_count;
+	unsigned tunnel_count, returned_count;
 };
 
 struct witness *witness_new(uint32_t salt)
 {
-	struct witness *w = sure_memory(NULL, 1, sizeof(*w));
+	/* large, and made anew a few hundred times a second */
+	static struct witness the_one;
+	struct witness *w = &the_one;
 
+	memset(w, 0, sizeof(*w));
 	w->salt = salt;
 	w->conf = test_conf_new();
 	/* what was composed has more than what came */
@@ -70,7 +76,6 @@ void witness_free(struct witness *w)
 {
 	test_conf_free(w->conf);
 	free(w->text.p);
-	free(w);
 }
 
 void witness_raw_client(struct witness *w)
@@ -86,6 +91,11 @@ static struct view *view_of(struct witness *w, const struct fake_peer *peer)
 void witness_raw_origin(struct witness *w, const struct fake_peer *origin)
 {
 	view_of(w, origin)->raw = true;
+}
+
+void witness_upgrade(struct witness *w)
+{
+	w->upgrade = true;
 }
 
 void witness_excuse(struct witness *w)
@@ -261,6 +271,8 @@ struct slice witness_answer(struct witness *w, const struct fake_peer *origin,
 	w->answer_count++;
 	if (answered->status >= 200 && !answered->unasked)
 		view->answered++;
+	view->closing |= answered->until_close;
+	view->changed |= answered->status == 101 && w->upgrade;
 	add(w, answered->version == 0 ? "HTTP/1.0 " : "HTTP/1.1 ");
 	add_number(w, answered->status);
 	add(w, " Reason\r\n");
@@ -275,6 +287,12 @@ struct slice witness_answer(struct witness *w, const struct fake_peer *origin,
 	add(w, "\r\n");
 	add_body(w, 'a', n, answered->length, answered->chunk);
 	return slice_of(w->text.p, w->text.n);
+}
+
+static void skip(struct slice *bytes, size_t n)
+{
+	if (n > 0)
+		*bytes = slice_of(bytes->p + n, bytes->n - n);
 }
 
 /* ---- reading messages again ----------------------------------------------------------------- */
@@ -354,13 +372,20 @@ static void see_head(struct witness *w, struct view *view)
 		w->requests[name].deliveries++;
 }
 
+static struct slice rest_of(const struct fake_peer *origin, const struct view *view)
+{
+	struct slice got = fake_peer_got(origin);
+
+	return got.n == 0 ? got : slice_of(got.p + view->at, got.n - view->at);
+}
+
 /* Read on in what an origin got. */
 static void see(struct witness *w, const struct fake_peer *origin)
 {
 	struct view *view = view_of(w, origin);
 
-	while (!view->bad && view->seen < SEEN_MAX) {
-		struct slice rest = slice_of(origin->got.p + view->at, origin->got.n - view->at);
+	while (!view->bad && !view->changed && view->seen < SEEN_MAX) {
+		struct slice rest = rest_of(origin, view);
 		struct content content = {0};
 		enum body_result result;
 		enum reading reading;
@@ -385,6 +410,16 @@ static void see(struct witness *w, const struct fake_peer *origin)
 		view->in_body = false;
 		view->whole++;
 	}
+}
+
+bool witness_is_idle(struct witness *w, const struct fake_peer *origin)
+{
+	struct view *view = view_of(w, origin);
+
+	if (is_tunnel(origin) || view->closing || view->changed)
+		return false;
+	see(w, origin);
+	return view->seen > 0 && view->seen == view->answered && view->at == origin->got.n;
 }
 
 bool witness_outstanding(struct witness *w, const struct fake_peer *origin, bool early,
@@ -449,16 +484,17 @@ static const char *judge_heads(struct witness *w, const struct fake_peer *origin
 		if (fault != NULL && !w->raw_clients)
 			return fault;
 		body_begin(&body, w->wire.req.body, w->wire.req.content_length);
-		rest.p += w->wire.consumed;
-		rest.n -= w->wire.consumed;
+		skip(&rest, w->wire.consumed);
+		if (view_of(w, origin)->changed &&
+		    http_has_field(&w->wire.req.fields, FIELD_UPGRADE))
+			break;
 		length = read_body(w, &body, rest, &content, &result);
 		if (result == BODY_DONE && !w->raw_clients &&
 		    content.at != w->requests[name].asked.length)
 			return "a request's body came cut, and looks whole";
 		if (result != BODY_DONE)
 			break;
-		rest.p += length;
-		rest.n -= length;
+		skip(&rest, length);
 	}
 	return NULL;
 }
@@ -482,10 +518,10 @@ static const char *judge_returned(struct slice returned)
 {
 	const struct fake_peer *peer;
 
-	for (unsigned i = 0; (peer = fake_peer_connected(i)) != NULL; i++)
+	for (unsigned i = 0; returned.n > 0 && (peer = fake_peer_connected(i)) != NULL; i++)
 		if (is_tunnel(peer) && begins(slice_of(peer->said.p, peer->said.n), returned))
 			return NULL;
-	return "a tunnel brought its client what no target said";
+	return returned.n == 0 ? NULL : "a tunnel brought its client what no target said";
 }
 
 static const char *judge_origin(struct witness *w, const struct fake_peer *origin)
@@ -527,9 +563,9 @@ static size_t read_turn(struct witness *w, struct slice said, struct turn *turn)
 	turn->method = w->wire.req.method;
 	turn->name = name_read(w, &w->wire.req.fields, "X-Request", 'r', w->request_count);
 	length = w->wire.consumed;
+	skip(&said, length);
 	body_begin(&body, w->wire.req.body, w->wire.req.content_length);
-	length +=
-		read_body(w, &body, slice_of(said.p + length, said.n - length), &content, &result);
+	length += read_body(w, &body, said, &content, &result);
 	turn->whole = result == BODY_DONE;
 	return length;
 }
@@ -596,12 +632,6 @@ struct state {
 	bool over;              /* no more answers can follow */
 };
 
-static void skip(struct slice *bytes, size_t n)
-{
-	bytes->p += n;
-	bytes->n -= n;
-}
-
 /* Interim responses that come before the final one. */
 static const char *pass_interim(struct witness *w, struct state *state, const struct turn *turn,
 				enum reading *ret_reading)
@@ -614,8 +644,12 @@ static const char *pass_interim(struct witness *w, struct state *state, const st
 			return "what a client got is no response";
 		if (*ret_reading != READ_HEAD || w->wire.res.status >= 200)
 			return NULL;
-		if (w->wire.res.status == 101)
-			return "the protocol was changed";
+		if (w->wire.res.status == 101) {
+			state->over = true;
+			state->got.n = 0;
+			*ret_reading = READ_NOTHING;
+			return w->upgrade ? NULL : "the protocol was changed";
+		}
 		name = name_read(w, &w->wire.res.fields, "X-Answer", 'a', w->answer_count);
 		if (!turn->whole_head)
 			return "an interim response without a request";
@@ -638,12 +672,21 @@ static const char *judge_body(struct witness *w, struct state *state,
 	skip(&state->got, read_body(w, &body, state->got, &content, &result));
 	if (result == BODY_BAD)
 		return "a body that a client got has no right framing";
-	whole = result == BODY_DONE ||
-		(res.body == BODY_UNTIL_CLOSE && client->got_end && !client->got_reset);
+	whole = result == BODY_DONE || (res.body == BODY_UNTIL_CLOSE && client->got_end &&
+					!client->got_reset && !client->gone && client->error == 0);
 	state->over = !res.keep_alive || result != BODY_DONE;
 	if (name == NOBODY || res.body == BODY_NONE)
 		return NULL;
 	return judge_content(w, name, &content, whole);
+}
+
+/* From here on both ways are one: judged with the target. */
+static void note_returned(struct witness *w, struct state *state)
+{
+	if (w->returned_count < SEEN_MAX)
+		w->returned[w->returned_count++] = state->got;
+	state->over = true;
+	state->got.n = 0;
 }
 
 /* The answer to one request, or to what is none. */
@@ -657,8 +700,11 @@ static const char *judge_turn(struct witness *w, struct state *state,
 
 	if (fault != NULL)
 		return fault;
+	if (reading != READ_HEAD && state->over)
+		return NULL;
 	if (reading != READ_HEAD) {
 		state->over = true;
+		state->got.n = 0;
 		if (reading == READ_NOTHING && turn->whole_head && !is_excused(w, client, turn))
 			return "a request was not answered";
 		return NULL;
@@ -674,15 +720,29 @@ static const char *judge_turn(struct witness *w, struct state *state,
 	if (fault != NULL)
 		return fault;
 	if (turn->method == METHOD_CONNECT && status < 300) {
+		note_returned(w, state);
+		return NULL;
+	}
+	/* a head that was never whole is not known to be that of a HEAD */
+	if (turn->method == METHOD_HEAD && status >= 400 && !w->wire.res.keep_alive) {
 		state->over = true;
-		if (w->tunnel_count < SEEN_MAX) {
-			w->returned[w->tunnel_count] = state->got;
-			w->tunnelled[w->tunnel_count++] = state->said;
-		}
-		state->got.n = 0; /* judged with its target */
+		state->got.n = 0;
 		return NULL;
 	}
 	return judge_body(w, state, client, name);
+}
+
+/* What a client said after each CONNECT, whatever became of that. */
+static void note_tunnels(struct witness *w, const struct fake_peer *client)
+{
+	struct slice said = slice_of(client->said.p, client->said.n);
+	struct turn turn;
+
+	do {
+		skip(&said, read_turn(w, said, &turn));
+		if (turn.whole_head && turn.method == METHOD_CONNECT && w->tunnel_count < SEEN_MAX)
+			w->tunnelled[w->tunnel_count++] = said;
+	} while (turn.whole && said.n > 0);
 }
 
 static const char *judge_client(struct witness *w, const struct fake_peer *client)
@@ -722,12 +782,16 @@ const char *witness_judge(struct witness *w)
 	const struct fake_peer *peer;
 	const char *fault = NULL;
 
-	w->tunnel_count = 0;
-	for (unsigned i = 0; fault == NULL && (peer = fake_peer_at(i)) != NULL; i++)
-		fault = is_client(peer) ? judge_client(w, peer) : NULL;
+	w->tunnel_count = w->returned_count = 0;
+	for (unsigned i = 0; fault == NULL && (peer = fake_peer_at(i)) != NULL; i++) {
+		if (!is_client(peer))
+			continue;
+		note_tunnels(w, peer);
+		fault = judge_client(w, peer);
+	}
 	for (unsigned i = 0; fault == NULL && (peer = fake_peer_at(i)) != NULL; i++)
 		fault = is_client(peer) ? NULL : judge_origin(w, peer);
-	for (unsigned i = 0; fault == NULL && i < w->tunnel_count; i++)
+	for (unsigned i = 0; fault == NULL && i < w->returned_count; i++)
 		fault = judge_returned(w->returned[i]);
 	for (int n = 0; fault == NULL && n < w->request_count; n++)
 		if (w->requests[n].deliveries > 1 && !may_repeat(&w->requests[n].asked) &&

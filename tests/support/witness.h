@@ -41,7 +41,7 @@ struct answered {
 
 struct witness;
 
-/* Names are made with `salt`. */
+/* Names are made with `salt`.  There is one at a time. */
 struct witness *witness_new(uint32_t salt);
 void witness_free(struct witness *witness);
 
@@ -55,6 +55,9 @@ struct slice witness_ask(struct witness *witness, const struct asked *asked);
 bool witness_outstanding(struct witness *witness, const struct fake_peer *origin, bool early,
 			 const struct asked **ret_asked);
 
+/* Everything that an origin was asked, some of it at least, was answered. */
+bool witness_is_idle(struct witness *witness, const struct fake_peer *origin);
+
 /* The bytes of an answer to it.  Empty when there is none (and it is not unasked). */
 struct slice witness_answer(struct witness *witness, const struct fake_peer *origin,
 			    const struct answered *answered);
@@ -62,6 +65,9 @@ struct slice witness_answer(struct witness *witness, const struct fake_peer *ori
 /* Somebody says bytes of which nothing is known: less can be told of what comes of them. */
 void witness_raw_client(struct witness *witness);
 void witness_raw_origin(struct witness *witness, const struct fake_peer *origin);
+
+/* The proxy passes a change of protocol on: what follows is nobody's business. */
+void witness_upgrade(struct witness *witness);
 
 /* There are troubles that may leave requests without an answer. */
 void witness_excuse(struct witness *witness);

@@ -610,6 +610,56 @@ static void clients_are_of_the_networks_given(void **state)
 	setup_end(&setup);
 }
 
+static void senders_are_of_the_networks_given(void **state)
+{
+	struct setup setup = setup_of("proxy_protocol_from=192.0.2.0/24,2001:db8::5", OPEN);
+	union address peer;
+
+	(void)state;
+	peer = address_of("192.0.2.7");
+	assert_true(access_sender(setup.access, &peer));
+	peer = address_of("::ffff:192.0.2.7");
+	assert_true(access_sender(setup.access, &peer));
+	peer = address_of("2001:db8::5");
+	assert_true(access_sender(setup.access, &peer));
+	peer = address_of("127.0.0.1");
+	assert_false(access_sender(setup.access, &peer));
+	setup_end(&setup);
+	setup = setup_of("", OPEN);
+	peer = address_of("127.0.0.1");
+	assert_false(access_sender(setup.access, &peer));
+	setup_end(&setup);
+}
+
+/* Of a destination that the operator chose only the proxy itself is refused, however spelled. */
+static void chosen_destinations_are_not_judged(void **state)
+{
+	static const struct {
+		const char *address;
+		enum failure failure;
+	} cases[] = {
+		{"10.0.0.1:80", OK},
+		{"169.254.169.254:80", OK},
+		{"127.0.0.1:80", OK},
+		{"203.0.113.9:80", OK},
+		{"127.0.0.1:3129", LOOP},
+		{"198.51.100.1:3128", LOOP},
+		{"[::ffff:198.51.100.1]:3128", LOOP},
+		{"[64:ff9b::198.51.100.1]:3128", LOOP},
+		{"0.0.0.0:3128", LOOP},
+	};
+	struct setup setup = setup_of("deny=203.0.113.0/24", OPEN);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		union address address = endpoint_of(cases[i].address);
+
+		if (access_chosen(setup.access, &address) != cases[i].failure)
+			fail_msg("%s", cases[i].address);
+	}
+	setup_end(&setup);
+}
+
 static void clients_are_loopback_by_default(void **state)
 {
 	struct setup setup = setup_of("", LOCAL);
@@ -744,6 +794,8 @@ int main(void)
 		cmocka_unit_test(connect_reaches_the_ports_of_the_option),
 		cmocka_unit_test(our_own_via_is_a_loop),
 		cmocka_unit_test(clients_are_of_the_networks_given),
+		cmocka_unit_test(senders_are_of_the_networks_given),
+		cmocka_unit_test(chosen_destinations_are_not_judged),
 		cmocka_unit_test(clients_are_loopback_by_default),
 		cmocka_unit_test(clients_are_of_the_listening_network_too),
 		cmocka_unit_test(bad_rules_are_told),

@@ -195,9 +195,8 @@ static void test_bad_files(void **state)
 		 "FILE:2: admin: 127.0.0.1:3128 is listened on twice\n"},
 		{"\ngateway = \"127.0.0.1:3128=http://x\"",
 		 "FILE:2: gateway: 127.0.0.1:3128=http://x is listened on twice\n"},
-		{"gateway = 127.0.0.1:1",
-		 "FILE:1: gateway: 127.0.0.1:1 is not a gateway; use "
-		 "127.0.0.1:3130=http://host:port\n"},
+		{"gateway = 127.0.0.1:1", "FILE:1: gateway: 127.0.0.1:1 is not a gateway; use "
+					  "127.0.0.1:3130=http://host:port\n"},
 		{"parent = http://u:secret@proxy",
 		 "FILE:1: parent: ...@proxy is not a parent proxy; use http://host:port or "
 		 "http://user:password@host:port\n"},

@@ -77,20 +77,26 @@ static void drop(struct slice record)
 }
 
 /* The value of X of the record that a request selects; "" for none. */
-static const char *selected(const char *req)
+static const char *selected_by(const char *req, bool by_language)
 {
 	static char value[16];
 	struct http_field lines[16];
 	struct http_response res = {.fields = {.at = lines, .capacity = 16}};
 	struct record_view view;
-	enum entry_select result = entry_select(entry, uri, request_of(&request, req), false, &view);
+	enum entry_select result =
+		entry_select(entry, uri, request_of(&request, req), by_language, &view);
 
-	if (result == ENTRY_NO_MATCH)
+	if (result == ENTRY_NO_MATCH || result == ENTRY_NONE)
 		return "";
 	assert_int_equal(result, ENTRY_SELECTED);
 	assert_true(record_to_response(&view, &res));
 	snprintf(value, sizeof(value), "%.*s", SLICE_ARG(value_of(&res, "X")));
 	return value;
+}
+
+static const char *selected(const char *req)
+{
+	return selected_by(req, false);
 }
 
 static void one_record_is_selected(void **state)
@@ -102,8 +108,9 @@ static void one_record_is_selected(void **state)
 	assert_string_equal(selected("GET" TARGET), "1");
 	assert_int_equal(entry_count(entry), 1);
 	assert_int_equal(entry.n % RECORD_ALIGN, 0);
-	assert_int_equal(entry_select(entry, SLICE("http://example.com/b"), &request.req, false, &view),
-			 ENTRY_NONE);
+	assert_int_equal(
+		entry_select(entry, SLICE("http://example.com/b"), &request.req, false, &view),
+		ENTRY_NONE);
 }
 
 static void variants_are_selected_by_their_fields(void **state)
@@ -135,11 +142,68 @@ static void latest_date_wins_then_latest_receipt(void **state)
 	(void)state;
 	put(0, "GET" TARGET "Foo: a\nBar: a\n", FRESH "Vary: Foo\nX: foo\n");
 	put(5, "GET" TARGET "Foo: a\nBar: a\n",
-	    FRESH "Date: Sun, 06 Nov 1994 08:49:30 GMT\nVary: Bar\nX: bar\n");
+	    FRESH "Date: Sun, 06 Nov 1994 08:49:30 GMT\nVary: Foo, Bar\nX: both\n");
 	assert_string_equal(selected("GET" TARGET "Foo: a\nBar: a\n"), "foo");
-	assert_string_equal(selected("GET" TARGET "Foo: b\nBar: a\n"), "bar");
-	put(6, "GET" TARGET, FRESH "Date: Sun, 06 Nov 1994 08:49:37 GMT\nX: plain\n");
-	assert_string_equal(selected("GET" TARGET "Foo: a\nBar: a\n"), "plain");
+	put(6, "GET" TARGET "Foo: a\nBar: a\n",
+	    FRESH "Date: Sun, 06 Nov 1994 08:49:37 GMT\nVary: Bar, Foo\nX: later\n");
+	assert_string_equal(selected("GET" TARGET "Foo: a\nBar: a\n"), "later");
+}
+
+/* A record made when nobody asked for a field is not for one who may differ in it. */
+static void the_most_recent_vary_says_what_selects(void **state)
+{
+	(void)state;
+	put(0, "GET" TARGET "Foo: a\n", FRESH "Vary: Foo\nX: foo\n");
+	put(1, "GET" TARGET, FRESH "X: plain\n");
+	put(2, "GET" TARGET "Foo: b\nBar: b\n", FRESH "Vary: Bar, Foo\nX: both\n");
+	assert_string_equal(selected("GET" TARGET "Foo: b\nBar: b\n"), "both");
+	assert_string_equal(selected("GET" TARGET "Foo: a\nBar: a\n"), "");
+	assert_string_equal(selected("GET" TARGET), "");
+	put(3, "GET" TARGET "Foo: c\n", FRESH "Vary: Foo\nX: less\n");
+	assert_string_equal(selected("GET" TARGET "Foo: a\nBar: a\n"), "foo");
+	assert_string_equal(selected("GET" TARGET "Foo: b\nBar: b\n"), "both");
+}
+
+/* RFC 9111 4.1: Vary may have been left out by mistake. */
+static void one_that_varies_goes_before_one_that_does_not(void **state)
+{
+	(void)state;
+	put(0, "GET" TARGET "Foo: a\n", FRESH "Vary: Foo\nX: foo\n");
+	put(5, "GET" TARGET, FRESH "X: plain\n");
+	assert_string_equal(selected("GET" TARGET "Foo: a\n"), "foo");
+	assert_string_equal(selected("GET" TARGET "Foo: b\n"), "plain");
+}
+
+#define LANGUAGE(l) "Accept-Language: " l "\n"
+
+static void a_language_is_selected_when_nothing_else_is(void **state)
+{
+	(void)state;
+	put(0, "GET" TARGET LANGUAGE("en, de"),
+	    FRESH "Vary: Accept-Language\nContent-Language: de\nX: de\n");
+	assert_string_equal(selected("GET" TARGET LANGUAGE("de;q=0.9, fr;q=0.1")), "");
+	assert_string_equal(selected_by("GET" TARGET LANGUAGE("de;q=0.9, fr;q=0.1"), true), "de");
+	assert_string_equal(selected_by("GET" TARGET LANGUAGE("fr, de"), true), "");
+	assert_string_equal(selected_by("GET" TARGET, true), "");
+	put(1, "GET" TARGET LANGUAGE("de"), FRESH "Vary: Accept-Language\nX: asked\n");
+	put(2, "GET" TARGET LANGUAGE("de, fr"),
+	    FRESH "Vary: Accept-Language\nContent-Language: de\nX: newer\n");
+	assert_string_equal(selected_by("GET" TARGET LANGUAGE("DE"), true), "asked");
+	assert_string_equal(selected_by("GET" TARGET LANGUAGE("de, it;q=0"), true), "newer");
+}
+
+/* A record of another method is none for this URI, and no variant either. */
+static void what_the_method_cannot_use_is_no_variant(void **state)
+{
+	struct record_view view;
+
+	(void)state;
+	put(0, "HEAD" TARGET, FRESH "X: head\n");
+	assert_int_equal(entry_select(entry, uri, request_of(&request, "GET" TARGET), false, &view),
+			 ENTRY_NONE);
+	put(1, "GET" TARGET "Foo: a\n", FRESH "Vary: Foo\nX: a\n");
+	assert_int_equal(entry_select(entry, uri, request_of(&request, "GET" TARGET), false, &view),
+			 ENTRY_NO_MATCH);
 }
 
 static void head_is_served_by_both_get_by_its_own(void **state)
@@ -439,9 +503,9 @@ static void damage_to_the_record_selected_is_told(void **state)
 	x = memmem(halves[half], entry.n, "first", 5);
 	assert_non_null(x);
 	*x = 'F';
-	assert_int_equal(
-		entry_select(entry, uri, request_of(&request, "GET" TARGET "Foo: a\n"), false, &view),
-		ENTRY_DAMAGED);
+	assert_int_equal(entry_select(entry, uri, request_of(&request, "GET" TARGET "Foo: a\n"),
+				      false, &view),
+			 ENTRY_DAMAGED);
 	assert_string_equal(selected("GET" TARGET "Foo: b\n"), "second");
 	drop(slice_of(NULL, 0));
 	assert_int_equal(entry_count(entry), 1);
@@ -457,6 +521,10 @@ int main(void)
 		TEST(variants_are_selected_by_their_fields),
 		TEST(a_record_replaces_that_of_its_variant),
 		TEST(latest_date_wins_then_latest_receipt),
+		TEST(the_most_recent_vary_says_what_selects),
+		TEST(one_that_varies_goes_before_one_that_does_not),
+		TEST(a_language_is_selected_when_nothing_else_is),
+		TEST(what_the_method_cannot_use_is_no_variant),
 		TEST(head_is_served_by_both_get_by_its_own),
 		TEST(a_get_leaves_the_heads_of_other_variants),
 		TEST(a_preflight_serves_the_same_preflight),

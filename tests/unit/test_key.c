@@ -127,6 +127,38 @@ static void white_space_around_commas_does_not_count(void **state)
 	assert_false(selects("Vary: Foo\n", "Foo: \"a\\\n", "Foo: \"a\n"));
 }
 
+static void spellings_of_accept_language_are_one(void **state)
+{
+	const char *vary = "Vary: Accept-Language\n";
+
+	(void)state;
+	assert_true(selects(vary, "Accept-Language: en, de\n", "Accept-Language: DE;q=1.0,en\n"));
+	assert_true(selects(vary, "Accept-Language: en, de\n",
+			    "Accept-Language: de\nAccept-Language: EN\n"));
+	assert_false(selects(vary, "Accept-Language: en, de\n", "Accept-Language: en\n"));
+	assert_false(selects(vary, "Accept-Language: en, de\n", ""));
+	assert_false(selects(vary, "", "Accept-Language:\n"));
+	/* what cannot be read means only itself */
+	assert_true(selects(vary, "Accept-Language: e n , de\n", "Accept-Language: e n,de\n"));
+	assert_false(selects(vary, "Accept-Language: e n, de\n", "Accept-Language: de, e n\n"));
+	/* the order of others counts */
+	assert_false(selects("Vary: Accept\n", "Accept: a, b\n", "Accept: b, a\n"));
+}
+
+static void a_block_covers_one_of_fewer_names(void **state)
+{
+	char few[BLOCK_SIZE], many[BLOCK_SIZE];
+	struct slice a = slice_of(few, block_of("Vary: Foo\n", "Foo: 1\n", few, sizeof(few)));
+	struct slice b = slice_of(many, block_of("Vary: Bar, FOO\n", "", many, sizeof(many)));
+
+	(void)state;
+	assert_true(key_vary_covers(b, a));
+	assert_false(key_vary_covers(a, b));
+	assert_true(key_vary_covers(a, a));
+	assert_true(key_vary_covers(a, slice_of(NULL, 0)));
+	assert_false(key_vary_covers(slice_of(NULL, 0), a));
+}
+
 static void absent_is_not_empty(void **state)
 {
 	(void)state;
@@ -309,6 +341,8 @@ int main(void)
 		cmocka_unit_test(names_are_of_any_case),
 		cmocka_unit_test(lines_are_joined),
 		cmocka_unit_test(white_space_around_commas_does_not_count),
+		cmocka_unit_test(spellings_of_accept_language_are_one),
+		cmocka_unit_test(a_block_covers_one_of_fewer_names),
 		cmocka_unit_test(absent_is_not_empty),
 		cmocka_unit_test(each_name_counts_once),
 		cmocka_unit_test(fields_of_one_connection_are_absent),

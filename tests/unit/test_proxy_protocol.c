@@ -16,7 +16,10 @@
 #define TCP4_BLOCK "\xc0\x00\x02\x01\xc0\x00\x02\x02\xdc\x04\x01\xbb"
 #define TCP6_ONE "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0"
 #define TCP6_BLOCK TCP6_ONE "\x01" TCP6_ONE "\x02\xdc\x04\x01\xbb"
-#define BYTES(literal) {(literal), sizeof(literal) - 1}
+#define BYTES(literal)                         \
+	{                                      \
+		(literal), sizeof(literal) - 1 \
+	}
 
 struct good_case {
 	struct slice bytes;
@@ -169,8 +172,7 @@ static void test_bad(void **state)
 		bool refused = false;
 
 		for (size_t n = 0; n <= bad[i].n; n++) {
-			enum proxy_header_result result =
-				parse_first(bad[i], n, &header, &length);
+			enum proxy_header_result result = parse_first(bad[i], n, &header, &length);
 
 			if (result == PROXY_HEADER_DONE || (refused && result != PROXY_HEADER_BAD))
 				fail_msg("bad %zu at %zu bytes: %d", i, n, (int)result);
@@ -219,8 +221,9 @@ static void test_bounds_of_version_2(void **state)
 	bytes[15] = (char)block;
 	bytes[29] = (char)(value >> 8);
 	bytes[30] = (char)value;
-	assert_int_equal(proxy_header_parse(slice_of(bytes, PROXY_HEADER_MAX - 1), &header, &length),
-			 PROXY_HEADER_MORE);
+	assert_int_equal(
+		proxy_header_parse(slice_of(bytes, PROXY_HEADER_MAX - 1), &header, &length),
+		PROXY_HEADER_MORE);
 	assert_int_equal(proxy_header_parse(slice_of(bytes, PROXY_HEADER_MAX), &header, &length),
 			 PROXY_HEADER_DONE);
 	assert_int_equal(length, PROXY_HEADER_MAX);

@@ -1,0 +1,208 @@
+/* An origin's final head: what is stored, freshened or removed by it, and who is answered how. */
+#include "proxy/judge.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cache/http_fields.h"
+#include "proxy/offenders.h"
+
+/* A question and the head that answers it. */
+struct trial {
+	struct exchange *x;
+	const struct fetch_plan *plan;
+	const struct http_response *res;
+	struct exchange_times times;
+	struct cache *cache;
+};
+
+bool judge_kept_record(const struct exchange *x, struct record_view *ret_record)
+{
+	char *uri;
+	bool whole;
+
+	if (x == NULL || x->record == NULL)
+		return false;
+	uri = malloc(http_uri_normal_max(&x->req.uri));
+	if (uri == NULL)
+		return false;
+	whole = record_view(slice_of(x->record, x->record_length),
+			    slice_of(uri, http_uri_normal(&x->req.uri, uri)), ret_record);
+	free(uri);
+	return whole;
+}
+
+bool judge_allows_stale(const struct exchange *x, struct record_view *ret_record)
+{
+	return x->status == 0 && judge_kept_record(x, ret_record) &&
+	       policy_stale_if_error(&x->req, ret_record->meta, &x->worker->now, x->worker->conf);
+}
+
+/* ---- what became of it, for client, log and statistics --------------------------------------- */
+
+static void note_stored(struct exchange *x)
+{
+	STATS_ADD(stores, 1);
+	x->status_field.stored = true;
+	x->status_field.why = REASON_NONE;
+}
+
+static void note_not_stored(struct exchange *x, enum reason why)
+{
+	stats->not_stored[why]++;
+	x->status_field.why = why;
+}
+
+static void note_repair(const struct http_uri *uri)
+{
+	char name[URI_HOST_MAX + 8];
+	size_t n = http_uri_authority(uri, name);
+
+	/* the port is shown always, also the one that goes without saying */
+	if (uri->port == http_scheme_port(uri->scheme))
+		n += (size_t)snprintf(name + n, sizeof(name) - n, ":%u", uri->port);
+	STATS_ADD(framing_repaired, 1);
+	offenders_add(&stats->offenders, slice_of(name, n), 1);
+}
+
+/* ---- storing ----------------------------------------------------------------------------------
+ */
+
+/* Store the response if the rules allow. */
+static bool store(const struct trial *trial)
+{
+	enum reason why = REASON_STATUS;
+
+	if (cache_store(trial->cache, &trial->x->req, trial->res, &trial->times, &why)) {
+		note_stored(trial->x);
+		return true;
+	}
+	note_not_stored(trial->x, why);
+	return false;
+}
+
+/* A 304 for the record: what it becomes answers, also when it may not be kept. */
+static void freshen(const struct trial *trial, const struct record_view *old,
+		    struct record_view *ret_record)
+{
+	struct exchange *x = trial->x;
+	enum reason why;
+
+	STATS_ADD(validations_confirmed, 1);
+	if (!cache_freshen(trial->cache, &x->req, old->bytes, trial->res, &trial->times, ret_record,
+			   &why))
+		*ret_record = *old; /* confirmed all the same */
+	x->status_field.why = REASON_NONE;
+	if (why != REASON_NONE)
+		note_not_stored(x, why);
+}
+
+/* RFC 9111 4.3.5: what a HEAD brought updates the GET's record, or makes an end of it. */
+static bool update(const struct trial *trial, const struct record_view *old)
+{
+	struct record_view record;
+	enum reason why;
+
+	cache_freshen(trial->cache, &trial->x->req, old->bytes, trial->res, &trial->times, &record,
+		      &why);
+	if (why == REASON_NONE)
+		note_stored(trial->x);
+	else
+		note_not_stored(trial->x, why);
+	return why == REASON_NONE;
+}
+
+/* A 204 in the place of the record.  A HEAD's that is not about a GET's shows that this is out of
+   date. */
+static bool replace(const struct trial *trial, const struct record_view *old)
+{
+	const struct http_request *req = &trial->x->req;
+	bool outdated = req->method == METHOD_HEAD && old->meta->kind == RECORD_GET;
+	bool stored;
+
+	if (outdated)
+		cache_remove(trial->cache, req, old->bytes);
+	stored = store(trial);
+	if (!stored && !outdated && !trial->plan->had_fresh)
+		cache_remove(trial->cache, req, old->bytes);
+	return stored;
+}
+
+/* The record that the client's request passed over is superseded (RULES 5). */
+static void remove_passed_over(const struct trial *trial)
+{
+	const struct http_request *req = &trial->x->req;
+	struct cache_lookup lookup;
+
+	if (!trial->plan->had_record || policy_keeps_old_record(trial->res) ||
+	    trial->res->status == 304)
+		return;
+	cache_lookup(trial->cache, req, &trial->times.response, &lookup);
+	if (lookup.has_record)
+		cache_remove(trial->cache, req, lookup.record.bytes);
+}
+
+/* ---- judging ----------------------------------------------------------------------------------
+ */
+
+/* The answer in relation to the record that is being validated. */
+static enum judged judge_validation(const struct trial *trial, const struct record_view *old,
+				    struct judgement *judgement)
+{
+	struct exchange *x = trial->x;
+
+	switch (policy_validation(&x->req, old->meta, old->etag, trial->res, &trial->times.response,
+				  x->worker->conf)) {
+	case VALIDATION_FRESHEN:
+		judgement->stored = true;
+		freshen(trial, old, &judgement->record);
+		return JUDGED_CONFIRMED;
+	case VALIDATION_STALE:
+		return JUDGED_STALE;
+	case VALIDATION_RETRY:
+		free(x->record);
+		x->record = NULL;
+		return JUDGED_AGAIN;
+	case VALIDATION_REPLACE:
+		judgement->stored = replace(trial, old);
+		break;
+	case VALIDATION_UPDATE:
+		judgement->stored = update(trial, old);
+		break;
+	case VALIDATION_REMOVE:
+		note_not_stored(x, REASON_STATUS);
+		cache_remove(trial->cache, &x->req, old->bytes);
+		break;
+	case VALIDATION_PASS_304:
+	case VALIDATION_KEEP:
+		break;
+	}
+	return JUDGED_PASS;
+}
+
+/* RFC 9110 15.4.5: a 304 is an answer to those who have something already. */
+static bool is_conditional(const struct http_request *req)
+{
+	return http_has_field(&req->fields, FIELD_IF_NONE_MATCH) ||
+	       http_has_field(&req->fields, FIELD_IF_MODIFIED_SINCE);
+}
+
+enum judged judge_head(struct exchange *x, const struct fetch_plan *plan, int64_t request_steady_ms,
+		       const struct http_response *res, struct judgement *ret_judgement)
+{
+	struct trial trial = {x, plan, res, {request_steady_ms, x->worker->now}, x->worker->cache};
+	struct record_view old;
+
+	ret_judgement->stored = false;
+	if (res->framing_trouble)
+		note_repair(&x->req.uri);
+	if (policy_invalidates(&x->req, res))
+		STATS_ADD(invalidations, cache_invalidate(trial.cache, &x->req, res));
+	if (judge_kept_record(x, &old))
+		return judge_validation(&trial, &old, ret_judgement);
+	if (res->status == 304 && !is_conditional(&x->req))
+		return JUDGED_BAD;
+	remove_passed_over(&trial);
+	ret_judgement->stored = store(&trial);
+	return JUDGED_PASS;
+}

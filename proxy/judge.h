@@ -1,0 +1,36 @@
+/*
+ * What an origin's final head means for the store, and for the exchange that asked: the rules of
+ * cache/policy.h acted on, and counted.
+ */
+#ifndef PROXY_JUDGE_H
+#define PROXY_JUDGE_H
+
+#include "proxy/fetch.h"
+
+enum judged {
+	JUDGED_PASS,      /* it is to be passed on */
+	JUDGED_CONFIRMED, /* the exchange is to be answered from the record */
+	JUDGED_STALE,     /* an error, in the place of which the stale record may answer */
+	JUDGED_AGAIN,     /* it answers no condition: to be asked anew, without any */
+	JUDGED_BAD,       /* no answer to what was asked */
+};
+
+struct judgement {
+	bool stored;               /* what came is in the store: others may be looked up again */
+	struct record_view record; /* with CONFIRMED; valid until the next call of the cache */
+};
+
+/*
+ * Before the head is passed on: store, freshen, remove, invalidate.  `request_steady_ms` is when
+ * the request was sent.
+ */
+enum judged judge_head(struct exchange *x, const struct fetch_plan *plan, int64_t request_steady_ms,
+		       const struct http_response *res, struct judgement *ret_judgement);
+
+/* The record that an exchange validates, a view of its own copy; false when it has none. */
+bool judge_kept_record(const struct exchange *x, struct record_view *ret_record);
+
+/* May it be answered with that, stale as it is, in the place of an error (RFC 5861 4)? */
+bool judge_allows_stale(const struct exchange *x, struct record_view *ret_record);
+
+#endif

@@ -1,0 +1,159 @@
+"""The wall clock is set about while the proxy runs: nothing stale is fresh, nothing fails, ages stay sane.
+
+The proxy sees a clock of its own, by libfaketime; where that is not installed, or the proxy is built with
+a sanitizer that must be loaded first, tests/unit/test_clock.c stands alone.
+"""
+
+import glob
+import subprocess
+import threading
+import time
+
+import pytest
+
+from support.dates import dated
+from support.origin import respond
+from support.proxy import BINARY, Proxy
+from support.requirement import requirement
+
+HOUR, DAY = 3600, 86400
+DECADE = 3652 * DAY
+LIBRARY = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
+SANITIZED = b"libasan" in subprocess.run(["ldd", BINARY], capture_output=True, check=False).stdout
+
+pytestmark = pytest.mark.skipif(not LIBRARY or SANITIZED, reason="no libfaketime, or no place for it")
+
+
+class Clock:
+    """The wall clock of one proxy, as seconds from the true time."""
+
+    def __init__(self, path):
+        self.path = path
+        self.set(0)
+
+    def set(self, offset):
+        self.offset = offset
+        self.path.write_text(f"{offset:+d}")
+
+    def respond(self, status, *lines):
+        """A response made at this clock's time."""
+        now = time.time() + self.offset
+        return respond(status, *[dated(line, now) for line in ("Date: {0}", *lines)], date=False)
+
+
+@pytest.fixture
+def clock(tmp_path):
+    return Clock(tmp_path / "clock")
+
+
+@pytest.fixture
+def client(clock, tmp_path):
+    proxy = Proxy(tmp_path / "proxy", start=False)
+    proxy.environment = {"LD_PRELOAD": LIBRARY[0], "FAKETIME_TIMESTAMP_FILE": str(clock.path),
+                         "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    proxy.start()
+    client = proxy.connect()
+    client.proxy = proxy
+    yield client
+    client.close()
+    proxy.stop()
+    proxy.remove()
+
+
+@pytest.fixture
+def stored(client, clock, origin):
+    """A record that is fresh for 60 s."""
+    origin.on("/", clock.respond(204, "Cache-Control: max-age=60", 'ETag: "a"'))
+    assert client.get(origin.url()).stored
+
+
+@requirement("RFC 9111 4.2.3 MUST", "RFC 9111 4 MUST age")
+def test_age_grows_with_the_clock(client, clock, origin, stored):
+    clock.set(30)
+    answer = client.get(origin.url())
+    assert (answer.hit, 30 <= answer.age <= 33, answer.age + answer.cache_status["ttl"]) == (True, True, 60)
+    clock.set(58)
+    assert client.get(origin.url()).hit
+    clock.set(61)
+    assert client.get(origin.url()).fwd == "stale"
+
+
+@pytest.mark.parametrize("step", [HOUR, DAY, DECADE])
+def test_a_step_forward_makes_it_stale(client, clock, origin, stored, step):
+    clock.set(step)
+    origin.on("/", clock.respond(304, "Cache-Control: max-age=60", 'ETag: "a"'))
+    answer = client.get(origin.url())
+    assert (answer.status, answer.fwd, answer.cache_status["fwd-status"]) == (204, "stale", 304)
+    hit = client.get(origin.url())
+    assert (hit.hit, hit.age < 5) == (True, True)
+
+
+@pytest.mark.parametrize("step", [HOUR, DAY, DECADE])
+def test_a_step_back_makes_nothing_younger(client, clock, origin, stored, step):
+    clock.set(50)
+    assert client.get(origin.url()).age >= 50
+    clock.set(50 - step)
+    answer = client.get(origin.url())
+    assert (answer.hit, 50 <= answer.age <= 55) == (True, True)
+    clock.set(50 - step + 15)  # 65 s after it was stored, by a clock that is wrong
+    assert client.get(origin.url()).fwd == "stale"
+
+
+@pytest.mark.parametrize("step", [HOUR, DAY, DECADE])
+def test_what_is_stored_after_a_step_back_is_fresh_for_its_time(client, clock, origin, stored, step):
+    clock.set(-step)
+    origin.on("/new", clock.respond(204, "Cache-Control: max-age=60"))
+    assert client.get(origin.url("/new")).stored
+    assert client.get(origin.url("/new")).age < 5
+    clock.set(-step + 50)
+    assert client.get(origin.url("/new")).hit
+    clock.set(-step + 70)
+    assert not client.get(origin.url("/new")).hit
+
+
+def test_forward_by_mistake_and_back(client, clock, origin, stored):
+    clock.set(DECADE)
+    origin.on("/", clock.respond(204, "Cache-Control: max-age=60", 'ETag: "b"'))
+    assert client.get(origin.url()).fwd == "stale"
+    clock.set(20)
+    answer = client.get(origin.url())
+    assert (answer.hit, answer["ETag"], answer.age < 25) == (True, '"b"', True)
+    clock.set(90)
+    assert client.get(origin.url()).fwd == "stale"
+
+
+@pytest.mark.parametrize("step", [HOUR, -HOUR, DECADE, -DECADE])
+def test_nothing_under_way_fails(client, clock, origin, step):
+    """Deadlines run on a clock that nobody sets."""
+    go = threading.Event()
+    origin.on("/", [go, clock.respond(200, "X: y")])
+    client.request("GET", origin.url())
+    origin.wait_heads(1)
+    clock.set(step)
+    with client.proxy.connect() as other:
+        assert other.get(origin.url("/other")).status == 204
+    go.set()
+    assert client.response().status == 200
+    assert client.proxy.stats()["failures"] == {name: 0 for name in client.proxy.stats()["failures"]}
+
+
+def test_expires_is_judged_by_the_clock_of_the_origin(client, clock, origin):
+    clock.set(DAY)
+    origin.on("/", clock.respond(204, "Expires: {+60}"))
+    client.get(origin.url())
+    assert client.get(origin.url()).hit
+    clock.set(DAY + 61)
+    assert client.get(origin.url()).fwd == "stale"
+
+
+def test_a_clock_set_back_while_nothing_ran(client, clock, origin, stored):
+    clock.set(50)
+    assert client.get(origin.url()).hit
+    client.proxy.stop()
+    clock.set(50 - DAY)
+    client.proxy.start()
+    with client.proxy.connect() as other:
+        answer = other.get(origin.url())
+        assert (answer.hit, 50 <= answer.age <= 55) == (True, True)
+        clock.set(65 - DAY)
+        assert other.get(origin.url()).fwd == "stale"

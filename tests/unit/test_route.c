@@ -1,0 +1,209 @@
+/* LINKS: proxy/route.c proxy/access.c proxy/ranges.c proxy/rules.c proxy/address.c proxy/hostname.c cache/http_fields.c cache/http_uri.c conf/units.c tests/support/test_conf.c */
+/* Routes: which requests go by way of the parent, how, and what is refused on the way there. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "proxy/route.h"
+#include "tests/support/test_conf.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
+
+struct setup {
+	struct conf *conf;
+	struct access *access;
+	struct routes *routes;
+};
+
+/* A proxy that only this machine can reach. */
+static struct setup setup_of(const char *parent, const char *no_proxy, const char *deny)
+{
+	struct setup setup = {.conf = test_conf_new()};
+	union address own;
+	char error[256] = "";
+
+	assert_true(test_conf_set(setup.conf, "parent", parent));
+	assert_true(test_conf_set(setup.conf, "no_proxy", no_proxy));
+	assert_true(test_conf_set(setup.conf, "deny", deny));
+	address_parse(SLICE("127.0.0.1"), &own);
+	address_set_port(&own, 3128);
+	setup.access = access_new(setup.conf, &own, 1, error, sizeof(error));
+	setup.routes = routes_new(setup.conf, error, sizeof(error));
+	assert_string_equal(error, "");
+	assert_non_null(setup.access);
+	assert_non_null(setup.routes);
+	return setup;
+}
+
+static void setup_end(struct setup *setup)
+{
+	routes_free(setup->routes);
+	access_free(setup->access);
+	test_conf_free(setup->conf);
+}
+
+/* "CONNECT host:port" or a URL. */
+static enum failure find(const struct setup *setup, const char *target, bool chosen,
+			 struct route *ret_route)
+{
+	static struct http_request req;
+
+	req = (struct http_request){.method = METHOD_GET};
+	if (strncmp(target, "CONNECT ", 8) == 0) {
+		req.method = METHOD_CONNECT;
+		assert_int_equal(http_uri_parse_authority(slice_str(target + 8), &req.uri), URI_OK);
+	} else {
+		assert_int_equal(http_uri_parse_absolute(slice_str(target), &req.uri), URI_OK);
+	}
+	return route_find(setup->routes, setup->access, &req, chosen, ret_route);
+}
+
+static void test_parent_of_the_option(void **state)
+{
+	static const struct {
+		const char *option, *host, *authorization;
+		uint16_t port;
+	} cases[] = {
+		{"", "", "", 0},
+		{"http://proxy.example:3128", "proxy.example", "", 3128},
+		{"http://[2001:db8::1]:8080", "[2001:db8::1]", "", 8080},
+		{"http://Aladdin:open sesame@proxy:1", "proxy",
+		 "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", 1},
+		{"http://a:@proxy:1", "proxy", "Basic YTo=", 1},
+		{"http://a:b@proxy:1", "proxy", "Basic YTpi", 1},
+		{"http://a:bc@proxy:1", "proxy", "Basic YTpiYw==", 1},
+		{"http://a:b@c:d@proxy:1", "proxy", "Basic YTpiQGM6ZA==", 1},
+		{"http://a:b%40c%3Ad@proxy:1", "proxy", "Basic YTpiQGM6ZA==", 1},
+		{"http://test:123\xc2\xa3@proxy:1", "proxy", "Basic dGVzdDoxMjPCow==", 1},
+		{"http://test:123%C2%a3@proxy:1", "proxy", "Basic dGVzdDoxMjPCow==", 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct setup setup = setup_of(cases[i].option, "", "");
+		const struct parent *parent = routes_parent(setup.routes);
+
+		if (!slice_eq(parent->host, slice_str(cases[i].host)) ||
+		    parent->port != cases[i].port ||
+		    !slice_eq(parent->authorization, slice_str(cases[i].authorization)))
+			fail_msg("%s: %.*s", cases[i].option, SLICE_ARG(parent->authorization));
+		setup_end(&setup);
+	}
+}
+
+static void test_without_parent(void **state)
+{
+	struct setup setup = setup_of("", "", "");
+	struct route route;
+
+	(void)state;
+	assert_int_equal(find(&setup, "http://a.example/x", false, &route), FAILURE_NONE);
+	assert_true(slice_eq(route.host, SLICE("a.example")));
+	assert_int_equal(route.port, 80);
+	assert_false(route.tls || route.chosen || route.parent || route.tunnel);
+	assert_int_equal(find(&setup, "https://a.example:8443/", true, &route), FAILURE_NONE);
+	assert_int_equal(route.port, 8443);
+	assert_true(route.tls && route.chosen && !route.parent && !route.tunnel);
+	assert_int_equal(find(&setup, "CONNECT a.example:443", false, &route), FAILURE_NONE);
+	assert_false(route.tls || route.parent || route.tunnel);
+	/* the look-up will refuse it */
+	assert_int_equal(find(&setup, "http://0x7f.1/", false, &route), FAILURE_NONE);
+	setup_end(&setup);
+}
+
+static void test_with_parent(void **state)
+{
+	struct setup setup = setup_of("http://proxy:1", "", "");
+	struct route route;
+
+	(void)state;
+	assert_int_equal(find(&setup, "http://a.example/x", false, &route), FAILURE_NONE);
+	assert_true(route.parent && !route.tunnel && !route.tls);
+	assert_int_equal(find(&setup, "https://a.example/", false, &route), FAILURE_NONE);
+	assert_true(route.parent && route.tunnel && route.tls);
+	assert_int_equal(find(&setup, "CONNECT a.example:443", false, &route), FAILURE_NONE);
+	assert_true(route.parent && route.tunnel && !route.tls);
+	assert_int_equal(find(&setup, "http://192.0.2.1/", false, &route), FAILURE_NONE);
+	assert_true(route.parent);
+	setup_end(&setup);
+}
+
+static void test_no_proxy(void **state)
+{
+	static const struct {
+		const char *target;
+		bool parent;
+	} cases[] = {
+		{"http://host.example/", false},      {"http://HOST.example./", false},
+		{"http://a.host.example/", true},     {"http://domain.example/", false},
+		{"https://a.domain.example/", false}, {"http://notdomain.example/", true},
+		{"http://10.1.2.3/", false},          {"http://11.1.2.3/", true},
+		{"http://[2001:db8::7]/", false},     {"http://[2001:db9::7]/", true},
+		{"CONNECT host.example:443", false},  {"CONNECT 10.1.2.3:443", false},
+		{"CONNECT other.example:443", true},
+	};
+	struct setup setup = setup_of("http://proxy:1",
+				      "host.example,.domain.example,10.0.0.0/8,2001:db8::/32", "");
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct route route;
+
+		assert_int_equal(find(&setup, cases[i].target, false, &route), FAILURE_NONE);
+		if (route.parent != cases[i].parent)
+			fail_msg("%s", cases[i].target);
+	}
+	setup_end(&setup);
+}
+
+/* What the look-up would refuse is refused in its stead: the parent might read it otherwise. */
+static void test_names_that_the_parent_must_not_see(void **state)
+{
+	static const char *const no_names[] = {
+		"http://0x7f.1/",     "http://127.1/",     "http://2130706433/",
+		"http://0177.0.0.1/", "CONNECT 127.1:443",
+	};
+	struct setup setup = setup_of("http://proxy:1", "", "127.0.0.0/8");
+	struct route route;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(no_names); i++)
+		if (find(&setup, no_names[i], false, &route) != FAILURE_DNS_ERROR)
+			fail_msg("%s", no_names[i]);
+	assert_int_equal(find(&setup, "http://localhost/", false, &route),
+			 FAILURE_DENIED_DESTINATION);
+	assert_int_equal(find(&setup, "http://A.LocalHost./", false, &route),
+			 FAILURE_DENIED_DESTINATION);
+	assert_int_equal(find(&setup, "http://localhost:3128/", false, &route), FAILURE_LOOP);
+	assert_int_equal(find(&setup, "http://localhost/", true, &route), FAILURE_NONE);
+	assert_int_equal(find(&setup, "http://notlocalhost/", false, &route), FAILURE_NONE);
+	setup_end(&setup);
+}
+
+static void test_wrong_no_proxy(void **state)
+{
+	struct conf *conf = test_conf_new();
+	char error[256] = "";
+
+	(void)state;
+	assert_true(test_conf_set(conf, "no_proxy", "a..b"));
+	assert_null(routes_new(conf, error, sizeof(error)));
+	assert_non_null(strstr(error, "no_proxy: \"a..b\""));
+	test_conf_free(conf);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_parent_of_the_option),
+		cmocka_unit_test(test_without_parent),
+		cmocka_unit_test(test_with_parent),
+		cmocka_unit_test(test_no_proxy),
+		cmocka_unit_test(test_names_that_the_parent_must_not_see),
+		cmocka_unit_test(test_wrong_no_proxy),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
