@@ -1,4 +1,4 @@
-/* LINKS: proxy/client.c proxy/exchange.c proxy/forward.c proxy/fetch.c proxy/origin.c proxy/dialer.c proxy/connector.c proxy/pool.c proxy/tunnel.c proxy/route.c proxy/rules.c proxy/compose.c proxy/parse.c proxy/body.c proxy/buf.c proxy/access.c proxy/ranges.c proxy/address.c proxy/hostname.c proxy/stats.c proxy/offenders.c proxy/peers.c proxy/proxy_protocol.c proxy/credentials.c proxy/accesslog.c proxy/accesslog_line.c cache/cache.c cache/writes.c cache/pending.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_message.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c tests/support/fake_conn.c tests/support/fake_worker.c tests/support/fake_resolver.c tests/support/store_memory.c tests/support/failing_memory.c tests/support/witness.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser -lxxhash -lcrypt -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
+/* LINKS: proxy/client.c proxy/exchange.c proxy/forward.c proxy/fetch.c proxy/judge.c proxy/origin.c proxy/dialer.c proxy/connector.c proxy/pool.c proxy/tunnel.c proxy/route.c proxy/rules.c proxy/compose.c proxy/parse.c proxy/body.c proxy/buf.c proxy/access.c proxy/ranges.c proxy/address.c proxy/hostname.c proxy/stats.c proxy/offenders.c proxy/peers.c proxy/proxy_protocol.c proxy/credentials.c proxy/accesslog.c proxy/accesslog_line.c cache/cache.c cache/writes.c cache/pending.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_message.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c tests/support/fake_conn.c tests/support/fake_worker.c tests/support/fake_resolver.c tests/support/store_memory.c tests/support/failing_memory.c tests/support/witness.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser -lxxhash -lcrypt -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
 /*
  * Whole exchanges: what happens, and when, is the input.
  *
@@ -26,8 +26,9 @@
 enum {
 	CLIENTS = 3,
 	EVENTS_MAX = 300,
-	TURNS_MAX = 5000, /* without time passing */
 	RAW_MAX = 64,
+	PIECES_MAX = 1000, /* small reads and writes of a connection */
+	TOLD_MAX = 500,
 	LIFE_MS = 3000 * 1000, /* longer than every deadline */
 };
 
@@ -57,9 +58,13 @@ static struct run run;
 static void tell_bytes(const char *what, struct slice bytes)
 {
 	fprintf(stderr, "  %s %zu: ", what, bytes.n);
-	for (size_t i = 0; i < bytes.n && i < 3000; i++) {
+	for (size_t i = 0; i < bytes.n; i++) {
 		unsigned char c = (unsigned char)bytes.p[i];
 
+		if (bytes.n > 2 * TOLD_MAX && i == TOLD_MAX) {
+			i = bytes.n - TOLD_MAX;
+			fprintf(stderr, "\n\n      ...\n\n      ");
+		}
 		if (c == '\n')
 			fprintf(stderr, "\\n\n      ");
 		else if (c == '\r')
@@ -133,7 +138,7 @@ static unsigned choose(size_t count)
 
 static size_t choose_size(void)
 {
-	static const size_t sizes[] = {SIZE_MAX, 0, 1, 2, 3, 10, 100, 1000, 5000, 70000, 200000};
+	static const size_t sizes[] = {SIZE_MAX, 0, 1, 2, 3, 10, 100, 1000, 5000, 70000, 140000};
 
 	return sizes[choose(COUNT(sizes))];
 }
@@ -226,8 +231,8 @@ static const struct {
 	size_t length, chunk;
 	int version;
 } request_bodies[] = {
-	{0, 0, 1},   {1, 0, 1},         {100, 0, 1}, {5000, 0, 1}, {70000, 0, 1},
-	{100, 7, 1}, {100000, 5000, 1}, {0, 1, 1},   {0, 0, 0},    {100, 0, 0},
+	{0, 0, 1},   {1, 0, 1},        {100, 0, 1}, {5000, 0, 1}, {70000, 0, 1},
+	{100, 7, 1}, {80000, 5000, 1}, {0, 1, 1},   {0, 0, 0},    {100, 0, 0},
 };
 
 static void ask(struct line *client)
@@ -294,7 +299,7 @@ static const struct answered answers[] = {
 	{304, "ETag: \"e1\"\r\nCache-Control: max-age=60\r\n", .shareable = true},
 	{200, "", .length = 10},
 	{200, "", .length = 70000},
-	{200, "", .length = 200000, .chunk = 5000},
+	{200, "", .length = 140000, .chunk = 5000},
 	{200, "", .length = 3000, .until_close = true},
 	{404, "Cache-Control: max-age=60\r\n", .length = 100},
 	{503, "Retry-After: 1\r\n", .length = 5},
@@ -391,10 +396,9 @@ static void origin_says_unasked(void)
 {
 	struct line *origin = choose_origin();
 	struct answered answered = choose_answer();
-	const struct asked *asked;
 
 	if (origin == NULL || origin->staged.done < origin->staged.n ||
-	    witness_outstanding(run.witness, origin->peer, true, &asked))
+	    !witness_is_idle(run.witness, origin->peer))
 		return;
 	answered.unasked = true;
 	stage(origin, witness_answer(run.witness, origin->peer, &answered));
@@ -444,6 +448,7 @@ static void limit_line(struct line *line)
 
 	if (line == NULL || line->peer == NULL)
 		return;
+	line->peer->pieces = PIECES_MAX;
 	if (what == 0)
 		line->peer->room = size == SIZE_MAX ? SIZE_MAX / 2 : size;
 	else if (what == 1)
@@ -498,7 +503,7 @@ static void name_is_found_so(void)
 {
 	static const char *const addresses[] = {"10.0.0.1", "10.0.0.2 10.0.0.3 2001:db8::1",
 						"169.254.0.1 10.0.0.4", "127.0.0.1"};
-	static const int64_t delays[] = {0, 100, 3000, FAKE_RESOLVER_NEVER};
+	static const int64_t delays[] = {0, 100, 3000, 4999};
 	unsigned choice = choose(COUNT(addresses) + 1), delay = choose(COUNT(delays));
 
 	if (choice == COUNT(addresses))
@@ -513,7 +518,7 @@ static void name_is_found_so(void)
 
 static void settle(void)
 {
-	if (!fake_worker_settle(run.worker, TURNS_MAX))
+	if (!fake_worker_settle(run.worker))
 		require("the loop goes on and on");
 }
 
@@ -532,7 +537,7 @@ static void time_passes(void)
 	static const int64_t times_ms[] = {1,    10,    250,   1000,  2000,
 					   5000, 11000, 31000, 61000, 601000};
 
-	if (!fake_worker_pass(run.worker, times_ms[choose(COUNT(times_ms))], TURNS_MAX))
+	if (!fake_worker_pass(run.worker, times_ms[choose(COUNT(times_ms))]))
 		require("the loop goes on and on");
 }
 
@@ -647,6 +652,8 @@ static void begin(struct conf *conf, const uint8_t *data, size_t size)
 		salt = (salt ^ data[i]) * 16777619U;
 	run.worker = fake_worker_new(conf);
 	run.witness = witness_new(salt);
+	if (conf->upgrade)
+		witness_upgrade(run.witness);
 	fake_resolver_tell(run.worker->resolver, "a.test", "10.1.0.1", 0);
 	fake_resolver_tell(run.worker->resolver, "b.test", "10.2.0.1 10.2.0.2", 0);
 	fake_resolver_tell(run.worker->resolver, "c.test", "10.3.0.1", 100);
@@ -661,7 +668,8 @@ static void end(void)
 	store_memory_fail_never();
 	fail_memory_never();
 	tell("the end\n");
-	if (!fake_worker_pass(run.worker, LIFE_MS, TURNS_MAX))
+	settle();
+	if (!fake_worker_pass(run.worker, LIFE_MS))
 		require("the loop goes on and on");
 	left = fake_worker_leftover(run.worker);
 	if (left != NULL)

@@ -1,5 +1,6 @@
 /* LINKS: proxy/proxy_protocol.c proxy/address.c */
-/* Any bytes as a header of the PROXY protocol: the verdict is that of the shortest piece that has one. */
+/* Any bytes as a header of the PROXY protocol: the verdict is that of the shortest piece that has
+ * one. */
 #include <assert.h>
 #include <stdint.h>
 

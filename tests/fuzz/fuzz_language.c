@@ -1,0 +1,26 @@
+/* LINKS: cache/language.c cache/http_fields.c */
+#include <assert.h>
+#include <stdint.h>
+
+#include "cache/language.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* The input is an Accept-Language.  Its spelling is no longer than it, is its own spelling, and
+   wants the same language most. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct slice value = slice_of((const char *)data, size);
+	char normal[LANGUAGE_VALUE_MAX], again[LANGUAGE_VALUE_MAX];
+	size_t n = language_normal(value, normal);
+	struct slice spelling = slice_of(normal, n);
+
+	if (n == SIZE_MAX) {
+		assert(!language_is_first(value, SLICE("de")));
+		return 0;
+	}
+	assert(n <= size && n <= LANGUAGE_VALUE_MAX);
+	assert(language_normal(spelling, again) == n && memcmp(normal, again, n) == 0);
+	assert(language_is_first(value, SLICE("de")) == language_is_first(spelling, SLICE("DE")));
+	return 0;
+}
