@@ -15,7 +15,19 @@ enum {
 	PURGE_BATCH = 256,
 };
 
+/*
+ * URIs invalidated lately, and when: what was asked for before that may tell of the state before it,
+ * and is not stored however late it comes.  Direct-mapped: a collision forgets the older.
+ */
+enum { INVALIDATED_SLOTS = 1024 };
+
+struct invalidated {
+	struct cache_key key;
+	int64_t steady_ms;
+};
+
 struct cache {
+	struct invalidated invalidated[INVALIDATED_SLOTS];
 	const struct conf *conf;
 	struct store *store;
 	struct writes writes;
@@ -126,6 +138,20 @@ void cache_lookup(struct cache *cache, const struct http_request *req, const str
 		ret_lookup->why = REASON_VARY;
 }
 
+static struct invalidated *invalidated_slot(struct cache *cache, const struct cache_key *key)
+{
+	return &cache->invalidated[key->word[0] % INVALIDATED_SLOTS];
+}
+
+/* Was the URI invalidated after this was asked for? */
+static bool is_overtaken(struct cache *cache, const struct cache_key *key,
+			 const struct exchange_times *times)
+{
+	const struct invalidated *slot = invalidated_slot(cache, key);
+
+	return cache_key_eq(&slot->key, key) && times->request_steady_ms < slot->steady_ms;
+}
+
 bool cache_store(struct cache *cache, const struct http_request *req,
 		 const struct http_response *res, const struct exchange_times *times,
 		 enum reason *ret_why)
@@ -141,6 +167,10 @@ bool cache_store(struct cache *cache, const struct http_request *req,
 		n = record_write(req, res, &meta, uri, cache->record, cache->conf->record_size);
 	if (n == 0) {
 		*ret_why = REASON_TOO_LARGE;
+		return false;
+	}
+	if (is_overtaken(cache, &key, times)) {
+		*ret_why = REASON_OVERTAKEN;
 		return false;
 	}
 	if (!writes_add(&cache->writes, PENDING_PUT, &key, uri, slice_of(cache->record, n))) {
@@ -186,6 +216,8 @@ bool cache_freshen(struct cache *cache, const struct http_request *req, struct s
 		writes_add(&cache->writes, PENDING_DROP, &key, uri, old);
 		return false;
 	}
+	if (*ret_why == REASON_NONE && is_overtaken(cache, &key, times))
+		*ret_why = REASON_OVERTAKEN;
 	if (!is_about_request(*ret_why))
 		queue_freshened(cache, &key, uri, &view, ret_record, *ret_why == REASON_NONE);
 	return true;
@@ -216,7 +248,7 @@ static bool reference_key(struct cache *cache, const struct http_request *req,
 }
 
 unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
-			  const struct http_response *res)
+			  const struct http_response *res, const struct http_clock *now)
 {
 	struct cache_key keys[3], groups[GROUPS_MAX];
 	size_t key_count = 1, group_count;
@@ -228,6 +260,8 @@ unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
 	group_count = groups_invalidated(res, uri, groups);
 	key_count += reference_key(cache, req, res, FIELD_LOCATION, &keys[key_count]);
 	key_count += reference_key(cache, req, res, FIELD_CONTENT_LOCATION, &keys[key_count]);
+	for (size_t i = 0; i < key_count; i++)
+		*invalidated_slot(cache, &keys[i]) = (struct invalidated){keys[i], now->steady_ms};
 	removed = writes_remove(&cache->writes, keys, key_count, groups, group_count);
 	cache->writes.counts.invalidated += removed;
 	return removed;

@@ -72,11 +72,12 @@ void cache_remove(struct cache *cache, const struct http_request *req, struct sl
 /*
  * After any final response; does nothing unless policy_invalidates() says so.  Remove the target
  * URI in all variants, Location and Content-Location of the same origin, and the groups of
- * Cache-Group-Invalidation.  Committed on return.  Returns the number of URIs removed, at least
- * those that existed.
+ * Cache-Group-Invalidation.  Committed on return.  What this process asked for before `now`, and
+ * comes later, is not stored under these URIs.  Returns the number of URIs removed, at least those
+ * that existed.
  */
 unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
-			  const struct http_response *res);
+			  const struct http_response *res, const struct http_clock *now);
 
 /* Remove one URI (normal form); true when there was one.  For operators. */
 bool cache_purge(struct cache *cache, struct slice normal_uri);

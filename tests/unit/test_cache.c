@@ -239,9 +239,36 @@ static void one_record_is_removed(void **state)
 	assert_int_equal(cache_counts(f->cache)->failures, 0);
 }
 
+static unsigned invalidate_at(struct fixture *f, const char *req, const char *res, int64_t s)
+{
+	struct http_clock now = {NOW_S + s, at_ms(s)};
+
+	return cache_invalidate(f->cache, request_of(&f->req, req), response_of(&f->res, res),
+				&now);
+}
+
 static unsigned invalidate(struct fixture *f, const char *req, const char *res)
 {
-	return cache_invalidate(f->cache, request_of(&f->req, req), response_of(&f->res, res));
+	return invalidate_at(f, req, res, -1);
+}
+
+/* What was asked for before an invalidation and comes after it may be of the state before. */
+static void overtaken_answers_are_not_stored(void **state)
+{
+	struct fixture *f = *state;
+	struct record_view record;
+	struct slice old;
+
+	assert_stored(f, "GET http://a/\n", FRESH "ETag: \"1\"\n", 0);
+	old = copy_of_record(f, "GET http://a/\n", 0);
+	assert_int_equal(invalidate_at(f, "PUT http://a/\n", "204\n", 10), 1);
+	assert_int_equal(store(f, "GET http://a/\n", FRESH, 5), REASON_OVERTAKEN);
+	freshen(f, "GET http://a/\n", old, "304\nETag: \"1\"\n", 5, &record);
+	assert_miss(f, "GET http://a/\n", 10);
+	assert_stored(f, "GET http://a/other\n", FRESH, 5);
+	assert_stored(f, "GET http://a/\n", FRESH, 10);
+	look_up(f, "GET http://a/\n", 10);
+	assert_true(f->lookup.has_record);
 }
 
 static void unsafe_requests_remove_all_variants(void **state)
@@ -555,6 +582,7 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(overtaken_answers_are_not_stored),
 		TEST(an_empty_cache_knows_nothing),
 		TEST(what_is_stored_is_found_at_once),
 		TEST(a_stale_record_is_shown_for_validation),

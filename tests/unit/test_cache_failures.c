@@ -165,7 +165,8 @@ static void a_store_that_always_fails_ends_no_loop(void **state)
 	assert_int_equal(
 		cache_invalidate(f->cache, request_of(&f->req, "POST http://a/1\n"),
 				 response_of(&f->res, "200\n"
-						      "Cache-Group-Invalidation: \"g\"\n")),
+						      "Cache-Group-Invalidation: \"g\"\n"),
+				 &(struct http_clock){0}),
 		0);
 	assert_false(cache_purge(f->cache, SLICE("http://a/1")));
 	assert_false(cache_purge_some(f->cache, 10));
@@ -279,7 +280,8 @@ static void use_everything(struct fixture *f)
 		cache_remove(f->cache, request_of(&f->req, "GET http://a/1\nFoo: 3\n"), old);
 	}
 	cache_invalidate(f->cache, request_of(&f->req, "POST http://a/0\n"),
-			 response_of(&f->res, "200\nCache-Group-Invalidation: \"g\"\n"));
+			 response_of(&f->res, "200\nCache-Group-Invalidation: \"g\"\n"),
+			 &(struct http_clock){0});
 	store(f, "GET http://a/5\n", FRESH, 0);
 	cache_purge(f->cache, SLICE("http://a/5"));
 	cache_purge_some(f->cache, 10);

@@ -1,0 +1,102 @@
+/* LINKS: proxy/client.c proxy/exchange.c proxy/forward.c proxy/fetch.c proxy/judge.c proxy/origin.c proxy/dialer.c proxy/connector.c proxy/pool.c proxy/tunnel.c proxy/route.c proxy/rules.c proxy/compose.c proxy/parse.c proxy/body.c proxy/buf.c proxy/access.c proxy/ranges.c proxy/address.c proxy/hostname.c proxy/stats.c proxy/offenders.c proxy/peers.c proxy/proxy_protocol.c proxy/credentials.c proxy/accesslog.c proxy/accesslog_line.c cache/cache.c cache/writes.c cache/pending.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_message.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c tests/support/fake_conn.c tests/support/fake_worker.c tests/support/fake_resolver.c tests/support/store_memory.c tests/support/witness.c tests/support/script.c tests/support/vectors.c tests/support/heads.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser -lxxhash -lcrypt */
+/*
+ * Plays tests/exchanges/: whole exchanges, from the bytes of a client to those of an origin and
+ * back, over fake connections (script.h).  Each is played as written, with the bytes in pieces, and
+ * with every trouble at every stage: then nothing is expected but that all ends well.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "tests/support/script.h"
+
+enum { LARGE = 4096 }; /* bytes of a line that are not taken one by one */
+
+static void require(const struct vector *vector, const struct script_way *way, const char *fault)
+{
+	if (fault == NULL)
+		return;
+	print_error("%s\npieces of %zu, trouble %d after %u lines and %zu bytes: %s\n",
+		    vector->place, way->piece, (int)way->trouble, way->after, way->bytes, fault);
+	fail();
+}
+
+static unsigned play(const struct vector *vector, struct script_way way)
+{
+	unsigned lines;
+
+	require(vector, &way, script_play(vector, &way, &lines));
+	return lines;
+}
+
+static size_t longest_line(const struct vector *vector, unsigned lines)
+{
+	size_t longest = 0;
+
+	for (unsigned i = 0; i < lines; i++)
+		if (script_says(vector, i) > longest)
+			longest = script_says(vector, i);
+	return longest;
+}
+
+static void comes_out_as_written(void **state)
+{
+	const struct vector *vector = *state;
+	unsigned lines = play(vector, (struct script_way){0});
+	static const size_t pieces[] = {1, 2, 7, 100};
+
+	assert_true(lines > 0);
+	for (size_t i = longest_line(vector, lines) > LARGE ? 3 : 0; i < 4; i++) {
+		play(vector, (struct script_way){.piece = pieces[i], .of_clients = true});
+		play(vector, (struct script_way){.piece = pieces[i], .of_origins = true});
+		play(vector, (struct script_way){
+				     .piece = pieces[i], .of_clients = true, .of_origins = true});
+	}
+}
+
+/* Trouble before each line, and after some or each of the bytes it says. */
+static void troubles_at_line(const struct vector *vector, unsigned line,
+			     enum script_trouble trouble)
+{
+	size_t says = script_says(vector, line);
+	size_t step = says > 20 ? says / 20 : 1;
+
+	for (size_t bytes = 0; bytes == 0 || bytes < says; bytes += step)
+		play(vector,
+		     (struct script_way){.trouble = trouble, .after = line, .bytes = bytes});
+}
+
+static void ends_well_in_trouble(void **state)
+{
+	const struct vector *vector = *state;
+	unsigned lines = play(vector, (struct script_way){0});
+
+	for (unsigned line = 0; line < lines; line++)
+		for (int trouble = TROUBLE_NONE + 1; trouble < TROUBLE_COUNT; trouble++)
+			troubles_at_line(vector, line, (enum script_trouble)trouble);
+}
+
+int main(void)
+{
+	struct vector *vectors;
+	size_t count = vectors_read("tests/exchanges/*.txt", &vectors);
+	struct CMUnitTest *tests = calloc(2 * count, sizeof(*tests));
+
+	for (size_t i = 0; i < count; i++) {
+		char *name;
+
+		if (asprintf(&name, "%s, in trouble", vectors[i].place) < 0)
+			return 1;
+		tests[2 * i] = (struct CMUnitTest){.name = vectors[i].place,
+						   .test_func = comes_out_as_written,
+						   .initial_state = &vectors[i]};
+		tests[2 * i + 1] = (struct CMUnitTest){.name = name,
+						       .test_func = ends_well_in_trouble,
+						       .initial_state = &vectors[i]};
+	}
+	return count == 0 || _cmocka_run_group_tests("exchanges", tests, 2 * count, NULL, NULL);
+}
