@@ -16,8 +16,8 @@ enum {
 };
 
 /*
- * URIs invalidated lately, and when: what was asked for before that may tell of the state before it,
- * and is not stored however late it comes.  Direct-mapped: a collision forgets the older.
+ * URIs invalidated lately, and when: what was asked for before that may tell of the state before
+ * it, and is not stored however late it comes.  Direct-mapped: a collision forgets the older.
  */
 enum { INVALIDATED_SLOTS = 1024 };
 

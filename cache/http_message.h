@@ -92,7 +92,8 @@ struct http_request {
 	uint8_t version_minor;
 	bool keep_alive; /* the client allows another request on the connection */
 	bool expect_continue;
-	bool upgrade; /* another protocol is asked for, and that is to be passed on (RFC 9110 7.8) */
+	bool upgrade; /* another protocol is asked for, and that is to be passed on (RFC 9110 7.8)
+		       */
 	enum http_body body;
 	uint64_t content_length; /* with BODY_LENGTH */
 	struct http_fields fields;

@@ -59,9 +59,9 @@ bool access_is_loop(const struct access *access, const struct http_request *req)
 
 /*
  * What can be decided from the request alone: FAILURE_NONE, or DENIED_METHOD, LOOP (our
- * pseudonym in Via, RFC 9110 7.6.3), DENIED_PORT (CONNECT ports), DENIED_DESTINATION (name rules).  A numeric host is
- * judged as by access_address().  A name that `deny` has needs a name in `allow`; a network there
- * is not enough.
+ * pseudonym in Via, RFC 9110 7.6.3), DENIED_PORT (CONNECT ports), DENIED_DESTINATION (name rules).
+ * A numeric host is judged as by access_address().  A name that `deny` has needs a name in `allow`;
+ * a network there is not enough.
  */
 enum failure access_request(const struct access *access, const struct http_request *req);
 

@@ -32,7 +32,7 @@ struct accesslog_entry {
 	enum reason why; /* not stored, or not reused */
 	bool stored;
 	struct slice origin; /* numeric address and port asked, empty when none */
-	struct slice user; /* who logged in, empty for nobody */
+	struct slice user;   /* who logged in, empty for nobody */
 	struct slice user_agent;
 };
 

@@ -297,7 +297,8 @@ static void client_settle(struct client *client)
 		client_close(client);
 		return;
 	}
-	/* also behind the last request: an RST must not wait to be seen until the answer is there */
+	/* also behind the last request: an RST must not wait to be seen until the answer is there
+	 */
 	reading = !client->ended && (!client->last || client->exchange != NULL) &&
 		  buf_length(&client->in) < AHEAD_MAX;
 	if (client->reading_body)

@@ -19,7 +19,7 @@ enum {
 	CLIENT_LINGER_MS = 2000, /* read on after the last answer, so that no RST destroys it */
 	CLIENT_LINGER_BYTES = 1 << 20,
 	CLIENT_REFUSAL_MS = 2000, /* to say what is refused, and to be told so */
-	CLIENT_PARTS_MAX = 3, /* of one client_send() */
+	CLIENT_PARTS_MAX = 3,     /* of one client_send() */
 };
 
 struct client {
@@ -30,7 +30,7 @@ struct client {
 	bool last;         /* no more request is read */
 	bool lingering;
 	bool advancing; /* client_advance() is on the stack */
-	bool stalled;	/* requests wait in `in` for room in `out` */
+	bool stalled;   /* requests wait in `in` for room in `out` */
 	bool in_head;   /* a request head has begun: its deadline stands */
 	bool counted;   /* in worker->peers */
 	struct worker *worker;
@@ -48,8 +48,8 @@ struct client {
 	uint32_t lingered;
 	union address peer;
 	struct client *next, **link; /* in worker->clients */
-	struct task resume; /* go on reading */
-	struct task push;   /* send what was composed */
+	struct task resume;          /* go on reading */
+	struct task push;            /* send what was composed */
 };
 
 /*

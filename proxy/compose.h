@@ -67,7 +67,8 @@ bool compose_failure(struct buf *to, const struct conf *conf, enum failure failu
 		     const struct cache_status *status_field, const struct delivery *delivery,
 		     int64_t now_s);
 
-/* Allow, a whole field line: the methods of the option, or those that are known (RFC 9110 10.2.1). */
+/* Allow, a whole field line: the methods of the option, or those that are known (RFC 9110 10.2.1).
+ */
 bool compose_allow(struct buf *to, const struct conf *conf);
 
 /* An answer made here: `extra` is whole field lines. */

@@ -197,7 +197,8 @@ enum judged judge_head(struct exchange *x, const struct fetch_plan *plan, int64_
 	if (res->framing_trouble)
 		note_repair(&x->req.uri);
 	if (policy_invalidates(&x->req, res))
-		STATS_ADD(invalidations, cache_invalidate(trial.cache, &x->req, res, &x->worker->now));
+		STATS_ADD(invalidations,
+			  cache_invalidate(trial.cache, &x->req, res, &x->worker->now));
 	if (judge_kept_record(x, &old))
 		return judge_validation(&trial, &old, ret_judgement);
 	if (res->status == 304 && !is_conditional(&x->req))

@@ -12,8 +12,8 @@
 enum {
 	TUNNEL_MAGIC = 0x54756e6e,
 	/*
-	 * A direction that has moved this much gets a pipe, and the kernel moves the rest: a third of
-	 * the CPU of copying for a large transfer, while a short one is spared the pipe.
+	 * A direction that has moved this much gets a pipe, and the kernel moves the rest: a third
+	 * of the CPU of copying for a large transfer, while a short one is spared the pipe.
 	 */
 	SPLICE_AFTER = 512 * 1024,
 	PIPE_SIZE = 512 * 1024,
@@ -24,14 +24,14 @@ struct side {
 	struct tunnel *tunnel;
 	struct side *other;
 	struct conn *conn;
-	struct buf out;	 /* to be sent on conn */
-	bool ended;	 /* its peer sent FIN */
-	bool told;	 /* we sent FIN */
-	bool spliced;	 /* what comes for it goes through the pipe */
-	bool unpiped;	 /* there was no pipe to be had: copy */
-	bool full;	 /* the pipe takes no more, however few bytes it holds */
-	int pipe[2];	 /* valid when spliced */
-	size_t piped;	 /* bytes in the pipe, to be sent after `out` */
+	struct buf out;  /* to be sent on conn */
+	bool ended;      /* its peer sent FIN */
+	bool told;       /* we sent FIN */
+	bool spliced;    /* what comes for it goes through the pipe */
+	bool unpiped;    /* there was no pipe to be had: copy */
+	bool full;       /* the pipe takes no more, however few bytes it holds */
+	int pipe[2];     /* valid when spliced */
+	size_t piped;    /* bytes in the pipe, to be sent after `out` */
 	uint64_t copied; /* bytes that came for it by copying */
 };
 
@@ -258,8 +258,8 @@ static void side_expired(void *owner)
 }
 
 /*
- * The target stands: 200, and the client's connection becomes a side of the tunnel.  `early` is what
- * the target has said before.
+ * The target stands: 200, and the client's connection becomes a side of the tunnel.  `early` is
+ * what the target has said before.
  */
 static void tunnel_open(struct tunnel *tunnel, struct conn *conn, unsigned status,
 			struct slice early)

@@ -162,12 +162,11 @@ static void a_store_that_always_fails_ends_no_loop(void **state)
 	cache_flush(f->cache);
 	assert_int_equal(cache_pending(f->cache), 0);
 	assert_int_equal(cache_counts(f->cache)->dropped, 1000);
-	assert_int_equal(
-		cache_invalidate(f->cache, request_of(&f->req, "POST http://a/1\n"),
-				 response_of(&f->res, "200\n"
-						      "Cache-Group-Invalidation: \"g\"\n"),
-				 &(struct http_clock){0}),
-		0);
+	assert_int_equal(cache_invalidate(f->cache, request_of(&f->req, "POST http://a/1\n"),
+					  response_of(&f->res, "200\n"
+							       "Cache-Group-Invalidation: \"g\"\n"),
+					  &(struct http_clock){0}),
+			 0);
 	assert_false(cache_purge(f->cache, SLICE("http://a/1")));
 	assert_false(cache_purge_some(f->cache, 10));
 	fail_nothing();
