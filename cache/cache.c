@@ -169,7 +169,8 @@ bool cache_store(struct cache *cache, const struct http_request *req,
 		*ret_why = REASON_TOO_LARGE;
 		return false;
 	}
-	if (is_overtaken(cache, &key, times)) {
+	/* a POST that is stored has just invalidated its own URI */
+	if (http_method_is_safe(req->method) && is_overtaken(cache, &key, times)) {
 		*ret_why = REASON_OVERTAKEN;
 		return false;
 	}

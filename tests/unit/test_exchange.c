@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "tests/support/script.h"
@@ -80,15 +81,19 @@ static void ends_well_in_trouble(void **state)
 			troubles_at_line(vector, line, (enum script_trouble)trouble);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct vector *vectors;
-	size_t count = vectors_read("tests/exchanges/*.txt", &vectors);
-	struct CMUnitTest *tests = calloc(2 * count, sizeof(*tests));
+	size_t count = vectors_read(argc > 1 ? argv[1] : "tests/exchanges/*.txt", &vectors);
+	struct CMUnitTest *tests = calloc(2 * count + 1, sizeof(*tests));
+	char *name;
+	int failed;
 
+	if (count == 0) {
+		fprintf(stderr, "no exchanges; run this from the root of the tree\n");
+		return 1;
+	}
 	for (size_t i = 0; i < count; i++) {
-		char *name;
-
 		if (asprintf(&name, "%s, in trouble", vectors[i].place) < 0)
 			return 1;
 		tests[2 * i] = (struct CMUnitTest){.name = vectors[i].place,
@@ -98,5 +103,8 @@ int main(void)
 						       .test_func = ends_well_in_trouble,
 						       .initial_state = &vectors[i]};
 	}
-	return count == 0 || _cmocka_run_group_tests("exchanges", tests, 2 * count, NULL, NULL);
+	failed = _cmocka_run_group_tests("exchanges", tests, 2 * count, NULL, NULL);
+	printf("exchanges: %zu\n", count);
+	free(tests);
+	return failed ? 1 : 0;
 }
