@@ -200,7 +200,7 @@ count_instructions() { # server count depth path [field]
 costs_by_function() {
 	local file
 	for file in "$work"/callgrind.*; do
-		callgrind_annotate --threshold=100 "$file" 2>/dev/null
+		callgrind_annotate --auto=no --threshold=100 "$file" 2>/dev/null
 	done | awk '
 		$1 ~ /^[0-9,]+$/ && $2 ~ /^\(/ && /:/ && !/PROGRAM TOTALS/ {
 			n = $1; gsub(/,/, "", n)
