@@ -438,7 +438,7 @@ static void test_what_cannot_be_opened(void **state)
 {
 	(void)state;
 	assert_null(accesslog_open("/dev/null/log", "json"));
-	assert_int_equal(errno, ENOENT);
+	assert_int_equal(errno, ENOTDIR);
 	assert_null(accesslog_open(directory, "json"));
 	assert_int_equal(errno, EISDIR);
 	assert_null(accesslog_open(path, "xml"));
