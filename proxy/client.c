@@ -490,13 +490,12 @@ static void client_advance(struct client *client)
 	client->advancing = false;
 	if (client->conn == NULL)
 		return;
-	/* the peer will send no more: what is incomplete stays so */
-	if (client->ended && (client->exchange == NULL || client->reading_body)) {
-		if (client->exchange != NULL) {
-			client_close(client);
-			return;
-		}
+	/* the peer will send no more: what is incomplete, and not held back here, stays so */
+	if (client->ended && client->exchange == NULL && !client->stalled)
 		client->last = true;
+	if (client->ended && client->reading_body && !client->body_paused) {
+		client_close(client);
+		return;
 	}
 	client_settle(client);
 }

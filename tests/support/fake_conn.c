@@ -87,6 +87,7 @@ struct fake_peer *fake_peer_new(void)
 	peer->fd = FD_FIRST + (int)peer_count;
 	peer->room = peer->read_max = peer->send_max = SIZE_MAX;
 	peer->pieces = UINT_MAX;
+	peer->told = true;
 	peers[peer_count++] = peer;
 	progress++;
 	return peer;
@@ -219,8 +220,8 @@ static bool is_readable(const struct fake_peer *peer)
 
 static bool is_writable(const struct fake_peer *peer)
 {
-	return peer->connect > 0 ||
-	       (peer->connect == 0 && (peer->room > 0 || peer->error != 0 || peer->got_end));
+	return peer->connect > 0 || (peer->connect == 0 && (!peer->told || peer->room > 0 ||
+							    peer->error != 0 || peer->got_end));
 }
 
 static void find_events(struct conn *conn)
@@ -347,6 +348,7 @@ struct conn *conn_connect(const union address *to, const struct conn_events *eve
 	peer = fake_peer_new();
 	peer->address = *to;
 	peer->connect = connects;
+	peer->told = false;
 	conn = conn_of(peer, events, owner);
 	conn->write = true;
 	return conn;
@@ -355,6 +357,7 @@ struct conn *conn_connect(const union address *to, const struct conn_events *eve
 int conn_connected(struct conn *conn)
 {
 	assert(!conn->closed);
+	conn->peer->told = conn->peer->connect >= 0;
 	/* undecided: a wake-up that nothing was behind; the kernel says 0 then, too */
 	return conn->peer->connect > 0 ? conn->peer->connect : 0;
 }

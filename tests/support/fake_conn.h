@@ -12,7 +12,7 @@
 #include "proxy/conn.h"
 
 enum {
-	FAKE_PEERS = 512, /* at most, until they are forgotten */
+	FAKE_PEERS = 1024, /* at most, until they are forgotten */
 	FAKE_CONNECT_UNDECIDED = -1,
 };
 
@@ -35,6 +35,7 @@ struct fake_peer {
 	size_t send_max;         /* bytes of one conn_send() at most */
 	int connect;             /* errno of the connect, 0, or FAKE_CONNECT_UNDECIDED */
 	int error;               /* of the connection: reset */
+	bool told;               /* the proxy has asked how the connect ended */
 	bool ended;              /* it sent FIN after what it said */
 	bool gone;               /* and closed: what it is sent after this brings an RST */
 	bool got_end, got_reset; /* from the proxy */

@@ -1,6 +1,7 @@
 /* Who asked what, and who was answered how; see witness.h. */
 #include "tests/support/witness.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -41,15 +42,16 @@ struct view {
 };
 
 struct witness {
-	uint32_t salt;
+	struct view views[FAKE_PEERS];
+	struct request requests[WITNESS_NAMES];
+	struct answer answers[WITNESS_NAMES];
+	uint32_t salt; /* this and what follows is cleared for each */
 	bool raw_clients;
 	bool excused;
 	bool upgrade;
 	struct conf *conf;
-	struct request requests[WITNESS_NAMES];
-	struct answer answers[WITNESS_NAMES];
 	int request_count, answer_count;
-	struct view views[FAKE_PEERS];
+	unsigned view_count;
 	struct fake_bytes text;
 	struct wire wire;                 /* the message that was read last */
 	struct slice tunnelled[SEEN_MAX]; /* what clients said after a CONNECT */
@@ -63,7 +65,8 @@ struct witness *witness_new(uint32_t salt)
 	static struct witness the_one;
 	struct witness *w = &the_one;
 
-	memset(w, 0, sizeof(*w));
+	memset(w->views, 0, w->view_count * sizeof(w->views[0]));
+	memset(&w->salt, 0, sizeof(*w) - offsetof(struct witness, salt));
 	w->salt = salt;
 	w->conf = test_conf_new();
 	/* what was composed has more than what came */
@@ -86,7 +89,11 @@ void witness_raw_client(struct witness *w)
 
 static struct view *view_of(struct witness *w, const struct fake_peer *peer)
 {
-	return &w->views[fake_peer_index(peer)];
+	unsigned index = fake_peer_index(peer);
+
+	if (index >= w->view_count)
+		w->view_count = index + 1;
+	return &w->views[index];
 }
 
 void witness_raw_origin(struct witness *w, const struct fake_peer *origin)
@@ -230,7 +237,7 @@ struct slice witness_ask(struct witness *w, const struct asked *asked)
 	w->text.n = 0;
 	if (n == WITNESS_NAMES)
 		return slice_of("", 0);
-	w->requests[w->request_count++].asked = *asked;
+	w->requests[w->request_count++] = (struct request){.asked = *asked};
 	add(w, asked->method);
 	add(w, connect ? " " : asked->tls ? " https://" : " http://");
 	add(w, asked->host);

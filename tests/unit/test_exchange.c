@@ -15,7 +15,10 @@
 
 #include "tests/support/script.h"
 
-enum { LARGE = 4096 }; /* bytes of a line that are not taken one by one */
+enum {
+	LARGE = 4096, /* bytes of a line that are not taken one by one */
+	PARTS = 8,    /* of a line, between which there may be trouble */
+};
 
 static void require(const struct vector *vector, const struct script_way *way, const char *fault)
 {
@@ -64,7 +67,7 @@ static void troubles_at_line(const struct vector *vector, unsigned line,
 			     enum script_trouble trouble)
 {
 	size_t says = script_says(vector, line);
-	size_t step = says > 20 ? says / 20 : 1;
+	size_t step = says > PARTS ? says / PARTS : 1;
 
 	for (size_t bytes = 0; bytes == 0 || bytes < says; bytes += step)
 		play(vector,
@@ -83,9 +86,9 @@ static void ends_well_in_trouble(void **state)
 
 int main(int argc, char **argv)
 {
-	struct vector *vectors;
+	static struct vector *vectors;
+	static struct CMUnitTest *tests;
 	size_t count = vectors_read(argc > 1 ? argv[1] : "tests/exchanges/*.txt", &vectors);
-	struct CMUnitTest *tests = calloc(2 * count + 1, sizeof(*tests));
 	char *name;
 	int failed;
 
@@ -93,6 +96,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "no exchanges; run this from the root of the tree\n");
 		return 1;
 	}
+	tests = calloc(2 * count, sizeof(*tests));
 	for (size_t i = 0; i < count; i++) {
 		if (asprintf(&name, "%s, in trouble", vectors[i].place) < 0)
 			return 1;
@@ -105,6 +109,5 @@ int main(int argc, char **argv)
 	}
 	failed = _cmocka_run_group_tests("exchanges", tests, 2 * count, NULL, NULL);
 	printf("exchanges: %zu\n", count);
-	free(tests);
 	return failed ? 1 : 0;
 }

@@ -1,0 +1,740 @@
+/* Plays schedules; see schedule.h. */
+#include "tests/support/schedule.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/forward.h"
+#include "tests/support/failing_memory.h"
+#include "tests/support/fake_worker.h"
+#include "tests/support/store_memory.h"
+#include "tests/support/test_conf.h"
+#include "tests/support/witness.h"
+
+/* rows of the tables below name what they need; the rest is 0 */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+
+enum {
+	CLIENTS = 3,
+	EVENTS_MAX = 300,
+	RAW_MAX = 64,
+	PIECES_MAX = 1000, /* small reads and writes of a connection */
+	TOLD_MAX = 500,
+	LIFE_MS = 3000 * 1000, /* longer than every deadline */
+};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* A connection, and what is on its way from its far end. */
+struct line {
+	struct fake_peer *peer;
+	struct fake_bytes staged;
+};
+
+struct run {
+	struct slice all;
+	const char *at, *end;
+	struct worker *worker;
+	struct witness *witness;
+	struct line clients[CLIENTS];
+	struct line origins[FAKE_PEERS];
+	const struct schedule_trouble *trouble;
+	bool verbose;
+};
+
+static struct run run;
+
+/* ---- telling -------------------------------------------------------------------------------- */
+
+static void tell_bytes(const char *what, struct slice bytes)
+{
+	fprintf(stderr, "  %s %zu: ", what, bytes.n);
+	for (size_t i = 0; i < bytes.n; i++) {
+		unsigned char c = (unsigned char)bytes.p[i];
+
+		if (bytes.n > 2 * TOLD_MAX && i == TOLD_MAX) {
+			i = bytes.n - TOLD_MAX;
+			fprintf(stderr, "\n\n      ...\n\n      ");
+		}
+		if (c == '\n')
+			fprintf(stderr, "\\n\n      ");
+		else if (c == '\r')
+			fprintf(stderr, "\\r");
+		else if (isprint(c))
+			fputc(c, stderr);
+		else
+			fprintf(stderr, "\\x%02x", c);
+	}
+	fputc('\n', stderr);
+}
+
+static void tell_peers(void)
+{
+	const struct fake_peer *peer;
+
+	for (unsigned i = 0; (peer = fake_peer_at(i)) != NULL; i++) {
+		fprintf(stderr, "%s %u:%s%s%s%s%s%s\n",
+			peer->address.any.sa_family == AF_UNSPEC ? "client" : "origin", i,
+			peer->ended ? " ended" : "", peer->gone ? " gone" : "",
+			peer->error != 0 ? " reset" : "", peer->got_end ? ", got end" : "",
+			peer->got_reset ? ", got reset" : "", peer->conn != NULL ? ", open" : "");
+		tell_bytes("said", slice_of(peer->said.p, peer->said.n));
+		tell_bytes("got", fake_peer_got(peer));
+	}
+}
+
+static void require(const char *fault)
+{
+	if (fault == NULL)
+		return;
+	tell_peers();
+	if (run.trouble != NULL)
+		fprintf(stderr, "with %s %u in ", run.trouble->name, run.trouble->n);
+	fprintf(stderr, "%.*s\n%s\n", (int)run.all.n, run.all.p, fault);
+	abort();
+}
+
+static void tell(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void tell(const char *format, ...)
+{
+	va_list args;
+
+	if (!run.verbose)
+		return;
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+}
+
+/* ---- operands ------------------------------------------------------------------------------- */
+
+static bool is_more(void)
+{
+	while (run.at < run.end && isspace((unsigned char)*run.at))
+		run.at++;
+	return run.at < run.end;
+}
+
+static unsigned char next_byte(void)
+{
+	return is_more() ? (unsigned char)*run.at++ : '0';
+}
+
+/* One of `count`. */
+static unsigned choose(size_t count)
+{
+	unsigned char choice = (unsigned char)(next_byte() - '0');
+
+	return (unsigned)(choice % count);
+}
+
+static size_t choose_size(void)
+{
+	static const size_t sizes[] = {SIZE_MAX, 0, 1, 2, 3, 10, 100, 1000, 5000, 70000, 140000};
+
+	return sizes[choose(COUNT(sizes))];
+}
+
+static struct line *choose_client(void)
+{
+	return &run.clients[choose(CLIENTS)];
+}
+
+/* The origin connection made last is '0', the one before it '1', and so on. */
+static struct line *choose_origin(void)
+{
+	unsigned back = choose(4), count = 0;
+	struct fake_peer *peer;
+
+	while (fake_peer_connected(count) != NULL)
+		count++;
+	if (back >= count)
+		return NULL;
+	peer = fake_peer_connected(count - 1 - back);
+	run.origins[count - 1 - back].peer = peer;
+	return &run.origins[count - 1 - back];
+}
+
+/* ---- lines ---------------------------------------------------------------------------------- */
+
+static void stage(struct line *line, struct slice bytes)
+{
+	fake_bytes_add(&line->staged, bytes);
+}
+
+static void say_staged(struct line *line, size_t size)
+{
+	size_t n = line->staged.n - line->staged.done;
+
+	n = n < size ? n : size;
+	if (line->peer != NULL && n > 0) {
+		tell("  peer %u says %zu bytes\n", fake_peer_index(line->peer), n);
+		fake_peer_say(line->peer, slice_of(line->staged.p + line->staged.done, n));
+	}
+	line->staged.done += n;
+}
+
+static void stage_raw(struct line *line)
+{
+	size_t n = choose(RAW_MAX) + 1;
+
+	if (n > (size_t)(run.end - run.at))
+		n = (size_t)(run.end - run.at);
+	stage(line, slice_of(run.at, n));
+	run.at += n;
+}
+
+/* ---- clients -------------------------------------------------------------------------------- */
+
+static struct line *begin_client(struct line *client)
+{
+	if (client->peer != NULL && client->peer->conn != NULL && !client->peer->ended)
+		return client;
+	client->staged.done = client->staged.n;
+	client->peer = fake_worker_accept(run.worker, &forward_frontend, "127.0.0.1", FAILURE_NONE);
+	tell("  client is peer %u\n", fake_peer_index(client->peer));
+	return client;
+}
+
+static const char *const request_fields[] = {
+	"",
+	"Cache-Control: no-cache\r\n",
+	"Cache-Control: no-store\r\n",
+	"Cache-Control: max-age=0\r\n",
+	"Cache-Control: only-if-cached\r\n",
+	"Cache-Control: max-stale\r\n",
+	"If-None-Match: \"e1\"\r\n",
+	"If-None-Match: *\r\n",
+	"If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+	"Authorization: Basic YTpi\r\n",
+	"Connection: close\r\n",
+	"Range: bytes=0-1\r\n",
+	"X-Vary: 1\r\n",
+	"X-Vary: 2\r\n",
+	"Max-Forwards: 0\r\n",
+	"Max-Forwards: 3\r\n",
+	"Connection: upgrade\r\nUpgrade: websocket\r\n",
+	"Via: 1.1 cache204\r\n",
+	"If-Match: \"e1\"\r\n",
+	"Expect: 100-continue\r\n",
+};
+
+static const struct {
+	size_t length, chunk;
+	int version;
+} request_bodies[] = {
+	{0, 0, 1},   {1, 0, 1},        {100, 0, 1}, {5000, 0, 1}, {70000, 0, 1},
+	{100, 7, 1}, {80000, 5000, 1}, {0, 1, 1},   {0, 0, 0},    {100, 0, 0},
+};
+
+static void ask(struct line *client)
+{
+	static const char *const methods[] = {"GET",     "HEAD",    "POST",  "PUT", "DELETE",
+					      "OPTIONS", "CONNECT", "PATCH", "FOO", "TRACE"};
+	static const char *const hosts[] = {"a.test", "b.test", "c.test", "none.test"};
+	static const char *const paths[] = {"/1", "/2?q=1"};
+	unsigned method = choose(COUNT(methods)), host = choose(COUNT(hosts) * COUNT(paths) * 2);
+	unsigned fields = choose(COUNT(request_fields)), body = choose(COUNT(request_bodies));
+	struct asked asked = {
+		.method = methods[method],
+		.host = hosts[host / 2 % COUNT(hosts)],
+		.path = paths[host % 2],
+		.tls = host / 2 / COUNT(hosts) > 0,
+		.fields = request_fields[fields],
+		.length = request_bodies[body].length,
+		.chunk = request_bodies[body].chunk,
+		.version = request_bodies[body].version,
+	};
+
+	stage(begin_client(client), witness_ask(run.witness, &asked));
+}
+
+static void client_asks(void)
+{
+	struct line *client = choose_client();
+
+	ask(client);
+	say_staged(client, SIZE_MAX);
+}
+
+static void client_stages(void)
+{
+	ask(choose_client());
+}
+
+static void client_sends(void)
+{
+	struct line *client = choose_client();
+
+	say_staged(client, choose_size());
+}
+
+static void client_raw(void)
+{
+	struct line *client = begin_client(choose_client());
+
+	stage_raw(client);
+	witness_raw_client(run.witness);
+	say_staged(client, SIZE_MAX);
+}
+
+/* ---- origins -------------------------------------------------------------------------------- */
+
+static const struct answered answers[] = {
+	{.status = 204, .fields = "Cache-Control: max-age=60\r\n", .shareable = true},
+	{.status = 204, .fields = "Cache-Control: no-store\r\n"},
+	{.status = 204, .fields = "Cache-Control: private, max-age=60\r\n"},
+	{.status = 204,
+	 .fields =
+		 "Cache-Control: max-age=1, stale-while-revalidate=60, stale-if-error=60\r\nETag: "
+		 "\"e1\"\r\n",
+	 .shareable = true},
+	{.status = 304,
+	 .fields = "ETag: \"e1\"\r\nCache-Control: max-age=60\r\n",
+	 .shareable = true},
+	{.status = 200, .fields = "", .length = 10},
+	{.status = 200, .fields = "", .length = 70000},
+	{.status = 200, .fields = "", .length = 140000, .chunk = 5000},
+	{.status = 200, .fields = "", .length = 3000, .until_close = true},
+	{.status = 404, .fields = "Cache-Control: max-age=60\r\n", .length = 100},
+	{.status = 503, .fields = "Retry-After: 1\r\n", .length = 5},
+	{.status = 100, .fields = ""},
+	{.status = 103, .fields = "Link: </a>\r\n"},
+	{.status = 204,
+	 .fields = "Vary: X-Vary\r\nCache-Control: max-age=60\r\n",
+	 .shareable = true},
+	{.status = 204, .fields = "Cache-Control: no-cache\r\nETag: \"e1\"\r\n", .shareable = true},
+	{.status = 200, .fields = "", .length = 100, .chunk = 3},
+	{.status = 200, .fields = "", .chunk = 1},
+	{.status = 302, .fields = "Location: http://a.test/2\r\n"},
+	{.status = 206, .fields = "Content-Range: bytes 0-1/10\r\n", .length = 2},
+	{.status = 407, .fields = "Proxy-Authenticate: Basic\r\n"},
+	{.status = 101, .fields = "Connection: upgrade\r\nUpgrade: websocket\r\n"},
+	{.status = 204, .fields = "Cache-Control: max-age=60\r\nContent-Length: 5\r\n"},
+	{.status = 204, .fields = "Cache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n"},
+	{.status = 200, .fields = "", .length = 5000, .until_close = true},
+	{.status = 200, .fields = "Connection: close\r\n", .length = 100},
+	{.status = 204,
+	 .fields = "Connection: close\r\nCache-Control: max-age=60\r\n",
+	 .shareable = true},
+	{.status = 204, .fields = "Vary: *\r\nCache-Control: max-age=60\r\n"},
+	{.status = 204,
+	 .fields = "Set-Cookie: a=b\r\nCache-Control: max-age=60\r\n",
+	 .shareable = true},
+	{.status = 204, .fields = "Cache-Control: s-maxage=60\r\nAge: 59\r\n", .shareable = true},
+	{.status = 204,
+	 .fields = "ETag: \"e1\"\r\nCache-Control: must-revalidate, max-age=1\r\n",
+	 .shareable = true},
+	{.status = 304, .fields = "ETag: \"e2\"\r\n"},
+	{.status = 205, .fields = ""},
+	{.status = 200, .fields = "Connection: X-Answer\r\n", .length = 10},
+};
+
+/* With HTTP/1.0 in every other one. */
+static struct answered choose_answer(void)
+{
+	unsigned choice = choose(2 * COUNT(answers));
+	struct answered answered = answers[choice % COUNT(answers)];
+
+	answered.version = choice < COUNT(answers);
+	if (answered.version == 0 && answered.chunk > 0) {
+		answered.chunk = 0;
+		answered.until_close = true;
+	}
+	return answered;
+}
+
+static void answer(struct line *origin, bool early)
+{
+	struct answered answered = choose_answer();
+	const struct asked *asked;
+
+	if (origin == NULL || !witness_outstanding(run.witness, origin->peer, early, &asked))
+		return;
+	/* others may not get what is for those who know a password */
+	if (asked != NULL && strstr(asked->fields, "Authorization") != NULL &&
+	    strstr(answered.fields, "s-maxage") == NULL &&
+	    strstr(answered.fields, "must-revalidate") == NULL)
+		answered.shareable = answered.status == 304;
+	if (asked != NULL && strstr(asked->fields, "no-store") != NULL)
+		answered.shareable = false;
+	stage(origin, witness_answer(run.witness, origin->peer, &answered));
+	tell("  origin peer %u answers %u\n", fake_peer_index(origin->peer), answered.status);
+}
+
+static void origin_answers(void)
+{
+	struct line *origin = choose_origin();
+
+	answer(origin, false);
+	if (origin != NULL)
+		say_staged(origin, SIZE_MAX);
+}
+
+static void origin_answers_early(void)
+{
+	struct line *origin = choose_origin();
+
+	answer(origin, true);
+	if (origin != NULL)
+		say_staged(origin, SIZE_MAX);
+}
+
+static void origin_stages(void)
+{
+	answer(choose_origin(), false);
+}
+
+static void origin_sends(void)
+{
+	struct line *origin = choose_origin();
+	size_t size = choose_size();
+
+	if (origin != NULL)
+		say_staged(origin, size);
+}
+
+/* While nothing is asked of it. */
+static void origin_says_unasked(void)
+{
+	struct line *origin = choose_origin();
+	struct answered answered = choose_answer();
+
+	if (origin == NULL || origin->staged.done < origin->staged.n ||
+	    !witness_is_idle(run.witness, origin->peer))
+		return;
+	answered.unasked = true;
+	stage(origin, witness_answer(run.witness, origin->peer, &answered));
+	say_staged(origin, SIZE_MAX);
+}
+
+static void origin_raw(void)
+{
+	struct line *origin = choose_origin();
+
+	if (origin == NULL)
+		return;
+	stage_raw(origin);
+	witness_raw_origin(run.witness, origin->peer);
+	say_staged(origin, SIZE_MAX);
+}
+
+/* ---- both ----------------------------------------------------------------------------------- */
+
+static void end_line(struct line *line)
+{
+	static void (*const ends[])(struct fake_peer *) = {fake_peer_end, fake_peer_leave,
+							   fake_peer_reset};
+	unsigned how = choose(COUNT(ends));
+
+	if (line == NULL || line->peer == NULL)
+		return;
+	tell("  peer %u ends %u\n", fake_peer_index(line->peer), how);
+	ends[how](line->peer);
+}
+
+static void client_ends(void)
+{
+	end_line(choose_client());
+}
+
+static void origin_ends(void)
+{
+	end_line(choose_origin());
+}
+
+/* It takes no more than so much, or in pieces. */
+static void limit_line(struct line *line)
+{
+	unsigned what = choose(4);
+	size_t size = choose_size();
+
+	if (line == NULL || line->peer == NULL)
+		return;
+	line->peer->pieces = PIECES_MAX;
+	if (what == 0)
+		line->peer->room = size == SIZE_MAX ? SIZE_MAX / 2 : size;
+	else if (what == 1)
+		line->peer->read_max = size > 0 ? size : 1;
+	else if (what == 2)
+		line->peer->send_max = size > 0 ? size : 1;
+	else
+		fake_conn_wake(line->peer);
+}
+
+static void client_limits(void)
+{
+	limit_line(choose_client());
+}
+
+static void origin_limits(void)
+{
+	limit_line(choose_origin());
+}
+
+static int choose_connect(void)
+{
+	static const int results[] = {0, FAKE_CONNECT_UNDECIDED, ECONNREFUSED, EHOSTUNREACH,
+				      ETIMEDOUT};
+
+	return results[choose(COUNT(results))];
+}
+
+static void connects_end_so(void)
+{
+	fake_conn_connects(choose_connect());
+}
+
+static void connect_is_decided(void)
+{
+	struct line *origin = choose_origin();
+	int connect = choose_connect();
+
+	if (origin != NULL && origin->peer->connect == FAKE_CONNECT_UNDECIDED)
+		fake_peer_decide(origin->peer, connect);
+}
+
+static void tls_ends_so(void)
+{
+	static const enum failure failures[] = {FAILURE_NONE, FAILURE_TLS_CERTIFICATE,
+						FAILURE_TLS_PROTOCOL};
+
+	fake_conn_secures(failures[choose(COUNT(failures))]);
+}
+
+static void name_is_found_so(void)
+{
+	static const char *const addresses[] = {"10.0.0.1", "10.0.0.2 10.0.0.3 2001:db8::1",
+						"169.254.0.1 10.0.0.4", "127.0.0.1"};
+	static const int64_t delays[] = {0, 100, 3000, 4999};
+	unsigned choice = choose(COUNT(addresses) + 1), delay = choose(COUNT(delays));
+
+	if (choice == COUNT(addresses))
+		fake_resolver_fail(run.worker->resolver, "c.test", FAILURE_DNS_TIMEOUT,
+				   delays[delay]);
+	else
+		fake_resolver_tell(run.worker->resolver, "c.test", addresses[choice],
+				   delays[delay]);
+}
+
+/* ---- time and troubles ---------------------------------------------------------------------- */
+
+static void settle(void)
+{
+	if (!fake_worker_settle(run.worker))
+		require("the loop goes on and on");
+}
+
+static void turn(void)
+{
+	fake_worker_turn(run.worker, false);
+}
+
+static void turn_backwards(void)
+{
+	fake_worker_turn(run.worker, true);
+}
+
+static void time_passes(void)
+{
+	static const int64_t times_ms[] = {1,    10,    250,   1000,  2000,
+					   5000, 11000, 31000, 61000, 601000};
+
+	if (!fake_worker_pass(run.worker, times_ms[choose(COUNT(times_ms))]))
+		require("the loop goes on and on");
+}
+
+static void call_fails(void)
+{
+	static const int errors[] = {ECONNRESET, ETIMEDOUT, EMFILE, ENOBUFS};
+	unsigned n = choose(32);
+
+	if (run.trouble != NULL)
+		return; /* it has its own */
+	fake_conn_fail(n, errors[n % COUNT(errors)]);
+	witness_excuse(run.witness);
+}
+
+static void store_fails(void)
+{
+	unsigned n = choose(16);
+
+	if (run.trouble != NULL)
+		return;
+	store_memory_fail(n / 2, n % 2 ? STORE_FAILED : STORE_FULL);
+}
+
+static void memory_fails(void)
+{
+	unsigned n = choose(64);
+
+	if (run.trouble != NULL)
+		return;
+	fail_memory(n, false);
+	witness_excuse(run.witness);
+}
+
+static void goes_down(void)
+{
+	witness_excuse(run.witness);
+	if (!run.worker->draining)
+		fake_worker_terminate(run.worker);
+	else
+		fake_worker_drained(run.worker);
+}
+
+static const struct event {
+	char letter;
+	void (*happen)(void);
+	const char *name;
+} event_table[] = {
+	{'a', client_asks, "client asks"}, /* CLIENT METHOD TARGET FIELDS BODY */
+	{'A', client_stages, "client stages"},
+	{'s', client_sends, "client sends"},     /* CLIENT SIZE, of what was staged */
+	{'x', client_raw, "client raw"},         /* CLIENT LENGTH BYTES */
+	{'e', client_ends, "client ends"},       /* CLIENT HOW */
+	{'l', client_limits, "client limits"},   /* CLIENT WHAT SIZE */
+	{'r', origin_answers, "origin answers"}, /* ORIGIN ANSWER */
+	{'E', origin_answers_early, "origin answers early"},
+	{'R', origin_stages, "origin stages"},
+	{'w', origin_sends, "origin sends"}, /* ORIGIN SIZE */
+	{'u', origin_says_unasked, "origin says unasked"},
+	{'y', origin_raw, "origin raw"},              /* ORIGIN LENGTH BYTES */
+	{'f', origin_ends, "origin ends"},            /* ORIGIN HOW */
+	{'q', origin_limits, "origin limits"},        /* ORIGIN WHAT SIZE */
+	{'c', connects_end_so, "connects"},           /* HOW */
+	{'d', connect_is_decided, "connect decided"}, /* ORIGIN HOW */
+	{'z', tls_ends_so, "TLS"},
+	{'n', name_is_found_so, "name"}, /* HOW DELAY */
+	{'S', settle, "settle"},
+	{'T', turn, "turn"},
+	{'B', turn_backwards, "turn backwards"},
+	{'t', time_passes, "time"},      /* HOW LONG */
+	{'F', call_fails, "call fails"}, /* WHEN */
+	{'G', store_fails, "store fails"},
+	{'H', memory_fails, "memory fails"},
+	{'D', goes_down, "goes down"},
+};
+
+static const struct event *choose_event(void)
+{
+	unsigned char byte = next_byte();
+
+	for (size_t i = 0; i < COUNT(event_table); i++)
+		if (event_table[i].letter == (char)byte)
+			return &event_table[i];
+	return &event_table[byte % COUNT(event_table)];
+}
+
+/* ---- a run ---------------------------------------------------------------------------------- */
+
+static struct conf *conf_of(unsigned choice)
+{
+	struct conf *conf = test_conf_new();
+
+	test_conf_set(conf, "store", "exchange");
+	test_conf_set(conf, "store_size", "1MiB");
+	if (choice & 1) {
+		/* limits that short inputs meet */
+		conf->origin_connections = 2;
+		conf->origin_idle = 1;
+		conf->client_requests = 3;
+		conf->collapse_waiters = 1;
+		conf->interim_responses = 1;
+		conf->store_interval_ms = 0;
+		conf->head_size = 1024;
+	}
+	if (choice & 2) {
+		test_conf_set(conf, "conditional_hit", "204");
+		conf->unshareable_time_ms = 0;
+		conf->body_rate = 0;
+		conf->cache_status_key = true;
+	}
+	if (choice & 4)
+		conf->upgrade = true;
+	return conf;
+}
+
+/* Of all that is in the input, so that no part of it can know a name. */
+static uint32_t salt_of(struct slice schedule)
+{
+	uint32_t salt = 2166136261U;
+
+	for (size_t i = 0; i < schedule.n; i++)
+		salt = (salt ^ (unsigned char)schedule.p[i]) * 16777619U;
+	return salt;
+}
+
+static void begin(struct conf *conf)
+{
+	run.worker = fake_worker_new(conf);
+	run.witness = witness_new(salt_of(run.all));
+	if (conf->upgrade)
+		witness_upgrade(run.witness);
+	fake_resolver_tell(run.worker->resolver, "a.test", "10.1.0.1", 0);
+	fake_resolver_tell(run.worker->resolver, "b.test", "10.2.0.1 10.2.0.2", 0);
+	fake_resolver_tell(run.worker->resolver, "c.test", "10.3.0.1", 100);
+	if (run.trouble != NULL) {
+		witness_excuse(run.witness);
+		run.trouble->arm(run.trouble->n);
+	}
+}
+
+/* What is on its way stays there, and time passes. */
+static bool end(void)
+{
+	bool happened = run.trouble != NULL && run.trouble->disarm();
+
+	fake_conn_fail_never();
+	store_memory_fail_never();
+	fail_memory_never();
+	tell("the end\n");
+	settle();
+	if (!fake_worker_pass(run.worker, LIFE_MS))
+		require("the loop goes on and on");
+	require(fake_worker_leftover(run.worker));
+	require(witness_judge(run.witness));
+	if (run.verbose)
+		tell_peers();
+	return happened;
+}
+
+static void forget(struct conf *conf)
+{
+	for (unsigned i = 0; i < FAKE_PEERS; i++)
+		free(run.origins[i].staged.p);
+	for (unsigned i = 0; i < CLIENTS; i++)
+		free(run.clients[i].staged.p);
+	fake_worker_free(run.worker);
+	witness_free(run.witness);
+	test_conf_free(conf);
+}
+
+bool schedule_play(struct slice schedule, const struct schedule_trouble *trouble, bool verbose)
+{
+	struct conf *conf;
+	bool happened;
+
+	memset(&run, 0, sizeof(run));
+	run.all = schedule;
+	run.at = schedule.p;
+	run.end = schedule.p + schedule.n;
+	run.trouble = trouble;
+	run.verbose = verbose;
+	conf = conf_of(choose(8));
+	begin(conf);
+	for (unsigned i = 0; i < EVENTS_MAX && is_more(); i++) {
+		const struct event *event = choose_event();
+
+		tell("%s\n", event->name);
+		event->happen();
+		require(fake_worker_fault(run.worker));
+	}
+	happened = end();
+	forget(conf);
+	return happened;
+}
