@@ -362,6 +362,8 @@ static void answer(struct line *origin, bool early)
 		answered.shareable = answered.status == 304;
 	if (asked != NULL && strstr(asked->fields, "no-store") != NULL)
 		answered.shareable = false;
+	if (witness_is_connect(run.witness, origin->peer) && answered.status == 200)
+		answered.length = answered.chunk = 0; /* what follows would be the tunnel's */
 	stage(origin, witness_answer(run.witness, origin->peer, &answered));
 	tell("  origin peer %u answers %u\n", fake_peer_index(origin->peer), answered.status);
 }
@@ -656,6 +658,8 @@ static struct conf *conf_of(unsigned choice)
 	}
 	if (choice & 4)
 		conf->upgrade = true;
+	if (choice & 8)
+		test_conf_set(conf, "parent", "http://user:secret@10.9.9.9:8080");
 	return conf;
 }
 
@@ -675,6 +679,8 @@ static void begin(struct conf *conf)
 	run.witness = witness_new(salt_of(run.all));
 	if (conf->upgrade)
 		witness_upgrade(run.witness);
+	if (conf->parent[0] != '\0')
+		witness_parent(run.witness);
 	fake_resolver_tell(run.worker->resolver, "a.test", "10.1.0.1", 0);
 	fake_resolver_tell(run.worker->resolver, "b.test", "10.2.0.1 10.2.0.2", 0);
 	fake_resolver_tell(run.worker->resolver, "c.test", "10.3.0.1", 100);
@@ -725,7 +731,7 @@ bool schedule_play(struct slice schedule, const struct schedule_trouble *trouble
 	run.end = schedule.p + schedule.n;
 	run.trouble = trouble;
 	run.verbose = verbose;
-	conf = conf_of(choose(8));
+	conf = conf_of(choose(16));
 	begin(conf);
 	for (unsigned i = 0; i < EVENTS_MAX && is_more(); i++) {
 		const struct event *event = choose_event();

@@ -30,6 +30,7 @@ struct view {
 	bool in_body;  /* of the last one seen */
 	bool wrong;    /* content that was not asked to be sent */
 	bool closing;  /* its last answer ends when the connection does */
+	bool connects; /* the last one seen is a CONNECT, to a parent proxy */
 	bool changed;  /* speaks another protocol from here on */
 	size_t at;     /* bytes read */
 	unsigned seen; /* heads */
@@ -49,6 +50,7 @@ struct witness {
 	bool raw_clients;
 	bool excused;
 	bool upgrade;
+	bool parent;
 	struct conf *conf;
 	int request_count, answer_count;
 	unsigned view_count;
@@ -104,6 +106,11 @@ void witness_raw_origin(struct witness *w, const struct fake_peer *origin)
 void witness_upgrade(struct witness *w)
 {
 	w->upgrade = true;
+}
+
+void witness_parent(struct witness *w)
+{
+	w->parent = true;
 }
 
 void witness_excuse(struct witness *w)
@@ -373,6 +380,7 @@ static void see_head(struct witness *w, struct view *view)
 	int name = name_read(w, &w->wire.req.fields, "X-Request", 'r', w->request_count);
 
 	view->at += w->wire.consumed;
+	view->connects = w->wire.req.method == METHOD_CONNECT;
 	view->heads[view->seen] = w->wire.req.method == METHOD_HEAD;
 	view->names[view->seen++] = name;
 	view->in_body = true;
@@ -394,7 +402,9 @@ static void see(struct witness *w, const struct fake_peer *origin)
 {
 	struct view *view = view_of(w, origin);
 
-	while (!view->bad && !view->changed && view->seen < SEEN_MAX) {
+	/* a tunnel through the parent is seen into when TLS is spoken in it */
+	while (!view->bad && !view->changed && view->seen < SEEN_MAX &&
+	       (view->in_body || !view->connects || origin->secured)) {
 		struct slice rest = rest_of(origin, view);
 		struct content content = {0};
 		enum body_result result;
@@ -432,6 +442,13 @@ bool witness_is_idle(struct witness *w, const struct fake_peer *origin)
 	return view->seen > 0 && view->seen == view->answered && view->at == origin->got.n;
 }
 
+bool witness_is_connect(const struct witness *w, const struct fake_peer *origin)
+{
+	const struct view *view = &w->views[fake_peer_index(origin)];
+
+	return view->connects && view->answered < view->seen;
+}
+
 bool witness_outstanding(struct witness *w, const struct fake_peer *origin, bool early,
 			 const struct asked **ret_asked)
 {
@@ -450,8 +467,19 @@ bool witness_outstanding(struct witness *w, const struct fake_peer *origin, bool
 	return true;
 }
 
+/* Is the target that of the request, in the form for an origin or for a parent? */
+static bool is_target(const struct asked *asked, const struct http_request *req, bool absolute)
+{
+	char target[256];
+
+	snprintf(target, sizeof(target), "%s%s%s", absolute ? "http://" : "",
+		 absolute ? asked->host : "", asked->path);
+	return req->form == (absolute ? TARGET_ABSOLUTE : TARGET_ORIGIN) &&
+	       slice_eq(req->target, slice_str(target));
+}
+
 /* A head that came to an origin is that of the request it names. */
-static const char *judge_head(struct witness *w, const struct asked *asked)
+static const char *judge_head(struct witness *w, const struct asked *asked, bool absolute)
 {
 	const struct http_request *req = &w->wire.req;
 	const struct http_field *host = http_fields_first(&req->fields, FIELD_HOST);
@@ -460,7 +488,7 @@ static const char *judge_head(struct witness *w, const struct asked *asked)
 	if (!slice_eq(req->method_name, slice_str(asked->method)) &&
 	    !(req->method == METHOD_GET && strcmp(asked->method, "HEAD") == 0))
 		return "a request came with another method";
-	if (req->form != TARGET_ORIGIN || !slice_eq(req->target, slice_str(asked->path)))
+	if (!is_target(asked, req, absolute))
 		return "a request came with another target";
 	if (host == NULL || !slice_eq(host->value, slice_str(asked->host)))
 		return "a request came with another host";
@@ -489,10 +517,18 @@ static const char *judge_heads(struct witness *w, const struct fake_peer *origin
 		struct content content = {.n = name};
 		enum body_result result;
 		struct body body;
-		const char *fault = name == NOBODY ? "a request came that nobody made"
-						   : judge_head(w, &w->requests[name].asked);
+		const char *fault;
 		size_t length;
 
+		if (w->parent && w->wire.req.method == METHOD_CONNECT) {
+			skip(&rest, w->wire.consumed);
+			if (!origin->secured)
+				break;
+			continue;
+		}
+		fault = name == NOBODY ? "a request came that nobody made"
+				       : judge_head(w, &w->requests[name].asked,
+						    w->parent && !origin->secured);
 		if (fault != NULL && !w->raw_clients)
 			return fault;
 		body_begin(&body, w->wire.req.body, w->wire.req.content_length);
@@ -803,7 +839,7 @@ const char *witness_judge(struct witness *w)
 	}
 	for (unsigned i = 0; fault == NULL && (peer = fake_peer_at(i)) != NULL; i++)
 		fault = is_client(peer) ? NULL : judge_origin(w, peer);
-	for (unsigned i = 0; fault == NULL && i < w->returned_count; i++)
+	for (unsigned i = 0; fault == NULL && !w->parent && i < w->returned_count; i++)
 		fault = judge_returned(w->returned[i]);
 	for (int n = 0; fault == NULL && n < w->request_count; n++)
 		if (w->requests[n].deliveries > 1 && !may_repeat(&w->requests[n].asked) &&

@@ -55,6 +55,9 @@ struct slice witness_ask(struct witness *witness, const struct asked *asked);
 bool witness_outstanding(struct witness *witness, const struct fake_peer *origin, bool early,
 			 const struct asked **ret_asked);
 
+/* What waits for an answer is a CONNECT, to the parent. */
+bool witness_is_connect(const struct witness *witness, const struct fake_peer *origin);
+
 /* Everything that an origin was asked, some of it at least, was answered. */
 bool witness_is_idle(struct witness *witness, const struct fake_peer *origin);
 
@@ -68,6 +71,9 @@ void witness_raw_origin(struct witness *witness, const struct fake_peer *origin)
 
 /* The proxy passes a change of protocol on: what follows is nobody's business. */
 void witness_upgrade(struct witness *witness);
+
+/* All requests go to a parent proxy. */
+void witness_parent(struct witness *witness);
 
 /* There are troubles that may leave requests without an answer. */
 void witness_excuse(struct witness *witness);

@@ -1,0 +1,120 @@
+/* LINKS: proxy/client.c proxy/exchange.c proxy/forward.c proxy/fetch.c proxy/judge.c proxy/origin.c proxy/dialer.c proxy/connector.c proxy/pool.c proxy/tunnel.c proxy/route.c proxy/rules.c proxy/compose.c proxy/parse.c proxy/body.c proxy/buf.c proxy/access.c proxy/ranges.c proxy/address.c proxy/hostname.c proxy/stats.c proxy/offenders.c proxy/peers.c proxy/proxy_protocol.c proxy/credentials.c proxy/accesslog.c proxy/accesslog_line.c cache/cache.c cache/writes.c cache/pending.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_message.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c tests/support/fake_conn.c tests/support/fake_worker.c tests/support/fake_resolver.c tests/support/store_memory.c tests/support/schedule.c tests/support/failing_memory.c tests/support/witness.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser -lxxhash -lcrypt -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
+/*
+ * Whole exchanges in which something fails: the n-th allocation, call of the kernel or operation of
+ * the store, for every n, over the schedules that the fuzzer begins with (HAZARDS V2).  All must
+ * still end, nothing leak, and nobody get what was not meant for him.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/support/failing_memory.h"
+#include "tests/support/fake_conn.h"
+#include "tests/support/schedule.h"
+#include "tests/support/store_memory.h"
+
+#define SCHEDULES "tests/fuzz/corpus/exchange"
+
+enum { SCHEDULE_SIZE = 4096, FAILURES_MAX = 5000 };
+
+static void arm_memory(unsigned n)
+{
+	fail_memory(n, false);
+}
+
+static void arm_memory_on(unsigned n)
+{
+	fail_memory(n, true);
+}
+
+static void arm_calls(unsigned n)
+{
+	fake_conn_fail(n, ECONNRESET);
+}
+
+static void arm_calls_for_room(unsigned n)
+{
+	fake_conn_fail(n, EMFILE);
+}
+
+static void arm_store(unsigned n)
+{
+	store_memory_fail(n, STORE_FAILED);
+}
+
+static void arm_store_full(unsigned n)
+{
+	store_memory_fail(n, STORE_FULL);
+}
+
+static const struct schedule_trouble troubles[] = {
+	{"allocation", 0, arm_memory, fail_memory_never},
+	{"all allocations from", 0, arm_memory_on, fail_memory_never},
+	{"call", 0, arm_calls, fake_conn_fail_never},
+	{"call, no room,", 0, arm_calls_for_room, fake_conn_fail_never},
+	{"operation of the store", 0, arm_store, store_memory_fail_never},
+	{"operation of a full store", 0, arm_store_full, store_memory_fail_never},
+};
+
+/* The n-th of them fails, for every n that there is.  Returns how many. */
+static unsigned fail_each(struct slice schedule, const struct schedule_trouble *kind)
+{
+	struct schedule_trouble trouble = *kind;
+
+	while (schedule_play(schedule, &trouble, false))
+		assert_true(++trouble.n < FAILURES_MAX);
+	return trouble.n;
+}
+
+static size_t read_schedule(const char *name, char to[static SCHEDULE_SIZE])
+{
+	char path[4096];
+	FILE *file;
+	size_t n;
+
+	snprintf(path, sizeof(path), "%s/%s", SCHEDULES, name);
+	file = fopen(path, "rb");
+	assert_non_null(file);
+	n = fread(to, 1, SCHEDULE_SIZE, file);
+	fclose(file);
+	return n;
+}
+
+static void nothing_breaks(void **state)
+{
+	const struct schedule_trouble *kind = *state;
+	struct dirent **entries;
+	int count = scandir(SCHEDULES, &entries, NULL, alphasort);
+	char bytes[SCHEDULE_SIZE];
+	unsigned failures = 0;
+
+	assert_true(count > 0);
+	for (int i = 0; i < count; i++) {
+		if (entries[i]->d_name[0] != '.')
+			failures += fail_each(
+				slice_of(bytes, read_schedule(entries[i]->d_name, bytes)), kind);
+		free(entries[i]);
+	}
+	free(entries);
+	print_message("%u failures\n", failures);
+	assert_true(failures > 10);
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[sizeof(troubles) / sizeof(troubles[0])] = {0};
+
+	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+		tests[i].name = troubles[i].name;
+		tests[i].test_func = nothing_breaks;
+		tests[i].initial_state = (void *)(uintptr_t)&troubles[i];
+	}
+	return cmocka_run_group_tests_name("torture", tests, NULL, NULL);
+}
