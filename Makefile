@@ -13,6 +13,8 @@ BUILD := build$(if $(SANITIZE),/$(subst $(comma),-,$(SANITIZE)))
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 JOBS   = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(CORES))
 PYTHON := /usr/bin/python3
+# functional tests wait more than they work; sanitized programs work more
+AT_ONCE := $(shell echo $$(($(CORES) * $(if $(SANITIZE),1,2))))
 Q     := $(if $(V),,@)
 say    = @$(if $(V),:,echo "  $(1)")
 ifeq ($(origin CC),default)
@@ -121,7 +123,7 @@ replay: $(REPLAY) ## run the fuzz corpora as tests
 
 functional: all ## run the functional tests against the built proxy (PYTEST="-k name")
 	@CACHE204_BIN=$(abspath $(BUILD))/cache204 $(PYTHON) -m pytest -p no:cacheprovider -q \
-		-n $$(($(CORES) * 2)) tests/functional $(PYTEST)
+		-n $(AT_ONCE) tests/functional $(PYTEST)
 
 asan: ## every test with AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined test
