@@ -86,10 +86,11 @@ void cache_close(struct cache *cache)
 static bool find_key(struct cache *cache, const struct http_request *req, struct slice *ret_uri,
 		     struct cache_key *ret_key)
 {
-	*ret_uri = slice_of(cache->uris, 0);
+	*ret_uri = req->uri.normal;
 	if (http_uri_normal_max(&req->uri) > URI_SIZE)
 		return false;
-	ret_uri->n = http_uri_normal(&req->uri, cache->uris);
+	if (ret_uri->n == 0)
+		*ret_uri = slice_of(cache->uris, http_uri_normal(&req->uri, cache->uris));
 	*ret_key = cache_key_of_uri(*ret_uri);
 	return true;
 }

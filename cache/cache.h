@@ -38,7 +38,7 @@ struct cache_lookup {
 	bool uri_known; /* the URI has records, though maybe none that matches (vary-miss) */
 	bool has_record;
 	struct record_view record; /* when has_record */
-	struct slice normal_uri;   /* in the cache's scratch memory */
+	struct slice normal_uri;   /* of the request, or in the cache's scratch memory */
 	struct cache_key key;
 };
 

@@ -68,7 +68,8 @@ static struct copier fields_copy(struct http_fields *to, const struct http_field
 size_t http_request_copy_size(const struct http_request *from)
 {
 	return fields_copy_size(&from->fields) + from->method_name.n + from->target.n +
-	       part_size(from->uri.host, from->target) + part_size(from->uri.path, from->target);
+	       part_size(from->uri.host, from->target) + part_size(from->uri.path, from->target) +
+	       part_size(from->uri.normal, from->target);
 }
 
 void http_request_copy(struct http_request *to, const struct http_request *from, void *memory)
@@ -81,6 +82,7 @@ void http_request_copy(struct http_request *to, const struct http_request *from,
 	to->target = copy_slice(&copier, from->target);
 	to->uri.host = copy_part(&copier, from->uri.host, from->target, to->target);
 	to->uri.path = copy_part(&copier, from->uri.path, from->target, to->target);
+	to->uri.normal = copy_part(&copier, from->uri.normal, from->target, to->target);
 }
 
 size_t http_response_copy_size(const struct http_response *from)

@@ -20,7 +20,7 @@ static char to_lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-enum { IN_TARGET = 1, IN_NAME = 2 };
+enum { IN_TARGET = 1, IN_NAME = 2, IS_UPPER = 4 };
 
 /*
  * What a byte may be in.  Targets: 0x21-0x7e but for "<>\^`{|}, and no '#' since fragments are not
@@ -31,8 +31,8 @@ static const uint8_t byte_class[256] = {
 	[0x20] =
 	0, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 1, 1, /*  !"#$%&'()*+,-./ */
 	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 1, 1, 0, 1, 0, 1, /* 0123456789:;<=>? */
-	1, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, /* @ABCDEFGHIJKLMNO */
-	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 1, 0, 1, 0, 3, /* PQRSTUVWXYZ[\]^_ */
+	1, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, /* @ABCDEFGHIJKLMNO */
+	7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 1, 0, 1, 0, 3, /* PQRSTUVWXYZ[\]^_ */
 	0, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, /* `abcdefghijklmno */
 	3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 0, 0, 0, 1, 0, /* pqrstuvwxyz{|}~  */
 	/* clang-format on */
@@ -50,7 +50,7 @@ static bool has_target_bytes(struct slice s)
 	/* No way out of the loop: targets are nearly always good, and it runs for every request. */
 	for (size_t i = 0; i < s.n; i++)
 		all &= byte_class[(unsigned char)s.p[i]];
-	return all;
+	return all & IN_TARGET;
 }
 
 static struct slice slice_from(struct slice s, size_t i)
@@ -58,49 +58,44 @@ static struct slice slice_from(struct slice s, size_t i)
 	return i > 0 ? slice_of(s.p + i, s.n - i) : s;
 }
 
-/* Where the first byte that is one of the two is, or s.n. */
-static size_t find_either(struct slice s, char a, char b)
+/* Where the first such byte is, or s.n. */
+static size_t find_byte(struct slice s, char c)
 {
 	size_t i = 0;
 
-	while (i < s.n && s.p[i] != a && s.p[i] != b)
+	while (i < s.n && s.p[i] != c)
 		i++;
 	return i;
 }
 
-static size_t find_byte(struct slice s, char c)
-{
-	return find_either(s, c, c);
-}
-
 /*
- * A name of the DNS, or an IPv4 address in any spelling: it is the address found that is checked
- * before it is connected to.  RFC 3986 would allow more bytes, but none that a name can be looked
- * up by.
+ * The length of a name at the start of the text, 0 when there is none: of the DNS, or an IPv4
+ * address in any spelling, for it is the address found that is checked before it is connected to.
+ * RFC 3986 would allow more bytes, but none that a name can be looked up by.
  */
-static bool is_name(struct slice host)
+static size_t name_length(struct slice text, bool *ret_is_lower)
 {
-	size_t label = 0;
+	unsigned seen = 0;
+	size_t label = 0; /* where it begins */
+	size_t i, n;
 
-	if (host.n > 0 && host.p[host.n - 1] == '.')
-		host.n--; /* the root: "example.com." is a complete name */
-	if (host.n == 0 || host.n > NAME_LENGTH_MAX)
-		return false;
-	for (size_t i = 0; i < host.n; i++) {
-		char c = host.p[i];
+	for (i = 0; i < text.n; i++) {
+		char c = text.p[i];
 
-		if (c == '.') {
-			if (label == 0)
-				return false;
-			label = 0;
-		} else if (is_in(c, IN_NAME)) {
-			if (++label > URI_LABEL_MAX)
-				return false;
-		} else {
-			return false;
+		if (is_in(c, IN_NAME)) {
+			seen |= byte_class[(unsigned char)c];
+			continue;
 		}
+		if (c != '.')
+			break;
+		if (i == label || i - label > URI_LABEL_MAX)
+			return 0;
+		label = i + 1;
 	}
-	return label > 0;
+	*ret_is_lower = !(seen & IS_UPPER);
+	/* a dot at the end is the root: "example.com." is a complete name */
+	n = i > 0 && i == label ? i - 1 : i;
+	return n > 0 && n <= NAME_LENGTH_MAX && i - label <= URI_LABEL_MAX ? i : 0;
 }
 
 /* Without its brackets.  Zone ids and "IPvFuture" are refused: inet_pton() knows neither. */
@@ -116,45 +111,63 @@ static bool is_ipv6(struct slice address)
 	return inet_pton(AF_INET6, text, &ignored) == 1;
 }
 
-static bool parse_port(struct slice digits, uint16_t *ret_port)
+/* The digits of a port at the start of the text; false unless they are one of 1 to 65535. */
+static bool take_port(struct slice text, size_t *ret_n, uint16_t *ret_port)
 {
 	uint32_t port = 0;
+	size_t i = 0;
 
-	if (digits.n == 0 || digits.n > PORT_DIGITS_MAX)
-		return false;
-	for (size_t i = 0; i < digits.n; i++) {
-		if (!is_digit(digits.p[i]))
+	for (; i < text.n && is_digit(text.p[i]); i++) {
+		if (i == PORT_DIGITS_MAX)
 			return false;
-		port = port * 10 + (uint32_t)(digits.p[i] - '0');
+		port = port * 10 + (uint32_t)(text.p[i] - '0');
 	}
-	if (port == 0 || port > UINT16_MAX)
-		return false;
+	*ret_n = i;
 	*ret_port = (uint16_t)port;
-	return true;
+	return port > 0 && port <= UINT16_MAX;
 }
 
-/* host [ ":" port ]; *ret_port is 0 when there is none.  Userinfo has no place in it. */
-static bool parse_authority(struct slice authority, struct slice *ret_host, uint16_t *ret_port)
-{
-	struct slice rest;
-	size_t host_n;
+/* host [ ":" port ] at the start of a text.  Userinfo has no place in it. */
+struct authority {
+	struct slice host;
+	size_t length;
+	uint16_t port;  /* 0 when there is none */
+	bool is_normal; /* in lower case, no zeros before the port */
+};
 
-	if (authority.n > 0 && authority.p[0] == '[') {
-		host_n = find_byte(authority, ']') + 1;
-		if (host_n > authority.n || !is_ipv6(slice_of(authority.p + 1, host_n - 2)))
+static bool take_host(struct slice text, struct authority *authority)
+{
+	size_t n;
+
+	authority->is_normal = false;
+	if (text.n > 0 && text.p[0] == '[') {
+		n = find_byte(text, ']') + 1;
+		if (n > text.n || !is_ipv6(slice_of(text.p + 1, n - 2)))
 			return false;
 	} else {
-		host_n = find_byte(authority, ':');
-		if (!is_name(slice_of(authority.p, host_n)))
-			return false;
+		n = name_length(text, &authority->is_normal);
 	}
+	authority->host = slice_of(text.p, n);
+	authority->length = n;
+	authority->port = 0;
+	return n > 0;
+}
 
-	*ret_host = slice_of(authority.p, host_n);
-	*ret_port = 0;
-	rest = slice_from(authority, host_n);
-	if (rest.n == 0)
+static bool take_authority(struct slice text, struct authority *ret_authority)
+{
+	struct slice digits;
+	size_t n;
+
+	if (!take_host(text, ret_authority))
+		return false;
+	if (ret_authority->length == text.n || text.p[ret_authority->length] != ':')
 		return true;
-	return rest.p[0] == ':' && parse_port(slice_from(rest, 1), ret_port);
+	digits = slice_from(text, ret_authority->length + 1);
+	if (!take_port(digits, &n, &ret_authority->port))
+		return false;
+	ret_authority->length += n + 1;
+	ret_authority->is_normal &= digits.p[0] != '0';
+	return true;
 }
 
 /* Length of a scheme before its colon (RFC 3986 3.1), 0 when the text does not begin with one. */
@@ -170,49 +183,76 @@ static size_t scheme_length(struct slice text)
 	return i < text.n && text.p[i] == ':' ? i : 0;
 }
 
-/* "//" authority path, with bytes checked already. */
-static bool parse_hierarchy(enum http_scheme scheme, struct slice text, struct http_uri *ret_uri)
+/* "//" authority path; *ret_is_normal leaves the scheme out. */
+static bool parse_hierarchy(enum http_scheme scheme, struct slice text, struct http_uri *ret_uri,
+			    bool *ret_is_normal)
 {
-	struct http_uri uri = {.scheme = scheme};
-	size_t authority_n;
+	uint16_t usual = http_scheme_port(scheme);
+	struct authority authority;
+	struct slice path;
 
 	if (text.n < 2 || text.p[0] != '/' || text.p[1] != '/')
 		return false;
 	text = slice_from(text, 2);
-	authority_n = find_either(text, '/', '?');
-	if (!parse_authority(slice_of(text.p, authority_n), &uri.host, &uri.port))
+	if (!take_authority(text, &authority))
 		return false;
-	if (uri.port == 0)
-		uri.port = http_scheme_port(scheme);
-	uri.path = slice_from(text, authority_n);
-	*ret_uri = uri;
+	path = slice_from(text, authority.length);
+	if (path.n > 0 && ((path.p[0] != '/' && path.p[0] != '?') || !has_target_bytes(path)))
+		return false;
+	*ret_is_normal =
+		authority.is_normal && authority.port != usual && path.n > 0 && path.p[0] == '/';
+	*ret_uri = (struct http_uri){
+		.scheme = scheme,
+		.host = authority.host,
+		.port = authority.port > 0 ? authority.port : usual,
+		.path = path,
+	};
 	return true;
+}
+
+static enum http_uri_result parse_other(struct slice target, struct http_uri *ret_uri)
+{
+	struct slice name = slice_of(target.p, scheme_length(target));
+	enum http_scheme scheme = SCHEME_HTTP;
+	bool ignored;
+
+	if (name.n == 0)
+		return URI_BAD;
+	if (slice_ieq(name, SLICE("https")))
+		scheme = SCHEME_HTTPS;
+	else if (!slice_ieq(name, SLICE("http")))
+		return has_target_bytes(target) ? URI_BAD_SCHEME : URI_BAD;
+	return parse_hierarchy(scheme, slice_from(target, name.n + 1), ret_uri, &ignored) ? URI_OK
+											  : URI_BAD;
 }
 
 enum http_uri_result http_uri_parse_absolute(struct slice target, struct http_uri *ret_uri)
 {
-	struct slice name = slice_of(target.p, scheme_length(target));
-	enum http_scheme scheme;
+	bool is_normal;
 
-	if (name.n == 0 || !has_target_bytes(target))
+	/* as nearly all are spelt */
+	if (target.n < 5 || memcmp(target.p, "http:", 5) != 0)
+		return parse_other(target, ret_uri);
+	if (!parse_hierarchy(SCHEME_HTTP, slice_from(target, 5), ret_uri, &is_normal))
 		return URI_BAD;
-	if (slice_ieq(name, SLICE("http")))
-		scheme = SCHEME_HTTP;
-	else if (slice_ieq(name, SLICE("https")))
-		scheme = SCHEME_HTTPS;
-	else
-		return URI_BAD_SCHEME;
-	return parse_hierarchy(scheme, slice_from(target, name.n + 1), ret_uri) ? URI_OK : URI_BAD;
+	if (is_normal)
+		ret_uri->normal = target;
+	return URI_OK;
 }
 
 enum http_uri_result http_uri_parse_authority(struct slice target, struct http_uri *ret_uri)
 {
-	struct http_uri uri = {.scheme = SCHEME_HTTPS};
+	struct authority authority;
 
-	if (!parse_authority(target, &uri.host, &uri.port) || uri.port == 0)
+	if (!take_authority(target, &authority) || authority.length != target.n ||
+	    authority.port == 0)
 		return URI_BAD;
-	uri.path = slice_of(target.p + target.n, 0);
-	*ret_uri = uri;
+	*ret_uri = (struct http_uri){
+		.scheme = SCHEME_HTTPS,
+		.host = authority.host,
+		.port = authority.port,
+		.path = slice_of(target.p + target.n, 0),
+	};
 	return URI_OK;
 }
 
@@ -223,10 +263,9 @@ bool http_uri_path_is_valid(struct slice path)
 
 bool http_host_is_valid(struct slice host)
 {
-	struct slice name;
-	uint16_t port;
+	struct authority authority;
 
-	return parse_authority(host, &name, &port);
+	return take_authority(host, &authority) && authority.length == host.n;
 }
 
 uint16_t http_scheme_port(enum http_scheme scheme)
@@ -384,6 +423,7 @@ bool http_uri_resolve_same_origin(const struct http_uri *base, struct slice refe
 {
 	struct http_uri uri;
 	struct merged merged;
+	bool ignored;
 
 	reference.n = find_byte(reference, '#');
 	if (!has_target_bytes(reference))
@@ -392,7 +432,7 @@ bool http_uri_resolve_same_origin(const struct http_uri *base, struct slice refe
 		if (http_uri_parse_absolute(reference, &uri) != URI_OK)
 			return false;
 	} else if (reference.n >= 2 && memcmp(reference.p, "//", 2) == 0) {
-		if (!parse_hierarchy(base->scheme, reference, &uri))
+		if (!parse_hierarchy(base->scheme, reference, &uri, &ignored))
 			return false;
 	} else {
 		merged = merge(base, reference);

@@ -19,8 +19,9 @@ enum http_scheme { SCHEME_HTTP, SCHEME_HTTPS };
 struct http_uri {
 	enum http_scheme scheme;
 	struct slice host;
-	uint16_t port;     /* the scheme's default when absent; never 0 */
-	struct slice path; /* path and query byte for byte as received, "" when empty */
+	uint16_t port;       /* the scheme's default when absent; never 0 */
+	struct slice path;   /* path and query byte for byte as received, "" when empty */
+	struct slice normal; /* the whole target when it is a normal form already; else empty */
 };
 
 enum http_uri_result {
