@@ -377,14 +377,16 @@ static enum failure judge_destination(const struct access *access, const struct 
 	return FAILURE_NONE;
 }
 
+/* By port and both ends of the name: what is between them hardly tells hosts apart. */
 static struct memo *memo_slot(const struct access *access, const struct http_uri *uri)
 {
-	uint32_t hash = uri->port;
-	size_t i;
+	size_t n = uri->host.n < sizeof(uint64_t) ? uri->host.n : sizeof(uint64_t);
+	uint64_t first = 0, last = 0;
 
-	for (i = 0; i < uri->host.n; i++)
-		hash = (hash ^ (unsigned char)uri->host.p[i]) * 16777619u;
-	return &access->memo[(hash ^ hash >> 16) % MEMO_SLOTS];
+	memcpy(&first, uri->host.p, n);
+	memcpy(&last, uri->host.p + uri->host.n - n, n);
+	first = (first ^ (last << 7 | last >> 57) ^ uri->port) * UINT64_C(0x9e3779b97f4a7c15);
+	return &access->memo[(first >> 32) % MEMO_SLOTS];
 }
 
 static enum failure remembered_destination(const struct access *access, const struct http_uri *uri)

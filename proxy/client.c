@@ -411,8 +411,8 @@ static bool next_request(struct client *client)
 		return false;
 	}
 	x->req.fields = (struct http_fields){.at = fields, .capacity = PARSE_FIELDS_MAX};
-	result = parse_request(buf_waiting(&client->in), worker->conf, &client->progress, &x->req,
-			       &length, &failure);
+	result = parse_request(buf_waiting(&client->in), worker->conf, worker->memo,
+			       &client->progress, &x->req, &length, &failure);
 	if (result == PARSE_MORE) {
 		x->client = NULL;
 		exchange_discard(x);
@@ -480,8 +480,18 @@ static bool advance_once(struct client *client)
 	return !client->stalled && buf_length(&client->in) > 0 && next_request(client);
 }
 
-/* Go as far as the bytes at hand allow; answers made on the way go out together at the end. */
-static void client_advance(struct client *client)
+/* Requests that were answered at once have waited from the start of the turn until here. */
+static void measure(struct worker *worker)
+{
+	if (worker->answered == 0)
+		return;
+	histogram_add(&stats->hit_latency, (uint64_t)(monotonic_us() - worker->now_us),
+		      worker->answered);
+	worker->answered = 0;
+}
+
+/* Go as far as the bytes at hand allow. */
+static void advance(struct client *client)
 {
 	client->advancing = true;
 	while (client->conn != NULL && advance_once(client))
@@ -498,6 +508,15 @@ static void client_advance(struct client *client)
 		return;
 	}
 	client_settle(client);
+}
+
+/* As far as it goes; the answers made on the way have gone out together in the end. */
+static void client_advance(struct client *client)
+{
+	struct worker *worker = client->worker;
+
+	advance(client);
+	measure(worker);
 }
 
 void client_exchange_ended(struct client *client, bool keep_alive)

@@ -30,7 +30,7 @@ struct exchange *exchange_new(struct worker *worker, struct client *client,
 		.client = client,
 		.frontend = frontend,
 		.outcome = OUTCOME_FAILED,
-		.started_us = monotonic_us(),
+		.started_us = worker->now_us,
 	};
 	if (client != NULL)
 		x->peer = client->peer;
@@ -113,32 +113,50 @@ static void write_log(const struct exchange *x, int64_t elapsed_us)
 	accesslog_write(x->worker->accesslog, &entry);
 }
 
-static void count(const struct exchange *x, int64_t elapsed_us)
+static bool is_hit(const struct exchange *x)
+{
+	return x->outcome == OUTCOME_HIT || x->outcome == OUTCOME_HIT_304 ||
+	       x->outcome == OUTCOME_STALE;
+}
+
+static void count(const struct exchange *x)
 {
 	stats->outcome[x->outcome]++;
 	if (x->failure != FAILURE_NONE)
 		stats->failure[x->failure]++;
 	if (x->status_field.why != REASON_NONE)
 		stats->reason[x->status_field.why]++;
-	if (x->outcome == OUTCOME_HIT || x->outcome == OUTCOME_HIT_304 ||
-	    x->outcome == OUTCOME_STALE)
-		histogram_add(&stats->hit_latency, (uint64_t)elapsed_us);
+}
+
+/* What is answered at once is measured by client.c, for all requests of an event together. */
+static void measure(const struct exchange *x)
+{
+	bool log = x->peer.any.sa_family != AF_UNSPEC && x->worker->accesslog != NULL;
+	bool hit = is_hit(x), at_once = hit && x->memory == NULL && x->client != NULL;
+	int64_t elapsed_us = 0;
+
+	if (log || !at_once)
+		elapsed_us = monotonic_us() - x->started_us;
+	if (at_once)
+		x->worker->answered++;
+	else if (hit)
+		histogram_add(&stats->hit_latency, (uint64_t)elapsed_us, 1);
 	else if (x->outcome != OUTCOME_TUNNEL && x->outcome != OUTCOME_LOCAL)
-		histogram_add(&stats->miss_latency, (uint64_t)elapsed_us);
+		histogram_add(&stats->miss_latency, (uint64_t)elapsed_us, 1);
+	if (log)
+		write_log(x, elapsed_us);
 }
 
 void exchange_end(struct exchange *x)
 {
 	struct client *client = x->client;
-	int64_t elapsed_us = monotonic_us() - x->started_us;
 	bool keep_alive = x->keep_alive;
 
 	assert(x->magic == EXCHANGE_MAGIC && x->waiter_link == NULL);
 	if (x->failure != FAILURE_NONE)
 		x->outcome = OUTCOME_FAILED;
-	count(x, elapsed_us);
-	if (x->peer.any.sa_family != AF_UNSPEC && x->worker->accesslog != NULL)
-		write_log(x, elapsed_us);
+	count(x);
+	measure(x);
 	STATS_ADD(exchanges, -1);
 	free(x->record);
 	x->magic = 0;

@@ -86,11 +86,11 @@ static uint64_t bucket_middle(unsigned index)
 	return low + (((uint64_t)1 << shift) - 1) / 2;
 }
 
-void histogram_add(struct histogram *histogram, uint64_t us)
+void histogram_add(struct histogram *histogram, uint64_t us, uint64_t times)
 {
-	histogram->count++;
-	histogram->sum_us += us;
-	histogram->bucket[bucket_of(us)]++;
+	histogram->count += times;
+	histogram->sum_us += us * times;
+	histogram->bucket[bucket_of(us)] += times;
 }
 
 uint64_t histogram_quantile(const struct histogram *histogram, double quantile)

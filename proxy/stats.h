@@ -48,7 +48,7 @@ struct histogram {
 	uint64_t bucket[HISTOGRAM_BUCKETS];
 };
 
-void histogram_add(struct histogram *histogram, uint64_t us);
+void histogram_add(struct histogram *histogram, uint64_t us, uint64_t times);
 
 /* Middle of the bucket that holds the given quantile (0-1), in microseconds; 0 when empty. */
 uint64_t histogram_quantile(const struct histogram *histogram, double quantile);
@@ -72,8 +72,9 @@ struct stats {
 	uint64_t reason[REASON_COUNT];     /* exchanges by the reason told to client and log */
 	struct offenders offenders;        /* origins by 204 responses that were repaired */
 	struct stats_store store;          /* brought up to date a few times a second */
-	struct histogram hit_latency;      /* request head read to answer composed */
-	struct histogram miss_latency;     /* request head read to end of answer */
+	/* from the start of the loop's turn in which the request was read */
+	struct histogram hit_latency;  /* to its answer sent */
+	struct histogram miss_latency; /* to the end of its answer */
 } __attribute__((aligned(64)));
 
 /* This worker's block; never NULL. */

@@ -1,4 +1,5 @@
 /* One process, one loop: the order of a turn, the clocks, signals, and the drain. */
+#include "proxy/parse_memo.h"
 #include "proxy/worker.h"
 
 #include <ev.h>
@@ -60,7 +61,8 @@ static void read_clocks(struct worker *worker)
 			     (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, &worker->now);
 	if (back_ms > 0)
 		log_info("the clock was set back by %lld s", (long long)back_ms / 1000);
-	worker->now_ms = monotonic_us() / 1000;
+	worker->now_us = monotonic_us();
+	worker->now_ms = worker->now_us / 1000;
 }
 
 void worker_soon(struct worker *worker, struct task *task)
@@ -346,12 +348,13 @@ struct worker *worker_new(const struct conf *conf, const struct worker_shared *s
 		log_info("the limit of descriptors leaves room for %u clients",
 			 worker->descriptors.clients);
 	worker->pool = pool_new(conf);
+	worker->memo = parse_memo_new();
 	if (conf->clients_per_address < conf->clients_max)
 		worker->peers = peers_new(conf->clients_per_address);
 	worker->loop = loop_new(worker);
 	stats_attach(&shared->stats[index]);
 	if (worker->in.block == NULL || worker->out.block == NULL || worker->fetches == NULL ||
-	    worker->pool == NULL ||
+	    worker->pool == NULL || worker->memo == NULL ||
 	    (worker->peers == NULL && conf->clients_per_address < conf->clients_max) ||
 	    worker->loop == NULL || !open_parts(worker, listener, error, error_size)) {
 		worker_free(worker);
@@ -390,6 +393,7 @@ void worker_free(struct worker *worker)
 {
 	pool_free(worker->pool);
 	peers_free(worker->peers);
+	parse_memo_free(worker->memo);
 	if (worker->resolver != NULL)
 		resolver_free(worker->resolver);
 	turn_free_all();

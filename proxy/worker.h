@@ -19,6 +19,7 @@
 struct client;
 struct exchange;
 struct fetches;
+struct parse_memo;
 struct pool;
 struct tls_context;
 
@@ -66,10 +67,13 @@ struct worker {
 	struct pool *pool;
 	struct peers *peers; /* NULL when connections of an address are not limited */
 	struct routes *routes;
+	struct parse_memo *memo; /* of requests' fields */
 	struct tls_context *tls;
 	struct descriptors descriptors;  /* how they are shared out */
 	struct http_clock now;           /* wall and steady, for HTTP */
 	int64_t now_ms;                  /* monotonic, for deadlines */
+	int64_t now_us;                  /* the same, for latencies */
+	uint64_t answered;               /* at once, in the event under way */
 	struct scratch in;               /* what an event reads */
 	struct scratch out;              /* what it composes */
 	struct client *clients;          /* all, for the drain */

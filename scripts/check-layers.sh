@@ -32,13 +32,13 @@ no_include() {
 	done
 }
 
-home 'http_parser\.h' proxy/parse.c
+home 'http_parser\.h' proxy/parse_head.c
 home 'ev\.h' proxy/conn.c proxy/listener.c proxy/resolver.c proxy/worker.c
 home 'ares\.h' proxy/resolver.c
 home 'jansson\.h' proxy/report.c
 home 'openssl/.*' proxy/tls.c
 home 'lmdb\.h' cache/store_lmdb.c
-home 'xxhash\.h' cache/key.c cache/record.c proxy/credentials.c
+home 'xxhash\.h' cache/key.c cache/record.c proxy/credentials.c proxy/parse_memo.c
 home 'crypt\.h' proxy/credentials.c
 home 'confuse\.h' conf/conf.c
 

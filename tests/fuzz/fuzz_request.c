@@ -1,10 +1,15 @@
-/* LINKS: proxy/parse.c proxy/compose.c proxy/buf.c proxy/stats.c proxy/offenders.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/policy.c conf/units.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser */
+/* LINKS: proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/compose.c proxy/buf.c proxy/stats.c proxy/offenders.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/policy.c conf/units.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser -lxxhash */
 /*
- * A request head, whole and in pieces: the verdict is the same.  What was accepted, composed and
- * parsed again, asks for the same (HAZARDS R0.4, V1).
+ * A request head, whole and in pieces, and with field lines that were read before: the verdict is
+ * the same.  What was accepted, http-parser takes as it stands, request line and all, and composed
+ * and parsed again it asks for the same (HAZARDS R0.4, V1).
  */
 #include <stdio.h>
 #include <stdlib.h>
+
+#define http_method http_parser_method
+#include <http_parser.h>
+#undef http_method
 
 #include "tests/support/test_conf.h"
 #include "tests/support/wire.h"
@@ -35,6 +40,20 @@ static void require(const char *difference, struct slice bytes)
 		return;
 	fprintf(stderr, "%s differs:\n%.*s\n", difference, SLICE_ARG(bytes));
 	abort();
+}
+
+/* The parser is shown another request line in the proxy: that takes none that it would refuse. */
+static void require_parser(const struct wire *wire, struct slice bytes)
+{
+	static const http_parser_settings settings;
+	http_parser parser;
+
+	if (wire->req.method == METHOD_OTHER)
+		return; /* it knows a list of methods only */
+	http_parser_init(&parser, HTTP_REQUEST);
+	if (http_parser_execute(&parser, &settings, bytes.p, wire->consumed) != wire->consumed ||
+	    HTTP_PARSER_ERRNO(&parser) != HPE_OK)
+		require("http-parser's opinion", bytes);
 }
 
 static void compose_and_parse(const struct http_request *req, const struct request_form *form)
@@ -84,6 +103,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		wire_parse(&wire, bytes);
 		require(wire_pieces_differ(&wire, bytes, 1, size > SLOW_MAX ? 61 : 1), bytes);
 		require(wire_pieces_differ(&wire, bytes, size / 2, 7), bytes);
+		if (wire.result == PARSE_DONE)
+			require_parser(&wire, bytes);
 		if (wire.result == PARSE_DONE && wire.req.form == TARGET_ABSOLUTE &&
 		    wire.req.uri.scheme == SCHEME_HTTP)
 			pass_on(&wire.req);

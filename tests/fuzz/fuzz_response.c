@@ -1,4 +1,4 @@
-/* LINKS: proxy/parse.c proxy/compose.c proxy/buf.c proxy/stats.c proxy/offenders.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/policy.c conf/units.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser */
+/* LINKS: proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/compose.c proxy/buf.c proxy/stats.c proxy/offenders.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/policy.c conf/units.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser -lxxhash */
 /*
  * A response head to GET and to HEAD, whole and in pieces: the verdict is the same.  What was
  * accepted, composed for each kind of client and parsed again, says the same (HAZARDS R0.4, V1).

@@ -6,6 +6,7 @@
 #include "proxy/claims.c" /* to see what is left of them */
 #include "proxy/client.h"
 #include "proxy/fetch.h"
+#include "proxy/parse_memo.h"
 #include "proxy/pool.h"
 #include "proxy/tunnel.h"
 #include "tests/support/store_memory.h"
@@ -77,7 +78,8 @@ static void read_clocks(struct worker *worker)
 {
 	worker->now.wall_s = FAKE_START_S + fake_conn_now_ms() / MS_PER_S;
 	worker->now.steady_ms = (int64_t)FAKE_START_S * MS_PER_S + fake_conn_now_ms();
-	worker->now_ms = monotonic_us() / 1000;
+	worker->now_us = monotonic_us();
+	worker->now_ms = worker->now_us / 1000;
 }
 
 static void arm_flush(struct fake_worker *fake)
@@ -218,7 +220,9 @@ struct worker *fake_worker_new(const struct conf *conf)
 	worker->fetches = fetches_new(worker);
 	worker->descriptors = (struct descriptors){1000, 1000, 1000};
 	worker->pool = pool_new(conf);
-	require(worker->fetches != NULL && worker->pool != NULL, "out of memory");
+	worker->memo = parse_memo_new();
+	require(worker->fetches != NULL && worker->pool != NULL && worker->memo != NULL,
+		"out of memory");
 	open_parts(worker);
 	read_clocks(worker);
 	return worker;
@@ -253,6 +257,7 @@ void fake_worker_free(struct worker *worker)
 	fake_worker_drained(worker);
 	run_tasks(worker);
 	pool_free(worker->pool);
+	parse_memo_free(worker->memo);
 	resolver_free(worker->resolver);
 	turn_free_all();
 	while (worker->spare_exchanges != NULL) {

@@ -23,8 +23,8 @@ void wire_parse(struct wire *wire, struct slice bytes)
 					      &wire->res, &wire->consumed, &wire->failure);
 	} else {
 		wire->req = (struct http_request){.fields = fields};
-		wire->result = parse_request(bytes, wire->conf, &wire->progress, &wire->req,
-					     &wire->consumed, &wire->failure);
+		wire->result = parse_request(bytes, wire->conf, wire->memo, &wire->progress,
+					     &wire->req, &wire->consumed, &wire->failure);
 	}
 }
 
@@ -90,6 +90,20 @@ static const char *verdicts_differ(const struct wire *whole, const struct wire *
 	return messages_differ(whole, piece);
 }
 
+/* One that remembers what was parsed under a configuration, as a worker does. */
+static struct parse_memo *memo_of(const struct conf *conf)
+{
+	static const struct conf *of;
+	static struct parse_memo *memo;
+
+	if (memo == NULL || of != conf) {
+		parse_memo_free(memo);
+		memo = parse_memo_new();
+		of = conf;
+	}
+	return memo;
+}
+
 const char *wire_pieces_differ(const struct wire *whole, struct slice bytes, size_t first,
 			       size_t step)
 {
@@ -97,6 +111,7 @@ const char *wire_pieces_differ(const struct wire *whole, struct slice bytes, siz
 	const char *difference = NULL;
 
 	piece.conf = whole->conf;
+	piece.memo = memo_of(whole->conf);
 	piece.response = whole->response;
 	piece.method = whole->method;
 	piece.progress = (struct parse_progress){0};

@@ -11,7 +11,8 @@
 /* One run of the parser.  It must not move: the message has its lines in it. */
 struct wire {
 	const struct conf *conf;
-	bool response; /* parse a response, to a request of `method` */
+	struct parse_memo *memo; /* NULL for none */
+	bool response;           /* parse a response, to a request of `method` */
 	enum http_method method;
 	struct parse_progress progress;
 	struct http_field lines[PARSE_FIELDS_MAX];
@@ -27,8 +28,9 @@ void wire_parse(struct wire *wire, struct slice bytes);
 
 /*
  * Give the parser the first `first` bytes, then `step` more at a time, each time in memory of
- * exactly that size.  The verdict must be that of `whole`, which is of the same bytes at once, and
- * come as soon as it can (HAZARDS R0.4).  NULL, or what differs.
+ * exactly that size, and a memory of field lines.  The verdict must be that of `whole`, which is of
+ * the same bytes at once and without one, and come as soon as it can (HAZARDS R0.4).  NULL, or what
+ * differs.
  */
 const char *wire_pieces_differ(const struct wire *whole, struct slice bytes, size_t first,
 			       size_t step);

@@ -1,4 +1,4 @@
-/* LINKS: proxy/parse.c cache/http_fields.c cache/http_uri.c conf/units.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser */
+/* LINKS: proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c cache/http_fields.c cache/http_uri.c conf/units.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser -lxxhash */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

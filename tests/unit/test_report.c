@@ -31,7 +31,7 @@ static struct report_input sample(void)
 	for (unsigned n = 0; n < REASON_COUNT; n++)
 		numbers.not_stored[n] = next++;
 	for (unsigned us = 0; us < 1000; us++)
-		histogram_add(&numbers.hit_latency, us < 990 ? 4 : 7);
+		histogram_add(&numbers.hit_latency, us < 990 ? 4 : 7, 1);
 	return (struct report_input){
 		.stats = &numbers,
 		.cache = {.stored = 1, .dropped = 2, .damaged = 3, .invalidated = 4, .flushes = 5},

@@ -69,7 +69,7 @@ static void test_outcomes_and_reasons_are_whole(void **state)
 static uint64_t seen_as(uint64_t us)
 {
 	struct histogram histogram = {0};
-	histogram_add(&histogram, us);
+	histogram_add(&histogram, us, 1);
 	assert_int_equal(histogram.count, 1);
 	assert_int_equal(histogram.sum_us, us);
 	return histogram_quantile(&histogram, 0.5);
@@ -101,8 +101,8 @@ static void test_values_beyond_the_last_bucket_are_in_it(void **state)
 {
 	(void)state;
 	struct histogram histogram = {0};
-	histogram_add(&histogram, UINT64_MAX);
-	histogram_add(&histogram, UINT64_C(1) << 36);
+	histogram_add(&histogram, UINT64_MAX, 1);
+	histogram_add(&histogram, UINT64_C(1) << 36, 1);
 	assert_int_equal(histogram.bucket[HISTOGRAM_BUCKETS - 1], 2);
 	assert_close(histogram_quantile(&histogram, 1), UINT64_C(1) << 36);
 }
@@ -124,7 +124,7 @@ static void test_quantiles(void **state)
 	struct histogram histogram = {0};
 	assert_int_equal(histogram_quantile(&histogram, 0.99), 0);
 	for (uint64_t us = 1; us <= 10000; us++)
-		histogram_add(&histogram, us);
+		histogram_add(&histogram, us, 1);
 	assert_close(histogram_quantile(&histogram, 0.5), 5000);
 	assert_close(histogram_quantile(&histogram, 0.9), 9000);
 	assert_close(histogram_quantile(&histogram, 0.99), 9900);
@@ -139,8 +139,8 @@ static void test_quantiles_at_the_rank(void **state)
 	(void)state;
 	struct histogram histogram = {0};
 	for (unsigned i = 0; i < 99; i++)
-		histogram_add(&histogram, 2);
-	histogram_add(&histogram, 7);
+		histogram_add(&histogram, 2, 1);
+	histogram_add(&histogram, 7, 1);
 	assert_int_equal(histogram_quantile(&histogram, 0.99), 2);
 	assert_int_equal(histogram_quantile(&histogram, 0.995), 7);
 	assert_int_equal(histogram_quantile(&histogram, 1), 7);
@@ -170,8 +170,8 @@ static void fill(struct stats *block, unsigned times)
 			block->failure[n] += n;
 		for (unsigned n = 0; n < REASON_COUNT; n++)
 			block->not_stored[n] += n;
-		histogram_add(&block->hit_latency, 3);
-		histogram_add(&block->miss_latency, 3000);
+		histogram_add(&block->hit_latency, 3, 1);
+		histogram_add(&block->miss_latency, 3000, 1);
 	}
 }
 

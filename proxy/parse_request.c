@@ -1,0 +1,257 @@
+/* Request heads: a strict pass of our own over each, confirmed by http-parser. */
+#include "proxy/parse_head.h"
+
+#include "cache/http_fields.h"
+
+/* Room that a start line may take beside the target: method, two spaces, version, CRLF. */
+enum { START_LINE_EXTRA = PARSE_METHOD_MAX + 12 };
+
+static enum http_method method_of(struct slice name)
+{
+	static const struct {
+		struct slice name;
+		enum http_method method;
+	} known[] = {
+		{{"GET", 3}, METHOD_GET},         {{"HEAD", 4}, METHOD_HEAD},
+		{{"POST", 4}, METHOD_POST},       {{"PUT", 3}, METHOD_PUT},
+		{{"DELETE", 6}, METHOD_DELETE},   {{"PATCH", 5}, METHOD_PATCH},
+		{{"OPTIONS", 7}, METHOD_OPTIONS}, {{"TRACE", 5}, METHOD_TRACE},
+		{{"CONNECT", 7}, METHOD_CONNECT},
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (slice_eq(name, known[i].name))
+			return known[i].method;
+	return METHOD_OTHER;
+}
+
+static enum failure read_target(struct http_request *req)
+{
+	struct slice target = req->target;
+
+	req->uri = (struct http_uri){.path = slice_of("", 0)};
+	if (req->method == METHOD_CONNECT) {
+		req->form = TARGET_AUTHORITY;
+		return http_uri_parse_authority(target, &req->uri) == URI_OK ? FAILURE_NONE
+									     : FAILURE_BAD_TARGET;
+	}
+	if (target.n == 1 && target.p[0] == '*') {
+		req->form = TARGET_ASTERISK;
+		return req->method == METHOD_OPTIONS ? FAILURE_NONE : FAILURE_BAD_TARGET;
+	}
+	if (target.p[0] == '/') {
+		req->form = TARGET_ORIGIN;
+		req->uri.path = target;
+		return http_uri_path_is_valid(target) ? FAILURE_NONE : FAILURE_BAD_TARGET;
+	}
+	req->form = TARGET_ABSOLUTE;
+	switch (http_uri_parse_absolute(target, &req->uri)) {
+	case URI_OK:
+		return FAILURE_NONE;
+	case URI_BAD_SCHEME:
+		return FAILURE_UNSUPPORTED_SCHEME;
+	case URI_BAD:
+		break;
+	}
+	return FAILURE_BAD_TARGET;
+}
+
+/* method SP target SP version, each checked. */
+static enum failure read_request_line(struct slice line, const struct conf *conf,
+				      struct http_request *req)
+{
+	const char *first = memchr(line.p, ' ', line.n);
+	const char *last = memrchr(line.p, ' ', line.n);
+	enum failure failure;
+
+	if (first == NULL || first == last)
+		return FAILURE_BAD_REQUEST;
+	req->method_name = slice_of(line.p, (size_t)(first - line.p));
+	req->target = slice_of(first + 1, (size_t)(last - first) - 1);
+	if (!http_is_token(req->method_name) || req->method_name.n > PARSE_METHOD_MAX ||
+	    req->target.n == 0)
+		return FAILURE_BAD_REQUEST;
+	failure = head_version(slice_of(last + 1, (size_t)(line.p + line.n - last) - 1),
+			       &req->version_minor);
+	if (failure != FAILURE_NONE)
+		return failure;
+	if (req->target.n > conf->uri_length)
+		return FAILURE_URI_TOO_LONG;
+	req->method = method_of(req->method_name);
+	return read_target(req);
+}
+
+static enum failure check_host(const struct http_request *req)
+{
+	const struct http_field *host = http_fields_first(&req->fields, FIELD_HOST);
+
+	if (host == NULL)
+		return req->version_minor == 0 ? FAILURE_NONE : FAILURE_BAD_HOST;
+	if (http_fields_lines(&req->fields, FIELD_HOST) != 1 || !http_host_is_valid(host->value))
+		return FAILURE_BAD_HOST;
+	return FAILURE_NONE;
+}
+
+static enum failure request_framing(struct http_request *req, struct framing *framing)
+{
+	enum coding coding = head_coding(&req->fields);
+
+	*framing = (struct framing){.minor = req->version_minor};
+	if (!head_length(&req->fields, framing))
+		return FAILURE_BAD_FRAMING;
+	if (coding != CODING_NONE &&
+	    (framing->has_length || coding == CODING_BAD || req->version_minor == 0))
+		return FAILURE_BAD_FRAMING;
+	if (coding == CODING_OTHER)
+		return FAILURE_UNSUPPORTED_CODING;
+	framing->chunked = coding == CODING_CHUNKED;
+	req->body = framing->chunked ? BODY_CHUNKED : framing->length > 0 ? BODY_LENGTH : BODY_NONE;
+	req->content_length = framing->length;
+	/* a tunnel has no request body (HAZARDS P9, T5) */
+	if (req->method == METHOD_CONNECT && (framing->has_length || framing->chunked))
+		return FAILURE_BAD_FRAMING;
+	return FAILURE_NONE;
+}
+
+/*
+ * Is another protocol asked for that may be passed on?  Not h2c: that would be a connection of
+ * HTTP requests that nobody looks at, and clients offer it with whatever they ask.
+ */
+static bool asks_upgrade(const struct http_request *req)
+{
+	return req->method == METHOD_GET && req->version_minor > 0 && req->body == BODY_NONE &&
+	       http_fields_lines(&req->fields, FIELD_UPGRADE) == 1 &&
+	       http_list_has(&req->fields, FIELD_CONNECTION, SLICE("upgrade")) &&
+	       !http_list_has(&req->fields, FIELD_UPGRADE, SLICE("h2c"));
+}
+
+static enum failure request_fields(struct http_request *req, const struct conf *conf)
+{
+	const struct http_field *expect = http_fields_first(&req->fields, FIELD_EXPECT);
+
+	/* RFC 9112 9.3: a proxy keeps no connection open for an HTTP/1.0 client */
+	req->keep_alive = req->version_minor > 0 &&
+			  !http_list_has(&req->fields, FIELD_CONNECTION, SLICE("close"));
+	req->upgrade = conf->upgrade && asks_upgrade(req);
+	req->expect_continue = false;
+	if (expect == NULL || req->version_minor == 0)
+		return FAILURE_NONE;
+	if (http_fields_lines(&req->fields, FIELD_EXPECT) != 1 ||
+	    !slice_ieq(expect->value, SLICE("100-continue")))
+		return FAILURE_EXPECTATION;
+	req->expect_continue = req->body != BODY_NONE;
+	return FAILURE_NONE;
+}
+
+/* What the field lines say, unless the same were read before: every check, then http-parser's. */
+static enum failure read_fields(struct slice head, size_t offset, const struct conf *conf,
+				struct parse_memo *memo, struct http_request *req)
+{
+	struct slice block = slice_of(head.p + offset, head.n - offset);
+	struct framing framing;
+	enum failure failure;
+
+	if (memo != NULL && parse_memo_recall(memo, block, req))
+		return FAILURE_NONE;
+	failure = head_fields(head, offset, conf, &req->fields, FAILURE_BAD_REQUEST,
+			      FAILURE_HEAD_TOO_LARGE);
+	if (failure == FAILURE_NONE)
+		failure = check_host(req);
+	if (failure == FAILURE_NONE)
+		failure = request_framing(req, &framing);
+	if (failure == FAILURE_NONE)
+		failure = request_fields(req, conf);
+	if (failure == FAILURE_NONE && !head_confirm_request(req->method, block, &framing))
+		failure = FAILURE_BAD_REQUEST;
+	if (failure == FAILURE_NONE && memo != NULL)
+		parse_memo_note(memo, block, req);
+	return failure;
+}
+
+/* Empty lines before the request line are passed over, a few of them. */
+static enum parse_result skip_empty_lines(struct slice bytes, size_t *ret_start)
+{
+	size_t at = 0;
+
+	for (unsigned lines = 0; at < bytes.n && bytes.p[at] == '\r'; lines++) {
+		if (lines == PARSE_EMPTY_LINES_MAX)
+			return PARSE_FAILED;
+		if (at + 1 == bytes.n)
+			return PARSE_MORE;
+		if (bytes.p[at + 1] != '\n')
+			return PARSE_FAILED;
+		at += 2;
+	}
+	*ret_start = at;
+	return at == bytes.n ? PARSE_MORE : PARSE_DONE;
+}
+
+/*
+ * The request line is judged as soon as it is there, and a first byte that begins none at once:
+ * other tongues (TLS, SMTP) never send the end of a head.
+ */
+static enum parse_result start_line(struct slice bytes, size_t start, const struct conf *conf,
+				    struct parse_progress *progress, struct http_request *req,
+				    size_t *ret_next, enum failure *ret_failure)
+{
+	/* what was looked at of an incomplete line has no LF */
+	size_t from =
+		!progress->line_checked && progress->scanned > start ? progress->scanned : start;
+	const char *lf = memchr(bytes.p + from, '\n', bytes.n - from);
+	size_t end = lf != NULL ? (size_t)(lf - bytes.p) : bytes.n;
+	struct slice line;
+
+	req->method_name = req->target = slice_of("", 0);
+	*ret_failure = FAILURE_BAD_REQUEST;
+	if (!http_is_tchar((unsigned char)bytes.p[start]))
+		return PARSE_FAILED;
+	if (end - start > conf->uri_length + START_LINE_EXTRA) {
+		*ret_failure = FAILURE_URI_TOO_LONG;
+		return PARSE_FAILED;
+	}
+	if (lf == NULL) {
+		progress->scanned = (uint32_t)end;
+		return PARSE_MORE;
+	}
+	if (head_line(slice_of(bytes.p, end + 1), start, &line, ret_next) != PARSE_DONE)
+		return PARSE_FAILED;
+	*ret_failure = read_request_line(line, conf, req);
+	return *ret_failure == FAILURE_NONE ? PARSE_DONE : PARSE_FAILED;
+}
+
+enum parse_result parse_request(struct slice bytes, const struct conf *conf,
+				struct parse_memo *memo, struct parse_progress *progress,
+				struct http_request *req, size_t *ret_consumed,
+				enum failure *ret_failure)
+{
+	size_t start, fields_at, end;
+	enum parse_result result = skip_empty_lines(bytes, &start);
+
+	if (result != PARSE_DONE) {
+		req->method_name = req->target = slice_of("", 0);
+		*ret_failure = FAILURE_BAD_REQUEST;
+		return result;
+	}
+	/* an incomplete head whose line was judged before: look for its end first */
+	if (progress->line_checked && !head_find_end(bytes, start, progress, &end) &&
+	    bytes.n - start <= conf->head_size)
+		return PARSE_MORE;
+	result = start_line(bytes, start, conf, progress, req, &fields_at, ret_failure);
+	if (result != PARSE_DONE)
+		return result;
+	progress->line_checked = true;
+	if (!head_find_end(bytes, start, progress, &end)) {
+		*ret_failure = FAILURE_HEAD_TOO_LARGE;
+		return bytes.n - start > conf->head_size ? PARSE_FAILED : PARSE_MORE;
+	}
+	*ret_failure = FAILURE_HEAD_TOO_LARGE;
+	if (end - start > conf->head_size)
+		return PARSE_FAILED;
+	*ret_failure = read_fields(slice_of(bytes.p + start, end - start), fields_at - start, conf,
+				   memo, req);
+	if (*ret_failure != FAILURE_NONE)
+		return PARSE_FAILED;
+	*progress = (struct parse_progress){0};
+	*ret_consumed = end;
+	return PARSE_DONE;
+}

@@ -1,0 +1,211 @@
+/* LINKS: proxy/parse_memo.c proxy/parse_head.c proxy/parse_request.c proxy/stats.c proxy/offenders.c cache/http_fields.c cache/http_uri.c conf/units.c tests/support/test_conf.c -lhttp_parser -lxxhash */
+/* Field lines that were read before: when they are recalled, and what for. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+
+#include "proxy/parse.h"
+#include "tests/support/test_conf.h"
+
+#define FIELDS \
+	"Host: a.example\r\nCache-Control: max-age=5\r\nConnection: x-one\r\nX-One: 1\r\n\r\n"
+
+static const struct conf *conf;
+
+static int setup(void **state)
+{
+	*state = parse_memo_new();
+	conf = test_conf_new();
+	return *state == NULL ? -1 : 0;
+}
+
+static int teardown(void **state)
+{
+	parse_memo_free(*state);
+	return 0;
+}
+
+/* Parse a copy that is gone after: what is left was kept by the memo, or came from it. */
+static enum parse_result parse(struct parse_memo *memo, const char *line, const char *fields,
+			       struct http_request *req, enum failure *failure)
+{
+	static struct http_field lines[PARSE_FIELDS_MAX];
+	static char bytes[64 * 1024];
+	struct parse_progress progress = {0};
+	int n = snprintf(bytes, sizeof(bytes), "%s\r\n%s", line, fields);
+	size_t consumed;
+
+	*req = (struct http_request){.fields = {.at = lines, .capacity = PARSE_FIELDS_MAX}};
+	return parse_request(slice_of(bytes, (size_t)n), conf, memo, &progress, req, &consumed,
+			     failure);
+}
+
+/* Whether the fields of a request are the memo's: told by where they are. */
+static bool recalls(struct parse_memo *memo, const char *line, const char *fields)
+{
+	struct http_request first, req;
+	enum failure failure;
+
+	assert_int_equal(parse(NULL, line, fields, &first, &failure), PARSE_DONE);
+	assert_int_equal(parse(memo, line, fields, &req, &failure), PARSE_DONE);
+	assert_int_equal(req.fields.count, first.fields.count);
+	assert_int_equal(req.fields.present, first.fields.present);
+	assert_int_equal(req.keep_alive, first.keep_alive);
+	assert_int_equal(req.expect_continue, first.expect_continue);
+	assert_int_equal(req.upgrade, first.upgrade);
+	assert_int_equal(req.body, first.body);
+	assert_int_equal(req.content_length, first.content_length);
+	for (uint32_t i = 0; i < req.fields.count; i++) {
+		/* `first` has views of what was parsed last: the same bytes */
+		assert_true(slice_eq(req.fields.at[i].name, first.fields.at[i].name));
+		assert_true(slice_eq(req.fields.at[i].value, first.fields.at[i].value));
+		assert_int_equal(req.fields.at[i].id, first.fields.at[i].id);
+		assert_int_equal(req.fields.at[i].nominated, first.fields.at[i].nominated);
+	}
+	return req.fields.at != first.fields.at;
+}
+
+static void test_recalled_from_the_third_time_on(void **state)
+{
+	assert_false(recalls(*state, "GET http://a.example/1 HTTP/1.1", FIELDS));
+	assert_false(recalls(*state, "GET http://a.example/2 HTTP/1.1", FIELDS));
+	assert_true(recalls(*state, "GET http://a.example/3 HTTP/1.1", FIELDS));
+	assert_true(recalls(*state, "GET http://a.example/4 HTTP/1.1", FIELDS));
+}
+
+static void learn(struct parse_memo *memo, const char *line, const char *fields)
+{
+	recalls(memo, line, fields);
+	recalls(memo, line, fields);
+	assert_true(recalls(memo, line, fields));
+}
+
+static void test_method_and_version_count(void **state)
+{
+	learn(*state, "GET http://a.example/ HTTP/1.1", FIELDS);
+	assert_false(recalls(*state, "GET http://a.example/ HTTP/1.0", FIELDS));
+	assert_false(recalls(*state, "HEAD http://a.example/ HTTP/1.1", FIELDS));
+	assert_false(recalls(*state, "BREW http://a.example/ HTTP/1.1", FIELDS));
+	assert_true(recalls(*state, "GET http://a.example/ HTTP/1.1", FIELDS));
+}
+
+static void test_each_byte_counts(void **state)
+{
+	char fields[] = FIELDS;
+
+	learn(*state, "GET http://a.example/ HTTP/1.1", FIELDS);
+	fields[strlen("Host: a.example\r\nCache-Control: max-age=")] = '6';
+	assert_false(recalls(*state, "GET http://a.example/ HTTP/1.1", fields));
+}
+
+static void test_the_target_is_judged_anew(void **state)
+{
+	struct http_request req;
+	enum failure failure;
+
+	learn(*state, "GET http://a.example/ HTTP/1.1", FIELDS);
+	assert_int_equal(parse(*state, "GET http://a\"b/ HTTP/1.1", FIELDS, &req, &failure),
+			 PARSE_FAILED);
+	assert_int_equal(failure, FAILURE_BAD_TARGET);
+}
+
+static void test_refusals_are_not_kept(void **state)
+{
+	static const char fields[] = "Host: a.example\r\nBad Name: 1\r\n\r\n";
+	struct http_request req;
+	enum failure failure;
+
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(
+			parse(*state, "GET http://a.example/ HTTP/1.1", fields, &req, &failure),
+			PARSE_FAILED);
+}
+
+/* Field lines of `count` in all, and of `size` bytes in all when that is not 0. */
+static const char *fields_of(unsigned count, size_t size)
+{
+	static char fields[8192];
+	size_t n = (size_t)snprintf(fields, sizeof(fields), "Host: a.example\r\n");
+
+	for (unsigned i = 1; i < count; i++)
+		n += (size_t)snprintf(fields + n, sizeof(fields) - n, "X-%u: y\r\n", i);
+	if (size > 0) {
+		n -= 2;
+		memset(fields + n, 'z', size - 4 - n);
+		n = size - 4;
+		n += (size_t)snprintf(fields + n, sizeof(fields) - n, "\r\n");
+	}
+	snprintf(fields + n, sizeof(fields) - n, "\r\n");
+	return fields;
+}
+
+static void test_limits(void **state)
+{
+	const char *line = "GET http://a.example/ HTTP/1.1";
+	static const struct {
+		unsigned count;
+		size_t size;
+		bool kept;
+	} rows[] = {{23, 0, true},   {24, 0, true},   {25, 0, false},
+		    {3, 1023, true}, {3, 1024, true}, {3, 1025, false}};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const char *fields = fields_of(rows[i].count, rows[i].size);
+
+		if (rows[i].size > 0)
+			assert_int_equal(strlen(fields), rows[i].size);
+		recalls(*state, line, fields);
+		recalls(*state, line, fields);
+		assert_int_equal(recalls(*state, line, fields), rows[i].kept);
+	}
+}
+
+static void test_a_body_is_told_again(void **state)
+{
+	learn(*state, "POST http://a.example/ HTTP/1.1",
+	      "Host: a.example\r\nContent-Length: 12\r\nExpect: 100-continue\r\n\r\n");
+	learn(*state, "PUT http://a.example/ HTTP/1.1",
+	      "Host: a.example\r\nTransfer-Encoding: chunked\r\n\r\n");
+	learn(*state, "GET http://a.example/ HTTP/1.1",
+	      "Host: a.example\r\nConnection: close\r\n\r\n");
+}
+
+/* More blocks than it has room for: newer ones take the place of older ones, none is mistaken. */
+static void test_many(void **state)
+{
+	char fields[128];
+	unsigned recalled = 0;
+
+	for (unsigned round = 0; round < 4; round++) {
+		for (unsigned i = 0; i < 2000; i++) {
+			snprintf(fields, sizeof(fields), "Host: a%u.example\r\nX: %u\r\n\r\n", i,
+				 i);
+			recalled += recalls(*state, "GET http://a.example/ HTTP/1.1", fields);
+		}
+	}
+	for (unsigned i = 0; i < 20; i++) {
+		snprintf(fields, sizeof(fields), "Host: b%u.example\r\n\r\n", i);
+		learn(*state, "GET http://a.example/ HTTP/1.1", fields);
+	}
+	assert_true(recalled < 8000);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(test_recalled_from_the_third_time_on),
+		TEST(test_method_and_version_count),
+		TEST(test_each_byte_counts),
+		TEST(test_the_target_is_judged_anew),
+		TEST(test_refusals_are_not_kept),
+		TEST(test_limits),
+		TEST(test_a_body_is_told_again),
+		TEST(test_many),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
