@@ -84,6 +84,11 @@ static struct tag_list read_if_none_match(const struct http_fields *fields, stru
 	const struct http_field *line = http_fields_first(fields, FIELD_IF_NONE_MATCH);
 	struct tag_list list = {0};
 
+	/* what nearly all say that have a record of ours: its tag, and no more */
+	list.matched =
+		line && tag.n > 0 && slice_eq(line->value, tag) && !http_fields_next(fields, line);
+	if (list.matched)
+		return list;
 	for (; line && !list.malformed; line = http_fields_next(fields, line)) {
 		struct slice value = line->value;
 		size_t i = 0;
