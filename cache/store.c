@@ -21,18 +21,38 @@ static enum store_result store_break(struct store *store, enum store_result resu
 
 /* ---- reading ---- */
 
-enum store_result store_get(struct store *store, const struct cache_key *key,
-			    struct slice *ret_value)
+static enum store_result view_begin(struct store *store)
+{
+	store->view += !store->tables.viewing;
+	return tables_view_begin(&store->tables);
+}
+
+static enum store_result recent_fill(struct store *store, const struct cache_key *key,
+				     struct store_recent *recent)
 {
 	struct store_value value;
-	enum store_result result = tables_view_begin(&store->tables);
+	enum store_result result = view_begin(store);
 
 	if (result == STORE_OK)
 		result = entry_get(store, TABLES_VIEW, key, &value);
+	if (result == STORE_OK)
+		*recent = (struct store_recent){*key, value.value, store->view, value.head.slot};
+	return result;
+}
+
+enum store_result store_get(struct store *store, const struct cache_key *key,
+			    struct slice *ret_value)
+{
+	struct store_recent *recent = &store->recent[key->word[0] % STORE_RECENT];
+	enum store_result result = STORE_OK;
+
+	if (!store->tables.viewing || recent->view != store->view ||
+	    !cache_key_eq(&recent->key, key))
+		result = recent_fill(store, key, recent);
 	if (result != STORE_OK)
 		return result;
-	evict_visit(&store->bits, value.head.slot);
-	*ret_value = value.value;
+	evict_visit(&store->bits, recent->slot);
+	*ret_value = recent->value;
 	return STORE_OK;
 }
 
@@ -86,7 +106,7 @@ enum store_result store_walk(struct store *store, struct cache_key *cursor, size
 			     store_visit visit, void *context, bool *ret_more)
 {
 	bool was_viewing = store->tables.viewing;
-	enum store_result result = tables_view_begin(&store->tables);
+	enum store_result result = view_begin(store);
 
 	*ret_more = false;
 	if (result == STORE_OK)
@@ -103,7 +123,7 @@ void store_usage(struct store *store, struct store_usage *ret_usage)
 	*ret_usage = (struct store_usage){.bytes_size = store->tables.size,
 					  .evictions = store->evictions,
 					  .failures = store->failures};
-	if (tables_view_begin(&store->tables) == STORE_OK)
+	if (view_begin(store) == STORE_OK)
 		ret_usage->bytes_used =
 			tables_trees(&store->tables, TABLES_VIEW, &ret_usage->entries).used *
 			store->room.page_size;

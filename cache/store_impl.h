@@ -15,8 +15,23 @@ struct store_shared {
 	struct evict_state evict;
 };
 
+/*
+ * What was read in this view, by key, direct-mapped.  What is popular is asked for many times in a
+ * turn of the loop, and the view does not change: the tree is walked once.
+ */
+enum { STORE_RECENT = 64 };
+
+struct store_recent {
+	struct cache_key key;
+	struct slice value;
+	uint64_t view; /* the one it was read in */
+	uint32_t slot;
+};
+
 struct store {
 	struct tables tables;
+	uint64_t view; /* counts them, from 1 on */
+	struct store_recent recent[STORE_RECENT];
 	struct store_room room;
 	uint64_t virgin;     /* pages in one run at the end of the file when the part began */
 	uint64_t sequence;   /* the last given out in this part, 0 when not yet known */
