@@ -29,11 +29,12 @@ enum {
 
 /*
  * How far an incomplete head was looked at, so that slow bytes cost linear work.  All zero at the
- * start of a message.
+ * start of a connection; for the messages after the first it is right as it is left.
  */
 struct parse_progress {
 	uint32_t scanned;  /* bytes known to hold no end of the line, or of the head */
 	bool line_checked; /* the start line was whole and right */
+	uint16_t hint;     /* of requests: what the last of the connection was, for the memo */
 };
 
 /*

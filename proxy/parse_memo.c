@@ -1,4 +1,4 @@
-/* Field lines that were read before: a direct-mapped table of blocks and what they mean. */
+/* Requests that were read before: two direct-mapped tables of bytes and what they mean. */
 #include "proxy/parse_memo.h"
 
 #include <stdlib.h>
@@ -7,26 +7,23 @@
 
 enum {
 	SLOTS = 256,
-	LINES_MAX = 24, /* of a block that is kept */
+	LINES_MAX = 24, /* of what is kept */
 	BYTES_MAX = 1024,
 };
 
+/* Of a block, the members of `req` that fields tell; of a head, all. */
 struct known {
-	uint64_t hash; /* the block that came last; kept are its bytes when `length` is not 0 */
-	uint32_t length;
-	uint8_t method;
-	uint8_t version_minor;
-	bool keep_alive, expect_continue, upgrade;
-	enum http_body body;
-	uint64_t content_length;
-	struct http_fields fields;
+	uint64_t hash;   /* of what came last */
+	uint32_t length; /* 0: its bytes are not kept */
+	struct http_request req;
 	struct http_field lines[LINES_MAX];
 	char bytes[BYTES_MAX];
 };
 
 struct parse_memo {
-	uint64_t asked; /* hash of the block of the last recall */
-	struct known slots[SLOTS];
+	uint64_t asked; /* hash of the last recall */
+	struct known blocks[SLOTS];
+	struct known heads[SLOTS];
 };
 
 struct parse_memo *parse_memo_new(void)
@@ -40,9 +37,28 @@ void parse_memo_free(struct parse_memo *memo)
 	free(memo);
 }
 
-static struct known *slot_of(struct parse_memo *memo)
+bool parse_memo_again(const struct parse_memo *memo, uint16_t hint, struct slice bytes,
+		      struct http_request *req, size_t *ret_length)
 {
-	return &memo->slots[memo->asked % SLOTS];
+	const struct known *known = &memo->heads[hint % SLOTS];
+
+	if (known->length == 0 || bytes.n < known->length ||
+	    memcmp(bytes.p, known->bytes, known->length) != 0)
+		return false;
+	*req = known->req;
+	*ret_length = known->length;
+	return true;
+}
+
+/* What the field lines tell, beside themselves. */
+static void take_fields(struct http_request *to, const struct http_request *from)
+{
+	to->fields = from->fields;
+	to->keep_alive = from->keep_alive;
+	to->expect_continue = from->expect_continue;
+	to->upgrade = from->upgrade;
+	to->body = from->body;
+	to->content_length = from->content_length;
 }
 
 bool parse_memo_recall(struct parse_memo *memo, struct slice block, struct http_request *req)
@@ -50,57 +66,77 @@ bool parse_memo_recall(struct parse_memo *memo, struct slice block, struct http_
 	const struct known *known;
 
 	memo->asked = XXH3_64bits(block.p, block.n) + req->method * 2u + req->version_minor;
-	known = slot_of(memo);
+	known = &memo->blocks[memo->asked % SLOTS];
 	if (known->hash != memo->asked || known->length != block.n ||
-	    known->method != req->method || known->version_minor != req->version_minor ||
+	    known->req.method != req->method || known->req.version_minor != req->version_minor ||
 	    memcmp(known->bytes, block.p, block.n) != 0)
 		return false;
-	req->fields = known->fields;
-	req->keep_alive = known->keep_alive;
-	req->expect_continue = known->expect_continue;
-	req->upgrade = known->upgrade;
-	req->body = known->body;
-	req->content_length = known->content_length;
+	take_fields(req, &known->req);
 	return true;
 }
 
 /* The same part of the copy. */
-static struct slice moved(struct slice part, struct slice block, const char *copy)
+static struct slice moved(struct slice part, const char *bytes, const char *copy)
 {
-	return slice_of(copy + (part.p - block.p), part.n);
+	return part.n > 0 ? slice_of(copy + (part.p - bytes), part.n) : slice_of(copy, 0);
 }
 
-static void keep(struct known *known, struct slice block, const struct http_request *req)
+/* True when these bytes came before and are not kept yet; they are now, and *ret_known is where. */
+static bool keep(struct known *slot, uint64_t hash, struct slice bytes,
+		 const struct http_request *req)
 {
-	known->length = (uint32_t)block.n;
-	known->method = (uint8_t)req->method;
-	known->version_minor = req->version_minor;
-	known->keep_alive = req->keep_alive;
-	known->expect_continue = req->expect_continue;
-	known->upgrade = req->upgrade;
-	known->body = req->body;
-	known->content_length = req->content_length;
-	known->fields = req->fields;
-	known->fields.at = known->lines;
-	known->fields.capacity = req->fields.count;
-	memcpy(known->bytes, block.p, block.n);
-	for (uint32_t i = 0; i < req->fields.count; i++) {
-		known->lines[i] = req->fields.at[i];
-		known->lines[i].name = moved(known->lines[i].name, block, known->bytes);
-		known->lines[i].value = moved(known->lines[i].value, block, known->bytes);
+	if (bytes.n > BYTES_MAX || req->fields.count > LINES_MAX)
+		return false;
+	if (slot->hash != hash) {
+		slot->hash = hash;
+		slot->length = 0;
+		return false;
+	}
+	if (slot->length > 0)
+		return false;
+	slot->length = (uint32_t)bytes.n;
+	memcpy(slot->bytes, bytes.p, bytes.n);
+	slot->req = *req;
+	slot->req.fields.at = slot->lines;
+	slot->req.fields.capacity = req->fields.count;
+	return true;
+}
+
+/* The lines of `from`, whose parts are in `bytes`, as parts of the copy. */
+static void keep_lines(struct known *known, const struct http_fields *from, const char *bytes,
+		       const char *copy)
+{
+	for (uint32_t i = 0; i < from->count; i++) {
+		known->lines[i] = from->at[i];
+		known->lines[i].name = moved(from->at[i].name, bytes, copy);
+		known->lines[i].value = moved(from->at[i].value, bytes, copy);
 	}
 }
 
-void parse_memo_note(struct parse_memo *memo, struct slice block, const struct http_request *req)
+void parse_memo_note_block(struct parse_memo *memo, struct slice block,
+			   const struct http_request *req)
 {
-	struct known *known = slot_of(memo);
+	struct known *known = &memo->blocks[memo->asked % SLOTS];
 
-	if (block.n > BYTES_MAX || req->fields.count > LINES_MAX)
-		return;
-	if (known->hash == memo->asked) {
-		keep(known, block, req);
-		return;
-	}
-	known->hash = memo->asked;
-	known->length = 0;
+	if (keep(known, memo->asked, block, req))
+		keep_lines(known, &req->fields, block.p, known->bytes);
+}
+
+uint16_t parse_memo_note_head(struct parse_memo *memo, struct slice head, size_t fields_at,
+			      const struct http_request *req)
+{
+	const struct known *block = &memo->blocks[memo->asked % SLOTS];
+	uint64_t hash = XXH3_64bits(head.p, head.n);
+	uint16_t hint = hash % SLOTS;
+	struct known *known = &memo->heads[hint];
+
+	if (!keep(known, hash, head, req))
+		return hint;
+	keep_lines(known, &req->fields, block->bytes, known->bytes + fields_at);
+	known->req.method_name = moved(req->method_name, head.p, known->bytes);
+	known->req.target = moved(req->target, head.p, known->bytes);
+	known->req.uri.host = moved(req->uri.host, head.p, known->bytes);
+	known->req.uri.path = moved(req->uri.path, head.p, known->bytes);
+	known->req.uri.normal = moved(req->uri.normal, head.p, known->bytes);
+	return hint;
 }

@@ -1,13 +1,14 @@
 /*
- * Field lines that were read before.
+ * Requests that were read before.
  *
- * A client says the same fields with each of its requests, and clients of a kind say the same. What
- * field lines mean depends on nothing but their bytes, the method, the minor version and the
- * configuration: so a block that is, byte for byte, one that was accepted before is accepted again
- * without being parsed, by us or by http-parser.  Refusals are not kept.
+ * A client says the same fields with each of its requests, clients of a kind say the same, and one
+ * that polls asks the same again.  What a head means depends on nothing but its bytes and the
+ * configuration, and what its field lines mean on nothing but theirs, the method and the minor
+ * version (head_confirm_request()): so what is, byte for byte, what was accepted before is accepted
+ * again without being parsed, by us or by http-parser.  Refusals are not kept.
  *
- * A block is kept when it comes for the second time; a newer one takes the place of another with
- * the same slot.  One memo per configuration; not for responses, whose Date changes.
+ * What comes for the second time is kept; newer takes the place of older with the same slot.  One
+ * memo per configuration; not for responses, whose Date changes.
  */
 #ifndef PROXY_PARSE_MEMO_H
 #define PROXY_PARSE_MEMO_H
@@ -20,13 +21,29 @@ struct parse_memo *parse_memo_new(void); /* NULL when out of memory */
 void parse_memo_free(struct parse_memo *memo);
 
 /*
+ * Does `bytes` begin with the head that `hint` stands for?  Then *req is what it means, as views of
+ * the memo, valid until the next parse_memo_note_...(), and *ret_length its length.  A hint is what
+ * parse_memo_note_head() returned for the last request of the connection; any number is safe.
+ */
+bool parse_memo_again(const struct parse_memo *memo, uint16_t hint, struct slice bytes,
+		      struct http_request *req, size_t *ret_length);
+
+/*
  * With method and version of `req` given: its fields and all that is told by them, as they were
- * when this block was noted.  They are views of the memo, valid until the next parse_memo_note().
- * False when the block is not known.
+ * when this block, from the first field line to the empty one, was noted.  They are views of the
+ * memo as above.  False when the block is not known.
  */
 bool parse_memo_recall(struct parse_memo *memo, struct slice block, struct http_request *req);
 
 /* After a recall in vain: the same block was accepted, and `req` is what it means. */
-void parse_memo_note(struct parse_memo *memo, struct slice block, const struct http_request *req);
+void parse_memo_note_block(struct parse_memo *memo, struct slice block,
+			   const struct http_request *req);
+
+/*
+ * After a recall with success: the block is that of `head` from `fields_at` on, and the whole was
+ * accepted.  Returns a hint.
+ */
+uint16_t parse_memo_note_head(struct parse_memo *memo, struct slice head, size_t fields_at,
+			      const struct http_request *req);
 
 #endif

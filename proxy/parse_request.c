@@ -145,14 +145,17 @@ static enum failure request_fields(struct http_request *req, const struct conf *
 
 /* What the field lines say, unless the same were read before: every check, then http-parser's. */
 static enum failure read_fields(struct slice head, size_t offset, const struct conf *conf,
-				struct parse_memo *memo, struct http_request *req)
+				struct parse_memo *memo, struct http_request *req,
+				uint16_t *ret_hint)
 {
 	struct slice block = slice_of(head.p + offset, head.n - offset);
 	struct framing framing;
 	enum failure failure;
 
-	if (memo != NULL && parse_memo_recall(memo, block, req))
+	if (memo != NULL && parse_memo_recall(memo, block, req)) {
+		*ret_hint = parse_memo_note_head(memo, head, offset, req);
 		return FAILURE_NONE;
+	}
 	failure = head_fields(head, offset, conf, &req->fields, FAILURE_BAD_REQUEST,
 			      FAILURE_HEAD_TOO_LARGE);
 	if (failure == FAILURE_NONE)
@@ -164,7 +167,7 @@ static enum failure read_fields(struct slice head, size_t offset, const struct c
 	if (failure == FAILURE_NONE && !head_confirm_request(req->method, block, &framing))
 		failure = FAILURE_BAD_REQUEST;
 	if (failure == FAILURE_NONE && memo != NULL)
-		parse_memo_note(memo, block, req);
+		parse_memo_note_block(memo, block, req);
 	return failure;
 }
 
@@ -219,10 +222,10 @@ static enum parse_result start_line(struct slice bytes, size_t start, const stru
 	return *ret_failure == FAILURE_NONE ? PARSE_DONE : PARSE_FAILED;
 }
 
-enum parse_result parse_request(struct slice bytes, const struct conf *conf,
-				struct parse_memo *memo, struct parse_progress *progress,
-				struct http_request *req, size_t *ret_consumed,
-				enum failure *ret_failure)
+static enum parse_result parse_whole(struct slice bytes, const struct conf *conf,
+				     struct parse_memo *memo, struct parse_progress *progress,
+				     struct http_request *req, size_t *ret_consumed,
+				     enum failure *ret_failure)
 {
 	size_t start, fields_at, end;
 	enum parse_result result = skip_empty_lines(bytes, &start);
@@ -248,10 +251,21 @@ enum parse_result parse_request(struct slice bytes, const struct conf *conf,
 	if (end - start > conf->head_size)
 		return PARSE_FAILED;
 	*ret_failure = read_fields(slice_of(bytes.p + start, end - start), fields_at - start, conf,
-				   memo, req);
-	if (*ret_failure != FAILURE_NONE)
-		return PARSE_FAILED;
-	*progress = (struct parse_progress){0};
+				   memo, req, &progress->hint);
 	*ret_consumed = end;
-	return PARSE_DONE;
+	return *ret_failure == FAILURE_NONE ? PARSE_DONE : PARSE_FAILED;
+}
+
+enum parse_result parse_request(struct slice bytes, const struct conf *conf,
+				struct parse_memo *memo, struct parse_progress *progress,
+				struct http_request *req, size_t *ret_consumed,
+				enum failure *ret_failure)
+{
+	enum parse_result result = PARSE_DONE;
+
+	if (memo == NULL || !parse_memo_again(memo, progress->hint, bytes, req, ret_consumed))
+		result = parse_whole(bytes, conf, memo, progress, req, ret_consumed, ret_failure);
+	if (result == PARSE_DONE)
+		*progress = (struct parse_progress){.hint = progress->hint};
+	return result;
 }

@@ -114,7 +114,8 @@ const char *wire_pieces_differ(const struct wire *whole, struct slice bytes, siz
 	piece.memo = memo_of(whole->conf);
 	piece.response = whole->response;
 	piece.method = whole->method;
-	piece.progress = (struct parse_progress){0};
+	/* the connection has asked before: maybe the same */
+	piece.progress = (struct parse_progress){.hint = piece.progress.hint};
 	piece.result = PARSE_MORE;
 	for (size_t n = first < bytes.n ? first : bytes.n; piece.result == PARSE_MORE; n += step) {
 		char *copy;

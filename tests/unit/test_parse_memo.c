@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "proxy/parse.h"
 #include "tests/support/test_conf.h"
@@ -173,6 +174,77 @@ static void test_a_body_is_told_again(void **state)
 	      "Host: a.example\r\nConnection: close\r\n\r\n");
 }
 
+static void assert_same_request(const struct http_request *a, const struct http_request *b)
+{
+	assert_int_equal(a->method, b->method);
+	assert_int_equal(a->form, b->form);
+	assert_true(slice_eq(a->method_name, b->method_name));
+	assert_true(slice_eq(a->target, b->target));
+	assert_int_equal(a->uri.scheme, b->uri.scheme);
+	assert_int_equal(a->uri.port, b->uri.port);
+	assert_true(slice_eq(a->uri.host, b->uri.host));
+	assert_true(slice_eq(a->uri.path, b->uri.path));
+	assert_true(slice_eq(a->uri.normal, b->uri.normal));
+	assert_int_equal(a->version_minor, b->version_minor);
+	assert_int_equal(a->fields.count, b->fields.count);
+	for (uint32_t i = 0; i < a->fields.count; i++)
+		assert_true(slice_eq(a->fields.at[i].value, b->fields.at[i].value));
+}
+
+/* A connection that asks for the same `times` times; returns how many were not parsed. */
+static unsigned ask_again(struct parse_memo *memo, const char *head, unsigned times)
+{
+	static struct http_field lines[2][PARSE_FIELDS_MAX];
+	struct parse_progress progress = {0}, alone = {0};
+	struct http_request first = {.fields = {.at = lines[0], .capacity = PARSE_FIELDS_MAX}};
+	size_t first_length, length;
+	enum failure failure;
+	unsigned known = 0;
+
+	assert_int_equal(
+		parse_request(slice_str(head), conf, NULL, &alone, &first, &first_length, &failure),
+		PARSE_DONE);
+	for (unsigned i = 0; i < times; i++) {
+		struct http_request req = {
+			.fields = {.at = lines[1], .capacity = PARSE_FIELDS_MAX}};
+		char *copy = strdup(head);
+
+		assert_int_equal(parse_request(slice_str(copy), conf, memo, &progress, &req,
+					       &length, &failure),
+				 PARSE_DONE);
+		known += req.target.p != strchr(copy, ' ') + 1;
+		assert_int_equal(length, first_length);
+		assert_same_request(&req, &first);
+		free(copy);
+	}
+	return known;
+}
+
+static void test_the_same_again(void **state)
+{
+	/* read, kept as fields, recalled, kept as a whole */
+	assert_int_equal(ask_again(*state, "GET http://a.example/x?y HTTP/1.1\r\n" FIELDS, 9), 5);
+	/* another connection learns what its request is called by asking */
+	assert_int_equal(ask_again(*state, "GET http://a.example/x?y HTTP/1.1\r\n" FIELDS, 9), 8);
+	assert_int_equal(ask_again(*state, "GET http://a.example/x?z HTTP/1.1\r\n" FIELDS, 9), 7);
+	/* what follows is another request */
+	assert_int_equal(ask_again(*state, "GET HTTP://A.example HTTP/1.0\r\n\r\nGET", 9), 5);
+	assert_int_equal(ask_again(*state, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 9), 5);
+	assert_int_equal(ask_again(*state, "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 9), 5);
+	/* an empty line before it is read each time */
+	assert_int_equal(ask_again(*state, "\r\nGET http://a.example/w HTTP/1.1\r\n" FIELDS, 9), 0);
+}
+
+static void test_any_hint_is_safe(void **state)
+{
+	struct http_request req;
+	size_t length;
+
+	for (unsigned hint = 0; hint <= UINT16_MAX; hint++)
+		assert_false(parse_memo_again(*state, (uint16_t)hint, SLICE("GET"), &req, &length));
+	assert_false(parse_memo_again(*state, 0, slice_of(NULL, 0), &req, &length));
+}
+
 /* More blocks than it has room for: newer ones take the place of older ones, none is mistaken. */
 static void test_many(void **state)
 {
@@ -204,6 +276,8 @@ int main(void)
 		TEST(test_refusals_are_not_kept),
 		TEST(test_limits),
 		TEST(test_a_body_is_told_again),
+		TEST(test_the_same_again),
+		TEST(test_any_hint_is_safe),
 		TEST(test_many),
 	};
 
