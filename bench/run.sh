@@ -3,14 +3,18 @@
 #
 #   bench/run.sh                  CPU time per request and per MiB, as Markdown tables for bench/RESULTS.md
 #   bench/run.sh instructions     user instructions per request, counted by callgrind
+#   bench/run.sh writes           latency of hits beside misses and stores at a fixed rate (writes.sh)
+#   bench/run.sh scale            hits, start-up and purge by number of records (scale.sh)
 #
 # Environment, with defaults:
 #   SERVERS      "limit cache204 nginx squid varnish trafficserver"; those not installed are skipped
 #   LOADS        "hit pipelined hit_304 miss body herd large tunnel"
 #   ROUNDS       3; a round runs each load on each server once, medians are told
-#   SECONDS_EACH 2, or 1 with more than three servers
+#   SECONDS_EACH 2, or 1 with more than three servers; 5 for writes and scale
 #   CONNECTIONS  64
 #   CACHE204     build/cache204
+#   OPTIONS      more options for it, as "-o store_interval=1ms"
+#   UNDER        a command that the servers run under, as "chrt -f 1" where others need the machine, too
 #
 # The server has one core and the load another.  CPU time is that of all processes of the server, user and
 # system, from /proc/PID/stat: it hardly varies with what else the machine does; requests/s do.
@@ -39,6 +43,8 @@ run_wrk() { # server load seconds
 	miss) script=miss arguments=$origin ;;
 	body) script=miss arguments="$origin /body" ;;
 	herd) script=herd arguments="$origin $CONNECTIONS" ;;
+	random) script=random arguments="$origin ${1#cache204-} 1" ;;
+	random_pipelined) script=random arguments="$origin ${1#cache204-} $DEPTH" ;;
 	*) fail "no load $2" ;;
 	esac
 	# shellcheck disable=SC2086
@@ -124,6 +130,10 @@ medians='
 		for (i = 2; i <= n; i++)
 			for (j = i; j > 1 && v[j - 1] > v[j]; j--) { t = v[j]; v[j] = v[j - 1]; v[j - 1] = t }
 		return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
+	}
+	function largest(key, column,   i, most) {
+		for (i = 1; i <= count[key]; i++) if (value[key, i, column] > most) most = value[key, i, column]
+		return most
 	}
 	function ratio(key, other) {
 		if (!(other in count) || median(other, 3) == 0) return "–"
@@ -255,12 +265,17 @@ run_instructions() {
 
 # --- Main
 
+. bench/writes.sh
+. bench/scale.sh
+
 build_tools
 start_origin
 case ${1:-} in
 instructions)
 	on_server_core="" run_instructions
 	;;
+writes) run_writes ;;
+scale) run_scale ;;
 "")
 	command -v wrk >/dev/null || fail "install the package wrk"
 	started=
@@ -274,5 +289,5 @@ instructions)
 	run_loads
 	print_tables
 	;;
-*) fail "usage: bench/run.sh [instructions]" ;;
+*) fail "usage: bench/run.sh [instructions | writes | scale]" ;;
 esac

@@ -2,16 +2,17 @@
 # Starting and ending what bench/run.sh measures: sourced by it, from the root of the repository.
 
 CACHE204=${CACHE204:-build/cache204}
+OPTIONS=${OPTIONS:-}
 tools=build/bench
 work=$(mktemp -d "${TMPDIR:-/tmp}/cache204-bench.XXXXXX")
-declare -A port pid
+declare -A port admin_port pid
 origin_port=
 
 # The first core that we may use is for the load and the origin, the last for the server.
 cores=$(taskset -cp $$ 2>/dev/null | sed 's/.*: //')
 on_load_core="taskset -c ${cores%%[,-]*}"
 on_server_core="taskset -c ${cores##*[,-]}"
-under=
+under=${UNDER:-}
 
 fail() {
 	echo "bench: $*" >&2
@@ -37,15 +38,9 @@ finish() {
 trap finish EXIT
 trap 'exit 1' INT TERM
 
+# By the Makefile: their first lines say what they link.
 build_tools() {
-	local name flags="-std=c17 -D_GNU_SOURCE -O2 -Wall -Wextra -I."
-	mkdir -p $tools
-	for name in limit origin ask; do
-		if [ ! $tools/$name -nt bench/$name.c ] || [ ! $tools/$name -nt bench/server.h ]; then
-			# shellcheck disable=SC2086
-			${CC:-cc} $flags bench/$name.c -lev -o $tools/$name || fail "cannot build $name"
-		fi
-	done
+	make -s $tools/limit $tools/origin $tools/ask $tools/paced $tools/fill >&2 || fail "cannot build the tools"
 }
 
 is_open() { # port
@@ -149,9 +144,11 @@ server_command() { # name
 	local file
 	case $1 in
 	limit) command=("$tools/limit" "$listen") ;;
-	cache204)
-		command=("$CACHE204" -o "listen=127.0.0.1:$listen" -o admin=127.0.0.1:0
-			-o "store=$work/store.$listen" -o access_log= -o 'connect_ports=*')
+	cache204 | cache204-*)
+		admin_port[$1]=$(free_port)
+		command=("$CACHE204" -o "listen=127.0.0.1:$listen" -o "admin=127.0.0.1:${admin_port[$1]}"
+			-o "store=${store_directory:-$work/store.$listen}"
+			-o "store_size=${store_size:-256MiB}" -o access_log= -o 'connect_ports=*' $OPTIONS)
 		;;
 	nginx)
 		configure nginx nginx.conf
@@ -175,20 +172,32 @@ server_command() { # name
 	esac
 }
 
-start_server() { # name
-	local listen log=$work/$1.out command
+# A server that may not be open yet.
+launch_server() { # name
+	local listen command
 	listen=$(free_port)
 	PATH=$PATH:/usr/sbin
 	server_command "$1"
 	# shellcheck disable=SC2086
-	$on_server_core $under "${command[@]}" >"$log" 2>&1 &
+	$on_server_core $under "${command[@]}" >"$work/$1.out" 2>&1 &
 	pid[$1]=$!
 	port[$1]=$listen
-	wait_for 20 is_alive_and "${pid[$1]}" is_open "$listen"
-	if ! kill -0 "${pid[$1]}" 2>/dev/null || ! is_open "$listen"; then
-		note "$1 did not start: $(tail -5 "$log")"
+}
+
+start_server() { # name
+	launch_server "$1"
+	wait_for 20 is_alive_and "${pid[$1]}" is_open "${port[$1]}"
+	if ! kill -0 "${pid[$1]}" 2>/dev/null || ! is_open "${port[$1]}"; then
+		note "$1 did not start: $(tail -5 "$work/$1.out")"
 		return 1
 	fi
+}
+
+# A number of cache204's own statistics.
+metric() { # name metric
+	curl -s -m 5 "http://127.0.0.1:${admin_port[$1]}/metrics" |
+		awk -v name="cache204_$2" '$1 == name { print $2; found = 1 } END { exit !found }' ||
+		fail "$1 does not tell $2"
 }
 
 # Ask until the answers come from the store.
