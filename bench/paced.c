@@ -21,6 +21,9 @@
  * send and did not run, for longer than DISTURBANCE_NS.  Then all requests are left out from when
  * none was under way to when none is again: those that came meanwhile, and those behind them.  A
  * server that waits for a disk looks the same, so what is left out is to be compared, too.
+ *
+ * The CPU clock of another process is right only when that sleeps, so it is judged by the clock
+ * some time after the last answer.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,6 +44,7 @@ enum {
 	SECOND_NS = 1000000000,
 	PATIENCE_S = 5,
 	DISTURBANCE_NS = 500000, /* more than it takes to wake two idle cores */
+	QUIET_NS = 50000,        /* without a request: the server sleeps by now */
 };
 
 struct connection {
@@ -72,7 +76,9 @@ struct stream {
 
 static struct stream streams[STREAMS_MAX];
 static size_t stream_count, under_way;
-static bool disturbed; /* since none was under way */
+static bool disturbed;             /* since none was under way */
+static int64_t should_have_run_ns; /* the server, by its CPU clock, had it had its core */
+static int64_t last_answer_ns;
 static uint64_t random_state;
 static clockid_t server_clock;
 static int poller;
@@ -148,6 +154,22 @@ static void open_stream(char **arguments, unsigned long port, double seconds)
 		connect_one(stream, port);
 }
 
+/* None is under way: what was answered since the last time stands together. */
+static void settle(int64_t server_ns)
+{
+	struct stream *stream = &streams[0];
+	struct latencies *to = &stream->undisturbed;
+	size_t count = stream->all.count - stream->settled;
+	if (!disturbed && should_have_run_ns - server_ns <= DISTURBANCE_NS) {
+		memcpy(to->at_ns + to->count, stream->all.at_ns + stream->settled,
+		       count * sizeof(int64_t));
+		to->count += count;
+	}
+	stream->settled = stream->all.count;
+	disturbed = false;
+	should_have_run_ns = 0;
+}
+
 static void send_next(struct stream *stream)
 {
 	char request[2048];
@@ -162,6 +184,8 @@ static void send_next(struct stream *stream)
 	connection->due_ns = stream->next_ns;
 	connection->sent_cpu_ns = now_ns(server_clock);
 	connection->sent_ns = now_ns(CLOCK_MONOTONIC);
+	if (under_way == 0 && connection->sent_ns - last_answer_ns > QUIET_NS)
+		settle(connection->sent_cpu_ns);
 	disturbed |= connection->sent_ns - could_ns > DISTURBANCE_NS;
 	if (send(connection->fd, request, (size_t)n, MSG_NOSIGNAL) != n)
 		die("send");
@@ -178,26 +202,11 @@ static void send_due(int64_t now, int64_t end)
 			send_next(stream);
 }
 
-/* None is under way: what was answered since the last time stands together. */
-static void settle(void)
-{
-	struct stream *stream = &streams[0];
-	struct latencies *to = &stream->undisturbed;
-	size_t count = stream->all.count - stream->settled;
-	if (!disturbed) {
-		memcpy(to->at_ns + to->count, stream->all.at_ns + stream->settled,
-		       count * sizeof(int64_t));
-		to->count += count;
-	}
-	stream->settled = stream->all.count;
-	disturbed = false;
-}
-
 static void note_answer(struct connection *connection)
 {
 	struct stream *stream = connection->stream;
 	int64_t now = now_ns(CLOCK_MONOTONIC);
-	int64_t ran = now_ns(server_clock) - connection->sent_cpu_ns;
+	int64_t should_ns = connection->sent_cpu_ns + now - connection->sent_ns;
 
 	if (strncmp(connection->head, "HTTP/1.1 204 ", 13) != 0) {
 		fprintf(stderr, "paced: not a 204: %s\n", connection->head);
@@ -205,11 +214,11 @@ static void note_answer(struct connection *connection)
 	}
 	stream->all.at_ns[stream->all.count++] = now - connection->due_ns;
 	stream->hits += strstr(connection->head, "; hit") != NULL;
-	/* others wait for the origin, too */
-	if (stream == &streams[0])
-		disturbed |= now - connection->sent_ns - ran > DISTURBANCE_NS;
-	if (--under_way == 0)
-		settle();
+	/* of the other streams the server waits for the origin */
+	if (stream == &streams[0] && should_ns > should_have_run_ns)
+		should_have_run_ns = should_ns;
+	under_way--;
+	last_answer_ns = now;
 	release(connection, now);
 }
 
