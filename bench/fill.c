@@ -1,4 +1,4 @@
-/* LINKS: cache/cache.c cache/cache_control.c cache/entry.c cache/evict.c cache/freshen.c cache/freshness.c cache/groups.c cache/http_date.c cache/http_fields.c cache/http_message.c cache/http_sf.c cache/http_uri.c cache/key.c cache/language.c cache/pending.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c cache/record.c cache/shared_map.c cache/store.c cache/store_check.c cache/store_entry.c cache/store_files.c cache/store_lmdb.c cache/store_open.c cache/store_room.c cache/store_value.c cache/writes.c conf/conf.c conf/forms.c conf/options.c conf/source.c conf/units.c proxy/clock.c proxy/parse.c -lhttp_parser -lxxhash -llmdb -lconfuse */
+/* LINKS: cache/cache.c cache/cache_control.c cache/entry.c cache/evict.c cache/freshen.c cache/freshness.c cache/groups.c cache/http_date.c cache/http_fields.c cache/http_message.c cache/http_sf.c cache/http_uri.c cache/key.c cache/language.c cache/pending.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c cache/record.c cache/shared_map.c cache/store.c cache/store_check.c cache/store_entry.c cache/store_files.c cache/store_lmdb.c cache/store_open.c cache/store_room.c cache/store_value.c cache/writes.c conf/conf.c conf/forms.c conf/options.c conf/source.c conf/units.c proxy/clock.c proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/stats.c proxy/offenders.c -lhttp_parser -lxxhash -llmdb -lconfuse */
 /*
  * Fills a store as the proxy would, without the connections: each request and answer is parsed, and
  * goes through cache_store() into the store, which is closed in good order.
@@ -59,7 +59,7 @@ static void store(struct cache *cache, const char *url, unsigned long number,
 	int n = snprintf(text, sizeof(text), "GET %s%lu HTTP/1.1\r\nHost: %.*s\r\n\r\n", url,
 			 number, (int)strcspn(host, "/"), host);
 
-	if (parse_request(slice_of(text, (size_t)n), conf, &progress, &request, &consumed,
+	if (parse_request(slice_of(text, (size_t)n), conf, NULL, &progress, &request, &consumed,
 			  &failure) != PARSE_DONE)
 		stop("the request cannot be parsed");
 	if (!cache_store(cache, &request, response, times, &why))

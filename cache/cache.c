@@ -314,6 +314,11 @@ void cache_flush(struct cache *cache)
 	writes_flush(&cache->writes);
 }
 
+bool cache_flush_some(struct cache *cache)
+{
+	return writes_flush_some(&cache->writes);
+}
+
 size_t cache_pending(const struct cache *cache)
 {
 	return cache->writes.pending.count;

@@ -2,10 +2,10 @@
  * The front door of the cache: what the proxy asks of it, in the terms of RFC 9111.
  *
  * Reads come straight from the store.  Writes are queued, bounded by conf->store_pending, and put
- * into the store together by cache_flush(), in short transactions: at the end of a loop turn, by
- * timer, or at once when a lookup asks for a URI that has a write waiting (so that a process always
- * reads what it wrote) or much of them has gathered.  Invalidations are in the store, for all
- * processes, when the call returns.
+ * into the store together, in short transactions: by cache_flush_some(), turn by turn of the loop
+ * once a timer has begun it, or by cache_flush() at once when a lookup asks for a URI that has a
+ * write waiting (so that a process always reads what it wrote) or much of them has gathered.
+ * Invalidations are in the store, for all processes, when the call returns.
  *
  * Not thread-safe; one per process.  Owns the store.
  */
@@ -87,6 +87,12 @@ bool cache_purge_some(struct cache *cache, size_t limit);
 
 /* Put queued writes into the store.  Cheap when there are none. */
 void cache_flush(struct cache *cache);
+
+/*
+ * Put some of them into the store, a matter of 0.1 ms; true when more are left, for after requests
+ * at hand were served.
+ */
+bool cache_flush_some(struct cache *cache);
 size_t cache_pending(const struct cache *cache);
 
 /* End of a loop turn: views become invalid. */

@@ -6,7 +6,9 @@
 #include "cache/groups.h"
 
 enum {
-	BATCH_OPS = 256,   /* operations of a transaction; those of one key stay together */
+	BATCH_OPS = 256, /* operations of a transaction; those of one key stay together */
+	SLICE_OPS = 2,   /* and of one that nobody waits for, but for a part of what is queued */
+	SLICE_PART = 32,
 	GROUP_BATCH = 256, /* members of a group dropped in one */
 };
 
@@ -193,7 +195,7 @@ static uint64_t release_ops(struct pending_op *ops)
 }
 
 /* One transaction; whatever comes of it, the operations are off the queue. */
-static void write_batch(struct writes *writes)
+static void write_batch(struct writes *writes, size_t most)
 {
 	struct cache_counts *counts = &writes->counts;
 	enum store_result result = store_begin(writes->store);
@@ -202,7 +204,7 @@ static void write_batch(struct writes *writes)
 	struct pending_op *ops;
 
 	counts->flushes++;
-	while (batch.operations < BATCH_OPS && (ops = pending_take(&writes->pending))) {
+	while (batch.operations < most && (ops = pending_take(&writes->pending))) {
 		if (result == STORE_OK)
 			result = write_key(writes, ops, &batch);
 		batch.operations += release_ops(ops);
@@ -223,7 +225,18 @@ static void write_batch(struct writes *writes)
 void writes_flush(struct writes *writes)
 {
 	while (writes->pending.count > 0)
-		write_batch(writes);
+		write_batch(writes, BATCH_OPS);
+}
+
+bool writes_flush_some(struct writes *writes)
+{
+	size_t most = writes->pending.count / SLICE_PART;
+
+	if (most < SLICE_OPS)
+		most = SLICE_OPS;
+	if (writes->pending.count > 0)
+		write_batch(writes, most < BATCH_OPS ? most : BATCH_OPS);
+	return writes->pending.count > 0;
 }
 
 /*

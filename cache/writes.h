@@ -32,6 +32,12 @@ bool writes_add(struct writes *writes, enum pending_kind kind, const struct cach
 void writes_flush(struct writes *writes);
 
 /*
+ * Put a part of it into the store, so small that requests hardly wait for it, but larger the more
+ * is queued.  True when there is more.
+ */
+bool writes_flush_some(struct writes *writes);
+
+/*
  * Remove these keys and the members of these groups, after what is queued.  In the store when it
  * returns; how many entries there were.
  */

@@ -103,18 +103,29 @@ void worker_note_counts(struct worker *worker)
 
 /* ---- the turn ------------------------------------------------------------------------------- */
 
+static void flush_after(struct loop *loop, uint64_t ms)
+{
+	ev_timer_set(&loop->flush, (ev_tstamp)ms / 1000, 0);
+	ev_timer_start(loop->ev, &loop->flush);
+}
+
+/* Some of the writes; the rest after the events that are at hand then. */
+static void flush_some(struct loop *loop)
+{
+	if (cache_flush_some(loop->worker->cache))
+		flush_after(loop, 0);
+}
+
 static void arm_flush(struct loop *loop)
 {
 	struct worker *worker = loop->worker;
 
 	if (cache_pending(worker->cache) == 0 || ev_is_active(&loop->flush))
 		return;
-	if (worker->conf->store_interval_ms == 0) {
-		cache_flush(worker->cache);
-		return;
-	}
-	ev_timer_set(&loop->flush, (ev_tstamp)worker->conf->store_interval_ms / 1000, 0);
-	ev_timer_start(loop->ev, &loop->flush);
+	if (worker->conf->store_interval_ms == 0)
+		flush_some(loop);
+	else
+		flush_after(loop, worker->conf->store_interval_ms);
 }
 
 /* The end of a turn, before the loop waits again. */
@@ -145,11 +156,9 @@ static void check_cb(struct ev_loop *ev, ev_check *check, int revents)
 
 static void flush_cb(struct ev_loop *ev, ev_timer *timer, int revents)
 {
-	struct loop *loop = timer->data;
-
 	(void)ev;
 	(void)revents;
-	cache_flush(loop->worker->cache);
+	flush_some(timer->data);
 }
 
 static void tick_cb(struct ev_loop *ev, ev_timer *timer, int revents)
