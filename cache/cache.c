@@ -6,24 +6,25 @@
 
 #include "cache/groups.h"
 #include "cache/http_fields.h"
-#include "cache/writes.h"
+#include "cache/purge.h"
 
 enum {
 	URI_SIZE = 64 << 10,     /* a normal form; conf->uri_length is at most half of it */
 	RECORD_SIZE = 256 << 10, /* a record while it is made: two heads and a selecting block */
 	READERS_SPARE = 16,      /* beside two generations of workers: commands, helpers */
-	PURGE_BATCH = 256,
 };
 
 /*
- * URIs invalidated lately, and when: what was asked for before that may tell of the state before
- * it, and is not stored however late it comes.  Direct-mapped: a collision forgets the older.
+ * URIs invalidated or purged lately, and when: what was asked for before that may tell of the state
+ * before it, and is not stored however late it comes.  Direct-mapped: a collision forgets the
+ * older.
  */
 enum { INVALIDATED_SLOTS = 1024 };
 
 struct invalidated {
 	struct cache_key key;
 	int64_t steady_ms;
+	int64_t purged_ms; /* 0 for not */
 };
 
 struct cache {
@@ -31,6 +32,7 @@ struct cache {
 	const struct conf *conf;
 	struct store *store;
 	struct writes writes;
+	struct purge_walk purge;
 	char *uris;   /* URI_SIZE; the target of the call under way */
 	char *record; /* RECORD_SIZE, 8-aligned */
 };
@@ -111,7 +113,7 @@ static enum entry_select select_record(struct cache *cache, const struct http_re
 		return ENTRY_NONE;
 	}
 	selected = entry_select(entry, lookup->normal_uri, req, cache->conf->language_select,
-				&lookup->record);
+				purge_mark(cache->store), &lookup->record);
 	if (selected == ENTRY_DAMAGED) {
 		cache->writes.counts.damaged++;
 		writes_add(&cache->writes, PENDING_CLEAN, &lookup->key, lookup->normal_uri,
@@ -144,13 +146,33 @@ static struct invalidated *invalidated_slot(struct cache *cache, const struct ca
 	return &cache->invalidated[key->word[0] % INVALIDATED_SLOTS];
 }
 
-/* Was the URI invalidated after this was asked for? */
-static bool is_overtaken(struct cache *cache, const struct cache_key *key,
-			 const struct exchange_times *times)
+/* `purged_ms` is 0 for an unsafe request's invalidation: that undoes no purge. */
+static void note_invalidated(struct cache *cache, const struct cache_key *key, int64_t steady_ms,
+			     int64_t purged_ms)
+{
+	struct invalidated *slot = invalidated_slot(cache, key);
+
+	if (!cache_key_eq(&slot->key, key))
+		*slot = (struct invalidated){.key = *key};
+	slot->steady_ms = steady_ms;
+	if (purged_ms != 0)
+		slot->purged_ms = purged_ms;
+}
+
+/* Was the URI invalidated or purged after this was asked for? */
+static bool is_overtaken(struct cache *cache, const struct http_request *req,
+			 const struct cache_key *key, const struct exchange_times *times)
 {
 	const struct invalidated *slot = invalidated_slot(cache, key);
+	int64_t asked_ms = times->request_steady_ms;
 
-	return cache_key_eq(&slot->key, key) && times->request_steady_ms < slot->steady_ms;
+	if (purge_overtakes(cache->store, asked_ms))
+		return true;
+	if (!cache_key_eq(&slot->key, key))
+		return false;
+	/* a POST that is stored has just invalidated its own URI */
+	return asked_ms < slot->purged_ms ||
+	       (http_method_is_safe(req->method) && asked_ms < slot->steady_ms);
 }
 
 bool cache_store(struct cache *cache, const struct http_request *req,
@@ -170,8 +192,7 @@ bool cache_store(struct cache *cache, const struct http_request *req,
 		*ret_why = REASON_TOO_LARGE;
 		return false;
 	}
-	/* a POST that is stored has just invalidated its own URI */
-	if (http_method_is_safe(req->method) && is_overtaken(cache, &key, times)) {
+	if (is_overtaken(cache, req, &key, times)) {
 		*ret_why = REASON_OVERTAKEN;
 		return false;
 	}
@@ -218,7 +239,12 @@ bool cache_freshen(struct cache *cache, const struct http_request *req, struct s
 		writes_add(&cache->writes, PENDING_DROP, &key, uri, old);
 		return false;
 	}
-	if (*ret_why == REASON_NONE && is_overtaken(cache, &key, times))
+	/* what was purged goes by itself, and may have a successor that is to stay */
+	if (cache_is_purged(cache, &view)) {
+		*ret_why = REASON_OVERTAKEN;
+		return true;
+	}
+	if (*ret_why == REASON_NONE && is_overtaken(cache, req, &key, times))
 		*ret_why = REASON_OVERTAKEN;
 	if (!is_about_request(*ret_why))
 		queue_freshened(cache, &key, uri, &view, ret_record, *ret_why == REASON_NONE);
@@ -263,50 +289,47 @@ unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
 	key_count += reference_key(cache, req, res, FIELD_LOCATION, &keys[key_count]);
 	key_count += reference_key(cache, req, res, FIELD_CONTENT_LOCATION, &keys[key_count]);
 	for (size_t i = 0; i < key_count; i++)
-		*invalidated_slot(cache, &keys[i]) = (struct invalidated){keys[i], now->steady_ms};
+		note_invalidated(cache, &keys[i], now->steady_ms, 0);
 	removed = writes_remove(&cache->writes, keys, key_count, groups, group_count);
 	cache->writes.counts.invalidated += removed;
 	return removed;
 }
 
-bool cache_purge(struct cache *cache, struct slice normal_uri)
+enum cache_purging cache_purge(struct cache *cache, struct slice normal_uri,
+			       const struct http_clock *now)
 {
 	struct cache_key key = cache_key_of_uri(normal_uri);
+	int64_t moment_ms = purge_moment(cache->store, now->steady_ms);
+	struct cache_counts *counts = &cache->writes.counts;
+	uint64_t failures = counts->failures;
+	unsigned removed;
 
-	return writes_remove(&cache->writes, &key, 1, NULL, 0) > 0;
+	note_invalidated(cache, &key, moment_ms, moment_ms);
+	removed = writes_remove(&cache->writes, &key, 1, NULL, 0);
+	counts->purged += removed;
+	if (removed > 0)
+		return CACHE_PURGED_ALL;
+	return counts->failures == failures ? CACHE_PURGED_NOTHING : CACHE_PURGE_FAILED;
 }
 
-struct purge {
-	struct cache_key keys[PURGE_BATCH];
-	size_t count;
-};
-
-static bool purge_visit(void *context, const struct cache_key *key, struct slice value)
+void cache_purge_all(struct cache *cache, const struct http_clock *now)
 {
-	struct purge *purge = context;
-
-	(void)value;
-	purge->keys[purge->count++] = *key;
-	return purge->count < PURGE_BATCH;
+	purge_set(cache->store, now->steady_ms);
 }
 
-bool cache_purge_some(struct cache *cache, size_t limit)
+bool cache_is_purged(const struct cache *cache, const struct record_view *record)
 {
-	struct cache_key cursor = {{0, 0}};
-	struct purge purge = {.count = 0};
-	uint64_t failures;
-	bool more = false;
+	return record_is_purged(record->meta, purge_mark(cache->store));
+}
 
-	writes_flush(&cache->writes);
-	if (limit > PURGE_BATCH)
-		limit = PURGE_BATCH;
-	if (store_walk(cache->store, &cursor, limit, purge_visit, &purge, &more) != STORE_OK) {
-		cache->writes.counts.failures++;
-		return false;
-	}
-	failures = cache->writes.counts.failures;
-	writes_remove(&cache->writes, purge.keys, purge.count, NULL, 0);
-	return more && cache->writes.counts.failures == failures;
+bool cache_purge_is_due(const struct cache *cache)
+{
+	return purge_is_due(cache->store);
+}
+
+enum cache_purging cache_purge_some(struct cache *cache)
+{
+	return purge_batch(&cache->purge, &cache->writes);
 }
 
 void cache_flush(struct cache *cache)

@@ -23,6 +23,7 @@ struct cache_counts {
 	uint64_t dropped;     /* writes that did not fit the queue or the store */
 	uint64_t damaged;     /* records found damaged, and dropped */
 	uint64_t invalidated; /* URIs removed by unsafe methods and groups */
+	uint64_t purged;      /* entries removed, or rid of old records, for operators */
 	uint64_t flushes;     /* write transactions */
 	uint64_t failures;    /* failed ones */
 };
@@ -79,11 +80,40 @@ void cache_remove(struct cache *cache, const struct http_request *req, struct sl
 unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
 			  const struct http_response *res, const struct http_clock *now);
 
-/* Remove one URI (normal form); true when there was one.  For operators. */
-bool cache_purge(struct cache *cache, struct slice normal_uri);
+/*
+ * Purges, for operators.  `now` is to be read just before, and again just after: the clock may have
+ * been put forward by a millisecond, so that what comes next is told from what was before.
+ */
+enum cache_purging {
+	CACHE_PURGED_NOTHING, /* there was none */
+	CACHE_PURGED_ALL,     /* that was to be removed */
+	CACHE_PURGE_GOES_ON,  /* there is more to remove */
+	CACHE_PURGE_FAILED,   /* by the store: it is still there */
+};
 
-/* Remove up to `limit` entries of all; false when none is left. */
-bool cache_purge_some(struct cache *cache, size_t limit);
+/*
+ * Remove one URI (normal form) in all variants.  Committed on return.  What this process asked for
+ * before, and comes later, is not stored under it.
+ */
+enum cache_purging cache_purge(struct cache *cache, struct slice normal_uri,
+			       const struct http_clock *now);
+
+/*
+ * All that is stored, or was asked for by now in whichever process and is still to come, counts as
+ * absent from here on, for all processes: it is not found, not freshened and not stored.  It is
+ * removed by cache_purge_some().  Constant time.
+ */
+void cache_purge_all(struct cache *cache, const struct http_clock *now);
+
+/* Whether a record, a copy maybe, counts as absent. */
+bool cache_is_purged(const struct cache *cache, const struct record_view *record);
+
+/* Whether something is left to remove of what was purged.  Cheap. */
+bool cache_purge_is_due(const struct cache *cache);
+
+/* Remove a small part of it: CACHE_PURGED_ALL when nothing is left, CACHE_PURGE_GOES_ON, or
+   CACHE_PURGE_FAILED, which may be tried again.  Several processes at it do no harm. */
+enum cache_purging cache_purge_some(struct cache *cache);
 
 /* Put queued writes into the store.  Cheap when there are none. */
 void cache_flush(struct cache *cache);

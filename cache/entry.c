@@ -116,13 +116,14 @@ static bool is_preferred(const struct choice *choice, const struct choice *best)
 }
 
 /* The record with the most recent Vary, which says what selects; false when none has one. */
-static bool latest_vary(struct entry_walk walk, struct record_view *ret_latest)
+static bool latest_vary(struct entry_walk walk, int64_t purged_ms, struct record_view *ret_latest)
 {
 	struct record_view view;
 	bool found = false;
 
 	while (entry_next(&walk, &view)) {
-		if (view.meta->kind == RECORD_PREFLIGHT || view.vary.n == 0)
+		if (view.meta->kind == RECORD_PREFLIGHT || view.vary.n == 0 ||
+		    record_is_purged(view.meta, purged_ms))
 			continue;
 		if (!found || compare_age(view.meta, ret_latest->meta) < 0)
 			*ret_latest = view;
@@ -143,20 +144,22 @@ static bool knows_vary(const struct record_view *view, const struct record_view 
  * when it wins or the entry is written anew.
  */
 enum entry_select entry_select(struct slice entry, struct slice normal_uri,
-			       const struct http_request *req, bool by_language,
+			       const struct http_request *req, bool by_language, int64_t purged_ms,
 			       struct record_view *ret_view)
 {
 	struct entry_walk walk;
 	struct choice choice, best = {.match = MATCH_NONE};
-	struct record_view latest;
+	struct record_view latest = {0};
 	bool varies, serves = false;
 
 	if (!entry_open(entry, &walk))
 		return ENTRY_DAMAGED;
 	if (!slice_eq(walk.uri, normal_uri))
 		return ENTRY_NONE;
-	varies = walk.left > 1 && latest_vary(walk, &latest);
+	varies = walk.left > 1 && latest_vary(walk, purged_ms, &latest);
 	while (entry_next(&walk, &choice.view)) {
+		if (record_is_purged(choice.view.meta, purged_ms))
+			continue;
 		serves |= policy_kind_serves((enum record_kind)choice.view.meta->kind, req);
 		choice.match = match_of(req, &choice.view, by_language);
 		if (varies && !knows_vary(&choice.view, &latest))
@@ -290,6 +293,35 @@ size_t entry_drop(struct slice old, struct slice normal_uri, struct slice record
 	bool named = record_view(record, normal_uri, &unwanted);
 
 	plan_begin(&plan, old, normal_uri, named ? &unwanted : NULL, is_same_variant);
+	return plan.count > 0 ? plan_write(&plan, to, size) : 0;
+}
+
+bool entry_has_purged(struct slice entry, int64_t purged_ms)
+{
+	struct entry_walk walk;
+	struct record_view view;
+
+	if (!entry_open(entry, &walk))
+		return true;
+	while (entry_next(&walk, &view)) {
+		if (record_is_purged(view.meta, purged_ms))
+			return true;
+	}
+	return !entry_is_walked(&walk);
+}
+
+size_t entry_drop_purged(struct slice old, int64_t purged_ms, char *to, size_t size)
+{
+	struct entry_walk walk;
+	struct entry_plan plan;
+
+	if (!entry_open(old, &walk))
+		return 0;
+	plan_begin(&plan, old, walk.uri, NULL, NULL);
+	for (size_t i = plan.count; i-- > 0;) {
+		if (record_is_purged(plan.records[i].meta, purged_ms))
+			plan_remove(&plan, i);
+	}
 	return plan.count > 0 ? plan_write(&plan, to, size) : 0;
 }
 

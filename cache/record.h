@@ -91,9 +91,10 @@ enum entry_select {
  * most recent Vary names; one with Vary wins over one without (RFC 9111 4.1), then the latest Date,
  * then the latest receipt, then a GET's over a HEAD's.  With `by_language` one in the language that
  * the request wants most does as well, when no other matches (key_vary_matches_language()).
+ * Records that are purged count as absent.
  */
 enum entry_select entry_select(struct slice entry, struct slice normal_uri,
-			       const struct http_request *req, bool by_language,
+			       const struct http_request *req, bool by_language, int64_t purged_ms,
 			       struct record_view *ret_view);
 
 /*
@@ -110,6 +111,19 @@ size_t entry_put(struct slice old, struct slice normal_uri, struct slice record,
    just the damaged ones); 0 when none is left. */
 size_t entry_drop(struct slice old, struct slice normal_uri, struct slice record, char *to,
 		  size_t size);
+
+/* A record is purged when it was received at or before `purged_ms` (cache/purge.h); none is by 0.
+ */
+static inline bool record_is_purged(const struct record_meta *meta, int64_t purged_ms)
+{
+	return meta->response_steady_ms <= purged_ms;
+}
+
+/* Whether an entry has a record that is purged, or is damaged.  Looks at no checksum. */
+bool entry_has_purged(struct slice entry, int64_t purged_ms);
+
+/* The entry without those that are purged, and damaged ones; 0 when none is left. */
+size_t entry_drop_purged(struct slice old, int64_t purged_ms, char *to, size_t size);
 
 /* Number of records, 0 for a damaged entry. */
 unsigned entry_count(struct slice entry);

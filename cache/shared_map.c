@@ -99,6 +99,12 @@ enum shared_map_result shared_map_open(struct shared_map *map, int directory,
 						   : result;
 }
 
+bool shared_map_sync(const struct shared_map *map)
+{
+	return msync((char *)map->data - sizeof(struct shared_map_head),
+		     sizeof(struct shared_map_head) + map->size, MS_SYNC) == 0;
+}
+
 void shared_map_close(struct shared_map *map)
 {
 	if (map->data)

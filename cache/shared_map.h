@@ -3,7 +3,7 @@
  *
  * Its head names what it is (magic), the layout (version) and the size; a file that is not exactly
  * that is never used.  The file's room is reserved before it is mapped, so that writing to the map
- * cannot meet a full disk, which would be a SIGBUS.  It is not synced: its content may be lost.
+ * cannot meet a full disk, which would be a SIGBUS.  What was not synced may be lost.
  */
 #ifndef CACHE_SHARED_MAP_H
 #define CACHE_SHARED_MAP_H
@@ -37,6 +37,9 @@ enum shared_map_result {
  */
 enum shared_map_result shared_map_open(struct shared_map *map, int directory,
 				       const struct shared_map_spec *spec, bool renew);
+
+/* Content to disk; false with errno.  Waits for the disk: not for a loop. */
+bool shared_map_sync(const struct shared_map *map);
 
 void shared_map_close(struct shared_map *map);
 

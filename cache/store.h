@@ -131,13 +131,26 @@ void store_check_readers(struct store *store);
 const char *store_error(const struct store *store);
 
 /*
- * The steady clock's lead over the wall clock (http_clock.h), kept beside the store and shared by
- * its processes: *lead_ms and *latest_ms (the latest steady time seen).  Never NULL.
+ * Kept beside the store and shared by its processes: the steady clock's lead over the wall clock
+ * (http_clock.h) and the latest steady time seen; what was purged, see cache/purge.h.  On disk
+ * before the store is marked clean.  Never NULL.
  */
 struct store_clock {
 	int64_t lead_ms;
 	int64_t latest_ms;
+	int64_t purged_ms;  /* what was asked for at or before it counts as absent; 0 for nothing */
+	int64_t removed_ms; /* the purge of which no record is left in the store */
 };
 struct store_clock *store_clock(struct store *store);
+
+/* Time in it goes forward, whoever else sets it at the same moment. */
+static inline void store_clock_raise(int64_t *ms, int64_t to_ms)
+{
+	int64_t was_ms = __atomic_load_n(ms, __ATOMIC_RELAXED);
+
+	while (was_ms < to_ms && !__atomic_compare_exchange_n(ms, &was_ms, to_ms, false,
+							      __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		;
+}
 
 #endif

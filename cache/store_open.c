@@ -10,7 +10,7 @@
 enum {
 	SLOT_BYTES = 256, /* a visited bit per so many bytes of store; smaller entries share bits */
 	VISITED_VERSION = 1,
-	CLOCK_VERSION = 1,
+	CLOCK_VERSION = 2,
 };
 
 #define VISITED_MAGIC UINT64_C(0x6465746973697634)
@@ -262,9 +262,10 @@ void store_close(struct store *store)
 		data = fcntl(tables_fd(&store->tables), F_DUPFD_CLOEXEC, 0);
 	tables_close(&store->tables);
 	/* A mark that fails costs a check of the file at the next opening, or after a reboot the
-	 * store. */
+	 * store.  One that stood without what was purged would bring that back. */
 	if (data >= 0) {
-		(void)store_files_mark(&store->files, data);
+		if (shared_map_sync(&store->clock_map))
+			(void)store_files_mark(&store->files, data);
 		close(data);
 	}
 	release(store);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "cache/groups.h"
+#include "cache/purge.h"
 
 enum {
 	BATCH_OPS = 256, /* operations of a transaction; those of one key stay together */
@@ -61,6 +62,7 @@ struct batch {
 /* One key's entry as its operations make it. */
 struct rewrite {
 	struct writes *writes;
+	int64_t purged_ms;
 	const struct pending_op *last_put;
 	struct slice entry; /* empty for none */
 	bool changed;       /* it is one of ours, and no view of the store */
@@ -90,12 +92,24 @@ static size_t entry_size_max(const struct conf *conf)
 	return part - overhead < ENTRY_SIZE_MAX ? part - overhead : ENTRY_SIZE_MAX;
 }
 
+/* Purged while it waited. */
+static bool is_put_purged(const struct rewrite *rewrite, const struct pending_op *op)
+{
+	struct record_view view;
+
+	return record_view(op->record, op->uri, &view) &&
+	       record_is_purged(view.meta, rewrite->purged_ms);
+}
+
 static void rewrite_put(struct rewrite *rewrite, struct slice old, const struct pending_op *op)
 {
 	const struct conf *conf = rewrite->writes->conf;
-	size_t n = entry_put(old, op->uri, op->record, conf->variants, rewrite_room(rewrite),
-			     entry_size_max(conf));
+	size_t n;
 
+	if (is_put_purged(rewrite, op))
+		return;
+	n = entry_put(old, op->uri, op->record, conf->variants, rewrite_room(rewrite),
+		      entry_size_max(conf));
 	if (n == 0) {
 		rewrite->dropped++;
 		return;
@@ -109,6 +123,16 @@ static void rewrite_drop(struct rewrite *rewrite, const struct pending_op *op)
 {
 	rewrite_become(rewrite, entry_drop(rewrite->entry, op->uri, op->record,
 					   rewrite_room(rewrite), ENTRY_SIZE_MAX));
+}
+
+/* Whether there was anything to remove. */
+static bool rewrite_drop_purged(struct rewrite *rewrite)
+{
+	if (!entry_has_purged(rewrite->entry, rewrite->purged_ms))
+		return false;
+	rewrite_become(rewrite, entry_drop_purged(rewrite->entry, rewrite->purged_ms,
+						  rewrite_room(rewrite), ENTRY_SIZE_MAX));
+	return true;
 }
 
 static void rewrite_apply(struct rewrite *rewrite, const struct pending_op *ops)
@@ -168,15 +192,14 @@ static enum store_result rewrite_write(struct rewrite *rewrite, const struct cac
 static enum store_result write_key(struct writes *writes, const struct pending_op *ops,
 				   struct batch *batch)
 {
-	struct rewrite rewrite = {.writes = writes};
-	struct slice old = {NULL, 0};
-	enum store_result result = store_read(writes->store, &ops->key, &old);
+	struct rewrite rewrite = {.writes = writes, .purged_ms = purge_mark(writes->store)};
+	enum store_result result = store_read(writes->store, &ops->key, &rewrite.entry);
 	bool existed = result == STORE_OK;
 
 	if (!existed && result != STORE_NOT_FOUND)
 		return result;
 	if (existed)
-		rewrite.entry = old;
+		rewrite_drop_purged(&rewrite);
 	rewrite_apply(&rewrite, ops);
 	result = rewrite.changed ? rewrite_write(&rewrite, &ops->key, existed) : STORE_OK;
 	batch->stored += rewrite.stored;
@@ -320,4 +343,39 @@ unsigned writes_remove(struct writes *writes, const struct cache_key *keys, size
 		removed += removal.removed;
 	}
 	return removed;
+}
+
+static enum store_result purge_key(struct writes *writes, const struct cache_key *key,
+				   int64_t purged_ms, uint64_t *count)
+{
+	struct rewrite rewrite = {.writes = writes, .purged_ms = purged_ms};
+	enum store_result result = store_read(writes->store, key, &rewrite.entry);
+
+	if (result != STORE_OK)
+		return result == STORE_NOT_FOUND ? STORE_OK : result;
+	if (!rewrite_drop_purged(&rewrite))
+		return STORE_OK;
+	++*count;
+	return rewrite_write(&rewrite, key, true);
+}
+
+bool writes_purge(struct writes *writes, const struct cache_key *keys, size_t count,
+		  int64_t purged_ms)
+{
+	enum store_result result = store_begin(writes->store);
+	bool begun = result == STORE_OK;
+	uint64_t purged = 0;
+
+	writes->counts.flushes++;
+	for (; count > 0 && result == STORE_OK; keys++, count--)
+		result = purge_key(writes, keys, purged_ms, &purged);
+	if (result == STORE_OK)
+		result = store_commit(writes->store);
+	else if (begun)
+		store_abort(writes->store);
+	if (result == STORE_OK)
+		writes->counts.purged += purged;
+	else
+		writes->counts.failures++;
+	return result == STORE_OK;
 }

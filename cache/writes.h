@@ -44,4 +44,11 @@ bool writes_flush_some(struct writes *writes);
 unsigned writes_remove(struct writes *writes, const struct cache_key *keys, size_t key_count,
 		       const struct cache_key *groups, size_t group_count);
 
+/*
+ * Remove from the entries of these keys what is purged by that mark (cache/purge.h), in one
+ * transaction.  In the store when it returns; false, and counted, when that failed.
+ */
+bool writes_purge(struct writes *writes, const struct cache_key *keys, size_t count,
+		  int64_t purged_ms);
+
 #endif

@@ -22,7 +22,7 @@ int64_t clock_read(struct store_clock *state, int64_t wall_ms, struct http_clock
 		steady_ms = latest_ms;
 	}
 	if (steady_ms > latest_ms)
-		STORE(state->latest_ms, steady_ms);
+		store_clock_raise(&state->latest_ms, steady_ms);
 	else
 		steady_ms = latest_ms;
 	*ret_now = (struct http_clock){seconds_of(wall_ms), steady_ms};

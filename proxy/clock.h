@@ -1,7 +1,7 @@
 /*
  * The cache's own clock (http_clock.h), from readings of the wall clock.  Pure but for the state,
- * which all processes of the store share: each field is read and written whole, and two who see the
- * same step at once come to the same result.
+ * which all processes of the store share: each field is read and written whole, two who see the
+ * same step at once come to the same result, and no reading is later than the latest noted.
  */
 #ifndef PROXY_CLOCK_H
 #define PROXY_CLOCK_H

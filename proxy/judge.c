@@ -29,7 +29,7 @@ bool judge_kept_record(const struct exchange *x, struct record_view *ret_record)
 	whole = record_view(slice_of(x->record, x->record_length),
 			    slice_of(uri, http_uri_normal(&x->req.uri, uri)), ret_record);
 	free(uri);
-	return whole;
+	return whole && !cache_is_purged(x->worker->cache, ret_record);
 }
 
 bool judge_allows_stale(const struct exchange *x, struct record_view *ret_record)
@@ -145,6 +145,14 @@ static void remove_passed_over(const struct trial *trial)
 /* ---- judging ----------------------------------------------------------------------------------
  */
 
+/* Without the record, and so without conditions. */
+static enum judged ask_again(struct exchange *x)
+{
+	free(x->record);
+	x->record = NULL;
+	return JUDGED_AGAIN;
+}
+
 /* The answer in relation to the record that is being validated. */
 static enum judged judge_validation(const struct trial *trial, const struct record_view *old,
 				    struct judgement *judgement)
@@ -160,9 +168,7 @@ static enum judged judge_validation(const struct trial *trial, const struct reco
 	case VALIDATION_STALE:
 		return JUDGED_STALE;
 	case VALIDATION_RETRY:
-		free(x->record);
-		x->record = NULL;
-		return JUDGED_AGAIN;
+		return ask_again(x);
 	case VALIDATION_REPLACE:
 		judgement->stored = replace(trial, old);
 		break;
@@ -201,6 +207,8 @@ enum judged judge_head(struct exchange *x, const struct fetch_plan *plan, int64_
 			  cache_invalidate(trial.cache, &x->req, res, &x->worker->now));
 	if (judge_kept_record(x, &old))
 		return judge_validation(&trial, &old, ret_judgement);
+	if (res->status == 304 && x->record != NULL)
+		return ask_again(x); /* it was purged while it was being validated */
 	if (res->status == 304 && !is_conditional(&x->req))
 		return JUDGED_BAD;
 	remove_passed_over(&trial);

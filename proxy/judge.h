@@ -27,7 +27,8 @@ struct judgement {
 enum judged judge_head(struct exchange *x, const struct fetch_plan *plan, int64_t request_steady_ms,
 		       const struct http_response *res, struct judgement *ret_judgement);
 
-/* The record that an exchange validates, a view of its own copy; false when it has none. */
+/* The record that an exchange validates, a view of its own copy; false when it has none, or that
+   was purged meanwhile. */
 bool judge_kept_record(const struct exchange *x, struct record_view *ret_record);
 
 /* May it be answered with that, stale as it is, in the place of an error (RFC 5861 4)? */

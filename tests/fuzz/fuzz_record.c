@@ -134,7 +134,7 @@ static void use_entry(struct slice entry)
 	size_t n;
 
 	for (size_t i = 0; i < sizeof(requests) / sizeof(*requests); i++) {
-		if (entry_select(entry, uri, &requests[i].req, false, &view) == ENTRY_SELECTED)
+		if (entry_select(entry, uri, &requests[i].req, false, 0, &view) == ENTRY_SELECTED)
 			use_record(&view, uri);
 	}
 	for (unsigned i = 0; i <= count; i++) {
@@ -149,6 +149,8 @@ static void use_entry(struct slice entry)
 	    !slice_eq(view.bytes, slice_of(fresh, fresh_n)))
 		abort();
 	entry_drop(entry, uri, slice_of(NULL, 0), scratch, ROOM);
+	if (entry_has_purged(entry, 0))
+		entry_drop_purged(entry, 0, scratch, ROOM);
 	entry_drop(entry, uri, slice_of(fresh, fresh_n), scratch, ROOM);
 }
 

@@ -1,4 +1,4 @@
-/* LINKS: cache/cache.c cache/writes.c cache/pending.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c tests/support/store_memory.c tests/support/heads.c tests/support/messages.c tests/support/test_conf.c tests/support/cache_fixture.c -lxxhash */
+/* LINKS: cache/cache.c cache/writes.c cache/purge.c cache/pending.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c tests/support/store_memory.c tests/support/heads.c tests/support/messages.c tests/support/test_conf.c tests/support/cache_fixture.c -lxxhash */
 #include "tests/support/cache_fixture.h"
 
 #include <stdio.h>
@@ -412,29 +412,21 @@ static void what_is_in_too_many_groups_is_not_kept(void **state)
 	assert_int_equal(cache_counts(f->cache)->dropped, 1);
 }
 
-static void operators_remove_one_or_all(void **state)
+static void operators_remove_one(void **state)
 {
+	struct http_clock now = {NOW_S, at_ms(0)};
 	struct fixture *f = *state;
-	unsigned rounds = 0;
-	char req[64];
 
-	for (int i = 0; i < 600; i++) {
-		sprintf(req, "GET http://a/%d\n", i);
-		assert_stored(f, req, FRESH, 0);
-		if (cache_pending(f->cache) == PENDING_MAX)
-			cache_flush(f->cache);
-	}
-	assert_true(cache_purge(f->cache, SLICE("http://a/599")));
-	assert_false(cache_purge(f->cache, SLICE("http://a/599")));
-	assert_miss(f, "GET http://a/599\n", 0);
-	while (cache_purge_some(f->cache, 1000))
-		assert_true(++rounds < 10);
-	assert_int_equal(rounds, 2);
-	for (int i = 0; i < 600; i++) {
-		sprintf(req, "GET http://a/%d\n", i);
-		assert_miss(f, req, 0);
-	}
-	assert_false(cache_purge_some(f->cache, 10));
+	assert_stored(f, "GET http://a/\nFoo: 1\n", FRESH "Vary: Foo\n", 0);
+	assert_stored(f, "GET http://a/\nFoo: 2\n", FRESH "Vary: Foo\n", 0);
+	assert_stored(f, "GET http://a/b\n", FRESH "X: b\n", 0);
+	assert_int_equal(cache_purge(f->cache, SLICE("http://a/"), &now), CACHE_PURGED_ALL);
+	assert_int_equal(cache_purge(f->cache, SLICE("http://a/"), &now), CACHE_PURGED_NOTHING);
+	assert_miss(f, "GET http://a/\nFoo: 1\n", 0);
+	assert_miss(f, "GET http://a/\nFoo: 2\n", 0);
+	assert_false(f->lookup.uri_known);
+	assert_hit(f, "GET http://a/b\n", 0, "b");
+	assert_int_equal(cache_counts(f->cache)->purged, 1);
 }
 
 static void put_raw(struct fixture *f, const char *uri, struct slice value)
@@ -607,7 +599,7 @@ int main(void)
 		TEST(groups_are_those_of_all_variants_as_they_are),
 		TEST(a_large_group_goes_in_parts),
 		TEST(what_is_in_too_many_groups_is_not_kept),
-		TEST(operators_remove_one_or_all),
+		TEST(operators_remove_one),
 		TEST(a_damaged_entry_is_a_miss_and_goes),
 		TEST(a_damaged_record_goes_alone),
 		TEST(the_entry_of_a_colliding_uri_is_a_miss),

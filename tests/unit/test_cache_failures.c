@@ -115,6 +115,7 @@ static enum store_result failing_walk(struct store *s, struct cache_key *cursor,
 #define store_abort failing_abort
 #define store_walk failing_walk
 #include "cache/cache.c"
+#include "cache/purge.c"
 #include "cache/writes.c"
 
 static int setup(void **state)
@@ -149,6 +150,7 @@ static void a_failed_transaction_costs_its_writes(void **state)
 
 static void a_store_that_always_fails_ends_no_loop(void **state)
 {
+	struct http_clock at_0 = {NOW_S, at_ms(0)};
 	struct fixture *f = *state;
 	char req[64];
 
@@ -167,11 +169,13 @@ static void a_store_that_always_fails_ends_no_loop(void **state)
 							       "Cache-Group-Invalidation: \"g\"\n"),
 					  &(struct http_clock){0}),
 			 0);
-	assert_false(cache_purge(f->cache, SLICE("http://a/1")));
-	assert_false(cache_purge_some(f->cache, 10));
+	assert_int_equal(cache_purge(f->cache, SLICE("http://a/1"), &at_0), CACHE_PURGE_FAILED);
+	cache_purge_all(f->cache, &at_0);
+	assert_int_equal(cache_purge_some(f->cache), CACHE_PURGE_FAILED);
 	fail_nothing();
-	assert_stored(f, "GET http://a/\n", FRESH "X: 1\n", 0);
-	assert_hit(f, "GET http://a/\n", 0, "1");
+	assert_int_equal(cache_purge_some(f->cache), CACHE_PURGED_ALL);
+	assert_stored(f, "GET http://a/\n", FRESH "X: 1\n", 1);
+	assert_hit(f, "GET http://a/\n", 1, "1");
 }
 
 static void a_full_store_drops_the_record(void **state)
@@ -260,31 +264,33 @@ static void a_cache_without_memory_does_not_open(void **state)
 	fixture_open(f);
 }
 
-/* All that the cache does, once. */
-static void use_everything(struct fixture *f)
+/* All that the cache does, once and within a second; what it stores is purged at the end. */
+static void use_everything(struct fixture *f, int64_t s)
 {
+	struct http_clock now = {NOW_S + s, at_ms(s)};
 	struct record_view view;
 	struct slice old;
 	char req[64];
 
 	for (int i = 0; i < 5; i++) {
 		sprintf(req, "GET http://a/%d\nFoo: %d\n", i / 2, i);
-		store(f, req, FRESH "Vary: Foo\nCache-Groups: \"g\"\nETag: \"e\"\n", 0);
+		store(f, req, FRESH "Vary: Foo\nCache-Groups: \"g\"\nETag: \"e\"\n", s);
 	}
-	look_up(f, "GET http://a/1\nFoo: 3\n", 0);
+	look_up(f, "GET http://a/1\nFoo: 3\n", s);
 	if (f->lookup.has_record) {
 		old = copy_of_found(f);
-		freshen(f, "GET http://a/1\nFoo: 3\n", old, "304\nETag: \"e\"\n", 1, &view);
+		freshen(f, "GET http://a/1\nFoo: 3\n", old, "304\nETag: \"e\"\n", s, &view);
 		cache_flush(f->cache);
 		cache_remove(f->cache, request_of(&f->req, "GET http://a/1\nFoo: 3\n"), old);
 	}
 	cache_invalidate(f->cache, request_of(&f->req, "POST http://a/0\n"),
-			 response_of(&f->res, "200\nCache-Group-Invalidation: \"g\"\n"),
-			 &(struct http_clock){0});
-	store(f, "GET http://a/5\n", FRESH, 0);
-	cache_purge(f->cache, SLICE("http://a/5"));
-	cache_purge_some(f->cache, 10);
+			 response_of(&f->res, "200\nCache-Group-Invalidation: \"g\"\n"), &now);
+	store(f, "GET http://a/5\n", FRESH, s);
+	cache_purge(f->cache, SLICE("http://a/5"), &now);
+	store(f, "GET http://a/6\n", FRESH, s);
 	cache_flush(f->cache);
+	cache_purge_all(f->cache, &now);
+	cache_purge_some(f->cache);
 	cache_turn_end(f->cache);
 }
 
@@ -292,24 +298,26 @@ static void use_everything(struct fixture *f)
 static void any_call_may_fail(void **state)
 {
 	struct fixture *f = *state;
+	int64_t s = 0;
 	unsigned total;
 
 	fail_nothing();
-	use_everything(f);
+	use_everything(f, s);
 	total = calls;
 	assert_true(total > 20);
 	for (unsigned call = 0; call < total; call++) {
 		for (unsigned count = 1; count <= 1000000; count += 999999) {
 			fail_calls(call, count, STORE_FAILED);
-			use_everything(f);
+			use_everything(f, ++s);
 			assert_int_equal(cache_pending(f->cache), 0);
 			assert_false(in_transaction);
 			fail_nothing();
-			assert_stored(f, "GET http://b/\n", FRESH "X: 1\n", 0);
-			assert_hit(f, "GET http://b/\n", 0, "1");
-			assert_true(cache_purge(f->cache, SLICE("http://b/")));
-			while (cache_purge_some(f->cache, 10))
+			assert_miss(f, "GET http://a/6\n", s++);
+			assert_stored(f, "GET http://b/\n", FRESH "X: 1\n", s);
+			assert_hit(f, "GET http://b/\n", s, "1");
+			while (cache_purge_some(f->cache) != CACHE_PURGED_ALL)
 				;
+			assert_hit(f, "GET http://b/\n", s, "1");
 		}
 	}
 }

@@ -114,7 +114,7 @@ static void two_processes_agree(void **state)
 
 static void seconds_before_the_epoch_are_counted_down(void **state)
 {
-	struct store_clock clock = {-5000, -5000};
+	struct store_clock clock = {.lead_ms = -5000, .latest_ms = -5000};
 	struct http_clock now;
 
 	(void)state;

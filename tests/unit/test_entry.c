@@ -77,14 +77,14 @@ static void drop(struct slice record)
 }
 
 /* The value of X of the record that a request selects; "" for none. */
-static const char *selected_by(const char *req, bool by_language)
+static const char *selected_of(const char *req, bool by_language, int64_t purged_ms)
 {
 	static char value[16];
 	struct http_field lines[16];
 	struct http_response res = {.fields = {.at = lines, .capacity = 16}};
 	struct record_view view;
 	enum entry_select result =
-		entry_select(entry, uri, request_of(&request, req), by_language, &view);
+		entry_select(entry, uri, request_of(&request, req), by_language, purged_ms, &view);
 
 	if (result == ENTRY_NO_MATCH || result == ENTRY_NONE)
 		return "";
@@ -92,6 +92,22 @@ static const char *selected_by(const char *req, bool by_language)
 	assert_true(record_to_response(&view, &res));
 	snprintf(value, sizeof(value), "%.*s", SLICE_ARG(value_of(&res, "X")));
 	return value;
+}
+
+static const char *selected_by(const char *req, bool by_language)
+{
+	return selected_of(req, by_language, 0);
+}
+
+static int64_t ms_after(int64_t s)
+{
+	return (NOW_S + s) * 1000;
+}
+
+/* The same when what was received until then has been purged. */
+static const char *selected_after(int64_t s, const char *req)
+{
+	return selected_of(req, false, ms_after(s));
 }
 
 static const char *selected(const char *req)
@@ -109,7 +125,7 @@ static void one_record_is_selected(void **state)
 	assert_int_equal(entry_count(entry), 1);
 	assert_int_equal(entry.n % RECORD_ALIGN, 0);
 	assert_int_equal(
-		entry_select(entry, SLICE("http://example.com/b"), &request.req, false, &view),
+		entry_select(entry, SLICE("http://example.com/b"), &request.req, false, 0, &view),
 		ENTRY_NONE);
 }
 
@@ -199,11 +215,13 @@ static void what_the_method_cannot_use_is_no_variant(void **state)
 
 	(void)state;
 	put(0, "HEAD" TARGET, FRESH "X: head\n");
-	assert_int_equal(entry_select(entry, uri, request_of(&request, "GET" TARGET), false, &view),
-			 ENTRY_NONE);
+	assert_int_equal(
+		entry_select(entry, uri, request_of(&request, "GET" TARGET), false, 0, &view),
+		ENTRY_NONE);
 	put(1, "GET" TARGET "Foo: a\n", FRESH "Vary: Foo\nX: a\n");
-	assert_int_equal(entry_select(entry, uri, request_of(&request, "GET" TARGET), false, &view),
-			 ENTRY_NO_MATCH);
+	assert_int_equal(
+		entry_select(entry, uri, request_of(&request, "GET" TARGET), false, 0, &view),
+		ENTRY_NO_MATCH);
 }
 
 static void head_is_served_by_both_get_by_its_own(void **state)
@@ -416,9 +434,9 @@ static void examine(struct slice damaged, struct slice original, struct slice re
 	struct record_view view, expected;
 	size_t n;
 
-	if (entry_select(damaged, uri, &request.req, false, &view) == ENTRY_SELECTED) {
+	if (entry_select(damaged, uri, &request.req, false, 0, &view) == ENTRY_SELECTED) {
 		assert_within(view.bytes, damaged);
-		assert_int_equal(entry_select(original, uri, &request.req, false, &expected),
+		assert_int_equal(entry_select(original, uri, &request.req, false, 0, &expected),
 				 ENTRY_SELECTED);
 		/* Damage may hide a record or its rank, but never make another of it. */
 		assert_records_are_ours(damaged, original);
@@ -471,8 +489,9 @@ static void a_cut_entry_is_damaged(void **state)
 		char *exact = test_malloc(n + 1);
 
 		memcpy(exact, entry.p, n);
-		assert_int_equal(entry_select(slice_of(exact, n), uri, &request.req, false, &view),
-				 ENTRY_DAMAGED);
+		assert_int_equal(
+			entry_select(slice_of(exact, n), uri, &request.req, false, 0, &view),
+			ENTRY_DAMAGED);
 		assert_int_equal(entry_count(slice_of(exact, n)), 0);
 		examine(slice_of(exact, n), entry, record);
 		test_free(exact);
@@ -487,9 +506,9 @@ static void an_entry_out_of_line_is_damaged(void **state)
 	put(0, "GET" TARGET, FRESH);
 	memmove(halves[half] + 4, halves[half], entry.n);
 	request_of(&request, "GET" TARGET);
-	assert_int_equal(
-		entry_select(slice_of(halves[half] + 4, entry.n), uri, &request.req, false, &view),
-		ENTRY_DAMAGED);
+	assert_int_equal(entry_select(slice_of(halves[half] + 4, entry.n), uri, &request.req, false,
+				      0, &view),
+			 ENTRY_DAMAGED);
 }
 
 static void damage_to_the_record_selected_is_told(void **state)
@@ -504,13 +523,73 @@ static void damage_to_the_record_selected_is_told(void **state)
 	assert_non_null(x);
 	*x = 'F';
 	assert_int_equal(entry_select(entry, uri, request_of(&request, "GET" TARGET "Foo: a\n"),
-				      false, &view),
+				      false, 0, &view),
 			 ENTRY_DAMAGED);
 	assert_string_equal(selected("GET" TARGET "Foo: b\n"), "second");
 	drop(slice_of(NULL, 0));
 	assert_int_equal(entry_count(entry), 1);
 	assert_string_equal(selected("GET" TARGET "Foo: a\n"), "");
 	assert_string_equal(selected("GET" TARGET "Foo: b\n"), "second");
+}
+
+static void purged_records_count_as_absent(void **state)
+{
+	(void)state;
+	put(1, "GET" TARGET "Foo: a\n", FRESH "Vary: Foo\nX: first\n");
+	put(2, "GET" TARGET "Foo: b\n", FRESH "Vary: Foo\nX: second\n");
+	assert_string_equal(selected_after(0, "GET" TARGET "Foo: a\n"), "first");
+	assert_string_equal(selected_after(1, "GET" TARGET "Foo: a\n"), "");
+	assert_string_equal(selected_after(1, "GET" TARGET "Foo: b\n"), "second");
+	assert_string_equal(selected_after(2, "GET" TARGET "Foo: b\n"), "");
+	assert_true(entry_has_purged(entry, ms_after(1)));
+	assert_false(entry_has_purged(entry, ms_after(1) - 1));
+}
+
+/* RFC 9111 4.1 has the most recent Vary decide: not when it is that of a purged record. */
+static void a_purged_vary_selects_nothing(void **state)
+{
+	(void)state;
+	put(1, "GET" TARGET "Foo: a\n",
+	    FRESH "Date: Sun, 06 Nov 2044 08:49:37 GMT\nVary: Foo\nX: old\n");
+	put(2, "GET" TARGET "Bar: a\n", FRESH "Vary: Bar\nX: new\n");
+	assert_string_equal(selected_after(0, "GET" TARGET "Bar: a\n"), "");
+	assert_string_equal(selected_after(1, "GET" TARGET "Bar: a\n"), "new");
+}
+
+static void drop_until(int64_t s)
+{
+	half ^= 1;
+	entry = slice_of(halves[half],
+			 entry_drop_purged(entry, ms_after(s), halves[half], ENTRY_SIZE_MAX));
+}
+
+static void purged_records_are_dropped_and_others_stay(void **state)
+{
+	struct slice before;
+
+	(void)state;
+	put(1, "GET" TARGET "Foo: a\n", FRESH "Vary: Foo\nX: first\n");
+	put(2, "GET" TARGET "Foo: b\n", FRESH "Vary: Foo\nX: second\n");
+	put(3, "GET" TARGET "Foo: c\n", FRESH "Vary: Foo\nX: third\n");
+	before = entry;
+	drop_until(0);
+	assert_true(slice_eq(entry, before));
+	drop_until(2);
+	assert_int_equal(entry_count(entry), 1);
+	assert_string_equal(selected("GET" TARGET "Foo: c\n"), "third");
+	drop_until(3);
+	assert_int_equal(entry.n, 0);
+}
+
+static void a_damaged_entry_is_to_be_purged(void **state)
+{
+	(void)state;
+	put(1, "GET" TARGET, FRESH);
+	assert_false(entry_has_purged(entry, 0));
+	halves[half][0] ^= 1;
+	assert_true(entry_has_purged(entry, 0));
+	drop_until(0);
+	assert_int_equal(entry.n, 0);
 }
 
 int main(void)
@@ -539,6 +618,10 @@ int main(void)
 		TEST(a_cut_entry_is_damaged),
 		TEST(an_entry_out_of_line_is_damaged),
 		TEST(damage_to_the_record_selected_is_told),
+		TEST(purged_records_count_as_absent),
+		TEST(a_purged_vary_selects_nothing),
+		TEST(purged_records_are_dropped_and_others_stay),
+		TEST(a_damaged_entry_is_to_be_purged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
