@@ -4,13 +4,10 @@
 #include <stdlib.h>
 
 #include "cache/http_fields.h"
+#include "proxy/admin_purge.h"
 #include "proxy/client.h"
 #include "proxy/report.h"
 #include "proxy/version.h"
-
-#define COMMON_FIELDS                         \
-	"X-Content-Type-Options: nosniff\r\n" \
-	"Content-Security-Policy: default-src 'none'\r\n"
 
 static void answer_text(struct exchange *x, const char *content_type, char *text, size_t length)
 {
@@ -18,7 +15,7 @@ static void answer_text(struct exchange *x, const char *content_type, char *text
 		exchange_fail(x, FAILURE_INTERNAL);
 		return;
 	}
-	exchange_answer_local(x, 200, content_type, SLICE(COMMON_FIELDS), slice_of(text, length));
+	exchange_answer_local(x, 200, content_type, SLICE(ADMIN_FIELDS), slice_of(text, length));
 	free(text);
 }
 
@@ -64,7 +61,7 @@ static void show_metrics(struct exchange *x)
 
 static void show_health(struct exchange *x)
 {
-	exchange_answer_local(x, x->worker->draining ? 503 : 204, "", SLICE(COMMON_FIELDS),
+	exchange_answer_local(x, x->worker->draining ? 503 : 204, "", SLICE(ADMIN_FIELDS),
 			      slice_of("", 0));
 }
 
@@ -72,20 +69,21 @@ static void show_index(struct exchange *x)
 {
 	static const char text[] = "cache204\n/stats    statistics as JSON\n"
 				   "/metrics  statistics for Prometheus\n"
-				   "/healthz  204 when able to serve\n";
+				   "/healthz  204 when able to serve\n"
+				   "/purge    forgets all by POST; /purge?uri=URI one\n";
 
-	exchange_answer_local(x, 200, "text/plain; charset=utf-8", SLICE(COMMON_FIELDS),
+	exchange_answer_local(x, 200, "text/plain; charset=utf-8", SLICE(ADMIN_FIELDS),
 			      SLICE(text));
 }
 
-static const struct {
+static const struct page {
 	const char *path;
-	void (*show)(struct exchange *x);
+	void (*answer)(struct exchange *x);
+	bool changes; /* something: by POST, and nothing else is allowed */
 } pages[] = {
-	{"/", show_index},
-	{"/stats", show_stats},
-	{"/metrics", show_metrics},
-	{"/healthz", show_health},
+	{"/", show_index, false},          {"/stats", show_stats, false},
+	{"/metrics", show_metrics, false}, {"/healthz", show_health, false},
+	{"/purge", admin_purge, true},
 };
 
 /* Host without port is a numeric address or localhost: nothing a rebound name can be. */
@@ -115,34 +113,51 @@ static struct slice path_of(const struct http_request *req)
 	return path;
 }
 
-static void answer_error(struct exchange *x, unsigned status, const char *extra)
+/* What is refused may be a URI with a password, sent here by mistake: not for the log. */
+void admin_refuse(struct exchange *x, unsigned status, const char *fields, const char *text)
 {
-	const char *phrase = compose_reason_phrase(status);
+	const char *query = memchr(x->req.target.p, '?', x->req.target.n);
 
-	exchange_answer_local(x, status, "text/plain; charset=utf-8", slice_str(extra),
-			      slice_str(phrase));
+	if (query != NULL)
+		x->req.target.n = (size_t)(query - x->req.target.p);
+	exchange_answer_local(x, status, "text/plain; charset=utf-8", slice_str(fields),
+			      slice_str(text));
+}
+
+static void answer_error(struct exchange *x, unsigned status, const char *fields)
+{
+	admin_refuse(x, status, fields, compose_reason_phrase(status));
+}
+
+static void turn_page(struct exchange *x, const struct page *page)
+{
+	bool reads = x->req.method == METHOD_GET || x->req.method == METHOD_HEAD;
+
+	if (page->changes ? x->req.method == METHOD_POST : reads)
+		page->answer(x);
+	else
+		answer_error(x, 405,
+			     page->changes ? ADMIN_FIELDS "Allow: POST\r\n"
+					   : ADMIN_FIELDS "Allow: GET, HEAD\r\n");
 }
 
 static void admin_handle(struct exchange *x)
 {
 	if (x->req.form != TARGET_ORIGIN) {
-		answer_error(x, 421, COMMON_FIELDS);
+		answer_error(x, 421, ADMIN_FIELDS);
 		return;
 	}
 	if (!host_is_ours(&x->req)) {
-		answer_error(x, 403, COMMON_FIELDS);
+		answer_error(x, 403, ADMIN_FIELDS);
 		return;
 	}
 	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
 		if (!slice_eq(path_of(&x->req), slice_str(pages[i].path)))
 			continue;
-		if (x->req.method == METHOD_GET || x->req.method == METHOD_HEAD)
-			pages[i].show(x);
-		else
-			answer_error(x, 405, COMMON_FIELDS "Allow: GET, HEAD\r\n");
+		turn_page(x, &pages[i]);
 		return;
 	}
-	answer_error(x, 404, COMMON_FIELDS);
+	answer_error(x, 404, ADMIN_FIELDS);
 }
 
 /* Every answer is made before handle() returns: there is nothing to feed, resume or cancel. */

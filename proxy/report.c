@@ -14,7 +14,7 @@ struct store_row {
 	uint64_t value;
 };
 
-enum { STORE_ROWS = 11 };
+enum { STORE_ROWS = 12 };
 
 static void store_rows(const struct report_input *in, struct store_row ret_rows[STORE_ROWS])
 {
@@ -30,6 +30,7 @@ static void store_rows(const struct report_input *in, struct store_row ret_rows[
 		{"damaged", "Records found damaged and dropped", true, in->cache.damaged},
 		{"invalidated", "URIs removed by unsafe methods and groups", true,
 		 in->cache.invalidated},
+		{"purged", "Entries removed by purges", true, in->cache.purged},
 		{"flushes", "Write transactions of the store", true, in->cache.flushes},
 	};
 	memcpy(ret_rows, rows, sizeof(rows));

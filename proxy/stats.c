@@ -165,6 +165,7 @@ void stats_store_add(struct stats_store *to, const struct stats_store *from)
 	to->cache.dropped += READ(from->cache.dropped);
 	to->cache.damaged += READ(from->cache.damaged);
 	to->cache.invalidated += READ(from->cache.invalidated);
+	to->cache.purged += READ(from->cache.purged);
 	to->cache.flushes += READ(from->cache.flushes);
 	to->cache.failures += READ(from->cache.failures);
 	to->evictions += READ(from->evictions);

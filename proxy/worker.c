@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "proxy/admin_purge.h"
 #include "proxy/client.h"
 #include "proxy/clock.h"
 #include "proxy/fetch.h"
@@ -31,6 +32,7 @@ struct loop {
 	ev_prepare prepare;
 	ev_check check;
 	ev_timer flush; /* of the store's queue */
+	ev_timer purge; /* the next part of the removal */
 	ev_timer tick;
 	ev_timer drain;
 	ev_signal terminate, interrupt, hangup;
@@ -51,7 +53,7 @@ int64_t monotonic_us(void)
  * lead over the wall clock is shared by all processes of the store and survives a restart
  * (http_clock.h).
  */
-static void read_clocks(struct worker *worker)
+void worker_read_clocks(struct worker *worker)
 {
 	struct timespec now;
 	int64_t back_ms;
@@ -151,7 +153,7 @@ static void check_cb(struct ev_loop *ev, ev_check *check, int revents)
 
 	(void)ev;
 	(void)revents;
-	read_clocks(loop->worker);
+	worker_read_clocks(loop->worker);
 }
 
 static void flush_cb(struct ev_loop *ev, ev_timer *timer, int revents)
@@ -159,6 +161,34 @@ static void flush_cb(struct ev_loop *ev, ev_timer *timer, int revents)
 	(void)ev;
 	(void)revents;
 	flush_some(timer->data);
+}
+
+static void purge_step(struct loop *loop)
+{
+	int64_t pause_ms = admin_purge_step(loop->worker);
+
+	if (pause_ms == 0)
+		return;
+	ev_timer_set(&loop->purge, (ev_tstamp)pause_ms / 1000, 0);
+	ev_timer_start(loop->ev, &loop->purge);
+}
+
+static void purge_cb(struct ev_loop *ev, ev_timer *timer, int revents)
+{
+	(void)ev;
+	(void)revents;
+	purge_step(timer->data);
+}
+
+/* Not in this turn: whoever asked for it is to be answered first. */
+void worker_purge(struct worker *worker)
+{
+	struct loop *loop = worker->loop;
+
+	if (ev_is_active(&loop->purge))
+		return;
+	ev_timer_set(&loop->purge, 0, 0);
+	ev_timer_start(loop->ev, &loop->purge);
 }
 
 static void tick_cb(struct ev_loop *ev, ev_timer *timer, int revents)
@@ -170,6 +200,8 @@ static void tick_cb(struct ev_loop *ev, ev_timer *timer, int revents)
 	(void)revents;
 	fetches_tick(worker->fetches);
 	worker_note_counts(worker);
+	if (cache_purge_is_due(worker->cache))
+		worker_purge(worker);
 	if (worker->accesslog != NULL && ++loop->ticks % LOG_FLUSH_TICKS == 0)
 		accesslog_flush(worker->accesslog);
 }
@@ -271,10 +303,11 @@ static struct loop *loop_new(struct worker *worker)
 	ev_prepare_init(&loop->prepare, prepare_cb);
 	ev_check_init(&loop->check, check_cb);
 	ev_timer_init(&loop->flush, flush_cb, 0, 0);
+	ev_timer_init(&loop->purge, purge_cb, 0, 0);
 	ev_timer_init(&loop->tick, tick_cb, TICK_MS / 1000.0, TICK_MS / 1000.0);
 	ev_timer_init(&loop->drain, drained_cb, 0, 0);
-	loop->prepare.data = loop->check.data = loop->flush.data = loop->tick.data =
-		loop->drain.data = loop;
+	loop->prepare.data = loop->check.data = loop->flush.data = loop->purge.data =
+		loop->tick.data = loop->drain.data = loop;
 	ev_prepare_start(loop->ev, &loop->prepare);
 	ev_check_start(loop->ev, &loop->check);
 	ev_timer_start(loop->ev, &loop->tick);
@@ -370,7 +403,7 @@ struct worker *worker_new(const struct conf *conf, const struct worker_shared *s
 		return NULL;
 	}
 	conn_setup(worker->loop->ev);
-	read_clocks(worker);
+	worker_read_clocks(worker);
 	worker->loop->before = stats->store;
 	worker->loop->acceptors = acceptors_start(worker->loop->ev, worker, listener);
 	if (worker->loop->acceptors == NULL) {
@@ -385,6 +418,7 @@ int worker_run(struct worker *worker)
 {
 	ev_run(worker->loop->ev, 0);
 	cache_flush(worker->cache);
+	admin_purge_stop(worker);
 	worker_note_counts(worker);
 	return 0;
 }

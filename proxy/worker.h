@@ -43,6 +43,12 @@ struct task {
 	bool queued;
 };
 
+/* The removal of what was purged, while this worker is at it. */
+struct removal {
+	struct claim claim;
+	int64_t claimed_ms;
+};
+
 /* What the workers of a service share, in memory mapped before the fork. */
 struct worker_shared {
 	int64_t started_s; /* wall clock, of the service */
@@ -80,6 +86,7 @@ struct worker {
 	struct task *tasks, **tasks_end; /* to be run before the turn ends */
 	struct exchange *spare_exchanges;
 	const struct worker_shared *shared;
+	struct removal removal;
 	bool draining;
 	struct loop *loop; /* worker.c's own */
 };
@@ -103,6 +110,12 @@ struct worker *worker_new(const struct conf *conf, const struct worker_shared *s
 int worker_run(struct worker *worker);
 
 void worker_free(struct worker *worker);
+
+/* Read `now` and `now_ms` anew, within a turn: for who needs them to the millisecond. */
+void worker_read_clocks(struct worker *worker);
+
+/* Begin or go on to remove what was purged. */
+void worker_purge(struct worker *worker);
 
 /* Bring what cache and store count into this worker's block. */
 void worker_note_counts(struct worker *worker);

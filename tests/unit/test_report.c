@@ -34,7 +34,12 @@ static struct report_input sample(void)
 		histogram_add(&numbers.hit_latency, us < 990 ? 4 : 7, 1);
 	return (struct report_input){
 		.stats = &numbers,
-		.cache = {.stored = 1, .dropped = 2, .damaged = 3, .invalidated = 4, .flushes = 5},
+		.cache = {.stored = 1,
+			  .dropped = 2,
+			  .damaged = 3,
+			  .invalidated = 4,
+			  .flushes = 5,
+			  .purged = 12},
 		.store = {.entries = 6,
 			  .bytes_used = 7,
 			  .bytes_size = 8,
@@ -101,7 +106,7 @@ static void test_json_top_and_store(void **state)
 	assert_int_equal(number(root, NULL, "workers"), 4);
 	const char *const names[] = {"stored",    "dropped",  "damaged",    "invalidated",
 				     "flushes",   "entries",  "bytes_used", "bytes_size",
-				     "evictions", "failures", "map_used"};
+				     "evictions", "failures", "map_used",   "purged"};
 	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		assert_int_equal(number(root, "store", names[i]), i + 1);
 	json_decref(root);

@@ -1,0 +1,166 @@
+/* Purges by operators, and the removal in the background. */
+#include "proxy/admin_purge.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cache/http_fields.h"
+#include "proxy/admin.h"
+#include "proxy/log.h"
+
+enum {
+	PAUSE_MS = 1, /* between batches: clients come first */
+	FAILURE_PAUSE_MS = 1000,
+	CLAIM_RENEW_MS = CLAIM_MS / 3,
+};
+
+/* ---- the removal ---------------------------------------------------------------------------- */
+
+/* A URI has it by a chance in 2^128. */
+static const struct cache_key removal_key = {{UINT64_MAX, UINT64_MAX}};
+
+/* Is this worker the one to do it?  The claim lapses, so that one who dies is replaced. */
+static bool claim(struct worker *worker)
+{
+	struct removal *removal = &worker->removal;
+
+	if (removal->claim.slot != NULL && worker->now_ms - removal->claimed_ms < CLAIM_RENEW_MS)
+		return true;
+	claims_release(&removal->claim);
+	removal->claimed_ms = worker->now_ms;
+	return claims_take(worker->shared->claims, &removal_key, worker->now_ms, &removal->claim);
+}
+
+void admin_purge_stop(struct worker *worker)
+{
+	claims_release(&worker->removal.claim);
+	stats->purging = 0;
+}
+
+int64_t admin_purge_step(struct worker *worker)
+{
+	enum cache_purging result = CACHE_PURGED_ALL;
+
+	if (!cache_purge_is_due(worker->cache) || worker->draining || !claim(worker)) {
+		admin_purge_stop(worker);
+		return 0;
+	}
+	stats->purging = 1;
+	result = cache_purge_some(worker->cache);
+	if (result == CACHE_PURGE_GOES_ON)
+		return PAUSE_MS;
+	if (result == CACHE_PURGE_FAILED)
+		return FAILURE_PAUSE_MS;
+	admin_purge_stop(worker);
+	log_info("what was purged is removed");
+	return 0;
+}
+
+/* ---- who may -------------------------------------------------------------------------------- */
+
+/* The page that sends it, if one does, is from here: "http://" and our Host. */
+static bool origin_is_ours(const struct http_request *req, struct slice origin)
+{
+	const struct http_field *host = http_fields_first(&req->fields, FIELD_HOST);
+	struct slice scheme = SLICE("http://");
+
+	return host != NULL && origin.n == scheme.n + host->value.n &&
+	       slice_eq(slice_of(origin.p, scheme.n), scheme) &&
+	       slice_ieq(slice_of(origin.p + scheme.n, host->value.n), host->value);
+}
+
+/*
+ * A browser sends a POST to any address for any page (HAZARDS M4), but says from where: Origin
+ * (RFC 6454 7) in all of them, Sec-Fetch-Site (Fetch Metadata) in newer ones.  A program sends
+ * neither.
+ */
+static bool is_same_origin(const struct http_request *req)
+{
+	for (size_t i = 0; i < req->fields.count; i++) {
+		const struct http_field *field = &req->fields.at[i];
+
+		if (field->id == FIELD_ORIGIN && !origin_is_ours(req, field->value))
+			return false;
+		if (slice_ieq(field->name, SLICE("Sec-Fetch-Site")) &&
+		    !slice_eq(field->value, SLICE("same-origin")) &&
+		    !slice_eq(field->value, SLICE("none")))
+			return false;
+	}
+	return true;
+}
+
+/* ---- purging -------------------------------------------------------------------------------- */
+
+static void answer(struct exchange *x, unsigned status, const char *content_type, const char *text)
+{
+	exchange_answer_local(x, status, content_type, SLICE(ADMIN_FIELDS), slice_str(text));
+}
+
+static void purge_all(struct exchange *x)
+{
+	struct worker *worker = x->worker;
+	struct store_usage usage;
+	char text[128];
+
+	worker_read_clocks(worker);
+	cache_purge_all(worker->cache, &worker->now);
+	worker_read_clocks(worker);
+	worker_purge(worker);
+	STATS_ADD(purges, 1);
+	store_usage(cache_store_of(worker->cache), &usage);
+	log_info("all is purged by an operator, %llu URIs", (unsigned long long)usage.entries);
+	snprintf(text, sizeof(text), "{\"purged\": %llu, \"removal\": \"in the background\"}\n",
+		 (unsigned long long)usage.entries);
+	answer(x, 202, "application/json", text);
+}
+
+static void purge_uri(struct exchange *x, const struct http_uri *uri)
+{
+	struct worker *worker = x->worker;
+	char *normal = malloc(http_uri_normal_max(uri));
+	enum cache_purging result;
+
+	if (normal == NULL) {
+		exchange_fail(x, FAILURE_INTERNAL);
+		return;
+	}
+	worker_read_clocks(worker);
+	result = cache_purge(worker->cache, slice_of(normal, http_uri_normal(uri, normal)),
+			     &worker->now);
+	worker_read_clocks(worker);
+	free(normal);
+	if (result == CACHE_PURGE_FAILED) {
+		answer(x, 503, "text/plain; charset=utf-8",
+		       "The store failed: it may still have the URI.\n");
+		return;
+	}
+	STATS_ADD(purges, 1);
+	answer(x, 200, "application/json",
+	       result == CACHE_PURGED_ALL ? "{\"purged\": 1}\n" : "{\"purged\": 0}\n");
+}
+
+/* A query that is not understood is no purge of everything: a script may have lost its URI. */
+void admin_purge(struct exchange *x)
+{
+	struct slice query = x->req.uri.path;
+	size_t path_n = sizeof("/purge") - 1, named_n = sizeof("/purge?uri=") - 1;
+	struct http_uri uri;
+
+	if (!is_same_origin(&x->req)) {
+		admin_refuse(x, 403, ADMIN_FIELDS, "A page of another origin may not purge.\n");
+		return;
+	}
+	if (query.n == path_n) {
+		purge_all(x);
+		return;
+	}
+	if (query.n >= named_n && memcmp(query.p, "/purge?uri=", named_n) == 0 &&
+	    http_uri_parse_absolute(slice_of(query.p + named_n, query.n - named_n), &uri) ==
+		    URI_OK) {
+		purge_uri(x, &uri);
+		return;
+	}
+	admin_refuse(x, 400, ADMIN_FIELDS,
+		     "Say /purge for all, or /purge?uri= and an absolute http or https URI as it "
+		     "is: nothing encoded, no user, no fragment.\n");
+}
