@@ -10,21 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "bench/server.h"
-
-static int connect_to(unsigned long port)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET,
-				      .sin_port = htons((uint16_t)port),
-				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct timeval patience = {.tv_sec = 20};
-	int on = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
-		die("connect");
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	return fd;
-}
+#include "bench/client.h"
 
 /* `depth` requests in `buffer`; returns their length. */
 static size_t compose(char *buffer, size_t size, const char *url, char **fields,
@@ -75,7 +61,7 @@ int main(int argc, char **argv)
 	const char *depth_text = getenv("DEPTH");
 	unsigned long depth = depth_text ? strtoul(depth_text, NULL, 10) : 1;
 	unsigned long count = strtoul(argv[3], NULL, 10);
-	int fd = connect_to(strtoul(argv[1], NULL, 10));
+	int fd = client_connect(strtoul(argv[1], NULL, 10));
 	size_t length = compose(requests, sizeof(requests), argv[2], argv + 4, depth);
 	for (unsigned long sent = 0; sent < count; sent += depth) {
 		if (send(fd, requests, length, MSG_NOSIGNAL) != (ssize_t)length)

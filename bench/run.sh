@@ -5,6 +5,7 @@
 #   bench/run.sh instructions     user instructions per request, counted by callgrind
 #   bench/run.sh writes           latency of hits beside misses and stores at a fixed rate (writes.sh)
 #   bench/run.sh scale            hits, start-up and purge by number of records (scale.sh)
+#   bench/run.sh idle             memory of connections that are kept (idle.sh)
 #
 # Environment, with defaults:
 #   SERVERS      "limit cache204 nginx squid varnish trafficserver"; those not installed are skipped
@@ -267,6 +268,7 @@ run_instructions() {
 
 . bench/writes.sh
 . bench/scale.sh
+. bench/idle.sh
 
 build_tools
 start_origin
@@ -276,6 +278,7 @@ instructions)
 	;;
 writes) run_writes ;;
 scale) run_scale ;;
+idle) run_idle ;;
 "")
 	command -v wrk >/dev/null || fail "install the package wrk"
 	started=
@@ -289,5 +292,5 @@ scale) run_scale ;;
 	run_loads
 	print_tables
 	;;
-*) fail "usage: bench/run.sh [instructions | writes | scale]" ;;
+*) fail "usage: bench/run.sh [instructions | writes | scale | idle]" ;;
 esac
