@@ -5,14 +5,15 @@
  *   scale [RECORDS]... [DIRECTORY]     (1000 to 1000000, below /tmp; 5000000 takes 6 GB there)
  *
  * For each size a fresh store is filled with records of 300 to 500 bytes, 100 to a transaction,
- * then closed and opened again, asked for random keys that it has, and emptied as
- * cache_purge_some() does it, 32 records to a transaction.  Wall times are for the last steps,
- * where waiting would count; what else the machine does is in them.
+ * then closed and opened again, left by a process that dies and opened again, asked for random keys
+ * that it has, and emptied as cache_purge_some() does it, 32 records to a transaction.  Wall times
+ * are for the last steps, where waiting would count; what else the machine does is in them.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -40,6 +41,7 @@ struct row {
 	double file_bytes;          /* of one record */
 	double put_us;              /* CPU of one put */
 	double open_ms;             /* wall */
+	double open_killed_ms;      /* the same, after a process that did not close it */
 	double get_user_ns, get_ns; /* CPU of one get: user, and with the system's */
 	double purge_us;            /* CPU of one record */
 	double batches;
@@ -115,13 +117,41 @@ static void measure_put(struct scale *scale, struct row *row)
 			(uintmax_t)scale->records);
 }
 
+static double timed_open(struct scale *scale)
+{
+	double begin = seconds(CLOCK_MONOTONIC);
+	open_store(scale);
+	return (seconds(CLOCK_MONOTONIC) - begin) * 1e3;
+}
+
+/* Writes a little, and is gone. */
+static void use_and_die(struct scale *scale)
+{
+	pid_t child = fork();
+	int status;
+	if (child == 0) {
+		struct cache_key key = key_of(0);
+		uint64_t value[VALUE_MIN / sizeof(uint64_t)] = {0};
+		open_store(scale);
+		check(scale, store_begin(scale->store), "begin");
+		check(scale,
+		      store_put(scale->store, &key, slice_of((char *)value, sizeof(value)), NULL,
+				0),
+		      "put");
+		check(scale, store_commit(scale->store), "commit");
+		_exit(0);
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child || status != 0)
+		exit(1);
+}
+
 static void measure_open(struct scale *scale, struct row *row)
 {
-	double begin;
 	store_close(scale->store);
-	begin = seconds(CLOCK_MONOTONIC);
-	open_store(scale);
-	row->open_ms = (seconds(CLOCK_MONOTONIC) - begin) * 1e3;
+	row->open_ms = timed_open(scale);
+	store_close(scale->store);
+	use_and_die(scale);
+	row->open_killed_ms = timed_open(scale);
 }
 
 /* Asks for random records, and looks at each. */
@@ -230,9 +260,10 @@ static void measure(uint64_t records, const char *below)
 	measure_purge(&scale, &row);
 	store_close(scale.store);
 	remove_directory(directory);
-	printf("| %ju | %.0f | %.1f | %.1f | %.0f | %.0f | %.1f | %.0f | %.2f | %.2f |\n",
-	       (uintmax_t)records, row.file_bytes, row.put_us, row.open_ms, row.get_user_ns,
-	       row.get_ns, row.purge_us, row.batches, row.batch_cpu_ms, row.batch_ms);
+	printf("| %ju | %.0f | %.1f | %.1f | %.1f | %.0f | %.0f | %.1f | %.0f | %.2f | %.2f |\n",
+	       (uintmax_t)records, row.file_bytes, row.put_us, row.open_ms, row.open_killed_ms,
+	       row.get_user_ns, row.get_ns, row.purge_us, row.batches, row.batch_cpu_ms,
+	       row.batch_ms);
 	fflush(stdout);
 }
 
@@ -242,9 +273,10 @@ int main(int argc, char **argv)
 	int count = argc;
 	if (argc > 1 && strchr(argv[argc - 1], '/'))
 		below = argv[--count];
-	printf("| Records | file bytes each | put CPU µs | open ms | get user ns | get CPU ns | "
-	       "purge CPU µs | batches | longest CPU ms | longest ms |\n");
-	printf("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
+	printf("| Records | file bytes each | put CPU µs | open ms | open killed ms | get user ns "
+	       "| "
+	       "get CPU ns | purge CPU µs | batches | longest CPU ms | longest ms |\n");
+	printf("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
 	fflush(stdout);
 	for (int i = 1; i < count; i++)
 		if (strtoull(argv[i], NULL, 10) > 0)
