@@ -11,10 +11,23 @@ enum {
 	PUT_TRIES = 8,
 };
 
+static void part_note_end(struct store *store)
+{
+	if (store->noting)
+		store_files_written(&store->files);
+	store->noting = false;
+}
+
+static void part_abort(struct store *store)
+{
+	tables_abort(&store->tables);
+	part_note_end(store);
+}
+
 /* After an error nothing more is taken in a transaction: what it held is lost. */
 static enum store_result store_break(struct store *store, enum store_result result)
 {
-	tables_abort(&store->tables);
+	part_abort(store);
 	store->failures++;
 	return result;
 }
@@ -133,6 +146,15 @@ void store_usage(struct store *store, struct store_usage *ret_usage)
 
 /* ---- parts of a transaction ---- */
 
+/* Is the file still as the last writer left it (store_note.h)?  After tables_begin(). */
+static void part_note_begin(struct store *store)
+{
+	store->noting = store_files_writing(&store->files);
+	if (!store->noting || !store_note_holds(store->note, tables_fd(&store->tables),
+						tables_last_transaction(&store->tables)))
+		store_note_doubt(store->note);
+}
+
 static enum store_result part_begin(struct store *store)
 {
 	enum store_result result = tables_begin(&store->tables);
@@ -143,6 +165,7 @@ static enum store_result part_begin(struct store *store)
 		store->failures++;
 		return result;
 	}
+	part_note_begin(store);
 	trees = tables_trees(&store->tables, TABLES_WRITE, &entries);
 	available =
 		tables_available(&store->tables, store_room_wanted(&store->room), &store->virgin);
@@ -159,6 +182,10 @@ static enum store_result part_commit(struct store *store)
 
 	if (writing && result != STORE_OK)
 		store->failures++;
+	if (store->noting && result == STORE_OK)
+		store_note_take(store->note, tables_fd(&store->tables),
+				tables_last_transaction(&store->tables));
+	part_note_end(store);
 	return result;
 }
 
@@ -202,7 +229,7 @@ enum store_result store_commit(struct store *store)
 void store_abort(struct store *store)
 {
 	store_turn_end(store);
-	tables_abort(&store->tables);
+	part_abort(store);
 }
 
 enum store_result store_read(struct store *store, const struct cache_key *key,
@@ -454,6 +481,11 @@ void store_check_readers(struct store *store)
 const char *store_error(const struct store *store)
 {
 	return store->tables.error;
+}
+
+void store_doubt(struct store *store)
+{
+	store_note_doubt(store->note);
 }
 
 struct store_clock *store_clock(struct store *store)

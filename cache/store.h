@@ -59,8 +59,8 @@ struct store_usage {
 
 /*
  * NULL on failure, with one line in `notice`; on success `notice` is "" or what was found and done.
- * A matter of milliseconds; but when the last process died, or the file is not as it was left, the
- * first to open reads every page in use (0.3 s for a GiB) before it trusts the file. With
+ * A matter of milliseconds, also after a process was killed; but when the file is not as it was
+ * left, the first to open reads every page in use (0.6 s for a GiB) before it trusts the file. With
  * `exclusive` a second service on the same directory fails at once.  A process that forks must open
  * after the fork: the parent holds the exclusive lock with store_lock(), workers open without.
  */
@@ -129,6 +129,12 @@ void store_check_readers(struct store *store);
 
 /* Text of the last failure of this process, never NULL. */
 const char *store_error(const struct store *store);
+
+/*
+ * This process dies of a fault, which may be the file's: the next opening reads all of it.  For
+ * signal handlers: async-signal-safe.
+ */
+void store_doubt(struct store *store);
 
 /*
  * Kept beside the store and shared by its processes: the steady clock's lead over the wall clock

@@ -166,8 +166,10 @@ bool store_check_head(int fd, struct store_check *ret_check)
 	struct lmdb_meta meta;
 
 	*ret_check = (struct store_check){.why = head_fault(fd, &meta)};
-	if (!ret_check->why)
+	if (!ret_check->why) {
 		ret_check->pages = meta.last_page + 1;
+		ret_check->transaction = meta.transaction;
+	}
 	return !ret_check->why;
 }
 
@@ -462,6 +464,7 @@ bool store_check_tree(int fd, struct store_check *ret_check)
 		return false;
 	check.page_size = (size_t)sysconf(_SC_PAGESIZE); /* as the head was found to say */
 	check.pages = ret_check->pages = meta.last_page + 1;
+	ret_check->transaction = meta.transaction;
 	check.seen = calloc(check.pages / 64 + 1, sizeof(*check.seen));
 	check.levels = malloc(DEPTH_MAX * check.page_size);
 	check.run = malloc(check.page_size);

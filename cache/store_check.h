@@ -5,7 +5,7 @@
  *
  * The head check is two small reads and is made at every opening.  The tree check reads every page
  * in use (about 1 us each): page numbers, bounds of nodes, key sizes, depth, no page used twice or
- * both used and free.  It is for files that were not closed, or are not as they were when closed.
+ * both used and free.  It is for files that are not as their last user is known to have left them.
  *
  * The layout known here is that of LMDB 0.9 on 64-bit machines, in this machine's byte order; a
  * file in another one is not whole.  Keys out of order and damaged values do no harm to LMDB and
@@ -34,8 +34,9 @@ enum {
 };
 
 struct store_check {
-	const char *why; /* static text when the check failed */
-	uint64_t pages;  /* the file's pages up to the last that was ever used */
+	const char *why;      /* static text when the check failed */
+	uint64_t pages;       /* the file's pages up to the last that was ever used */
+	uint64_t transaction; /* number of the last */
 };
 
 /* The two meta pages, and the file's length against them.  An empty file is not good. */

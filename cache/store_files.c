@@ -16,6 +16,7 @@ enum store_lock_byte {
 	LOCK_SERVICE,
 	LOCK_OPENING,
 	LOCK_USERS,
+	LOCK_WRITING,
 };
 
 enum {
@@ -30,8 +31,7 @@ enum {
 struct store_state {
 	char boot[BOOT_ID_SIZE];
 	bool clean;
-	uint64_t inode, size; /* of the data file, when clean */
-	int64_t changed_ns;   /* its ctime: no program can set it */
+	struct store_look look; /* of the data file, when clean */
 };
 
 void store_notice_add(const struct store_notice *notice, const char *format, ...)
@@ -150,6 +150,16 @@ void store_files_closing(struct store_files *files)
 		       lock_set(files->lock, LOCK_USERS, F_WRLCK, false) == 0;
 }
 
+bool store_files_writing(const struct store_files *files)
+{
+	return lock_set(files->lock, LOCK_WRITING, F_WRLCK, true) == 0;
+}
+
+void store_files_written(const struct store_files *files)
+{
+	lock_set(files->lock, LOCK_WRITING, F_UNLCK, false);
+}
+
 void store_files_close(struct store_files *files)
 {
 	if (files->lock >= 0)
@@ -208,13 +218,13 @@ static bool state_parse(char *text, struct store_state *ret_state)
 	    strcmp(words[WORD_END], ".") != 0 || strlen(words[WORD_BOOT]) >= BOOT_ID_SIZE ||
 	    !number_of(words[WORD_VERSION], &version) || version != STATE_VERSION ||
 	    !number_of(words[WORD_CLEAN], &clean) || clean > 1 ||
-	    !number_of(words[WORD_INODE], &ret_state->inode) ||
-	    !number_of(words[WORD_SIZE], &ret_state->size) ||
+	    !number_of(words[WORD_INODE], &ret_state->look.inode) ||
+	    !number_of(words[WORD_SIZE], &ret_state->look.size) ||
 	    !number_of(words[WORD_CHANGED], &changed))
 		return false;
 	strcpy(ret_state->boot, words[WORD_BOOT]);
 	ret_state->clean = clean == 1;
-	ret_state->changed_ns = (int64_t)changed;
+	ret_state->look.changed_ns = (int64_t)changed;
 	return true;
 }
 
@@ -232,12 +242,24 @@ static bool state_read(int directory, struct store_state *ret_state)
 	return state_parse(text, ret_state);
 }
 
-static bool data_look(const struct stat *st, struct store_state *state)
+static bool look_of(const struct stat *st, struct store_look *ret_look)
 {
-	state->inode = st->st_ino;
-	state->size = (uint64_t)st->st_size;
-	state->changed_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
+	ret_look->inode = st->st_ino;
+	ret_look->size = (uint64_t)st->st_size;
+	ret_look->changed_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
 	return S_ISREG(st->st_mode);
+}
+
+bool store_files_look(int fd, struct store_look *ret_look)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && look_of(&st, ret_look);
+}
+
+bool store_look_eq(const struct store_look *a, const struct store_look *b)
+{
+	return a->inode == b->inode && a->size == b->size && a->changed_ns == b->changed_ns;
 }
 
 enum store_left store_files_left(const struct store_files *files)
@@ -247,13 +269,10 @@ enum store_left store_files_left(const struct store_files *files)
 
 	if (fstatat(files->directory, STORE_DATA_NAME, &st, 0) != 0)
 		return errno == ENOENT ? STORE_LEFT_NOTHING : STORE_LEFT_UNKNOWN;
-	if (!state_read(files->directory, &was) || !data_look(&st, &now))
+	if (!state_read(files->directory, &was) || !look_of(&st, &now.look))
 		return STORE_LEFT_UNKNOWN;
 	if (was.clean)
-		return was.inode == now.inode && was.size == now.size &&
-				       was.changed_ns == now.changed_ns
-			       ? STORE_LEFT_CLEAN
-			       : STORE_LEFT_TOUCHED;
+		return store_look_eq(&was.look, &now.look) ? STORE_LEFT_CLEAN : STORE_LEFT_TOUCHED;
 	boot_id(now.boot);
 	if (strcmp(now.boot, "-") == 0 || strcmp(now.boot, was.boot) != 0)
 		return STORE_LEFT_REBOOTED;
@@ -268,17 +287,16 @@ bool store_files_mark(const struct store_files *files, int clean_fd)
 {
 	struct store_state state = {.clean = clean_fd >= 0};
 	char text[STATE_SIZE_MAX];
-	struct stat st;
 	bool done;
 	int fd, n;
 
-	if (clean_fd >= 0 && (fstat(clean_fd, &st) != 0 || !data_look(&st, &state)))
+	if (clean_fd >= 0 && !store_files_look(clean_fd, &state.look))
 		return false;
 	boot_id(state.boot);
 	n = snprintf(text, sizeof(text),
 		     STATE_NAME " %d boot %s clean %d data %" PRIu64 " %" PRIu64 " %" PRId64 " .\n",
-		     STATE_VERSION, state.boot, state.clean, state.inode, state.size,
-		     state.changed_ns);
+		     STATE_VERSION, state.boot, state.clean, state.look.inode, state.look.size,
+		     state.look.changed_ns);
 	fd = openat(files->directory, "state", O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return false;

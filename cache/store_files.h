@@ -5,13 +5,13 @@
  *	data.mdb lock.mdb   LMDB's own
  *	lock                the locks below
  *	state               one line of text: boot id, clean or running, what data.mdb looked like
- *	visited clock       shared maps (shared_map.h)
+ *	visited clock noted shared maps (shared_map.h)
  *	data.mdb.damaged    set aside, one at most; data.mdb.foreign likewise
  *
- * Locks are open-file-description locks on three bytes of `lock`: SERVICE is held by the one
+ * Locks are open-file-description locks on four bytes of `lock`: SERVICE is held by the one
  *service that may use the directory, and passes to the processes it forks; OPENING while a process
- *opens or closes; USERS is shared by all that have the store open.  The kernel drops the locks of
- *the dead.
+ *opens or closes; USERS is shared by all that have the store open; WRITING is held from the begin
+ *of a write transaction until after its commit was noted.  The kernel drops the locks of the dead.
  */
 #ifndef CACHE_STORE_FILES_H
 #define CACHE_STORE_FILES_H
@@ -39,6 +39,15 @@ enum store_left {
 	STORE_LEFT_REBOOTED, /* not closed, and the system went down: anything may be lost */
 };
 
+/* How a file looks from outside. */
+struct store_look {
+	uint64_t inode, size;
+	int64_t changed_ns; /* its ctime: no program can set it */
+};
+/* False when that cannot be told, or it is no regular file. */
+bool store_files_look(int fd, struct store_look *ret_look);
+bool store_look_eq(const struct store_look *a, const struct store_look *b);
+
 /* One line about what went wrong or was done; the first wins the room. */
 struct store_notice {
 	char *text;
@@ -64,6 +73,13 @@ bool store_files_opened(struct store_files *files);
 /* Begin closing: waits as above; `first` is then whether this is the last user. */
 void store_files_closing(struct store_files *files);
 void store_files_close(struct store_files *files);
+
+/*
+ * Taken after the database's own lock of writers, so that nobody waits for it long.  False when it
+ * cannot be had.
+ */
+bool store_files_writing(const struct store_files *files);
+void store_files_written(const struct store_files *files);
 
 /* Only when `first`. */
 enum store_left store_files_left(const struct store_files *files);

@@ -6,6 +6,7 @@
 #include "cache/shared_map.h"
 #include "cache/store.h"
 #include "cache/store_files.h"
+#include "cache/store_note.h"
 #include "cache/store_tables.h"
 #include "cache/store_value.h"
 
@@ -38,7 +39,9 @@ struct store {
 	unsigned hand_steps; /* left for this part */
 	struct store_shared *shared;
 	struct evict_bits bits;
-	struct shared_map visited_map, clock_map;
+	struct store_note *note;
+	bool noting; /* the lock of writers is held, to note what comes of this part */
+	struct shared_map visited_map, clock_map, note_map;
 	struct store_files files;
 	uint64_t evictions, failures;
 	struct cache_key old_groups[STORE_GROUPS_MAX];

@@ -274,6 +274,15 @@ uint64_t tables_transaction(const struct tables *tables)
 	return mdb_txn_id(tables->handles->writer);
 }
 
+uint64_t tables_last_transaction(const struct tables *tables)
+{
+	MDB_envinfo info = {0};
+
+	if (tables->handles)
+		mdb_env_info(tables->handles->env, &info);
+	return info.me_last_txnid;
+}
+
 enum store_result tables_nest(struct tables *tables)
 {
 	struct tables_handles *handles = tables->handles;

@@ -11,10 +11,12 @@ enum {
 	SLOT_BYTES = 256, /* a visited bit per so many bytes of store; smaller entries share bits */
 	VISITED_VERSION = 1,
 	CLOCK_VERSION = 2,
+	NOTE_VERSION = 1,
 };
 
 #define VISITED_MAGIC UINT64_C(0x6465746973697634)
 #define CLOCK_MAGIC UINT64_C(0x6b636f6c63343032)
+#define NOTE_MAGIC UINT64_C(0x6465746f6e343032)
 
 static uint64_t page_size(void)
 {
@@ -42,6 +44,33 @@ static bool discard(struct store *store, const char *kind, const struct store_no
 	return done;
 }
 
+static bool map_open(struct store *store, struct shared_map *map,
+		     const struct shared_map_spec *spec, const struct store_notice *notice,
+		     bool *ret_fresh)
+{
+	enum shared_map_result result =
+		shared_map_open(map, store->files.directory, spec, store->files.first);
+
+	*ret_fresh = result == SHARED_MAP_FRESH;
+	if (result == SHARED_MAP_KEPT || result == SHARED_MAP_FRESH)
+		return true;
+	store_notice_add(notice, "%s/%s: %s", store->directory, spec->name,
+			 result == SHARED_MAP_WRONG ? "damaged, while the store is in use"
+						    : strerror(errno));
+	return false;
+}
+
+/* Whether nobody has touched the file since its last user: then its head says enough. */
+static bool is_as_left(const struct store *store, enum store_left left, int fd)
+{
+	struct store_check check;
+
+	if (left == STORE_LEFT_CLEAN)
+		return !store_note_is_doubted(store->note);
+	return left == STORE_LEFT_RUNNING && store_check_head(fd, &check) &&
+	       store_note_holds(store->note, fd, check.transaction);
+}
+
 /* Is the data file fit to be opened?  If not it is moved away; false when that failed. */
 static bool judge(struct store *store, const struct store_notice *notice)
 {
@@ -58,8 +87,8 @@ static bool judge(struct store *store, const struct store_notice *notice)
 		return discard(store, NULL, notice, "the system went down while it was in use");
 	fd = openat(store->files.directory, STORE_DATA_NAME, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd >= 0) {
-		good = left == STORE_LEFT_CLEAN ? store_check_head(fd, &check)
-						: store_check_tree(fd, &check);
+		good = is_as_left(store, left, fd) ? store_check_head(fd, &check)
+						   : store_check_tree(fd, &check);
 		close(fd);
 	}
 	if (!good)
@@ -90,6 +119,7 @@ static bool open_first(struct store *store, const struct store_notice *notice)
 
 	if (!judge(store, notice))
 		return false;
+	*store->note = (struct store_note){0};
 	if (!store_files_mark(&store->files, -1)) {
 		store_notice_add(notice, "%s: cannot be written: %s", store->directory,
 				 strerror(errno));
@@ -101,26 +131,15 @@ static bool open_first(struct store *store, const struct store_notice *notice)
 			return false;
 		opened = tables_open(&store->tables);
 	}
-	if (opened == TABLES_OPENED)
-		return data_reserve(store, notice);
-	store_notice_add(notice, "%s: %s", store->directory, store->tables.error);
-	return false;
-}
-
-static bool map_open(struct store *store, struct shared_map *map,
-		     const struct shared_map_spec *spec, const struct store_notice *notice,
-		     bool *ret_fresh)
-{
-	enum shared_map_result result =
-		shared_map_open(map, store->files.directory, spec, store->files.first);
-
-	*ret_fresh = result == SHARED_MAP_FRESH;
-	if (result == SHARED_MAP_KEPT || result == SHARED_MAP_FRESH)
-		return true;
-	store_notice_add(notice, "%s/%s: %s", store->directory, spec->name,
-			 result == SHARED_MAP_WRONG ? "damaged, while the store is in use"
-						    : strerror(errno));
-	return false;
+	if (opened != TABLES_OPENED) {
+		store_notice_add(notice, "%s: %s", store->directory, store->tables.error);
+		return false;
+	}
+	if (!data_reserve(store, notice))
+		return false;
+	store_note_take(store->note, tables_fd(&store->tables),
+			tables_last_transaction(&store->tables));
+	return true;
 }
 
 static uint32_t slots_for(uint64_t size)
@@ -181,22 +200,38 @@ static bool open_next(struct store *store, const struct store_notice *notice)
 	return false;
 }
 
+/* The maps of one struct: for the first of a directory's processes they are begun anew if need be.
+ */
+static bool small_maps_open(struct store *store, const struct store_notice *notice)
+{
+	const struct shared_map_spec clock = {.name = "clock",
+					      .magic = CLOCK_MAGIC,
+					      .version = CLOCK_VERSION,
+					      .size = sizeof(struct store_clock)};
+	const struct shared_map_spec note = {.name = "noted",
+					     .magic = NOTE_MAGIC,
+					     .version = NOTE_VERSION,
+					     .size = sizeof(struct store_note)};
+	bool fresh;
+
+	if (!map_open(store, &store->clock_map, &clock, notice, &fresh) ||
+	    !map_open(store, &store->note_map, &note, notice, &fresh))
+		return false;
+	store->note = store->note_map.data;
+	return true;
+}
+
 static bool open_all(struct store *store, const struct store_options *options,
 		     const struct store_notice *notice)
 {
-	struct shared_map_spec clock = {.name = "clock",
-					.magic = CLOCK_MAGIC,
-					.version = CLOCK_VERSION,
-					.size = sizeof(struct store_clock)};
-	bool fresh = false, fresh_clock;
 	struct store_usage usage;
+	bool fresh = false;
 
-	if (!store_files_open(&store->files, store->directory, options->exclusive, notice))
+	if (!store_files_open(&store->files, store->directory, options->exclusive, notice) ||
+	    !small_maps_open(store, notice))
 		return false;
 	if (store->files.first ? !open_first(store, notice) || !visited_open(store, notice, &fresh)
 			       : !open_next(store, notice))
-		return false;
-	if (!map_open(store, &store->clock_map, &clock, notice, &fresh_clock))
 		return false;
 	store_room_init(&store->room, store->tables.size, (uint32_t)page_size());
 	if (fresh) {
@@ -214,6 +249,7 @@ static void release(struct store *store)
 	tables_close(&store->tables);
 	shared_map_close(&store->visited_map);
 	shared_map_close(&store->clock_map);
+	shared_map_close(&store->note_map);
 	store_files_close(&store->files);
 	free(store->kept);
 	free(store);

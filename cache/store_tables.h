@@ -66,6 +66,9 @@ void tables_abort(struct tables *tables);
 /* Number of the transaction: one more than that of the last that changed anything, whosever. */
 uint64_t tables_transaction(const struct tables *tables);
 
+/* Number of the last that changed anything, whosever. */
+uint64_t tables_last_transaction(const struct tables *tables);
+
 /* A transaction within it, so that a change that fails leaves the outer one as it was. */
 enum store_result tables_nest(struct tables *tables);
 enum store_result tables_unnest(struct tables *tables, bool keep);

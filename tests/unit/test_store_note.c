@@ -1,0 +1,388 @@
+/* LINKS: cache/store.c cache/store_open.c cache/store_entry.c cache/store_lmdb.c cache/store_files.c cache/store_note.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/store_fixture.c -llmdb */
+/*
+ * A store whose last user died is opened at once when its file is as the last commit left it, and
+ * after a look at every page when it may not be.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/support/store_fixture.h"
+
+enum {
+	KEYS = 1000,
+	VALUE_MAX = 900,
+	PAGES = 100, /* of the file in use, at least */
+	A_FEW = 20,  /* reads of heads, and LMDB's own */
+	DIED = 42,   /* status of a child that ended where it was to */
+	DEEP = 50 * 4096 + 4000,
+};
+
+/* ---- these stand before the C library's: reads are counted, and a look at a file may be the end
+ * ---- */
+
+static unsigned reads;
+static unsigned die_at; /* the n-th look at a file from now, 0 for never */
+
+ssize_t pread(int fd, void *to, size_t size, off_t offset)
+{
+	reads++;
+	return syscall(SYS_pread64, fd, to, size, offset);
+}
+
+int fstat(int fd, struct stat *ret_st)
+{
+	if (die_at > 0 && --die_at == 0)
+		_exit(DIED);
+	return fstatat(fd, "", ret_st, AT_EMPTY_PATH);
+}
+
+/* ---- stores ---- */
+
+static void fill(struct store *store, uint64_t turn)
+{
+	for (uint64_t n = 0; n < KEYS; n++) {
+		struct cache_key key = key_of(n);
+
+		if (n % 100 == 0 && store_begin(store) != STORE_OK)
+			_exit(2);
+		if (store_put(store, &key, value_of(n, turn, VALUE_MAX), NULL, 0) != STORE_OK)
+			_exit(3);
+		if (n % 100 == 99 && store_commit(store) != STORE_OK)
+			_exit(4);
+	}
+}
+
+/* What a process does with the store before it dies without closing it. */
+typedef void (*life)(struct store_fixture *f);
+
+static void live_and_die(struct store_fixture *f, life live, int wanted)
+{
+	pid_t child = fork();
+	int status;
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		f->store = store_open(&f->options, f->notice, sizeof(f->notice));
+		if (!f->store)
+			_exit(1);
+		live(f);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, wanted << 8);
+}
+
+static void live_filling(struct store_fixture *f)
+{
+	fill(f->store, 1);
+}
+
+static void open_whole(struct store_fixture *f)
+{
+	reads = 0;
+	store_fixture_open(f);
+	assert_string_equal(f->notice, "");
+	for (uint64_t n = 0; n < KEYS; n++)
+		assert_stored(f->store, n, 1);
+}
+
+static void assert_opened_quickly(struct store_fixture *f)
+{
+	open_whole(f);
+	assert_in_range(reads, 1, A_FEW);
+}
+
+static void assert_opened_with_a_look(struct store_fixture *f)
+{
+	open_whole(f);
+	assert_in_range(reads, PAGES, KEYS);
+}
+
+static void close_it(struct store_fixture *f)
+{
+	store_close(f->store);
+	f->store = NULL;
+}
+
+static int64_t changed_ns(int fd)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	return (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec;
+}
+
+/* Change a byte, or none, and set the time of that back; until the kernel's clock has gone on. */
+static void touch(const struct store_fixture *f, const char *name, off_t at, char change)
+{
+	struct timespec times[2];
+	struct stat before;
+	char path[256], byte;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", f->directory, name);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &before), 0);
+	times[0] = before.st_atim;
+	times[1] = before.st_mtim;
+	assert_int_equal(pread(fd, &byte, 1, at), 1);
+	byte ^= change;
+	do {
+		assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+		assert_int_equal(futimens(fd, times), 0);
+	} while (changed_ns(fd) ==
+		 (int64_t)before.st_ctim.tv_sec * 1000000000 + before.st_ctim.tv_nsec);
+	close(fd);
+}
+
+/* ---- tests ---- */
+
+static void test_untouched_after_death(void **state)
+{
+	struct store_fixture *f = *state;
+
+	live_and_die(f, live_filling, 0);
+	assert_opened_quickly(f);
+}
+
+static void live_reading(struct store_fixture *f)
+{
+	for (uint64_t n = 0; n < KEYS; n++)
+		assert_stored(f->store, n, 1);
+}
+
+static void live_in_a_transaction(struct store_fixture *f)
+{
+	struct cache_key key = key_of(1);
+
+	if (store_begin(f->store) != STORE_OK ||
+	    store_put(f->store, &key, value_of(1, 2, VALUE_MAX), NULL, 0) != STORE_OK)
+		_exit(2);
+}
+
+static void live_aborting(struct store_fixture *f)
+{
+	live_in_a_transaction(f);
+	store_abort(f->store);
+	if (store_begin(f->store) != STORE_OK || store_commit(f->store) != STORE_OK)
+		_exit(2);
+}
+
+/* Nor does dying again and again, whatever they did that left the file as it was. */
+static void test_death_after_death(void **state)
+{
+	struct store_fixture *f = *state;
+	const life lives[] = {live_filling, live_reading, live_in_a_transaction, live_aborting,
+			      live_reading};
+
+	for (size_t i = 0; i < sizeof(lives) / sizeof(*lives); i++) {
+		live_and_die(f, lives[i], 0);
+		assert_opened_quickly(f);
+		if (i % 2 == 0)
+			close_it(f);
+		else
+			live_and_die(f, live_reading, 0); /* beside this one */
+		close_it(f);
+	}
+}
+
+static void test_touched_after_death(void **state)
+{
+	struct store_fixture *f = *state;
+
+	live_and_die(f, live_filling, 0);
+	touch(f, "data.mdb", DEEP, 0);
+	assert_opened_with_a_look(f);
+}
+
+static void assert_damage_found(struct store_fixture *f)
+{
+	store_fixture_open(f);
+	if (!strstr(f->notice, "damaged page; set aside"))
+		fail_msg("notice \"%s\"", f->notice);
+	assert_absent(f->store, 1);
+}
+
+static void test_damaged_after_death(void **state)
+{
+	struct store_fixture *f = *state;
+
+	live_and_die(f, live_filling, 0);
+	touch(f, "data.mdb", 50 * 4096, 1); /* the page's own number */
+	assert_damage_found(f);
+}
+
+static void live_touched(struct store_fixture *f)
+{
+	fill(f->store, 1);
+	touch(f, "data.mdb", DEEP, 0);
+	fill(f->store, 1);
+}
+
+/* What was committed after it does not hide it. */
+static void test_touched_while_in_use(void **state)
+{
+	struct store_fixture *f = *state;
+
+	live_and_die(f, live_touched, 0);
+	assert_opened_with_a_look(f);
+	close_it(f);
+	assert_opened_quickly(f);
+}
+
+/* Not even a clean end. */
+static void test_touched_while_in_use_and_closed(void **state)
+{
+	struct store_fixture *f = *state;
+
+	store_fixture_open(f);
+	live_touched(f);
+	close_it(f);
+	assert_opened_with_a_look(f);
+}
+
+static void live_until_the_note(struct store_fixture *f)
+{
+	fill(f->store, 1);
+	if (store_begin(f->store) != STORE_OK)
+		_exit(2);
+	for (uint64_t n = 0; n < KEYS; n += 10) {
+		struct cache_key key = key_of(n);
+
+		if (store_put(f->store, &key, value_of(n, 1, VALUE_MAX), NULL, 0) != STORE_OK)
+			_exit(3);
+	}
+	die_at = 1;
+	store_commit(f->store);
+}
+
+static void test_death_between_write_and_note(void **state)
+{
+	struct store_fixture *f = *state;
+
+	live_and_die(f, live_until_the_note, DIED);
+	assert_opened_with_a_look(f);
+	close_it(f);
+	live_and_die(f, live_reading, 0);
+	assert_opened_quickly(f);
+}
+
+/* The writer after it cannot know whose writes it finds. */
+static void test_death_between_write_and_note_beside_another(void **state)
+{
+	struct store_fixture *f = *state;
+
+	store_fixture_open(f);
+	live_and_die(f, live_until_the_note, DIED);
+	assert_int_equal(put_one(f->store, 1, value_of(1, 1, VALUE_MAX)), STORE_OK);
+	close_it(f);
+	assert_opened_with_a_look(f);
+}
+
+static void live_beside(struct store_fixture *f)
+{
+	pid_t other = fork();
+	int status;
+
+	if (other == 0) {
+		struct store *store = store_open(&f->options, f->notice, sizeof(f->notice));
+
+		if (!store)
+			_exit(1);
+		for (unsigned i = 0; i < 5; i++)
+			fill(store, 1);
+		_exit(0);
+	}
+	for (unsigned i = 0; i < 5; i++)
+		fill(f->store, 1);
+	if (waitpid(other, &status, 0) != other || status != 0)
+		_exit(5);
+}
+
+/* Two that write at the same time never take each other for somebody else. */
+static void test_two_writers(void **state)
+{
+	struct store_fixture *f = *state;
+
+	live_and_die(f, live_beside, 0);
+	assert_opened_quickly(f);
+}
+
+static void live_with_a_fault(struct store_fixture *f)
+{
+	fill(f->store, 1);
+	store_doubt(f->store);
+	fill(f->store, 1);
+}
+
+static void test_doubt_lasts_until_a_look(void **state)
+{
+	struct store_fixture *f = *state;
+
+	live_and_die(f, live_with_a_fault, 0);
+	assert_opened_with_a_look(f);
+	close_it(f);
+	live_and_die(f, live_filling, 0);
+	assert_opened_quickly(f);
+}
+
+/* Whatever the note says: the slow way, nothing worse. */
+static void test_note_is_rubbish(void **state)
+{
+	struct store_fixture *f = *state;
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/noted", f->directory);
+	for (uint64_t seed = 0; seed < 10; seed++) {
+		live_and_die(f, live_filling, 0);
+		fd = open(path, O_WRONLY);
+		assert_true(fd >= 0);
+		for (off_t at = seed % 2 ? 64 : 0; at < 112; at += 8)
+			assert_int_equal(pwrite(fd, &(uint64_t){mix(seed + (uint64_t)at)}, 8, at),
+					 8);
+		close(fd);
+		assert_opened_with_a_look(f);
+		close_it(f);
+	}
+	live_and_die(f, live_filling, 0);
+	assert_int_equal(truncate(path, 70), 0);
+	assert_opened_with_a_look(f);
+	close_it(f);
+	live_and_die(f, live_filling, 0);
+	assert_int_equal(unlink(path), 0);
+	assert_opened_with_a_look(f);
+}
+
+#define NOTE_TEST(name) cmocka_unit_test_setup_teardown(name, store_setup, store_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		NOTE_TEST(test_untouched_after_death),
+		NOTE_TEST(test_death_after_death),
+		NOTE_TEST(test_touched_after_death),
+		NOTE_TEST(test_damaged_after_death),
+		NOTE_TEST(test_touched_while_in_use),
+		NOTE_TEST(test_touched_while_in_use_and_closed),
+		NOTE_TEST(test_death_between_write_and_note),
+		NOTE_TEST(test_death_between_write_and_note_beside_another),
+		NOTE_TEST(test_two_writers),
+		NOTE_TEST(test_doubt_lasts_until_a_look),
+		NOTE_TEST(test_note_is_rubbish),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
