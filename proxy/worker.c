@@ -12,6 +12,7 @@
 #include "proxy/admin_purge.h"
 #include "proxy/client.h"
 #include "proxy/clock.h"
+#include "proxy/crash.h"
 #include "proxy/fetch.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
@@ -335,6 +336,7 @@ static bool open_parts(struct worker *worker, const struct listener *listener, c
 	if (worker->cache == NULL)
 		return false;
 	store_check_readers(cache_store_of(worker->cache));
+	crash_watch(cache_store_of(worker->cache));
 	if (error[0] != '\0')
 		log_info("%s", error);
 	if (conf->access_log[0] != '\0') {
@@ -451,6 +453,7 @@ void worker_free(struct worker *worker)
 	tls_context_free(worker->tls);
 	if (worker->accesslog != NULL)
 		accesslog_close(worker->accesslog);
+	crash_watch(NULL);
 	if (worker->cache != NULL)
 		cache_close(worker->cache);
 	fetches_free(worker->fetches);

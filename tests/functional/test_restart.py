@@ -1,5 +1,7 @@
 """The store outlives the process: a hit before is a hit after, with its age right."""
 
+import signal
+import struct
 import time
 
 import pytest
@@ -111,13 +113,14 @@ DAMAGES = {
 }
 
 
+@pytest.mark.parametrize("end", ["stop", "kill9"])
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_damaged_store_is_never_served(start_proxy, origin, damage):
+def test_damaged_store_is_never_served(start_proxy, origin, damage, end):
     """A clear message and a fresh store: no crash, no wrong answer."""
     proxy = start_proxy()
     origin.default = respond(204, "Cache-Control: max-age=600", "X-A: b")
     hit(proxy, origin)
-    proxy.stop()
+    getattr(proxy, end)()
     for file in proxy.store.rglob("*.mdb"):
         file.write_bytes(DAMAGES[damage](file.read_bytes()))
     proxy.start()
@@ -125,3 +128,24 @@ def test_damaged_store_is_never_served(start_proxy, origin, damage):
         answer = hit(proxy, origin)
         assert (answer.status, answer["X-A"]) == (204, "b")
     assert answer.hit
+
+
+def is_doubted(proxy):
+    """Whether the next start is to read the whole file; see cache/store_note.h."""
+    return struct.unpack_from("=II", (proxy.store / "noted").read_bytes(), 64)[1] == 1
+
+
+@pytest.mark.parametrize("fault", [signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGKILL])
+def test_a_fault_of_its_own_is_not_trusted(start_proxy, origin, fault):
+    """The file may have been the cause, and would be again; not so when it was killed."""
+    proxy = start_proxy()
+    origin.default = respond(204, "Cache-Control: max-age=600")
+    hit(proxy, origin)
+    assert hit(proxy, origin).hit
+    proxy.process.send_signal(fault)
+    assert proxy.process.wait(15) != 0
+    proxy.error_log.unlink()  # a sanitizer tells of the signal
+    assert is_doubted(proxy) == (fault != signal.SIGKILL)
+    proxy.start()
+    assert not is_doubted(proxy)
+    assert hit(proxy, origin).hit
