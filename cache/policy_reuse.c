@@ -13,6 +13,12 @@ static bool is_from_future(const struct record_meta *meta, const struct http_clo
 	       meta->response_steady_ms - now->steady_ms > FUTURE_MAX_MS;
 }
 
+/* It may have been invalidated, by somebody whose invalidation was lost. */
+static bool is_restored(const struct record_meta *meta, const struct http_clock *now)
+{
+	return now->restored_ms != 0 && meta->response_steady_ms <= now->restored_ms;
+}
+
 int64_t policy_age_s(const struct record_meta *meta, const struct http_clock *now)
 {
 	int64_t resident_ms = now->steady_ms - meta->response_steady_ms;
@@ -78,6 +84,8 @@ static bool must_validate(const struct cache_control *asked, bool pragma,
 		*ret_why = REASON_REQUEST_PRAGMA;
 	else if (meta->flags & META_NO_CACHE)
 		*ret_why = REASON_RESPONSE_NO_CACHE;
+	else if (is_restored(meta, now))
+		*ret_why = REASON_RESTORED;
 	else if (is_from_future(meta, now))
 		*ret_why = REASON_CLOCK;
 	else
@@ -176,8 +184,8 @@ bool policy_stale_if_error(const struct http_request *req, const struct record_m
 	bool pragma;
 
 	policy_request_control(req, &asked, &pragma);
-	if (meta->flags & META_NO_STALE || is_from_future(meta, now) || pragma || asked.broken ||
-	    cache_control_has(&asked, CC_NO_CACHE))
+	if (meta->flags & META_NO_STALE || is_restored(meta, now) || is_from_future(meta, now) ||
+	    pragma || asked.broken || cache_control_has(&asked, CC_NO_CACHE))
 		return false;
 	return is_within(staleness, if_error_window(&asked, meta, conf));
 }

@@ -146,6 +146,7 @@ struct store_clock {
 	int64_t latest_ms;
 	int64_t purged_ms;  /* what was asked for at or before it counts as absent; 0 for nothing */
 	int64_t removed_ms; /* the purge of which no record is left in the store */
+	int64_t restored_ms; /* as in http_clock.h; 0 for never */
 };
 struct store_clock *store_clock(struct store *store);
 

@@ -25,6 +25,8 @@ int64_t clock_read(struct store_clock *state, int64_t wall_ms, struct http_clock
 		store_clock_raise(&state->latest_ms, steady_ms);
 	else
 		steady_ms = latest_ms;
-	*ret_now = (struct http_clock){seconds_of(wall_ms), steady_ms};
+	*ret_now = (struct http_clock){.wall_s = seconds_of(wall_ms),
+				       .steady_ms = steady_ms,
+				       .restored_ms = LOAD(state->restored_ms)};
 	return back_ms;
 }

@@ -99,6 +99,7 @@ static enum forward_reason forward_reason_of(const struct cache_lookup *lookup)
 	switch (lookup->why) {
 	case REASON_EXPIRED:
 	case REASON_CLOCK:
+	case REASON_RESTORED:
 	case REASON_RESPONSE_NO_CACHE:
 		return FWD_STALE;
 	default:
@@ -121,7 +122,7 @@ static void ask(struct exchange *x, const struct cache_lookup *lookup)
 		x->status_field.why = lookup->why;
 	plan.spent = x->stored_for && lookup->has_record &&
 		     (lookup->why == REASON_EXPIRED || lookup->why == REASON_RESPONSE_NO_CACHE);
-	plan.had_fresh = lookup->has_record &&
+	plan.had_fresh = lookup->has_record && lookup->why != REASON_RESTORED &&
 			 policy_age_s(lookup->record.meta, &x->worker->now) <
 				 policy_lifetime_s(lookup->record.meta, x->worker->conf);
 	if (lookup->has_record && lookup->verdict == REUSE_VALIDATE &&

@@ -223,8 +223,8 @@ static enum reuse reuse_after(const struct situation *situation, const struct re
 			      int64_t after_ms)
 {
 	const struct http_request *req = &situation->second_request.req;
-	struct http_clock now = {RECEIPT_S + after_ms / MS_PER_S,
-				 situation->times.response.steady_ms + after_ms};
+	struct http_clock now = {.wall_s = RECEIPT_S + after_ms / MS_PER_S,
+				 .steady_ms = situation->times.response.steady_ms + after_ms};
 	enum reason why = REASON_COUNT;
 	enum reuse reuse = policy_reuse(req, meta, &now, situation->conf, &why);
 
@@ -253,7 +253,9 @@ static void check_time(const struct situation *situation, const struct record_me
 	int64_t oldest = 0;
 
 	for (size_t i = 0; i < sizeof(step) / sizeof(*step); i++) {
-		struct http_clock now = {RECEIPT_S, situation->times.response.steady_ms + step[i]};
+		struct http_clock now = {.wall_s = RECEIPT_S,
+					 .steady_ms =
+						 situation->times.response.steady_ms + step[i]};
 		int rank = rank_of(reuse_after(situation, meta, step[i]));
 
 		HOLDS(rank >= worst);
@@ -270,9 +272,9 @@ static void check_conditions(const struct situation *situation, const struct rec
 	const struct http_response *res = &situation->second_response.res;
 	const struct http_field *etag =
 		http_fields_first(&situation->response.res.fields, FIELD_ETAG);
-	struct http_clock now = {RECEIPT_S + situation->after_s,
-				 situation->times.response.steady_ms +
-					 situation->after_s * MS_PER_S};
+	struct http_clock now = {.wall_s = RECEIPT_S + situation->after_s,
+				 .steady_ms = situation->times.response.steady_ms +
+					      situation->after_s * MS_PER_S};
 	struct slice tag = etag ? etag->value : slice_of(NULL, 0);
 	enum validation validation = policy_validation(req, meta, tag, res, &now, situation->conf);
 	bool if_error = policy_stale_if_error(req, meta, &now, situation->conf);

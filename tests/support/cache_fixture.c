@@ -116,7 +116,7 @@ int fixture_teardown(void **state)
 
 static struct exchange_times times_at(int64_t s)
 {
-	return (struct exchange_times){at_ms(s), {NOW_S + s, at_ms(s)}};
+	return (struct exchange_times){at_ms(s), {.wall_s = NOW_S + s, .steady_ms = at_ms(s)}};
 }
 
 enum reason store(struct fixture *f, const char *req, const char *res, int64_t s)
@@ -137,7 +137,7 @@ void assert_stored(struct fixture *f, const char *req, const char *res, int64_t 
 
 const struct cache_lookup *look_up(struct fixture *f, const char *req, int64_t s)
 {
-	struct http_clock now = {NOW_S + s, at_ms(s)};
+	struct http_clock now = {.wall_s = NOW_S + s, .steady_ms = at_ms(s)};
 
 	cache_lookup(f->cache, request_of(&f->req, req), &now, &f->lookup);
 	return &f->lookup;

@@ -24,8 +24,9 @@ static void what_is_stored_is_found_at_once(void **state)
 	assert_int_equal(cache_pending(f->cache), 1);
 	assert_hit(f, "GET http://a/\n", 10, "1");
 	assert_int_equal(f->lookup.why, REASON_NONE);
-	assert_int_equal(policy_age_s(f->lookup.record.meta, &(struct http_clock){0, at_ms(10)}),
-			 10);
+	assert_int_equal(
+		policy_age_s(f->lookup.record.meta, &(struct http_clock){.steady_ms = at_ms(10)}),
+		10);
 	assert_int_equal(cache_pending(f->cache), 0);
 	assert_int_equal(cache_counts(f->cache)->stored, 1);
 	assert_int_equal(cache_counts(f->cache)->flushes, 1);
@@ -153,7 +154,7 @@ static void a_304_freshens(void **state)
 	old = copy_of_record(f, "GET http://a/\n", 61);
 	assert_true(freshen(f, "GET http://a/\n", old, "304\nX: 2\nETag: \"e\"\n", 61, &view));
 	assert_int_equal(view.etag.n, 3);
-	assert_int_equal(policy_age_s(view.meta, &(struct http_clock){0, at_ms(61)}), 0);
+	assert_int_equal(policy_age_s(view.meta, &(struct http_clock){.steady_ms = at_ms(61)}), 0);
 	assert_hit(f, "GET http://a/\n", 100, "2");
 	assert_int_equal(f->lookup.record.meta->response_steady_ms, at_ms(61));
 	assert_true(memmem(f->lookup.record.head_rest.p, f->lookup.record.head_rest.n, "Y: kept",
@@ -241,7 +242,7 @@ static void one_record_is_removed(void **state)
 
 static unsigned invalidate_at(struct fixture *f, const char *req, const char *res, int64_t s)
 {
-	struct http_clock now = {NOW_S + s, at_ms(s)};
+	struct http_clock now = {.wall_s = NOW_S + s, .steady_ms = at_ms(s)};
 
 	return cache_invalidate(f->cache, request_of(&f->req, req), response_of(&f->res, res),
 				&now);
@@ -500,7 +501,7 @@ static void a_hit_allocates_nothing(void **state)
 {
 	struct fixture *f = *state;
 	const char *req = "GET http://a/x?y=z\nAccept-Encoding: gzip, br\nFoo: 1\n";
-	struct http_clock now = {NOW_S, at_ms(0)};
+	struct http_clock now = {.wall_s = NOW_S, .steady_ms = at_ms(0)};
 	size_t allocations;
 
 	assert_stored(f, req, FRESH "Vary: Foo, Accept-Encoding\nX: 1\n", 0);

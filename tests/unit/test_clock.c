@@ -126,6 +126,19 @@ static void seconds_before_the_epoch_are_counted_down(void **state)
 	assert_int_equal(now.wall_s, -2);
 }
 
+/* What the store says of its copy is told to the rules, and changes no time. */
+static void it_tells_what_was_restored(void **state)
+{
+	struct store_clock clock = {.latest_ms = NOW_MS + 1, .restored_ms = NOW_MS};
+	struct http_clock now = tick(&clock, NOW_MS - 10, 0);
+
+	(void)state;
+	assert_int_equal(now.restored_ms, NOW_MS);
+	assert_true(now.steady_ms > now.restored_ms);
+	now = tick(&clock, NOW_MS - HOUR_MS, HOUR_MS + 1);
+	assert_true(now.steady_ms > now.restored_ms);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -137,6 +150,7 @@ int main(void)
 		cmocka_unit_test(it_survives_a_restart),
 		cmocka_unit_test(two_processes_agree),
 		cmocka_unit_test(seconds_before_the_epoch_are_counted_down),
+		cmocka_unit_test(it_tells_what_was_restored),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,8 @@
  *	delay: 2				seconds from request to receipt, default 0
  *	after: 30				seconds from receipt to the second request, default
  *0 wall: -3600				step of the wall clock in between, default 0
+ *	restored: 10				seconds from receipt to what the store was restored
+ *to
  *	>> GET http://example.com/		the second request; default the target of the first
  *	<< 304					the origin's answer to it
  *	stored: yes				what is expected, one line each, see `expectations`
@@ -42,7 +44,8 @@ struct play {
 	unsigned line;
 	struct conf *conf;
 	char text[PART_COUNT][TEXT_MAX];
-	long long delay_s, after_s, wall_s;
+	long long delay_s, after_s, wall_s, restored_s;
+	bool restored;
 	struct request_head fetched, asked;
 	struct response_head answer, second;
 	struct http_clock now;
@@ -265,6 +268,8 @@ static bool set_line(struct play *play, const char *line)
 		return sscanf(rest, "%lld", &play->after_s) == 1;
 	if ((rest = after(line, "wall:")))
 		return sscanf(rest, "%lld", &play->wall_s) == 1;
+	if ((rest = after(line, "restored:")))
+		return play->restored = sscanf(rest, "%lld", &play->restored_s) == 1;
 	return false;
 }
 
@@ -352,11 +357,13 @@ static void store(struct play *play)
 	const struct http_field *etag;
 	struct exchange_times times = {
 		.request_steady_ms = (RECEIPT_S - play->delay_s) * MS_PER_S,
-		.response = {RECEIPT_S, RECEIPT_S * MS_PER_S},
+		.response = {.wall_s = RECEIPT_S, .steady_ms = RECEIPT_S * MS_PER_S},
 	};
 
 	play->now.wall_s = RECEIPT_S + play->after_s + play->wall_s;
 	play->now.steady_ms = times.response.steady_ms + play->after_s * MS_PER_S;
+	if (play->restored)
+		play->now.restored_ms = times.response.steady_ms + play->restored_s * MS_PER_S;
 	play->stored = policy_may_store(&play->fetched.req, &play->answer.res, &times, play->conf,
 					&play->meta, &play->why);
 	etag = http_fields_first(&play->answer.res.fields, FIELD_ETAG);
