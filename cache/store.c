@@ -348,13 +348,15 @@ static enum store_result put_room(struct store *store, const struct entry_put *p
 	enum store_result result = STORE_OK;
 	unsigned victims = STORE_EVICT_MAX;
 	uint64_t all = UINT64_MAX;
+	/* A reader that died keeps pages, too, until somebody looks. */
+	bool freed = store->room.spent == 0 && tables_check_readers(&store->tables);
 
-	if (put->at_mark || store->room.spent == 0)
+	if (put->at_mark || (store->room.spent == 0 && !freed))
 		result = entries_evict(store, &all, &victims);
 	if (result != STORE_OK)
 		return store_break(store, result);
 	/* Nothing to commit, nothing to evict: a reader keeps the pages. */
-	if (store->room.spent == 0)
+	if (store->room.spent == 0 && !freed)
 		return STORE_FULL;
 	result = part_renew(store, &alone);
 	if (result == STORE_OK && !alone && !(kept && is_as_kept(store, put->key)))
@@ -468,14 +470,9 @@ enum store_result store_drop_group(struct store *store, const struct cache_key *
 
 /* ---- the rest ---- */
 
-enum store_result store_sync(struct store *store)
-{
-	return tables_sync(&store->tables);
-}
-
 void store_check_readers(struct store *store)
 {
-	tables_check_readers(&store->tables);
+	(void)tables_check_readers(&store->tables);
 }
 
 const char *store_error(const struct store *store)

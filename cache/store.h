@@ -12,15 +12,15 @@
  * little and the file need not have room for all of it at once, a long one is committed in parts,
  * after a put or a drop: each entry is always whole, but store_abort() and a failure undo the last
  * part only.  Read what a put depends on right before that put.  Nothing is ever synced to disk
- * here but by store_sync() and store_close(), which no loop calls.
+ * here but by store_close(), which no loop calls, and, in a process of its own, by store_copy().
  *
  * Full: the file never outgrows its size.  Above a high-water mark each put evicts a few entries
  * (SIEVE, evict.h); a put that still does not fit commits, evicts a batch and tries again, then is
  * dropped: STORE_FULL, and nothing else is lost.  A store may always forget.
  *
  * Damage (a foreign, truncated or garbled file, or an unclean boot since the last write without
- * sync) is found by store_open(): the files are set aside or dropped, and a fresh store is begun;
- * `notice` says so in one line.
+ * sync) is found by store_open(): the files are set aside or dropped, and a fresh store is begun,
+ * or one from the copy that was made last; `notice` says so in one line.
  */
 #ifndef CACHE_STORE_H
 #define CACHE_STORE_H
@@ -46,6 +46,7 @@ struct store_options {
 	uint32_t readers; /* processes that may have it open at once */
 	uint32_t format;  /* of the values; another format in the file means a fresh store */
 	bool exclusive;   /* take the lock of the one service that may use the directory */
+	bool copied;      /* copies are made of it; without, one that is left is removed */
 };
 
 /* What the store holds, for the statistics.  Cheap: kept, not counted. */
@@ -75,6 +76,19 @@ int store_lock(const char *directory, char *notice, size_t notice_size);
 
 /* Marks the store clean, when this is its last user, and releases it. */
 void store_close(struct store *store);
+
+/*
+ * Make a copy of the store, on disk and whole, in the place of the one before.  For a process that
+ * has nothing of the store open, and may take as long as the disk: the others go on reading and
+ * writing, but pages that they free meanwhile are not used again before the store has been read.
+ * STORE_NOT_FOUND when there is nothing to do: nothing was stored since the last copy, or nobody
+ * has the store open.  STORE_FAILED with a notice.  `wall_s` is told to who takes the copy one day.
+ */
+enum store_result store_copy(const struct store_options *options, int64_t wall_s, char *notice,
+			     size_t notice_size);
+
+/* Remove what is left of a copy whose process was killed. */
+void store_copy_clean(const char *directory);
 
 /*
  * A value's view, 8-aligned, and its visited bit set.  NOT_FOUND, OK or FAILED.  Not within a
@@ -121,10 +135,10 @@ enum store_result store_walk(struct store *store, struct cache_key *cursor, size
 
 void store_usage(struct store *store, struct store_usage *ret_usage);
 
-/* Flush to disk; for a helper process or thread, never for the loop.  */
-enum store_result store_sync(struct store *store);
-
-/* Clear the slots of readers that died.  At start and when a worker is replaced. */
+/*
+ * Clear the slots of readers that died: of a worker, when it is replaced.  A put that finds no room
+ * does so by itself.
+ */
 void store_check_readers(struct store *store);
 
 /* Text of the last failure of this process, never NULL. */
@@ -138,7 +152,9 @@ void store_doubt(struct store *store);
 
 /*
  * Kept beside the store and shared by its processes: the steady clock's lead over the wall clock
- * (http_clock.h) and the latest steady time seen; what was purged, see cache/purge.h.  On disk
+ * (http_clock.h) and the latest steady time seen; what was purged, see cache/purge.h; and
+ * restored_ms, which store_open() sets when it takes a copy of the store in its place: before any
+ * steady time that is read from then on, and not before that of any record in the copy.  On disk
  * before the store is marked clean.  Never NULL.
  */
 struct store_clock {

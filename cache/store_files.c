@@ -144,6 +144,12 @@ bool store_files_opened(struct store_files *files)
 	       lock_set(files->lock, LOCK_OPENING, F_UNLCK, false) == 0;
 }
 
+void store_files_leave(struct store_files *files)
+{
+	close(files->lock);
+	files->lock = -1;
+}
+
 void store_files_closing(struct store_files *files)
 {
 	files->first = lock_set(files->lock, LOCK_OPENING, F_WRLCK, true) == 0 &&
@@ -328,6 +334,14 @@ bool store_files_drop(const struct store_files *files)
 	static const char *const both[] = {STORE_DATA_NAME, "lock.mdb", NULL};
 
 	return unlink_all(files, both);
+}
+
+bool store_files_put(const struct store_files *files, const char *name)
+{
+	static const char *const lock[] = {"lock.mdb", NULL};
+
+	return unlink_all(files, lock) &&
+	       renameat(files->directory, name, files->directory, STORE_DATA_NAME) == 0;
 }
 
 /* What the disk can still give to this file, in whole units, less one for the files beside it. */

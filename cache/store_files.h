@@ -6,6 +6,7 @@
  *	lock                the locks below
  *	state               one line of text: boot id, clean or running, what data.mdb looked like
  *	visited clock noted shared maps (shared_map.h)
+ *	data.mdb.copy       the last copy (store_copy.h); data.mdb.copy.new while it is made
  *	data.mdb.damaged    set aside, one at most; data.mdb.foreign likewise
  *
  * Locks are open-file-description locks on four bytes of `lock`: SERVICE is held by the one
@@ -70,6 +71,9 @@ bool store_files_open(struct store_files *files, const char *directory, bool exc
 		      const struct store_notice *notice);
 bool store_files_opened(struct store_files *files);
 
+/* Instead of store_files_opened(): no user of the store, but the directory stays open. */
+void store_files_leave(struct store_files *files);
+
 /* Begin closing: waits as above; `first` is then whether this is the last user. */
 void store_files_closing(struct store_files *files);
 void store_files_close(struct store_files *files);
@@ -93,6 +97,9 @@ bool store_files_mark(const struct store_files *files, int clean_fd);
 /* Move the data file to data.mdb.KIND, or remove it.  False when that failed, see errno. */
 bool store_files_set_aside(const struct store_files *files, const char *kind);
 bool store_files_drop(const struct store_files *files);
+
+/* Put the file NAME in the data file's place. */
+bool store_files_put(const struct store_files *files, const char *name);
 
 /*
  * Give the data file `fd` exactly *size bytes, and room on disk for all of them.  On a disk too

@@ -43,12 +43,16 @@ struct store {
 	bool noting; /* the lock of writers is held, to note what comes of this part */
 	struct shared_map visited_map, clock_map, note_map;
 	struct store_files files;
+	bool copied;
 	uint64_t evictions, failures;
 	struct cache_key old_groups[STORE_GROUPS_MAX];
 	char *kept; /* of keep_stored() */
 	size_t kept_size;
 	char directory[4096];
 };
+
+/* Of the map that holds a struct store_clock. */
+extern const struct shared_map_spec store_clock_spec;
 
 /* A row of the groups table; it has no value. */
 struct group_row {

@@ -1,9 +1,14 @@
 /* The store's tables in LMDB; the only file that knows it. */
 #include "cache/store_tables.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
 	FREE_TABLE = 0, /* LMDB's list of free pages; read-only, as its own mdb_stat reads it */
@@ -202,12 +207,11 @@ enum store_result tables_sync(struct tables *tables)
 			     "sync");
 }
 
-void tables_check_readers(struct tables *tables)
+bool tables_check_readers(struct tables *tables)
 {
-	int dead;
+	int dead = 0;
 
-	if (tables->handles)
-		mdb_reader_check(tables->handles->env, &dead);
+	return tables->handles && mdb_reader_check(tables->handles->env, &dead) == 0 && dead > 0;
 }
 
 /* ---- transactions ---- */
@@ -492,4 +496,94 @@ uint64_t tables_available(struct tables *tables, uint64_t enough, uint64_t *ret_
 		tables_view_end(tables);
 	}
 	return sum;
+}
+
+/* ---- a copy of all ---- */
+
+struct tables_copy {
+	MDB_env *env;
+	pthread_t thread;
+	int from, to; /* a pipe */
+	int rc;
+};
+
+/*
+ * As it is, and not compacted: that would read the pages in the order of keys, which is none on the
+ * disk, and gains nothing when the store is full.
+ */
+static void *copy_run(void *argument)
+{
+	struct tables_copy *copy = argument;
+	sigset_t pipe;
+
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &pipe, NULL);
+	copy->rc = mdb_env_copyfd2(copy->env, copy->to, 0);
+	close(copy->to);
+	return NULL;
+}
+
+/*
+ * LMDB writes the heads while it holds the lock of writers.  Into a pipe, which has room for them,
+ * that is over at once; a file might wait for the disk.
+ */
+static int copy_begin(struct tables_copy *copy, const char *directory, uint64_t size)
+{
+	int rc = mdb_env_create(&copy->env), pipe[2], dead;
+
+	if (rc == 0)
+		rc = mdb_env_set_mapsize(copy->env, size);
+	if (rc == 0)
+		rc = mdb_env_open(copy->env, directory, MDB_RDONLY | MDB_NOTLS, 0600);
+	if (rc == 0)
+		rc = mdb_reader_check(copy->env, &dead);
+	if (rc == 0 && pipe2(pipe, O_CLOEXEC) != 0)
+		rc = errno;
+	if (rc != 0)
+		return rc;
+	copy->from = pipe[0];
+	copy->to = pipe[1];
+	rc = pthread_create(&copy->thread, NULL, copy_run, copy);
+	if (rc != 0) {
+		close(copy->from);
+		close(copy->to);
+	}
+	return rc;
+}
+
+static void copy_free(struct tables_copy *copy)
+{
+	if (copy->env)
+		mdb_env_close(copy->env);
+	free(copy);
+}
+
+struct tables_copy *tables_copy_begin(const char *directory, uint64_t size, int *ret_from,
+				      char *error, size_t error_size)
+{
+	struct tables_copy *copy = calloc(1, sizeof(*copy));
+	int rc = copy ? copy_begin(copy, directory, size) : ENOMEM;
+
+	if (rc == 0) {
+		*ret_from = copy->from;
+		return copy;
+	}
+	snprintf(error, error_size, "%s", mdb_strerror(rc));
+	if (copy)
+		copy_free(copy);
+	return NULL;
+}
+
+bool tables_copy_end(struct tables_copy *copy, char *error, size_t error_size)
+{
+	int rc;
+
+	close(copy->from);
+	pthread_join(copy->thread, NULL);
+	rc = copy->rc;
+	if (rc != 0)
+		snprintf(error, error_size, "%s", mdb_strerror(rc));
+	copy_free(copy);
+	return rc == 0;
 }

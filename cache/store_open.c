@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "cache/store_copy.h"
 #include "cache/store_impl.h"
 
 enum {
@@ -17,6 +19,11 @@ enum {
 #define VISITED_MAGIC UINT64_C(0x6465746973697634)
 #define CLOCK_MAGIC UINT64_C(0x6b636f6c63343032)
 #define NOTE_MAGIC UINT64_C(0x6465746f6e343032)
+
+const struct shared_map_spec store_clock_spec = {.name = "clock",
+						 .magic = CLOCK_MAGIC,
+						 .version = CLOCK_VERSION,
+						 .size = sizeof(struct store_clock)};
 
 static uint64_t page_size(void)
 {
@@ -42,6 +49,43 @@ static bool discard(struct store *store, const char *kind, const struct store_no
 		store_notice_add(notice, "%s/" STORE_DATA_NAME ": %s; begun anew", store->directory,
 				 why);
 	return done;
+}
+
+/*
+ * The data file is lost: the copy takes its place, else it is begun anew.  The file is set aside as
+ * `kind` like in discard().
+ */
+static bool replace(struct store *store, const char *kind, const struct store_notice *notice,
+		    const char *why)
+{
+	struct store_copy_wanted wanted = {store->tables.layout, store->tables.format,
+					   store->tables.size - page_size()};
+	const char *fault = "";
+	struct store_copy_end end;
+	char date[32] = "";
+	struct tm tm;
+
+	if (store->copied)
+		fault = store_copy_fault(&store->files, &wanted, &end);
+	if (fault) {
+		if (fault[0] != '\0')
+			store_notice_add(notice, "%s/" STORE_DATA_NAME ".copy: %s",
+					 store->directory, fault);
+		return discard(store, kind, notice, why);
+	}
+	if ((kind && !store_files_set_aside(&store->files, kind)) ||
+	    !store_copy_take(&store->files, &end, store->clock_map.data)) {
+		store_notice_add(notice, "%s/" STORE_DATA_NAME ": %s, and cannot be replaced: %s",
+				 store->directory, why, strerror(errno));
+		return false;
+	}
+	if (gmtime_r(&(time_t){end.wall_s}, &tm))
+		strftime(date, sizeof(date), "%F %T", &tm);
+	store_notice_add(notice,
+			 "%s/" STORE_DATA_NAME ": %s; its copy of %s UTC takes its place, to be "
+			 "validated before use",
+			 store->directory, why, date);
+	return true;
 }
 
 static bool map_open(struct store *store, struct shared_map *map,
@@ -84,7 +128,7 @@ static bool judge(struct store *store, const struct store_notice *notice)
 	if (left == STORE_LEFT_UNKNOWN)
 		return discard(store, "foreign", notice, "it is not known to be this cache's");
 	if (left == STORE_LEFT_REBOOTED)
-		return discard(store, NULL, notice, "the system went down while it was in use");
+		return replace(store, NULL, notice, "the system went down while it was in use");
 	fd = openat(store->files.directory, STORE_DATA_NAME, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd >= 0) {
 		good = is_as_left(store, left, fd) ? store_check_head(fd, &check)
@@ -92,7 +136,7 @@ static bool judge(struct store *store, const struct store_notice *notice)
 		close(fd);
 	}
 	if (!good)
-		return discard(store, "damaged", notice, check.why);
+		return replace(store, "damaged", notice, check.why);
 	if (check.pages >= store->tables.size / page_size())
 		return discard(store, NULL, notice, "it is larger than it may be");
 	return true;
@@ -117,6 +161,9 @@ static bool open_first(struct store *store, const struct store_notice *notice)
 {
 	enum tables_opened opened;
 
+	store_copy_sweep(&store->files);
+	if (!store->copied)
+		store_copy_remove(&store->files);
 	if (!judge(store, notice))
 		return false;
 	*store->note = (struct store_note){0};
@@ -204,17 +251,13 @@ static bool open_next(struct store *store, const struct store_notice *notice)
  */
 static bool small_maps_open(struct store *store, const struct store_notice *notice)
 {
-	const struct shared_map_spec clock = {.name = "clock",
-					      .magic = CLOCK_MAGIC,
-					      .version = CLOCK_VERSION,
-					      .size = sizeof(struct store_clock)};
 	const struct shared_map_spec note = {.name = "noted",
 					     .magic = NOTE_MAGIC,
 					     .version = NOTE_VERSION,
 					     .size = sizeof(struct store_note)};
 	bool fresh;
 
-	if (!map_open(store, &store->clock_map, &clock, notice, &fresh) ||
+	if (!map_open(store, &store->clock_map, &store_clock_spec, notice, &fresh) ||
 	    !map_open(store, &store->note_map, &note, notice, &fresh))
 		return false;
 	store->note = store->note_map.data;
@@ -271,6 +314,7 @@ struct store *store_open(const struct store_options *options, char *notice, size
 					.readers = options->readers,
 					.layout = STORE_VALUE_LAYOUT,
 					.format = options->format};
+	store->copied = options->copied;
 	snprintf(store->directory, sizeof(store->directory), "%s", options->directory);
 	if (store->tables.size < STORE_SIZE_MIN)
 		store_notice_add(&text, "%s: a store needs 1 MiB", store->directory);
@@ -294,14 +338,16 @@ void store_close(struct store *store)
 		return;
 	store_abort(store);
 	store_files_closing(&store->files);
-	if (store->files.first && tables_sync(&store->tables) == STORE_OK)
+	/* The clock, too: without it what was purged would come back after a power failure, and
+	 * what was restored be trusted. */
+	if (store->files.first && tables_sync(&store->tables) == STORE_OK &&
+	    shared_map_sync(&store->clock_map))
 		data = fcntl(tables_fd(&store->tables), F_DUPFD_CLOEXEC, 0);
 	tables_close(&store->tables);
 	/* A mark that fails costs a check of the file at the next opening, or after a reboot the
-	 * store.  One that stood without what was purged would bring that back. */
+	 * store. */
 	if (data >= 0) {
-		if (shared_map_sync(&store->clock_map))
-			(void)store_files_mark(&store->files, data);
+		(void)store_files_mark(&store->files, data);
 		close(data);
 	}
 	release(store);

@@ -49,7 +49,9 @@ uint64_t tables_pages(const struct tables *tables);
 enum store_result tables_resize(struct tables *tables, uint64_t size);
 
 enum store_result tables_sync(struct tables *tables);
-void tables_check_readers(struct tables *tables);
+
+/* Clear the slots of readers that died; true when there were any. */
+bool tables_check_readers(struct tables *tables);
 
 /* The view: what was committed when it began.  Beginning one that has begun is nothing. */
 enum store_result tables_view_begin(struct tables *tables);
@@ -120,5 +122,15 @@ struct store_trees tables_trees(struct tables *tables, enum tables_side side,
  * Stops counting at `enough`, mostly in the free list's first record.
  */
 uint64_t tables_available(struct tables *tables, uint64_t enough, uint64_t *ret_virgin);
+
+/*
+ * The bytes of the whole file as they are at this moment, for a process that has no tables open: to
+ * be read from *ret_from to the end, then tables_copy_end() says whether that was all.  NULL with
+ * `error`.  Writers wait while two pages are read; pages freed meanwhile are not used again.
+ */
+struct tables_copy;
+struct tables_copy *tables_copy_begin(const char *directory, uint64_t size, int *ret_from,
+				      char *error, size_t error_size);
+bool tables_copy_end(struct tables_copy *copy, char *error, size_t error_size);
 
 #endif

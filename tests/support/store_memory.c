@@ -488,11 +488,13 @@ enum store_result store_drop_group(struct store *store, const struct cache_key *
 
 /* ---- the rest ---- */
 
-enum store_result store_sync(struct store *store)
+enum store_result store_copy(const struct store_options *options, int64_t wall_s, char *notice,
+			     size_t notice_size)
 {
-	enum store_result result;
-
-	return fails(store, &result) ? result : STORE_OK;
+	(void)options;
+	(void)wall_s;
+	snprintf(notice, notice_size, "there is nothing on disk");
+	return STORE_FAILED;
 }
 
 void store_doubt(struct store *store)
