@@ -37,18 +37,32 @@ struct cache {
 	char *record; /* RECORD_SIZE, 8-aligned */
 };
 
-static struct store *open_store(const struct conf *conf, bool exclusive, char *notice,
-				size_t notice_size)
+static struct store_options options_of(const struct conf *conf)
 {
-	struct store_options options = {
+	return (struct store_options){
 		.directory = conf->store,
 		.size = conf->store_size,
 		.readers = 2 * conf->workers + READERS_SPARE,
 		.format = RECORD_VERSION,
-		.exclusive = exclusive,
+		.copied = conf->sync_ms > 0,
 	};
+}
 
+static struct store *open_store(const struct conf *conf, bool exclusive, char *notice,
+				size_t notice_size)
+{
+	struct store_options options = options_of(conf);
+
+	options.exclusive = exclusive;
 	return store_open(&options, notice, notice_size);
+}
+
+enum store_result cache_copy(const struct conf *conf, int64_t wall_s, char *notice,
+			     size_t notice_size)
+{
+	struct store_options options = options_of(conf);
+
+	return store_copy(&options, wall_s, notice, notice_size);
 }
 
 struct cache *cache_open(const struct conf *conf, bool exclusive, char *notice, size_t notice_size)

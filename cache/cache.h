@@ -32,6 +32,10 @@ struct cache_counts {
 struct cache *cache_open(const struct conf *conf, bool exclusive, char *notice, size_t notice_size);
 void cache_close(struct cache *cache);
 
+/* A copy of the store, made by a process that has no cache open: store_copy() in store.h. */
+enum store_result cache_copy(const struct conf *conf, int64_t wall_s, char *notice,
+			     size_t notice_size);
+
 /* The result of a lookup.  Views are valid until the next lookup or write, or cache_turn_end(). */
 struct cache_lookup {
 	enum reuse verdict;

@@ -29,6 +29,7 @@ static struct report_input snapshot(struct worker *worker, struct stats *sum)
 		.workers = __atomic_load_n(&shared->alive, __ATOMIC_RELAXED),
 	};
 
+	stats_copies_read(&shared->copies, &input.copies);
 	worker_note_counts(worker);
 	stats_sum(shared->stats, shared->workers, sum);
 	input.cache = sum->store.cache;

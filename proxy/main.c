@@ -211,7 +211,7 @@ static int run(struct conf *conf)
 	if (shared == NULL || !load_credentials(conf, &credentials, error, sizeof(error)) ||
 	    !prepare_store(conf, error, sizeof(error)) ||
 	    !bind_all(conf, &listener, error, sizeof(error)) ||
-	    (conf->workers > 1 &&
+	    (shared->has_master &&
 	     (master = master_new(conf, shared, &listener, error, sizeof(error))) == NULL) ||
 	    !privileges_drop(conf->user, error, sizeof(error))) {
 		log_error("%s", error);

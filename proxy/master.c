@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cache/store.h"
+#include "proxy/copier.h"
 #include "proxy/log.h"
 
 enum {
@@ -48,6 +49,7 @@ struct master {
 	int started[2]; /* pipe: a worker that serves says so by its process id */
 	int lock;       /* of the store; its copies in workers outlive a killed master */
 	sigset_t mask_before;
+	struct copier copier;
 	int64_t now_ms;
 	int64_t kill_ms; /* when stopping: the last deadline */
 	bool greeted;
@@ -114,6 +116,7 @@ static void stop(struct master *master, int status)
 	for (unsigned i = 0; i < master->count; i++)
 		listener_close(&master->members[i].listener);
 	signal_all(master, SIGTERM);
+	copier_stop(&master->copier);
 }
 
 static void hurry(struct master *master)
@@ -123,9 +126,24 @@ static void hurry(struct master *master)
 	signal_all(master, SIGQUIT);
 }
 
+static bool any_left(const struct master *master)
+{
+	for (unsigned i = 0; i < master->count; i++)
+		if (master->members[i].pid != 0)
+			return true;
+	return false;
+}
+
+/* A copy's process that was killed may still wait for the disk: not for long. */
+static bool is_done(const struct master *master)
+{
+	return master->stopping && !any_left(master) &&
+	       (!copier_is_busy(&master->copier) || master->now_ms >= master->kill_ms);
+}
+
 static void kill_late(struct master *master)
 {
-	if (!master->stopping || master->now_ms < master->kill_ms)
+	if (!master->stopping || master->now_ms < master->kill_ms || !any_left(master))
 		return;
 	log_error("killing workers that do not end");
 	master->status = EXIT_FAILURE;
@@ -282,6 +300,8 @@ static void reap(struct master *master)
 
 		if (member != NULL)
 			member_ended(master, member, status);
+		else
+			copier_ended(&master->copier, pid, status, master->now_ms);
 	}
 }
 
@@ -305,7 +325,7 @@ static void note_signals(struct master *master)
 
 static int wait_ms(const struct master *master)
 {
-	int64_t next = master->stopping ? master->kill_ms : NEVER;
+	int64_t next = master->stopping ? master->kill_ms : copier_due_ms(&master->copier);
 
 	for (unsigned i = 0; i < master->count && !master->stopping; i++)
 		if (master->members[i].due_ms < next)
@@ -315,14 +335,6 @@ static int wait_ms(const struct master *master)
 	return next > master->now_ms ? (int)(next - master->now_ms) : 0;
 }
 
-static bool any_left(const struct master *master)
-{
-	for (unsigned i = 0; i < master->count; i++)
-		if (master->members[i].pid != 0)
-			return true;
-	return false;
-}
-
 static void watch(struct master *master)
 {
 	struct pollfd fds[] = {
@@ -330,9 +342,11 @@ static void watch(struct master *master)
 		{.fd = master->started[0], .events = POLLIN},
 	};
 
-	while (!master->stopping || any_left(master)) {
+	while (!is_done(master)) {
 		master->now_ms = monotonic_us() / 1000;
 		start_due(master);
+		if (!master->stopping)
+			copier_turn(&master->copier, master->now_ms);
 		poll(fds, sizeof(fds) / sizeof(fds[0]), wait_ms(master));
 		master->now_ms = monotonic_us() / 1000;
 		note_started(master);
@@ -401,6 +415,7 @@ static bool set_up(struct master *master, char *error, size_t error_size)
 	master->lock = store_lock(master->conf->store, error, error_size);
 	if (master->lock < 0)
 		return false;
+	copier_init(&master->copier, master->conf, &master->shared->copies, monotonic_us() / 1000);
 	if (take_signals(master) && pipe2(master->started, O_NONBLOCK | O_CLOEXEC) == 0)
 		return true;
 	snprintf(error, error_size, "cannot watch workers: %s", strerror(errno));

@@ -1,5 +1,6 @@
 /*
- * Several workers: a process that starts them, replaces those that die, and ends with them.
+ * Several workers, or one and copies of its store: a process that starts them, replaces those that
+ * die, and ends with them.
  *
  * The master serves nothing and runs no loop but poll(): it holds what must outlive a worker, which
  * is the listening sockets (a set for each, so that what is queued for a dead worker waits for the
@@ -19,9 +20,9 @@
 struct master;
 
 /*
- * For conf->workers workers on the addresses of `first`, bound with reuse_port; takes the sockets
- * over, and binds as many sets more, so privileges are dropped after this.  NULL with a line in
- * `error`.
+ * For conf->workers workers on the addresses of `first`, bound with reuse_port if there are
+ * several; takes the sockets over, and binds as many sets more, so privileges are dropped after
+ * this.  NULL with a line in `error`.
  */
 struct master *master_new(const struct conf *conf, struct worker_shared *shared,
 			  const struct listener *first, char *error, size_t error_size);

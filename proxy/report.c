@@ -14,7 +14,7 @@ struct store_row {
 	uint64_t value;
 };
 
-enum { STORE_ROWS = 12 };
+enum { STORE_ROWS = 15 };
 
 static void store_rows(const struct report_input *in, struct store_row ret_rows[STORE_ROWS])
 {
@@ -32,6 +32,10 @@ static void store_rows(const struct report_input *in, struct store_row ret_rows[
 		 in->cache.invalidated},
 		{"purged", "Entries removed by purges", true, in->cache.purged},
 		{"flushes", "Write transactions of the store", true, in->cache.flushes},
+		{"copies", "Copies made of the store", true, in->copies.made},
+		{"copies_failed", "Copies of the store that failed", true, in->copies.failed},
+		{"copied_at", "When the last copy was made, in seconds since the epoch; 0 for none",
+		 false, (uint64_t)in->copies.last_s},
 	};
 	memcpy(ret_rows, rows, sizeof(rows));
 }

@@ -11,6 +11,7 @@ struct report_input {
 	const struct stats *stats; /* the sum of all workers */
 	struct cache_counts cache;
 	struct store_usage store;
+	struct stats_copies copies;
 	int64_t uptime_s;
 	const char *version;
 	unsigned workers;

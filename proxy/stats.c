@@ -172,6 +172,13 @@ void stats_store_add(struct stats_store *to, const struct stats_store *from)
 	to->failures += READ(from->failures);
 }
 
+void stats_copies_read(const struct stats_copies *from, struct stats_copies *ret_copies)
+{
+	ret_copies->made = __atomic_load_n(&from->made, __ATOMIC_RELAXED);
+	ret_copies->failed = __atomic_load_n(&from->failed, __ATOMIC_RELAXED);
+	ret_copies->last_s = __atomic_load_n(&from->last_s, __ATOMIC_RELAXED);
+}
+
 void stats_sum(const struct stats *blocks, unsigned count, struct stats *ret_sum)
 {
 	memset(ret_sum, 0, sizeof(*ret_sum));

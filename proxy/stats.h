@@ -60,6 +60,13 @@ struct stats_store {
 	uint64_t failures;
 };
 
+/* Copies of the store, by the service. */
+struct stats_copies {
+	uint64_t made;
+	uint64_t failed;
+	int64_t last_s; /* wall clock, when the last was made; 0 for none yet */
+};
+
 struct stats {
 #define COUNTER(name, help) uint64_t name;
 #define GAUGE(name, help) int64_t name;
@@ -92,6 +99,9 @@ void stats_attach(struct stats *block);
 void stats_reset_gauges(struct stats *block);
 
 void stats_store_add(struct stats_store *to, const struct stats_store *from);
+
+/* As they are now, while another process writes them. */
+void stats_copies_read(const struct stats_copies *from, struct stats_copies *ret_copies);
 
 /* Sum of blocks. */
 void stats_sum(const struct stats *blocks, unsigned count, struct stats *ret_sum);

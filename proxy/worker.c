@@ -238,7 +238,7 @@ static void terminate_cb(struct ev_loop *ev, ev_signal *signal_watcher, int reve
 
 	(void)revents;
 	if (worker->draining) {
-		if (worker->shared->workers == 1)
+		if (!worker->shared->has_master)
 			end_at_once(loop); /* asked twice */
 		return;
 	}
@@ -273,7 +273,7 @@ static void hangup_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents
 static void watch_signals(struct loop *loop)
 {
 	ev_signal_init(&loop->terminate, terminate_cb, SIGTERM);
-	if (loop->worker->shared->workers == 1) {
+	if (!loop->worker->shared->has_master) {
 		ev_signal_init(&loop->interrupt, terminate_cb, SIGINT);
 	} else {
 		signal(SIGINT, SIG_IGN);
@@ -331,8 +331,8 @@ static bool open_parts(struct worker *worker, const struct listener *listener, c
 {
 	const struct conf *conf = worker->conf;
 
-	/* of several, the master holds the store's lock */
-	worker->cache = cache_open(conf, worker->shared->workers == 1, error, error_size);
+	/* a master holds the store's lock */
+	worker->cache = cache_open(conf, !worker->shared->has_master, error, error_size);
 	if (worker->cache == NULL)
 		return false;
 	store_check_readers(cache_store_of(worker->cache));
@@ -367,6 +367,7 @@ struct worker_shared *worker_shared_map(const struct conf *conf)
 		return NULL;
 	shared->started_s = time(NULL);
 	shared->workers = conf->workers;
+	shared->has_master = conf->workers > 1 || conf->sync_ms > 0;
 	shared->alive = 1;
 	shared->stats = stats_map(conf->workers);
 	shared->claims = claims_map();

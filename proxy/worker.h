@@ -53,8 +53,10 @@ struct removal {
 struct worker_shared {
 	int64_t started_s; /* wall clock, of the service */
 	unsigned workers;
-	unsigned alive;      /* that serve now; written by the master */
-	struct stats *stats; /* a block each */
+	bool has_master; /* also of one worker, when copies of the store are to be made */
+	unsigned alive;  /* that serve now; written by the master */
+	struct stats_copies copies; /* written by the master */
+	struct stats *stats;        /* a block each */
 	struct claims *claims;
 	struct credentials *credentials; /* NULL when nobody needs to log in; each worker's own */
 };
@@ -103,7 +105,7 @@ struct worker *worker_new(const struct conf *conf, const struct worker_shared *s
 
 /*
  * Until it was asked to end and has drained.  Returns the exit status.  A lone worker takes SIGTERM
- * and SIGINT; asked twice it ends at once.  One of several leaves asking to the master, and expects
+ * and SIGINT; asked twice it ends at once.  One with a master leaves asking to it, and expects
  * others (a terminal, a service manager) to signal the whole group as well: SIGTERM asks, however
  * often, SIGQUIT ends at once, SIGINT is not for it.
  */

@@ -1,0 +1,141 @@
+/* Copies of the store: children of the master that make them, and how they end. */
+#include "proxy/copier.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cache/cache.h"
+#include "proxy/log.h"
+
+enum {
+	NOT_NEEDED = 2, /* exit status */
+	NICE_MOST = 19, /* of the disk's time as well (ioprio_set(2)) */
+	ERROR_MAX = 512,
+};
+
+#define NEVER INT64_MAX
+
+/* ---- the child ------------------------------------------------------------------------------ */
+
+/* Signals stay blocked, as they are in the master: it ends this process when it ends itself. */
+static int make_copy(const struct copier *copier, pid_t parent)
+{
+	char error[ERROR_MAX] = "";
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		return EXIT_FAILURE; /* killed before that took effect */
+	/* listening sockets, and the lock of the service, which must not outlive it here */
+	close_range(STDERR_FILENO + 1, ~0U, 0);
+	setpriority(PRIO_PROCESS, 0, NICE_MOST);
+	switch (cache_copy(copier->conf, time(NULL), error, sizeof(error))) {
+	case STORE_OK:
+		return EXIT_SUCCESS;
+	case STORE_NOT_FOUND:
+		return NOT_NEEDED;
+	default:
+		if (!copier->failing)
+			log_error("no copy of the store: %s", error);
+		return EXIT_FAILURE;
+	}
+}
+
+/* ---- the master ----------------------------------------------------------------------------- */
+
+static int64_t pause_ms(const struct copier *copier)
+{
+	int64_t sync_ms = copier->conf->sync_ms;
+
+	return sync_ms > COPIER_PAUSE_MIN_MS ? sync_ms : COPIER_PAUSE_MIN_MS;
+}
+
+void copier_init(struct copier *copier, const struct conf *conf, struct stats_copies *counts,
+		 int64_t now_ms)
+{
+	*copier = (struct copier){.conf = conf, .counts = counts, .due_ms = NEVER};
+	if (conf->sync_ms > 0)
+		copier->due_ms = now_ms + pause_ms(copier);
+}
+
+int64_t copier_due_ms(const struct copier *copier)
+{
+	return copier->due_ms;
+}
+
+static void note_failure(struct copier *copier)
+{
+	__atomic_add_fetch(&copier->counts->failed, 1, __ATOMIC_RELAXED);
+	copier->failing = true;
+}
+
+static void start(struct copier *copier, int64_t now_ms)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid == 0)
+		exit(make_copy(copier, parent));
+	if (pid > 0) {
+		copier->pid = pid;
+		copier->due_ms = now_ms + COPIER_TIME_MAX_MS;
+		return;
+	}
+	if (!copier->failing)
+		log_error("no copy of the store: %s", strerror(errno));
+	note_failure(copier);
+	copier->due_ms = now_ms + pause_ms(copier);
+}
+
+void copier_turn(struct copier *copier, int64_t now_ms)
+{
+	if (now_ms < copier->due_ms)
+		return;
+	if (copier->pid == 0) {
+		start(copier, now_ms);
+		return;
+	}
+	kill(copier->pid, SIGKILL);
+	copier->due_ms = NEVER; /* until it has ended */
+}
+
+void copier_ended(struct copier *copier, pid_t pid, int status, int64_t now_ms)
+{
+	if (pid != copier->pid)
+		return;
+	copier->pid = 0;
+	if (WIFSIGNALED(status))
+		store_copy_clean(copier->conf->store);
+	if (copier->stopped)
+		return;
+	copier->due_ms = now_ms + pause_ms(copier);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS) {
+		__atomic_add_fetch(&copier->counts->made, 1, __ATOMIC_RELAXED);
+		__atomic_store_n(&copier->counts->last_s, time(NULL), __ATOMIC_RELAXED);
+		copier->failing = false;
+	} else if (!WIFEXITED(status) || WEXITSTATUS(status) != NOT_NEEDED) {
+		if (WIFSIGNALED(status) && !copier->failing)
+			log_error(
+				"no copy of the store: the process that made it died of signal %d",
+				WTERMSIG(status));
+		note_failure(copier);
+	}
+}
+
+void copier_stop(struct copier *copier)
+{
+	copier->stopped = true;
+	copier->due_ms = NEVER;
+	if (copier->pid != 0)
+		kill(copier->pid, SIGKILL);
+}
+
+bool copier_is_busy(const struct copier *copier)
+{
+	return copier->pid != 0;
+}
