@@ -170,6 +170,9 @@ static enum store_result part_begin(struct store *store)
 	available =
 		tables_available(&store->tables, store_room_wanted(&store->room), &store->virgin);
 	store_room_begin(&store->room, &trees, available);
+	if (__atomic_load_n(&store->note->copying, __ATOMIC_RELAXED) &&
+	    !store_room_keep_margin(&store->room))
+		__atomic_store_n(&store->note->give_way, 1, __ATOMIC_RELAXED);
 	store->sequence = 0;
 	store->hand_steps = HAND_STEPS;
 	return STORE_OK;
@@ -291,6 +294,9 @@ static enum store_result put_try(struct store *store, struct entry_put *put, boo
 	bool guarded;
 	size_t growth;
 
+	put->at_mark = false;
+	if (store_room_is_scarce(&store->room))
+		return STORE_FULL;
 	change = put_change(store, put, &growth);
 	if (first)
 		put->due = store_room_price(&store->room, trees.used, growth);
@@ -351,6 +357,8 @@ static enum store_result put_room(struct store *store, const struct entry_put *p
 	/* A reader that died keeps pages, too, until somebody looks. */
 	bool freed = store->room.spent == 0 && tables_check_readers(&store->tables);
 
+	if (store_room_is_scarce(&store->room) && store->room.spent == 0 && !freed)
+		return STORE_FULL;
 	if (put->at_mark || (store->room.spent == 0 && !freed))
 		result = entries_evict(store, &all, &victims);
 	if (result != STORE_OK)

@@ -80,14 +80,15 @@ void store_close(struct store *store);
 /*
  * Make a copy of the store, on disk and whole, in the place of the one before.  For a process that
  * has nothing of the store open, and may take as long as the disk: the others go on reading and
- * writing, but pages that they free meanwhile are not used again before the store has been read.
+ * writing, but pages that they free meanwhile are not used again before the store has been read: so
+ * one that is full takes no puts, and a copy that lasts until drops need that room is given up.
  * STORE_NOT_FOUND when there is nothing to do: nothing was stored since the last copy, or nobody
  * has the store open.  STORE_FAILED with a notice.  `wall_s` is told to who takes the copy one day.
  */
 enum store_result store_copy(const struct store_options *options, int64_t wall_s, char *notice,
 			     size_t notice_size);
 
-/* Remove what is left of a copy whose process was killed. */
+/* Remove what is left of a copy whose process was killed, in the directory and in memory. */
 void store_copy_clean(const char *directory);
 
 /*

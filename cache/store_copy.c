@@ -55,6 +55,8 @@ struct copying {
 	const struct store_notice *notice;
 	struct store_files files;
 	struct store_copy_end end;
+	struct shared_map note_map;
+	struct store_note *note;
 	int to;       /* the file that is being made */
 	char *buffer; /* CHUNK */
 };
@@ -157,6 +159,17 @@ static ssize_t read_all(int fd, char *to, size_t size)
 	return (ssize_t)got;
 }
 
+/* Writers say when they cannot do with the pages that are not kept by this. */
+static bool gives_way(const struct copying *copying)
+{
+	if (!__atomic_load_n(&copying->note->give_way, __ATOMIC_RELAXED))
+		return false;
+	store_notice_add(copying->notice,
+			 "%s/" COPY_NAME ": given up, the store needs the room for removals",
+			 copying->options->directory);
+	return true;
+}
+
 static bool pump(struct copying *copying, int from)
 {
 	ssize_t n;
@@ -165,6 +178,8 @@ static bool pump(struct copying *copying, int from)
 		if (!write_all(copying->to, copying->buffer, (size_t)n, copying->end.size))
 			return failed(copying, "cannot be written");
 		copying->end.size += (uint64_t)n;
+		if (gives_way(copying))
+			return false;
 	}
 	return n == 0 || failed(copying, "the store cannot be read");
 }
@@ -207,6 +222,24 @@ static bool file_end(struct copying *copying)
 	return true;
 }
 
+/* From now on writers know that pages are kept; until they need not. */
+static bool reading_begin(struct copying *copying)
+{
+	if (shared_map_open(&copying->note_map, copying->files.directory, &store_note_spec,
+			    false) != SHARED_MAP_KEPT)
+		return failed(copying, "the store's note cannot be read");
+	copying->note = copying->note_map.data;
+	__atomic_store_n(&copying->note->give_way, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&copying->note->copying, 1, __ATOMIC_SEQ_CST);
+	return true;
+}
+
+static void reading_end(struct copying *copying)
+{
+	__atomic_store_n(&copying->note->copying, 0, __ATOMIC_RELAXED);
+	shared_map_close(&copying->note_map);
+}
+
 static bool copy_make(struct copying *copying, uint64_t size)
 {
 	const struct store_options *options = copying->options;
@@ -215,12 +248,13 @@ static bool copy_make(struct copying *copying, uint64_t size)
 	bool done, read_well;
 	int from;
 
-	if (!file_begin(copying, size))
+	if (!file_begin(copying, size) || !reading_begin(copying))
 		return false;
 	copy = tables_copy_begin(options->directory, options->size, &from, error, sizeof(error));
 	store_files_leave(&copying->files);
 	done = copy && pump(copying, from);
 	read_well = copy && tables_copy_end(copy, error, sizeof(error));
+	reading_end(copying);
 	/* When it was given up here, that the other end failed says nothing. */
 	if (!copy || (done && !read_well))
 		store_notice_add(copying->notice, "%s/" COPY_NAME ": %s", options->directory,
@@ -321,8 +355,15 @@ void store_copy_clean(const char *directory)
 {
 	struct store_files files = {
 		.directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), .lock = -1};
+	struct shared_map map = {0};
 
-	if (files.directory >= 0)
+	if (files.directory >= 0) {
 		store_copy_sweep(&files);
+		if (shared_map_open(&map, files.directory, &store_note_spec, false) ==
+		    SHARED_MAP_KEPT)
+			__atomic_store_n(&((struct store_note *)map.data)->copying, 0,
+					 __ATOMIC_RELAXED);
+		shared_map_close(&map);
+	}
 	store_files_close(&files);
 }

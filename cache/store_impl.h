@@ -54,6 +54,9 @@ struct store {
 /* Of the map that holds a struct store_clock. */
 extern const struct shared_map_spec store_clock_spec;
 
+/* Of the map that holds a struct store_note. */
+extern const struct shared_map_spec store_note_spec;
+
 /* A row of the groups table; it has no value. */
 struct group_row {
 	struct cache_key group, key;

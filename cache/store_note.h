@@ -17,6 +17,9 @@
  * else in the very tick of the kernel's clock (10 ms at most) in which the last commit was noted,
  * there is as much after a clean end; records have checksums of their own.
  *
+ * Beside it stands what writers and the process that makes a copy of the store (store_copy.h) have
+ * to tell each other: its reader keeps pages from being used again.
+ *
  * All zero is no note.  Rubbish is at worst a note that does not match: the slow way.
  */
 #ifndef CACHE_STORE_NOTE_H
@@ -32,6 +35,8 @@ struct store_note {
 	uint32_t doubted;
 	struct store_look look;
 	uint64_t transaction;
+	uint32_t copying;  /* 1 while a copy is read: room is left for drops (store_room.h) */
+	uint32_t give_way; /* 1 when that room gets short: the copy is given up */
 };
 
 /* Is that how the file of `fd` looks, and was it never doubted? */

@@ -25,6 +25,11 @@ const struct shared_map_spec store_clock_spec = {.name = "clock",
 						 .version = CLOCK_VERSION,
 						 .size = sizeof(struct store_clock)};
 
+const struct shared_map_spec store_note_spec = {.name = "noted",
+						.magic = NOTE_MAGIC,
+						.version = NOTE_VERSION,
+						.size = sizeof(struct store_note)};
+
 static uint64_t page_size(void)
 {
 	return (uint64_t)sysconf(_SC_PAGESIZE);
@@ -251,14 +256,10 @@ static bool open_next(struct store *store, const struct store_notice *notice)
  */
 static bool small_maps_open(struct store *store, const struct store_notice *notice)
 {
-	const struct shared_map_spec note = {.name = "noted",
-					     .magic = NOTE_MAGIC,
-					     .version = NOTE_VERSION,
-					     .size = sizeof(struct store_note)};
 	bool fresh;
 
 	if (!map_open(store, &store->clock_map, &store_clock_spec, notice, &fresh) ||
-	    !map_open(store, &store->note_map, &note, notice, &fresh))
+	    !map_open(store, &store->note_map, &store_note_spec, notice, &fresh))
 		return false;
 	store->note = store->note_map.data;
 	return true;

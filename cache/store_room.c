@@ -6,7 +6,8 @@ enum {
 	RESERVE_MIN = 64,   /* several transactions of a few puts each */
 	RESERVE_MAX = 4096, /* several parts, and a few more held by readers */
 	PART_SHARE = 2, /* of the reserve: a part touches half of its bound, and so did the last */
-	PART_MAX = 960, /* what a part frees mostly fits one page of the free list */
+	MARGIN_SHARE = 2,  /* of a part */
+	PART_MAX = 960,    /* what a part frees mostly fits one page of the free list */
 	COMMIT_PAGES = 12, /* the main tree, the free list at both ends, the order's new leaf */
 	COMMIT_PAGES_LEAST = 8,
 	VALUE_SHARE = 4, /* of the reserve: the largest value */
@@ -42,9 +43,20 @@ void store_room_init(struct store_room *room, uint64_t size, uint32_t page_size)
 void store_room_begin(struct store_room *room, const struct store_trees *trees, uint64_t available)
 {
 	room->available = available;
-	room->spent = 0;
+	room->spent = room->margin = 0;
 	for (size_t i = 0; i < STORE_TABLES; i++)
 		room->untouched[i] = trees->tree[i];
+}
+
+bool store_room_keep_margin(struct store_room *room)
+{
+	room->margin = room->part / MARGIN_SHARE;
+	return room->available >= room->margin / 2;
+}
+
+bool store_room_is_scarce(const struct store_room *room)
+{
+	return room->margin > 0 && room->spent + COMMIT_PAGES + room->margin > room->available;
 }
 
 uint64_t store_room_wanted(const struct store_room *room)
@@ -89,7 +101,7 @@ uint64_t store_room_cost(const struct store_room *room, struct store_change chan
 
 bool store_room_fits_put(const struct store_room *room, uint64_t cost)
 {
-	return room->spent + cost + COMMIT_PAGES <= room->available;
+	return room->spent + cost + COMMIT_PAGES + room->margin <= room->available;
 }
 
 bool store_room_fits_drop(const struct store_room *room, uint64_t cost)

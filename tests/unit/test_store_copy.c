@@ -21,6 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cache/store_note.h"
 #include "tests/support/store_fixture.h"
 
 enum {
@@ -39,6 +40,15 @@ enum {
 
 static unsigned syncs;
 static bool no_room;
+static bool stop_in_write; /* the first */
+
+ssize_t pwrite(int fd, const void *from, size_t size, off_t at)
+{
+	if (stop_in_write)
+		raise(SIGSTOP);
+	stop_in_write = false;
+	return syscall(SYS_pwrite64, fd, from, size, at);
+}
 
 int fsync(int fd)
 {
@@ -399,6 +409,71 @@ static void test_made_while_others_write(void **state)
 	}
 }
 
+/* A copy that is held up: its process has begun to read, and is stopped. */
+static pid_t copy_stopped(struct store_fixture *f)
+{
+	char path[256];
+	struct stat st;
+	pid_t child = fork();
+
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		stop_in_write = true;
+		_exit((int)store_copy(&f->options, 0, f->notice, sizeof(f->notice)));
+	}
+	assert_int_equal(waitpid(child, NULL, WUNTRACED), child);
+	snprintf(path, sizeof(path), "%s/data.mdb.copy.new", f->directory);
+	assert_int_equal(stat(path, &st), 0);
+	return child;
+}
+
+static bool is_to_give_way(const struct store_fixture *f)
+{
+	struct store_note note;
+	int fd = file_open(f, "noted", O_RDONLY);
+
+	assert_int_equal(pread(fd, &note, sizeof(note), 64), sizeof(note));
+	close(fd);
+	return note.give_way != 0;
+}
+
+/*
+ * A store that is full, and pages kept by a copy: what is put may be refused, what is dropped is
+ * gone, and the copy ends early.  Nothing is evicted for puts that are refused.
+ */
+static void test_drops_go_before_the_copy(void **state)
+{
+	struct store_fixture *f = *state;
+	uint64_t refused = 0, dropped = 0, from = 40000;
+	pid_t child;
+	int status;
+
+	f->options.size = 32 * MIB;
+	store_fixture_open(f);
+	for (uint64_t n = 0; n < 2 * from; n++)
+		assert_int_equal(put_one(f->store, n, value_of(n, 0, VALUE_MAX)), STORE_OK);
+	child = copy_stopped(f);
+	for (uint64_t n = 2 * from; n < 2 * from + 3000; n++)
+		refused += put_one(f->store, n, value_of(n, 0, VALUE_MAX)) == STORE_FULL;
+	assert_in_range(refused, 1500, 3000);
+	for (uint64_t n = 2 * from - 1; !is_to_give_way(f); n--) {
+		struct cache_key key = key_of(n);
+
+		assert_int_equal(store_begin(f->store), STORE_OK);
+		dropped += store_drop(f->store, &key) == STORE_OK;
+		assert_int_equal(store_commit(f->store), STORE_OK);
+		assert_absent(f->store, n);
+	}
+	assert_in_range(dropped, 2, 100);
+	kill(child, SIGCONT);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, STORE_FAILED << 8);
+	assert_false(file_exists(f, "data.mdb.copy"));
+	for (uint64_t n = 3 * from; n < 3 * from + 3000; n++)
+		assert_int_equal(put_one(f->store, n, value_of(n, 0, VALUE_MAX)), STORE_OK);
+	assert_copied(f);
+}
+
 static void test_killed_while_it_is_made(void **state)
 {
 	struct store_fixture *f = *state;
@@ -594,6 +669,7 @@ int main(void)
 		COPY_TEST(test_nothing_is_synced_but_the_copy),
 		COPY_TEST(test_no_room_for_it),
 		COPY_TEST(test_made_while_others_write),
+		COPY_TEST(test_drops_go_before_the_copy),
 		COPY_TEST(test_killed_while_it_is_made),
 		COPY_TEST(test_taken_after_a_power_failure),
 		COPY_TEST(test_taken_for_a_damaged_file),
