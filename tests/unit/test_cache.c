@@ -415,7 +415,7 @@ static void what_is_in_too_many_groups_is_not_kept(void **state)
 
 static void operators_remove_one(void **state)
 {
-	struct http_clock now = {NOW_S, at_ms(0)};
+	struct http_clock now = {.wall_s = NOW_S, .steady_ms = at_ms(0)};
 	struct fixture *f = *state;
 
 	assert_stored(f, "GET http://a/\nFoo: 1\n", FRESH "Vary: Foo\n", 0);

@@ -150,7 +150,7 @@ static void a_failed_transaction_costs_its_writes(void **state)
 
 static void a_store_that_always_fails_ends_no_loop(void **state)
 {
-	struct http_clock at_0 = {NOW_S, at_ms(0)};
+	struct http_clock at_0 = {.wall_s = NOW_S, .steady_ms = at_ms(0)};
 	struct fixture *f = *state;
 	char req[64];
 
@@ -267,7 +267,7 @@ static void a_cache_without_memory_does_not_open(void **state)
 /* All that the cache does, once and within a second; what it stores is purged at the end. */
 static void use_everything(struct fixture *f, int64_t s)
 {
-	struct http_clock now = {NOW_S + s, at_ms(s)};
+	struct http_clock now = {.wall_s = NOW_S + s, .steady_ms = at_ms(s)};
 	struct record_view view;
 	struct slice old;
 	char req[64];

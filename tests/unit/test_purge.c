@@ -1,4 +1,4 @@
-/* LINKS: cache/cache.c cache/writes.c cache/purge.c cache/pending.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c cache/store.c cache/store_lmdb.c cache/store_open.c cache/store_entry.c cache/store_files.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/heads.c tests/support/messages.c tests/support/test_conf.c tests/support/cache_fixture.c -lxxhash -llmdb */
+/* LINKS: cache/cache.c cache/writes.c cache/purge.c cache/pending.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c cache/store.c cache/store_lmdb.c cache/store_open.c cache/store_copy.c cache/store_note.c cache/store_entry.c cache/store_files.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/heads.c tests/support/messages.c tests/support/test_conf.c tests/support/cache_fixture.c -lxxhash -llmdb */
 /* Purges: what they make of lookups and of answers on their way, and the removal in batches. */
 #include "tests/support/cache_fixture.h"
 
@@ -10,7 +10,7 @@
 
 static void purge_all(struct fixture *f, int64_t s)
 {
-	cache_purge_all(f->cache, &(struct http_clock){NOW_S + s, at_ms(s)});
+	cache_purge_all(f->cache, &(struct http_clock){.wall_s = NOW_S + s, .steady_ms = at_ms(s)});
 }
 
 /* Batches until nothing is left. */
@@ -58,7 +58,8 @@ static void fill(struct fixture *f, const char *host, int from, int to, int64_t 
 static enum reason store_late(struct fixture *f, const char *req, const char *res, int64_t asked,
 			      int64_t answered)
 {
-	struct exchange_times times = {at_ms(asked), {NOW_S + answered, at_ms(answered)}};
+	struct exchange_times times = {at_ms(asked),
+				       {.wall_s = NOW_S + answered, .steady_ms = at_ms(answered)}};
 	enum reason why;
 
 	cache_store(f->cache, request_of(&f->req, req), response_of(&f->res, res), &times, &why);
@@ -128,7 +129,8 @@ static void what_was_asked_for_before_is_not_stored(void **state)
 static enum reason freshen_late(struct fixture *f, struct slice old, int64_t asked,
 				int64_t answered)
 {
-	struct exchange_times times = {at_ms(asked), {NOW_S + answered, at_ms(answered)}};
+	struct exchange_times times = {at_ms(asked),
+				       {.wall_s = NOW_S + answered, .steady_ms = at_ms(answered)}};
 	struct record_view view;
 	enum reason why;
 
@@ -303,14 +305,15 @@ static void a_purge_holds_for_all_processes_at_once(void **state)
 
 static void answers_on_their_way_to_a_purged_uri_are_not_stored(void **state)
 {
-	struct http_clock now = {NOW_S, at_ms(1)};
+	struct http_clock now = {.wall_s = NOW_S, .steady_ms = at_ms(1)};
 	const char *post = "204\nCache-Control: max-age=60\nContent-Location: /\n";
 	struct fixture *f = *state;
 
 	assert_int_equal(cache_purge(f->cache, SLICE("http://a/"), &now), CACHE_PURGED_NOTHING);
 	assert_int_equal(store_late(f, "GET http://a/\n", FRESH, 1, 2), REASON_OVERTAKEN);
 	cache_invalidate(f->cache, request_of(&f->req, "POST http://a/\n"),
-			 response_of(&f->res, post), &(struct http_clock){NOW_S, at_ms(2)});
+			 response_of(&f->res, post),
+			 &(struct http_clock){.wall_s = NOW_S, .steady_ms = at_ms(2)});
 	assert_int_equal(store_late(f, "POST http://a/\n", post, 1, 2), REASON_OVERTAKEN);
 	assert_int_equal(store_late(f, "GET http://b/\n", FRESH, 1, 2), REASON_NONE);
 	assert_true(store_clock(cache_store_of(f->cache))->latest_ms == at_ms(1) + 1);
