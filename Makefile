@@ -139,7 +139,8 @@ fuzz: ## search for new failing inputs, FUZZ_SECONDS=20 for each target (FUZZ="c
 build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(SOURCES) $(HEADERS)
 	@mkdir -p $(@D)
 	$(call say,FUZZ $<)
-	$(Q)clang $(CPPFLAGS) -O1 -g -fsanitize=fuzzer,address,undefined -o $@ $< \
+	$(Q)clang $(CPPFLAGS) -O1 -g -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -o $@ $< \
 		$(filter %.c,$(call links,$<)) $(call libs,$(call links,$<))
 
 cover: ## run the tests with gcov and show the share of lines run, per file
