@@ -29,6 +29,7 @@ struct fake_peer {
 	union address address; /* that was connected to; family 0 when it came to the proxy */
 	struct conn *conn;     /* NULL: closed by the proxy */
 	struct fake_bytes said;
+	size_t preface; /* bytes of it before the first message */
 	struct fake_bytes got;
 	size_t room;             /* takes so many bytes more, SIZE_MAX for any number */
 	size_t read_max;         /* bytes of one conn_recv() at most */

@@ -7,6 +7,7 @@
 #include "proxy/client.h"
 #include "proxy/fetch.h"
 #include "proxy/parse_memo.h"
+#include "proxy/peers.h"
 #include "proxy/pool.h"
 #include "proxy/tunnel.h"
 #include "tests/support/store_memory.h"
@@ -18,6 +19,7 @@ enum {
 	MS_PER_S = 1000,
 	CLIENT_PORT = 40000,
 	VAIN_TURNS_MAX = 20,
+	DESCRIPTORS = 4096,
 };
 
 /* All of it in one, so that the worker is the first member. */
@@ -217,10 +219,12 @@ struct worker *fake_worker_new(const struct conf *conf)
 	worker->in.size = worker->out.size = SCRATCH_SIZE;
 	worker->in.block = scratch_in;
 	worker->out.block = scratch_out;
+	worker->descriptors = descriptors_share(DESCRIPTORS);
 	worker->fetches = fetches_new(worker);
-	worker->descriptors = (struct descriptors){1000, 1000, 1000};
 	worker->pool = pool_new(conf);
 	worker->memo = parse_memo_new();
+	if (conf->clients_per_address < conf->clients_max)
+		worker->peers = peers_new(conf->clients_per_address);
 	require(worker->fetches != NULL && worker->pool != NULL && worker->memo != NULL,
 		"out of memory");
 	open_parts(worker);
@@ -258,6 +262,7 @@ void fake_worker_free(struct worker *worker)
 	run_tasks(worker);
 	pool_free(worker->pool);
 	parse_memo_free(worker->memo);
+	peers_free(worker->peers);
 	resolver_free(worker->resolver);
 	turn_free_all();
 	while (worker->spare_exchanges != NULL) {
@@ -283,6 +288,16 @@ struct fake_peer *fake_worker_accept(struct worker *worker, const struct fronten
 	union address from = address_of(address, CLIENT_PORT);
 
 	client_new(worker, frontend, peer->fd, &from, refusal);
+	return peer;
+}
+
+struct fake_peer *fake_worker_accept_behind(struct worker *worker, const struct frontend *frontend,
+					    const char *sender, enum failure refusal)
+{
+	struct fake_peer *peer = fake_peer_new();
+	union address from = address_of(sender, CLIENT_PORT);
+
+	client_new_behind(worker, frontend, peer->fd, &from, refusal);
 	return peer;
 }
 

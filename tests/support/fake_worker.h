@@ -29,6 +29,10 @@ void fake_worker_free(struct worker *worker);
 struct fake_peer *fake_worker_accept(struct worker *worker, const struct frontend *frontend,
 				     const char *address, enum failure refusal);
 
+/* One behind a load balancer, which must begin with a PROXY header. */
+struct fake_peer *fake_worker_accept_behind(struct worker *worker, const struct frontend *frontend,
+					    const char *sender, enum failure refusal);
+
 /* One turn; false when there was nothing to do in it. */
 bool fake_worker_turn(struct worker *worker, bool backwards);
 

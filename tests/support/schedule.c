@@ -200,6 +200,34 @@ static struct line *begin_client(struct line *client)
 	return client;
 }
 
+/* By way of a load balancer, or refused. */
+static void client_comes(void)
+{
+	static const enum failure refusals[] = {FAILURE_NONE, FAILURE_TOO_MANY_CLIENTS};
+	static const char *const headers[] = {
+		"PROXY TCP4 127.0.0.2 127.0.0.1 40001 3128\r\n",
+		NULL,
+		"PROXY TCP4 192.0.2.1 127.0.0.1 40001 3128\r\n", /* it may not use the proxy */
+		"PROXY UNKNOWN\r\n",
+	};
+	struct line *client = choose_client();
+	const char *header = headers[choose(COUNT(headers))];
+	enum failure refusal = refusals[choose(COUNT(refusals))];
+
+	client->staged.done = client->staged.n;
+	if (header == NULL)
+		client->peer =
+			fake_worker_accept(run.worker, &forward_frontend, "127.0.0.1", refusal);
+	else
+		client->peer = fake_worker_accept_behind(run.worker, &forward_frontend, "127.0.0.1",
+							 refusal);
+	tell("  client is peer %u\n", fake_peer_index(client->peer));
+	if (header == NULL)
+		return;
+	stage(client, slice_str(header));
+	client->peer->preface = strlen(header);
+}
+
 static const char *const request_fields[] = {
 	"",
 	"Cache-Control: no-cache\r\n",
@@ -594,7 +622,8 @@ static const struct event {
 	void (*happen)(void);
 	const char *name;
 } event_table[] = {
-	{'a', client_asks, "client asks"}, /* CLIENT METHOD TARGET FIELDS BODY */
+	{'p', client_comes, "client comes"}, /* CLIENT HOW REFUSED */
+	{'a', client_asks, "client asks"},   /* CLIENT METHOD TARGET FIELDS BODY */
 	{'A', client_stages, "client stages"},
 	{'s', client_sends, "client sends"},     /* CLIENT SIZE, of what was staged */
 	{'x', client_raw, "client raw"},         /* CLIENT LENGTH BYTES */
@@ -649,6 +678,7 @@ static struct conf *conf_of(unsigned choice)
 		conf->interim_responses = 1;
 		conf->store_interval_ms = 0;
 		conf->head_size = 1024;
+		conf->clients_per_address = 2;
 	}
 	if (choice & 2) {
 		test_conf_set(conf, "conditional_hit", "204");
@@ -673,9 +703,11 @@ static uint32_t salt_of(struct slice schedule)
 	return salt;
 }
 
-static void begin(struct conf *conf)
+static void begin(struct conf *conf, bool few)
 {
 	run.worker = fake_worker_new(conf);
+	if (few)
+		run.worker->descriptors = descriptors_share(0);
 	run.witness = witness_new(salt_of(run.all));
 	if (conf->upgrade)
 		witness_upgrade(run.witness);
@@ -723,6 +755,7 @@ static void forget(struct conf *conf)
 bool schedule_play(struct slice schedule, const struct schedule_trouble *trouble, bool verbose)
 {
 	struct conf *conf;
+	unsigned options;
 	bool happened;
 
 	memset(&run, 0, sizeof(run));
@@ -731,8 +764,9 @@ bool schedule_play(struct slice schedule, const struct schedule_trouble *trouble
 	run.end = schedule.p + schedule.n;
 	run.trouble = trouble;
 	run.verbose = verbose;
-	conf = conf_of(choose(16));
-	begin(conf);
+	options = choose(16);
+	conf = conf_of(options);
+	begin(conf, options & 1);
 	for (unsigned i = 0; i < EVENTS_MAX && is_more(); i++) {
 		const struct event *event = choose_event();
 

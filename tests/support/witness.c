@@ -397,6 +397,15 @@ static struct slice rest_of(const struct fake_peer *origin, const struct view *v
 	return got.n == 0 ? got : slice_of(got.p + view->at, got.n - view->at);
 }
 
+/* What a client said, but for what came before its requests. */
+static struct slice said_by(const struct fake_peer *client)
+{
+	struct slice said = slice_of(client->said.p, client->said.n);
+
+	skip(&said, client->preface < said.n ? client->preface : said.n);
+	return said;
+}
+
 /* Read on in what an origin got. */
 static void see(struct witness *w, const struct fake_peer *origin)
 {
@@ -783,7 +792,7 @@ static const char *judge_turn(struct witness *w, struct state *state,
 /* What a client said after each CONNECT, whatever became of that. */
 static void note_tunnels(struct witness *w, const struct fake_peer *client)
 {
-	struct slice said = slice_of(client->said.p, client->said.n);
+	struct slice said = said_by(client);
 	struct turn turn;
 
 	do {
@@ -796,7 +805,7 @@ static void note_tunnels(struct witness *w, const struct fake_peer *client)
 static const char *judge_client(struct witness *w, const struct fake_peer *client)
 {
 	struct state state = {
-		.said = slice_of(client->said.p, client->said.n),
+		.said = said_by(client),
 		.got = fake_peer_got(client),
 	};
 
@@ -852,7 +861,7 @@ unsigned witness_status(struct witness *w, const struct fake_peer *client, unsig
 			bool *ret_own)
 {
 	struct state state = {
-		.said = slice_of(client->said.p, client->said.n),
+		.said = said_by(client),
 		.got = fake_peer_got(client),
 	};
 
