@@ -17,7 +17,7 @@
 
 enum {
 	LARGE = 4096, /* bytes of a line that are not taken one by one */
-	PARTS = 8,    /* of a line, between which there may be trouble */
+	PARTS = 5,    /* of a line, between which there may be trouble */
 };
 
 static void require(const struct vector *vector, const struct script_way *way, const char *fault)
