@@ -149,6 +149,11 @@ static void cut_up(struct fake_peer *peer, bool is_origin)
 		peer->read_max = peer->send_max = play.way->piece;
 }
 
+static unsigned index_of(struct slice actor)
+{
+	return actor.n > 1 ? (unsigned)(actor.p[1] - '0') : 0;
+}
+
 static struct fake_peer *client_of(unsigned index)
 {
 	if (play.clients[index] == NULL) {
@@ -162,7 +167,7 @@ static struct fake_peer *client_of(unsigned index)
 /* Of "c", "c1", "o"...; NULL when there is none. */
 static struct fake_peer *peer_of(struct slice actor, bool *ret_origin)
 {
-	unsigned index = actor.n > 1 ? (unsigned)(actor.p[1] - '0') : 0;
+	unsigned index = index_of(actor);
 	struct fake_peer *origin;
 
 	*ret_origin = actor.p[0] == 'o';
@@ -193,6 +198,18 @@ static void say(struct fake_peer *peer, bool is_origin, struct slice bytes)
 		bytes = slice_of(bytes.p + n, bytes.n - n);
 		settle();
 	}
+}
+
+/* By way of a load balancer, whose header is `header`. */
+static void come_behind(unsigned index, struct slice header)
+{
+	struct fake_peer *peer = fake_worker_accept_behind(play.worker, &forward_frontend,
+							   "127.0.0.1", FAILURE_NONE);
+
+	play.clients[index] = peer;
+	cut_up(peer, false);
+	peer->preface = header.n;
+	say(peer, false, header);
 }
 
 static const char *expect(unsigned line, struct fake_peer *peer, struct slice pattern)
@@ -246,11 +263,14 @@ static bool peer_does(struct fake_peer *peer, struct slice verb, struct slice re
 static const char *play_peer(unsigned line, struct slice actor, struct slice verb,
 			     struct slice rest)
 {
+	unsigned index = index_of(actor);
 	bool is_origin;
 	struct fake_peer *peer;
 
 	if (is(verb, "new"))
-		play.clients[actor.n > 1 ? actor.p[1] - '0' : 0] = NULL;
+		play.clients[index] = NULL;
+	if (is(verb, "behind"))
+		come_behind(index, expand(rest));
 	peer = peer_of(actor, &is_origin);
 	if (is(verb, "none") || peer == NULL)
 		return play.loose || (is(verb, "none") && peer == NULL)
@@ -260,7 +280,7 @@ static const char *play_peer(unsigned line, struct slice actor, struct slice ver
 		say(peer, is_origin, expand(rest));
 	else if (is(verb, "<"))
 		return play.loose ? NULL : expect(line, peer, expand(rest));
-	else if (!is(verb, "new") && !peer_does(peer, verb, rest))
+	else if (!is(verb, "new") && !is(verb, "behind") && !peer_does(peer, verb, rest))
 		return play.loose ? NULL : expect_state(line, peer, verb);
 	settle();
 	return NULL;

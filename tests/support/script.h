@@ -1,19 +1,22 @@
+/* clang-format off */
 /*
  * Plays the exchanges of tests/exchanges/: what clients and origins say, and what they must get,
- *over fake connections.  A block of text (vectors.h) is a test; "~" is CRLF, and on a line of what
- *is expected "*" is anything:
+ * over fake connections.  A block of text (vectors.h) is a test; "~" is CRLF, and on a line of what
+ * is expected "*" is anything:
  *
  *	# the next one is a hit			title: what holds
  *	set max_ttl 30s				an option, before all else
- *	whole					bytes do not come in pieces here: it would be
- *another case c > GET http://a.test/ HTTP/1.1~...	client c (or c1, c2) says o < GET /
- *HTTP/1.1~* the origin connection made first (then o1, o2) got, since the last such line, exactly o
- *> HTTP/1.1
- *204 No Content~~		it says c fin | gone | rst			FIN; FIN, and reads
- *no more; RST c open | ended | closed | reset		what the proxy did with the connection c
- *room 10 | takes 5 | reads 7		bytes that it takes from now on, all for any number; of one
- *call to send; of one call to receive
+ *	whole					bytes do not come in pieces here: it would be another case
+ *	c > GET http://a.test/ HTTP/1.1~...	client c (or c1, c2) says
+ *	o < GET / HTTP/1.1~*			the origin connection made first (then o1, o2) got,
+ *						since the last such line, exactly
+ *	o > HTTP/1.1 204 No Content~~		it says
+ *	c fin | gone | rst			FIN; FIN, and reads no more; RST
+ *	c open | ended | closed | reset		what the proxy did with the connection
+ *	c room 10 | takes 5 | reads 7		bytes that it takes from now on, all for any number;
+ *						of one call to send; of one call to receive
  *	c new					another connection of that client
+ *	c behind PROXY TCP4 ...~		another, by way of a load balancer that says this
  *	o none					no such connection was made
  *	connect ok | later | refused | unreachable | timeout	how connects end from now on
  *	o accept | refuse			how one ends that was for later
@@ -25,6 +28,7 @@
  *
  * Names: a.test and b.test have an address each.  In the end time passes until all must be closed.
  */
+/* clang-format on */
 #ifndef TESTS_SCRIPT_H
 #define TESTS_SCRIPT_H
 
