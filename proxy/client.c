@@ -260,7 +260,7 @@ static void set_deadline(struct client *client, bool sending)
 	pace_wait(&client->taking, sending, conf, client->worker->now_ms);
 	pace_wait(&client->giving, giving, conf, client->worker->now_ms);
 	if (client->refusal != FAILURE_NONE)
-		; /* it was set once and for all */
+		; /* it has one of its own, whatever it does */
 	else if (sending || giving)
 		conn_deadline(client->conn, bytes_left_ms(client));
 	else if (client->exchange != NULL)
@@ -617,6 +617,26 @@ static void client_writable(void *owner)
 		client->frontend->drained(x);
 }
 
+/* The request did not come in time: the client is told so, or that it was refused in any case. */
+static void head_expired(struct client *client)
+{
+	struct exchange *x = exchange_new(client->worker, client, client->frontend);
+	enum failure failure = FAILURE_HEAD_TIMEOUT;
+
+	if (x == NULL) {
+		client_close(client);
+		return;
+	}
+	client->exchange = x;
+	STATS_ADD(exchanges, 1);
+	if (client->refusal != FAILURE_NONE) {
+		failure = client->refusal;
+		/* the deadline that has passed was its only one */
+		conn_deadline(client->conn, CLIENT_REFUSAL_MS);
+	}
+	refuse(client, x, failure);
+}
+
 static void client_expired(void *owner)
 {
 	struct client *client = client_of(owner);
@@ -631,15 +651,7 @@ static void client_expired(void *owner)
 	} else if (client->reading_body && x != NULL) {
 		fail_body(client, FAILURE_REQUEST_BODY_TIMEOUT);
 	} else if (x == NULL && client->in_head) {
-		x = exchange_new(client->worker, client, client->frontend);
-		if (x == NULL) {
-			client_close(client);
-			return;
-		}
-		client->exchange = x;
-		STATS_ADD(exchanges, 1);
-		refuse(client, x,
-		       client->refusal != FAILURE_NONE ? client->refusal : FAILURE_HEAD_TIMEOUT);
+		head_expired(client);
 	} else if (x == NULL) {
 		client_close(client);
 	}

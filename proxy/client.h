@@ -18,7 +18,7 @@
 enum {
 	CLIENT_LINGER_MS = 2000, /* read on after the last answer, so that no RST destroys it */
 	CLIENT_LINGER_BYTES = 1 << 20,
-	CLIENT_REFUSAL_MS = 2000, /* to say what is refused, and to be told so */
+	CLIENT_REFUSAL_MS = 2000, /* to say what is refused and be told so; if it did not, again */
 	CLIENT_PARTS_MAX = 3,     /* of one client_send() */
 };
 
