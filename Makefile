@@ -136,7 +136,7 @@ fuzz: ## search for new failing inputs, FUZZ_SECONDS=20 for each target (FUZZ="c
 	@$(MAKE) --no-print-directory $(JOBS) $(FUZZ:%=build/fuzz/fuzz_%)
 	@for target in $(FUZZ); do scripts/fuzz.sh $$target $(FUZZ_SECONDS) || exit 1; done
 
-build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(SOURCES) $(HEADERS)
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(SOURCES) $(HEADERS) $(wildcard tests/support/*.[ch])
 	@mkdir -p $(@D)
 	$(call say,FUZZ $<)
 	$(Q)clang $(CPPFLAGS) -O1 -g -fsanitize=fuzzer,address,undefined \

@@ -706,9 +706,11 @@ static uint32_t salt_of(struct slice schedule)
 static void begin(struct conf *conf, bool few)
 {
 	run.worker = fake_worker_new(conf);
-	if (few)
-		run.worker->descriptors = descriptors_share(0);
 	run.witness = witness_new(salt_of(run.all));
+	if (few) {
+		run.worker->descriptors = descriptors_share(0);
+		witness_may_be_wordless(run.witness);
+	}
 	if (conf->upgrade)
 		witness_upgrade(run.witness);
 	if (conf->parent[0] != '\0')

@@ -49,6 +49,7 @@ struct witness {
 	uint32_t salt; /* this and what follows is cleared for each */
 	bool raw_clients;
 	bool excused;
+	bool wordless;
 	bool upgrade;
 	bool parent;
 	struct conf *conf;
@@ -116,6 +117,11 @@ void witness_parent(struct witness *w)
 void witness_excuse(struct witness *w)
 {
 	w->excused = true;
+}
+
+void witness_may_be_wordless(struct witness *w)
+{
+	w->wordless = true;
 }
 
 /* ---- names and bodies ----------------------------------------------------------------------- */
@@ -680,8 +686,8 @@ static const char *judge_content(struct witness *w, int name, const struct conte
 static bool is_excused(const struct witness *w, const struct fake_peer *client,
 		       const struct turn *turn)
 {
-	return w->excused || !turn->whole || client->error != 0 || client->gone ||
-	       client->got_reset || client->room != SIZE_MAX;
+	return w->excused || (w->wordless && client->got.n == 0) || !turn->whole ||
+	       client->error != 0 || client->gone || client->got_reset || client->room != SIZE_MAX;
 }
 
 struct state {

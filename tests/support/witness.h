@@ -78,6 +78,10 @@ void witness_parent(struct witness *witness);
 /* There are troubles that may leave requests without an answer. */
 void witness_excuse(struct witness *witness);
 
+/* There is little room for those who are to be told no: the rest of them is closed without a word.
+ */
+void witness_may_be_wordless(struct witness *witness);
+
 /* When all connections are closed: NULL, or what the proxy did that it must not. */
 const char *witness_judge(struct witness *witness);
 
