@@ -1,0 +1,104 @@
+/*
+ * What witness.c and witness_judge.c share: what was said, and reading it again.
+ */
+#ifndef TESTS_WITNESS_IMPL_H
+#define TESTS_WITNESS_IMPL_H
+
+#include "tests/support/wire.h"
+#include "tests/support/witness.h"
+
+enum { NAME_MAX = 32, SEEN_MAX = 64, NOBODY = -1 };
+
+/* What of a request came to which origin. */
+struct request {
+	struct asked asked;
+	unsigned deliveries; /* connections that it was begun on */
+};
+
+struct answer {
+	struct answered answered;
+	const struct fake_peer *origin;
+	int request;
+};
+
+/* What an origin got so far. */
+struct view {
+	bool raw;      /* it said something that nobody knows */
+	bool bad;      /* what came is no request */
+	bool in_body;  /* of the last one seen */
+	bool wrong;    /* content that was not asked to be sent */
+	bool closing;  /* its last answer ends when the connection does */
+	bool connects; /* the last one seen is a CONNECT, to a parent proxy */
+	bool changed;  /* speaks another protocol from here on */
+	size_t at;     /* bytes read */
+	unsigned seen; /* heads */
+	unsigned whole;
+	unsigned answered;
+	int names[SEEN_MAX];
+	bool heads[SEEN_MAX]; /* it was HEAD that came */
+	uint64_t content;
+	struct body body;
+};
+
+struct witness {
+	struct view views[FAKE_PEERS];
+	struct request requests[WITNESS_NAMES];
+	struct answer answers[WITNESS_NAMES];
+	uint32_t salt; /* this and what follows is cleared for each */
+	bool raw_clients;
+	bool excused;
+	bool wordless;
+	bool upgrade;
+	bool parent;
+	struct conf *conf;
+	int request_count, answer_count;
+	unsigned view_count;
+	struct fake_bytes text;
+	struct wire wire;                 /* the message that was read last */
+	struct slice tunnelled[SEEN_MAX]; /* what clients said after a CONNECT */
+	struct slice returned[SEEN_MAX];  /* and got after its answer */
+	unsigned tunnel_count, returned_count;
+};
+
+enum reading {
+	READ_NOTHING, /* there are no bytes */
+	READ_PART,    /* of a head */
+	READ_HEAD,
+	READ_BAD,
+};
+
+/* What a body should be made of; kind 0 for nobody knows. */
+struct content {
+	char kind;
+	int n;
+	uint64_t at;
+	bool wrong;
+};
+
+static inline void skip(struct slice *bytes, size_t n)
+{
+	if (n > 0)
+		*bytes = slice_of(bytes->p + n, bytes->n - n);
+}
+
+/* The number in a field's value; NOBODY when it is none that was given. */
+int witness_name_read(const struct witness *w, const struct http_fields *fields, const char *field,
+		      char kind, int count);
+
+/* A head at the start of `bytes`, of a response to `method` when that is not NULL: in w->wire. */
+enum reading witness_read_head(struct witness *w, struct slice bytes,
+			       const enum http_method *method);
+
+/* Returns how many bytes are the body's, BODY_BAD and what it is then in *ret_result. */
+size_t witness_read_body(struct witness *w, struct body *body, struct slice bytes,
+			 struct content *content, enum body_result *ret_result);
+
+struct view *witness_view(struct witness *w, const struct fake_peer *peer);
+
+/* Read on in what an origin got. */
+void witness_see(struct witness *w, const struct fake_peer *origin);
+
+/* Is it the target of a tunnel, whose bytes are no messages? */
+bool witness_is_tunnel(const struct fake_peer *origin);
+
+#endif
