@@ -15,20 +15,21 @@ enum {
 };
 
 /*
- * URIs invalidated or purged lately, and when: what was asked for before that may tell of the state
- * before it, and is not stored however late it comes.  Direct-mapped: a collision forgets the
- * older.
+ * URIs and groups invalidated or purged lately, and when: what was asked for before that may tell
+ * of the state before it, and is not stored however late it comes.  Direct-mapped: a collision
+ * forgets the older.
  */
 enum { INVALIDATED_SLOTS = 1024 };
 
 struct invalidated {
 	struct cache_key key;
-	int64_t steady_ms;
-	int64_t purged_ms; /* 0 for not */
+	uint64_t moment;
+	uint64_t purged; /* 0 for not */
 };
 
 struct cache {
 	struct invalidated invalidated[INVALIDATED_SLOTS];
+	uint64_t moment;
 	const struct conf *conf;
 	struct store *store;
 	struct writes writes;
@@ -160,33 +161,54 @@ static struct invalidated *invalidated_slot(struct cache *cache, const struct ca
 	return &cache->invalidated[key->word[0] % INVALIDATED_SLOTS];
 }
 
-/* `purged_ms` is 0 for an unsafe request's invalidation: that undoes no purge. */
-static void note_invalidated(struct cache *cache, const struct cache_key *key, int64_t steady_ms,
-			     int64_t purged_ms)
+uint64_t cache_moment(const struct cache *cache)
 {
-	struct invalidated *slot = invalidated_slot(cache, key);
-
-	if (!cache_key_eq(&slot->key, key))
-		*slot = (struct invalidated){.key = *key};
-	slot->steady_ms = steady_ms;
-	if (purged_ms != 0)
-		slot->purged_ms = purged_ms;
+	return cache->moment;
 }
 
-/* Was the URI invalidated or purged after this was asked for? */
-static bool is_overtaken(struct cache *cache, const struct http_request *req,
-			 const struct cache_key *key, const struct exchange_times *times)
+static void note_invalidated(struct cache *cache, const struct cache_key *keys, size_t count,
+			     bool purged)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct invalidated *slot = invalidated_slot(cache, &keys[i]);
+
+		if (!cache_key_eq(&slot->key, &keys[i]))
+			*slot = (struct invalidated){.key = keys[i]};
+		slot->moment = cache->moment;
+		if (purged)
+			slot->purged = cache->moment;
+	}
+}
+
+/* An unsafe request that is stored has just invalidated its own URI; a purge is meant for all. */
+static bool is_invalidated(struct cache *cache, const struct http_request *req,
+			   const struct cache_key *key, uint64_t asked_at)
 {
 	const struct invalidated *slot = invalidated_slot(cache, key);
-	int64_t asked_ms = times->request_steady_ms;
+	uint64_t moment = http_method_is_safe(req->method) ? slot->moment : slot->purged;
 
-	if (purge_overtakes(cache->store, asked_ms))
+	return asked_at < moment && cache_key_eq(&slot->key, key);
+}
+
+/* Was the URI, or a group that the fields name, invalidated or purged after this was asked for? */
+static bool is_overtaken(struct cache *cache, const struct http_request *req,
+			 const struct cache_key *key, struct slice uri,
+			 const struct http_fields *fields, const struct exchange_times *times)
+{
+	struct cache_key groups[GROUPS_MAX];
+	size_t count;
+
+	if (purge_overtakes(cache->store, times->request_steady_ms))
 		return true;
-	if (!cache_key_eq(&slot->key, key))
+	if (times->asked_at == cache->moment)
 		return false;
-	/* a POST that is stored has just invalidated its own URI */
-	return asked_ms < slot->purged_ms ||
-	       (http_method_is_safe(req->method) && asked_ms < slot->steady_ms);
+	if (is_invalidated(cache, req, key, times->asked_at))
+		return true;
+	count = groups_of_fields(fields, uri, groups);
+	for (size_t i = 0; i < count && i < GROUPS_MAX; i++)
+		if (is_invalidated(cache, req, &groups[i], times->asked_at))
+			return true;
+	return false;
 }
 
 bool cache_store(struct cache *cache, const struct http_request *req,
@@ -206,7 +228,7 @@ bool cache_store(struct cache *cache, const struct http_request *req,
 		*ret_why = REASON_TOO_LARGE;
 		return false;
 	}
-	if (is_overtaken(cache, req, &key, times)) {
+	if (is_overtaken(cache, req, &key, uri, &res->fields, times)) {
 		*ret_why = REASON_OVERTAKEN;
 		return false;
 	}
@@ -235,6 +257,18 @@ static bool is_about_request(enum reason why)
 	return why == REASON_AUTHORIZATION || why == REASON_RANGE || why == REASON_REQUEST_NO_STORE;
 }
 
+static bool is_record_overtaken(struct cache *cache, const struct http_request *req,
+				const struct cache_key *key, struct slice uri,
+				const struct record_view *record,
+				const struct exchange_times *times)
+{
+	struct http_field lines[RECORD_FIELDS_MAX];
+	struct http_response res = {.fields = {.at = lines, .capacity = RECORD_FIELDS_MAX}};
+
+	return !record_to_response(record, &res) ||
+	       is_overtaken(cache, req, key, uri, &res.fields, times);
+}
+
 bool cache_freshen(struct cache *cache, const struct http_request *req, struct slice old,
 		   const struct http_response *res_304, const struct exchange_times *times,
 		   struct record_view *ret_record, enum reason *ret_why)
@@ -258,7 +292,8 @@ bool cache_freshen(struct cache *cache, const struct http_request *req, struct s
 		*ret_why = REASON_OVERTAKEN;
 		return true;
 	}
-	if (*ret_why == REASON_NONE && is_overtaken(cache, req, &key, times))
+	if (*ret_why == REASON_NONE &&
+	    is_record_overtaken(cache, req, &key, uri, ret_record, times))
 		*ret_why = REASON_OVERTAKEN;
 	if (!is_about_request(*ret_why))
 		queue_freshened(cache, &key, uri, &view, ret_record, *ret_why == REASON_NONE);
@@ -290,7 +325,7 @@ static bool reference_key(struct cache *cache, const struct http_request *req,
 }
 
 unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
-			  const struct http_response *res, const struct http_clock *now)
+			  const struct http_response *res)
 {
 	struct cache_key keys[3], groups[GROUPS_MAX];
 	size_t key_count = 1, group_count;
@@ -302,23 +337,23 @@ unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
 	group_count = groups_invalidated(res, uri, groups);
 	key_count += reference_key(cache, req, res, FIELD_LOCATION, &keys[key_count]);
 	key_count += reference_key(cache, req, res, FIELD_CONTENT_LOCATION, &keys[key_count]);
-	for (size_t i = 0; i < key_count; i++)
-		note_invalidated(cache, &keys[i], now->steady_ms, 0);
+	cache->moment++;
+	note_invalidated(cache, keys, key_count, false);
+	note_invalidated(cache, groups, group_count, false);
 	removed = writes_remove(&cache->writes, keys, key_count, groups, group_count);
 	cache->writes.counts.invalidated += removed;
 	return removed;
 }
 
-enum cache_purging cache_purge(struct cache *cache, struct slice normal_uri,
-			       const struct http_clock *now)
+enum cache_purging cache_purge(struct cache *cache, struct slice normal_uri)
 {
 	struct cache_key key = cache_key_of_uri(normal_uri);
-	int64_t moment_ms = purge_moment(cache->store, now->steady_ms);
 	struct cache_counts *counts = &cache->writes.counts;
 	uint64_t failures = counts->failures;
 	unsigned removed;
 
-	note_invalidated(cache, &key, moment_ms, moment_ms);
+	cache->moment++;
+	note_invalidated(cache, &key, 1, true);
 	removed = writes_remove(&cache->writes, &key, 1, NULL, 0);
 	counts->purged += removed;
 	if (removed > 0)

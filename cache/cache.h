@@ -77,17 +77,20 @@ void cache_remove(struct cache *cache, const struct http_request *req, struct sl
 /*
  * After any final response; does nothing unless policy_invalidates() says so.  Remove the target
  * URI in all variants, Location and Content-Location of the same origin, and the groups of
- * Cache-Group-Invalidation.  Committed on return.  What this process asked for before `now`, and
- * comes later, is not stored under these URIs.  Returns the number of URIs removed, at least those
- * that existed.
+ * Cache-Group-Invalidation.  Committed on return.  What this process asked for before, and comes
+ * later, is not stored under these URIs, nor in these groups.  Returns the number of URIs removed,
+ * at least those that existed.
  */
 unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
-			  const struct http_response *res, const struct http_clock *now);
+			  const struct http_response *res);
 
 /*
- * Purges, for operators.  `now` is to be read just before, and again just after: the clock may have
- * been put forward by a millisecond, so that what comes next is told from what was before.
+ * A count of invalidations: it tells what was asked for before one from what was asked for after
+ * it, however soon after.
  */
+uint64_t cache_moment(const struct cache *cache);
+
+/* Purges, for operators. */
 enum cache_purging {
 	CACHE_PURGED_NOTHING, /* there was none */
 	CACHE_PURGED_ALL,     /* that was to be removed */
@@ -99,13 +102,14 @@ enum cache_purging {
  * Remove one URI (normal form) in all variants.  Committed on return.  What this process asked for
  * before, and comes later, is not stored under it.
  */
-enum cache_purging cache_purge(struct cache *cache, struct slice normal_uri,
-			       const struct http_clock *now);
+enum cache_purging cache_purge(struct cache *cache, struct slice normal_uri);
 
 /*
  * All that is stored, or was asked for by now in whichever process and is still to come, counts as
  * absent from here on, for all processes: it is not found, not freshened and not stored.  It is
- * removed by cache_purge_some().  Constant time.
+ * removed by cache_purge_some().  Constant time.  `now` is to be read just before, and again just
+ * after: the clock may have been put forward by a millisecond, so that what comes next is told from
+ * what was before.
  */
 void cache_purge_all(struct cache *cache, const struct http_clock *now);
 

@@ -66,6 +66,12 @@ size_t groups_of_entry(struct slice entry, struct cache_key to[GROUPS_MAX])
 	return count;
 }
 
+size_t groups_of_fields(const struct http_fields *fields, struct slice normal_uri,
+			struct cache_key to[GROUPS_MAX])
+{
+	return add_groups(fields, FIELD_CACHE_GROUPS, origin_of(normal_uri), to, 0);
+}
+
 size_t groups_invalidated(const struct http_response *res, struct slice normal_uri,
 			  struct cache_key to[GROUPS_MAX])
 {

@@ -72,6 +72,7 @@ struct record_meta {
 struct exchange_times {
 	int64_t request_steady_ms;
 	struct http_clock response; /* both clocks at receipt of the head */
+	uint64_t asked_at;          /* cache_moment() at the request */
 };
 
 /*

@@ -26,16 +26,6 @@ void purge_set(struct store *store, int64_t now_ms)
 	store_clock_raise(&clock->latest_ms, mark_ms + 1);
 }
 
-int64_t purge_moment(struct store *store, int64_t now_ms)
-{
-	struct store_clock *clock = store_clock(store);
-	int64_t latest_ms = LOAD(clock->latest_ms);
-	int64_t moment_ms = (latest_ms > now_ms ? latest_ms : now_ms) + 1;
-
-	store_clock_raise(&clock->latest_ms, moment_ms);
-	return moment_ms;
-}
-
 /* The fence stands between the reading of the clock and that of the mark, as in purge_set(). */
 bool purge_overtakes(struct store *store, int64_t request_steady_ms)
 {

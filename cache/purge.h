@@ -32,10 +32,6 @@ int64_t purge_mark(struct store *store);
 /* Set the mark. */
 void purge_set(struct store *store, int64_t now_ms);
 
-/* A moment between what was asked for so far, by whichever process, and what is from here on: not
-   less than the former's time, and more than the latter's is impossible. */
-int64_t purge_moment(struct store *store, int64_t now_ms);
-
 /* Does the mark stand between this question and its answer? */
 bool purge_overtakes(struct store *store, int64_t request_steady_ms);
 

@@ -124,10 +124,7 @@ static void purge_uri(struct exchange *x, const struct http_uri *uri)
 		exchange_fail(x, FAILURE_INTERNAL);
 		return;
 	}
-	worker_read_clocks(worker);
-	result = cache_purge(worker->cache, slice_of(normal, http_uri_normal(uri, normal)),
-			     &worker->now);
-	worker_read_clocks(worker);
+	result = cache_purge(worker->cache, slice_of(normal, http_uri_normal(uri, normal)));
 	free(normal);
 	if (result == CACHE_PURGE_FAILED) {
 		answer(x, 503, "text/plain; charset=utf-8",

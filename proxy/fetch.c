@@ -32,7 +32,7 @@ struct fetch {
 	struct exchange *waiters, **waiters_end;
 	unsigned waiter_count;
 	struct origin *origin;
-	int64_t request_steady_ms;
+	struct exchange_times times; /* of the request */
 	UT_hash_handle hh;
 };
 
@@ -395,6 +395,14 @@ static struct origin *ask_origin(struct fetch *fetch, struct exchange *x, bool a
 	return origin_start(worker, &x->req, &route, &head, &events, fetch, ret_failure);
 }
 
+static void note_asked(struct fetch *fetch)
+{
+	struct worker *worker = fetch->worker;
+
+	fetch->times.request_steady_ms = worker->now.steady_ms;
+	fetch->times.asked_at = cache_moment(worker->cache);
+}
+
 static void lead(struct exchange *x, const struct fetch_plan *plan, bool shared)
 {
 	struct worker *worker = x->worker;
@@ -410,7 +418,7 @@ static void lead(struct exchange *x, const struct fetch_plan *plan, bool shared)
 	fetch->worker = worker;
 	fetch->plan = *plan;
 	fetch->waiters_end = &fetch->waiters;
-	fetch->request_steady_ms = worker->now.steady_ms;
+	note_asked(fetch);
 	fetch->origin = ask_origin(fetch, x, false, &failure);
 	if (fetch->origin == NULL) {
 		free(fetch);
@@ -465,7 +473,7 @@ static bool ask_again(struct fetch *fetch)
 	enum failure failure;
 
 	fetch->again = false;
-	fetch->request_steady_ms = fetch->worker->now.steady_ms;
+	note_asked(fetch);
 	fetch->origin = ask_origin(fetch, fetch->leader, true, &failure);
 	return fetch->origin != NULL;
 }
@@ -578,7 +586,7 @@ static void on_head(void *context, const struct http_response *res)
 
 	x->origin = fetch->origin->address;
 	x->status_field.fwd_status = res->status;
-	switch (judge_head(x, &fetch->plan, fetch->request_steady_ms, res, &judgement)) {
+	switch (judge_head(x, &fetch->plan, &fetch->times, res, &judgement)) {
 	case JUDGED_AGAIN:
 		fetch->again = true;
 		return;

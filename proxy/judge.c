@@ -193,18 +193,19 @@ static bool is_conditional(const struct http_request *req)
 	       http_has_field(&req->fields, FIELD_IF_MODIFIED_SINCE);
 }
 
-enum judged judge_head(struct exchange *x, const struct fetch_plan *plan, int64_t request_steady_ms,
-		       const struct http_response *res, struct judgement *ret_judgement)
+enum judged judge_head(struct exchange *x, const struct fetch_plan *plan,
+		       const struct exchange_times *times, const struct http_response *res,
+		       struct judgement *ret_judgement)
 {
-	struct trial trial = {x, plan, res, {request_steady_ms, x->worker->now}, x->worker->cache};
+	struct trial trial = {x, plan, res, *times, x->worker->cache};
 	struct record_view old;
 
+	trial.times.response = x->worker->now;
 	ret_judgement->stored = false;
 	if (res->framing_trouble)
 		note_repair(&x->req.uri);
 	if (policy_invalidates(&x->req, res))
-		STATS_ADD(invalidations,
-			  cache_invalidate(trial.cache, &x->req, res, &x->worker->now));
+		STATS_ADD(invalidations, cache_invalidate(trial.cache, &x->req, res));
 	if (judge_kept_record(x, &old))
 		return judge_validation(&trial, &old, ret_judgement);
 	if (res->status == 304 && x->record != NULL)

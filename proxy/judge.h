@@ -21,11 +21,12 @@ struct judgement {
 };
 
 /*
- * Before the head is passed on: store, freshen, remove, invalidate.  `request_steady_ms` is when
- * the request was sent.
+ * Before the head is passed on: store, freshen, remove, invalidate.  `times` tell when the request
+ * was sent; the answer's is now.
  */
-enum judged judge_head(struct exchange *x, const struct fetch_plan *plan, int64_t request_steady_ms,
-		       const struct http_response *res, struct judgement *ret_judgement);
+enum judged judge_head(struct exchange *x, const struct fetch_plan *plan,
+		       const struct exchange_times *times, const struct http_response *res,
+		       struct judgement *ret_judgement);
 
 /* The record that an exchange validates, a view of its own copy; false when it has none, or that
    was purged meanwhile. */

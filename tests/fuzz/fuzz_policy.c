@@ -84,6 +84,7 @@ static void set_up(struct situation *situation)
 	situation->times = (struct exchange_times){
 		receipt_ms - situation->delay_s * MS_PER_S,
 		{.wall_s = RECEIPT_S, .steady_ms = receipt_ms},
+		0,
 	};
 	situation->conf->preflight_cache = situation->options & OPTION_PREFLIGHT;
 	test_conf_set(situation->conf, "targeted_cache_control",

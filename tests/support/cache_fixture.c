@@ -114,14 +114,16 @@ int fixture_teardown(void **state)
 	return 0;
 }
 
-static struct exchange_times times_at(int64_t s)
+static struct exchange_times times_at(const struct fixture *f, int64_t s)
 {
-	return (struct exchange_times){at_ms(s), {.wall_s = NOW_S + s, .steady_ms = at_ms(s)}};
+	return (struct exchange_times){at_ms(s),
+				       {.wall_s = NOW_S + s, .steady_ms = at_ms(s)},
+				       f->asked_long_ago ? 0 : cache_moment(f->cache)};
 }
 
 enum reason store(struct fixture *f, const char *req, const char *res, int64_t s)
 {
-	struct exchange_times times = times_at(s);
+	struct exchange_times times = times_at(f, s);
 	enum reason why = REASON_COUNT;
 	bool stored = cache_store(f->cache, request_of(&f->req, req), response_of(&f->res, res),
 				  &times, &why);
@@ -185,7 +187,7 @@ struct slice copy_of_found(struct fixture *f)
 bool freshen(struct fixture *f, const char *req, struct slice old, const char *res_304, int64_t s,
 	     struct record_view *ret_record)
 {
-	struct exchange_times times = times_at(s);
+	struct exchange_times times = times_at(f, s);
 	enum reason why;
 
 	return cache_freshen(f->cache, request_of(&f->req, req), old, response_of(&f->res, res_304),

@@ -23,6 +23,7 @@ struct fixture {
 	struct message res;
 	struct cache_lookup lookup;
 	char directory[64];
+	bool asked_long_ago;            /* what comes was asked for before all invalidations */
 	_Alignas(8) char old[OLD_SIZE]; /* a copy of a record */
 };
 

@@ -240,17 +240,9 @@ static void one_record_is_removed(void **state)
 	assert_int_equal(cache_counts(f->cache)->failures, 0);
 }
 
-static unsigned invalidate_at(struct fixture *f, const char *req, const char *res, int64_t s)
-{
-	struct http_clock now = {.wall_s = NOW_S + s, .steady_ms = at_ms(s)};
-
-	return cache_invalidate(f->cache, request_of(&f->req, req), response_of(&f->res, res),
-				&now);
-}
-
 static unsigned invalidate(struct fixture *f, const char *req, const char *res)
 {
-	return invalidate_at(f, req, res, -1);
+	return cache_invalidate(f->cache, request_of(&f->req, req), response_of(&f->res, res));
 }
 
 /* What was asked for before an invalidation and comes after it may be of the state before. */
@@ -262,14 +254,37 @@ static void overtaken_answers_are_not_stored(void **state)
 
 	assert_stored(f, "GET http://a/\n", FRESH "ETag: \"1\"\n", 0);
 	old = copy_of_record(f, "GET http://a/\n", 0);
-	assert_int_equal(invalidate_at(f, "PUT http://a/\n", "204\n", 10), 1);
-	assert_int_equal(store(f, "GET http://a/\n", FRESH, 5), REASON_OVERTAKEN);
-	freshen(f, "GET http://a/\n", old, "304\nETag: \"1\"\n", 5, &record);
-	assert_miss(f, "GET http://a/\n", 10);
-	assert_stored(f, "GET http://a/other\n", FRESH, 5);
-	assert_stored(f, "GET http://a/\n", FRESH, 10);
-	look_up(f, "GET http://a/\n", 10);
+	assert_int_equal(invalidate(f, "PUT http://a/\n", "204\n"), 1);
+	f->asked_long_ago = true;
+	assert_int_equal(store(f, "GET http://a/\n", FRESH, 0), REASON_OVERTAKEN);
+	freshen(f, "GET http://a/\n", old, "304\nETag: \"1\"\n", 0, &record);
+	assert_miss(f, "GET http://a/\n", 0);
+	assert_stored(f, "GET http://a/other\n", FRESH, 0);
+	f->asked_long_ago = false;
+	assert_stored(f, "GET http://a/\n", FRESH, 0);
+	look_up(f, "GET http://a/\n", 0);
 	assert_true(f->lookup.has_record);
+}
+
+static void overtaken_groups_are_not_stored(void **state)
+{
+	struct fixture *f = *state;
+	struct record_view record;
+	struct slice old;
+
+	assert_stored(f, "GET http://a/\n", FRESH "ETag: \"1\"\nCache-Groups: \"g\"\n", 0);
+	old = copy_of_record(f, "GET http://a/\n", 0);
+	invalidate(f, "PUT http://a/other\n", "204\nCache-Group-Invalidation: \"g\"\n");
+	assert_miss(f, "GET http://a/\n", 0);
+	f->asked_long_ago = true;
+	assert_int_equal(store(f, "GET http://a/2\n", FRESH "Cache-Groups: \"x\", \"g\"\n", 0),
+			 REASON_OVERTAKEN);
+	freshen(f, "GET http://a/\n", old, "304\nETag: \"1\"\n", 0, &record);
+	assert_miss(f, "GET http://a/\n", 0);
+	assert_stored(f, "GET http://a/2\n", FRESH "Cache-Groups: \"x\"\n", 0);
+	assert_stored(f, "GET http://b/\n", FRESH "Cache-Groups: \"g\"\n", 0);
+	f->asked_long_ago = false;
+	assert_stored(f, "GET http://a/\n", FRESH "Cache-Groups: \"g\"\n", 0);
 }
 
 static void unsafe_requests_remove_all_variants(void **state)
@@ -415,14 +430,13 @@ static void what_is_in_too_many_groups_is_not_kept(void **state)
 
 static void operators_remove_one(void **state)
 {
-	struct http_clock now = {.wall_s = NOW_S, .steady_ms = at_ms(0)};
 	struct fixture *f = *state;
 
 	assert_stored(f, "GET http://a/\nFoo: 1\n", FRESH "Vary: Foo\n", 0);
 	assert_stored(f, "GET http://a/\nFoo: 2\n", FRESH "Vary: Foo\n", 0);
 	assert_stored(f, "GET http://a/b\n", FRESH "X: b\n", 0);
-	assert_int_equal(cache_purge(f->cache, SLICE("http://a/"), &now), CACHE_PURGED_ALL);
-	assert_int_equal(cache_purge(f->cache, SLICE("http://a/"), &now), CACHE_PURGED_NOTHING);
+	assert_int_equal(cache_purge(f->cache, SLICE("http://a/")), CACHE_PURGED_ALL);
+	assert_int_equal(cache_purge(f->cache, SLICE("http://a/")), CACHE_PURGED_NOTHING);
 	assert_miss(f, "GET http://a/\nFoo: 1\n", 0);
 	assert_miss(f, "GET http://a/\nFoo: 2\n", 0);
 	assert_false(f->lookup.uri_known);
@@ -499,9 +513,9 @@ static void the_entry_of_a_colliding_uri_is_a_miss(void **state)
 
 static void a_hit_allocates_nothing(void **state)
 {
+	struct http_clock now = {.wall_s = NOW_S, .steady_ms = at_ms(0)};
 	struct fixture *f = *state;
 	const char *req = "GET http://a/x?y=z\nAccept-Encoding: gzip, br\nFoo: 1\n";
-	struct http_clock now = {.wall_s = NOW_S, .steady_ms = at_ms(0)};
 	size_t allocations;
 
 	assert_stored(f, req, FRESH "Vary: Foo, Accept-Encoding\nX: 1\n", 0);
@@ -576,6 +590,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(overtaken_answers_are_not_stored),
+		TEST(overtaken_groups_are_not_stored),
 		TEST(an_empty_cache_knows_nothing),
 		TEST(what_is_stored_is_found_at_once),
 		TEST(a_stale_record_is_shown_for_validation),

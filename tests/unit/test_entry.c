@@ -40,8 +40,8 @@ static struct slice record_at(int64_t s, const char *req, const char *res)
 	static _Alignas(8) char ring[4][RECORD_ROOM];
 	static unsigned next;
 	char *to = ring[next++ % 4];
-	struct exchange_times times = {(NOW_S + s) * 1000,
-				       {.wall_s = NOW_S + s, .steady_ms = (NOW_S + s) * 1000}};
+	struct exchange_times times = {
+		(NOW_S + s) * 1000, {.wall_s = NOW_S + s, .steady_ms = (NOW_S + s) * 1000}, 0};
 	struct record_meta meta;
 	enum reason why;
 	size_t n;
