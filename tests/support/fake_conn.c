@@ -119,16 +119,19 @@ void fake_peer_say(struct fake_peer *peer, struct slice bytes)
 
 void fake_peer_end(struct fake_peer *peer)
 {
-	peer->ended = true;
+	peer->ended |= peer->conn != NULL;
 }
 
 void fake_peer_leave(struct fake_peer *peer)
 {
-	peer->ended = peer->gone = true;
+	peer->gone |= peer->conn != NULL;
+	fake_peer_end(peer);
 }
 
 void fake_peer_reset(struct fake_peer *peer)
 {
+	if (peer->conn == NULL)
+		return;
 	peer->said.n = peer->said.done;
 	peer->ended = true;
 	peer->error = ECONNRESET;
@@ -161,17 +164,6 @@ unsigned fake_conn_open(void)
 	for (unsigned i = 0; i < peer_count; i++)
 		open += peers[i]->conn != NULL;
 	return open;
-}
-
-struct fake_peer *fake_conn_idle(void)
-{
-	for (unsigned i = 0; i < peer_count; i++) {
-		const struct conn *conn = peers[i]->conn;
-
-		if (conn != NULL && !conn->read && !conn->write && conn->expires_ms == 0)
-			return peers[i];
-	}
-	return NULL;
 }
 
 void fake_conn_forget(void)

@@ -30,6 +30,7 @@ struct fake_peer {
 	struct conn *conn;     /* NULL: closed by the proxy */
 	struct fake_bytes said;
 	size_t preface; /* bytes of it before the first message */
+	bool refused;   /* it came to be told no */
 	struct fake_bytes got;
 	size_t room;             /* takes so many bytes more, SIZE_MAX for any number */
 	size_t read_max;         /* bytes of one conn_recv() at most */
@@ -54,7 +55,8 @@ struct fake_peer *fake_peer_connected(unsigned index);
 struct fake_peer *fake_peer_at(unsigned index);
 unsigned fake_peer_index(const struct fake_peer *peer);
 
-/* What it does.  After an end or a reset, its own or the proxy's, it says nothing more. */
+/* What it does.  After an end or a reset, its own or the proxy's, it says nothing
+ * more; when the proxy has closed, nothing it does is of account. */
 void fake_peer_say(struct fake_peer *peer, struct slice bytes);
 void fake_peer_end(struct fake_peer *peer);   /* FIN, and reads on */
 void fake_peer_leave(struct fake_peer *peer); /* FIN, and reads no more */
@@ -97,9 +99,6 @@ bool fake_conn_fail_never(void);
 
 /* Connections that the proxy has not closed. */
 unsigned fake_conn_open(void);
-
-/* One that waits for nothing, not even for a deadline; NULL when there is none. */
-struct fake_peer *fake_conn_idle(void);
 
 /* Forget all peers, troubles and times; no connection may be open. */
 void fake_conn_forget(void);

@@ -50,8 +50,7 @@ void fake_worker_terminate(struct worker *worker);
 void fake_worker_drained(struct worker *worker);
 
 /*
- * What must hold between two turns: no loan of a scratch block, no task, no connection that waits
- * for nothing.  NULL, or what does not.
+ * What must hold between two turns: no loan of a scratch block, no task.  NULL, or what does not.
  */
 const char *fake_worker_fault(const struct worker *worker);
 
