@@ -221,11 +221,13 @@ static void client_comes(void)
 	else
 		client->peer = fake_worker_accept_behind(run.worker, &forward_frontend, "127.0.0.1",
 							 refusal);
+	client->peer->refused = refusal != FAILURE_NONE;
 	tell("  client is peer %u\n", fake_peer_index(client->peer));
 	if (header == NULL)
 		return;
 	stage(client, slice_str(header));
 	client->peer->preface = strlen(header);
+	client->peer->refused |= strstr(header, "192.0.2.1") != NULL;
 }
 
 static const char *const request_fields[] = {
@@ -278,7 +280,8 @@ static void ask(struct line *client)
 		.version = request_bodies[body].version,
 	};
 
-	stage(begin_client(client), witness_ask(run.witness, &asked));
+	asked.by = begin_client(client)->peer;
+	stage(client, witness_ask(run.witness, &asked));
 }
 
 static void client_asks(void)
@@ -306,24 +309,30 @@ static void client_raw(void)
 	struct line *client = begin_client(choose_client());
 
 	stage_raw(client);
-	witness_raw_client(run.witness);
+	witness_raw_client(run.witness, client->peer);
 	say_staged(client, SIZE_MAX);
 }
 
 /* ---- origins -------------------------------------------------------------------------------- */
 
 static const struct answered answers[] = {
-	{.status = 204, .fields = "Cache-Control: max-age=60\r\n", .shareable = true},
+	{.status = 204,
+	 .fields = "Cache-Control: max-age=60\r\n",
+	 .shareable = true,
+	 .fresh_s = 60},
 	{.status = 204, .fields = "Cache-Control: no-store\r\n"},
 	{.status = 204, .fields = "Cache-Control: private, max-age=60\r\n"},
 	{.status = 204,
 	 .fields =
 		 "Cache-Control: max-age=1, stale-while-revalidate=60, stale-if-error=60\r\nETag: "
 		 "\"e1\"\r\n",
-	 .shareable = true},
+	 .shareable = true,
+	 .fresh_s = 1,
+	 .stale_s = 60},
 	{.status = 304,
 	 .fields = "ETag: \"e1\"\r\nCache-Control: max-age=60\r\n",
-	 .shareable = true},
+	 .shareable = true,
+	 .fresh_s = 60},
 	{.status = 200, .fields = "", .length = 10},
 	{.status = 200, .fields = "", .length = 70000},
 	{.status = 200, .fields = "", .length = 140000, .chunk = 5000},
@@ -334,8 +343,9 @@ static const struct answered answers[] = {
 	{.status = 103, .fields = "Link: </a>\r\n"},
 	{.status = 204,
 	 .fields = "Vary: X-Vary\r\nCache-Control: max-age=60\r\n",
-	 .shareable = true},
-	{.status = 204, .fields = "Cache-Control: no-cache\r\nETag: \"e1\"\r\n", .shareable = true},
+	 .shareable = true,
+	 .fresh_s = 60},
+	{.status = 204, .fields = "Cache-Control: no-cache\r\nETag: \"e1\"\r\n"},
 	{.status = 200, .fields = "", .length = 100, .chunk = 3},
 	{.status = 200, .fields = "", .chunk = 1},
 	{.status = 302, .fields = "Location: http://a.test/2\r\n"},
@@ -348,27 +358,56 @@ static const struct answered answers[] = {
 	{.status = 200, .fields = "Connection: close\r\n", .length = 100},
 	{.status = 204,
 	 .fields = "Connection: close\r\nCache-Control: max-age=60\r\n",
-	 .shareable = true},
+	 .shareable = true,
+	 .fresh_s = 60},
 	{.status = 204, .fields = "Vary: *\r\nCache-Control: max-age=60\r\n"},
 	{.status = 204,
 	 .fields = "Set-Cookie: a=b\r\nCache-Control: max-age=60\r\n",
-	 .shareable = true},
-	{.status = 204, .fields = "Cache-Control: s-maxage=60\r\nAge: 59\r\n", .shareable = true},
+	 .shareable = true,
+	 .fresh_s = 60},
+	{.status = 204,
+	 .fields = "Cache-Control: s-maxage=60\r\nAge: 59\r\n",
+	 .shareable = true,
+	 .fresh_s = 1,
+	 .strict = true},
 	{.status = 204,
 	 .fields = "ETag: \"e1\"\r\nCache-Control: must-revalidate, max-age=1\r\n",
-	 .shareable = true},
+	 .shareable = true,
+	 .fresh_s = 1,
+	 .strict = true},
 	{.status = 304, .fields = "ETag: \"e2\"\r\n"},
 	{.status = 205, .fields = ""},
-	{.status = 200, .fields = "Connection: X-Answer\r\n", .length = 10},
+	{.status = 200, .fields = "Connection: X-Answer\r\n", .length = 100},
+};
+
+/* In HTTP/1.1 only. */
+static const struct answered late_answers[] = {
+	{.status = 204,
+	 .fields = "Cache-Groups: \"g\"\r\nCache-Control: max-age=60\r\n",
+	 .shareable = true,
+	 .fresh_s = 60},
+	{.status = 204, .fields = "Cache-Group-Invalidation: \"g\"\r\n"},
+	{.status = 303, .fields = "Location: /2?q=1\r\n"},
+	{.status = 204,
+	 .fields = "Content-Location: /1\r\nCache-Control: max-age=60\r\n",
+	 .shareable = true,
+	 .fresh_s = 60},
+	{.status = 204,
+	 .fields = "Set-Cookie: a=b\r\nCache-Control: private=\"Set-Cookie\", max-age=60\r\n",
+	 .shareable = true,
+	 .fresh_s = 60,
+	 .secret = "Set-Cookie"},
 };
 
 /* With HTTP/1.0 in every other one. */
 static struct answered choose_answer(void)
 {
-	unsigned choice = choose(2 * COUNT(answers));
-	struct answered answered = answers[choice % COUNT(answers)];
+	unsigned choice = choose(2 * COUNT(answers) + COUNT(late_answers));
+	bool late = choice >= 2 * COUNT(answers);
+	struct answered answered =
+		late ? late_answers[choice - 2 * COUNT(answers)] : answers[choice % COUNT(answers)];
 
-	answered.version = choice < COUNT(answers);
+	answered.version = choice < COUNT(answers) || late;
 	if (answered.version == 0 && answered.chunk > 0) {
 		answered.chunk = 0;
 		answered.until_close = true;
@@ -387,7 +426,7 @@ static void answer(struct line *origin, bool early)
 	if (asked != NULL && strstr(asked->fields, "Authorization") != NULL &&
 	    strstr(answered.fields, "s-maxage") == NULL &&
 	    strstr(answered.fields, "must-revalidate") == NULL)
-		answered.shareable = answered.status == 304;
+		answered.shareable = false;
 	if (asked != NULL && strstr(asked->fields, "no-store") != NULL)
 		answered.shareable = false;
 	if (witness_is_connect(run.witness, origin->peer) && answered.status == 200)
@@ -595,6 +634,7 @@ static void store_fails(void)
 
 	if (run.trouble != NULL)
 		return;
+	witness_store_fails(run.witness);
 	store_memory_fail(n / 2, n % 2 ? STORE_FAILED : STORE_FULL);
 }
 
@@ -711,6 +751,8 @@ static void begin(struct conf *conf, bool few)
 		run.worker->descriptors = descriptors_share(0);
 		witness_may_be_wordless(run.witness);
 	}
+	witness_home(run.witness, "a.test", "10.1.0.");
+	witness_home(run.witness, "b.test", "10.2.0.");
 	if (conf->upgrade)
 		witness_upgrade(run.witness);
 	if (conf->parent[0] != '\0')
@@ -720,6 +762,8 @@ static void begin(struct conf *conf, bool few)
 	fake_resolver_tell(run.worker->resolver, "c.test", "10.3.0.1", 100);
 	if (run.trouble != NULL) {
 		witness_excuse(run.witness);
+		if (run.trouble->of_store)
+			witness_store_fails(run.witness);
 		run.trouble->arm(run.trouble->n);
 	}
 }

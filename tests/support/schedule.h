@@ -19,6 +19,7 @@ struct schedule_trouble {
 	unsigned n; /* the n-th of them */
 	void (*arm)(unsigned n);
 	bool (*disarm)(void); /* true when it has happened */
+	bool of_store;
 };
 
 /*

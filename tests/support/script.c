@@ -458,7 +458,7 @@ static void begin(struct slice text, const struct script_way *way)
 		;
 	play.worker = fake_worker_new(play.conf);
 	play.witness = witness_new(0);
-	witness_raw_client(play.witness);
+	witness_raw_client(play.witness, NULL);
 	witness_excuse(play.witness);
 	if (play.conf->upgrade)
 		witness_upgrade(play.witness);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "cache/http_fields.h"
+#include "tests/support/sharing.h"
 #include "tests/support/test_conf.h"
 
 struct witness *witness_new(uint32_t salt)
@@ -31,11 +32,6 @@ void witness_free(struct witness *w)
 	free(w->text.p);
 }
 
-void witness_raw_client(struct witness *w)
-{
-	w->raw_clients = true;
-}
-
 struct view *witness_view(struct witness *w, const struct fake_peer *peer)
 {
 	unsigned index = fake_peer_index(peer);
@@ -45,9 +41,30 @@ struct view *witness_view(struct witness *w, const struct fake_peer *peer)
 	return &w->views[index];
 }
 
+void witness_raw_client(struct witness *w, const struct fake_peer *client)
+{
+	w->raw_clients = true;
+	if (client == NULL)
+		w->raw_all = true;
+	else
+		witness_view(w, client)->raw = true;
+}
+
 void witness_raw_origin(struct witness *w, const struct fake_peer *origin)
 {
+	w->raw_origins = true;
 	witness_view(w, origin)->raw = true;
+}
+
+void witness_home(struct witness *w, const char *host, const char *addresses)
+{
+	w->homes[w->home_count].host = host;
+	w->homes[w->home_count++].addresses = addresses;
+}
+
+void witness_store_fails(struct witness *w)
+{
+	w->store_fails = true;
 }
 
 void witness_upgrade(struct witness *w)
@@ -78,21 +95,36 @@ static size_t name_write(const struct witness *w, char kind, int n, char to[stat
 				(w->salt ^ (uint32_t)n * 2654435761U) * 2246822519U);
 }
 
-/* The number in a field's value; NOBODY when it is none that was given. */
-int witness_name_read(const struct witness *w, const struct http_fields *fields, const char *field,
-		      char kind, int count)
+int witness_name_of(const struct witness *w, struct slice name, char kind, int count)
 {
-	const struct http_field *line = http_fields_named(fields, slice_str(field));
 	char text[NAME_MAX], right[NAME_MAX];
 	int n;
 
-	if (line == NULL || line->value.n >= NAME_MAX)
+	if (name.n >= NAME_MAX)
 		return NOBODY;
-	snprintf(text, sizeof(text), "%.*s", SLICE_ARG(line->value));
+	snprintf(text, sizeof(text), "%.*s", SLICE_ARG(name));
 	if (text[0] != kind || sscanf(text + 1, "%d-", &n) != 1 || n < 0 || n >= count)
 		return NOBODY;
 	name_write(w, kind, n, right);
 	return strcmp(text, right) == 0 ? n : NOBODY;
+}
+
+int witness_name_read(const struct witness *w, const struct http_fields *fields, const char *field,
+		      char kind, int count)
+{
+	const struct http_field *line = http_fields_named(fields, slice_str(field));
+
+	return line == NULL ? NOBODY : witness_name_of(w, line->value, kind, count);
+}
+
+bool witness_is_raw(const struct witness *w, int request)
+{
+	const struct fake_peer *by;
+
+	if (request == NOBODY || w->raw_all)
+		return w->raw_clients;
+	by = w->requests[request].asked.by;
+	return by != NULL && w->views[fake_peer_index(by)].raw;
 }
 
 /* One turn of a body: its message's name, and what would be a message if it were not a body. */
@@ -172,7 +204,6 @@ static void add_name(struct witness *w, const char *field, char kind, int n)
 
 	name_write(w, kind, n, name);
 	add(w, field);
-	add(w, ": ");
 	add(w, name);
 	add(w, "\r\n");
 }
@@ -188,6 +219,33 @@ static void add_framing(struct witness *w, size_t length, size_t chunk)
 	add(w, "\r\n");
 }
 
+/* ---- saying --------------------------------------------------------------------------------- */
+
+/* Has a client got this answer's head? */
+static bool is_delivered(const struct witness *w, int answer)
+{
+	const struct fake_peer *peer;
+	char name[NAME_MAX];
+	size_t length = name_write(w, 'a', answer, name);
+
+	for (unsigned i = 0; (peer = fake_peer_at(i)) != NULL; i++)
+		if (peer->address.any.sa_family == AF_UNSPEC && peer->got.n > 0 &&
+		    memmem(peer->got.p, peer->got.n, name, length) != NULL)
+			return true;
+	return false;
+}
+
+/* What invalidates has done so when its answer is passed on: requests from here on know of it. */
+static void note_clearing(struct witness *w)
+{
+	for (unsigned i = 0; i < w->clearing_count; i++) {
+		struct answer *answer = &w->answers[w->clearing[i]];
+
+		if (answer->known_at == NOBODY && is_delivered(w, w->clearing[i]))
+			answer->known_at = w->request_count;
+	}
+}
+
 struct slice witness_ask(struct witness *w, const struct asked *asked)
 {
 	bool connect = strcmp(asked->method, "CONNECT") == 0;
@@ -196,7 +254,9 @@ struct slice witness_ask(struct witness *w, const struct asked *asked)
 	w->text.n = 0;
 	if (n == WITNESS_NAMES)
 		return slice_of("", 0);
-	w->requests[w->request_count++] = (struct request){.asked = *asked};
+	note_clearing(w);
+	w->requests[w->request_count++] =
+		(struct request){.asked = *asked, .asked_ms = fake_conn_now_ms()};
 	add(w, asked->method);
 	add(w, connect ? " " : asked->tls ? " https://" : " http://");
 	add(w, asked->host);
@@ -204,7 +264,7 @@ struct slice witness_ask(struct witness *w, const struct asked *asked)
 	add(w, asked->version == 0 ? " HTTP/1.0\r\nHost: " : " HTTP/1.1\r\nHost: ");
 	add(w, asked->host);
 	add(w, "\r\n");
-	add_name(w, "X-Request", 'r', n);
+	add_name(w, "X-Request: ", 'r', n);
 	add(w, asked->fields);
 	if (asked->chunk > 0 || asked->length > 0)
 		add_framing(w, asked->length, asked->chunk);
@@ -216,6 +276,16 @@ struct slice witness_ask(struct witness *w, const struct asked *asked)
 static bool has_no_body(const struct answered *answered, bool head)
 {
 	return answered->status < 200 || answered->status == 204 || answered->status == 304 || head;
+}
+
+/* What has come to origins so far. */
+static void see_all(struct witness *w)
+{
+	struct fake_peer *peer;
+
+	for (unsigned i = 0; (peer = fake_peer_at(i)) != NULL; i++)
+		if (peer->address.any.sa_family != AF_UNSPEC && !witness_is_tunnel(peer))
+			witness_see(w, peer);
 }
 
 struct slice witness_answer(struct witness *w, const struct fake_peer *origin,
@@ -232,10 +302,15 @@ struct slice witness_answer(struct witness *w, const struct fake_peer *origin,
 		return slice_of("", 0);
 	if (!answered->unasked && !witness_outstanding(w, origin, true, &asked))
 		return slice_of("", 0);
-	*answer = (struct answer){*answered, origin, NOBODY};
+	*answer = (struct answer){*answered, origin, NOBODY, NOBODY};
 	head = !answered->unasked && view->heads[view->answered];
 	if (!answered->unasked)
 		answer->request = view->names[view->answered];
+	if (answer->request != NOBODY && w->clearing_count < SEEN_MAX &&
+	    sharing_may_clear(&w->requests[answer->request].asked, answered)) {
+		see_all(w);
+		w->clearing[w->clearing_count++] = n;
+	}
 	w->answer_count++;
 	if (answered->status >= 200 && !answered->unasked)
 		view->answered++;
@@ -244,8 +319,10 @@ struct slice witness_answer(struct witness *w, const struct fake_peer *origin,
 	add(w, answered->version == 0 ? "HTTP/1.0 " : "HTTP/1.1 ");
 	add_number(w, answered->status);
 	add(w, " Reason\r\n");
-	add_name(w, "X-Answer", 'a', n);
+	add_name(w, "X-Answer: ", 'a', n);
 	add(w, answered->fields);
+	if (sharing_has(answered->fields, "Cache-Control: "))
+		add_name(w, "Cache-Control: " SHARING_NAME, 'a', n);
 	if (has_no_body(answered, head)) {
 		add(w, "\r\n");
 		return slice_of(w->text.p, w->text.n);
@@ -318,8 +395,10 @@ static void see_head(struct witness *w, struct view *view)
 	view->in_body = true;
 	view->content = 0;
 	body_begin(&view->body, w->wire.req.body, w->wire.req.content_length);
-	if (name != NOBODY)
+	if (name != NOBODY) {
 		w->requests[name].deliveries++;
+		w->requests[name].seen_at = w->answer_count;
+	}
 }
 
 static struct slice rest_of(const struct fake_peer *origin, const struct view *view)
@@ -351,7 +430,7 @@ void witness_see(struct witness *w, const struct fake_peer *origin)
 			continue;
 		}
 		content.n = view->names[view->seen - 1];
-		content.kind = content.n == NOBODY || w->raw_clients ? 0 : 'r';
+		content.kind = content.n == NOBODY || witness_is_raw(w, content.n) ? 0 : 'r';
 		content.at = view->content;
 		view->at += witness_read_body(w, &view->body, rest, &content, &result);
 		view->content = content.at;

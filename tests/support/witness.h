@@ -26,13 +26,18 @@ struct asked {
 	size_t chunk; /* 0: told by Content-Length if there is one, else chunks so long */
 	bool tls;     /* https */
 	int version;  /* 0: HTTP/1.0 */
+	const struct fake_peer *by;
 };
 
 struct answered {
 	unsigned status;
 	const char *fields;
-	bool shareable; /* others may be given it */
-	bool unasked;   /* said without a request */
+	bool shareable;     /* others may be given it, */
+	int fresh_s;        /* for so long, */
+	int stale_s;        /* for so long after that by its own leave, */
+	bool strict;        /* by nobody else's, */
+	const char *secret; /* without this field */
+	bool unasked;       /* said without a request */
 	bool until_close;
 	size_t length;
 	size_t chunk;
@@ -65,12 +70,21 @@ bool witness_is_idle(struct witness *witness, const struct fake_peer *origin);
 struct slice witness_answer(struct witness *witness, const struct fake_peer *origin,
 			    const struct answered *answered);
 
-/* Somebody says bytes of which nothing is known: less can be told of what comes of them. */
-void witness_raw_client(struct witness *witness);
+/*
+ * Somebody says bytes of which nothing is known: less can be told of what comes of them.  NULL is
+ * every client.
+ */
+void witness_raw_client(struct witness *witness, const struct fake_peer *client);
 void witness_raw_origin(struct witness *witness, const struct fake_peer *origin);
 
 /* The proxy passes a change of protocol on: what follows is nobody's business. */
 void witness_upgrade(struct witness *witness);
+
+/* The addresses of a host begin with this text, and no other host has such. */
+void witness_home(struct witness *witness, const char *host, const char *addresses);
+
+/* The store may fail to remove what it should. */
+void witness_store_fails(struct witness *witness);
 
 /* All requests go to a parent proxy. */
 void witness_parent(struct witness *witness);

@@ -7,18 +7,27 @@
 #include "tests/support/wire.h"
 #include "tests/support/witness.h"
 
-enum { NAME_MAX = 32, SEEN_MAX = 64, NOBODY = -1 };
+enum { NAME_MAX = 32, SEEN_MAX = 64, HOMES_MAX = 4, NOBODY = -1 };
 
 /* What of a request came to which origin. */
 struct request {
 	struct asked asked;
 	unsigned deliveries; /* connections that it was begun on */
+	int64_t asked_ms;
+	int seen_at; /* answers from here on were given when an origin had it */
 };
 
 struct answer {
 	struct answered answered;
 	const struct fake_peer *origin;
 	int request;
+	int known_at; /* requests from here on were asked when a client had got it; or NOBODY */
+};
+
+/* What one side of a tunnel said to the other, by a CONNECT that is request `name`. */
+struct passage {
+	struct slice bytes;
+	int name;
 };
 
 /* What an origin got so far. */
@@ -44,8 +53,11 @@ struct witness {
 	struct view views[FAKE_PEERS];
 	struct request requests[WITNESS_NAMES];
 	struct answer answers[WITNESS_NAMES];
-	uint32_t salt; /* this and what follows is cleared for each */
-	bool raw_clients;
+	uint32_t salt;    /* this and what follows is cleared for each */
+	bool raw_clients; /* one of them at least, */
+	bool raw_all;     /* or all */
+	bool raw_origins;
+	bool store_fails;
 	bool excused;
 	bool wordless;
 	bool upgrade;
@@ -54,10 +66,16 @@ struct witness {
 	int request_count, answer_count;
 	unsigned view_count;
 	struct fake_bytes text;
-	struct wire wire;                 /* the message that was read last */
-	struct slice tunnelled[SEEN_MAX]; /* what clients said after a CONNECT */
-	struct slice returned[SEEN_MAX];  /* and got after its answer */
+	struct wire wire;                   /* the message that was read last */
+	struct passage tunnelled[SEEN_MAX]; /* what clients said after a CONNECT */
+	struct passage returned[SEEN_MAX];  /* and got after its answer */
 	unsigned tunnel_count, returned_count;
+	int clearing[SEEN_MAX]; /* answers that may invalidate */
+	unsigned clearing_count;
+	struct {
+		const char *host, *addresses;
+	} homes[HOMES_MAX];
+	unsigned home_count;
 };
 
 enum reading {
@@ -81,9 +99,15 @@ static inline void skip(struct slice *bytes, size_t n)
 		*bytes = slice_of(bytes->p + n, bytes->n - n);
 }
 
-/* The number in a field's value; NOBODY when it is none that was given. */
+/* The number in a field's value; NOBODY. */
 int witness_name_read(const struct witness *w, const struct http_fields *fields, const char *field,
 		      char kind, int count);
+
+/* Did who made this request say bytes of which nothing is known? */
+bool witness_is_raw(const struct witness *w, int request);
+
+/* The number in a name; NOBODY when it is none that was given. */
+int witness_name_of(const struct witness *w, struct slice name, char kind, int count);
 
 /* A head at the start of `bytes`, of a response to `method` when that is not NULL: in w->wire. */
 enum reading witness_read_head(struct witness *w, struct slice bytes,

@@ -1,9 +1,13 @@
 /* The judgement on what the proxy made of it; see witness.h. */
 #include "tests/support/witness_impl.h"
 
+#include <ctype.h>
 #include <stdio.h>
 
+#include "cache/http_date.h"
 #include "cache/http_fields.h"
+#include "tests/support/fake_worker.h"
+#include "tests/support/sharing.h"
 
 /* What a client said, but for what came before its requests. */
 static struct slice said_by(const struct fake_peer *client)
@@ -12,6 +16,22 @@ static struct slice said_by(const struct fake_peer *client)
 
 	skip(&said, client->preface < said.n ? client->preface : said.n);
 	return said;
+}
+
+/* Is it one of the host's addresses?  A parent's is nobody's. */
+static bool is_home(const struct witness *w, const char *host, const struct fake_peer *origin)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	address_format(&origin->address, text);
+	for (unsigned i = 0; i < w->home_count && !w->parent; i++) {
+		const char *addresses = w->homes[i].addresses;
+		bool lives_here = strncmp(text, addresses, strlen(addresses)) == 0;
+
+		if (lives_here != (strcmp(w->homes[i].host, host) == 0))
+			return false;
+	}
+	return true;
 }
 
 /* Is the target that of the request, in the form for an origin or for a parent? */
@@ -25,9 +45,19 @@ static bool is_target(const struct asked *asked, const struct http_request *req,
 	       slice_eq(req->target, slice_str(target));
 }
 
-/* A head that came to an origin is that of the request it names. */
-static const char *judge_head(struct witness *w, const struct asked *asked, bool absolute)
+static bool is_field(const struct asked *asked, const struct http_request *req, const char *name)
 {
+	const struct http_field *field = http_fields_named(&req->fields, slice_str(name));
+
+	return slice_eq(sharing_value(asked->fields, name),
+			field == NULL ? slice_of("", 0) : field->value);
+}
+
+/* A head that came to an origin is that of the request it names. */
+static const char *judge_head(struct witness *w, const struct fake_peer *origin,
+			      const struct asked *asked)
+{
+	bool absolute = w->parent && !origin->secured;
 	const struct http_request *req = &w->wire.req;
 	const struct http_field *host = http_fields_first(&req->fields, FIELD_HOST);
 
@@ -39,8 +69,12 @@ static const char *judge_head(struct witness *w, const struct asked *asked, bool
 		return "a request came with another target";
 	if (host == NULL || !slice_eq(host->value, slice_str(asked->host)))
 		return "a request came with another host";
+	if (!is_home(w, asked->host, origin))
+		return "a request came to another host";
 	if (http_fields_named(&req->fields, SLICE("Trailer")) != NULL)
 		return "a trailer came as a field";
+	if (!is_field(asked, req, "Authorization") || !is_field(asked, req, "X-Vary"))
+		return "a request came with another's field, or without its own";
 	return NULL;
 }
 
@@ -75,9 +109,8 @@ static const char *judge_heads(struct witness *w, const struct fake_peer *origin
 			continue;
 		}
 		fault = name == NOBODY ? "a request came that nobody made"
-				       : judge_head(w, &w->requests[name].asked,
-						    w->parent && !origin->secured);
-		if (fault != NULL && !w->raw_clients)
+				       : judge_head(w, origin, &w->requests[name].asked);
+		if (fault != NULL && !witness_is_raw(w, name))
 			return fault;
 		body_begin(&body, w->wire.req.body, w->wire.req.content_length);
 		skip(&rest, w->wire.consumed);
@@ -85,7 +118,7 @@ static const char *judge_heads(struct witness *w, const struct fake_peer *origin
 		    http_has_field(&w->wire.req.fields, FIELD_UPGRADE))
 			break;
 		length = witness_read_body(w, &body, rest, &content, &result);
-		if (result == BODY_DONE && !w->raw_clients &&
+		if (result == BODY_DONE && !witness_is_raw(w, name) &&
 		    content.at != w->requests[name].asked.length)
 			return "a request's body came cut, and looks whole";
 		if (result != BODY_DONE)
@@ -100,23 +133,33 @@ static bool begins(struct slice bytes, struct slice start)
 	return start.n <= bytes.n && (start.n == 0 || memcmp(bytes.p, start.p, start.n) == 0);
 }
 
+/* Does the passage lead to this target? */
+static bool is_passage(const struct witness *w, const struct passage *passage,
+		       const struct fake_peer *target)
+{
+	return witness_is_raw(w, passage->name) ||
+	       is_home(w, w->requests[passage->name].asked.host, target);
+}
+
 static const char *judge_target(const struct witness *w, const struct fake_peer *origin)
 {
 	struct slice got = fake_peer_got(origin);
 
 	for (unsigned i = 0; i < w->tunnel_count; i++)
-		if (begins(w->tunnelled[i], got))
+		if (begins(w->tunnelled[i].bytes, got) && is_passage(w, &w->tunnelled[i], origin))
 			return NULL;
 	return got.n == 0 ? NULL : "a tunnel brought its target what no client said";
 }
 
-static const char *judge_returned(struct slice returned)
+static const char *judge_returned(const struct witness *w, const struct passage *passage)
 {
+	struct slice returned = passage->bytes;
 	const struct fake_peer *peer;
 
 	for (unsigned i = 0; returned.n > 0 && (peer = fake_peer_connected(i)) != NULL; i++)
 		if (witness_is_tunnel(peer) &&
-		    begins(slice_of(peer->said.p, peer->said.n), returned))
+		    begins(slice_of(peer->said.p, peer->said.n), returned) &&
+		    is_passage(w, passage, peer))
 			return NULL;
 	return returned.n == 0 ? NULL : "a tunnel brought its client what no target said";
 }
@@ -167,35 +210,108 @@ static size_t read_turn(struct witness *w, struct slice said, struct turn *turn)
 	return length;
 }
 
-static bool may_be_shared(const struct witness *w, const struct answer *answer, unsigned status,
-			  const struct asked *asked)
+/* Which answer it is that was read; NOBODY.  A 304 made of a stored one has not all its fields. */
+static int answer_named(const struct witness *w)
 {
-	const struct asked *first;
+	const struct http_fields *fields = &w->wire.res.fields;
+	int name = witness_name_read(w, fields, "X-Answer", 'a', w->answer_count);
 
-	if (!answer->answered.shareable || (status != 204 && status != 304))
-		return false;
-	if (answer->request == NOBODY || asked == NULL)
-		return w->raw_clients;
-	first = &w->requests[answer->request].asked;
-	return w->raw_clients ||
-	       (strcmp(first->host, asked->host) == 0 && strcmp(first->path, asked->path) == 0 &&
-		first->tls == asked->tls);
+	for (unsigned i = 0; name == NOBODY && i < fields->count; i++) {
+		struct slice value = fields->at[i].value;
+
+		if (begins(value, SLICE(SHARING_NAME))) {
+			skip(&value, sizeof(SHARING_NAME) - 1);
+			name = witness_name_of(w, value, 'a', w->answer_count);
+		}
+	}
+	return name;
 }
 
-/* An answer that an origin gave: to whom? */
+/* How long before this request the answer came, as it says itself. */
+static int64_t age_of(const struct witness *w, int request)
+{
+	const struct http_field *date = http_fields_first(&w->wire.res.fields, FIELD_DATE);
+	int64_t asked_s = FAKE_START_S + w->requests[request].asked_ms / 1000;
+
+	return date == NULL ? 0 : asked_s - http_date_parse(date->value, asked_s);
+}
+
+/*
+ * Was this answer asked for before an invalidation, and the other request made when somebody had
+ * been told of that?
+ */
+static bool is_cleared(const struct witness *w, int name, int other)
+{
+	const struct answer *answer = &w->answers[name];
+
+	for (unsigned i = 0; i < w->clearing_count && !w->store_fails; i++) {
+		const struct answer *clearing = &w->answers[w->clearing[i]];
+
+		/* a POST's own is of the state after it */
+		if (answer != clearing && w->requests[answer->request].seen_at <= w->clearing[i] &&
+		    clearing->known_at != NOBODY && clearing->known_at <= other &&
+		    sharing_clears(&w->requests[clearing->request].asked, &clearing->answered,
+				   &w->requests[answer->request].asked, &answer->answered))
+			return true;
+	}
+	return false;
+}
+
+/* An answer that was given to another. */
+static const char *judge_shared(const struct witness *w, const struct turn *turn, int name,
+				unsigned status)
+{
+	const struct answer *answer = &w->answers[name];
+	const char *fault;
+
+	if (witness_is_raw(w, answer->request) || witness_is_raw(w, turn->name))
+		return answer->answered.shareable ? NULL : "a client got what is not to be shared";
+	if (answer->request == NOBODY || turn->name == NOBODY)
+		return "a client got what another was answered";
+	fault = sharing_fault(&w->requests[answer->request].asked, &answer->answered,
+			      &w->requests[turn->name].asked, status, age_of(w, turn->name));
+	if (fault == NULL && is_cleared(w, name, turn->name))
+		fault = "a client got what had been invalidated";
+	return fault;
+}
+
+/* An answer that an origin gave: to whom, and is it as it was given? */
 static const char *judge_name(const struct witness *w, const struct turn *turn, int name,
 			      unsigned status)
 {
 	const struct answer *answer = &w->answers[name];
-	const struct asked *asked = turn->name == NOBODY ? NULL : &w->requests[turn->name].asked;
+	bool shared = answer->request != turn->name;
+	const char *fault = NULL;
 
 	if (answer->answered.unasked)
 		return "a client got what no request had asked for";
-	if (answer->request == NOBODY && turn->name == NOBODY)
+	if (shared)
+		fault = judge_shared(w, turn, name, status);
+	if (fault != NULL || w->views[fake_peer_index(answer->origin)].raw ||
+	    answer->request == NOBODY)
+		return fault;
+	if (status != answer->answered.status &&
+	    (status != 304 || answer->answered.status != 204) &&
+	    (status != 204 || answer->answered.status != 304))
+		return "an answer came with another status";
+	/* what is confirmed or updated has fields of two answers, a 304 has not all */
+	if (status != answer->answered.status ||
+	    strcmp(w->requests[answer->request].asked.method, "HEAD") == 0)
 		return NULL;
-	if (answer->request != turn->name && !may_be_shared(w, answer, status, asked))
-		return "a client got what another was answered";
-	return NULL;
+	return sharing_fields_fault(&answer->answered, &w->wire.res.fields, shared);
+}
+
+/* An answer without a name is the proxy's own, unless the name was not to be passed on. */
+static const char *judge_own(const struct witness *w, const struct turn *turn, unsigned status)
+{
+	if (w->raw_origins || witness_is_raw(w, turn->name) || turn->name == NOBODY ||
+	    status >= 400 || turn->method == METHOD_CONNECT || turn->method == METHOD_OPTIONS)
+		return NULL;
+	for (int n = 0; n < w->answer_count; n++)
+		if (w->answers[n].request == turn->name &&
+		    sharing_has(w->answers[n].answered.fields, "Connection: X-Answer"))
+			return NULL;
+	return "an answer came that nobody gave";
 }
 
 /* The content of an answer that an origin gave, as the client has it. */
@@ -247,7 +363,7 @@ static const char *pass_interim(struct witness *w, struct state *state, const st
 			*ret_reading = READ_NOTHING;
 			return w->upgrade ? NULL : "the protocol was changed";
 		}
-		name = witness_name_read(w, &w->wire.res.fields, "X-Answer", 'a', w->answer_count);
+		name = answer_named(w);
 		if (!turn->whole_head)
 			return "an interim response without a request";
 		if (name != NOBODY && w->answers[name].request != turn->name)
@@ -278,12 +394,31 @@ static const char *judge_body(struct witness *w, struct state *state,
 }
 
 /* From here on both ways are one: judged with the target. */
-static void note_returned(struct witness *w, struct state *state)
+static void note_returned(struct witness *w, struct state *state, int name)
 {
 	if (w->returned_count < SEEN_MAX)
-		w->returned[w->returned_count++] = state->got;
+		w->returned[w->returned_count++] = (struct passage){state->got, name};
 	state->over = true;
 	state->got.n = 0;
+}
+
+/* Is it an answer that this client may be given to this request, whoever gave it? */
+static const char *judge_kind(const struct witness *w, const struct fake_peer *client,
+			      const struct turn *turn, int name, unsigned status)
+{
+	const struct request *request = &w->requests[turn->name == NOBODY ? 0 : turn->name];
+
+	if (client->refused && (name != NOBODY || status < 400))
+		return "a client that is refused was answered";
+	if (turn->name == NOBODY)
+		return NULL;
+	if (client->refused && request->deliveries > 0)
+		return "the request of a client that is refused came to an origin";
+	if (status == 304 && !witness_is_raw(w, turn->name) &&
+	    !sharing_has(request->asked.fields, "If-None-Match") &&
+	    !sharing_has(request->asked.fields, "If-Modified-Since"))
+		return "a 304 came to a client that has nothing";
+	return NULL;
 }
 
 /* The answer to one request, or to what is none. */
@@ -309,15 +444,17 @@ static const char *judge_turn(struct witness *w, struct state *state,
 	skip(&state->got, w->wire.consumed);
 	if (!turn->whole_head && (status < 400 || w->wire.res.keep_alive))
 		return "what is no request was answered like one";
-	name = witness_name_read(w, &w->wire.res.fields, "X-Answer", 'a', w->answer_count);
+	name = answer_named(w);
 	if (http_fields_named(&w->wire.res.fields, SLICE("Smuggled")) != NULL ||
 	    http_fields_named(&w->wire.res.fields, SLICE("Trailer")) != NULL)
 		return "content came as a field";
-	fault = name == NOBODY ? NULL : judge_name(w, turn, name, status);
+	fault = name == NOBODY ? judge_own(w, turn, status) : judge_name(w, turn, name, status);
+	if (fault == NULL)
+		fault = judge_kind(w, client, turn, name, status);
 	if (fault != NULL)
 		return fault;
 	if (turn->method == METHOD_CONNECT && status < 300) {
-		note_returned(w, state);
+		note_returned(w, state, turn->name);
 		return NULL;
 	}
 	/* a head that was never whole is not known to be that of a HEAD */
@@ -338,8 +475,83 @@ static void note_tunnels(struct witness *w, const struct fake_peer *client)
 	do {
 		skip(&said, read_turn(w, said, &turn));
 		if (turn.whole_head && turn.method == METHOD_CONNECT && w->tunnel_count < SEEN_MAX)
-			w->tunnelled[w->tunnel_count++] = said;
+			w->tunnelled[w->tunnel_count++] = (struct passage){said, turn.name};
 	} while (turn.whole && said.n > 0);
+}
+
+/* ---- leaks ---------------------------------------------------------------------------------- */
+
+/* What a client asked. */
+struct questions {
+	int names[SEEN_MAX];
+	unsigned count;
+};
+
+static bool may_have(const struct witness *w, const struct questions *questions, int name)
+{
+	const struct answer *answer = &w->answers[name];
+
+	if (answer->answered.unasked)
+		return false;
+	if (w->views[fake_peer_index(answer->origin)].raw)
+		return true;
+	for (unsigned i = 0; i < questions->count; i++)
+		if (answer->request == questions->names[i] ||
+		    (answer->answered.shareable &&
+		     (witness_is_raw(w, answer->request) ||
+		      strcmp(w->requests[questions->names[i]].asked.host,
+			     w->requests[answer->request].asked.host) == 0)))
+			return true;
+	return false;
+}
+
+/* The name of an answer whose "-" stands at `at`; NOBODY. */
+static int name_around(const struct witness *w, struct slice bytes, size_t at)
+{
+	enum { AFTER = 9 }; /* "-" and the digits of the salt */
+	size_t start = at;
+
+	while (start > 0 && isdigit((unsigned char)bytes.p[start - 1]))
+		start--;
+	if (start == 0 || bytes.n - at < AFTER)
+		return NOBODY;
+	return witness_name_of(w, slice_of(bytes.p + start - 1, at + AFTER - (start - 1)), 'a',
+			       w->answer_count);
+}
+
+/* No byte of another's answer, wherever it stands. */
+static const char *judge_leaks(const struct witness *w, struct slice got,
+			       const struct questions *questions)
+{
+	const char *at = got.p, *end = got.p + got.n;
+	int name, known = NOBODY;
+
+	while (got.n > 0 && (at = memchr(at, '-', (size_t)(end - at))) != NULL) {
+		name = name_around(w, got, (size_t)(at - got.p));
+		if (name != known && name != NOBODY && !may_have(w, questions, name))
+			return "a client got bytes of another's answer";
+		known = name;
+		at++;
+	}
+	return NULL;
+}
+
+/* A client that says what nobody knows may have asked for anything. */
+static const char *judge_all(struct witness *w, const struct fake_peer *client)
+{
+	struct questions questions = {.count = 0};
+	struct slice said = said_by(client);
+	struct turn turn;
+
+	if (w->raw_all || w->views[fake_peer_index(client)].raw)
+		return NULL;
+	do {
+		skip(&said, read_turn(w, said, &turn));
+		if (turn.name != NOBODY && questions.count < SEEN_MAX)
+			questions.names[questions.count++] = turn.name;
+	} while (turn.whole && said.n > 0);
+	return questions.count == SEEN_MAX ? NULL
+					   : judge_leaks(w, fake_peer_got(client), &questions);
 }
 
 static const char *judge_client(struct witness *w, const struct fake_peer *client)
@@ -385,14 +597,16 @@ const char *witness_judge(struct witness *w)
 			continue;
 		note_tunnels(w, peer);
 		fault = judge_client(w, peer);
+		if (fault == NULL)
+			fault = judge_all(w, peer);
 	}
 	for (unsigned i = 0; fault == NULL && (peer = fake_peer_at(i)) != NULL; i++)
 		fault = is_client(peer) ? NULL : judge_origin(w, peer);
 	for (unsigned i = 0; fault == NULL && !w->parent && i < w->returned_count; i++)
-		fault = judge_returned(w->returned[i]);
+		fault = judge_returned(w, &w->returned[i]);
 	for (int n = 0; fault == NULL && n < w->request_count; n++)
 		if (w->requests[n].deliveries > 1 && !may_repeat(&w->requests[n].asked) &&
-		    !w->raw_clients)
+		    !witness_is_raw(w, n))
 			fault = "a request was sent twice";
 	return fault;
 }

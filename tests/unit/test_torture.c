@@ -1,4 +1,4 @@
-/* LINKS: proxy/client.c proxy/exchange.c proxy/forward.c proxy/fetch.c proxy/judge.c proxy/origin.c proxy/dialer.c proxy/connector.c proxy/pool.c proxy/tunnel.c proxy/route.c proxy/rules.c proxy/compose.c proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/body.c proxy/buf.c proxy/access.c proxy/ranges.c proxy/address.c proxy/hostname.c proxy/stats.c proxy/offenders.c proxy/peers.c proxy/proxy_protocol.c proxy/credentials.c proxy/accesslog.c proxy/accesslog_line.c cache/cache.c cache/writes.c cache/purge.c cache/pending.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_message.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c proxy/descriptors.c tests/support/witness_judge.c tests/support/fake_conn.c tests/support/fake_worker.c tests/support/fake_resolver.c tests/support/store_memory.c tests/support/schedule.c tests/support/failing_memory.c tests/support/witness.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser -lxxhash -lcrypt -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
+/* LINKS: proxy/client.c proxy/exchange.c proxy/forward.c proxy/fetch.c proxy/judge.c proxy/origin.c proxy/dialer.c proxy/connector.c proxy/pool.c proxy/tunnel.c proxy/route.c proxy/rules.c proxy/compose.c proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/body.c proxy/buf.c proxy/access.c proxy/ranges.c proxy/address.c proxy/hostname.c proxy/stats.c proxy/offenders.c proxy/peers.c proxy/proxy_protocol.c proxy/credentials.c proxy/accesslog.c proxy/accesslog_line.c cache/cache.c cache/writes.c cache/purge.c cache/pending.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_message.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c proxy/descriptors.c tests/support/sharing.c tests/support/witness_judge.c tests/support/fake_conn.c tests/support/fake_worker.c tests/support/fake_resolver.c tests/support/store_memory.c tests/support/schedule.c tests/support/failing_memory.c tests/support/witness.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser -lxxhash -lcrypt -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
 /*
  * Whole exchanges in which something fails: the n-th allocation, call of the kernel or operation of
  * the store, for every n, over the schedules that the fuzzer begins with (HAZARDS V2).  All must
@@ -55,12 +55,12 @@ static void arm_store_full(unsigned n)
 }
 
 static const struct schedule_trouble troubles[] = {
-	{"allocation", 0, arm_memory, fail_memory_never},
-	{"all allocations from", 0, arm_memory_on, fail_memory_never},
-	{"call", 0, arm_calls, fake_conn_fail_never},
-	{"call, no room,", 0, arm_calls_for_room, fake_conn_fail_never},
-	{"operation of the store", 0, arm_store, store_memory_fail_never},
-	{"operation of a full store", 0, arm_store_full, store_memory_fail_never},
+	{"allocation", 0, arm_memory, fail_memory_never, false},
+	{"all allocations from", 0, arm_memory_on, fail_memory_never, false},
+	{"call", 0, arm_calls, fake_conn_fail_never, false},
+	{"call, no room,", 0, arm_calls_for_room, fake_conn_fail_never, false},
+	{"operation of the store", 0, arm_store, store_memory_fail_never, true},
+	{"operation of a full store", 0, arm_store_full, store_memory_fail_never, true},
 };
 
 /* The n-th of them fails, for every n that there is.  Returns how many. */
