@@ -523,15 +523,18 @@ static int name_around(const struct witness *w, struct slice bytes, size_t at)
 static const char *judge_leaks(const struct witness *w, struct slice got,
 			       const struct questions *questions)
 {
-	const char *at = got.p, *end = got.p + got.n;
 	int name, known = NOBODY;
 
-	while (got.n > 0 && (at = memchr(at, '-', (size_t)(end - at))) != NULL) {
-		name = name_around(w, got, (size_t)(at - got.p));
+	for (size_t at = 0; at < got.n; at++) {
+		const char *dash = memchr(got.p + at, '-', got.n - at);
+
+		if (dash == NULL)
+			break;
+		at = (size_t)(dash - got.p);
+		name = name_around(w, got, at);
 		if (name != known && name != NOBODY && !may_have(w, questions, name))
 			return "a client got bytes of another's answer";
 		known = name;
-		at++;
 	}
 	return NULL;
 }
