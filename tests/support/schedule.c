@@ -320,7 +320,7 @@ static const struct answered answers[] = {
 	 .fields = "Cache-Control: max-age=60\r\n",
 	 .shareable = true,
 	 .fresh_s = 60},
-	{.status = 204, .fields = "Cache-Control: no-store\r\n"},
+	{.status = 204, .fields = "Cache-Control: no-store, max-age=60\r\n"},
 	{.status = 204, .fields = "Cache-Control: private, max-age=60\r\n"},
 	{.status = 204,
 	 .fields =
