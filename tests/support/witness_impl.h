@@ -1,5 +1,5 @@
 /*
- * What witness.c and witness_judge.c share: what was said, and reading it again.
+ * What the files of the witness share: what was said, and reading it again.
  */
 #ifndef TESTS_WITNESS_IMPL_H
 #define TESTS_WITNESS_IMPL_H
@@ -106,6 +106,11 @@ int witness_name_read(const struct witness *w, const struct http_fields *fields,
 /* Did who made this request say bytes of which nothing is known? */
 bool witness_is_raw(const struct witness *w, int request);
 
+static inline bool begins(struct slice bytes, struct slice start)
+{
+	return start.n <= bytes.n && (start.n == 0 || memcmp(bytes.p, start.p, start.n) == 0);
+}
+
 /* The number in a name; NOBODY when it is none that was given. */
 int witness_name_of(const struct witness *w, struct slice name, char kind, int count);
 
@@ -124,5 +129,11 @@ void witness_see(struct witness *w, const struct fake_peer *origin);
 
 /* Is it the target of a tunnel, whose bytes are no messages? */
 bool witness_is_tunnel(const struct fake_peer *origin);
+
+/* What is wrong with what came to an origin, what a tunnel brought back, what came twice; or NULL.
+ */
+const char *witness_judge_origin(struct witness *w, const struct fake_peer *origin);
+const char *witness_judge_returned(const struct witness *w, const struct passage *passage);
+const char *witness_judge_repeats(const struct witness *w);
 
 #endif
