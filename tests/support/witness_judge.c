@@ -181,7 +181,16 @@ static bool is_excused(const struct witness *w, const struct fake_peer *client,
 struct state {
 	struct slice said, got; /* what is left */
 	bool over;              /* no more answers can follow */
+	size_t foreign;         /* bytes at the end that are another protocol's */
 };
+
+/* No messages from here on. */
+static void begin_foreign(struct state *state)
+{
+	state->foreign = state->got.n;
+	state->over = true;
+	state->got.n = 0;
+}
 
 /* Interim responses that come before the final one. */
 static const char *pass_interim(struct witness *w, struct state *state, const struct turn *turn,
@@ -196,8 +205,7 @@ static const char *pass_interim(struct witness *w, struct state *state, const st
 		if (*ret_reading != READ_HEAD || w->wire.res.status >= 200)
 			return NULL;
 		if (w->wire.res.status == 101) {
-			state->over = true;
-			state->got.n = 0;
+			begin_foreign(state);
 			*ret_reading = READ_NOTHING;
 			return w->upgrade ? NULL : "the protocol was changed";
 		}
@@ -236,8 +244,7 @@ static void note_returned(struct witness *w, struct state *state, int name)
 {
 	if (w->returned_count < SEEN_MAX)
 		w->returned[w->returned_count++] = (struct passage){state->got, name};
-	state->over = true;
-	state->got.n = 0;
+	begin_foreign(state);
 }
 
 /* Is it an answer that this client may be given to this request, whoever gave it? */
@@ -378,8 +385,9 @@ static const char *judge_leaks(const struct witness *w, struct slice got,
 }
 
 /* A client that says what nobody knows may have asked for anything. */
-static const char *judge_all(struct witness *w, const struct fake_peer *client)
+static const char *judge_all(struct witness *w, const struct fake_peer *client, size_t foreign)
 {
+	struct slice got = fake_peer_got(client);
 	struct questions questions = {.count = 0};
 	struct slice said = said_by(client);
 	struct turn turn;
@@ -391,8 +399,9 @@ static const char *judge_all(struct witness *w, const struct fake_peer *client)
 		if (turn.name != NOBODY && questions.count < SEEN_MAX)
 			questions.names[questions.count++] = turn.name;
 	} while (turn.whole && said.n > 0);
-	return questions.count == SEEN_MAX ? NULL
-					   : judge_leaks(w, fake_peer_got(client), &questions);
+	return questions.count == SEEN_MAX
+		       ? NULL
+		       : judge_leaks(w, slice_of(got.p, got.n - foreign), &questions);
 }
 
 static const char *judge_client(struct witness *w, const struct fake_peer *client)
@@ -417,7 +426,9 @@ static const char *judge_client(struct witness *w, const struct fake_peer *clien
 		if (state.over || !turn.whole)
 			break;
 	}
-	return state.got.n == 0 ? NULL : "a client got more than the answers to its requests";
+	if (state.got.n > 0)
+		return "a client got more than the answers to its requests";
+	return judge_all(w, client, state.foreign);
 }
 
 /* ---- judging -------------------------------------------------------------------------------- */
@@ -438,8 +449,6 @@ const char *witness_judge(struct witness *w)
 			continue;
 		note_tunnels(w, peer);
 		fault = judge_client(w, peer);
-		if (fault == NULL)
-			fault = judge_all(w, peer);
 	}
 	for (unsigned i = 0; fault == NULL && (peer = fake_peer_at(i)) != NULL; i++)
 		fault = is_client(peer) ? NULL : witness_judge_origin(w, peer);
