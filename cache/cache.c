@@ -14,22 +14,7 @@ enum {
 	READERS_SPARE = 16,      /* beside two generations of workers: commands, helpers */
 };
 
-/*
- * URIs and groups invalidated or purged lately, and when: what was asked for before that may tell
- * of the state before it, and is not stored however late it comes.  Direct-mapped: a collision
- * forgets the older.
- */
-enum { INVALIDATED_SLOTS = 1024 };
-
-struct invalidated {
-	struct cache_key key;
-	uint64_t moment;
-	uint64_t purged; /* 0 for not */
-};
-
 struct cache {
-	struct invalidated invalidated[INVALIDATED_SLOTS];
-	uint64_t moment;
 	const struct conf *conf;
 	struct store *store;
 	struct writes writes;
@@ -131,7 +116,7 @@ static enum entry_select select_record(struct cache *cache, const struct http_re
 				purge_mark(cache->store), &lookup->record);
 	if (selected == ENTRY_DAMAGED) {
 		cache->writes.counts.damaged++;
-		writes_add(&cache->writes, PENDING_CLEAN, &lookup->key, lookup->normal_uri,
+		writes_add(&cache->writes, PENDING_CLEAN, &lookup->key, 0, lookup->normal_uri,
 			   slice_of(NULL, 0));
 	}
 	return selected;
@@ -156,68 +141,29 @@ void cache_lookup(struct cache *cache, const struct http_request *req, const str
 		ret_lookup->why = REASON_VARY;
 }
 
-static struct invalidated *invalidated_slot(struct cache *cache, const struct cache_key *key)
-{
-	return &cache->invalidated[key->word[0] % INVALIDATED_SLOTS];
-}
-
 uint64_t cache_moment(const struct cache *cache)
 {
-	return cache->moment;
+	return moments_now(store_moments(cache->store));
 }
 
-static void note_invalidated(struct cache *cache, const struct cache_key *keys, size_t count,
-			     bool purged)
-{
-	for (size_t i = 0; i < count; i++) {
-		struct invalidated *slot = invalidated_slot(cache, &keys[i]);
-
-		if (!cache_key_eq(&slot->key, &keys[i]))
-			*slot = (struct invalidated){.key = keys[i]};
-		slot->moment = cache->moment;
-		if (purged)
-			slot->purged = cache->moment;
-	}
-}
-
-/* An unsafe request that is stored has just invalidated its own URI; a purge is meant for all. */
-static bool is_invalidated(struct cache *cache, const struct http_request *req,
-			   const struct cache_key *key, uint64_t asked_at)
-{
-	const struct invalidated *slot = invalidated_slot(cache, key);
-	uint64_t moment = http_method_is_safe(req->method) ? slot->moment : slot->purged;
-
-	return asked_at < moment && cache_key_eq(&slot->key, key);
-}
-
-/* Was the URI, or a group that the fields name, invalidated or purged after this was asked for? */
+/* Was the URI, or a group of the record, invalidated or purged after this was asked for? */
 static bool is_overtaken(struct cache *cache, const struct http_request *req,
-			 const struct cache_key *key, struct slice uri,
-			 const struct http_fields *fields, const struct exchange_times *times)
+			 const struct cache_key *key, struct slice uri, struct slice record,
+			 const struct exchange_times *times)
 {
-	struct cache_key groups[GROUPS_MAX];
-	size_t count;
-
-	if (purge_overtakes(cache->store, times->request_steady_ms))
-		return true;
-	if (times->asked_at == cache->moment)
-		return false;
-	if (is_invalidated(cache, req, key, times->asked_at))
-		return true;
-	count = groups_of_fields(fields, uri, groups);
-	for (size_t i = 0; i < count && i < GROUPS_MAX; i++)
-		if (is_invalidated(cache, req, &groups[i], times->asked_at))
-			return true;
-	return false;
+	return purge_overtakes(cache->store, times->request_steady_ms) ||
+	       writes_are_overtaken(&cache->writes, key, uri, record, times->asked_at,
+				    http_method_is_safe(req->method));
 }
 
 bool cache_store(struct cache *cache, const struct http_request *req,
 		 const struct http_response *res, const struct exchange_times *times,
 		 enum reason *ret_why)
 {
+	uint64_t moment = cache_moment(cache);
 	struct record_meta meta;
 	struct cache_key key;
-	struct slice uri;
+	struct slice uri, record;
 	size_t n = 0;
 
 	if (!policy_may_store(req, res, times, cache->conf, &meta, ret_why))
@@ -228,11 +174,12 @@ bool cache_store(struct cache *cache, const struct http_request *req,
 		*ret_why = REASON_TOO_LARGE;
 		return false;
 	}
-	if (is_overtaken(cache, req, &key, uri, &res->fields, times)) {
+	record = slice_of(cache->record, n);
+	if (is_overtaken(cache, req, &key, uri, record, times)) {
 		*ret_why = REASON_OVERTAKEN;
 		return false;
 	}
-	if (!writes_add(&cache->writes, PENDING_PUT, &key, uri, slice_of(cache->record, n))) {
+	if (!writes_add(&cache->writes, PENDING_PUT, &key, moment, uri, record)) {
 		*ret_why = REASON_STORE_BUSY;
 		return false;
 	}
@@ -243,12 +190,12 @@ bool cache_store(struct cache *cache, const struct http_request *req,
  * successor. */
 static void queue_freshened(struct cache *cache, const struct cache_key *key, struct slice uri,
 			    const struct record_view *old, const struct record_view *fresh,
-			    bool kept)
+			    bool kept, uint64_t moment)
 {
 	if (!kept || !slice_eq(old->vary, fresh->vary))
-		writes_add(&cache->writes, PENDING_DROP, key, uri, old->bytes);
+		writes_add(&cache->writes, PENDING_DROP, key, 0, uri, old->bytes);
 	if (kept)
-		writes_add(&cache->writes, PENDING_PUT, key, uri, fresh->bytes);
+		writes_add(&cache->writes, PENDING_PUT, key, moment, uri, fresh->bytes);
 }
 
 /* What speaks against keeping is this request, not the response: the record stays as it was. */
@@ -257,22 +204,11 @@ static bool is_about_request(enum reason why)
 	return why == REASON_AUTHORIZATION || why == REASON_RANGE || why == REASON_REQUEST_NO_STORE;
 }
 
-static bool is_record_overtaken(struct cache *cache, const struct http_request *req,
-				const struct cache_key *key, struct slice uri,
-				const struct record_view *record,
-				const struct exchange_times *times)
-{
-	struct http_field lines[RECORD_FIELDS_MAX];
-	struct http_response res = {.fields = {.at = lines, .capacity = RECORD_FIELDS_MAX}};
-
-	return !record_to_response(record, &res) ||
-	       is_overtaken(cache, req, key, uri, &res.fields, times);
-}
-
 bool cache_freshen(struct cache *cache, const struct http_request *req, struct slice old,
 		   const struct http_response *res_304, const struct exchange_times *times,
 		   struct record_view *ret_record, enum reason *ret_why)
 {
+	uint64_t moment = cache_moment(cache);
 	struct record_view view;
 	struct cache_key key;
 	struct slice uri;
@@ -284,7 +220,7 @@ bool cache_freshen(struct cache *cache, const struct http_request *req, struct s
 	n = record_freshen(&view, req, res_304, times, cache->conf, uri, cache->record, RECORD_SIZE,
 			   ret_why);
 	if (!record_view(slice_of(cache->record, n), uri, ret_record)) {
-		writes_add(&cache->writes, PENDING_DROP, &key, uri, old);
+		writes_add(&cache->writes, PENDING_DROP, &key, 0, uri, old);
 		return false;
 	}
 	/* what was purged goes by itself, and may have a successor that is to stay */
@@ -293,10 +229,11 @@ bool cache_freshen(struct cache *cache, const struct http_request *req, struct s
 		return true;
 	}
 	if (*ret_why == REASON_NONE &&
-	    is_record_overtaken(cache, req, &key, uri, ret_record, times))
+	    is_overtaken(cache, req, &key, uri, ret_record->bytes, times))
 		*ret_why = REASON_OVERTAKEN;
 	if (!is_about_request(*ret_why))
-		queue_freshened(cache, &key, uri, &view, ret_record, *ret_why == REASON_NONE);
+		queue_freshened(cache, &key, uri, &view, ret_record, *ret_why == REASON_NONE,
+				moment);
 	return true;
 }
 
@@ -306,7 +243,7 @@ void cache_remove(struct cache *cache, const struct http_request *req, struct sl
 	struct slice uri;
 
 	if (find_key(cache, req, &uri, &key))
-		writes_add(&cache->writes, PENDING_DROP, &key, uri, old);
+		writes_add(&cache->writes, PENDING_DROP, &key, 0, uri, old);
 }
 
 /* The key of a reference in a response, when it is to the origin of the request. */
@@ -327,9 +264,11 @@ static bool reference_key(struct cache *cache, const struct http_request *req,
 unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
 			  const struct http_response *res)
 {
+	struct moments *moments = store_moments(cache->store);
 	struct cache_key keys[3], groups[GROUPS_MAX];
 	size_t key_count = 1, group_count;
 	struct slice uri;
+	uint64_t moment;
 	unsigned removed;
 
 	if (!policy_invalidates(req, res) || !find_key(cache, req, &uri, &keys[0]))
@@ -337,9 +276,10 @@ unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
 	group_count = groups_invalidated(res, uri, groups);
 	key_count += reference_key(cache, req, res, FIELD_LOCATION, &keys[key_count]);
 	key_count += reference_key(cache, req, res, FIELD_CONTENT_LOCATION, &keys[key_count]);
-	cache->moment++;
-	note_invalidated(cache, keys, key_count, false);
-	note_invalidated(cache, groups, group_count, false);
+	writes_flush(&cache->writes); /* what waits is to be removed, not refused */
+	moment = moments_next(moments);
+	moments_mark(moments, moment, keys, key_count, false);
+	moments_mark(moments, moment, groups, group_count, false);
 	removed = writes_remove(&cache->writes, keys, key_count, groups, group_count);
 	cache->writes.counts.invalidated += removed;
 	return removed;
@@ -347,13 +287,14 @@ unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
 
 enum cache_purging cache_purge(struct cache *cache, struct slice normal_uri)
 {
+	struct moments *moments = store_moments(cache->store);
 	struct cache_key key = cache_key_of_uri(normal_uri);
 	struct cache_counts *counts = &cache->writes.counts;
 	uint64_t failures = counts->failures;
 	unsigned removed;
 
-	cache->moment++;
-	note_invalidated(cache, &key, 1, true);
+	writes_flush(&cache->writes);
+	moments_mark(moments, moments_next(moments), &key, 1, true);
 	removed = writes_remove(&cache->writes, &key, 1, NULL, 0);
 	counts->purged += removed;
 	if (removed > 0)

@@ -77,16 +77,16 @@ void cache_remove(struct cache *cache, const struct http_request *req, struct sl
 /*
  * After any final response; does nothing unless policy_invalidates() says so.  Remove the target
  * URI in all variants, Location and Content-Location of the same origin, and the groups of
- * Cache-Group-Invalidation.  Committed on return.  What this process asked for before, and comes
- * later, is not stored under these URIs, nor in these groups.  Returns the number of URIs removed,
- * at least those that existed.
+ * Cache-Group-Invalidation.  Committed on return.  What was asked for before, by whichever process,
+ * and comes later, is not stored under these URIs, nor in these groups (moments.h).  Returns the
+ * number of URIs removed, at least those that existed.
  */
 unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
 			  const struct http_response *res);
 
 /*
- * A count of invalidations: it tells what was asked for before one from what was asked for after
- * it, however soon after.
+ * For the times of what is asked for now: it tells what was asked for before an invalidation from
+ * what was asked for after it, however soon after.
  */
 uint64_t cache_moment(const struct cache *cache);
 
@@ -99,8 +99,8 @@ enum cache_purging {
 };
 
 /*
- * Remove one URI (normal form) in all variants.  Committed on return.  What this process asked for
- * before, and comes later, is not stored under it.
+ * Remove one URI (normal form) in all variants.  Committed on return.  What was asked for before,
+ * by whichever process, and comes later, is not stored under it.
  */
 enum cache_purging cache_purge(struct cache *cache, struct slice normal_uri);
 

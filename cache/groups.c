@@ -50,26 +50,32 @@ static size_t add_groups(const struct http_fields *fields, enum http_field_id id
 	return whole ? count : SIZE_MAX;
 }
 
-size_t groups_of_entry(struct slice entry, struct cache_key to[GROUPS_MAX])
+static size_t add_record(const struct record_view *view, struct slice uri, struct cache_key *to,
+			 size_t count)
 {
 	struct http_field lines[RECORD_FIELDS_MAX];
 	struct http_response res = {.fields = {.at = lines, .capacity = RECORD_FIELDS_MAX}};
+
+	if (record_has_groups(view) && record_to_response(view, &res))
+		count = add_groups(&res.fields, FIELD_CACHE_GROUPS, origin_of(uri), to, count);
+	return count;
+}
+
+size_t groups_of_record(const struct record_view *view, struct slice normal_uri,
+			struct cache_key to[GROUPS_MAX])
+{
+	return add_record(view, normal_uri, to, 0);
+}
+
+size_t groups_of_entry(struct slice entry, struct cache_key to[GROUPS_MAX])
+{
 	struct record_view view;
 	struct slice uri;
 	size_t count = 0;
 
-	for (unsigned i = 0; count != SIZE_MAX && entry_at(entry, i, &uri, &view); i++) {
-		if (record_has_groups(&view) && record_to_response(&view, &res))
-			count = add_groups(&res.fields, FIELD_CACHE_GROUPS, origin_of(uri), to,
-					   count);
-	}
+	for (unsigned i = 0; count != SIZE_MAX && entry_at(entry, i, &uri, &view); i++)
+		count = add_record(&view, uri, to, count);
 	return count;
-}
-
-size_t groups_of_fields(const struct http_fields *fields, struct slice normal_uri,
-			struct cache_key to[GROUPS_MAX])
-{
-	return add_groups(fields, FIELD_CACHE_GROUPS, origin_of(normal_uri), to, 0);
 }
 
 size_t groups_invalidated(const struct http_response *res, struct slice normal_uri,

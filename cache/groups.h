@@ -18,8 +18,8 @@ enum { GROUPS_MAX = 128 };
  */
 size_t groups_of_entry(struct slice entry, struct cache_key to[GROUPS_MAX]);
 
-/* The same of the fields of one response, to a request for this URI. */
-size_t groups_of_fields(const struct http_fields *fields, struct slice normal_uri,
+/* The same of one record, stored for this URI. */
+size_t groups_of_record(const struct record_view *view, struct slice normal_uri,
 			struct cache_key to[GROUPS_MAX]);
 
 /* The first GROUPS_MAX groups that a response invalidates (Cache-Group-Invalidation). */

@@ -71,12 +71,13 @@ void pending_fini(struct pending *pending)
 }
 
 bool pending_add(struct pending *pending, enum pending_kind kind, const struct cache_key *key,
-		 struct slice uri, struct slice record)
+		 uint64_t moment, struct slice uri, struct slice record)
 {
 	struct pending_item *first, *item;
 
 	if (pending->count >= pending->limit || !(item = item_new(kind, key, uri, record)))
 		return false;
+	item->op.moment = moment;
 	first = find(pending, key);
 	if (first) {
 		first->last->op.next = &item->op;

@@ -19,6 +19,7 @@ struct pending_op {
 	struct pending_op *next;
 	struct cache_key key;
 	enum pending_kind kind;
+	uint64_t moment;     /* PENDING_PUT: it may be stored, as of then (moments.h) */
 	struct slice uri;    /* normal form */
 	struct slice record; /* 8-aligned; empty for PENDING_CLEAN */
 };
@@ -38,7 +39,7 @@ void pending_fini(struct pending *pending);
 
 /* Copies what it is given.  False, and nothing is done, when the queue or memory is full. */
 bool pending_add(struct pending *pending, enum pending_kind kind, const struct cache_key *key,
-		 struct slice uri, struct slice record);
+		 uint64_t moment, struct slice uri, struct slice record);
 
 /* Whether an operation of this key waits.  Allocates nothing. */
 bool pending_has(const struct pending *pending, const struct cache_key *key);

@@ -493,6 +493,11 @@ void store_doubt(struct store *store)
 	store_note_doubt(store->note);
 }
 
+struct moments *store_moments(struct store *store)
+{
+	return &store->shared->moments;
+}
+
 struct store_clock *store_clock(struct store *store)
 {
 	return store->clock_map.data;

@@ -25,7 +25,7 @@
 #ifndef CACHE_STORE_H
 #define CACHE_STORE_H
 
-#include "cache/key.h"
+#include "cache/moments.h"
 
 struct store;
 
@@ -166,6 +166,10 @@ struct store_clock {
 	int64_t restored_ms; /* as in http_clock.h; 0 for never */
 };
 struct store_clock *store_clock(struct store *store);
+
+/* When its keys were invalidated, shared by its processes; nothing is left of it when they all end.
+ */
+struct moments *store_moments(struct store *store);
 
 /* Time in it goes forward, whoever else sets it at the same moment. */
 static inline void store_clock_raise(int64_t *ms, int64_t to_ms)

@@ -14,6 +14,7 @@
 struct store_shared {
 	uint64_t bound; /* of the data file, set by the first process to open it */
 	struct evict_state evict;
+	struct moments moments;
 };
 
 /*

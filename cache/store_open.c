@@ -11,7 +11,7 @@
 
 enum {
 	SLOT_BYTES = 256, /* a visited bit per so many bytes of store; smaller entries share bits */
-	VISITED_VERSION = 1,
+	VISITED_VERSION = 2,
 	CLOCK_VERSION = 2,
 	NOTE_VERSION = 1,
 };
@@ -220,8 +220,10 @@ static bool visited_open(struct store *store, const struct store_notice *notice,
 	if (!map_open(store, map, &spec, notice, ret_fresh))
 		return false;
 	store->shared = map->data;
-	if (store->files.first)
+	if (store->files.first) {
 		store->shared->bound = store->tables.size;
+		store->shared->moments = (struct moments){0};
+	}
 	if (map->size < sizeof(*store->shared) || map->size != visited_size(store->shared->bound)) {
 		store_notice_add(notice, "%s/visited: damaged, while the store is in use",
 				 store->directory);

@@ -34,15 +34,15 @@ void writes_fini(struct writes *writes)
 }
 
 bool writes_add(struct writes *writes, enum pending_kind kind, const struct cache_key *key,
-		struct slice uri, struct slice record)
+		uint64_t moment, struct slice uri, struct slice record)
 {
 	struct pending *pending = &writes->pending;
-	bool added = pending_add(pending, kind, key, uri, record);
+	bool added = pending_add(pending, kind, key, moment, uri, record);
 
 	/* A store may be forgotten, a removal should not be: it makes itself room. */
 	if (!added && kind != PENDING_PUT) {
 		writes_flush(writes);
-		added = pending_add(pending, kind, key, uri, record);
+		added = pending_add(pending, kind, key, moment, uri, record);
 	}
 	if (!added)
 		writes->counts.dropped++;
@@ -101,12 +101,33 @@ static bool is_put_purged(const struct rewrite *rewrite, const struct pending_op
 	       record_is_purged(view.meta, rewrite->purged_ms);
 }
 
+bool writes_are_overtaken(const struct writes *writes, const struct cache_key *key,
+			  struct slice uri, struct slice record, uint64_t moment, bool is_safe)
+{
+	const struct moments *moments = store_moments(writes->store);
+	struct cache_key groups[GROUPS_MAX] = {{{0, 0}}}; /* of too many, some are missing */
+	struct record_view view;
+	size_t count;
+
+	if (moments_now(moments) == moment)
+		return false;
+	if (moments_passed(moments, key, moment, is_safe) || !record_view(record, uri, &view))
+		return true;
+	count = groups_of_record(&view, uri, groups);
+	for (size_t i = 0; i < count && i < GROUPS_MAX; i++)
+		if (moments_passed(moments, &groups[i], moment, is_safe))
+			return true;
+	return false;
+}
+
 static void rewrite_put(struct rewrite *rewrite, struct slice old, const struct pending_op *op)
 {
 	const struct conf *conf = rewrite->writes->conf;
 	size_t n;
 
-	if (is_put_purged(rewrite, op))
+	/* by another process, while it waited */
+	if (is_put_purged(rewrite, op) ||
+	    writes_are_overtaken(rewrite->writes, &op->key, op->uri, op->record, op->moment, true))
 		return;
 	n = entry_put(old, op->uri, op->record, conf->variants, rewrite_room(rewrite),
 		      entry_size_max(conf));

@@ -24,9 +24,19 @@ bool writes_init(struct writes *writes, struct store *store, const struct conf *
 /* Flushes, and releases. */
 void writes_fini(struct writes *writes);
 
-/* Queue an operation; false, and counted, when there is no room.  May flush. */
+/*
+ * Queue an operation; false, and counted, when there is no room.  May flush.  A record that has
+ * been overtaken since `moment` when its turn comes is not put into the store.
+ */
 bool writes_add(struct writes *writes, enum pending_kind kind, const struct cache_key *key,
-		struct slice uri, struct slice record);
+		uint64_t moment, struct slice uri, struct slice record);
+
+/*
+ * Was the URI of a record, or a group of it, invalidated or purged after `moment`?  `is_safe` as in
+ * moments_passed().
+ */
+bool writes_are_overtaken(const struct writes *writes, const struct cache_key *key,
+			  struct slice uri, struct slice record, uint64_t moment, bool is_safe);
 
 /* Put what is queued into the store, in short transactions. */
 void writes_flush(struct writes *writes);

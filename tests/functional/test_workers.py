@@ -138,6 +138,41 @@ def test_invalidation_by_one_is_seen_by_all_at_once(start, each, origin):
                 assert answer.status == 504, answer
 
 
+@pytest.mark.parametrize("path, unsafe", [
+    ("/late", respond(200)),
+    ("/other", respond(200, 'Cache-Group-Invalidation: "g"')),
+])
+def test_an_answer_on_its_way_is_overtaken_by_another_worker(start, each, origin, path, unsafe):
+    proxy = start()
+    asker, other, *_ = each(proxy).values()
+    go = threading.Event()
+    late = respond(204, FRESH, 'Cache-Groups: "g"', "X-A: old")
+    new = respond(204, FRESH, "X-A: new")
+    if path == "/late":
+        origin.on("/late", [go, late], unsafe, new)
+    else:
+        origin.on("/late", [go, late], new)
+        origin.on("/other", unsafe)
+    asker.request("GET", origin.url("/late"))
+    origin.wait_requests(1)
+    assert other.ask("PUT", origin.url(path)).status == 200
+    go.set()
+    answer = asker.response()
+    assert answer["X-A"] == "old" and not answer.stored
+    assert answer.cache_status["detail"] == "overtaken"
+    assert asker.get(origin.url("/late"))["X-A"] == "new"
+
+
+def test_a_write_that_waits_is_overtaken_by_another_worker(start, each, origin):
+    proxy = start("store_interval=1s")
+    storer, other, *_ = each(proxy).values()
+    origin.on("/", respond(204, FRESH, "X-A: old"), respond(200),
+              respond(204, FRESH, "X-A: new"))
+    assert storer.get(origin.url("/")).stored
+    assert other.ask("PUT", origin.url("/")).status == 200
+    assert storer.get(origin.url("/"))["X-A"] == "new"
+
+
 def test_statistics_are_of_all_and_outlive_a_worker(start, each, origin):
     proxy = start()
     origin.default = respond(204, FRESH)

@@ -38,6 +38,7 @@ struct memory {
 	uint64_t sequence;
 	struct entries entries, graves; /* gone, but somebody may have a view */
 	struct store_clock clock;
+	struct moments moments;
 };
 
 struct store {
@@ -510,6 +511,11 @@ void store_check_readers(struct store *store)
 const char *store_error(const struct store *store)
 {
 	return store->failures > 0 ? "a failure that was ordered" : "";
+}
+
+struct moments *store_moments(struct store *store)
+{
+	return &store->memory->moments;
 }
 
 struct store_clock *store_clock(struct store *store)

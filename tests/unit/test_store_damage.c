@@ -1,4 +1,4 @@
-/* LINKS: cache/store.c cache/store_open.c cache/store_entry.c cache/store_lmdb.c cache/store_files.c cache/store_note.c cache/store_copy.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/store_fixture.c -llmdb */
+/* LINKS: cache/store.c cache/store_open.c cache/moments.c cache/store_entry.c cache/store_lmdb.c cache/store_files.c cache/store_note.c cache/store_copy.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/store_fixture.c -llmdb */
 /*
  * Files that are damaged, foreign, or were left behind when the system went down: the store starts
  * anew with one line that says so, or keeps what is whole, and never crashes (HAZARDS S3).
