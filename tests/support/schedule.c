@@ -386,7 +386,7 @@ static const struct answered late_answers[] = {
 	 .fields = "Cache-Groups: \"g\"\r\nCache-Control: max-age=60\r\n",
 	 .shareable = true,
 	 .fresh_s = 60},
-	{.status = 204, .fields = "Cache-Group-Invalidation: \"g\"\r\n"},
+	{.status = 204, .fields = "Cache-Control: no-store\r\nCache-Group-Invalidation: \"g\"\r\n"},
 	{.status = 303, .fields = "Location: /2?q=1\r\n"},
 	{.status = 204,
 	 .fields = "Content-Location: /1\r\nCache-Control: max-age=60\r\n",
