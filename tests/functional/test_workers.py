@@ -138,21 +138,18 @@ def test_invalidation_by_one_is_seen_by_all_at_once(start, each, origin):
                 assert answer.status == 504, answer
 
 
-@pytest.mark.parametrize("path, unsafe", [
-    ("/late", respond(200)),
-    ("/other", respond(200, 'Cache-Group-Invalidation: "g"')),
-])
-def test_an_answer_on_its_way_is_overtaken_by_another_worker(start, each, origin, path, unsafe):
+@pytest.mark.parametrize("path", ["/late", "/other"])
+def test_an_answer_on_its_way_is_overtaken_by_another_worker(start, each, origin, path):
     proxy = start()
     asker, other, *_ = each(proxy).values()
     go = threading.Event()
     late = respond(204, FRESH, 'Cache-Groups: "g"', "X-A: old")
     new = respond(204, FRESH, "X-A: new")
     if path == "/late":
-        origin.on("/late", [go, late], unsafe, new)
+        origin.on("/late", [go, late], respond(200), new)
     else:
         origin.on("/late", [go, late], new)
-        origin.on("/other", unsafe)
+        origin.on("/other", respond(200, 'Cache-Group-Invalidation: "g"'))
     asker.request("GET", origin.url("/late"))
     origin.wait_requests(1)
     assert other.ask("PUT", origin.url(path)).status == 200
