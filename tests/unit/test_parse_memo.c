@@ -14,7 +14,7 @@
 #define FIELDS \
 	"Host: a.example\r\nCache-Control: max-age=5\r\nConnection: x-one\r\nX-One: 1\r\n\r\n"
 
-static const struct conf *conf;
+static struct conf *conf;
 
 static int setup(void **state)
 {
@@ -26,6 +26,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	parse_memo_free(*state);
+	test_conf_free(conf);
 	return 0;
 }
 
