@@ -8,6 +8,7 @@ import pytest
 
 from support.origin import respond
 from support.proxy import run
+from support.until import settle
 
 RECORD = ["Cache-Control: max-age=600", "Age: 50", 'ETag: "a"', "X-A: b", "Vary: X"]
 
@@ -122,6 +123,7 @@ def test_damaged_store_is_never_served(start_proxy, origin, damage, end):
     hit(proxy, origin)
     getattr(proxy, end)()
     for file in proxy.store.rglob("*.mdb"):
+        settle(file)
         file.write_bytes(DAMAGES[damage](file.read_bytes()))
     proxy.start()
     for _ in range(2):

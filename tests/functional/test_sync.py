@@ -9,7 +9,7 @@ import time
 import pytest
 
 from support.origin import respond
-from support.until import until
+from support.until import settle, until
 
 RECORD = ["Cache-Control: max-age=600, stale-while-revalidate=600, stale-if-error=600", "X-A: b"]
 TAGGED = [*RECORD, 'ETag: "a"']
@@ -52,6 +52,7 @@ def power_fails(proxy, data=lambda data: b"\xa5" * len(data)):
     state = proxy.store / "state"
     state.write_bytes(state.read_bytes().replace(b"boot ", b"boot 0", 1))
     file = proxy.store / "data.mdb"
+    settle(file)
     file.write_bytes(data(file.read_bytes()))
 
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -65,6 +66,18 @@ bool value_is_of(struct slice value, uint64_t n, uint64_t *ret_turn)
 	*ret_turn = head[1];
 	value_fill(mix(n ^ mix(head[1])), wanted, value.n - VALUE_HEAD);
 	return memcmp(wanted, value.p + VALUE_HEAD, value.n - VALUE_HEAD) == 0;
+}
+
+void file_settle(const char *path)
+{
+	struct timespec now;
+	struct stat file;
+
+	if (stat(path, &file) != 0)
+		return;
+	do {
+		assert_int_equal(clock_gettime(CLOCK_REALTIME_COARSE, &now), 0);
+	} while (now.tv_sec == file.st_ctim.tv_sec && now.tv_nsec <= file.st_ctim.tv_nsec);
 }
 
 /* In memory where there is room: a test opens and closes stores, which syncs, hundreds of times. */

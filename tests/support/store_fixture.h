@@ -31,6 +31,12 @@ struct slice value_of(uint64_t n, uint64_t turn, size_t size_max);
 /* Is it whole, and of key `n`?  *ret_turn is which writing. */
 bool value_is_of(struct slice value, uint64_t n, uint64_t *ret_turn);
 
+/*
+ * Wait until the kernel's clock has gone on since the last change of a file, if there is one: what
+ * changes it after that can be told by its ctime, whatever the file system is.
+ */
+void file_settle(const char *path);
+
 /* A new directory, and cmocka's setup and teardown around that. */
 void directory_make(char *to, size_t size);
 void directory_remove(const char *directory);

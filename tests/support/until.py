@@ -3,6 +3,7 @@
 import time
 
 WAIT = 5.0
+CLOCK_REALTIME_COARSE = 5  # of Linux: the time of the last tick, which files get
 
 
 def until(condition, what, timeout=WAIT):
@@ -17,3 +18,9 @@ def until(condition, what, timeout=WAIT):
 def until_waiting(proxy, n):
     """Until n exchanges are under way, beside the one that asks."""
     until(lambda: proxy.stats()["gauges"]["exchanges"] >= n + 1, f"{n} exchanges under way")
+
+
+def settle(path):
+    """Until the kernel's clock has gone on since a file changed: the next change shows in its ctime."""
+    changed = path.stat().st_ctime_ns
+    until(lambda: time.clock_gettime_ns(CLOCK_REALTIME_COARSE) > changed, "the clock goes on")

@@ -85,6 +85,8 @@ static int file_open(const struct store_fixture *f, const char *name, int flags)
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/%s", f->directory, name);
+	if (flags & (O_WRONLY | O_RDWR))
+		file_settle(path);
 	fd = open(path, flags | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
 	return fd;
