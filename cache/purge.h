@@ -17,7 +17,7 @@
 
 enum {
 	PURGE_LOOK = 256,  /* entries looked at in a batch */
-	PURGE_REMOVE = 32, /* entries changed in a batch: each costs up to 12 us of CPU */
+	PURGE_REMOVE = 8, /* entries changed in a batch: each costs up to 12 us of CPU */
 };
 
 /* A walk over the store that goes on from batch to batch; all zero to begin. */

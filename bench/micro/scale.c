@@ -6,7 +6,7 @@
  *
  * For each size a fresh store is filled with records of 300 to 500 bytes, 100 to a transaction,
  * then closed and opened again, left by a process that dies and opened again, asked for random keys
- * that it has, and emptied as cache_purge_some() does it, 32 records to a transaction.  Wall times
+ * that it has, and emptied as cache_purge_some() does it, 8 records to a transaction.  Wall times
  * are for the last steps, where waiting would count; what else the machine does is in them.
  */
 #include <stdio.h>
@@ -27,7 +27,7 @@ enum {
 	GETS = 2000000,
 	GETS_WARM = 200000,
 	GETS_A_TURN = 16, /* the reads of a turn of the loop share one view */
-	PURGE_BATCH = 32,
+	PURGE_BATCH = 8,
 };
 
 struct scale {
