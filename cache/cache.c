@@ -146,14 +146,23 @@ uint64_t cache_moment(const struct cache *cache)
 	return moments_now(store_moments(cache->store));
 }
 
-/* Was the URI, or a group of the record, invalidated or purged after this was asked for? */
-static bool is_overtaken(struct cache *cache, const struct http_request *req,
-			 const struct cache_key *key, struct slice uri, struct slice record,
-			 const struct exchange_times *times)
+/* Was the URI, or a group that the fields name, invalidated or purged after this was asked for? */
+static bool is_overtaken(struct cache *cache, const struct cache_key *key, struct slice uri,
+			 const struct http_fields *fields, const struct exchange_times *times)
 {
 	return purge_overtakes(cache->store, times->request_steady_ms) ||
-	       writes_are_overtaken(&cache->writes, key, uri, record, times->asked_at,
-				    http_method_is_safe(req->method));
+	       groups_passed(store_moments(cache->store), key, uri, fields, times->asked_at);
+}
+
+static bool is_record_overtaken(struct cache *cache, const struct cache_key *key, struct slice uri,
+				const struct record_view *record,
+				const struct exchange_times *times)
+{
+	struct http_field lines[RECORD_FIELDS_MAX];
+	struct http_response res = {.fields = {.at = lines, .capacity = RECORD_FIELDS_MAX}};
+
+	return !record_to_response(record, &res) ||
+	       is_overtaken(cache, key, uri, &res.fields, times);
 }
 
 bool cache_store(struct cache *cache, const struct http_request *req,
@@ -163,7 +172,7 @@ bool cache_store(struct cache *cache, const struct http_request *req,
 	uint64_t moment = cache_moment(cache);
 	struct record_meta meta;
 	struct cache_key key;
-	struct slice uri, record;
+	struct slice uri;
 	size_t n = 0;
 
 	if (!policy_may_store(req, res, times, cache->conf, &meta, ret_why))
@@ -174,12 +183,12 @@ bool cache_store(struct cache *cache, const struct http_request *req,
 		*ret_why = REASON_TOO_LARGE;
 		return false;
 	}
-	record = slice_of(cache->record, n);
-	if (is_overtaken(cache, req, &key, uri, record, times)) {
+	if (is_overtaken(cache, &key, uri, &res->fields, times)) {
 		*ret_why = REASON_OVERTAKEN;
 		return false;
 	}
-	if (!writes_add(&cache->writes, PENDING_PUT, &key, moment, uri, record)) {
+	if (!writes_add(&cache->writes, PENDING_PUT, &key, moment, uri,
+			slice_of(cache->record, n))) {
 		*ret_why = REASON_STORE_BUSY;
 		return false;
 	}
@@ -228,8 +237,7 @@ bool cache_freshen(struct cache *cache, const struct http_request *req, struct s
 		*ret_why = REASON_OVERTAKEN;
 		return true;
 	}
-	if (*ret_why == REASON_NONE &&
-	    is_overtaken(cache, req, &key, uri, ret_record->bytes, times))
+	if (*ret_why == REASON_NONE && is_record_overtaken(cache, &key, uri, ret_record, times))
 		*ret_why = REASON_OVERTAKEN;
 	if (!is_about_request(*ret_why))
 		queue_freshened(cache, &key, uri, &view, ret_record, *ret_why == REASON_NONE,
@@ -262,7 +270,7 @@ static bool reference_key(struct cache *cache, const struct http_request *req,
 }
 
 unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
-			  const struct http_response *res)
+			  const struct http_response *res, struct exchange_times *times)
 {
 	struct moments *moments = store_moments(cache->store);
 	struct cache_key keys[3], groups[GROUPS_MAX];
@@ -270,16 +278,20 @@ unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
 	struct slice uri;
 	uint64_t moment;
 	unsigned removed;
+	bool overtaken;
 
 	if (!policy_invalidates(req, res) || !find_key(cache, req, &uri, &keys[0]))
 		return 0;
+	overtaken = is_overtaken(cache, &keys[0], uri, &res->fields, times);
 	group_count = groups_invalidated(res, uri, groups);
 	key_count += reference_key(cache, req, res, FIELD_LOCATION, &keys[key_count]);
 	key_count += reference_key(cache, req, res, FIELD_CONTENT_LOCATION, &keys[key_count]);
 	writes_flush(&cache->writes); /* what waits is to be removed, not refused */
 	moment = moments_next(moments);
-	moments_mark(moments, moment, keys, key_count, false);
-	moments_mark(moments, moment, groups, group_count, false);
+	moments_mark(moments, moment, keys, key_count);
+	moments_mark(moments, moment, groups, group_count);
+	if (!overtaken)
+		times->asked_at = moment;
 	removed = writes_remove(&cache->writes, keys, key_count, groups, group_count);
 	cache->writes.counts.invalidated += removed;
 	return removed;
@@ -294,7 +306,7 @@ enum cache_purging cache_purge(struct cache *cache, struct slice normal_uri)
 	unsigned removed;
 
 	writes_flush(&cache->writes);
-	moments_mark(moments, moments_next(moments), &key, 1, true);
+	moments_mark(moments, moments_next(moments), &key, 1);
 	removed = writes_remove(&cache->writes, &key, 1, NULL, 0);
 	counts->purged += removed;
 	if (removed > 0)

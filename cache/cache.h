@@ -78,11 +78,12 @@ void cache_remove(struct cache *cache, const struct http_request *req, struct sl
  * After any final response; does nothing unless policy_invalidates() says so.  Remove the target
  * URI in all variants, Location and Content-Location of the same origin, and the groups of
  * Cache-Group-Invalidation.  Committed on return.  What was asked for before, by whichever process,
- * and comes later, is not stored under these URIs, nor in these groups (moments.h).  Returns the
- * number of URIs removed, at least those that existed.
+ * and comes later, is not stored under these URIs, nor in these groups (moments.h).  The answer
+ * itself is of the state after it: *times go on as if it had been asked for now, unless another
+ * invalidation came between.  Returns the number of URIs removed, at least those that existed.
  */
 unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
-			  const struct http_response *res);
+			  const struct http_response *res, struct exchange_times *times);
 
 /*
  * For the times of what is asked for now: it tells what was asked for before an invalidation from

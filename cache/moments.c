@@ -22,21 +22,14 @@ static void raise(uint64_t *slot, uint64_t moment)
 }
 
 void moments_mark(struct moments *moments, uint64_t moment, const struct cache_key *keys,
-		  size_t count, bool purged)
+		  size_t count)
 {
-	for (size_t i = 0; i < count; i++) {
-		size_t slot = keys[i].word[0] % MOMENT_SLOTS;
-
-		raise(&moments->invalidated[slot], moment);
-		if (purged)
-			raise(&moments->purged[slot], moment);
-	}
+	for (size_t i = 0; i < count; i++)
+		raise(&moments->slots[keys[i].word[0] % MOMENT_SLOTS], moment);
 }
 
-bool moments_passed(const struct moments *moments, const struct cache_key *key, uint64_t asked_at,
-		    bool is_safe)
+bool moments_passed(const struct moments *moments, const struct cache_key *key, uint64_t asked_at)
 {
-	const uint64_t *slots = is_safe ? moments->invalidated : moments->purged;
-
-	return asked_at < __atomic_load_n(&slots[key->word[0] % MOMENT_SLOTS], __ATOMIC_SEQ_CST);
+	return asked_at <
+	       __atomic_load_n(&moments->slots[key->word[0] % MOMENT_SLOTS], __ATOMIC_SEQ_CST);
 }

@@ -17,8 +17,7 @@ enum { MOMENT_SLOTS = 4096 };
 /* In memory shared by the processes of a store (store_moments()); all zero to begin with. */
 struct moments {
 	uint64_t last;
-	uint64_t invalidated[MOMENT_SLOTS]; /* by an unsafe request, or purged */
-	uint64_t purged[MOMENT_SLOTS];
+	uint64_t slots[MOMENT_SLOTS];
 };
 
 /* For what is asked for now. */
@@ -27,13 +26,9 @@ uint64_t moments_now(const struct moments *moments);
 /* A new moment, for one invalidation. */
 uint64_t moments_next(struct moments *moments);
 void moments_mark(struct moments *moments, uint64_t moment, const struct cache_key *keys,
-		  size_t count, bool purged);
+		  size_t count);
 
-/*
- * Was the key marked after `asked_at`?  The response to an unsafe request that is stored has just
- * invalidated its own URI: for it only a purge counts.
- */
-bool moments_passed(const struct moments *moments, const struct cache_key *key, uint64_t asked_at,
-		    bool is_safe);
+/* Was the key marked after `asked_at`? */
+bool moments_passed(const struct moments *moments, const struct cache_key *key, uint64_t asked_at);
 
 #endif

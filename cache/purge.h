@@ -16,7 +16,7 @@
 #include "cache/writes.h"
 
 enum {
-	PURGE_LOOK = 256,  /* entries looked at in a batch */
+	PURGE_LOOK = 256, /* entries looked at in a batch */
 	PURGE_REMOVE = 8, /* entries changed in a batch: each costs up to 12 us of CPU */
 };
 

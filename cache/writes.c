@@ -101,23 +101,18 @@ static bool is_put_purged(const struct rewrite *rewrite, const struct pending_op
 	       record_is_purged(view.meta, rewrite->purged_ms);
 }
 
-bool writes_are_overtaken(const struct writes *writes, const struct cache_key *key,
-			  struct slice uri, struct slice record, uint64_t moment, bool is_safe)
+/* Invalidated by another process, while it waited. */
+static bool is_put_overtaken(const struct rewrite *rewrite, const struct pending_op *op)
 {
-	const struct moments *moments = store_moments(writes->store);
-	struct cache_key groups[GROUPS_MAX] = {{{0, 0}}}; /* of too many, some are missing */
+	const struct moments *moments = store_moments(rewrite->writes->store);
+	struct http_field lines[RECORD_FIELDS_MAX];
+	struct http_response res = {.fields = {.at = lines, .capacity = RECORD_FIELDS_MAX}};
 	struct record_view view;
-	size_t count;
 
-	if (moments_now(moments) == moment)
+	if (moments_now(moments) == op->moment)
 		return false;
-	if (moments_passed(moments, key, moment, is_safe) || !record_view(record, uri, &view))
-		return true;
-	count = groups_of_record(&view, uri, groups);
-	for (size_t i = 0; i < count && i < GROUPS_MAX; i++)
-		if (moments_passed(moments, &groups[i], moment, is_safe))
-			return true;
-	return false;
+	return !record_view(op->record, op->uri, &view) || !record_to_response(&view, &res) ||
+	       groups_passed(moments, &op->key, op->uri, &res.fields, op->moment);
 }
 
 static void rewrite_put(struct rewrite *rewrite, struct slice old, const struct pending_op *op)
@@ -125,9 +120,7 @@ static void rewrite_put(struct rewrite *rewrite, struct slice old, const struct 
 	const struct conf *conf = rewrite->writes->conf;
 	size_t n;
 
-	/* by another process, while it waited */
-	if (is_put_purged(rewrite, op) ||
-	    writes_are_overtaken(rewrite->writes, &op->key, op->uri, op->record, op->moment, true))
+	if (is_put_purged(rewrite, op) || is_put_overtaken(rewrite, op))
 		return;
 	n = entry_put(old, op->uri, op->record, conf->variants, rewrite_room(rewrite),
 		      entry_size_max(conf));

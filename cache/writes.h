@@ -31,13 +31,6 @@ void writes_fini(struct writes *writes);
 bool writes_add(struct writes *writes, enum pending_kind kind, const struct cache_key *key,
 		uint64_t moment, struct slice uri, struct slice record);
 
-/*
- * Was the URI of a record, or a group of it, invalidated or purged after `moment`?  `is_safe` as in
- * moments_passed().
- */
-bool writes_are_overtaken(const struct writes *writes, const struct cache_key *key,
-			  struct slice uri, struct slice record, uint64_t moment, bool is_safe);
-
 /* Put what is queued into the store, in short transactions. */
 void writes_flush(struct writes *writes);
 

@@ -205,7 +205,7 @@ enum judged judge_head(struct exchange *x, const struct fetch_plan *plan,
 	if (res->framing_trouble)
 		note_repair(&x->req.uri);
 	if (policy_invalidates(&x->req, res))
-		STATS_ADD(invalidations, cache_invalidate(trial.cache, &x->req, res));
+		STATS_ADD(invalidations, cache_invalidate(trial.cache, &x->req, res, &trial.times));
 	if (judge_kept_record(x, &old))
 		return judge_validation(&trial, &old, ret_judgement);
 	if (res->status == 304 && x->record != NULL)

@@ -1,4 +1,4 @@
-/* LINKS: cache/entry.c cache/record.c cache/freshen.c cache/groups.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c tests/support/heads.c tests/support/messages.c tests/support/test_conf.c -lxxhash */
+/* LINKS: cache/entry.c cache/record.c cache/freshen.c cache/groups.c cache/moments.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c tests/support/heads.c tests/support/messages.c tests/support/test_conf.c -lxxhash */
 /*
  * Fuzzes what reads entries and records of the store.
  *

@@ -242,7 +242,10 @@ static void one_record_is_removed(void **state)
 
 static unsigned invalidate(struct fixture *f, const char *req, const char *res)
 {
-	return cache_invalidate(f->cache, request_of(&f->req, req), response_of(&f->res, res));
+	struct exchange_times times = {.asked_at = cache_moment(f->cache)};
+
+	return cache_invalidate(f->cache, request_of(&f->req, req), response_of(&f->res, res),
+				&times);
 }
 
 /* What was asked for before an invalidation and comes after it may be of the state before. */
@@ -285,6 +288,26 @@ static void overtaken_groups_are_not_stored(void **state)
 	assert_stored(f, "GET http://b/\n", FRESH "Cache-Groups: \"g\"\n", 0);
 	f->asked_long_ago = false;
 	assert_stored(f, "GET http://a/\n", FRESH "Cache-Groups: \"g\"\n", 0);
+}
+
+/* A POST that is stored has invalidated its own URI; that is not what overtakes it. */
+static void post_is_overtaken_by_others_only(void **state)
+{
+	struct fixture *f = *state;
+	struct exchange_times times = {.request_steady_ms = at_ms(0),
+				       .response = {.wall_s = NOW_S, .steady_ms = at_ms(0)}};
+	const char *answer = FRESH "Content-Location: /\n";
+	enum reason why;
+
+	cache_invalidate(f->cache, request_of(&f->req, "POST http://a/\n"),
+			 response_of(&f->res, answer), &times);
+	assert_true(cache_store(f->cache, &f->req.req, &f->res.res, &times, &why));
+	times.asked_at = cache_moment(f->cache);
+	invalidate(f, "PUT http://a/\n", "204\n");
+	cache_invalidate(f->cache, request_of(&f->req, "POST http://a/\n"),
+			 response_of(&f->res, answer), &times);
+	assert_false(cache_store(f->cache, &f->req.req, &f->res.res, &times, &why));
+	assert_int_equal(why, REASON_OVERTAKEN);
 }
 
 static void unsafe_requests_remove_all_variants(void **state)
@@ -591,6 +614,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(overtaken_answers_are_not_stored),
 		TEST(overtaken_groups_are_not_stored),
+		TEST(post_is_overtaken_by_others_only),
 		TEST(an_empty_cache_knows_nothing),
 		TEST(what_is_stored_is_found_at_once),
 		TEST(a_stale_record_is_shown_for_validation),

@@ -164,11 +164,11 @@ static void a_store_that_always_fails_ends_no_loop(void **state)
 	cache_flush(f->cache);
 	assert_int_equal(cache_pending(f->cache), 0);
 	assert_int_equal(cache_counts(f->cache)->dropped, 1000);
-	assert_int_equal(
-		cache_invalidate(f->cache, request_of(&f->req, "POST http://a/1\n"),
-				 response_of(&f->res, "200\n"
-						      "Cache-Group-Invalidation: \"g\"\n")),
-		0);
+	assert_int_equal(cache_invalidate(f->cache, request_of(&f->req, "POST http://a/1\n"),
+					  response_of(&f->res, "200\n"
+							       "Cache-Group-Invalidation: \"g\"\n"),
+					  &(struct exchange_times){0}),
+			 0);
 	assert_int_equal(cache_purge(f->cache, SLICE("http://a/1")), CACHE_PURGE_FAILED);
 	cache_purge_all(f->cache, &at_0);
 	assert_int_equal(cache_purge_some(f->cache), CACHE_PURGE_FAILED);
@@ -284,7 +284,8 @@ static void use_everything(struct fixture *f, int64_t s)
 		cache_remove(f->cache, request_of(&f->req, "GET http://a/1\nFoo: 3\n"), old);
 	}
 	cache_invalidate(f->cache, request_of(&f->req, "POST http://a/0\n"),
-			 response_of(&f->res, "200\nCache-Group-Invalidation: \"g\"\n"));
+			 response_of(&f->res, "200\nCache-Group-Invalidation: \"g\"\n"),
+			 &(struct exchange_times){0});
 	store(f, "GET http://a/5\n", FRESH, s);
 	cache_purge(f->cache, SLICE("http://a/5"));
 	store(f, "GET http://a/6\n", FRESH, s);

@@ -26,8 +26,7 @@ static int teardown(void **state)
 static void nothing_is_passed_at_first(void **state)
 {
 	assert_int_equal(moments_now(*state), 0);
-	assert_false(moments_passed(*state, &a, 0, true));
-	assert_false(moments_passed(*state, &a, 0, false));
+	assert_false(moments_passed(*state, &a, 0));
 }
 
 static void what_was_asked_for_before_is_passed(void **state)
@@ -36,28 +35,11 @@ static void what_was_asked_for_before_is_passed(void **state)
 	const struct cache_key keys[] = {a, b};
 	uint64_t before = moments_now(moments);
 
-	moments_mark(moments, moments_next(moments), keys, 2, false);
-	assert_true(moments_passed(moments, &a, before, true));
-	assert_true(moments_passed(moments, &b, before, true));
-	assert_false(moments_passed(moments, &c, before, true));
-	assert_false(moments_passed(moments, &a, moments_now(moments), true));
-	/* an unsafe request invalidates its own URI */
-	assert_false(moments_passed(moments, &a, before, false));
-}
-
-static void a_purge_is_meant_for_all(void **state)
-{
-	struct moments *moments = *state;
-	uint64_t before = moments_now(moments);
-
-	moments_mark(moments, moments_next(moments), &a, 1, true);
-	assert_true(moments_passed(moments, &a, before, true));
-	assert_true(moments_passed(moments, &a, before, false));
-	/* what came after it does not undo it */
-	moments_mark(moments, moments_next(moments), &a, 1, false);
-	assert_true(moments_passed(moments, &a, before, false));
-	assert_false(moments_passed(moments, &a, before + 1, false));
-	assert_true(moments_passed(moments, &a, before + 1, true));
+	moments_mark(moments, moments_next(moments), keys, 2);
+	assert_true(moments_passed(moments, &a, before));
+	assert_true(moments_passed(moments, &b, before));
+	assert_false(moments_passed(moments, &c, before));
+	assert_false(moments_passed(moments, &a, moments_now(moments)));
 }
 
 /* Two processes take their moments in one order, and mark in the other. */
@@ -66,10 +48,9 @@ static void a_mark_never_goes_back(void **state)
 	struct moments *moments = *state;
 	uint64_t first = moments_next(moments), second = moments_next(moments);
 
-	moments_mark(moments, second, &a, 1, true);
-	moments_mark(moments, first, &a, 1, true);
-	assert_true(moments_passed(moments, &a, first, true));
-	assert_true(moments_passed(moments, &a, first, false));
+	moments_mark(moments, second, &a, 1);
+	moments_mark(moments, first, &a, 1);
+	assert_true(moments_passed(moments, &a, first));
 }
 
 int main(void)
@@ -78,7 +59,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(nothing_is_passed_at_first),
 		TEST(what_was_asked_for_before_is_passed),
-		TEST(a_purge_is_meant_for_all),
 		TEST(a_mark_never_goes_back),
 	};
 

@@ -313,9 +313,9 @@ static void answers_on_their_way_to_a_purged_uri_are_not_stored(void **state)
 	assert_int_equal(cache_purge(f->cache, SLICE("http://a/")), CACHE_PURGED_NOTHING);
 	f->asked_long_ago = true;
 	assert_int_equal(store(f, "GET http://a/\n", FRESH, 2), REASON_OVERTAKEN);
+	/* an unsafe request's own invalidation undoes no purge */
 	cache_invalidate(f->cache, request_of(&f->req, "POST http://a/\n"),
-			 response_of(&f->res, post));
-	/* an unsafe request has invalidated its own URI, but that undoes no purge */
+			 response_of(&f->res, post), &(struct exchange_times){0});
 	assert_int_equal(store(f, "POST http://a/\n", post, 2), REASON_OVERTAKEN);
 	assert_int_equal(store(f, "GET http://b/\n", FRESH, 2), REASON_NONE);
 	f->asked_long_ago = false;
