@@ -474,10 +474,12 @@ static bool replaces_condition(const struct http_field *field, const struct requ
 	       (field->id == FIELD_IF_NONE_MATCH || field->id == FIELD_IF_MODIFIED_SINCE);
 }
 
-static bool request_drops(const struct http_field *field, const struct request_form *form)
+static bool request_drops(const struct http_field *field, const struct http_request *req,
+			  const struct request_form *form)
 {
 	return http_field_is_hop(field) || replaces_condition(field, form) ||
-	       (field->id == FIELD_MAX_FORWARDS && form->max_forwards != NULL);
+	       (field->id == FIELD_MAX_FORWARDS && form->max_forwards != NULL) ||
+	       (field->id == FIELD_EXPECT && req->version_minor == 0); /* RFC 9110 10.1.1 */
 }
 
 /* If-None-Match: the record's tag and those of the client; If-Modified-Since of the record. */
@@ -556,7 +558,7 @@ bool compose_request(struct buf *to, const struct conf *conf, const struct http_
 	at += http_uri_authority(&req->uri, at);
 	at = PUT(at, "\r\n");
 	for (uint32_t i = 0; i < req->fields.count; i++)
-		if (!request_drops(&req->fields.at[i], form))
+		if (!request_drops(&req->fields.at[i], req, form))
 			at = put_field(at, &req->fields.at[i]);
 	if (form->validate != NULL)
 		at = put_validators(at, req, form->validate);

@@ -57,6 +57,7 @@ def test_expect_is_ignored(client, origin):
     answer = client.message()
     assert answer.status == 204
     assert origin.last.body == b"hello"
+    assert "Expect" not in origin.last.fields
 
 
 def test_host_may_be_absent(client, origin):

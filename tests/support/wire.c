@@ -158,13 +158,16 @@ const char *wire_parse_every_way(struct wire *wire, struct slice bytes)
 
 /* ---- what was composed ---------------------------------------------------------------------- */
 
-/* The next line that travels on, from *i on. */
+/*
+ * The next line that travels on, from *i on.  One that is called "close" is taken for that of a
+ * connection as soon as Connection says so (RFC 9112 12.4).
+ */
 static const struct http_field *next_end_to_end(const struct http_fields *fields, uint32_t *i)
 {
 	while (*i < fields->count) {
 		const struct http_field *line = &fields->at[(*i)++];
 
-		if (!http_field_is_hop(line))
+		if (!http_field_is_hop(line) && !slice_ieq(line->name, SLICE("close")))
 			return line;
 	}
 	return NULL;
@@ -255,6 +258,8 @@ const char *wire_request_differs(const struct http_request *asked, const struct 
 		return "persistence";
 	if (form->validate != NULL || form->unconditional)
 		skip |= BIT(IF_NONE_MATCH) | BIT(IF_MODIFIED_SINCE);
+	if (asked->version_minor == 0)
+		skip |= BIT(EXPECT);
 	if (form->validate != NULL && form->validate->etag.n > 0)
 		own |= BIT(IF_NONE_MATCH);
 	if (form->validate != NULL && form->validate->last_modified.n > 0)

@@ -436,6 +436,18 @@ static void test_request_without_some_validators(void **state)
 	expect_out("GET / HTTP/1.1\r\n" HOST "If-Match: \"m\"\r\n" VIA END);
 }
 
+/* RFC 9110 10.1.1: what an HTTP/1.0 client expects is ignored, and so it goes no further. */
+static void test_expectations_of_http10(void **state)
+{
+	(void)state;
+	ask("POST http://h/ HTTP/1.0\r\n" HOST "Expect: x\r\nX: y\r\n" END);
+	request(&plain);
+	expect_out("POST / HTTP/1.1\r\n" HOST "X: y\r\nVia: 1.0 cache204\r\n" END);
+	ask("POST http://h/ HTTP/1.1\r\n" HOST "Expect: 100-continue\r\n" END);
+	request(&plain);
+	expect_out("POST / HTTP/1.1\r\n" HOST "Expect: 100-continue\r\n" VIA END);
+}
+
 static void test_request_to_parent(void **state)
 {
 	struct request_form form = {
@@ -589,7 +601,7 @@ static void test_requests_parse_as_the_same(void **state)
 {
 	static const char *const rows[] = {
 		GET END,
-		"HEAD http://H.example:8080?a HTTP/1.0\r\nX: y\r\n\r\n",
+		"HEAD http://H.example:8080?a HTTP/1.0\r\nX: y\r\nExpect: z\r\n\r\n",
 		"POST http://h/a HTTP/1.1\r\nContent-Length: 5\r\nConnection: close\r\n" HOST END,
 		"QUERY http://[::1]/ HTTP/1.1\r\n" CHUNKED HOST END,
 		"OPTIONS http://h HTTP/1.1\r\nMax-Forwards: 3\r\n" HOST END,
@@ -821,6 +833,7 @@ int main(void)
 		TEST(test_request_framing),
 		TEST(test_request_validators),
 		TEST(test_request_without_some_validators),
+		TEST(test_expectations_of_http10),
 		TEST(test_request_to_parent),
 		TEST(test_connect_to_parent),
 		TEST(test_response_framing),
