@@ -159,15 +159,21 @@ const char *wire_parse_every_way(struct wire *wire, struct slice bytes)
 /* ---- what was composed ---------------------------------------------------------------------- */
 
 /*
- * The next line that travels on, from *i on.  One that is called "close" is taken for that of a
- * connection as soon as Connection says so (RFC 9112 12.4).
+ * A line of that name is taken for one of the connection as soon as Connection says close (RFC 9110
+ * 18.4): it may be there or not.
  */
+static bool is_close(const struct http_field *line)
+{
+	return slice_ieq(line->name, SLICE("close"));
+}
+
+/* The next line that travels on, from *i on. */
 static const struct http_field *next_end_to_end(const struct http_fields *fields, uint32_t *i)
 {
 	while (*i < fields->count) {
 		const struct http_field *line = &fields->at[(*i)++];
 
-		if (!http_field_is_hop(line) && !slice_ieq(line->name, SLICE("close")))
+		if (!http_field_is_hop(line) && !is_close(line))
 			return line;
 	}
 	return NULL;
@@ -209,7 +215,8 @@ static const char *rest_is(const struct http_fields *fields, uint32_t i, uint64_
 static const char *has_hop(const struct http_fields *fields, uint64_t kept)
 {
 	for (uint32_t i = 0; i < fields->count; i++) {
-		if (http_field_is_hop(&fields->at[i]) && !((kept >> fields->at[i].id) & 1))
+		if (http_field_is_hop(&fields->at[i]) && !is_close(&fields->at[i]) &&
+		    !((kept >> fields->at[i].id) & 1))
 			return "a hop-by-hop field";
 	}
 	return NULL;
