@@ -38,7 +38,7 @@ run_idle() {
 	echo
 	echo "| Server | Connections | KiB before | KiB with all idle | bytes each |"
 	echo "|---|---:|---:|---:|---:|"
-	for server in ${SERVERS:-cache204 squid trafficserver}; do
+	for server in ${SERVERS:-cache204 trafficserver}; do
 		is_installed "$server" || continue
 		start_server "$server" || continue
 		idle_row "$server"
