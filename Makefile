@@ -23,19 +23,19 @@ endif
 
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wold-style-definition -Wpointer-arith -Wcast-qual -Wvla -Wformat=2 -Wundef
-HARDEN := -fstack-protector-strong -fcf-protection -fPIE
-LINKHARDEN := -pie -Wl,-z,relro,-z,now
+# Hardening that this compiler has, one probe a build: some of it is of one kind of processor.
+HARDEN := -fstack-protector-strong -fcf-protection -mbranch-protection=standard -fPIE
+LINKHARDEN := -pie -Wl,-z,relro -Wl,-z,now
 ifeq ($(SANITIZE),)
-WARN += -Werror
-HARDEN += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
-else # no -Werror: with its checks put in, gcc warns of code that cannot run
-HARDEN += -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
-LINKHARDEN += -fsanitize=$(SANITIZE)
+CHECKS := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+else
+CHECKS := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+LINKCHECKS := -fsanitize=$(SANITIZE)
 endif
 CPPFLAGS += -std=c17 -D_GNU_SOURCE -I. -DCACHE204_VERSION='"$(VERSION)"'
 CFLAGS   ?= -O2 -g
-override CFLAGS += $(WARN) $(HARDEN)
-override LDFLAGS += $(LINKHARDEN) -Wl,--as-needed
+override CFLAGS += $(WARN) $(CHECKS) @$(BUILD)/flags/compile
+override LDFLAGS += $(LINKCHECKS) @$(BUILD)/flags/link -Wl,--as-needed
 LIBS := -lev -lhttp_parser -llmdb -lcares -lconfuse -ljansson -lxxhash -lcrypt -lssl -lcrypto -lm
 
 SOURCES := $(wildcard proxy/*.c cache/*.c conf/*.c)
@@ -52,7 +52,7 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(1)))
 libs    = $(filter-out %.c,$(1))
 
 .PHONY: all help deps run test test-all unit replay functional conformance fuzz asan ubsan tidy cover \
-	bench check check-format check-layers check-options check-tables check-manual check-length \
+	bench check check-warnings check-format check-layers check-options check-tables check-manual check-length \
 	format install clean FORCE
 .SECONDARY:
 .SECONDEXPANSION:
@@ -65,14 +65,25 @@ help: ## list the targets
 	@echo "  With SANITIZE=address,undefined: all, run, test, unit, functional in a build beside."
 	@echo "  With V=1: the commands as they run."
 
-$(BUILD)/cache204: $(call objects,$(SOURCES))
+$(BUILD)/cache204: $(call objects,$(SOURCES)) | $(BUILD)/flags/link
 	$(call say,LINK $@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(BUILD)/obj/%.o: %.c Makefile
+# A warning stops nobody who installs: compilers and libraries to come will have new ones.  It stays
+# beside its object until that is built without, and check-warnings fails on it.
+$(BUILD)/obj/%.o: %.c Makefile $(BUILD)/flags/compile
 	@mkdir -p $(@D)
 	$(call say,CC   $<)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(if $(MAKE_TERMERR),-fdiagnostics-color) -MMD -MP -c -o $@ $< \
+		2>$(@:.o=.warnings); status=$$?; cat $(@:.o=.warnings) >&2; exit $$status
+
+# Another compiler, or a newer one, is probed anew, and builds all anew.
+$(BUILD)/flags/compiler: FORCE
+	@mkdir -p $(@D)
+	@{ echo '$(CC)'; $(CC) --version; } 2>&1 | cmp -s - $@ || { echo '$(CC)'; $(CC) --version; } >$@ 2>&1
+
+$(BUILD)/flags/compile $(BUILD)/flags/link: $(BUILD)/flags/compiler scripts/probe-flags.sh Makefile
+	@scripts/probe-flags.sh '$(CC)' $(if $(filter %/link,$@),$(LINKHARDEN),$(HARDEN)) >$@
 
 # What shows the version is built anew when it changes.
 $(call objects,$(shell grep -l CACHE204_VERSION $(SOURCES) /dev/null)): $(BUILD)/version
@@ -80,13 +91,13 @@ $(BUILD)/version: FORCE
 	@mkdir -p $(@D)
 	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
 
-$(UNIT) $(MICRO): $(BUILD)/%: $$(call objects,$$*.c $$(call links,$$*.c))
+$(UNIT) $(MICRO): $(BUILD)/%: $$(call objects,$$*.c $$(call links,$$*.c)) | $(BUILD)/flags/link
 	@mkdir -p $(@D)
 	$(call say,LINK $@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(call links,$*.c)) $(if $(filter $@,$(UNIT)),-lcmocka,$(LIBS))
 
 $(REPLAY): $(BUILD)/tests/fuzz/replay_%: $$(call objects,tests/fuzz/fuzz_$$*.c \
-		tests/support/fuzz_replay.c $$(call links,tests/fuzz/fuzz_$$*.c))
+		tests/support/fuzz_replay.c $$(call links,tests/fuzz/fuzz_$$*.c)) | $(BUILD)/flags/link
 	@mkdir -p $(@D)
 	$(call say,LINK $@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(call links,tests/fuzz/fuzz_$*.c))
@@ -155,10 +166,18 @@ bench: ## measure (wrk and the programs in bench/)
 conformance: ## show which requirement of the RFCs is proven by which test
 	@$(PYTHON) tests/conformance/report.py
 
-check: ## everything but the tests: layout, layers, tables, manual
-	@scripts/deps.sh check
+check: ## everything but the tests: warnings, layout, layers, tables, manual
+	@scripts/deps.sh run test check
+	@$(MAKE) --no-print-directory $(JOBS) check-warnings
 	@$(MAKE) --no-print-directory -k check-format check-layers check-options check-tables \
 		check-manual check-length
+
+# Every object that any program here is linked of.
+CHECKED = $(sort $(call objects,$(SOURCES) $(foreach program,$(UNIT) $(MICRO),$(program:$(BUILD)/%=%.c) \
+	$(call links,$(program:$(BUILD)/%=%.c))) $(wildcard tests/support/*.c tests/fuzz/*.c)))
+check-warnings: $$(CHECKED) ## the compiler warns of nothing
+	@cat $(^:.o=.warnings) | grep . && echo "check-warnings: the above" && exit 1; \
+	echo "check-warnings: ok"
 
 check-format: ## the sources are as clang-format has them
 	@bad=$$(clang-format --dry-run -Werror $(C_FILES) 2>&1 | sed -n 's/:.*: error: .*//p' | sort -u); \
