@@ -29,7 +29,8 @@ LINKHARDEN := -pie -Wl,-z,relro -Wl,-z,now
 ifeq ($(SANITIZE),)
 CHECKS := -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 else
-CHECKS := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all
+CHECKS := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all \
+	-DCACHE204_CHECKS=1
 LINKCHECKS := -fsanitize=$(SANITIZE)
 endif
 CPPFLAGS += -std=c17 -D_GNU_SOURCE -I. -DCACHE204_VERSION='"$(VERSION)"'

@@ -19,8 +19,9 @@ struct cache {
 	struct store *store;
 	struct writes writes;
 	struct purge_walk purge;
-	char *uris;   /* URI_SIZE; the target of the call under way */
-	char *record; /* RECORD_SIZE, 8-aligned */
+	char *uris;                 /* URI_SIZE; the target of the call under way */
+	char *record;               /* RECORD_SIZE, 8-aligned */
+	uint64_t record_generation; /* times that it was used again */
 };
 
 static struct store_options options_of(const struct conf *conf)
@@ -114,6 +115,7 @@ static enum entry_select select_record(struct cache *cache, const struct http_re
 	}
 	selected = entry_select(entry, lookup->normal_uri, req, cache->conf->language_select,
 				purge_mark(cache->store), &lookup->record);
+	lookup->record.generation = view_generation_now(store_generation(cache->store));
 	if (selected == ENTRY_DAMAGED) {
 		cache->writes.counts.damaged++;
 		writes_add(&cache->writes, PENDING_CLEAN, &lookup->key, 0, lookup->normal_uri,
@@ -177,6 +179,7 @@ bool cache_store(struct cache *cache, const struct http_request *req,
 
 	if (!policy_may_store(req, res, times, cache->conf, &meta, ret_why))
 		return false;
+	cache->record_generation++;
 	if (find_key(cache, req, &uri, &key))
 		n = record_write(req, res, &meta, uri, cache->record, cache->conf->record_size);
 	if (n == 0) {
@@ -226,12 +229,14 @@ bool cache_freshen(struct cache *cache, const struct http_request *req, struct s
 	*ret_why = REASON_TOO_LARGE;
 	if (!find_key(cache, req, &uri, &key) || !record_view(old, uri, &view))
 		return false;
+	cache->record_generation++;
 	n = record_freshen(&view, req, res_304, times, cache->conf, uri, cache->record, RECORD_SIZE,
 			   ret_why);
 	if (!record_view(slice_of(cache->record, n), uri, ret_record)) {
 		writes_add(&cache->writes, PENDING_DROP, &key, 0, uri, old);
 		return false;
 	}
+	ret_record->generation = view_generation_now(&cache->record_generation);
 	/* what was purged goes by itself, and may have a successor that is to stay */
 	if (cache_is_purged(cache, &view)) {
 		*ret_why = REASON_OVERTAKEN;
@@ -321,7 +326,7 @@ void cache_purge_all(struct cache *cache, const struct http_clock *now)
 
 bool cache_is_purged(const struct cache *cache, const struct record_view *record)
 {
-	return record_is_purged(record->meta, purge_mark(cache->store));
+	return record_is_purged(record_meta(record), purge_mark(cache->store));
 }
 
 bool cache_purge_is_due(const struct cache *cache)

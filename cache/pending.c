@@ -75,7 +75,9 @@ bool pending_add(struct pending *pending, enum pending_kind kind, const struct c
 {
 	struct pending_item *first, *item;
 
-	if (pending->count >= pending->limit || !(item = item_new(kind, key, uri, record)))
+	bool full = pending->count >= pending->limit;
+
+	if ((full && kind == PENDING_PUT) || !(item = item_new(kind, key, uri, record)))
 		return false;
 	item->op.moment = moment;
 	first = find(pending, key);
@@ -93,7 +95,8 @@ bool pending_add(struct pending *pending, enum pending_kind kind, const struct c
 	}
 	pending->count++;
 	pending->bytes += item->size;
-	pending->urgent |= pending->bytes > PENDING_BYTES_MAX || first->ops >= PENDING_KEY_OPS_MAX;
+	pending->urgent |=
+		full || pending->bytes > PENDING_BYTES_MAX || first->ops >= PENDING_KEY_OPS_MAX;
 	return true;
 }
 

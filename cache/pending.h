@@ -37,7 +37,10 @@ void pending_init(struct pending *pending, size_t limit);
 /* Forget all. */
 void pending_fini(struct pending *pending);
 
-/* Copies what it is given.  False, and nothing is done, when the queue or memory is full. */
+/*
+ * Copies what it is given.  False, and nothing is done, when the queue or memory is full.  What
+ * removes gets in over the limit, and makes the queue urgent.
+ */
 bool pending_add(struct pending *pending, enum pending_kind kind, const struct cache_key *key,
 		 uint64_t moment, struct slice uri, struct slice record);
 

@@ -47,6 +47,7 @@ bool record_parse(struct slice bytes, struct record_view *ret_view)
 	    !header_is_sound(header, bytes.n))
 		return false;
 	part = bytes.p + sizeof(*header);
+	ret_view->generation = (struct view_generation){0};
 	ret_view->meta = &header->meta;
 	ret_view->vary = slice_of(part, header->vary_n);
 	part += header->vary_n;
@@ -75,7 +76,7 @@ bool record_view(struct slice bytes, struct slice normal_uri, struct record_view
 
 bool record_has_groups(const struct record_view *view)
 {
-	return ((const struct record_header *)(const void *)view->bytes.p)->flags &
+	return ((const struct record_header *)(const void *)record_bytes(view).p)->flags &
 	       RECORD_HAS_GROUPS;
 }
 
@@ -256,7 +257,7 @@ static bool take_line(struct slice *rest, struct slice *ret_name, struct slice *
 
 bool record_single_value(const struct record_view *view, struct slice name, struct slice *ret_value)
 {
-	struct slice rest = slice_of(view->head_304.p, view->head_304.n + view->head_rest.n);
+	struct slice rest = record_head(view, false);
 	struct slice line_name, value;
 	unsigned count = 0;
 
@@ -273,7 +274,7 @@ bool record_to_response(const struct record_view *view, struct http_response *re
 {
 	struct http_field *at = ret_res->fields.at;
 	uint32_t capacity = ret_res->fields.capacity;
-	struct slice rest = slice_of(view->head_304.p, view->head_304.n + view->head_rest.n);
+	struct slice rest = record_head(view, false);
 	struct slice name, value;
 
 	*ret_res = (struct http_response){.status = 204, .version_minor = 1, .keep_alive = true};

@@ -18,6 +18,7 @@
 
 #include "cache/key.h"
 #include "cache/policy.h"
+#include "cache/view.h"
 
 enum {
 	RECORD_VERSION = 1, /* raise at any change of layout or of struct record_meta */
@@ -26,8 +27,12 @@ enum {
 	ENTRY_SIZE_MAX = 1 << 20,
 };
 
-/* A view of one record, valid as long as the bytes it was made from. */
+/*
+ * A view of one record, valid as long as the bytes it was made from.  Outside of cache/ it is read
+ * by the functions below, which know when that was too long.
+ */
 struct record_view {
+	struct view_generation generation; /* of who lends the bytes */
 	const struct record_meta *meta;
 	struct slice vary;      /* block of key.h */
 	struct slice head_304;  /* field lines of a 304 */
@@ -36,6 +41,43 @@ struct record_view {
 	struct slice last_modified; /* value, within head_rest */
 	struct slice bytes;         /* the whole record, for a copy */
 };
+
+/* May its bytes still be read? */
+static inline bool record_is_current(const struct record_view *view)
+{
+	return view_is_current(&view->generation);
+}
+
+static inline const struct record_meta *record_meta(const struct record_view *view)
+{
+	VIEW_ASSERT(&view->generation);
+	return view->meta;
+}
+
+static inline struct slice record_etag(const struct record_view *view)
+{
+	VIEW_ASSERT(&view->generation);
+	return view->etag;
+}
+
+static inline struct slice record_last_modified(const struct record_view *view)
+{
+	VIEW_ASSERT(&view->generation);
+	return view->last_modified;
+}
+
+static inline struct slice record_bytes(const struct record_view *view)
+{
+	VIEW_ASSERT(&view->generation);
+	return view->bytes;
+}
+
+/* The field lines of a 304, or all. */
+static inline struct slice record_head(const struct record_view *view, bool is_304)
+{
+	VIEW_ASSERT(&view->generation);
+	return slice_of(view->head_304.p, view->head_304.n + (is_304 ? 0 : view->head_rest.n));
+}
 
 /*
  * Write a record of a response that policy_may_store() allowed.  `size` bytes at `to`, 8-aligned.
@@ -60,7 +102,7 @@ size_t record_freshen(const struct record_view *old, const struct http_request *
 		      const struct conf *conf, struct slice normal_uri, char *to, size_t size,
 		      enum reason *ret_why);
 
-/* View a record alone (a copy of record_view.bytes); false when damaged or not of that URI. */
+/* View a record alone (a copy of record_bytes()); false when damaged or not of that URI. */
 bool record_view(struct slice bytes, struct slice normal_uri, struct record_view *ret_view);
 
 /* The stored head as a response message: `at` and `capacity` of its fields are given

@@ -34,22 +34,17 @@ static enum store_result store_break(struct store *store, enum store_result resu
 
 /* ---- reading ---- */
 
-static enum store_result view_begin(struct store *store)
-{
-	store->view += !store->tables.viewing;
-	return tables_view_begin(&store->tables);
-}
-
 static enum store_result recent_fill(struct store *store, const struct cache_key *key,
 				     struct store_recent *recent)
 {
 	struct store_value value;
-	enum store_result result = view_begin(store);
+	enum store_result result = tables_view_begin(&store->tables);
 
 	if (result == STORE_OK)
 		result = entry_get(store, TABLES_VIEW, key, &value);
 	if (result == STORE_OK)
-		*recent = (struct store_recent){*key, value.value, store->view, value.head.slot};
+		*recent = (struct store_recent){*key, value.value, store->tables.generation,
+						value.head.slot};
 	return result;
 }
 
@@ -59,7 +54,7 @@ enum store_result store_get(struct store *store, const struct cache_key *key,
 	struct store_recent *recent = &store->recent[key->word[0] % STORE_RECENT];
 	enum store_result result = STORE_OK;
 
-	if (!store->tables.viewing || recent->view != store->view ||
+	if (!store->tables.viewing || recent->generation != store->tables.generation ||
 	    !cache_key_eq(&recent->key, key))
 		result = recent_fill(store, key, recent);
 	if (result != STORE_OK)
@@ -72,6 +67,11 @@ enum store_result store_get(struct store *store, const struct cache_key *key,
 void store_turn_end(struct store *store)
 {
 	tables_view_end(&store->tables);
+}
+
+const uint64_t *store_generation(const struct store *store)
+{
+	return &store->tables.generation;
 }
 
 /* The key after this one; false when there is none. */
@@ -119,7 +119,7 @@ enum store_result store_walk(struct store *store, struct cache_key *cursor, size
 			     store_visit visit, void *context, bool *ret_more)
 {
 	bool was_viewing = store->tables.viewing;
-	enum store_result result = view_begin(store);
+	enum store_result result = tables_view_begin(&store->tables);
 
 	*ret_more = false;
 	if (result == STORE_OK)
@@ -136,7 +136,7 @@ void store_usage(struct store *store, struct store_usage *ret_usage)
 	*ret_usage = (struct store_usage){.bytes_size = store->tables.size,
 					  .evictions = store->evictions,
 					  .failures = store->failures};
-	if (view_begin(store) == STORE_OK)
+	if (tables_view_begin(&store->tables) == STORE_OK)
 		ret_usage->bytes_used =
 			tables_trees(&store->tables, TABLES_VIEW, &ret_usage->entries).used *
 			store->room.page_size;

@@ -101,6 +101,9 @@ enum store_result store_get(struct store *store, const struct cache_key *key,
 /* Ends the turn's read view, if any; views are invalid from here.  Cheap when nothing was read. */
 void store_turn_end(struct store *store);
 
+/* Counts the views that have ended: the generation of what store_get() gives (view.h). */
+const uint64_t *store_generation(const struct store *store);
+
 enum store_result store_begin(struct store *store);
 
 /* Within a transaction: the value as it stands, valid until the next put or drop. */

@@ -26,13 +26,12 @@ enum { STORE_RECENT = 64 };
 struct store_recent {
 	struct cache_key key;
 	struct slice value;
-	uint64_t view; /* the one it was read in */
+	uint64_t generation; /* of the view it was read in */
 	uint32_t slot;
 };
 
 struct store {
 	struct tables tables;
-	uint64_t view; /* counts them, from 1 on */
 	struct store_recent recent[STORE_RECENT];
 	struct store_room room;
 	uint64_t virgin;     /* pages in one run at the end of the file when the part began */

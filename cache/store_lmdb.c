@@ -168,12 +168,12 @@ void tables_close(struct tables *tables)
 	if (!handles)
 		return;
 	tables_abort(tables);
+	tables_view_end(tables);
 	mdb_txn_abort(handles->reader);
 	if (handles->env)
 		mdb_env_close(handles->env);
 	free(handles);
 	tables->handles = NULL;
-	tables->viewing = false;
 }
 
 int tables_fd(const struct tables *tables)
@@ -229,9 +229,11 @@ enum store_result tables_view_begin(struct tables *tables)
 
 void tables_view_end(struct tables *tables)
 {
-	if (tables->viewing)
-		mdb_txn_reset(tables->handles->reader);
+	if (!tables->viewing)
+		return;
 	tables->viewing = false;
+	tables->generation++;
+	mdb_txn_reset(tables->handles->reader);
 }
 
 static int begin(struct tables *tables)

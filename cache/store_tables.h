@@ -24,6 +24,7 @@ struct tables {
 	uint64_t size; /* bound on the file */
 	uint32_t readers, layout, format;
 	bool viewing, writing;
+	uint64_t generation; /* views that have ended */
 	char error[160];
 };
 

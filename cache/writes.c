@@ -39,11 +39,12 @@ bool writes_add(struct writes *writes, enum pending_kind kind, const struct cach
 	struct pending *pending = &writes->pending;
 	bool added = pending_add(pending, kind, key, moment, uri, record);
 
-	/* A store may be forgotten, a removal should not be: it makes itself room. */
-	if (!added && kind != PENDING_PUT) {
-		writes_flush(writes);
-		added = pending_add(pending, kind, key, moment, uri, record);
-	}
+	/*
+	 * `record` may be a view of the store: after a flush it is not to be read.  Without memory
+	 * for a copy all of the URI is removed, for which the key will do.
+	 */
+	if (!added && kind != PENDING_PUT)
+		writes_remove(writes, key, 1, NULL, 0);
 	if (!added)
 		writes->counts.dropped++;
 	if (pending->urgent)

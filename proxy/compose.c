@@ -207,11 +207,9 @@ bool compose_record(struct buf *to, const struct conf *conf, const struct record
 		    bool keep_alive)
 {
 	struct slice pseudonym = slice_str(conf->pseudonym);
-	struct slice fields = record->head_304;
+	struct slice fields = record_head(record, status == 304);
 	char *start, *at;
 
-	if (status != 304)
-		fields.n += record->head_rest.n; /* they stand one after the other */
 	start = buf_reserve(to, 64 + fields.n + own_fields_max(conf, status_field));
 	if (start == NULL)
 		return false;
@@ -486,24 +484,25 @@ static bool request_drops(const struct http_field *field, const struct http_requ
 static char *put_validators(char *at, const struct http_request *req,
 			    const struct record_view *record)
 {
+	struct slice etag = record_etag(record), last_modified = record_last_modified(record);
 	const struct http_field *line;
 
-	if (record->etag.n > 0) {
+	if (etag.n > 0) {
 		at = PUT(at, "If-None-Match: ");
-		at = put(at, record->etag);
+		at = put(at, etag);
 		line = http_fields_first(&req->fields, FIELD_IF_NONE_MATCH);
 		for (; line != NULL; line = http_fields_next(&req->fields, line)) {
 			if (line->value.n == 0 || slice_eq(line->value, SLICE("*")) ||
-			    slice_eq(line->value, record->etag))
+			    slice_eq(line->value, etag))
 				continue;
 			at = PUT(at, ", ");
 			at = put(at, line->value);
 		}
 		at = PUT(at, "\r\n");
 	}
-	if (record->last_modified.n > 0) {
+	if (last_modified.n > 0) {
 		at = PUT(at, "If-Modified-Since: ");
-		at = put(at, record->last_modified);
+		at = put(at, last_modified);
 		at = PUT(at, "\r\n");
 	}
 	return at;
@@ -542,7 +541,8 @@ bool compose_request(struct buf *to, const struct conf *conf, const struct http_
 	struct slice pseudonym = slice_str(conf->pseudonym);
 	size_t validators = form->validate == NULL
 				    ? 0
-				    : form->validate->etag.n + form->validate->last_modified.n + 64;
+				    : record_etag(form->validate).n +
+					      record_last_modified(form->validate).n + 64;
 	char *start =
 		buf_reserve(to, 512 + req->method_name.n + req->uri.path.n + 2 * URI_HOST_MAX +
 					fields_max(&req->fields) + pseudonym.n + validators +

@@ -59,14 +59,15 @@ bool exchange_park(struct exchange *x)
 
 bool exchange_keep_record(struct exchange *x, const struct record_view *record)
 {
-	void *copy = malloc(record->bytes.n);
+	struct slice bytes = record_bytes(record);
+	void *copy = malloc(bytes.n);
 
 	if (copy == NULL)
 		return false;
-	memcpy(copy, record->bytes.p, record->bytes.n);
+	memcpy(copy, bytes.p, bytes.n);
 	free(x->record);
 	x->record = copy;
-	x->record_length = record->bytes.n;
+	x->record_length = bytes.n;
 	return true;
 }
 
@@ -233,26 +234,33 @@ static void answered(struct exchange *x, unsigned status, size_t length)
 	exchange_end(x);
 }
 
-void exchange_answer_record(struct exchange *x, const struct record_view *record)
+bool exchange_answer_record(struct exchange *x, const struct record_view *record)
 {
 	const struct worker *worker = x->worker;
-	int64_t age_s = policy_age_s(record->meta, &worker->now);
+	const struct record_meta *meta;
 	unsigned status = 204;
 	struct buf *out;
+	int64_t age_s;
 	size_t before;
 
+	if (!record_is_current(record)) {
+		STATS_ADD(views_ended, 1);
+		return false;
+	}
 	if (x->client == NULL) {
 		exchange_end(x);
-		return;
+		return true;
 	}
+	meta = record_meta(record);
+	age_s = policy_age_s(meta, &worker->now);
 	if (worker->conf->conditional_hit[0] == '3' &&
-	    policy_not_modified(&x->req, record->meta, record->etag, &worker->now))
+	    policy_not_modified(&x->req, meta, record_etag(record), &worker->now))
 		status = 304;
 	if (x->outcome == OUTCOME_HIT && status == 304)
 		x->outcome = OUTCOME_HIT_304;
 	if (x->status_field.fwd == FWD_NONE) {
 		x->status_field.hit = true;
-		x->status_field.ttl_s = policy_lifetime_s(record->meta, worker->conf) - age_s;
+		x->status_field.ttl_s = policy_lifetime_s(meta, worker->conf) - age_s;
 	}
 	x->keep_alive = may_keep_alive(x);
 	tell_key(x);
@@ -263,6 +271,7 @@ void exchange_answer_record(struct exchange *x, const struct record_view *record
 		out_of_memory(x);
 	else
 		answered(x, status, buf_length(out) - before);
+	return true;
 }
 
 void exchange_answer_local(struct exchange *x, unsigned status, const char *content_type,

@@ -82,8 +82,13 @@ bool exchange_park(struct exchange *x);
 /* Keep a copy of a record for a validation.  False when out of memory. */
 bool exchange_keep_record(struct exchange *x, const struct record_view *record);
 
-/* Answer from a record: 204, or 304 when the client's condition asks for it.  Ends the exchange. */
-void exchange_answer_record(struct exchange *x, const struct record_view *record);
+/*
+ * Answer from a record: 204, or 304 when the client's condition asks for it.  Ends the exchange.
+ * False, and nothing was done, when the record's bytes were taken back since it was looked up
+ * (cache/view.h): they may be another's by now, and the exchange goes on as if there were no
+ * record.
+ */
+bool exchange_answer_record(struct exchange *x, const struct record_view *record);
 
 /* Pass a response on: interim ones, then head, content and end, which ends the exchange. */
 void exchange_pass_interim(struct exchange *x, const struct http_response *res);

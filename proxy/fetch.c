@@ -202,8 +202,7 @@ static bool answer_stale(struct exchange *x)
 	x->status_field.why = REASON_STALE_ERROR;
 	if (x->outcome != OUTCOME_BACKGROUND)
 		x->outcome = OUTCOME_STALE;
-	exchange_answer_record(x, &record);
-	return true;
+	return exchange_answer_record(x, &record);
 }
 
 /* The origin could not be asked, or broke off. */
@@ -216,7 +215,7 @@ static void fail(struct exchange *x, enum failure failure)
 		if (x->client != NULL && answer_stale(x))
 			return;
 		if (x->status == 0 && judge_kept_record(x, &record) &&
-		    record.meta->flags & META_MUST_REVALIDATE)
+		    record_meta(&record)->flags & META_MUST_REVALIDATE)
 			failure = FAILURE_MUST_REVALIDATE; /* RFC 9111 5.2.2.2 */
 	}
 	exchange_fail(x, failure);
@@ -537,7 +536,8 @@ static void answer_leader(struct fetch *fetch, const struct record_view *record,
 
 	if (x->outcome != OUTCOME_BACKGROUND)
 		x->outcome = outcome;
-	exchange_answer_record(x, record);
+	if (!exchange_answer_record(x, record))
+		exchange_fail(x, FAILURE_INTERNAL);
 }
 
 static void on_interim(void *context, const struct http_response *res)

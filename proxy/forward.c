@@ -107,6 +107,17 @@ static enum forward_reason forward_reason_of(const struct cache_lookup *lookup)
 	}
 }
 
+/* As if there were no record. */
+static void forget_record(struct exchange *x, struct cache_lookup *lookup)
+{
+	lookup->has_record = false;
+	lookup->uri_known = false;
+	lookup->verdict =
+		policy_reuse(&x->req, NULL, &x->worker->now, x->worker->conf, &lookup->why);
+	x->status_field.why = REASON_NONE;
+	x->status_field.collapsed = false;
+}
+
 /* Ask the origin, validating the record that was found, if any. */
 static void ask(struct exchange *x, const struct cache_lookup *lookup)
 {
@@ -123,8 +134,8 @@ static void ask(struct exchange *x, const struct cache_lookup *lookup)
 	plan.spent = x->stored_for && lookup->has_record &&
 		     (lookup->why == REASON_EXPIRED || lookup->why == REASON_RESPONSE_NO_CACHE);
 	plan.had_fresh = lookup->has_record && lookup->why != REASON_RESTORED &&
-			 policy_age_s(lookup->record.meta, &x->worker->now) <
-				 policy_lifetime_s(lookup->record.meta, x->worker->conf);
+			 policy_age_s(record_meta(&lookup->record), &x->worker->now) <
+				 policy_lifetime_s(record_meta(&lookup->record), x->worker->conf);
 	if (lookup->has_record && lookup->verdict == REUSE_VALIDATE &&
 	    !exchange_keep_record(x, &lookup->record)) {
 		exchange_fail(x, FAILURE_INTERNAL);
@@ -142,81 +153,113 @@ static bool is_client_wish(const struct http_field *field)
 	       field->id == FIELD_CACHE_CONTROL || field->id == FIELD_PRAGMA;
 }
 
-/* The question for a record, made from one that it answers.  `lines` are of the new one. */
-static struct http_request background_request(const struct http_request *req, enum record_kind kind,
-					      struct http_field lines[PARSE_FIELDS_MAX])
+/* Make of a request that a record answers the question for that record. */
+static void make_background(struct http_request *req, enum record_kind kind)
 {
-	struct http_request background = *req;
-	struct http_fields *fields = &background.fields;
+	struct http_fields *fields = &req->fields;
+	uint32_t kept = 0;
 
-	fields->at = lines;
-	fields->count = 0;
-	for (uint32_t i = 0; i < req->fields.count; i++) {
-		if (is_client_wish(&req->fields.at[i]))
-			fields->present &= ~((uint64_t)1 << req->fields.at[i].id);
+	for (uint32_t i = 0; i < fields->count; i++) {
+		if (is_client_wish(&fields->at[i]))
+			fields->present &= ~((uint64_t)1 << fields->at[i].id);
 		else
-			lines[fields->count++] = req->fields.at[i];
+			fields->at[kept++] = fields->at[i];
 	}
+	fields->count = kept;
 	if (kind == RECORD_GET) {
-		background.method = METHOD_GET;
-		background.method_name = SLICE("GET");
+		req->method = METHOD_GET;
+		req->method_name = SLICE("GET");
 	}
-	return background;
+}
+
+/* A validation that is to begin once the client was answered; the memory of its exchange then. */
+struct background {
+	struct task task;
+	struct worker *worker;
+	const struct frontend *frontend;
+	struct claim claim;
+	struct http_request req; /* as the client sent it */
+	_Alignas(struct http_field) char memory[];
+};
+
+static void background_end(struct background *background, struct claim *claim)
+{
+	claims_release(claim);
+	free(background);
 }
 
 /*
- * May a validation in the background begin?  Once per key at a time (RFC 5861 3), over all workers:
- * another may have ended one between our lookup and our claim, so it is looked up again.
+ * Another worker may have ended a validation between the lookup and the claim, so it is looked up
+ * again, in the store as it is now.
  */
-static struct claim claim_validation(struct exchange *x, struct cache_lookup *lookup)
+static void background_begin(void *owner)
 {
-	struct worker *worker = x->worker;
-	bool is_get = lookup->record.meta->kind == RECORD_GET;
-	struct cache_key key = fetch_key(&lookup->key, is_get ? METHOD_GET : x->req.method);
-	struct claim claim = {0};
+	struct background *background = owner;
+	struct worker *worker = background->worker;
+	struct fetch_plan plan = {.cacheable = true, .claim = background->claim};
+	struct cache_lookup lookup;
+	enum record_kind kind;
+	struct exchange *x;
 
-	if (fetch_under_way(worker, &key) ||
-	    !claims_take(worker->shared->claims, &key, worker->now_ms, &claim) ||
-	    worker->shared->workers == 1)
-		return claim;
 	cache_turn_end(worker->cache);
-	cache_lookup(worker->cache, &x->req, &worker->now, lookup);
-	if (lookup->verdict != REUSE_REVALIDATE)
-		claims_release(&claim);
-	return claim;
-}
-
-/* Validate in the background, for nobody in particular. */
-static void revalidate_in_background(struct exchange *x, const struct cache_lookup *lookup,
-				     struct claim claim)
-{
-	static struct http_field lines[PARSE_FIELDS_MAX];
-	enum record_kind kind = (enum record_kind)lookup->record.meta->kind;
-	struct http_request req = background_request(&x->req, kind, lines);
-	struct fetch_plan plan = {
-		.cacheable = true,
-		.key = fetch_key(&lookup->key, req.method),
-		.claim = claim,
-	};
-	struct exchange *background = exchange_new(x->worker, NULL, x->frontend);
-
-	if (background == NULL) {
-		claims_release(&plan.claim);
+	cache_lookup(worker->cache, &background->req, &worker->now, &lookup);
+	if (lookup.verdict != REUSE_REVALIDATE) {
+		background_end(background, &plan.claim);
+		return;
+	}
+	x = exchange_new(worker, NULL, background->frontend);
+	if (x == NULL) {
+		background_end(background, &plan.claim);
 		return;
 	}
 	STATS_ADD(exchanges, 1);
-	background->req = req;
-	background->outcome = OUTCOME_BACKGROUND;
-	if (!exchange_park(background) || !exchange_keep_record(background, &lookup->record)) {
-		exchange_fail(background, FAILURE_INTERNAL);
+	x->outcome = OUTCOME_BACKGROUND;
+	x->req = background->req;
+	x->memory = background;
+	if (!exchange_keep_record(x, &lookup.record)) {
+		exchange_fail(x, FAILURE_INTERNAL);
 		claims_release(&plan.claim);
 		return;
 	}
+	kind = (enum record_kind)record_meta(&lookup.record)->kind;
+	make_background(&x->req, kind);
+	plan.key = fetch_key(&lookup.key, x->req.method);
 	STATS_ADD(validations_background, 1);
-	fetch_start(background, &plan);
+	fetch_start(x, &plan);
 }
 
-static void answer(struct exchange *x, const struct cache_lookup *lookup)
+/*
+ * Once per key at a time (RFC 5861 3), over all workers.  Nothing here may touch the store: the
+ * client is still to be answered from what was looked up.
+ */
+static void validate_later(struct exchange *x, const struct cache_lookup *lookup)
+{
+	struct worker *worker = x->worker;
+	bool is_get = record_meta(&lookup->record)->kind == RECORD_GET;
+	struct cache_key key = fetch_key(&lookup->key, is_get ? METHOD_GET : x->req.method);
+	struct background *background;
+	struct claim claim = {0};
+
+	if (fetch_under_way(worker, &key) ||
+	    !claims_take(worker->shared->claims, &key, worker->now_ms, &claim))
+		return;
+	background = malloc(sizeof(*background) + http_request_copy_size(&x->req));
+	if (background == NULL) {
+		claims_release(&claim);
+		return;
+	}
+	*background = (struct background){
+		.task = {.run = background_begin, .owner = background},
+		.worker = worker,
+		.frontend = x->frontend,
+		.claim = claim,
+	};
+	http_request_copy(&background->req, &x->req, background->memory);
+	worker_soon(worker, &background->task);
+}
+
+/* False when the record can no longer be read, and nothing was done. */
+static bool answer(struct exchange *x, const struct cache_lookup *lookup)
 {
 	bool fresh = lookup->verdict == REUSE_FRESH;
 
@@ -228,37 +271,47 @@ static void answer(struct exchange *x, const struct cache_lookup *lookup)
 		x->status_field.collapsed = true;
 		x->status_field.fwd_status = 0;
 	}
-	exchange_answer_record(x, &lookup->record);
+	return exchange_answer_record(x, &lookup->record);
+}
+
+/* Nothing that can write to the store, or end its view, may stand between the lookup and this. */
+static void step_answer(struct exchange *x, struct cache_lookup *lookup)
+{
+	if (lookup->has_record && !record_is_current(&lookup->record)) {
+		STATS_ADD(views_ended, 1);
+		forget_record(x, lookup);
+	}
+	if (lookup->verdict == REUSE_REVALIDATE)
+		validate_later(x, lookup);
+	switch (lookup->verdict) {
+	case REUSE_FRESH:
+	case REUSE_STALE:
+	case REUSE_REVALIDATE:
+		if (answer(x, lookup))
+			break;
+		forget_record(x, lookup);
+		step_answer(x, lookup);
+		break;
+	case REUSE_VALIDATE:
+	case REUSE_MISS:
+		ask(x, lookup);
+		break;
+	case REUSE_BYPASS:
+		bypass(x, FWD_REQUEST, lookup->why, lookup->has_record);
+		break;
+	case REUSE_REFUSED:
+		x->status_field.why = lookup->why;
+		exchange_fail(x, FAILURE_ONLY_IF_CACHED);
+		break;
+	}
 }
 
 static void step_lookup(struct exchange *x)
 {
 	struct cache_lookup lookup;
-	struct claim claim = {0};
 
 	cache_lookup(x->worker->cache, &x->req, &x->worker->now, &lookup);
-	if (lookup.verdict == REUSE_REVALIDATE)
-		claim = claim_validation(x, &lookup);
-	if (claim.slot != NULL)
-		revalidate_in_background(x, &lookup, claim);
-	switch (lookup.verdict) {
-	case REUSE_FRESH:
-	case REUSE_STALE:
-	case REUSE_REVALIDATE:
-		answer(x, &lookup);
-		break;
-	case REUSE_VALIDATE:
-	case REUSE_MISS:
-		ask(x, &lookup);
-		break;
-	case REUSE_BYPASS:
-		bypass(x, FWD_REQUEST, lookup.why, lookup.has_record);
-		break;
-	case REUSE_REFUSED:
-		x->status_field.why = lookup.why;
-		exchange_fail(x, FAILURE_ONLY_IF_CACHED);
-		break;
-	}
+	step_answer(x, &lookup);
 }
 
 void forward_again(struct exchange *x)

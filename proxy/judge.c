@@ -35,7 +35,8 @@ bool judge_kept_record(const struct exchange *x, struct record_view *ret_record)
 bool judge_allows_stale(const struct exchange *x, struct record_view *ret_record)
 {
 	return x->status == 0 && judge_kept_record(x, ret_record) &&
-	       policy_stale_if_error(&x->req, ret_record->meta, &x->worker->now, x->worker->conf);
+	       policy_stale_if_error(&x->req, record_meta(ret_record), &x->worker->now,
+				     x->worker->conf);
 }
 
 /* ---- what became of it, for client, log and statistics --------------------------------------- */
@@ -89,8 +90,8 @@ static void freshen(const struct trial *trial, const struct record_view *old,
 	enum reason why;
 
 	STATS_ADD(validations_confirmed, 1);
-	if (!cache_freshen(trial->cache, &x->req, old->bytes, trial->res, &trial->times, ret_record,
-			   &why))
+	if (!cache_freshen(trial->cache, &x->req, record_bytes(old), trial->res, &trial->times,
+			   ret_record, &why))
 		*ret_record = *old; /* confirmed all the same */
 	x->status_field.why = REASON_NONE;
 	if (why != REASON_NONE)
@@ -103,8 +104,8 @@ static bool update(const struct trial *trial, const struct record_view *old)
 	struct record_view record;
 	enum reason why;
 
-	cache_freshen(trial->cache, &trial->x->req, old->bytes, trial->res, &trial->times, &record,
-		      &why);
+	cache_freshen(trial->cache, &trial->x->req, record_bytes(old), trial->res, &trial->times,
+		      &record, &why);
 	if (why == REASON_NONE)
 		note_stored(trial->x);
 	else
@@ -117,14 +118,14 @@ static bool update(const struct trial *trial, const struct record_view *old)
 static bool replace(const struct trial *trial, const struct record_view *old)
 {
 	const struct http_request *req = &trial->x->req;
-	bool outdated = req->method == METHOD_HEAD && old->meta->kind == RECORD_GET;
+	bool outdated = req->method == METHOD_HEAD && record_meta(old)->kind == RECORD_GET;
 	bool stored;
 
 	if (outdated)
-		cache_remove(trial->cache, req, old->bytes);
+		cache_remove(trial->cache, req, record_bytes(old));
 	stored = store(trial);
 	if (!stored && !outdated && !trial->plan->had_fresh)
-		cache_remove(trial->cache, req, old->bytes);
+		cache_remove(trial->cache, req, record_bytes(old));
 	return stored;
 }
 
@@ -139,7 +140,7 @@ static void remove_passed_over(const struct trial *trial)
 		return;
 	cache_lookup(trial->cache, req, &trial->times.response, &lookup);
 	if (lookup.has_record)
-		cache_remove(trial->cache, req, lookup.record.bytes);
+		cache_remove(trial->cache, req, record_bytes(&lookup.record));
 }
 
 /* ---- judging ----------------------------------------------------------------------------------
@@ -159,8 +160,8 @@ static enum judged judge_validation(const struct trial *trial, const struct reco
 {
 	struct exchange *x = trial->x;
 
-	switch (policy_validation(&x->req, old->meta, old->etag, trial->res, &trial->times.response,
-				  x->worker->conf)) {
+	switch (policy_validation(&x->req, record_meta(old), record_etag(old), trial->res,
+				  &trial->times.response, x->worker->conf)) {
 	case VALIDATION_FRESHEN:
 		judgement->stored = true;
 		freshen(trial, old, &judgement->record);
@@ -177,7 +178,7 @@ static enum judged judge_validation(const struct trial *trial, const struct reco
 		break;
 	case VALIDATION_REMOVE:
 		note_not_stored(x, REASON_STATUS);
-		cache_remove(trial->cache, &x->req, old->bytes);
+		cache_remove(trial->cache, &x->req, record_bytes(old));
 		break;
 	case VALIDATION_PASS_304:
 	case VALIDATION_KEEP:

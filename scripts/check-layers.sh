@@ -46,6 +46,10 @@ no_include conf cache proxy tests bench
 no_include cache proxy tests bench
 no_include proxy tests bench
 
+# Bytes that are taken back are read by functions that know when (cache/view.h).
+complain 'a record is read by the functions of cache/record.h' "$(grep -nE \
+	'(record|old|view)(->|\.)(meta|vary|head_304|head_rest|etag|last_modified|bytes)\>' proxy/*.[ch])"
+
 complain 'the rules are pure' "$(ls cache/*.c | grep -vE '^cache/(store_lmdb|shared_map|cache)\.c$' | xargs \
 	grep -nwE '(printf|fprintf|puts|perror|syslog|time|clock_gettime|gettimeofday|socket|getenv)\(')"
 

@@ -45,7 +45,8 @@ struct store {
 	struct memory *memory;
 	uint64_t size, evictions, failures;
 	uint64_t hand; /* of eviction */
-	bool exclusive, writing;
+	bool exclusive, viewing, writing;
+	uint64_t generation;                 /* views that have ended */
 	struct entries work, added, removed; /* of the transaction */
 };
 
@@ -280,6 +281,7 @@ enum store_result store_get(struct store *store, const struct cache_key *key,
 	i = entries_find(&store->memory->entries, key, &is);
 	if (!is)
 		return STORE_NOT_FOUND;
+	store->viewing = true;
 	store->memory->entries.at[i]->visited = true;
 	*ret_value = store->memory->entries.at[i]->value;
 	return STORE_OK;
@@ -288,7 +290,14 @@ enum store_result store_get(struct store *store, const struct cache_key *key,
 /* What was replaced goes now, so that a sanitizer finds who still has a view of it. */
 void store_turn_end(struct store *store)
 {
+	store->generation += store->viewing;
+	store->viewing = false;
 	entries_free(&store->memory->graves, true);
+}
+
+const uint64_t *store_generation(const struct store *store)
+{
+	return &store->generation;
 }
 
 enum store_result store_walk(struct store *store, struct cache_key *cursor, size_t limit,
