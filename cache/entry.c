@@ -1,8 +1,11 @@
 /* All records of a URI as one value: selecting, adding and dropping them. */
 #include "cache/record_layout.h"
 
-/* More than these in an entry is damage; conf->variants is at most this. */
-enum { ENTRY_RECORDS_MAX = 64 };
+enum {
+	ENTRY_RECORDS_MAX = 64,     /* more is damage; conf->variants is at most this */
+	ENTRY_BLOCK_MAX = 64 << 10, /* no record has a longer block of selecting fields */
+	PREFLIGHT_BLOCK_MAX = 8 << 10,
+};
 
 /* What is left of an entry on a walk over its records. */
 struct entry_walk {
@@ -47,17 +50,6 @@ static bool entry_is_walked(const struct entry_walk *walk)
 	return walk->left == 0 && walk->rest.n == 0;
 }
 
-/* A preflight's block begins with its own length, so that it is a prefix of just its equals. */
-static bool preflight_matches(struct slice block, const struct http_request *req)
-{
-	char wanted[8192];
-	size_t n = key_preflight_write(req, wanted, sizeof(wanted));
-
-	if (n > block.n || memcmp(block.p, wanted, n) != 0)
-		return false;
-	return key_vary_matches(slice_of(block.p + n, block.n - n), req);
-}
-
 /* The better comes last: a response that varies is meant for some, one that does not may have been
    sent without Vary by mistake (RFC 9111 4.1). */
 enum match {
@@ -66,27 +58,6 @@ enum match {
 	MATCH_ALL,      /* no Vary */
 	MATCH_FIELDS,
 };
-
-static bool matches_language(const struct http_request *req, const struct record_view *view)
-{
-	struct slice language;
-
-	return view->vary.n > 0 &&
-	       record_single_value(view, SLICE("Content-Language"), &language) &&
-	       key_vary_matches_language(view->vary, req, language);
-}
-
-static enum match match_of(const struct http_request *req, const struct record_view *view,
-			   bool by_language)
-{
-	if (!policy_kind_serves((enum record_kind)view->meta->kind, req))
-		return MATCH_NONE;
-	if (view->meta->kind == RECORD_PREFLIGHT)
-		return preflight_matches(view->vary, req) ? MATCH_FIELDS : MATCH_NONE;
-	if (key_vary_matches(view->vary, req))
-		return view->vary.n > 0 ? MATCH_FIELDS : MATCH_ALL;
-	return by_language && matches_language(req, view) ? MATCH_LANGUAGE : MATCH_NONE;
-}
 
 /* A record, and how well it matches. */
 struct choice {
@@ -115,28 +86,161 @@ static bool is_preferred(const struct choice *choice, const struct choice *best)
 	return age != 0 ? age < 0 : choice->view.meta->kind < best->view.meta->kind;
 }
 
-/* The record with the most recent Vary, which says what selects; false when none has one. */
-static bool latest_vary(struct entry_walk walk, int64_t purged_ms, struct record_view *ret_latest)
-{
-	struct record_view view;
-	bool found = false;
+/* A lookup under way in the records of an entry. */
+struct lookup {
+	const struct http_request *req;
+	bool by_language;
+	bool serves; /* there are records for the method */
+	unsigned sets;
+	unsigned count;
+	struct choice best;
+	const struct record_view *latest; /* with Vary; NULL when no other record is to know it */
+	struct slice preflight;           /* block of the request, when it is one */
+	uint64_t matched;                 /* records by place: nothing is left to do with them */
+	struct key_request asked;
+	struct record_view records[ENTRY_RECORDS_MAX];
+};
 
-	while (entry_next(&walk, &view)) {
-		if (view.meta->kind == RECORD_PREFLIGHT || view.vary.n == 0 ||
-		    record_is_purged(view.meta, purged_ms))
-			continue;
-		if (!found || compare_age(view.meta, ret_latest->meta) < 0)
-			*ret_latest = view;
-		found = true;
+/* The record with the most recent Vary, which says what selects; NULL when none has one. */
+static const struct record_view *latest_vary(const struct lookup *lookup)
+{
+	const struct record_view *latest = NULL;
+
+	for (unsigned i = 0; i < lookup->count; i++) {
+		const struct record_view *view = &lookup->records[i];
+
+		if (view->meta->kind != RECORD_PREFLIGHT && view->vary.n > 0 &&
+		    (latest == NULL || compare_age(view->meta, latest->meta) < 0))
+			latest = view;
 	}
-	return found;
+	return latest;
+}
+
+/* Not all to zero: it is large, and little of it is used. */
+static void lookup_begin(struct lookup *lookup, const struct http_request *req, bool by_language)
+{
+	lookup->req = req;
+	lookup->by_language = by_language;
+	lookup->serves = false;
+	lookup->sets = 0;
+	lookup->count = 0;
+	lookup->best.match = MATCH_NONE;
+	lookup->latest = NULL;
+	lookup->preflight = slice_of(NULL, 0);
+	lookup->matched = 0;
+	key_request_begin(&lookup->asked, req);
+}
+
+static void consider(struct lookup *lookup, const struct record_view *view, enum match match)
+{
+	struct choice choice = {*view, match};
+
+	if (is_preferred(&choice, &lookup->best))
+		lookup->best = choice;
+}
+
+/*
+ * What Vary named: for a preflight, which begins with the block of a request that it is the same
+ * as, what follows that.  False when the record cannot be for this request.
+ */
+static bool selecting_fields(const struct lookup *lookup, const struct record_view *view,
+			     struct slice *ret_fields)
+{
+	size_t n = view->meta->kind == RECORD_PREFLIGHT ? lookup->preflight.n : 0;
+
+	if (!policy_kind_serves((enum record_kind)view->meta->kind, lookup->req) ||
+	    n > view->vary.n || (n > 0 && memcmp(view->vary.p, lookup->preflight.p, n) != 0))
+		return false;
+	*ret_fields = slice_of(view->vary.p + n, view->vary.n - n);
+	return true;
 }
 
 /* An older record may have been made for a request that differs in what was not asked for then. */
-static bool knows_vary(const struct record_view *view, const struct record_view *latest)
+static bool knows_vary(const struct lookup *lookup, const struct record_view *view,
+		       bool set_covers_latest)
 {
-	return view->meta->kind == RECORD_PREFLIGHT || compare_age(view->meta, latest->meta) <= 0 ||
-	       key_vary_covers(view->vary, latest->vary);
+	return lookup->latest == NULL || view->meta->kind == RECORD_PREFLIGHT ||
+	       set_covers_latest || compare_age(view->meta, lookup->latest->meta) <= 0;
+}
+
+static bool matches_language(struct lookup *lookup, const struct record_view *view,
+			     struct slice fields, struct slice selected)
+{
+	struct slice language, wanted;
+
+	return lookup->by_language && record_language(view, &language) &&
+	       key_wanted_language(&lookup->asked, &wanted) && slice_ieq(language, wanted) &&
+	       key_vary_differs_in_language(fields, selected);
+}
+
+/* All records with the Vary of the one at `first`: what the request has for it is written once. */
+static void match_set(struct lookup *lookup, unsigned first, struct slice first_fields)
+{
+	char block[ENTRY_BLOCK_MAX];
+	uint64_t set = lookup->records[first].vary_set;
+	size_t n = key_vary_select(first_fields, &lookup->asked, block, sizeof(block));
+	struct slice selected = slice_of(block, n), fields;
+	bool covers = lookup->latest && key_vary_covers(first_fields, lookup->latest->vary);
+
+	for (unsigned i = first; i < lookup->count; i++) {
+		const struct record_view *view = &lookup->records[i];
+
+		if (view->vary_set != set || lookup->matched >> i & 1)
+			continue;
+		lookup->matched |= (uint64_t)1 << i;
+		if (n == SIZE_MAX || !selecting_fields(lookup, view, &fields) ||
+		    !knows_vary(lookup, view, covers))
+			continue;
+		if (slice_eq(fields, selected))
+			consider(lookup, view, MATCH_FIELDS);
+		else if (matches_language(lookup, view, fields, selected))
+			consider(lookup, view, MATCH_LANGUAGE);
+	}
+}
+
+static void match_one(struct lookup *lookup, unsigned i)
+{
+	const struct record_view *view = &lookup->records[i];
+	struct slice fields;
+
+	if (!selecting_fields(lookup, view, &fields))
+		return;
+	if (fields.n > 0 && lookup->sets++ < ENTRY_SETS_MAX)
+		match_set(lookup, i, fields);
+	else if (fields.n == 0 && knows_vary(lookup, view, false))
+		consider(lookup, view, view->vary.n > 0 ? MATCH_FIELDS : MATCH_ALL);
+}
+
+static void match_all(struct lookup *lookup)
+{
+	char preflight[PREFLIGHT_BLOCK_MAX];
+	size_t n;
+
+	if (lookup->req->method == METHOD_OPTIONS) {
+		n = key_preflight_write(lookup->req, preflight, sizeof(preflight));
+		if (n == SIZE_MAX)
+			return;
+		lookup->preflight = slice_of(preflight, n);
+	}
+	for (unsigned i = 0; i < lookup->count; i++) {
+		if (!(lookup->matched >> i & 1))
+			match_one(lookup, i);
+	}
+}
+
+/* The records that are not purged; false when the entry is damaged. */
+static bool gather(struct lookup *lookup, struct entry_walk *walk, int64_t purged_ms)
+{
+	struct record_view *view = lookup->records;
+
+	while (entry_next(walk, view)) {
+		if (record_is_purged(view->meta, purged_ms))
+			continue;
+		lookup->serves |=
+			policy_kind_serves((enum record_kind)view->meta->kind, lookup->req);
+		view = &lookup->records[++lookup->count];
+	}
+	return entry_is_walked(walk);
 }
 
 /*
@@ -148,32 +252,23 @@ enum entry_select entry_select(struct slice entry, struct slice normal_uri,
 			       struct record_view *ret_view)
 {
 	struct entry_walk walk;
-	struct choice choice, best = {.match = MATCH_NONE};
-	struct record_view latest = {0};
-	bool varies, serves = false;
+	struct lookup lookup;
 
 	if (!entry_open(entry, &walk))
 		return ENTRY_DAMAGED;
 	if (!slice_eq(walk.uri, normal_uri))
 		return ENTRY_NONE;
-	varies = walk.left > 1 && latest_vary(walk, purged_ms, &latest);
-	while (entry_next(&walk, &choice.view)) {
-		if (record_is_purged(choice.view.meta, purged_ms))
-			continue;
-		serves |= policy_kind_serves((enum record_kind)choice.view.meta->kind, req);
-		choice.match = match_of(req, &choice.view, by_language);
-		if (varies && !knows_vary(&choice.view, &latest))
-			choice.match = MATCH_NONE;
-		if (is_preferred(&choice, &best))
-			best = choice;
-	}
-	if (!entry_is_walked(&walk))
+	lookup_begin(&lookup, req, by_language);
+	if (!gather(&lookup, &walk, purged_ms))
 		return ENTRY_DAMAGED;
-	if (best.match == MATCH_NONE)
-		return serves ? ENTRY_NO_MATCH : ENTRY_NONE;
-	if (!record_is_intact(&best.view, record_seed(normal_uri)))
+	if (lookup.count > 1)
+		lookup.latest = latest_vary(&lookup);
+	match_all(&lookup);
+	if (lookup.best.match == MATCH_NONE)
+		return lookup.serves ? ENTRY_NO_MATCH : ENTRY_NONE;
+	if (!record_is_intact(&lookup.best.view, record_seed(normal_uri)))
 		return ENTRY_DAMAGED;
-	*ret_view = best.view;
+	*ret_view = lookup.best.view;
 	return ENTRY_SELECTED;
 }
 
@@ -224,6 +319,57 @@ static size_t plan_oldest(const struct entry_plan *plan, size_t count)
 			oldest = i;
 	}
 	return oldest;
+}
+
+/* When a record with this Vary was last received; INT64_MIN for none among the first `count`. */
+static int64_t plan_received_ms(const struct entry_plan *plan, size_t count, uint64_t set)
+{
+	int64_t latest_ms = INT64_MIN;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct record_view *view = &plan->records[i];
+
+		if (view->vary_set == set && view->meta->response_steady_ms > latest_ms)
+			latest_ms = view->meta->response_steady_ms;
+	}
+	return latest_ms;
+}
+
+/* How many different Varys there are; of those that are not the last record's, the one whose latest
+   record is the oldest. */
+static unsigned plan_sets(const struct entry_plan *plan, uint64_t *ret_oldest)
+{
+	uint64_t kept = plan->records[plan->count - 1].vary_set;
+	int64_t oldest_ms = INT64_MAX;
+	unsigned sets = 0;
+
+	for (size_t i = 0; i < plan->count; i++) {
+		uint64_t set = plan->records[i].vary_set;
+		int64_t received_ms;
+
+		if (set == 0 || plan_received_ms(plan, i, set) != INT64_MIN)
+			continue;
+		sets++;
+		received_ms = plan_received_ms(plan, plan->count, set);
+		if (set != kept && received_ms < oldest_ms) {
+			oldest_ms = received_ms;
+			*ret_oldest = set;
+		}
+	}
+	return sets;
+}
+
+/* A request is written anew for each Vary at each lookup, so there are only a few. */
+static void plan_bound_sets(struct entry_plan *plan)
+{
+	uint64_t oldest = 0;
+
+	while (plan_sets(plan, &oldest) > ENTRY_SETS_MAX) {
+		for (size_t i = plan->count; i-- > 0;) {
+			if (plan->records[i].vary_set == oldest)
+				plan_remove(plan, i);
+		}
+	}
 }
 
 /* Intact records of `old` that do not make way for `record`, if any, by the rule given. */
@@ -280,6 +426,7 @@ size_t entry_put(struct slice old, struct slice normal_uri, struct slice record,
 		size = ENTRY_SIZE_MAX;
 	plan_begin(&plan, old, normal_uri, &fresh, is_superseded);
 	plan_add(&plan, &fresh);
+	plan_bound_sets(&plan);
 	while (plan.count > 1 && (plan.count > variants || plan.size > size))
 		plan_remove(&plan, plan_oldest(&plan, plan.count - 1));
 	return plan_write(&plan, to, size);

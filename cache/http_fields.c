@@ -4,7 +4,9 @@
 enum {
 	KNOWN_NAME_MAX = 40, /* longer names are not known ones */
 	SLOT_COUNT = 256,    /* so sparse that a probe nearly always ends where it starts */
-	NOMINATED_MAX = 64 /* unknown fields that Connection may name, see http_fields_nominate() */
+	NOMINATED_MAX = 64,  /* unknown fields that Connection may name, see http_fields_nominate()
+			      */
+	VARY_MEMBERS_MAX = 4 * HTTP_VARY_NAMES_MAX, /* of Vary, repetitions included */
 };
 
 static const struct {
@@ -294,6 +296,40 @@ bool http_list_member(struct slice value, size_t *offset, struct slice *ret_memb
 		return false;
 	*ret_member = slice_trim(slice_of(value.p + start, i - start));
 	return true;
+}
+
+int http_name_compare(struct slice a, struct slice b)
+{
+	if (a.n != b.n)
+		return a.n < b.n ? -1 : 1;
+	return strncasecmp(a.p, b.p, a.n);
+}
+
+bool http_vary_names(const struct http_fields *fields, struct slice names[HTTP_VARY_NAMES_MAX],
+		     unsigned *ret_count)
+{
+	struct http_list list = http_list_of(fields, FIELD_VARY);
+	unsigned count = 0, members = 0;
+	struct slice name;
+
+	while (http_list_next(&list, &name)) {
+		unsigned i = count;
+		int order = 1;
+
+		if (members++ == VARY_MEMBERS_MAX || !http_is_token(name) ||
+		    slice_eq(name, SLICE("*")))
+			return false;
+		while (i > 0 && (order = http_name_compare(name, names[i - 1])) < 0)
+			i--;
+		if (i > 0 && order == 0)
+			continue;
+		if (count == HTTP_VARY_NAMES_MAX)
+			return false;
+		memmove(names + i + 1, names + i, (count++ - i) * sizeof(*names));
+		names[i] = name;
+	}
+	*ret_count = count;
+	return !list.broken;
 }
 
 bool http_list_has(const struct http_fields *fields, enum http_field_id id, struct slice member)

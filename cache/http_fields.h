@@ -28,6 +28,9 @@ const struct http_field *http_fields_next(const struct http_fields *fields,
 /* Number of lines of a known field. */
 unsigned http_fields_lines(const struct http_fields *fields, enum http_field_id id);
 
+/* Order of names without case: the shorter first, then by their letters. */
+int http_name_compare(struct slice a, struct slice b);
+
 /* First line with that name (any case), known or not; or NULL. */
 const struct http_field *http_fields_named(const struct http_fields *fields, struct slice name);
 
@@ -62,6 +65,16 @@ bool http_list_next(struct http_list *list, struct slice *ret_member);
 /* The next member of one line's value from *offset on; the base of http_list_next(). */
 bool http_list_member(struct slice value, size_t *offset, struct slice *ret_member,
 		      bool *ret_broken);
+
+/*
+ * The names that Vary lists, each once whatever its case, in an order that depends on nothing else.
+ * False when it selects by what cannot be compared: by "*", what is no list of names, or more of
+ * them than this, which count as "*": they are of no use to anybody, and each costs a search in
+ * each request.
+ */
+enum { HTTP_VARY_NAMES_MAX = 16 };
+bool http_vary_names(const struct http_fields *fields, struct slice names[HTTP_VARY_NAMES_MAX],
+		     unsigned *ret_count);
 
 /* Whether a list-valued field has this member, any case. */
 bool http_list_has(const struct http_fields *fields, enum http_field_id id, struct slice member);

@@ -8,11 +8,11 @@
 
 /*
  * A block is a run of items, each a header, a name in lower case and a value; nothing is aligned.
- *
- * More names than these in one Vary are no use to anybody, and looking for duplicates among them
- * would cost the square of their number.
  */
-enum { VARY_NAMES_MAX = 128, PREFLIGHT_NAMES_MAX = 128 };
+enum {
+	PREFLIGHT_NAMES_MAX = 128,
+	UNTAGGED_SEARCHES = 3, /* so few are cheaper than hashing the names of all lines */
+};
 
 #define VALUE_ABSENT UINT32_MAX
 
@@ -95,35 +95,90 @@ static void block_end(struct block *block, size_t at, size_t name_n, bool presen
 	memcpy(block->to + at, &header, sizeof(header));
 }
 
+/* Bytes of a name as hashed: letters of either case are the same, and a few other bytes as well. */
+static inline uint32_t tag_of(struct slice name)
+{
+	uint64_t hash = name.n, word = 0;
+	size_t i = 0;
+
+	for (; i + sizeof(word) <= name.n; i += sizeof(word)) {
+		memcpy(&word, name.p + i, sizeof(word));
+		hash = (hash ^ (word | 0x2020202020202020)) * 0x9e3779b97f4a7c15;
+		hash ^= hash >> 32;
+	}
+	word = 0;
+	memcpy(&word, name.p + i, name.n - i);
+	hash = (hash ^ (word | 0x2020202020202020)) * 0x9e3779b97f4a7c15;
+	return (uint32_t)(hash >> 32) | 1;
+}
+
+void key_request_begin(struct key_request *asked, const struct http_request *req)
+{
+	asked->fields = &req->fields;
+	asked->searches = 0;
+	asked->is_tagged = false;
+	asked->is_language_known = false;
+}
+
+static void make_tags(struct key_request *asked)
+{
+	const struct http_fields *fields = asked->fields;
+
+	for (uint32_t i = 0; i < fields->count; i++) {
+		const struct http_field *field = &fields->at[i];
+
+		asked->tags[i] = field->id == FIELD_OTHER ? tag_of(field->name) : 0;
+	}
+	asked->is_tagged = true;
+}
+
 /*
  * All lines of a request field as one value in normal form, in pieces.  The origin sees the field
  * as it is sent on, so a line of this connection only is no line (HAZARDS C5).
  */
 struct joined {
 	const struct http_fields *fields;
+	const uint32_t *tags;          /* NULL when there are none */
 	const struct http_field *line; /* NULL at the end */
 	struct slice name;
 	enum http_field_id id;
+	uint32_t tag;
 	size_t offset;
 };
+
+static bool is_line_of(const struct joined *joined, const struct http_field *line)
+{
+	return line->id == joined->id && !http_field_is_hop(line) &&
+	       (line->id != FIELD_OTHER || slice_ieq(line->name, joined->name));
+}
 
 static const struct http_field *joined_line(const struct joined *joined,
 					    const struct http_field *from)
 {
 	const struct http_field *end = joined->fields->at + joined->fields->count;
+	const uint32_t *tag = joined->tags;
 
+	if (tag)
+		tag += from - joined->fields->at;
 	for (; from != end; from++) {
-		if (from->id == joined->id && !http_field_is_hop(from) &&
-		    (from->id != FIELD_OTHER || slice_ieq(from->name, joined->name)))
+		if ((!tag || *tag++ == joined->tag) && is_line_of(joined, from))
 			return from;
 	}
 	return NULL;
 }
 
-static struct joined joined_of(const struct http_fields *fields, struct slice name)
+static struct joined joined_of(struct key_request *asked, struct slice name)
 {
-	struct joined joined = {fields, NULL, name, http_field_lookup(name), 0};
+	const struct http_fields *fields = asked->fields;
+	struct joined joined = {.fields = fields, .name = name, .id = http_field_lookup(name)};
 
+	if (joined.id == FIELD_OTHER) {
+		if (!asked->is_tagged && asked->searches++ >= UNTAGGED_SEARCHES &&
+		    fields->count <= KEY_LINES_MAX)
+			make_tags(asked);
+		joined.tags = asked->is_tagged ? asked->tags : NULL;
+		joined.tag = asked->is_tagged ? tag_of(name) : 0;
+	}
 	if (joined.id == FIELD_OTHER || http_has_field(fields, joined.id))
 		joined.line = joined_line(&joined, fields->at);
 	return joined;
@@ -175,10 +230,10 @@ static bool is_language(struct slice name)
 }
 
 /* The whole of Accept-Language in `to`; false when it is absent, or too long to be looked into. */
-static bool joined_language(const struct http_fields *fields, struct slice name,
-			    char to[LANGUAGE_VALUE_MAX], struct slice *ret_value)
+static bool joined_language(struct key_request *asked, char to[LANGUAGE_VALUE_MAX],
+			    struct slice *ret_value)
 {
-	struct joined joined = joined_of(fields, name);
+	struct joined joined = joined_of(asked, SLICE("Accept-Language"));
 	struct block block = {to, LANGUAGE_VALUE_MAX, 0, false};
 	struct slice piece;
 
@@ -191,36 +246,48 @@ static bool joined_language(const struct http_fields *fields, struct slice name,
 }
 
 /* Accept-Language in the one spelling for all that mean the same, when it has one. */
-static bool normal_language(const struct http_fields *fields, struct slice name,
-			    char to[LANGUAGE_VALUE_MAX], struct slice *ret_value)
+static bool normal_language(struct key_request *asked, struct slice *ret_value)
 {
 	char whole[LANGUAGE_VALUE_MAX];
 	struct slice value;
-	size_t n;
 
-	if (!is_language(name) || !joined_language(fields, name, whole, &value))
-		return false;
-	n = language_normal(value, to);
-	*ret_value = slice_of(to, n);
-	return n != SIZE_MAX;
+	if (!asked->is_language_known) {
+		asked->language_n = SIZE_MAX;
+		if (joined_language(asked, whole, &value))
+			asked->language_n = language_normal(value, asked->language);
+		asked->is_language_known = true;
+	}
+	*ret_value = slice_of(asked->language, asked->language_n);
+	return asked->language_n != SIZE_MAX;
 }
 
-static void block_put_field(struct block *block, const struct http_fields *fields,
-			    struct slice name)
+bool key_wanted_language(struct key_request *asked, struct slice *ret_language)
 {
-	struct joined joined = joined_of(fields, name);
-	bool present = joined.line != NULL;
-	size_t at = block_begin(block, name);
-	char language[LANGUAGE_VALUE_MAX];
+	struct slice value;
+
+	return normal_language(asked, &value) && language_first(value, ret_language);
+}
+
+static void block_put_joined(struct block *block, struct key_request *asked, struct joined *joined)
+{
+	bool present = joined->line != NULL;
+	size_t at = block_begin(block, joined->name);
 	struct slice piece;
 
-	if (normal_language(fields, name, language, &piece)) {
+	if (present && is_language(joined->name) && normal_language(asked, &piece)) {
 		block_put(block, piece.p, piece.n);
-		joined.line = NULL;
+		joined->line = NULL;
 	}
-	while (joined.line && joined_next(&joined, &piece))
+	while (joined->line && joined_next(joined, &piece))
 		block_put(block, piece.p, piece.n);
-	block_end(block, at, name.n, present);
+	block_end(block, at, joined->name.n, present);
+}
+
+static void block_put_field(struct block *block, struct key_request *asked, struct slice name)
+{
+	struct joined joined = joined_of(asked, name);
+
+	block_put_joined(block, asked, &joined);
 }
 
 /* One item of a block. */
@@ -251,133 +318,135 @@ static bool block_take(struct slice *block, struct item *ret_item)
 	return true;
 }
 
-static bool block_names(struct slice block, struct slice name)
-{
-	struct item item;
-
-	while (block_take(&block, &item)) {
-		if (slice_ieq(item.name, name))
-			return true;
-	}
-	return false;
-}
-
 size_t key_vary_write(const struct http_fields *response, const struct http_request *req, char *to,
 		      size_t size)
 {
-	struct http_list list = http_list_of(response, FIELD_VARY);
+	struct slice names[HTTP_VARY_NAMES_MAX];
 	struct block block = {to, size, 0, false};
-	struct slice name;
-	unsigned names = 0;
+	struct key_request asked;
+	unsigned count = 0;
 
-	while (!block.full && http_list_next(&list, &name)) {
-		/* "*" never matches; of a Vary that cannot be read we do not know what it asks. */
-		if (!http_is_token(name) || slice_eq(name, SLICE("*")) || names++ >= VARY_NAMES_MAX)
-			return SIZE_MAX;
-		if (!block_names(slice_of(block.to, block.used), name))
-			block_put_field(&block, &req->fields, name);
-	}
-	return block.full || list.broken ? SIZE_MAX : block.used;
+	if (!http_vary_names(response, names, &count))
+		return SIZE_MAX;
+	key_request_begin(&asked, req);
+	for (unsigned i = 0; i < count; i++)
+		block_put_field(&block, &asked, names[i]);
+	return block.full ? SIZE_MAX : block.used;
 }
 
-static bool item_matches(const struct item *item, const struct http_fields *fields)
-{
-	struct joined joined = joined_of(fields, item->name);
-	char language[LANGUAGE_VALUE_MAX];
-	struct slice rest = item->value;
-	struct slice piece;
-
-	if (!joined.line || !item->present)
-		return !joined.line && !item->present;
-	/* Most come as one line that is in normal form already. */
-	if (slice_eq(joined.line->value, item->value) && !joined_line(&joined, joined.line + 1))
-		return true;
-	if (normal_language(fields, item->name, language, &piece))
-		return slice_eq(piece, rest);
-	while (joined_next(&joined, &piece)) {
-		if (piece.n > rest.n || memcmp(piece.p, rest.p, piece.n) != 0)
-			return false;
-		rest.p += piece.n;
-		rest.n -= piece.n;
-	}
-	return rest.n == 0;
-}
-
-bool key_vary_matches(struct slice block, const struct http_request *req)
+uint64_t key_vary_set(struct slice block)
 {
 	struct item item;
+	uint64_t hash = 0;
 
-	while (block_take(&block, &item)) {
-		if (!item_matches(&item, &req->fields))
-			return false;
+	while (block_take(&block, &item))
+		hash = XXH3_64bits_withSeed(item.name.p, item.name.n, hash);
+	return hash;
+}
+
+/* Most values come as one line that is in normal form already, as this one then is. */
+static bool is_as_sent(const struct joined *joined, const struct item *item)
+{
+	if (!joined->line || !item->present)
+		return !joined->line && !item->present;
+	return slice_eq(joined->line->value, item->value) && !joined_line(joined, joined->line + 1);
+}
+
+size_t key_vary_select(struct slice block, struct key_request *asked, char *to, size_t size)
+{
+	struct block selected = {to, size, 0, false};
+	struct slice rest = block;
+	struct item item;
+
+	while (rest.n > 0) {
+		const char *begin = rest.p;
+		struct joined joined;
+
+		if (!block_take(&rest, &item))
+			return SIZE_MAX;
+		joined = joined_of(asked, item.name);
+		if (is_as_sent(&joined, &item))
+			block_put(&selected, begin, (size_t)(rest.p - begin));
+		else
+			block_put_joined(&selected, asked, &joined);
 	}
-	return block.n == 0;
+	return selected.full ? SIZE_MAX : selected.used;
 }
 
 bool key_vary_covers(struct slice block, struct slice other)
 {
-	struct item item;
+	struct item wanted, item;
 
-	while (block_take(&other, &item)) {
-		if (!block_names(block, item.name))
-			return false;
+	while (block_take(&other, &wanted)) {
+		do {
+			if (!block_take(&block, &item))
+				return false;
+		} while (!slice_eq(item.name, wanted.name));
 	}
 	return true;
 }
 
-static bool wants_language(const struct http_fields *fields, struct slice name,
-			   struct slice language)
+bool key_vary_differs_in_language(struct slice a, struct slice b)
 {
-	char whole[LANGUAGE_VALUE_MAX];
-	struct slice value;
+	struct item item_a, item_b;
 
-	return joined_language(fields, name, whole, &value) && language_is_first(value, language);
-}
-
-bool key_vary_matches_language(struct slice block, const struct http_request *req,
-			       struct slice language)
-{
-	struct item item;
-
-	while (block_take(&block, &item)) {
-		if (!item_matches(&item, &req->fields) &&
-		    !(is_language(item.name) && wants_language(&req->fields, item.name, language)))
+	while (block_take(&a, &item_a)) {
+		if (!block_take(&b, &item_b) || !slice_eq(item_a.name, item_b.name))
+			return false;
+		if ((item_a.present != item_b.present || !slice_eq(item_a.value, item_b.value)) &&
+		    !is_language(item_a.name))
 			return false;
 	}
-	return block.n == 0;
+	return a.n == 0 && b.n == 0;
 }
 
-static int compare_names(struct slice a, struct slice b)
+/* Two runs in order, one after the other, into one. */
+static void merge_names(const struct slice *from, size_t middle, size_t end, struct slice *to)
 {
-	int order = strncasecmp(a.p, b.p, a.n < b.n ? a.n : b.n);
+	size_t a = 0, b = middle;
 
-	if (order != 0)
-		return order;
-	return a.n < b.n ? -1 : a.n > b.n;
+	for (size_t i = 0; i < end; i++) {
+		bool is_a = b == end || (a < middle && http_name_compare(from[a], from[b]) <= 0);
+
+		to[i] = is_a ? from[a++] : from[b++];
+	}
+}
+
+/* Not by insertion: a client chooses how many there are. */
+static void sort_names(struct slice *names, size_t count)
+{
+	struct slice spare[PREFLIGHT_NAMES_MAX];
+
+	for (size_t run = 1; run < count; run *= 2) {
+		for (size_t i = 0; i < count; i += 2 * run) {
+			size_t end = count - i < 2 * run ? count - i : 2 * run;
+
+			merge_names(names + i, run < end ? run : end, end, spare + i);
+		}
+		memcpy(names, spare, count * sizeof(*names));
+	}
 }
 
 /* Members of Access-Control-Request-Headers in order, each once; SIZE_MAX when there are too many.
  */
-static size_t requested_headers(const struct http_fields *fields, struct slice *names)
+static size_t requested_headers(const struct http_fields *fields,
+				struct slice names[PREFLIGHT_NAMES_MAX])
 {
 	struct http_list list = http_list_of(fields, FIELD_ACCESS_CONTROL_REQUEST_HEADERS);
+	size_t count = 0, kept = 0;
 	struct slice name;
-	size_t count = 0;
 
 	while (http_list_next(&list, &name)) {
-		size_t i = count;
-
-		while (i > 0 && compare_names(name, names[i - 1]) < 0)
-			i--;
-		if (i > 0 && compare_names(name, names[i - 1]) == 0)
-			continue;
 		if (count == PREFLIGHT_NAMES_MAX)
 			return SIZE_MAX;
-		memmove(names + i + 1, names + i, (count - i) * sizeof(*names));
-		names[i] = name;
-		count++;
+		names[count++] = name;
 	}
-	return list.broken ? SIZE_MAX : count;
+	sort_names(names, count);
+	for (size_t i = 0; i < count; i++) {
+		if (kept == 0 || http_name_compare(names[kept - 1], names[i]) != 0)
+			names[kept++] = names[i];
+	}
+	return list.broken ? SIZE_MAX : kept;
 }
 
 size_t key_preflight_write(const struct http_request *req, char *to, size_t size)
@@ -390,14 +459,16 @@ size_t key_preflight_write(const struct http_request *req, char *to, size_t size
 	struct slice names[PREFLIGHT_NAMES_MAX];
 	size_t count = requested_headers(&req->fields, names);
 	struct block block = {to, size, 0, false};
+	struct key_request asked;
 	uint64_t length = 0;
 	size_t at;
 
 	if (count == SIZE_MAX)
 		return SIZE_MAX;
+	key_request_begin(&asked, req);
 	block_put(&block, &length, sizeof(length));
 	for (size_t i = 0; i < sizeof(verbatim) / sizeof(*verbatim); i++)
-		block_put_field(&block, &req->fields, http_field_name(verbatim[i]));
+		block_put_field(&block, &asked, http_field_name(verbatim[i]));
 	at = block_begin(&block, slice_of(NULL, 0));
 	for (size_t i = 0; i < count; i++) {
 		block_put_lower(&block, names[i]);

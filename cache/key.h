@@ -9,6 +9,10 @@
 #define CACHE_KEY_H
 
 #include "cache/http_message.h"
+#include "cache/language.h"
+
+/* Lines of a request that are searched by tags; one with more is searched name by name. */
+enum { KEY_LINES_MAX = 512 };
 
 /* XXH3-128 of the normal URI (or of origin and group name). */
 struct cache_key {
@@ -27,30 +31,51 @@ struct cache_key cache_key_of_uri(struct slice normal_uri);
 struct cache_key cache_key_of_group(struct slice origin, struct slice group);
 
 /*
- * The selecting fields as a block of bytes: for each distinct name that Vary lists, in order, the
- * name in lower case and the request's value as it is sent on, or its absence.  Values are the
- * lines joined with ", ", white space around commas (but for those in quoted strings) made the
- * same, and Accept-Language in the one spelling of language.h.  Returns the length; 0 without Vary;
- * SIZE_MAX when it does not fit, for "*", and for a Vary that is no list of names or of more than
- * 128: no request matches such a response.
+ * The selecting fields as a block of bytes: for each name that Vary lists, in the order of
+ * http_vary_names(), the name in lower case and the request's value as it is sent on, or its
+ * absence.  Values are the lines joined with ", ", white space around commas (but for those in
+ * quoted strings) made the same, and Accept-Language in the one spelling of language.h.  So two
+ * requests select the same response when their blocks are the same.  Returns the length; 0 without
+ * Vary; SIZE_MAX when it does not fit, and when http_vary_names() says no: no request matches such
+ * a response.
  */
 size_t key_vary_write(const struct http_fields *response, const struct http_request *req, char *to,
 		      size_t size);
 
-/* Whether a request has the same selecting fields as a block written above.  No allocation. */
-bool key_vary_matches(struct slice block, const struct http_request *req);
+/* What a block has names of, as a hash: blocks of the same names have the same.  0 for none. */
+uint64_t key_vary_set(struct slice block);
 
 /* Whether a block has every name that another has: all that this one's Vary asks was written down.
  */
 bool key_vary_covers(struct slice block, struct slice other);
 
+/* Whether two blocks of the same names differ in the value of Accept-Language at most. */
+bool key_vary_differs_in_language(struct slice a, struct slice b);
+
 /*
- * As key_vary_matches(), but that the language of the response also matches an Accept-Language that
- * puts it above all others.  More than RFC 9111 4.1 allows by its letter: see option
- * language_select.
+ * A request while blocks are looked for that it matches: what was found out about it for one serves
+ * for all.  Lives as long as the request.
  */
-bool key_vary_matches_language(struct slice block, const struct http_request *req,
-			       struct slice language);
+struct key_request {
+	const struct http_fields *fields;
+	unsigned searches; /* for names that are no known ones */
+	bool is_tagged;
+	bool is_language_known;
+	size_t language_n; /* SIZE_MAX: absent, or not to be understood */
+	char language[LANGUAGE_VALUE_MAX];
+	uint32_t tags[KEY_LINES_MAX]; /* hashes of such names; 0 for others */
+};
+
+void key_request_begin(struct key_request *asked, const struct http_request *req);
+
+/*
+ * The block that this request would have for the names of another's: it matches all that are equal.
+ * SIZE_MAX when it does not fit, or `block` is none.
+ */
+size_t key_vary_select(struct slice block, struct key_request *asked, char *to, size_t size);
+
+/* The language that the request wants most, if there is one (language_first()). */
+bool key_wanted_language(struct key_request *asked, struct slice *ret_language);
 
 /*
  * The selecting block of a preflight: origin, method, headers (lower case, sorted, each once),

@@ -129,21 +129,30 @@ size_t language_normal(struct slice value, char to[LANGUAGE_VALUE_MAX])
 	return n;
 }
 
-bool language_is_first(struct slice value, struct slice language)
+bool language_first(struct slice value, struct slice *ret_language)
 {
 	struct range ranges[LANGUAGE_RANGES_MAX];
 	size_t count = value.n <= LANGUAGE_VALUE_MAX ? parse_ranges(value, ranges) : SIZE_MAX;
-	const struct range *wanted = NULL;
+	const struct range *first = ranges;
 
-	if (count == SIZE_MAX || slice_eq(language, SLICE("*")) || !is_tag(language))
+	if (count == SIZE_MAX || count == 0)
 		return false;
-	for (size_t i = 0; i < count && !wanted; i++) {
-		if (slice_ieq(ranges[i].tag, language))
-			wanted = &ranges[i];
+	for (size_t i = 1; i < count; i++) {
+		if (ranges[i].weight > first->weight)
+			first = &ranges[i];
 	}
-	for (size_t i = 0; wanted && i < count; i++) {
-		if (&ranges[i] != wanted && ranges[i].weight >= wanted->weight)
+	for (size_t i = 0; i < count; i++) {
+		if (&ranges[i] != first &&
+		    (ranges[i].weight == first->weight || slice_ieq(ranges[i].tag, first->tag)))
 			return false;
 	}
-	return wanted && wanted->weight > 0;
+	*ret_language = first->tag;
+	return first->weight > 0 && !slice_eq(first->tag, SLICE("*"));
+}
+
+bool language_is_first(struct slice value, struct slice language)
+{
+	struct slice first;
+
+	return language_first(value, &first) && slice_ieq(first, language);
 }

@@ -19,7 +19,11 @@ enum { LANGUAGE_VALUE_MAX = 512, LANGUAGE_RANGES_MAX = 32 };
  */
 size_t language_normal(struct slice value, char to[LANGUAGE_VALUE_MAX]);
 
-/* Whether the value puts this very language above all others; "*" and equals make it doubtful. */
+/* The language that the value puts above all others; none when "*" or an equal makes it doubtful.
+ */
+bool language_first(struct slice value, struct slice *ret_language);
+
+/* Whether it is this one. */
 bool language_is_first(struct slice value, struct slice language);
 
 #endif

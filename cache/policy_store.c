@@ -157,17 +157,13 @@ static enum reason directives_bar(const struct candidate *candidate)
 	return REASON_NONE;
 }
 
-/* What is not a field name selects by something that we cannot compare, as "*" does. */
+/* It selects by something that we cannot compare, as "*" does. */
 static bool varies_on_anything(const struct http_fields *fields)
 {
-	struct http_list list = http_list_of(fields, FIELD_VARY);
-	struct slice member;
+	struct slice names[HTTP_VARY_NAMES_MAX];
+	unsigned count;
 
-	while (http_list_next(&list, &member)) {
-		if (slice_eq(member, SLICE("*")) || !http_is_token(member))
-			return true;
-	}
-	return list.broken;
+	return http_has_field(fields, FIELD_VARY) && !http_vary_names(fields, names, &count);
 }
 
 /* RFC 9110 9.3.3 and 8.7: one Content-Location, and it is the target URI. */

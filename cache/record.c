@@ -58,6 +58,7 @@ bool record_parse(struct slice bytes, struct record_view *ret_view)
 	ret_view->last_modified =
 		slice_of(part + header->last_modified_at, header->last_modified_n);
 	ret_view->bytes = slice_of(bytes.p, header->length);
+	ret_view->vary_set = header->vary_set;
 	return true;
 }
 
@@ -138,6 +139,8 @@ static void writer_vary(struct record_writer *writer, const struct http_request 
 	n = key_vary_write(&res->fields, req, writer->to + writer->used,
 			   writer->size - writer->used);
 	writer->refused |= n == SIZE_MAX;
+	writer->header.vary_set =
+		key_vary_set(slice_of(writer->to + writer->used, n == SIZE_MAX ? 0 : n));
 	writer->used += n == SIZE_MAX ? 0 : n;
 	writer->header.vary_n = (uint32_t)(writer->used - start);
 }
@@ -183,10 +186,17 @@ static void writer_head_304(struct record_writer *writer, const struct http_resp
 	header->head_304_n = (uint32_t)(writer->used - start);
 }
 
+/* Where the value of Content-Language is, if it has one line. */
+static void note_language(struct record_header *header, uint32_t at, unsigned lines)
+{
+	header->language_at = lines == 1 ? at : 0;
+}
+
 static void writer_head_rest(struct record_writer *writer, const struct http_response *res)
 {
 	struct record_header *header = &writer->header;
 	size_t start = writer->used;
+	unsigned languages = 0;
 
 	for (uint32_t i = 0; i < res->fields.count && !writer->refused; i++) {
 		const struct http_field *field = &res->fields.at[i];
@@ -200,6 +210,8 @@ static void writer_head_rest(struct record_writer *writer, const struct http_res
 			header->last_modified_at = at - (uint32_t)start;
 			header->last_modified_n = (uint32_t)field->value.n;
 		}
+		if (slice_ieq(field->name, SLICE("Content-Language")))
+			note_language(header, at - (uint32_t)start, ++languages);
 		if (field->id == FIELD_CACHE_GROUPS)
 			header->flags |= RECORD_HAS_GROUPS;
 	}
@@ -255,19 +267,19 @@ static bool take_line(struct slice *rest, struct slice *ret_name, struct slice *
 	return http_is_token(*ret_name);
 }
 
-bool record_single_value(const struct record_view *view, struct slice name, struct slice *ret_value)
+bool record_language(const struct record_view *view, struct slice *ret_value)
 {
-	struct slice rest = record_head(view, false);
-	struct slice line_name, value;
-	unsigned count = 0;
+	const struct record_header *header = (const void *)view->bytes.p;
+	size_t at = header->language_at;
+	const char *end;
 
-	while (rest.n > 0 && take_line(&rest, &line_name, &value)) {
-		if (slice_ieq(line_name, name)) {
-			*ret_value = value;
-			count++;
-		}
-	}
-	return count == 1;
+	if (at == 0 || at >= view->head_rest.n)
+		return false;
+	end = memchr(view->head_rest.p + at, '\r', view->head_rest.n - at);
+	if (!end)
+		return false;
+	*ret_value = slice_of(view->head_rest.p + at, (size_t)(end - view->head_rest.p) - at);
+	return true;
 }
 
 bool record_to_response(const struct record_view *view, struct http_response *ret_res)

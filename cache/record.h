@@ -21,10 +21,11 @@
 #include "cache/view.h"
 
 enum {
-	RECORD_VERSION = 1, /* raise at any change of layout or of struct record_meta */
+	RECORD_VERSION = 2, /* raise at any change of layout or of struct record_meta */
 	RECORD_ALIGN = 8,
 	RECORD_FIELDS_MAX = 512, /* field lines of one, and so of a merged one */
 	ENTRY_SIZE_MAX = 1 << 20,
+	ENTRY_SETS_MAX = 4, /* different Varys of one entry: a request is written anew for each */
 };
 
 /*
@@ -40,6 +41,7 @@ struct record_view {
 	struct slice etag;      /* within head_304; empty when none */
 	struct slice last_modified; /* value, within head_rest */
 	struct slice bytes;         /* the whole record, for a copy */
+	uint64_t vary_set;          /* key_vary_set() of the names that Vary has */
 };
 
 /* May its bytes still be read? */
@@ -110,9 +112,8 @@ bool record_view(struct slice bytes, struct slice normal_uri, struct record_view
    lines. */
 bool record_to_response(const struct record_view *view, struct http_response *ret_res);
 
-/* The value of a field that has just one line. */
-bool record_single_value(const struct record_view *view, struct slice name,
-			 struct slice *ret_value);
+/* The value of its Content-Language, when that has just one line. */
+bool record_language(const struct record_view *view, struct slice *ret_value);
 
 /* Whether it has Cache-Groups. */
 bool record_has_groups(const struct record_view *view);
@@ -132,7 +133,9 @@ enum entry_select {
  * Choose the record that the request selects: kind and selecting fields match, also those that the
  * most recent Vary names; one with Vary wins over one without (RFC 9111 4.1), then the latest Date,
  * then the latest receipt, then a GET's over a HEAD's.  With `by_language` one in the language that
- * the request wants most does as well, when no other matches (key_vary_matches_language()).
+ * the request wants most does as well, when no other matches: more than RFC 9111 4.1 allows by its
+ * letter, see option language_select.  What the request has for the names of a Vary is written once
+ * for all variants, so the work is linear in the bytes of the request and of the entry.
  * Records that are purged count as absent.
  */
 enum entry_select entry_select(struct slice entry, struct slice normal_uri,
@@ -142,7 +145,8 @@ enum entry_select entry_select(struct slice entry, struct slice normal_uri,
 /*
  * The entry with `record` added: it replaces the record of the same kind and selecting fields, a
  * GET's also the HEAD's.  Over `variants` records (at most 64), or when it does not fit `size` or
- * ENTRY_SIZE_MAX, the one received first goes.  `old` may be empty or damaged; `to`, 8-aligned,
+ * ENTRY_SIZE_MAX, the one received first goes; over ENTRY_SETS_MAX sets of names in Vary, all
+ * records of the one that was sent least recently.  `old` may be empty or damaged; `to`, 8-aligned,
  * must not overlap it.  Returns the length written at `to`; 0 when `record` is damaged or does not
  * fit alone.
  */

@@ -23,14 +23,16 @@ struct record_header {
 	uint32_t etag_n;
 	uint32_t last_modified_at; /* value, from the start of head_rest */
 	uint32_t last_modified_n;
-	uint16_t version; /* RECORD_VERSION */
-	uint16_t flags;   /* enum record_flags */
-	uint32_t spare;   /* 0 */
+	uint16_t version;     /* RECORD_VERSION */
+	uint16_t flags;       /* enum record_flags */
+	uint32_t language_at; /* value of its only Content-Language, from the start of head_rest; 0
+				 for none */
+	uint64_t vary_set;    /* key_vary_set() of what Vary names */
 	struct record_meta meta;
 };
 
 _Static_assert(sizeof(struct record_meta) == 56, "no padding: its bytes are summed and stored");
-_Static_assert(sizeof(struct record_header) == 104, "no padding: its bytes are summed and stored");
+_Static_assert(sizeof(struct record_header) == 112, "no padding: its bytes are summed and stored");
 _Static_assert(sizeof(struct record_header) % RECORD_ALIGN == 0, "parts follow the header");
 _Static_assert(offsetof(struct record_header, meta) % RECORD_ALIGN == 0, "meta is used in place");
 _Static_assert(_Alignof(struct record_header) == RECORD_ALIGN, "records stand at such places");

@@ -116,15 +116,26 @@ static bool is_put_overtaken(const struct rewrite *rewrite, const struct pending
 	       groups_passed(moments, &op->key, op->uri, &res.fields, op->moment);
 }
 
-static void rewrite_put(struct rewrite *rewrite, struct slice old, const struct pending_op *op)
+/* The variants within entry_size, or this one alone: record_size has bounded it. */
+static size_t put_into(struct rewrite *rewrite, struct slice old, const struct pending_op *op)
 {
 	const struct conf *conf = rewrite->writes->conf;
+	size_t most = entry_size_max(conf);
+	size_t n = entry_put(old, op->uri, op->record, conf->variants, rewrite_room(rewrite),
+			     most < conf->entry_size ? most : conf->entry_size);
+
+	if (n > 0 || most <= conf->entry_size)
+		return n;
+	return entry_put(slice_of(NULL, 0), op->uri, op->record, 1, rewrite_room(rewrite), most);
+}
+
+static void rewrite_put(struct rewrite *rewrite, struct slice old, const struct pending_op *op)
+{
 	size_t n;
 
 	if (is_put_purged(rewrite, op) || is_put_overtaken(rewrite, op))
 		return;
-	n = entry_put(old, op->uri, op->record, conf->variants, rewrite_room(rewrite),
-		      entry_size_max(conf));
+	n = put_into(rewrite, old, op);
 	if (n == 0) {
 		rewrite->dropped++;
 		return;

@@ -81,3 +81,14 @@ def test_validation_sends_the_fields_of_the_request(client, origin):
     assert client.get(origin.url(), "X: 1").fwd == "stale"
     assert origin.last.fields.get("X") == "1"
     assert origin.last.fields.get("If-None-Match") == '"a"'
+
+
+def test_more_than_sixteen_names_are_like_a_star(client, origin):
+    names = [f"X-{i}" for i in range(17)]
+    origin.default = respond(204, FRESH, "Vary: " + ", ".join(names[:16]))
+    client.get(origin.url("/16"), "X-3: 1")
+    assert client.get(origin.url("/16"), "X-3: 1").hit
+    assert not client.get(origin.url("/16"), "X-3: 2").hit
+    origin.default = respond(204, FRESH, "Vary: " + ", ".join(names))
+    client.get(origin.url("/17"), "X-3: 1")
+    assert client.get(origin.url("/17"), "X-3: 1").cache_status["detail"] == "vary-star"

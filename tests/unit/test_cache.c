@@ -100,6 +100,30 @@ static void a_record_over_its_size_is_too_large(void **state)
 	assert_int_equal(cache_counts(f->cache)->dropped, 0);
 }
 
+/* No put is to rewrite a megabyte; a response that is larger than that by itself is kept alone. */
+static void variants_share_the_size_of_an_entry(void **state)
+{
+	struct fixture *f = *state;
+	char req[64], res[8192];
+	struct slice entry;
+
+	test_conf_set(f->conf, "entry_size", "4KiB");
+	for (int i = 0; i < 8; i++) {
+		sprintf(req, "GET http://a/\nFoo: %d\n", i);
+		sprintf(res, FRESH "Vary: Foo\nX: %01000d\n", i);
+		assert_stored(f, req, res, i);
+	}
+	assert_miss(f, "GET http://a/\nFoo: 0\n", 8);
+	assert_int_equal(look_up(f, "GET http://a/\nFoo: 7\n", 8)->verdict, REUSE_FRESH);
+	assert_int_equal(store_get(cache_store_of(f->cache), &f->lookup.key, &entry), STORE_OK);
+	assert_true(entry.n > 3000 && entry.n <= 4096);
+	sprintf(res, FRESH "Vary: Foo\nX: %05000d\n", 0);
+	assert_stored(f, "GET http://a/\nFoo: 9\n", res, 9);
+	assert_int_equal(look_up(f, "GET http://a/\nFoo: 9\n", 9)->verdict, REUSE_FRESH);
+	assert_miss(f, "GET http://a/\nFoo: 7\n", 9);
+	assert_int_equal(cache_counts(f->cache)->dropped, 0);
+}
+
 static void writes_that_wait_are_bounded(void **state)
 {
 	struct fixture *f = *state;
@@ -622,6 +646,8 @@ int main(void)
 		TEST(requests_that_are_not_looked_up_pass_by),
 		TEST(what_may_not_be_stored_is_not),
 		TEST(a_record_over_its_size_is_too_large),
+		TEST(variants_share_the_size_of_an_entry),
+		TEST(variants_share_the_size_of_an_entry),
 		TEST(writes_that_wait_are_bounded),
 		TEST(a_flush_with_nothing_to_do_does_nothing),
 		TEST(many_writes_of_one_uri_do_not_pile_up),

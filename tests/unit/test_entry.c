@@ -191,6 +191,51 @@ static void one_that_varies_goes_before_one_that_does_not(void **state)
 	assert_string_equal(selected("GET" TARGET "Foo: b\n"), "plain");
 }
 
+/* Also when it is another one for the variants in between. */
+static void each_vary_selects_among_its_own(void **state)
+{
+	(void)state;
+	put(0, "GET" TARGET "Foo: a\nBar: a\n", FRESH "Vary: Foo, Bar\nX: aa\n");
+	put(1, "GET" TARGET "Foo: b\n", FRESH "Vary: Foo\nX: b\n");
+	put(2, "GET" TARGET "Foo: a\nBar: b\n", FRESH "Vary: bar, foo\nX: ab\n");
+	put(3, "GET" TARGET "Foo: c\n", FRESH "Vary: Foo\nX: c\n");
+	assert_string_equal(selected("GET" TARGET "Bar: a\nFoo: a\n"), "aa");
+	assert_string_equal(selected("GET" TARGET "Bar: b\nFoo: a\n"), "ab");
+	assert_string_equal(selected("GET" TARGET "Bar: b\nFoo: b\n"), "b");
+	assert_string_equal(selected("GET" TARGET "Foo: c\n"), "c");
+	assert_string_equal(selected("GET" TARGET "Foo: a\n"), "");
+	assert_string_equal(selected("HEAD" TARGET "Foo: b\n"), "b");
+}
+
+static void put_with_vary(int64_t s, const char *name)
+{
+	char req[64], res[128];
+
+	snprintf(req, sizeof(req), "GET" TARGET "%s: %lld\n", name, (long long)s);
+	snprintf(res, sizeof(res), FRESH "Vary: %s\nX: %lld\n", name, (long long)s);
+	put(s, req, res);
+}
+
+static void varys_are_bounded_and_the_oldest_goes(void **state)
+{
+	(void)state;
+	put_with_vary(1, "A");
+	put_with_vary(2, "B");
+	put_with_vary(3, "C");
+	put_with_vary(4, "D");
+	put_with_vary(5, "A");
+	put(5, "GET" TARGET, FRESH "X: plain\n");
+	assert_int_equal(entry_count(entry), 6);
+	put_with_vary(6, "E");
+	assert_int_equal(entry_count(entry), 6);
+	put_with_vary(7, "F");
+	put_with_vary(8, "G");
+	assert_int_equal(entry_count(entry), 6);
+	/* those of A went together, and not the newest, though it was received first */
+	put_with_vary(0, "H");
+	assert_int_equal(entry_count(entry), 5);
+}
+
 #define LANGUAGE(l) "Accept-Language: " l "\n"
 
 static void a_language_is_selected_when_nothing_else_is(void **state)
@@ -603,6 +648,8 @@ int main(void)
 		TEST(latest_date_wins_then_latest_receipt),
 		TEST(the_most_recent_vary_says_what_selects),
 		TEST(one_that_varies_goes_before_one_that_does_not),
+		TEST(each_vary_selects_among_its_own),
+		TEST(varys_are_bounded_and_the_oldest_goes),
 		TEST(a_language_is_selected_when_nothing_else_is),
 		TEST(what_the_method_cannot_use_is_no_variant),
 		TEST(head_is_served_by_both_get_by_its_own),

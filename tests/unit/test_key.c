@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 
+#include "cache/http_fields.h"
 #include "cache/key.h"
 #include "tests/support/messages.h"
 
@@ -26,6 +27,18 @@ static size_t block_of(const char *vary, const char *request, char *to, size_t s
 	return key_vary_write(&res.res.fields, &req.req, to, size);
 }
 
+/* Whether a request has the block that was written for another. */
+static bool matches(struct slice block, const struct http_request *req)
+{
+	static struct key_request asked;
+	char selected[BLOCK_SIZE];
+	size_t n;
+
+	key_request_begin(&asked, req);
+	n = key_vary_select(block, &asked, selected, sizeof(selected));
+	return n != SIZE_MAX && slice_eq(slice_of(selected, n), block);
+}
+
 /* Whether a request selects what was stored for another. */
 static bool selects(const char *vary, const char *stored, const char *asked)
 {
@@ -35,7 +48,7 @@ static bool selects(const char *vary, const char *stored, const char *asked)
 
 	assert_true(n != SIZE_MAX);
 	snprintf(text, sizeof(text), URI "%s", asked);
-	return key_vary_matches(slice_of(block, n), request_of(&req, text));
+	return matches(slice_of(block, n), request_of(&req, text));
 }
 
 static void primary_keys_differ_by_any_byte(void **state)
@@ -214,11 +227,66 @@ static void names_are_bounded(void **state)
 	char block[BLOCK_SIZE], text[2048] = "Vary: n";
 
 	(void)state;
-	for (unsigned i = 1; i < 128; i++)
+	for (unsigned i = 1; i < HTTP_VARY_NAMES_MAX; i++)
 		sprintf(text + strlen(text), ",n%u", i);
 	assert_true(block_of(text, "", block, sizeof(block)) != SIZE_MAX);
-	strcat(text, ",m");
+	/* once more is no other name; so often that it must be meant badly, it is */
+	for (unsigned i = HTTP_VARY_NAMES_MAX; i < 4 * HTTP_VARY_NAMES_MAX; i++) {
+		strcat(text, ",N1");
+		assert_true(block_of(text, "", block, sizeof(block)) != SIZE_MAX);
+	}
+	assert_true(block_of(strcat(text, ",N1"), "", block, sizeof(block)) == SIZE_MAX);
+	text[strlen("Vary: n")] = '\0';
+	for (unsigned i = 1; i <= HTTP_VARY_NAMES_MAX; i++)
+		sprintf(text + strlen(text), ",n%u", i);
 	assert_true(block_of(text, "", block, sizeof(block)) == SIZE_MAX);
+}
+
+static uint64_t set_of(const char *vary, const char *request)
+{
+	char block[BLOCK_SIZE];
+
+	return key_vary_set(slice_of(block, block_of(vary, request, block, sizeof(block))));
+}
+
+static void the_names_of_a_vary_are_a_set(void **state)
+{
+	uint64_t set = set_of("Vary: Foo, Accept, Bar\n", "Foo: 1\n");
+
+	(void)state;
+	assert_true(set == set_of("Vary: bar\nVary: FOO, bar, accept\n", "Bar: 2\n"));
+	assert_true(set != set_of("Vary: Foo, Accept\n", "Foo: 1\n"));
+	assert_true(set != set_of("Vary: Foo, Accept, Bart\n", "Foo: 1\n"));
+	assert_true(set_of("Vary: ab, c\n", "") != set_of("Vary: a, bc\n", ""));
+	assert_true(set_of("", "Foo: 1\n") == 0);
+}
+
+/* In so many lines names are searched by their hashes. */
+static void names_are_found_among_many_lines(void **state)
+{
+	const char *vary = "Vary: X-A, X-B, X-Long-Name-A, X-Long-Name-B, Accept, X-None, X-C\n";
+	char one[4096] = "Accept: a\n", other[4096] = "", *end = one;
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++)
+		sprintf(end = end + strlen(end), "X-%u: %u\n", i, i);
+	strcat(one, "X-LONG-NAME-B: b\nX-B: 1\nX-Long-Name-A: a\nx-a: 0\nX-B: 2\n");
+	strcpy(other, one);
+	assert_true(selects(vary, one, other));
+	*strstr(other, "b\nX-B") = 'c';
+	assert_false(selects(vary, one, other));
+	strcpy(other, one);
+	strcat(other, "X-C: c\n");
+	assert_false(selects(vary, one, other));
+	strcpy(other, one);
+	*strrchr(other, '2') = '3';
+	assert_false(selects(vary, one, other));
+	assert_true(selects(vary, one,
+			    "X-A: 0\nX-B: 1, 2\nX-Long-Name-A: a\nX-Long-Name-B: b\n"
+			    "Accept: a\n"));
+	strcpy(other, one);
+	strcat(other, "Connection: x-a\n");
+	assert_false(selects(vary, one, other));
 }
 
 /* A block one byte short of room is refused, and nothing is written past the room. */
@@ -249,12 +317,12 @@ static void damaged_blocks_are_looked_at_safely(void **state)
 
 	(void)state;
 	request_of(req, URI "Foo: a\nBar: b,c\n");
-	assert_true(key_vary_matches(slice_of(block, n), &req->req));
+	assert_true(matches(slice_of(block, n), &req->req));
 	for (size_t cut = 1; cut < n; cut++) {
 		char *exact = test_malloc(cut);
 
 		memcpy(exact, block, cut);
-		key_vary_matches(slice_of(exact, cut), &req->req);
+		matches(slice_of(exact, cut), &req->req);
 		test_free(exact);
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -263,7 +331,7 @@ static void damaged_blocks_are_looked_at_safely(void **state)
 
 			memcpy(exact, block, n);
 			exact[i] = (char)(exact[i] ^ (1 << bit));
-			key_vary_matches(slice_of(exact, n), &req->req);
+			matches(slice_of(exact, n), &req->req);
 			test_free(exact);
 		}
 	}
@@ -348,6 +416,8 @@ int main(void)
 		cmocka_unit_test(fields_of_one_connection_are_absent),
 		cmocka_unit_test(what_no_request_matches_has_no_block),
 		cmocka_unit_test(names_are_bounded),
+		cmocka_unit_test(the_names_of_a_vary_are_a_set),
+		cmocka_unit_test(names_are_found_among_many_lines),
 		cmocka_unit_test(room_is_exact),
 		cmocka_unit_test(damaged_blocks_are_looked_at_safely),
 		cmocka_unit_test(preflights_are_told_apart),
