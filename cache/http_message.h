@@ -88,6 +88,7 @@ struct http_request {
 	enum http_target form;
 	struct slice method_name;
 	struct slice target; /* as received */
+	bool target_read;    /* `target` has its form and `uri`; otherwise it is any bytes */
 	struct http_uri uri; /* of absolute-form and authority-form; of origin-form only the path */
 	uint8_t version_minor;
 	bool keep_alive; /* the client allows another request on the connection */

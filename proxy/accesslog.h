@@ -1,7 +1,8 @@
 /*
  * The access log: one line per exchange, JSON or Squid native, whatever bytes the exchange held
  * (HAZARDS M3: controls, quotes and non-ASCII are escaped, lengths limited, no credentials:
- * userinfo never gets this far, and Authorization and Cookie are not fields of the log).
+ * Authorization and Cookie are not fields of the log, and in targets "***" stands for what is or
+ * may be a user's name and password, see accesslog_mask.h).
  *
  * Lines go to a bounded buffer that is written when it is nearly full, by accesslog_flush() (a
  * timer of the worker, once a second), and at close.  A log that cannot be written (disk full)
@@ -24,6 +25,7 @@ struct accesslog_entry {
 	uint16_t client_port;
 	struct slice method;
 	struct slice target; /* as received; empty when none was read */
+	bool target_read;    /* it was understood; otherwise its authority is masked */
 	uint16_t status;     /* 0 when none was sent */
 	uint64_t bytes_in;   /* of the request, head and body as received */
 	uint64_t bytes_out;  /* of the answer, head and body as sent */

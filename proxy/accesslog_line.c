@@ -1,6 +1,7 @@
 /* Lines of the access log, composed by hand: no formatting library, no allocation, no look at
  * bounds. */
 #include "proxy/accesslog_line.h"
+#include "proxy/accesslog_mask.h"
 
 #include <assert.h>
 #include <time.h>
@@ -291,8 +292,13 @@ static char *append_squid_line(struct accesslog_stamp *stamp, char *at,
 
 char *accesslog_line(struct accesslog_stamp *stamp, char *at, const struct accesslog_entry *entry)
 {
-	char *end = stamp->squid ? append_squid_line(stamp, at, entry)
-				 : append_json_line(stamp, at, entry);
+	char room[TARGET_LENGTH + 1]; /* one more, so that what is cut is seen to be */
+	struct accesslog_entry shown = *entry;
+	char *end;
+
+	shown.target = accesslog_mask(entry->target, entry->target_read, room, sizeof(room));
+	end = stamp->squid ? append_squid_line(stamp, at, &shown)
+			   : append_json_line(stamp, at, &shown);
 	assert(end - at <= ACCESSLOG_LINE_LENGTH);
 	return end;
 }

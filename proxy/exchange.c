@@ -73,17 +73,6 @@ bool exchange_keep_record(struct exchange *x, const struct record_view *record)
 
 /* ---- ending --------------------------------------------------------------------------------- */
 
-/* A target that was refused may hold a password before an '@': that is not for the log. */
-static struct slice loggable_target(const struct exchange *x)
-{
-	struct slice target = x->req.target;
-
-	if (target.n > 0 && memchr(target.p, '@', target.n) != NULL &&
-	    (x->failure == FAILURE_BAD_TARGET || x->failure == FAILURE_URI_TOO_LONG))
-		return SLICE("-");
-	return target;
-}
-
 static void write_log(const struct exchange *x, int64_t elapsed_us)
 {
 	char client[ADDRESS_TEXT_SIZE], origin[ADDRESS_TEXT_SIZE];
@@ -94,7 +83,8 @@ static void write_log(const struct exchange *x, int64_t elapsed_us)
 		.client = slice_of(client, address_format(&x->peer, client)),
 		.client_port = address_port(&x->peer),
 		.method = x->req.method_name,
-		.target = loggable_target(x),
+		.target = x->req.target,
+		.target_read = x->req.target_read,
 		.status = x->status,
 		.bytes_in = x->bytes_in,
 		.bytes_out = x->bytes_out,

@@ -56,6 +56,12 @@ static enum failure read_target(struct http_request *req)
 	return FAILURE_BAD_TARGET;
 }
 
+static void forget_line(struct http_request *req)
+{
+	req->method_name = req->target = slice_of("", 0);
+	req->target_read = false;
+}
+
 /* method SP target SP version, each checked. */
 static enum failure read_request_line(struct slice line, const struct conf *conf,
 				      struct http_request *req)
@@ -66,10 +72,12 @@ static enum failure read_request_line(struct slice line, const struct conf *conf
 
 	if (first == NULL || first == last)
 		return FAILURE_BAD_REQUEST;
+	/* what is no token is no method, and not logged as one: it may be a URI with a password */
+	if (!http_is_token(slice_of(line.p, (size_t)(first - line.p))))
+		return FAILURE_BAD_REQUEST;
 	req->method_name = slice_of(line.p, (size_t)(first - line.p));
 	req->target = slice_of(first + 1, (size_t)(last - first) - 1);
-	if (!http_is_token(req->method_name) || req->method_name.n > PARSE_METHOD_MAX ||
-	    req->target.n == 0)
+	if (req->method_name.n > PARSE_METHOD_MAX || req->target.n == 0)
 		return FAILURE_BAD_REQUEST;
 	failure = head_version(slice_of(last + 1, (size_t)(line.p + line.n - last) - 1),
 			       &req->version_minor);
@@ -78,7 +86,11 @@ static enum failure read_request_line(struct slice line, const struct conf *conf
 	if (req->target.n > conf->uri_length)
 		return FAILURE_URI_TOO_LONG;
 	req->method = method_of(req->method_name);
-	return read_target(req);
+	failure = read_target(req);
+	req->target_read = failure == FAILURE_NONE;
+	if (!req->target_read)
+		req->uri = (struct http_uri){.path = slice_of("", 0)};
+	return failure;
 }
 
 static enum failure check_host(const struct http_request *req)
@@ -204,7 +216,7 @@ static enum parse_result start_line(struct slice bytes, size_t start, const stru
 	size_t end = lf != NULL ? (size_t)(lf - bytes.p) : bytes.n;
 	struct slice line;
 
-	req->method_name = req->target = slice_of("", 0);
+	forget_line(req);
 	*ret_failure = FAILURE_BAD_REQUEST;
 	if (!http_is_tchar((unsigned char)bytes.p[start]))
 		return PARSE_FAILED;
@@ -231,7 +243,7 @@ static enum parse_result parse_whole(struct slice bytes, const struct conf *conf
 	enum parse_result result = skip_empty_lines(bytes, &start);
 
 	if (result != PARSE_DONE) {
-		req->method_name = req->target = slice_of("", 0);
+		forget_line(req);
 		*ret_failure = FAILURE_BAD_REQUEST;
 		return result;
 	}

@@ -1,9 +1,13 @@
 """One line an exchange, whatever bytes it held."""
 
 import json
+import re
 import time
 
+import pytest
+
 from support.origin import CLOSE, respond
+from support.rawclient import Client
 
 
 def entries(proxy):
@@ -76,6 +80,49 @@ def test_no_credentials(start_proxy, origin):
     text = proxy.access_log.read_text()
     for secret in ("c2VjcmV0", "secret=1", "password"):
         assert secret not in text
+
+
+SECRET = "s3cret"
+
+
+UNREAD = [
+    "GET ftp://alice:s3cret@files.example/x HTTP/1.1",
+    "GET ws://alice:s3cret@h.example/ HTTP/1.1",
+    "GET http://alice:s3cret@h.example/ HTTP/1.1",
+    "GET http://alice:s3cret@h.example/ HTTP/2.0",
+    "GET http://alice:s3cret@h.example/ HTTP/1.1x",
+    "GET http://alice:s3cret@h.example/ http/1.1",
+    "GET http://alice:s3cret@h.example/",
+    "GET http://alice:s3cret HTTP/1.1",
+    "GET  http://alice:s3cret@h.example/  HTTP/1.1",
+    "GET /http://alice:s3cret@h/ HTTP/1.1",
+    "GET //alice:s3cret@h/ HTTP/1.1",
+    "GET alice:s3cret@h HTTP/1.1",
+    "GET http://alice:s3cret@h.example/" + "x" * 9000 + " HTTP/1.1",
+    "http://alice:s3cret@h.example/ GET HTTP/1.1",
+    "CONNECT alice:s3cret@h.example:443 HTTP/1.1",
+    "CONNECT http://alice:s3cret@h.example:443 HTTP/1.1",
+    "OPTIONS alice:s3cret HTTP/1.1",
+]
+
+
+@pytest.mark.parametrize("form", ["json", "squid"])
+def test_a_password_of_a_url_is_shown_nowhere(start_proxy, form):
+    """HAZARDS M3: whatever else is wrong with the request; by the proxy, a gateway and the admin page."""
+    proxy = start_proxy(f"access_log_format={form}", "cache_status_key=on", "log_level=debug",
+                        "gateway=127.0.0.1:0=http://127.0.0.1:1")
+    gateway = int(re.search(r"^gateway: http://127\.0\.0\.1:(\d+) ", "\n".join(proxy.output), re.M)[1])
+    for port in (proxy.port, gateway, proxy.admin_port):
+        for line in UNREAD:
+            with Client(port) as client:
+                client.send(f"{line}\r\nHost: 127.0.0.1\r\n\r\n".encode())
+                answer = client.response()
+            assert answer.status >= 400 and SECRET.encode() not in answer.body, line
+            key = answer["Cache-Status"] if port != gateway else None  # there it is a path like others
+            assert SECRET not in (key or ""), line
+    proxy.stop()
+    assert len(proxy.log_lines()) == 3 * len(UNREAD)
+    assert SECRET not in proxy.access_log.read_text() + proxy.errors() + "\n".join(proxy.output)
 
 
 def test_squid_format(start_proxy, origin):

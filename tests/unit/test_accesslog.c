@@ -1,4 +1,4 @@
-/* LINKS: proxy/accesslog.c proxy/accesslog_line.c proxy/stats.c proxy/offenders.c cache/policy.c -ljansson */
+/* LINKS: proxy/accesslog.c proxy/accesslog_line.c proxy/accesslog_mask.c proxy/stats.c proxy/offenders.c cache/policy.c -ljansson */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,6 +58,7 @@ static struct accesslog_entry sample(void)
 		.client_port = 40000,
 		.method = SLICE("GET"),
 		.target = SLICE("http://example.org/a?b=c"),
+		.target_read = true,
 		.status = 204,
 		.bytes_in = 100,
 		.bytes_out = 200,
@@ -117,6 +118,89 @@ static void test_a_json_line(void **state)
 		"\"status\":204,\"elapsed_us\":12345,\"bytes_in\":100,\"bytes_out\":200,"
 		"\"outcome\":\"miss\",\"reason\":\"no-record\",\"stored\":true,"
 		"\"origin\":\"192.0.2.1:80\",\"user_agent\":\"curl/8\"}");
+}
+
+/* What the log shows of a target, as "target|shown"; of one that was understood, or was not. */
+static void assert_shown(const char *target, bool read, const char *shown)
+{
+	struct accesslog_entry entry = sample();
+	char expected[4096];
+
+	entry.target = slice_str(target);
+	entry.target_read = read;
+	snprintf(expected, sizeof(expected), "\"target\":\"%s\",", shown);
+	assert_non_null(strstr(line_of("json", &entry), expected));
+}
+
+/* HAZARDS M3: nothing of the authority, wherever the name and password may be in it. */
+static void test_a_target_that_was_not_understood(void **state)
+{
+	static const char *const cases[][2] = {
+		{"ftp://alice:s3cret@h/x?y", "ftp://***/x?y"},
+		{"ws://alice:s3cret@h", "ws://***"},
+		{"http://alice:s3c/ret@h:8/x", "http://***/x"},
+		{"http://alice:s3c?r#et@h/x", "http://***/x"},
+		{"http://alice:s3cret@h@h/x", "http://***/x"},
+		{"http://alice:s3cret", "http://***"},
+		{"http://alice:s3cret%40h/x", "http://***/x"},
+		{"http://h/s3cret:x@y/z", "http://***/z"},
+		{"http:/alice:s3cret@h/x", "http:/***/x"},
+		{"http:///alice:s3cret/x", "http:///***/x"},
+		{"http:\\\\alice:s3cret\\x", "http:\\\\\\\\***\\\\x"},
+		{"//alice:s3cret@h/x", "//***/x"},
+		{"http:alice:s3cret@h/x", "***"},
+		{"alice:s3cret@h:443", "***"},
+		{"alice:s3cret", "***"},
+		{" http://alice:s3cret@h/ x", "***"},
+		{"ht!tp://alice:s3cret@h/", "***"},
+		{"http://", "http://***"},
+		{"/a#b", "/a#b"},
+		{"/a#b//alice:s3cret@h/c", "/***/c"},
+		{"http://h/?u=ftp://alice:s3cret@h/x", "http://***/x"},
+		{"*", "***"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_shown(cases[i][0], false, cases[i][1]);
+}
+
+static void test_a_target_that_was_understood(void **state)
+{
+	static const char *const cases[][2] = {
+		{"http://h/a@b", "http://h/a@b"},
+		{"http://h/?q=a@b/c", "http://h/?q=a@b/c"},
+		{"/http://alice:s3cret@h/x", "/http://***@h/x"},
+		{"http://h/ftp://a:s3cret@b//c:s3cret@d?e", "http://h/ftp://***@b//***@d?e"},
+		{"http://h//a/b@c", "http://h//a/b@c"},
+		{"http://h/?u=http://a:s3@cret@h", "http://h/?u=http://***@h"},
+		{"*", "*"},
+		{"h:443", "h:443"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_shown(cases[i][0], true, cases[i][1]);
+}
+
+/* The password is not what is left when the log cuts a target. */
+static void test_a_long_target_is_masked_before_it_is_cut(void **state)
+{
+	static char target[10000];
+	struct accesslog_entry entry = sample();
+	const char *line;
+
+	(void)state;
+	memset(target, 's', sizeof(target));
+	memcpy(target, "http://h/ftp://", 15);
+	target[9000] = '@';
+	entry.target = slice_of(target, sizeof(target));
+	line = line_of("json", &entry);
+	assert_non_null(strstr(line, "\"http://h/ftp://***@sss"));
+	entry.target.n = sizeof(target);
+	target[9000] = '/';
+	line = line_of("squid", &entry);
+	assert_non_null(strstr(line, "sss... "));
 }
 
 static void test_a_json_line_of_a_failure(void **state)
@@ -315,6 +399,7 @@ static void test_the_longest_line_fits(void **state)
 	static char ones[70000];
 	memset(ones, 1, sizeof(ones));
 	struct accesslog_entry entry = {
+		.target_read = true,
 		.wall_ms = INT64_MAX,
 		.elapsed_us = INT64_MAX,
 		.client_port = UINT16_MAX,
@@ -648,6 +733,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_a_json_line),
 		TEST(test_a_json_line_of_a_failure),
+		TEST(test_a_target_that_was_not_understood),
+		TEST(test_a_target_that_was_understood),
+		TEST(test_a_long_target_is_masked_before_it_is_cut),
 		TEST(test_a_squid_line),
 		TEST(test_squid_codes),
 		TEST(test_every_outcome_has_a_squid_code),
