@@ -18,6 +18,12 @@ static const struct {
 #undef FIELD
 };
 
+static const uint64_t hop_fields = 0
+#define FIELD(id, name, flags) | (uint64_t)(((flags)&HOP) != 0) << FIELD_##id
+#include "cache/http_fields.def"
+#undef FIELD
+	;
+
 _Static_assert(FIELD_ID_COUNT <= 64, "http_fields.present is a set of fields in one word");
 #define FIELD(id, name, flags) \
 	_Static_assert(sizeof(name) - 1 <= KNOWN_NAME_MAX, "long field name");
@@ -189,17 +195,25 @@ unsigned http_fields_lines(const struct http_fields *fields, enum http_field_id 
 	return count;
 }
 
+const struct http_field *http_fields_unknown(const struct http_fields *fields, uint32_t i,
+					     struct slice name)
+{
+	for (; i < fields->count; i++) {
+		const struct http_field *line = &fields->at[i];
+
+		if (line->id == FIELD_OTHER && !line->nominated && slice_ieq(line->name, name))
+			return line;
+	}
+	return NULL;
+}
+
 const struct http_field *http_fields_named(const struct http_fields *fields, struct slice name)
 {
 	enum http_field_id id = http_field_lookup(name);
 
 	if (id != FIELD_OTHER)
 		return http_fields_first(fields, id);
-	for (uint32_t i = 0; i < fields->count; i++) {
-		if (fields->at[i].id == FIELD_OTHER && slice_ieq(fields->at[i].name, name))
-			return &fields->at[i];
-	}
-	return NULL;
+	return http_fields_unknown(fields, 0, name);
 }
 
 static void nominate_unknown(struct http_fields *fields, struct slice name)
@@ -208,6 +222,15 @@ static void nominate_unknown(struct http_fields *fields, struct slice name)
 		if (fields->at[i].id == FIELD_OTHER && slice_ieq(fields->at[i].name, name))
 			fields->at[i].nominated = true;
 	}
+}
+
+/* A line that belongs to the connection.  One that is not ours to read there is not known to anyone
+   any more, so that no rule and no key goes by what the next server does not see. */
+static void nominate(struct http_field *line)
+{
+	line->nominated = true;
+	if (!(known[line->id].flags & HOP))
+		line->id = FIELD_OTHER;
 }
 
 /*
@@ -222,7 +245,7 @@ void http_fields_nominate(struct http_fields *fields)
 	uint64_t nominated = 0;
 	unsigned unknown = 0;
 
-	while (http_list_next(&list, &option)) {
+	while (http_connection_next(&list, &option)) {
 		enum http_field_id id = http_field_lookup(option);
 
 		if (id != FIELD_OTHER)
@@ -234,8 +257,11 @@ void http_fields_nominate(struct http_fields *fields)
 		nominated |= (uint64_t)1 << FIELD_OTHER;
 	if (nominated == 0)
 		return;
-	for (uint32_t i = 0; i < fields->count; i++)
-		fields->at[i].nominated |= (nominated >> fields->at[i].id) & 1;
+	for (uint32_t i = 0; i < fields->count; i++) {
+		if ((nominated >> fields->at[i].id) & 1)
+			nominate(&fields->at[i]);
+	}
+	fields->present &= ~nominated | hop_fields;
 }
 
 bool http_field_is_hop(const struct http_field *field)
@@ -255,6 +281,38 @@ bool http_list_next(struct http_list *list, struct slice *ret_member)
 			return true;
 		list->line = http_fields_next(list->fields, list->line);
 		list->offset = 0;
+	}
+	return false;
+}
+
+bool http_connection_next(struct http_list *list, struct slice *ret_option)
+{
+	while (list->line) {
+		struct slice value = list->line->value;
+		size_t start = list->offset, end = start;
+
+		while (end < value.n && value.p[end] != ',')
+			end++;
+		list->offset = end + 1;
+		*ret_option = slice_trim(slice_of(value.p + start, end - start));
+		if (end >= value.n) {
+			list->line = http_fields_next(list->fields, list->line);
+			list->offset = 0;
+		}
+		if (ret_option->n > 0)
+			return true;
+	}
+	return false;
+}
+
+bool http_connection_has(const struct http_fields *fields, struct slice option)
+{
+	struct http_list list = http_list_of(fields, FIELD_CONNECTION);
+	struct slice found;
+
+	while (http_connection_next(&list, &found)) {
+		if (slice_ieq(found, option))
+			return true;
 	}
 	return false;
 }

@@ -31,12 +31,17 @@ unsigned http_fields_lines(const struct http_fields *fields, enum http_field_id 
 /* Order of names without case: the shorter first, then by their letters. */
 int http_name_compare(struct slice a, struct slice b);
 
-/* First line with that name (any case), known or not; or NULL. */
+/* First line with that name (any case), known or not, that is not nominated; or NULL. */
 const struct http_field *http_fields_named(const struct http_fields *fields, struct slice name);
+
+/* First such line of an unknown field from line `i` on; or NULL. */
+const struct http_field *http_fields_unknown(const struct http_fields *fields, uint32_t i,
+					     struct slice name);
 
 /*
  * Mark what Connection options nominate, but for fields flagged KEEP (RFC 9110 7.6.1; HAZARDS H1,
- * H2). Called once by the parser.
+ * H2).  What is marked does not travel on, so the functions above find it no more, and no rule goes
+ * by it; but for fields flagged HOP, which are for us to read.  Called once by the parser.
  */
 void http_fields_nominate(struct http_fields *fields);
 
@@ -75,6 +80,13 @@ bool http_list_member(struct slice value, size_t *offset, struct slice *ret_memb
 enum { HTTP_VARY_NAMES_MAX = 16 };
 bool http_vary_names(const struct http_fields *fields, struct slice names[HTTP_VARY_NAMES_MAX],
 		     unsigned *ret_count);
+
+/*
+ * The same for the options of Connection, which are tokens: a quote is no more than a byte that no
+ * option has, for what we took as quoted the next reader may take as an option.
+ */
+bool http_connection_next(struct http_list *list, struct slice *ret_option);
+bool http_connection_has(const struct http_fields *fields, struct slice option);
 
 /* Whether a list-valued field has this member, any case. */
 bool http_list_has(const struct http_fields *fields, enum http_field_id id, struct slice member);

@@ -35,13 +35,14 @@ enum http_field_flags {
 struct http_field {
 	struct slice name;
 	struct slice value;
-	uint8_t id;     /* enum http_field_id */
+	uint8_t id;     /* enum http_field_id; of what is nominated only fields flagged HOP */
 	bool nominated; /* a Connection option names it: hop-by-hop in this message */
 };
 
 /*
  * Field lines in the order received.  `present` has bit `id` set for each known field that occurs,
- * so that the usual question, "is there any?", costs one test.  Nominated fields count as present.
+ * so that the usual question, "is there any?", costs one test.  What Connection nominates does not
+ * count, unless it is a field of the connection anyway.
  */
 struct http_fields {
 	struct http_field *at;

@@ -341,11 +341,7 @@ static const struct http_field *line_after(const struct sf_reader *reader,
 
 	if (line->id != FIELD_OTHER)
 		return http_fields_next(fields, line);
-	for (line++; line < fields->at + fields->count; line++) {
-		if (line->id == FIELD_OTHER && slice_ieq(line->name, reader->name))
-			return line;
-	}
-	return NULL;
+	return http_fields_unknown(fields, (uint32_t)(line - fields->at) + 1, reader->name);
 }
 
 struct sf_reader sf_reader_of(const struct http_fields *fields, struct slice name)

@@ -133,7 +133,7 @@ static bool asks_upgrade(const struct http_request *req)
 {
 	return req->method == METHOD_GET && req->version_minor > 0 && req->body == BODY_NONE &&
 	       http_fields_lines(&req->fields, FIELD_UPGRADE) == 1 &&
-	       http_list_has(&req->fields, FIELD_CONNECTION, SLICE("upgrade")) &&
+	       http_connection_has(&req->fields, SLICE("upgrade")) &&
 	       !http_list_has(&req->fields, FIELD_UPGRADE, SLICE("h2c"));
 }
 
@@ -142,8 +142,8 @@ static enum failure request_fields(struct http_request *req, const struct conf *
 	const struct http_field *expect = http_fields_first(&req->fields, FIELD_EXPECT);
 
 	/* RFC 9112 9.3: a proxy keeps no connection open for an HTTP/1.0 client */
-	req->keep_alive = req->version_minor > 0 &&
-			  !http_list_has(&req->fields, FIELD_CONNECTION, SLICE("close"));
+	req->keep_alive =
+		req->version_minor > 0 && !http_connection_has(&req->fields, SLICE("close"));
 	req->upgrade = conf->upgrade && asks_upgrade(req);
 	req->expect_continue = false;
 	if (expect == NULL || req->version_minor == 0)

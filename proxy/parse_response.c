@@ -59,13 +59,12 @@ static bool response_framing(struct http_response *res, enum http_method method,
 static bool response_keeps_alive(const struct http_response *res, const struct framing *framing)
 {
 	if (res->framing_trouble || res->body == BODY_UNTIL_CLOSE ||
-	    http_list_has(&res->fields, FIELD_CONNECTION, SLICE("close")))
+	    http_connection_has(&res->fields, SLICE("close")))
 		return false;
 	if (http_has_field(&res->fields, FIELD_TRANSFER_ENCODING) &&
 	    (framing->has_length || res->version_minor == 0))
 		return false;
-	return res->version_minor > 0 ||
-	       http_list_has(&res->fields, FIELD_CONNECTION, SLICE("keep-alive"));
+	return res->version_minor > 0 || http_connection_has(&res->fields, SLICE("keep-alive"));
 }
 
 enum parse_result parse_response(struct slice bytes, const struct conf *conf,

@@ -154,3 +154,18 @@ def test_options_for_the_whole_server_is_not_cached(caching, origin):
         origin.on("*", respond(204, *ALLOW))
         for _ in range(2):
             assert not client.ask("OPTIONS", f"http://{origin.authority}", *fields()).hit
+
+
+@pytest.mark.parametrize("vary", [[], ["Vary: Origin, Access-Control-Request-Headers"]], ids=["no vary", "vary"])
+@pytest.mark.parametrize("nominated", ["Access-Control-Request-Headers", "Access-Control-Request-Method",
+                                       "Access-Control-Request-Private-Network", '"x, Access-Control-Request-Headers'])
+@requirement("RFC 9110 7.6.1 MUST")
+def test_a_field_that_is_not_sent_on_is_in_no_key(asks, origin, nominated, vary):
+    """Otherwise the answer to the one request would be kept for the other."""
+    lines = fields(Access_Control_Request_Private_Network="true")
+    origin.on("/n", respond(204, *ALLOW, *vary, "X-For: less"), respond(204, *ALLOW, *vary, "X-For: all"))
+    asks(*lines, f"Connection: {nominated}", path="/n")
+    assert nominated.split()[-1] not in origin.last.fields
+    answer = asks(*lines, path="/n")
+    assert (answer.hit, answer["X-For"]) == (False, "all")
+    assert asks(*lines, path="/n").hit

@@ -121,3 +121,11 @@ def test_origins_own_connection_close_does_not_close_the_client(client, origin):
     assert client.get(origin.url()).status == 204
     assert client.get(origin.url("/next")).status == 204
     assert origin.requests[0].connection is not origin.requests[1].connection
+
+
+def test_a_quote_hides_no_option_of_connection(client, origin):
+    """Options are tokens, so the next reader may not see a quoted string there (HAZARDS H1)."""
+    client.get(origin.url(), 'Connection: "x, X-Drop', "X-Drop: 1")
+    assert "x-drop" not in names(origin.last.fields)
+    assert client.get(origin.url("/close"), 'Connection: "x, close')["Connection"] == "close"
+    assert client.end()

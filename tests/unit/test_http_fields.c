@@ -290,8 +290,50 @@ static void test_nominate(void **state)
 		if (http_field_is_hop(&head.lines[i]) != rows[i].hop)
 			fail_msg("%s hop", rows[i].name);
 	}
-	/* What is nominated is still there for the rules. */
-	assert_true(http_has_field(&head.fields, FIELD_USER_AGENT));
+	/* What does not travel on is not there for the rules, by id or by name; but what is of the
+	   connection is. */
+	assert_false(http_has_field(&head.fields, FIELD_USER_AGENT));
+	assert_null(http_fields_first(&head.fields, FIELD_SET_COOKIE));
+	assert_null(http_fields_named(&head.fields, SLICE("User-Agent")));
+	assert_null(http_fields_named(&head.fields, SLICE("X-Secret")));
+	assert_non_null(http_fields_named(&head.fields, SLICE("X-Free")));
+	assert_true(http_has_field(&head.fields, FIELD_KEEP_ALIVE));
+	assert_true(http_has_field(&head.fields, FIELD_AUTHORIZATION));
+	assert_int_equal(http_fields_lines(&head.fields, FIELD_CONNECTION), 3);
+}
+
+/* Options are tokens: no quote hides one from us that others may see (HAZARDS H1). */
+static void test_quotes_hide_no_option(void **state)
+{
+	static const char *const values[] = {
+		"\"x, X-Secret, close",
+		"X-Secret, \"x\\\", close",
+		"\"x\" y, close, X-Secret,\"",
+		",\", ,close ,x-secret",
+	};
+	struct head head;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		head_init(&head);
+		add(&head, "Connection", values[i]);
+		add(&head, "X-Secret", "1");
+		add(&head, "X", "1");
+		http_fields_nominate(&head.fields);
+		assert_true(head.lines[1].nominated);
+		assert_false(head.lines[2].nominated);
+		assert_true(http_connection_has(&head.fields, SLICE("Close")));
+		assert_false(http_connection_has(&head.fields, SLICE("x")));
+	}
+	head_init(&head);
+	assert_false(http_connection_has(&head.fields, SLICE("close")));
+	add(&head, "Connection", "");
+	add(&head, "Connection", ", ,");
+	add(&head, "Connection", "closed");
+	assert_false(http_connection_has(&head.fields, SLICE("close")));
+	assert_false(http_connection_has(&head.fields, SLICE("")));
+	add(&head, "connection", "a,close");
+	assert_true(http_connection_has(&head.fields, SLICE("close")));
 }
 
 static void test_nominate_without_connection(void **state)
@@ -446,6 +488,7 @@ int main(void)
 		cmocka_unit_test(test_list_has),
 		cmocka_unit_test(test_nominate),
 		cmocka_unit_test(test_nominate_without_connection),
+		cmocka_unit_test(test_quotes_hide_no_option),
 		cmocka_unit_test(test_nominate_has_a_limit),
 		cmocka_unit_test(test_copy_request),
 		cmocka_unit_test(test_copy_odd_requests),
