@@ -210,12 +210,6 @@ static void queue_freshened(struct cache *cache, const struct cache_key *key, st
 		writes_add(&cache->writes, PENDING_PUT, key, moment, uri, fresh->bytes);
 }
 
-/* What speaks against keeping is this request, not the response: the record stays as it was. */
-static bool is_about_request(enum reason why)
-{
-	return why == REASON_AUTHORIZATION || why == REASON_RANGE || why == REASON_REQUEST_NO_STORE;
-}
-
 bool cache_freshen(struct cache *cache, const struct http_request *req, struct slice old,
 		   const struct http_response *res_304, const struct exchange_times *times,
 		   struct record_view *ret_record, enum reason *ret_why)
@@ -244,7 +238,8 @@ bool cache_freshen(struct cache *cache, const struct http_request *req, struct s
 	}
 	if (*ret_why == REASON_NONE && is_record_overtaken(cache, &key, uri, ret_record, times))
 		*ret_why = REASON_OVERTAKEN;
-	if (!is_about_request(*ret_why))
+	/* what speaks against keeping may be this request: then the record stays as it was */
+	if (!policy_is_about_request(*ret_why))
 		queue_freshened(cache, &key, uri, &view, ret_record, *ret_why == REASON_NONE,
 				moment);
 	return true;

@@ -29,6 +29,7 @@ enum http_field_flags {
 	KEEP = 4,
 	UNSTORED = 8,
 	IN_304 = 16,
+	PERSONAL = 32,
 };
 
 /* One field line.  `value` has no leading or trailing white space. */

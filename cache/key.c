@@ -318,6 +318,17 @@ static bool block_take(struct slice *block, struct item *ret_item)
 	return true;
 }
 
+bool key_vary_names(struct slice block, struct slice name)
+{
+	struct item item;
+
+	while (block_take(&block, &item)) {
+		if (slice_ieq(item.name, name))
+			return true;
+	}
+	return false;
+}
+
 size_t key_vary_write(const struct http_fields *response, const struct http_request *req, char *to,
 		      size_t size)
 {

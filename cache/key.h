@@ -45,6 +45,9 @@ size_t key_vary_write(const struct http_fields *response, const struct http_requ
 /* What a block has names of, as a hash: blocks of the same names have the same.  0 for none. */
 uint64_t key_vary_set(struct slice block);
 
+/* Whether a block has that name, in any case. */
+bool key_vary_names(struct slice block, struct slice name);
+
 /* Whether a block has every name that another has: all that this one's Vary asks was written down.
  */
 bool key_vary_covers(struct slice block, struct slice other);

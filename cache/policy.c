@@ -12,9 +12,26 @@ const char *reason_token(enum reason reason)
 	return tokens[reason];
 }
 
-bool policy_keeps_old_record(const struct http_response *res)
+bool policy_supersedes(uint16_t status)
 {
-	return res->status == 204 || res->status >= 500;
+	bool answers = status >= 200 && status < 400 && status != 304;
+
+	return (answers && status != 204) || status == 404 || status == 410;
+}
+
+bool policy_is_about_request(enum reason why)
+{
+	switch (why) {
+	case REASON_METHOD:
+	case REASON_REQUEST_NO_STORE:
+	case REASON_AUTHORIZATION:
+	case REASON_RANGE:
+	case REASON_PRECONDITION:
+	case REASON_UPGRADE:
+		return true;
+	default:
+		return false;
+	}
 }
 
 bool policy_invalidates(const struct http_request *req, const struct http_response *res)

@@ -134,7 +134,8 @@ bool policy_etag_weak_match(struct slice a, struct slice b);
 /*
  * What a final response to a validation of a record means (RFC 9111 4.3.3, 4.3.4).  `req` is the
  * client's request.  The question to the origin had the record's validators; its tag, if any, was
- * joined by those of the client; nothing else of the client's conditions was asked.
+ * joined by those of the client; nothing else of the client's conditions was asked.  In the
+ * `background` no error removes anything: it may be the fault of whoever made us ask.
  */
 enum validation {
 	VALIDATION_FRESHEN,  /* 304 for the record: update it and answer from it */
@@ -143,15 +144,16 @@ enum validation {
 	VALIDATION_REPLACE,  /* 204: pass on; it replaces the record, or removes it if not storable
 			      */
 	VALIDATION_UPDATE,   /* 204 to a HEAD, for a GET's record: pass on, and update the record */
-	VALIDATION_REMOVE,   /* another final status: pass on, and remove the record */
-	VALIDATION_KEEP,     /* a 5xx that is passed on without touching the record */
+	VALIDATION_REMOVE,   /* what supersedes it: pass on, and remove the record */
+	VALIDATION_KEEP,     /* another error: pass on without touching the record */
 	VALIDATION_STALE, /* 500, 502, 503, 504 and stale-if-error allows the record: answer from it
 			   */
 };
 
 enum validation policy_validation(const struct http_request *req, const struct record_meta *meta,
 				  struct slice etag, const struct http_response *res,
-				  const struct http_clock *now, const struct conf *conf);
+				  bool background, const struct http_clock *now,
+				  const struct conf *conf);
 
 /*
  * The origin could not be asked, or failed: may the stale record answer (RFC 5861 4)?
@@ -159,12 +161,28 @@ enum validation policy_validation(const struct http_request *req, const struct r
 bool policy_stale_if_error(const struct http_request *req, const struct record_meta *meta,
 			   const struct http_clock *now, const struct conf *conf);
 
-/* After a reload forced by the client brought an answer that is not stored: keep the old record?
-   Yes for a 204 and errors of a server, no for what else supersedes it. */
-bool policy_keeps_old_record(const struct http_response *res);
+/*
+ * Does a final status tell that the stored response is out of date?  Another 2xx or 3xx does, 404
+ * and 410 do; other errors may be due to what one client sent (400, 403, 412, 414, 429, ...), or to
+ * a server that fails (HAZARDS X8).  Of a 204 it depends on the rest; a 304 confirms what is there.
+ */
+bool policy_supersedes(uint16_t status);
+
+/* Whether a reason not to store is about the request, so that it says nothing of what is stored. */
+bool policy_is_about_request(enum reason why);
+
+/* After an answer that was not stored: are others who ask the same not to wait for one another for
+   a while?  Not for an error, or an answer to a request that is unlike theirs (HAZARDS X8). */
+bool policy_is_unshareable(const struct http_request *req, const struct http_response *res);
 
 /* RFC 9111 4.4: must the target URI (and Location, Content-Location) be invalidated? */
 bool policy_invalidates(const struct http_request *req, const struct http_response *res);
+
+/*
+ * Whether a field is of the client that sent it alone, and no part of a question that is asked for
+ * all: conditions, Range, Authorization, directives, and what proxies before us tell of it.
+ */
+bool policy_is_personal(const struct http_field *field);
 
 /* May a request that misses or must validate wait for another's answer, or others for its own? */
 bool policy_may_wait(const struct http_request *req);

@@ -197,7 +197,8 @@ static bool is_gateway_failure(uint16_t status)
 
 enum validation policy_validation(const struct http_request *req, const struct record_meta *meta,
 				  struct slice etag, const struct http_response *res,
-				  const struct http_clock *now, const struct conf *conf)
+				  bool background, const struct http_clock *now,
+				  const struct conf *conf)
 {
 	struct slice tag;
 
@@ -208,8 +209,8 @@ enum validation policy_validation(const struct http_request *req, const struct r
 	}
 	if (res->status == 204)
 		return confirms_get(req, meta, etag, res) ? VALIDATION_UPDATE : VALIDATION_REPLACE;
-	if (res->status < 500)
-		return VALIDATION_REMOVE;
+	if (policy_supersedes(res->status))
+		return background && res->status >= 400 ? VALIDATION_KEEP : VALIDATION_REMOVE;
 	if (is_gateway_failure(res->status) && policy_stale_if_error(req, meta, now, conf))
 		return VALIDATION_STALE;
 	return VALIDATION_KEEP;

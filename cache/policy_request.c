@@ -24,6 +24,16 @@ bool policy_request_stands_alone(const struct http_request *req, enum reason *re
 	return true;
 }
 
+bool policy_is_personal(const struct http_field *field)
+{
+	struct slice forwarded = SLICE("X-Forwarded-");
+
+	if (http_field_flags((enum http_field_id)field->id) & PERSONAL)
+		return true;
+	return field->id == FIELD_OTHER && field->name.n >= forwarded.n &&
+	       slice_ieq(slice_of(field->name.p, forwarded.n), forwarded);
+}
+
 static bool has_one_value(const struct http_fields *fields, enum http_field_id id)
 {
 	const struct http_field *line = http_fields_first(fields, id);
@@ -100,4 +110,9 @@ bool policy_may_wait(const struct http_request *req)
 	       !cache_control_has(&asked, CC_NO_STORE) &&
 	       !cache_control_has(&asked, CC_ONLY_IF_CACHED) &&
 	       !(cache_control_has(&asked, CC_MAX_AGE) && asked.max_age == 0);
+}
+
+bool policy_is_unshareable(const struct http_request *req, const struct http_response *res)
+{
+	return policy_may_wait(req) && (res->status == 204 || policy_supersedes(res->status));
 }

@@ -68,6 +68,13 @@ static inline struct slice record_last_modified(const struct record_view *view)
 	return view->last_modified;
 }
 
+/* The selecting fields, a block of key.h. */
+static inline struct slice record_vary(const struct record_view *view)
+{
+	VIEW_ASSERT(&view->generation);
+	return view->vary;
+}
+
 static inline struct slice record_bytes(const struct record_view *view)
 {
 	VIEW_ASSERT(&view->generation);

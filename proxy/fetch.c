@@ -129,6 +129,19 @@ static void remember_unshareable(struct worker *worker, const struct cache_key *
 		(struct unshareable){*key, worker->now_ms + worker->conf->unshareable_time_ms};
 }
 
+/* What was stored answers the next one: the key can be shared after all. */
+static void remember_shareable(const struct fetch *fetch)
+{
+	struct worker *worker = fetch->worker;
+	struct cache_lookup lookup;
+
+	if (!is_unshareable(worker, &fetch->plan.key))
+		return;
+	cache_lookup(worker->cache, &fetch->leader->req, &worker->now, &lookup);
+	if (lookup.verdict == REUSE_FRESH)
+		slot_of(worker->fetches, &fetch->plan.key)->until_ms = 0;
+}
+
 static void share(struct fetch *fetch)
 {
 	struct fetches *fetches = fetch->worker->fetches;
@@ -248,10 +261,34 @@ static void answer_waiters_stale(struct fetch *fetch)
 	}
 }
 
-/* The fetch has failed: the next waiter asks, the others wait for it.  Not a third time. */
+/* Failures of an origin that had the request before it: it may be what it did not like. */
+static bool is_after_request(enum failure failure)
+{
+	switch (failure) {
+	case FAILURE_ORIGIN_CLOSED:
+	case FAILURE_ORIGIN_TIMEOUT:
+	case FAILURE_ORIGIN_WRITE_TIMEOUT:
+	case FAILURE_BAD_RESPONSE:
+	case FAILURE_RESPONSE_HEAD_TOO_LARGE:
+	case FAILURE_TOO_MANY_INTERIM:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * The fetch has failed: the next waiter asks, the others wait for it.  Not a third time: they fail
+ * as well when the origin cannot be reached, and otherwise ask each for itself, lest two odd
+ * requests fail all others (HAZARDS X8).
+ */
 static void hand_over(struct fetch *fetch, enum failure failure)
 {
 	unshare(fetch);
+	if (fetch->failed_before && is_after_request(failure)) {
+		release_waiters(fetch, false);
+		return;
+	}
 	if (fetch->failed_before) {
 		fail_waiters(fetch, failure);
 		return;
@@ -604,10 +641,11 @@ static void on_head(void *context, const struct http_response *res)
 		answer_leader(fetch, &judgement.record, OUTCOME_VALIDATED);
 		break;
 	case JUDGED_PASS:
-		exchange_pass_head(x, res);
-		/* a 304 for what one client has says nothing of what others would get */
-		if (!judgement.stored && fetch->plan.cacheable && res->status != 304)
+		if (judgement.stored)
+			remember_shareable(fetch);
+		else if (fetch->plan.cacheable && policy_is_unshareable(&x->req, res))
 			remember_unshareable(fetch->worker, &fetch->plan.key);
+		exchange_pass_head(x, res);
 		break;
 	}
 	release_waiters(fetch, judgement.stored);

@@ -145,28 +145,28 @@ static void ask(struct exchange *x, const struct cache_lookup *lookup)
 		fetch_start(x, &plan);
 }
 
-/* What only this client wants, and not of what is stored. */
-static bool is_client_wish(const struct http_field *field)
+/* A personal field by which the record was chosen is none: others sent the same. */
+static bool is_left_out(const struct http_field *field, struct slice vary)
 {
-	return field->id == FIELD_IF_NONE_MATCH || field->id == FIELD_IF_MODIFIED_SINCE ||
-	       field->id == FIELD_RANGE || field->id == FIELD_EXPECT ||
-	       field->id == FIELD_CACHE_CONTROL || field->id == FIELD_PRAGMA;
+	bool needed = http_field_flags((enum http_field_id)field->id) & KEEP;
+
+	return policy_is_personal(field) && (needed || !key_vary_names(vary, field->name));
 }
 
 /* Make of a request that a record answers the question for that record. */
-static void make_background(struct http_request *req, enum record_kind kind)
+static void make_background(struct http_request *req, const struct record_view *record)
 {
 	struct http_fields *fields = &req->fields;
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < fields->count; i++) {
-		if (is_client_wish(&fields->at[i]))
+		if (is_left_out(&fields->at[i], record_vary(record)))
 			fields->present &= ~((uint64_t)1 << fields->at[i].id);
 		else
 			fields->at[kept++] = fields->at[i];
 	}
 	fields->count = kept;
-	if (kind == RECORD_GET) {
+	if (record_meta(record)->kind == RECORD_GET) {
 		req->method = METHOD_GET;
 		req->method_name = SLICE("GET");
 	}
@@ -198,7 +198,6 @@ static void background_begin(void *owner)
 	struct worker *worker = background->worker;
 	struct fetch_plan plan = {.cacheable = true, .claim = background->claim};
 	struct cache_lookup lookup;
-	enum record_kind kind;
 	struct exchange *x;
 
 	cache_turn_end(worker->cache);
@@ -221,8 +220,7 @@ static void background_begin(void *owner)
 		claims_release(&plan.claim);
 		return;
 	}
-	kind = (enum record_kind)record_meta(&lookup.record)->kind;
-	make_background(&x->req, kind);
+	make_background(&x->req, &lookup.record);
 	plan.key = fetch_key(&lookup.key, x->req.method);
 	STATS_ADD(validations_background, 1);
 	fetch_start(x, &plan);

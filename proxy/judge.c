@@ -69,16 +69,15 @@ static void note_repair(const struct http_uri *uri)
 /* ---- storing ----------------------------------------------------------------------------------
  */
 
-/* Store the response if the rules allow. */
-static bool store(const struct trial *trial)
+/* Store the response if the rules allow; otherwise *ret_why says what bars it. */
+static bool store(const struct trial *trial, enum reason *ret_why)
 {
-	enum reason why = REASON_STATUS;
-
-	if (cache_store(trial->cache, &trial->x->req, trial->res, &trial->times, &why)) {
+	*ret_why = REASON_STATUS;
+	if (cache_store(trial->cache, &trial->x->req, trial->res, &trial->times, ret_why)) {
 		note_stored(trial->x);
 		return true;
 	}
-	note_not_stored(trial->x, why);
+	note_not_stored(trial->x, *ret_why);
 	return false;
 }
 
@@ -119,12 +118,13 @@ static bool replace(const struct trial *trial, const struct record_view *old)
 {
 	const struct http_request *req = &trial->x->req;
 	bool outdated = req->method == METHOD_HEAD && record_meta(old)->kind == RECORD_GET;
+	enum reason why;
 	bool stored;
 
 	if (outdated)
 		cache_remove(trial->cache, req, record_bytes(old));
-	stored = store(trial);
-	if (!stored && !outdated && !trial->plan->had_fresh)
+	stored = store(trial, &why);
+	if (!stored && !outdated && !trial->plan->had_fresh && !policy_is_about_request(why))
 		cache_remove(trial->cache, req, record_bytes(old));
 	return stored;
 }
@@ -135,8 +135,7 @@ static void remove_passed_over(const struct trial *trial)
 	const struct http_request *req = &trial->x->req;
 	struct cache_lookup lookup;
 
-	if (!trial->plan->had_record || policy_keeps_old_record(trial->res) ||
-	    trial->res->status == 304)
+	if (!trial->plan->had_record || !policy_supersedes(trial->res->status))
 		return;
 	cache_lookup(trial->cache, req, &trial->times.response, &lookup);
 	if (lookup.has_record)
@@ -161,7 +160,8 @@ static enum judged judge_validation(const struct trial *trial, const struct reco
 	struct exchange *x = trial->x;
 
 	switch (policy_validation(&x->req, record_meta(old), record_etag(old), trial->res,
-				  &trial->times.response, x->worker->conf)) {
+				  x->outcome == OUTCOME_BACKGROUND, &trial->times.response,
+				  x->worker->conf)) {
 	case VALIDATION_FRESHEN:
 		judgement->stored = true;
 		freshen(trial, old, &judgement->record);
@@ -200,6 +200,7 @@ enum judged judge_head(struct exchange *x, const struct fetch_plan *plan,
 {
 	struct trial trial = {x, plan, res, *times, x->worker->cache};
 	struct record_view old;
+	enum reason why;
 
 	trial.times.response = x->worker->now;
 	ret_judgement->stored = false;
@@ -214,6 +215,6 @@ enum judged judge_head(struct exchange *x, const struct fetch_plan *plan,
 	if (res->status == 304 && !is_conditional(&x->req))
 		return JUDGED_BAD;
 	remove_passed_over(&trial);
-	ret_judgement->stored = store(&trial);
+	ret_judgement->stored = store(&trial, &why);
 	return JUDGED_PASS;
 }

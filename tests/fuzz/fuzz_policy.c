@@ -277,7 +277,9 @@ static void check_conditions(const struct situation *situation, const struct rec
 				 .steady_ms = situation->times.response.steady_ms +
 					      situation->after_s * MS_PER_S};
 	struct slice tag = etag ? etag->value : slice_of(NULL, 0);
-	enum validation validation = policy_validation(req, meta, tag, res, &now, situation->conf);
+	enum validation validation =
+		policy_validation(req, meta, tag, res, false, &now, situation->conf);
+	enum validation alone = policy_validation(req, meta, tag, res, true, &now, situation->conf);
 	bool if_error = policy_stale_if_error(req, meta, &now, situation->conf);
 
 	if (policy_not_modified(req, meta, tag, &now))
@@ -287,6 +289,9 @@ static void check_conditions(const struct situation *situation, const struct rec
 	HOLDS(validation != VALIDATION_STALE || (res->status >= 500 && if_error));
 	HOLDS((validation == VALIDATION_REPLACE) == (res->status == 204));
 	HOLDS(validation <= VALIDATION_STALE);
+	HOLDS((validation == VALIDATION_REMOVE) == policy_supersedes(res->status));
+	HOLDS(alone == (res->status >= 400 && validation == VALIDATION_REMOVE ? VALIDATION_KEEP
+									      : validation));
 	if (res->status != 304)
 		HOLDS(validation >= VALIDATION_REPLACE);
 }

@@ -13,6 +13,7 @@
  *0 wall: -3600				step of the wall clock in between, default 0
  *	restored: 10				seconds from receipt to what the store was restored
  *to
+ *	background: yes				the second request is our own, for nobody
  *	>> GET http://example.com/		the second request; default the target of the first
  *	<< 304					the origin's answer to it
  *	stored: yes				what is expected, one line each, see `expectations`
@@ -35,7 +36,7 @@
 
 #define RECEIPT_S ((int64_t)1939639200)
 
-enum { MS_PER_S = 1000, TEXT_MAX = 8192, VALUE_MAX = 256 };
+enum { MS_PER_S = 1000, TEXT_MAX = 8192, VALUE_MAX = 512 };
 enum part { FETCHED, ANSWER, ASKED, SECOND, PART_COUNT };
 
 /* A case being played. */
@@ -45,7 +46,7 @@ struct play {
 	struct conf *conf;
 	char text[PART_COUNT][TEXT_MAX];
 	long long delay_s, after_s, wall_s, restored_s;
-	bool restored;
+	bool restored, background;
 	struct request_head fetched, asked;
 	struct response_head answer, second;
 	struct http_clock now;
@@ -177,7 +178,8 @@ static void tell_not_modified(struct play *play, char *to)
 static void tell_validation(struct play *play, char *to)
 {
 	strcpy(to, validations[policy_validation(&play->asked.req, record_of(play), play->etag,
-						 &play->second.res, &play->now, play->conf)]);
+						 &play->second.res, play->background, &play->now,
+						 play->conf)]);
 }
 
 static void tell_stale_if_error(struct play *play, char *to)
@@ -191,9 +193,28 @@ static void tell_invalidates(struct play *play, char *to)
 	strcpy(to, yes_no(policy_invalidates(&play->fetched.req, &play->answer.res)));
 }
 
-static void tell_keeps_old(struct play *play, char *to)
+static void tell_supersedes(struct play *play, char *to)
 {
-	strcpy(to, yes_no(policy_keeps_old_record(&play->answer.res)));
+	strcpy(to, yes_no(policy_supersedes(play->answer.res.status)));
+}
+
+static void tell_unshareable(struct play *play, char *to)
+{
+	strcpy(to, yes_no(policy_is_unshareable(&play->fetched.req, &play->answer.res)));
+}
+
+static void tell_personal(struct play *play, char *to)
+{
+	*to = '\0';
+	for (uint32_t i = 0; i < play->fetched.req.fields.count; i++) {
+		const struct http_field *field = &play->fetched.req.fields.at[i];
+
+		if (policy_is_personal(field))
+			snprintf(to + strlen(to), VALUE_MAX - strlen(to), "%s%.*s", *to ? " " : "",
+				 SLICE_ARG(field->name));
+	}
+	if (*to == '\0')
+		strcpy(to, "none");
 }
 
 static void tell_waits(struct play *play, char *to)
@@ -213,7 +234,9 @@ static const struct {
 	{"while-revalidate", tell_while_revalidate}, /* seconds */
 	{"drops", tell_drops},                       /* names of fields left out, or none */
 	{"invalidates", tell_invalidates},           /* yes, no */
-	{"keeps-old", tell_keeps_old},               /* yes, no */
+	{"supersedes", tell_supersedes},             /* yes, no */
+	{"unshareable", tell_unshareable},           /* yes, no; when it was not stored */
+	{"personal", tell_personal},                 /* names of request fields, or none */
 	/* of the second request and the record */
 	{"age", tell_age},                       /* seconds */
 	{"lookup", tell_lookup},                 /* yes, or the reason why not */
@@ -240,7 +263,7 @@ static bool play_option(struct play *play, const char *setting)
 {
 	char name[VALUE_MAX], value[VALUE_MAX];
 
-	return sscanf(setting, "%255[a-z_] = %255[^\n]", name, value) == 2 &&
+	return sscanf(setting, "%255[a-z_] = %511[^\n]", name, value) == 2 &&
 	       test_conf_set(play->conf, name, value);
 }
 
@@ -268,6 +291,8 @@ static bool set_line(struct play *play, const char *line)
 		return sscanf(rest, "%lld", &play->after_s) == 1;
 	if ((rest = after(line, "wall:")))
 		return sscanf(rest, "%lld", &play->wall_s) == 1;
+	if ((rest = after(line, "background:")))
+		return play->background = strcmp(rest, "yes") == 0;
 	if ((rest = after(line, "restored:")))
 		return play->restored = sscanf(rest, "%lld", &play->restored_s) == 1;
 	return false;
