@@ -53,8 +53,8 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(1)))
 libs    = $(filter-out %.c,$(1))
 
 .PHONY: all help deps run test test-all unit replay functional conformance fuzz asan ubsan tidy cover \
-	bench check check-warnings check-format check-layers check-options check-tables check-manual check-length \
-	format install clean FORCE
+	bench check check-warnings check-format check-layers check-clocks check-options check-tables \
+	check-manual check-length format install clean FORCE
 .SECONDARY:
 .SECONDEXPANSION:
 .DELETE_ON_ERROR:
@@ -170,7 +170,7 @@ conformance: ## show which requirement of the RFCs is proven by which test
 check: ## everything but the tests: warnings, layout, layers, tables, manual
 	@scripts/deps.sh run test check
 	@$(MAKE) --no-print-directory $(JOBS) check-warnings
-	@$(MAKE) --no-print-directory -k check-format check-layers check-options check-tables \
+	@$(MAKE) --no-print-directory -k check-format check-layers check-clocks check-options check-tables \
 		check-manual check-length
 
 # Every object that any program here is linked of.
@@ -187,6 +187,9 @@ check-format: ## the sources are as clang-format has them
 
 check-layers: ## each library has one home, no folder includes one to its left
 	@scripts/check-layers.sh
+
+check-clocks: ## no interval or wait is on the wall clock
+	@scripts/check-clocks.sh
 
 check-options: ## each option is in the manual and in the sample
 	@scripts/check-options.sh

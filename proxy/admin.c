@@ -24,7 +24,7 @@ static struct report_input snapshot(struct worker *worker, struct stats *sum)
 	const struct worker_shared *shared = worker->shared;
 	struct report_input input = {
 		.stats = sum,
-		.uptime_s = worker->now.wall_s - shared->started_s,
+		.uptime_s = (worker->now_us - shared->started_us) / 1000000,
 		.version = CACHE204_VERSION,
 		.workers = __atomic_load_n(&shared->alive, __ATOMIC_RELAXED),
 	};

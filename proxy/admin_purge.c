@@ -23,12 +23,13 @@ static const struct cache_key removal_key = {{UINT64_MAX, UINT64_MAX}};
 static bool claim(struct worker *worker)
 {
 	struct removal *removal = &worker->removal;
+	int64_t now_ms = worker->now_us / 1000; /* a clock that all workers have */
 
-	if (removal->claim.slot != NULL && worker->now_ms - removal->claimed_ms < CLAIM_RENEW_MS)
+	if (removal->claim.slot != NULL && now_ms - removal->claimed_ms < CLAIM_RENEW_MS)
 		return true;
 	claims_release(&removal->claim);
-	removal->claimed_ms = worker->now_ms;
-	return claims_take(worker->shared->claims, &removal_key, worker->now_ms, &removal->claim);
+	removal->claimed_ms = now_ms;
+	return claims_take(worker->shared->claims, &removal_key, now_ms, &removal->claim);
 }
 
 void admin_purge_stop(struct worker *worker)

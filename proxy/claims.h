@@ -25,7 +25,7 @@ struct claim {
 /* Lives as long as the process.  NULL on failure. */
 struct claims *claims_map(void);
 
-/* `now_ms` is monotonic time.  False: not now. */
+/* `now_ms` is the kernel's monotonic clock, the same for all processes.  False: not now. */
 bool claims_take(struct claims *claims, const struct cache_key *key, int64_t now_ms,
 		 struct claim *ret_claim);
 

@@ -1,5 +1,4 @@
-/* Sockets on libev: events, one lazily re-armed deadline each, memory freed at the end of the turn.
- */
+/* Sockets on libev: events, one deadline each, memory freed at the end of the turn. */
 #include "proxy/conn.h"
 
 #include <assert.h>
@@ -7,9 +6,11 @@
 #include <ev.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "proxy/deadline.h"
 #include "proxy/tls.h"
 
 enum { CONN_MAGIC = 0x436f6e6e };
@@ -21,9 +22,7 @@ struct conn {
 	uint8_t watched; /* EV_READ | EV_WRITE as asked for */
 	struct tls *tls; /* NULL in the clear */
 	ev_io io;
-	ev_timer timer;
-	ev_tstamp expires; /* 0 for never; the timer may be armed for earlier, never for later */
-	ev_tstamp armed;   /* when the active timer fires */
+	struct deadline deadline;
 	const struct conn_events *events;
 	void *owner;
 };
@@ -124,26 +123,52 @@ static void tls_io_cb(struct ev_loop *l, ev_io *io, int revents)
 		watch_tls(conn);
 }
 
-/* Armed for a deadline that may have moved on since: then armed again for what is left. */
-static void timer_cb(struct ev_loop *l, ev_timer *timer, int revents)
+/* What the socket has of what is watched for, asked of the kernel: EV_READ | EV_WRITE. */
+static int events_now(const struct conn *conn)
 {
-	struct conn *conn = timer->data;
-	ev_tstamp left;
+	int watched = ev_is_active(&conn->io) ? conn->io.events & (EV_READ | EV_WRITE) : 0;
+	struct pollfd fd = {.fd = conn->io.fd};
+	int events = 0;
 
-	(void)revents;
-	assert(conn->magic == CONN_MAGIC);
-	if (conn->closed || conn->expires == 0)
-		return;
-	left = conn->expires - ev_now(l);
-	if (left > 0) {
-		conn->armed = conn->expires;
-		ev_timer_set(timer, left, 0);
-		ev_timer_start(l, timer);
-		return;
-	}
-	conn->expires = 0;
+	if (watched & EV_READ)
+		fd.events |= POLLIN;
+	if (watched & EV_WRITE)
+		fd.events |= POLLOUT;
+	if (watched == 0 || poll(&fd, 1, 0) <= 0)
+		return 0;
+	if (fd.revents & ~POLLOUT)
+		events |= EV_READ;
+	if (fd.revents & ~POLLIN)
+		events |= EV_WRITE;
+	return events & watched;
+}
+
+bool conn_has_event(const struct conn *conn)
+{
+	return !conn->closed && events_now(conn) != 0;
+}
+
+/* Closed or not, the memory stays until the end of the turn. */
+static bool look(void *owner)
+{
+	struct conn *conn = owner;
+	int events = events_now(conn);
+
+	assert(conn->magic == CONN_MAGIC && !conn->closed);
+	if (events != 0)
+		ev_invoke(loop, &conn->io, events);
+	return events != 0;
+}
+
+static void passed(void *owner)
+{
+	struct conn *conn = owner;
+
+	assert(conn->magic == CONN_MAGIC && !conn->closed);
 	conn->events->expired(conn->owner);
 }
+
+static const struct deadline_kind conn_deadlines = {.look = look, .passed = passed};
 
 struct conn *conn_new(int fd, const struct conn_events *events, void *owner)
 {
@@ -156,8 +181,7 @@ struct conn *conn_new(int fd, const struct conn_events *events, void *owner)
 	*conn = (struct conn){.magic = CONN_MAGIC, .events = events, .owner = owner};
 	ev_io_init(&conn->io, io_cb, fd, 0);
 	conn->io.data = conn;
-	ev_timer_init(&conn->timer, timer_cb, 0, 0);
-	conn->timer.data = conn;
+	deadline_init(&conn->deadline, &conn_deadlines, conn);
 	return conn;
 }
 
@@ -314,17 +338,12 @@ void conn_watch(struct conn *conn, bool read, bool write)
 
 void conn_deadline(struct conn *conn, int64_t ms)
 {
-	ev_tstamp expires = ms == 0 ? 0 : ev_now(loop) + (ev_tstamp)ms / 1000;
-
 	if (conn->closed)
 		return;
-	if (expires != 0 && (!ev_is_active(&conn->timer) || expires < conn->armed)) {
-		ev_timer_stop(loop, &conn->timer);
-		ev_timer_set(&conn->timer, (ev_tstamp)ms / 1000, 0);
-		ev_timer_start(loop, &conn->timer);
-		conn->armed = expires;
-	}
-	conn->expires = expires;
+	if (ms == 0)
+		deadline_clear(&conn->deadline);
+	else
+		deadline_set(&conn->deadline, ms);
 }
 
 void conn_end(struct conn *conn)
@@ -345,7 +364,7 @@ void conn_close(struct conn *conn)
 		return;
 	assert(conn->magic == CONN_MAGIC);
 	ev_io_stop(loop, &conn->io);
-	ev_timer_stop(loop, &conn->timer);
+	deadline_stop(&conn->deadline);
 	tls_free(conn->tls);
 	close(conn->io.fd);
 	conn->closed = true;

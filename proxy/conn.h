@@ -21,7 +21,7 @@ struct tls_context;
 struct conn_events {
 	void (*readable)(void *owner);
 	void (*writable)(void *owner); /* also: a connect is decided, see conn_connected() */
-	void (*expired)(void *owner);  /* the deadline passed; it is unset */
+	void (*expired)(void *owner);  /* the deadline passed, without an event; it is unset */
 };
 
 /* Bytes to send: iovec has no const, but sending changes nothing. */
@@ -79,8 +79,14 @@ bool conn_is_quiet(struct conn *conn);
 /* What to wait for from now on. */
 void conn_watch(struct conn *conn, bool read, bool write);
 
-/* Expire so many ms from now; 0 for never.  Setting it again and again is cheap. */
+/*
+ * Expire so many ms from now; 0 for never.  Setting it again and again is cheap.  An event that the
+ * socket has by then comes first, however late we are to see it (deadline.h).
+ */
 void conn_deadline(struct conn *conn, int64_t ms);
+
+/* Has the socket an event of those watched for?  Asks the kernel, and hands nothing out. */
+bool conn_has_event(const struct conn *conn);
 
 /* Send FIN. */
 void conn_end(struct conn *conn);

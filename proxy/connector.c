@@ -115,7 +115,7 @@ static void try_next(struct connector *c)
 {
 	int64_t left = c->expires_ms - c->worker->now_ms;
 
-	while (c->next < c->addresses.count) {
+	while (c->next < c->addresses.count && left > 0) {
 		struct attempt *attempt = &c->attempts[c->next];
 		const union address *to = &c->addresses.at[c->next++];
 		enum failure denied =
@@ -136,7 +136,7 @@ static void try_next(struct connector *c)
 		STATS_ADD(origin_connections, 1);
 		if (c->next < c->addresses.count && left > CONNECTOR_STAGGER_MS)
 			left = CONNECTOR_STAGGER_MS;
-		conn_deadline(attempt->conn, left > 0 ? left : 1);
+		conn_deadline(attempt->conn, left);
 		return;
 	}
 	if (!any_under_way(c))
@@ -171,12 +171,17 @@ static void attempt_expired(void *owner)
 	struct connector *c = attempt->connector;
 	int64_t left = c->expires_ms - c->worker->now_ms;
 
-	if (left <= 0) {
-		finish(c, FAILURE_CONNECT_TIMEOUT, NULL, NULL);
+	if (left > 0) {
+		conn_deadline(attempt->conn, left);
+		try_next(c);
 		return;
 	}
-	conn_deadline(attempt->conn, left);
-	try_next(c);
+	/* each has a deadline of its own, for another may be connected by now */
+	conn_close(attempt->conn);
+	attempt->conn = NULL;
+	c->failure = FAILURE_CONNECT_TIMEOUT;
+	if (!any_under_way(c))
+		finish(c, FAILURE_CONNECT_TIMEOUT, NULL, NULL);
 }
 
 static void resolved(void *context, enum failure failure, const struct addresses *found)

@@ -8,11 +8,11 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cache/cache.h"
 #include "proxy/log.h"
+#include "proxy/wall_clock.h"
 
 enum {
 	NOT_NEEDED = 2, /* exit status */
@@ -35,7 +35,7 @@ static int make_copy(const struct copier *copier, pid_t parent)
 	/* listening sockets, and the lock of the service, which must not outlive it here */
 	close_range(STDERR_FILENO + 1, ~0U, 0);
 	setpriority(PRIO_PROCESS, 0, NICE_MOST);
-	switch (cache_copy(copier->conf, time(NULL), error, sizeof(error))) {
+	switch (cache_copy(copier->conf, wall_clock_ms() / 1000, error, sizeof(error))) {
 	case STORE_OK:
 		return EXIT_SUCCESS;
 	case STORE_NOT_FOUND:
@@ -116,7 +116,7 @@ void copier_ended(struct copier *copier, pid_t pid, int status, int64_t now_ms)
 	copier->due_ms = now_ms + pause_ms(copier);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS) {
 		__atomic_add_fetch(&copier->counts->made, 1, __ATOMIC_RELAXED);
-		__atomic_store_n(&copier->counts->last_s, time(NULL), __ATOMIC_RELAXED);
+		__atomic_store_n(&copier->counts->last_s, wall_clock_ms() / 1000, __ATOMIC_RELAXED);
 		copier->failing = false;
 	} else if (!WIFEXITED(status) || WEXITSTATUS(status) != NOT_NEEDED) {
 		if (WIFSIGNALED(status) && !copier->failing)

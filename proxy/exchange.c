@@ -3,11 +3,11 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "cache/http_fields.h"
 #include "proxy/client.h"
 #include "proxy/conn.h"
+#include "proxy/wall_clock.h"
 
 enum { EXCHANGE_MAGIC = 0x45786368 };
 
@@ -77,7 +77,6 @@ static void write_log(const struct exchange *x, int64_t elapsed_us)
 {
 	char client[ADDRESS_TEXT_SIZE], origin[ADDRESS_TEXT_SIZE];
 	const struct http_field *agent = http_fields_first(&x->req.fields, FIELD_USER_AGENT);
-	struct timespec now;
 	struct accesslog_entry entry = {
 		.elapsed_us = elapsed_us,
 		.client = slice_of(client, address_format(&x->peer, client)),
@@ -99,8 +98,7 @@ static void write_log(const struct exchange *x, int64_t elapsed_us)
 		.user_agent = agent == NULL ? slice_of("", 0) : agent->value,
 	};
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	entry.wall_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	entry.wall_ms = wall_clock_ms();
 	accesslog_write(x->worker->accesslog, &entry);
 }
 

@@ -26,6 +26,7 @@ struct fetch {
 	bool shared;        /* in the table */
 	bool failed_before; /* its leader waited for one that failed */
 	bool again;         /* the answer fits no condition: to be asked anew, without any */
+	bool looked_at;     /* waiters are late, and the answer has begun to come */
 	struct fetch_plan plan;
 	struct worker *worker;
 	struct exchange *leader; /* NULL once it has its answer from elsewhere */
@@ -313,10 +314,24 @@ static void hand_over(struct fetch *fetch, enum failure failure)
 	}
 }
 
+/*
+ * What they wait for may have come while this process did not run: once, they are left for what the
+ * loop finds until the next tick.
+ */
+static bool may_have_come(struct fetch *fetch)
+{
+	fetch->looked_at =
+		!fetch->looked_at && fetch->origin != NULL && origin_has_event(fetch->origin);
+	return fetch->looked_at;
+}
+
 static void release_late(struct fetch *fetch)
 {
 	int64_t oldest_us = monotonic_us() - fetch->worker->conf->collapse_timeout_ms * 1000;
 
+	if (fetch->waiters == NULL || fetch->waiters->started_us >= oldest_us ||
+	    may_have_come(fetch))
+		return;
 	while (fetch->waiters != NULL && fetch->waiters->started_us < oldest_us) {
 		struct exchange *x = fetch->waiters;
 

@@ -239,7 +239,7 @@ static void validate_later(struct exchange *x, const struct cache_lookup *lookup
 	struct claim claim = {0};
 
 	if (fetch_under_way(worker, &key) ||
-	    !claims_take(worker->shared->claims, &key, worker->now_ms, &claim))
+	    !claims_take(worker->shared->claims, &key, worker->now_us / 1000, &claim))
 		return;
 	background = malloc(sizeof(*background) + http_request_copy_size(&x->req));
 	if (background == NULL) {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "proxy/client.h"
+#include "proxy/deadline.h"
 #include "proxy/exchange.h"
 #include "proxy/log.h"
 
@@ -29,7 +30,7 @@ struct acceptor {
 struct acceptors {
 	struct ev_loop *loop;
 	struct worker *worker;
-	ev_timer pause;
+	struct deadline pause;
 	int spare_fd; /* given up to refuse a client when descriptors ran out */
 	unsigned count;
 	struct acceptor at[LISTENERS_MAX];
@@ -169,12 +170,10 @@ static void set_watching(struct acceptors *all, bool watching)
 	}
 }
 
-static void pause_cb(struct ev_loop *loop, ev_timer *timer, int revents)
+static void pause_passed(void *owner)
 {
-	struct acceptors *all = timer->data;
+	struct acceptors *all = owner;
 
-	(void)loop;
-	(void)revents;
 	if (all->spare_fd < 0)
 		all->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	set_watching(all, true);
@@ -198,8 +197,7 @@ static void out_of_descriptors(struct acceptors *all, int listen_fd)
 		all->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	}
 	set_watching(all, false);
-	ev_timer_set(&all->pause, PAUSE_MS / 1000.0, 0);
-	ev_timer_start(all->loop, &all->pause);
+	deadline_set(&all->pause, PAUSE_MS);
 }
 
 /* Of all workers: the limit is the service's. */
@@ -268,6 +266,8 @@ static void accept_cb(struct ev_loop *loop, ev_io *io, int revents)
 	}
 }
 
+static const struct deadline_kind pauses = {.passed = pause_passed};
+
 struct acceptors *acceptors_start(void *loop, struct worker *worker,
 				  const struct listener *listener)
 {
@@ -278,8 +278,7 @@ struct acceptors *acceptors_start(void *loop, struct worker *worker,
 	all->loop = loop;
 	all->worker = worker;
 	all->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	ev_timer_init(&all->pause, pause_cb, 0, 0);
-	all->pause.data = all;
+	deadline_init(&all->pause, &pauses, all);
 	for (unsigned i = 0; i < listener->count; i++) {
 		struct acceptor *acceptor = &all->at[all->count++];
 
@@ -295,7 +294,7 @@ struct acceptors *acceptors_start(void *loop, struct worker *worker,
 void acceptors_stop(struct acceptors *all)
 {
 	set_watching(all, false);
-	ev_timer_stop(all->loop, &all->pause);
+	deadline_stop(&all->pause);
 	for (unsigned i = 0; i < all->count; i++)
 		close(all->at[i].io.fd);
 	if (all->spare_fd >= 0)

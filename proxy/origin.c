@@ -631,3 +631,8 @@ void origin_resume(struct origin *origin)
 	origin->paused = false;
 	worker_soon(origin->worker, &origin->resume);
 }
+
+bool origin_has_event(const struct origin *origin)
+{
+	return origin->conn != NULL && conn_has_event(origin->conn);
+}

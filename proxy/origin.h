@@ -97,6 +97,9 @@ void origin_send_end(struct origin *origin);
 /* Go on with the answer's content. */
 void origin_resume(struct origin *origin);
 
+/* Is there something to read of it, or room to send?  Asks the kernel. */
+bool origin_has_event(const struct origin *origin);
+
 /* Forget the question; the connection closes.  No event comes any more. */
 void origin_cancel(struct origin *origin);
 

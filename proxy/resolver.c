@@ -5,6 +5,7 @@
 #include <arpa/nameser.h>
 #include <assert.h>
 #include <ev.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -15,6 +16,7 @@
 #include <utlist.h>
 
 #include "conf/units.h"
+#include "proxy/deadline.h"
 #include "proxy/dns_answer.h"
 #include "proxy/hostname.h"
 #include "proxy/known_names.h"
@@ -22,7 +24,9 @@
 enum {
 	SERVERS_MAX = 8,
 	SOCKETS_MAX = 2 * SERVERS_MAX, /* of one look-up: UDP and TCP */
-	TRIES = 3,
+	/* One more than dns_timeout has room for: c-ares gives up after its own deadline, which it
+	   lets pass without a look, and ours comes before. */
+	TRIES = 4,
 };
 
 /*
@@ -47,7 +51,7 @@ struct lookup {
 	bool had_socket;
 	struct resolver_query *queries;
 	unsigned query_count;
-	struct ev_timer timer;
+	struct deadline ring;               /* for what is next */
 	struct ev_io watchers[SOCKETS_MAX]; /* unused ones have fd -1 */
 	size_t name_length;
 	char name[HOSTNAME_MAX + 1];
@@ -71,11 +75,12 @@ struct resolver {
 	unsigned calls;        /* of `done` that have not returned */
 };
 
-static int64_t now_ms(void)
+/* What is remembered grows old in a suspended machine, too. */
+static int64_t memory_now_ms(void)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(CLOCK_BOOTTIME, &now);
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
@@ -114,7 +119,7 @@ static void lookup_answer(struct lookup *lookup)
 /* Ends what c-ares still does; nothing is called but the callbacks below. */
 static void lookup_free(struct lookup *lookup)
 {
-	ev_timer_stop(lookup->resolver->loop, &lookup->timer);
+	deadline_stop(&lookup->ring);
 	if (lookup->channel)
 		ares_destroy(lookup->channel);
 	while (lookup->queries)
@@ -133,15 +138,14 @@ static void lookup_finish(struct lookup *lookup)
 	HASH_DEL(resolver->lookups, lookup);
 	if (keep_ms > 0)
 		known_names_keep(resolver->known, slice_of(lookup->name, lookup->name_length),
-				 now_ms() + keep_ms, failure, &found);
+				 memory_now_ms() + keep_ms, failure, &found);
 	lookup_answer(lookup);
 	lookup_free(lookup);
 }
 
 /* Ring for what is next: c-ares wants to ask again, AAAA is late, or time is up. */
-static void lookup_set_timer(struct lookup *lookup, int64_t now)
+static void lookup_set_ring(struct lookup *lookup)
 {
-	struct ev_loop *loop = lookup->resolver->loop;
 	int64_t next_ms = lookup->deadline_ms;
 	struct timeval limit = {0, 0};
 	struct timeval *retry = ares_timeout(lookup->channel, NULL, &limit);
@@ -149,42 +153,49 @@ static void lookup_set_timer(struct lookup *lookup, int64_t now)
 
 	if (!lookup->is_answered && lookup->answer_by_ms < next_ms)
 		next_ms = lookup->answer_by_ms;
-	wait_ms = next_ms - now;
+	wait_ms = next_ms - deadlines_now_ms();
 	if (retry && retry->tv_sec * 1000 + retry->tv_usec / 1000 + 1 < wait_ms)
 		wait_ms = retry->tv_sec * 1000 + retry->tv_usec / 1000 + 1;
 	if (wait_ms < 1)
 		wait_ms = 1;
-	ev_timer_stop(loop, &lookup->timer);
-	ev_timer_set(&lookup->timer, (double)wait_ms / 1000, 0);
-	ev_timer_start(loop, &lookup->timer);
+	deadline_set(&lookup->ring, wait_ms);
 }
 
-static bool lookup_is_over(const struct lookup *lookup, int64_t now)
+static bool is_complete(const struct lookup *lookup)
 {
-	if (now >= lookup->deadline_ms ||
-	    (lookup->v4.status != DNS_PENDING && lookup->v6.status != DNS_PENDING))
-		return true;
-	/* NXDOMAIN is about the name (RFC 8020); to AAAA some say it wrongly (RFC 4074 4.2). */
-	return now >= lookup->answer_by_ms && lookup->v4.status == DNS_NO_NAME;
+	return lookup->v4.status != DNS_PENDING && lookup->v6.status != DNS_PENDING;
 }
 
-/* After anything happened.  May free the lookup. */
+/* What has come was written down.  May free the lookup. */
 static void lookup_advance(struct lookup *lookup)
 {
-	int64_t now = now_ms();
-
 	if (lookup->answer_by_ms == INT64_MAX &&
 	    (lookup->v4.status == DNS_FOUND || lookup->v4.status == DNS_NO_NAME))
-		lookup->answer_by_ms = now + RESOLVER_AAAA_WAIT_MS;
-	if (lookup_is_over(lookup, now)) {
+		lookup->answer_by_ms = deadlines_now_ms() + RESOLVER_AAAA_WAIT_MS;
+	if (is_complete(lookup))
+		lookup_finish(lookup);
+	else
+		lookup_set_ring(lookup);
+}
+
+/* All that has come was looked at, and time has passed.  May free the lookup. */
+static void lookup_give_up(struct lookup *lookup)
+{
+	int64_t now = deadlines_now_ms();
+	bool aaaa_is_late = now >= lookup->answer_by_ms;
+
+	/* NXDOMAIN is about the name (RFC 8020); to AAAA some say it wrongly (RFC 4074 4.2). */
+	if (now >= lookup->deadline_ms || (aaaa_is_late && lookup->v4.status == DNS_NO_NAME)) {
 		lookup_finish(lookup);
 		return;
 	}
-	lookup_set_timer(lookup, now);
-	if (now >= lookup->answer_by_ms && !lookup->is_answered) {
+	if (aaaa_is_late && !lookup->is_answered) {
 		lookup->is_answered = true;
+		lookup_set_ring(lookup);
 		lookup_answer(lookup);
+		return;
 	}
+	lookup_advance(lookup);
 }
 
 static void lookup_io_cb(struct ev_loop *loop, struct ev_io *watcher, int events)
@@ -197,15 +208,46 @@ static void lookup_io_cb(struct ev_loop *loop, struct ev_io *watcher, int events
 	lookup_advance(lookup);
 }
 
-static void lookup_timer_cb(struct ev_loop *loop, struct ev_timer *watcher, int events)
+/* Let c-ares have what its sockets have; true when there was something. */
+static bool lookup_look(void *owner)
 {
-	struct lookup *lookup = watcher->data;
+	struct lookup *lookup = owner;
+	struct pollfd fds[SOCKETS_MAX];
 
-	(void)loop;
-	(void)events;
-	ares_process_fd(lookup->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-	lookup_advance(lookup);
+	for (unsigned i = 0; i < SOCKETS_MAX; i++) {
+		const struct ev_io *watcher = &lookup->watchers[i];
+
+		fds[i] = (struct pollfd){.fd = watcher->fd}; /* poll() leaves out those below 0 */
+		if (watcher->events & EV_READ)
+			fds[i].events |= POLLIN;
+		if (watcher->events & EV_WRITE)
+			fds[i].events |= POLLOUT;
+	}
+	if (poll(fds, SOCKETS_MAX, 0) <= 0)
+		return false;
+	for (unsigned i = 0; i < SOCKETS_MAX; i++) {
+		if (fds[i].fd < 0 || fds[i].revents == 0)
+			continue;
+		ares_process_fd(lookup->channel,
+				fds[i].revents & ~POLLOUT ? fds[i].fd : ARES_SOCKET_BAD,
+				fds[i].revents & ~POLLIN ? fds[i].fd : ARES_SOCKET_BAD);
+	}
+	return true;
 }
+
+/* c-ares may ask again, or something is late. */
+static void lookup_rung(void *owner)
+{
+	struct lookup *lookup = owner;
+
+	ares_process_fd(lookup->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	if (is_complete(lookup))
+		lookup_finish(lookup);
+	else
+		lookup_give_up(lookup);
+}
+
+static const struct deadline_kind rings = {.look = lookup_look, .passed = lookup_rung};
 
 /* c-ares opened, closes (neither flag), or wants something else of a socket. */
 static void socket_state_cb(void *data, ares_socket_t fd, int readable, int writable)
@@ -331,12 +373,11 @@ static struct lookup *lookup_new(struct resolver *resolver, struct slice name)
 	if (!lookup)
 		return NULL;
 	lookup->resolver = resolver;
-	lookup->deadline_ms = now_ms() + resolver->conf->dns_timeout_ms;
+	lookup->deadline_ms = deadlines_now_ms() + resolver->conf->dns_timeout_ms;
 	lookup->answer_by_ms = INT64_MAX;
 	memcpy(lookup->name, name.p, name.n);
 	lookup->name_length = name.n;
-	ev_init(&lookup->timer, lookup_timer_cb);
-	lookup->timer.data = lookup;
+	deadline_init(&lookup->ring, &rings, lookup);
 	for (i = 0; i < SOCKETS_MAX; i++) {
 		ev_io_init(&lookup->watchers[i], lookup_io_cb, -1, 0);
 		lookup->watchers[i].data = lookup;
@@ -420,12 +461,12 @@ static struct resolver_query *ask(struct resolver *resolver, struct slice name, 
 
 	if (lookup && lookup->is_answered) {
 		failure = dns_answer(&lookup->v6, &lookup->v4, &found);
-	} else if (lookup && !lookup->queries && lookup_is_over(lookup, now_ms())) {
+	} else if (lookup && !lookup->queries && is_complete(lookup)) {
 		failure = dns_answer(&lookup->v6, &lookup->v4, &found);
 		lookup_finish(lookup); /* it ended at once */
 	} else if (lookup) {
 		query = lookup_join(lookup, done, context);
-		lookup_set_timer(lookup, now_ms());
+		lookup_set_ring(lookup);
 	}
 	if (!query)
 		answer(resolver, done, context, failure, &found);
@@ -447,7 +488,7 @@ struct resolver_query *resolver_start(struct resolver *resolver, struct slice ho
 	}
 	n = hostname_normal(host, name);
 	if (n > 0) {
-		if (!known_names_find(resolver->known, slice_of(name, n), now_ms(), &failure,
+		if (!known_names_find(resolver->known, slice_of(name, n), memory_now_ms(), &failure,
 				      &found))
 			return ask(resolver, slice_of(name, n), done, context);
 		STATS_ADD(dns_cache_hits, 1);

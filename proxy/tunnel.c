@@ -30,6 +30,7 @@ struct side {
 	bool spliced;    /* what comes for it goes through the pipe */
 	bool unpiped;    /* there was no pipe to be had: copy */
 	bool full;       /* the pipe takes no more, however few bytes it holds */
+	bool silent;     /* its deadline has passed */
 	int pipe[2];     /* valid when spliced */
 	size_t piped;    /* bytes in the pipe, to be sent after `out` */
 	uint64_t copied; /* bytes that came for it by copying */
@@ -100,6 +101,7 @@ static void settle(struct side *side)
 	conn_watch(side->conn, !side->ended && takes_more(side->other),
 		   buf_length(&side->out) > 0 || side->piped > 0);
 	conn_deadline(side->conn, side->tunnel->worker->conf->tunnel_timeout_ms);
+	side->silent = false;
 }
 
 /* Send what waits in memory, then what waits in the pipe. */
@@ -254,7 +256,12 @@ static void side_writable(void *owner)
 
 static void side_expired(void *owner)
 {
-	tunnel_close(side_of(owner)->tunnel);
+	struct side *side = side_of(owner);
+
+	/* what keeps a tunnel open may come from either side */
+	side->silent = true;
+	if (side->other->silent)
+		tunnel_close(side->tunnel);
 }
 
 /*

@@ -13,6 +13,7 @@
 #include "proxy/client.h"
 #include "proxy/clock.h"
 #include "proxy/crash.h"
+#include "proxy/deadline.h"
 #include "proxy/fetch.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
@@ -20,6 +21,7 @@
 #include "proxy/pool.h"
 #include "proxy/tls.h"
 #include "proxy/tunnel.h"
+#include "proxy/wall_clock.h"
 
 enum {
 	TICK_MS = 250,       /* housekeeping: late waiters, the log's buffer */
@@ -32,10 +34,10 @@ struct loop {
 	struct worker *worker;
 	ev_prepare prepare;
 	ev_check check;
-	ev_timer flush; /* of the store's queue */
-	ev_timer purge; /* the next part of the removal */
-	ev_timer tick;
-	ev_timer drain;
+	struct deadline flush; /* of the store's queue */
+	struct deadline purge; /* the next part of the removal */
+	struct deadline tick;
+	struct deadline drain;
 	ev_signal terminate, interrupt, hangup;
 	unsigned ticks;
 	struct stats_store before; /* counted by those who had the block before */
@@ -56,16 +58,13 @@ int64_t monotonic_us(void)
  */
 void worker_read_clocks(struct worker *worker)
 {
-	struct timespec now;
-	int64_t back_ms;
+	int64_t back_ms = clock_read(store_clock(cache_store_of(worker->cache)), wall_clock_ms(),
+				     &worker->now);
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	back_ms = clock_read(store_clock(cache_store_of(worker->cache)),
-			     (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000, &worker->now);
 	if (back_ms > 0)
 		log_info("the clock was set back by %lld s", (long long)back_ms / 1000);
 	worker->now_us = monotonic_us();
-	worker->now_ms = worker->now_us / 1000;
+	worker->now_ms = deadlines_advance(worker->now_us / 1000);
 }
 
 void worker_soon(struct worker *worker, struct task *task)
@@ -106,29 +105,23 @@ void worker_note_counts(struct worker *worker)
 
 /* ---- the turn ------------------------------------------------------------------------------- */
 
-static void flush_after(struct loop *loop, uint64_t ms)
-{
-	ev_timer_set(&loop->flush, (ev_tstamp)ms / 1000, 0);
-	ev_timer_start(loop->ev, &loop->flush);
-}
-
 /* Some of the writes; the rest after the events that are at hand then. */
 static void flush_some(struct loop *loop)
 {
 	if (cache_flush_some(loop->worker->cache))
-		flush_after(loop, 0);
+		deadline_set(&loop->flush, 0);
 }
 
 static void arm_flush(struct loop *loop)
 {
 	struct worker *worker = loop->worker;
 
-	if (cache_pending(worker->cache) == 0 || ev_is_active(&loop->flush))
+	if (cache_pending(worker->cache) == 0 || deadline_is_set(&loop->flush))
 		return;
 	if (worker->conf->store_interval_ms == 0)
 		flush_some(loop);
 	else
-		flush_after(loop, worker->conf->store_interval_ms);
+		deadline_set(&loop->flush, worker->conf->store_interval_ms);
 }
 
 /* The end of a turn, before the loop waits again. */
@@ -157,11 +150,9 @@ static void check_cb(struct ev_loop *ev, ev_check *check, int revents)
 	worker_read_clocks(loop->worker);
 }
 
-static void flush_cb(struct ev_loop *ev, ev_timer *timer, int revents)
+static void flush_passed(void *owner)
 {
-	(void)ev;
-	(void)revents;
-	flush_some(timer->data);
+	flush_some(owner);
 }
 
 static void purge_step(struct loop *loop)
@@ -170,15 +161,12 @@ static void purge_step(struct loop *loop)
 
 	if (pause_ms == 0)
 		return;
-	ev_timer_set(&loop->purge, (ev_tstamp)pause_ms / 1000, 0);
-	ev_timer_start(loop->ev, &loop->purge);
+	deadline_set(&loop->purge, pause_ms);
 }
 
-static void purge_cb(struct ev_loop *ev, ev_timer *timer, int revents)
+static void purge_passed(void *owner)
 {
-	(void)ev;
-	(void)revents;
-	purge_step(timer->data);
+	purge_step(owner);
 }
 
 /* Not in this turn: whoever asked for it is to be answered first. */
@@ -186,19 +174,16 @@ void worker_purge(struct worker *worker)
 {
 	struct loop *loop = worker->loop;
 
-	if (ev_is_active(&loop->purge))
-		return;
-	ev_timer_set(&loop->purge, 0, 0);
-	ev_timer_start(loop->ev, &loop->purge);
+	if (!deadline_is_set(&loop->purge))
+		deadline_set(&loop->purge, 0);
 }
 
-static void tick_cb(struct ev_loop *ev, ev_timer *timer, int revents)
+static void tick_passed(void *owner)
 {
-	struct loop *loop = timer->data;
+	struct loop *loop = owner;
 	struct worker *worker = loop->worker;
 
-	(void)ev;
-	(void)revents;
+	deadline_set(&loop->tick, TICK_MS);
 	fetches_tick(worker->fetches);
 	worker_note_counts(worker);
 	if (cache_purge_is_due(worker->cache))
@@ -222,11 +207,16 @@ static void end_at_once(struct loop *loop)
 	ev_break(loop->ev, EVBREAK_ALL);
 }
 
-static void drained_cb(struct ev_loop *ev, ev_timer *timer, int revents)
+/* Anything may be waited for: the loop goes round DEADLINE_LOOKS times without waiting. */
+static bool drain_look(void *owner)
 {
-	(void)ev;
-	(void)revents;
-	end_at_once(timer->data);
+	(void)owner;
+	return true;
+}
+
+static void drain_passed(void *owner)
+{
+	end_at_once(owner);
 }
 
 /* Take no more, finish what is in flight, within the deadline. */
@@ -236,6 +226,7 @@ static void terminate_cb(struct ev_loop *ev, ev_signal *signal_watcher, int reve
 	struct worker *worker = loop->worker;
 	struct client *client, *next;
 
+	(void)ev;
 	(void)revents;
 	if (worker->draining) {
 		if (!worker->shared->has_master)
@@ -249,8 +240,7 @@ static void terminate_cb(struct ev_loop *ev, ev_signal *signal_watcher, int reve
 		client_drain(client);
 	}
 	tunnels_close(worker);
-	ev_timer_set(&loop->drain, (ev_tstamp)worker->conf->drain_timeout_ms / 1000, 0);
-	ev_timer_start(ev, &loop->drain);
+	deadline_set(&loop->drain, worker->conf->drain_timeout_ms);
 }
 
 static void quit_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents)
@@ -288,6 +278,11 @@ static void watch_signals(struct loop *loop)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
+static const struct deadline_kind flushes = {.passed = flush_passed};
+static const struct deadline_kind purges = {.passed = purge_passed};
+static const struct deadline_kind ticks = {.passed = tick_passed};
+static const struct deadline_kind drains = {.look = drain_look, .passed = drain_passed};
+
 static struct loop *loop_new(struct worker *worker)
 {
 	struct loop *loop = calloc(1, sizeof(*loop));
@@ -303,15 +298,17 @@ static struct loop *loop_new(struct worker *worker)
 	loop->worker = worker;
 	ev_prepare_init(&loop->prepare, prepare_cb);
 	ev_check_init(&loop->check, check_cb);
-	ev_timer_init(&loop->flush, flush_cb, 0, 0);
-	ev_timer_init(&loop->purge, purge_cb, 0, 0);
-	ev_timer_init(&loop->tick, tick_cb, TICK_MS / 1000.0, TICK_MS / 1000.0);
-	ev_timer_init(&loop->drain, drained_cb, 0, 0);
-	loop->prepare.data = loop->check.data = loop->flush.data = loop->purge.data =
-		loop->tick.data = loop->drain.data = loop;
+	ev_set_priority(&loop->check, EV_MAXPRI); /* the clocks before whoever uses them */
+	deadlines_setup(loop->ev);
+	deadlines_advance(monotonic_us() / 1000);
+	deadline_init(&loop->flush, &flushes, loop);
+	deadline_init(&loop->purge, &purges, loop);
+	deadline_init(&loop->tick, &ticks, loop);
+	deadline_init(&loop->drain, &drains, loop);
+	deadline_set(&loop->tick, TICK_MS);
+	loop->prepare.data = loop->check.data = loop;
 	ev_prepare_start(loop->ev, &loop->prepare);
 	ev_check_start(loop->ev, &loop->check);
-	ev_timer_start(loop->ev, &loop->tick);
 	watch_signals(loop);
 	return loop;
 }
@@ -365,7 +362,7 @@ struct worker_shared *worker_shared_map(const struct conf *conf)
 
 	if (shared == MAP_FAILED)
 		return NULL;
-	shared->started_s = time(NULL);
+	shared->started_us = monotonic_us();
 	shared->workers = conf->workers;
 	shared->has_master = conf->workers > 1 || conf->sync_ms > 0;
 	shared->alive = 1;

@@ -51,7 +51,7 @@ struct removal {
 
 /* What the workers of a service share, in memory mapped before the fork. */
 struct worker_shared {
-	int64_t started_s; /* wall clock, of the service */
+	int64_t started_us; /* monotonic, of the service */
 	unsigned workers;
 	bool has_master; /* also of one worker, when copies of the store are to be made */
 	unsigned alive;  /* that serve now; written by the master */
@@ -79,8 +79,8 @@ struct worker {
 	struct tls_context *tls;
 	struct descriptors descriptors;  /* how they are shared out */
 	struct http_clock now;           /* wall and steady, for HTTP */
-	int64_t now_ms;                  /* monotonic, for deadlines */
-	int64_t now_us;                  /* the same, for latencies */
+	int64_t now_ms;                  /* the clock of deadlines (deadline.h) */
+	int64_t now_us;                  /* monotonic, for latencies and between processes */
 	uint64_t answered;               /* at once, in the event under way */
 	struct scratch in;               /* what an event reads */
 	struct scratch out;              /* what it composes */

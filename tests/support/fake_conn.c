@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include "proxy/deadline.h"
 #include "tests/support/sure_memory.h"
 
 enum {
@@ -23,6 +24,7 @@ struct conn {
 	bool shaking;
 	enum failure secured;
 	int64_t expires_ms; /* 0 for never */
+	unsigned looks;     /* after it has passed */
 	struct fake_peer *peer;
 	const struct conn_events *events;
 	void *owner;
@@ -204,6 +206,8 @@ void fake_conn_pass(int64_t ms)
 	now_ms += ms;
 }
 
+static bool hand_out(struct conn *conn);
+
 static bool is_readable(const struct fake_peer *peer)
 {
 	return peer->connect == 0 &&
@@ -224,7 +228,28 @@ static void find_events(struct conn *conn)
 	conn->woken = false;
 }
 
-/* As io_cb() and timer_cb() of proxy/conn.c; an event goes when it is not waited for any more. */
+bool conn_has_event(const struct conn *conn)
+{
+	return !conn->closed && ((conn->read && is_readable(conn->peer)) ||
+				 (conn->write && is_writable(conn->peer)));
+}
+
+/* As deadline.h has it: what is there now comes before the deadline passes, in a later turn. */
+static bool look_again(struct conn *conn)
+{
+	if (conn->looks >= DEADLINE_LOOKS || !conn_has_event(conn)) {
+		conn->looks = 0;
+		return false;
+	}
+	conn->looks++;
+	conn->ready_expired = false;
+	find_events(conn);
+	conn->ready_expired = false;
+	hand_out(conn);
+	return true;
+}
+
+/* As io_cb() and the deadline of proxy/conn.c; an event goes when it is not waited for any more. */
 static bool hand_out(struct conn *conn)
 {
 	bool any = false;
@@ -245,6 +270,8 @@ static bool hand_out(struct conn *conn)
 	if (!conn->closed && conn->ready_expired && conn->expires_ms != 0 &&
 	    conn->expires_ms <= now_ms) {
 		any = true;
+		if (look_again(conn))
+			return true;
 		progress++;
 		conn->expires_ms = 0;
 		conn->events->expired(conn->owner);

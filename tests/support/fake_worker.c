@@ -10,6 +10,7 @@
 #include "proxy/peers.h"
 #include "proxy/pool.h"
 #include "proxy/tunnel.h"
+#include "proxy/wall_clock.h"
 #include "tests/support/store_memory.h"
 #include "tests/support/sure_memory.h"
 
@@ -46,6 +47,11 @@ int64_t monotonic_us(void)
 {
 	/* never 0, as on a machine that is up */
 	return (fake_conn_now_ms() + 1) * 1000;
+}
+
+int64_t wall_clock_ms(void)
+{
+	return (int64_t)FAKE_START_S * MS_PER_S + fake_conn_now_ms();
 }
 
 void worker_soon(struct worker *worker, struct task *task)
@@ -206,7 +212,7 @@ struct worker *fake_worker_new(const struct conf *conf)
 
 	memset(&claims, 0, sizeof(claims));
 	fake->shared = (struct worker_shared){
-		.started_s = FAKE_START_S,
+		.started_us = monotonic_us(),
 		.workers = 1,
 		.alive = 1,
 		.stats = &fake->stats,

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "proxy/deadline.h"
 #include "tests/support/test_conf.h"
 
 static unsigned questions_seen;
@@ -17,6 +18,20 @@ static double now_s(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+static void read_clock(void)
+{
+	deadlines_advance((int64_t)(now_s() * 1000));
+}
+
+/* As the worker's turn begins. */
+static void check_cb(struct ev_loop *loop, struct ev_check *check, int events)
+{
+	(void)loop;
+	(void)check;
+	(void)events;
+	read_clock();
+}
+
 int fixture_setup(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
@@ -24,6 +39,11 @@ int fixture_setup(void **state)
 	if (!fixture)
 		return -1;
 	fixture->loop = ev_loop_new(EVFLAG_AUTO);
+	deadlines_setup(fixture->loop);
+	ev_check_init(&fixture->check, check_cb);
+	ev_set_priority(&fixture->check, EV_MAXPRI);
+	ev_check_start(fixture->loop, &fixture->check);
+	ev_unref(fixture->loop); /* it is nothing to wait for */
 	fixture->conf = test_conf_new();
 	fixture_set(fixture, "dns_timeout", "1000ms");
 	fixture_set(fixture, "hosts_file", "");
@@ -92,6 +112,7 @@ void fixture_start(struct fixture *fixture, const char *host, struct asked *ret_
 	memset(ret_asked, 0, sizeof(*ret_asked));
 	ret_asked->fixture = fixture;
 	ret_asked->started = now_s();
+	read_clock();
 	query = resolver_start(fixture->resolver, slice_str(host), fixture_done, ret_asked);
 	assert_int_equal(query == NULL, ret_asked->calls == 1);
 	ret_asked->query = query;

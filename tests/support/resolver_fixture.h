@@ -21,6 +21,7 @@ enum { WATCHDOG_S = 10 };
 
 struct fixture {
 	struct ev_loop *loop;
+	struct ev_check check;
 	struct conf *conf;
 	struct name_server *server;
 	struct resolver *resolver; /* made by fixture_open() */
