@@ -6,11 +6,13 @@
 
 #include "cache/groups.h"
 #include "cache/http_fields.h"
+#include "cache/overtaken.h"
 #include "cache/purge.h"
 
 enum {
 	URI_SIZE = 64 << 10,     /* a normal form; conf->uri_length is at most half of it */
 	RECORD_SIZE = 256 << 10, /* a record while it is made: two heads and a selecting block */
+	VIEW_TRIES = 8,          /* of a lookup, while removals are committed beside it */
 	READERS_SPARE = 16,      /* beside two generations of workers: commands, helpers */
 };
 
@@ -98,27 +100,45 @@ static bool find_key(struct cache *cache, const struct http_request *req, struct
 	return true;
 }
 
-/* The record the request selects, if there is one. */
-static enum entry_select select_record(struct cache *cache, const struct http_request *req,
-				       struct cache_lookup *lookup)
+static enum entry_select read_record(struct cache *cache, const struct http_request *req,
+				     struct cache_lookup *lookup)
 {
-	struct slice entry;
-	enum store_result result;
+	struct record_cutoff cutoff;
 	enum entry_select selected;
+	struct slice entry;
+	enum store_result result = store_get(cache->store, &lookup->key, &entry);
 
-	if (pending_has(&cache->writes.pending, &lookup->key))
-		writes_flush(&cache->writes);
-	result = store_get(cache->store, &lookup->key, &entry);
 	if (result != STORE_OK) {
 		cache->writes.counts.failures += result != STORE_NOT_FOUND;
 		return ENTRY_NONE;
 	}
+	/* after the entry was read, see cache/invalidation.h */
+	overtaken_cutoff(cache->store, &lookup->key, &cutoff);
 	selected = entry_select(entry, lookup->normal_uri, req, cache->conf->language_select,
-				purge_mark(cache->store), &lookup->record);
+				&cutoff, &lookup->record);
 	lookup->record.generation = view_generation_now(store_generation(cache->store));
+	return selected;
+}
+
+/* The record the request selects, if there is one. */
+static enum entry_select select_record(struct cache *cache, const struct http_request *req,
+				       struct cache_lookup *lookup)
+{
+	enum entry_select selected = ENTRY_NONE;
+
+	if (pending_has(&cache->writes.pending, &lookup->key))
+		writes_flush(&cache->writes);
+	for (unsigned tries = 0; tries < VIEW_TRIES; tries++) {
+		if (!store_view_is_current(cache->store))
+			store_turn_end(cache->store);
+		selected = read_record(cache, req, lookup);
+		if (store_view_is_current(cache->store))
+			break;
+		selected = ENTRY_NONE;
+	}
 	if (selected == ENTRY_DAMAGED) {
 		cache->writes.counts.damaged++;
-		writes_add(&cache->writes, PENDING_CLEAN, &lookup->key, 0, lookup->normal_uri,
+		writes_add(&cache->writes, PENDING_CLEAN, &lookup->key, lookup->normal_uri,
 			   slice_of(NULL, 0));
 	}
 	return selected;
@@ -143,35 +163,24 @@ void cache_lookup(struct cache *cache, const struct http_request *req, const str
 		ret_lookup->why = REASON_VARY;
 }
 
-uint64_t cache_moment(const struct cache *cache)
+uint64_t cache_epoch(const struct cache *cache)
 {
-	return moments_now(store_moments(cache->store));
+	return invalidation_now(store_invalidations(cache->store));
 }
 
-/* Was the URI, or a group that the fields name, invalidated or purged after this was asked for? */
-static bool is_overtaken(struct cache *cache, const struct cache_key *key, struct slice uri,
-			 const struct http_fields *fields, const struct exchange_times *times)
+/* Was a record's URI, or one of its groups, invalidated or purged after it was asked for? */
+static bool is_overtaken(struct cache *cache, const struct cache_key *key,
+			 const struct record_view *record, const struct exchange_times *times)
 {
 	return purge_overtakes(cache->store, times->request_steady_ms) ||
-	       groups_passed(store_moments(cache->store), key, uri, fields, times->asked_at);
-}
-
-static bool is_record_overtaken(struct cache *cache, const struct cache_key *key, struct slice uri,
-				const struct record_view *record,
-				const struct exchange_times *times)
-{
-	struct http_field lines[RECORD_FIELDS_MAX];
-	struct http_response res = {.fields = {.at = lines, .capacity = RECORD_FIELDS_MAX}};
-
-	return !record_to_response(record, &res) ||
-	       is_overtaken(cache, key, uri, &res.fields, times);
+	       overtaken_record(cache->store, key, record);
 }
 
 bool cache_store(struct cache *cache, const struct http_request *req,
 		 const struct http_response *res, const struct exchange_times *times,
 		 enum reason *ret_why)
 {
-	uint64_t moment = cache_moment(cache);
+	struct record_view record;
 	struct record_meta meta;
 	struct cache_key key;
 	struct slice uri;
@@ -182,16 +191,15 @@ bool cache_store(struct cache *cache, const struct http_request *req,
 	cache->record_generation++;
 	if (find_key(cache, req, &uri, &key))
 		n = record_write(req, res, &meta, uri, cache->record, cache->conf->record_size);
-	if (n == 0) {
+	if (n == 0 || !record_view(slice_of(cache->record, n), uri, &record)) {
 		*ret_why = REASON_TOO_LARGE;
 		return false;
 	}
-	if (is_overtaken(cache, &key, uri, &res->fields, times)) {
+	if (is_overtaken(cache, &key, &record, times)) {
 		*ret_why = REASON_OVERTAKEN;
 		return false;
 	}
-	if (!writes_add(&cache->writes, PENDING_PUT, &key, moment, uri,
-			slice_of(cache->record, n))) {
+	if (!writes_add(&cache->writes, PENDING_PUT, &key, uri, record.bytes)) {
 		*ret_why = REASON_STORE_BUSY;
 		return false;
 	}
@@ -202,19 +210,18 @@ bool cache_store(struct cache *cache, const struct http_request *req,
  * successor. */
 static void queue_freshened(struct cache *cache, const struct cache_key *key, struct slice uri,
 			    const struct record_view *old, const struct record_view *fresh,
-			    bool kept, uint64_t moment)
+			    bool kept)
 {
 	if (!kept || !slice_eq(old->vary, fresh->vary))
-		writes_add(&cache->writes, PENDING_DROP, key, 0, uri, old->bytes);
+		writes_mark_variant(&cache->writes, old, key);
 	if (kept)
-		writes_add(&cache->writes, PENDING_PUT, key, moment, uri, fresh->bytes);
+		writes_add(&cache->writes, PENDING_PUT, key, uri, fresh->bytes);
 }
 
 bool cache_freshen(struct cache *cache, const struct http_request *req, struct slice old,
 		   const struct http_response *res_304, const struct exchange_times *times,
 		   struct record_view *ret_record, enum reason *ret_why)
 {
-	uint64_t moment = cache_moment(cache);
 	struct record_view view;
 	struct cache_key key;
 	struct slice uri;
@@ -227,31 +234,31 @@ bool cache_freshen(struct cache *cache, const struct http_request *req, struct s
 	n = record_freshen(&view, req, res_304, times, cache->conf, uri, cache->record, RECORD_SIZE,
 			   ret_why);
 	if (!record_view(slice_of(cache->record, n), uri, ret_record)) {
-		writes_add(&cache->writes, PENDING_DROP, &key, 0, uri, old);
+		writes_mark_variant(&cache->writes, &view, &key);
 		return false;
 	}
 	ret_record->generation = view_generation_now(&cache->record_generation);
-	/* what was purged goes by itself, and may have a successor that is to stay */
-	if (cache_is_purged(cache, &view)) {
+	/* what is absent goes by itself, and may have a successor that is to stay */
+	if (cache_is_absent(cache, uri, &view)) {
 		*ret_why = REASON_OVERTAKEN;
 		return true;
 	}
-	if (*ret_why == REASON_NONE && is_record_overtaken(cache, &key, uri, ret_record, times))
+	if (*ret_why == REASON_NONE && is_overtaken(cache, &key, ret_record, times))
 		*ret_why = REASON_OVERTAKEN;
 	/* what speaks against keeping may be this request: then the record stays as it was */
 	if (!policy_is_about_request(*ret_why))
-		queue_freshened(cache, &key, uri, &view, ret_record, *ret_why == REASON_NONE,
-				moment);
+		queue_freshened(cache, &key, uri, &view, ret_record, *ret_why == REASON_NONE);
 	return true;
 }
 
 void cache_remove(struct cache *cache, const struct http_request *req, struct slice old)
 {
+	struct record_view record;
 	struct cache_key key;
 	struct slice uri;
 
-	if (find_key(cache, req, &uri, &key))
-		writes_add(&cache->writes, PENDING_DROP, &key, 0, uri, old);
+	if (find_key(cache, req, &uri, &key) && record_view(old, uri, &record))
+		writes_mark_variant(&cache->writes, &record, &key);
 }
 
 /* The key of a reference in a response, when it is to the origin of the request. */
@@ -269,49 +276,85 @@ static bool reference_key(struct cache *cache, const struct http_request *req,
 	return true;
 }
 
+/* Whether an entry has something that is not absent, as far as this process knows. */
+static bool has_present(struct cache *cache, const struct cache_key *key)
+{
+	struct record_cutoff cutoff;
+	struct slice entry;
+
+	store_turn_end(cache->store);
+	if (store_get(cache->store, key, &entry) != STORE_OK)
+		return false;
+	overtaken_cutoff(cache->store, key, &cutoff);
+	return entry_has_present(entry, &cutoff);
+}
+
+static void mark_all(struct cache *cache, enum invalidation_kind kind, const struct cache_key *keys,
+		     size_t count, uint64_t *epoch)
+{
+	for (size_t i = 0; i < count; i++)
+		writes_mark(&cache->writes, kind, &keys[i], &keys[i], (*epoch)--);
+}
+
+/* Like is_overtaken(), of an answer that is no record, and may not become one. */
+static bool is_answer_overtaken(struct cache *cache, const struct cache_key *key, struct slice uri,
+				const struct http_response *res, const struct exchange_times *times)
+{
+	const struct invalidations *all = store_invalidations(cache->store);
+	struct cache_key groups[GROUPS_MAX];
+	size_t count = groups_of_response(res, uri, groups);
+	bool overtaken = purge_overtakes(cache->store, times->request_steady_ms) ||
+			 invalidation_overtakes(all, key, times->asked_at);
+
+	for (size_t i = 0; i < count && i < GROUPS_MAX && !overtaken; i++)
+		overtaken = invalidation_overtakes(all, &groups[i], times->asked_at);
+	return overtaken;
+}
+
 unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
 			  const struct http_response *res, struct exchange_times *times)
 {
-	struct moments *moments = store_moments(cache->store);
+	struct writes *writes = &cache->writes;
+	uint64_t *count = &writes->counts.invalidated, before = *count;
 	struct cache_key keys[3], groups[GROUPS_MAX];
 	size_t key_count = 1, group_count;
 	struct slice uri;
-	uint64_t moment;
-	unsigned removed;
+	uint64_t epoch;
 	bool overtaken;
 
 	if (!policy_invalidates(req, res) || !find_key(cache, req, &uri, &keys[0]))
 		return 0;
-	overtaken = is_overtaken(cache, &keys[0], uri, &res->fields, times);
+	overtaken = is_answer_overtaken(cache, &keys[0], uri, res, times);
 	group_count = groups_invalidated(res, uri, groups);
 	key_count += reference_key(cache, req, res, FIELD_LOCATION, &keys[key_count]);
 	key_count += reference_key(cache, req, res, FIELD_CONTENT_LOCATION, &keys[key_count]);
-	writes_flush(&cache->writes); /* what waits is to be removed, not refused */
-	moment = moments_next(moments);
-	moments_mark(moments, moment, keys, key_count);
-	moments_mark(moments, moment, groups, group_count);
+	/* What waits is to be removed and counted, or shares a slot by chance: not refused. */
+	writes_flush(writes);
+	for (size_t i = 0; i < key_count; i++)
+		*count += has_present(cache, &keys[i]);
+	epoch = invalidation_next(store_invalidations(cache->store),
+				  (unsigned)(key_count + group_count));
 	if (!overtaken)
-		times->asked_at = moment;
-	removed = writes_remove(&cache->writes, keys, key_count, groups, group_count);
-	cache->writes.counts.invalidated += removed;
-	return removed;
+		times->asked_at = epoch;
+	mark_all(cache, INVALIDATION_URI, keys, key_count, &epoch);
+	mark_all(cache, INVALIDATION_GROUP, groups, group_count, &epoch);
+	if (*count > before || group_count > 0)
+		writes_tidy_some(writes);
+	return (unsigned)(*count - before);
 }
 
 enum cache_purging cache_purge(struct cache *cache, struct slice normal_uri)
 {
-	struct moments *moments = store_moments(cache->store);
 	struct cache_key key = cache_key_of_uri(normal_uri);
-	struct cache_counts *counts = &cache->writes.counts;
-	uint64_t failures = counts->failures;
-	unsigned removed;
+	bool existed;
 
 	writes_flush(&cache->writes);
-	moments_mark(moments, moments_next(moments), &key, 1);
-	removed = writes_remove(&cache->writes, &key, 1, NULL, 0);
-	counts->purged += removed;
-	if (removed > 0)
-		return CACHE_PURGED_ALL;
-	return counts->failures == failures ? CACHE_PURGED_NOTHING : CACHE_PURGE_FAILED;
+	existed = has_present(cache, &key);
+	writes_mark(&cache->writes, INVALIDATION_URI, &key, &key,
+		    invalidation_next(store_invalidations(cache->store), 1));
+	writes_tidy_some(&cache->writes);
+	cache->writes.counts.purged += existed;
+	return existed ? CACHE_PURGED_ALL : CACHE_PURGED_NOTHING;
 }
 
 void cache_purge_all(struct cache *cache, const struct http_clock *now)
@@ -319,9 +362,23 @@ void cache_purge_all(struct cache *cache, const struct http_clock *now)
 	purge_set(cache->store, now->steady_ms);
 }
 
-bool cache_is_purged(const struct cache *cache, const struct record_view *record)
+bool cache_is_absent(struct cache *cache, struct slice normal_uri, const struct record_view *record)
 {
-	return record_is_purged(record_meta(record), purge_mark(cache->store));
+	struct cache_key key = cache_key_of_uri(normal_uri);
+	struct record_cutoff cutoff;
+	struct slice entry;
+
+	overtaken_cutoff(cache->store, &key, &cutoff);
+	if (record_is_absent(record, &cutoff))
+		return true;
+	if (!overtaken_record(cache->store, &key, record))
+		return false;
+	/* Its removal is done, unless the mark is another key's that shares the slot. */
+	if (pending_has(&cache->writes.pending, &key))
+		writes_flush(&cache->writes);
+	store_turn_end(cache->store);
+	return store_get(cache->store, &key, &entry) != STORE_OK ||
+	       !entry_has_variant(entry, normal_uri, record, &cutoff);
 }
 
 bool cache_purge_is_due(const struct cache *cache)
@@ -341,7 +398,17 @@ void cache_flush(struct cache *cache)
 
 bool cache_flush_some(struct cache *cache)
 {
-	return writes_flush_some(&cache->writes);
+	return writes_flush_some(&cache->writes) || writes_tidy_some(&cache->writes);
+}
+
+bool cache_flush_is_due(const struct cache *cache)
+{
+	return cache->writes.pending.count > 0 || writes_tidy_is_due(&cache->writes);
+}
+
+void cache_tick(struct cache *cache)
+{
+	writes_tick(&cache->writes);
 }
 
 size_t cache_pending(const struct cache *cache)

@@ -5,7 +5,8 @@
  * into the store together, in short transactions: by cache_flush_some(), turn by turn of the loop
  * once a timer has begun it, or by cache_flush() at once when a lookup asks for a URI that has a
  * write waiting (so that a process always reads what it wrote) or much of them has gathered.
- * Invalidations are in the store, for all processes, when the call returns.
+ * Invalidations are in force, for all processes, when the call returns (invalidation.h); what they
+ * leave in the store is removed with the writes.
  *
  * Not thread-safe; one per process.  Owns the store.
  */
@@ -71,16 +72,17 @@ bool cache_freshen(struct cache *cache, const struct http_request *req, struct s
 		   struct record_view *ret_record, enum reason *ret_why);
 
 /* Remove the one record that `old` (a record's bytes, 8-aligned) is a copy of, or its successor of
-   the same kind and variant. */
+   the same kind and variant.  In force on return, for all processes. */
 void cache_remove(struct cache *cache, const struct http_request *req, struct slice old);
 
 /*
  * After any final response; does nothing unless policy_invalidates() says so.  Remove the target
  * URI in all variants, Location and Content-Location of the same origin, and the groups of
- * Cache-Group-Invalidation.  Committed on return.  What was asked for before, by whichever process,
- * and comes later, is not stored under these URIs, nor in these groups (moments.h).  The answer
- * itself is of the state after it: *times go on as if it had been asked for now, unless another
- * invalidation came between.  Returns the number of URIs removed, at least those that existed.
+ * Cache-Group-Invalidation.  In force on return, whatever becomes of the store.  What was asked for
+ * before, by whichever process, is neither used nor stored any more under these URIs, nor in these
+ * groups.  The answer itself is of the state after it: *times go on as if it had been asked for
+ * now, unless another invalidation came between.  Returns the number of URIs removed by now:
+ * members of large groups are counted later.
  */
 unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
 			  const struct http_response *res, struct exchange_times *times);
@@ -89,19 +91,19 @@ unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
  * For the times of what is asked for now: it tells what was asked for before an invalidation from
  * what was asked for after it, however soon after.
  */
-uint64_t cache_moment(const struct cache *cache);
+uint64_t cache_epoch(const struct cache *cache);
 
 /* Purges, for operators. */
 enum cache_purging {
 	CACHE_PURGED_NOTHING, /* there was none */
 	CACHE_PURGED_ALL,     /* that was to be removed */
 	CACHE_PURGE_GOES_ON,  /* there is more to remove */
-	CACHE_PURGE_FAILED,   /* by the store: it is still there */
+	CACHE_PURGE_FAILED,   /* by the store, for now */
 };
 
 /*
- * Remove one URI (normal form) in all variants.  Committed on return.  What was asked for before,
- * by whichever process, and comes later, is not stored under it.
+ * Remove one URI (normal form) in all variants, like cache_invalidate(): CACHE_PURGED_ALL or, when
+ * there was no record of it, CACHE_PURGED_NOTHING.
  */
 enum cache_purging cache_purge(struct cache *cache, struct slice normal_uri);
 
@@ -114,8 +116,12 @@ enum cache_purging cache_purge(struct cache *cache, struct slice normal_uri);
  */
 void cache_purge_all(struct cache *cache, const struct http_clock *now);
 
-/* Whether a record, a copy maybe, counts as absent. */
-bool cache_is_purged(const struct cache *cache, const struct record_view *record);
+/*
+ * Whether a record, of which the caller has a copy, has been purged or invalidated since: it may
+ * answer nothing any more, not even instead of an error.  Ends views.
+ */
+bool cache_is_absent(struct cache *cache, struct slice normal_uri,
+		     const struct record_view *record);
 
 /* Whether something is left to remove of what was purged.  Cheap. */
 bool cache_purge_is_due(const struct cache *cache);
@@ -128,10 +134,19 @@ enum cache_purging cache_purge_some(struct cache *cache);
 void cache_flush(struct cache *cache);
 
 /*
- * Put some of them into the store, a matter of 0.1 ms; true when more are left, for after requests
- * at hand were served.
+ * Put some of them into the store, or remove some of what was invalidated, a matter of 0.1 ms; true
+ * when more is left, for after requests at hand were served.
  */
 bool cache_flush_some(struct cache *cache);
+
+/* Whether it has something to do. */
+bool cache_flush_is_due(const struct cache *cache);
+
+/* About once a second: removals that failed are tried again, and those that a process which died
+   has left. */
+void cache_tick(struct cache *cache);
+
+/* Writes that are queued. */
 size_t cache_pending(const struct cache *cache);
 
 /* End of a loop turn: views become invalid. */

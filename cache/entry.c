@@ -228,13 +228,14 @@ static void match_all(struct lookup *lookup)
 	}
 }
 
-/* The records that are not purged; false when the entry is damaged. */
-static bool gather(struct lookup *lookup, struct entry_walk *walk, int64_t purged_ms)
+/* The records that are not absent; false when the entry is damaged. */
+static bool gather(struct lookup *lookup, struct entry_walk *walk,
+		   const struct record_cutoff *cutoff)
 {
 	struct record_view *view = lookup->records;
 
 	while (entry_next(walk, view)) {
-		if (record_is_purged(view->meta, purged_ms))
+		if (record_is_absent(view, cutoff))
 			continue;
 		lookup->serves |=
 			policy_kind_serves((enum record_kind)view->meta->kind, lookup->req);
@@ -248,8 +249,8 @@ static bool gather(struct lookup *lookup, struct entry_walk *walk, int64_t purge
  * when it wins or the entry is written anew.
  */
 enum entry_select entry_select(struct slice entry, struct slice normal_uri,
-			       const struct http_request *req, bool by_language, int64_t purged_ms,
-			       struct record_view *ret_view)
+			       const struct http_request *req, bool by_language,
+			       const struct record_cutoff *cutoff, struct record_view *ret_view)
 {
 	struct entry_walk walk;
 	struct lookup lookup;
@@ -259,7 +260,7 @@ enum entry_select entry_select(struct slice entry, struct slice normal_uri,
 	if (!slice_eq(walk.uri, normal_uri))
 		return ENTRY_NONE;
 	lookup_begin(&lookup, req, by_language);
-	if (!gather(&lookup, &walk, purged_ms))
+	if (!gather(&lookup, &walk, cutoff))
 		return ENTRY_DAMAGED;
 	if (lookup.count > 1)
 		lookup.latest = latest_vary(&lookup);
@@ -432,18 +433,21 @@ size_t entry_put(struct slice old, struct slice normal_uri, struct slice record,
 	return plan_write(&plan, to, size);
 }
 
-size_t entry_drop(struct slice old, struct slice normal_uri, struct slice record, char *to,
-		  size_t size)
+bool entry_has_present(struct slice entry, const struct record_cutoff *cutoff)
 {
-	struct entry_plan plan;
-	struct record_view unwanted;
-	bool named = record_view(record, normal_uri, &unwanted);
+	struct entry_walk walk;
+	struct record_view view;
 
-	plan_begin(&plan, old, normal_uri, named ? &unwanted : NULL, is_same_variant);
-	return plan.count > 0 ? plan_write(&plan, to, size) : 0;
+	if (!entry_open(entry, &walk))
+		return false;
+	while (entry_next(&walk, &view)) {
+		if (!record_is_absent(&view, cutoff))
+			return true;
+	}
+	return false;
 }
 
-bool entry_has_purged(struct slice entry, int64_t purged_ms)
+bool entry_has_absent(struct slice entry, const struct record_cutoff *cutoff)
 {
 	struct entry_walk walk;
 	struct record_view view;
@@ -451,13 +455,14 @@ bool entry_has_purged(struct slice entry, int64_t purged_ms)
 	if (!entry_open(entry, &walk))
 		return true;
 	while (entry_next(&walk, &view)) {
-		if (record_is_purged(view.meta, purged_ms))
+		if (record_is_absent(&view, cutoff))
 			return true;
 	}
 	return !entry_is_walked(&walk);
 }
 
-size_t entry_drop_purged(struct slice old, int64_t purged_ms, char *to, size_t size)
+size_t entry_drop_absent(struct slice old, const struct record_cutoff *cutoff, char *to,
+			 size_t size)
 {
 	struct entry_walk walk;
 	struct entry_plan plan;
@@ -466,10 +471,32 @@ size_t entry_drop_purged(struct slice old, int64_t purged_ms, char *to, size_t s
 		return 0;
 	plan_begin(&plan, old, walk.uri, NULL, NULL);
 	for (size_t i = plan.count; i-- > 0;) {
-		if (record_is_purged(plan.records[i].meta, purged_ms))
+		if (record_is_absent(&plan.records[i], cutoff))
 			plan_remove(&plan, i);
 	}
 	return plan.count > 0 ? plan_write(&plan, to, size) : 0;
+}
+
+bool record_supersedes(const struct record_view *fresh, const struct record_view *old)
+{
+	return is_superseded(old, fresh);
+}
+
+bool entry_has_variant(struct slice entry, struct slice normal_uri,
+		       const struct record_view *record, const struct record_cutoff *cutoff)
+{
+	struct record_view view;
+	struct entry_walk walk;
+
+	if (!entry_open(entry, &walk) || !slice_eq(walk.uri, normal_uri))
+		return false;
+	while (entry_next(&walk, &view)) {
+		if (is_same_variant(&view, record) &&
+		    view.meta->asked_at >= record->meta->asked_at &&
+		    !record_is_absent(&view, cutoff))
+			return true;
+	}
+	return false;
 }
 
 unsigned entry_count(struct slice entry)

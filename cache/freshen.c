@@ -147,6 +147,6 @@ size_t record_freshen(const struct record_view *old, const struct http_request *
 	if (!passing_meta(&merged, times, conf, &meta))
 		return 0;
 	meta.kind = RECORD_GET;
-	merged.fields.present &= ~((uint64_t)1 << FIELD_VARY);
+	merged.fields.present &= ~((uint64_t)1 << FIELD_VARY | (uint64_t)1 << FIELD_CACHE_GROUPS);
 	return record_write(&nobody, &merged, &meta, normal_uri, to, size);
 }

@@ -50,37 +50,34 @@ static size_t add_groups(const struct http_fields *fields, enum http_field_id id
 	return whole ? count : SIZE_MAX;
 }
 
-size_t groups_of_entry(struct slice entry, struct cache_key to[GROUPS_MAX])
+size_t groups_of_response(const struct http_response *res, struct slice normal_uri,
+			  struct cache_key to[GROUPS_MAX])
 {
-	struct http_field lines[RECORD_FIELDS_MAX];
-	struct http_response res = {.fields = {.at = lines, .capacity = RECORD_FIELDS_MAX}};
-	struct record_view view;
-	struct slice uri;
-	size_t count = 0;
+	return add_groups(&res->fields, FIELD_CACHE_GROUPS, origin_of(normal_uri), to, 0);
+}
 
-	for (unsigned i = 0; count != SIZE_MAX && entry_at(entry, i, &uri, &view); i++) {
-		if (record_has_groups(&view) && record_to_response(&view, &res))
-			count = add_groups(&res.fields, FIELD_CACHE_GROUPS, origin_of(uri), to,
-					   count);
+/* What is not there yet of a record's groups; how many there are then, or SIZE_MAX. */
+static size_t add_keys(const struct record_view *view, struct cache_key *to, size_t count)
+{
+	for (size_t i = 0; i < view->group_count; i++) {
+		if (has_group(to, count, &view->groups[i]))
+			continue;
+		if (count == GROUPS_MAX)
+			return SIZE_MAX;
+		to[count++] = view->groups[i];
 	}
 	return count;
 }
 
-bool groups_passed(const struct moments *moments, const struct cache_key *key,
-		   struct slice normal_uri, const struct http_fields *fields, uint64_t asked_at)
+size_t groups_of_entry(struct slice entry, struct cache_key to[GROUPS_MAX])
 {
-	struct cache_key groups[GROUPS_MAX] = {{{0, 0}}}; /* of too many, some are missing */
-	size_t count;
+	struct record_view view;
+	struct slice uri;
+	size_t count = 0;
 
-	if (moments_now(moments) == asked_at)
-		return false;
-	if (moments_passed(moments, key, asked_at))
-		return true;
-	count = add_groups(fields, FIELD_CACHE_GROUPS, origin_of(normal_uri), groups, 0);
-	for (size_t i = 0; i < count && i < GROUPS_MAX; i++)
-		if (moments_passed(moments, &groups[i], asked_at))
-			return true;
-	return false;
+	for (unsigned i = 0; count != SIZE_MAX && entry_at(entry, i, &uri, &view); i++)
+		count = add_keys(&view, to, count);
+	return count;
 }
 
 size_t groups_invalidated(const struct http_response *res, struct slice normal_uri,

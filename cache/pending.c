@@ -71,7 +71,7 @@ void pending_fini(struct pending *pending)
 }
 
 bool pending_add(struct pending *pending, enum pending_kind kind, const struct cache_key *key,
-		 uint64_t moment, struct slice uri, struct slice record)
+		 struct slice uri, struct slice record)
 {
 	struct pending_item *first, *item;
 
@@ -79,7 +79,6 @@ bool pending_add(struct pending *pending, enum pending_kind kind, const struct c
 
 	if ((full && kind == PENDING_PUT) || !(item = item_new(kind, key, uri, record)))
 		return false;
-	item->op.moment = moment;
 	first = find(pending, key);
 	if (first) {
 		first->last->op.next = &item->op;

@@ -10,7 +10,6 @@
 
 enum pending_kind {
 	PENDING_PUT,   /* add a record to the entry */
-	PENDING_DROP,  /* remove the record of the same kind and variant */
 	PENDING_CLEAN, /* remove what is damaged */
 };
 
@@ -19,7 +18,6 @@ struct pending_op {
 	struct pending_op *next;
 	struct cache_key key;
 	enum pending_kind kind;
-	uint64_t moment;     /* PENDING_PUT: it may be stored, as of then (moments.h) */
 	struct slice uri;    /* normal form */
 	struct slice record; /* 8-aligned; empty for PENDING_CLEAN */
 };
@@ -42,7 +40,7 @@ void pending_fini(struct pending *pending);
  * removes gets in over the limit, and makes the queue urgent.
  */
 bool pending_add(struct pending *pending, enum pending_kind kind, const struct cache_key *key,
-		 uint64_t moment, struct slice uri, struct slice record);
+		 struct slice uri, struct slice record);
 
 /* Whether an operation of this key waits.  Allocates nothing. */
 bool pending_has(const struct pending *pending, const struct cache_key *key);

@@ -54,6 +54,7 @@ enum record_meta_flags {
  * numbers, written into the record as they are (record.h; a change here is a new RECORD_VERSION).
  */
 struct record_meta {
+	uint64_t asked_at;           /* invalidation epoch at the request (cache/invalidation.h) */
 	int64_t response_steady_ms;  /* time of receipt on the steady clock */
 	int64_t response_wall_s;     /* and on the wall clock */
 	int64_t date_s;              /* Date, or time of receipt when absent or invalid */
@@ -72,7 +73,7 @@ struct record_meta {
 struct exchange_times {
 	int64_t request_steady_ms;
 	struct http_clock response; /* both clocks at receipt of the head */
-	uint64_t asked_at;          /* cache_moment() at the request */
+	uint64_t asked_at;          /* cache_epoch() at the request */
 };
 
 /*

@@ -275,6 +275,7 @@ static void write_meta(const struct candidate *candidate, struct record_meta *re
 	const struct exchange_times *times = candidate->times;
 
 	*ret_meta = (struct record_meta){
+		.asked_at = times->asked_at,
 		.response_steady_ms = times->response.steady_ms,
 		.response_wall_s = times->response.wall_s,
 		.date_s = candidate->made_s,

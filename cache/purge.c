@@ -43,14 +43,14 @@ bool purge_is_due(struct store *store)
 struct purge_batch {
 	struct cache_key keys[PURGE_REMOVE];
 	size_t count;
-	int64_t mark_ms;
+	struct record_cutoff cutoff; /* of the purge alone */
 };
 
 static bool purge_visit(void *context, const struct cache_key *key, struct slice value)
 {
 	struct purge_batch *batch = context;
 
-	if (entry_has_purged(value, batch->mark_ms))
+	if (entry_has_absent(value, &batch->cutoff))
 		batch->keys[batch->count++] = *key;
 	return batch->count < PURGE_REMOVE;
 }
@@ -59,7 +59,7 @@ static bool purge_visit(void *context, const struct cache_key *key, struct slice
 enum cache_purging purge_batch(struct purge_walk *walk, struct writes *writes)
 {
 	struct store *store = writes->store;
-	struct purge_batch batch = {.count = 0, .mark_ms = purge_mark(store)};
+	struct purge_batch batch = {.count = 0, .cutoff = {.purged_ms = purge_mark(store)}};
 	struct cache_key cursor;
 	bool more;
 
@@ -67,13 +67,13 @@ enum cache_purging purge_batch(struct purge_walk *walk, struct writes *writes)
 		return CACHE_PURGED_ALL;
 	/* From the beginning: what stands before the cursor may have come after an earlier mark. */
 	if (walk->pass_ms == 0)
-		*walk = (struct purge_walk){.pass_ms = batch.mark_ms};
+		*walk = (struct purge_walk){.pass_ms = batch.cutoff.purged_ms};
 	cursor = walk->cursor;
 	if (store_walk(store, &cursor, PURGE_LOOK, purge_visit, &batch, &more) != STORE_OK) {
 		writes->counts.failures++;
 		return CACHE_PURGE_FAILED;
 	}
-	if (batch.count > 0 && !writes_purge(writes, batch.keys, batch.count, batch.mark_ms))
+	if (batch.count > 0 && !writes_purge(writes, batch.keys, batch.count))
 		return CACHE_PURGE_FAILED;
 	walk->cursor = cursor;
 	if (more)

@@ -3,6 +3,7 @@
 
 #include <xxhash.h>
 
+#include "cache/groups.h"
 #include "cache/http_date.h"
 #include "cache/http_fields.h"
 
@@ -25,10 +26,15 @@ static bool is_part(uint32_t at, uint32_t n, uint32_t whole)
 	return at <= whole && n <= whole - at;
 }
 
+static size_t groups_size(const struct record_header *header)
+{
+	return header->group_count * sizeof(struct cache_key);
+}
+
 static bool header_is_sound(const struct record_header *header, size_t room)
 {
-	uint64_t used = (uint64_t)sizeof(*header) + header->vary_n + header->head_304_n +
-			header->head_rest_n;
+	uint64_t used = (uint64_t)sizeof(*header) + groups_size(header) + header->vary_n +
+			header->head_304_n + header->head_rest_n;
 
 	return header->version == RECORD_VERSION && header->length <= room &&
 	       header->length >= sizeof(*header) && record_pad(used) == header->length &&
@@ -49,6 +55,9 @@ bool record_parse(struct slice bytes, struct record_view *ret_view)
 	part = bytes.p + sizeof(*header);
 	ret_view->generation = (struct view_generation){0};
 	ret_view->meta = &header->meta;
+	ret_view->groups = (const void *)part;
+	ret_view->group_count = header->group_count;
+	part += groups_size(header);
 	ret_view->vary = slice_of(part, header->vary_n);
 	part += header->vary_n;
 	ret_view->head_304 = slice_of(part, header->head_304_n);
@@ -75,10 +84,27 @@ bool record_view(struct slice bytes, struct slice normal_uri, struct record_view
 	       record_is_intact(ret_view, record_seed(normal_uri));
 }
 
-bool record_has_groups(const struct record_view *view)
+struct cache_key record_variant_key(const struct record_view *view, const struct cache_key *entry)
 {
-	return ((const struct record_header *)(const void *)record_bytes(view).p)->flags &
-	       RECORD_HAS_GROUPS;
+	XXH128_hash_t hash = XXH3_128bits_withSeed(view->vary.p, view->vary.n,
+						   entry->word[1] ^ view->meta->kind);
+
+	return (struct cache_key){{entry->word[0] ^ hash.low64, hash.high64}};
+}
+
+bool record_is_invalidated(const struct record_view *view, const struct record_cutoff *cutoff)
+{
+	uint64_t asked_at = view->meta->asked_at;
+	struct cache_key variant;
+
+	if (asked_at < cutoff->asked_before)
+		return true;
+	for (size_t i = 0; i < view->group_count; i++) {
+		if (asked_at < cutoff->epoch_of(cutoff->context, &view->groups[i]))
+			return true;
+	}
+	variant = record_variant_key(view, &cutoff->entry);
+	return asked_at < cutoff->epoch_of(cutoff->context, &variant);
 }
 
 /* A record being written; once it does not fit, nothing more is. */
@@ -122,6 +148,20 @@ static uint32_t writer_line(struct record_writer *writer, struct slice name, str
 	writer_put(writer, value);
 	writer_put(writer, SLICE("\r\n"));
 	return (uint32_t)at;
+}
+
+static void writer_groups(struct record_writer *writer, const struct http_response *res,
+			  struct slice normal_uri)
+{
+	struct cache_key groups[GROUPS_MAX];
+	size_t count = groups_of_response(res, normal_uri, groups);
+
+	if (count > GROUPS_MAX) {
+		writer->refused = true;
+		return;
+	}
+	writer_put(writer, slice_of((const char *)groups, count * sizeof(*groups)));
+	writer->header.group_count = (uint16_t)count;
 }
 
 /* The selecting fields: of a preflight what makes it the same one, then what Vary names. */
@@ -212,8 +252,6 @@ static void writer_head_rest(struct record_writer *writer, const struct http_res
 		}
 		if (slice_ieq(field->name, SLICE("Content-Language")))
 			note_language(header, at - (uint32_t)start, ++languages);
-		if (field->id == FIELD_CACHE_GROUPS)
-			header->flags |= RECORD_HAS_GROUPS;
 	}
 	header->head_rest_n = (uint32_t)(writer->used - start);
 }
@@ -243,6 +281,7 @@ size_t record_write(const struct http_request *req, const struct http_response *
 	if (size < sizeof(writer.header))
 		return 0;
 	writer.header.meta = *meta;
+	writer_groups(&writer, res, normal_uri);
 	writer_vary(&writer, req, res);
 	writer_head_304(&writer, res);
 	writer_head_rest(&writer, res);

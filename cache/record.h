@@ -2,7 +2,7 @@
  * The bytes of a stored response, and of the entry that holds all records of one URI.
  *
  *	entry   header | URI, padded | record | record | ...         one value in the store
- *	record  header | vary block | fields of a 304 | other fields | padding to 8
+ *	record  header | group keys | vary block | fields of a 304 | other fields | padding to 8
  *
  * All records of a URI (variants, HEAD, preflights) stand in one entry: a hit is one read of the
  * store whatever Vary says, and an invalidation is one delete.  Field lines are kept as they will
@@ -21,7 +21,7 @@
 #include "cache/view.h"
 
 enum {
-	RECORD_VERSION = 2, /* raise at any change of layout or of struct record_meta */
+	RECORD_VERSION = 3, /* raise at any change of layout or of struct record_meta */
 	RECORD_ALIGN = 8,
 	RECORD_FIELDS_MAX = 512, /* field lines of one, and so of a merged one */
 	ENTRY_SIZE_MAX = 1 << 20,
@@ -35,6 +35,8 @@ enum {
 struct record_view {
 	struct view_generation generation; /* of who lends the bytes */
 	const struct record_meta *meta;
+	const struct cache_key *groups; /* keys of the cache groups it is in */
+	size_t group_count;
 	struct slice vary;      /* block of key.h */
 	struct slice head_304;  /* field lines of a 304 */
 	struct slice head_rest; /* the others; follows head_304 in memory, so one copy takes both */
@@ -92,7 +94,8 @@ static inline struct slice record_head(const struct record_view *view, bool is_3
  * Write a record of a response that policy_may_store() allowed.  `size` bytes at `to`, 8-aligned.
  * Date is written as meta->date_s says when the response has none, several or an invalid one (RFC
  * 9110 6.6.1).  Returns its length, a multiple of 8; 0 when it does not fit, or has a Vary that no
- * request matches (key_vary_write()).
+ * request matches (key_vary_write()), or is in more than GROUPS_MAX cache groups: an invalidation
+ * would miss some.
  */
 size_t record_write(const struct http_request *req, const struct http_response *res,
 		    const struct record_meta *meta, struct slice normal_uri, char *to, size_t size);
@@ -122,8 +125,31 @@ bool record_to_response(const struct record_view *view, struct http_response *re
 /* The value of its Content-Language, when that has just one line. */
 bool record_language(const struct record_view *view, struct slice *ret_value);
 
-/* Whether it has Cache-Groups. */
-bool record_has_groups(const struct record_view *view);
+/* What tells the variants of all URIs apart, as a key: of the entry's key, the kind and the
+   selecting fields. */
+struct cache_key record_variant_key(const struct record_view *view, const struct cache_key *entry);
+
+/*
+ * What makes records of an entry count as absent.  Plain data of one lookup or write; with no mark
+ * in force (cache/invalidation.h) `epoch_of` is NULL, and nothing but the purge is looked at.
+ */
+struct record_cutoff {
+	int64_t purged_ms;     /* received at or before it: purged (cache/purge.h) */
+	uint64_t asked_before; /* asked for before it: the URI was invalidated */
+	uint64_t (*epoch_of)(const void *context, const struct cache_key *key);
+	const void *context;
+	struct cache_key entry; /* its key */
+};
+
+/* Whether a mark in force on its URI, variant or groups came after the record was asked for. */
+bool record_is_invalidated(const struct record_view *view, const struct record_cutoff *cutoff);
+
+static inline bool record_is_absent(const struct record_view *view,
+				    const struct record_cutoff *cutoff)
+{
+	return view->meta->response_steady_ms <= cutoff->purged_ms ||
+	       (cutoff->epoch_of && record_is_invalidated(view, cutoff));
+}
 
 /*
  * Entries, 8-aligned.  All functions check the entry's lengths before they believe them; a damaged
@@ -143,11 +169,11 @@ enum entry_select {
  * the request wants most does as well, when no other matches: more than RFC 9111 4.1 allows by its
  * letter, see option language_select.  What the request has for the names of a Vary is written once
  * for all variants, so the work is linear in the bytes of the request and of the entry.
- * Records that are purged count as absent.
+ * Records that the cutoff makes absent are passed over.
  */
 enum entry_select entry_select(struct slice entry, struct slice normal_uri,
-			       const struct http_request *req, bool by_language, int64_t purged_ms,
-			       struct record_view *ret_view);
+			       const struct http_request *req, bool by_language,
+			       const struct record_cutoff *cutoff, struct record_view *ret_view);
 
 /*
  * The entry with `record` added: it replaces the record of the same kind and selecting fields, a
@@ -160,23 +186,24 @@ enum entry_select entry_select(struct slice entry, struct slice normal_uri,
 size_t entry_put(struct slice old, struct slice normal_uri, struct slice record, uint32_t variants,
 		 char *to, size_t size);
 
-/* The entry without the record of the same kind and selecting fields as `record` (empty: without
-   just the damaged ones); 0 when none is left. */
-size_t entry_drop(struct slice old, struct slice normal_uri, struct slice record, char *to,
-		  size_t size);
+/* Whether an entry has a record that is not absent. */
+bool entry_has_present(struct slice entry, const struct record_cutoff *cutoff);
 
-/* A record is purged when it was received at or before `purged_ms` (cache/purge.h); none is by 0.
- */
-static inline bool record_is_purged(const struct record_meta *meta, int64_t purged_ms)
-{
-	return meta->response_steady_ms <= purged_ms;
-}
+/* Whether an entry has a record that is absent, or is damaged.  Looks at no checksum. */
+bool entry_has_absent(struct slice entry, const struct record_cutoff *cutoff);
 
-/* Whether an entry has a record that is purged, or is damaged.  Looks at no checksum. */
-bool entry_has_purged(struct slice entry, int64_t purged_ms);
+/* The entry without those that are absent, and damaged ones; 0 when none is left. */
+size_t entry_drop_absent(struct slice old, const struct record_cutoff *cutoff, char *to,
+			 size_t size);
 
-/* The entry without those that are purged, and damaged ones; 0 when none is left. */
-size_t entry_drop_purged(struct slice old, int64_t purged_ms, char *to, size_t size);
+/* Whether an old record of the same URI makes way for `fresh`: it is of the same kind and variant,
+   or a HEAD's of the variant of a GET's. */
+bool record_supersedes(const struct record_view *fresh, const struct record_view *old);
+
+/* Whether an entry has a record of the variant of `record` that is not absent, and was asked for no
+   earlier. */
+bool entry_has_variant(struct slice entry, struct slice normal_uri,
+		       const struct record_view *record, const struct record_cutoff *cutoff);
 
 /* Number of records, 0 for a damaged entry. */
 unsigned entry_count(struct slice entry);

@@ -9,10 +9,6 @@
 
 #include "cache/record.h"
 
-enum record_flags {
-	RECORD_HAS_GROUPS = 1, /* it has Cache-Groups */
-};
-
 struct record_header {
 	uint64_t checksum; /* XXH3-64 of what follows it, padding too, XOR record_seed() */
 	uint32_t length;   /* header, parts and padding */
@@ -24,15 +20,15 @@ struct record_header {
 	uint32_t last_modified_at; /* value, from the start of head_rest */
 	uint32_t last_modified_n;
 	uint16_t version;     /* RECORD_VERSION */
-	uint16_t flags;       /* enum record_flags */
+	uint16_t group_count; /* keys of the groups it is in; they follow the header */
 	uint32_t language_at; /* value of its only Content-Language, from the start of head_rest; 0
 				 for none */
 	uint64_t vary_set;    /* key_vary_set() of what Vary names */
 	struct record_meta meta;
 };
 
-_Static_assert(sizeof(struct record_meta) == 56, "no padding: its bytes are summed and stored");
-_Static_assert(sizeof(struct record_header) == 112, "no padding: its bytes are summed and stored");
+_Static_assert(sizeof(struct record_meta) == 64, "no padding: its bytes are summed and stored");
+_Static_assert(sizeof(struct record_header) == 120, "no padding: its bytes are summed and stored");
 _Static_assert(sizeof(struct record_header) % RECORD_ALIGN == 0, "parts follow the header");
 _Static_assert(offsetof(struct record_header, meta) % RECORD_ALIGN == 0, "meta is used in place");
 _Static_assert(_Alignof(struct record_header) == RECORD_ALIGN, "records stand at such places");

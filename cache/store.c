@@ -9,6 +9,7 @@
 enum {
 	HAND_STEPS = 4096, /* per part of a transaction, 16 ns each */
 	PUT_TRIES = 8,
+	GROUP_REPAIRS = 64,
 };
 
 static void part_note_end(struct store *store)
@@ -34,11 +35,25 @@ static enum store_result store_break(struct store *store, enum store_result resu
 
 /* ---- reading ---- */
 
+static enum store_result view_begin(struct store *store)
+{
+	if (!store->tables.viewing)
+		store->view_retired = invalidation_retired(store_invalidations(store));
+	return tables_view_begin(&store->tables);
+}
+
+bool store_view_is_current(const struct store *store)
+{
+	const struct invalidations *all = store->invalidations_map.data;
+
+	return !store->tables.viewing || invalidation_retired(all) == store->view_retired;
+}
+
 static enum store_result recent_fill(struct store *store, const struct cache_key *key,
 				     struct store_recent *recent)
 {
 	struct store_value value;
-	enum store_result result = tables_view_begin(&store->tables);
+	enum store_result result = view_begin(store);
 
 	if (result == STORE_OK)
 		result = entry_get(store, TABLES_VIEW, key, &value);
@@ -119,7 +134,7 @@ enum store_result store_walk(struct store *store, struct cache_key *cursor, size
 			     store_visit visit, void *context, bool *ret_more)
 {
 	bool was_viewing = store->tables.viewing;
-	enum store_result result = tables_view_begin(&store->tables);
+	enum store_result result = view_begin(store);
 
 	*ret_more = false;
 	if (result == STORE_OK)
@@ -136,7 +151,7 @@ void store_usage(struct store *store, struct store_usage *ret_usage)
 	*ret_usage = (struct store_usage){.bytes_size = store->tables.size,
 					  .evictions = store->evictions,
 					  .failures = store->failures};
-	if (tables_view_begin(&store->tables) == STORE_OK)
+	if (view_begin(store) == STORE_OK)
 		ret_usage->bytes_used =
 			tables_trees(&store->tables, TABLES_VIEW, &ret_usage->entries).used *
 			store->room.page_size;
@@ -192,35 +207,26 @@ static enum store_result part_commit(struct store *store)
 	return result;
 }
 
-/*
- * Commit what there is and go on in a new transaction.  *ret_alone is whether no other process has
- * written in between, so that what the caller has read still holds.
- */
-static enum store_result part_renew(struct store *store, bool *ret_alone)
+enum store_result store_begin(struct store *store)
 {
-	uint64_t next = tables_transaction(&store->tables) + (store->room.spent > 0);
+	store_abort(store);
+	store->debt.tries = 0;
+	return part_begin(store);
+}
+
+bool store_part_is_done(const struct store *store)
+{
+	return store->tables.writing && store_room_part_done(&store->room);
+}
+
+enum store_result store_renew(struct store *store)
+{
 	enum store_result result = part_commit(store);
 
-	*ret_alone = false;
 	if (result != STORE_OK)
 		return result;
 	/* The lock is not fair: let one who waits for it have it. */
 	sched_yield();
-	result = part_begin(store);
-	*ret_alone = result == STORE_OK && tables_transaction(&store->tables) == next;
-	return result;
-}
-
-static enum store_result part_done(struct store *store)
-{
-	bool alone;
-
-	return store_room_part_done(&store->room) ? part_renew(store, &alone) : STORE_OK;
-}
-
-enum store_result store_begin(struct store *store)
-{
-	store_abort(store);
 	return part_begin(store);
 }
 
@@ -318,39 +324,12 @@ static enum store_result put_try(struct store *store, struct entry_put *put, boo
 	return STORE_OK;
 }
 
-/* The bytes that stand under a key, copied: to see later whether they are still the same. */
-static bool keep_stored(struct store *store, const struct cache_key *key)
-{
-	struct slice now = {NULL, 0};
-	char *kept;
-
-	(void)tables_get(&store->tables, TABLES_WRITE, STORE_DATA, key, &now);
-	kept = realloc(store->kept, now.n + 1);
-	if (!kept)
-		return false;
-	if (now.n > 0)
-		memcpy(kept, now.p, now.n);
-	store->kept = kept;
-	store->kept_size = now.n;
-	return true;
-}
-
-static bool is_as_kept(struct store *store, const struct cache_key *key)
-{
-	struct slice now = {NULL, 0};
-
-	(void)tables_get(&store->tables, TABLES_WRITE, STORE_DATA, key, &now);
-	return slice_eq(now, slice_of(store->kept, store->kept_size));
-}
-
 /*
- * Make room for another try.  If this part was begun afresh for the put and was still too small, or
- * the store is at its mark, a batch is evicted.  If another process has changed in between what the
- * caller made the value from, the put is given up: it could undo an invalidation.
+ * Make room for another try in the next part.  If this one was begun afresh for the put and was
+ * still too small, or the store is at its mark, a batch is evicted.
  */
 static enum store_result put_room(struct store *store, const struct entry_put *put)
 {
-	bool alone, kept = keep_stored(store, put->key);
 	enum store_result result = STORE_OK;
 	unsigned victims = STORE_EVICT_MAX;
 	uint64_t all = UINT64_MAX;
@@ -364,75 +343,82 @@ static enum store_result put_room(struct store *store, const struct entry_put *p
 	if (result != STORE_OK)
 		return store_break(store, result);
 	/* Nothing to commit, nothing to evict: a reader keeps the pages. */
-	if (store->room.spent == 0 && !freed)
-		return STORE_FULL;
-	result = part_renew(store, &alone);
-	if (result == STORE_OK && !alone && !(kept && is_as_kept(store, put->key)))
-		result = STORE_FULL;
+	return store->room.spent == 0 && !freed ? STORE_FULL : STORE_PART_FULL;
+}
+
+/* What a put has paid so far is not asked of it again in the next part. */
+static struct store_debt *debt_of(struct store *store, const struct cache_key *key)
+{
+	struct store_debt *debt = &store->debt;
+
+	if (debt->tries == 0 || !cache_key_eq(&debt->key, key))
+		*debt = (struct store_debt){.key = *key, .victims = STORE_EVICT_MAX};
+	return debt;
+}
+
+static enum store_result put_once(struct store *store, struct entry_put *put)
+{
+	struct store_debt *debt = debt_of(store, put->key);
+	enum store_result result = STORE_FULL;
+
+	put->due = debt->due;
+	put->victims = debt->victims;
+	if (debt->tries < PUT_TRIES)
+		result = put_try(store, put, debt->tries == 0);
+	if (result == STORE_FULL && store->tables.writing && debt->tries + 1 < PUT_TRIES)
+		result = put_room(store, put);
+	if (result == STORE_PART_FULL)
+		*debt = (struct store_debt){*put->key, put->due, put->victims, debt->tries + 1};
+	else
+		debt->tries = 0;
 	return result;
 }
 
 enum store_result store_put(struct store *store, const struct cache_key *key, struct slice value,
 			    const struct cache_key *groups, size_t group_count)
 {
-	struct entry_put put = {.key = key,
-				.value = value,
-				.groups = groups,
-				.group_count = group_count,
-				.victims = STORE_EVICT_MAX};
-	enum store_result result = STORE_FULL;
+	struct entry_put put = {
+		.key = key, .value = value, .groups = groups, .group_count = group_count};
 
 	if (!store->tables.writing)
 		return STORE_FAILED;
 	if (group_count > STORE_GROUPS_MAX || value.n > store_room_value_max(&store->room))
 		return STORE_FULL;
 	put.stored_size = store_value_size(value.n, group_count);
-	for (unsigned tries = 0; tries < PUT_TRIES; tries++) {
-		result = put_try(store, &put, tries == 0);
-		if (result != STORE_FULL || !store->tables.writing || tries == PUT_TRIES - 1)
-			break;
-		result = put_room(store, &put);
-		if (result != STORE_OK)
-			break;
-	}
-	return result == STORE_OK ? part_done(store) : result;
+	return put_once(store, &put);
 }
 
 /* ---- dropping ---- */
 
-/* With the last pages if need be: a drop may be an invalidation, which has to be done. */
+/* With the last pages if need be. */
 enum store_result store_drop(struct store *store, const struct cache_key *key)
 {
 	enum store_result result = STORE_FAILED;
 	struct store_change change;
 	struct store_value value;
-	bool alone;
 
 	if (store->tables.writing)
 		result = entry_get(store, TABLES_WRITE, key, &value);
 	if (result != STORE_OK)
 		return result;
 	change = entry_change(store, 0, value.head.group_count);
+	/* In the next part there is what this one gives back, and what a dead reader has kept. */
 	if (!store_room_fits_drop(&store->room, store_room_cost(&store->room, change)) &&
-	    store->room.spent > 0) {
-		result = part_renew(store, &alone);
-		if (result == STORE_OK)
-			result = entry_get(store, TABLES_WRITE, key, &value);
-		if (result != STORE_OK)
-			return result;
-	}
+	    (store->room.spent > 0 || tables_check_readers(&store->tables)))
+		return STORE_PART_FULL;
 	result = entry_delete(store, key, &value);
 	if (result != STORE_OK)
 		return store_break(store, result);
 	store_room_spend(&store->room, change);
-	return part_done(store);
+	return STORE_OK;
 }
 
-/* The first member of a group; its row is copied because the drop that follows takes it away. */
-static enum store_result group_first(struct store *store, const struct cache_key *group,
-				     struct group_row *ret_row)
+/* ---- groups ---- */
+
+/* The first row from `from` on; it is copied, for the next change takes it away. */
+static enum store_result group_row_next(struct store *store, const struct group_row *from,
+					struct group_row *ret_row)
 {
-	struct group_row from = {.group = *group};
 	struct tables_cursor at;
 	struct slice k, v;
 	enum store_result result = STORE_FAILED;
@@ -441,39 +427,55 @@ static enum store_result group_first(struct store *store, const struct cache_key
 		result = tables_cursor_open(&store->tables, TABLES_WRITE, STORE_GROUPS, &at);
 	if (result != STORE_OK)
 		return result;
-	result = tables_seek(&store->tables, &at, &from, &k, &v);
+	result = tables_seek(&store->tables, &at, from, &k, &v);
 	if (result == STORE_OK)
 		memcpy(ret_row, k.p, sizeof(*ret_row));
 	tables_cursor_close(&at);
-	if (result == STORE_OK && !cache_key_eq(&ret_row->group, group))
+	if (result == STORE_OK && !cache_key_eq(&ret_row->group, &from->group))
 		result = STORE_NOT_FOUND;
 	return result;
 }
 
-/* A row that is met again after it was deleted would be met for ever: only damage can do that. */
-enum store_result store_drop_group(struct store *store, const struct cache_key *group, size_t limit,
-				   size_t *ret_count)
+/* Does an entry stand for the row? */
+static enum store_result group_row_is_right(struct store *store, const struct group_row *row,
+					    bool *ret_right)
 {
-	struct group_row row, last = {.group = *group};
-	enum store_result result = STORE_OK;
-	bool met = false;
+	struct store_value value;
+	enum store_result result = entry_get(store, TABLES_WRITE, &row->key, &value);
 
-	for (*ret_count = 0; *ret_count < limit; met = true, last = row) {
-		result = group_first(store, group, &row);
-		if (result != STORE_OK)
-			break;
-		if (met && memcmp(&row, &last, sizeof(row)) == 0)
-			return STORE_FAILED;
-		result = store_drop(store, &row.key);
-		if (result != STORE_OK && result != STORE_NOT_FOUND)
-			break;
-		*ret_count += result == STORE_OK;
-		/* Gone with its entry, unless nothing stood for it. */
-		result = tables_delete(&store->tables, STORE_GROUPS, &row);
-		if (result != STORE_OK)
-			return store_break(store, result);
-	}
+	*ret_right = false;
+	for (size_t i = 0; result == STORE_OK && i < value.head.group_count; i++)
+		*ret_right |= cache_key_eq(&value.groups[i], &row->group);
 	return result == STORE_NOT_FOUND ? STORE_OK : result;
+}
+
+enum store_result store_group_next(struct store *store, const struct cache_key *group,
+				   struct cache_key *cursor, struct cache_key *ret_key)
+{
+	struct group_row row;
+
+	for (unsigned i = 0; i < GROUP_REPAIRS; i++) {
+		bool right, more;
+		enum store_result result =
+			group_row_next(store, &(struct group_row){*group, *cursor}, &row);
+
+		if (result == STORE_OK)
+			result = group_row_is_right(store, &row, &right);
+		if (result != STORE_OK)
+			return result;
+		if (!right) {
+			result = tables_delete(&store->tables, STORE_GROUPS, &row);
+			if (result != STORE_OK)
+				return store_break(store, result);
+		}
+		*ret_key = *cursor = row.key;
+		more = key_step(cursor);
+		if (right)
+			return STORE_OK;
+		if (!more)
+			return STORE_NOT_FOUND;
+	}
+	return STORE_PART_FULL;
 }
 
 /* ---- the rest ---- */
@@ -493,9 +495,9 @@ void store_doubt(struct store *store)
 	store_note_doubt(store->note);
 }
 
-struct moments *store_moments(struct store *store)
+struct invalidations *store_invalidations(struct store *store)
 {
-	return &store->shared->moments;
+	return store->invalidations_map.data;
 }
 
 struct store_clock *store_clock(struct store *store)

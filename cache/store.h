@@ -9,13 +9,15 @@
  * allocates nothing.
  *
  * Writing: store_begin() ... store_commit() is one transaction.  So that other processes wait
- * little and the file need not have room for all of it at once, a long one is committed in parts,
- * after a put or a drop: each entry is always whole, but store_abort() and a failure undo the last
- * part only.  Read what a put depends on right before that put.  Nothing is ever synced to disk
- * here but by store_close(), which no loop calls, and, in a process of its own, by store_copy().
+ * little and the file need not have room for all of it at once, a long one is made in parts: the
+ * caller asks store_part_is_done() where it holds nothing that it has read, and calls
+ * store_renew(), which commits what there is and lets others write.  No other call lets go of the
+ * writers' lock. Each entry is always whole, but store_abort() and a failure undo the last part
+ * only.  Read what a put depends on in the part of that put.  Nothing is ever synced to disk here
+ * but by store_close(), which no loop calls, and, in a process of its own, by store_copy().
  *
  * Full: the file never outgrows its size.  Above a high-water mark each put evicts a few entries
- * (SIEVE, evict.h); a put that still does not fit commits, evicts a batch and tries again, then is
+ * (SIEVE, evict.h); a put that still does not fit is to be tried in the next part, and at last
  * dropped: STORE_FULL, and nothing else is lost.  A store may always forget.
  *
  * Damage (a foreign, truncated or garbled file, or an unclean boot since the last write without
@@ -25,13 +27,14 @@
 #ifndef CACHE_STORE_H
 #define CACHE_STORE_H
 
-#include "cache/moments.h"
+#include "cache/invalidation.h"
 
 struct store;
 
 enum store_result {
 	STORE_OK,
 	STORE_NOT_FOUND,
+	STORE_PART_FULL, /* not in this part: store_renew(), read anew, and try again */
 	STORE_FULL,
 	STORE_FAILED, /* disk or system; store_error() has the text */
 };
@@ -103,8 +106,20 @@ void store_turn_end(struct store *store);
 
 /* Counts the views that have ended: the generation of what store_get() gives (view.h). */
 const uint64_t *store_generation(const struct store *store);
+/*
+ * Whether the read view shows all that invalidations have removed by now (invalidation.h): to be
+ * asked after the marks were heeded.  True without a view.
+ */
+bool store_view_is_current(const struct store *store);
 
 enum store_result store_begin(struct store *store);
+
+/* Time to end this part of the transaction? */
+bool store_part_is_done(const struct store *store);
+
+/* Commit what there is, let others write, and go on: what was read before does not hold any more.
+ */
+enum store_result store_renew(struct store *store);
 
 /* Within a transaction: the value as it stands, valid until the next put or drop. */
 enum store_result store_read(struct store *store, const struct cache_key *key,
@@ -112,18 +127,24 @@ enum store_result store_read(struct store *store, const struct cache_key *key,
 
 /*
  * Put or replace.  `groups` are the cache groups that the value is a member of, for
- * store_drop_group(). `value` is not a view of this store.  STORE_FULL leaves the old value, and is
- * final for a value of more than a sixty-fourth of the store (of 4 MiB, from 256 MiB on; a
- * sixteenth below 4 MiB).
+ * store_group_next(). `value` is not a view of this store.  STORE_PART_FULL changes nothing but
+ * what was evicted; it comes a few times for a key at most, then STORE_FULL, which leaves the old
+ * value, and is final for a value of more than a sixty-fourth of the store (of 4 MiB, from 256 MiB
+ * on; a sixteenth below 4 MiB).
  */
 enum store_result store_put(struct store *store, const struct cache_key *key, struct slice value,
 			    const struct cache_key *groups, size_t group_count);
 
+/* STORE_PART_FULL once at most before it is done. */
 enum store_result store_drop(struct store *store, const struct cache_key *key);
 
-/* Drop up to `limit` members of a group; *ret_count is how many; call again while it is `limit`. */
-enum store_result store_drop_group(struct store *store, const struct cache_key *group, size_t limit,
-				   size_t *ret_count);
+/*
+ * Within a transaction: the first member of a group from the key *cursor on; *cursor moves past it.
+ * Rows of what is no member, which only damage leaves, are removed on the way, up to `limit`:
+ * STORE_PART_FULL when there may be more.  STORE_NOT_FOUND at the end.
+ */
+enum store_result store_group_next(struct store *store, const struct cache_key *group,
+				   struct cache_key *cursor, struct cache_key *ret_key);
 
 enum store_result store_commit(struct store *store);
 void store_abort(struct store *store);
@@ -170,9 +191,8 @@ struct store_clock {
 };
 struct store_clock *store_clock(struct store *store);
 
-/* When its keys were invalidated, shared by its processes; nothing is left of it when they all end.
- */
-struct moments *store_moments(struct store *store);
+/* When its keys were invalidated, shared by its processes, and kept with the store. */
+struct invalidations *store_invalidations(struct store *store);
 
 /* Time in it goes forward, whoever else sets it at the same moment. */
 static inline void store_clock_raise(int64_t *ms, int64_t to_ms)

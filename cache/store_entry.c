@@ -113,17 +113,26 @@ static enum store_result order_append(struct store *store, const struct cache_ke
 	return STORE_OK;
 }
 
-/* Rows of the groups that are no more go, new ones come; mostly nothing changes. */
+static bool has_key(const struct cache_key *keys, size_t count, const struct cache_key *key)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (cache_key_eq(&keys[i], key))
+			return true;
+	}
+	return false;
+}
+
+/* Rows of the groups that are no more go.  All others are written, also those that should be there:
+   a row that is missing would keep the entry from an invalidation. */
 static enum store_result groups_replace(struct store *store, const struct entry_put *put,
 					size_t old_count)
 {
-	enum store_result result;
+	enum store_result result = STORE_OK;
 
-	if (old_count == put->group_count &&
-	    (old_count == 0 ||
-	     memcmp(store->old_groups, put->groups, old_count * sizeof(*put->groups)) == 0))
-		return STORE_OK;
-	result = groups_delete(store, put->key, store->old_groups, old_count);
+	for (size_t i = 0; i < old_count && result == STORE_OK; i++) {
+		if (!has_key(put->groups, put->group_count, &store->old_groups[i]))
+			result = groups_delete(store, put->key, &store->old_groups[i], 1);
+	}
 	if (result == STORE_OK)
 		result = groups_add(store, put->key, put->groups, put->group_count);
 	return result;

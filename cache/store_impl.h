@@ -14,7 +14,6 @@
 struct store_shared {
 	uint64_t bound; /* of the data file, set by the first process to open it */
 	struct evict_state evict;
-	struct moments moments;
 };
 
 /*
@@ -30,8 +29,17 @@ struct store_recent {
 	uint32_t slot;
 };
 
+/* Of the last put, when it is to be tried again in the next part. */
+struct store_debt {
+	struct cache_key key;
+	uint64_t due; /* as in struct entry_put */
+	unsigned victims;
+	unsigned tries; /* 0 when there is none */
+};
+
 struct store {
 	struct tables tables;
+	uint64_t view_retired; /* invalidation_retired() when the view was begun */
 	struct store_recent recent[STORE_RECENT];
 	struct store_room room;
 	uint64_t virgin;     /* pages in one run at the end of the file when the part began */
@@ -41,13 +49,14 @@ struct store {
 	struct evict_bits bits;
 	struct store_note *note;
 	bool noting; /* the lock of writers is held, to note what comes of this part */
-	struct shared_map visited_map, clock_map, note_map;
+	struct shared_map visited_map, clock_map, note_map, invalidations_map;
 	struct store_files files;
 	bool copied;
+	bool invalidations_lost; /* the map had to be begun anew */
+	bool renewed;            /* the data is not what it was: empty, or an older copy */
 	uint64_t evictions, failures;
 	struct cache_key old_groups[STORE_GROUPS_MAX];
-	char *kept; /* of keep_stored() */
-	size_t kept_size;
+	struct store_debt debt;
 	char directory[4096];
 };
 

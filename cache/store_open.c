@@ -11,14 +11,22 @@
 
 enum {
 	SLOT_BYTES = 256, /* a visited bit per so many bytes of store; smaller entries share bits */
-	VISITED_VERSION = 2,
+	VISITED_VERSION = 3,
 	CLOCK_VERSION = 2,
 	NOTE_VERSION = 1,
+	INVALIDATIONS_VERSION = 1,
 };
 
 #define VISITED_MAGIC UINT64_C(0x6465746973697634)
 #define CLOCK_MAGIC UINT64_C(0x6b636f6c63343032)
 #define NOTE_MAGIC UINT64_C(0x6465746f6e343032)
+
+#define INVALIDATIONS_MAGIC UINT64_C(0x6c61766e69343032)
+
+static const struct shared_map_spec invalidations_spec = {.name = "invalidations",
+							  .magic = INVALIDATIONS_MAGIC,
+							  .version = INVALIDATIONS_VERSION,
+							  .size = sizeof(struct invalidations)};
 
 const struct shared_map_spec store_clock_spec = {.name = "clock",
 						 .magic = CLOCK_MAGIC,
@@ -42,6 +50,7 @@ static bool discard(struct store *store, const char *kind, const struct store_no
 	bool done =
 		kind ? store_files_set_aside(&store->files, kind) : store_files_drop(&store->files);
 
+	store->renewed = true;
 	if (!done)
 		store_notice_add(notice, "%s/" STORE_DATA_NAME ": %s, and cannot be moved away: %s",
 				 store->directory, why, strerror(errno));
@@ -78,6 +87,7 @@ static bool replace(struct store *store, const char *kind, const struct store_no
 					 store->directory, fault);
 		return discard(store, kind, notice, why);
 	}
+	store->renewed = true;
 	if ((kind && !store_files_set_aside(&store->files, kind)) ||
 	    !store_copy_take(&store->files, &end, store->clock_map.data)) {
 		store_notice_add(notice, "%s/" STORE_DATA_NAME ": %s, and cannot be replaced: %s",
@@ -128,6 +138,7 @@ static bool judge(struct store *store, const struct store_notice *notice)
 	bool good = false;
 	int fd;
 
+	store->renewed = left == STORE_LEFT_NOTHING;
 	if (left == STORE_LEFT_NOTHING)
 		return true;
 	if (left == STORE_LEFT_UNKNOWN)
@@ -161,10 +172,35 @@ static bool data_reserve(struct store *store, const struct store_notice *notice)
 	return false;
 }
 
+/* NULL for none.  Without its invalidation times nobody knows which of its records may be used. */
+static const char *reason_to_discard(const struct store *store, enum tables_opened opened)
+{
+	if (opened == TABLES_OTHER_FORMAT)
+		return "it is of another version";
+	return opened == TABLES_OPENED && store->invalidations_lost && !store->renewed
+		       ? "the times of its invalidations are lost"
+		       : NULL;
+}
+
+static bool invalidations_begin(struct store *store, const struct store_notice *notice)
+{
+	if (!store->renewed) {
+		invalidation_recover(store_invalidations(store));
+		return true;
+	}
+	invalidation_begin_life(store_invalidations(store));
+	/* No epoch of this life may be given out again by one that begins after a power failure. */
+	if (shared_map_sync(&store->invalidations_map))
+		return true;
+	store_notice_add(notice, "%s/invalidations: %s", store->directory, strerror(errno));
+	return false;
+}
+
 /* The process that finds no other: it judges the files, and may replace them. */
 static bool open_first(struct store *store, const struct store_notice *notice)
 {
 	enum tables_opened opened;
+	const char *why;
 
 	store_copy_sweep(&store->files);
 	if (!store->copied)
@@ -178,8 +214,10 @@ static bool open_first(struct store *store, const struct store_notice *notice)
 		return false;
 	}
 	opened = tables_open(&store->tables);
-	if (opened == TABLES_OTHER_FORMAT) {
-		if (!discard(store, NULL, notice, "it is of another version"))
+	why = reason_to_discard(store, opened);
+	if (why) {
+		tables_close(&store->tables);
+		if (!discard(store, NULL, notice, why))
 			return false;
 		opened = tables_open(&store->tables);
 	}
@@ -187,7 +225,7 @@ static bool open_first(struct store *store, const struct store_notice *notice)
 		store_notice_add(notice, "%s: %s", store->directory, store->tables.error);
 		return false;
 	}
-	if (!data_reserve(store, notice))
+	if (!data_reserve(store, notice) || !invalidations_begin(store, notice))
 		return false;
 	store_note_take(store->note, tables_fd(&store->tables),
 			tables_last_transaction(&store->tables));
@@ -220,10 +258,8 @@ static bool visited_open(struct store *store, const struct store_notice *notice,
 	if (!map_open(store, map, &spec, notice, ret_fresh))
 		return false;
 	store->shared = map->data;
-	if (store->files.first) {
+	if (store->files.first)
 		store->shared->bound = store->tables.size;
-		store->shared->moments = (struct moments){0};
-	}
 	if (map->size < sizeof(*store->shared) || map->size != visited_size(store->shared->bound)) {
 		store_notice_add(notice, "%s/visited: damaged, while the store is in use",
 				 store->directory);
@@ -261,7 +297,9 @@ static bool small_maps_open(struct store *store, const struct store_notice *noti
 	bool fresh;
 
 	if (!map_open(store, &store->clock_map, &store_clock_spec, notice, &fresh) ||
-	    !map_open(store, &store->note_map, &store_note_spec, notice, &fresh))
+	    !map_open(store, &store->note_map, &store_note_spec, notice, &fresh) ||
+	    !map_open(store, &store->invalidations_map, &invalidations_spec, notice,
+		      &store->invalidations_lost))
 		return false;
 	store->note = store->note_map.data;
 	return true;
@@ -296,8 +334,8 @@ static void release(struct store *store)
 	shared_map_close(&store->visited_map);
 	shared_map_close(&store->clock_map);
 	shared_map_close(&store->note_map);
+	shared_map_close(&store->invalidations_map);
 	store_files_close(&store->files);
-	free(store->kept);
 	free(store);
 }
 
@@ -344,7 +382,7 @@ void store_close(struct store *store)
 	/* The clock, too: without it what was purged would come back after a power failure, and
 	 * what was restored be trusted. */
 	if (store->files.first && tables_sync(&store->tables) == STORE_OK &&
-	    shared_map_sync(&store->clock_map))
+	    shared_map_sync(&store->clock_map) && shared_map_sync(&store->invalidations_map))
 		data = fcntl(tables_fd(&store->tables), F_DUPFD_CLOEXEC, 0);
 	tables_close(&store->tables);
 	/* A mark that fails costs a check of the file at the next opening, or after a reboot the

@@ -4,13 +4,15 @@
 #include <stdlib.h>
 
 #include "cache/groups.h"
+#include "cache/overtaken.h"
 #include "cache/purge.h"
 
 enum {
 	BATCH_OPS = 256, /* operations of a transaction; those of one key stay together */
 	SLICE_OPS = 2,   /* and of one that nobody waits for, but for a part of what is queued */
 	SLICE_PART = 32,
-	GROUP_BATCH = 256, /* members of a group dropped in one */
+	TIDY_ENTRIES = 32, /* entries rewritten or looked at in one that removes */
+	WRITE_TRIES = 64,  /* more parts are not needed for one entry */
 };
 
 bool writes_init(struct writes *writes, struct store *store, const struct conf *conf)
@@ -28,28 +30,56 @@ bool writes_init(struct writes *writes, struct store *store, const struct conf *
 void writes_fini(struct writes *writes)
 {
 	writes_flush(writes);
+	while (writes_tidy_some(writes))
+		;
 	pending_fini(&writes->pending);
 	free(writes->entries[0]);
 	free(writes->entries[1]);
 }
 
 bool writes_add(struct writes *writes, enum pending_kind kind, const struct cache_key *key,
-		uint64_t moment, struct slice uri, struct slice record)
+		struct slice uri, struct slice record)
 {
 	struct pending *pending = &writes->pending;
-	bool added = pending_add(pending, kind, key, moment, uri, record);
+	bool added = pending_add(pending, kind, key, uri, record);
 
-	/*
-	 * `record` may be a view of the store: after a flush it is not to be read.  Without memory
-	 * for a copy all of the URI is removed, for which the key will do.
-	 */
-	if (!added && kind != PENDING_PUT)
-		writes_remove(writes, key, 1, NULL, 0);
 	if (!added)
 		writes->counts.dropped++;
 	if (pending->urgent)
 		writes_flush(writes);
 	return added;
+}
+
+void writes_mark(struct writes *writes, enum invalidation_kind kind, const struct cache_key *key,
+		 const struct cache_key *entry, uint64_t epoch)
+{
+	tidy_add(&writes->tidy,
+		 invalidation_add(store_invalidations(writes->store), kind, key, entry, epoch));
+}
+
+void writes_mark_variant(struct writes *writes, const struct record_view *record,
+			 const struct cache_key *entry)
+{
+	struct cache_key variant = record_variant_key(record, entry);
+
+	writes_mark(writes, INVALIDATION_VARIANT, &variant, entry,
+		    invalidation_next(store_invalidations(writes->store), 1));
+}
+
+/* A record that cannot be put was to replace these: they must not go on answering. */
+static void mark_superseded(struct writes *writes, struct slice entry, const struct pending_op *op)
+{
+	struct record_view fresh, old;
+	struct slice uri;
+
+	if (op->kind != PENDING_PUT || !record_view(op->record, op->uri, &fresh))
+		return;
+	for (unsigned i = 0; entry_at(entry, i, &uri, &old); i++) {
+		if (!slice_eq(uri, op->uri) || !record_supersedes(&fresh, &old) ||
+		    old.meta->asked_at > fresh.meta->asked_at)
+			continue;
+		writes_mark_variant(writes, &old, &op->key);
+	}
 }
 
 /* What a transaction has done so far, counted when it is committed.  (One that the store commits in
@@ -63,10 +93,13 @@ struct batch {
 /* One key's entry as its operations make it. */
 struct rewrite {
 	struct writes *writes;
-	int64_t purged_ms;
+	struct cache_key key;
+	struct record_cutoff cutoff;
 	const struct pending_op *last_put;
 	struct slice entry; /* empty for none */
-	bool changed;       /* it is one of ours, and no view of the store */
+	bool existed;
+	bool changed; /* it is one of ours, and no view of the store */
+	bool full;    /* there is no room for what it becomes: the entry goes */
 	unsigned turn;
 	uint64_t stored;
 	uint64_t dropped;
@@ -93,27 +126,14 @@ static size_t entry_size_max(const struct conf *conf)
 	return part - overhead < ENTRY_SIZE_MAX ? part - overhead : ENTRY_SIZE_MAX;
 }
 
-/* Purged while it waited. */
-static bool is_put_purged(const struct rewrite *rewrite, const struct pending_op *op)
-{
-	struct record_view view;
-
-	return record_view(op->record, op->uri, &view) &&
-	       record_is_purged(view.meta, rewrite->purged_ms);
-}
-
-/* Invalidated by another process, while it waited. */
+/* Invalidated or purged while it waited, by whichever process. */
 static bool is_put_overtaken(const struct rewrite *rewrite, const struct pending_op *op)
 {
-	const struct moments *moments = store_moments(rewrite->writes->store);
-	struct http_field lines[RECORD_FIELDS_MAX];
-	struct http_response res = {.fields = {.at = lines, .capacity = RECORD_FIELDS_MAX}};
 	struct record_view view;
 
-	if (moments_now(moments) == op->moment)
-		return false;
-	return !record_view(op->record, op->uri, &view) || !record_to_response(&view, &res) ||
-	       groups_passed(moments, &op->key, op->uri, &res.fields, op->moment);
+	return !record_view(op->record, op->uri, &view) ||
+	       record_is_absent(&view, &rewrite->cutoff) ||
+	       overtaken_record(rewrite->writes->store, &op->key, &view);
 }
 
 /* The variants within entry_size, or this one alone: record_size has bounded it. */
@@ -133,10 +153,11 @@ static void rewrite_put(struct rewrite *rewrite, struct slice old, const struct 
 {
 	size_t n;
 
-	if (is_put_purged(rewrite, op) || is_put_overtaken(rewrite, op))
+	if (is_put_overtaken(rewrite, op))
 		return;
 	n = put_into(rewrite, old, op);
 	if (n == 0) {
+		mark_superseded(rewrite->writes, old, op);
 		rewrite->dropped++;
 		return;
 	}
@@ -145,20 +166,10 @@ static void rewrite_put(struct rewrite *rewrite, struct slice old, const struct 
 	rewrite->stored++;
 }
 
-static void rewrite_drop(struct rewrite *rewrite, const struct pending_op *op)
+static void rewrite_drop_absent(struct rewrite *rewrite)
 {
-	rewrite_become(rewrite, entry_drop(rewrite->entry, op->uri, op->record,
-					   rewrite_room(rewrite), ENTRY_SIZE_MAX));
-}
-
-/* Whether there was anything to remove. */
-static bool rewrite_drop_purged(struct rewrite *rewrite)
-{
-	if (!entry_has_purged(rewrite->entry, rewrite->purged_ms))
-		return false;
-	rewrite_become(rewrite, entry_drop_purged(rewrite->entry, rewrite->purged_ms,
+	rewrite_become(rewrite, entry_drop_absent(rewrite->entry, &rewrite->cutoff,
 						  rewrite_room(rewrite), ENTRY_SIZE_MAX));
-	return true;
 }
 
 static void rewrite_apply(struct rewrite *rewrite, const struct pending_op *ops)
@@ -167,7 +178,7 @@ static void rewrite_apply(struct rewrite *rewrite, const struct pending_op *ops)
 		if (op->kind == PENDING_PUT)
 			rewrite_put(rewrite, rewrite->entry, op);
 		else
-			rewrite_drop(rewrite, op);
+			rewrite_drop_absent(rewrite);
 	}
 }
 
@@ -192,55 +203,150 @@ static size_t rewrite_groups(struct rewrite *rewrite, struct cache_key *groups)
 	return 0;
 }
 
+static void rewrite_give_up(struct rewrite *rewrite)
+{
+	rewrite->full = true;
+	rewrite->entry.n = 0;
+	rewrite->dropped += rewrite->stored;
+	rewrite->stored = 0;
+}
+
 /* Without room for the new entry the old one goes: it must not answer for what superseded it. */
-static enum store_result rewrite_write(struct rewrite *rewrite, const struct cache_key *key,
-				       bool existed)
+static enum store_result rewrite_write(struct rewrite *rewrite)
 {
 	struct store *store = rewrite->writes->store;
 	struct cache_key groups[GROUPS_MAX];
 	size_t group_count = rewrite_groups(rewrite, groups);
 	enum store_result result = STORE_OK;
 
+	if (rewrite->full)
+		rewrite_give_up(rewrite);
 	if (rewrite->entry.n > 0)
-		result = store_put(store, key, rewrite->entry, groups, group_count);
+		result = store_put(store, &rewrite->key, rewrite->entry, groups, group_count);
 	if (result == STORE_FULL) {
-		rewrite->entry.n = 0;
-		rewrite->dropped += rewrite->stored;
-		rewrite->stored = 0;
+		rewrite_give_up(rewrite);
 		result = STORE_OK;
 	}
-	if (result == STORE_OK && rewrite->entry.n == 0 && existed)
-		result = store_drop(store, key);
+	if (result == STORE_OK && rewrite->entry.n == 0 && rewrite->existed)
+		result = store_drop(store, &rewrite->key);
 	return result == STORE_NOT_FOUND ? STORE_OK : result;
 }
 
-/* Rewrite the entry of one key, inside a transaction. */
-static enum store_result write_key(struct writes *writes, const struct pending_op *ops,
-				   struct batch *batch)
+/* Read the entry of a key as it is in this part of the transaction, without what is absent. */
+static enum store_result rewrite_begin(struct rewrite *rewrite, struct writes *writes,
+				       const struct cache_key *key, bool full)
 {
-	struct rewrite rewrite = {.writes = writes, .purged_ms = purge_mark(writes->store)};
-	enum store_result result = store_read(writes->store, &ops->key, &rewrite.entry);
-	bool existed = result == STORE_OK;
+	enum store_result result;
 
-	if (!existed && result != STORE_NOT_FOUND)
-		return result;
-	if (existed)
-		rewrite_drop_purged(&rewrite);
-	rewrite_apply(&rewrite, ops);
-	result = rewrite.changed ? rewrite_write(&rewrite, &ops->key, existed) : STORE_OK;
-	batch->stored += rewrite.stored;
-	batch->dropped += rewrite.dropped;
-	return result;
+	*rewrite = (struct rewrite){.writes = writes, .key = *key, .full = full};
+	overtaken_cutoff(writes->store, key, &rewrite->cutoff);
+	result = store_read(writes->store, key, &rewrite->entry);
+	rewrite->existed = result == STORE_OK;
+	if (rewrite->existed && entry_has_absent(rewrite->entry, &rewrite->cutoff))
+		rewrite_drop_absent(rewrite);
+	return result == STORE_NOT_FOUND ? STORE_OK : result;
 }
 
-static uint64_t release_ops(struct pending_op *ops)
+/*
+ * Rewrite the entry of one key, inside a transaction: without what is absent, and as the
+ * operations, if any, make it.  What was read holds until the part ends: in the next one it is read
+ * anew, and everything decided once more.
+ */
+static enum store_result rewrite_key(struct writes *writes, const struct cache_key *key,
+				     const struct pending_op *ops, struct rewrite *rewrite)
+{
+	bool full = false;
+
+	for (unsigned tries = 0; tries < WRITE_TRIES; tries++) {
+		enum store_result result = rewrite_begin(rewrite, writes, key, full);
+
+		if (result != STORE_OK)
+			return result;
+		rewrite_apply(rewrite, ops);
+		if (rewrite->changed)
+			result = rewrite_write(rewrite);
+		if (result != STORE_PART_FULL)
+			return result;
+		full = rewrite->full;
+		result = store_renew(writes->store);
+		if (result != STORE_OK)
+			return result;
+	}
+	return STORE_FAILED;
+}
+
+static uint64_t count_ops(const struct pending_op *ops)
 {
 	uint64_t count = 0;
 
-	for (const struct pending_op *op = ops; op; op = op->next)
+	for (; ops; ops = ops->next)
 		count++;
-	pending_release(ops);
 	return count;
+}
+
+/* The end of a transaction: it is committed, or, after a failure, what it held is lost. */
+static bool end_batch(struct writes *writes, bool begun, enum store_result result)
+{
+	writes->counts.flushes++;
+	if (result == STORE_OK)
+		result = store_commit(writes->store);
+	else if (begun)
+		store_abort(writes->store);
+	writes->counts.failures += result != STORE_OK;
+	writes->failing = result != STORE_OK;
+	return result == STORE_OK;
+}
+
+/* Operations of one transaction, by key. */
+struct taken {
+	struct pending_op *ops[BATCH_OPS];
+	size_t count;
+};
+
+/* A failed put was to replace what is there; if that cannot be read, what may be there. */
+static void mark_lost_put(struct writes *writes, const struct pending_op *op)
+{
+	struct record_view fresh;
+	struct slice entry;
+
+	switch (store_get(writes->store, &op->key, &entry)) {
+	case STORE_NOT_FOUND:
+		break;
+	case STORE_OK:
+		mark_superseded(writes, entry, op);
+		break;
+	default:
+		if (record_view(op->record, op->uri, &fresh))
+			writes_mark_variant(writes, &fresh, &op->key);
+	}
+}
+
+static void mark_lost(struct writes *writes, const struct taken *taken)
+{
+	for (size_t i = 0; i < taken->count; i++) {
+		for (const struct pending_op *op = taken->ops[i]; op; op = op->next) {
+			if (op->kind == PENDING_PUT)
+				mark_lost_put(writes, op);
+		}
+	}
+	store_turn_end(writes->store);
+}
+
+static enum store_result write_taken(struct writes *writes, struct pending_op *ops,
+				     struct batch *batch)
+{
+	struct rewrite rewrite;
+	enum store_result result = STORE_OK;
+
+	if (store_part_is_done(writes->store))
+		result = store_renew(writes->store);
+	if (result == STORE_OK)
+		result = rewrite_key(writes, &ops->key, ops, &rewrite);
+	if (result != STORE_OK)
+		return result;
+	batch->stored += rewrite.stored;
+	batch->dropped += rewrite.dropped;
+	return STORE_OK;
 }
 
 /* One transaction; whatever comes of it, the operations are off the queue. */
@@ -250,25 +356,26 @@ static void write_batch(struct writes *writes, size_t most)
 	enum store_result result = store_begin(writes->store);
 	bool begun = result == STORE_OK;
 	struct batch batch = {0};
+	struct taken taken;
 	struct pending_op *ops;
 
-	counts->flushes++;
-	while (batch.operations < most && (ops = pending_take(&writes->pending))) {
+	taken.count = 0;
+	while (batch.operations < most && taken.count < BATCH_OPS &&
+	       (ops = pending_take(&writes->pending))) {
+		taken.ops[taken.count++] = ops;
 		if (result == STORE_OK)
-			result = write_key(writes, ops, &batch);
-		batch.operations += release_ops(ops);
+			result = write_taken(writes, ops, &batch);
+		batch.operations += count_ops(ops);
 	}
-	if (result == STORE_OK)
-		result = store_commit(writes->store);
-	else if (begun)
-		store_abort(writes->store);
-	if (result == STORE_OK) {
+	if (end_batch(writes, begun, result)) {
 		counts->stored += batch.stored;
 		counts->dropped += batch.dropped;
 	} else {
-		counts->failures++;
 		counts->dropped += batch.operations;
+		mark_lost(writes, &taken);
 	}
+	for (size_t i = 0; i < taken.count; i++)
+		pending_release(taken.ops[i]);
 }
 
 void writes_flush(struct writes *writes)
@@ -288,120 +395,117 @@ bool writes_flush_some(struct writes *writes)
 	return writes->pending.count > 0;
 }
 
-/*
- * Most unsafe requests concern nothing that is stored.  A look at the store as it is now, not as it
- * was when the turn began, spares them the lock of the writers.
- */
-static bool any_exists(struct writes *writes, const struct cache_key *keys, size_t key_count)
+/* ---- removing ---- */
+
+/* Without what is absent of it.  *count goes up when there was such. */
+static enum store_result clean_key(struct writes *writes, const struct cache_key *key,
+				   uint64_t *count)
 {
-	struct slice value;
+	struct rewrite rewrite;
+	enum store_result result = STORE_OK;
 
-	store_turn_end(writes->store);
-	for (size_t i = 0; i < key_count; i++) {
-		if (store_get(writes->store, &keys[i], &value) != STORE_NOT_FOUND)
-			return true;
-	}
-	return false;
-}
-
-/* What is still to be removed, and how much the transaction under way has removed. */
-struct removal {
-	const struct cache_key *keys;
-	size_t key_count;
-	const struct cache_key *groups;
-	size_t group_count;
-	unsigned removed;
-};
-
-/* Part of a removal: a group may be large, and transactions are to be short. */
-static enum store_result remove_some(struct store *store, struct removal *removal)
-{
-	for (; removal->key_count > 0; removal->keys++, removal->key_count--) {
-		enum store_result result = store_drop(store, removal->keys);
-
-		if (result != STORE_OK && result != STORE_NOT_FOUND)
-			return result;
-		removal->removed += result == STORE_OK;
-	}
-	for (; removal->group_count > 0; removal->groups++, removal->group_count--) {
-		size_t dropped = 0;
-		enum store_result result =
-			store_drop_group(store, removal->groups, GROUP_BATCH, &dropped);
-
-		if (result != STORE_OK && result != STORE_NOT_FOUND)
-			return result;
-		removal->removed += (unsigned)dropped;
-		if (dropped >= GROUP_BATCH)
-			return STORE_OK;
-	}
-	return STORE_OK;
-}
-
-static enum store_result remove_batch(struct writes *writes, struct removal *removal)
-{
-	enum store_result result = store_begin(writes->store);
-
-	writes->counts.flushes++;
-	removal->removed = 0;
-	if (result == STORE_OK) {
-		result = remove_some(writes->store, removal);
-		if (result == STORE_OK)
-			result = store_commit(writes->store);
-		else
-			store_abort(writes->store);
-	}
-	writes->counts.failures += result != STORE_OK;
+	if (store_part_is_done(writes->store))
+		result = store_renew(writes->store);
+	if (result == STORE_OK)
+		result = rewrite_key(writes, key, NULL, &rewrite);
+	*count += result == STORE_OK && rewrite.changed;
 	return result;
 }
 
-unsigned writes_remove(struct writes *writes, const struct cache_key *keys, size_t key_count,
-		       const struct cache_key *groups, size_t group_count)
-{
-	struct removal removal = {keys, key_count, groups, group_count, 0};
-	unsigned removed = 0;
+/* What one transaction may do, and has done. */
+struct tidying {
+	unsigned entries; /* left to look at */
+	uint64_t members; /* of groups, removed */
+	struct invalidation_mark done[TIDY_ENTRIES];
+	size_t done_count;
+};
 
-	writes_flush(writes);
-	if (!any_exists(writes, keys, key_count))
-		removal.key_count = 0;
-	while (removal.key_count + removal.group_count > 0) {
-		if (remove_batch(writes, &removal) != STORE_OK)
-			break;
-		removed += removal.removed;
+/* Goes on where it was; *ret_done at the end of the group. */
+static enum store_result tidy_group(struct writes *writes, const struct invalidation_mark *mark,
+				    struct tidying *tidying, bool *ret_done)
+{
+	struct tidy *tidy = &writes->tidy;
+	enum store_result result = STORE_OK;
+	struct cache_key member;
+
+	if (tidy->walked != mark->epoch)
+		tidy->cursor = (struct cache_key){{0, 0}};
+	tidy->walked = mark->epoch;
+	while (result == STORE_OK && tidying->entries > 0) {
+		struct cache_key cursor = tidy->cursor;
+
+		result = store_group_next(writes->store, &mark->key, &cursor, &member);
+		if (result == STORE_OK)
+			result = clean_key(writes, &member, &tidying->members);
+		if (result == STORE_OK || result == STORE_PART_FULL)
+			tidy->cursor = cursor;
+		tidying->entries--;
 	}
-	return removed;
+	*ret_done = result == STORE_NOT_FOUND;
+	return result == STORE_NOT_FOUND || result == STORE_PART_FULL ? STORE_OK : result;
 }
 
-static enum store_result purge_key(struct writes *writes, const struct cache_key *key,
-				   int64_t purged_ms, uint64_t *count)
+static enum store_result tidy_mark(struct writes *writes, const struct invalidation_mark *mark,
+				   struct tidying *tidying, bool *ret_done)
 {
-	struct rewrite rewrite = {.writes = writes, .purged_ms = purged_ms};
-	enum store_result result = store_read(writes->store, key, &rewrite.entry);
+	uint64_t counted = 0; /* when it was marked */
 
-	if (result != STORE_OK)
-		return result == STORE_NOT_FOUND ? STORE_OK : result;
-	if (!rewrite_drop_purged(&rewrite))
-		return STORE_OK;
-	++*count;
-	return rewrite_write(&rewrite, key, true);
+	if (mark->kind == INVALIDATION_GROUP)
+		return tidy_group(writes, mark, tidying, ret_done);
+	*ret_done = true;
+	tidying->entries--;
+	return clean_key(writes, &mark->entry, &counted);
 }
 
-bool writes_purge(struct writes *writes, const struct cache_key *keys, size_t count,
-		  int64_t purged_ms)
+bool writes_tidy_some(struct writes *writes)
+{
+	struct invalidations *all = store_invalidations(writes->store);
+	struct tidying tidying = {.entries = TIDY_ENTRIES};
+	struct invalidation_mark mark;
+	enum store_result result;
+	bool begun, done = true;
+
+	if (writes->failing || !tidy_first(&writes->tidy, all, &mark))
+		return false;
+	result = store_begin(writes->store);
+	begun = result == STORE_OK;
+	while (result == STORE_OK && done && tidying.entries > 0 &&
+	       tidy_first(&writes->tidy, all, &mark)) {
+		result = tidy_mark(writes, &mark, &tidying, &done);
+		if (result == STORE_OK && done) {
+			tidying.done[tidying.done_count++] = mark;
+			tidy_take(&writes->tidy);
+		}
+	}
+	/* Those that are lost from the list are found again by writes_tick(). */
+	if (!end_batch(writes, begun, result)) {
+		writes->tidy.walked = 0;
+		for (size_t i = 0; i < tidying.done_count; i++)
+			tidy_add(&writes->tidy, tidying.done[i].place);
+		return false;
+	}
+	for (size_t i = 0; i < tidying.done_count; i++)
+		invalidation_retire(all, &tidying.done[i]);
+	writes->counts.invalidated += tidying.members;
+	return writes->tidy.count > 0;
+}
+
+void writes_tick(struct writes *writes)
+{
+	writes->failing = false;
+	tidy_find(&writes->tidy, store_invalidations(writes->store));
+}
+
+bool writes_purge(struct writes *writes, const struct cache_key *keys, size_t count)
 {
 	enum store_result result = store_begin(writes->store);
 	bool begun = result == STORE_OK;
 	uint64_t purged = 0;
 
-	writes->counts.flushes++;
 	for (; count > 0 && result == STORE_OK; keys++, count--)
-		result = purge_key(writes, keys, purged_ms, &purged);
-	if (result == STORE_OK)
-		result = store_commit(writes->store);
-	else if (begun)
-		store_abort(writes->store);
-	if (result == STORE_OK)
-		writes->counts.purged += purged;
-	else
-		writes->counts.failures++;
-	return result == STORE_OK;
+		result = clean_key(writes, keys, &purged);
+	if (!end_batch(writes, begun, result))
+		return false;
+	writes->counts.purged += purged;
+	return true;
 }

@@ -1,20 +1,26 @@
 /*
- * Writes on their way into the store: queued ones, put in together, and removals at once.
+ * Writes on their way into the store: queued records, put in together, and removals.
  *
- * An entry is read inside the transaction that writes it anew, since other processes write too.  A
- * failure costs the operations of its transaction, which are counted; it is not tried again.
+ * An entry is read inside the transaction that writes it anew, since other processes write too.
+ *
+ * A removal is a mark first (cache/invalidation.h), in force at once and for all processes; taking
+ * the records out of the store only tidies up, and is tried until it succeeds.  A record that could
+ * not be put costs itself, and is counted; what it was to replace is marked.
  */
 #ifndef CACHE_WRITES_H
 #define CACHE_WRITES_H
 
 #include "cache/cache.h"
 #include "cache/pending.h"
+#include "cache/tidy.h"
 
 struct writes {
 	struct store *store;
 	const struct conf *conf;
 	struct cache_counts counts;
 	struct pending pending;
+	struct tidy tidy;
+	bool failing;     /* the last transaction failed: removals wait for writes_tick() */
 	char *entries[2]; /* an entry being rewritten goes from one to the other */
 };
 
@@ -24,12 +30,10 @@ bool writes_init(struct writes *writes, struct store *store, const struct conf *
 /* Flushes, and releases. */
 void writes_fini(struct writes *writes);
 
-/*
- * Queue an operation; false, and counted, when there is no room.  May flush.  A record that has
- * been overtaken since `moment` when its turn comes is not put into the store.
- */
+/* Queue an operation; false, and counted, when there is no room.  May flush.  A record that is
+   overtaken when its turn comes is not put into the store. */
 bool writes_add(struct writes *writes, enum pending_kind kind, const struct cache_key *key,
-		uint64_t moment, struct slice uri, struct slice record);
+		struct slice uri, struct slice record);
 
 /* Put what is queued into the store, in short transactions. */
 void writes_flush(struct writes *writes);
@@ -40,18 +44,33 @@ void writes_flush(struct writes *writes);
  */
 bool writes_flush_some(struct writes *writes);
 
-/*
- * Remove these keys and the members of these groups, after what is queued.  In the store when it
- * returns; how many entries there were.
- */
-unsigned writes_remove(struct writes *writes, const struct cache_key *keys, size_t key_count,
-		       const struct cache_key *groups, size_t group_count);
+/* Mark a key as of that epoch, see invalidation_add(), and put its removal on the list. */
+void writes_mark(struct writes *writes, enum invalidation_kind kind, const struct cache_key *key,
+		 const struct cache_key *entry, uint64_t epoch);
+
+/* The same for the variant of a record, as of now. */
+void writes_mark_variant(struct writes *writes, const struct record_view *record,
+			 const struct cache_key *entry);
 
 /*
- * Remove from the entries of these keys what is purged by that mark (cache/purge.h), in one
- * transaction.  In the store when it returns; false, and counted, when that failed.
+ * Remove some of what is marked, in one short transaction.  True when there is more to do now;
+ * after a failure it waits.  Members of groups that are removed are counted (`invalidated`).
  */
-bool writes_purge(struct writes *writes, const struct cache_key *keys, size_t count,
-		  int64_t purged_ms);
+bool writes_tidy_some(struct writes *writes);
+
+/* Whether writes_tidy_some() has something to do now. */
+static inline bool writes_tidy_is_due(const struct writes *writes)
+{
+	return writes->tidy.count > 0 && !writes->failing;
+}
+
+/* About once a second: try again what failed, and find what others have left. */
+void writes_tick(struct writes *writes);
+
+/*
+ * Remove from the entries of these keys what is absent (cache/overtaken.h), in one transaction.  In
+ * the store when it returns; false, and counted, when that failed.
+ */
+bool writes_purge(struct writes *writes, const struct cache_key *keys, size_t count);
 
 #endif

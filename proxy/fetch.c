@@ -451,7 +451,7 @@ static void note_asked(struct fetch *fetch)
 	struct worker *worker = fetch->worker;
 
 	fetch->times.request_steady_ms = worker->now.steady_ms;
-	fetch->times.asked_at = cache_moment(worker->cache);
+	fetch->times.asked_at = cache_epoch(worker->cache);
 }
 
 static void lead(struct exchange *x, const struct fetch_plan *plan, bool shared)

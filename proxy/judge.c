@@ -18,18 +18,20 @@ struct trial {
 
 bool judge_kept_record(const struct exchange *x, struct record_view *ret_record)
 {
-	char *uri;
-	bool whole;
+	struct slice uri;
+	char *normal;
+	bool usable;
 
 	if (x == NULL || x->record == NULL)
 		return false;
-	uri = malloc(http_uri_normal_max(&x->req.uri));
-	if (uri == NULL)
+	normal = malloc(http_uri_normal_max(&x->req.uri));
+	if (normal == NULL)
 		return false;
-	whole = record_view(slice_of(x->record, x->record_length),
-			    slice_of(uri, http_uri_normal(&x->req.uri, uri)), ret_record);
-	free(uri);
-	return whole && !cache_is_purged(x->worker->cache, ret_record);
+	uri = slice_of(normal, http_uri_normal(&x->req.uri, normal));
+	usable = record_view(slice_of(x->record, x->record_length), uri, ret_record) &&
+		 !cache_is_absent(x->worker->cache, uri, ret_record);
+	free(normal);
+	return usable;
 }
 
 bool judge_allows_stale(const struct exchange *x, struct record_view *ret_record)

@@ -24,8 +24,9 @@
 #include "proxy/wall_clock.h"
 
 enum {
-	TICK_MS = 250,       /* housekeeping: late waiters, the log's buffer */
-	LOG_FLUSH_TICKS = 4, /* the access log is written at least once a second */
+	TICK_MS = 250,    /* housekeeping: late waiters, the log's buffer */
+	SECOND_TICKS = 4, /* the log is written, removals that failed are tried again */
+	SOUND_TICKS = 60 * SECOND_TICKS, /* without a failure of the store */
 };
 
 struct loop {
@@ -39,7 +40,8 @@ struct loop {
 	struct deadline tick;
 	struct deadline drain;
 	ev_signal terminate, interrupt, hangup;
-	unsigned ticks;
+	unsigned ticks, sound_ticks;
+	uint64_t failures;         /* of the store, at the last tick */
 	struct stats_store before; /* counted by those who had the block before */
 };
 
@@ -116,7 +118,7 @@ static void arm_flush(struct loop *loop)
 {
 	struct worker *worker = loop->worker;
 
-	if (cache_pending(worker->cache) == 0 || deadline_is_set(&loop->flush))
+	if (!cache_flush_is_due(worker->cache) || deadline_is_set(&loop->flush))
 		return;
 	if (worker->conf->store_interval_ms == 0)
 		flush_some(loop);
@@ -178,6 +180,23 @@ void worker_purge(struct worker *worker)
 		deadline_set(&loop->purge, 0);
 }
 
+/* Said once, until it has gone well for a while: a full disk fails at each write. */
+static void note_failures(struct loop *loop)
+{
+	struct cache *cache = loop->worker->cache;
+	uint64_t failures = cache_counts(cache)->failures;
+
+	if (failures != loop->failures && loop->sound_ticks == SOUND_TICKS)
+		log_error("the store fails: %s; nothing new is stored meanwhile, what was "
+			  "invalidated stays invalid",
+			  store_error(cache_store_of(cache)));
+	if (failures != loop->failures)
+		loop->sound_ticks = 0;
+	else if (loop->sound_ticks < SOUND_TICKS && ++loop->sound_ticks == SOUND_TICKS)
+		log_info("the store has not failed for a minute");
+	loop->failures = failures;
+}
+
 static void tick_passed(void *owner)
 {
 	struct loop *loop = owner;
@@ -185,10 +204,13 @@ static void tick_passed(void *owner)
 
 	deadline_set(&loop->tick, TICK_MS);
 	fetches_tick(worker->fetches);
+	note_failures(loop);
+	if (++loop->ticks % SECOND_TICKS == 0)
+		cache_tick(worker->cache);
 	worker_note_counts(worker);
 	if (cache_purge_is_due(worker->cache))
 		worker_purge(worker);
-	if (worker->accesslog != NULL && ++loop->ticks % LOG_FLUSH_TICKS == 0)
+	if (worker->accesslog != NULL && loop->ticks % SECOND_TICKS == 0)
 		accesslog_flush(worker->accesslog);
 }
 
@@ -289,6 +311,7 @@ static struct loop *loop_new(struct worker *worker)
 
 	if (loop == NULL)
 		return NULL;
+	loop->sound_ticks = SOUND_TICKS;
 	/* libev's io_uring backend costs 1.6 times the CPU of epoll for this work */
 	loop->ev = ev_loop_new(EVBACKEND_EPOLL);
 	if (loop->ev == NULL) {

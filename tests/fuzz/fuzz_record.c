@@ -1,4 +1,4 @@
-/* LINKS: cache/entry.c cache/record.c cache/freshen.c cache/groups.c cache/moments.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c tests/support/heads.c tests/support/messages.c tests/support/test_conf.c -lxxhash */
+/* LINKS: cache/entry.c cache/record.c cache/freshen.c cache/groups.c cache/invalidation.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c tests/support/heads.c tests/support/messages.c tests/support/test_conf.c -lxxhash */
 /*
  * Fuzzes what reads entries and records of the store.
  *
@@ -20,6 +20,7 @@ enum { FUZZ_RAW = 1, FUZZ_MEND = 2, ROOM = 256 << 10, VARIANTS = 4 };
 #define TARGET "http://example.com/a\n"
 #define FRESH "204\nCache-Control: max-age=60\nETag: \"e\"\nVary: Foo\n"
 
+static const struct record_cutoff none_absent;
 static const struct slice uri = {"http://example.com/a", 20};
 static const struct exchange_times times = {
 	784111777000, {.wall_s = 784111777, .steady_ms = 784111777000}, 0};
@@ -135,7 +136,8 @@ static void use_entry(struct slice entry)
 	size_t n;
 
 	for (size_t i = 0; i < sizeof(requests) / sizeof(*requests); i++) {
-		if (entry_select(entry, uri, &requests[i].req, false, 0, &view) == ENTRY_SELECTED)
+		if (entry_select(entry, uri, &requests[i].req, false, &none_absent, &view) ==
+		    ENTRY_SELECTED)
 			use_record(&view, uri);
 	}
 	for (unsigned i = 0; i <= count; i++) {
@@ -149,10 +151,10 @@ static void use_entry(struct slice entry)
 	    !entry_at(slice_of(scratch, n), entry_count(slice_of(scratch, n)) - 1, &of, &view) ||
 	    !slice_eq(view.bytes, slice_of(fresh, fresh_n)))
 		abort();
-	entry_drop(entry, uri, slice_of(NULL, 0), scratch, ROOM);
-	if (entry_has_purged(entry, 0))
-		entry_drop_purged(entry, 0, scratch, ROOM);
-	entry_drop(entry, uri, slice_of(fresh, fresh_n), scratch, ROOM);
+	entry_drop_absent(entry, &none_absent, scratch, ROOM);
+	if (entry_has_absent(entry, &none_absent))
+		entry_drop_absent(entry, &none_absent, scratch, ROOM);
+	entry_drop_absent(entry, &(struct record_cutoff){.purged_ms = 784111777000}, scratch, ROOM);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -139,13 +139,68 @@ void store_fixture_reopen(struct store_fixture *f)
 	store_fixture_open(f);
 }
 
+enum store_result put_in_parts(struct store *store, const struct cache_key *key, struct slice value,
+			       const struct cache_key *groups, size_t group_count)
+{
+	enum store_result result = STORE_PART_FULL;
+
+	for (unsigned parts = 0; parts < 100; parts++) {
+		if (parts > 0 || store_part_is_done(store)) {
+			result = store_renew(store);
+			if (result != STORE_OK)
+				return result;
+		}
+		result = store_put(store, key, value, groups, group_count);
+		if (result != STORE_PART_FULL)
+			return result;
+	}
+	fail_msg("a put never ends");
+	return STORE_FAILED;
+}
+
+enum store_result drop_in_parts(struct store *store, const struct cache_key *key)
+{
+	enum store_result result = STORE_PART_FULL;
+
+	for (unsigned parts = 0; parts < 100; parts++) {
+		if (parts > 0 || store_part_is_done(store)) {
+			result = store_renew(store);
+			if (result != STORE_OK)
+				return result;
+		}
+		result = store_drop(store, key);
+		if (result != STORE_PART_FULL)
+			return result;
+	}
+	fail_msg("a drop never ends");
+	return STORE_FAILED;
+}
+
+enum store_result drop_members(struct store *store, const struct cache_key *group, size_t limit,
+			       size_t *ret_count)
+{
+	struct cache_key cursor = {{0, 0}}, key;
+	enum store_result result = STORE_OK;
+
+	for (*ret_count = 0; *ret_count < limit; ++*ret_count) {
+		do
+			result = store_group_next(store, group, &cursor, &key);
+		while (result == STORE_PART_FULL);
+		if (result == STORE_OK)
+			result = drop_in_parts(store, &key);
+		if (result != STORE_OK)
+			break;
+	}
+	return result == STORE_NOT_FOUND ? STORE_OK : result;
+}
+
 enum store_result put_one(struct store *store, uint64_t n, struct slice value)
 {
 	struct cache_key key = key_of(n);
 	enum store_result result;
 
 	assert_int_equal(store_begin(store), STORE_OK);
-	result = store_put(store, &key, value, NULL, 0);
+	result = put_in_parts(store, &key, value, NULL, 0);
 	assert_int_equal(store_commit(store), STORE_OK);
 	return result;
 }

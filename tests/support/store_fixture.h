@@ -50,6 +50,16 @@ void store_fixture_reopen(struct store_fixture *f);
 /* One put in a transaction of its own. */
 enum store_result put_one(struct store *store, uint64_t n, struct slice value);
 
+/* In a transaction: drop up to `limit` members of a group, in parts if need be; how many in
+ *ret_count. */
+enum store_result drop_members(struct store *store, const struct cache_key *group, size_t limit,
+			       size_t *ret_count);
+
+/* In a transaction: put, or drop, in as many parts as it takes. */
+enum store_result put_in_parts(struct store *store, const struct cache_key *key, struct slice value,
+			       const struct cache_key *groups, size_t group_count);
+enum store_result drop_in_parts(struct store *store, const struct cache_key *key);
+
 /* The value of a key is whole in its `turn`-th writing; not there. */
 void assert_stored(struct store *store, uint64_t n, uint64_t turn);
 void assert_absent(struct store *store, uint64_t n);

@@ -38,7 +38,7 @@ struct memory {
 	uint64_t sequence;
 	struct entries entries, graves; /* gone, but somebody may have a view */
 	struct store_clock clock;
-	struct moments moments;
+	struct invalidations invalidations;
 };
 
 struct store {
@@ -287,6 +287,13 @@ enum store_result store_get(struct store *store, const struct cache_key *key,
 	return STORE_OK;
 }
 
+/* There is no snapshot: what is read is what is there. */
+bool store_view_is_current(const struct store *store)
+{
+	(void)store;
+	return true;
+}
+
 /* What was replaced goes now, so that a sanitizer finds who still has a view of it. */
 void store_turn_end(struct store *store)
 {
@@ -475,25 +482,39 @@ static bool is_member(const struct entry *entry, const struct cache_key *group)
 	return false;
 }
 
-enum store_result store_drop_group(struct store *store, const struct cache_key *group, size_t limit,
-				   size_t *ret_count)
+bool store_part_is_done(const struct store *store)
+{
+	(void)store;
+	return false;
+}
+
+enum store_result store_renew(struct store *store)
+{
+	enum store_result result = store_commit(store);
+
+	return result == STORE_OK ? store_begin(store) : result;
+}
+
+enum store_result store_group_next(struct store *store, const struct cache_key *group,
+				   struct cache_key *cursor, struct cache_key *ret_key)
 {
 	enum store_result result;
+	bool is;
 
-	*ret_count = 0;
 	if (fails(store, &result))
 		return result;
 	if (!store->writing)
 		return STORE_FAILED;
-	for (size_t i = 0; i < store->work.count && *ret_count < limit;) {
-		if (is_member(store->work.at[i], group)) {
-			work_remove(store, i);
-			++*ret_count;
-		} else {
-			i++;
-		}
+	for (size_t i = entries_find(&store->work, cursor, &is); i < store->work.count; i++) {
+		if (!is_member(store->work.at[i], group))
+			continue;
+		*ret_key = *cursor = store->work.at[i]->key;
+		for (size_t at = sizeof(*cursor); at-- > 0;)
+			if (++((unsigned char *)cursor)[at] != 0)
+				break;
+		return STORE_OK;
 	}
-	return STORE_OK;
+	return STORE_NOT_FOUND;
 }
 
 /* ---- the rest ---- */
@@ -522,9 +543,9 @@ const char *store_error(const struct store *store)
 	return store->failures > 0 ? "a failure that was ordered" : "";
 }
 
-struct moments *store_moments(struct store *store)
+struct invalidations *store_invalidations(struct store *store)
 {
-	return &store->memory->moments;
+	return &store->memory->invalidations;
 }
 
 struct store_clock *store_clock(struct store *store)

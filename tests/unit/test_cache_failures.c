@@ -1,4 +1,4 @@
-/* LINKS: cache/pending.c cache/moments.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c tests/support/store_memory.c tests/support/heads.c tests/support/messages.c tests/support/test_conf.c tests/support/cache_fixture.c -lxxhash */
+/* LINKS: cache/pending.c cache/overtaken.c cache/tidy.c cache/invalidation.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c tests/support/store_memory.c tests/support/heads.c tests/support/messages.c tests/support/test_conf.c tests/support/cache_fixture.c -lxxhash */
 /*
  * The cache over a store that fails.  cache.c and writes.c are compiled here, against a store whose
  * calls go through failing_*() below.
@@ -75,11 +75,20 @@ static enum store_result failing_drop(struct store *s, const struct cache_key *k
 	return fails_hard() ? STORE_FAILED : store_drop(s, key);
 }
 
-static enum store_result failing_drop_group(struct store *s, const struct cache_key *group,
-					    size_t limit, size_t *ret_count)
+static enum store_result failing_group_next(struct store *s, const struct cache_key *group,
+					    struct cache_key *cursor, struct cache_key *ret_key)
 {
 	assert_true(in_transaction);
-	return fails_hard() ? STORE_FAILED : store_drop_group(s, group, limit, ret_count);
+	return fails_hard() ? STORE_FAILED : store_group_next(s, group, cursor, ret_key);
+}
+
+static enum store_result failing_renew(struct store *s)
+{
+	assert_true(in_transaction);
+	if (!fails_hard())
+		return store_renew(s);
+	store_abort(s);
+	return STORE_FAILED;
 }
 
 static enum store_result failing_commit(struct store *s)
@@ -110,7 +119,8 @@ static enum store_result failing_walk(struct store *s, struct cache_key *cursor,
 #define store_read failing_read
 #define store_put failing_put
 #define store_drop failing_drop
-#define store_drop_group failing_drop_group
+#define store_group_next failing_group_next
+#define store_renew failing_renew
 #define store_commit failing_commit
 #define store_abort failing_abort
 #define store_walk failing_walk
@@ -169,7 +179,7 @@ static void a_store_that_always_fails_ends_no_loop(void **state)
 							       "Cache-Group-Invalidation: \"g\"\n"),
 					  &(struct exchange_times){0}),
 			 0);
-	assert_int_equal(cache_purge(f->cache, SLICE("http://a/1")), CACHE_PURGE_FAILED);
+	assert_int_equal(cache_purge(f->cache, SLICE("http://a/1")), CACHE_PURGED_NOTHING);
 	cache_purge_all(f->cache, &at_0);
 	assert_int_equal(cache_purge_some(f->cache), CACHE_PURGE_FAILED);
 	fail_nothing();
@@ -323,6 +333,119 @@ static void any_call_may_fail(void **state)
 	}
 }
 
+/* What X of a hit may be at least, by URI: what was invalidated or superseded is not used again. */
+struct floors {
+	int at[4];
+};
+
+static void assert_no_older_hit(struct fixture *f, const struct floors *floors, int64_t s)
+{
+	struct http_field lines[RECORD_FIELDS_MAX];
+	struct http_response res = {.fields = {.at = lines, .capacity = RECORD_FIELDS_MAX}};
+	char req[64];
+
+	for (int i = 0; i < 4; i++) {
+		sprintf(req, "GET http://a/%d\n", i);
+		look_up(f, req, s);
+		if (!f->lookup.has_record)
+			continue;
+		assert_true(record_to_response(&f->lookup.record, &res));
+		assert_true(atoi(value_of(&res, "X").p) >= floors->at[i]);
+	}
+}
+
+static void store_version(struct fixture *f, int uri, int version, int64_t s)
+{
+	char req[64], res[128];
+
+	sprintf(req, "GET http://a/%d\n", uri);
+	sprintf(res, FRESH "Cache-Groups: \"%s\"\nX: %d\n", uri < 3 ? "g" : "h", version);
+	store(f, req, res, s);
+}
+
+/* Each of the four goes out of use in another way: by itself, its group, a purge, a newer one. */
+static void put_out_of_use(struct fixture *f, struct floors *floors, int version, int64_t s)
+{
+	struct exchange_times times = {0};
+	struct slice old;
+
+	for (int i = 0; i < 4; i++)
+		store_version(f, i, version, s);
+	cache_flush(f->cache);
+	cache_invalidate(f->cache, request_of(&f->req, "POST http://a/0\n"),
+			 response_of(&f->res, "204\n"), &times);
+	floors->at[0] = version + 1;
+	cache_purge(f->cache, SLICE("http://a/2"));
+	floors->at[2] = version + 1;
+	cache_invalidate(f->cache, request_of(&f->req, "POST http://a/x\n"),
+			 response_of(&f->res, "204\nCache-Group-Invalidation: \"g\"\n"), &times);
+	floors->at[1] = version + 1;
+	look_up(f, "GET http://a/3\n", s);
+	if (version % 2 == 0 && f->lookup.has_record) {
+		old = copy_of_found(f);
+		cache_remove(f->cache, request_of(&f->req, "GET http://a/3\n"), old);
+	} else {
+		store_version(f, 3, version + 1, s);
+		cache_flush(f->cache);
+	}
+	floors->at[3] = version + 1;
+}
+
+/* Each call fails once, or for long: nothing that went out of use is a hit again, neither meanwhile
+   nor when the store is well. */
+static void no_failure_brings_back_what_went(void **state)
+{
+	struct floors floors = {{0}};
+	struct fixture *f = *state;
+	unsigned total;
+	int version = 0;
+
+	fail_nothing();
+	put_out_of_use(f, &floors, version += 2, 0);
+	total = calls;
+	assert_true(total > 20);
+	for (unsigned call = 0; call < total; call++) {
+		for (unsigned count = 1; count <= 4; count += 3) {
+			fail_calls(call, count, STORE_FAILED);
+			put_out_of_use(f, &floors, version += call % 2 + 2, 0);
+			fail_nothing();
+			assert_no_older_hit(f, &floors, 0);
+			for (unsigned tick = 0; tick < 3; tick++) {
+				cache_tick(f->cache);
+				while (cache_flush_some(f->cache))
+					;
+				assert_no_older_hit(f, &floors, 0);
+			}
+			fixture_close(f);
+			fixture_open(f);
+			assert_no_older_hit(f, &floors, 0);
+		}
+	}
+}
+
+/* As when a process is killed between the mark and the removal. */
+static void a_removal_is_taken_up_by_another(void **state)
+{
+	struct fixture *f = *state;
+	struct invalidations *all = store_invalidations(cache_store_of(f->cache));
+
+	assert_stored(f, "GET http://a/\n", FRESH "X: 1\n", 0);
+	cache_flush(f->cache);
+	fail_calls(1, 1000000, STORE_FAILED);
+	assert_int_equal(cache_purge(f->cache, SLICE("http://a/")), CACHE_PURGED_ALL);
+	f->cache->writes.tidy.count = 0;
+	fail_nothing();
+	assert_true(invalidation_any(all));
+	assert_miss(f, "GET http://a/\n", 0);
+	for (unsigned tick = 0; tick < 2 + INVALIDATION_MARKS / TIDY_SEARCH; tick++) {
+		cache_tick(f->cache);
+		cache_flush_some(f->cache);
+	}
+	assert_false(invalidation_any(all));
+	assert_miss(f, "GET http://a/\n", 0);
+	assert_false(f->lookup.uri_known);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
@@ -335,6 +458,8 @@ int main(void)
 		TEST(a_write_without_memory_is_dropped),
 		TEST(a_cache_without_memory_does_not_open),
 		TEST(any_call_may_fail),
+		TEST(no_failure_brings_back_what_went),
+		TEST(a_removal_is_taken_up_by_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* LINKS: cache/entry.c cache/record.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c tests/support/heads.c tests/support/messages.c -lxxhash */
+/* LINKS: cache/entry.c cache/groups.c cache/record.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c tests/support/heads.c tests/support/messages.c -lxxhash */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -26,6 +26,9 @@ static _Alignas(8) char halves[2][ENTRY_SIZE_MAX];
 static unsigned half;
 static struct slice entry;
 
+static const struct record_cutoff none_absent;
+static uint64_t asked_at; /* of records to come */
+
 static int empty_entry(void **state)
 {
 	(void)state;
@@ -40,8 +43,9 @@ static struct slice record_at(int64_t s, const char *req, const char *res)
 	static _Alignas(8) char ring[4][RECORD_ROOM];
 	static unsigned next;
 	char *to = ring[next++ % 4];
-	struct exchange_times times = {
-		(NOW_S + s) * 1000, {.wall_s = NOW_S + s, .steady_ms = (NOW_S + s) * 1000}, 0};
+	struct exchange_times times = {(NOW_S + s) * 1000,
+				       {.wall_s = NOW_S + s, .steady_ms = (NOW_S + s) * 1000},
+				       asked_at};
 	struct record_meta meta;
 	enum reason why;
 	size_t n;
@@ -70,22 +74,16 @@ static void put(int64_t s, const char *req, const char *res)
 	assert_int_not_equal(put_bounded(record_at(s, req, res), VARIANTS, ENTRY_SIZE_MAX), 0);
 }
 
-static void drop(struct slice record)
-{
-	half ^= 1;
-	entry = slice_of(halves[half],
-			 entry_drop(entry, uri, record, halves[half], ENTRY_SIZE_MAX));
-}
-
 /* The value of X of the record that a request selects; "" for none. */
 static const char *selected_of(const char *req, bool by_language, int64_t purged_ms)
 {
+	struct record_cutoff cutoff = {.purged_ms = purged_ms};
 	static char value[16];
 	struct http_field lines[16];
 	struct http_response res = {.fields = {.at = lines, .capacity = 16}};
 	struct record_view view;
 	enum entry_select result =
-		entry_select(entry, uri, request_of(&request, req), by_language, purged_ms, &view);
+		entry_select(entry, uri, request_of(&request, req), by_language, &cutoff, &view);
 
 	if (result == ENTRY_NO_MATCH || result == ENTRY_NONE)
 		return "";
@@ -125,9 +123,9 @@ static void one_record_is_selected(void **state)
 	assert_string_equal(selected("GET" TARGET), "1");
 	assert_int_equal(entry_count(entry), 1);
 	assert_int_equal(entry.n % RECORD_ALIGN, 0);
-	assert_int_equal(
-		entry_select(entry, SLICE("http://example.com/b"), &request.req, false, 0, &view),
-		ENTRY_NONE);
+	assert_int_equal(entry_select(entry, SLICE("http://example.com/b"), &request.req, false,
+				      &none_absent, &view),
+			 ENTRY_NONE);
 }
 
 static void variants_are_selected_by_their_fields(void **state)
@@ -261,13 +259,13 @@ static void what_the_method_cannot_use_is_no_variant(void **state)
 
 	(void)state;
 	put(0, "HEAD" TARGET, FRESH "X: head\n");
-	assert_int_equal(
-		entry_select(entry, uri, request_of(&request, "GET" TARGET), false, 0, &view),
-		ENTRY_NONE);
+	assert_int_equal(entry_select(entry, uri, request_of(&request, "GET" TARGET), false,
+				      &none_absent, &view),
+			 ENTRY_NONE);
 	put(1, "GET" TARGET "Foo: a\n", FRESH "Vary: Foo\nX: a\n");
-	assert_int_equal(
-		entry_select(entry, uri, request_of(&request, "GET" TARGET), false, 0, &view),
-		ENTRY_NO_MATCH);
+	assert_int_equal(entry_select(entry, uri, request_of(&request, "GET" TARGET), false,
+				      &none_absent, &view),
+			 ENTRY_NO_MATCH);
 }
 
 static void head_is_served_by_both_get_by_its_own(void **state)
@@ -398,25 +396,76 @@ static void an_entry_is_never_larger_than_its_bound(void **state)
 	assert_int_equal(entry_count(entry), 64);
 }
 
-static void a_dropped_record_is_gone(void **state)
+/* One mark in force: of this key, as of epoch 10. */
+static uint64_t epoch_of_marked(const void *context, const struct cache_key *key)
 {
-	struct slice a;
+	return cache_key_eq(context, key) ? 10 : 0;
+}
+
+static bool is_absent(const struct record_view *view, const struct cache_key *marked)
+{
+	return record_is_absent(
+		view, &(struct record_cutoff){.epoch_of = epoch_of_marked, .context = marked});
+}
+
+static struct record_view variant_asked_at(uint64_t epoch, const char *req, const char *res)
+{
+	struct record_view view;
+
+	asked_at = epoch;
+	assert_true(record_view(record_at(1, req, res), uri, &view));
+	asked_at = 0;
+	return view;
+}
+
+/* Another record of the variant, or the kind, has the same key, or another. */
+static void a_variant_is_marked_by_its_key(void **state)
+{
+	struct cache_key entry_key = {{0, 0}}, other_entry = {{0, 1}};
+	struct record_view view = variant_asked_at(9, "GET" TARGET "Foo: 1\n", FRESH "Vary: Foo\n");
+	struct cache_key marked = record_variant_key(&view, &entry_key);
 
 	(void)state;
-	put_variant(0, 1);
-	put_variant(0, 2);
-	/* Another record of the variant names it as well. */
-	a = record_at(9, "GET" TARGET "Foo: 1\n", FRESH "Vary: Foo\n");
-	drop(a);
-	assert_int_equal(entry_count(entry), 1);
-	assert_string_equal(selected("GET" TARGET "Foo: 1\n"), "");
-	assert_string_equal(selected("GET" TARGET "Foo: 2\n"), "2");
-	drop(a);
-	assert_int_equal(entry_count(entry), 1);
-	drop(record_at(9, "HEAD" TARGET "Foo: 2\n", FRESH "Vary: Foo\n"));
-	assert_int_equal(entry_count(entry), 1);
-	drop(record_at(9, "GET" TARGET "Foo: 2\n", FRESH "Vary: Foo\n"));
-	assert_int_equal(entry.n, 0);
+	assert_true(is_absent(&view, &marked));
+	marked = record_variant_key(&view, &other_entry);
+	assert_false(is_absent(&view, &marked));
+	marked = record_variant_key(&view, &entry_key);
+	view = variant_asked_at(10, "GET" TARGET "Foo: 1\n", FRESH "Vary: Foo\nX: 1\n");
+	assert_false(is_absent(&view, &marked));
+	view = variant_asked_at(9, "GET" TARGET "Foo: 1\n", FRESH "Vary: Foo\nX: 1\n");
+	assert_true(is_absent(&view, &marked));
+	view = variant_asked_at(9, "GET" TARGET "Foo: 2\n", FRESH "Vary: Foo\n");
+	assert_false(is_absent(&view, &marked));
+	view = variant_asked_at(9, "HEAD" TARGET "Foo: 1\n", FRESH "Vary: Foo\n");
+	assert_false(is_absent(&view, &marked));
+}
+
+static void a_group_is_marked_by_its_key(void **state)
+{
+	struct record_view view =
+		variant_asked_at(9, "GET" TARGET, FRESH "Cache-Groups: \"a\", \"b\"\n");
+	struct cache_key marked = view.groups[1];
+
+	(void)state;
+	assert_int_equal(view.group_count, 2);
+	assert_true(is_absent(&view, &marked));
+	view = variant_asked_at(10, "GET" TARGET, FRESH "Cache-Groups: \"a\", \"b\"\n");
+	assert_false(is_absent(&view, &marked));
+	view = variant_asked_at(9, "GET" TARGET, FRESH "Cache-Groups: \"a\", \"c\"\n");
+	assert_false(is_absent(&view, &marked));
+}
+
+static void a_uri_is_marked_for_all_its_records(void **state)
+{
+	struct record_cutoff cutoff = {.epoch_of = epoch_of_marked, .asked_before = 10};
+	struct cache_key none = {{7, 7}};
+	struct record_view view = variant_asked_at(9, "GET" TARGET, FRESH);
+
+	(void)state;
+	cutoff.context = &none;
+	assert_true(record_is_absent(&view, &cutoff));
+	view = variant_asked_at(10, "GET" TARGET, FRESH);
+	assert_false(record_is_absent(&view, &cutoff));
 }
 
 static void the_entry_of_another_uri_is_replaced(void **state)
@@ -480,10 +529,12 @@ static void examine(struct slice damaged, struct slice original, struct slice re
 	struct record_view view, expected;
 	size_t n;
 
-	if (entry_select(damaged, uri, &request.req, false, 0, &view) == ENTRY_SELECTED) {
+	if (entry_select(damaged, uri, &request.req, false, &none_absent, &view) ==
+	    ENTRY_SELECTED) {
 		assert_within(view.bytes, damaged);
-		assert_int_equal(entry_select(original, uri, &request.req, false, 0, &expected),
-				 ENTRY_SELECTED);
+		assert_int_equal(
+			entry_select(original, uri, &request.req, false, &none_absent, &expected),
+			ENTRY_SELECTED);
 		/* Damage may hide a record or its rank, but never make another of it. */
 		assert_records_are_ours(damaged, original);
 	}
@@ -494,7 +545,7 @@ static void examine(struct slice damaged, struct slice original, struct slice re
 	assert_true(
 		entry_at(slice_of(again, n), entry_count(slice_of(again, n)) - 1, &ours, &view));
 	assert_true(slice_eq(view.bytes, record));
-	n = entry_drop(damaged, uri, slice_of(NULL, 0), again, sizeof(again));
+	n = entry_drop_absent(damaged, &none_absent, again, sizeof(again));
 	assert_records_are_ours(slice_of(again, n), original);
 }
 
@@ -535,9 +586,9 @@ static void a_cut_entry_is_damaged(void **state)
 		char *exact = test_malloc(n + 1);
 
 		memcpy(exact, entry.p, n);
-		assert_int_equal(
-			entry_select(slice_of(exact, n), uri, &request.req, false, 0, &view),
-			ENTRY_DAMAGED);
+		assert_int_equal(entry_select(slice_of(exact, n), uri, &request.req, false,
+					      &none_absent, &view),
+				 ENTRY_DAMAGED);
 		assert_int_equal(entry_count(slice_of(exact, n)), 0);
 		examine(slice_of(exact, n), entry, record);
 		test_free(exact);
@@ -553,7 +604,7 @@ static void an_entry_out_of_line_is_damaged(void **state)
 	memmove(halves[half] + 4, halves[half], entry.n);
 	request_of(&request, "GET" TARGET);
 	assert_int_equal(entry_select(slice_of(halves[half] + 4, entry.n), uri, &request.req, false,
-				      0, &view),
+				      &none_absent, &view),
 			 ENTRY_DAMAGED);
 }
 
@@ -569,13 +620,20 @@ static void damage_to_the_record_selected_is_told(void **state)
 	assert_non_null(x);
 	*x = 'F';
 	assert_int_equal(entry_select(entry, uri, request_of(&request, "GET" TARGET "Foo: a\n"),
-				      false, 0, &view),
+				      false, &none_absent, &view),
 			 ENTRY_DAMAGED);
 	assert_string_equal(selected("GET" TARGET "Foo: b\n"), "second");
-	drop(slice_of(NULL, 0));
+	half ^= 1;
+	entry = slice_of(halves[half],
+			 entry_drop_absent(entry, &none_absent, halves[half], ENTRY_SIZE_MAX));
 	assert_int_equal(entry_count(entry), 1);
 	assert_string_equal(selected("GET" TARGET "Foo: a\n"), "");
 	assert_string_equal(selected("GET" TARGET "Foo: b\n"), "second");
+}
+
+static bool has_absent(int64_t purged_ms)
+{
+	return entry_has_absent(entry, &(struct record_cutoff){.purged_ms = purged_ms});
 }
 
 static void purged_records_count_as_absent(void **state)
@@ -587,8 +645,8 @@ static void purged_records_count_as_absent(void **state)
 	assert_string_equal(selected_after(1, "GET" TARGET "Foo: a\n"), "");
 	assert_string_equal(selected_after(1, "GET" TARGET "Foo: b\n"), "second");
 	assert_string_equal(selected_after(2, "GET" TARGET "Foo: b\n"), "");
-	assert_true(entry_has_purged(entry, ms_after(1)));
-	assert_false(entry_has_purged(entry, ms_after(1) - 1));
+	assert_true(has_absent(ms_after(1)));
+	assert_false(has_absent(ms_after(1) - 1));
 }
 
 /* RFC 9111 4.1 has the most recent Vary decide: not when it is that of a purged record. */
@@ -606,7 +664,8 @@ static void drop_until(int64_t s)
 {
 	half ^= 1;
 	entry = slice_of(halves[half],
-			 entry_drop_purged(entry, ms_after(s), halves[half], ENTRY_SIZE_MAX));
+			 entry_drop_absent(entry, &(struct record_cutoff){.purged_ms = ms_after(s)},
+					   halves[half], ENTRY_SIZE_MAX));
 }
 
 static void purged_records_are_dropped_and_others_stay(void **state)
@@ -631,9 +690,9 @@ static void a_damaged_entry_is_to_be_purged(void **state)
 {
 	(void)state;
 	put(1, "GET" TARGET, FRESH);
-	assert_false(entry_has_purged(entry, 0));
+	assert_false(has_absent(0));
 	halves[half][0] ^= 1;
-	assert_true(entry_has_purged(entry, 0));
+	assert_true(has_absent(0));
 	drop_until(0);
 	assert_int_equal(entry.n, 0);
 }
@@ -659,7 +718,9 @@ int main(void)
 		TEST(a_bound_of_one_is_kept),
 		TEST(records_make_way_for_room),
 		TEST(an_entry_is_never_larger_than_its_bound),
-		TEST(a_dropped_record_is_gone),
+		TEST(a_variant_is_marked_by_its_key),
+		TEST(a_group_is_marked_by_its_key),
+		TEST(a_uri_is_marked_for_all_its_records),
 		TEST(the_entry_of_another_uri_is_replaced),
 		TEST(a_damaged_record_is_not_put),
 		TEST(any_changed_byte_is_found_or_harmless),

@@ -1,4 +1,4 @@
-/* LINKS: cache/cache.c cache/writes.c cache/moments.c cache/purge.c cache/pending.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c cache/store.c cache/store_lmdb.c cache/store_open.c cache/store_copy.c cache/store_note.c cache/store_entry.c cache/store_files.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/heads.c tests/support/messages.c tests/support/test_conf.c tests/support/cache_fixture.c -lxxhash -llmdb */
+/* LINKS: cache/cache.c cache/writes.c cache/overtaken.c cache/tidy.c cache/invalidation.c cache/purge.c cache/pending.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c cache/store.c cache/store_lmdb.c cache/store_open.c cache/store_copy.c cache/store_note.c cache/store_entry.c cache/store_files.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/heads.c tests/support/messages.c tests/support/test_conf.c tests/support/cache_fixture.c -lxxhash -llmdb */
 /* Purges: what they make of lookups and of answers on their way, and the removal in batches. */
 #include "tests/support/cache_fixture.h"
 
@@ -60,7 +60,7 @@ static enum reason store_late(struct fixture *f, const char *req, const char *re
 {
 	struct exchange_times times = {at_ms(asked),
 				       {.wall_s = NOW_S + answered, .steady_ms = at_ms(answered)},
-				       cache_moment(f->cache)};
+				       cache_epoch(f->cache)};
 	enum reason why;
 
 	cache_store(f->cache, request_of(&f->req, req), response_of(&f->res, res), &times, &why);
@@ -132,7 +132,7 @@ static enum reason freshen_late(struct fixture *f, struct slice old, int64_t ask
 {
 	struct exchange_times times = {at_ms(asked),
 				       {.wall_s = NOW_S + answered, .steady_ms = at_ms(answered)},
-				       cache_moment(f->cache)};
+				       cache_epoch(f->cache)};
 	struct record_view view;
 	enum reason why;
 
@@ -145,13 +145,15 @@ static enum reason freshen_late(struct fixture *f, struct slice old, int64_t ask
 static void what_was_purged_is_not_freshened(void **state)
 {
 	struct fixture *f = *state;
+	struct record_view kept;
 	struct slice old;
 
 	assert_stored(f, "GET http://a/\n", FRESH "ETag: \"e\"\nX: old\n", 0);
 	old = copy_of_record(f, "GET http://a/\n", 0);
-	assert_false(cache_is_purged(f->cache, &f->lookup.record));
+	assert_true(record_view(old, SLICE("http://a/"), &kept));
+	assert_false(cache_is_absent(f->cache, SLICE("http://a/"), &kept));
 	purge_all(f, 1);
-	assert_true(cache_is_purged(f->cache, &f->lookup.record));
+	assert_true(cache_is_absent(f->cache, SLICE("http://a/"), &kept));
 	assert_int_equal(freshen_late(f, old, 0, 2), REASON_OVERTAKEN);
 	assert_int_equal(freshen_late(f, old, 2, 3), REASON_OVERTAKEN);
 	assert_miss(f, "GET http://a/\n", 3);

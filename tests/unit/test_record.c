@@ -1,4 +1,4 @@
-/* LINKS: cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c tests/support/heads.c tests/support/messages.c -lxxhash */
+/* LINKS: cache/record.c cache/entry.c cache/groups.c cache/freshen.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c tests/support/heads.c tests/support/messages.c -lxxhash */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -179,12 +179,14 @@ static void head_comes_back_as_a_response(void **state)
 
 static void groups_are_noticed(void **state)
 {
-	struct record_view view = written(GET, FRESH "Cache-Groups: \"a\"\n");
+	struct record_view view =
+		written(GET, FRESH "Cache-Groups: \"a\", \"b\"\nCache-Groups: \"a\"\n");
 
 	(void)state;
-	assert_true(record_has_groups(&view));
+	assert_int_equal(view.group_count, 2);
+	assert_false(cache_key_eq(&view.groups[0], &view.groups[1]));
 	view = written(GET, FRESH);
-	assert_false(record_has_groups(&view));
+	assert_int_equal(view.group_count, 0);
 }
 
 static void room_is_exact(void **state)

@@ -1,4 +1,4 @@
-/* LINKS: cache/store.c cache/store_open.c cache/moments.c cache/store_entry.c cache/store_lmdb.c cache/store_files.c cache/store_note.c cache/store_copy.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/store_fixture.c -llmdb */
+/* LINKS: cache/store.c cache/store_open.c cache/invalidation.c cache/store_entry.c cache/store_lmdb.c cache/store_files.c cache/store_note.c cache/store_copy.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/store_fixture.c -llmdb */
 /* The contract of cache/store.h, which test_store_memory.c holds the store in memory to as well. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -23,7 +23,7 @@ static void put_range(struct store *store, uint64_t from, uint64_t to, size_t si
 	for (uint64_t n = from; n < to; n++) {
 		struct cache_key key = key_of(n);
 
-		assert_int_equal(store_put(store, &key, value_of(n, 0, size_max), NULL, 0),
+		assert_int_equal(put_in_parts(store, &key, value_of(n, 0, size_max), NULL, 0),
 				 STORE_OK);
 	}
 	assert_int_equal(store_commit(store), STORE_OK);
@@ -89,8 +89,9 @@ static void test_too_large(void **state)
 	assert_int_equal(put_one(f->store, 1, slice_of(bytes, 5 * MIB)), STORE_FULL);
 	assert_stored(f->store, 1, 0);
 	assert_int_equal(store_begin(f->store), STORE_OK);
-	assert_int_equal(store_put(f->store, &key, none, groups, STORE_GROUPS_MAX + 1), STORE_FULL);
-	assert_int_equal(store_put(f->store, &key, none, groups, 1), STORE_OK);
+	assert_int_equal(put_in_parts(f->store, &key, none, groups, STORE_GROUPS_MAX + 1),
+			 STORE_FULL);
+	assert_int_equal(put_in_parts(f->store, &key, none, groups, 1), STORE_OK);
 	assert_int_equal(store_commit(f->store), STORE_OK);
 	free(bytes);
 }
@@ -116,8 +117,8 @@ static void test_drop(void **state)
 	store_fixture_open(f);
 	put_range(f->store, 0, 3, 400);
 	assert_int_equal(store_begin(f->store), STORE_OK);
-	assert_int_equal(store_drop(f->store, &key), STORE_OK);
-	assert_int_equal(store_drop(f->store, &key), STORE_NOT_FOUND);
+	assert_int_equal(drop_in_parts(f->store, &key), STORE_OK);
+	assert_int_equal(drop_in_parts(f->store, &key), STORE_NOT_FOUND);
 	assert_int_equal(store_commit(f->store), STORE_OK);
 	assert_absent(f->store, 1);
 	assert_stored(f->store, 0, 0);
@@ -136,19 +137,19 @@ static void test_transaction(void **state)
 	store_fixture_open(f);
 	put_range(f->store, 1, 2, 400);
 	assert_int_equal(store_begin(f->store), STORE_OK);
-	assert_int_equal(store_put(f->store, &one, value_of(1, 7, 400), NULL, 0), STORE_OK);
-	assert_int_equal(store_put(f->store, &two, value_of(2, 7, 400), NULL, 0), STORE_OK);
+	assert_int_equal(put_in_parts(f->store, &one, value_of(1, 7, 400), NULL, 0), STORE_OK);
+	assert_int_equal(put_in_parts(f->store, &two, value_of(2, 7, 400), NULL, 0), STORE_OK);
 	assert_int_equal(store_read(f->store, &one, &value), STORE_OK);
 	assert_true(value_is_of(value, 1, &turn));
 	assert_int_equal(turn, 7);
-	assert_int_equal(store_drop(f->store, &one), STORE_OK);
+	assert_int_equal(drop_in_parts(f->store, &one), STORE_OK);
 	assert_int_equal(store_read(f->store, &one, &value), STORE_NOT_FOUND);
 	store_abort(f->store);
 	assert_stored(f->store, 1, 0);
 	assert_absent(f->store, 2);
 	/* One that was begun and never ended is undone by the next. */
 	assert_int_equal(store_begin(f->store), STORE_OK);
-	assert_int_equal(store_drop(f->store, &one), STORE_OK);
+	assert_int_equal(drop_in_parts(f->store, &one), STORE_OK);
 	assert_int_equal(store_begin(f->store), STORE_OK);
 	assert_int_equal(store_commit(f->store), STORE_OK);
 	assert_stored(f->store, 1, 0);
@@ -158,13 +159,14 @@ static void test_outside_a_transaction(void **state)
 {
 	struct store_fixture *f = *state;
 	struct cache_key key = key_of(1);
+	struct cache_key cursor = {{0, 0}};
 	struct slice value;
-	size_t count;
 
 	store_fixture_open(f);
 	assert_int_equal(store_put(f->store, &key, none, NULL, 0), STORE_FAILED);
 	assert_int_equal(store_drop(f->store, &key), STORE_FAILED);
-	assert_int_equal(store_drop_group(f->store, &key, 1, &count), STORE_FAILED);
+	assert_int_equal(store_group_next(f->store, &key, &cursor, &key), STORE_FAILED);
+	assert_int_equal(store_renew(f->store), STORE_FAILED);
 	assert_int_equal(store_read(f->store, &key, &value), STORE_FAILED);
 	assert_int_equal(store_commit(f->store), STORE_FAILED);
 	store_abort(f->store);
@@ -197,7 +199,7 @@ static size_t drop_group(struct store *store, uint64_t group, size_t limit)
 	size_t count = SIZE_MAX;
 
 	assert_int_equal(store_begin(store), STORE_OK);
-	assert_int_equal(store_drop_group(store, &key, limit, &count), STORE_OK);
+	assert_int_equal(drop_members(store, &key, limit, &count), STORE_OK);
 	assert_int_equal(store_commit(store), STORE_OK);
 	return count;
 }
@@ -208,7 +210,7 @@ static void put_in_groups(struct store *store, uint64_t n, const struct cache_ke
 	struct cache_key key = key_of(n);
 
 	assert_int_equal(store_begin(store), STORE_OK);
-	assert_int_equal(store_put(store, &key, value_of(n, 0, 400), groups, count), STORE_OK);
+	assert_int_equal(put_in_parts(store, &key, value_of(n, 0, 400), groups, count), STORE_OK);
 	assert_int_equal(store_commit(store), STORE_OK);
 }
 
@@ -253,7 +255,7 @@ static void test_groups_change(void **state)
 	assert_int_equal(drop_group(f->store, 2, 10), 0);
 	put_in_groups(f->store, 1, groups, 3);
 	assert_int_equal(store_begin(f->store), STORE_OK);
-	assert_int_equal(store_drop(f->store, &key), STORE_OK);
+	assert_int_equal(drop_in_parts(f->store, &key), STORE_OK);
 	assert_int_equal(store_commit(f->store), STORE_OK);
 	put_in_groups(f->store, 1, NULL, 0);
 	assert_int_equal(drop_group(f->store, 1, 10), 0);
@@ -330,7 +332,7 @@ static void test_walk_ends(void **state)
 	store_fixture_open(f);
 	assert_int_equal(store_begin(f->store), STORE_OK);
 	for (int i = 0; i < 2; i++)
-		assert_int_equal(store_put(f->store, &keys[i], value_of(1, 1, 40), NULL, 0),
+		assert_int_equal(put_in_parts(f->store, &keys[i], value_of(1, 1, 40), NULL, 0),
 				 STORE_OK);
 	assert_int_equal(store_commit(f->store), STORE_OK);
 	assert_int_equal(store_walk(f->store, &cursor, 1, walk_visit, &walk, &more), STORE_OK);
@@ -365,7 +367,7 @@ static void test_purge_by_walk(void **state)
 				 STORE_OK);
 		assert_int_equal(store_begin(f->store), STORE_OK);
 		for (struct cache_key *key = batch; key < end; key++)
-			assert_int_equal(store_drop(f->store, key), STORE_OK);
+			assert_int_equal(drop_in_parts(f->store, key), STORE_OK);
 		assert_int_equal(store_commit(f->store), STORE_OK);
 	}
 	assert_int_equal(entries_of(f->store), 0);
@@ -491,7 +493,7 @@ static void model_put(struct store *store, struct model *model, uint64_t random)
 			groups[count++] = group_of(i);
 	model->is[n] = true;
 	model->turn[n] = random;
-	assert_int_equal(store_put(store, &key, value_of(n, random, 3000), groups, count),
+	assert_int_equal(put_in_parts(store, &key, value_of(n, random, 3000), groups, count),
 			 STORE_OK);
 }
 
@@ -502,7 +504,7 @@ static void model_drop(struct store *store, struct model *model, uint64_t random
 	size_t count, members = 0;
 
 	if (random >> 48 & 15) {
-		assert_int_equal(store_drop(store, &key),
+		assert_int_equal(drop_in_parts(store, &key),
 				 model->is[n] ? STORE_OK : STORE_NOT_FOUND);
 		model->is[n] = false;
 		return;
@@ -512,7 +514,7 @@ static void model_drop(struct store *store, struct model *model, uint64_t random
 			members++;
 			model->is[n] = false;
 		}
-	assert_int_equal(store_drop_group(store, &group_key, MODEL_KEYS, &count), STORE_OK);
+	assert_int_equal(drop_members(store, &group_key, MODEL_KEYS, &count), STORE_OK);
 	assert_int_equal(count, members);
 }
 

@@ -1,4 +1,4 @@
-/* LINKS: cache/store.c cache/store_open.c cache/moments.c cache/store_entry.c cache/store_lmdb.c cache/store_files.c cache/store_note.c cache/store_copy.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/store_fixture.c -llmdb */
+/* LINKS: cache/store.c cache/store_open.c cache/invalidation.c cache/store_entry.c cache/store_lmdb.c cache/store_files.c cache/store_note.c cache/store_copy.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/store_fixture.c -llmdb */
 /*
  * Copies of the store: made while it is in use, taken when the file is lost, and only when whole.
  */
@@ -193,7 +193,7 @@ static void fill(struct store *store, uint64_t turn)
 
 		if (n % BATCH == 0 && store_begin(store) != STORE_OK)
 			_exit(2);
-		if (store_put(store, &key, value_of(n, turn, VALUE_MAX), &group, 1) != STORE_OK)
+		if (put_in_parts(store, &key, value_of(n, turn, VALUE_MAX), &group, 1) != STORE_OK)
 			_exit(3);
 		if (n % BATCH == BATCH - 1 && store_commit(store) != STORE_OK)
 			_exit(4);
@@ -316,7 +316,7 @@ static void test_nothing_is_synced_but_the_copy(void **state)
 	assert_copied(f);
 	assert_all_stored(f, 4);
 	assert_int_equal(store_begin(f->store), STORE_OK);
-	assert_int_equal(store_drop_group(f->store, &group, KEYS, &count), STORE_OK);
+	assert_int_equal(drop_members(f->store, &group, KEYS, &count), STORE_OK);
 	assert_int_equal(store_commit(f->store), STORE_OK);
 	assert_int_equal(syncs, 0);
 	close_it(f);
@@ -462,7 +462,7 @@ static void test_drops_go_before_the_copy(void **state)
 		struct cache_key key = key_of(n);
 
 		assert_int_equal(store_begin(f->store), STORE_OK);
-		dropped += store_drop(f->store, &key) == STORE_OK;
+		dropped += drop_in_parts(f->store, &key) == STORE_OK;
 		assert_int_equal(store_commit(f->store), STORE_OK);
 		assert_absent(f->store, n);
 	}

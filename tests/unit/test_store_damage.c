@@ -1,4 +1,4 @@
-/* LINKS: cache/store.c cache/store_open.c cache/moments.c cache/store_entry.c cache/store_lmdb.c cache/store_files.c cache/store_note.c cache/store_copy.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/store_fixture.c -llmdb */
+/* LINKS: cache/store.c cache/store_open.c cache/invalidation.c cache/store_entry.c cache/store_lmdb.c cache/store_files.c cache/store_note.c cache/store_copy.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/store_fixture.c -llmdb */
 /*
  * Files that are damaged, foreign, or were left behind when the system went down: the store starts
  * anew with one line that says so, or keeps what is whole, and never crashes (HAZARDS S3).
@@ -135,8 +135,8 @@ static void fill(struct store_fixture *f)
 	for (uint64_t n = 0; n < KEYS; n++) {
 		struct cache_key key = key_of(n);
 
-		assert_int_equal(store_put(f->store, &key, value_of(n, 0, n % 20 ? 500 : 9000),
-					   groups, n % 3),
+		assert_int_equal(put_in_parts(f->store, &key, value_of(n, 0, n % 20 ? 500 : 9000),
+					      groups, n % 3),
 				 STORE_OK);
 	}
 	assert_int_equal(store_commit(f->store), STORE_OK);
@@ -250,14 +250,14 @@ static void use_all(struct store_fixture *f)
 		for (uint64_t i = n; i < n + 10; i++) {
 			struct cache_key key = key_of(i % 3 ? i : i + KEYS);
 
-			(void)store_put(f->store, &key, value_of(i, 1, 600), NULL, 0);
+			(void)put_in_parts(f->store, &key, value_of(i, 1, 600), NULL, 0);
 			key = key_of(i + 5);
-			(void)store_drop(f->store, &key);
+			(void)drop_in_parts(f->store, &key);
 		}
 		(void)store_commit(f->store);
 	}
 	if (store_begin(f->store) == STORE_OK) {
-		(void)store_drop_group(f->store, &group, KEYS, &count);
+		(void)drop_members(f->store, &group, KEYS, &count);
 		(void)store_commit(f->store);
 	}
 }

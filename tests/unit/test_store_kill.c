@@ -1,4 +1,4 @@
-/* LINKS: cache/store.c cache/store_open.c cache/moments.c cache/store_entry.c cache/store_lmdb.c cache/store_files.c cache/store_note.c cache/store_copy.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/store_fixture.c -llmdb */
+/* LINKS: cache/store.c cache/store_open.c cache/invalidation.c cache/store_entry.c cache/store_lmdb.c cache/store_files.c cache/store_note.c cache/store_copy.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/store_fixture.c -llmdb */
 /*
  * Writers killed at any moment, the holder of the writer's lock among them: what was committed is
  * there and whole, the store is kept, and others go on (HAZARDS S1, S5).
@@ -64,8 +64,8 @@ static void write_batch(struct store *store, struct progress *progress, uint64_t
 		struct cache_key key = key_of(from + n);
 
 		atomic_store(&progress->begun[n], turn);
-		if (store_put(store, &key, value_of(from + n, turn, n % 10 ? 600 : 6000), NULL,
-			      0) != STORE_OK)
+		if (put_in_parts(store, &key, value_of(from + n, turn, n % 10 ? 600 : 6000), NULL,
+				 0) != STORE_OK)
 			_exit(3);
 	}
 	if (store_commit(store) != STORE_OK)

@@ -1,4 +1,4 @@
-/* LINKS: cache/store.c cache/store_open.c cache/moments.c cache/store_entry.c cache/store_lmdb.c cache/store_files.c cache/store_note.c cache/store_copy.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/store_fixture.c -llmdb */
+/* LINKS: cache/store.c cache/store_open.c cache/invalidation.c cache/store_entry.c cache/store_lmdb.c cache/store_files.c cache/store_note.c cache/store_copy.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/store_fixture.c -llmdb */
 /*
  * A store whose last user died is opened at once when its file is as the last commit left it, and
  * after a look at every page when it may not be.
@@ -56,7 +56,7 @@ static void fill(struct store *store, uint64_t turn)
 
 		if (n % 100 == 0 && store_begin(store) != STORE_OK)
 			_exit(2);
-		if (store_put(store, &key, value_of(n, turn, VALUE_MAX), NULL, 0) != STORE_OK)
+		if (put_in_parts(store, &key, value_of(n, turn, VALUE_MAX), NULL, 0) != STORE_OK)
 			_exit(3);
 		if (n % 100 == 99 && store_commit(store) != STORE_OK)
 			_exit(4);
@@ -168,7 +168,7 @@ static void live_in_a_transaction(struct store_fixture *f)
 	struct cache_key key = key_of(1);
 
 	if (store_begin(f->store) != STORE_OK ||
-	    store_put(f->store, &key, value_of(1, 2, VALUE_MAX), NULL, 0) != STORE_OK)
+	    put_in_parts(f->store, &key, value_of(1, 2, VALUE_MAX), NULL, 0) != STORE_OK)
 		_exit(2);
 }
 
@@ -261,7 +261,7 @@ static void live_until_the_note(struct store_fixture *f)
 	for (uint64_t n = 0; n < KEYS; n += 10) {
 		struct cache_key key = key_of(n);
 
-		if (store_put(f->store, &key, value_of(n, 1, VALUE_MAX), NULL, 0) != STORE_OK)
+		if (put_in_parts(f->store, &key, value_of(n, 1, VALUE_MAX), NULL, 0) != STORE_OK)
 			_exit(3);
 	}
 	die_at = 1;

@@ -1,0 +1,139 @@
+/*
+ * When keys were invalidated, in memory shared by the processes of a store: what was asked of an
+ * origin before an invalidation is neither stored nor used after it, by whichever process, in
+ * whatever order requests, commits and crashes fall (RFC 9111 4.4).
+ *
+ * Time is a count, the *epoch*: within a millisecond a clock says nothing.  Each mark takes a new
+ * epoch, what is asked for now has the current one (invalidation_now()), and a record keeps the one
+ * it was asked for at.  The file of this map keeps the count when all processes are killed.  When
+ * marks may have been lost, the count goes on far above every epoch that was ever given out
+ * (invalidation_begin_life()), so that records of an earlier life are older than any mark.
+ *
+ * A mark stands in two places:
+ *
+ *   slots   for writes.  By hash, for ever: an answer that comes late is not stored, at worst that
+ *           of another key which shares the slot.  A write looks inside its transaction.
+ *   marks   for lookups.  By full key, from before the unsafe request is answered until the removal
+ *           from the store is committed (invalidation_retire()).  So an invalidation is in force
+ *           without a write to the store, and the removal only tidies up: it may fail, wait, or be
+ *           taken up by another process.  Of a bounded number; beyond it a mark goes into a slot by
+ *           hash that lookups heed, too, and stays there.
+ *
+ * A lookup reads a snapshot of the store.  It heeds the marks after it has read, and reads again
+ * when a mark was retired since the snapshot was taken: what it then has is either of after the
+ * removal, or under a mark.
+ *
+ * Lock-free, and safe against kill -9 at any instruction: what a killed process leaves half done is
+ * at worst a place that is not used until the store is next opened by the first process.
+ */
+#ifndef CACHE_INVALIDATION_H
+#define CACHE_INVALIDATION_H
+
+#include <stdatomic.h>
+
+#include "cache/key.h"
+
+enum {
+	INVALIDATION_SLOTS = 1 << 16, /* for writes */
+	INVALIDATION_OVERFLOW = 4096, /* for lookups */
+	INVALIDATION_WAYS = 16,       /* marks of one set */
+	INVALIDATION_SETS = 512,
+	INVALIDATION_MARKS = INVALIDATION_SETS * INVALIDATION_WAYS,
+	INVALIDATION_NO_PLACE =
+		INVALIDATION_MARKS, /* the mark stands in a slot by hash, for good */
+};
+
+/* What a mark is about. */
+enum invalidation_kind {
+	INVALIDATION_URI,     /* all records of a URI; the key is the entry's */
+	INVALIDATION_VARIANT, /* those of one variant; the key is record_variant_key() */
+	INVALIDATION_GROUP,   /* those in a cache group */
+};
+
+/* Of one key.  The tag tells it from other keys of the set; 0 for a free place. */
+struct invalidation_place {
+	_Atomic uint64_t epoch; /* 0 when no mark is in force */
+	_Atomic uint64_t rest, entry[2];
+	_Atomic uint32_t kind;
+	uint32_t spare;
+};
+
+struct invalidation_set {
+	_Alignas(64) _Atomic uint64_t tags[INVALIDATION_WAYS];
+	struct invalidation_place places[INVALIDATION_WAYS];
+};
+
+struct invalidations {
+	_Atomic uint64_t last;    /* the epoch */
+	_Atomic uint64_t retired; /* counts, before each, the retirements */
+	_Atomic uint64_t live;    /* places taken, and once there is one, marks by hash: at least */
+	_Atomic uint64_t slots[INVALIDATION_SLOTS];
+	_Atomic uint64_t overflow[INVALIDATION_OVERFLOW];
+	struct invalidation_set sets[INVALIDATION_SETS];
+};
+
+/* A mark to be tidied up. */
+struct invalidation_mark {
+	struct cache_key key;
+	struct cache_key entry; /* of the store, where the records are; of a group its key */
+	enum invalidation_kind kind;
+	uint64_t epoch;
+	uint32_t place;
+};
+
+/*
+ * For the first process that opens the store, alone: nothing that was in force is in force any
+ * more, and every epoch from now on is later than any before.  For a store whose content is lost,
+ * or validated before it is used.  The map should be synced to disk then.
+ */
+void invalidation_begin_life(struct invalidations *all);
+
+/* For the first process that opens the store, alone: free what killed processes left half done. */
+void invalidation_recover(struct invalidations *all);
+
+/* For what is asked for now. */
+uint64_t invalidation_now(const struct invalidations *all);
+
+/* Take so many epochs, for the marks of one invalidation; the last of them.  No other has one
+   between them. */
+uint64_t invalidation_next(struct invalidations *all, unsigned count);
+
+/*
+ * Mark a key as of an epoch of its own: in force on return.  Returns the place, for
+ * invalidation_retire() when the records are removed, or INVALIDATION_NO_PLACE.
+ */
+uint32_t invalidation_add(struct invalidations *all, enum invalidation_kind kind,
+			  const struct cache_key *key, const struct cache_key *entry,
+			  uint64_t epoch);
+
+/* For writes: was the key marked after `asked_at`?  True also for keys that share its slot. */
+bool invalidation_overtakes(const struct invalidations *all, const struct cache_key *key,
+			    uint64_t asked_at);
+
+/* For lookups: is any mark in force?  A load. */
+static inline bool invalidation_any(const struct invalidations *all)
+{
+	return atomic_load_explicit(&all->live, memory_order_acquire) != 0;
+}
+
+/* For lookups: the epoch of the mark in force for a key, 0 for none. */
+uint64_t invalidation_of(const struct invalidations *all, const struct cache_key *key);
+
+/*
+ * Changes when a mark is retired.  Read before a snapshot is taken, and once more after the marks
+ * were heeded: when it is the same, no removal came between (see above).
+ */
+static inline uint64_t invalidation_retired(const struct invalidations *all)
+{
+	return atomic_load_explicit(&all->retired, memory_order_acquire);
+}
+
+/* The mark at a place; false when there is none. */
+bool invalidation_at(const struct invalidations *all, uint32_t place,
+		     struct invalidation_mark *ret_mark);
+
+/* Its records are removed, in a transaction that began after the mark was added and is committed.
+   Nothing when it was marked anew meanwhile. */
+void invalidation_retire(struct invalidations *all, const struct invalidation_mark *mark);
+
+#endif

@@ -1,0 +1,22 @@
+/*
+ * What no longer counts: records and answers that an invalidation (cache/invalidation.h) or a purge
+ * (cache/purge.h) has overtaken.
+ */
+#ifndef CACHE_OVERTAKEN_H
+#define CACHE_OVERTAKEN_H
+
+#include "cache/record.h"
+#include "cache/store.h"
+
+/* For lookups and rewrites: what makes records of the entry of that key absent, as of now. */
+void overtaken_cutoff(struct store *store, const struct cache_key *entry,
+		      struct record_cutoff *ret_cutoff);
+
+/*
+ * For writes: was a record's URI, variant or one of its groups marked after it was asked for?  True
+ * also for some that share a slot with such a key.
+ */
+bool overtaken_record(struct store *store, const struct cache_key *entry,
+		      const struct record_view *record);
+
+#endif
