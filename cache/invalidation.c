@@ -151,6 +151,11 @@ bool invalidation_overtakes(const struct invalidations *all, const struct cache_
 	return asked_at < atomic_load(&all->slots[slot_of(key)]);
 }
 
+bool invalidation_are_many(const struct invalidations *all)
+{
+	return atomic_load(&all->live) > INVALIDATION_MARKS / 4;
+}
+
 uint64_t invalidation_of(const struct invalidations *all, const struct cache_key *key)
 {
 	const struct invalidation_set *set = &all->sets[key->word[1] % INVALIDATION_SETS];

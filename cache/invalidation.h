@@ -116,6 +116,9 @@ static inline bool invalidation_any(const struct invalidations *all)
 	return atomic_load_explicit(&all->live, memory_order_acquire) != 0;
 }
 
+/* So many that places may become short. */
+bool invalidation_are_many(const struct invalidations *all);
+
 /* For lookups: the epoch of the mark in force for a key, 0 for none. */
 uint64_t invalidation_of(const struct invalidations *all, const struct cache_key *key);
 

@@ -185,9 +185,8 @@ static enum store_result part_begin(struct store *store)
 	available =
 		tables_available(&store->tables, store_room_wanted(&store->room), &store->virgin);
 	store_room_begin(&store->room, &trees, available);
-	if (__atomic_load_n(&store->note->copying, __ATOMIC_RELAXED) &&
-	    !store_room_keep_margin(&store->room))
-		__atomic_store_n(&store->note->give_way, 1, __ATOMIC_RELAXED);
+	if (__atomic_load_n(&store->note->copying, __ATOMIC_RELAXED))
+		store_room_keep_margin(&store->room);
 	store->sequence = 0;
 	store->hand_steps = HAND_STEPS;
 	return STORE_OK;
@@ -401,6 +400,8 @@ enum store_result store_drop(struct store *store, const struct cache_key *key)
 		result = entry_get(store, TABLES_WRITE, key, &value);
 	if (result != STORE_OK)
 		return result;
+	if (store_room_is_scarce(&store->room))
+		return STORE_FULL;
 	change = entry_change(store, 0, value.head.group_count);
 	/* In the next part there is what this one gives back, and what a dead reader has kept. */
 	if (!store_room_fits_drop(&store->room, store_room_cost(&store->room, change)) &&
@@ -479,6 +480,11 @@ enum store_result store_group_next(struct store *store, const struct cache_key *
 }
 
 /* ---- the rest ---- */
+
+void store_give_up_copy(struct store *store)
+{
+	__atomic_store_n(&store->note->give_way, 1, __ATOMIC_RELAXED);
+}
 
 void store_check_readers(struct store *store)
 {

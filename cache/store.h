@@ -84,7 +84,8 @@ void store_close(struct store *store);
  * Make a copy of the store, on disk and whole, in the place of the one before.  For a process that
  * has nothing of the store open, and may take as long as the disk: the others go on reading and
  * writing, but pages that they free meanwhile are not used again before the store has been read: so
- * one that is full takes no puts, and a copy that lasts until drops need that room is given up.
+ * one that is full takes no puts and no drops until then (STORE_FULL), or until a writer says
+ * store_give_up_copy().
  * STORE_NOT_FOUND when there is nothing to do: nothing was stored since the last copy, or nobody
  * has the store open.  STORE_FAILED with a notice.  `wall_s` is told to who takes the copy one day.
  */
@@ -135,7 +136,7 @@ enum store_result store_read(struct store *store, const struct cache_key *key,
 enum store_result store_put(struct store *store, const struct cache_key *key, struct slice value,
 			    const struct cache_key *groups, size_t group_count);
 
-/* STORE_PART_FULL once at most before it is done. */
+/* STORE_PART_FULL once at most before it is done; STORE_FULL while a copy needs the pages. */
 enum store_result store_drop(struct store *store, const struct cache_key *key);
 
 /*
@@ -159,6 +160,9 @@ enum store_result store_walk(struct store *store, struct cache_key *cursor, size
 			     store_visit visit, void *context, bool *ret_more);
 
 void store_usage(struct store *store, struct store_usage *ret_usage);
+
+/* A copy that is being made stands in the way for too long: it is to end. */
+void store_give_up_copy(struct store *store);
 
 /*
  * Clear the slots of readers that died: of a worker, when it is replaced.  A put that finds no room

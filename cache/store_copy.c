@@ -159,13 +159,13 @@ static ssize_t read_all(int fd, char *to, size_t size)
 	return (ssize_t)got;
 }
 
-/* Writers say when they cannot do with the pages that are not kept by this. */
+/* Writers say when they cannot wait for the pages that this keeps. */
 static bool gives_way(const struct copying *copying)
 {
 	if (!__atomic_load_n(&copying->note->give_way, __ATOMIC_RELAXED))
 		return false;
 	store_notice_add(copying->notice,
-			 "%s/" COPY_NAME ": given up, the store needs the room for removals",
+			 "%s/" COPY_NAME ": given up, too many removals wait for room",
 			 copying->options->directory);
 	return true;
 }

@@ -35,8 +35,8 @@ struct store_note {
 	uint32_t doubted;
 	struct store_look look;
 	uint64_t transaction;
-	uint32_t copying;  /* 1 while a copy is read: room is left for drops (store_room.h) */
-	uint32_t give_way; /* 1 when that room gets short: the copy is given up */
+	uint32_t copying;  /* 1 while a copy is read: some room is left alone (store_room.h) */
+	uint32_t give_way; /* 1 when writers cannot wait any more: the copy is given up */
 };
 
 /* Is that how the file of `fd` looks, and was it never doubted? */

@@ -48,10 +48,9 @@ void store_room_begin(struct store_room *room, const struct store_trees *trees, 
 		room->untouched[i] = trees->tree[i];
 }
 
-bool store_room_keep_margin(struct store_room *room)
+void store_room_keep_margin(struct store_room *room)
 {
 	room->margin = room->part / MARGIN_SHARE;
-	return room->available >= room->margin / 2;
 }
 
 bool store_room_is_scarce(const struct store_room *room)

@@ -52,7 +52,7 @@ struct store_room {
 	uint64_t pages, reserve, high, full, part;
 	uint32_t page_size;
 	uint64_t available; /* pages that this part could count on when it began */
-	uint64_t margin;    /* of them, left for drops by puts while a copy is made */
+	uint64_t margin;    /* of them, left alone while a copy is made */
 	uint64_t spent;
 	struct store_tree untouched[STORE_TABLES]; /* by this part, at least */
 	uint64_t credit;                           /* bytes of victims that nobody has needed yet */
@@ -69,13 +69,10 @@ void store_room_init(struct store_room *room, uint64_t size, uint32_t page_size)
 /* A new part, with so many pages to be had. */
 void store_room_begin(struct store_room *room, const struct store_trees *trees, uint64_t available);
 
-/*
- * Pages that are freed now cannot be used before a copy has been read.  Puts stop while there is
- * still room for drops, which may be invalidations; false when drops have used half of it.
- */
-bool store_room_keep_margin(struct store_room *room);
+/* Pages that are freed now cannot be used before a copy has been read: changes stop in time. */
+void store_room_keep_margin(struct store_room *room);
 
-/* Too little is left for any put. */
+/* Too little is left for any change, until the copy has been read. */
 bool store_room_is_scarce(const struct store_room *room);
 
 /* As many pages are enough: more need not be counted. */

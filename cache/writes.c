@@ -99,7 +99,6 @@ struct rewrite {
 	struct slice entry; /* empty for none */
 	bool existed;
 	bool changed; /* it is one of ours, and no view of the store */
-	bool full;    /* there is no room for what it becomes: the entry goes */
 	unsigned turn;
 	uint64_t stored;
 	uint64_t dropped;
@@ -203,42 +202,43 @@ static size_t rewrite_groups(struct rewrite *rewrite, struct cache_key *groups)
 	return 0;
 }
 
-static void rewrite_give_up(struct rewrite *rewrite)
+/* There is no room for what the operations make of it.  It stays, but for what they supersede. */
+static enum store_result rewrite_give_up(struct rewrite *rewrite, const struct pending_op *ops)
 {
-	rewrite->full = true;
-	rewrite->entry.n = 0;
+	struct slice entry;
+	enum store_result result = store_read(rewrite->writes->store, &rewrite->key, &entry);
+
+	for (; result == STORE_OK && ops; ops = ops->next)
+		mark_superseded(rewrite->writes, entry, ops);
 	rewrite->dropped += rewrite->stored;
 	rewrite->stored = 0;
+	return result == STORE_NOT_FOUND ? STORE_OK : result;
 }
 
-/* Without room for the new entry the old one goes: it must not answer for what superseded it. */
-static enum store_result rewrite_write(struct rewrite *rewrite)
+/* STORE_FULL only without operations: what is absent stays for now. */
+static enum store_result rewrite_write(struct rewrite *rewrite, const struct pending_op *ops)
 {
 	struct store *store = rewrite->writes->store;
 	struct cache_key groups[GROUPS_MAX];
 	size_t group_count = rewrite_groups(rewrite, groups);
 	enum store_result result = STORE_OK;
 
-	if (rewrite->full)
-		rewrite_give_up(rewrite);
 	if (rewrite->entry.n > 0)
 		result = store_put(store, &rewrite->key, rewrite->entry, groups, group_count);
-	if (result == STORE_FULL) {
-		rewrite_give_up(rewrite);
-		result = STORE_OK;
-	}
-	if (result == STORE_OK && rewrite->entry.n == 0 && rewrite->existed)
+	if (rewrite->existed && (rewrite->entry.n == 0 || (result == STORE_FULL && !ops)))
 		result = store_drop(store, &rewrite->key);
+	if (result == STORE_FULL && ops)
+		result = rewrite_give_up(rewrite, ops);
 	return result == STORE_NOT_FOUND ? STORE_OK : result;
 }
 
 /* Read the entry of a key as it is in this part of the transaction, without what is absent. */
 static enum store_result rewrite_begin(struct rewrite *rewrite, struct writes *writes,
-				       const struct cache_key *key, bool full)
+				       const struct cache_key *key)
 {
 	enum store_result result;
 
-	*rewrite = (struct rewrite){.writes = writes, .key = *key, .full = full};
+	*rewrite = (struct rewrite){.writes = writes, .key = *key};
 	overtaken_cutoff(writes->store, key, &rewrite->cutoff);
 	result = store_read(writes->store, key, &rewrite->entry);
 	rewrite->existed = result == STORE_OK;
@@ -255,19 +255,16 @@ static enum store_result rewrite_begin(struct rewrite *rewrite, struct writes *w
 static enum store_result rewrite_key(struct writes *writes, const struct cache_key *key,
 				     const struct pending_op *ops, struct rewrite *rewrite)
 {
-	bool full = false;
-
 	for (unsigned tries = 0; tries < WRITE_TRIES; tries++) {
-		enum store_result result = rewrite_begin(rewrite, writes, key, full);
+		enum store_result result = rewrite_begin(rewrite, writes, key);
 
 		if (result != STORE_OK)
 			return result;
 		rewrite_apply(rewrite, ops);
 		if (rewrite->changed)
-			result = rewrite_write(rewrite);
+			result = rewrite_write(rewrite, ops);
 		if (result != STORE_PART_FULL)
 			return result;
-		full = rewrite->full;
 		result = store_renew(writes->store);
 		if (result != STORE_OK)
 			return result;
@@ -293,7 +290,7 @@ static bool end_batch(struct writes *writes, bool begun, enum store_result resul
 	else if (begun)
 		store_abort(writes->store);
 	writes->counts.failures += result != STORE_OK;
-	writes->failing = result != STORE_OK;
+	writes->waiting = result != STORE_OK;
 	return result == STORE_OK;
 }
 
@@ -463,9 +460,9 @@ bool writes_tidy_some(struct writes *writes)
 	struct tidying tidying = {.entries = TIDY_ENTRIES};
 	struct invalidation_mark mark;
 	enum store_result result;
-	bool begun, done = true;
+	bool begun, done = true, wait = false;
 
-	if (writes->failing || !tidy_first(&writes->tidy, all, &mark))
+	if (writes->waiting || !tidy_first(&writes->tidy, all, &mark))
 		return false;
 	result = store_begin(writes->store);
 	begun = result == STORE_OK;
@@ -477,6 +474,11 @@ bool writes_tidy_some(struct writes *writes)
 			tidy_take(&writes->tidy);
 		}
 	}
+	/* Without room, because a copy is being made, the mark stays in force. */
+	if (result == STORE_FULL) {
+		wait = true;
+		result = STORE_OK;
+	}
 	/* Those that are lost from the list are found again by writes_tick(). */
 	if (!end_batch(writes, begun, result)) {
 		writes->tidy.walked = 0;
@@ -487,12 +489,15 @@ bool writes_tidy_some(struct writes *writes)
 	for (size_t i = 0; i < tidying.done_count; i++)
 		invalidation_retire(all, &tidying.done[i]);
 	writes->counts.invalidated += tidying.members;
-	return writes->tidy.count > 0;
+	writes->waiting = wait;
+	if (wait && invalidation_are_many(all))
+		store_give_up_copy(writes->store);
+	return writes_tidy_is_due(writes);
 }
 
 void writes_tick(struct writes *writes)
 {
-	writes->failing = false;
+	writes->waiting = false;
 	tidy_find(&writes->tidy, store_invalidations(writes->store));
 }
 

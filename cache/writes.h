@@ -20,7 +20,8 @@ struct writes {
 	struct cache_counts counts;
 	struct pending pending;
 	struct tidy tidy;
-	bool failing;     /* the last transaction failed: removals wait for writes_tick() */
+	bool waiting;     /* the last transaction failed, or there is no room: removals wait for
+			     writes_tick() */
 	char *entries[2]; /* an entry being rewritten goes from one to the other */
 };
 
@@ -61,7 +62,7 @@ bool writes_tidy_some(struct writes *writes);
 /* Whether writes_tidy_some() has something to do now. */
 static inline bool writes_tidy_is_due(const struct writes *writes)
 {
-	return writes->tidy.count > 0 && !writes->failing;
+	return writes->tidy.count > 0 && !writes->waiting;
 }
 
 /* About once a second: try again what failed, and find what others have left. */
