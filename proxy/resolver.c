@@ -1,13 +1,13 @@
-/* Names to addresses: c-ares on libev; the only file that includes ares.h. */
+/* Names to addresses: look-ups, whom they are for, and when they end. */
 #include "proxy/resolver.h"
 
-#include <ares.h>
-#include <arpa/nameser.h>
 #include <assert.h>
+#include <errno.h>
 #include <ev.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 /* An allocation that fails costs the look-up, not the process. */
@@ -18,31 +18,24 @@
 #include "conf/units.h"
 #include "proxy/deadline.h"
 #include "proxy/dns_answer.h"
+#include "proxy/dns_channel.h"
 #include "proxy/hostname.h"
 #include "proxy/known_names.h"
-
-enum {
-	SERVERS_MAX = 8,
-	SOCKETS_MAX = 2 * SERVERS_MAX, /* of one look-up: UDP and TCP */
-	/* One more than dns_timeout has room for: c-ares gives up after its own deadline, which it
-	   lets pass without a look, and ours comes before. */
-	TRIES = 4,
-};
 
 /*
  * A name that name servers are being asked for.
  *
- * Each has a c-ares channel of its own.  That costs some 20 microseconds, and buys what one channel
+ * Each has a channel of its own.  That costs some 20 microseconds, and buys what one channel
  * for all cannot do: to stop one look-up at its deadline, and a source port of its own for each,
  * which makes answers hard to forge (RFC 5452 9.2).
  *
- * c-ares callbacks only write down what came; lookup_advance() acts on it when c-ares has returned.
- * So `done` is never called from inside c-ares, and a channel never destroyed from there.
+ * A channel only writes down what came; lookup_advance() acts on it when the channel has returned.
+ * So `done` is never called from inside c-ares, and a channel never closed from there.
  */
 struct lookup {
 	UT_hash_handle hh;
 	struct resolver *resolver;
-	ares_channel channel;
+	struct dns_channel channel;
 	struct dns_part v6; /* AAAA */
 	struct dns_part v4; /* A */
 	int64_t deadline_ms;
@@ -51,8 +44,8 @@ struct lookup {
 	bool had_socket;
 	struct resolver_query *queries;
 	unsigned query_count;
-	struct deadline ring;               /* for what is next */
-	struct ev_io watchers[SOCKETS_MAX]; /* unused ones have fd -1 */
+	struct deadline ring;                   /* for what is next */
+	struct ev_io watchers[DNS_SOCKETS_MAX]; /* unused ones have fd -1 */
 	size_t name_length;
 	char name[HOSTNAME_MAX + 1];
 };
@@ -69,10 +62,9 @@ struct resolver {
 	struct ev_loop *loop;
 	const struct conf *conf;
 	struct known_names *known;
-	struct lookup *lookups; /* by name */
-	struct ares_addr_port_node servers[SERVERS_MAX];
-	unsigned server_count; /* 0: those of the system */
-	unsigned calls;        /* of `done` that have not returned */
+	struct lookup *lookups;     /* by name */
+	struct dns_servers servers; /* none: those of the system */
+	unsigned calls;             /* of `done` that have not returned */
 };
 
 /* What is remembered grows old in a suspended machine, too. */
@@ -116,12 +108,11 @@ static void lookup_answer(struct lookup *lookup)
 	}
 }
 
-/* Ends what c-ares still does; nothing is called but the callbacks below. */
+/* Ends what is still asked; nothing is called but watch_socket() below. */
 static void lookup_free(struct lookup *lookup)
 {
 	deadline_stop(&lookup->ring);
-	if (lookup->channel)
-		ares_destroy(lookup->channel);
+	dns_channel_close(&lookup->channel);
 	while (lookup->queries)
 		query_unlink(lookup->queries);
 	free(lookup);
@@ -143,19 +134,18 @@ static void lookup_finish(struct lookup *lookup)
 	lookup_free(lookup);
 }
 
-/* Ring for what is next: c-ares wants to ask again, AAAA is late, or time is up. */
+/* Ring for what is next: it is to be asked again, AAAA is late, or time is up. */
 static void lookup_set_ring(struct lookup *lookup)
 {
 	int64_t next_ms = lookup->deadline_ms;
-	struct timeval limit = {0, 0};
-	struct timeval *retry = ares_timeout(lookup->channel, NULL, &limit);
+	int64_t retry_ms = dns_channel_retry_ms(&lookup->channel);
 	int64_t wait_ms;
 
 	if (!lookup->is_answered && lookup->answer_by_ms < next_ms)
 		next_ms = lookup->answer_by_ms;
 	wait_ms = next_ms - deadlines_now_ms();
-	if (retry && retry->tv_sec * 1000 + retry->tv_usec / 1000 + 1 < wait_ms)
-		wait_ms = retry->tv_sec * 1000 + retry->tv_usec / 1000 + 1;
+	if (retry_ms >= 0 && retry_ms < wait_ms)
+		wait_ms = retry_ms;
 	if (wait_ms < 1)
 		wait_ms = 1;
 	deadline_set(&lookup->ring, wait_ms);
@@ -203,18 +193,17 @@ static void lookup_io_cb(struct ev_loop *loop, struct ev_io *watcher, int events
 	struct lookup *lookup = watcher->data;
 
 	(void)loop;
-	ares_process_fd(lookup->channel, events & EV_READ ? watcher->fd : ARES_SOCKET_BAD,
-			events & EV_WRITE ? watcher->fd : ARES_SOCKET_BAD);
+	dns_channel_io(&lookup->channel, watcher->fd, events & EV_READ, events & EV_WRITE);
 	lookup_advance(lookup);
 }
 
-/* Let c-ares have what its sockets have; true when there was something. */
+/* Let the channel have what its sockets have; true when there was something. */
 static bool lookup_look(void *owner)
 {
 	struct lookup *lookup = owner;
-	struct pollfd fds[SOCKETS_MAX];
+	struct pollfd fds[DNS_SOCKETS_MAX];
 
-	for (unsigned i = 0; i < SOCKETS_MAX; i++) {
+	for (unsigned i = 0; i < DNS_SOCKETS_MAX; i++) {
 		const struct ev_io *watcher = &lookup->watchers[i];
 
 		fds[i] = (struct pollfd){.fd = watcher->fd}; /* poll() leaves out those below 0 */
@@ -223,24 +212,23 @@ static bool lookup_look(void *owner)
 		if (watcher->events & EV_WRITE)
 			fds[i].events |= POLLOUT;
 	}
-	if (poll(fds, SOCKETS_MAX, 0) <= 0)
+	if (poll(fds, DNS_SOCKETS_MAX, 0) <= 0)
 		return false;
-	for (unsigned i = 0; i < SOCKETS_MAX; i++) {
+	for (unsigned i = 0; i < DNS_SOCKETS_MAX; i++) {
 		if (fds[i].fd < 0 || fds[i].revents == 0)
 			continue;
-		ares_process_fd(lookup->channel,
-				fds[i].revents & ~POLLOUT ? fds[i].fd : ARES_SOCKET_BAD,
-				fds[i].revents & ~POLLIN ? fds[i].fd : ARES_SOCKET_BAD);
+		dns_channel_io(&lookup->channel, fds[i].fd, fds[i].revents & ~POLLOUT,
+			       fds[i].revents & ~POLLIN);
 	}
 	return true;
 }
 
-/* c-ares may ask again, or something is late. */
+/* It may be asked again, or something is late. */
 static void lookup_rung(void *owner)
 {
 	struct lookup *lookup = owner;
 
-	ares_process_fd(lookup->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	dns_channel_retry(&lookup->channel);
 	if (is_complete(lookup))
 		lookup_finish(lookup);
 	else
@@ -249,15 +237,15 @@ static void lookup_rung(void *owner)
 
 static const struct deadline_kind rings = {.look = lookup_look, .passed = lookup_rung};
 
-/* c-ares opened, closes (neither flag), or wants something else of a socket. */
-static void socket_state_cb(void *data, ares_socket_t fd, int readable, int writable)
+/* As dns_channel_watch says. */
+static void watch_socket(void *context, int fd, bool readable, bool writable)
 {
-	struct lookup *lookup = data;
+	struct lookup *lookup = context;
 	struct ev_loop *loop = lookup->resolver->loop;
 	struct ev_io *watcher = NULL;
 	unsigned i;
 
-	for (i = 0; i < SOCKETS_MAX; i++) {
+	for (i = 0; i < DNS_SOCKETS_MAX; i++) {
 		struct ev_io *candidate = &lookup->watchers[i];
 
 		if (candidate->fd == fd)
@@ -266,7 +254,8 @@ static void socket_state_cb(void *data, ares_socket_t fd, int readable, int writ
 			watcher = candidate;
 	}
 	if (!watcher)
-		return; /* more servers than SERVERS_MAX in resolv.conf: this one is not heard */
+		return; /* more servers than DNS_SERVERS_MAX in resolv.conf: this one is not heard
+			 */
 	lookup->had_socket = true;
 	ev_io_stop(loop, watcher);
 	ev_io_set(watcher, fd, (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0));
@@ -274,94 +263,6 @@ static void socket_state_cb(void *data, ares_socket_t fd, int readable, int writ
 		ev_io_start(loop, watcher);
 	else
 		watcher->fd = -1;
-}
-
-static enum dns_status status_of(int ares_status)
-{
-	switch (ares_status) {
-	case ARES_SUCCESS:
-	case ARES_ENODATA:
-		return DNS_NO_ADDRESS; /* until one is added */
-	case ARES_ENOTFOUND:
-		return DNS_NO_NAME;
-	case ARES_ETIMEOUT:
-		return DNS_SERVER_SILENT;
-	case ARES_ENOMEM:
-		return DNS_NOBODY_ASKED;
-	default:
-		return DNS_SERVER_FAILED;
-	}
-}
-
-static void a_cb(void *data, int status, int timeouts, unsigned char *reply, int length)
-{
-	struct dns_part *part = data;
-	struct ares_addrttl found[ADDRESSES_MAX];
-	int count = ADDRESSES_MAX;
-	int i;
-
-	(void)timeouts;
-	if (status == ARES_SUCCESS)
-		status = ares_parse_a_reply(reply, length, NULL, found, &count);
-	part->status = status_of(status);
-	for (i = 0; status == ARES_SUCCESS && i < count; i++) {
-		union address address = address_from_bytes(AF_INET, &found[i].ipaddr);
-
-		dns_part_add(part, &address, found[i].ttl);
-	}
-}
-
-static void aaaa_cb(void *data, int status, int timeouts, unsigned char *reply, int length)
-{
-	struct dns_part *part = data;
-	struct ares_addr6ttl found[ADDRESSES_MAX];
-	int count = ADDRESSES_MAX;
-	int i;
-
-	(void)timeouts;
-	if (status == ARES_SUCCESS)
-		status = ares_parse_aaaa_reply(reply, length, NULL, found, &count);
-	part->status = status_of(status);
-	for (i = 0; status == ARES_SUCCESS && i < count; i++) {
-		union address address = address_from_bytes(AF_INET6, &found[i].ip6addr);
-
-		dns_part_add(part, &address, found[i].ttl);
-	}
-}
-
-/* A channel that asks the servers of the option, or those of resolv.conf as it is now. */
-static int channel_open(struct resolver *resolver, struct lookup *lookup, ares_channel *ret_channel)
-{
-	struct in_addr placeholder = {.s_addr = htonl(INADDR_LOOPBACK)};
-	struct ares_options options = {
-		.flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES,
-		/* Doubled at each try: three take longer than dns_timeout, which ends it. */
-		.timeout = (int)(resolver->conf->dns_timeout_ms / 5) + 1,
-		.tries = TRIES,
-		.ndots = 1,
-		.lookups = (char[]){"b"}, /* name servers only; nsswitch.conf is not read */
-		.sock_state_cb = socket_state_cb,
-		.sock_state_cb_data = lookup,
-	};
-	/* DOMAINS and SORTLIST: none, rather than those of the host name and resolv.conf. */
-	int given = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS |
-		    ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB | ARES_OPT_DOMAINS |
-		    ARES_OPT_SORTLIST;
-	int status;
-
-	if (resolver->server_count > 0) {
-		/* Without servers here resolv.conf would be read; ports can only be set after. */
-		options.servers = &placeholder;
-		options.nservers = 1;
-		given |= ARES_OPT_SERVERS;
-	}
-	status = ares_init_options(ret_channel, &options, given);
-	if (status == ARES_SUCCESS && resolver->server_count > 0) {
-		status = ares_set_servers_ports(*ret_channel, resolver->servers);
-		if (status != ARES_SUCCESS)
-			ares_destroy(*ret_channel);
-	}
-	return status;
 }
 
 /* NULL when out of memory. */
@@ -378,11 +279,14 @@ static struct lookup *lookup_new(struct resolver *resolver, struct slice name)
 	memcpy(lookup->name, name.p, name.n);
 	lookup->name_length = name.n;
 	deadline_init(&lookup->ring, &rings, lookup);
-	for (i = 0; i < SOCKETS_MAX; i++) {
+	for (i = 0; i < DNS_SOCKETS_MAX; i++) {
 		ev_io_init(&lookup->watchers[i], lookup_io_cb, -1, 0);
 		lookup->watchers[i].data = lookup;
 	}
-	if (channel_open(resolver, lookup, &lookup->channel) != ARES_SUCCESS) {
+	/* Doubled at each try: three take longer than dns_timeout, which ends it. */
+	if (!dns_channel_open(&lookup->channel, &resolver->servers,
+			      (int)(resolver->conf->dns_timeout_ms / 5) + 1, watch_socket,
+			      lookup)) {
 		free(lookup);
 		return NULL;
 	}
@@ -406,8 +310,7 @@ static void lookup_ask(struct lookup *lookup)
 	memcpy(name, lookup->name, lookup->name_length);
 	name[lookup->name_length] = '\0';
 	STATS_ADD(dns_lookups, 1);
-	ares_query(lookup->channel, name, ns_c_in, ns_t_aaaa, aaaa_cb, &lookup->v6);
-	ares_query(lookup->channel, name, ns_c_in, ns_t_a, a_cb, &lookup->v4);
+	dns_channel_ask(&lookup->channel, name, &lookup->v6, &lookup->v4);
 	if (!lookup->had_socket) {
 		lookup->v6.status = DNS_NOBODY_ASKED;
 		lookup->v4.status = DNS_NOBODY_ASKED;
@@ -505,7 +408,6 @@ void resolver_cancel(struct resolver_query *query)
 /* One "ADDRESS:PORT" of the option. */
 static bool add_server(struct resolver *resolver, const char *text)
 {
-	struct ares_addr_port_node *server;
 	char host[UNITS_HOST];
 	union address address;
 	uint16_t port;
@@ -513,18 +415,7 @@ static bool add_server(struct resolver *resolver, const char *text)
 	if (!units_parse_address(text, host, &port) || port == 0 ||
 	    !address_parse(slice_str(host), &address))
 		return false;
-	server = &resolver->servers[resolver->server_count];
-	server->family = address.any.sa_family;
-	if (server->family == AF_INET)
-		memcpy(&server->addr.addr4, address_bytes(&address), sizeof(server->addr.addr4));
-	else
-		memcpy(&server->addr.addr6, address_bytes(&address), sizeof(server->addr.addr6));
-	server->udp_port = port;
-	server->tcp_port = port;
-	if (resolver->server_count > 0)
-		server[-1].next = server;
-	resolver->server_count++;
-	return true;
+	return dns_servers_add(&resolver->servers, &address, port);
 }
 
 static bool add_servers(struct resolver *resolver, char *error, size_t error_size)
@@ -532,8 +423,8 @@ static bool add_servers(struct resolver *resolver, char *error, size_t error_siz
 	const struct conf_list *list = &resolver->conf->resolvers;
 	size_t i;
 
-	if (list->count > SERVERS_MAX) {
-		snprintf(error, error_size, "resolvers: more than %d", SERVERS_MAX);
+	if (list->count > DNS_SERVERS_MAX) {
+		snprintf(error, error_size, "resolvers: more than %d", DNS_SERVERS_MAX);
 		return false;
 	}
 	for (i = 0; i < list->count; i++) {
@@ -548,14 +439,13 @@ static bool add_servers(struct resolver *resolver, char *error, size_t error_siz
 struct resolver *resolver_new(void *loop, const struct conf *conf, char *error, size_t error_size)
 {
 	struct resolver *resolver;
-	int status = ares_library_init(ARES_LIB_INIT_ALL);
+	const char *wrong = dns_channel_library_init();
 
-	resolver = status == ARES_SUCCESS ? calloc(1, sizeof(*resolver)) : NULL;
+	resolver = wrong ? NULL : calloc(1, sizeof(*resolver));
 	if (!resolver) {
-		snprintf(error, error_size, "resolver: %s",
-			 ares_strerror(status ? status : ARES_ENOMEM));
-		if (status == ARES_SUCCESS)
-			ares_library_cleanup();
+		snprintf(error, error_size, "resolver: %s", wrong ? wrong : strerror(ENOMEM));
+		if (!wrong)
+			dns_channel_library_cleanup();
 		return NULL;
 	}
 	resolver->loop = loop;
@@ -582,5 +472,5 @@ void resolver_free(struct resolver *resolver)
 	}
 	known_names_free(resolver->known);
 	free(resolver);
-	ares_library_cleanup();
+	dns_channel_library_cleanup();
 }

@@ -34,7 +34,7 @@ no_include() {
 
 home 'http_parser\.h' proxy/parse_head.c
 home 'ev\.h' proxy/deadline.h proxy/conn.c proxy/listener.c proxy/resolver.c proxy/worker.c
-home 'ares\.h' proxy/resolver.c
+home 'ares\.h' proxy/dns_channel.c
 home 'jansson\.h' proxy/report.c
 home 'openssl/.*' proxy/tls.c
 home 'lmdb\.h' cache/store_lmdb.c

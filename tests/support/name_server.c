@@ -145,7 +145,8 @@ static void put_addresses(struct message *answer, const struct name_row *row, co
 static void make_answer(struct message *answer, const struct message *message,
 			const struct question *question, const struct name_row *row, bool tcp)
 {
-	bool truncated = !tcp && (row->trick == TRICK_TRUNCATED || row->trick == TRICK_TCP_CUT);
+	bool truncated = !tcp && (row->trick == TRICK_TRUNCATED || row->trick == TRICK_TCP_CUT ||
+				  row->trick == TRICK_TCP_SILENCE);
 
 	start_answer(answer, message, question->length, row->rcode, truncated);
 	if (truncated)
@@ -312,6 +313,8 @@ static void tcp_cb(struct ev_loop *loop, struct ev_io *watcher, int events)
 	}
 	server->questions[true]++;
 	row = find_row(server, &question);
+	if (row->trick == TRICK_TCP_SILENCE)
+		return;
 	make_answer(&answer, &message, &question, row, true);
 	length[0] = (uint8_t)(answer.length >> 8);
 	length[1] = (uint8_t)answer.length;

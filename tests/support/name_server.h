@@ -16,6 +16,7 @@ enum name_trick {
 	TRICK_NONE,
 	TRICK_SILENCE,          /* none at all */
 	TRICK_TRUNCATED,        /* empty with TC over UDP, right over TCP */
+	TRICK_TCP_SILENCE,      /* TC over UDP, none at all over TCP */
 	TRICK_TCP_CUT,          /* TC over UDP; over TCP the connection ends in the middle */
 	TRICK_GARBAGE,          /* bytes that are no message */
 	TRICK_EMPTY_FIRST,      /* a datagram of no bytes, then the right one */

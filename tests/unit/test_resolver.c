@@ -1,4 +1,4 @@
-/* LINKS: proxy/resolver.c proxy/deadline.c proxy/dns_answer.c proxy/dns_cache.c proxy/known_names.c proxy/hosts.c proxy/hostname.c proxy/address.c proxy/stats.c proxy/offenders.c conf/units.c tests/support/name_server.c tests/support/resolver_fixture.c tests/support/test_conf.c -lcares -lev */
+/* LINKS: proxy/resolver.c proxy/dns_channel.c proxy/deadline.c proxy/dns_answer.c proxy/dns_cache.c proxy/known_names.c proxy/hosts.c proxy/hostname.c proxy/address.c proxy/stats.c proxy/offenders.c conf/units.c tests/support/name_server.c tests/support/resolver_fixture.c tests/support/test_conf.c -lcares -lev */
 /* What becomes of a name: numeric, known, asked of name servers that are good or bad. */
 #include "tests/support/resolver_fixture.h"
 
@@ -169,24 +169,39 @@ static void name_servers_that_fail_are_errors(void **state)
 	}
 }
 
-static void silence_and_rubbish_end_in_time(void **state)
+static void silence_ends_in_time(void **state)
 {
-	static const enum name_trick tricks[] = {TRICK_SILENCE, TRICK_GARBAGE};
 	struct name_row rows[] = {BOTH("mute.example", NULL, NULL, 60), {.name = NULL}};
 	struct fixture *fixture = *state;
 	struct asked asked;
 
+	rows[0].trick = rows[1].trick = TRICK_SILENCE;
 	fixture_set(fixture, "dns_timeout", "300ms");
 	fixture_set(fixture, "dns_negative_ttl", "0");
 	fixture_open(fixture, rows);
-	for (size_t i = 0; i < COUNT(tricks); i++) {
-		rows[0].trick = rows[1].trick = tricks[i];
-		fixture_start(fixture, "mute.example", &asked);
-		fixture_wait(&asked);
-		assert_int_equal(asked.failure, FAILURE_DNS_TIMEOUT);
-		assert_true(asked.seconds >= 0.299 && asked.seconds < 2);
-		assert_true(fixture_questions(fixture) >= 4); /* it was tried again */
-	}
+	fixture_start(fixture, "mute.example", &asked);
+	fixture_wait(&asked);
+	assert_int_equal(asked.failure, FAILURE_DNS_TIMEOUT);
+	assert_true(asked.seconds >= 0.299 && asked.seconds < 2);
+	assert_true(fixture_questions(fixture) >= 4); /* it was tried again */
+}
+
+/* Some versions of c-ares take what is no message for an answer that failed, others for none. */
+static void rubbish_ends_in_time(void **state)
+{
+	struct name_row rows[] = {BOTH("odd.example", NULL, NULL, 60), {.name = NULL}};
+	struct fixture *fixture = *state;
+	struct asked asked;
+
+	rows[0].trick = rows[1].trick = TRICK_GARBAGE;
+	fixture_set(fixture, "dns_timeout", "300ms");
+	fixture_set(fixture, "dns_negative_ttl", "0");
+	fixture_open(fixture, rows);
+	fixture_start(fixture, "odd.example", &asked);
+	fixture_wait(&asked);
+	assert_true(asked.failure == FAILURE_DNS_TIMEOUT || asked.failure == FAILURE_DNS_ERROR);
+	assert_true(asked.seconds < 2);
+	assert_true(fixture_questions(fixture) >= 4); /* it was tried again */
 }
 
 static void lies_are_not_believed(void **state)
@@ -415,7 +430,8 @@ int main(void)
 		TEST(both_families_are_asked_for),
 		TEST(no_more_addresses_than_there_is_room_for),
 		TEST(name_servers_that_fail_are_errors),
-		TEST(silence_and_rubbish_end_in_time),
+		TEST(silence_ends_in_time),
+		TEST(rubbish_ends_in_time),
 		TEST(lies_are_not_believed),
 		TEST(truncated_answers_are_asked_for_over_tcp),
 		TEST(the_next_name_server_is_asked_when_one_is_silent),
