@@ -214,9 +214,10 @@ def find(tree, name):
 # Who is not believed
 
 
-@pytest.mark.parametrize("name, days", [("DNS:other.test", 2), ("DNS:origin.test.evil.test", 2),
-                                        ("IP:127.0.0.1", 2), ("DNS:origin.test", -1)],
-                         ids=["another name", "a longer name", "an address", "expired"])
+@pytest.mark.parametrize("name, days", [("DNS:other.test", (-1, 2)), ("DNS:origin.test.evil.test", (-1, 2)),
+                                        ("IP:127.0.0.1", (-1, 2)), ("DNS:origin.test", (-2, -1)),
+                                        ("DNS:origin.test", (1, 2))],
+                         ids=["another name", "a longer name", "an address", "expired", "not yet valid"])
 def test_wrong_certificate(client, authority, start_tls_origin, name, days):
     origin = start_tls_origin(authority.issue(name, days=days))
     assert_failure(client.get(origin.url()), 502, "tls_certificate_error")

@@ -2,9 +2,35 @@
 
 import ssl
 import subprocess
+from datetime import datetime, timedelta, timezone
 
 from support.http1 import Stream
 from support.origin import Connection, Origin
+
+
+# `openssl ca` sets both ends of validity in every version; `openssl x509` only in the newest.
+CA_CONF = """
+[ca]
+default_ca = test
+[test]
+database = index.txt
+serial = serial
+new_certs_dir = .
+certificate = ca.pem
+private_key = ca.key
+default_md = sha256
+policy = any
+unique_subject = no
+[any]
+commonName = supplied
+"""
+
+
+def validity(begins_days, ends_days):
+    """Options of `openssl ca` for days counted from now."""
+    now = datetime.now(timezone.utc)
+    return [word for option, days in (("-startdate", begins_days), ("-enddate", ends_days))
+            for word in (option, (now + timedelta(days=days)).strftime("%Y%m%d%H%M%SZ"))]
 
 
 class Authority:
@@ -15,6 +41,8 @@ class Authority:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.file = self.directory / "ca.pem"
         self.count = 0
+        (self.directory / "ca.cnf").write_text(CA_CONF)
+        (self.directory / "index.txt").touch()
         self.openssl("req", "-x509", *self.new_key("ca"), "-out", "ca.pem", "-subj", f"/CN={name}",
                      "-days", "2", "-addext", "basicConstraints=critical,CA:TRUE")
 
@@ -26,15 +54,18 @@ class Authority:
         return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
                 "-keyout", f"{name}.key"]
 
-    def issue(self, *names, days=2, common_name="origin"):
-        """The files of a certificate for these names ("DNS:a.test", "IP:127.0.0.1") and of its key."""
+    def issue(self, *names, days=(-1, 2), common_name="origin"):
+        """The files of a certificate for these names ("DNS:a.test", "IP:127.0.0.1") and of its key.
+
+        It is valid from the first of `days` to the second, counted from now.
+        """
         self.count += 1
         name = f"leaf{self.count}"
         self.openssl("req", *self.new_key(name), "-out", f"{name}.csr", "-subj", f"/CN={common_name}")
         (self.directory / "extensions").write_text(
             f"subjectAltName={','.join(names)}\n" if names else "keyUsage=digitalSignature\n")
-        self.openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-                     "-CAcreateserial", "-days", str(days), "-extfile", "extensions", "-out", f"{name}.pem")
+        self.openssl("ca", "-batch", "-notext", "-config", "ca.cnf", "-create_serial",
+                     *validity(*days), "-extfile", "extensions", "-in", f"{name}.csr", "-out", f"{name}.pem")
         return self.directory / f"{name}.pem", self.directory / f"{name}.key"
 
     def issue_self_signed(self, *names):
