@@ -33,7 +33,9 @@ class Clock:
 
     def set(self, offset):
         self.offset = offset
-        self.path.write_text(f"{offset:+d}")
+        new = self.path.with_suffix(".new")
+        new.write_text(f"{offset:+d}")
+        new.replace(self.path)  # at no moment is it empty
 
     def respond(self, status, *lines):
         """A response made at this clock's time."""

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from support.origin import respond
+from support.processes import until_ended
 from support.until import settle, until
 
 RECORD = ["Cache-Control: max-age=600, stale-while-revalidate=600, stale-if-error=600", "X-A: b"]
@@ -207,8 +208,7 @@ def test_nothing_is_left_behind(start_proxy, origin, end):
             proxy.kill9()
         else:
             proxy.terminate()
-        until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in copier), "its process is gone",
-              timeout=15)
+        until_ended(copier)
     if end == "stop":
         proxy.wait()
     (proxy.store / "data.mdb.copy.new").write_bytes(b"unfinished")

@@ -13,6 +13,7 @@ import pytest
 
 from support.http1 import Closed
 from support.origin import CLOSE, NEVER, RESET, respond
+from support.processes import is_running, state, until_ended
 from support.proxy import run
 from support.rawclient import Client
 
@@ -26,23 +27,6 @@ def until(condition, what, timeout=WAIT):
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.005)
-
-
-def state(pid):
-    """One letter as in proc(5), "Z" for one that has ended."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
-            return stat.read().rpartition(")")[2].split()[0]
-    except OSError:
-        return "Z"
-
-
-def is_running(pid):
-    return state(pid) != "Z"
-
-
-def until_ended(pids, timeout=WAIT):
-    until(lambda: not any(map(is_running, pids)), f"{pids} did not end", timeout)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 
+from support.processes import until_ended
 from support.rawclient import Client
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -177,9 +178,12 @@ class Proxy:
         return self.start()
 
     def kill(self):
+        """The process, and those it started, which end with it a moment later and hold the store."""
         if self.is_alive():
+            started = self.workers()
             self.process.kill()
             self.process.wait()
+            until_ended(started)
 
     def kill9(self):
         """As a power cut does to a process: no chance to write anything."""
