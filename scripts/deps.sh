@@ -1,8 +1,9 @@
 #!/bin/sh
-# Usage: scripts/deps.sh GROUP...     groups: run, test, check, fuzz, bench
+# Usage: scripts/deps.sh GROUP...           groups: run, test, check, fuzz, bench, arm64
+#        scripts/deps.sh --list GROUP...
 #
 # Installs, with apt, the packages of the groups that are missing here, and nothing else.  Silent when
-# nothing is missing.  Where that cannot be done it prints the list and fails.
+# nothing is missing.  Where that cannot be done it prints the list and fails.  --list prints names only.
 set -eu
 
 packages() {
@@ -43,7 +44,7 @@ packages() {
 		;;
 	fuzz) cat <<-'END'
 		clang                compiler with libFuzzer
-		libclang-rt-14-dev   its run time
+		libclang-rt-dev      its run time
 		END
 		;;
 	bench) cat <<-'END'
@@ -51,8 +52,13 @@ packages() {
 		curl                 downloads
 		END
 		;;
+	arm64) cat <<-'END'
+		gcc-aarch64-linux-gnu compiler for arm64
+		qemu-user            runs its programs here
+		END
+		;;
 	*)
-		echo "deps: no group $1; use run, test, check, fuzz or bench" >&2
+		echo "deps: no group $1; use run, test, check, fuzz, bench or arm64" >&2
 		exit 2
 		;;
 	esac
@@ -65,8 +71,17 @@ stop() {
 	exit 1
 }
 
+list=
+if [ "${1:-}" = --list ]; then
+	list=yes
+	shift
+fi
 wanted=$(for group in "$@"; do packages "$group"; done)
 missing=$(printf '%s\n' "$wanted" | awk '{ print $1 }')
+if [ -n "$list" ]; then
+	printf '%s\n' "$missing"
+	exit 0
+fi
 command -v dpkg-query >/dev/null || stop "this is no Debian-like system: cannot tell what is missing"
 
 installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $missing 2>/dev/null || true)
