@@ -53,19 +53,13 @@ struct http_fields {
 };
 
 /*
- * The methods whose semantics matter here.  METHOD_OTHER is any other token: forwarded, never
- * stored, and not known to be safe, so it invalidates (RFC 9111 4.4).
+ * The methods of http_methods.def.  METHOD_OTHER is any other token: forwarded, never stored, and
+ * not known to be safe, so it invalidates (RFC 9111 4.4).
  */
 enum http_method {
-	METHOD_GET,
-	METHOD_HEAD,
-	METHOD_POST,
-	METHOD_PUT,
-	METHOD_DELETE,
-	METHOD_PATCH,
-	METHOD_OPTIONS,
-	METHOD_TRACE,
-	METHOD_CONNECT,
+#define METHOD(id, name, safe, idempotent) METHOD_##id,
+#include "cache/http_methods.def"
+#undef METHOD
 	METHOD_OTHER,
 };
 
@@ -115,14 +109,27 @@ struct http_response {
 /* Whether the method is known to be safe (RFC 9110 9.2.1). */
 static inline bool http_method_is_safe(enum http_method method)
 {
-	return method == METHOD_GET || method == METHOD_HEAD || method == METHOD_OPTIONS ||
-	       method == METHOD_TRACE;
+	static const bool safe_methods[] = {
+#define METHOD(id, name, safe, idempotent) [METHOD_##id] = (safe),
+#include "cache/http_methods.def"
+#undef METHOD
+		[METHOD_OTHER] = false,
+	};
+
+	return safe_methods[method];
 }
 
 /* Known to be idempotent: a lost connection may be retried (RFC 9110 9.2.2). */
 static inline bool http_method_is_idempotent(enum http_method method)
 {
-	return http_method_is_safe(method) || method == METHOD_PUT || method == METHOD_DELETE;
+	static const bool idempotent_methods[] = {
+#define METHOD(id, name, safe, idempotent) [METHOD_##id] = (idempotent),
+#include "cache/http_methods.def"
+#undef METHOD
+		[METHOD_OTHER] = false,
+	};
+
+	return idempotent_methods[method];
 }
 
 static inline bool http_has_field(const struct http_fields *fields, enum http_field_id id)

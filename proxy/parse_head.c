@@ -262,9 +262,10 @@ bool head_confirm_request(enum http_method method, struct slice fields,
 		[METHOD_POST] = SHOWN(POST, "/"),         [METHOD_PUT] = SHOWN(PUT, "/"),
 		[METHOD_DELETE] = SHOWN(DELETE, "/"),     [METHOD_PATCH] = SHOWN(PATCH, "/"),
 		[METHOD_OPTIONS] = SHOWN(OPTIONS, "/"),   [METHOD_TRACE] = SHOWN(TRACE, "/"),
-		[METHOD_CONNECT] = SHOWN(CONNECT, "h:1"), [METHOD_OTHER] = SHOWN(POST, "/"),
+		[METHOD_CONNECT] = SHOWN(CONNECT, "h:1"),
 	};
-	const struct shown *shown = &all[method];
+	/* it knows a list of methods, and that is not ours: others are shown as POST */
+	const struct shown *shown = &all[method <= METHOD_CONNECT ? method : METHOD_POST];
 	struct opinion opinion = {.no_body = false};
 
 	return ask_parser(HTTP_REQUEST, shown->line[framing->minor], fields, &opinion) &&

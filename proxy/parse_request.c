@@ -12,11 +12,9 @@ static enum http_method method_of(struct slice name)
 		struct slice name;
 		enum http_method method;
 	} known[] = {
-		{{"GET", 3}, METHOD_GET},         {{"HEAD", 4}, METHOD_HEAD},
-		{{"POST", 4}, METHOD_POST},       {{"PUT", 3}, METHOD_PUT},
-		{{"DELETE", 6}, METHOD_DELETE},   {{"PATCH", 5}, METHOD_PATCH},
-		{{"OPTIONS", 7}, METHOD_OPTIONS}, {{"TRACE", 5}, METHOD_TRACE},
-		{{"CONNECT", 7}, METHOD_CONNECT},
+#define METHOD(id, name, safe, idempotent) {{name, sizeof(name) - 1}, METHOD_##id},
+#include "cache/http_methods.def"
+#undef METHOD
 	};
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)

@@ -29,7 +29,7 @@ def test_success_invalidates(client, origin, stored, method, status):
     assert is_hit(client, origin, "/other")
 
 
-@pytest.mark.parametrize("method", ["OPTIONS", "HEAD", "GET"])
+@pytest.mark.parametrize("method", ["OPTIONS", "HEAD", "GET", "PROPFIND", "REPORT", "SEARCH", "QUERY"])
 def test_safe_method_does_not(client, origin, stored, method):
     client.ask(method, origin.url("/do"))
     assert is_hit(client, origin, "/do")

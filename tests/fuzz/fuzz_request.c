@@ -48,7 +48,7 @@ static void require_parser(const struct wire *wire, struct slice bytes)
 	static const http_parser_settings settings;
 	http_parser parser;
 
-	if (wire->req.method == METHOD_OTHER)
+	if (wire->req.method > METHOD_CONNECT)
 		return; /* it knows a list of methods only */
 	http_parser_init(&parser, HTTP_REQUEST);
 	if (http_parser_execute(&parser, &settings, bytes.p, wire->consumed) != wire->consumed ||

@@ -29,8 +29,11 @@ static struct slice take_word(struct slice *rest)
 
 static enum http_method method_of(struct slice name)
 {
-	static const char *const names[] = {"GET",   "HEAD",    "POST",  "PUT",    "DELETE",
-					    "PATCH", "OPTIONS", "TRACE", "CONNECT"};
+	static const char *const names[] = {
+#define METHOD(id, name, safe, idempotent) name,
+#include "cache/http_methods.def"
+#undef METHOD
+	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
 		if (slice_eq(name, slice_str(names[i])))

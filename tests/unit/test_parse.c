@@ -148,7 +148,7 @@ static const struct request_row request_rows[] = {
 	{HEAD("GET http://h/ HTTP/1.2"), METHOD_GET, TARGET_ABSOLUTE, "h", 80, "/", 1},
 	{HEAD("GET http://h/ HTTP/1.9"), METHOD_GET, TARGET_ABSOLUTE, "h", 80, "/", 1},
 	/* P18: methods that http-parser does not know, or knows only in upper case */
-	{HEAD("QUERY http://h/ HTTP/1.1"), METHOD_OTHER, TARGET_ABSOLUTE, "h", 80, "/", 1},
+	{HEAD("QUERY http://h/ HTTP/1.1"), METHOD_QUERY, TARGET_ABSOLUTE, "h", 80, "/", 1},
 	{HEAD("get http://h/ HTTP/1.1"), METHOD_OTHER, TARGET_ABSOLUTE, "h", 80, "/", 1},
 	{HEAD("M-SEARCH http://h/ HTTP/1.1"), METHOD_OTHER, TARGET_ABSOLUTE, "h", 80, "/", 1},
 	{HEAD("!#$%&'*+-.^_`|~0a http://h/ HTTP/1.1"), METHOD_OTHER, TARGET_ABSOLUTE, "h", 80, "/",
