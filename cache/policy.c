@@ -28,15 +28,32 @@ bool policy_is_about_request(enum reason why)
 	case REASON_RANGE:
 	case REASON_PRECONDITION:
 	case REASON_UPGRADE:
+	case REASON_OVERRIDE:
 		return true;
 	default:
 		return false;
 	}
 }
 
+bool policy_overrides_method(const struct http_request *req)
+{
+	static const uint64_t fields = (uint64_t)1 << FIELD_X_HTTP_METHOD |
+				       (uint64_t)1 << FIELD_X_HTTP_METHOD_OVERRIDE |
+				       (uint64_t)1 << FIELD_X_METHOD_OVERRIDE;
+
+	return req->fields.present & fields;
+}
+
 bool policy_invalidates(const struct http_request *req, const struct http_response *res)
 {
+	bool unsafe = !http_method_is_safe(req->method) || policy_overrides_method(req);
+
 	/* CONNECT has no target that could be stored. */
-	return !http_method_is_safe(req->method) && req->method != METHOD_CONNECT &&
-	       res->status >= 200 && res->status < 400;
+	return unsafe && req->method != METHOD_CONNECT && res->status >= 200 && res->status < 400;
+}
+
+bool policy_is_repeatable(const struct http_request *req)
+{
+	return req->body == BODY_NONE && http_method_is_idempotent(req->method) &&
+	       !policy_overrides_method(req);
 }

@@ -176,6 +176,13 @@ bool policy_is_about_request(enum reason why);
    a while?  Not for an error, or an answer to a request that is unlike theirs (HAZARDS X8). */
 bool policy_is_unshareable(const struct http_request *req, const struct http_response *res);
 
+/* Whether a field may give the request another method at the origin: it is as unsafe as any then.
+ */
+bool policy_overrides_method(const struct http_request *req);
+
+/* May it be sent again when a kept connection turns out to be lost (RFC 9110 9.2.2)? */
+bool policy_is_repeatable(const struct http_request *req);
+
 /* RFC 9111 4.4: must the target URI (and Location, Content-Location) be invalidated? */
 bool policy_invalidates(const struct http_request *req, const struct http_response *res);
 

@@ -10,6 +10,14 @@
 static const uint64_t preconditions =
 	FIELD_BIT(IF_MATCH) | FIELD_BIT(IF_UNMODIFIED_SINCE) | FIELD_BIT(IF_RANGE);
 
+/* What may be taken for another method or another target than it has (HAZARDS C10). */
+static bool is_overridden(const struct http_request *req)
+{
+	static const uint64_t targets = FIELD_BIT(X_ORIGINAL_URL) | FIELD_BIT(X_REWRITE_URL);
+
+	return policy_overrides_method(req) || req->fields.present & targets;
+}
+
 bool policy_request_stands_alone(const struct http_request *req, enum reason *ret_why)
 {
 	/* A POST is never looked up, and its answer may be stored with or without a body. */
@@ -17,6 +25,8 @@ bool policy_request_stands_alone(const struct http_request *req, enum reason *re
 		*ret_why = REASON_RANGE;
 	else if (req->fields.present & preconditions)
 		*ret_why = REASON_PRECONDITION;
+	else if (is_overridden(req))
+		*ret_why = REASON_OVERRIDE;
 	else if (req->upgrade)
 		*ret_why = REASON_UPGRADE;
 	else

@@ -281,7 +281,7 @@ static void begin(struct origin *origin, const struct http_request *req, struct 
 	origin->chunked = req->body == BODY_CHUNKED;
 	origin->request_done = req->body == BODY_NONE;
 	origin->upgrade = req->upgrade;
-	origin->repeatable = req->body == BODY_NONE && http_method_is_idempotent(req->method);
+	origin->repeatable = policy_is_repeatable(req);
 	origin->request = *head;
 	*head = (struct buf){0};
 	origin->request_sent = 0;

@@ -83,6 +83,25 @@ def test_get_is_not_retried_twice(client, origin):
     assert origin.lines.count("GET /again HTTP/1.1") == 2
 
 
+@pytest.mark.parametrize("method", ["PROPFIND", "REPORT", "SEARCH", "QUERY", "PUT", "DELETE", "MKCOL"])
+def test_so_is_any_idempotent_method_without_a_body(client, origin, method):
+    origin.on("/again", [CLOSE], respond(200, body=b"second try"))
+    client.get(origin.url("/first"))
+    assert client.ask(method, origin.url("/again")).body == b"second try"
+    assert origin.lines.count(f"{method} /again HTTP/1.1") == 2
+
+
+@pytest.mark.parametrize("method, fields, body", [
+    ("PROPFIND", [], b"x"), ("QUERY", [], b"x"), ("LOCK", [], None), ("PATCH", [], None), ("POST", [], None),
+    ("FOO", [], None), ("GET", ["X-HTTP-Method-Override: POST"], None), ("GET", ["X-Method-Override: GET"], None),
+])
+def test_but_nothing_that_may_not_be_repeated(client, origin, method, fields, body):
+    origin.on("/again", [CLOSE])
+    client.get(origin.url("/first"))
+    assert client.ask(method, origin.url("/again"), *fields, body=body).status == 502
+    assert origin.lines.count(f"{method} /again HTTP/1.1") == 1
+
+
 @pytest.mark.parametrize("method", ["POST", "PATCH", "FOO"])
 def test_unsafe_request_is_never_sent_twice(client, origin, method):
     origin.on("/again", [CLOSE])

@@ -203,6 +203,11 @@ static void tell_unshareable(struct play *play, char *to)
 	strcpy(to, yes_no(policy_is_unshareable(&play->fetched.req, &play->answer.res)));
 }
 
+static void tell_repeatable(struct play *play, char *to)
+{
+	strcpy(to, yes_no(policy_is_repeatable(&play->fetched.req)));
+}
+
 static void tell_personal(struct play *play, char *to)
 {
 	*to = '\0';
@@ -236,6 +241,7 @@ static const struct {
 	{"invalidates", tell_invalidates},           /* yes, no */
 	{"supersedes", tell_supersedes},             /* yes, no */
 	{"unshareable", tell_unshareable},           /* yes, no; when it was not stored */
+	{"repeatable", tell_repeatable},             /* yes, no */
 	{"personal", tell_personal},                 /* names of request fields, or none */
 	/* of the second request and the record */
 	{"age", tell_age},                       /* seconds */
