@@ -39,7 +39,7 @@ def requirements(path):
 
 def of_vectors():
     """(name, place) of each case."""
-    for path in sorted((TESTS / "vectors").glob("*.txt")):
+    for path in sorted((TESTS / "vectors").rglob("*.txt")):
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if match := TITLE.match(line):
                 yield match[1], f"{path.relative_to(TESTS)}:{number}"

@@ -4,9 +4,24 @@ import pytest
 
 from support.dates import dated
 from support.origin import respond
+from support.proxy import Proxy
 from support.requirement import requirement
 
 FRESH = "Cache-Control: max-age=600"
+
+
+@pytest.fixture(scope="module")
+def choosing(tmp_path_factory):
+    proxy = Proxy(tmp_path_factory.mktemp("proxy"), "language_select=on")
+    yield proxy
+    proxy.stop()
+    proxy.remove()
+
+
+@pytest.fixture
+def by_language(choosing):
+    with choosing.connect() as client:
+        yield client
 
 
 def store(client, origin, lines, *fields):
@@ -70,36 +85,35 @@ def test_what_is_another_wish(client, origin, value):
 @pytest.mark.parametrize("value, hit", [
     ("de", True), ("DE", True), ("fr;q=0.5, de;q=1.0", True), ("de, en;q=0.9, *;q=0.1", True), ("de, fr", False),
     ("fr, de;q=0.9", False), ("de-AT", False), ("de;q=0", False), ("de, *", False), ("de;q=0.5, *;q=0.4", True)])
-def test_language_that_is_wanted_most(client, origin, value, hit):
-    store(client, origin, ["Vary: Accept-Language", "Content-Language: de"], "Accept-Language: en, de")
-    answer = client.get(origin.url(), f"Accept-Language: {value}")
+def test_language_that_is_wanted_most(by_language, origin, value, hit):
+    store(by_language, origin, ["Vary: Accept-Language", "Content-Language: de"], "Accept-Language: en, de")
+    answer = by_language.get(origin.url(), f"Accept-Language: {value}")
     assert answer.hit is hit
 
 
-def test_it_gives_way_to_what_was_stored_for_the_same_wish(client, origin):
-    store(client, origin, ["Vary: Accept-Language", "Content-Language: fr", "X-N: asked", "Date: {-20}"], "Accept-Language: de")
-    store(client, origin, ["Vary: Accept-Language", "Content-Language: de", "X-N: language", "Date: {-10}"],
+def test_it_gives_way_to_what_was_stored_for_the_same_wish(by_language, origin):
+    store(by_language, origin, ["Vary: Accept-Language", "Content-Language: fr", "X-N: asked", "Date: {-20}"], "Accept-Language: de")
+    store(by_language, origin, ["Vary: Accept-Language", "Content-Language: de", "X-N: language", "Date: {-10}"],
           "Accept-Language: en, de")
-    assert client.get(origin.url(), "Accept-Language: de")["X-N"] == "asked"
+    assert by_language.get(origin.url(), "Accept-Language: de")["X-N"] == "asked"
 
 
 @pytest.mark.parametrize("lines", [["Content-Language: de, en"], ["Content-Language: de", "Content-Language: en"],
                                    ["Content-Language: *"], ["Content-Language:"]], ids=str)
-def test_a_response_in_several_languages_or_none_is_not_chosen_by_it(client, origin, lines):
-    store(client, origin, ["Vary: Accept-Language", *lines], "Accept-Language: en, de")
-    assert not client.get(origin.url(), "Accept-Language: de").hit
+def test_a_response_in_several_languages_or_none_is_not_chosen_by_it(by_language, origin, lines):
+    store(by_language, origin, ["Vary: Accept-Language", *lines], "Accept-Language: en, de")
+    assert not by_language.get(origin.url(), "Accept-Language: de").hit
 
 
-def test_other_fields_still_count(client, origin):
-    store(client, origin, ["Vary: Accept-Language, X-A", "Content-Language: de"], "Accept-Language: en, de", "X-A: 1")
-    assert not client.get(origin.url(), "Accept-Language: de", "X-A: 2").hit
+def test_other_fields_still_count(by_language, origin):
+    store(by_language, origin, ["Vary: Accept-Language, X-A", "Content-Language: de"], "Accept-Language: en, de", "X-A: 1")
+    assert not by_language.get(origin.url(), "Accept-Language: de", "X-A: 2").hit
     origin.requests.clear()
-    assert client.get(origin.url(), "Accept-Language: de;q=1", "X-A: 1").hit
+    assert by_language.get(origin.url(), "Accept-Language: de;q=1", "X-A: 1").hit
 
 
 @requirement("RFC 9111 4.1 MUST NOT")
-def test_an_option_leaves_it_to_the_letter_of_the_rfc(start_proxy, origin):
-    with start_proxy("language_select=off").connect() as client:
-        store(client, origin, ["Vary: Accept-Language", "Content-Language: de"], "Accept-Language: en, de")
-        assert not client.get(origin.url(), "Accept-Language: de").hit
-        assert client.get(origin.url(), "Accept-Language: de, en").hit
+def test_without_the_option_the_letter_of_the_rfc_holds(client, origin):
+    store(client, origin, ["Vary: Accept-Language", "Content-Language: de"], "Accept-Language: en, de")
+    assert not client.get(origin.url(), "Accept-Language: de").hit
+    assert client.get(origin.url(), "Accept-Language: de, en").hit
