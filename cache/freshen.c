@@ -103,8 +103,9 @@ static bool passing_meta(const struct http_response *merged, const struct exchan
 				       (uint64_t)1 << FIELD_ETAG |
 				       (uint64_t)1 << FIELD_LAST_MODIFIED;
 	struct http_field lines[16];
-	struct http_response res = {
-		.status = 204, .version_minor = 1, .fields = {.at = lines, .capacity = 16}};
+	struct http_response res = {.status = 204,
+				    .version_minor = merged->version_minor,
+				    .fields = {.at = lines, .capacity = 16}};
 	struct http_request req = {.method = METHOD_GET, .method_name = SLICE("GET")};
 	enum reason why;
 
@@ -126,7 +127,7 @@ size_t record_freshen(const struct record_view *old, const struct http_request *
 {
 	struct http_field lines[RECORD_FIELDS_MAX];
 	struct http_response merged = {.status = 204,
-				       .version_minor = 1,
+				       .version_minor = res_304->version_minor,
 				       .fields = {.at = lines, .capacity = RECORD_FIELDS_MAX}};
 	static const struct http_request nobody = {.method = METHOD_GET};
 	struct record_meta meta;

@@ -47,6 +47,7 @@ enum record_meta_flags {
 	META_HAS_ETAG = 16,
 	META_HAS_LAST_MODIFIED = 32,
 	META_IMMUTABLE = 64,
+	META_HTTP_1_0 = 128, /* it came as HTTP/1.0, which Via tells */
 };
 
 /*

@@ -250,7 +250,7 @@ static uint16_t flags_of(const struct candidate *candidate)
 	const struct cache_control *directives = &candidate->control.directives;
 	bool must_revalidate = says(candidate, CC_MUST_REVALIDATE) ||
 			       says(candidate, CC_PROXY_REVALIDATE) || says(candidate, CC_S_MAXAGE);
-	unsigned flags = 0;
+	unsigned flags = candidate->res->version_minor == 0 ? META_HTTP_1_0 : 0;
 
 	if (must_revalidate)
 		flags |= META_MUST_REVALIDATE | META_NO_STALE;

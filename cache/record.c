@@ -328,7 +328,8 @@ bool record_to_response(const struct record_view *view, struct http_response *re
 	struct slice rest = record_head(view, false);
 	struct slice name, value;
 
-	*ret_res = (struct http_response){.status = 204, .version_minor = 1, .keep_alive = true};
+	*ret_res = (struct http_response){
+		.status = 204, .version_minor = record_minor_version(view), .keep_alive = true};
 	ret_res->fields.at = at;
 	ret_res->fields.capacity = capacity;
 	while (rest.n > 0) {

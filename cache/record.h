@@ -58,6 +58,12 @@ static inline const struct record_meta *record_meta(const struct record_view *vi
 	return view->meta;
 }
 
+/* Of HTTP/1.x, as the origin's last message about it was; a later one counts as 1. */
+static inline uint8_t record_minor_version(const struct record_view *view)
+{
+	return record_meta(view)->flags & META_HTTP_1_0 ? 0 : 1;
+}
+
 static inline struct slice record_etag(const struct record_view *view)
 {
 	VIEW_ASSERT(&view->generation);

@@ -219,7 +219,7 @@ bool compose_record(struct buf *to, const struct conf *conf, const struct record
 	at = PUT(at, "Age: ");
 	at = put_number(at, (uint64_t)age_s);
 	at = PUT(at, "\r\n");
-	at = put_via(at, pseudonym, 1);
+	at = put_via(at, pseudonym, record_minor_version(record));
 	at = put_cache_status(at, pseudonym, status_field);
 	at = keep_alive ? PUT(at, "\r\n") : PUT(at, "Connection: close\r\n\r\n");
 	buf_added(to, (size_t)(at - start));

@@ -129,3 +129,22 @@ def test_a_quote_hides_no_option_of_connection(client, origin):
     assert "x-drop" not in names(origin.last.fields)
     assert client.get(origin.url("/close"), 'Connection: "x, close')["Connection"] == "close"
     assert client.end()
+
+
+@requirement("RFC 9110 7.6.3 MUST")
+def test_a_hit_tells_the_version_that_the_origin_spoke(client, origin):
+    origin.on("/", respond(204, "Cache-Control: max-age=60", 'ETag: "a"', version="1.0"),
+              respond(304, 'ETag: "a"', version="1.1"))
+    for fields in ([], [], ['If-None-Match: "a"']):
+        assert client.get(origin.url(), *fields)["Via"] == "1.0 cache204"
+    for fields in (["Cache-Control: no-cache"], []):  # the message that confirmed it
+        assert client.get(origin.url(), *fields)["Via"] == "1.1 cache204"
+    assert len(origin.requests) == 2
+
+
+@requirement("RFC 9110 7.6.3 MUST")
+def test_so_does_what_is_answered_for_an_error(client, origin):
+    origin.on("/", respond(204, "Cache-Control: max-age=1, stale-if-error=600", "Age: 9", version="1.0"), respond(503))
+    client.get(origin.url())
+    answer = client.get(origin.url())
+    assert (answer.status, answer["Via"]) == (204, "1.0 cache204")

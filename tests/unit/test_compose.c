@@ -97,11 +97,14 @@ static bool respond(const struct delivery *delivery)
 
 static const char head[] = HEAD_304 HEAD_REST;
 
+static const struct record_meta meta, old_meta = {.flags = META_HTTP_1_0};
+
 static struct record_view a_record(void)
 {
 	const char *rest = head + sizeof(HEAD_304) - 1;
 
 	return (struct record_view){
+		.meta = &meta,
 		.head_304 = slice_of(head, sizeof(HEAD_304) - 1),
 		.head_rest = slice_of(rest, sizeof(HEAD_REST) - 1),
 		.etag = SLICE("\"e\""),
@@ -115,6 +118,11 @@ static void test_hits(void **state)
 	struct cache_status hit = {.hit = true, .ttl_s = 376};
 
 	(void)state;
+	record.meta = &old_meta;
+	assert_true(compose_record(&out, conf, &record, 204, 0, &hit, true));
+	expect_out("HTTP/1.1 204 No Content\r\n" HEAD_304 HEAD_REST "Age: 0\r\n"
+		   "Via: 1.0 cache204\r\nCache-Status: cache204; hit; ttl=376\r\n\r\n");
+	record.meta = &meta;
 	assert_true(compose_record(&out, conf, &record, 204, 0, &hit, true));
 	expect_out("HTTP/1.1 204 No Content\r\n" HEAD_304 HEAD_REST "Age: 0\r\n" VIA
 		   "Cache-Status: cache204; hit; ttl=376\r\n\r\n");
@@ -162,7 +170,7 @@ static void test_cache_status(void **state)
 		{{.hit = true, .key = TEXT("http://h/?q")}, "; hit; ttl=0; key=\"http://h/?q\""},
 		{{.hit = true, .key = TEXT("a\"b\\")}, "; hit; ttl=0; key=\"a\\\"b\\\\\""},
 	};
-	struct record_view record = {.head_304 = TEXT("")};
+	struct record_view record = {.meta = &meta, .head_304 = TEXT("")};
 	char expected[512];
 
 	(void)state;

@@ -73,7 +73,7 @@ static const char *const validations[] = {"freshen", "pass-304", "retry", "repla
 					  "update",  "remove",   "keep",  "stale"};
 static const char *const flag_names[] = {"no-cache",  "no-stale", "must-revalidate",
 					 "shareable", "etag",     "last-modified",
-					 "immutable"};
+					 "immutable", "http-1.0"};
 
 static const char *yes_no(bool value)
 {
