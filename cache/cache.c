@@ -114,6 +114,7 @@ static enum entry_select read_record(struct cache *cache, const struct http_requ
 	}
 	/* after the entry was read, see cache/invalidation.h */
 	overtaken_cutoff(cache->store, &lookup->key, &cutoff);
+	cache->writes.counts.compared += entry.n;
 	selected = entry_select(entry, lookup->normal_uri, req, cache->conf->language_select,
 				&cutoff, &lookup->record);
 	lookup->record.generation = view_generation_now(store_generation(cache->store));

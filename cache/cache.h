@@ -27,6 +27,7 @@ struct cache_counts {
 	uint64_t purged;      /* entries removed, or rid of old records, for operators */
 	uint64_t flushes;     /* write transactions */
 	uint64_t failures;    /* failed ones */
+	uint64_t compared;    /* bytes of entries that lookups went through */
 };
 
 /* `conf` must outlive it.  NULL on failure; `notice` as in store_open(). */

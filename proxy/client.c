@@ -255,7 +255,7 @@ static int64_t bytes_left_ms(const struct client *client)
 static void set_deadline(struct client *client, bool sending)
 {
 	const struct conf *conf = client->worker->conf;
-	bool giving = client->reading_body && !client->body_paused;
+	bool giving = client->reading_body && !client->body_paused && !client->put_off;
 
 	pace_wait(&client->taking, sending, conf, client->worker->now_ms);
 	pace_wait(&client->giving, giving, conf, client->worker->now_ms);
@@ -263,13 +263,14 @@ static void set_deadline(struct client *client, bool sending)
 		; /* it has one of its own, whatever it does */
 	else if (sending || giving)
 		conn_deadline(client->conn, bytes_left_ms(client));
-	else if (client->exchange != NULL)
-		conn_deadline(client->conn, 0);
+	else if (client->exchange != NULL || client->put_off)
+		conn_deadline(client->conn, 0); /* it is not the client that is waited for */
 	else if (buf_length(&client->in) == 0)
 		conn_deadline(client->conn, conf->keepalive_timeout_ms);
 	else if (!client->in_head)
 		conn_deadline(client->conn, conf->head_timeout_ms);
-	client->in_head = client->exchange == NULL && buf_length(&client->in) > 0;
+	client->in_head =
+		client->exchange == NULL && buf_length(&client->in) > 0 && !client->put_off;
 }
 
 /*
@@ -303,6 +304,8 @@ static void client_settle(struct client *client)
 		  buf_length(&client->in) < AHEAD_MAX;
 	if (client->reading_body)
 		reading = !client->ended && !client->body_paused;
+	/* it has enough to do */
+	reading = reading && !client->put_off;
 	conn_watch(client->conn, reading, sending);
 	set_deadline(client, sending);
 }
@@ -469,24 +472,55 @@ static bool feed_body(struct client *client)
 	return consumed > 0 || result == BODY_DONE;
 }
 
+/* Is there a share of the turn left for another step?  If not, it is taken up in the next one. */
+static bool may_go_on(struct client *client, unsigned most)
+{
+	if (share_take(&client->share, client->worker, most))
+		return true;
+	client->put_off = true;
+	worker_later(client->worker, &client->resume);
+	return false;
+}
+
+/* Bytes that were read, compared and written for a request count as well. */
+static bool serve_next(struct client *client)
+{
+	const struct cache_counts *counts = cache_counts(client->worker->cache);
+	size_t in = buf_length(&client->in), out = buf_length(&client->out);
+	uint64_t compared = counts->compared;
+	bool served = next_request(client);
+
+	if (client->conn == NULL)
+		return false;
+	client->share.bytes += in - buf_length(&client->in) + (counts->compared - compared);
+	if (buf_length(&client->out) > out)
+		client->share.bytes += buf_length(&client->out) - out;
+	return served;
+}
+
 static bool advance_once(struct client *client)
 {
 	if (client->exchange != NULL)
-		return client->reading_body && !client->body_paused && feed_body(client);
+		return client->reading_body && !client->body_paused &&
+		       buf_length(&client->in) > 0 && may_go_on(client, SHARE_PIECES) &&
+		       feed_body(client);
 	if (client->last)
 		return false;
 	/* a client that does not read its answers gets no more made */
 	client->stalled = buf_length(&client->out) > HIGH_WATER;
-	return !client->stalled && buf_length(&client->in) > 0 && next_request(client);
+	return !client->stalled && buf_length(&client->in) > 0 &&
+	       may_go_on(client, SHARE_REQUESTS) && serve_next(client);
 }
 
-/* Requests that were answered at once have waited from the start of the turn until here. */
-static void measure(struct worker *worker)
+/*
+ * Requests that were answered at once have waited from the start of the turn until here, or of the
+ * one that read them.
+ */
+static void measure(struct worker *worker, int64_t since_us)
 {
 	if (worker->answered == 0)
 		return;
-	histogram_add(&stats->hit_latency, (uint64_t)(monotonic_us() - worker->now_us),
-		      worker->answered);
+	histogram_add(&stats->hit_latency, (uint64_t)(monotonic_us() - since_us), worker->answered);
 	worker->answered = 0;
 }
 
@@ -501,9 +535,9 @@ static void advance(struct client *client)
 	if (client->conn == NULL)
 		return;
 	/* the peer will send no more: what is incomplete, and not held back here, stays so */
-	if (client->ended && client->exchange == NULL && !client->stalled)
+	if (client->ended && client->exchange == NULL && !client->stalled && !client->put_off)
 		client->last = true;
-	if (client->ended && client->reading_body && !client->body_paused) {
+	if (client->ended && client->reading_body && !client->body_paused && !client->put_off) {
 		client_close(client);
 		return;
 	}
@@ -514,9 +548,12 @@ static void advance(struct client *client)
 static void client_advance(struct client *client)
 {
 	struct worker *worker = client->worker;
+	int64_t since_us = client->waits_since_us != 0 ? client->waits_since_us : worker->now_us;
 
+	client->put_off = false;
 	advance(client);
-	measure(worker);
+	client->waits_since_us = client->put_off ? since_us : 0;
+	measure(worker, since_us);
 }
 
 void client_exchange_ended(struct client *client, bool keep_alive)

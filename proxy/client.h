@@ -31,6 +31,7 @@ struct client {
 	bool lingering;
 	bool advancing; /* client_advance() is on the stack */
 	bool stalled;   /* requests wait in `in` for room in `out` */
+	bool put_off;   /* what is in `in` waits for the next turn */
 	bool in_head;   /* a request head has begun: its deadline stands */
 	bool counted;   /* in worker->peers */
 	struct worker *worker;
@@ -48,8 +49,10 @@ struct client {
 	uint32_t lingered;
 	union address peer;
 	struct client *next, **link; /* in worker->clients */
-	struct task resume;          /* go on reading */
-	struct task push;            /* send what was composed */
+	struct share share;
+	int64_t waits_since_us; /* start of the turn that read what was put off; 0 for none */
+	struct task resume;     /* go on reading */
+	struct task push;       /* send what was composed */
 };
 
 /*

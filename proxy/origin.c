@@ -91,7 +91,8 @@ static void set_deadline(struct origin *origin, bool sending)
 {
 	const struct conf *conf = origin->worker->conf;
 	int64_t now_ms = origin->worker->now_ms;
-	bool giving = origin->events != NULL && origin->head_done && !origin->paused;
+	bool giving =
+		origin->events != NULL && origin->head_done && !origin->paused && !origin->put_off;
 
 	pace_wait(&origin->taking, sending, conf, now_ms);
 	pace_wait(&origin->giving, giving, conf, now_ms);
@@ -101,7 +102,7 @@ static void set_deadline(struct origin *origin, bool sending)
 		conn_deadline(origin->conn, pace_left_ms(&origin->taking, now_ms));
 	else if (giving)
 		conn_deadline(origin->conn, pace_left_ms(&origin->giving, now_ms));
-	else if (origin->paused || !origin->request_done)
+	else if (origin->paused || origin->put_off || !origin->request_done)
 		conn_deadline(origin->conn, 0); /* the client's deadlines stand */
 	else
 		conn_deadline(origin->conn, head_left_ms(origin));
@@ -120,7 +121,7 @@ static void origin_settle(struct origin *origin)
 	}
 	sending =
 		origin->request_sent < buf_length(&origin->request) || buf_length(&origin->out) > 0;
-	conn_watch(origin->conn, !origin->paused, sending);
+	conn_watch(origin->conn, !origin->paused && !origin->put_off, sending);
 	set_deadline(origin, sending);
 }
 
@@ -517,9 +518,21 @@ static bool read_content(struct origin *origin)
 	return consumed > 0 && !origin->paused;
 }
 
+/* Is there a share of the turn left for another piece?  If not, it is taken up in the next one. */
+static bool may_go_on(struct origin *origin)
+{
+	if (buf_length(&origin->in) == 0 ||
+	    share_take(&origin->share, origin->worker, SHARE_PIECES))
+		return true;
+	origin->put_off = true;
+	worker_later(origin->worker, &origin->resume);
+	return false;
+}
+
 static void origin_advance(struct origin *origin)
 {
-	while (!origin->closed && origin->events != NULL && !origin->paused) {
+	origin->put_off = false;
+	while (!origin->closed && origin->events != NULL && !origin->paused && may_go_on(origin)) {
 		if (origin->head_done ? !read_content(origin) : !read_head(origin))
 			break;
 	}

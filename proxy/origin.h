@@ -52,8 +52,9 @@ struct origin {
 	bool upgrade; /* the request asks for another protocol */
 	bool chunked; /* the request's content */
 	bool head_done;
-	bool keep;   /* the answer allows the connection to live on */
-	bool paused; /* the asker takes no content now */
+	bool keep;    /* the answer allows the connection to live on */
+	bool paused;  /* the asker takes no content now */
+	bool put_off; /* what is in `in` waits for the next turn */
 	bool wants_drained;
 	bool reading; /* origin_advance() is on the stack */
 	uint8_t interims;
@@ -76,6 +77,7 @@ struct origin {
 	struct parse_progress progress;
 	union address address;
 	struct origin *next_idle, **idle_link;
+	struct share share;
 	struct task resume;
 	struct route route; /* its host is part of the key */
 	char key[ORIGIN_KEY_MAX];

@@ -39,6 +39,7 @@ struct loop {
 	struct deadline purge; /* the next part of the removal */
 	struct deadline tick;
 	struct deadline drain;
+	ev_idle busy; /* active while tasks are left: the loop does not wait for events */
 	ev_signal terminate, interrupt, hangup;
 	unsigned ticks, sound_ticks;
 	uint64_t failures;         /* of the store, at the last tick */
@@ -67,29 +68,6 @@ void worker_read_clocks(struct worker *worker)
 		log_info("the clock was set back by %lld s", (long long)back_ms / 1000);
 	worker->now_us = monotonic_us();
 	worker->now_ms = deadlines_advance(worker->now_us / 1000);
-}
-
-void worker_soon(struct worker *worker, struct task *task)
-{
-	if (task->queued)
-		return;
-	task->queued = true;
-	task->next = NULL;
-	*worker->tasks_end = task;
-	worker->tasks_end = &task->next;
-}
-
-static void run_tasks(struct worker *worker)
-{
-	while (worker->tasks != NULL) {
-		struct task *task = worker->tasks;
-
-		worker->tasks = task->next;
-		if (worker->tasks == NULL)
-			worker->tasks_end = &worker->tasks;
-		task->queued = false;
-		task->run(task->owner);
-	}
 }
 
 void worker_note_counts(struct worker *worker)
@@ -134,11 +112,15 @@ static void prepare_cb(struct ev_loop *ev, ev_prepare *prepare, int revents)
 
 	(void)revents;
 	STATS_ADD(turns, 1);
-	run_tasks(worker);
+	if (turn_end(worker))
+		ev_idle_start(ev, &loop->busy);
+	else
+		ev_idle_stop(ev, &loop->busy);
 	arm_flush(loop);
 	cache_turn_end(worker->cache);
 	turn_free_all();
-	if (worker->draining && worker->clients == NULL && stats->tunnels_open == 0)
+	if (worker->draining && worker->clients == NULL && stats->tunnels_open == 0 &&
+	    !ev_is_active(&loop->busy))
 		ev_break(ev, EVBREAK_ALL);
 }
 
@@ -150,6 +132,14 @@ static void check_cb(struct ev_loop *ev, ev_check *check, int revents)
 	(void)ev;
 	(void)revents;
 	worker_read_clocks(loop->worker);
+	turn_begin(&loop->worker->turn);
+}
+
+static void busy_cb(struct ev_loop *ev, ev_idle *idle, int revents)
+{
+	(void)ev;
+	(void)idle;
+	(void)revents; /* the tasks are run at the end of each turn, idle or not */
 }
 
 static void flush_passed(void *owner)
@@ -329,6 +319,7 @@ static struct loop *loop_new(struct worker *worker)
 	deadline_init(&loop->tick, &ticks, loop);
 	deadline_init(&loop->drain, &drains, loop);
 	deadline_set(&loop->tick, TICK_MS);
+	ev_idle_init(&loop->busy, busy_cb);
 	loop->prepare.data = loop->check.data = loop;
 	ev_prepare_start(loop->ev, &loop->prepare);
 	ev_check_start(loop->ev, &loop->check);
@@ -404,7 +395,7 @@ struct worker *worker_new(const struct conf *conf, const struct worker_shared *s
 		return NULL;
 	worker->conf = conf;
 	worker->shared = shared;
-	worker->tasks_end = &worker->tasks;
+	turn_init(&worker->turn);
 	worker->in = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
 	worker->out = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
 	worker->fetches = fetches_new(worker);

@@ -15,6 +15,7 @@
 #include "proxy/resolver.h"
 #include "proxy/route.h"
 #include "proxy/stats.h"
+#include "proxy/turn.h"
 
 struct client;
 struct exchange;
@@ -29,18 +30,6 @@ enum {
 	SCRATCH_SIZE = 128 * 1024,
 	/* Bytes waiting for a slow peer above which the other side is not read (HAZARDS L4). */
 	HIGH_WATER = 64 * 1024,
-};
-
-/*
- * Something to go on with before the turn ends, outside the events that led to it: so that no
- * callback runs inside a function that began its work.  Embedded in its owner, which stays alive
- * while queued.
- */
-struct task {
-	void (*run)(void *owner);
-	void *owner;
-	struct task *next;
-	bool queued;
 };
 
 /* The removal of what was purged, while this worker is at it. */
@@ -77,15 +66,15 @@ struct worker {
 	struct routes *routes;
 	struct parse_memo *memo; /* of requests' fields */
 	struct tls_context *tls;
-	struct descriptors descriptors;  /* how they are shared out */
-	struct http_clock now;           /* wall and steady, for HTTP */
-	int64_t now_ms;                  /* the clock of deadlines (deadline.h) */
-	int64_t now_us;                  /* monotonic, for latencies and between processes */
-	uint64_t answered;               /* at once, in the event under way */
-	struct scratch in;               /* what an event reads */
-	struct scratch out;              /* what it composes */
-	struct client *clients;          /* all, for the drain */
-	struct task *tasks, **tasks_end; /* to be run before the turn ends */
+	struct descriptors descriptors; /* how they are shared out */
+	struct http_clock now;          /* wall and steady, for HTTP */
+	int64_t now_ms;                 /* the clock of deadlines (deadline.h) */
+	int64_t now_us;                 /* monotonic, for latencies and between processes */
+	uint64_t answered;              /* at once, in the event under way */
+	struct scratch in;              /* what an event reads */
+	struct scratch out;             /* what it composes */
+	struct client *clients;         /* all, for the drain */
+	struct turn turn;
 	struct exchange *spare_exchanges;
 	const struct worker_shared *shared;
 	struct removal removal;
@@ -124,8 +113,5 @@ void worker_note_counts(struct worker *worker);
 
 /* Microseconds on the monotonic clock, now. */
 int64_t monotonic_us(void);
-
-/* Queue a task, unless it is queued already. */
-void worker_soon(struct worker *worker, struct task *task);
 
 #endif

@@ -15,6 +15,7 @@
 #include "tests/support/sure_memory.h"
 
 enum {
+	STEPS_MAX = 3, /* so few that work is put off now and then */
 	TICK_MS = 250,
 	STOPS_MAX = 200, /* on the way of one fake_worker_pass(), but for deadlines */
 	MS_PER_S = 1000,
@@ -54,33 +55,7 @@ int64_t wall_clock_ms(void)
 	return (int64_t)FAKE_START_S * MS_PER_S + fake_conn_now_ms();
 }
 
-void worker_soon(struct worker *worker, struct task *task)
-{
-	if (task->queued)
-		return;
-	task->queued = true;
-	task->next = NULL;
-	*worker->tasks_end = task;
-	worker->tasks_end = &task->next;
-}
-
 /* ---- the turn ------------------------------------------------------------------------------- */
-
-static bool run_tasks(struct worker *worker)
-{
-	bool any = worker->tasks != NULL;
-
-	while (worker->tasks != NULL) {
-		struct task *task = worker->tasks;
-
-		worker->tasks = task->next;
-		if (worker->tasks == NULL)
-			worker->tasks_end = &worker->tasks;
-		task->queued = false;
-		task->run(task->owner);
-	}
-	return any;
-}
 
 static void read_clocks(struct worker *worker)
 {
@@ -118,9 +93,10 @@ bool fake_worker_turn(struct worker *worker, bool backwards)
 	bool any;
 
 	read_clocks(worker);
+	turn_begin(&worker->turn);
 	run_timers(fake);
-	any = fake_conn_turn(backwards);
-	any |= run_tasks(worker);
+	any = fake_conn_turn(backwards) || worker->turn.soon.count + worker->turn.due > 0;
+	any |= turn_end(worker);
 	arm_flush(fake);
 	cache_turn_end(worker->cache);
 	turn_free_all();
@@ -221,7 +197,8 @@ struct worker *fake_worker_new(const struct conf *conf)
 	stats_attach(&fake->stats);
 	worker->conf = conf;
 	worker->shared = &fake->shared;
-	worker->tasks_end = &worker->tasks;
+	turn_init(&worker->turn);
+	worker->turn.steps_max = STEPS_MAX;
 	worker->in.size = worker->out.size = SCRATCH_SIZE;
 	worker->in.block = scratch_in;
 	worker->out.block = scratch_out;
@@ -265,7 +242,9 @@ void fake_worker_terminate(struct worker *worker)
 void fake_worker_free(struct worker *worker)
 {
 	fake_worker_drained(worker);
-	run_tasks(worker);
+	do
+		turn_begin(&worker->turn);
+	while (turn_end(worker));
 	pool_free(worker->pool);
 	parse_memo_free(worker->memo);
 	peers_free(worker->peers);
@@ -315,7 +294,7 @@ const char *fake_worker_fault(const struct worker *worker)
 		return "the scratch block for reading was not given back";
 	if (worker->out.borrower != NULL)
 		return "the scratch block for composing was not given back";
-	if (worker->tasks != NULL)
+	if (worker->turn.soon.count + worker->turn.later.count > 0)
 		return "a task was left over";
 	return NULL;
 }

@@ -21,20 +21,20 @@ static struct slice said_by(const struct fake_peer *client)
 /* ---- clients -------------------------------------------------------------------------------- */
 
 /* A request as its client made it, and how far its answer has been read. */
-struct turn {
+struct answer_turn {
 	bool whole_head, whole;
 	int name; /* NOBODY for one that nobody knows */
 	enum http_method method;
 };
 
-static size_t read_turn(struct witness *w, struct slice said, struct turn *turn)
+static size_t read_turn(struct witness *w, struct slice said, struct answer_turn *turn)
 {
 	struct content content = {0};
 	enum body_result result;
 	struct body body;
 	size_t length;
 
-	*turn = (struct turn){.name = NOBODY, .method = METHOD_GET};
+	*turn = (struct answer_turn){.name = NOBODY, .method = METHOD_GET};
 	if (witness_read_head(w, said, NULL) != READ_HEAD)
 		return 0;
 	turn->whole_head = true;
@@ -96,7 +96,7 @@ static bool is_cleared(const struct witness *w, int name, int other)
 }
 
 /* An answer that was given to another. */
-static const char *judge_shared(const struct witness *w, const struct turn *turn, int name,
+static const char *judge_shared(const struct witness *w, const struct answer_turn *turn, int name,
 				unsigned status)
 {
 	const struct answer *answer = &w->answers[name];
@@ -114,7 +114,7 @@ static const char *judge_shared(const struct witness *w, const struct turn *turn
 }
 
 /* An answer that an origin gave: to whom, and is it as it was given? */
-static const char *judge_name(const struct witness *w, const struct turn *turn, int name,
+static const char *judge_name(const struct witness *w, const struct answer_turn *turn, int name,
 			      unsigned status)
 {
 	const struct answer *answer = &w->answers[name];
@@ -140,7 +140,8 @@ static const char *judge_name(const struct witness *w, const struct turn *turn, 
 }
 
 /* An answer without a name is the proxy's own, unless the name was not to be passed on. */
-static const char *judge_own(const struct witness *w, const struct turn *turn, unsigned status)
+static const char *judge_own(const struct witness *w, const struct answer_turn *turn,
+			     unsigned status)
 {
 	if (w->raw_origins || witness_is_raw(w, turn->name) || turn->name == NOBODY ||
 	    status >= 400 || turn->method == METHOD_CONNECT || turn->method == METHOD_OPTIONS)
@@ -172,7 +173,7 @@ static const char *judge_content(struct witness *w, int name, const struct conte
 
 /* Is it a good reason that a request stayed without an answer? */
 static bool is_excused(const struct witness *w, const struct fake_peer *client,
-		       const struct turn *turn)
+		       const struct answer_turn *turn)
 {
 	return w->excused || (w->wordless && client->got.n == 0) || !turn->whole ||
 	       client->error != 0 || client->gone || client->got_reset || client->room != SIZE_MAX;
@@ -193,8 +194,8 @@ static void begin_foreign(struct state *state)
 }
 
 /* Interim responses that come before the final one. */
-static const char *pass_interim(struct witness *w, struct state *state, const struct turn *turn,
-				enum reading *ret_reading)
+static const char *pass_interim(struct witness *w, struct state *state,
+				const struct answer_turn *turn, enum reading *ret_reading)
 {
 	int name;
 
@@ -249,7 +250,7 @@ static void note_returned(struct witness *w, struct state *state, int name)
 
 /* Is it an answer that this client may be given to this request, whoever gave it? */
 static const char *judge_kind(const struct witness *w, const struct fake_peer *client,
-			      const struct turn *turn, int name, unsigned status)
+			      const struct answer_turn *turn, int name, unsigned status)
 {
 	const struct request *request = &w->requests[turn->name == NOBODY ? 0 : turn->name];
 
@@ -268,7 +269,7 @@ static const char *judge_kind(const struct witness *w, const struct fake_peer *c
 
 /* The answer to one request, or to what is none. */
 static const char *judge_turn(struct witness *w, struct state *state,
-			      const struct fake_peer *client, const struct turn *turn)
+			      const struct fake_peer *client, const struct answer_turn *turn)
 {
 	enum reading reading;
 	const char *fault = pass_interim(w, state, turn, &reading);
@@ -315,7 +316,7 @@ static const char *judge_turn(struct witness *w, struct state *state,
 static void note_tunnels(struct witness *w, const struct fake_peer *client)
 {
 	struct slice said = said_by(client);
-	struct turn turn;
+	struct answer_turn turn;
 
 	do {
 		skip(&said, read_turn(w, said, &turn));
@@ -390,7 +391,7 @@ static const char *judge_all(struct witness *w, const struct fake_peer *client, 
 	struct slice got = fake_peer_got(client);
 	struct questions questions = {.count = 0};
 	struct slice said = said_by(client);
-	struct turn turn;
+	struct answer_turn turn;
 
 	if (w->raw_all || w->views[fake_peer_index(client)].raw)
 		return NULL;
@@ -412,7 +413,7 @@ static const char *judge_client(struct witness *w, const struct fake_peer *clien
 	};
 
 	for (;;) {
-		struct turn turn;
+		struct answer_turn turn;
 		size_t length = read_turn(w, state.said, &turn);
 		bool more = state.said.n > 0;
 		const char *fault;
@@ -469,7 +470,7 @@ unsigned witness_status(struct witness *w, const struct fake_peer *client, unsig
 
 	for (unsigned i = 0; state.said.n > 0; i++) {
 		enum reading reading;
-		struct turn turn;
+		struct answer_turn turn;
 
 		skip(&state.said, read_turn(w, state.said, &turn));
 		if (pass_interim(w, &state, &turn, &reading) != NULL || reading != READ_HEAD)

@@ -1,0 +1,100 @@
+/* Tasks of this turn and of those to come, and shares of it. */
+#include "proxy/turn.h"
+
+#include <limits.h>
+
+#include "proxy/worker.h"
+
+enum {
+	ROUNDS_MAX = 16, /* of tasks that queue tasks, before the loop goes round */
+	LATER_MAX = 16,  /* tasks that were put off, in one turn */
+	LATER_US = 2000, /* and no more of them when the turn has taken so long */
+	SHARE_CLOCK_STEPS = 16,
+	SHARE_US = 1000,
+};
+
+static void queue_add(struct task_queue *queue, struct task *task)
+{
+	if (task->queued)
+		return;
+	task->queued = true;
+	task->next = NULL;
+	*queue->end = task;
+	queue->end = &task->next;
+	queue->count++;
+}
+
+static void queue_run_first(struct task_queue *queue)
+{
+	struct task *task = queue->first;
+
+	queue->first = task->next;
+	if (queue->first == NULL)
+		queue->end = &queue->first;
+	queue->count--;
+	task->queued = false;
+	task->run(task->owner);
+}
+
+void turn_init(struct turn *turn)
+{
+	*turn = (struct turn){.number = 1, .steps_max = UINT_MAX};
+	turn->soon.end = &turn->soon.first;
+	turn->later.end = &turn->later.first;
+}
+
+void turn_begin(struct turn *turn)
+{
+	turn->number++;
+	turn->due = turn->later.count;
+}
+
+static void run_soon(struct turn *turn)
+{
+	for (unsigned round = 0; round < ROUNDS_MAX && turn->soon.count > 0; round++) {
+		for (unsigned left = turn->soon.count; left > 0; left--)
+			queue_run_first(&turn->soon);
+	}
+}
+
+bool turn_end(struct worker *worker)
+{
+	struct turn *turn = &worker->turn;
+	unsigned most = turn->due < LATER_MAX ? turn->due : LATER_MAX;
+
+	run_soon(turn);
+	for (unsigned i = 0; i < most; i++) {
+		if (i > 0 && monotonic_us() - worker->now_us >= LATER_US)
+			break;
+		queue_run_first(&turn->later);
+	}
+	run_soon(turn);
+	return turn->soon.count + turn->later.count > 0;
+}
+
+void worker_soon(struct worker *worker, struct task *task)
+{
+	queue_add(&worker->turn.soon, task);
+}
+
+void worker_later(struct worker *worker, struct task *task)
+{
+	queue_add(&worker->turn.later, task);
+}
+
+bool share_take(struct share *share, const struct worker *worker, unsigned most)
+{
+	if (share->turn != worker->turn.number)
+		*share = (struct share){.turn = worker->turn.number};
+	if (share->used_up)
+		return false;
+	if (share->steps >= most || share->steps >= worker->turn.steps_max ||
+	    share->bytes >= SHARE_BYTES)
+		share->used_up = true;
+	else if (share->steps > 0 && share->steps % SHARE_CLOCK_STEPS == 0)
+		share->used_up = monotonic_us() - worker->now_us >= SHARE_US;
+	share->steps += !share->used_up;
+	if (share->used_up)
+		STATS_ADD(shares_used_up, 1);
+	return !share->used_up;
+}

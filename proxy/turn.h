@@ -1,0 +1,79 @@
+/*
+ * A turn of the loop: what is still to be done before it ends, what is put off to the next, and how
+ * much of it one connection may have (HAZARDS X4).
+ *
+ * Whatever a peer can make long in one event, requests sent ahead, tiny chunks, a crowd that waits
+ * for one answer, is done in shares: when its share of the turn is used up, it goes on in the next
+ * one, after the events that are at hand then.
+ */
+#ifndef PROXY_TURN_H
+#define PROXY_TURN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct worker;
+
+/*
+ * Something to go on with outside the events that led to it: so that no callback runs inside a
+ * function that began its work.  Embedded in its owner, which stays alive while queued.
+ */
+struct task {
+	void (*run)(void *owner);
+	void *owner;
+	struct task *next;
+	bool queued;
+};
+
+struct task_queue {
+	struct task *first, **end;
+	unsigned count;
+};
+
+/* The worker's.  `number` is of the turn under way, from 1. */
+struct turn {
+	uint64_t number;
+	struct task_queue soon;  /* to be run before the turn ends */
+	struct task_queue later; /* from the next turn on, in the order in which they came */
+	unsigned due;            /* of these, put off by an earlier turn */
+	unsigned steps_max;      /* of any share; tests have smaller ones */
+};
+
+void turn_init(struct turn *turn);
+
+/* Events are at hand, none was handed out. */
+void turn_begin(struct turn *turn);
+
+/*
+ * Events were handed out: run what was queued, and a few of those that were put off by earlier
+ * turns.  True when tasks are left, and the loop must not wait for events before it comes back.
+ */
+bool turn_end(struct worker *worker);
+
+/* Queue a task, unless it is queued already: before the turn ends, or in one to come. */
+void worker_soon(struct worker *worker, struct task *task);
+void worker_later(struct worker *worker, struct task *task);
+
+enum {
+	SHARE_REQUESTS = 64, /* in one turn, of one client */
+	SHARE_PIECES = 256,  /* of a body */
+	SHARE_BYTES = 256 * 1024,
+};
+
+/* What was done for one connection in a turn. */
+struct share {
+	uint64_t turn;
+	unsigned steps;
+	bool used_up;
+	size_t bytes;
+};
+
+/*
+ * Take one more step, of at most so many in this turn.  False when it has to wait for the next:
+ * after as many steps, or SHARE_BYTES that the owner has added to `bytes`, or when steps take so
+ * long that others would notice; for that the clock is read every 16th time.
+ */
+bool share_take(struct share *share, const struct worker *worker, unsigned most);
+
+#endif

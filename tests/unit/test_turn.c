@@ -1,0 +1,233 @@
+/* LINKS: proxy/turn.c proxy/stats.c proxy/offenders.c cache/policy.c */
+/* Tasks of a turn, and what one connection may have of it. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "proxy/worker.h"
+
+static struct worker worker;
+static int64_t clock_us;
+static unsigned clock_reads;
+
+int64_t monotonic_us(void)
+{
+	clock_reads++;
+	return clock_us;
+}
+
+/* A task that notes when it ran, takes its time, and may queue itself again. */
+struct job {
+	struct task task;
+	unsigned runs, again_soon, again_later;
+	uint64_t last_turn;
+	int64_t takes_us;
+};
+
+static void run(void *owner)
+{
+	struct job *job = owner;
+
+	job->runs++;
+	job->last_turn = worker.turn.number;
+	clock_us += job->takes_us;
+	if (job->again_soon > 0) {
+		job->again_soon--;
+		worker_soon(&worker, &job->task);
+	} else if (job->again_later > 0) {
+		job->again_later--;
+		worker_later(&worker, &job->task);
+	}
+}
+
+static void job_init(struct job *job)
+{
+	*job = (struct job){.task = {.run = run, .owner = job}};
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	worker = (struct worker){0};
+	turn_init(&worker.turn);
+	clock_us = 1000000;
+	clock_reads = 0;
+	return 0;
+}
+
+/* A turn in which no event comes. */
+static bool turn(void)
+{
+	worker.now_us = clock_us;
+	turn_begin(&worker.turn);
+	return turn_end(&worker);
+}
+
+static void a_task_runs_before_the_turn_ends(void **state)
+{
+	struct job job;
+
+	(void)state;
+	job_init(&job);
+	turn_begin(&worker.turn);
+	worker_soon(&worker, &job.task);
+	worker_soon(&worker, &job.task);
+	assert_int_equal(job.runs, 0);
+	assert_false(turn_end(&worker));
+	assert_int_equal(job.runs, 1);
+	job.again_soon = 3;
+	worker_soon(&worker, &job.task);
+	assert_false(turn());
+	assert_int_equal(job.runs, 5);
+}
+
+static void tasks_without_end_let_the_loop_go_round(void **state)
+{
+	struct job job;
+	unsigned turns = 1;
+
+	(void)state;
+	job_init(&job);
+	job.again_soon = 1000;
+	worker_soon(&worker, &job.task);
+	while (turn())
+		turns++;
+	assert_int_equal(job.runs, 1001);
+	assert_in_range(turns, 20, 100);
+}
+
+static void what_is_put_off_runs_in_the_next_turn(void **state)
+{
+	struct job job;
+
+	(void)state;
+	job_init(&job);
+	turn_begin(&worker.turn);
+	worker_later(&worker, &job.task);
+	worker_soon(&worker, &job.task); /* it is queued already */
+	assert_true(turn_end(&worker));
+	assert_int_equal(job.runs, 0);
+	job.again_later = 2;
+	assert_true(turn());
+	assert_int_equal(job.runs, 1);
+	assert_true(turn());
+	assert_false(turn());
+	assert_int_equal(job.runs, 3);
+}
+
+enum { CROWD = 100 };
+
+/* In their order, a few at a time, and each again before any has a third time. */
+static void a_crowd_goes_on_in_turns(void **state)
+{
+	static struct job jobs[CROWD];
+	unsigned turns = 1;
+
+	(void)state;
+	for (unsigned i = 0; i < CROWD; i++) {
+		job_init(&jobs[i]);
+		jobs[i].again_later = 1;
+		worker_later(&worker, &jobs[i].task);
+	}
+	while (turn()) {
+		turns++;
+		assert_true(jobs[0].runs <= jobs[CROWD - 1].runs + 1);
+	}
+	for (unsigned i = 1; i < CROWD; i++) {
+		assert_int_equal(jobs[i].runs, 2);
+		assert_true(jobs[i].last_turn >= jobs[i - 1].last_turn);
+	}
+	assert_in_range(turns, 2 * CROWD / 16, 2 * CROWD / 16 + 2);
+}
+
+static void slow_ones_go_on_one_a_turn(void **state)
+{
+	struct job jobs[3];
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		job_init(&jobs[i]);
+		jobs[i].takes_us = 5000;
+		worker_later(&worker, &jobs[i].task);
+	}
+	assert_true(turn());
+	assert_int_equal(jobs[0].runs + jobs[1].runs, 1);
+	assert_true(turn());
+	assert_false(turn());
+	assert_int_equal(jobs[2].runs, 1);
+}
+
+static unsigned steps_of(struct share *share, unsigned most)
+{
+	unsigned steps = 0;
+
+	while (share_take(share, &worker, most))
+		steps++;
+	return steps;
+}
+
+static void a_share_is_of_so_many_steps_a_turn(void **state)
+{
+	struct share share = {0};
+
+	(void)state;
+	worker.now_us = clock_us;
+	assert_int_equal(steps_of(&share, SHARE_REQUESTS), SHARE_REQUESTS);
+	assert_false(share_take(&share, &worker, SHARE_PIECES));
+	turn_begin(&worker.turn);
+	assert_int_equal(steps_of(&share, SHARE_PIECES), SHARE_PIECES);
+}
+
+static void a_share_is_of_so_many_bytes_a_turn(void **state)
+{
+	struct share share = {0};
+
+	(void)state;
+	worker.now_us = clock_us;
+	assert_true(share_take(&share, &worker, SHARE_REQUESTS));
+	share.bytes += SHARE_BYTES - 1;
+	assert_true(share_take(&share, &worker, SHARE_REQUESTS));
+	share.bytes++;
+	assert_false(share_take(&share, &worker, SHARE_REQUESTS));
+	turn_begin(&worker.turn);
+	assert_true(share_take(&share, &worker, SHARE_REQUESTS));
+}
+
+/* Sixteen at a time are not worth a look at the clock. */
+static void the_clock_is_read_now_and_then(void **state)
+{
+	struct share share = {0};
+
+	(void)state;
+	worker.now_us = clock_us;
+	for (unsigned i = 0; i < 16; i++)
+		assert_true(share_take(&share, &worker, SHARE_REQUESTS));
+	assert_int_equal(clock_reads, 0);
+	assert_true(share_take(&share, &worker, SHARE_REQUESTS));
+	assert_int_equal(clock_reads, 1);
+	clock_us += 100000;
+	assert_int_equal(steps_of(&share, SHARE_REQUESTS), 15);
+	assert_int_equal(clock_reads, 2);
+	/* and in a turn that was long before, sixteen are what there is */
+	turn_begin(&worker.turn);
+	assert_int_equal(steps_of(&share, SHARE_REQUESTS), 16);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup(name, begin)
+	const struct CMUnitTest tests[] = {
+		TEST(a_task_runs_before_the_turn_ends),
+		TEST(tasks_without_end_let_the_loop_go_round),
+		TEST(what_is_put_off_runs_in_the_next_turn),
+		TEST(a_crowd_goes_on_in_turns),
+		TEST(slow_ones_go_on_one_a_turn),
+		TEST(a_share_is_of_so_many_steps_a_turn),
+		TEST(a_share_is_of_so_many_bytes_a_turn),
+		TEST(the_clock_is_read_now_and_then),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
