@@ -70,8 +70,7 @@ static size_t find_byte(struct slice s, char c)
 
 /*
  * The length of a name at the start of the text, 0 when there is none: of the DNS, or an IPv4
- * address in any spelling, for it is the address found that is checked before it is connected to.
- * RFC 3986 would allow more bytes, but none that a name can be looked up by.
+ * address.  RFC 3986 would allow more bytes, but none that a name can be looked up by.
  */
 static size_t name_length(struct slice text, bool *ret_is_lower)
 {
@@ -125,6 +124,67 @@ static bool take_port(struct slice text, size_t *ret_n, uint16_t *ret_port)
 	*ret_n = i;
 	*ret_port = (uint16_t)port;
 	return port > 0 && port <= UINT16_MAX;
+}
+
+/* Four numbers up to 255, without zeros in front of them (RFC 3986 3.2.2). */
+static bool is_dotted_quad(struct slice text)
+{
+	unsigned number = 0, digits = 0, dots = 0;
+
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] == '.') {
+			if (digits == 0 || ++dots > 3)
+				return false;
+			digits = number = 0;
+			continue;
+		}
+		if (!is_digit(text.p[i]) || (digits++ > 0 && number == 0))
+			return false;
+		number = number * 10 + (unsigned)(text.p[i] - '0');
+		if (number > 255)
+			return false;
+	}
+	return dots == 3 && digits > 0;
+}
+
+/* All digits, or 0x and hexadecimal digits, maybe none: what some readers take for a number. */
+static bool is_number(struct slice label)
+{
+	bool hex = label.n >= 2 && label.p[0] == '0' && (label.p[1] | 0x20) == 'x';
+
+	for (size_t i = hex ? 2 : 0; i < label.n; i++) {
+		char c = (char)(label.p[i] | 0x20);
+
+		if (!is_digit(label.p[i]) && !(hex && c >= 'a' && c <= 'f'))
+			return false;
+	}
+	return label.n > 0;
+}
+
+/* The last label of a name, without the dot of the root. */
+static struct slice last_label(struct slice name)
+{
+	size_t i;
+
+	if (name.p[name.n - 1] == '.')
+		name.n--;
+	for (i = name.n; i > 0 && name.p[i - 1] != '.'; i--)
+		;
+	return slice_from(name, i);
+}
+
+/*
+ * Whether a host is an address to some readers and a name to others: it ends in a number and is no
+ * dotted quad, as "127.1", "0x7f.1", "2130706433" (HAZARDS T3, T6).
+ */
+static bool is_ambiguous(struct slice host)
+{
+	struct slice label;
+
+	if (host.p[0] == '[')
+		return false;
+	label = last_label(host);
+	return is_digit(label.p[0]) && is_number(label) && !is_dotted_quad(host);
 }
 
 /* host [ ":" port ] at the start of a text.  Userinfo has no place in it. */
@@ -194,7 +254,7 @@ static bool parse_hierarchy(enum http_scheme scheme, struct slice text, struct h
 	if (text.n < 2 || text.p[0] != '/' || text.p[1] != '/')
 		return false;
 	text = slice_from(text, 2);
-	if (!take_authority(text, &authority))
+	if (!take_authority(text, &authority) || is_ambiguous(authority.host))
 		return false;
 	path = slice_from(text, authority.length);
 	if (path.n > 0 && ((path.p[0] != '/' && path.p[0] != '?') || !has_target_bytes(path)))
@@ -245,7 +305,7 @@ enum http_uri_result http_uri_parse_authority(struct slice target, struct http_u
 	struct authority authority;
 
 	if (!take_authority(target, &authority) || authority.length != target.n ||
-	    authority.port == 0)
+	    authority.port == 0 || is_ambiguous(authority.host))
 		return URI_BAD;
 	*ret_uri = (struct http_uri){
 		.scheme = SCHEME_HTTPS,

@@ -34,6 +34,56 @@ static char *normal_of(const struct http_uri *uri)
 	return normal;
 }
 
+/* What is a number at its end and no dotted quad: an address to some readers (HAZARDS T6). */
+static void test_numbers_that_are_no_addresses(void **state)
+{
+	static const char *const hosts[] = {
+		"2852039166",
+		"0xA9FEA9FE",
+		"0251.0376.0251.0376",
+		"169.254.43518",
+		"1.2.3",
+		"127.1",
+		"0",
+		"0x",
+		"0X",
+		"0xg.0x",
+		"a.1",
+		"a.0x1f",
+		"example.com.80",
+		"1.2.3.4.5",
+		"1.2.3.256",
+		"01.2.3.4",
+		"1.2.3.04",
+		"1.2.3.00",
+		"1.2.3.0x4",
+		"0x1.2.3.4",
+		"1.2.3.4.",
+		"5.",
+		"a.5.",
+		"_.7",
+		"99999999999999999999",
+		"1.2.3.1000",
+	};
+	struct http_uri uri;
+	char text[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		snprintf(text, sizeof(text), "http://%s/", hosts[i]);
+		if (http_uri_parse_absolute(slice_str(text), &uri) != URI_BAD)
+			fail_msg("taken: %s", text);
+		snprintf(text, sizeof(text), "https://%s:8443", hosts[i]);
+		if (http_uri_parse_absolute(slice_str(text), &uri) != URI_BAD)
+			fail_msg("taken: %s", text);
+		snprintf(text, sizeof(text), "%s:443", hosts[i]);
+		if (http_uri_parse_authority(slice_str(text), &uri) != URI_BAD)
+			fail_msg("taken: %s", text);
+		/* Host is not where a request goes: its grammar counts */
+		assert_true(http_host_is_valid(slice_str(hosts[i])));
+	}
+}
+
 static void test_good_absolute(void **state)
 {
 	static const struct {
@@ -56,8 +106,12 @@ static void test_good_absolute(void **state)
 		{"http://example.com./", "http://example.com./", "example.com."},
 		{"http://a_b.example-1.com/", "http://a_b.example-1.com/", "a_b.example-1.com"},
 		{"http://127.0.0.1:81/", "http://127.0.0.1:81/", "127.0.0.1:81"},
-		{"http://0x7f.1/", "http://0x7f.1/", "0x7f.1"},
-		{"http://2130706433/", "http://2130706433/", "2130706433"},
+		{"http://255.0.10.255/", "http://255.0.10.255/", "255.0.10.255"},
+		{"http://1.2.3.4.example/", "http://1.2.3.4.example/", "1.2.3.4.example"},
+		{"http://1.2.3.4a/", "http://1.2.3.4a/", "1.2.3.4a"},
+		{"http://0x7g/", "http://0x7g/", "0x7g"},
+		{"http://x0/", "http://x0/", "x0"},
+		{"http://1-2/", "http://1-2/", "1-2"},
 		{"http://[::1]/", "http://[::1]/", "[::1]"},
 		{"http://[2001:DB8::A]:80/x", "http://[2001:db8::a]/x", "[2001:db8::a]"},
 		{"http://[::ffff:1.2.3.4]:8080", "http://[::ffff:1.2.3.4]:8080/",
@@ -471,10 +525,15 @@ static void test_resolve_fits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good_absolute), cmocka_unit_test(test_parts),
-		cmocka_unit_test(test_bad_absolute),  cmocka_unit_test(test_other_schemes),
-		cmocka_unit_test(test_authority),     cmocka_unit_test(test_host),
-		cmocka_unit_test(test_path_bytes),    cmocka_unit_test(test_resolve),
+		cmocka_unit_test(test_good_absolute),
+		cmocka_unit_test(test_numbers_that_are_no_addresses),
+		cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_bad_absolute),
+		cmocka_unit_test(test_other_schemes),
+		cmocka_unit_test(test_authority),
+		cmocka_unit_test(test_host),
+		cmocka_unit_test(test_path_bytes),
+		cmocka_unit_test(test_resolve),
 		cmocka_unit_test(test_resolve_fits),
 	};
 

@@ -137,7 +137,7 @@ static const struct request_row request_rows[] = {
 	{HEAD("DELETE https://h/ HTTP/1.1"), METHOD_DELETE, TARGET_ABSOLUTE, "h", 443, "/", 1},
 	{HEAD("PATCH http://[::1]:8080/ HTTP/1.1"), METHOD_PATCH, TARGET_ABSOLUTE, "[::1]", 8080,
 	 "/", 1},
-	{HEAD("TRACE http://127.1/ HTTP/1.1"), METHOD_TRACE, TARGET_ABSOLUTE, "127.1", 80, "/", 1},
+	{HEAD("TRACE http://a.1b/ HTTP/1.1"), METHOD_TRACE, TARGET_ABSOLUTE, "a.1b", 80, "/", 1},
 	{HEAD("OPTIONS * HTTP/1.1"), METHOD_OPTIONS, TARGET_ASTERISK, "", 0, "", 1},
 	{HEAD("OPTIONS http://h HTTP/1.1"), METHOD_OPTIONS, TARGET_ABSOLUTE, "h", 80, "", 1},
 	{HEAD("CONNECT h.example:443 HTTP/1.1"), METHOD_CONNECT, TARGET_AUTHORITY, "h.example", 443,
