@@ -11,26 +11,23 @@ static const uint64_t preconditions =
 	FIELD_BIT(IF_MATCH) | FIELD_BIT(IF_UNMODIFIED_SINCE) | FIELD_BIT(IF_RANGE);
 
 /* What may be taken for another method or another target than it has (HAZARDS C10). */
-static bool is_overridden(const struct http_request *req)
-{
-	static const uint64_t targets = FIELD_BIT(X_ORIGINAL_URL) | FIELD_BIT(X_REWRITE_URL);
-
-	return policy_overrides_method(req) || req->fields.present & targets;
-}
+static const uint64_t overrides = FIELD_BIT(X_HTTP_METHOD) | FIELD_BIT(X_HTTP_METHOD_OVERRIDE) |
+				  FIELD_BIT(X_METHOD_OVERRIDE) | FIELD_BIT(X_ORIGINAL_URL) |
+				  FIELD_BIT(X_REWRITE_URL);
 
 bool policy_request_stands_alone(const struct http_request *req, enum reason *ret_why)
 {
+	bool has_body = req->body != BODY_NONE && req->method != METHOD_POST;
+
+	if (!(req->fields.present & (preconditions | overrides)) && !has_body && !req->upgrade)
+		return false;
 	/* A POST is never looked up, and its answer may be stored with or without a body. */
-	if (req->body != BODY_NONE && req->method != METHOD_POST)
+	if (has_body)
 		*ret_why = REASON_RANGE;
 	else if (req->fields.present & preconditions)
 		*ret_why = REASON_PRECONDITION;
-	else if (is_overridden(req))
-		*ret_why = REASON_OVERRIDE;
-	else if (req->upgrade)
-		*ret_why = REASON_UPGRADE;
 	else
-		return false;
+		*ret_why = req->upgrade ? REASON_UPGRADE : REASON_OVERRIDE;
 	return true;
 }
 
