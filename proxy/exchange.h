@@ -36,6 +36,7 @@ struct exchange {
 	bool chunked;    /* the content is sent in chunks */
 	bool no_wait;    /* waited for another's fetch already */
 	bool stored_for; /* and what that fetched was stored */
+	enum failure released_for; /* what it waited for has failed so; it need not wait any more */
 	bool client_left;
 	uint64_t bytes_in;
 	uint64_t bytes_out;
@@ -44,7 +45,7 @@ struct exchange {
 
 	struct fetch *fetch; /* what it waits for or leads */
 	struct exchange *next_waiter;
-	struct exchange **waiter_link; /* in the fetch's list, NULL when not waiting */
+	struct exchange **waiter_link; /* in the fetch's list, or of those released; else NULL */
 	struct tunnel *tunnel;
 	void *record; /* own copy of the stored record that is being validated */
 	size_t record_length;

@@ -19,6 +19,7 @@
 enum {
 	FETCH_MAGIC = 0x46657463,
 	UNSHAREABLE_SLOTS = 4096, /* direct-mapped: a collision forgets the older */
+	LEADERS_TRIED = 8, /* when a fetch has failed; then each of those left asks for itself */
 };
 
 struct fetch {
@@ -44,11 +45,17 @@ struct unshareable {
 };
 
 struct fetches {
+	struct worker *worker;
 	struct fetch *by_key;
 	unsigned waiting;
+	/* exchanges that need not wait any more, in their order: so many go on in each turn */
+	struct exchange *released, **released_end;
+	struct share share;
+	struct task release;
 	struct unshareable unshareable[UNSHAREABLE_SLOTS];
 };
 
+static void release_some(void *owner);
 static bool on_content(void *context, struct slice content);
 static void on_interim(void *context, const struct http_response *res);
 static void on_switched(void *context, const struct http_response *res, struct conn *conn,
@@ -70,8 +77,14 @@ static const struct origin_events events = {
 
 struct fetches *fetches_new(struct worker *worker)
 {
-	(void)worker;
-	return calloc(1, sizeof(struct fetches));
+	struct fetches *fetches = calloc(1, sizeof(*fetches));
+
+	if (fetches == NULL)
+		return NULL;
+	fetches->worker = worker;
+	fetches->released_end = &fetches->released;
+	fetches->release = (struct task){.run = release_some, .owner = fetches};
+	return fetches;
 }
 
 void fetches_free(struct fetches *fetches)
@@ -191,18 +204,48 @@ static void join(struct fetch *fetch, struct exchange *x)
 	add_waiter(fetch, x);
 }
 
-/* Each goes on by itself: answered from what was stored meanwhile, or asking alone. */
+/*
+ * It goes on by itself, before the turn ends if it has not to give way to others: answered from
+ * what was stored meanwhile, or asking alone; with a failure, failed, or answered stale.
+ */
+static void release_waiter(struct fetch *fetch, struct exchange *x, bool stored,
+			   enum failure failure)
+{
+	struct fetches *fetches = fetch->worker->fetches;
+
+	remove_waiter(fetch, x);
+	x->no_wait = true;
+	x->stored_for = stored;
+	x->released_for = failure;
+	x->waiter_link = fetches->released_end;
+	*fetches->released_end = x;
+	fetches->released_end = &x->next_waiter;
+	worker_soon(fetches->worker, &fetches->release);
+}
+
+/* It goes on, or its client has left. */
+static void remove_released(struct fetches *fetches, struct exchange *x)
+{
+	*x->waiter_link = x->next_waiter;
+	if (x->next_waiter != NULL)
+		x->next_waiter->waiter_link = x->waiter_link;
+	else
+		fetches->released_end = x->waiter_link;
+	x->next_waiter = NULL;
+	x->waiter_link = NULL;
+}
+
 static void release_waiters(struct fetch *fetch, bool stored)
 {
 	unshare(fetch);
-	while (fetch->waiters != NULL) {
-		struct exchange *x = fetch->waiters;
+	while (fetch->waiters != NULL)
+		release_waiter(fetch, fetch->waiters, stored, FAILURE_NONE);
+}
 
-		remove_waiter(fetch, x);
-		x->no_wait = true;
-		x->stored_for = stored;
-		forward_again(x);
-	}
+static void fail_waiters(struct fetch *fetch, enum failure failure)
+{
+	while (fetch->waiters != NULL)
+		release_waiter(fetch, fetch->waiters, false, failure);
 }
 
 /* Answer with a stale record in the place of an error, if it has one that allows it (RFC 5861 4).
@@ -235,18 +278,28 @@ static void fail(struct exchange *x, enum failure failure)
 	exchange_fail(x, failure);
 }
 
-static void fail_waiters(struct fetch *fetch, enum failure failure)
+/* A share of those that were released. */
+static void release_some(void *owner)
 {
-	while (fetch->waiters != NULL) {
-		struct exchange *x = fetch->waiters;
+	struct fetches *fetches = owner;
 
-		remove_waiter(fetch, x);
-		fail(x, failure);
+	while (fetches->released != NULL) {
+		struct exchange *x = fetches->released;
+
+		if (!share_take(&fetches->share, fetches->worker, SHARE_REQUESTS)) {
+			worker_later(fetches->worker, &fetches->release);
+			return;
+		}
+		remove_released(fetches, x);
+		if (x->released_for != FAILURE_NONE)
+			fail(x, x->released_for);
+		else
+			forward_again(x);
 	}
 }
 
 /* Those who may have a stale record instead of the error do not ask a failing origin again. */
-static void answer_waiters_stale(struct fetch *fetch)
+static void answer_waiters_stale(struct fetch *fetch, enum failure failure)
 {
 	struct exchange *x, *next;
 
@@ -256,9 +309,8 @@ static void answer_waiters_stale(struct fetch *fetch)
 		next = x->next_waiter;
 		if (!judge_allows_stale(x, &record))
 			continue;
-		remove_waiter(fetch, x);
 		x->status_field.collapsed = true;
-		answer_stale(x);
+		release_waiter(fetch, x, false, failure);
 	}
 }
 
@@ -294,7 +346,7 @@ static void hand_over(struct fetch *fetch, enum failure failure)
 		fail_waiters(fetch, failure);
 		return;
 	}
-	while (fetch->waiters != NULL) {
+	for (unsigned tried = 0; fetch->waiters != NULL && tried < LEADERS_TRIED; tried++) {
 		struct exchange *next = fetch->waiters;
 		struct fetch *new_fetch;
 
@@ -312,6 +364,7 @@ static void hand_over(struct fetch *fetch, enum failure failure)
 			add_waiter(new_fetch, x);
 		}
 	}
+	release_waiters(fetch, false);
 }
 
 /*
@@ -332,13 +385,8 @@ static void release_late(struct fetch *fetch)
 	if (fetch->waiters == NULL || fetch->waiters->started_us >= oldest_us ||
 	    may_have_come(fetch))
 		return;
-	while (fetch->waiters != NULL && fetch->waiters->started_us < oldest_us) {
-		struct exchange *x = fetch->waiters;
-
-		remove_waiter(fetch, x);
-		x->no_wait = true;
-		forward_again(x);
-	}
+	while (fetch->waiters != NULL && fetch->waiters->started_us < oldest_us)
+		release_waiter(fetch, fetch->waiters, false, FAILURE_NONE);
 }
 
 void fetches_tick(struct fetches *fetches)
@@ -564,6 +612,8 @@ bool fetch_leave(struct exchange *x)
 {
 	struct fetch *fetch = x->fetch;
 
+	if (fetch == NULL && x->waiter_link != NULL)
+		remove_released(x->worker->fetches, x);
 	if (fetch == NULL)
 		return false;
 	if (x->waiter_link != NULL) {
@@ -650,7 +700,7 @@ static void on_head(void *context, const struct http_response *res)
 		x = dismiss_leader(fetch);
 		if (!answer_stale(x))
 			exchange_fail(x, FAILURE_INTERNAL);
-		answer_waiters_stale(fetch);
+		answer_waiters_stale(fetch, FAILURE_INTERNAL);
 		break;
 	case JUDGED_CONFIRMED:
 		answer_leader(fetch, &judgement.record, OUTCOME_VALIDATED);
@@ -706,7 +756,7 @@ static void on_failure(void *context, enum failure failure)
 	fetch->origin = NULL;
 	if (x != NULL)
 		fail(x, failure);
-	answer_waiters_stale(fetch);
+	answer_waiters_stale(fetch, failure);
 	hand_over(fetch, failure);
 	fetch_free(fetch);
 }

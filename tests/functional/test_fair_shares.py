@@ -8,10 +8,12 @@ import contextlib
 import json
 import os
 import signal
+import threading
 
 from support.http1 import Closed
 from support.origin import respond
 from support.rawclient import Client
+from support.until import WAIT, until_waiting
 
 FRESH = "Cache-Control: max-age=60"
 CROWD = 8
@@ -83,6 +85,33 @@ def test_operators_take_turns_as_well(proxy, origin):
         assert all(other.response().hit for other in others)
     assert len({answer["counters"]["turns"] for answer in told}) >= 200 // 64
     assert all(answer["outcomes"]["hit"] == before + CROWD for answer in told[100:])
+
+
+def test_a_crowd_that_waited_for_one_answer_goes_on_in_turns(start_proxy, origin):
+    proxy = start_proxy()
+    go, gone = threading.Event(), threading.Event()
+    origin.default = respond(204, FRESH)
+    origin.on("/one", [go, respond(204, FRESH), lambda _: gone.set()])
+    with contextlib.ExitStack() as stack:
+        others = crowded(proxy, stack)
+        crowd = [stack.enter_context(proxy.connect()) for _ in range(300)]
+        others += crowded(proxy, stack)
+        for other in others:
+            other.get(origin.url("/other"))
+        for client in crowd:
+            client.send(short(origin.url("/one")))
+        until_waiting(proxy, 300)
+        with stopped(proxy):
+            go.set()
+            assert gone.wait(WAIT)
+            for other in others:
+                other.send(short(origin.url("/other")))
+        assert all(other.response().hit for other in others)
+        assert all(client.response().status == 204 for client in crowd)
+    log = logged(proxy)[CROWD:]
+    assert log.count(origin.url("/one")) == 300
+    assert origin.url("/other") not in log[CROWD + 200:]
+    assert len(origin.requests) == 2
 
 
 def test_sixteen_requests_ahead_are_one_turn(proxy, client, origin):
