@@ -128,7 +128,7 @@ static enum entry_select select_record(struct cache *cache, const struct http_re
 	enum entry_select selected = ENTRY_NONE;
 
 	if (pending_has(&cache->writes.pending, &lookup->key))
-		writes_flush(&cache->writes);
+		writes_flush_key(&cache->writes, &lookup->key);
 	for (unsigned tries = 0; tries < VIEW_TRIES; tries++) {
 		if (!store_view_is_current(cache->store))
 			store_turn_end(cache->store);
@@ -329,8 +329,10 @@ unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
 	group_count = groups_invalidated(res, uri, groups);
 	key_count += reference_key(cache, req, res, FIELD_LOCATION, &keys[key_count]);
 	key_count += reference_key(cache, req, res, FIELD_CONTENT_LOCATION, &keys[key_count]);
-	/* What waits is to be removed and counted, or shares a slot by chance: not refused. */
-	writes_flush(writes);
+	/* What waits under a key is to be removed and counted, not refused; what waits in a group
+	   is refused when its turn comes: to flush all would keep everybody waiting. */
+	for (size_t i = 0; i < key_count; i++)
+		writes_flush_key(writes, &keys[i]);
 	for (size_t i = 0; i < key_count; i++)
 		*count += has_present(cache, &keys[i]);
 	epoch = invalidation_next(store_invalidations(cache->store),
@@ -349,7 +351,7 @@ enum cache_purging cache_purge(struct cache *cache, struct slice normal_uri)
 	struct cache_key key = cache_key_of_uri(normal_uri);
 	bool existed;
 
-	writes_flush(&cache->writes);
+	writes_flush_key(&cache->writes, &key);
 	existed = has_present(cache, &key);
 	writes_mark(&cache->writes, INVALIDATION_URI, &key, &key,
 		    invalidation_next(store_invalidations(cache->store), 1));
@@ -375,8 +377,7 @@ bool cache_is_absent(struct cache *cache, struct slice normal_uri, const struct 
 	if (!overtaken_record(cache->store, &key, record))
 		return false;
 	/* Its removal is done, unless the mark is another key's that shares the slot. */
-	if (pending_has(&cache->writes.pending, &key))
-		writes_flush(&cache->writes);
+	writes_flush_key(&cache->writes, &key);
 	store_turn_end(cache->store);
 	return store_get(cache->store, &key, &entry) != STORE_OK ||
 	       !entry_has_variant(entry, normal_uri, record, &cutoff);
@@ -395,6 +396,11 @@ enum cache_purging cache_purge_some(struct cache *cache)
 void cache_flush(struct cache *cache)
 {
 	writes_flush(&cache->writes);
+}
+
+void cache_flush_key(struct cache *cache, const struct cache_key *key)
+{
+	writes_flush_key(&cache->writes, key);
 }
 
 bool cache_flush_some(struct cache *cache)

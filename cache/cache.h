@@ -3,8 +3,8 @@
  *
  * Reads come straight from the store.  Writes are queued, bounded by conf->store_pending, and put
  * into the store together, in short transactions: by cache_flush_some(), turn by turn of the loop
- * once a timer has begun it, or by cache_flush() at once when a lookup asks for a URI that has a
- * write waiting (so that a process always reads what it wrote) or much of them has gathered.
+ * once a timer has begun it, or a few at once when a lookup asks for a URI that has a write waiting
+ * (so that a process always reads what it wrote), or when much of them has gathered.
  * Invalidations are in force, for all processes, when the call returns (invalidation.h); what they
  * leave in the store is removed with the writes.
  *
@@ -133,6 +133,9 @@ enum cache_purging cache_purge_some(struct cache *cache);
 
 /* Put queued writes into the store.  Cheap when there are none. */
 void cache_flush(struct cache *cache);
+
+/* Those of one URI, and no more than a few others with them. */
+void cache_flush_key(struct cache *cache, const struct cache_key *key);
 
 /*
  * Put some of them into the store, or remove some of what was invalidated, a matter of 0.1 ms; true

@@ -104,9 +104,8 @@ bool pending_has(const struct pending *pending, const struct cache_key *key)
 	return pending->keys && find(pending, key);
 }
 
-struct pending_op *pending_take(struct pending *pending)
+static struct pending_op *take(struct pending *pending, struct pending_item *first)
 {
-	struct pending_item *first = pending->keys;
 	struct pending_item *item;
 
 	if (!first)
@@ -119,6 +118,16 @@ struct pending_op *pending_take(struct pending *pending)
 	if (!pending->keys)
 		pending->urgent = false;
 	return &first->op;
+}
+
+struct pending_op *pending_take(struct pending *pending)
+{
+	return take(pending, pending->keys);
+}
+
+struct pending_op *pending_take_key(struct pending *pending, const struct cache_key *key)
+{
+	return take(pending, pending->keys ? find(pending, key) : NULL);
 }
 
 void pending_release(struct pending_op *ops)

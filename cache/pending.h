@@ -48,7 +48,10 @@ bool pending_has(const struct pending *pending, const struct cache_key *key);
 /* All operations of the key that waits longest, oldest first; NULL when there are none. */
 struct pending_op *pending_take(struct pending *pending);
 
-/* Release what pending_take() gave. */
+/* Those of this key; NULL when there are none. */
+struct pending_op *pending_take_key(struct pending *pending, const struct cache_key *key);
+
+/* Release what these gave. */
 void pending_release(struct pending_op *ops);
 
 #endif

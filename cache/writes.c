@@ -11,6 +11,7 @@ enum {
 	BATCH_OPS = 256, /* operations of a transaction; those of one key stay together */
 	SLICE_OPS = 2,   /* and of one that nobody waits for, but for a part of what is queued */
 	SLICE_PART = 32,
+	KEY_OPS = 32,      /* and of one that a lookup waits for, with those of its key */
 	TIDY_ENTRIES = 32, /* entries rewritten or looked at in one that removes */
 	WRITE_TRIES = 64,  /* more parts are not needed for one entry */
 };
@@ -37,6 +38,8 @@ void writes_fini(struct writes *writes)
 	free(writes->entries[1]);
 }
 
+static void write_batch(struct writes *writes, const struct cache_key *key, size_t most);
+
 bool writes_add(struct writes *writes, enum pending_kind kind, const struct cache_key *key,
 		struct slice uri, struct slice record)
 {
@@ -46,7 +49,7 @@ bool writes_add(struct writes *writes, enum pending_kind kind, const struct cach
 	if (!added)
 		writes->counts.dropped++;
 	if (pending->urgent)
-		writes_flush(writes);
+		write_batch(writes, key, KEY_OPS);
 	return added;
 }
 
@@ -346,23 +349,27 @@ static enum store_result write_taken(struct writes *writes, struct pending_op *o
 	return STORE_OK;
 }
 
-/* One transaction; whatever comes of it, the operations are off the queue. */
-static void write_batch(struct writes *writes, size_t most)
+/*
+ * One transaction, of the operations of `key`, if any, and those that wait longest; whatever comes
+ * of it, they are off the queue.
+ */
+static void write_batch(struct writes *writes, const struct cache_key *key, size_t most)
 {
 	struct cache_counts *counts = &writes->counts;
 	enum store_result result = store_begin(writes->store);
 	bool begun = result == STORE_OK;
 	struct batch batch = {0};
 	struct taken taken;
-	struct pending_op *ops;
+	struct pending_op *ops = key ? pending_take_key(&writes->pending, key) : NULL;
 
 	taken.count = 0;
 	while (batch.operations < most && taken.count < BATCH_OPS &&
-	       (ops = pending_take(&writes->pending))) {
+	       (ops || (ops = pending_take(&writes->pending)))) {
 		taken.ops[taken.count++] = ops;
 		if (result == STORE_OK)
 			result = write_taken(writes, ops, &batch);
 		batch.operations += count_ops(ops);
+		ops = NULL;
 	}
 	if (end_batch(writes, begun, result)) {
 		counts->stored += batch.stored;
@@ -378,7 +385,13 @@ static void write_batch(struct writes *writes, size_t most)
 void writes_flush(struct writes *writes)
 {
 	while (writes->pending.count > 0)
-		write_batch(writes, BATCH_OPS);
+		write_batch(writes, NULL, BATCH_OPS);
+}
+
+void writes_flush_key(struct writes *writes, const struct cache_key *key)
+{
+	if (pending_has(&writes->pending, key))
+		write_batch(writes, key, KEY_OPS);
 }
 
 bool writes_flush_some(struct writes *writes)
@@ -388,7 +401,7 @@ bool writes_flush_some(struct writes *writes)
 	if (most < SLICE_OPS)
 		most = SLICE_OPS;
 	if (writes->pending.count > 0)
-		write_batch(writes, most < BATCH_OPS ? most : BATCH_OPS);
+		write_batch(writes, NULL, most < BATCH_OPS ? most : BATCH_OPS);
 	return writes->pending.count > 0;
 }
 

@@ -40,6 +40,12 @@ bool writes_add(struct writes *writes, enum pending_kind kind, const struct cach
 void writes_flush(struct writes *writes);
 
 /*
+ * Put what waits for this key into the store, if anything does, and a few others with it, in one
+ * transaction.
+ */
+void writes_flush_key(struct writes *writes, const struct cache_key *key);
+
+/*
  * Put a part of it into the store, so small that requests hardly wait for it, but larger the more
  * is queued.  True when there is more.
  */

@@ -31,11 +31,11 @@ struct exchange {
 	struct cache_status status_field;
 	enum outcome outcome;
 	enum failure failure;
-	uint16_t status; /* of the answer; 0 while none was begun */
-	bool keep_alive; /* the answer lets the client's connection live on */
-	bool chunked;    /* the content is sent in chunks */
-	bool no_wait;    /* waited for another's fetch already */
-	bool stored_for; /* and what that fetched was stored */
+	uint16_t status;           /* of the answer; 0 while none was begun */
+	bool keep_alive;           /* the answer lets the client's connection live on */
+	bool chunked;              /* the content is sent in chunks */
+	bool no_wait;              /* waited for another's fetch already */
+	bool stored_for;           /* and what that fetched was stored */
 	enum failure released_for; /* what it waited for has failed so; it need not wait any more */
 	bool client_left;
 	uint64_t bytes_in;

@@ -402,12 +402,14 @@ void fetches_tick(struct fetches *fetches)
 /* ---- life ----------------------------------------------------------------------------------- */
 
 /* What was learnt is in the store, for all workers, before another of them may ask the same. */
-static void release_claim(struct worker *worker, struct claim claim)
+static void release_claim(struct worker *worker, const struct fetch_plan *plan)
 {
+	struct claim claim = plan->claim;
+
 	if (claim.slot == NULL)
 		return;
 	if (worker->shared->workers > 1)
-		cache_flush(worker->cache);
+		cache_flush_key(worker->cache, &plan->uri_key);
 	claims_release(&claim);
 }
 
@@ -421,7 +423,7 @@ static void fetch_free(struct fetch *fetch)
 		fetch->leader->fetch = NULL;
 	if (fetch->origin != NULL)
 		origin_cancel(fetch->origin);
-	release_claim(fetch->worker, fetch->plan.claim);
+	release_claim(fetch->worker, &fetch->plan);
 	fetch->magic = 0;
 	turn_free(fetch);
 }
@@ -509,7 +511,7 @@ static void lead(struct exchange *x, const struct fetch_plan *plan, bool shared)
 	enum failure failure = FAILURE_INTERNAL;
 
 	if (fetch == NULL) {
-		release_claim(worker, plan->claim);
+		release_claim(worker, plan);
 		exchange_fail(x, failure);
 		return;
 	}
@@ -521,7 +523,7 @@ static void lead(struct exchange *x, const struct fetch_plan *plan, bool shared)
 	fetch->origin = ask_origin(fetch, x, false, &failure);
 	if (fetch->origin == NULL) {
 		free(fetch);
-		release_claim(worker, plan->claim);
+		release_claim(worker, plan);
 		fail(x, failure);
 		return;
 	}

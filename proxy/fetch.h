@@ -26,7 +26,8 @@ struct fetch_plan {
 	bool had_record;      /* a record was passed over, and is not going to be validated */
 	bool spent;           /* what was just stored for it may not answer it: waiting is no use */
 	struct cache_key key; /* with cacheable: fetch_key() */
-	struct claim claim;   /* released when the fetch has ended; of a background validation */
+	struct cache_key uri_key; /* of what the claim is for */
+	struct claim claim; /* released when the fetch has ended; of a background validation */
 };
 
 /*

@@ -222,6 +222,7 @@ static void background_begin(void *owner)
 	}
 	make_background(&x->req, &lookup.record);
 	plan.key = fetch_key(&lookup.key, x->req.method);
+	plan.uri_key = lookup.key;
 	STATS_ADD(validations_background, 1);
 	fetch_start(x, &plan);
 }

@@ -401,6 +401,7 @@ static void groups_are_invalidated_within_the_origin(void **state)
 	assert_stored(f, "GET http://a/3\n", FRESH "Cache-Groups: \"G\"\nX: 1\n", 0);
 	assert_stored(f, "GET http://a/4\n", FRESH "Cache-Groups: g\nX: 1\n", 0);
 	assert_stored(f, "GET http://b/1\n", FRESH "Cache-Groups: \"g\", \"h\"\nX: 1\n", 0);
+	cache_flush(f->cache);
 	assert_int_equal(
 		invalidate(f, "POST http://b/\n", "404\nCache-Group-Invalidation: \"g\", \"h\"\n"),
 		0);
@@ -414,6 +415,38 @@ static void groups_are_invalidated_within_the_origin(void **state)
 	assert_hit(f, "GET http://b/1\n", 0, "1");
 }
 
+/* It need not be put into the store before, which may take long. */
+static void what_waits_in_a_group_is_refused(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_stored(f, "GET http://a/1\n", FRESH "Cache-Groups: \"g\"\n", 0);
+	assert_stored(f, "GET http://a/2\n", FRESH "Cache-Groups: \"h\"\nX: 1\n", 0);
+	invalidate(f, "POST http://a/\n", "200\nCache-Group-Invalidation: \"g\"\n");
+	assert_int_equal(cache_pending(f->cache), 2);
+	assert_miss(f, "GET http://a/1\n", 0);
+	assert_hit(f, "GET http://a/2\n", 0, "1");
+}
+
+/* A lookup puts what waits for it into the store, and not the whole queue. */
+static void a_lookup_waits_for_few_writes(void **state)
+{
+	struct fixture *f = *state;
+	char req[64];
+
+	for (int i = 0; i < PENDING_MAX; i++) {
+		sprintf(req, "GET http://a/%d\n", i);
+		assert_stored(f, req, FRESH "X: 1\n", 0);
+	}
+	assert_hit(f, "GET http://a/99\n", 0, "1");
+	assert_int_equal(cache_counts(f->cache)->flushes, 1);
+	assert_in_range(cache_pending(f->cache), PENDING_MAX / 2, PENDING_MAX - 1);
+	invalidate(f, "POST http://a/98\n", "200\n");
+	assert_in_range(cache_pending(f->cache), 1, PENDING_MAX - 1);
+	assert_miss(f, "GET http://a/98\n", 0);
+	assert_hit(f, "GET http://a/97\n", 0, "1");
+}
+
 static void groups_are_those_of_all_variants_as_they_are(void **state)
 {
 	struct fixture *f = *state;
@@ -424,6 +457,7 @@ static void groups_are_those_of_all_variants_as_they_are(void **state)
 	assert_stored(f, "GET http://a/2\n", FRESH "Cache-Groups: \"old\"\n", 0);
 	cache_flush(f->cache);
 	assert_stored(f, "GET http://a/2\n", FRESH "Cache-Groups: \"new\"\nX: 1\n", 1);
+	cache_flush(f->cache);
 	assert_int_equal(
 		invalidate(f, "POST http://a/3\n", "200\nCache-Group-Invalidation: \"old\"\n"), 0);
 	assert_hit(f, "GET http://a/2\n", 1, "1");
@@ -675,6 +709,8 @@ int main(void)
 		TEST(an_invalidation_that_concerns_nothing_writes_nothing),
 		TEST(locations_of_the_same_origin_are_removed),
 		TEST(groups_are_invalidated_within_the_origin),
+		TEST(what_waits_in_a_group_is_refused),
+		TEST(a_lookup_waits_for_few_writes),
 		TEST(groups_are_those_of_all_variants_as_they_are),
 		TEST(a_large_group_goes_in_parts),
 		TEST(what_is_in_too_many_groups_is_not_kept),
