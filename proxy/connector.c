@@ -21,7 +21,7 @@ struct connector {
 	connector_done done;
 	void *context;
 	struct resolver_query *query;
-	struct task report; /* of a failure that came at once */
+	struct task report; /* of a failure that came at once; or to connect, without one */
 	int64_t expires_ms;
 	unsigned next; /* address to try */
 	uint16_t port;
@@ -66,13 +66,24 @@ static void finish(struct connector *c, enum failure failure, struct conn *conn,
 	done(context, failure, conn, address);
 }
 
+static void try_next(struct connector *c);
+
+static void connect_first(struct connector *c)
+{
+	c->failure = FAILURE_DNS_ERROR;
+	c->expires_ms = c->worker->now_ms + c->worker->conf->connect_timeout_ms;
+	try_next(c);
+}
+
 /* A task, so that a failure known at once is not told before connector_start() returns. */
-static void report_failure(void *owner)
+static void go_on(void *owner)
 {
 	struct connector *c = owner;
 
 	if (c->over)
 		turn_free(c); /* cancelled meanwhile */
+	else if (c->failure == FAILURE_NONE)
+		connect_first(c);
 	else
 		finish(c, c->failure, NULL, NULL);
 }
@@ -184,21 +195,24 @@ static void attempt_expired(void *owner)
 		finish(c, FAILURE_CONNECT_TIMEOUT, NULL, NULL);
 }
 
+/* Thousands may have waited for the same name: so many go on in each turn. */
 static void resolved(void *context, enum failure failure, const struct addresses *found)
 {
 	struct connector *c = context;
+	struct worker *worker = c->worker;
+	bool waited = c->query != NULL;
 
 	c->query = NULL;
-	if (failure != FAILURE_NONE) {
-		fail(c, failure);
-		return;
-	}
+	c->failure = failure;
 	c->addresses = *found;
 	for (unsigned i = 0; i < c->addresses.count; i++)
 		address_set_port(&c->addresses.at[i], c->port);
-	c->failure = FAILURE_DNS_ERROR;
-	c->expires_ms = c->worker->now_ms + c->worker->conf->connect_timeout_ms;
-	try_next(c);
+	if (waited && !share_take(&worker->resolved, worker, SHARE_REQUESTS))
+		worker_later(worker, &c->report);
+	else if (failure != FAILURE_NONE)
+		fail(c, failure);
+	else
+		connect_first(c);
 }
 
 struct connector *connector_start(struct worker *worker, struct slice host, uint16_t port,
@@ -214,7 +228,7 @@ struct connector *connector_start(struct worker *worker, struct slice host, uint
 	c->done = done;
 	c->context = context;
 	c->port = port;
-	c->report = (struct task){.run = report_failure, .owner = c};
+	c->report = (struct task){.run = go_on, .owner = c};
 	c->host_length = host.n;
 	memcpy(c->host, host.p, host.n);
 	c->query = resolver_start(worker->resolver, slice_of(c->host, host.n), resolved, c);

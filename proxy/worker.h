@@ -75,6 +75,7 @@ struct worker {
 	struct scratch out;             /* what it composes */
 	struct client *clients;         /* all, for the drain */
 	struct turn turn;
+	struct share resolved; /* of those who waited for names */
 	struct exchange *spare_exchanges;
 	const struct worker_shared *shared;
 	struct removal removal;
