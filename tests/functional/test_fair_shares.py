@@ -11,6 +11,7 @@ import signal
 import threading
 
 from support.http1 import Closed
+from support.nameserver import NameServer
 from support.origin import respond
 from support.rawclient import Client
 from support.until import WAIT, until_waiting
@@ -180,3 +181,31 @@ def test_what_waits_for_its_turn_does_not_outlive_the_proxy(start_proxy, origin)
             while True:
                 assert client.response().hit
     proxy.wait()
+
+
+class SlowNames(NameServer):
+    """Answers when it is told to."""
+
+    def __init__(self, answers):
+        self.go = threading.Event()
+        super().__init__(answers)
+
+    def answer(self, query):
+        assert self.go.wait(WAIT)
+        return super().answer(query)
+
+
+def test_a_crowd_that_waited_for_one_name_goes_on_in_turns(start_proxy, origin):
+    names = SlowNames({"slow.test": ["127.0.0.1"]})
+    proxy = start_proxy(f"resolvers={names.address}", "allow=slow.test,127.0.0.0/8")
+    origin.default = respond(200, body=b"it")
+    with contextlib.ExitStack() as stack:
+        stack.callback(names.close)
+        crowd = [stack.enter_context(proxy.connect()) for _ in range(300)]
+        for i, client in enumerate(crowd):
+            client.send(short(f"http://slow.test:{origin.port}/{i}"))
+        until_waiting(proxy, 300)
+        before = used_up(proxy)
+        names.go.set()
+        assert all(client.response().body == b"it" for client in crowd)
+        assert used_up(proxy) > before
