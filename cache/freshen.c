@@ -3,31 +3,32 @@
 #include "cache/record.h"
 
 /*
- * Fields of the 304 that update, as a set: known ones by their bit, the others by a bit of a hash
+ * Fields of the 304 that update, as a set: known ones by their bit, the others by a bit of the hash
  * of their name, so that most stored lines are cleared of suspicion by one test.
  */
 struct updated {
 	uint64_t known;
 	uint64_t others;
+	uint32_t hashes[RECORD_FIELDS_MAX]; /* of the merged lines that are no known ones */
 };
 
-static uint64_t hash_bit(struct slice name)
+static uint64_t hash_bit(uint32_t hash)
 {
-	unsigned hash = (unsigned)name.n * 7u + ((unsigned char)name.p[0] | 0x20u) +
-			((unsigned char)name.p[name.n - 1] | 0x20u) * 3u;
-
-	return (uint64_t)1 << (hash % 64);
+	return (uint64_t)1 << (hash >> 26);
 }
 
 static bool is_updated(const struct updated *updated, const struct http_fields *merged,
 		       uint32_t added, const struct http_field *field)
 {
+	uint32_t hash;
+
 	if (field->id != FIELD_OTHER)
 		return (updated->known >> field->id) & 1;
-	if (!(updated->others & hash_bit(field->name)))
+	hash = http_name_hash(field->name);
+	if (!(updated->others & hash_bit(hash)))
 		return false;
 	for (uint32_t i = 0; i < added; i++) {
-		if (slice_ieq(merged->at[i].name, field->name))
+		if (updated->hashes[i] == hash && slice_ieq(merged->at[i].name, field->name))
 			return true;
 	}
 	return false;
@@ -44,10 +45,13 @@ static bool add_304(struct http_fields *merged, const struct http_response *res_
 			continue;
 		if (!http_fields_add(merged, field->name, field->value))
 			return false;
-		if (field->id != FIELD_OTHER)
+		updated->hashes[merged->count - 1] = 0;
+		if (field->id != FIELD_OTHER) {
 			updated->known |= (uint64_t)1 << field->id;
-		else
-			updated->others |= hash_bit(field->name);
+			continue;
+		}
+		updated->hashes[merged->count - 1] = http_name_hash(field->name);
+		updated->others |= hash_bit(http_name_hash(field->name));
 	}
 	/* A message without Date was made when it was received (RFC 9110 6.6.1). */
 	updated->known |= (uint64_t)1 << FIELD_DATE;
@@ -86,8 +90,9 @@ static bool merge(const struct record_view *old, const struct http_response *res
 {
 	struct http_field lines[RECORD_FIELDS_MAX];
 	struct http_response stored = {.fields = {.at = lines, .capacity = RECORD_FIELDS_MAX}};
-	struct updated updated = {0};
+	struct updated updated;
 
+	updated.known = updated.others = 0;
 	return record_to_response(old, &stored) && add_304(merged, res_304, &updated) &&
 	       add_stored(merged, &stored.fields, &updated) && add_age(merged, res_304);
 }

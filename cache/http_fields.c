@@ -216,10 +216,46 @@ const struct http_field *http_fields_named(const struct http_fields *fields, str
 	return http_fields_unknown(fields, 0, name);
 }
 
-static void nominate_unknown(struct http_fields *fields, struct slice name)
+uint32_t http_name_hash(struct slice name)
+{
+	uint64_t hash = name.n, word = 0;
+	size_t i = 0;
+
+	/* bit 0x20 is the case of letters; a few other bytes look alike as well */
+	for (; i + sizeof(word) <= name.n; i += sizeof(word)) {
+		memcpy(&word, name.p + i, sizeof(word));
+		hash = (hash ^ (word | 0x2020202020202020)) * 0x9e3779b97f4a7c15;
+		hash ^= hash >> 32;
+	}
+	word = 0;
+	if (i < name.n)
+		memcpy(&word, name.p + i, name.n - i);
+	hash = (hash ^ (word | 0x2020202020202020)) * 0x9e3779b97f4a7c15;
+	return (uint32_t)(hash >> 32) | 1;
+}
+
+/* Names that are no known ones, and their hashes. */
+struct nominated {
+	uint32_t hashes[NOMINATED_MAX];
+	struct slice names[NOMINATED_MAX];
+	unsigned count;
+};
+
+static bool is_nominated(const struct nominated *nominated, struct slice name)
+{
+	uint32_t hash = http_name_hash(name);
+
+	for (unsigned i = 0; i < nominated->count; i++) {
+		if (nominated->hashes[i] == hash && slice_ieq(nominated->names[i], name))
+			return true;
+	}
+	return false;
+}
+
+static void nominate_others(struct http_fields *fields, const struct nominated *nominated)
 {
 	for (uint32_t i = 0; i < fields->count; i++) {
-		if (fields->at[i].id == FIELD_OTHER && slice_ieq(fields->at[i].name, name))
+		if (fields->at[i].id == FIELD_OTHER && is_nominated(nominated, fields->at[i].name))
 			fields->at[i].nominated = true;
 	}
 }
@@ -234,27 +270,32 @@ static void nominate(struct http_field *line)
 }
 
 /*
- * Known fields are gathered in a set.  Each other option costs a look at all lines; a message with
- * more than NOMINATED_MAX of them, which nobody sends in earnest, loses all its unknown fields
- * instead, or options times lines would be a way to burn our time.
+ * Known fields are gathered in a set, others by their hashes.  A message with more than
+ * NOMINATED_MAX of these, which nobody sends in earnest, loses all its unknown fields instead, or
+ * options times lines would be a way to burn our time.
  */
 void http_fields_nominate(struct http_fields *fields)
 {
 	struct http_list list = http_list_of(fields, FIELD_CONNECTION);
+	struct nominated others;
 	struct slice option;
 	uint64_t nominated = 0;
-	unsigned unknown = 0;
 
+	others.count = 0;
 	while (http_connection_next(&list, &option)) {
 		enum http_field_id id = http_field_lookup(option);
 
-		if (id != FIELD_OTHER)
+		if (id != FIELD_OTHER) {
 			nominated |= (uint64_t) !(known[id].flags & KEEP) << id;
-		else if (unknown++ < NOMINATED_MAX)
-			nominate_unknown(fields, option);
+		} else if (others.count < NOMINATED_MAX) {
+			others.hashes[others.count] = http_name_hash(option);
+			others.names[others.count++] = option;
+		} else {
+			nominated |= (uint64_t)1 << FIELD_OTHER;
+		}
 	}
-	if (unknown > NOMINATED_MAX)
-		nominated |= (uint64_t)1 << FIELD_OTHER;
+	if (others.count > 0)
+		nominate_others(fields, &others);
 	if (nominated == 0)
 		return;
 	for (uint32_t i = 0; i < fields->count; i++) {

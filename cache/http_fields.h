@@ -31,6 +31,9 @@ unsigned http_fields_lines(const struct http_fields *fields, enum http_field_id 
 /* Order of names without case: the shorter first, then by their letters. */
 int http_name_compare(struct slice a, struct slice b);
 
+/* A hash that does not depend on case, never 0: to look for many names in many lines. */
+uint32_t http_name_hash(struct slice name);
+
 /* First line with that name (any case), known or not, that is not nominated; or NULL. */
 const struct http_field *http_fields_named(const struct http_fields *fields, struct slice name);
 

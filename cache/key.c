@@ -95,23 +95,6 @@ static void block_end(struct block *block, size_t at, size_t name_n, bool presen
 	memcpy(block->to + at, &header, sizeof(header));
 }
 
-/* Bytes of a name as hashed: letters of either case are the same, and a few other bytes as well. */
-static inline uint32_t tag_of(struct slice name)
-{
-	uint64_t hash = name.n, word = 0;
-	size_t i = 0;
-
-	for (; i + sizeof(word) <= name.n; i += sizeof(word)) {
-		memcpy(&word, name.p + i, sizeof(word));
-		hash = (hash ^ (word | 0x2020202020202020)) * 0x9e3779b97f4a7c15;
-		hash ^= hash >> 32;
-	}
-	word = 0;
-	memcpy(&word, name.p + i, name.n - i);
-	hash = (hash ^ (word | 0x2020202020202020)) * 0x9e3779b97f4a7c15;
-	return (uint32_t)(hash >> 32) | 1;
-}
-
 void key_request_begin(struct key_request *asked, const struct http_request *req)
 {
 	asked->fields = &req->fields;
@@ -127,7 +110,7 @@ static void make_tags(struct key_request *asked)
 	for (uint32_t i = 0; i < fields->count; i++) {
 		const struct http_field *field = &fields->at[i];
 
-		asked->tags[i] = field->id == FIELD_OTHER ? tag_of(field->name) : 0;
+		asked->tags[i] = field->id == FIELD_OTHER ? http_name_hash(field->name) : 0;
 	}
 	asked->is_tagged = true;
 }
@@ -177,7 +160,7 @@ static struct joined joined_of(struct key_request *asked, struct slice name)
 		    fields->count <= KEY_LINES_MAX)
 			make_tags(asked);
 		joined.tags = asked->is_tagged ? asked->tags : NULL;
-		joined.tag = asked->is_tagged ? tag_of(name) : 0;
+		joined.tag = asked->is_tagged ? http_name_hash(name) : 0;
 	}
 	if (joined.id == FIELD_OTHER || http_has_field(fields, joined.id))
 		joined.line = joined_line(&joined, fields->at);
