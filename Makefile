@@ -52,8 +52,8 @@ links   = $(shell sed -n '1s|^/\* LINKS: *\(.*\) \*/.*|\1|p' $(1))
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(1)))
 libs    = $(filter-out %.c,$(1))
 
-.PHONY: all help deps run test test-all unit replay functional conformance fuzz asan ubsan test-arm64 \
-	tidy cover bench check check-warnings check-format check-layers check-clocks check-options \
+.PHONY: all help deps run test test-all unit replay functional functional-map conformance fuzz asan \
+	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-clocks check-options \
 	check-tables check-manual check-length format install clean FORCE
 .SECONDARY:
 .SECONDEXPANSION:
@@ -121,9 +121,10 @@ test: ## install what is missing, build, and run every test
 	@$(MAKE) --no-print-directory replay
 	@$(MAKE) --no-print-directory functional
 
-test-all: ## check, test, and test again with AddressSanitizer and UndefinedBehaviorSanitizer
+test-all: ## check, test, test with several workers, and again with two sanitizers
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory functional-map
 	@$(MAKE) --no-print-directory asan
 
 unit: $(UNIT) ## run the unit tests
@@ -136,6 +137,14 @@ replay: $(REPLAY) ## run the fuzz corpora as tests
 functional: all ## run the functional tests against the built proxy (PYTEST="-k name")
 	@CACHE204_BIN=$(abspath $(BUILD))/cache204 $(PYTHON) -m pytest -p no:cacheprovider -q \
 		-n $(AT_ONCE) tests/functional $(PYTEST)
+
+functional-map: all $(BUILD)/map_shim.so ## all with 1 and with 3 workers, the store unreadable between transactions
+	@for workers in 1 3; do CACHE204_WORKERS=$$workers CACHE204_PRELOAD=$(abspath $(BUILD))/map_shim.so \
+		$(MAKE) --no-print-directory functional || exit 1; done
+
+$(BUILD)/map_shim.so: tests/support/map_shim.c
+	$(call say,LINK $@)
+	$(Q)$(CC) $(CPPFLAGS) $(WARN) -O2 -g -fPIC -shared -o $@ $< -ldl
 
 asan: ## every test with AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined test

@@ -196,27 +196,40 @@ static bool is_conditional(const struct http_request *req)
 	       http_has_field(&req->fields, FIELD_IF_MODIFIED_SINCE);
 }
 
+static enum judged judge(struct trial *trial, struct judgement *ret_judgement)
+{
+	struct exchange *x = trial->x;
+	const struct http_response *res = trial->res;
+	struct record_view old;
+	enum reason why;
+
+	if (res->framing_trouble)
+		note_repair(&x->req.uri);
+	if (policy_invalidates(&x->req, res))
+		STATS_ADD(invalidations,
+			  cache_invalidate(trial->cache, &x->req, res, &trial->times));
+	if (judge_kept_record(x, &old))
+		return judge_validation(trial, &old, ret_judgement);
+	if (res->status == 304 && x->record != NULL)
+		return ask_again(x); /* it was purged while it was being validated */
+	if (res->status == 304 && !is_conditional(&x->req))
+		return JUDGED_BAD;
+	remove_passed_over(trial);
+	ret_judgement->stored = store(trial, &why);
+	return JUDGED_PASS;
+}
+
 enum judged judge_head(struct exchange *x, const struct fetch_plan *plan,
 		       const struct exchange_times *times, const struct http_response *res,
 		       struct judgement *ret_judgement)
 {
 	struct trial trial = {x, plan, res, *times, x->worker->cache};
-	struct record_view old;
-	enum reason why;
+	enum judged judged;
 
 	trial.times.response = x->worker->now;
 	ret_judgement->stored = false;
-	if (res->framing_trouble)
-		note_repair(&x->req.uri);
-	if (policy_invalidates(&x->req, res))
-		STATS_ADD(invalidations, cache_invalidate(trial.cache, &x->req, res, &trial.times));
-	if (judge_kept_record(x, &old))
-		return judge_validation(&trial, &old, ret_judgement);
-	if (res->status == 304 && x->record != NULL)
-		return ask_again(x); /* it was purged while it was being validated */
-	if (res->status == 304 && !is_conditional(&x->req))
-		return JUDGED_BAD;
-	remove_passed_over(&trial);
-	ret_judgement->stored = store(&trial, &why);
-	return JUDGED_PASS;
+	judged = judge(&trial, ret_judgement);
+	/* before the answer: who has it may look at this at once */
+	stats->writes_waiting = (int64_t)cache_pending(trial.cache);
+	return judged;
 }

@@ -117,6 +117,7 @@ static void prepare_cb(struct ev_loop *ev, ev_prepare *prepare, int revents)
 	else
 		ev_idle_stop(ev, &loop->busy);
 	arm_flush(loop);
+	stats->writes_waiting = (int64_t)cache_pending(worker->cache);
 	cache_turn_end(worker->cache);
 	turn_free_all();
 	if (worker->draining && worker->clients == NULL && stats->tunnels_open == 0 &&

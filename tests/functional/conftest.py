@@ -1,5 +1,6 @@
 """Fixtures of the functional tests. All ports are free ones, so tests may run side by side (-n)."""
 
+import os
 import pathlib
 import sys
 
@@ -11,8 +12,48 @@ from support.origin import Origin  # noqa: E402
 from support.proxy import Proxy  # noqa: E402
 
 
+# Files that are run with one worker and with several in `make test`: what they are about is the store,
+# limits, or signals. `make functional-map` runs all files with several.
+SEVERAL = 3
+WITH_SEVERAL = {f"test_{name}" for name in """
+    admin auth cache_groups clock_steps conditional_hit descriptors gateway head_records
+    head_requests head_updates hit invalidation limits many_clients must_revalidate not_stored
+    origin_connections origin_failures post_with_content_location preflight_cache purge restart
+    shutdown stale_if_error stale_while_revalidate store_views sync tunnel upgrade validation
+    vary
+""".split()}
+
+
+def worker_counts(definition):
+    """With how many workers a test is run."""
+    asked = os.environ.get("CACHE204_WORKERS")
+    alone = definition.get_closest_marker("one_worker")
+    if asked:
+        counts = [int(n) for n in asked.split(",")]
+    else:
+        counts = [1, SEVERAL] if definition.path.stem in WITH_SEVERAL else [1]
+    if not alone:
+        return counts
+    return [1] if 1 in counts else [pytest.param(1, marks=pytest.mark.skip(reason=alone.args[0]))]
+
+
+def pytest_generate_tests(metafunc):
+    counts = worker_counts(metafunc.definition)
+    if counts != [1] or metafunc.definition.path.stem in WITH_SEVERAL:
+        metafunc.parametrize("worker_count", counts, indirect=True, scope="module",
+                             ids=lambda count: f"workers={count}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def worker_count(request):
+    """Of the proxies of a test, unless it says otherwise."""
+    Proxy.worker_count = getattr(request, "param", 1)
+    yield Proxy.worker_count
+    Proxy.worker_count = 1
+
+
 @pytest.fixture(scope="module")
-def module_proxy(tmp_path_factory):
+def module_proxy(worker_count, tmp_path_factory):
     """One proxy for the tests of a file; each test asks it about an origin of its own."""
     proxy = Proxy(tmp_path_factory.mktemp("proxy"), start=False)
     yield proxy

@@ -23,7 +23,7 @@ def names():
 
 
 @pytest.fixture(scope="module")
-def module_proxy(tmp_path_factory, names):
+def module_proxy(worker_count, tmp_path_factory, names):
     """Deadlines are short, for what may wait for them."""
     proxy = Proxy(tmp_path_factory.mktemp("proxy"), "connect_ports=*", f"resolvers={names.address}", "dns_timeout=1s",
                   "body_timeout=2s", "upgrade=on", start=False)

@@ -9,6 +9,8 @@ import pytest
 from support.origin import CLOSE, respond
 from support.rawclient import Client
 
+pytestmark = pytest.mark.one_worker("lines of several workers come in no order")
+
 
 def entries(proxy):
     proxy.stop()

@@ -136,6 +136,7 @@ def test_204_with_a_body_is_repaired_and_not_stored(connect, origin, name):
     assert answer.status == 204 and "X-Poison" not in answer.fields
 
 
+@pytest.mark.one_worker("each worker keeps connections of its own")
 @requirement("RFC 9112 9.2 SHOULD", "RFC 9112 9.2 MUST NOT")
 def test_bytes_after_a_204_that_come_later_reach_nobody(connect, origin):
     """The idle connection is closed when it speaks unasked (A2)."""

@@ -167,7 +167,7 @@ def test_own_name(start_proxy, origin):
 
 
 @pytest.fixture(scope="module")
-def telling(tmp_path_factory):
+def telling(worker_count, tmp_path_factory):
     from support.proxy import Proxy
     proxy = Proxy(tmp_path_factory.mktemp("proxy"), "cache_status_key=on")
     yield proxy

@@ -6,6 +6,8 @@ import pytest
 
 from support.origin import CLOSE, respond
 
+pytestmark = pytest.mark.one_worker("requests wait for a fetch of their own worker")
+
 FRESH = "Cache-Control: max-age=60"
 
 

@@ -8,6 +8,8 @@ from support.origin import respond
 from support.requirement import requirement
 from support.until import until_waiting
 
+pytestmark = pytest.mark.one_worker("requests wait for a fetch of their own worker")
+
 MANY = 100
 FRESH = "Cache-Control: max-age=60"
 

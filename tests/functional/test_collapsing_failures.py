@@ -7,6 +7,8 @@ import pytest
 from support.origin import CLOSE, NEVER, RESET, respond
 from support.until import until, until_waiting
 
+pytestmark = pytest.mark.one_worker("requests wait for a fetch of their own worker")
+
 FRESH = "Cache-Control: max-age=60"
 
 

@@ -11,6 +11,8 @@ from support.origin import respond
 from support.proxy import Proxy
 from support.target import Target, connect_bytes, open_tunnel, until
 
+pytestmark = pytest.mark.one_worker("descriptors are those of a process")
+
 SPARE = 12  # descriptors that are left
 
 

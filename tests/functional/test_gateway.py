@@ -62,16 +62,18 @@ def test_connection_is_kept_and_hits_come(gateway, origin):
 
 def test_records_are_those_of_the_proxy(gateway_proxy, gateway, origin):
     origin.default = respond(204, "Cache-Control: max-age=60")
-    ask(gateway, "/one")
+    gateway_proxy.see(ask(gateway, "/one"))
     with gateway_proxy.connect() as client:
         assert client.get(origin.url("/one")).hit
         assert not client.get(origin.url("/two")).hit
+    gateway_proxy.until_written()
     assert ask(gateway, "/two").hit
 
 
-def test_host_does_not_tell_records_apart(gateway, origin):
+def test_host_does_not_tell_records_apart(gateway_proxy, gateway, origin):
     origin.default = respond(204, "Cache-Control: max-age=60")
-    ask(gateway, "/x", host="a.example")
+    gateway_proxy.see(ask(gateway, "/x", host="a.example"))
+    gateway_proxy.until_written()
     assert ask(gateway, "/x", host="b.example:99").hit
 
 

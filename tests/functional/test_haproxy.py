@@ -187,6 +187,7 @@ def assert_only_moved(share, homes, answers):
     assert hits(answers) >= set(PATHS) - share
 
 
+@pytest.mark.one_worker("takes a port that several sockets share")
 def test_losing_a_node_moves_only_its_share(balancer, nodes, origin):
     homes = names(ask(balancer, origin))
     lost = "node2"

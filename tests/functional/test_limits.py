@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from support.http1 import Closed
 from support.origin import respond
 from support.target import Target, connect_bytes, open_tunnel, until
@@ -40,14 +42,18 @@ def test_too_many_clients(start_proxy, origin):
 
 def test_refused_client_that_says_nothing_is_closed(start_proxy, origin):
     proxy = start_proxy("clients_max=1")
-    with proxy.connect() as first, proxy.connect() as silent, proxy.connect() as slow:
+    with proxy.connect() as first:
         assert first.get(origin.url()).status == 204
+        silent, slow = proxy.connect(), proxy.connect()
         slow.send(b"GET http://a/ HT")
         assert slow.response().status == 503
         assert silent.end() == "fin"
+        silent.close()
+        slow.close()
     until(lambda: proxy.stats()["gauges"]["refusals"] == 0, "refusals stay")
 
 
+@pytest.mark.one_worker("each worker bounds those that it tells")
 def test_many_refused_clients_are_just_closed(start_proxy, origin):
     """What is said to them is bounded, too."""
     proxy = start_proxy("clients_max=1")
@@ -69,6 +75,7 @@ def test_many_refused_clients_are_just_closed(start_proxy, origin):
         client.close()
 
 
+@pytest.mark.one_worker("each worker counts those of its own")
 def test_clients_of_one_address(start_proxy, origin):
     proxy = start_proxy("clients_per_address=3")
     clients = [proxy.connect() for _ in range(3)]
@@ -123,6 +130,7 @@ def test_no_tunnels_at_all(start_proxy):
         assert client.response("CONNECT").status == 503
 
 
+@pytest.mark.one_worker("each worker keeps connections of its own")
 def test_connections_to_one_origin(start_proxy, start_origin):
     origin, other = start_origin(), start_origin()
     proxy = start_proxy("origin_connections=2")

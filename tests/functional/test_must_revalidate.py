@@ -65,6 +65,7 @@ def test_no_wish_of_the_client_overrides_it(client, origin, directive, wish):
     assert client.get(origin.url(), f"Cache-Control: {wish}").cache_status["fwd-status"] == 304
 
 
+@pytest.mark.one_worker("requests wait for a fetch of their own worker")
 @requirement("RFC 9111 5.2.2.2 MUST error")
 def test_those_who_wait_get_504_too(proxy, client, connect, origin):
     go = threading.Event()

@@ -24,6 +24,7 @@ def test_connection_is_reused_after_any_clean_end(client, origin, reply):
     assert len(origin.connections) == 1
 
 
+@pytest.mark.one_worker("each worker keeps connections of its own")
 def test_clients_share_it_in_turn(connect, origin):
     for i in range(3):
         assert connect().get(origin.url(f"/{i}")).status == 204

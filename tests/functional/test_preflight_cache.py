@@ -18,7 +18,7 @@ def fields(**changes):
 
 
 @pytest.fixture(scope="module")
-def caching(tmp_path_factory):
+def caching(worker_count, tmp_path_factory):
     from support.proxy import Proxy
     proxy = Proxy(tmp_path_factory.mktemp("proxy"), "preflight_cache=on")
     yield proxy

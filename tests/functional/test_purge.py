@@ -195,6 +195,7 @@ def test_stale_if_error_shows_nothing_that_was_purged(proxy, client, origin):
     assert client.response().status == 502
 
 
+@pytest.mark.one_worker("requests wait for a fetch of their own worker")
 def test_those_who_wait_for_a_purged_answer_ask_anew(proxy, connect, origin):
     go = threading.Event()
     origin.on("/", [go, respond(204, FRESH, "X-A: old")], respond(204, FRESH, "X-A: new"))
@@ -465,6 +466,7 @@ def test_not_through_the_proxy(proxy, client, origin):
 def test_a_body_is_no_part_of_it(proxy, client, origin):
     origin.default = respond(204, FRESH)
     client.get(origin.url())
+    proxy.until_written()
     with Client(proxy.admin_port) as admin:
         admin.send(f"POST /purge?uri={origin.url()} HTTP/1.1\r\nHost: 127.0.0.1:{proxy.admin_port}\r\n"
                    "Content-Length: 5\r\n\r\nhello".encode())
@@ -486,5 +488,6 @@ def test_the_log_has_it_but_no_password(start_proxy, origin):
     lines = [json.loads(line) for line in proxy.log_lines()]
     text = "\n".join(proxy.log_lines())
     assert f"/purge?uri={origin.url('/a?b')}" in text
-    assert [line["status"] for line in lines][-5:] == [200, 202, 400, 405, 403]
+    # lines of several workers come in no order
+    assert sorted(line["status"] for line in lines) == [200, 202, 400, 403, 405]
     assert "secret" not in text and "secret" not in proxy.errors()

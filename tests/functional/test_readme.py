@@ -18,6 +18,8 @@ import pytest
 from support.proxy import ROOT
 from support.rawclient import Client
 
+pytestmark = pytest.mark.one_worker("the session is with one")
+
 README = ROOT / "README.md"
 ORIGIN_PORT = "8080"
 END = "--- end of output ---"

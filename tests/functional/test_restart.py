@@ -137,6 +137,7 @@ def is_doubted(proxy):
     return struct.unpack_from("=II", (proxy.store / "noted").read_bytes(), 64)[1] == 1
 
 
+@pytest.mark.one_worker("the process that is hit is the one with the store")
 @pytest.mark.parametrize("fault", [signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGKILL])
 def test_a_fault_of_its_own_is_not_trusted(start_proxy, origin, fault):
     """The file may have been the cause, and would be again; not so when it was killed."""

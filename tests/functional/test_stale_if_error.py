@@ -149,6 +149,7 @@ def test_destination_that_is_denied_is_no_error_of_the_origin(start_proxy, origi
         assert client.get(origin.url()).status == 403
 
 
+@pytest.mark.one_worker("requests wait for a fetch of their own worker")
 @pytest.mark.parametrize("reply", [respond(503), [CLOSE], [RESET]], ids=["503", "fin", "rst"])
 def test_those_who_wait_get_it_too(proxy, client, connect, origin, reply):
     """A failing origin is not asked again for each of them."""

@@ -8,7 +8,7 @@ from support.requirement import requirement
 
 
 @pytest.fixture(scope="module")
-def targeted(tmp_path_factory):
+def targeted(worker_count, tmp_path_factory):
     """A proxy with a list of two."""
     from support.proxy import Proxy
     proxy = Proxy(tmp_path_factory.mktemp("proxy"), "targeted_cache_control=Own-Cache-Control,CDN-Cache-Control")

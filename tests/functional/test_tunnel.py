@@ -18,7 +18,7 @@ MIB = 1024 * 1024
 
 
 @pytest.fixture(scope="module")
-def module_proxy(tmp_path_factory):
+def module_proxy(worker_count, tmp_path_factory):
     """Like the others, but tunnels lead everywhere."""
     proxy = Proxy(tmp_path_factory.mktemp("proxy"), "connect_ports=*", start=False)
     yield proxy
@@ -336,6 +336,7 @@ def exchange_many(client, end, up, down):
     assert not failed
 
 
+@pytest.mark.one_worker("counts the descriptors of the process")
 @pytest.mark.parametrize("up, down", [(24 * MIB + 1, 24 * MIB + 7), (40 * MIB, 0), (0, 40 * MIB), (511 * 1024, 513 * 1024)])
 def test_large_transfers_arrive_whole(proxy, tunnel, up, down):
     descriptors = f"/proc/{proxy.pid}/fd"

@@ -18,7 +18,7 @@ SWITCH = (b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: 
 
 
 @pytest.fixture(scope="module")
-def module_proxy(tmp_path_factory):
+def module_proxy(worker_count, tmp_path_factory):
     """Like the others, but with the option."""
     proxy = Proxy(tmp_path_factory.mktemp("proxy"), "upgrade=on", start=False)
     yield proxy

@@ -11,7 +11,7 @@ FRESH = "Cache-Control: max-age=600"
 
 
 @pytest.fixture(scope="module")
-def choosing(tmp_path_factory):
+def choosing(worker_count, tmp_path_factory):
     proxy = Proxy(tmp_path_factory.mktemp("proxy"), "language_select=on")
     yield proxy
     proxy.stop()

@@ -98,6 +98,7 @@ bool fake_worker_turn(struct worker *worker, bool backwards)
 	any = fake_conn_turn(backwards) || worker->turn.soon.count + worker->turn.due > 0;
 	any |= turn_end(worker);
 	arm_flush(fake);
+	stats->writes_waiting = (int64_t)cache_pending(worker->cache);
 	cache_turn_end(worker->cache);
 	turn_free_all();
 	return any;

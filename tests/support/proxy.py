@@ -11,13 +11,16 @@ import threading
 
 from support.processes import until_ended
 from support.rawclient import Client
+from support.until import until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = (os.environ.get("CACHE204_BIN") or os.environ.get("CACHE204")
           or str(ROOT / "build" / "cache204"))
 WAIT = 15.0  # seconds for a start or an end
 
-SANITIZER = re.compile(r"runtime error:|ERROR: \w*Sanitizer|WARNING: \w*Sanitizer")
+PRELOAD = os.environ.get("CACHE204_PRELOAD", "")  # libraries that each proxy is run with
+
+FAULT = re.compile(r"runtime error:|ERROR: \w*Sanitizer|WARNING: \w*Sanitizer|^map_shim: ", re.M)
 
 
 def run(*arguments, timeout=WAIT):
@@ -31,7 +34,10 @@ def is_ready(lines):
 
 
 class Proxy:
-    """One proxy process. Its ports are free ones, chosen by the kernel and read from its output."""
+    """One proxy, of one process or several. Its ports are free ones, chosen by the kernel and read
+    from its output."""
+
+    worker_count = 1  # of those that are begun without the option; conftest.py sets it
 
     def __init__(self, directory, *options, start=True):
         self.directory = pathlib.Path(directory)
@@ -40,11 +46,13 @@ class Proxy:
         self.access_log = self.directory / "access.log"
         self.error_log = self.directory / "stderr"
         self.options = ["listen=127.0.0.1:0", "admin=127.0.0.1:0", f"store={self.store}",
-                        f"access_log={self.access_log}", "store_size=16MiB", *options]
+                        f"access_log={self.access_log}", "store_size=16MiB",
+                        f"workers={self.worker_count}", *options]
         self.arguments = []
         self.wrapper = []  # a program to run it under, with its arguments
         self.environment = {}
         self.process = None
+        self.written = False
         if start:
             self.start()
 
@@ -54,7 +62,7 @@ class Proxy:
             self.process = subprocess.Popen([*self.wrapper, BINARY, *arguments],
                                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                             stderr=errors, cwd=self.directory, text=True,
-                                            env={**os.environ, **self.environment})
+                                            env=self.whole_environment())
         self.output = []
         self.ready = threading.Event()
         self.reader = threading.Thread(daemon=True, target=self.read_output,
@@ -67,6 +75,10 @@ class Proxy:
         self.port = int(re.search(r"^export http_proxy=http://127\.0\.0\.1:(\d+)$", text, re.M)[1])
         self.admin_port = int(re.search(r"^stats: http://127\.0\.0\.1:(\d+)/stats$", text, re.M)[1])
         return self
+
+    def whole_environment(self):
+        libraries = f"{PRELOAD} {self.environment.get('LD_PRELOAD', '')}".strip()
+        return {**os.environ, **self.environment, **({"LD_PRELOAD": libraries} if libraries else {})}
 
     @staticmethod
     def read_output(process, output, ready):
@@ -92,10 +104,26 @@ class Proxy:
         return self.error_log.read_text(errors="replace") if self.error_log.exists() else ""
 
     def connect(self, **options):
-        return Client(self.port, **options)
+        """A client's connection. When the test knows nothing of workers it may be another worker's
+        than the last one; so what was stored meanwhile is made sure to be in the store."""
+        self.until_written()
+        return Client(self.port, seen=self.see, **options)
+
+    def see(self, answer):
+        """Whether an answer may have changed what is stored."""
+        status = answer["Cache-Status"] or ""
+        self.written |= "; stored" in status or "; fwd=stale" in status or "; fwd=request" in status
+
+    def until_written(self):
+        """Until every worker sees what another has changed, which takes as long as store_interval."""
+        if self.written and self.worker_count > 1:
+            until(lambda: self.stats()["gauges"]["writes_waiting"] == 0, "all is in the store")
+        self.written = False
 
     def admin(self, target, method="GET", *fields):
         """The answer of the admin listener."""
+        if method == "POST":
+            self.until_written()
         with Client(self.admin_port) as client:
             lines = [f"{method} {target} HTTP/1.1", f"Host: 127.0.0.1:{self.admin_port}", *fields]
             client.send(("\r\n".join(lines) + "\r\n\r\n").encode())
@@ -165,7 +193,11 @@ class Proxy:
             self.kill()
             raise AssertionError(f"no end within {timeout} s of SIGTERM: {self.errors()}") from None
         assert code == 0, f"exit {code}: {self.errors()}"
-        assert not SANITIZER.search(self.errors()), self.errors()
+        self.check_errors()
+
+    def check_errors(self):
+        """A worker that died of a fault was replaced, and would not be missed."""
+        assert not FAULT.search(self.errors()), self.errors()
 
     def stop(self):
         if self.process is None or self.process.returncode is not None:
@@ -190,4 +222,5 @@ class Proxy:
         self.kill()
 
     def remove(self):
+        self.check_errors()
         shutil.rmtree(self.directory, ignore_errors=True)

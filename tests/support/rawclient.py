@@ -75,7 +75,8 @@ def request_bytes(method, url, *fields, body=None, version="1.1"):
 
 
 class Client:
-    def __init__(self, port, host="127.0.0.1", receive_buffer=None, timeout=WAIT, source=None):
+    def __init__(self, port, host="127.0.0.1", receive_buffer=None, timeout=WAIT, source=None, seen=None):
+        self.seen = seen  # is called with each final answer
         self.sock = socket.socket()
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
@@ -166,6 +167,8 @@ class Client:
             answer = self.message(method, on_data)
             if answer.status >= 200:
                 answer.interim = interim
+                if self.seen:
+                    self.seen(answer)
                 return answer
             interim.append(answer)
 
