@@ -44,6 +44,7 @@ HEADERS := $(wildcard proxy/*.h cache/*.h conf/*.h proxy/*.def cache/*.def conf/
 UNIT    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 MICRO   := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c bench/*/*.c))
+TOOLS   := $(BUILD)/tests/tools/check_store
 REPLAY  := $(FUZZ:%=$(BUILD)/tests/fuzz/replay_%)
 C_FILES := $(wildcard $(addsuffix /*.[ch],proxy cache conf tests/* bench bench/*))
 
@@ -92,7 +93,7 @@ $(BUILD)/version: FORCE
 	@mkdir -p $(@D)
 	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
 
-$(UNIT) $(MICRO): $(BUILD)/%: $$(call objects,$$*.c $$(call links,$$*.c)) | $(BUILD)/flags/link
+$(UNIT) $(MICRO) $(TOOLS): $(BUILD)/%: $$(call objects,$$*.c $$(call links,$$*.c)) | $(BUILD)/flags/link
 	@mkdir -p $(@D)
 	$(call say,LINK $@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(call links,$*.c)) $(if $(filter $@,$(UNIT)),-lcmocka,$(LIBS))
@@ -134,7 +135,7 @@ replay: $(REPLAY) ## run the fuzz corpora as tests
 	@failed=0; for target in $(FUZZ); do $(BUILD)/tests/fuzz/replay_$$target \
 		tests/fuzz/corpus/$$target || failed=1; done; exit $$failed
 
-functional: all ## run the functional tests against the built proxy (PYTEST="-k name")
+functional: all $(TOOLS) ## run the functional tests against the built proxy (PYTEST="-k name")
 	@CACHE204_BIN=$(abspath $(BUILD))/cache204 $(PYTHON) -m pytest -p no:cacheprovider -q \
 		-n $(AT_ONCE) tests/functional $(PYTEST)
 
@@ -194,7 +195,7 @@ check: ## everything but the tests: warnings, layout, layers, tables, manual
 		check-manual check-length
 
 # Every object that any program here is linked of.
-CHECKED = $(sort $(call objects,$(SOURCES) $(foreach program,$(UNIT) $(MICRO),$(program:$(BUILD)/%=%.c) \
+CHECKED = $(sort $(call objects,$(SOURCES) $(foreach program,$(UNIT) $(MICRO) $(TOOLS),$(program:$(BUILD)/%=%.c) \
 	$(call links,$(program:$(BUILD)/%=%.c))) $(wildcard tests/support/*.c tests/fuzz/*.c)))
 check-warnings: $$(CHECKED) ## the compiler warns of nothing
 	@cat $(^:.o=.warnings) | grep . && echo "check-warnings: the above" && exit 1; \
