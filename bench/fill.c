@@ -71,7 +71,7 @@ static void store(struct cache *cache, const char *url, unsigned long number,
 static void fill(struct cache *cache, const char *url, unsigned long count)
 {
 	struct timespec now;
-	struct exchange_times times;
+	struct exchange_times times = {0};
 	struct http_response response;
 
 	parse_answer(&response);

@@ -89,8 +89,7 @@ uint32_t freshness_initial_age(const struct http_fields *fields, int64_t made_s,
 			       const struct exchange_times *times)
 {
 	uint32_t apparent_age = saturate(times->response.wall_s - made_s);
-	int64_t delay_ms = times->response.steady_ms - times->request_steady_ms;
-	uint32_t response_delay = saturate(delay_ms / MS_PER_S);
+	uint32_t response_delay = saturate(times->delay_ms / MS_PER_S);
 	uint32_t corrected = saturate((int64_t)age_value(fields) + response_delay);
 
 	return apparent_age > corrected ? apparent_age : corrected;

@@ -70,11 +70,14 @@ struct record_meta {
 	uint32_t spare;              /* 0 */
 };
 
-/* When the exchange with the origin took place; for response_delay and receipt. */
+/* When the exchange with the origin took place, and how long it took. */
 struct exchange_times {
 	int64_t request_steady_ms;
 	struct http_clock response; /* both clocks at receipt of the head */
 	uint64_t asked_at;          /* cache_epoch() at the request */
+	/* From the request to receipt, by a clock that nobody sets: response_delay of RFC 9111
+	   4.2.3.  The steady clock jumps with the wall clock. */
+	int64_t delay_ms;
 };
 
 /*

@@ -15,6 +15,7 @@
 #include "proxy/judge.h"
 #include "proxy/origin.h"
 #include "proxy/tunnel.h"
+#include "proxy/wall_clock.h"
 
 enum {
 	FETCH_MAGIC = 0x46657463,
@@ -35,6 +36,7 @@ struct fetch {
 	unsigned waiter_count;
 	struct origin *origin;
 	struct exchange_times times; /* of the request */
+	int64_t asked_ms;            /* on the boot clock */
 	UT_hash_handle hh;
 };
 
@@ -501,6 +503,7 @@ static void note_asked(struct fetch *fetch)
 	struct worker *worker = fetch->worker;
 
 	fetch->times.request_steady_ms = worker->now.steady_ms;
+	fetch->asked_ms = boot_clock_ms();
 	fetch->times.asked_at = cache_epoch(worker->cache);
 }
 
@@ -690,6 +693,7 @@ static void on_head(void *context, const struct http_response *res)
 
 	x->origin = fetch->origin->address;
 	x->status_field.fwd_status = res->status;
+	fetch->times.delay_ms = boot_clock_ms() - fetch->asked_ms;
 	switch (judge_head(x, &fetch->plan, &fetch->times, res, &judgement)) {
 	case JUDGED_AGAIN:
 		fetch->again = true;

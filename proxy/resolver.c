@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* An allocation that fails costs the look-up, not the process. */
 #define HASH_NONFATAL_OOM 1
@@ -21,6 +20,7 @@
 #include "proxy/dns_channel.h"
 #include "proxy/hostname.h"
 #include "proxy/known_names.h"
+#include "proxy/wall_clock.h"
 
 /*
  * A name that name servers are being asked for.
@@ -66,15 +66,6 @@ struct resolver {
 	struct dns_servers servers; /* none: those of the system */
 	unsigned calls;             /* of `done` that have not returned */
 };
-
-/* What is remembered grows old in a suspended machine, too. */
-static int64_t memory_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* The only place that calls `done`; `found` is not the cache's, for the callee may change that. */
 static void answer(struct resolver *resolver, resolver_done done, void *context,
@@ -129,7 +120,7 @@ static void lookup_finish(struct lookup *lookup)
 	HASH_DEL(resolver->lookups, lookup);
 	if (keep_ms > 0)
 		known_names_keep(resolver->known, slice_of(lookup->name, lookup->name_length),
-				 memory_now_ms() + keep_ms, failure, &found);
+				 boot_clock_ms() + keep_ms, failure, &found);
 	lookup_answer(lookup);
 	lookup_free(lookup);
 }
@@ -391,7 +382,7 @@ struct resolver_query *resolver_start(struct resolver *resolver, struct slice ho
 	}
 	n = hostname_normal(host, name);
 	if (n > 0) {
-		if (!known_names_find(resolver->known, slice_of(name, n), memory_now_ms(), &failure,
+		if (!known_names_find(resolver->known, slice_of(name, n), boot_clock_ms(), &failure,
 				      &found))
 			return ask(resolver, slice_of(name, n), done, context);
 		STATS_ADD(dns_cache_hits, 1);

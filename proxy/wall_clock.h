@@ -1,4 +1,6 @@
 /*
+ * The clocks of the world outside, which go on while this machine does not.
+ *
  * The wall clock: what people and other machines call the time.  It can be set at any moment, to
  * anything, so it is for dates alone: of messages, records, log lines.  How long something takes is
  * measured by monotonic_us() (worker.h), and how long it may take by a deadline (deadline.h).
@@ -11,5 +13,11 @@
 
 /* Milliseconds since the epoch, now. */
 int64_t wall_clock_ms(void);
+
+/*
+ * Milliseconds since this machine was started, those in which it was suspended included: for how
+ * old something from outside has become.  Nobody sets it.
+ */
+int64_t boot_clock_ms(void);
 
 #endif

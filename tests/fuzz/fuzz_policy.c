@@ -85,6 +85,7 @@ static void set_up(struct situation *situation)
 		receipt_ms - situation->delay_s * MS_PER_S,
 		{.wall_s = RECEIPT_S, .steady_ms = receipt_ms},
 		0,
+		situation->delay_s * MS_PER_S,
 	};
 	situation->conf->preflight_cache = situation->options & OPTION_PREFLIGHT;
 	test_conf_set(situation->conf, "targeted_cache_control",

@@ -118,7 +118,8 @@ static struct exchange_times times_at(const struct fixture *f, int64_t s)
 {
 	return (struct exchange_times){at_ms(s),
 				       {.wall_s = NOW_S + s, .steady_ms = at_ms(s)},
-				       f->asked_long_ago ? 0 : cache_epoch(f->cache)};
+				       f->asked_long_ago ? 0 : cache_epoch(f->cache),
+				       0};
 }
 
 enum reason store(struct fixture *f, const char *req, const char *res, int64_t s)

@@ -55,6 +55,11 @@ int64_t wall_clock_ms(void)
 	return (int64_t)FAKE_START_S * MS_PER_S + fake_conn_now_ms();
 }
 
+int64_t boot_clock_ms(void)
+{
+	return monotonic_us() / 1000;
+}
+
 /* ---- the turn ------------------------------------------------------------------------------- */
 
 static void read_clocks(struct worker *worker)

@@ -45,7 +45,8 @@ static struct slice record_at(int64_t s, const char *req, const char *res)
 	char *to = ring[next++ % 4];
 	struct exchange_times times = {(NOW_S + s) * 1000,
 				       {.wall_s = NOW_S + s, .steady_ms = (NOW_S + s) * 1000},
-				       asked_at};
+				       asked_at,
+				       0};
 	struct record_meta meta;
 	enum reason why;
 	size_t n;

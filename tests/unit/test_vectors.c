@@ -388,6 +388,7 @@ static void store(struct play *play)
 	const struct http_field *etag;
 	struct exchange_times times = {
 		.request_steady_ms = (RECEIPT_S - play->delay_s) * MS_PER_S,
+		.delay_ms = play->delay_s * MS_PER_S,
 		.response = {.wall_s = RECEIPT_S, .steady_ms = RECEIPT_S * MS_PER_S},
 	};
 
