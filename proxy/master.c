@@ -15,6 +15,7 @@
 
 #include "cache/store.h"
 #include "proxy/copier.h"
+#include "proxy/deadline.h"
 #include "proxy/log.h"
 
 enum {
@@ -50,8 +51,9 @@ struct master {
 	int lock;       /* of the store; its copies in workers outlive a killed master */
 	sigset_t mask_before;
 	struct copier copier;
-	int64_t now_ms;
-	int64_t kill_ms; /* when stopping: the last deadline */
+	int64_t now_ms;   /* monotonic, less the time in which this process stood still */
+	int64_t still_ms; /* how much that was */
+	int64_t kill_ms;  /* when stopping: the last deadline */
 	bool greeted;
 	bool stopping;
 	bool hurried;
@@ -335,20 +337,42 @@ static int wait_ms(const struct master *master)
 	return next > master->now_ms ? (int)(next - master->now_ms) : 0;
 }
 
-static void watch(struct master *master)
+/*
+ * The clock of this process's deadlines.  When it is back much later than it wanted, the process
+ * was stopped or the machine frozen, and so were the workers: that is not their time (deadline.h).
+ */
+static void read_clock(struct master *master, int64_t due_ms)
+{
+	int64_t now_ms = monotonic_us() / 1000 - master->still_ms;
+
+	if (now_ms - due_ms > DEADLINE_TURN_MAX_MS) {
+		master->still_ms += now_ms - due_ms - DEADLINE_TURN_MAX_MS;
+		now_ms = due_ms + DEADLINE_TURN_MAX_MS;
+	}
+	master->now_ms = now_ms;
+}
+
+/* Until a signal, a worker's word, or the next that is due. */
+static void wait_for_any(struct master *master)
 {
 	struct pollfd fds[] = {
 		{.fd = master->signals, .events = POLLIN},
 		{.fd = master->started[0], .events = POLLIN},
 	};
+	int ms = wait_ms(master);
 
+	poll(fds, sizeof(fds) / sizeof(fds[0]), ms);
+	read_clock(master, ms < 0 ? NEVER : master->now_ms + ms);
+}
+
+static void watch(struct master *master)
+{
+	master->now_ms = monotonic_us() / 1000;
 	while (!is_done(master)) {
-		master->now_ms = monotonic_us() / 1000;
 		start_due(master);
 		if (!master->stopping)
 			copier_turn(&master->copier, master->now_ms);
-		poll(fds, sizeof(fds) / sizeof(fds[0]), wait_ms(master));
-		master->now_ms = monotonic_us() / 1000;
+		wait_for_any(master);
 		note_started(master);
 		note_signals(master);
 		reap(master);
