@@ -334,6 +334,8 @@ static const char *play_line(unsigned line, struct slice text)
 		set_name(rest);
 	else if (is(verb, "wait"))
 		pass(time_of(rest));
+	else if (is(verb, "stopped"))
+		fake_conn_pass(time_of(rest));
 	else if (is(verb, "hold") || is(verb, "go"))
 		play.holding = is(verb, "hold");
 	else if (is(verb, "down"))

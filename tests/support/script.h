@@ -24,6 +24,7 @@
  *	name a.test 10.0.0.1 100ms		addresses of a name, commas between, and when
  *	hold | go				events of the lines between come in one turn
  *	wait 30s				time passes
+ *	stopped 30s				the same, without a turn of the loop in it
  *	down | drained				the proxy is told to end; its time is over
  *
  * Names: a.test and b.test have an address each.  In the end time passes until all must be closed.
