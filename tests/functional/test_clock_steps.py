@@ -4,43 +4,17 @@ The proxy sees a clock of its own, by libfaketime; where that is not installed, 
 a sanitizer that must be loaded first, tests/unit/test_clock.c stands alone.
 """
 
-import glob
-import subprocess
 import threading
-import time
 
 import pytest
 
-from support.dates import dated
-from support.origin import respond
-from support.proxy import BINARY, Proxy
+from support.clock import DAY, HOUR, MISSING, Clock
+from support.proxy import Proxy
 from support.requirement import requirement
 
-HOUR, DAY = 3600, 86400
 DECADE = 3652 * DAY
-LIBRARY = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
-SANITIZED = b"libasan" in subprocess.run(["ldd", BINARY], capture_output=True, check=False).stdout
 
-pytestmark = pytest.mark.skipif(not LIBRARY or SANITIZED, reason="no libfaketime, or no place for it")
-
-
-class Clock:
-    """The wall clock of one proxy, as seconds from the true time."""
-
-    def __init__(self, path):
-        self.path = path
-        self.set(0)
-
-    def set(self, offset):
-        self.offset = offset
-        new = self.path.with_suffix(".new")
-        new.write_text(f"{offset:+d}")
-        new.replace(self.path)  # at no moment is it empty
-
-    def respond(self, status, *lines):
-        """A response made at this clock's time."""
-        now = time.time() + self.offset
-        return respond(status, *[dated(line, now) for line in ("Date: {0}", *lines)], date=False)
+pytestmark = pytest.mark.skipif(MISSING, reason="no libfaketime, or no place for it")
 
 
 @pytest.fixture
@@ -51,8 +25,7 @@ def clock(tmp_path):
 @pytest.fixture
 def client(clock, tmp_path):
     proxy = Proxy(tmp_path / "proxy", start=False)
-    proxy.environment = {"LD_PRELOAD": LIBRARY[0], "FAKETIME_TIMESTAMP_FILE": str(clock.path),
-                         "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    proxy.environment = clock.environment
     proxy.start()
     client = proxy.connect()
     client.proxy = proxy
