@@ -196,7 +196,8 @@ void dns_channel_io(struct dns_channel *channel, int fd, bool readable, bool wri
 			  (writable ? ARES_FD_EVENT_WRITE : 0u),
 	};
 
-	ares_process_fds(channel->ares, &event, 1, ARES_PROCESS_FLAG_NONE);
+	/* without retries: another socket may have the answer */
+	ares_process_fds(channel->ares, &event, 1, ARES_PROCESS_FLAG_SKIP_NON_FD);
 }
 
 void dns_channel_retry(struct dns_channel *channel)
