@@ -35,6 +35,9 @@ LINKCHECKS := -fsanitize=$(SANITIZE)
 endif
 CPPFLAGS += -std=c17 -D_GNU_SOURCE -I. -DCACHE204_VERSION='"$(VERSION)"'
 CFLAGS   ?= -O2 -g
+FLAGS    := $(CFLAGS)
+# -Og inlines too little for what xxhash demands; it sees to -O0 and -Os by itself
+CPPFLAGS += $(if $(filter -Og,$(CFLAGS)),-DXXH_NO_INLINE_HINTS)
 override CFLAGS += $(WARN) $(CHECKS) @$(BUILD)/flags/compile
 override LDFLAGS += $(LINKCHECKS) @$(BUILD)/flags/link -Wl,--as-needed
 LIBS := -lev -lhttp_parser -llmdb -lcares -lconfuse -ljansson -lxxhash -lcrypt -lssl -lcrypto -lm
@@ -49,7 +52,9 @@ REPLAY  := $(FUZZ:%=$(BUILD)/tests/fuzz/replay_%)
 C_FILES := $(wildcard $(addsuffix /*.[ch],proxy cache conf tests/* bench bench/*))
 
 # The first line of a test, a fuzz target or a bench says what it links: /* LINKS: cache/a.c -lfoo */
-links   = $(shell sed -n '1s|^/\* LINKS: *\(.*\) \*/.*|\1|p' $(1))
+# A bench of much links a folder: conf/%.c
+links   = $(foreach word,$(shell sed -n '1s|^/\* LINKS: *\(.*\) \*/.*|\1|p' $(1)),$(or \
+	$(wildcard $(subst %,*,$(word))),$(word)))
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(1)))
 libs    = $(filter-out %.c,$(1))
 
@@ -185,14 +190,26 @@ bench: ## measure (wrk and the programs in bench/)
 	@$(MAKE) --no-print-directory $(JOBS) all $(MICRO)
 	@bench/run.sh
 
+.PHONY: bench-instructions check-instructions counted
+COUNT = FLAGS='$(FLAGS)' $(PYTHON) bench/instructions.py $(BUILD)
+bench-instructions: ## count instructions of requests and phases, into bench/instructions.txt
+	@scripts/deps.sh run check
+	@$(MAKE) --no-print-directory $(JOBS) SANITIZE= counted
+	@$(COUNT) write $(if $(RESTART),--restart)
+
+# An ordinary build: what a sanitized one costs says nothing.
+counted: all $(BUILD)/bench/micro/phases
+
 conformance: ## show which requirement of the RFCs is proven by which test
 	@$(PYTHON) tests/conformance/report.py
 
-check: ## everything but the tests: warnings, layout, layers, tables, manual
+check: ## everything but the tests: warnings, layout, layers, tables, manual, instructions
 	@scripts/deps.sh run test check
 	@$(MAKE) --no-print-directory $(JOBS) check-warnings
 	@$(MAKE) --no-print-directory -k check-format check-layers check-clocks check-options check-tables \
 		check-manual check-length
+	@$(MAKE) --no-print-directory $(JOBS) SANITIZE= counted
+	@$(MAKE) --no-print-directory SANITIZE= check-instructions
 
 # Every object that any program here is linked of.
 CHECKED = $(sort $(call objects,$(SOURCES) $(foreach program,$(UNIT) $(MICRO) $(TOOLS),$(program:$(BUILD)/%=%.c) \
@@ -223,6 +240,9 @@ check-manual: ## the manual pages are well formed
 
 check-length: ## show functions of more than 60 lines
 	@scripts/check-length.sh 60 $(SOURCES)
+
+check-instructions: counted ## no count has outgrown bench/instructions.txt
+	@$(COUNT) check
 
 tidy: ## clang-tidy
 	@scripts/deps.sh check

@@ -40,6 +40,8 @@ packages() {
 		clang-format         layout of the sources
 		clang-tidy           static analysis
 		mandoc               lint of the manual pages
+		valgrind             counting instructions
+		python3              what has them counted
 		END
 		;;
 	fuzz) cat <<-'END'

@@ -62,6 +62,11 @@ def processes(proxy):
     return {pid for pid in proxy.workers() if niceness(pid) == 19}
 
 
+def two_workers(proxy):
+    found = {pid for pid in proxy.workers() if niceness(pid) == 0}
+    return found if len(found) == 2 else None
+
+
 def niceness(pid):
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
@@ -243,7 +248,8 @@ def test_workers_never_wait_for_the_disk(start_proxy, origin, tmp_path):
     origin.default = respond(204, *TAGGED)
     hit(proxy, origin, "/first")
     copied(proxy, "/first")
-    workers = proxy.workers() - processes(proxy)
+    # who makes a copy comes, and ends, at any moment
+    workers = until(lambda: two_workers(proxy), "two children are workers")
     trace = tmp_path / "trace"
     tracer = subprocess.Popen(["strace", "-f", "-y", "-o", str(trace), "-e",
                                "trace=fsync,fdatasync,sync,syncfs,msync,sync_file_range",
