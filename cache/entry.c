@@ -61,7 +61,7 @@ enum match {
 
 /* A record, and how well it matches. */
 struct choice {
-	struct record_view view;
+	const struct record_view *view;
 	enum match match;
 };
 
@@ -82,15 +82,15 @@ static bool is_preferred(const struct choice *choice, const struct choice *best)
 
 	if (choice->match != best->match || choice->match == MATCH_NONE)
 		return choice->match > best->match;
-	age = compare_age(choice->view.meta, best->view.meta);
-	return age != 0 ? age < 0 : choice->view.meta->kind < best->view.meta->kind;
+	age = compare_age(choice->view->meta, best->view->meta);
+	return age != 0 ? age < 0 : choice->view->meta->kind < best->view->meta->kind;
 }
 
 /* A lookup under way in the records of an entry. */
 struct lookup {
 	const struct http_request *req;
 	bool by_language;
-	bool serves; /* there are records for the method */
+	uint64_t serving; /* records by place: those for the method */
 	unsigned sets;
 	unsigned count;
 	struct choice best;
@@ -121,7 +121,7 @@ static void lookup_begin(struct lookup *lookup, const struct http_request *req, 
 {
 	lookup->req = req;
 	lookup->by_language = by_language;
-	lookup->serves = false;
+	lookup->serving = 0;
 	lookup->sets = 0;
 	lookup->count = 0;
 	lookup->best.match = MATCH_NONE;
@@ -133,7 +133,7 @@ static void lookup_begin(struct lookup *lookup, const struct http_request *req, 
 
 static void consider(struct lookup *lookup, const struct record_view *view, enum match match)
 {
-	struct choice choice = {*view, match};
+	struct choice choice = {view, match};
 
 	if (is_preferred(&choice, &lookup->best))
 		lookup->best = choice;
@@ -143,13 +143,13 @@ static void consider(struct lookup *lookup, const struct record_view *view, enum
  * What Vary named: for a preflight, which begins with the block of a request that it is the same
  * as, what follows that.  False when the record cannot be for this request.
  */
-static bool selecting_fields(const struct lookup *lookup, const struct record_view *view,
-			     struct slice *ret_fields)
+static bool selecting_fields(const struct lookup *lookup, unsigned i, struct slice *ret_fields)
 {
+	const struct record_view *view = &lookup->records[i];
 	size_t n = view->meta->kind == RECORD_PREFLIGHT ? lookup->preflight.n : 0;
 
-	if (!policy_kind_serves((enum record_kind)view->meta->kind, lookup->req) ||
-	    n > view->vary.n || (n > 0 && memcmp(view->vary.p, lookup->preflight.p, n) != 0))
+	if (!(lookup->serving >> i & 1) || n > view->vary.n ||
+	    (n > 0 && memcmp(view->vary.p, lookup->preflight.p, n) != 0))
 		return false;
 	*ret_fields = slice_of(view->vary.p + n, view->vary.n - n);
 	return true;
@@ -178,8 +178,8 @@ static void match_set(struct lookup *lookup, unsigned first, struct slice first_
 {
 	char block[ENTRY_BLOCK_MAX];
 	uint64_t set = lookup->records[first].vary_set;
-	size_t n = key_vary_select(first_fields, &lookup->asked, block, sizeof(block));
-	struct slice selected = slice_of(block, n), fields;
+	struct slice selected, fields = first_fields;
+	bool known = key_vary_select(first_fields, &lookup->asked, block, sizeof(block), &selected);
 	bool covers = lookup->latest && key_vary_covers(first_fields, lookup->latest->vary);
 
 	for (unsigned i = first; i < lookup->count; i++) {
@@ -188,10 +188,10 @@ static void match_set(struct lookup *lookup, unsigned first, struct slice first_
 		if (view->vary_set != set || lookup->matched >> i & 1)
 			continue;
 		lookup->matched |= (uint64_t)1 << i;
-		if (n == SIZE_MAX || !selecting_fields(lookup, view, &fields) ||
+		if (!known || (i != first && !selecting_fields(lookup, i, &fields)) ||
 		    !knows_vary(lookup, view, covers))
 			continue;
-		if (slice_eq(fields, selected))
+		if (fields.p == selected.p || slice_eq(fields, selected))
 			consider(lookup, view, MATCH_FIELDS);
 		else if (matches_language(lookup, view, fields, selected))
 			consider(lookup, view, MATCH_LANGUAGE);
@@ -203,7 +203,7 @@ static void match_one(struct lookup *lookup, unsigned i)
 	const struct record_view *view = &lookup->records[i];
 	struct slice fields;
 
-	if (!selecting_fields(lookup, view, &fields))
+	if (!selecting_fields(lookup, i, &fields))
 		return;
 	if (fields.n > 0 && lookup->sets++ < ENTRY_SETS_MAX)
 		match_set(lookup, i, fields);
@@ -237,11 +237,23 @@ static bool gather(struct lookup *lookup, struct entry_walk *walk,
 	while (entry_next(walk, view)) {
 		if (record_is_absent(view, cutoff))
 			continue;
-		lookup->serves |=
-			policy_kind_serves((enum record_kind)view->meta->kind, lookup->req);
+		lookup->serving |= (uint64_t)policy_kind_serves((enum record_kind)view->meta->kind,
+								lookup->req)
+				   << lookup->count;
 		view = &lookup->records[++lookup->count];
 	}
 	return entry_is_walked(walk);
+}
+
+/* Most entries have one record, and most requests are, byte for byte, what it was made for. */
+static bool is_only_one(struct entry_walk walk, const struct http_request *req,
+			const struct record_cutoff *cutoff, struct record_view *ret_view)
+{
+	return walk.left == 1 && entry_next(&walk, ret_view) && walk.rest.n == 0 &&
+	       ret_view->meta->kind != RECORD_PREFLIGHT &&
+	       policy_kind_serves((enum record_kind)ret_view->meta->kind, req) &&
+	       (ret_view->vary.n == 0 || key_vary_is_as_sent(ret_view->vary, req)) &&
+	       !record_is_absent(ret_view, cutoff);
 }
 
 /*
@@ -259,6 +271,9 @@ enum entry_select entry_select(struct slice entry, struct slice normal_uri,
 		return ENTRY_DAMAGED;
 	if (!slice_eq(walk.uri, normal_uri))
 		return ENTRY_NONE;
+	if (is_only_one(walk, req, cutoff, ret_view))
+		return record_is_intact(ret_view, record_seed(normal_uri)) ? ENTRY_SELECTED
+									   : ENTRY_DAMAGED;
 	lookup_begin(&lookup, req, by_language);
 	if (!gather(&lookup, &walk, cutoff))
 		return ENTRY_DAMAGED;
@@ -266,10 +281,10 @@ enum entry_select entry_select(struct slice entry, struct slice normal_uri,
 		lookup.latest = latest_vary(&lookup);
 	match_all(&lookup);
 	if (lookup.best.match == MATCH_NONE)
-		return lookup.serves ? ENTRY_NO_MATCH : ENTRY_NONE;
-	if (!record_is_intact(&lookup.best.view, record_seed(normal_uri)))
+		return lookup.serving != 0 ? ENTRY_NO_MATCH : ENTRY_NONE;
+	if (!record_is_intact(lookup.best.view, record_seed(normal_uri)))
 		return ENTRY_DAMAGED;
-	*ret_view = lookup.best.view;
+	*ret_view = *lookup.best.view;
 	return ENTRY_SELECTED;
 }
 

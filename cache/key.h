@@ -73,9 +73,14 @@ void key_request_begin(struct key_request *asked, const struct http_request *req
 
 /*
  * The block that this request would have for the names of another's: it matches all that are equal.
- * SIZE_MAX when it does not fit, or `block` is none.
+ * It is `block` itself when they are equal without more ado, else written to `to`.  False when it
+ * does not fit, or `block` is none.
  */
-size_t key_vary_select(struct slice block, struct key_request *asked, char *to, size_t size);
+bool key_vary_select(struct slice block, struct key_request *asked, char *to, size_t size,
+		     struct slice *ret_selected);
+
+/* Whether that is so for all names, and without more ado: of what is true this finds most. */
+bool key_vary_is_as_sent(struct slice block, const struct http_request *req);
 
 /* The language that the request wants most, if there is one (language_first()). */
 bool key_wanted_language(struct key_request *asked, struct slice *ret_language);

@@ -19,18 +19,18 @@ static char *put(char *at, struct slice s)
 
 #define PUT(at, literal) put((at), SLICE(literal))
 
-enum { NUMBER_MAX = 20 };
-
 static char *put_number(char *at, uint64_t n)
 {
-	char digits[NUMBER_MAX];
-	size_t i = sizeof(digits);
+	char *end = at + 1;
 
+	for (uint64_t rest = n; rest >= 10; rest /= 10)
+		end++;
+	at = end;
 	do {
-		digits[--i] = (char)('0' + n % 10);
+		*--at = (char)('0' + n % 10);
 		n /= 10;
 	} while (n > 0);
-	return put(at, slice_of(digits + i, sizeof(digits) - i));
+	return end;
 }
 
 static char *put_signed(char *at, int64_t n)

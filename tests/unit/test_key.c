@@ -31,12 +31,12 @@ static size_t block_of(const char *vary, const char *request, char *to, size_t s
 static bool matches(struct slice block, const struct http_request *req)
 {
 	static struct key_request asked;
-	char selected[BLOCK_SIZE];
-	size_t n;
+	char room[BLOCK_SIZE];
+	struct slice selected;
 
 	key_request_begin(&asked, req);
-	n = key_vary_select(block, &asked, selected, sizeof(selected));
-	return n != SIZE_MAX && slice_eq(slice_of(selected, n), block);
+	return key_vary_select(block, &asked, room, sizeof(room), &selected) &&
+	       slice_eq(selected, block);
 }
 
 /* Whether a request selects what was stored for another. */
@@ -138,6 +138,18 @@ static void white_space_around_commas_does_not_count(void **state)
 	assert_true(selects("Vary: Foo\n", "Foo: \"a,b\",c\n", "Foo: \"a,b\" , c\n"));
 	assert_false(selects("Vary: Foo\n", "Foo: \"a,b\n", "Foo: \"a, b\n"));
 	assert_false(selects("Vary: Foo\n", "Foo: \"a\\\n", "Foo: \"a\n"));
+}
+
+static void what_is_spelled_otherwise_may_stand_between_what_is_not(void **state)
+{
+	const char *vary = "Vary: Bar, Baz, Foo\n", *one = "Bar: 1\nBaz: a,b\nFoo: 2\n";
+
+	(void)state;
+	assert_true(selects(vary, one, "Bar: 1\nBaz: a , b\nFoo: 2\n"));
+	assert_true(selects(vary, one, "Foo: 2\nBaz: a\nBar: 1\nBaz: b\n"));
+	assert_false(selects(vary, one, "Bar: 1\nBaz: a , b\nFoo: 3\n"));
+	assert_false(selects(vary, one, "Bar: 0\nBaz: a , b\nFoo: 2\n"));
+	assert_false(selects(vary, one, "Bar: 1\nBaz: a , c\nFoo: 2\n"));
 }
 
 static void spellings_of_accept_language_are_one(void **state)
@@ -409,6 +421,7 @@ int main(void)
 		cmocka_unit_test(names_are_of_any_case),
 		cmocka_unit_test(lines_are_joined),
 		cmocka_unit_test(white_space_around_commas_does_not_count),
+		cmocka_unit_test(what_is_spelled_otherwise_may_stand_between_what_is_not),
 		cmocka_unit_test(spellings_of_accept_language_are_one),
 		cmocka_unit_test(a_block_covers_one_of_fewer_names),
 		cmocka_unit_test(absent_is_not_empty),

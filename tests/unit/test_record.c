@@ -378,13 +378,13 @@ static void a_304_without_date_was_made_at_receipt(void **state)
 /* Whether a request selects the record. */
 static bool selects(const struct record_view *view, const char *req)
 {
-	char selected[256];
+	char room[256];
 	struct key_request asked;
-	size_t n;
+	struct slice selected;
 
 	key_request_begin(&asked, request_of(&request, req));
-	n = key_vary_select(view->vary, &asked, selected, sizeof(selected));
-	return slice_eq(slice_of(selected, n), view->vary);
+	return key_vary_select(view->vary, &asked, room, sizeof(room), &selected) &&
+	       slice_eq(selected, view->vary);
 }
 
 #define SIXTEEN "a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p"
