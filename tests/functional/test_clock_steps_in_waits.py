@@ -16,7 +16,7 @@ from support.waits import (Background, FirstByte, Idle, RequestBody, ResponseBod
 
 pytestmark = pytest.mark.skipif(MISSING, reason="no libfaketime, or no place for it")
 
-TURNS = 4  # of the loop, in which a deadline that has come would pass
+TURNS = 2  # of the loop, in which a deadline that has come would pass
 
 
 @pytest.fixture
@@ -87,12 +87,11 @@ def test_no_deadline_that_was_moved_on_comes_early(start, world, clock, kind):
     wait.served()
 
 
-@pytest.mark.parametrize("step", [HOUR, -DAY])
 @pytest.mark.parametrize("kind", all_waits(), ids=name_of)
-def test_no_deadline_stays_away(world, clock, kind, step):
+def test_no_deadline_stays_away(world, clock, kind):
     wait = kind(world, "700ms")
     wait.begin()
-    clock.set(step)
+    clock.set(-DAY)
     wait.late()
     wait.go.set()
 
@@ -198,8 +197,7 @@ def login(name, password):
     return "Proxy-Authorization: Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
 
 
-@pytest.mark.parametrize("step", [HOUR, -DAY])
-def test_time_to_verify_passwords_is_given_back(start, clock, origin, tmp_path, step):
+def test_time_to_verify_passwords_is_given_back(start, clock, origin, tmp_path):
     """Wrong ones use it up, and time brings it back, whatever the clock shows."""
     file = tmp_path / "passwords"
     # 80,000 rounds: some tens of milliseconds each
@@ -212,10 +210,10 @@ def test_time_to_verify_passwords_is_given_back(start, clock, origin, tmp_path, 
         with proxy.connect() as client:
             return client.get(origin.url(), login("slow", password)).status
 
-    clock.set(step)
+    clock.set(-DAY)
     passwords = itertools.count()
     until(lambda: ask(next(passwords)) == 429, "too many are wrong", 20)
-    clock.set(2 * step)
+    clock.set(-2 * DAY)
     until(lambda: ask("slow") == 204, "it is verified")
 
 

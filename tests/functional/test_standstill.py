@@ -12,7 +12,8 @@ import pytest
 from support.origin import respond
 from support.rawclient import request_bytes
 from support.until import until
-from support.waits import Drain, World, all_waits, name_of
+from support.waits import (Connect, Drain, FirstByte, Head, Name, ResponseBody, Tunnel, World, all_waits,
+                           name_of)
 
 DEADLINE = 0.45  # less than a turn of the loop may count for (DEADLINE_TURN_MAX_MS)
 STOP = 1.0
@@ -59,7 +60,7 @@ def begun(kind, world):
         wait.begin()
         if time.monotonic() - began < IN_TIME:
             return wait
-        wait.go_on()
+        wait.go.set()
         world.close()
     pytest.skip("this machine is too busy")
     return None
@@ -134,7 +135,7 @@ def test_workers_and_their_master_stopped_in_a_drain(world, start_proxy):
     wait.served()
 
 
-@pytest.mark.parametrize("kind", all_waits(), ids=name_of)
+@pytest.mark.parametrize("kind", [Head, FirstByte, ResponseBody, Connect, Tunnel, Name, Drain], ids=name_of)
 def test_who_says_nothing_is_late(world, kind):
     wait = kind(world, f"{int(DEADLINE * 1000)}ms")
     wait.begin()
