@@ -26,16 +26,20 @@ struct http_uri {
 
 enum http_uri_result {
 	URI_OK,
-	URI_BAD, /* malformed, or with what we refuse: userinfo, fragment, bad host or port */
+	URI_BAD,        /* malformed, or a host or port that is refused */
+	URI_USERINFO,   /* "user@" before the host */
+	URI_FRAGMENT,   /* '#' */
+	URI_NO_PORT,    /* a host alone */
 	URI_BAD_SCHEME, /* well formed, but neither http nor https */
 };
 
 enum { URI_HOST_MAX = 255, URI_LABEL_MAX = 63 };
 
 /*
- * absolute-form.  Refused as URI_BAD (HAZARDS T3, T4): userinfo, empty host, backslash, bytes
- * outside 0x21-0x7e, '#', the bytes "<>\^`{|} anywhere, bad brackets, zone ids, labels over 63,
- * names over 253, port that is not 1-65535 in at most 5 digits (an empty port after the colon too).
+ * absolute-form.  Refused (HAZARDS T3, T4): userinfo, empty host, bad brackets, zone ids, labels
+ * over 63, names over 253, '#', controls, SP and DEL anywhere, other bytes that RFC 3986 does not
+ * have in the authority (in path and query they stay as they are), port that is not 1-65535 in at
+ * most 5 digits (an empty port after the colon too).
  */
 enum http_uri_result http_uri_parse_absolute(struct slice target, struct http_uri *ret_uri);
 

@@ -23,6 +23,25 @@ static enum http_method method_of(struct slice name)
 	return METHOD_OTHER;
 }
 
+static enum failure failure_of(enum http_uri_result result)
+{
+	switch (result) {
+	case URI_OK:
+		return FAILURE_NONE;
+	case URI_BAD_SCHEME:
+		return FAILURE_UNSUPPORTED_SCHEME;
+	case URI_USERINFO:
+		return FAILURE_USERINFO;
+	case URI_FRAGMENT:
+		return FAILURE_FRAGMENT;
+	case URI_NO_PORT:
+		return FAILURE_NO_PORT;
+	case URI_BAD:
+		break;
+	}
+	return FAILURE_BAD_TARGET;
+}
+
 static enum failure read_target(struct http_request *req)
 {
 	struct slice target = req->target;
@@ -30,8 +49,7 @@ static enum failure read_target(struct http_request *req)
 	req->uri = (struct http_uri){.path = slice_of("", 0)};
 	if (req->method == METHOD_CONNECT) {
 		req->form = TARGET_AUTHORITY;
-		return http_uri_parse_authority(target, &req->uri) == URI_OK ? FAILURE_NONE
-									     : FAILURE_BAD_TARGET;
+		return failure_of(http_uri_parse_authority(target, &req->uri));
 	}
 	if (target.n == 1 && target.p[0] == '*') {
 		req->form = TARGET_ASTERISK;
@@ -43,15 +61,7 @@ static enum failure read_target(struct http_request *req)
 		return http_uri_path_is_valid(target) ? FAILURE_NONE : FAILURE_BAD_TARGET;
 	}
 	req->form = TARGET_ABSOLUTE;
-	switch (http_uri_parse_absolute(target, &req->uri)) {
-	case URI_OK:
-		return FAILURE_NONE;
-	case URI_BAD_SCHEME:
-		return FAILURE_UNSUPPORTED_SCHEME;
-	case URI_BAD:
-		break;
-	}
-	return FAILURE_BAD_TARGET;
+	return failure_of(http_uri_parse_absolute(target, &req->uri));
 }
 
 static void forget_line(struct http_request *req)
@@ -97,6 +107,10 @@ static enum failure check_host(const struct http_request *req)
 
 	if (host == NULL)
 		return req->version_minor == 0 ? FAILURE_NONE : FAILURE_BAD_HOST;
+	/* beside a target with an authority it is not heeded (RFC 9112 3.2.2), and may be empty */
+	if (http_fields_lines(&req->fields, FIELD_HOST) == 1 && host->value.n == 0 &&
+	    req->form == TARGET_ABSOLUTE)
+		return FAILURE_NONE;
 	if (http_fields_lines(&req->fields, FIELD_HOST) != 1 || !http_host_is_valid(host->value))
 		return FAILURE_BAD_HOST;
 	return FAILURE_NONE;

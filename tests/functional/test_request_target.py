@@ -9,6 +9,7 @@ from support.requirement import requirement
 @pytest.mark.parametrize("target", [
     "/", "/a/b", "/?", "/?a=b&a=b", "//double//", "/%7Ea/%2e%2E/../x", "/a;b=c,d:e@f!$'()*+",
     "/%00%0d%0a", "/UPPER/lower?Q=%C3%A9",
+    "/?a=b|c", "/{x}?{y}", "/\"^`<>[]\\", "/\xc3\xa9?\xff", "/a\\b/..\\c",
 ])
 @requirement("RFC 9110 7.7 MUST NOT")
 def test_path_and_query_go_upstream_byte_for_byte(client, origin, target):
@@ -103,3 +104,30 @@ def test_the_whitespace_around_a_value_is_no_part_of_it(client, origin):
                 .encode())
     assert client.response().status == 204
     assert origin.last.fields.all("X") == ["a b"]
+
+
+@pytest.mark.parametrize("target", ["/?a=b|c", "/\xc3\xa9", "/\"<>\\^`{|}"])
+def test_raw_bytes_are_a_key_as_they_are(proxy, client, origin, target):
+    """Clients send more than RFC 3986 has: forwarded, kept, purged and logged byte for byte."""
+    origin.on(target, respond(204, "Cache-Control: max-age=60"))
+    assert client.get(origin.url(target)).stored
+    assert client.get(origin.url(target)).hit
+    assert len(origin.requests) == 1
+    purged = proxy.admin(f"/purge?uri={origin.url(target)}", "POST", "Content-Length: 0")
+    assert (purged.status, purged.body) == (200, b'{"purged": 1}\n')
+    assert not client.get(origin.url(target)).hit
+
+
+@pytest.mark.parametrize("line, word", [
+    ("GET http://u:secret@a.test/ HTTP/1.1", "user"), ("GET http://a.test/#x HTTP/1.1", "fragment"),
+    ("CONNECT a.test HTTP/1.1", "port")])
+def test_what_is_wrong_with_a_target_is_said(client, line, word):
+    client.send(f"{line}\r\nHost: a.test\r\n\r\n".encode())
+    answer = client.response()
+    assert answer.status == 400 and word in answer.body.decode() and "secret" not in answer.body.decode()
+
+
+def test_an_empty_host_beside_an_absolute_target_is_not_heeded(client, origin):
+    client.send(f"GET {origin.url('/h')} HTTP/1.1\r\nHost:\r\n\r\n".encode())
+    assert client.response().status == 204
+    assert origin.last.fields.all("Host") == [origin.authority]

@@ -60,8 +60,8 @@ class Request:
         match = REQUEST_LINE.fullmatch(line)
         if not match or not TOKEN.fullmatch(match[1]):
             raise Malformed(f"request line {line!r}")
-        self.line = line.decode("ascii")
-        self.method, self.target = match[1].decode(), match[2].decode()
+        self.line = line.decode("latin-1")
+        self.method, self.target = match[1].decode(), match[2].decode("latin-1")
         self.version = "1." + match[3].decode()
         self.fields = fields
         self.connection = connection

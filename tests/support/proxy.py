@@ -126,7 +126,7 @@ class Proxy:
             self.until_written()
         with Client(self.admin_port) as client:
             lines = [f"{method} {target} HTTP/1.1", f"Host: 127.0.0.1:{self.admin_port}", *fields]
-            client.send(("\r\n".join(lines) + "\r\n\r\n").encode())
+            client.send(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
             return client.response(method)
 
     def stats(self):

@@ -14,6 +14,11 @@
 #define L63 L50 L10 "abc"
 
 /* In memory of exactly its size, so that a sanitizer sees any read beyond it. */
+static bool is_bad(enum http_uri_result result)
+{
+	return result != URI_OK && result != URI_BAD_SCHEME;
+}
+
 static char *exact(const char *text)
 {
 	size_t n = strlen(text);
@@ -71,10 +76,10 @@ static void test_numbers_that_are_no_addresses(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
 		snprintf(text, sizeof(text), "http://%s/", hosts[i]);
-		if (http_uri_parse_absolute(slice_str(text), &uri) != URI_BAD)
+		if (!is_bad(http_uri_parse_absolute(slice_str(text), &uri)))
 			fail_msg("taken: %s", text);
 		snprintf(text, sizeof(text), "https://%s:8443", hosts[i]);
-		if (http_uri_parse_absolute(slice_str(text), &uri) != URI_BAD)
+		if (!is_bad(http_uri_parse_absolute(slice_str(text), &uri)))
 			fail_msg("taken: %s", text);
 		snprintf(text, sizeof(text), "%s:443", hosts[i]);
 		if (http_uri_parse_authority(slice_str(text), &uri) != URI_BAD)
@@ -250,6 +255,22 @@ static const char *const bad_authorities[] = {
 	L63 "." L63 "." L63 "." L63 "." L63,
 };
 
+/* What is wrong is said where that helps. */
+static void test_faults(void **state)
+{
+	struct http_uri uri;
+
+	(void)state;
+	assert_int_equal(http_uri_parse_absolute(SLICE("http://h/#f"), &uri), URI_FRAGMENT);
+	assert_int_equal(http_uri_parse_absolute(SLICE("https://h#"), &uri), URI_FRAGMENT);
+	assert_int_equal(http_uri_parse_absolute(SLICE("http://u@h/"), &uri), URI_USERINFO);
+	assert_int_equal(http_uri_parse_absolute(SLICE("HTTPS://u:p@h:1/"), &uri), URI_USERINFO);
+	assert_int_equal(http_uri_parse_absolute(SLICE("http://h:x/@"), &uri), URI_BAD);
+	assert_int_equal(http_uri_parse_absolute(SLICE("http:u@h"), &uri), URI_BAD);
+	assert_int_equal(http_uri_parse_authority(SLICE("h"), &uri), URI_NO_PORT);
+	assert_int_equal(http_uri_parse_authority(SLICE("[::1]"), &uri), URI_NO_PORT);
+}
+
 static void test_bad_absolute(void **state)
 {
 	static const char *const rows[] = {
@@ -283,25 +304,11 @@ static void test_bad_absolute(void **state)
 		"http://h/a b",
 		"http://h/\t",
 		"http://h/\x7f",
-		"http://h/\xc3\xa9",
-		"http://h/\x80",
-		"http://h/\xff",
 		"http://h/\x01",
 		"http://h/\r",
 		"http://h/\n",
-		"http://h/\"",
-		"http://h/<",
-		"http://h/>",
-		"http://h/\\",
-		"http://h/^",
-		"http://h/`",
-		"http://h/{",
-		"http://h/|",
-		"http://h/}",
-		"http://h?\\",
 		"h_t://h/",
 		"ftp://h/a b",
-		"ftp://h/\xff",
 	};
 	struct http_uri uri;
 
@@ -309,7 +316,7 @@ static void test_bad_absolute(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		char *copy = exact(rows[i]);
 
-		if (http_uri_parse_absolute(slice_of(copy, strlen(rows[i])), &uri) != URI_BAD)
+		if (!is_bad(http_uri_parse_absolute(slice_of(copy, strlen(rows[i])), &uri)))
 			fail_msg("not bad: %s", rows[i]);
 		free(copy);
 	}
@@ -317,7 +324,7 @@ static void test_bad_absolute(void **state)
 		char target[512];
 
 		snprintf(target, sizeof(target), "http://%s/", bad_authorities[i]);
-		if (http_uri_parse_absolute(slice_str(target), &uri) != URI_BAD)
+		if (!is_bad(http_uri_parse_absolute(slice_str(target), &uri)))
 			fail_msg("not bad: %s", target);
 	}
 	assert_int_equal(http_uri_parse_absolute(slice_of("http://h\0/", 10), &uri), URI_BAD);
@@ -359,14 +366,14 @@ static void test_authority(void **state)
 	assert_true(slice_eq(uri.host, SLICE("[2001:db8::1]")));
 	assert_int_equal(uri.port, 8443);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		if (http_uri_parse_authority(slice_str(bad[i]), &uri) != URI_BAD)
+		if (!is_bad(http_uri_parse_authority(slice_str(bad[i]), &uri)))
 			fail_msg("taken: %s", bad[i]);
 	}
 	for (size_t i = 0; i < sizeof(bad_authorities) / sizeof(bad_authorities[0]); i++) {
 		char *copy = exact(bad_authorities[i]);
 
-		if (http_uri_parse_authority(slice_of(copy, strlen(bad_authorities[i])), &uri) !=
-		    URI_BAD)
+		if (!is_bad(http_uri_parse_authority(slice_of(copy, strlen(bad_authorities[i])),
+						     &uri)))
 			fail_msg("taken: %s", bad_authorities[i]);
 		free(copy);
 	}
@@ -399,7 +406,7 @@ static void test_path_bytes(void **state)
 	(void)state;
 	for (int c = 0; c < 256; c++) {
 		char path[3] = {'/', (char)c, 'x'};
-		bool wanted = c > 0x20 && c < 0x7f && !strchr("\"<>\\^`{|}#", c);
+		bool wanted = c > 0x20 && c != 0x7f && c != '#';
 
 		if (http_uri_path_is_valid(slice_of(path, sizeof(path))) != wanted)
 			fail_msg("byte %02x", (unsigned)c);
@@ -482,8 +489,9 @@ static void test_resolve(void **state)
 		{"http://a/", "//", NULL},
 		{"http://a/", "///x", NULL},
 		{"http://a/", "/a b", NULL},
-		{"http://a/", "/\xc3\xa9", NULL},
-		{"http://a/", "\\x", NULL},
+		{"http://a/", "/\x7f", NULL},
+		{"http://a/", "/\xc3\xa9", "http://a/\xc3\xa9"},
+		{"http://a/", "\\x", "http://a/\\x"},
 	};
 	char to[64];
 
@@ -529,6 +537,7 @@ int main(void)
 		cmocka_unit_test(test_numbers_that_are_no_addresses),
 		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_bad_absolute),
+		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_other_schemes),
 		cmocka_unit_test(test_authority),
 		cmocka_unit_test(test_host),
