@@ -22,6 +22,15 @@ static const struct {
 _Static_assert(CC_DIRECTIVE_COUNT <= 32,
 	       "cache_control.present is a set of directives in one word");
 
+/* Most bytes of a long list are short members, if somebody wants to burn our time. */
+enum { NAME_MIN = sizeof("public") - 1 };
+#define DIRECTIVE(id, name, kind) \
+	_Static_assert(sizeof(name) - 1 >= NAME_MIN, "short directive name");
+#define DIRECTIVE_SECONDS(id, member, name, kind) DIRECTIVE(id, name, kind)
+#include "cache/directives.def"
+#undef DIRECTIVE
+#undef DIRECTIVE_SECONDS
+
 enum argument_form {
 	ARGUMENT_NONE,
 	ARGUMENT_QUOTED, /* text is between the quotes, with its backslashes */
@@ -38,6 +47,8 @@ static unsigned find_directive(struct slice name)
 {
 	unsigned i = 0;
 
+	if (name.n < NAME_MIN)
+		return CC_DIRECTIVE_COUNT;
 	for (; i < CC_DIRECTIVE_COUNT; i++) {
 		/* The first letter spares most calls. */
 		if (directives[i].name.n == name.n &&
@@ -238,6 +249,29 @@ static void parse_member(struct cache_control *control, struct slice member)
 		merge_directive(control, directive, &argument);
 }
 
+static size_t count_commas(struct slice value)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < value.n; i++)
+		count += value.p[i] == ',';
+	return count;
+}
+
+bool cache_control_is_too_long(const struct http_fields *fields, enum http_field_id id)
+{
+	const struct http_field *line, *first = http_fields_first(fields, id);
+	size_t bytes = 0, commas = 0;
+
+	for (line = first; line; line = http_fields_next(fields, line))
+		bytes += line->value.n;
+	if (bytes <= CC_COMMAS_MAX || bytes > CC_BYTES_MAX)
+		return bytes > CC_BYTES_MAX;
+	for (line = first; line; line = http_fields_next(fields, line))
+		commas += count_commas(line->value);
+	return commas > CC_COMMAS_MAX;
+}
+
 void cache_control_parse(const struct http_fields *fields, enum http_field_id id,
 			 struct cache_control *ret_control)
 {
@@ -245,6 +279,10 @@ void cache_control_parse(const struct http_fields *fields, enum http_field_id id
 	struct slice member;
 
 	clear(ret_control);
+	if (list.line && cache_control_is_too_long(fields, id)) {
+		ret_control->broken = true;
+		return;
+	}
 	while (http_list_next(&list, &member))
 		parse_member(ret_control, member);
 	if (list.broken)

@@ -25,7 +25,11 @@ enum cache_directive {
 #define CC_SECONDS_MAX ((uint32_t)1 << 31)
 #define CC_SECONDS_ANY UINT32_MAX
 
-enum { CC_NAMES_MAX = 16 };
+enum {
+	CC_NAMES_MAX = 16,
+	CC_BYTES_MAX = 2048, /* of all lines; nobody means well by more */
+	CC_COMMAS_MAX = 128, /* the same of commas: two bytes may be a directive */
+};
 
 /* Field names of qualified `no-cache` or `private`, as written: compare with slice_ieq(). */
 struct cache_control_names {
@@ -62,9 +66,13 @@ struct cache_control {
 	struct cache_control_names private;
 };
 
+/* Whether its lines have more than CC_BYTES_MAX or CC_COMMAS_MAX together. */
+bool cache_control_is_too_long(const struct http_fields *fields, enum http_field_id id);
+
 /*
  * All lines of a field: FIELD_CACHE_CONTROL, or FIELD_PRAGMA for its no-cache.  An absent field
- * gives no directives.  Writes *ret_control in all cases.
+ * gives no directives.  One that is too long is broken, and not read: a message is asked for its
+ * directives more than once.  Writes *ret_control in all cases.
  */
 void cache_control_parse(const struct http_fields *fields, enum http_field_id id,
 			 struct cache_control *ret_control);

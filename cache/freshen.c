@@ -9,49 +9,77 @@
 struct updated {
 	uint64_t known;
 	uint64_t others;
-	uint32_t hashes[RECORD_FIELDS_MAX]; /* of the merged lines that are no known ones */
+	unsigned count;                        /* of names */
+	struct slice names[RECORD_FIELDS_MAX]; /* of the others, in order, each once */
 };
 
-static uint64_t hash_bit(uint32_t hash)
+static uint64_t hash_bit(struct slice name)
 {
-	return (uint64_t)1 << (hash >> 26);
+	return (uint64_t)1 << (http_name_hash(name) >> 26);
 }
 
-static bool is_updated(const struct updated *updated, const struct http_fields *merged,
-		       uint32_t added, const struct http_field *field)
+/* Where a name is, or would be: both heads may have many lines, so not every one is compared. */
+static unsigned find_name(const struct updated *updated, struct slice name)
 {
-	uint32_t hash;
+	unsigned low = 0, high = updated->count;
 
+	while (low < high) {
+		unsigned middle = (low + high) / 2;
+
+		if (http_name_compare(updated->names[middle], name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static bool has_name(const struct updated *updated, unsigned at, struct slice name)
+{
+	return at < updated->count && slice_ieq(updated->names[at], name);
+}
+
+static void note_updated(struct updated *updated, const struct http_field *field)
+{
+	unsigned at;
+
+	if (field->id != FIELD_OTHER) {
+		updated->known |= (uint64_t)1 << field->id;
+		return;
+	}
+	updated->others |= hash_bit(field->name);
+	at = find_name(updated, field->name);
+	if (has_name(updated, at, field->name))
+		return;
+	memmove(updated->names + at + 1, updated->names + at,
+		(updated->count - at) * sizeof(*updated->names));
+	updated->names[at] = field->name;
+	updated->count++;
+}
+
+static bool is_updated(const struct updated *updated, const struct http_field *field)
+{
 	if (field->id != FIELD_OTHER)
 		return (updated->known >> field->id) & 1;
-	hash = http_name_hash(field->name);
-	if (!(updated->others & hash_bit(hash)))
-		return false;
-	for (uint32_t i = 0; i < added; i++) {
-		if (updated->hashes[i] == hash && slice_ieq(merged->at[i].name, field->name))
-			return true;
-	}
-	return false;
+	return updated->others & hash_bit(field->name) &&
+	       has_name(updated, find_name(updated, field->name), field->name);
 }
 
 /* Lines of the 304 first, so that the set is there when the stored ones are looked at. */
 static bool add_304(struct http_fields *merged, const struct http_response *res_304,
 		    struct updated *updated)
 {
+	struct policy_drops drops;
+
+	policy_drops_read(res_304, &drops);
 	for (uint32_t i = 0; i < res_304->fields.count; i++) {
 		const struct http_field *field = &res_304->fields.at[i];
 
-		if (policy_drops_field(res_304, field))
+		if (policy_drops_field(&drops, field))
 			continue;
 		if (!http_fields_add(merged, field->name, field->value))
 			return false;
-		updated->hashes[merged->count - 1] = 0;
-		if (field->id != FIELD_OTHER) {
-			updated->known |= (uint64_t)1 << field->id;
-			continue;
-		}
-		updated->hashes[merged->count - 1] = http_name_hash(field->name);
-		updated->others |= hash_bit(http_name_hash(field->name));
+		note_updated(updated, field);
 	}
 	/* A message without Date was made when it was received (RFC 9110 6.6.1). */
 	updated->known |= (uint64_t)1 << FIELD_DATE;
@@ -61,12 +89,10 @@ static bool add_304(struct http_fields *merged, const struct http_response *res_
 static bool add_stored(struct http_fields *merged, const struct http_fields *stored,
 		       const struct updated *updated)
 {
-	uint32_t added = merged->count;
-
 	for (uint32_t i = 0; i < stored->count; i++) {
 		const struct http_field *field = &stored->at[i];
 
-		if (!is_updated(updated, merged, added, field) &&
+		if (!is_updated(updated, field) &&
 		    !http_fields_add(merged, field->name, field->value))
 			return false;
 	}
@@ -92,7 +118,7 @@ static bool merge(const struct record_view *old, const struct http_response *res
 	struct http_response stored = {.fields = {.at = lines, .capacity = RECORD_FIELDS_MAX}};
 	struct updated updated;
 
-	updated.known = updated.others = 0;
+	updated.known = updated.others = updated.count = 0;
 	return record_to_response(old, &stored) && add_304(merged, res_304, &updated) &&
 	       add_stored(merged, &stored.fields, &updated) && add_age(merged, res_304);
 }

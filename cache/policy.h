@@ -8,6 +8,7 @@
 #ifndef CACHE_POLICY_H
 #define CACHE_POLICY_H
 
+#include "cache/cache_control.h"
 #include "cache/http_clock.h"
 #include "cache/http_message.h"
 #include "conf/conf.h"
@@ -88,10 +89,18 @@ bool policy_may_store(const struct http_request *req, const struct http_response
 		      const struct exchange_times *times, const struct conf *conf,
 		      struct record_meta *ret_meta, enum reason *ret_why);
 
-/* Whether this line of a stored response is to be left out of the record: hop-by-hop, UNSTORED, or
-   named by a qualified no-cache or private of Cache-Control.  `res` is the response the line
-   belongs to; constant time unless its Cache-Control has a quoted string. */
-bool policy_drops_field(const struct http_response *res, const struct http_field *field);
+/*
+ * Which lines of a response are to be left out of the record: hop-by-hop ones, UNSTORED ones, and
+ * those that a qualified no-cache or private of Cache-Control names.  Read once for all lines; it
+ * has views of the response.
+ */
+struct policy_drops {
+	bool all; /* of those that may be named: Cache-Control is too long to be read */
+	struct cache_control_names no_cache;
+	struct cache_control_names private;
+};
+void policy_drops_read(const struct http_response *res, struct policy_drops *ret_drops);
+bool policy_drops_field(const struct policy_drops *drops, const struct http_field *field);
 
 /* Which kind of record the request could be answered by; false when by none (bypass; *ret_why says
  * why). */

@@ -68,7 +68,8 @@ void policy_request_control(const struct http_request *req, struct cache_control
 	    !http_has_field(&req->fields, FIELD_PRAGMA))
 		return;
 	cache_control_parse(&req->fields, FIELD_PRAGMA, &pragma);
-	*ret_pragma = cache_control_has(&pragma, CC_NO_CACHE);
+	*ret_pragma = cache_control_has(&pragma, CC_NO_CACHE) ||
+		      cache_control_is_too_long(&req->fields, FIELD_PRAGMA);
 }
 
 bool policy_is_lookup(const struct http_request *req, const struct conf *conf, enum reason *ret_why)

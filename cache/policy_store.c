@@ -6,11 +6,7 @@
 #include "cache/policy_condition.h"
 #include "cache/policy_request.h"
 
-/*
- * Whoever stores asks of each line whether it is dropped, and each time Cache-Control is read. More
- * of it than this is neither stored nor read, so that lines times directives stay few.
- */
-enum { CACHE_CONTROL_MAX = 2048, URI_MAX = 33 * 1024 };
+enum { URI_MAX = 33 * 1024 };
 
 /* One response and what was found out about it; the steps of policy_may_store() fill it. */
 struct candidate {
@@ -29,20 +25,6 @@ struct candidate {
 static bool says(const struct candidate *candidate, enum cache_directive directive)
 {
 	return cache_control_has(&candidate->control.directives, directive);
-}
-
-static size_t cache_control_bytes(const struct http_fields *fields, bool *ret_quoted)
-{
-	const struct http_field *line = http_fields_first(fields, FIELD_CACHE_CONTROL);
-	size_t bytes = 0;
-
-	*ret_quoted = false;
-	for (; line; line = http_fields_next(fields, line)) {
-		bytes += line->value.n;
-		if (line->value.n > 0 && memchr(line->value.p, '"', line->value.n))
-			*ret_quoted = true;
-	}
-	return bytes;
 }
 
 /* A name whose field the rules or other caches go by: the copy would be unsound without it. */
@@ -70,24 +52,41 @@ static bool holds_whole(const struct candidate *candidate, enum cache_directive 
 	       names_needed_field(names);
 }
 
-bool policy_drops_field(const struct http_response *res, const struct http_field *field)
+static bool has_quoted_string(const struct http_fields *fields, enum http_field_id id)
+{
+	const struct http_field *line = http_fields_first(fields, id);
+
+	for (; line; line = http_fields_next(fields, line)) {
+		if (line->value.n > 0 && memchr(line->value.p, '"', line->value.n))
+			return true;
+	}
+	return false;
+}
+
+void policy_drops_read(const struct http_response *res, struct policy_drops *ret_drops)
+{
+	struct cache_control control;
+
+	ret_drops->all = cache_control_is_too_long(&res->fields, FIELD_CACHE_CONTROL);
+	ret_drops->no_cache.count = ret_drops->private.count = 0;
+	if (ret_drops->all || !has_quoted_string(&res->fields, FIELD_CACHE_CONTROL))
+		return;
+	cache_control_parse(&res->fields, FIELD_CACHE_CONTROL, &control);
+	ret_drops->no_cache = control.no_cache;
+	ret_drops->private = control.private;
+}
+
+bool policy_drops_field(const struct policy_drops *drops, const struct http_field *field)
 {
 	unsigned flags = http_field_flags((enum http_field_id)field->id);
-	struct cache_control control;
-	bool quoted;
 
 	if (http_field_is_hop(field) || flags & UNSTORED)
 		return true;
 	/* Naming one of these bars the response, see holds_whole(). */
 	if (flags & KEEP)
 		return false;
-	if (cache_control_bytes(&res->fields, &quoted) > CACHE_CONTROL_MAX)
-		return true;
-	if (!quoted)
-		return false;
-	cache_control_parse(&res->fields, FIELD_CACHE_CONTROL, &control);
-	return cache_control_names_field(&control.no_cache, field->name) ||
-	       cache_control_names_field(&control.private, field->name);
+	return drops->all || cache_control_names_field(&drops->no_cache, field->name) ||
+	       cache_control_names_field(&drops->private, field->name);
 }
 
 static enum reason method_bars(struct candidate *candidate)
@@ -141,15 +140,15 @@ static bool is_shareable(const struct candidate *candidate)
 static enum reason directives_bar(const struct candidate *candidate)
 {
 	const struct cache_control *directives = &candidate->control.directives;
-	bool quoted;
 
+	if (cache_control_is_too_long(&candidate->res->fields, FIELD_CACHE_CONTROL))
+		return REASON_BAD_CACHE_CONTROL;
 	/* We understand 204, so the no-store is for those who do not (RFC 9111 5.2.2.3). */
 	if (says(candidate, CC_NO_STORE) && !says(candidate, CC_MUST_UNDERSTAND))
 		return REASON_RESPONSE_NO_STORE;
 	if (holds_whole(candidate, CC_PRIVATE, &directives->private))
 		return REASON_PRIVATE;
-	if (directives->broken ||
-	    cache_control_bytes(&candidate->res->fields, &quoted) > CACHE_CONTROL_MAX)
+	if (directives->broken)
 		return REASON_BAD_CACHE_CONTROL;
 	if (http_has_field(&candidate->req->fields, FIELD_AUTHORIZATION) &&
 	    !is_shareable(candidate))

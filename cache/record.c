@@ -186,11 +186,12 @@ static void writer_vary(struct record_writer *writer, const struct http_request 
 }
 
 /* One Date that can be read is kept as it came and never changed (RFC 9110 6.6.1). */
-static bool date_is_kept(const struct http_response *res, const struct record_meta *meta)
+static bool date_is_kept(const struct http_response *res, const struct policy_drops *drops,
+			 const struct record_meta *meta)
 {
 	const struct http_field *date = http_fields_first(&res->fields, FIELD_DATE);
 
-	return date && !http_fields_next(&res->fields, date) && !policy_drops_field(res, date) &&
+	return date && !http_fields_next(&res->fields, date) && !policy_drops_field(drops, date) &&
 	       http_date_parse(date->value, meta->response_wall_s) != HTTP_DATE_INVALID;
 }
 
@@ -202,10 +203,11 @@ static void writer_date(struct record_writer *writer)
 	writer_line(writer, http_field_name(FIELD_DATE), slice_of(text, sizeof(text)));
 }
 
-static void writer_head_304(struct record_writer *writer, const struct http_response *res)
+static void writer_head_304(struct record_writer *writer, const struct http_response *res,
+			    const struct policy_drops *drops)
 {
 	struct record_header *header = &writer->header;
-	bool keep_date = date_is_kept(res, &header->meta);
+	bool keep_date = date_is_kept(res, drops, &header->meta);
 	size_t start = writer->used;
 
 	if (!keep_date)
@@ -214,7 +216,7 @@ static void writer_head_304(struct record_writer *writer, const struct http_resp
 		const struct http_field *field = &res->fields.at[i];
 		uint32_t at;
 
-		if (!(http_field_flags(field->id) & IN_304) || policy_drops_field(res, field) ||
+		if (!(http_field_flags(field->id) & IN_304) || policy_drops_field(drops, field) ||
 		    (field->id == FIELD_DATE && !keep_date))
 			continue;
 		at = writer_line(writer, field->name, field->value);
@@ -232,7 +234,8 @@ static void note_language(struct record_header *header, uint32_t at, unsigned li
 	header->language_at = lines == 1 ? at : 0;
 }
 
-static void writer_head_rest(struct record_writer *writer, const struct http_response *res)
+static void writer_head_rest(struct record_writer *writer, const struct http_response *res,
+			     const struct policy_drops *drops)
 {
 	struct record_header *header = &writer->header;
 	size_t start = writer->used;
@@ -242,7 +245,7 @@ static void writer_head_rest(struct record_writer *writer, const struct http_res
 		const struct http_field *field = &res->fields.at[i];
 		uint32_t at;
 
-		if (http_field_flags(field->id) & IN_304 || policy_drops_field(res, field))
+		if (http_field_flags(field->id) & IN_304 || policy_drops_field(drops, field))
 			continue;
 		at = writer_line(writer, field->name, field->value);
 		if (field->id == FIELD_LAST_MODIFIED &&
@@ -277,14 +280,16 @@ size_t record_write(const struct http_request *req, const struct http_response *
 		    const struct record_meta *meta, struct slice normal_uri, char *to, size_t size)
 {
 	struct record_writer writer = {.to = to, .size = size, .used = sizeof(writer.header)};
+	struct policy_drops drops;
 
 	if (size < sizeof(writer.header))
 		return 0;
 	writer.header.meta = *meta;
+	policy_drops_read(res, &drops);
 	writer_groups(&writer, res, normal_uri);
 	writer_vary(&writer, req, res);
-	writer_head_304(&writer, res);
-	writer_head_rest(&writer, res);
+	writer_head_304(&writer, res, &drops);
+	writer_head_rest(&writer, res, &drops);
 	return writer_end(&writer, normal_uri);
 }
 

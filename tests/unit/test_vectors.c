@@ -130,11 +130,14 @@ static void tell_while_revalidate(struct play *play, char *to)
 
 static void tell_drops(struct play *play, char *to)
 {
+	struct policy_drops drops;
+
 	*to = '\0';
+	policy_drops_read(&play->answer.res, &drops);
 	for (uint32_t i = 0; i < play->answer.res.fields.count; i++) {
 		const struct http_field *field = &play->answer.res.fields.at[i];
 
-		if (policy_drops_field(&play->answer.res, field))
+		if (policy_drops_field(&drops, field))
 			snprintf(to + strlen(to), VALUE_MAX - strlen(to), "%s%.*s", *to ? " " : "",
 				 SLICE_ARG(field->name));
 	}
