@@ -54,7 +54,8 @@ struct tag_list {
 	bool others;    /* other tags are */
 };
 
-/* The member that starts at `i`; returns its end, past a comma. */
+/* The member that starts at `i`; returns its end, past a comma.  `tag` is opaque_part() of a tag.
+ */
 static size_t read_member(struct slice value, size_t i, struct slice tag, struct tag_list *list)
 {
 	bool star = value.p[i] == '*';
@@ -68,7 +69,7 @@ static size_t read_member(struct slice value, size_t i, struct slice tag, struct
 		list->malformed = true;
 	else if (star)
 		list->star = true;
-	else if (policy_etag_weak_match(tag, slice_of(value.p + i, end - i)))
+	else if (tag.n > 0 && slice_eq(opaque_part(slice_of(value.p + i, end - i)), tag))
 		list->matched = true;
 	else
 		list->others = true;
@@ -89,6 +90,8 @@ static struct tag_list read_if_none_match(const struct http_fields *fields, stru
 		line && tag.n > 0 && slice_eq(line->value, tag) && !http_fields_next(fields, line);
 	if (list.matched)
 		return list;
+	/* once for all members: both may be long */
+	tag = tag.n > 0 && tag_end(tag, 0) == tag.n ? opaque_part(tag) : slice_of(NULL, 0);
 	for (; line && !list.malformed; line = http_fields_next(fields, line)) {
 		struct slice value = line->value;
 		size_t i = 0;
