@@ -89,7 +89,10 @@ static bool is_preferred(const struct choice *choice, const struct choice *best)
 /* A lookup under way in the records of an entry. */
 struct lookup {
 	const struct http_request *req;
+	const struct record_cutoff *cutoff;
 	bool by_language;
+	uint64_t present; /* records by place: those that were found to be */
+	uint64_t gone;    /* those that were found to be invalidated */
 	uint64_t serving; /* records by place: those for the method */
 	unsigned sets;
 	unsigned count;
@@ -101,8 +104,24 @@ struct lookup {
 	struct record_view records[ENTRY_RECORDS_MAX];
 };
 
-/* The record with the most recent Vary, which says what selects; NULL when none has one. */
-static const struct record_view *latest_vary(const struct lookup *lookup)
+/*
+ * Whether a record was invalidated.  It may be in many groups, so that is asked of those only that
+ * would have a say otherwise, and once.
+ */
+static bool is_gone(struct lookup *lookup, const struct record_view *view)
+{
+	uint64_t bit = (uint64_t)1 << (view - lookup->records);
+
+	if (lookup->cutoff->epoch_of && !((lookup->present | lookup->gone) & bit)) {
+		if (record_is_invalidated(view, lookup->cutoff))
+			lookup->gone |= bit;
+		else
+			lookup->present |= bit;
+	}
+	return lookup->gone & bit;
+}
+
+static const struct record_view *latest_of(const struct lookup *lookup)
 {
 	const struct record_view *latest = NULL;
 
@@ -110,16 +129,30 @@ static const struct record_view *latest_vary(const struct lookup *lookup)
 		const struct record_view *view = &lookup->records[i];
 
 		if (view->meta->kind != RECORD_PREFLIGHT && view->vary.n > 0 &&
+		    !(lookup->gone >> i & 1) &&
 		    (latest == NULL || compare_age(view->meta, latest->meta) < 0))
 			latest = view;
 	}
 	return latest;
 }
 
+/* The record with the most recent Vary, which says what selects; NULL when none has one. */
+static const struct record_view *latest_vary(struct lookup *lookup)
+{
+	const struct record_view *latest;
+
+	while ((latest = latest_of(lookup)) && is_gone(lookup, latest))
+		;
+	return latest;
+}
+
 /* Not all to zero: it is large, and little of it is used. */
-static void lookup_begin(struct lookup *lookup, const struct http_request *req, bool by_language)
+static void lookup_begin(struct lookup *lookup, const struct http_request *req, bool by_language,
+			 const struct record_cutoff *cutoff)
 {
 	lookup->req = req;
+	lookup->cutoff = cutoff;
+	lookup->present = lookup->gone = 0;
 	lookup->by_language = by_language;
 	lookup->serving = 0;
 	lookup->sets = 0;
@@ -135,7 +168,7 @@ static void consider(struct lookup *lookup, const struct record_view *view, enum
 {
 	struct choice choice = {view, match};
 
-	if (is_preferred(&choice, &lookup->best))
+	if (is_preferred(&choice, &lookup->best) && !is_gone(lookup, view))
 		lookup->best = choice;
 }
 
@@ -228,14 +261,16 @@ static void match_all(struct lookup *lookup)
 	}
 }
 
-/* The records that are not absent; false when the entry is damaged. */
-static bool gather(struct lookup *lookup, struct entry_walk *walk,
-		   const struct record_cutoff *cutoff)
+/* The records that may be there, for all that is told at a glance; false when the entry is damaged.
+ */
+static bool gather(struct lookup *lookup, struct entry_walk *walk)
 {
+	const struct record_cutoff *cutoff = lookup->cutoff;
 	struct record_view *view = lookup->records;
 
 	while (entry_next(walk, view)) {
-		if (record_is_absent(view, cutoff))
+		if (view->meta->response_steady_ms <= cutoff->purged_ms ||
+		    (cutoff->epoch_of && view->meta->asked_at < cutoff->asked_before))
 			continue;
 		lookup->serving |= (uint64_t)policy_kind_serves((enum record_kind)view->meta->kind,
 								lookup->req)
@@ -274,14 +309,14 @@ enum entry_select entry_select(struct slice entry, struct slice normal_uri,
 	if (is_only_one(walk, req, cutoff, ret_view))
 		return record_is_intact(ret_view, record_seed(normal_uri)) ? ENTRY_SELECTED
 									   : ENTRY_DAMAGED;
-	lookup_begin(&lookup, req, by_language);
-	if (!gather(&lookup, &walk, cutoff))
+	lookup_begin(&lookup, req, by_language, cutoff);
+	if (!gather(&lookup, &walk))
 		return ENTRY_DAMAGED;
 	if (lookup.count > 1)
 		lookup.latest = latest_vary(&lookup);
 	match_all(&lookup);
 	if (lookup.best.match == MATCH_NONE)
-		return lookup.serving != 0 ? ENTRY_NO_MATCH : ENTRY_NONE;
+		return (lookup.serving & ~lookup.gone) != 0 ? ENTRY_NO_MATCH : ENTRY_NONE;
 	if (!record_is_intact(lookup.best.view, record_seed(normal_uri)))
 		return ENTRY_DAMAGED;
 	*ret_view = *lookup.best.view;

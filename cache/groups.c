@@ -17,13 +17,41 @@ static struct slice origin_of(struct slice normal_uri)
 	return path ? slice_of(normal_uri.p, (size_t)(path - normal_uri.p)) : normal_uri;
 }
 
-static bool has_group(const struct cache_key *groups, size_t count, const struct cache_key *group)
+static bool is_before(const struct cache_key *a, const struct cache_key *b)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (cache_key_eq(&groups[i], group))
-			return true;
+	return a->word[0] != b->word[0] ? a->word[0] < b->word[0] : a->word[1] < b->word[1];
+}
+
+/*
+ * Adds a group to others, which are in order, so that finding it does not cost the product of all
+ * records and groups; how many there are then, or SIZE_MAX.  *at is where it may well be, and
+ * becomes where the next may well be: groups of a record are in order, too.
+ */
+static size_t add_group(struct cache_key *to, size_t count, const struct cache_key *group,
+			size_t *at)
+{
+	size_t low = 0, high = count;
+
+	if (*at < count && cache_key_eq(&to[*at], group)) {
+		++*at;
+		return count;
 	}
-	return false;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (is_before(&to[middle], group))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*at = low + 1;
+	if (low < count && cache_key_eq(&to[low], group))
+		return count;
+	if (count == GROUPS_MAX)
+		return SIZE_MAX;
+	memmove(to + low + 1, to + low, (count - low) * sizeof(*to));
+	to[low] = *group;
+	return count + 1;
 }
 
 /* Adds the groups that a field names to those of `to`; how many there are then, or SIZE_MAX. */
@@ -31,21 +59,17 @@ static size_t add_groups(const struct http_fields *fields, enum http_field_id id
 			 struct slice origin, struct cache_key *to, size_t count)
 {
 	struct slice names[GROUPS_MAX];
-	size_t found = 0;
+	size_t found = 0, at = 0;
 	bool whole;
 
 	if (!http_has_field(fields, id) ||
 	    !sf_read_strings(fields, http_field_name(id), names, GROUPS_MAX, &found))
 		return count;
 	whole = found <= GROUPS_MAX;
-	for (size_t i = 0; i < found && i < GROUPS_MAX; i++) {
+	for (size_t i = 0; i < found && i < GROUPS_MAX && count != SIZE_MAX; i++) {
 		struct cache_key group = cache_key_of_group(origin, names[i]);
 
-		if (has_group(to, count, &group))
-			continue;
-		if (count == GROUPS_MAX)
-			return SIZE_MAX;
-		to[count++] = group;
+		count = add_group(to, count, &group, &at);
 	}
 	return whole ? count : SIZE_MAX;
 }
@@ -59,13 +83,10 @@ size_t groups_of_response(const struct http_response *res, struct slice normal_u
 /* What is not there yet of a record's groups; how many there are then, or SIZE_MAX. */
 static size_t add_keys(const struct record_view *view, struct cache_key *to, size_t count)
 {
-	for (size_t i = 0; i < view->group_count; i++) {
-		if (has_group(to, count, &view->groups[i]))
-			continue;
-		if (count == GROUPS_MAX)
-			return SIZE_MAX;
-		to[count++] = view->groups[i];
-	}
+	size_t at = 0;
+
+	for (size_t i = 0; i < view->group_count && count != SIZE_MAX; i++)
+		count = add_group(to, count, &view->groups[i], &at);
 	return count;
 }
 

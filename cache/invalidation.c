@@ -161,6 +161,8 @@ uint64_t invalidation_of(const struct invalidations *all, const struct cache_key
 	const struct invalidation_set *set = &all->sets[key->word[1] % INVALIDATION_SETS];
 	uint64_t latest = atomic_load(&all->overflow[overflow_of(key)]), tag = tag_of(key);
 
+	/* A record may be in many groups, and each is looked for: mostly in vain. */
+#pragma GCC unroll 16
 	for (size_t i = 0; i < INVALIDATION_WAYS; i++) {
 		uint64_t epoch;
 
