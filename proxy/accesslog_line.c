@@ -107,7 +107,8 @@ static inline char *append_text(char *at, struct slice text, unsigned char least
 {
 	uint64_t word;
 	for (size_t i = 0; i < text.n;) {
-		if (text.n - i >= sizeof(word)) {
+		size_t n = text.n - i < sizeof(word) ? text.n - i : sizeof(word);
+		if (n == sizeof(word)) {
 			memcpy(&word, text.p + i, sizeof(word));
 			if (are_plain(word, least)) {
 				at = append_bytes(at, text.p + i, sizeof(word));
@@ -115,11 +116,13 @@ static inline char *append_text(char *at, struct slice text, unsigned char least
 				continue;
 			}
 		}
-		unsigned char c = (unsigned char)text.p[i++];
-		if (is_plain(c, least))
-			*at++ = (char)c;
-		else
-			at = escape(at, c);
+		for (size_t end = i + n; i < end; i++) {
+			unsigned char c = (unsigned char)text.p[i];
+			if (is_plain(c, least))
+				*at++ = (char)c;
+			else
+				at = escape(at, c);
+		}
 	}
 	return at;
 }
