@@ -198,7 +198,7 @@ bench-instructions: ## count instructions of requests and phases, into bench/ins
 	@$(COUNT) write $(if $(RESTART),--restart)
 
 # An ordinary build: what a sanitized one costs says nothing.
-counted: all $(BUILD)/bench/micro/phases
+counted: all $(BUILD)/bench/micro/phases $(BUILD)/bench/micro/dearest
 
 conformance: ## show which requirement of the RFCs is proven by which test
 	@$(PYTHON) tests/conformance/report.py

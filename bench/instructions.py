@@ -1,7 +1,8 @@
 """Instructions of a request through the proxy, and of the phases of one, counted by callgrind.
 
-    instructions.py BUILD write [--restart]    count, and write bench/instructions.txt
-    instructions.py BUILD check                count, and hold the counts against that file
+    instructions.py BUILD write [--restart]    count, and write bench/instructions.txt and dearest.txt
+    instructions.py BUILD check                count, and hold the counts against the former, and the
+                                               dearest inputs against ordinary ones
 
 Counts do not depend on what else the machine does, so they tell what times cannot: that a request
 has become dearer by a few per cent. They are of the proxy's own code and its libraries, without the
@@ -29,6 +30,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from support.proxy import Proxy  # noqa: E402 (its home and its binary are set above)
 
 FILE = ROOT / "bench" / "instructions.txt"
+DEAREST_FILE = ROOT / "bench" / "dearest.txt"
 CALLGRIND = ["valgrind", "-q", "--tool=callgrind"]
 # Their code is in the counts, or does the counting.
 PACKAGES = ["libc6", "libev4", "libhttp-parser2.9", "liblmdb0", "libxxhash0", "valgrind"]
@@ -44,6 +46,8 @@ CAPPED = ["hit", "hit-others", "hit-pipelined", "hit-304"]
 
 # The place of a record in the store, and so what it takes to find it, follows from its URI.
 ORIGIN, PORT = "origin.example", 8080
+
+DEAREST = 20  # how many times an ordinary input of its phase the dearest may cost
 
 FIELDS = (f"Host: {ORIGIN}:{PORT}\r\n"
           "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\r\n"
@@ -67,6 +71,18 @@ HEADING = f"""\
 # is more than {100 * GROWTH - 100:.0f} % above the one here, and also when one of
 #   {", ".join(CAPPED)}
 # is more than {100 * CEILING - 100:.0f} % above its ceiling, which stays as it was counted first.
+"""
+
+
+DEAREST_HEADING = f"""\
+# The dearest inputs of each phase of a request that peers can send, beside an ordinary one, in
+# instructions as callgrind counts them: rows of bench/micro/dearest.def.  `make bench-instructions`
+# writes this table; `make check` counts again, and fails when a row costs more than {DEAREST} times the
+# ordinary one of its phase ("times").  Of an input that is longer than the ordinary one, it is each
+# byte that may cost so much more: whoever lets us work then has to send all of it, and work that is
+# linear in what was sent passes, while a product of two lists does not.  Bytes are those that come for
+# this one run: what is stored came before, and its length excuses nothing.  Limits are the options'
+# defaults; a line of one phase says nothing of the others that the same input passes through.
 """
 
 
@@ -103,20 +119,48 @@ def total_of(dump):
     return int(re.search(r"^totals: (\d+)$", dump.read_text(), re.M)[1])
 
 
-def count_phases(directory):
-    """Instructions of one run of each row of bench/micro/phases.c: the n-th dump is the n-th line."""
-    dumps = directory / "phases"
-    (directory / "stores").mkdir()
+def measured(directory, program):
+    """What is counted within measured() of a program of bench/micro, in each of its lines: pairs of
+    line and instructions. The n-th dump is the n-th line."""
+    dumps, stores = directory / program, directory / f"{program}-stores"
+    stores.mkdir()
     done = subprocess.run([*CALLGRIND, f"--callgrind-out-file={dumps}", "--toggle-collect=measured",
-                           "--dump-after=measured", BUILD / "bench/micro/phases",
-                           directory / "stores"], text=True, check=False, capture_output=True)
+                           "--dump-after=measured", BUILD / "bench/micro" / program, stores],
+                          text=True, check=False, capture_output=True)
     if done.returncode != 0:
         raise Failed(done.stderr)
+    return [(line, total_of(pathlib.Path(f"{dumps}.{number}")))
+            for number, line in enumerate(done.stdout.splitlines(), 1)]
+
+
+def count_phases(directory):
+    """Instructions of one run of each row of bench/micro/phases.c."""
     counts = {}
-    for number, line in enumerate(done.stdout.splitlines(), 1):
+    for line, total in measured(directory, "phases"):
         name, times = line.split()
-        counts[name] = total_of(pathlib.Path(f"{dumps}.{number}")) / int(times)
+        counts[name] = total / int(times)
     return counts
+
+
+class Input:
+    """A row of bench/micro/dearest.def, and what a run of it costs."""
+
+    def __init__(self, line, total, ordinary):
+        self.phase, times, length, self.text = line.split(" ", 3)
+        self.count, self.bytes = total / int(times), int(length)
+        ordinary = ordinary.get(self.phase, self)  # the first of a phase is itself the ordinary one
+        self.times = self.count / ordinary.count / max(1, self.bytes / ordinary.bytes)
+
+    def __str__(self):
+        return f"{self.phase:17}{self.count:10.0f}{self.bytes:7}{self.times:7.1f}  {self.text}"
+
+
+def count_dearest(directory):
+    ordinary, inputs = {}, []
+    for line, total in measured(directory, "dearest"):
+        inputs.append(Input(line, total, ordinary))
+        ordinary.setdefault(inputs[-1].phase, inputs[-1])
+    return inputs
 
 
 def read_heads(sock, count):
@@ -255,7 +299,18 @@ def count_all():
     with tempfile.TemporaryDirectory(prefix="cache204-instructions-") as directory:
         directory = pathlib.Path(directory)
         counts = {**count_requests(directory), **count_phases(directory)}
-    return {name: round(count) for name, count in counts.items()}
+        return {name: round(count) for name, count in counts.items()}, count_dearest(directory)
+
+
+def too_dear(inputs):
+    return [f"{row.phase}: {row.text}: {row.count:.0f} instructions, {row.times:.1f} times an ordinary "
+            f"one where {DEAREST} are allowed (see {DEAREST_FILE.name})"
+            for row in inputs if row.times > DEAREST]
+
+
+def write_dearest(inputs):
+    lines = [DEAREST_HEADING, f"{'':17}{'count':>10}{'bytes':>7}{'times':>7}", *map(str, inputs)]
+    DEAREST_FILE.write_text("\n".join(lines) + "\n", encoding="ascii")
 
 
 # ---- the file -----------------------------------------------------------------------------------
@@ -316,23 +371,26 @@ def check(counts):
         elif count * GROWTH < before:
             print(f"instructions: {name} has become cheaper, {count} for {before}: "
                   "`make bench-instructions` keeps it so")
-    wrong = sorted(wrong) + over_ceiling(counts, kept.ceilings)
-    if not wrong:
-        print("check-instructions: ok")
-    return wrong
+    return sorted(wrong) + over_ceiling(counts, kept.ceilings)
 
 
 def main():
-    counts = count_all()
+    counts, inputs = count_all()
     if sys.argv[2] == "write":
         wrong = write(counts, "--restart" in sys.argv)
+        write_dearest(inputs)
     else:
         wrong = check(counts)
         if wrong:
             wrong.append("what has to be so is written down by `make bench-instructions`, and said "
                          "in the commit")
+    wrong += too_dear(inputs)
     for line in wrong:
         print(f"instructions: {line}", file=sys.stderr)
+    if not wrong:
+        dearest = max(inputs, key=lambda row: row.times)
+        print(f"check-instructions: ok, the dearest input costs {dearest.times:.1f} times an ordinary "
+              f"one ({dearest.phase}: {dearest.text})")
     return 1 if wrong else 0
 
 
