@@ -288,7 +288,8 @@ static void check_conditions(const struct situation *situation, const struct rec
 	HOLDS(!if_error || !(meta->flags & META_NO_STALE));
 	HOLDS(validation != VALIDATION_PASS_304 || has(&req->fields, "if-none-match"));
 	HOLDS(validation != VALIDATION_STALE || (res->status >= 500 && if_error));
-	HOLDS((validation == VALIDATION_REPLACE) == (res->status == 204));
+	HOLDS((validation == VALIDATION_REPLACE || validation == VALIDATION_UPDATE) ==
+	      (res->status == 204));
 	HOLDS(validation <= VALIDATION_STALE);
 	HOLDS((validation == VALIDATION_REMOVE) == policy_supersedes(res->status));
 	HOLDS(alone == (res->status >= 400 && validation == VALIDATION_REMOVE ? VALIDATION_KEEP
