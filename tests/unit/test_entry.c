@@ -76,15 +76,15 @@ static void put(int64_t s, const char *req, const char *res)
 }
 
 /* The value of X of the record that a request selects; "" for none. */
-static const char *selected_of(const char *req, bool by_language, int64_t purged_ms)
+static const char *selected_of(const char *req, bool by_language,
+			       const struct record_cutoff *cutoff)
 {
-	struct record_cutoff cutoff = {.purged_ms = purged_ms};
 	static char value[16];
 	struct http_field lines[16];
 	struct http_response res = {.fields = {.at = lines, .capacity = 16}};
 	struct record_view view;
 	enum entry_select result =
-		entry_select(entry, uri, request_of(&request, req), by_language, &cutoff, &view);
+		entry_select(entry, uri, request_of(&request, req), by_language, cutoff, &view);
 
 	if (result == ENTRY_NO_MATCH || result == ENTRY_NONE)
 		return "";
@@ -96,7 +96,7 @@ static const char *selected_of(const char *req, bool by_language, int64_t purged
 
 static const char *selected_by(const char *req, bool by_language)
 {
-	return selected_of(req, by_language, 0);
+	return selected_of(req, by_language, &none_absent);
 }
 
 static int64_t ms_after(int64_t s)
@@ -107,7 +107,12 @@ static int64_t ms_after(int64_t s)
 /* The same when what was received until then has been purged. */
 static const char *selected_after(int64_t s, const char *req)
 {
-	return selected_of(req, false, ms_after(s));
+	return selected_of(req, false, &(struct record_cutoff){.purged_ms = ms_after(s)});
+}
+
+static const char *selected_within(const struct record_cutoff *cutoff, const char *req)
+{
+	return selected_of(req, false, cutoff);
 }
 
 static const char *selected(const char *req)
@@ -469,6 +474,46 @@ static void a_uri_is_marked_for_all_its_records(void **state)
 	assert_false(record_is_absent(&view, &cutoff));
 }
 
+/* What is invalidated neither answers nor says what selects; what else there is, does. */
+static void an_invalidated_record_has_no_say(void **state)
+{
+	struct record_view view = variant_asked_at(9, "GET" TARGET, FRESH "Cache-Groups: \"a\"\n");
+	struct cache_key marked = view.groups[0];
+	struct record_cutoff cutoff = {.epoch_of = epoch_of_marked, .context = &marked};
+
+	(void)state;
+	asked_at = 9;
+	put(0, "GET" TARGET "Foo: 1\n", FRESH "Vary: Foo\nX: old\n");
+	put(1, "GET" TARGET "Foo: 1\nBar: 1\n",
+	    FRESH "Vary: Foo, Bar\nCache-Groups: \"a\"\nX: new\n");
+	asked_at = 0;
+	assert_string_equal(selected("GET" TARGET "Foo: 1\nBar: 1\n"), "new");
+	assert_string_equal(selected("GET" TARGET "Foo: 1\nBar: 2\n"), "");
+	assert_string_equal(selected_within(&cutoff, "GET" TARGET "Foo: 1\nBar: 1\n"), "old");
+	assert_string_equal(selected_within(&cutoff, "GET" TARGET "Foo: 1\nBar: 2\n"), "old");
+	assert_string_equal(selected_within(&cutoff, "GET" TARGET "Foo: 2\nBar: 1\n"), "");
+}
+
+static void where_all_are_invalidated_nothing_is(void **state)
+{
+	struct record_view view = variant_asked_at(9, "GET" TARGET, FRESH "Cache-Groups: \"a\"\n");
+	struct cache_key marked = view.groups[0];
+	struct record_cutoff cutoff = {.epoch_of = epoch_of_marked, .context = &marked};
+
+	(void)state;
+	asked_at = 9;
+	for (unsigned i = 0; i < 3; i++) {
+		static const char *const asked[] = {
+			"GET" TARGET "Foo: 0\n", "GET" TARGET "Foo: 1\n", "GET" TARGET "Foo: 2\n"};
+
+		put(i, asked[i], FRESH "Vary: Foo\nCache-Groups: \"a\"\n");
+		assert_int_equal(entry_select(entry, uri, request_of(&request, asked[i]), false,
+					      &cutoff, &view),
+				 ENTRY_NONE);
+	}
+	asked_at = 0;
+}
+
 static void the_entry_of_another_uri_is_replaced(void **state)
 {
 	struct slice record = record_at(0, "GET" TARGET, FRESH "X: 1\n");
@@ -722,6 +767,8 @@ int main(void)
 		TEST(a_variant_is_marked_by_its_key),
 		TEST(a_group_is_marked_by_its_key),
 		TEST(a_uri_is_marked_for_all_its_records),
+		TEST(an_invalidated_record_has_no_say),
+		TEST(where_all_are_invalidated_nothing_is),
 		TEST(the_entry_of_another_uri_is_replaced),
 		TEST(a_damaged_record_is_not_put),
 		TEST(any_changed_byte_is_found_or_harmless),
