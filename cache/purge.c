@@ -1,11 +1,12 @@
 /* The mark of a purge, and the removal of what it leaves. */
 #include "cache/purge.h"
 
-#define LOAD(field) __atomic_load_n(&(field), __ATOMIC_SEQ_CST)
+/* Mark and clock are two words that processes set at once: both must see them in one order. */
+#define LOAD(field) atomic_load_explicit(&(field), memory_order_seq_cst)
 
 int64_t purge_mark(struct store *store)
 {
-	return __atomic_load_n(&store_clock(store)->purged_ms, __ATOMIC_RELAXED);
+	return atomic_load_explicit(&store_clock(store)->purged_ms, memory_order_relaxed);
 }
 
 /*
@@ -29,7 +30,7 @@ void purge_set(struct store *store, int64_t now_ms)
 /* The fence stands between the reading of the clock and that of the mark, as in purge_set(). */
 bool purge_overtakes(struct store *store, int64_t request_steady_ms)
 {
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	atomic_thread_fence(memory_order_seq_cst);
 	return request_steady_ms <= LOAD(store_clock(store)->purged_ms);
 }
 

@@ -185,7 +185,7 @@ static enum store_result part_begin(struct store *store)
 	available =
 		tables_available(&store->tables, store_room_wanted(&store->room), &store->virgin);
 	store_room_begin(&store->room, &trees, available);
-	if (__atomic_load_n(&store->note->copying, __ATOMIC_RELAXED))
+	if (atomic_load_explicit(&store->note->copying, memory_order_relaxed))
 		store_room_keep_margin(&store->room);
 	store->sequence = 0;
 	store->hand_steps = HAND_STEPS;
@@ -483,7 +483,7 @@ enum store_result store_group_next(struct store *store, const struct cache_key *
 
 void store_give_up_copy(struct store *store)
 {
-	__atomic_store_n(&store->note->give_way, 1, __ATOMIC_RELAXED);
+	atomic_store_explicit(&store->note->give_way, 1, memory_order_relaxed);
 }
 
 void store_check_readers(struct store *store)

@@ -27,6 +27,8 @@
 #ifndef CACHE_STORE_H
 #define CACHE_STORE_H
 
+#include <stdatomic.h>
+
 #include "cache/invalidation.h"
 
 struct store;
@@ -187,24 +189,29 @@ void store_doubt(struct store *store);
  * before the store is marked clean.  Never NULL.
  */
 struct store_clock {
-	int64_t lead_ms;
-	int64_t latest_ms;
-	int64_t purged_ms;  /* what was asked for at or before it counts as absent; 0 for nothing */
-	int64_t removed_ms; /* the purge of which no record is left in the store */
-	int64_t restored_ms; /* as in http_clock.h; 0 for never */
+	_Atomic int64_t lead_ms;
+	_Atomic int64_t latest_ms;
+	_Atomic int64_t
+		purged_ms; /* what was asked for at or before it counts as absent; 0 for nothing */
+	_Atomic int64_t removed_ms;  /* the purge of which no record is left in the store */
+	_Atomic int64_t restored_ms; /* as in http_clock.h; 0 for never */
 };
 struct store_clock *store_clock(struct store *store);
 
 /* When its keys were invalidated, shared by its processes, and kept with the store. */
 struct invalidations *store_invalidations(struct store *store);
 
-/* Time in it goes forward, whoever else sets it at the same moment. */
-static inline void store_clock_raise(int64_t *ms, int64_t to_ms)
+/*
+ * Time in it goes forward, whoever else sets it at the same moment.  Sequentially consistent when
+ * it does: a purge and a reading of the clock meet in two such words (cache/purge.c).
+ */
+static inline void store_clock_raise(_Atomic int64_t *ms, int64_t to_ms)
 {
-	int64_t was_ms = __atomic_load_n(ms, __ATOMIC_RELAXED);
+	int64_t was_ms = atomic_load_explicit(ms, memory_order_relaxed);
 
-	while (was_ms < to_ms && !__atomic_compare_exchange_n(ms, &was_ms, to_ms, false,
-							      __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+	while (was_ms < to_ms &&
+	       !atomic_compare_exchange_strong_explicit(ms, &was_ms, to_ms, memory_order_seq_cst,
+							memory_order_relaxed))
 		;
 }
 

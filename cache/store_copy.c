@@ -162,7 +162,7 @@ static ssize_t read_all(int fd, char *to, size_t size)
 /* Writers say when they cannot wait for the pages that this keeps. */
 static bool gives_way(const struct copying *copying)
 {
-	if (!__atomic_load_n(&copying->note->give_way, __ATOMIC_RELAXED))
+	if (!atomic_load_explicit(&copying->note->give_way, memory_order_relaxed))
 		return false;
 	store_notice_add(copying->notice,
 			 "%s/" COPY_NAME ": given up, too many removals wait for room",
@@ -222,21 +222,22 @@ static bool file_end(struct copying *copying)
 	return true;
 }
 
-/* From now on writers know that pages are kept; until they need not. */
+/* From now on writers know that pages are kept: before the reader that keeps them is in LMDB's
+   table, so the store is not to pass it. */
 static bool reading_begin(struct copying *copying)
 {
 	if (shared_map_open(&copying->note_map, copying->files.directory, &store_note_spec,
 			    false) != SHARED_MAP_KEPT)
 		return failed(copying, "the store's note cannot be read");
 	copying->note = copying->note_map.data;
-	__atomic_store_n(&copying->note->give_way, 0, __ATOMIC_RELAXED);
-	__atomic_store_n(&copying->note->copying, 1, __ATOMIC_SEQ_CST);
+	atomic_store_explicit(&copying->note->give_way, 0, memory_order_relaxed);
+	atomic_store_explicit(&copying->note->copying, 1, memory_order_seq_cst);
 	return true;
 }
 
 static void reading_end(struct copying *copying)
 {
-	__atomic_store_n(&copying->note->copying, 0, __ATOMIC_RELAXED);
+	atomic_store_explicit(&copying->note->copying, 0, memory_order_relaxed);
 	shared_map_close(&copying->note_map);
 }
 
@@ -361,8 +362,8 @@ void store_copy_clean(const char *directory)
 		store_copy_sweep(&files);
 		if (shared_map_open(&map, files.directory, &store_note_spec, false) ==
 		    SHARED_MAP_KEPT)
-			__atomic_store_n(&((struct store_note *)map.data)->copying, 0,
-					 __ATOMIC_RELAXED);
+			atomic_store_explicit(&((struct store_note *)map.data)->copying, 0,
+					      memory_order_relaxed);
 		shared_map_close(&map);
 	}
 	store_files_close(&files);

@@ -5,33 +5,36 @@ bool store_note_holds(const struct store_note *note, int fd, uint64_t transactio
 {
 	struct store_look now;
 
-	return note->taken == 1 && !store_note_is_doubted(note) &&
-	       note->transaction == transaction && store_files_look(fd, &now) &&
-	       store_look_eq(&note->look, &now);
+	return atomic_load_explicit(&note->taken, memory_order_relaxed) == 1 &&
+	       !store_note_is_doubted(note) && note->transaction == transaction &&
+	       store_files_look(fd, &now) && store_look_eq(&note->look, &now);
 }
 
-/* The fences are for the compiler: who is killed between two stores has made the first. */
+/*
+ * The fences are for the compiler: who is killed between two stores has made the first.  Whoever
+ * reads them after that has got the writer lock from the kernel, which is fence enough for others.
+ */
 void store_note_take(struct store_note *note, int fd, uint64_t transaction)
 {
 	struct store_look now;
 	bool looked = store_files_look(fd, &now);
 
-	__atomic_store_n(&note->taken, 0, __ATOMIC_RELAXED);
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	atomic_store_explicit(&note->taken, 0, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
 	if (!looked)
 		return;
 	note->look = now;
 	note->transaction = transaction;
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-	__atomic_store_n(&note->taken, 1, __ATOMIC_RELAXED);
+	atomic_signal_fence(memory_order_seq_cst);
+	atomic_store_explicit(&note->taken, 1, memory_order_relaxed);
 }
 
 void store_note_doubt(struct store_note *note)
 {
-	__atomic_store_n(&note->doubted, 1, __ATOMIC_RELAXED);
+	atomic_store_explicit(&note->doubted, 1, memory_order_relaxed);
 }
 
 bool store_note_is_doubted(const struct store_note *note)
 {
-	return __atomic_load_n(&note->doubted, __ATOMIC_RELAXED) != 0;
+	return atomic_load_explicit(&note->doubted, memory_order_relaxed) != 0;
 }

@@ -25,18 +25,25 @@
 #ifndef CACHE_STORE_NOTE_H
 #define CACHE_STORE_NOTE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "cache/store_files.h"
 
+/*
+ * `taken`, `look` and `transaction` are written and read under the store's writer lock, which
+ * orders them between processes.  The flags stand for themselves: nothing else is read because of
+ * them, so their accesses are relaxed, but where store_copy.c says that pages are kept from now on.
+ */
 struct store_note {
-	uint32_t taken; /* 1 when what follows holds */
-	uint32_t doubted;
+	_Atomic uint32_t taken; /* 1 when what follows holds */
+	_Atomic uint32_t doubted;
 	struct store_look look;
 	uint64_t transaction;
-	uint32_t copying;  /* 1 while a copy is read: some room is left alone (store_room.h) */
-	uint32_t give_way; /* 1 when writers cannot wait any more: the copy is given up */
+	_Atomic uint32_t
+		copying; /* 1 while a copy is read: some room is left alone (store_room.h) */
+	_Atomic uint32_t give_way; /* 1 when writers cannot wait any more: the copy is given up */
 };
 
 /* Is that how the file of `fd` looks, and was it never doubted? */

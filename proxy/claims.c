@@ -10,9 +10,14 @@ enum {
 	DEADLINE_BITS = 40, /* of milliseconds since boot: 34 years */
 };
 
-/* A slot: the upper bits of the key's second half, then the deadline.  0 was never used. */
+/*
+ * A slot: the upper bits of the key's second half, then the deadline.  0 was never used.
+ *
+ * All accesses are sequentially consistent: two who claim a key in different slots each store one
+ * word and then read the other's, and at least one must see it.
+ */
 struct claims {
-	uint64_t bucket[BUCKETS][BUCKET_SLOTS] __attribute__((aligned(64)));
+	_Atomic uint64_t bucket[BUCKETS][BUCKET_SLOTS] __attribute__((aligned(64)));
 };
 
 static bool is_live(uint64_t word, int64_t now_ms)
@@ -34,10 +39,11 @@ struct claims *claims_map(void)
 }
 
 /* Is the key of `word` claimed in a slot other than `own`? */
-static bool is_claimed(uint64_t *bucket, const uint64_t *own, uint64_t word, int64_t now_ms)
+static bool is_claimed(_Atomic uint64_t *bucket, const _Atomic uint64_t *own, uint64_t word,
+		       int64_t now_ms)
 {
-	for (uint64_t *slot = bucket; slot < bucket + BUCKET_SLOTS; slot++) {
-		uint64_t found = __atomic_load_n(slot, __ATOMIC_SEQ_CST);
+	for (_Atomic uint64_t *slot = bucket; slot < bucket + BUCKET_SLOTS; slot++) {
+		uint64_t found = atomic_load_explicit(slot, memory_order_seq_cst);
 
 		if (slot != own && same_key(found, word) && is_live(found, now_ms))
 			return true;
@@ -46,15 +52,15 @@ static bool is_claimed(uint64_t *bucket, const uint64_t *own, uint64_t word, int
 }
 
 /* Put `word` into a slot that has lapsed; NULL when there is none. */
-static uint64_t *put(uint64_t *bucket, uint64_t word, int64_t now_ms)
+static _Atomic uint64_t *put(_Atomic uint64_t *bucket, uint64_t word, int64_t now_ms)
 {
 	for (int try = 0; try < TRIES; try++) {
-		for (uint64_t *slot = bucket; slot < bucket + BUCKET_SLOTS; slot++) {
-			uint64_t old = __atomic_load_n(slot, __ATOMIC_SEQ_CST);
+		for (_Atomic uint64_t *slot = bucket; slot < bucket + BUCKET_SLOTS; slot++) {
+			uint64_t old = atomic_load_explicit(slot, memory_order_seq_cst);
 
 			if (!is_live(old, now_ms) &&
-			    __atomic_compare_exchange_n(slot, &old, word, false, __ATOMIC_SEQ_CST,
-							__ATOMIC_SEQ_CST))
+			    atomic_compare_exchange_strong_explicit(
+				    slot, &old, word, memory_order_seq_cst, memory_order_seq_cst))
 				return slot;
 		}
 	}
@@ -64,7 +70,7 @@ static uint64_t *put(uint64_t *bucket, uint64_t word, int64_t now_ms)
 bool claims_take(struct claims *claims, const struct cache_key *key, int64_t now_ms,
 		 struct claim *ret_claim)
 {
-	uint64_t *bucket = claims->bucket[key->word[0] % BUCKETS];
+	_Atomic uint64_t *bucket = claims->bucket[key->word[0] % BUCKETS];
 	uint64_t word =
 		(key->word[1] >> DEADLINE_BITS << DEADLINE_BITS) | (uint64_t)(now_ms + CLAIM_MS);
 
@@ -86,7 +92,7 @@ void claims_release(struct claim *claim)
 	uint64_t word = claim->word;
 
 	if (claim->slot != NULL)
-		__atomic_compare_exchange_n(claim->slot, &word, 0, false, __ATOMIC_SEQ_CST,
-					    __ATOMIC_SEQ_CST);
+		atomic_compare_exchange_strong_explicit(claim->slot, &word, 0, memory_order_seq_cst,
+							memory_order_seq_cst);
 	*claim = (struct claim){0};
 }

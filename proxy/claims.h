@@ -10,6 +10,8 @@
 #ifndef PROXY_CLAIMS_H
 #define PROXY_CLAIMS_H
 
+#include <stdatomic.h>
+
 #include "cache/key.h"
 
 enum { CLAIM_MS = 30000 }; /* a claim that is not released lapses after this */
@@ -18,7 +20,7 @@ struct claims;
 
 /* A claim that is held; all zero for none. */
 struct claim {
-	uint64_t *slot;
+	_Atomic uint64_t *slot;
 	uint64_t word;
 };
 

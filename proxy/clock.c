@@ -1,8 +1,9 @@
 /* The steady clock: follows the wall clock forwards, and never back. */
 #include "proxy/clock.h"
 
-#define LOAD(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
-#define STORE(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELAXED)
+/* Relaxed: each word is a time by itself, and one that is read a moment late is as good. */
+#define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
+#define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
 
 /* Whole seconds at or before it: the epoch is no mirror. */
 static int64_t seconds_of(int64_t ms)

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -120,8 +121,8 @@ static void test_zero_key(void **state)
 enum { PROCESSES = 4, SHARE = 20000, KEYS = 3 };
 
 struct inside {
-	unsigned count[KEYS];
-	unsigned overlaps;
+	_Atomic unsigned count[KEYS];
+	_Atomic unsigned overlaps;
 };
 
 static void compete(struct inside *inside)
@@ -135,11 +136,11 @@ static void compete(struct inside *inside)
 			continue;
 		}
 		taken++;
-		if (__atomic_add_fetch(&inside->count[which], 1, __ATOMIC_SEQ_CST) != 1)
-			__atomic_add_fetch(&inside->overlaps, 1, __ATOMIC_SEQ_CST);
+		if (atomic_fetch_add(&inside->count[which], 1) != 0)
+			atomic_fetch_add(&inside->overlaps, 1);
 		for (volatile int wait = 0; wait < 100; wait++)
 			continue;
-		__atomic_sub_fetch(&inside->count[which], 1, __ATOMIC_SEQ_CST);
+		atomic_fetch_sub(&inside->count[which], 1);
 		claims_release(&claim);
 	}
 }
