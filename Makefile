@@ -59,8 +59,8 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(1)))
 libs    = $(filter-out %.c,$(1))
 
 .PHONY: all help deps run test test-all unit replay functional functional-map conformance fuzz asan \
-	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-clocks check-options \
-	check-tables check-manual check-length format install clean FORCE
+	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-clocks check-atomics \
+	check-options check-tables check-manual check-length format install clean FORCE
 .SECONDARY:
 .SECONDEXPANSION:
 .DELETE_ON_ERROR:
@@ -206,8 +206,8 @@ conformance: ## show which requirement of the RFCs is proven by which test
 check: ## everything but the tests: warnings, layout, layers, tables, manual, instructions
 	@scripts/deps.sh run test check
 	@$(MAKE) --no-print-directory $(JOBS) check-warnings
-	@$(MAKE) --no-print-directory -k check-format check-layers check-clocks check-options check-tables \
-		check-manual check-length
+	@$(MAKE) --no-print-directory -k check-format check-layers check-clocks check-atomics check-options \
+		check-tables check-manual check-length
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE= counted
 	@$(MAKE) --no-print-directory SANITIZE= check-instructions
 
@@ -225,6 +225,9 @@ check-format: ## the sources are as clang-format has them
 
 check-layers: ## each library has one home, no folder includes one to its left
 	@scripts/check-layers.sh
+
+check-atomics: ## what processes share is accessed by C11 atomics that say their order
+	@scripts/check-atomics.sh
 
 check-clocks: ## no interval or wait is on the wall clock
 	@scripts/check-clocks.sh

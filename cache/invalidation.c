@@ -1,4 +1,9 @@
-/* When keys were invalidated: marks in shared memory, without locks. */
+/*
+ * When keys were invalidated: marks in shared memory, without locks.
+ *
+ * All atomic accesses here are sequentially consistent: a mark is several words that others read
+ * one by one, and what was retired is told from what is in force by the order of all of them.
+ */
 #include "cache/invalidation.h"
 
 #include <string.h>

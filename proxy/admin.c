@@ -26,16 +26,18 @@ static struct report_input snapshot(struct worker *worker, struct stats *sum)
 		.stats = sum,
 		.uptime_s = (worker->now_us - shared->started_us) / 1000000,
 		.version = CACHE204_VERSION,
-		.workers = __atomic_load_n(&shared->alive, __ATOMIC_RELAXED),
+		.workers = atomic_load_explicit(&shared->alive, memory_order_relaxed),
 	};
+	struct stats_store store;
 
 	stats_copies_read(&shared->copies, &input.copies);
 	worker_note_counts(worker);
 	stats_sum(shared->stats, shared->workers, sum);
-	input.cache = sum->store.cache;
+	stats_store_get(sum, &store);
+	input.cache = store.cache;
 	store_usage(cache_store_of(worker->cache), &input.store);
-	input.store.evictions = sum->store.evictions;
-	input.store.failures = sum->store.failures;
+	input.store.evictions = store.evictions;
+	input.store.failures = store.failures;
 	input.map_used = input.store.bytes_used;
 	return input;
 }

@@ -35,7 +35,7 @@ static bool claim(struct worker *worker)
 void admin_purge_stop(struct worker *worker)
 {
 	claims_release(&worker->removal.claim);
-	stats->purging = 0;
+	STATS_SET(purging, 0);
 }
 
 int64_t admin_purge_step(struct worker *worker)
@@ -46,7 +46,7 @@ int64_t admin_purge_step(struct worker *worker)
 		admin_purge_stop(worker);
 		return 0;
 	}
-	stats->purging = 1;
+	STATS_SET(purging, 1);
 	result = cache_purge_some(worker->cache);
 	if (result == CACHE_PURGE_GOES_ON)
 		return PAUSE_MS;

@@ -87,8 +87,8 @@ static void client_refuse(struct client *client, enum failure refusal)
 	if (client->refusal != FAILURE_NONE)
 		return;
 	STATS_ADD(client_refused, 1);
-	if (stats->refusals >= (int64_t)client->worker->descriptors.refusals) {
-		stats->failure[refusal]++;
+	if (STATS_GET(refusals) >= (int64_t)client->worker->descriptors.refusals) {
+		STATS_ADD(failure[refusal], 1);
 		client_close(client);
 		return;
 	}

@@ -71,7 +71,7 @@ int64_t copier_due_ms(const struct copier *copier)
 
 static void note_failure(struct copier *copier)
 {
-	__atomic_add_fetch(&copier->counts->failed, 1, __ATOMIC_RELAXED);
+	STATS_BUMP(copier->counts->failed, 1);
 	copier->failing = true;
 }
 
@@ -115,8 +115,9 @@ void copier_ended(struct copier *copier, pid_t pid, int status, int64_t now_ms)
 		return;
 	copier->due_ms = now_ms + pause_ms(copier);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS) {
-		__atomic_add_fetch(&copier->counts->made, 1, __ATOMIC_RELAXED);
-		__atomic_store_n(&copier->counts->last_s, wall_clock_ms() / 1000, __ATOMIC_RELAXED);
+		STATS_BUMP(copier->counts->made, 1);
+		atomic_store_explicit(&copier->counts->last_s, wall_clock_ms() / 1000,
+				      memory_order_relaxed);
 		copier->failing = false;
 	} else if (!WIFEXITED(status) || WEXITSTATUS(status) != NOT_NEEDED) {
 		if (WIFSIGNALED(status) && !copier->failing)

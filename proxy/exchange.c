@@ -110,11 +110,11 @@ static bool is_hit(const struct exchange *x)
 
 static void count(const struct exchange *x)
 {
-	stats->outcome[x->outcome]++;
+	STATS_ADD(outcome[x->outcome], 1);
 	if (x->failure != FAILURE_NONE)
-		stats->failure[x->failure]++;
+		STATS_ADD(failure[x->failure], 1);
 	if (x->status_field.why != REASON_NONE)
-		stats->reason[x->status_field.why]++;
+		STATS_ADD(reason[x->status_field.why], 1);
 }
 
 /* What is answered at once is measured by client.c, for all requests of an event together. */

@@ -52,7 +52,7 @@ static void note_stored(struct exchange *x)
 
 static void note_not_stored(struct exchange *x, enum reason why)
 {
-	stats->not_stored[why]++;
+	STATS_ADD(not_stored[why], 1);
 	x->status_field.why = why;
 }
 
@@ -230,6 +230,6 @@ enum judged judge_head(struct exchange *x, const struct fetch_plan *plan,
 	ret_judgement->stored = false;
 	judged = judge(&trial, ret_judgement);
 	/* before the answer: who has it may look at this at once */
-	stats->writes_waiting = (int64_t)cache_pending(trial.cache);
+	STATS_SET(writes_waiting, (int64_t)cache_pending(trial.cache));
 	return judged;
 }

@@ -207,7 +207,7 @@ static int64_t clients_open(const struct worker *worker)
 	int64_t sum = 0;
 
 	for (unsigned i = 0; i < shared->workers; i++)
-		sum += __atomic_load_n(&shared->stats[i].clients, __ATOMIC_RELAXED);
+		sum += atomic_load_explicit(&shared->stats[i].clients, memory_order_relaxed);
 	return sum;
 }
 
@@ -222,7 +222,7 @@ static bool is_full(const struct acceptor *acceptor)
 		most += RESERVED;
 		room += RESERVED;
 	}
-	return stats->clients >= room || clients_open(worker) >= most;
+	return STATS_GET(clients) >= room || clients_open(worker) >= most;
 }
 
 static void admit(struct acceptor *acceptor, int fd, const union address *peer)

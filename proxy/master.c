@@ -215,7 +215,7 @@ static void count_alive(struct master *master)
 
 	for (unsigned i = 0; i < master->count; i++)
 		alive += master->members[i].ready;
-	__atomic_store_n(&master->shared->alive, alive, __ATOMIC_RELAXED);
+	atomic_store_explicit(&master->shared->alive, alive, memory_order_relaxed);
 }
 
 /* The first worker alone judges the store and the options, and says once what is wrong. */

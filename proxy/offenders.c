@@ -24,12 +24,14 @@ static struct offender *row_for(struct offenders *offenders, struct slice name)
 void offenders_add(struct offenders *offenders, struct slice name, uint64_t count)
 {
 	struct offender *row;
+	uint64_t version;
 
 	if (name.n > OFFENDER_NAME_MAX)
 		name.n = OFFENDER_NAME_MAX;
 	row = row_for(offenders, name);
-	__atomic_store_n(&row->version, row->version + 1, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_RELEASE);
+	version = atomic_load_explicit(&row->version, memory_order_relaxed); /* nobody else's */
+	atomic_store_explicit(&row->version, version + 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release); /* odd before anything of the row changes */
 	if (row->count > 0 && slice_eq(name_of(row), name)) {
 		row->count += count;
 	} else {
@@ -38,17 +40,19 @@ void offenders_add(struct offenders *offenders, struct slice name, uint64_t coun
 		row->name[name.n] = '\0';
 	}
 	row->turn = ++offenders->turn;
-	__atomic_store_n(&row->version, row->version + 1, __ATOMIC_RELEASE);
+	/* Even after all of it has. */
+	atomic_store_explicit(&row->version, version + 2, memory_order_release);
 }
 
 /* A copy that was whole at one moment. */
 static bool read_row(const struct offender *from, struct offender *ret_row)
 {
-	uint64_t before = __atomic_load_n(&from->version, __ATOMIC_ACQUIRE);
+	uint64_t before = atomic_load_explicit(&from->version, memory_order_acquire);
 
 	*ret_row = *from;
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return before % 2 == 0 && __atomic_load_n(&from->version, __ATOMIC_RELAXED) == before;
+	atomic_thread_fence(memory_order_acquire); /* all was read before the version is again */
+	return before % 2 == 0 &&
+	       atomic_load_explicit(&from->version, memory_order_relaxed) == before;
 }
 
 void offenders_merge(struct offenders *to, const struct offenders *from)

@@ -4,11 +4,13 @@
  * that one who offends once does not drive out one who does all the time.
  *
  * Owned by one process, which alone adds; others in whose memory it stands may merge from it at any
- * time, and pass over a row that is being written.
+ * time, and pass over a row that is being written: the version, odd while it is, frames the other
+ * fields, which a reader throws away when it was not the same and even before and after.
  */
 #ifndef PROXY_OFFENDERS_H
 #define PROXY_OFFENDERS_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #include "cache/slice.h"
@@ -16,9 +18,9 @@
 enum { OFFENDERS_MAX = 64, OFFENDER_NAME_MAX = 263 };
 
 struct offender {
-	uint64_t version; /* odd while it is written */
-	uint64_t count;   /* 0: no row */
-	uint64_t turn;    /* of the last addition */
+	_Atomic uint64_t version; /* odd while it is written */
+	uint64_t count;           /* 0: no row */
+	uint64_t turn;            /* of the last addition */
 	char name[OFFENDER_NAME_MAX + 1];
 };
 

@@ -406,7 +406,7 @@ static void origin_finish(struct origin *origin)
 	}
 	if (origin->keep && origin->request_done && buf_length(&origin->out) == 0 &&
 	    !origin->worker->draining &&
-	    stats->origins_idle < (int64_t)origin->worker->descriptors.origins_idle &&
+	    STATS_GET(origins_idle) < (int64_t)origin->worker->descriptors.origins_idle &&
 	    pool_keep(origin->host, origin)) {
 		buf_free(&origin->request);
 		origin_settle(origin);

@@ -27,6 +27,10 @@ static const char *const outcome_names[OUTCOME_COUNT] = {
 #undef OUTCOME
 };
 
+/* The owner may be counting meanwhile: each number is read once and whole. */
+#define READ(number) atomic_load_explicit(&(number), memory_order_relaxed)
+#define WRITE(number, value) atomic_store_explicit(&(number), (value), memory_order_relaxed)
+
 /* Before stats_attach() a process counts here. */
 static struct stats own_block;
 struct stats *stats = &own_block;
@@ -88,9 +92,9 @@ static uint64_t bucket_middle(unsigned index)
 
 void histogram_add(struct histogram *histogram, uint64_t us, uint64_t times)
 {
-	histogram->count += times;
-	histogram->sum_us += us * times;
-	histogram->bucket[bucket_of(us)] += times;
+	STATS_BUMP(histogram->count, times);
+	STATS_BUMP(histogram->sum_us, us * times);
+	STATS_BUMP(histogram->bucket[bucket_of(us)], times);
 }
 
 uint64_t histogram_quantile(const struct histogram *histogram, double quantile)
@@ -98,7 +102,7 @@ uint64_t histogram_quantile(const struct histogram *histogram, double quantile)
 	/* Not ->count: another process may have been between its stores when the block was read. */
 	uint64_t total = 0;
 	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
-		total += histogram->bucket[i];
+		total += READ(histogram->bucket[i]);
 	if (total == 0)
 		return 0;
 
@@ -112,7 +116,8 @@ uint64_t histogram_quantile(const struct histogram *histogram, double quantile)
 		rank = total;
 
 	unsigned index = 0;
-	for (uint64_t seen = histogram->bucket[0]; seen < rank; seen += histogram->bucket[index])
+	for (uint64_t seen = READ(histogram->bucket[0]); seen < rank;
+	     seen += READ(histogram->bucket[index]))
 		index++;
 	return bucket_middle(index);
 }
@@ -134,26 +139,23 @@ void stats_attach(struct stats *block)
 	stats = block;
 }
 
-/* The owner may be counting meanwhile: each number is read once and whole. */
-#define READ(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
-
-static void add_all(uint64_t *to, const uint64_t *from, size_t count)
+static void add_all(_Atomic uint64_t *to, const _Atomic uint64_t *from, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		to[i] += READ(from[i]);
+		STATS_BUMP(to[i], READ(from[i]));
 }
 
 static void add_histogram(struct histogram *to, const struct histogram *from)
 {
-	to->count += READ(from->count);
-	to->sum_us += READ(from->sum_us);
+	STATS_BUMP(to->count, READ(from->count));
+	STATS_BUMP(to->sum_us, READ(from->sum_us));
 	add_all(to->bucket, from->bucket, HISTOGRAM_BUCKETS);
 }
 
 void stats_reset_gauges(struct stats *block)
 {
 #define COUNTER(name, help)
-#define GAUGE(name, help) block->name = 0;
+#define GAUGE(name, help) WRITE(block->name, 0);
 #include "proxy/counters.def"
 #undef COUNTER
 #undef GAUGE
@@ -161,30 +163,50 @@ void stats_reset_gauges(struct stats *block)
 
 void stats_store_add(struct stats_store *to, const struct stats_store *from)
 {
-	to->cache.stored += READ(from->cache.stored);
-	to->cache.dropped += READ(from->cache.dropped);
-	to->cache.damaged += READ(from->cache.damaged);
-	to->cache.invalidated += READ(from->cache.invalidated);
-	to->cache.purged += READ(from->cache.purged);
-	to->cache.flushes += READ(from->cache.flushes);
-	to->cache.failures += READ(from->cache.failures);
-	to->evictions += READ(from->evictions);
-	to->failures += READ(from->failures);
+	to->cache.stored += from->cache.stored;
+	to->cache.dropped += from->cache.dropped;
+	to->cache.damaged += from->cache.damaged;
+	to->cache.invalidated += from->cache.invalidated;
+	to->cache.purged += from->cache.purged;
+	to->cache.flushes += from->cache.flushes;
+	to->cache.failures += from->cache.failures;
+	to->evictions += from->evictions;
+	to->failures += from->failures;
+}
+
+_Static_assert(sizeof(struct stats_store) % sizeof(uint64_t) == 0, "is made of counters");
+
+void stats_store_set(struct stats *block, const struct stats_store *counts)
+{
+	uint64_t words[STATS_STORE_WORDS];
+
+	memcpy(words, counts, sizeof(words));
+	for (unsigned i = 0; i < STATS_STORE_WORDS; i++)
+		WRITE(block->store[i], words[i]);
+}
+
+void stats_store_get(const struct stats *block, struct stats_store *ret_counts)
+{
+	uint64_t words[STATS_STORE_WORDS];
+
+	for (unsigned i = 0; i < STATS_STORE_WORDS; i++)
+		words[i] = READ(block->store[i]);
+	memcpy(ret_counts, words, sizeof(words));
 }
 
 void stats_copies_read(const struct stats_copies *from, struct stats_copies *ret_copies)
 {
-	ret_copies->made = __atomic_load_n(&from->made, __ATOMIC_RELAXED);
-	ret_copies->failed = __atomic_load_n(&from->failed, __ATOMIC_RELAXED);
-	ret_copies->last_s = __atomic_load_n(&from->last_s, __ATOMIC_RELAXED);
+	WRITE(ret_copies->made, READ(from->made));
+	WRITE(ret_copies->failed, READ(from->failed));
+	WRITE(ret_copies->last_s, READ(from->last_s));
 }
 
 void stats_sum(const struct stats *blocks, unsigned count, struct stats *ret_sum)
 {
 	memset(ret_sum, 0, sizeof(*ret_sum));
 	for (const struct stats *block = blocks; block < blocks + count; block++) {
-#define COUNTER(name, help) ret_sum->name += READ(block->name);
-#define GAUGE(name, help) ret_sum->name += READ(block->name);
+#define COUNTER(name, help) STATS_BUMP(ret_sum->name, READ(block->name));
+#define GAUGE(name, help) STATS_BUMP(ret_sum->name, READ(block->name));
 #include "proxy/counters.def"
 #undef COUNTER
 #undef GAUGE
@@ -193,7 +215,7 @@ void stats_sum(const struct stats *blocks, unsigned count, struct stats *ret_sum
 		add_all(ret_sum->not_stored, block->not_stored, REASON_COUNT);
 		add_all(ret_sum->reason, block->reason, REASON_COUNT);
 		offenders_merge(&ret_sum->offenders, &block->offenders);
-		stats_store_add(&ret_sum->store, &block->store);
+		add_all(ret_sum->store, block->store, STATS_STORE_WORDS);
 		add_histogram(&ret_sum->hit_latency, &block->hit_latency);
 		add_histogram(&ret_sum->miss_latency, &block->miss_latency);
 	}

@@ -1,12 +1,17 @@
 /*
  * Counters, gauges and latency histograms, a block per worker.
  *
- * A worker writes only its own block, with plain stores; whoever reports adds the blocks up. Blocks
- * stand in memory shared by all workers (stats_attach()), or in the process when there is one.
+ * A worker writes only its own block; whoever reports adds the blocks up. Blocks stand in memory
+ * shared by all workers (stats_attach()), or in the process when there is one.
+ *
+ * All numbers of a block are atomic, so that whoever reads them has each whole, and all accesses
+ * are relaxed, for none says anything about another.  With one writer an addition is a load and a
+ * store, STATS_BUMP(): `+=` on an atomic is a locked instruction, `make check` looks for it.
  */
 #ifndef PROXY_STATS_H
 #define PROXY_STATS_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,9 +48,9 @@ const char *outcome_name(enum outcome outcome);
 enum { HISTOGRAM_BUCKETS = 8 * 34 };
 
 struct histogram {
-	uint64_t count;
-	uint64_t sum_us;
-	uint64_t bucket[HISTOGRAM_BUCKETS];
+	_Atomic uint64_t count;
+	_Atomic uint64_t sum_us;
+	_Atomic uint64_t bucket[HISTOGRAM_BUCKETS];
 };
 
 void histogram_add(struct histogram *histogram, uint64_t us, uint64_t times);
@@ -60,25 +65,28 @@ struct stats_store {
 	uint64_t failures;
 };
 
-/* Copies of the store, by the service. */
+enum { STATS_STORE_WORDS = sizeof(struct stats_store) / sizeof(uint64_t) };
+
+/* Copies of the store, by the service: written by one process, read by all. */
 struct stats_copies {
-	uint64_t made;
-	uint64_t failed;
-	int64_t last_s; /* wall clock, when the last was made; 0 for none yet */
+	_Atomic uint64_t made;
+	_Atomic uint64_t failed;
+	_Atomic int64_t last_s; /* wall clock, when the last was made; 0 for none yet */
 };
 
 struct stats {
-#define COUNTER(name, help) uint64_t name;
-#define GAUGE(name, help) int64_t name;
+#define COUNTER(name, help) _Atomic uint64_t name;
+#define GAUGE(name, help) _Atomic int64_t name;
 #include "proxy/counters.def"
 #undef COUNTER
 #undef GAUGE
-	uint64_t outcome[OUTCOME_COUNT];
-	uint64_t failure[FAILURE_COUNT];
-	uint64_t not_stored[REASON_COUNT]; /* responses to requests the cache looks at, by reason */
-	uint64_t reason[REASON_COUNT];     /* exchanges by the reason told to client and log */
-	struct offenders offenders;        /* origins by 204 responses that were repaired */
-	struct stats_store store;          /* brought up to date a few times a second */
+	_Atomic uint64_t outcome[OUTCOME_COUNT];
+	_Atomic uint64_t failure[FAILURE_COUNT];
+	/* responses to requests the cache looks at, and exchanges, by the reason that is told */
+	_Atomic uint64_t not_stored[REASON_COUNT];
+	_Atomic uint64_t reason[REASON_COUNT];
+	struct offenders offenders;                /* origins by 204 responses that were repaired */
+	_Atomic uint64_t store[STATS_STORE_WORDS]; /* stats_store_set(), a few times a second */
 	/* from the start of the loop's turn in which the request was read */
 	struct histogram hit_latency;  /* to its answer sent */
 	struct histogram miss_latency; /* to the end of its answer */
@@ -87,7 +95,23 @@ struct stats {
 /* This worker's block; never NULL. */
 extern struct stats *stats;
 
-#define STATS_ADD(name, n) ((void)(stats->name += (n)))
+/* A number of this process's own block; any number that it alone writes. */
+#define STATS_GET(name) atomic_load_explicit(&stats->name, memory_order_relaxed)
+#define STATS_SET(name, value) atomic_store_explicit(&stats->name, (value), memory_order_relaxed)
+#define STATS_ADD(name, n) STATS_BUMP(stats->name, (n))
+#if defined(__x86_64__)
+/* What the other branch says, as one instruction where compilers make three of it. */
+#define STATS_BUMP(number, n)                                                      \
+	do {                                                                       \
+		_Static_assert(sizeof(number) == 8, "what addq adds to");          \
+		__asm__("addq %1, %0" : "+m"(number) : "er"((int64_t)(n)) : "cc"); \
+	} while (0)
+#else
+#define STATS_BUMP(number, n)                                                              \
+	atomic_store_explicit(&(number),                                                   \
+			      atomic_load_explicit(&(number), memory_order_relaxed) + (n), \
+			      memory_order_relaxed)
+#endif
 
 /* Memory for the blocks of `workers` processes, shared over fork(); NULL on failure. */
 struct stats *stats_map(unsigned workers);
@@ -99,6 +123,10 @@ void stats_attach(struct stats *block);
 void stats_reset_gauges(struct stats *block);
 
 void stats_store_add(struct stats_store *to, const struct stats_store *from);
+
+/* Those of a block: of this process to write, of any to read. */
+void stats_store_set(struct stats *block, const struct stats_store *counts);
+void stats_store_get(const struct stats *block, struct stats_store *ret_counts);
 
 /* As they are now, while another process writes them. */
 void stats_copies_read(const struct stats_copies *from, struct stats_copies *ret_copies);

@@ -356,7 +356,7 @@ bool tunnel_may_open(const struct worker *worker)
 	int64_t open = tunnels_dialing;
 
 	for (unsigned i = 0; i < shared->workers; i++)
-		open += __atomic_load_n(&shared->stats[i].tunnels_open, __ATOMIC_RELAXED);
+		open += atomic_load_explicit(&shared->stats[i].tunnels_open, memory_order_relaxed);
 	return open < (int64_t)worker->conf->tunnels_max;
 }
 

@@ -80,7 +80,7 @@ void worker_note_counts(struct worker *worker)
 	own.evictions = usage.evictions;
 	own.failures = usage.failures;
 	stats_store_add(&sum, &own);
-	stats->store = sum;
+	stats_store_set(stats, &sum);
 }
 
 /* ---- the turn ------------------------------------------------------------------------------- */
@@ -117,10 +117,10 @@ static void prepare_cb(struct ev_loop *ev, ev_prepare *prepare, int revents)
 	else
 		ev_idle_stop(ev, &loop->busy);
 	arm_flush(loop);
-	stats->writes_waiting = (int64_t)cache_pending(worker->cache);
+	STATS_SET(writes_waiting, (int64_t)cache_pending(worker->cache));
 	cache_turn_end(worker->cache);
 	turn_free_all();
-	if (worker->draining && worker->clients == NULL && stats->tunnels_open == 0 &&
+	if (worker->draining && worker->clients == NULL && STATS_GET(tunnels_open) == 0 &&
 	    !ev_is_active(&loop->busy))
 		ev_break(ev, EVBREAK_ALL);
 }
@@ -380,7 +380,7 @@ struct worker_shared *worker_shared_map(const struct conf *conf)
 	shared->started_us = monotonic_us();
 	shared->workers = conf->workers;
 	shared->has_master = conf->workers > 1 || conf->sync_ms > 0;
-	shared->alive = 1;
+	atomic_store_explicit(&shared->alive, 1, memory_order_relaxed);
 	shared->stats = stats_map(conf->workers);
 	shared->claims = claims_map();
 	return shared->stats != NULL && shared->claims != NULL ? shared : NULL;
@@ -419,7 +419,7 @@ struct worker *worker_new(const struct conf *conf, const struct worker_shared *s
 	}
 	conn_setup(worker->loop->ev);
 	worker_read_clocks(worker);
-	worker->loop->before = stats->store;
+	stats_store_get(stats, &worker->loop->before);
 	worker->loop->acceptors = acceptors_start(worker->loop->ev, worker, listener);
 	if (worker->loop->acceptors == NULL) {
 		snprintf(error, error_size, "out of memory");

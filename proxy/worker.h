@@ -43,7 +43,8 @@ struct worker_shared {
 	int64_t started_us; /* monotonic, of the service */
 	unsigned workers;
 	bool has_master; /* also of one worker, when copies of the store are to be made */
-	unsigned alive;  /* that serve now; written by the master */
+	_Atomic unsigned
+		alive; /* that serve now; written by the master, a number by itself: relaxed */
 	struct stats_copies copies; /* written by the master */
 	struct stats *stats;        /* a block each */
 	struct claims *claims;
