@@ -3,10 +3,12 @@
 
 #include <ares.h>
 #include <arpa/nameser.h>
+#include <assert.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 /* Later ones have deprecated the calls that took buffers, and take messages instead. */
 #define HAS_MESSAGES (ARES_VERSION >= 0x012200)
@@ -188,16 +190,40 @@ void dns_channel_ask(struct dns_channel *channel, const char *name, struct dns_p
 	ares_query_dnsrec(channel->ares, name, ARES_CLASS_IN, ARES_REC_TYPE_A, answer_cb, v4, NULL);
 }
 
-void dns_channel_io(struct dns_channel *channel, int fd, bool readable, bool writable)
+/* Has the name server ended this connection, and nothing is left to read? */
+static bool is_ended(int fd)
 {
-	const ares_fd_events_t event = {
-		.fd = fd,
-		.events = (readable ? ARES_FD_EVENT_READ : 0u) |
-			  (writable ? ARES_FD_EVENT_WRITE : 0u),
-	};
+	int type = 0;
+	socklen_t length = sizeof(type);
+	char byte;
 
-	/* without retries: another socket may have the answer */
-	ares_process_fds(channel->ares, &event, 1, ARES_PROCESS_FLAG_SKIP_NON_FD);
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM &&
+	       recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+/*
+ * In one call, which also closes what has ended.  It leaves a connection open that ended within a
+ * message, and that would be readable until the next try: it is not watched until then.
+ */
+void dns_channel_io(struct dns_channel *channel, const struct pollfd *sockets, unsigned count)
+{
+	ares_fd_events_t events[DNS_SOCKETS_MAX] = {0};
+	size_t n = 0;
+
+	assert(count <= DNS_SOCKETS_MAX);
+	for (unsigned i = 0; i < count; i++) {
+		if (sockets[i].fd < 0 || sockets[i].revents == 0)
+			continue;
+		events[n++] = (ares_fd_events_t){
+			.fd = sockets[i].fd,
+			.events = (sockets[i].revents & ~POLLOUT ? ARES_FD_EVENT_READ : 0u) |
+				  (sockets[i].revents & ~POLLIN ? ARES_FD_EVENT_WRITE : 0u),
+		};
+	}
+	ares_process_fds(channel->ares, events, n, ARES_PROCESS_FLAG_NONE);
+	for (size_t i = 0; i < n; i++)
+		if (is_ended(events[i].fd))
+			channel->watch(channel->context, events[i].fd, false, false);
 }
 
 void dns_channel_retry(struct dns_channel *channel)
@@ -250,10 +276,15 @@ void dns_channel_ask(struct dns_channel *channel, const char *name, struct dns_p
 	ares_query(channel->ares, name, ns_c_in, ns_t_a, a_cb, v4);
 }
 
-void dns_channel_io(struct dns_channel *channel, int fd, bool readable, bool writable)
+void dns_channel_io(struct dns_channel *channel, const struct pollfd *sockets, unsigned count)
 {
-	ares_process_fd(channel->ares, readable ? fd : ARES_SOCKET_BAD,
-			writable ? fd : ARES_SOCKET_BAD);
+	for (unsigned i = 0; i < count; i++) {
+		int fd = sockets[i].fd, what = sockets[i].revents;
+
+		if (fd >= 0 && what != 0)
+			ares_process_fd(channel->ares, what & ~POLLOUT ? fd : ARES_SOCKET_BAD,
+					what & ~POLLIN ? fd : ARES_SOCKET_BAD);
+	}
 }
 
 void dns_channel_retry(struct dns_channel *channel)

@@ -9,6 +9,7 @@
 #ifndef PROXY_DNS_CHANNEL_H
 #define PROXY_DNS_CHANNEL_H
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -66,8 +67,11 @@ void dns_channel_close(struct dns_channel *channel);
 void dns_channel_ask(struct dns_channel *channel, const char *name, struct dns_part *v6,
 		     struct dns_part *v4);
 
-/* What `watch` asked for has happened. */
-void dns_channel_io(struct dns_channel *channel, int fd, bool readable, bool writable);
+/*
+ * What poll() said of the sockets; those that it said nothing of are passed over.  All are read
+ * before anything that is due is asked again: the next one may have the answer.
+ */
+void dns_channel_io(struct dns_channel *channel, const struct pollfd *sockets, unsigned count);
 
 /* Time for retries, if any are due.  Milliseconds to the next one, or -1 for none. */
 void dns_channel_retry(struct dns_channel *channel);

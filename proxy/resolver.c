@@ -137,9 +137,8 @@ static void lookup_set_ring(struct lookup *lookup)
 	wait_ms = next_ms - deadlines_now_ms();
 	if (retry_ms >= 0 && retry_ms < wait_ms)
 		wait_ms = retry_ms;
-	if (wait_ms < 1)
-		wait_ms = 1;
-	deadline_set(&lookup->ring, wait_ms);
+	/* what is due is not put off, however often something comes */
+	deadline_set(&lookup->ring, wait_ms > 0 ? wait_ms : 0);
 }
 
 static bool is_complete(const struct lookup *lookup)
@@ -179,15 +178,6 @@ static void lookup_give_up(struct lookup *lookup)
 	lookup_advance(lookup);
 }
 
-static void lookup_io_cb(struct ev_loop *loop, struct ev_io *watcher, int events)
-{
-	struct lookup *lookup = watcher->data;
-
-	(void)loop;
-	dns_channel_io(&lookup->channel, watcher->fd, events & EV_READ, events & EV_WRITE);
-	lookup_advance(lookup);
-}
-
 /* Let the channel have what its sockets have; true when there was something. */
 static bool lookup_look(void *owner)
 {
@@ -205,13 +195,18 @@ static bool lookup_look(void *owner)
 	}
 	if (poll(fds, DNS_SOCKETS_MAX, 0) <= 0)
 		return false;
-	for (unsigned i = 0; i < DNS_SOCKETS_MAX; i++) {
-		if (fds[i].fd < 0 || fds[i].revents == 0)
-			continue;
-		dns_channel_io(&lookup->channel, fds[i].fd, fds[i].revents & ~POLLOUT,
-			       fds[i].revents & ~POLLIN);
-	}
+	dns_channel_io(&lookup->channel, fds, DNS_SOCKETS_MAX);
 	return true;
+}
+
+static void lookup_io_cb(struct ev_loop *loop, struct ev_io *watcher, int events)
+{
+	struct lookup *lookup = watcher->data;
+
+	(void)loop;
+	(void)events;
+	lookup_look(lookup);
+	lookup_advance(lookup);
 }
 
 /* It may be asked again, or something is late. */

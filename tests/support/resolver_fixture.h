@@ -22,6 +22,7 @@ enum { WATCHDOG_S = 10 };
 struct fixture {
 	struct ev_loop *loop;
 	struct ev_check check;
+	struct ev_timer tick;
 	struct conf *conf;
 	struct name_server *server;
 	struct resolver *resolver; /* made by fixture_open() */
