@@ -3,7 +3,7 @@
  *
  * Requests that miss, or must validate, a key that is being asked for wait for the head of the
  * answer (RULES 10).  When it is stored they are looked up again, each by the rules for its own
- * request; when it cannot be shared they are all released at once, and the key is remembered for a
+ * request; when it cannot be shared they are all released, and the key is remembered for a
  * while as not worth waiting for.  A leader whose client leaves goes on without a client while
  * others wait; a fetch that fails hands over to the next waiter, and a second failure fails them
  * all.
