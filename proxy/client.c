@@ -402,7 +402,6 @@ static void begin_body(struct client *client, const struct exchange *x)
 /* Read the next request head and have it handled.  False when it is not whole yet. */
 static bool next_request(struct client *client)
 {
-	static struct http_field fields[PARSE_FIELDS_MAX];
 	struct worker *worker = client->worker;
 	struct exchange *x = exchange_new(worker, client, client->frontend);
 	enum failure failure = FAILURE_INTERNAL;
@@ -413,7 +412,8 @@ static bool next_request(struct client *client)
 		client_close(client);
 		return false;
 	}
-	x->req.fields = (struct http_fields){.at = fields, .capacity = PARSE_FIELDS_MAX};
+	x->req.fields =
+		(struct http_fields){.at = worker->request_lines, .capacity = PARSE_FIELDS_MAX};
 	result = parse_request(buf_waiting(&client->in), worker->conf, worker->memo,
 			       &client->progress, &x->req, &length, &failure);
 	if (result == PARSE_MORE) {

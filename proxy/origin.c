@@ -448,8 +448,8 @@ static void switched(struct origin *origin, const struct http_response *res, siz
 /* A head from what was read.  False when it is not whole yet, or failed. */
 static bool read_head(struct origin *origin)
 {
-	static struct http_field fields[PARSE_FIELDS_MAX];
-	struct http_response res = {.fields = {.at = fields, .capacity = PARSE_FIELDS_MAX}};
+	struct http_response res = {
+		.fields = {.at = origin->worker->response_lines, .capacity = PARSE_FIELDS_MAX}};
 	enum failure failure = FAILURE_BAD_RESPONSE;
 	size_t length;
 

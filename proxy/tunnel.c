@@ -428,7 +428,11 @@ void tunnel_cancel(struct exchange *x)
 
 void tunnels_close(struct worker *worker)
 {
-	(void)worker;
-	while (tunnels != NULL)
-		tunnel_close(tunnels);
+	struct tunnel *tunnel, *next;
+
+	for (tunnel = tunnels; tunnel != NULL; tunnel = next) {
+		next = tunnel->next;
+		if (tunnel->worker == worker)
+			tunnel_close(tunnel);
+	}
 }

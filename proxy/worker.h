@@ -8,6 +8,7 @@
 #include "cache/http_clock.h"
 #include "conf/conf.h"
 #include "proxy/access.h"
+#include "proxy/parse.h"
 #include "proxy/accesslog.h"
 #include "proxy/buf.h"
 #include "proxy/claims.h"
@@ -82,6 +83,9 @@ struct worker {
 	struct removal removal;
 	bool draining;
 	struct loop *loop; /* worker.c's own */
+	/* of the heads that are being handled; the one may lead to the other */
+	struct http_field request_lines[PARSE_FIELDS_MAX];
+	struct http_field response_lines[PARSE_FIELDS_MAX];
 };
 
 struct listener;
