@@ -312,36 +312,70 @@ static bool is_answer_overtaken(struct cache *cache, const struct cache_key *key
 	return overtaken;
 }
 
+/* What one invalidation is about. */
+struct invalidated {
+	struct cache_key keys[3], groups[GROUPS_MAX];
+	size_t key_count, group_count;
+};
+
+/* Epochs for its marks; the last of them. */
+static uint64_t take_epochs(struct cache *cache, const struct invalidated *what)
+{
+	return invalidation_next(store_invalidations(cache->store),
+				 (unsigned)(what->key_count + what->group_count));
+}
+
+/*
+ * Whoever took an epoch after ours, and looked for marks before ours stood, may have given his
+ * answer an epoch that these do not overtake: they are made again, above it.  Then ours is no
+ * better than his: it is not known which of the two the origin made first.  Returns whether we were
+ * alone.
+ */
+static bool mark_alone(struct cache *cache, const struct invalidated *what, uint64_t epoch)
+{
+	bool alone = true;
+
+	for (;;) {
+		uint64_t next = epoch;
+
+		mark_all(cache, INVALIDATION_URI, what->keys, what->key_count, &next);
+		mark_all(cache, INVALIDATION_GROUP, what->groups, what->group_count, &next);
+		if (!alone || invalidation_now(store_invalidations(cache->store)) == epoch)
+			return alone;
+		alone = false;
+		epoch = take_epochs(cache, what);
+	}
+}
+
 unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
 			  const struct http_response *res, struct exchange_times *times)
 {
 	struct writes *writes = &cache->writes;
 	uint64_t *count = &writes->counts.invalidated, before = *count;
-	struct cache_key keys[3], groups[GROUPS_MAX];
-	size_t key_count = 1, group_count;
+	struct invalidated what = {.key_count = 1};
 	struct slice uri;
 	uint64_t epoch;
 	bool overtaken;
 
-	if (!policy_invalidates(req, res) || !find_key(cache, req, &uri, &keys[0]))
+	if (!policy_invalidates(req, res) || !find_key(cache, req, &uri, &what.keys[0]))
 		return 0;
-	overtaken = is_answer_overtaken(cache, &keys[0], uri, res, times);
-	group_count = groups_invalidated(res, uri, groups);
-	key_count += reference_key(cache, req, res, FIELD_LOCATION, &keys[key_count]);
-	key_count += reference_key(cache, req, res, FIELD_CONTENT_LOCATION, &keys[key_count]);
+	what.group_count = groups_invalidated(res, uri, what.groups);
+	what.key_count +=
+		reference_key(cache, req, res, FIELD_LOCATION, &what.keys[what.key_count]);
+	what.key_count +=
+		reference_key(cache, req, res, FIELD_CONTENT_LOCATION, &what.keys[what.key_count]);
 	/* What waits under a key is to be removed and counted, not refused; what waits in a group
 	   is refused when its turn comes: to flush all would keep everybody waiting. */
-	for (size_t i = 0; i < key_count; i++)
-		writes_flush_key(writes, &keys[i]);
-	for (size_t i = 0; i < key_count; i++)
-		*count += has_present(cache, &keys[i]);
-	epoch = invalidation_next(store_invalidations(cache->store),
-				  (unsigned)(key_count + group_count));
-	if (!overtaken)
+	for (size_t i = 0; i < what.key_count; i++)
+		writes_flush_key(writes, &what.keys[i]);
+	for (size_t i = 0; i < what.key_count; i++)
+		*count += has_present(cache, &what.keys[i]);
+	epoch = take_epochs(cache, &what);
+	/* after they were taken, see mark_alone() */
+	overtaken = is_answer_overtaken(cache, &what.keys[0], uri, res, times);
+	if (mark_alone(cache, &what, epoch) && !overtaken)
 		times->asked_at = epoch;
-	mark_all(cache, INVALIDATION_URI, keys, key_count, &epoch);
-	mark_all(cache, INVALIDATION_GROUP, groups, group_count, &epoch);
-	if (*count > before || group_count > 0)
+	if (*count > before || what.group_count > 0)
 		writes_tidy_some(writes);
 	return (unsigned)(*count - before);
 }

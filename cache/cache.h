@@ -82,8 +82,8 @@ void cache_remove(struct cache *cache, const struct http_request *req, struct sl
  * Cache-Group-Invalidation.  In force on return, whatever becomes of the store.  What was asked for
  * before, by whichever process, is neither used nor stored any more under these URIs, nor in these
  * groups.  The answer itself is of the state after it: *times go on as if it had been asked for
- * now, unless another invalidation came between.  Returns the number of URIs removed by now:
- * members of large groups are counted later.
+ * now, unless another invalidation came between, or at the same moment.  Returns the number of URIs
+ * removed by now: members of large groups are counted later.
  */
 unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
 			  const struct http_response *res, struct exchange_times *times);
