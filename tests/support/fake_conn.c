@@ -28,6 +28,7 @@ struct conn {
 	struct fake_peer *peer;
 	const struct conn_events *events;
 	void *owner;
+	unsigned worker;
 };
 
 static struct fake_peer *peers[FAKE_PEERS];
@@ -36,8 +37,9 @@ static int connects;
 static enum failure secures;
 static int64_t now_ms;
 static uint64_t progress;
-static void *freed[FREED_MAX];
-static size_t freed_count;
+static unsigned worker; /* the one whose turn it is */
+static void *freed[FAKE_WORKERS][FREED_MAX];
+static size_t freed_count[FAKE_WORKERS];
 static unsigned fail_after;
 static int fail_error;
 static bool fail_armed;
@@ -170,7 +172,9 @@ unsigned fake_conn_open(void)
 
 void fake_conn_forget(void)
 {
-	assert(fake_conn_open() == 0 && freed_count == 0);
+	assert(fake_conn_open() == 0);
+	for (unsigned i = 0; i < FAKE_WORKERS; i++)
+		assert(freed_count[i] == 0);
 	for (unsigned i = 0; i < peer_count; i++) {
 		free(peers[i]->said.p);
 		free(peers[i]->got.p);
@@ -179,8 +183,14 @@ void fake_conn_forget(void)
 	peer_count = 0;
 	connects = 0;
 	secures = FAILURE_NONE;
+	worker = 0;
 	now_ms = 0;
 	fail_armed = false;
+}
+
+void fake_conn_be(unsigned of)
+{
+	worker = of;
 }
 
 /* ---- time and events ------------------------------------------------------------------------ */
@@ -288,13 +298,14 @@ bool fake_conn_turn(bool backwards)
 {
 	/* connections made meanwhile have their first events in the next turn */
 	unsigned count = peer_count, ready_count = 0;
-	static struct conn *ready[FAKE_PEERS];
+	static struct conn *of_all[FAKE_WORKERS][FAKE_PEERS];
+	struct conn **ready = of_all[worker];
 	bool any = false;
 
 	for (unsigned i = 0; i < count; i++) {
 		struct conn *conn = peers[backwards ? count - 1 - i : i]->conn;
 
-		if (conn == NULL)
+		if (conn == NULL || conn->worker != worker)
 			continue;
 		find_events(conn);
 		if (conn->ready_read || conn->ready_write || conn->ready_expired)
@@ -322,16 +333,16 @@ void conn_setup(void *loop)
 
 void turn_free(void *memory)
 {
-	assert(freed_count < FREED_MAX);
+	assert(freed_count[worker] < FREED_MAX);
 	if (memory != NULL)
-		freed[freed_count++] = memory;
+		freed[worker][freed_count[worker]++] = memory;
 }
 
 void turn_free_all(void)
 {
-	for (size_t i = 0; i < freed_count; i++)
-		free(freed[i]);
-	freed_count = 0;
+	for (size_t i = 0; i < freed_count[worker]; i++)
+		free(freed[worker][i]);
+	freed_count[worker] = 0;
 }
 
 static struct conn *conn_of(struct fake_peer *peer, const struct conn_events *events, void *owner)
@@ -342,6 +353,7 @@ static struct conn *conn_of(struct fake_peer *peer, const struct conn_events *ev
 	conn->peer = peer;
 	conn->events = events;
 	conn->owner = owner;
+	conn->worker = worker;
 	peer->conn = conn;
 	return conn;
 }

@@ -14,6 +14,7 @@
 enum {
 	FAKE_PEERS = 1024, /* at most, until they are forgotten */
 	FAKE_CONNECT_UNDECIDED = -1,
+	FAKE_WORKERS = 2,
 };
 
 /* Bytes that went one way: `done` of them were taken by whom they are for. */
@@ -67,6 +68,9 @@ struct slice fake_peer_got(const struct fake_peer *peer);
 /* How the connects of the proxy end from now on, and its TLS handshakes. */
 void fake_conn_connects(int connect);
 void fake_conn_secures(enum failure failure);
+
+/* Whose connections are made, events handed out and memory freed from now on. */
+void fake_conn_be(unsigned worker);
 
 /*
  * Hand out the events that are there now, each connection's once; false when there was none.  The

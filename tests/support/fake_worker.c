@@ -11,6 +11,7 @@
 #include "proxy/pool.h"
 #include "proxy/tunnel.h"
 #include "proxy/wall_clock.h"
+#include "tests/support/lanes.h"
 #include "tests/support/store_memory.h"
 #include "tests/support/sure_memory.h"
 
@@ -27,15 +28,25 @@ enum {
 /* All of it in one, so that the worker is the first member. */
 struct fake_worker {
 	struct worker worker;
-	struct worker_shared shared;
-	struct stats stats;
+	unsigned index;
 	int64_t flush_ms; /* when the store's queue is to be flushed; 0 for not */
 	int64_t tick_ms;
+	int64_t missed_ms; /* passed for others while it was stopped */
+	bool backwards;    /* the turn under way */
+	bool any;          /* something was done in it */
 };
 
-static struct claims claims;
-static char scratch_in[SCRATCH_SIZE], scratch_out[SCRATCH_SIZE];
-static struct stats no_stats; /* of this process between two workers */
+/* What the workers share. */
+static struct {
+	struct fake_worker *workers[FAKE_WORKERS];
+	unsigned count;
+	struct worker_shared shared;
+	struct stats stats[FAKE_WORKERS];
+	struct claims claims;
+} service;
+
+static char scratch_in[FAKE_WORKERS][SCRATCH_SIZE], scratch_out[FAKE_WORKERS][SCRATCH_SIZE];
+static struct stats no_stats; /* of this process between two services */
 
 static struct fake_worker *fake_of(const struct worker *worker)
 {
@@ -99,20 +110,57 @@ static void run_timers(struct fake_worker *fake)
 	}
 }
 
-bool fake_worker_turn(struct worker *worker, bool backwards)
+/* Another worker is the process from now on. */
+static void become(unsigned index)
 {
-	struct fake_worker *fake = fake_of(worker);
-	bool any;
+	stats_attach(&service.stats[index]);
+	fake_conn_be(index);
+}
+
+/* It is to do something outside of a turn: one that it stopped in is over first. */
+static void call_on(const struct worker *worker)
+{
+	lane_finish(fake_of(worker)->index);
+	become(fake_of(worker)->index);
+}
+
+static void turn(void *context)
+{
+	struct fake_worker *fake = context;
+	struct worker *worker = &fake->worker;
 
 	read_clocks(worker);
 	turn_begin(&worker->turn);
+	if (fake->missed_ms > 0)
+		fake_resolver_advance(worker->resolver, fake->missed_ms);
+	fake->missed_ms = 0;
 	run_timers(fake);
-	any = fake_conn_turn(backwards) || worker->turn.soon.count + worker->turn.due > 0;
-	any |= turn_end(worker);
+	fake->any =
+		fake_conn_turn(fake->backwards) || worker->turn.soon.count + worker->turn.due > 0;
+	fake->any |= turn_end(worker);
 	arm_flush(fake);
 	stats->writes_waiting = (int64_t)cache_pending(worker->cache);
 	cache_turn_end(worker->cache);
 	turn_free_all();
+}
+
+/* One that stopped in the midst of its turn does nothing, however long that is. */
+bool fake_worker_turn(struct worker *worker, bool backwards)
+{
+	struct fake_worker *fake = fake_of(worker);
+
+	if (lane_is_stopped(fake->index))
+		return false;
+	fake->backwards = backwards;
+	return !lane_run(fake->index, turn, fake) || fake->any;
+}
+
+static bool all_turn(void)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < service.count; i++)
+		any |= fake_worker_turn(&service.workers[i]->worker, false);
 	return any;
 }
 
@@ -121,7 +169,8 @@ bool fake_worker_settle(struct worker *worker)
 	uint64_t progress = fake_conn_progress();
 	unsigned vain = 0;
 
-	while (fake_worker_turn(worker, false)) {
+	(void)worker;
+	while (all_turn()) {
 		vain = fake_conn_progress() == progress ? vain + 1 : 0;
 		progress = fake_conn_progress();
 		if (vain > VAIN_TURNS_MAX)
@@ -130,14 +179,18 @@ bool fake_worker_settle(struct worker *worker)
 	return true;
 }
 
-static int64_t next_stop(const struct fake_worker *fake, int64_t step_ms)
+static int64_t next_stop(int64_t step_ms)
 {
 	int64_t next_ms = fake_conn_now_ms() + step_ms;
 
 	if (fake_conn_next_ms() < next_ms)
 		next_ms = fake_conn_next_ms();
-	if (fake->flush_ms != 0 && fake->flush_ms < next_ms)
-		next_ms = fake->flush_ms;
+	for (unsigned i = 0; i < service.count; i++) {
+		int64_t flush_ms = service.workers[i]->flush_ms;
+
+		if (flush_ms != 0 && flush_ms < next_ms)
+			next_ms = flush_ms;
+	}
 	return next_ms > fake_conn_now_ms() ? next_ms : fake_conn_now_ms() + 1;
 }
 
@@ -147,12 +200,12 @@ bool fake_worker_pass(struct worker *worker, int64_t ms)
 	int64_t step_ms = ms / STOPS_MAX > TICK_MS ? ms / STOPS_MAX : TICK_MS;
 
 	while (fake_conn_now_ms() < end_ms) {
-		int64_t next_ms = next_stop(fake_of(worker), step_ms);
+		int64_t next_ms = next_stop(step_ms);
 		int64_t passed_ms = (next_ms < end_ms ? next_ms : end_ms) - fake_conn_now_ms();
 
 		fake_conn_pass(passed_ms);
-		read_clocks(worker);
-		fake_resolver_advance(worker->resolver, passed_ms);
+		for (unsigned i = 0; i < service.count; i++)
+			service.workers[i]->missed_ms += passed_ms;
 		if (!fake_worker_settle(worker))
 			return false;
 	}
@@ -194,27 +247,21 @@ static void open_parts(struct worker *worker)
 	require(worker->resolver != NULL, error);
 }
 
-struct worker *fake_worker_new(const struct conf *conf)
+static struct worker *worker_make(const struct conf *conf)
 {
 	struct fake_worker *fake = sure_memory(NULL, 1, sizeof(*fake));
 	struct worker *worker = &fake->worker;
 
-	memset(&claims, 0, sizeof(claims));
-	fake->shared = (struct worker_shared){
-		.started_us = monotonic_us(),
-		.workers = 1,
-		.alive = 1,
-		.stats = &fake->stats,
-		.claims = &claims,
-	};
-	stats_attach(&fake->stats);
+	fake->index = service.count;
+	service.workers[service.count++] = fake;
+	become(fake->index);
 	worker->conf = conf;
-	worker->shared = &fake->shared;
+	worker->shared = &service.shared;
 	turn_init(&worker->turn);
 	worker->turn.steps_max = STEPS_MAX;
 	worker->in.size = worker->out.size = SCRATCH_SIZE;
-	worker->in.block = scratch_in;
-	worker->out.block = scratch_out;
+	worker->in.block = scratch_in[fake->index];
+	worker->out.block = scratch_out[fake->index];
 	worker->descriptors = descriptors_share(DESCRIPTORS);
 	worker->fetches = fetches_new(worker);
 	worker->pool = pool_new(conf);
@@ -228,10 +275,32 @@ struct worker *fake_worker_new(const struct conf *conf)
 	return worker;
 }
 
+struct worker *fake_worker_new(const struct conf *conf)
+{
+	require(service.count == 0, "one service at a time");
+	memset(&service, 0, sizeof(service));
+	service.shared = (struct worker_shared){
+		.started_us = monotonic_us(),
+		.workers = 1,
+		.alive = 1,
+		.stats = service.stats,
+		.claims = &service.claims,
+	};
+	lanes_open(become);
+	return worker_make(conf);
+}
+
+struct worker *fake_worker_join(const struct worker *first)
+{
+	service.shared.workers = service.shared.alive = service.count + 1;
+	return worker_make(first->conf);
+}
+
 void fake_worker_drained(struct worker *worker)
 {
 	struct client *client, *next;
 
+	call_on(worker);
 	for (client = worker->clients; client != NULL; client = next) {
 		next = client->next;
 		client_close(client);
@@ -243,6 +312,7 @@ void fake_worker_terminate(struct worker *worker)
 {
 	struct client *client, *next;
 
+	call_on(worker);
 	worker->draining = true;
 	for (client = worker->clients; client != NULL; client = next) {
 		next = client->next;
@@ -273,10 +343,13 @@ void fake_worker_free(struct worker *worker)
 	routes_free(worker->routes);
 	cache_close(worker->cache);
 	fetches_free(worker->fetches);
+	free(fake_of(worker));
+	if (--service.count > 0)
+		return;
+	lanes_close();
 	store_memory_forget();
 	fake_conn_forget();
 	stats_attach(&no_stats);
-	free(fake_of(worker));
 }
 
 struct fake_peer *fake_worker_accept(struct worker *worker, const struct frontend *frontend,
@@ -285,6 +358,7 @@ struct fake_peer *fake_worker_accept(struct worker *worker, const struct fronten
 	struct fake_peer *peer = fake_peer_new();
 	union address from = address_of(address, CLIENT_PORT);
 
+	call_on(worker);
 	client_new(worker, frontend, peer->fd, &from, refusal);
 	return peer;
 }
@@ -295,6 +369,7 @@ struct fake_peer *fake_worker_accept_behind(struct worker *worker, const struct 
 	struct fake_peer *peer = fake_peer_new();
 	union address from = address_of(sender, CLIENT_PORT);
 
+	call_on(worker);
 	client_new_behind(worker, frontend, peer->fd, &from, refusal);
 	return peer;
 }
@@ -303,6 +378,8 @@ struct fake_peer *fake_worker_accept_behind(struct worker *worker, const struct 
 
 const char *fake_worker_fault(const struct worker *worker)
 {
+	if (lane_is_stopped(fake_of(worker)->index))
+		return NULL; /* it is between nothing */
 	if (worker->in.borrower != NULL)
 		return "the scratch block for reading was not given back";
 	if (worker->out.borrower != NULL)
@@ -324,15 +401,17 @@ const char *fake_worker_leftover(const struct worker *worker)
 {
 	if (worker->clients != NULL)
 		return "a client";
+	if (worker->turn.later.count > 0)
+		return "a task";
 	if (fake_conn_open() > 0)
 		return "a connection";
 	if (fake_resolver_waiting(worker->resolver) > 0)
 		return "a look-up";
-	if (!all_zero(&claims, sizeof(claims)))
+	if (!all_zero(&service.claims, sizeof(service.claims)))
 		return "a claim";
 #define COUNTER(name, help)
-#define GAUGE(name, help)     \
-	if (stats->name != 0) \
+#define GAUGE(name, help)                                    \
+	if (service.stats[fake_of(worker)->index].name != 0) \
 		return "a count of " #name;
 #include "proxy/counters.def"
 #undef COUNTER

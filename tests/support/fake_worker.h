@@ -3,7 +3,9 @@
  * of a request needs, over fake_conn.h, fake_resolver.h and store_memory.h.  Its cache, access
  * rules, routes, pool and fetches are the real ones.
  *
- * A turn has the order of proxy/worker.c: clocks, events, tasks, flush, memory.  One at a time.
+ * A turn has the order of proxy/worker.c: clocks, events, tasks, flush, memory.  There is one
+ * service at a time, of one worker or of two; those have a lane each (lanes.h), and a turn may stop
+ * in the midst.
  */
 #ifndef TESTS_FAKE_WORKER_H
 #define TESTS_FAKE_WORKER_H
@@ -22,7 +24,13 @@ enum { FAKE_PORT = 3128 };
 /* `conf` outlives it.  Aborts when out of memory. */
 struct worker *fake_worker_new(const struct conf *conf);
 
-/* Clients that are still there are closed; then all of it goes, fake_conn_forget() included. */
+/* A second one of its service. */
+struct worker *fake_worker_join(const struct worker *first);
+
+/*
+ * Clients that are still there are closed, then the worker goes, the second before the first; with
+ * the last of them all goes, fake_conn_forget() included.
+ */
 void fake_worker_free(struct worker *worker);
 
 /* A client connects, to be refused unless FAILURE_NONE; its far end. */
@@ -36,7 +44,8 @@ struct fake_peer *fake_worker_accept_behind(struct worker *worker, const struct 
 /* One turn; false when there was nothing to do in it. */
 bool fake_worker_turn(struct worker *worker, bool backwards);
 
-/* Turns until there is nothing more to do.  False when turn after turn gets nothing done. */
+/* Turns of all workers until there is nothing more to do.  False when turn after turn gets nothing
+ * done. */
 bool fake_worker_settle(struct worker *worker);
 
 /*

@@ -10,6 +10,7 @@
 #include "proxy/forward.h"
 #include "tests/support/failing_memory.h"
 #include "tests/support/fake_worker.h"
+#include "tests/support/lanes.h"
 #include "tests/support/store_memory.h"
 #include "tests/support/test_conf.h"
 #include "tests/support/witness.h"
@@ -18,9 +19,10 @@
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 enum {
-	CLIENTS = 3,
+	CLIENTS = 4, /* of the workers in turn */
 	EVENTS_MAX = 300,
 	RAW_MAX = 64,
+	STOP_CALLS_MAX = 64,
 	PIECES_MAX = 1000, /* small reads and writes of a connection */
 	TOLD_MAX = 500,
 	LIFE_MS = 3000 * 1000, /* longer than every deadline */
@@ -37,7 +39,8 @@ struct line {
 struct run {
 	struct slice all;
 	const char *at, *end;
-	struct worker *worker;
+	struct worker *workers[FAKE_WORKERS];
+	unsigned worker_count;
 	struct witness *witness;
 	struct line clients[CLIENTS];
 	struct line origins[FAKE_PEERS];
@@ -190,12 +193,18 @@ static void stage_raw(struct line *line)
 
 /* ---- clients -------------------------------------------------------------------------------- */
 
+static struct worker *worker_of(const struct line *client)
+{
+	return run.workers[(size_t)(client - run.clients) % run.worker_count];
+}
+
 static struct line *begin_client(struct line *client)
 {
 	if (client->peer != NULL && client->peer->conn != NULL && !client->peer->ended)
 		return client;
 	client->staged.done = client->staged.n;
-	client->peer = fake_worker_accept(run.worker, &forward_frontend, "127.0.0.1", FAILURE_NONE);
+	client->peer =
+		fake_worker_accept(worker_of(client), &forward_frontend, "127.0.0.1", FAILURE_NONE);
 	tell("  client is peer %u\n", fake_peer_index(client->peer));
 	return client;
 }
@@ -216,11 +225,11 @@ static void client_comes(void)
 
 	client->staged.done = client->staged.n;
 	if (header == NULL)
-		client->peer =
-			fake_worker_accept(run.worker, &forward_frontend, "127.0.0.1", refusal);
+		client->peer = fake_worker_accept(worker_of(client), &forward_frontend, "127.0.0.1",
+						  refusal);
 	else
-		client->peer = fake_worker_accept_behind(run.worker, &forward_frontend, "127.0.0.1",
-							 refusal);
+		client->peer = fake_worker_accept_behind(worker_of(client), &forward_frontend,
+							 "127.0.0.1", refusal);
 	client->peer->refused = refusal != FAILURE_NONE;
 	tell("  client is peer %u\n", fake_peer_index(client->peer));
 	if (header == NULL)
@@ -582,30 +591,34 @@ static void name_is_found_so(void)
 	static const int64_t delays[] = {0, 100, 3000, 4999};
 	unsigned choice = choose(COUNT(addresses) + 1), delay = choose(COUNT(delays));
 
-	if (choice == COUNT(addresses))
-		fake_resolver_fail(run.worker->resolver, "c.test", FAILURE_DNS_TIMEOUT,
-				   delays[delay]);
-	else
-		fake_resolver_tell(run.worker->resolver, "c.test", addresses[choice],
-				   delays[delay]);
+	for (unsigned i = 0; i < run.worker_count; i++) {
+		struct resolver *resolver = run.workers[i]->resolver;
+
+		if (choice == COUNT(addresses))
+			fake_resolver_fail(resolver, "c.test", FAILURE_DNS_TIMEOUT, delays[delay]);
+		else
+			fake_resolver_tell(resolver, "c.test", addresses[choice], delays[delay]);
+	}
 }
 
 /* ---- time and troubles ---------------------------------------------------------------------- */
 
 static void settle(void)
 {
-	if (!fake_worker_settle(run.worker))
+	if (!fake_worker_settle(run.workers[0]))
 		require("the loop goes on and on");
 }
 
 static void turn(void)
 {
-	fake_worker_turn(run.worker, false);
+	for (unsigned i = 0; i < run.worker_count; i++)
+		fake_worker_turn(run.workers[i], false);
 }
 
 static void turn_backwards(void)
 {
-	fake_worker_turn(run.worker, true);
+	for (unsigned i = run.worker_count; i-- > 0;)
+		fake_worker_turn(run.workers[i], true);
 }
 
 static void time_passes(void)
@@ -613,7 +626,7 @@ static void time_passes(void)
 	static const int64_t times_ms[] = {1,    10,    250,   1000,  2000,
 					   5000, 11000, 31000, 61000, 601000};
 
-	if (!fake_worker_pass(run.worker, times_ms[choose(COUNT(times_ms))]))
+	if (!fake_worker_pass(run.workers[0], times_ms[choose(COUNT(times_ms))]))
 		require("the loop goes on and on");
 }
 
@@ -651,10 +664,34 @@ static void memory_fails(void)
 static void goes_down(void)
 {
 	witness_excuse(run.witness);
-	if (!run.worker->draining)
-		fake_worker_terminate(run.worker);
-	else
-		fake_worker_drained(run.worker);
+	for (unsigned i = 0; i < run.worker_count; i++) {
+		if (!run.workers[i]->draining)
+			fake_worker_terminate(run.workers[i]);
+		else
+			fake_worker_drained(run.workers[i]);
+	}
+}
+
+/* Of several workers: the turn of one stops at a call of the store, and goes on to another. */
+static void worker_stops(void)
+{
+	unsigned which = choose(FAKE_WORKERS), calls = choose(STOP_CALLS_MAX) + 1;
+
+	if (which >= run.worker_count || lane_is_stopped(which))
+		return;
+	tell("  worker %u at call %u\n", which, calls);
+	lane_stop_at(which, calls);
+}
+
+static void worker_goes_on(void)
+{
+	unsigned which = choose(FAKE_WORKERS), calls = choose(STOP_CALLS_MAX);
+
+	if (which >= run.worker_count || !lane_is_stopped(which))
+		return;
+	tell("  worker %u for %u calls\n", which, calls);
+	lane_stop_at(which, calls);
+	lane_go_on(which);
 }
 
 static const struct event {
@@ -689,6 +726,8 @@ static const struct event {
 	{'G', store_fails, "store fails"},
 	{'H', memory_fails, "memory fails"},
 	{'D', goes_down, "goes down"},
+	{'i', worker_stops, "worker stops"},     /* WORKER CALLS */
+	{'g', worker_goes_on, "worker goes on"}, /* WORKER CALLS, 0 for all */
 };
 
 static const struct event *choose_event(void)
@@ -743,23 +782,31 @@ static uint32_t salt_of(struct slice schedule)
 	return salt;
 }
 
+static void begin_worker(unsigned i, struct conf *conf, bool few)
+{
+	struct worker *worker = i == 0 ? fake_worker_new(conf) : fake_worker_join(run.workers[0]);
+
+	run.workers[i] = worker;
+	if (few)
+		worker->descriptors = descriptors_share(0);
+	fake_resolver_tell(worker->resolver, "a.test", "10.1.0.1", 0);
+	fake_resolver_tell(worker->resolver, "b.test", "10.2.0.1 10.2.0.2", 0);
+	fake_resolver_tell(worker->resolver, "c.test", "10.3.0.1", 100);
+}
+
 static void begin(struct conf *conf, bool few)
 {
-	run.worker = fake_worker_new(conf);
+	for (unsigned i = 0; i < run.worker_count; i++)
+		begin_worker(i, conf, few);
 	run.witness = witness_new(salt_of(run.all));
-	if (few) {
-		run.worker->descriptors = descriptors_share(0);
+	if (few)
 		witness_may_be_wordless(run.witness);
-	}
 	witness_home(run.witness, "a.test", "10.1.0.");
 	witness_home(run.witness, "b.test", "10.2.0.");
 	if (conf->upgrade)
 		witness_upgrade(run.witness);
 	if (conf->parent[0] != '\0')
 		witness_parent(run.witness);
-	fake_resolver_tell(run.worker->resolver, "a.test", "10.1.0.1", 0);
-	fake_resolver_tell(run.worker->resolver, "b.test", "10.2.0.1 10.2.0.2", 0);
-	fake_resolver_tell(run.worker->resolver, "c.test", "10.3.0.1", 100);
 	if (run.trouble != NULL) {
 		witness_excuse(run.witness);
 		if (run.trouble->of_store)
@@ -777,10 +824,13 @@ static bool end(void)
 	store_memory_fail_never();
 	fail_memory_never();
 	tell("the end\n");
+	for (unsigned i = 0; i < run.worker_count; i++)
+		lane_finish(i);
 	settle();
-	if (!fake_worker_pass(run.worker, LIFE_MS))
+	if (!fake_worker_pass(run.workers[0], LIFE_MS))
 		require("the loop goes on and on");
-	require(fake_worker_leftover(run.worker));
+	for (unsigned i = 0; i < run.worker_count; i++)
+		require(fake_worker_leftover(run.workers[i]));
 	require(witness_judge(run.witness));
 	if (run.verbose)
 		tell_peers();
@@ -793,7 +843,8 @@ static void forget(struct conf *conf)
 		free(run.origins[i].staged.p);
 	for (unsigned i = 0; i < CLIENTS; i++)
 		free(run.clients[i].staged.p);
-	fake_worker_free(run.worker);
+	while (run.worker_count > 0)
+		fake_worker_free(run.workers[--run.worker_count]);
 	witness_free(run.witness);
 	test_conf_free(conf);
 }
@@ -810,7 +861,8 @@ bool schedule_play(struct slice schedule, const struct schedule_trouble *trouble
 	run.end = schedule.p + schedule.n;
 	run.trouble = trouble;
 	run.verbose = verbose;
-	options = choose(16);
+	options = choose(32);
+	run.worker_count = options & 16 ? 2 : 1;
 	conf = conf_of(options);
 	begin(conf, options & 1);
 	for (unsigned i = 0; i < EVENTS_MAX && is_more(); i++) {
@@ -818,7 +870,8 @@ bool schedule_play(struct slice schedule, const struct schedule_trouble *trouble
 
 		tell("%s\n", event->name);
 		event->happen();
-		require(fake_worker_fault(run.worker));
+		for (unsigned at = 0; at < run.worker_count; at++)
+			require(fake_worker_fault(run.workers[at]));
 	}
 	happened = end();
 	forget(conf);

@@ -2,11 +2,12 @@
  * Plays schedules: what happens to whole exchanges, and when, as a row of events; for the fuzzer,
  * and for tests in which something fails.
  *
- * A schedule is a character that chooses the options, then events: a letter (event_table in
- * schedule.c) and its operands, a character each, '0' for the first choice.  Spaces and lines are
- * passed over, and any bytes are a schedule.  Clients ask for things of origins that say things, in
- * the words of witness.h or in any words; bytes come in pieces, connections end and break, time
- * passes, calls and memory fail.  In the end nothing more happens, but time passes.
+ * A schedule is a character that chooses the options and whether there are two workers, then
+ * events: a letter (event_table in schedule.c) and its operands, a character each, '0' for the
+ * first choice.  Spaces and lines are passed over, and any bytes are a schedule.  Clients ask for
+ * things of origins that say things, in the words of witness.h or in any words; bytes come in
+ * pieces, connections end and break, time passes, calls and memory fail.  In the end nothing more
+ * happens, but time passes.
  */
 #ifndef TESTS_SCHEDULE_H
 #define TESTS_SCHEDULE_H

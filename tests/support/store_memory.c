@@ -37,6 +37,8 @@ struct memory {
 	unsigned users;
 	uint64_t sequence;
 	struct entries entries, graves; /* gone, but somebody may have a view */
+	unsigned views;
+	const struct store *writer; /* whose transaction is open */
 	struct store_clock clock;
 	struct invalidations invalidations;
 };
@@ -47,6 +49,8 @@ struct store {
 	uint64_t hand; /* of eviction */
 	bool exclusive, viewing, writing;
 	uint64_t generation;                 /* views that have ended */
+	struct entries seen;                 /* in the view */
+	uint64_t seen_retired;               /* when it began */
 	struct entries work, added, removed; /* of the transaction */
 };
 
@@ -54,6 +58,20 @@ static struct memory *memories;
 static unsigned fail_after;
 static enum store_result fail_with;
 static bool fail_armed;
+static void (*at_call)(void);
+static void (*at_wait)(void);
+
+void store_memory_watch(void (*call)(void), void (*wait)(void))
+{
+	at_call = call;
+	at_wait = wait;
+}
+
+static void point(void)
+{
+	if (at_call)
+		at_call();
+}
 
 void store_memory_fail(unsigned n, enum store_result result)
 {
@@ -70,8 +88,10 @@ bool store_memory_fail_never(void)
 	return happened;
 }
 
+/* Whether it is the call that is to fail; the others may come first. */
 static bool fails(struct store *store, enum store_result *ret_result)
 {
+	point();
 	if (!fail_armed || fail_after-- > 0)
 		return false;
 	fail_armed = false;
@@ -261,6 +281,7 @@ void store_close(struct store *store)
 	store->memory->users--;
 	if (store->exclusive)
 		store->memory->locked = false;
+	entries_free(&store->seen, false);
 	entries_free(&store->work, false);
 	entries_free(&store->added, false);
 	entries_free(&store->removed, false);
@@ -268,6 +289,17 @@ void store_close(struct store *store)
 }
 
 /* ---- reading ---- */
+
+static void view_begin(struct store *store)
+{
+	if (store->viewing)
+		return;
+	store->viewing = true;
+	store->seen_retired = invalidation_retired(&store->memory->invalidations);
+	point();
+	entries_copy(&store->seen, &store->memory->entries);
+	store->memory->views++;
+}
 
 enum store_result store_get(struct store *store, const struct cache_key *key,
 			    struct slice *ret_value)
@@ -278,28 +310,33 @@ enum store_result store_get(struct store *store, const struct cache_key *key,
 
 	if (fails(store, &result))
 		return result;
-	i = entries_find(&store->memory->entries, key, &is);
+	view_begin(store);
+	i = entries_find(&store->seen, key, &is);
 	if (!is)
 		return STORE_NOT_FOUND;
-	store->viewing = true;
-	store->memory->entries.at[i]->visited = true;
-	*ret_value = store->memory->entries.at[i]->value;
+	store->seen.at[i]->visited = true;
+	*ret_value = store->seen.at[i]->value;
 	return STORE_OK;
 }
 
-/* There is no snapshot: what is read is what is there. */
 bool store_view_is_current(const struct store *store)
 {
-	(void)store;
-	return true;
+	point();
+	return !store->viewing ||
+	       store->seen_retired == invalidation_retired(&store->memory->invalidations);
 }
 
-/* What was replaced goes now, so that a sanitizer finds who still has a view of it. */
+/* What was replaced goes with the last view, so that a sanitizer finds who still has one of it. */
 void store_turn_end(struct store *store)
 {
-	store->generation += store->viewing;
+	if (store->viewing) {
+		point();
+		store->generation++;
+		store->memory->views--;
+	}
 	store->viewing = false;
-	entries_free(&store->memory->graves, true);
+	if (store->memory->views == 0)
+		entries_free(&store->memory->graves, true);
 }
 
 const uint64_t *store_generation(const struct store *store)
@@ -310,7 +347,8 @@ const uint64_t *store_generation(const struct store *store)
 enum store_result store_walk(struct store *store, struct cache_key *cursor, size_t limit,
 			     store_visit visit, void *context, bool *ret_more)
 {
-	const struct entries *entries = &store->memory->entries;
+	const struct entries *entries = &store->seen;
+	bool was_viewing = store->viewing;
 	enum store_result result;
 	bool is, go_on = true;
 	size_t i;
@@ -318,12 +356,15 @@ enum store_result store_walk(struct store *store, struct cache_key *cursor, size
 	*ret_more = false;
 	if (fails(store, &result))
 		return result;
+	view_begin(store);
 	for (i = entries_find(entries, cursor, &is); i < entries->count && limit > 0 && go_on;
 	     i++, limit--)
 		go_on = visit(context, &entries->at[i]->key, entries->at[i]->value);
 	*ret_more = i < entries->count;
 	if (*ret_more)
 		*cursor = entries->at[i]->key;
+	if (!was_viewing)
+		store_turn_end(store);
 	return STORE_OK;
 }
 
@@ -345,6 +386,12 @@ enum store_result store_begin(struct store *store)
 	store_abort(store);
 	if (fails(store, &result))
 		return result;
+	while (store->memory->writer) {
+		if (!at_wait)
+			abort();
+		at_wait();
+	}
+	store->memory->writer = store;
 	entries_copy(&store->work, &store->memory->entries);
 	store->added.count = store->removed.count = 0;
 	store->writing = true;
@@ -368,15 +415,19 @@ enum store_result store_commit(struct store *store)
 	for (size_t i = 0; i < store->removed.count; i++)
 		entries_append(&store->memory->graves, store->removed.at[i]);
 	store->writing = false;
+	store->memory->writer = NULL;
 	return STORE_OK;
 }
 
 void store_abort(struct store *store)
 {
 	store_turn_end(store);
-	for (size_t i = 0; store->writing && i < store->added.count; i++)
+	if (!store->writing)
+		return;
+	for (size_t i = 0; i < store->added.count; i++)
 		entry_free(store->added.at[i]);
 	store->writing = false;
+	store->memory->writer = NULL;
 }
 
 enum store_result store_read(struct store *store, const struct cache_key *key,
@@ -550,10 +601,12 @@ const char *store_error(const struct store *store)
 
 struct invalidations *store_invalidations(struct store *store)
 {
+	point();
 	return &store->memory->invalidations;
 }
 
 struct store_clock *store_clock(struct store *store)
 {
+	point();
 	return &store->memory->clock;
 }

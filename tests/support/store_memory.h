@@ -16,6 +16,13 @@ void store_memory_fail(unsigned n, enum store_result result);
 /* No failure any more; true when the one that was ordered has happened. */
 bool store_memory_fail_never(void);
 
+/*
+ * `call` is called at the beginning of each call of the store, and may have another store on the
+ * same directory go on before it returns; `wait` when a transaction has to wait for another's,
+ * until that has ended.  NULL for neither.
+ */
+void store_memory_watch(void (*call)(void), void (*wait)(void));
+
 /* Forget all directories; no store may be open. */
 void store_memory_forget(void);
 

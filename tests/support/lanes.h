@@ -1,0 +1,40 @@
+/*
+ * Two workers of one service in one program: what a worker does runs in a lane of its own, stops at
+ * a chosen call of the store, and goes on when the test says so; what the other does meanwhile
+ * falls in between.
+ *
+ * One lane runs at a time, so that nothing is left to chance.  Lanes are threads that hand each
+ * other a baton; a worker whose lane is not to stop runs on the caller's.  The store in memory
+ * calls in at each of its calls (store_memory.h), and when a transaction has to wait for another's.
+ */
+#ifndef TESTS_LANES_H
+#define TESTS_LANES_H
+
+#include <stdbool.h>
+
+enum { LANES = 2 };
+
+/* `become` is called whenever another lane goes on than the last: its worker is the one now. */
+void lanes_open(void (*become)(unsigned lane));
+
+/* All must have ended. */
+void lanes_close(void);
+
+/* The lane stops at the n-th call of the store from now on, 1 being the next; 0: it does not. */
+void lane_stop_at(unsigned lane, unsigned calls);
+
+/* Do this in a lane that is not stopped.  False: it stopped in the midst of it. */
+bool lane_run(unsigned lane, void (*job)(void *context), void *context);
+
+bool lane_is_stopped(unsigned lane);
+
+/* Go on to the end, or to the next stop: true at the end, and when there was nothing to do. */
+bool lane_go_on(unsigned lane);
+
+/* Go on to the end. */
+void lane_finish(unsigned lane);
+
+/* How often lanes have stopped, in all. */
+unsigned long lanes_stops(void);
+
+#endif

@@ -1,0 +1,158 @@
+/* LINKS: proxy/turn.c proxy/client.c proxy/exchange.c proxy/forward.c proxy/fetch.c proxy/judge.c proxy/origin.c proxy/dialer.c proxy/connector.c proxy/pool.c proxy/tunnel.c proxy/route.c proxy/rules.c proxy/compose.c proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/body.c proxy/buf.c proxy/access.c proxy/ranges.c proxy/address.c proxy/hostname.c proxy/stats.c proxy/offenders.c proxy/peers.c proxy/proxy_protocol.c proxy/credentials.c proxy/accesslog.c proxy/accesslog_line.c proxy/accesslog_mask.c cache/cache.c cache/writes.c cache/overtaken.c cache/tidy.c cache/invalidation.c cache/purge.c cache/pending.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_message.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c proxy/descriptors.c tests/support/witness_origins.c tests/support/sharing.c tests/support/witness_judge.c tests/support/fake_conn.c tests/support/fake_worker.c tests/support/lanes.c tests/support/fake_resolver.c tests/support/store_memory.c tests/support/schedule.c tests/support/failing_memory.c tests/support/witness.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser -lxxhash -lcrypt -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -lpthread */
+/*
+ * Two workers on one store, whose turns stop at calls of the store while the other goes on:
+ * schedules made from a seed, in the words of schedule.h, of requests that store, validate and
+ * invalidate the same few URIs.  Nobody may get an answer that is older than the last invalidation
+ * that was answered before he asked, nor anything else that the witness finds.
+ *
+ *	build/tests/unit/test_two_workers [SCHEDULES [FIRST_SEED]]
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/support/lanes.h"
+#include "tests/support/schedule.h"
+
+enum { SCHEDULES = 1500, EVENTS = 60, EVENT_MAX = 48, TEXT_MAX = EVENTS * EVENT_MAX };
+
+static unsigned long schedules = SCHEDULES, first_seed = 1;
+
+/* xorshift64* */
+static unsigned roll(uint64_t *state, unsigned sides)
+{
+	*state ^= *state >> 12;
+	*state ^= *state << 25;
+	*state ^= *state >> 27;
+	return (unsigned)((*state * 2685821657736338717ULL >> 33) % sides);
+}
+
+static char pick(uint64_t *state, const char *choices)
+{
+	return choices[roll(state, (unsigned)strlen(choices))];
+}
+
+/* A client of either worker asks for one of two URIs of a host, or one of another. */
+static size_t ask(uint64_t *state, char to[static EVENT_MAX])
+{
+	return (size_t)snprintf(to, EVENT_MAX, "a%c%c%c%c%c", pick(state, "0123"),
+				pick(state, "0000001222347"), pick(state, "000012"),
+				pick(state, "00000001346<="), pick(state, "0"));
+}
+
+/* What is fresh, stale at once, private, confirms, fails, invalidates a group, refers elsewhere. */
+static size_t answer(uint64_t *state, char to[static EVENT_MAX])
+{
+	return (size_t)snprintf(to, EVENT_MAX, "r%c%c", pick(state, "000123"),
+				pick(state, "0000000134449:=rrsstu"));
+}
+
+static size_t stop(uint64_t *state, char to[static EVENT_MAX])
+{
+	return (size_t)snprintf(to, EVENT_MAX, "i%c%c", pick(state, "01"),
+				'0' + (char)roll(state, 24));
+}
+
+static size_t go_on(uint64_t *state, char to[static EVENT_MAX])
+{
+	return (size_t)snprintf(to, EVENT_MAX, "g%c%c", pick(state, "01"),
+				roll(state, 2) ? '0' : '0' + (char)roll(state, 12));
+}
+
+/*
+ * Rare by chance: one worker stops while it answers one client and another's request is at hand;
+ * the other worker invalidates, and who was told of that asks the first, in the same turn.
+ */
+static size_t scene(uint64_t *state, char to[static EVENT_MAX])
+{
+	unsigned which = roll(state, 2);
+	char uri = pick(state, "01");
+
+	return (size_t)snprintf(
+		to, EVENT_MAX, "a%u0%c00 a%u0%c00 i%u%c S a%u2%c00 S r%c0 S a%u0%c00 g%u0", which,
+		pick(state, "01"), which + 2, pick(state, "01"), which, '0' + (char)roll(state, 16),
+		1 - which, uri, pick(state, "01"), which + 2, uri, which);
+}
+
+static size_t event(uint64_t *state, char to[static EVENT_MAX])
+{
+	unsigned what = roll(state, 100);
+
+	if (what < 4)
+		return scene(state, to);
+	if (what < 32)
+		return ask(state, to);
+	if (what < 58)
+		return answer(state, to);
+	if (what < 70)
+		return stop(state, to);
+	if (what < 78)
+		return go_on(state, to);
+	if (what < 88)
+		return (size_t)snprintf(to, EVENT_MAX, "S");
+	if (what < 93)
+		return (size_t)snprintf(to, EVENT_MAX, "%c", pick(state, "TB"));
+	return (size_t)snprintf(to, EVENT_MAX, "t%c", pick(state, "00001112"));
+}
+
+/* '@' is the first choice of options with two workers, 'A' has writes go into the store at once. */
+static struct slice schedule_of(uint64_t seed, char text[static TEXT_MAX])
+{
+	uint64_t state = seed * 0x9e3779b97f4a7c15ULL + 1;
+	size_t n = 0;
+
+	text[n++] = pick(&state, "@@@ABC");
+	for (unsigned i = 0; i < EVENTS; i++) {
+		text[n++] = ' ';
+		n += event(&state, text + n);
+	}
+	return slice_of(text, n);
+}
+
+static void nobody_gets_what_was_invalidated(void **state)
+{
+	char text[TEXT_MAX];
+	unsigned long stops = 0;
+
+	(void)state;
+	for (unsigned long i = 0; i < schedules; i++) {
+		schedule_play(schedule_of(first_seed + i, text), NULL, false);
+		stops += lanes_stops();
+	}
+	/* else nothing was tried */
+	assert_true(stops > schedules);
+}
+
+/* The same schedule is the same run. */
+static void a_seed_says_it_all(void **state)
+{
+	char text[TEXT_MAX];
+	unsigned long stops;
+
+	(void)state;
+	for (uint64_t seed = 1; seed < 20; seed++) {
+		schedule_play(schedule_of(seed, text), NULL, false);
+		stops = lanes_stops();
+		schedule_play(schedule_of(seed, text), NULL, false);
+		assert_int_equal(lanes_stops(), stops);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nobody_gets_what_was_invalidated),
+		cmocka_unit_test(a_seed_says_it_all),
+	};
+
+	if (argc > 1)
+		schedules = strtoul(argv[1], NULL, 10);
+	if (argc > 2)
+		first_seed = strtoul(argv[2], NULL, 10);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
