@@ -14,7 +14,8 @@ from support.until import until
 from support.waits import (Background, FirstByte, Idle, RequestBody, ResponseBody, Tunnel, World, all_waits,
                            name_of)
 
-pytestmark = pytest.mark.skipif(MISSING, reason="no libfaketime, or no place for it")
+pytestmark = [pytest.mark.skipif(MISSING, reason="no libfaketime, or no place for it"),
+              pytest.mark.one_worker("what waits, and for whom, is of one worker")]
 
 TURNS = 2  # of the loop, in which a deadline that has come would pass
 

@@ -10,11 +10,15 @@ import os
 import signal
 import threading
 
+import pytest
+
 from support.http1 import Closed
 from support.nameserver import NameServer
 from support.origin import respond
 from support.rawclient import Client
 from support.until import WAIT, until_waiting
+
+pytestmark = pytest.mark.one_worker("what has a share is the turn of one worker")
 
 FRESH = "Cache-Control: max-age=60"
 CROWD = 8

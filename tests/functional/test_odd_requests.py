@@ -54,6 +54,7 @@ def test_an_answer_that_only_its_request_bars_leaves_the_stale_record(client, or
     assert client.get(origin.url()).status == 204
 
 
+@pytest.mark.one_worker("requests wait for a fetch of their own worker")
 @pytest.mark.parametrize("status, lines", [(400, []), (403, []), (412, []), (429, []), (431, []), (500, []),
                                            (204, ["Authorization: Basic QTpC"]), (206, ["Range: bytes=0-1"])])
 def test_an_odd_request_does_not_end_collapsing(proxy, connect, origin, status, lines):
@@ -69,6 +70,7 @@ def test_an_odd_request_does_not_end_collapsing(proxy, connect, origin, status, 
     assert len(origin.heads) == 2
 
 
+@pytest.mark.one_worker("requests wait for a fetch of their own worker")
 def test_what_is_stored_again_is_waited_for_again(proxy, connect, origin):
     """A 200 to one who sends something odd has ended it, and a fresh 204 to the next begins it."""
     go = threading.Event()
@@ -87,6 +89,7 @@ def test_what_is_stored_again_is_waited_for_again(proxy, connect, origin):
     assert len(origin.heads) == 4
 
 
+@pytest.mark.one_worker("requests wait for a fetch of their own worker")
 def test_two_odd_requests_do_not_fail_those_who_wait_for_them(proxy, connect, origin):
     go = threading.Event()
     origin.on("/", [go, CLOSE], [CLOSE], respond(204, *FRESH))

@@ -15,6 +15,8 @@ from support.until import until
 from support.waits import (Connect, Drain, FirstByte, Head, Name, ResponseBody, Tunnel, World, all_waits,
                            name_of)
 
+pytestmark = pytest.mark.one_worker("the process that is stopped is the one that serves")
+
 DEADLINE = 0.45  # less than a turn of the loop may count for (DEADLINE_TURN_MAX_MS)
 STOP = 1.0
 IN_TIME = 0.3    # the wait has begun, with so much of the deadline gone at most

@@ -222,6 +222,8 @@ static void on_fault(int number, siginfo_t *info, void *context)
 	(void)context;
 	if (state.map == NULL || at < state.map || at >= state.map + state.size) {
 		signal(number, SIG_DFL);
+		if (info->si_code <= 0)
+			raise(number); /* sent, and not to be met again by going on */
 		return;
 	}
 	n = snprintf(line, sizeof(line),
