@@ -14,7 +14,7 @@
 enum {
 	FAKE_PEERS = 1024, /* at most, until they are forgotten */
 	FAKE_CONNECT_UNDECIDED = -1,
-	FAKE_WORKERS = 2,
+	FAKE_WORKERS = 3,
 };
 
 /* Bytes that went one way: `done` of them were taken by whom they are for. */

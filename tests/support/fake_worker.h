@@ -24,11 +24,11 @@ enum { FAKE_PORT = 3128 };
 /* `conf` outlives it.  Aborts when out of memory. */
 struct worker *fake_worker_new(const struct conf *conf);
 
-/* A second one of its service. */
+/* Another one of its service. */
 struct worker *fake_worker_join(const struct worker *first);
 
 /*
- * Clients that are still there are closed, then the worker goes, the second before the first; with
+ * Clients that are still there are closed, then the worker goes, the last before the first; with
  * the last of them all goes, fake_conn_forget() included.
  */
 void fake_worker_free(struct worker *worker);

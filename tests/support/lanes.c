@@ -1,4 +1,4 @@
-/* Two workers of one service in one program; see lanes.h. */
+/* Several workers of one service in one program; see lanes.h. */
 #include "tests/support/lanes.h"
 
 #include <assert.h>

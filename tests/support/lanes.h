@@ -1,7 +1,7 @@
 /*
- * Two workers of one service in one program: what a worker does runs in a lane of its own, stops at
- * a chosen call of the store, and goes on when the test says so; what the other does meanwhile
- * falls in between.
+ * Several workers of one service in one program: what a worker does runs in a lane of its own,
+ * stops at a chosen call of the store, and goes on when the test says so; what the others do
+ * meanwhile falls in between.
  *
  * One lane runs at a time, so that nothing is left to chance.  Lanes are threads that hand each
  * other a baton; a worker whose lane is not to stop runs on the caller's.  The store in memory
@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-enum { LANES = 2 };
+enum { LANES = 3 };
 
 /* `become` is called whenever another lane goes on than the last: its worker is the one now. */
 void lanes_open(void (*become)(unsigned lane));

@@ -19,7 +19,7 @@
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 enum {
-	CLIENTS = 4, /* of the workers in turn */
+	CLIENTS = 6, /* of the workers in turn */
 	EVENTS_MAX = 300,
 	RAW_MAX = 64,
 	STOP_CALLS_MAX = 64,
@@ -861,8 +861,8 @@ bool schedule_play(struct slice schedule, const struct schedule_trouble *trouble
 	run.end = schedule.p + schedule.n;
 	run.trouble = trouble;
 	run.verbose = verbose;
-	options = choose(32);
-	run.worker_count = options & 16 ? 2 : 1;
+	options = choose(16 * FAKE_WORKERS);
+	run.worker_count = 1 + options / 16;
 	conf = conf_of(options);
 	begin(conf, options & 1);
 	for (unsigned i = 0; i < EVENTS_MAX && is_more(); i++) {

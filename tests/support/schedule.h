@@ -2,7 +2,7 @@
  * Plays schedules: what happens to whole exchanges, and when, as a row of events; for the fuzzer,
  * and for tests in which something fails.
  *
- * A schedule is a character that chooses the options and whether there are two workers, then
+ * A schedule is a character that chooses the options and how many workers there are, then
  * events: a letter (event_table in schedule.c) and its operands, a character each, '0' for the
  * first choice.  Spaces and lines are passed over, and any bytes are a schedule.  Clients ask for
  * things of origins that say things, in the words of witness.h or in any words; bytes come in

@@ -1,11 +1,11 @@
 /* LINKS: proxy/turn.c proxy/client.c proxy/exchange.c proxy/forward.c proxy/fetch.c proxy/judge.c proxy/origin.c proxy/dialer.c proxy/connector.c proxy/pool.c proxy/tunnel.c proxy/route.c proxy/rules.c proxy/compose.c proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/body.c proxy/buf.c proxy/access.c proxy/ranges.c proxy/address.c proxy/hostname.c proxy/stats.c proxy/offenders.c proxy/peers.c proxy/proxy_protocol.c proxy/credentials.c proxy/accesslog.c proxy/accesslog_line.c proxy/accesslog_mask.c cache/cache.c cache/writes.c cache/overtaken.c cache/tidy.c cache/invalidation.c cache/purge.c cache/pending.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_message.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c proxy/descriptors.c tests/support/witness_origins.c tests/support/sharing.c tests/support/witness_judge.c tests/support/fake_conn.c tests/support/fake_worker.c tests/support/lanes.c tests/support/fake_resolver.c tests/support/store_memory.c tests/support/schedule.c tests/support/failing_memory.c tests/support/witness.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser -lxxhash -lcrypt -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc -lpthread */
 /*
- * Two workers on one store, whose turns stop at calls of the store while the other goes on:
+ * Two or three workers on one store, whose turns stop at calls of the store while the others go on:
  * schedules made from a seed, in the words of schedule.h, of requests that store, validate and
  * invalidate the same few URIs.  Nobody may get an answer that is older than the last invalidation
  * that was answered before he asked, nor anything else that the witness finds.
  *
- *	build/tests/unit/test_two_workers [SCHEDULES [FIRST_SEED]]
+ *	build/tests/unit/test_several_workers [SCHEDULES [FIRST_SEED]]
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,6 +22,7 @@
 enum { SCHEDULES = 1500, EVENTS = 60, EVENT_MAX = 48, TEXT_MAX = EVENTS * EVENT_MAX };
 
 static unsigned long schedules = SCHEDULES, first_seed = 1;
+static unsigned workers; /* of the schedule that is made */
 
 /* xorshift64* */
 static unsigned roll(uint64_t *state, unsigned sides)
@@ -37,10 +38,10 @@ static char pick(uint64_t *state, const char *choices)
 	return choices[roll(state, (unsigned)strlen(choices))];
 }
 
-/* A client of either worker asks for one of two URIs of a host, or one of another. */
+/* A client of any worker asks for one of two URIs of a host, or one of another. */
 static size_t ask(uint64_t *state, char to[static EVENT_MAX])
 {
-	return (size_t)snprintf(to, EVENT_MAX, "a%c%c%c%c%c", pick(state, "0123"),
+	return (size_t)snprintf(to, EVENT_MAX, "a%u%c%c%c%c", roll(state, 2 * workers),
 				pick(state, "0000001222347"), pick(state, "000012"),
 				pick(state, "00000001346<="), pick(state, "0"));
 }
@@ -54,13 +55,13 @@ static size_t answer(uint64_t *state, char to[static EVENT_MAX])
 
 static size_t stop(uint64_t *state, char to[static EVENT_MAX])
 {
-	return (size_t)snprintf(to, EVENT_MAX, "i%c%c", pick(state, "01"),
+	return (size_t)snprintf(to, EVENT_MAX, "i%u%c", roll(state, workers),
 				'0' + (char)roll(state, 24));
 }
 
 static size_t go_on(uint64_t *state, char to[static EVENT_MAX])
 {
-	return (size_t)snprintf(to, EVENT_MAX, "g%c%c", pick(state, "01"),
+	return (size_t)snprintf(to, EVENT_MAX, "g%u%c", roll(state, workers),
 				roll(state, 2) ? '0' : '0' + (char)roll(state, 12));
 }
 
@@ -70,13 +71,14 @@ static size_t go_on(uint64_t *state, char to[static EVENT_MAX])
  */
 static size_t scene(uint64_t *state, char to[static EVENT_MAX])
 {
-	unsigned which = roll(state, 2);
+	unsigned which = roll(state, workers), other = (which + 1) % workers;
 	char uri = pick(state, "01");
 
-	return (size_t)snprintf(
-		to, EVENT_MAX, "a%u0%c00 a%u0%c00 i%u%c S a%u2%c00 S r%c0 S a%u0%c00 g%u0", which,
-		pick(state, "01"), which + 2, pick(state, "01"), which, '0' + (char)roll(state, 16),
-		1 - which, uri, pick(state, "01"), which + 2, uri, which);
+	return (size_t)snprintf(to, EVENT_MAX,
+				"a%u0%c00 a%u0%c00 i%u%c S a%u2%c00 S r%c0 S a%u0%c00 g%u0", which,
+				pick(state, "01"), which + workers, pick(state, "01"), which,
+				'0' + (char)roll(state, 16), other, uri, pick(state, "01"),
+				which + workers, uri, which);
 }
 
 static size_t event(uint64_t *state, char to[static EVENT_MAX])
@@ -100,13 +102,17 @@ static size_t event(uint64_t *state, char to[static EVENT_MAX])
 	return (size_t)snprintf(to, EVENT_MAX, "t%c", pick(state, "00001112"));
 }
 
-/* '@' is the first choice of options with two workers, 'A' has writes go into the store at once. */
+/*
+ * '@' is the first choice of options with two workers, 'P' with three; 'A' and 'Q' have writes go
+ * into the store at once.
+ */
 static struct slice schedule_of(uint64_t seed, char text[static TEXT_MAX])
 {
 	uint64_t state = seed * 0x9e3779b97f4a7c15ULL + 1;
 	size_t n = 0;
 
-	text[n++] = pick(&state, "@@@ABC");
+	workers = 2 + roll(&state, 2);
+	text[n++] = pick(&state, workers == 2 ? "@@@ABC" : "PPPQRS");
 	for (unsigned i = 0; i < EVENTS; i++) {
 		text[n++] = ' ';
 		n += event(&state, text + n);
