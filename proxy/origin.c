@@ -576,7 +576,7 @@ static void origin_readable(void *owner)
 	if (io == IO_OK) {
 		STATS_ADD(origin_bytes_in, n);
 		buf_added(&origin->in, n);
-		pace_moved(&origin->giving, n, origin->worker->conf, origin->worker->now_ms);
+		pace_anew(&origin->giving, origin->worker->conf, origin->worker->now_ms);
 		if (origin->events == NULL) { /* idle: nobody asked */
 			STATS_ADD(origin_unasked, 1);
 			origin_release(origin);

@@ -5,6 +5,10 @@
  * conf->body_rate, but the deadline is never further away than at the beginning: who keeps to the
  * rate goes on for ever, who is slower has used body_timeout up in the end, and who stops has no
  * more than that.  With a rate of 0 each byte gives back all of it.
+ *
+ * A rate is owed by a client that sends a body or does not take what is there, and by an origin
+ * that does not take a body.  An origin that gives one may trickle: it may be an event stream,
+ * which says nothing for as long as nothing happens.  There each byte gives back all of the time.
  */
 #ifndef PROXY_PACE_H
 #define PROXY_PACE_H
@@ -36,6 +40,13 @@ static inline void pace_moved(struct pace *pace, size_t n, const struct conf *co
 		pace->until_us += (int64_t)(n * 1000000 / conf->body_rate);
 	if (conf->body_rate == 0 || pace->until_us > latest_us)
 		pace->until_us = latest_us;
+}
+
+/* Bytes have moved that no rate is owed for. */
+static inline void pace_anew(struct pace *pace, const struct conf *conf, int64_t now_ms)
+{
+	if (pace->until_us != 0)
+		pace->until_us = (now_ms + conf->body_timeout_ms) * 1000;
 }
 
 /* Milliseconds that are left, 1 at least; of something that is waited for. */

@@ -13,12 +13,12 @@
 #define L50 L10 L10 L10 L10 L10
 #define L63 L50 L10 "abc"
 
-/* In memory of exactly its size, so that a sanitizer sees any read beyond it. */
 static bool is_bad(enum http_uri_result result)
 {
 	return result != URI_OK && result != URI_BAD_SCHEME;
 }
 
+/* In memory of exactly its size, so that a sanitizer sees any read beyond it. */
 static char *exact(const char *text)
 {
 	size_t n = strlen(text);
