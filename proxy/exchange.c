@@ -279,6 +279,17 @@ void exchange_answer_local(struct exchange *x, unsigned status, const char *cont
 		answered(x, status, buf_length(out) - before);
 }
 
+/*
+ * Whether the client may send what belongs to the request that was refused, on the word of somebody
+ * else or without waiting: bytes for a tunnel, of another protocol, or a body that it was not told
+ * to send (HAZARDS F10).
+ */
+static bool may_send_more(const struct exchange *x)
+{
+	return x->req.method == METHOD_CONNECT || x->req.expect_continue ||
+	       http_has_field(&x->req.fields, FIELD_UPGRADE);
+}
+
 /* The head is out already: what follows must not look like a clean end. */
 static void cut(struct exchange *x)
 {
@@ -311,8 +322,7 @@ void exchange_fail(struct exchange *x, enum failure failure)
 		cut(x);
 		return;
 	}
-	/* only-if-cached is an answer that the client asked for, not a fault */
-	x->keep_alive = failure == FAILURE_ONLY_IF_CACHED && may_keep_alive(x);
+	x->keep_alive = may_keep_alive(x) && failure_status(failure) != 400 && !may_send_more(x);
 	tell_key(x);
 	delivery = delivery_of(x);
 	out = client_out(x->client);

@@ -199,8 +199,7 @@ def test_client_leaves(proxy, start_origin, target, stage, how):
     else:
         client.close()
         # who only says FIN may still want its answer: the origin ends that
-        for connection in list(origin.connections):
-            connection.abort()
+        origin.refuse()
         for connection in target.connections:
             connection.close()
     assert_clean(proxy, start_origin())

@@ -93,12 +93,28 @@ def test_refused(client, method):
     assert (answer.fwd, answer.stored) == ("method" if method == "POST" else "uri-miss", False)
 
 
-def test_connection_is_closed_after_a_failure(connect, origin):
+def test_the_connection_lives_on_after_a_failure(connect, origin):
+    """The request was whole and its framing sure: a failure of the origin costs no reconnect."""
     client = connect()
-    answer = client.get(f"http://127.0.0.1:{free_port()}/")
-    assert "close" in answer.fields.members("Connection")
-    client.end()
-    assert connect().get(origin.url()).status == 204
+    for _ in range(3):
+        answer = client.get(f"http://127.0.0.1:{free_port()}/")
+        assert answer.status == 502 and "close" not in answer.fields.members("Connection")
+        assert client.get(origin.url()).status == 204
+    client.request("POST", f"http://127.0.0.1:{free_port()}/", body=b"x" * 100)
+    assert client.response("POST").status == 502
+    assert client.get(origin.url()).status == 204
+
+
+def test_it_does_not_where_more_may_come(connect, origin):
+    for method, url, *fields in (
+            ("CONNECT", f"127.0.0.1:{free_port()}"),
+            ("POST", f"http://127.0.0.1:{free_port()}/", "Content-Length: 5", "Expect: 100-continue"),
+            ("GET", f"http://127.0.0.1:{free_port()}/", "Connection: upgrade", "Upgrade: websocket")):
+        client = connect()
+        client.send("\r\n".join([f"{method} {url} HTTP/1.1", "Host: a.test", *fields, "", ""]).encode())
+        answer = client.response(method)
+        assert answer.status in (403, 502) and "close" in answer.fields.members("Connection")
+        assert client.end() == "fin"
 
 
 def test_origin_that_closes_without_an_answer(client, origin):
