@@ -244,8 +244,11 @@ bool cache_freshen(struct cache *cache, const struct http_request *req, struct s
 		*ret_why = REASON_OVERTAKEN;
 		return true;
 	}
-	if (*ret_why == REASON_NONE && is_overtaken(cache, &key, ret_record, times))
+	/* nor is it for a mark of another key, or of groups that it was not in, to remove it */
+	if (*ret_why == REASON_NONE && is_overtaken(cache, &key, ret_record, times)) {
 		*ret_why = REASON_OVERTAKEN;
+		return true;
+	}
 	/* what speaks against keeping may be this request: then the record stays as it was */
 	if (!policy_is_about_request(*ret_why))
 		queue_freshened(cache, &key, uri, &view, ret_record, *ret_why == REASON_NONE);
@@ -410,7 +413,8 @@ bool cache_is_absent(struct cache *cache, struct slice normal_uri, const struct 
 		return true;
 	if (!overtaken_record(cache->store, &key, record))
 		return false;
-	/* Its removal is done, unless the mark is another key's that shares the slot. */
+	/* Its removal is done, unless the mark is another key's that shares the slot: then what was
+	   asked for when it was still stands. */
 	writes_flush_key(&cache->writes, &key);
 	store_turn_end(cache->store);
 	return store_get(cache->store, &key, &entry) != STORE_OK ||

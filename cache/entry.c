@@ -542,7 +542,7 @@ bool entry_has_variant(struct slice entry, struct slice normal_uri,
 		return false;
 	while (entry_next(&walk, &view)) {
 		if (is_same_variant(&view, record) &&
-		    view.meta->asked_at >= record->meta->asked_at &&
+		    view.meta->asked_at == record->meta->asked_at &&
 		    !record_is_absent(&view, cutoff))
 			return true;
 	}

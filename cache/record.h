@@ -206,8 +206,8 @@ size_t entry_drop_absent(struct slice old, const struct record_cutoff *cutoff, c
    or a HEAD's of the variant of a GET's. */
 bool record_supersedes(const struct record_view *fresh, const struct record_view *old);
 
-/* Whether an entry has a record of the variant of `record` that is not absent, and was asked for no
-   earlier. */
+/* Whether an entry has a record of the variant of `record` that is not absent, and was asked for at
+   the same epoch. */
 bool entry_has_variant(struct slice entry, struct slice normal_uri,
 		       const struct record_view *record, const struct record_cutoff *cutoff);
 

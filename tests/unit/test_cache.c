@@ -314,6 +314,44 @@ static void overtaken_groups_are_not_stored(void **state)
 	assert_stored(f, "GET http://a/\n", FRESH "Cache-Groups: \"g\"\n", 0);
 }
 
+/* The mark of another key that shares the slot: it costs what was to be stored, and no more. */
+static void a_shared_slot_costs_no_stored_record(void **state)
+{
+	struct fixture *f = *state;
+	struct invalidations *all = store_invalidations(cache_store_of(f->cache));
+	struct cache_key other = cache_key_of_uri(SLICE("http://a/"));
+	struct record_view record;
+	struct slice old;
+
+	assert_stored(f, "GET http://a/\n", FRESH "ETag: \"1\"\nX: 1\n", 0);
+	old = copy_of_record(f, "GET http://a/\n", 0);
+	other.word[1]++;
+	invalidation_add(all, INVALIDATION_URI, &other, &other, invalidation_next(all, 1));
+	assert_true(record_view(old, SLICE("http://a/"), &record));
+	assert_false(cache_is_absent(f->cache, SLICE("http://a/"), &record));
+	f->asked_long_ago = true;
+	freshen(f, "GET http://a/\n", old, "304\nETag: \"1\"\nX: 2\n", 0, &record);
+	assert_hit(f, "GET http://a/\n", 0, "1");
+}
+
+/* What comes too late for a record that is gone leaves the one that has its place. */
+static void a_late_304_costs_no_successor(void **state)
+{
+	struct fixture *f = *state;
+	struct record_view record;
+	struct slice old;
+
+	assert_stored(f, "GET http://a/\n", FRESH "ETag: \"1\"\nX: 1\n", 0);
+	old = copy_of_record(f, "GET http://a/\n", 0);
+	invalidate(f, "PUT http://a/\n", "204\n");
+	assert_stored(f, "GET http://a/\n", FRESH "ETag: \"2\"\nX: 2\n", 0);
+	assert_true(record_view(old, SLICE("http://a/"), &record));
+	assert_true(cache_is_absent(f->cache, SLICE("http://a/"), &record));
+	f->asked_long_ago = true;
+	freshen(f, "GET http://a/\n", old, "304\nETag: \"1\"\n", 0, &record);
+	assert_hit(f, "GET http://a/\n", 0, "2");
+}
+
 /* A POST that is stored has invalidated its own URI; that is not what overtakes it. */
 static void post_is_overtaken_by_others_only(void **state)
 {
@@ -685,6 +723,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(overtaken_answers_are_not_stored),
 		TEST(overtaken_groups_are_not_stored),
+		TEST(a_shared_slot_costs_no_stored_record),
+		TEST(a_late_304_costs_no_successor),
 		TEST(post_is_overtaken_by_others_only),
 		TEST(an_empty_cache_knows_nothing),
 		TEST(what_is_stored_is_found_at_once),
