@@ -293,61 +293,84 @@ static bool has_present(struct cache *cache, const struct cache_key *key)
 	return entry_has_present(entry, &cutoff);
 }
 
-static void mark_all(struct cache *cache, enum invalidation_kind kind, const struct cache_key *keys,
-		     size_t count, uint64_t *epoch)
-{
-	for (size_t i = 0; i < count; i++)
-		writes_mark(&cache->writes, kind, &keys[i], &keys[i], (*epoch)--);
-}
-
-/* Like is_overtaken(), of an answer that is no record, and may not become one. */
-static bool is_answer_overtaken(struct cache *cache, const struct cache_key *key, struct slice uri,
-				const struct http_response *res, const struct exchange_times *times)
-{
-	const struct invalidations *all = store_invalidations(cache->store);
-	struct cache_key groups[GROUPS_MAX];
-	size_t count = groups_of_response(res, uri, groups);
-	bool overtaken = purge_overtakes(cache->store, times->request_steady_ms) ||
-			 invalidation_overtakes(all, key, times->asked_at);
-
-	for (size_t i = 0; i < count && i < GROUPS_MAX && !overtaken; i++)
-		overtaken = invalidation_overtakes(all, &groups[i], times->asked_at);
-	return overtaken;
-}
-
-/* What one invalidation is about. */
+/* What an unsafe request's answer invalidates. */
 struct invalidated {
-	struct cache_key keys[3], groups[GROUPS_MAX];
-	size_t key_count, group_count;
+	struct cache_key keys[3 + GROUPS_MAX]; /* of URIs, then of groups */
+	unsigned uris, count;
 };
 
-/* Epochs for its marks; the last of them. */
-static uint64_t take_epochs(struct cache *cache, const struct invalidated *what)
+/* Not of a URI twice: it would be counted twice. */
+static void add_reference(struct cache *cache, const struct http_request *req,
+			  const struct http_response *res, enum http_field_id id,
+			  struct invalidated *invalidated)
 {
-	return invalidation_next(store_invalidations(cache->store),
-				 (unsigned)(what->key_count + what->group_count));
+	struct cache_key *key = &invalidated->keys[invalidated->uris];
+
+	if (!reference_key(cache, req, res, id, key))
+		return;
+	for (unsigned i = 0; i < invalidated->uris; i++) {
+		if (cache_key_eq(&invalidated->keys[i], key))
+			return;
+	}
+	invalidated->uris++;
+}
+
+/* `uri` is not valid after it. */
+static void find_invalidated(struct cache *cache, const struct http_request *req,
+			     const struct http_response *res, struct slice uri,
+			     struct invalidated *ret_invalidated)
+{
+	struct cache_key groups[GROUPS_MAX];
+	size_t group_count = groups_invalidated(res, uri, groups);
+
+	ret_invalidated->keys[0] = cache_key_of_uri(uri);
+	ret_invalidated->uris = 1;
+	add_reference(cache, req, res, FIELD_LOCATION, ret_invalidated);
+	add_reference(cache, req, res, FIELD_CONTENT_LOCATION, ret_invalidated);
+	if (group_count > 0)
+		memcpy(&ret_invalidated->keys[ret_invalidated->uris], groups,
+		       group_count * sizeof(*groups));
+	ret_invalidated->count = ret_invalidated->uris + (unsigned)group_count;
 }
 
 /*
- * Whoever took an epoch after ours, and looked for marks before ours stood, may have given his
- * answer an epoch that these do not overtake: they are made again, above it.  Then ours is no
- * better than his: it is not known which of the two the origin made first.  Returns whether we were
- * alone.
+ * Like is_overtaken(), of an answer that is no record, and may not become one: were its URI or
+ * groups marked after it was asked for, but by itself, at that epoch?
  */
-static bool mark_alone(struct cache *cache, const struct invalidated *what, uint64_t epoch)
+static bool is_answer_overtaken(struct cache *cache, const struct cache_key *groups, size_t count,
+				const struct exchange_times *times, uint64_t own)
 {
-	bool alone = true;
+	const struct invalidations *all = store_invalidations(cache->store);
+	bool overtaken = purge_overtakes(cache->store, times->request_steady_ms);
 
-	for (;;) {
-		uint64_t next = epoch;
+	for (size_t i = 0; i < count && !overtaken; i++) {
+		uint64_t latest = invalidation_latest(all, &groups[i]);
 
-		mark_all(cache, INVALIDATION_URI, what->keys, what->key_count, &next);
-		mark_all(cache, INVALIDATION_GROUP, what->groups, what->group_count, &next);
-		if (!alone || invalidation_now(store_invalidations(cache->store)) == epoch)
-			return alone;
-		alone = false;
-		epoch = take_epochs(cache, what);
+		overtaken = latest > times->asked_at && latest != own;
 	}
+	return overtaken;
+}
+
+/*
+ * Marks, and tells whether the answer itself, which may be stored, counts as asked for at that
+ * moment: else what it invalidates would be itself.  Its own epoch is taken before others' marks
+ * are looked at: of what they mark from then on theirs is later.
+ */
+static void mark_invalidated(struct cache *cache, const struct invalidated *invalidated,
+			     const struct cache_key *groups, size_t group_count,
+			     struct exchange_times *times)
+{
+	uint64_t before;
+	uint64_t epoch = invalidation_overtake(store_invalidations(cache->store), invalidated->keys,
+					       invalidated->count, &before);
+
+	if (before <= times->asked_at &&
+	    !is_answer_overtaken(cache, groups, group_count, times, epoch))
+		times->asked_at = epoch;
+	for (unsigned i = 0; i < invalidated->count; i++)
+		writes_mark(&cache->writes,
+			    i < invalidated->uris ? INVALIDATION_URI : INVALIDATION_GROUP,
+			    &invalidated->keys[i], &invalidated->keys[i], epoch - i);
 }
 
 unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
@@ -355,30 +378,26 @@ unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
 {
 	struct writes *writes = &cache->writes;
 	uint64_t *count = &writes->counts.invalidated, before = *count;
-	struct invalidated what = {.key_count = 1};
+	struct cache_key groups[GROUPS_MAX]; /* of the answer */
+	struct invalidated invalidated;
+	struct cache_key key;
+	size_t group_count;
 	struct slice uri;
-	uint64_t epoch;
-	bool overtaken;
 
-	if (!policy_invalidates(req, res) || !find_key(cache, req, &uri, &what.keys[0]))
+	if (!policy_invalidates(req, res) || !find_key(cache, req, &uri, &key))
 		return 0;
-	what.group_count = groups_invalidated(res, uri, what.groups);
-	what.key_count +=
-		reference_key(cache, req, res, FIELD_LOCATION, &what.keys[what.key_count]);
-	what.key_count +=
-		reference_key(cache, req, res, FIELD_CONTENT_LOCATION, &what.keys[what.key_count]);
+	group_count = groups_of_response(res, uri, groups);
+	if (group_count > GROUPS_MAX)
+		group_count = 0; /* then it is not stored */
+	find_invalidated(cache, req, res, uri, &invalidated);
 	/* What waits under a key is to be removed and counted, not refused; what waits in a group
 	   is refused when its turn comes: to flush all would keep everybody waiting. */
-	for (size_t i = 0; i < what.key_count; i++)
-		writes_flush_key(writes, &what.keys[i]);
-	for (size_t i = 0; i < what.key_count; i++)
-		*count += has_present(cache, &what.keys[i]);
-	epoch = take_epochs(cache, &what);
-	/* after they were taken, see mark_alone() */
-	overtaken = is_answer_overtaken(cache, &what.keys[0], uri, res, times);
-	if (mark_alone(cache, &what, epoch) && !overtaken)
-		times->asked_at = epoch;
-	if (*count > before || what.group_count > 0)
+	for (unsigned i = 0; i < invalidated.uris; i++)
+		writes_flush_key(writes, &invalidated.keys[i]);
+	for (unsigned i = 0; i < invalidated.uris; i++)
+		*count += has_present(cache, &invalidated.keys[i]);
+	mark_invalidated(cache, &invalidated, groups, group_count, times);
+	if (*count > before || invalidated.count > invalidated.uris)
 		writes_tidy_some(writes);
 	return (unsigned)(*count - before);
 }
@@ -391,7 +410,7 @@ enum cache_purging cache_purge(struct cache *cache, struct slice normal_uri)
 	writes_flush_key(&cache->writes, &key);
 	existed = has_present(cache, &key);
 	writes_mark(&cache->writes, INVALIDATION_URI, &key, &key,
-		    invalidation_next(store_invalidations(cache->store), 1));
+		    invalidation_overtake(store_invalidations(cache->store), &key, 1, NULL));
 	writes_tidy_some(&cache->writes);
 	cache->writes.counts.purged += existed;
 	return existed ? CACHE_PURGED_ALL : CACHE_PURGED_NOTHING;

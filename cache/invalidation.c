@@ -41,13 +41,15 @@ static size_t overflow_of(const struct cache_key *key)
 	return (size_t)(key->word[0] % INVALIDATION_OVERFLOW);
 }
 
-/* Never back: another process may have marked a later epoch meanwhile. */
-static void raise(_Atomic uint64_t *slot, uint64_t epoch)
+/* Never back: another process may have marked a later epoch meanwhile.  Returns what stood there.
+ */
+static uint64_t raise(_Atomic uint64_t *slot, uint64_t epoch)
 {
 	uint64_t old = atomic_load(slot);
 
 	while (old < epoch && !atomic_compare_exchange_weak(slot, &old, epoch))
 		;
+	return old;
 }
 
 void invalidation_begin_life(struct invalidations *all)
@@ -78,9 +80,37 @@ uint64_t invalidation_now(const struct invalidations *all)
 	return atomic_load(&all->last);
 }
 
-uint64_t invalidation_next(struct invalidations *all, unsigned count)
+/* The latest epoch at which the slots were marked before, by others. */
+static uint64_t raise_all(struct invalidations *all, const struct cache_key *keys, unsigned count,
+			  uint64_t epoch)
 {
-	return atomic_fetch_add(&all->last, count) + count;
+	uint64_t before = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		uint64_t old = raise(&all->slots[slot_of(&keys[i])], epoch);
+
+		if (old > before && old != epoch)
+			before = old;
+	}
+	return before;
+}
+
+uint64_t invalidation_overtake(struct invalidations *all, const struct cache_key *keys,
+			       unsigned count, uint64_t *ret_before)
+{
+	uint64_t epoch = atomic_fetch_add(&all->last, count) + count;
+	uint64_t before = raise_all(all, keys, count, epoch);
+
+	/* Who took a later epoch before the slots stood may hold that nothing has overtaken what it
+	   asked for: ours is later, then. */
+	if (atomic_load(&all->last) != epoch) {
+		epoch = atomic_fetch_add(&all->last, count) + count;
+		raise_all(all, keys, count, epoch);
+		before = UINT64_MAX;
+	}
+	if (ret_before)
+		*ret_before = before;
+	return epoch;
 }
 
 static bool is_key(struct invalidations *all, uint32_t place, const struct cache_key *key)
@@ -90,8 +120,8 @@ static bool is_key(struct invalidations *all, uint32_t place, const struct cache
 }
 
 /*
- * Raise the mark that the key has.  An epoch is given out once, so it cannot be another key's that
- * took the place meanwhile.
+ * Raise the mark that the key has, unless it is later already.  An epoch is given out once, so
+ * while it stands there the key is the same: it is looked at once more after the key was compared.
  */
 static bool renew(struct invalidations *all, uint32_t place, const struct cache_key *key,
 		  uint64_t epoch)
@@ -100,7 +130,9 @@ static bool renew(struct invalidations *all, uint32_t place, const struct cache_
 	uint64_t old = atomic_load(at);
 
 	while (old != 0 && is_key(all, place, key)) {
-		if (old >= epoch || atomic_compare_exchange_weak(at, &old, epoch))
+		uint64_t later = old > epoch ? old : epoch;
+
+		if (atomic_compare_exchange_weak(at, &old, later))
 			return true;
 	}
 	return false;
@@ -146,14 +178,18 @@ uint32_t invalidation_add(struct invalidations *all, enum invalidation_kind kind
 {
 	struct invalidation_mark mark = {*key, *entry, kind, epoch, 0};
 
-	raise(&all->slots[slot_of(key)], epoch);
 	return put(all, &mark);
+}
+
+uint64_t invalidation_latest(const struct invalidations *all, const struct cache_key *key)
+{
+	return atomic_load(&all->slots[slot_of(key)]);
 }
 
 bool invalidation_overtakes(const struct invalidations *all, const struct cache_key *key,
 			    uint64_t asked_at)
 {
-	return asked_at < atomic_load(&all->slots[slot_of(key)]);
+	return asked_at < invalidation_latest(all, key);
 }
 
 bool invalidation_are_many(const struct invalidations *all)
@@ -175,7 +211,8 @@ uint64_t invalidation_of(const struct invalidations *all, const struct cache_key
 		    atomic_load(&set->places[i].rest) != key->word[1])
 			continue;
 		epoch = atomic_load(&set->places[i].epoch);
-		if (epoch > latest)
+		/* When another key has got the place, the mark of this one was retired. */
+		if (epoch > latest && atomic_load(&set->tags[i]) == tag)
 			latest = epoch;
 	}
 	return latest;

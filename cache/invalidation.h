@@ -94,13 +94,20 @@ void invalidation_recover(struct invalidations *all);
 /* For what is asked for now. */
 uint64_t invalidation_now(const struct invalidations *all);
 
-/* Take so many epochs, for the marks of one invalidation; the last of them.  No other has one
-   between them. */
-uint64_t invalidation_next(struct invalidations *all, unsigned count);
+/*
+ * Take an epoch for each of these keys, and overtake at the writes what was asked for before: the
+ * first half of marking them.  Returns the last; no other key has one of those between.
+ *
+ * *ret_before, unless NULL, is the latest epoch at which their slots were marked before: so what
+ * was asked for at it or later, and at no epoch that others have marked with, may count as asked
+ * for at the one that is returned.  UINT64_MAX when others took epochs meanwhile.
+ */
+uint64_t invalidation_overtake(struct invalidations *all, const struct cache_key *keys,
+			       unsigned count, uint64_t *ret_before);
 
 /*
- * Mark a key as of an epoch of its own: in force on return.  Returns the place, for
- * invalidation_retire() when the records are removed, or INVALIDATION_NO_PLACE.
+ * Mark a key as of its epoch: in force on return.  Returns the place, for invalidation_retire()
+ * when the records are removed, or INVALIDATION_NO_PLACE.
  */
 uint32_t invalidation_add(struct invalidations *all, enum invalidation_kind kind,
 			  const struct cache_key *key, const struct cache_key *entry,
@@ -109,6 +116,9 @@ uint32_t invalidation_add(struct invalidations *all, enum invalidation_kind kind
 /* For writes: was the key marked after `asked_at`?  True also for keys that share its slot. */
 bool invalidation_overtakes(const struct invalidations *all, const struct cache_key *key,
 			    uint64_t asked_at);
+
+/* For writes: when the key, or one that shares its slot, was last marked. */
+uint64_t invalidation_latest(const struct invalidations *all, const struct cache_key *key);
 
 /* For lookups: is any mark in force?  A load. */
 static inline bool invalidation_any(const struct invalidations *all)

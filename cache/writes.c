@@ -66,7 +66,7 @@ void writes_mark_variant(struct writes *writes, const struct record_view *record
 	struct cache_key variant = record_variant_key(record, entry);
 
 	writes_mark(writes, INVALIDATION_VARIANT, &variant, entry,
-		    invalidation_next(store_invalidations(writes->store), 1));
+		    invalidation_overtake(store_invalidations(writes->store), &variant, 1, NULL));
 }
 
 /* A record that cannot be put was to replace these: they must not go on answering. */

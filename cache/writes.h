@@ -51,7 +51,8 @@ void writes_flush_key(struct writes *writes, const struct cache_key *key);
  */
 bool writes_flush_some(struct writes *writes);
 
-/* Mark a key as of that epoch, see invalidation_add(), and put its removal on the list. */
+/* Mark a key as of its epoch, the second half (invalidation_add()), and put its removal on the
+   list. */
 void writes_mark(struct writes *writes, enum invalidation_kind kind, const struct cache_key *key,
 		 const struct cache_key *entry, uint64_t epoch);
 

@@ -326,7 +326,8 @@ static void a_shared_slot_costs_no_stored_record(void **state)
 	assert_stored(f, "GET http://a/\n", FRESH "ETag: \"1\"\nX: 1\n", 0);
 	old = copy_of_record(f, "GET http://a/\n", 0);
 	other.word[1]++;
-	invalidation_add(all, INVALIDATION_URI, &other, &other, invalidation_next(all, 1));
+	invalidation_add(all, INVALIDATION_URI, &other, &other,
+			 invalidation_overtake(all, &other, 1, NULL));
 	assert_true(record_view(old, SLICE("http://a/"), &record));
 	assert_false(cache_is_absent(f->cache, SLICE("http://a/"), &record));
 	f->asked_long_ago = true;

@@ -26,17 +26,23 @@ static void fail_nothing(void)
 	fail_calls(0, 0, STORE_FAILED);
 }
 
+/* What another process does at that call. */
+static unsigned other_at;
+static void (*other)(void);
+
 static bool fails(void)
 {
 	unsigned call = calls++;
 
+	if (other && call == other_at)
+		other();
 	return call >= fail_from && call < fail_to;
 }
 
 /* What only a disk can do to a call. */
 static bool fails_hard(void)
 {
-	return failure == STORE_FAILED && fails();
+	return (other || failure == STORE_FAILED) && fails();
 }
 
 static enum store_result failing_get(struct store *s, const struct cache_key *key,
@@ -446,6 +452,44 @@ static void a_removal_is_taken_up_by_another(void **state)
 	assert_false(f->lookup.uri_known);
 }
 
+static struct invalidations *shared;
+
+static void other_marks(void)
+{
+	struct cache_key key = cache_key_of_uri(SLICE("http://a/"));
+
+	invalidation_add(shared, INVALIDATION_URI, &key, &key,
+			 invalidation_overtake(shared, &key, 1, NULL));
+	other = NULL;
+}
+
+/* The answer to a POST that is stored is as old as its request to whoever invalidates meanwhile. */
+static void a_post_is_overtaken_at_any_time(void **state)
+{
+	struct fixture *f = *state;
+
+	shared = store_invalidations(cache_store_of(f->cache));
+	for (other_at = 0; !other; other_at++) {
+		struct exchange_times times = {
+			.request_steady_ms = at_ms(0),
+			.response = {.wall_s = NOW_S, .steady_ms = at_ms(0)}};
+		enum reason why;
+
+		assert_stored(f, "GET http://a/\n", FRESH, 0);
+		times.asked_at = cache_epoch(f->cache);
+		fail_nothing();
+		other = other_marks;
+		cache_invalidate(f->cache, request_of(&f->req, "POST http://a/\n"),
+				 response_of(&f->res, FRESH "Content-Location: /\n"), &times);
+		if (cache_store(f->cache, &f->req.req, &f->res.res, &times, &why))
+			cache_flush(f->cache);
+		if (!other)
+			assert_miss(f, "GET http://a/\n", 0);
+	}
+	assert_in_range(other_at, 4, 100);
+	other = NULL;
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
@@ -460,6 +504,7 @@ int main(void)
 		TEST(any_call_may_fail),
 		TEST(no_failure_brings_back_what_went),
 		TEST(a_removal_is_taken_up_by_another),
+		TEST(a_post_is_overtaken_at_any_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

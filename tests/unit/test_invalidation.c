@@ -32,7 +32,8 @@ static int teardown(void **state)
 
 static uint32_t mark(struct invalidations *all, const struct cache_key *key)
 {
-	return invalidation_add(all, INVALIDATION_URI, key, key, invalidation_next(all, 1));
+	return invalidation_add(all, INVALIDATION_URI, key, key,
+				invalidation_overtake(all, key, 1, NULL));
 }
 
 static struct invalidation_mark mark_at(struct invalidations *all, uint32_t place)
@@ -69,7 +70,8 @@ static void what_was_asked_for_before_is_overtaken(void **state)
 /* Two processes take their epochs in one order, and mark in the other. */
 static void a_mark_never_goes_back(void **state)
 {
-	uint64_t first = invalidation_next(*state, 1), second = invalidation_next(*state, 1);
+	uint64_t first = invalidation_overtake(*state, &a, 1, NULL);
+	uint64_t second = invalidation_overtake(*state, &a, 1, NULL);
 
 	invalidation_add(*state, INVALIDATION_URI, &a, &a, second);
 	invalidation_add(*state, INVALIDATION_URI, &a, &a, first);
@@ -206,7 +208,8 @@ static void mark_and_retire(struct invalidations *all, uint64_t mine)
 {
 	for (uint64_t i = 0;; i++) {
 		struct cache_key own = {{mine, i % 3}}, shared = {{1000 + i % 7, i % 3}};
-		uint64_t epoch = invalidation_next(all, 2);
+		uint64_t epoch =
+			invalidation_overtake(all, (struct cache_key[]){own, shared}, 2, NULL);
 		struct invalidation_mark found;
 		uint32_t place;
 
