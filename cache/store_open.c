@@ -38,6 +38,9 @@ const struct shared_map_spec store_note_spec = {.name = "noted",
 						.version = NOTE_VERSION,
 						.size = sizeof(struct store_note)};
 
+/* Then nobody knows which records, of the store and of its copy, may be used. */
+static const char invalidations_lost[] = "the times of its invalidations are lost";
+
 static uint64_t page_size(void)
 {
 	return (uint64_t)sysconf(_SC_PAGESIZE);
@@ -81,6 +84,8 @@ static bool replace(struct store *store, const char *kind, const struct store_no
 
 	if (store->copied)
 		fault = store_copy_fault(&store->files, &wanted, &end);
+	if (!fault && store->invalidations_lost)
+		fault = invalidations_lost;
 	if (fault) {
 		if (fault[0] != '\0')
 			store_notice_add(notice, "%s/" STORE_DATA_NAME ".copy: %s",
@@ -172,13 +177,13 @@ static bool data_reserve(struct store *store, const struct store_notice *notice)
 	return false;
 }
 
-/* NULL for none.  Without its invalidation times nobody knows which of its records may be used. */
+/* NULL for none. */
 static const char *reason_to_discard(const struct store *store, enum tables_opened opened)
 {
 	if (opened == TABLES_OTHER_FORMAT)
 		return "it is of another version";
 	return opened == TABLES_OPENED && store->invalidations_lost && !store->renewed
-		       ? "the times of its invalidations are lost"
+		       ? invalidations_lost
 		       : NULL;
 }
 
@@ -207,6 +212,8 @@ static bool open_first(struct store *store, const struct store_notice *notice)
 		store_copy_remove(&store->files);
 	if (!judge(store, notice))
 		return false;
+	if (store->invalidations_lost)
+		store_copy_remove(&store->files);
 	*store->note = (struct store_note){0};
 	if (!store_files_mark(&store->files, -1)) {
 		store_notice_add(notice, "%s: cannot be written: %s", store->directory,

@@ -616,6 +616,25 @@ static void not_taken(struct store_fixture *f, const char *why)
 	directory_remove(f->directory);
 }
 
+/* What its records were asked for before is not known then: marks would not be later. */
+static void test_not_taken_without_invalidations(void **state)
+{
+	struct store_fixture *f = *state;
+	char path[256];
+
+	for (unsigned damaged = 0; damaged < 2; damaged++) {
+		live_and_die(f);
+		snprintf(path, sizeof(path), "%s/invalidations", f->directory);
+		assert_int_equal(unlink(path), 0);
+		if (damaged)
+			power_fails(f);
+		assert_begun_anew(f, "the times of its invalidations are lost");
+		assert_false(file_exists(f, "data.mdb.copy"));
+		close_it(f);
+		directory_remove(f->directory);
+	}
+}
+
 static void test_torn_is_not_taken(void **state)
 {
 	struct store_fixture *f = *state;
@@ -689,6 +708,7 @@ int main(void)
 		COPY_TEST(test_a_clock_that_is_ahead_stays),
 		COPY_TEST(test_taken_again),
 		COPY_TEST(test_none_to_take),
+		COPY_TEST(test_not_taken_without_invalidations),
 		COPY_TEST(test_torn_is_not_taken),
 		COPY_TEST(test_damaged_is_not_taken),
 		COPY_TEST(test_other_version_is_not_taken),
