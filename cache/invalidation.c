@@ -26,11 +26,6 @@ static _Atomic uint64_t *tag_at(struct invalidations *all, uint32_t place)
 	return &all->sets[place / INVALIDATION_WAYS].tags[place % INVALIDATION_WAYS];
 }
 
-static uint32_t first_place(const struct cache_key *key)
-{
-	return (uint32_t)(key->word[1] % INVALIDATION_SETS) * INVALIDATION_WAYS;
-}
-
 static size_t slot_of(const struct cache_key *key)
 {
 	return (size_t)(key->word[0] % INVALIDATION_SLOTS);
@@ -156,7 +151,7 @@ static bool take(struct invalidations *all, uint32_t place, const struct invalid
 
 static uint32_t put(struct invalidations *all, const struct invalidation_mark *mark)
 {
-	uint32_t first = first_place(&mark->key);
+	uint32_t first = invalidation_first_place(&mark->key);
 
 	for (uint32_t place = first; place < first + INVALIDATION_WAYS; place++) {
 		if (renew(all, place, &mark->key, mark->epoch))
@@ -216,6 +211,19 @@ uint64_t invalidation_of(const struct invalidations *all, const struct cache_key
 			latest = epoch;
 	}
 	return latest;
+}
+
+bool invalidation_has_place(const struct invalidations *all, const struct cache_key *key)
+{
+	const struct invalidation_set *set = &all->sets[key->word[1] % INVALIDATION_SETS];
+
+	for (size_t i = 0; i < INVALIDATION_WAYS; i++) {
+		uint64_t tag = atomic_load(&set->tags[i]);
+
+		if (tag == 0 || tag == tag_of(key))
+			return true;
+	}
+	return false;
 }
 
 bool invalidation_at(const struct invalidations *all, uint32_t place,

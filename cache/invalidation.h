@@ -141,6 +141,15 @@ static inline uint64_t invalidation_retired(const struct invalidations *all)
 	return atomic_load_explicit(&all->retired, memory_order_acquire);
 }
 
+/* The set of a key is the INVALIDATION_WAYS places from this one on. */
+static inline uint32_t invalidation_first_place(const struct cache_key *key)
+{
+	return (uint32_t)(key->word[1] % INVALIDATION_SETS) * INVALIDATION_WAYS;
+}
+
+/* Whether there is a place for a mark of the key, if it is not taken meanwhile. */
+bool invalidation_has_place(const struct invalidations *all, const struct cache_key *key);
+
 /* The mark at a place; false when there is none. */
 bool invalidation_at(const struct invalidations *all, uint32_t place,
 		     struct invalidation_mark *ret_mark);

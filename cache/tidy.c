@@ -25,6 +25,55 @@ void tidy_take(struct tidy *tidy)
 	tidy->count--;
 }
 
+void tidy_put_off(struct tidy *tidy)
+{
+	uint32_t place = tidy->places[tidy->first];
+
+	tidy_take(tidy);
+	tidy_add(tidy, place);
+}
+
+/* What falls off a full list is found again by tidy_find(). */
+static void add_first(struct tidy *tidy, uint32_t place)
+{
+	tidy->first = (tidy->first + TIDY_LIST - 1) % TIDY_LIST;
+	tidy->places[tidy->first] = place;
+	if (tidy->count < TIDY_LIST)
+		tidy->count++;
+}
+
+void tidy_set_first(struct tidy *tidy, const struct invalidations *all, const struct cache_key *key)
+{
+	uint32_t first = invalidation_first_place(key);
+	struct invalidation_mark mark;
+
+	for (uint32_t place = first; place < first + INVALIDATION_WAYS; place++) {
+		if (invalidation_at(all, place, &mark))
+			add_first(tidy, place);
+	}
+}
+
+bool tidy_walk(struct tidy *tidy, const struct invalidations *all,
+	       const struct invalidation_mark *mark)
+{
+	struct invalidation_mark walked;
+
+	if (tidy->walked == mark->epoch)
+		return true;
+	if (tidy->walked != 0 && invalidation_at(all, tidy->walked_place, &walked) &&
+	    walked.epoch == tidy->walked)
+		return false;
+	tidy->walked = mark->epoch;
+	tidy->walked_place = mark->place;
+	tidy->cursor = (struct cache_key){{0, 0}};
+	return true;
+}
+
+void tidy_walked(struct tidy *tidy)
+{
+	tidy->walked = 0;
+}
+
 void tidy_find(struct tidy *tidy, const struct invalidations *all)
 {
 	struct invalidation_mark mark;

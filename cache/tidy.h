@@ -22,7 +22,8 @@ struct tidy {
 	uint32_t searched;       /* where tidy_find() goes on */
 	uint64_t old;            /* the epoch at the tidy_find() before */
 	struct cache_key cursor; /* in the group that is being walked: */
-	uint64_t walked;         /* the epoch of its mark */
+	uint64_t walked;         /* the epoch of its mark; 0 for none */
+	uint32_t walked_place;
 };
 
 /* A mark that was added; INVALIDATION_NO_PLACE is nothing to tidy. */
@@ -34,6 +35,21 @@ bool tidy_first(struct tidy *tidy, const struct invalidations *all,
 
 /* Take it off the list. */
 void tidy_take(struct tidy *tidy);
+
+/* Put it at the end of the list. */
+void tidy_put_off(struct tidy *tidy);
+
+/* List all marks of a set, before all others. */
+void tidy_set_first(struct tidy *tidy, const struct invalidations *all,
+		    const struct cache_key *key);
+
+/*
+ * May the group of this mark be walked, from tidy->cursor on?  Groups are walked one after the
+ * other, since there is one cursor; tidy_walked() when it is at the end, or what was done is lost.
+ */
+bool tidy_walk(struct tidy *tidy, const struct invalidations *all,
+	       const struct invalidation_mark *mark);
+void tidy_walked(struct tidy *tidy);
 
 /*
  * Now and then, about once a second: when the list is empty, put on it marks that were there the

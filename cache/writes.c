@@ -53,9 +53,24 @@ bool writes_add(struct writes *writes, enum pending_kind kind, const struct cach
 	return added;
 }
 
+/*
+ * Beyond the places of its set a mark would count for other keys, too.  Marks crowd there by
+ * chance, or because somebody makes them.
+ */
+static void make_place(struct writes *writes, const struct cache_key *key)
+{
+	const struct invalidations *all = store_invalidations(writes->store);
+
+	if (writes->busy || invalidation_has_place(all, key))
+		return;
+	tidy_set_first(&writes->tidy, all, key);
+	writes_tidy_some(writes);
+}
+
 void writes_mark(struct writes *writes, enum invalidation_kind kind, const struct cache_key *key,
 		 const struct cache_key *entry, uint64_t epoch)
 {
+	make_place(writes, key);
 	tidy_add(&writes->tidy,
 		 invalidation_add(store_invalidations(writes->store), kind, key, entry, epoch));
 }
@@ -284,10 +299,19 @@ static uint64_t count_ops(const struct pending_op *ops)
 	return count;
 }
 
+static enum store_result begin_batch(struct writes *writes, bool *ret_begun)
+{
+	enum store_result result = store_begin(writes->store);
+
+	writes->busy = *ret_begun = result == STORE_OK;
+	return result;
+}
+
 /* The end of a transaction: it is committed, or, after a failure, what it held is lost. */
 static bool end_batch(struct writes *writes, bool begun, enum store_result result)
 {
 	writes->counts.flushes++;
+	writes->busy = false;
 	if (result == STORE_OK)
 		result = store_commit(writes->store);
 	else if (begun)
@@ -323,6 +347,7 @@ static void mark_lost_put(struct writes *writes, const struct pending_op *op)
 
 static void mark_lost(struct writes *writes, const struct taken *taken)
 {
+	writes->busy = true;
 	for (size_t i = 0; i < taken->count; i++) {
 		for (const struct pending_op *op = taken->ops[i]; op; op = op->next) {
 			if (op->kind == PENDING_PUT)
@@ -330,6 +355,7 @@ static void mark_lost(struct writes *writes, const struct taken *taken)
 		}
 	}
 	store_turn_end(writes->store);
+	writes->busy = false;
 }
 
 static enum store_result write_taken(struct writes *writes, struct pending_op *ops,
@@ -356,8 +382,8 @@ static enum store_result write_taken(struct writes *writes, struct pending_op *o
 static void write_batch(struct writes *writes, const struct cache_key *key, size_t most)
 {
 	struct cache_counts *counts = &writes->counts;
-	enum store_result result = store_begin(writes->store);
-	bool begun = result == STORE_OK;
+	bool begun;
+	enum store_result result = begin_batch(writes, &begun);
 	struct batch batch = {0};
 	struct taken taken;
 	struct pending_op *ops = key ? pending_take_key(&writes->pending, key) : NULL;
@@ -430,7 +456,7 @@ struct tidying {
 	size_t done_count;
 };
 
-/* Goes on where it was; *ret_done at the end of the group. */
+/* Goes on where it was; *ret_done at the end of the group.  Another's turn may be first. */
 static enum store_result tidy_group(struct writes *writes, const struct invalidation_mark *mark,
 				    struct tidying *tidying, bool *ret_done)
 {
@@ -438,9 +464,10 @@ static enum store_result tidy_group(struct writes *writes, const struct invalida
 	enum store_result result = STORE_OK;
 	struct cache_key member;
 
-	if (tidy->walked != mark->epoch)
-		tidy->cursor = (struct cache_key){{0, 0}};
-	tidy->walked = mark->epoch;
+	if (!tidy_walk(tidy, store_invalidations(writes->store), mark)) {
+		tidying->entries--;
+		return STORE_OK;
+	}
 	while (result == STORE_OK && tidying->entries > 0) {
 		struct cache_key cursor = tidy->cursor;
 
@@ -452,6 +479,8 @@ static enum store_result tidy_group(struct writes *writes, const struct invalida
 		tidying->entries--;
 	}
 	*ret_done = result == STORE_NOT_FOUND;
+	if (*ret_done)
+		tidy_walked(tidy);
 	return result == STORE_NOT_FOUND || result == STORE_PART_FULL ? STORE_OK : result;
 }
 
@@ -460,9 +489,9 @@ static enum store_result tidy_mark(struct writes *writes, const struct invalidat
 {
 	uint64_t counted = 0; /* when it was marked */
 
-	if (mark->kind == INVALIDATION_GROUP)
+	*ret_done = mark->kind != INVALIDATION_GROUP;
+	if (!*ret_done)
 		return tidy_group(writes, mark, tidying, ret_done);
-	*ret_done = true;
 	tidying->entries--;
 	return clean_key(writes, &mark->entry, &counted);
 }
@@ -473,18 +502,18 @@ bool writes_tidy_some(struct writes *writes)
 	struct tidying tidying = {.entries = TIDY_ENTRIES};
 	struct invalidation_mark mark;
 	enum store_result result;
-	bool begun, done = true, wait = false;
+	bool begun, done, wait = false;
 
 	if (writes->waiting || !tidy_first(&writes->tidy, all, &mark))
 		return false;
-	result = store_begin(writes->store);
-	begun = result == STORE_OK;
-	while (result == STORE_OK && done && tidying.entries > 0 &&
-	       tidy_first(&writes->tidy, all, &mark)) {
+	result = begin_batch(writes, &begun);
+	while (result == STORE_OK && tidying.entries > 0 && tidy_first(&writes->tidy, all, &mark)) {
 		result = tidy_mark(writes, &mark, &tidying, &done);
 		if (result == STORE_OK && done) {
 			tidying.done[tidying.done_count++] = mark;
 			tidy_take(&writes->tidy);
+		} else if (result == STORE_OK) {
+			tidy_put_off(&writes->tidy);
 		}
 	}
 	/* Without room, because a copy is being made, the mark stays in force. */
@@ -494,7 +523,7 @@ bool writes_tidy_some(struct writes *writes)
 	}
 	/* Those that are lost from the list are found again by writes_tick(). */
 	if (!end_batch(writes, begun, result)) {
-		writes->tidy.walked = 0;
+		tidy_walked(&writes->tidy);
 		for (size_t i = 0; i < tidying.done_count; i++)
 			tidy_add(&writes->tidy, tidying.done[i].place);
 		return false;
@@ -516,8 +545,8 @@ void writes_tick(struct writes *writes)
 
 bool writes_purge(struct writes *writes, const struct cache_key *keys, size_t count)
 {
-	enum store_result result = store_begin(writes->store);
-	bool begun = result == STORE_OK;
+	bool begun;
+	enum store_result result = begin_batch(writes, &begun);
 	uint64_t purged = 0;
 
 	for (; count > 0 && result == STORE_OK; keys++, count--)

@@ -22,6 +22,7 @@ struct writes {
 	struct tidy tidy;
 	bool waiting;     /* the last transaction failed, or there is no room: removals wait for
 			     writes_tick() */
+	bool busy;        /* in a transaction, or with a view in hand */
 	char *entries[2]; /* an entry being rewritten goes from one to the other */
 };
 
@@ -52,11 +53,11 @@ void writes_flush_key(struct writes *writes, const struct cache_key *key);
 bool writes_flush_some(struct writes *writes);
 
 /* Mark a key as of its epoch, the second half (invalidation_add()), and put its removal on the
-   list. */
+   list.  Where there is no place for it, marks are tidied up first: views of the store end. */
 void writes_mark(struct writes *writes, enum invalidation_kind kind, const struct cache_key *key,
 		 const struct cache_key *entry, uint64_t epoch);
 
-/* The same for the variant of a record, as of now. */
+/* The same for the variant of a record, as of now.  The record may be of a view. */
 void writes_mark_variant(struct writes *writes, const struct record_view *record,
 			 const struct cache_key *entry);
 

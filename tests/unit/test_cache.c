@@ -353,6 +353,59 @@ static void a_late_304_costs_no_successor(void **state)
 	assert_hit(f, "GET http://a/\n", 0, "2");
 }
 
+/* Many marks of one set at once: some are tidied up at once, and none stands by its hash. */
+static void a_crowd_of_marks_costs_no_other_record(void **state)
+{
+	struct fixture *f = *state;
+	struct invalidations *all = store_invalidations(cache_store_of(f->cache));
+	unsigned marked = 0;
+
+	for (unsigned n = 0; marked < 5 * INVALIDATION_WAYS; n++) {
+		char head[64];
+		int length = snprintf(head, sizeof(head), "POST http://a/%u\n", n);
+		struct cache_key key = cache_key_of_uri(slice_of(head + 5, (size_t)(length - 6)));
+
+		if (key.word[1] % INVALIDATION_SETS != 7)
+			continue;
+		invalidate(f, head, "200\n");
+		assert_true(invalidation_overtakes(all, &key, 0));
+		marked++;
+	}
+	for (size_t i = 0; i < INVALIDATION_OVERFLOW; i++)
+		assert_int_equal(atomic_load(&all->overflow[i]), 0);
+}
+
+/* Marks are tidied up while large groups are, and these in turn. */
+static void large_groups_hold_up_no_other_mark(void **state)
+{
+	enum { MEMBERS = 90 };
+	struct fixture *f = *state;
+	struct invalidations *all = store_invalidations(cache_store_of(f->cache));
+	struct cache_key x = cache_key_of_uri(SLICE("http://a/x"));
+	char head[64];
+	unsigned turns = 0;
+
+	for (unsigned n = 0; n < 2 * MEMBERS; n++) {
+		snprintf(head, sizeof(head), "GET http://a/%u\n", n);
+		assert_stored(f, head,
+			      n < MEMBERS ? FRESH "Cache-Groups: \"g\"\n"
+					  : FRESH "Cache-Groups: \"h\"\n",
+			      0);
+		cache_flush(f->cache);
+	}
+	invalidate(f, "PUT http://a/other\n", "204\nCache-Group-Invalidation: \"g\"\n");
+	invalidate(f, "PUT http://a/other\n", "204\nCache-Group-Invalidation: \"h\"\n");
+	invalidate(f, "PUT http://a/x\n", "204\n");
+	cache_flush_some(f->cache);
+	cache_flush_some(f->cache);
+	assert_int_equal(invalidation_of(all, &x), 0);
+	assert_true(invalidation_any(all));
+	while (cache_flush_some(f->cache))
+		assert_in_range(++turns, 0, 2 * MEMBERS);
+	assert_false(invalidation_any(all));
+	assert_int_equal(cache_counts(f->cache)->invalidated, 2 * MEMBERS);
+}
+
 /* A POST that is stored has invalidated its own URI; that is not what overtakes it. */
 static void post_is_overtaken_by_others_only(void **state)
 {
@@ -726,6 +779,8 @@ int main(void)
 		TEST(overtaken_groups_are_not_stored),
 		TEST(a_shared_slot_costs_no_stored_record),
 		TEST(a_late_304_costs_no_successor),
+		TEST(a_crowd_of_marks_costs_no_other_record),
+		TEST(large_groups_hold_up_no_other_mark),
 		TEST(post_is_overtaken_by_others_only),
 		TEST(an_empty_cache_knows_nothing),
 		TEST(what_is_stored_is_found_at_once),

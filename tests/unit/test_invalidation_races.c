@@ -112,8 +112,8 @@ static void retire_all(void)
 {
 	struct invalidation_mark found;
 
-	for (uint32_t place = first_place(&a); place < first_place(&a) + INVALIDATION_WAYS;
-	     place++) {
+	for (uint32_t place = invalidation_first_place(&a);
+	     place < invalidation_first_place(&a) + INVALIDATION_WAYS; place++) {
 		if (!invalidation_at(all, place, &found))
 			continue;
 		if (cache_key_eq(&found.key, &a) && found.epoch > removed_of_a)
@@ -193,8 +193,8 @@ static void tidy(void)
 {
 	struct invalidation_mark found;
 
-	for (uint32_t place = first_place(&a); place < first_place(&a) + INVALIDATION_WAYS;
-	     place++) {
+	for (uint32_t place = invalidation_first_place(&a);
+	     place < invalidation_first_place(&a) + INVALIDATION_WAYS; place++) {
 		if (!invalidation_at(all, place, &found))
 			continue;
 		step();
@@ -236,7 +236,7 @@ static void look_up_one(void)
 static void look_up_double(void)
 {
 	uint64_t first = mark(&a), epoch = invalidation_overtake(all, &a, 1, NULL);
-	uint32_t place = first_place(&a) + 1;
+	uint32_t place = invalidation_first_place(&a) + 1;
 	struct invalidation_mark second = {a, a, INVALIDATION_URI, epoch, place};
 
 	assert_true(first < epoch);
