@@ -32,6 +32,7 @@ enum {
 	LATEST_MS = 5000000,
 	SLACK_MS = 1000,
 	COPIES = 20,
+	EPOCHS = 1000,
 	KILLS = 30,
 };
 
@@ -200,6 +201,9 @@ static void fill(struct store *store, uint64_t turn)
 	}
 }
 
+/* The latest that was given out, by whichever process. */
+static uint64_t *epochs;
+
 /* Filled, copied, filled anew, and dead: the copy is of turn 1. */
 static void live_and_die(struct store_fixture *f)
 {
@@ -212,6 +216,8 @@ static void live_and_die(struct store_fixture *f)
 			_exit(1);
 		store_clock(f->store)->latest_ms = LATEST_MS;
 		store_clock(f->store)->lead_ms = 70;
+		atomic_fetch_add(&store_invalidations(f->store)->last, EPOCHS);
+		epochs[0] = invalidation_now(store_invalidations(f->store));
 		fill(f->store, 1);
 		assert_copied(f);
 		store_clock(f->store)->latest_ms = LATEST_MS + 60000;
@@ -250,6 +256,7 @@ static void assert_taken(struct store_fixture *f, const char *why)
 	assert_notice(f, why);
 	assert_notice(f, "its copy of 2025-11-24 16:00:00 UTC takes its place");
 	assert_all_stored(f, 1);
+	assert_true(epochs[0] < invalidation_now(store_invalidations(f->store)));
 	clock = store_clock(f->store);
 	assert_int_equal(clock->restored_ms, LATEST_MS + SLACK_MS);
 	assert_true(clock->latest_ms > clock->restored_ms);
@@ -281,7 +288,10 @@ static int setup(void **state)
 	store_setup(state);
 	f = *state;
 	f->options.copied = true;
-	return 0;
+	if (!epochs)
+		epochs = mmap(NULL, sizeof(*epochs), PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return epochs == MAP_FAILED ? -1 : 0;
 }
 
 /* ---- making ---- */
@@ -635,6 +645,22 @@ static void test_not_taken_without_invalidations(void **state)
 	}
 }
 
+/* Of a process that was killed. */
+static void test_half_a_mark_is_freed(void **state)
+{
+	struct store_fixture *f = *state;
+	struct invalidations *all;
+
+	store_fixture_open(f);
+	all = store_invalidations(f->store);
+	atomic_store(&all->sets[3].tags[5], 7);
+	atomic_fetch_add(&all->live, 1);
+	store_fixture_reopen(f);
+	all = store_invalidations(f->store);
+	assert_int_equal(atomic_load(&all->sets[3].tags[5]), 0);
+	assert_false(invalidation_any(all));
+}
+
 static void test_torn_is_not_taken(void **state)
 {
 	struct store_fixture *f = *state;
@@ -709,6 +735,7 @@ int main(void)
 		COPY_TEST(test_taken_again),
 		COPY_TEST(test_none_to_take),
 		COPY_TEST(test_not_taken_without_invalidations),
+		COPY_TEST(test_half_a_mark_is_freed),
 		COPY_TEST(test_torn_is_not_taken),
 		COPY_TEST(test_damaged_is_not_taken),
 		COPY_TEST(test_other_version_is_not_taken),

@@ -1,0 +1,125 @@
+/* LINKS: cache/writes.c cache/overtaken.c cache/tidy.c cache/invalidation.c cache/purge.c cache/pending.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c cache/store.c cache/store_lmdb.c cache/store_open.c cache/store_entry.c cache/store_files.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c cache/store_note.c cache/store_copy.c tests/support/heads.c tests/support/messages.c tests/support/test_conf.c tests/support/cache_fixture.c -lxxhash -llmdb */
+/*
+ * A lookup in a view, while another process removes what is marked and retires the mark.  cache.c
+ * is compiled here, against a store_get() that waits for the other.
+ */
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/support/cache_fixture.h"
+
+enum moment { BEFORE_READING, AFTER_READING, NEVER };
+
+static enum moment tidies_at;
+static int to_other, from_other;
+
+static void other_tidies(void)
+{
+	char byte = 0;
+
+	tidies_at = NEVER;
+	assert_int_equal(write(to_other, &byte, 1), 1);
+	assert_int_equal(read(from_other, &byte, 1), 1);
+}
+
+static enum store_result waiting_get(struct store *store, const struct cache_key *key,
+				     struct slice *ret_value)
+{
+	enum store_result result;
+
+	if (tidies_at == BEFORE_READING)
+		other_tidies();
+	result = store_get(store, key, ret_value);
+	if (tidies_at == AFTER_READING)
+		other_tidies();
+	return result;
+}
+
+#define store_get waiting_get
+#include "cache/cache.c"
+
+static struct invalidations *marks_of(struct fixture *f)
+{
+	return store_invalidations(cache_store_of(f->cache));
+}
+
+/* It takes up what it finds, until nothing is marked. */
+static void be_the_other(struct fixture *f, int told, int tell)
+{
+	char byte;
+
+	fixture_open(f);
+	while (read(told, &byte, 1) == 1) {
+		while (invalidation_any(marks_of(f))) {
+			cache_tick(f->cache);
+			cache_flush_some(f->cache);
+		}
+		if (write(tell, &byte, 1) != 1)
+			_exit(1);
+	}
+	_exit(0);
+}
+
+static pid_t start_other(struct fixture *f)
+{
+	int told[2], tell[2];
+	pid_t child;
+
+	fixture_close(f);
+	assert_int_equal(pipe(told), 0);
+	assert_int_equal(pipe(tell), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		close(told[1]);
+		close(tell[0]);
+		be_the_other(f, told[0], tell[1]);
+	}
+	close(told[0]);
+	close(tell[1]);
+	to_other = told[1];
+	from_other = tell[0];
+	fixture_open(f);
+	return child;
+}
+
+/* The view may be of before the removal, and the mark gone when it is looked for. */
+static void a_lookup_finds_nothing_that_another_removes(void **state)
+{
+	struct cache_key key = cache_key_of_uri(SLICE("http://a/"));
+	struct fixture *f = *state;
+	int status;
+	pid_t other;
+
+	tidies_at = NEVER;
+	other = start_other(f);
+	assert_stored(f, "GET http://a/other\n", FRESH "X: 1\n", 0);
+	for (enum moment moment = BEFORE_READING; moment <= NEVER; moment++) {
+		for (unsigned viewing = 0; viewing < 2; viewing++) {
+			assert_stored(f, "GET http://a/\n", FRESH "X: 1\n", 0);
+			assert_hit(f, "GET http://a/\n", 0, "1");
+			cache_turn_end(f->cache);
+			if (viewing)
+				assert_hit(f, "GET http://a/other\n", 0, "1");
+			invalidation_add(marks_of(f), INVALIDATION_URI, &key, &key,
+					 invalidation_overtake(marks_of(f), &key, 1, NULL));
+			tidies_at = moment;
+			assert_miss(f, "GET http://a/\n", 0);
+			tidies_at = NEVER;
+		}
+	}
+	close(to_other);
+	close(from_other);
+	assert_int_equal(waitpid(other, &status, 0), other);
+	assert_int_equal(status, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_lookup_finds_nothing_that_another_removes,
+						fixture_setup, fixture_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
