@@ -1,5 +1,7 @@
 """Successful unsafe requests remove what they may have changed (RFC 9111 4.4)."""
 
+import threading
+
 import pytest
 
 from support.origin import CLOSE, respond
@@ -88,3 +90,53 @@ def test_query_is_part_of_the_uri(client, origin, stored):
     client.ask("DELETE", origin.url("/do?a"))
     assert is_hit(client, origin, "/do")
     assert not is_hit(client, origin, "/do?a")
+
+
+def begin_get(connect, origin, path):
+    """A GET that the origin has got when this returns."""
+    client, asked = connect(), len(origin.requests) + 1
+    client.send(f"GET {origin.url(path)} HTTP/1.1\r\nHost: {origin.authority}\r\n\r\n".encode())
+    origin.wait_requests(asked)
+    return client
+
+
+def test_answer_to_an_earlier_question_is_not_stored(client, connect, origin):
+    """The origin may have made it before the unsafe request changed what it says."""
+    go = threading.Event()
+    origin.on("/do", [go, respond(204, FRESH, "X-Old: yes")], respond(204), respond(204, FRESH))
+    early = begin_get(connect, origin, "/do")
+    client.ask("POST", origin.url("/do"), body=b"x")
+    go.set()
+    answer = early.response()
+    assert (answer["X-Old"], answer.stored) == ("yes", False)
+    answer = client.get(origin.url("/do"))
+    assert (answer.hit, answer["X-Old"]) == (False, None)
+    assert is_hit(client, origin, "/do")
+
+
+def test_one_who_comes_later_is_not_answered_with_it(client, connect, origin):
+    """A GET that waits for one that was sent before the invalidation."""
+    go = threading.Event()
+    origin.on("/do", [go, respond(204, FRESH, "X-Old: yes")], respond(204), respond(204, FRESH))
+    early = begin_get(connect, origin, "/do")
+    client.ask("POST", origin.url("/do"), body=b"x")
+    late = connect()
+    late.send(f"GET {origin.url('/do')} HTTP/1.1\r\nHost: {origin.authority}\r\n\r\n".encode())
+    assert not late.readable(0.05)
+    go.set()
+    assert early.response()["X-Old"] == "yes"
+    assert late.response()["X-Old"] is None
+
+
+@pytest.mark.parametrize("reply", [respond(503, body=b"x"), respond(304, 'ETag: "a"')], ids=["error", "304"])
+def test_record_that_is_being_validated_is_gone_too(client, connect, origin, reply):
+    """Neither an error nor a confirmation that was asked for before brings it back."""
+    go = threading.Event()
+    stale = ["Cache-Control: max-age=60, stale-if-error=600", "Age: 100", 'ETag: "a"', "X-Old: yes"]
+    origin.on("/do", respond(204, *stale), [go, reply], respond(204), respond(204, FRESH))
+    client.get(origin.url("/do"))
+    early = begin_get(connect, origin, "/do")
+    client.ask("POST", origin.url("/do"), body=b"x")
+    go.set()
+    assert early.response()["X-Old"] is None
+    assert client.get(origin.url("/do"))["X-Old"] is None
