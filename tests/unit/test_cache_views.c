@@ -3,12 +3,14 @@
  * A lookup in a view, while another process removes what is marked and retires the mark.  cache.c
  * is compiled here, against a store_get() that waits for the other.
  */
+#include <dlfcn.h>
+#include <lmdb.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/support/cache_fixture.h"
 
-enum moment { BEFORE_READING, AFTER_READING, NEVER };
+enum moment { BEFORE_READING, IN_A_NEW_VIEW, AFTER_READING, NEVER };
 
 static enum moment tidies_at;
 static int to_other, from_other;
@@ -20,6 +22,19 @@ static void other_tidies(void)
 	tidies_at = NEVER;
 	assert_int_equal(write(to_other, &byte, 1), 1);
 	assert_int_equal(read(from_other, &byte, 1), 1);
+}
+
+/* Stands before LMDB's: a view begins. */
+int mdb_txn_renew(MDB_txn *txn)
+{
+	int (*renew)(MDB_txn *);
+	int result;
+
+	*(void **)&renew = dlsym(RTLD_NEXT, "mdb_txn_renew");
+	result = renew(txn);
+	if (tidies_at == IN_A_NEW_VIEW)
+		other_tidies();
+	return result;
 }
 
 static enum store_result waiting_get(struct store *store, const struct cache_key *key,
