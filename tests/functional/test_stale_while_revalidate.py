@@ -184,5 +184,6 @@ def test_it_is_counted_and_not_logged_as_a_request(start_proxy, origin):
     assert stats["outcomes"]["background"] == 1
     proxy.stop()
     outcomes = [line.split('"outcome":"')[1].split('"')[0] for line in proxy.log_lines()]
-    assert outcomes[:2] == ["miss", "stale"]
+    # Workers write their lines when they have some: that of the statistics may be the first.
+    assert [outcome for outcome in outcomes if outcome != "local"][:2] == ["miss", "stale"]
     assert "background" not in outcomes
