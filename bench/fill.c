@@ -96,7 +96,7 @@ int main(int argc, char **argv)
 	conf = conf_load(NULL, argv + 3, (size_t)argc - 3, stderr);
 	if (!conf)
 		return 2;
-	struct cache *cache = cache_open(conf, true, notice, sizeof(notice));
+	struct cache *cache = cache_open(conf, CACHE_LOCK_TAKE, notice, sizeof(notice));
 	if (!cache)
 		stop(notice);
 	fill(cache, argv[2], strtoul(argv[1], NULL, 10));

@@ -37,12 +37,12 @@ static struct store_options options_of(const struct conf *conf)
 	};
 }
 
-static struct store *open_store(const struct conf *conf, bool exclusive, char *notice,
-				size_t notice_size)
+static struct store *open_store(const struct conf *conf, int lock, char *notice, size_t notice_size)
 {
 	struct store_options options = options_of(conf);
 
-	options.exclusive = exclusive;
+	options.exclusive = lock == CACHE_LOCK_TAKE;
+	options.lock = lock;
 	return store_open(&options, notice, notice_size);
 }
 
@@ -54,7 +54,7 @@ enum store_result cache_copy(const struct conf *conf, int64_t wall_s, char *noti
 	return store_copy(&options, wall_s, notice, notice_size);
 }
 
-struct cache *cache_open(const struct conf *conf, bool exclusive, char *notice, size_t notice_size)
+struct cache *cache_open(const struct conf *conf, int lock, char *notice, size_t notice_size)
 {
 	struct cache *cache = calloc(1, sizeof(*cache));
 	char *memory = malloc(RECORD_SIZE + URI_SIZE);
@@ -66,7 +66,7 @@ struct cache *cache_open(const struct conf *conf, bool exclusive, char *notice, 
 	cache->conf = conf;
 	cache->record = memory;
 	cache->uris = memory + RECORD_SIZE;
-	cache->store = open_store(conf, exclusive, notice, notice_size);
+	cache->store = open_store(conf, lock, notice, notice_size);
 	if (!cache->store)
 		goto failed;
 	if (writes_init(&cache->writes, cache->store, conf))

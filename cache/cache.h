@@ -30,8 +30,16 @@ struct cache_counts {
 	uint64_t compared;    /* bytes of entries that lookups went through */
 };
 
-/* `conf` must outlive it.  NULL on failure; `notice` as in store_open(). */
-struct cache *cache_open(const struct conf *conf, bool exclusive, char *notice, size_t notice_size);
+enum {
+	CACHE_LOCK_NONE = 0,  /* for a tool, or a test */
+	CACHE_LOCK_TAKE = -1, /* the process is the service */
+};
+
+/*
+ * `conf` must outlive it.  `lock` is what the service holds of the store, store_lock() in store.h,
+ * or one of the above.  NULL on failure; `notice` as in store_open().
+ */
+struct cache *cache_open(const struct conf *conf, int lock, char *notice, size_t notice_size);
 void cache_close(struct cache *cache);
 
 /* A copy of the store, made by a process that has no cache open: store_copy() in store.h. */

@@ -51,6 +51,7 @@ struct store_options {
 	uint32_t readers; /* processes that may have it open at once */
 	uint32_t format;  /* of the values; another format in the file means a fresh store */
 	bool exclusive;   /* take the lock of the one service that may use the directory */
+	int lock;         /* else the one that the service holds, store_lock(); 0 for none */
 	bool copied;      /* copies are made of it; without, one that is left is removed */
 };
 
@@ -78,6 +79,15 @@ struct store *store_open(const struct store_options *options, char *notice, size
  * processes, is closed.  -1 with a notice when another service has it, or on failure.
  */
 int store_lock(const char *directory, char *notice, size_t notice_size);
+
+/*
+ * Whether the directory's path still names what is open here: the file of `lock`, or all files of
+ * the store.  If not, the directory or a file in it was removed or exchanged; a process that opens
+ * the store then would open another one, so nobody may before all have closed this one.  Some
+ * stat(2) each.
+ */
+bool store_lock_in_place(const char *directory, int lock);
+bool store_in_place(const struct store *store);
 
 /* Marks the store clean, when this is its last user, and releases it. */
 void store_close(struct store *store);

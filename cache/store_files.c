@@ -21,6 +21,7 @@ enum store_lock_byte {
 
 enum {
 	STATE_VERSION = 1,
+	PATH_SIZE = 4096 + 64,
 	STATE_SIZE_MAX = 256,
 	BOOT_ID_SIZE = 40,
 	RESERVE_UNIT = 1 << 20, /* what a shrunk store's size is a multiple of */
@@ -100,7 +101,7 @@ static bool lock_service(int lock, const char *path, const struct store_notice *
 static bool files_open_both(struct store_files *files, const char *path,
 			    const struct store_notice *notice)
 {
-	*files = (struct store_files){.directory = -1, .lock = -1};
+	*files = (struct store_files){.directory = -1, .lock = -1, .data = -1};
 	files->directory = directory_open(path);
 	if (files->directory >= 0)
 		files->lock = lock_open(files->directory);
@@ -115,10 +116,9 @@ int store_files_lock(const char *path, const struct store_notice *notice)
 	struct store_files files;
 	int lock = -1;
 
-	if (files_open_both(&files, path, notice) && lock_service(files.lock, path, notice)) {
-		lock = files.lock;
-		files.lock = -1;
-	}
+	/* a number that no standard stream has, also where these were closed */
+	if (files_open_both(&files, path, notice) && lock_service(files.lock, path, notice))
+		lock = fcntl(files.lock, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	store_files_close(&files);
 	return lock;
 }
@@ -168,11 +168,126 @@ void store_files_written(const struct store_files *files)
 
 void store_files_close(struct store_files *files)
 {
+	if (files->data >= 0)
+		close(files->data);
 	if (files->lock >= 0)
 		close(files->lock);
 	if (files->directory >= 0)
 		close(files->directory);
-	*files = (struct store_files){.directory = -1, .lock = -1};
+	*files = (struct store_files){.directory = -1, .lock = -1, .data = -1};
+}
+
+/* ---- what a path names ---- */
+
+static const char *const place_names[STORE_PLACE_FILES] = {
+	"lock", STORE_DATA_NAME, "lock.mdb", "visited", "clock", "noted", "invalidations",
+};
+
+static struct store_place_file place_of(const struct stat *st)
+{
+	return (struct store_place_file){st->st_dev, st->st_ino};
+}
+
+static bool place_file_eq(const struct store_place_file *a, const struct store_place_file *b)
+{
+	return a->device == b->device && a->inode == b->inode;
+}
+
+bool store_files_place(const struct store_files *files, struct store_place *ret_place)
+{
+	struct stat st;
+
+	*ret_place = (struct store_place){0};
+	for (size_t i = 0; i < STORE_PLACE_FILES; i++) {
+		if (fstatat(files->directory, place_names[i], &st, 0) != 0)
+			return false;
+		ret_place->files[i] = place_of(&st);
+	}
+	return true;
+}
+
+/* That nothing, or something else, is there is known; other errors say nothing of the file. */
+static bool names_file(const char *directory, const char *name, const struct store_place_file *file)
+{
+	struct store_place_file found;
+	char path[PATH_SIZE];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	if (stat(path, &st) != 0)
+		return errno != ENOENT && errno != ENOTDIR && errno != ELOOP;
+	found = place_of(&st);
+	return place_file_eq(&found, file);
+}
+
+bool store_files_in_place(const char *directory, const struct store_place *place)
+{
+	for (size_t i = 0; i < STORE_PLACE_FILES; i++)
+		if (!names_file(directory, place_names[i], &place->files[i]))
+			return false;
+	return true;
+}
+
+static bool place_of_fd(int fd, struct store_place_file *ret_file)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) != 0)
+		return false;
+	*ret_file = place_of(&st);
+	return true;
+}
+
+bool store_files_lock_in_place(const char *directory, int lock)
+{
+	struct store_place_file file;
+
+	return place_of_fd(lock, &file) && names_file(directory, "lock", &file);
+}
+
+bool store_files_have_lock(const struct store_files *files, int lock)
+{
+	struct store_place_file file, own;
+
+	return place_of_fd(lock, &file) && place_of_fd(files->lock, &own) &&
+	       place_file_eq(&file, &own);
+}
+
+static int data_open(const struct store_files *files)
+{
+	return openat(files->directory, STORE_DATA_NAME, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
+bool store_files_data_in_use(const struct store_files *files)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+	int fd = data_open(files);
+	bool used;
+
+	if (fd < 0)
+		return false;
+	used = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+	close(fd);
+	return used;
+}
+
+/*
+ * The kernel closes the descriptors of the dead in their order.  Whoever finds `lock` free must
+ * find the data file free, too, so that is the lower of the two.
+ */
+bool store_files_use_data(struct store_files *files)
+{
+	int lock;
+
+	files->data = data_open(files);
+	if (files->data < 0 || lock_set(files->data, 0, F_RDLCK, false) != 0)
+		return false;
+	lock = fcntl(files->lock, F_DUPFD_CLOEXEC, files->data + 1);
+	if (lock < 0)
+		return false;
+	close(files->lock);
+	files->lock = lock;
+	return true;
 }
 
 /* "-" when the system has none: then no store that was not closed is ever kept. */

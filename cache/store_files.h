@@ -13,6 +13,11 @@
  *service that may use the directory, and passes to the processes it forks; OPENING while a process
  *opens or closes; USERS is shared by all that have the store open; WRITING is held from the begin
  *of a write transaction until after its commit was noted.  The kernel drops the locks of the dead.
+ *
+ * A path may come to name other files while processes have these open: somebody removes the
+ *directory, one of its files, or puts another in its place.  Locks are of files, not of paths, so
+ *`lock` alone would not keep a second service away then: the data file is locked by its users as
+ *well, and store_place tells whether a path still names what a process has open.
  */
 #ifndef CACHE_STORE_FILES_H
 #define CACHE_STORE_FILES_H
@@ -26,6 +31,7 @@
 struct store_files {
 	int directory; /* descriptors, -1 when closed */
 	int lock;
+	int data;   /* holds the lock of the data file's users */
 	bool first; /* nobody else has the store open: the files may be judged and replaced */
 };
 
@@ -48,6 +54,24 @@ struct store_look {
 /* False when that cannot be told, or it is no regular file. */
 bool store_files_look(int fd, struct store_look *ret_look);
 bool store_look_eq(const struct store_look *a, const struct store_look *b);
+
+/* The files that a store's processes share: what a path names, to be compared. */
+enum { STORE_PLACE_FILES = 7 };
+struct store_place {
+	struct store_place_file {
+		uint64_t device, inode; /* 0 when there is none */
+	} files[STORE_PLACE_FILES];
+};
+/*
+ * What a path names now.  Only what is known counts as changed, not a path that cannot be looked at
+ * for want of memory or rights.
+ */
+bool store_files_in_place(const char *directory, const struct store_place *place);
+bool store_files_lock_in_place(const char *directory, int lock);
+
+/* What an opened directory has.  False when that cannot be told, or is not so. */
+bool store_files_have_lock(const struct store_files *files, int lock);
+bool store_files_place(const struct store_files *files, struct store_place *ret_place);
 
 /* One line about what went wrong or was done; the first wins the room. */
 struct store_notice {
@@ -73,6 +97,15 @@ bool store_files_opened(struct store_files *files);
 
 /* Instead of store_files_opened(): no user of the store, but the directory stays open. */
 void store_files_leave(struct store_files *files);
+
+/*
+ * Whether the data file of the directory is open in another process, although `lock` says that
+ * there is none: that file was exchanged, then.
+ */
+bool store_files_data_in_use(const struct store_files *files);
+
+/* Hold the lock that tells this, until store_files_close(); false when it cannot be had. */
+bool store_files_use_data(struct store_files *files);
 
 /* Begin closing: waits as above; `first` is then whether this is the last user. */
 void store_files_closing(struct store_files *files);

@@ -12,7 +12,8 @@
 
 /* Shared by all processes, beside the tables; the visited bits follow. */
 struct store_shared {
-	uint64_t bound; /* of the data file, set by the first process to open it */
+	uint64_t bound;           /* of the data file, set by the first process to open it */
+	struct store_place place; /* what it opened, and all others are to */
 	struct evict_state evict;
 };
 
@@ -51,6 +52,7 @@ struct store {
 	bool noting; /* the lock of writers is held, to note what comes of this part */
 	struct shared_map visited_map, clock_map, note_map, invalidations_map;
 	struct store_files files;
+	struct store_place place;
 	bool copied;
 	bool invalidations_lost; /* the map had to be begun anew */
 	bool renewed;            /* the data is not what it was: empty, or an older copy */

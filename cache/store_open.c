@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -11,7 +12,7 @@
 
 enum {
 	SLOT_BYTES = 256, /* a visited bit per so many bytes of store; smaller entries share bits */
-	VISITED_VERSION = 3,
+	VISITED_VERSION = 4,
 	CLOCK_VERSION = 2,
 	NOTE_VERSION = 1,
 	INVALIDATIONS_VERSION = 1,
@@ -207,6 +208,12 @@ static bool open_first(struct store *store, const struct store_notice *notice)
 	enum tables_opened opened;
 	const char *why;
 
+	if (store_files_data_in_use(&store->files)) {
+		store_notice_add(notice,
+				 "%s: its lock was removed while another service uses this store",
+				 store->directory);
+		return false;
+	}
 	store_copy_sweep(&store->files);
 	if (!store->copied)
 		store_copy_remove(&store->files);
@@ -277,12 +284,24 @@ static bool visited_open(struct store *store, const struct store_notice *notice,
 	return true;
 }
 
+/* Whether the directory has the files that all processes of the store are to have open. */
+static bool place_check(struct store *store, const struct store_notice *notice)
+{
+	if (store_files_place(&store->files, &store->place) &&
+	    memcmp(&store->place, &store->shared->place, sizeof(store->place)) == 0)
+		return true;
+	store_notice_add(notice, "%s: files were removed or exchanged while the store is in use",
+			 store->directory);
+	return false;
+}
+
+/* The place is looked at before LMDB opens, and maybe makes, any file, and again after. */
 static bool open_next(struct store *store, const struct store_notice *notice)
 {
 	enum tables_opened opened;
 	bool fresh;
 
-	if (!visited_open(store, notice, &fresh))
+	if (!visited_open(store, notice, &fresh) || !place_check(store, notice))
 		return false;
 	if (store->tables.size != store->shared->bound)
 		store_notice_add(notice, "%s: in use with another size, which it keeps",
@@ -290,7 +309,7 @@ static bool open_next(struct store *store, const struct store_notice *notice)
 	store->tables.size = store->shared->bound;
 	opened = tables_open(&store->tables);
 	if (opened == TABLES_OPENED)
-		return true;
+		return place_check(store, notice);
 	store_notice_add(notice, "%s: %s", store->directory,
 			 opened == TABLES_OTHER_FORMAT ? "in use with another version"
 						       : store->tables.error);
@@ -312,17 +331,42 @@ static bool small_maps_open(struct store *store, const struct store_notice *noti
 	return true;
 }
 
+/* The directory must be the one that the service has locked, not one that came in its place. */
+static bool files_open(struct store *store, const struct store_options *options,
+		       const struct store_notice *notice)
+{
+	if (!store_files_open(&store->files, store->directory, options->exclusive, notice))
+		return false;
+	if (options->exclusive || options->lock == 0 ||
+	    store_files_have_lock(&store->files, options->lock))
+		return true;
+	store_notice_add(notice, "%s: was removed or exchanged while the service uses it",
+			 store->directory);
+	return false;
+}
+
+static bool place_note(struct store *store, const struct store_notice *notice)
+{
+	if (store->files.first && store_files_place(&store->files, &store->place))
+		store->shared->place = store->place;
+	if (place_check(store, notice) && store_files_use_data(&store->files))
+		return true;
+	store_notice_add(notice, "%s: cannot be held: %s", store->directory, strerror(errno));
+	return false;
+}
+
 static bool open_all(struct store *store, const struct store_options *options,
 		     const struct store_notice *notice)
 {
 	struct store_usage usage;
 	bool fresh = false;
 
-	if (!store_files_open(&store->files, store->directory, options->exclusive, notice) ||
-	    !small_maps_open(store, notice))
+	if (!files_open(store, options, notice) || !small_maps_open(store, notice))
 		return false;
 	if (store->files.first ? !open_first(store, notice) || !visited_open(store, notice, &fresh)
 			       : !open_next(store, notice))
+		return false;
+	if (!place_note(store, notice))
 		return false;
 	store_room_init(&store->room, store->tables.size, (uint32_t)page_size());
 	if (fresh) {
@@ -356,7 +400,7 @@ struct store *store_open(const struct store_options *options, char *notice, size
 		store_notice_add(&text, "no memory for the store");
 		return NULL;
 	}
-	store->files = (struct store_files){.directory = -1, .lock = -1};
+	store->files = (struct store_files){.directory = -1, .lock = -1, .data = -1};
 	store->tables = (struct tables){.directory = store->directory,
 					.size = options->size - options->size % page_size(),
 					.readers = options->readers,
@@ -376,6 +420,16 @@ int store_lock(const char *directory, char *notice, size_t notice_size)
 {
 	notice[0] = '\0';
 	return store_files_lock(directory, &(struct store_notice){notice, notice_size});
+}
+
+bool store_lock_in_place(const char *directory, int lock)
+{
+	return store_files_lock_in_place(directory, lock);
+}
+
+bool store_in_place(const struct store *store)
+{
+	return store_files_in_place(store->directory, &store->place);
 }
 
 void store_close(struct store *store)

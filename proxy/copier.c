@@ -128,12 +128,19 @@ void copier_ended(struct copier *copier, pid_t pid, int status, int64_t now_ms)
 	}
 }
 
+void copier_cancel(struct copier *copier)
+{
+	if (copier->pid == 0)
+		return;
+	copier->due_ms = NEVER; /* until it has ended */
+	kill(copier->pid, SIGKILL);
+}
+
 void copier_stop(struct copier *copier)
 {
 	copier->stopped = true;
 	copier->due_ms = NEVER;
-	if (copier->pid != 0)
-		kill(copier->pid, SIGKILL);
+	copier_cancel(copier);
 }
 
 bool copier_is_busy(const struct copier *copier)

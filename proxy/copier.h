@@ -45,6 +45,9 @@ void copier_turn(struct copier *copier, int64_t now_ms);
 /* A child has ended, this one's perhaps. */
 void copier_ended(struct copier *copier, pid_t pid, int status, int64_t now_ms);
 
+/* The store it is of is left: kill the one that is made. */
+void copier_cancel(struct copier *copier);
+
 /* The service ends: kill it, and make no more. */
 void copier_stop(struct copier *copier);
 bool copier_is_busy(const struct copier *copier);

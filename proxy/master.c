@@ -25,6 +25,7 @@ enum {
 	STARTS_MAX = 5,     /* failed starts in a row, for each worker */
 	GRACE_MS = 5000,    /* for a worker to end, after its own deadline to drain */
 	HURRY_MS = 4000,    /* to end at once: with what was queued stored, and that synced */
+	FINISH_MS = 1000,   /* to end when all are replaced: nobody is served meanwhile */
 	ERROR_MAX = 512,
 };
 
@@ -48,15 +49,16 @@ struct master {
 	unsigned failed_starts; /* in a row, of all */
 	int signals;
 	int started[2]; /* pipe: a worker that serves says so by its process id */
-	int lock;       /* of the store; its copies in workers outlive a killed master */
+	struct store_hold hold;
 	sigset_t mask_before;
 	struct copier copier;
 	int64_t now_ms;   /* monotonic, less the time in which this process stood still */
 	int64_t still_ms; /* how much that was */
-	int64_t kill_ms;  /* when stopping: the last deadline */
+	int64_t kill_ms;  /* when stopping or replacing: the last deadline */
 	bool greeted;
 	bool stopping;
 	bool hurried;
+	bool replacing; /* all, and none is started before all have ended */
 	int status;
 };
 
@@ -92,7 +94,6 @@ static int run_worker(struct master *master, struct member *own, pid_t parent)
 	}
 	if (write(master->started[1], &pid, sizeof(pid)) != (ssize_t)sizeof(pid))
 		log_error("cannot tell the master of the start: %s", strerror(errno));
-	close(master->started[1]);
 	/* what came meanwhile is handled now, and not by the default action */
 	sigprocmask(SIG_SETMASK, &master->mask_before, NULL);
 	status = worker_run(worker);
@@ -113,6 +114,7 @@ static void signal_all(const struct master *master, int number)
 static void stop(struct master *master, int status)
 {
 	master->stopping = true;
+	master->replacing = master->hurried = false;
 	master->status = status;
 	master->kill_ms = master->now_ms + master->conf->drain_timeout_ms + GRACE_MS;
 	for (unsigned i = 0; i < master->count; i++)
@@ -151,6 +153,46 @@ static void kill_late(struct master *master)
 	master->status = EXIT_FAILURE;
 	master->kill_ms = master->now_ms + HURRY_MS;
 	signal_all(master, SIGKILL);
+}
+
+/* ---- replacing all -------------------------------------------------------------------------- */
+
+/*
+ * The store's files are not what its path names (store_hold.h).  Requests in flight have a moment
+ * to end; connections that come wait in the sockets.
+ */
+static void replace_all(struct master *master)
+{
+	if (master->replacing || master->stopping ||
+	    !store_hold_again(&master->hold, master->conf->store))
+		return;
+	log_error("the store's files were removed or exchanged, all workers are replaced");
+	master->shared->store_lock = master->hold.lock;
+	master->replacing = true;
+	master->hurried = false;
+	master->kill_ms = master->now_ms + FINISH_MS;
+	signal_all(master, SIGTERM);
+	copier_cancel(&master->copier);
+}
+
+static void hurry_replaced(struct master *master)
+{
+	if (!master->replacing || master->now_ms < master->kill_ms)
+		return;
+	signal_all(master, master->hurried ? SIGKILL : SIGQUIT);
+	master->hurried = true;
+	master->kill_ms = master->now_ms + HURRY_MS;
+}
+
+/* All have ended: no process has the old store open. */
+static void start_all(struct master *master)
+{
+	if (!master->replacing || any_left(master))
+		return;
+	master->replacing = false;
+	master->hurried = false;
+	for (unsigned i = 0; i < master->count; i++)
+		master->members[i].due_ms = master->now_ms;
 }
 
 /*
@@ -204,9 +246,15 @@ static void start(struct master *master, struct member *member)
 
 static void start_due(struct master *master)
 {
-	for (unsigned i = 0; i < master->count && !master->stopping; i++)
-		if (master->members[i].due_ms <= master->now_ms)
+	start_all(master);
+	for (unsigned i = 0; i < master->count && !master->stopping; i++) {
+		if (master->members[i].due_ms > master->now_ms || master->replacing)
+			continue;
+		if (!store_lock_in_place(master->conf->store, master->hold.lock))
+			replace_all(master);
+		if (!master->replacing)
 			start(master, &master->members[i]);
+	}
 }
 
 static void count_alive(struct master *master)
@@ -253,10 +301,12 @@ static void note_started(struct master *master)
 	pid_t pid;
 
 	while (read(master->started[0], &pid, sizeof(pid)) == (ssize_t)sizeof(pid)) {
-		struct member *member = find_member(master, pid);
+		struct member *member = find_member(master, abs(pid));
 
-		if (member != NULL)
+		if (member != NULL && pid > 0)
 			member_serves(master, member);
+		else if (member != NULL)
+			replace_all(master);
 	}
 }
 
@@ -278,7 +328,7 @@ static void member_ended(struct master *master, struct member *member, int statu
 	bool well = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
 
 	stats_reset_gauges(&master->shared->stats[member - master->members]);
-	if (!master->stopping && !(failed && WIFEXITED(status)))
+	if (!master->stopping && !master->replacing && !(failed && WIFEXITED(status)))
 		tell_end(member, status);
 	member->pid = 0;
 	member->ready = false;
@@ -288,7 +338,9 @@ static void member_ended(struct master *master, struct member *member, int statu
 			master->status = EXIT_FAILURE;
 		return;
 	}
-	if (!failed || !give_up(master, WIFEXITED(status)))
+	if (master->replacing)
+		member->due_ms = master->now_ms;
+	else if (!failed || !give_up(master, WIFEXITED(status)))
 		schedule(master, member);
 }
 
@@ -327,9 +379,10 @@ static void note_signals(struct master *master)
 
 static int wait_ms(const struct master *master)
 {
-	int64_t next = master->stopping ? master->kill_ms : copier_due_ms(&master->copier);
+	bool ending = master->stopping || master->replacing;
+	int64_t next = ending ? master->kill_ms : copier_due_ms(&master->copier);
 
-	for (unsigned i = 0; i < master->count && !master->stopping; i++)
+	for (unsigned i = 0; i < master->count && !ending; i++)
 		if (master->members[i].due_ms < next)
 			next = master->members[i].due_ms;
 	if (next == NEVER)
@@ -377,6 +430,7 @@ static void watch(struct master *master)
 		note_signals(master);
 		reap(master);
 		kill_late(master);
+		hurry_replaced(master);
 	}
 }
 
@@ -424,7 +478,7 @@ struct master *master_new(const struct conf *conf, struct worker_shared *shared,
 		.members = calloc(conf->workers, sizeof(*master->members)),
 		.signals = -1,
 		.started = {-1, -1},
-		.lock = -1,
+		.hold.lock = -1,
 	};
 	shared->alive = 0;
 	if (master->members == NULL || !open_sets(master, first, error, error_size)) {
@@ -436,12 +490,14 @@ struct master *master_new(const struct conf *conf, struct worker_shared *shared,
 
 static bool set_up(struct master *master, char *error, size_t error_size)
 {
-	master->lock = store_lock(master->conf->store, error, error_size);
-	if (master->lock < 0)
+	if (!store_hold_take(&master->hold, master->conf->store, error, error_size))
 		return false;
+	master->shared->store_lock = master->hold.lock;
 	copier_init(&master->copier, master->conf, &master->shared->copies, monotonic_us() / 1000);
-	if (take_signals(master) && pipe2(master->started, O_NONBLOCK | O_CLOEXEC) == 0)
+	if (take_signals(master) && pipe2(master->started, O_NONBLOCK | O_CLOEXEC) == 0) {
+		master->shared->to_master = master->started[1];
 		return true;
+	}
 	snprintf(error, error_size, "cannot watch workers: %s", strerror(errno));
 	return false;
 }

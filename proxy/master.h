@@ -10,7 +10,8 @@
  * A worker that dies is replaced at once; one that does so again right away a little later each
  * time, but never later than a second.  When workers cannot start at all the master gives up.
  * SIGTERM and SIGINT drain the workers and then end the master, a second one ends all at once;
- * SIGHUP is passed on.  The kernel kills the workers of a master that is killed.
+ * SIGHUP is passed on.  All workers are replaced when the store's files are not what its path names
+ * any more (store_hold.h).  The kernel kills the workers of a master that is killed.
  */
 #ifndef PROXY_MASTER_H
 #define PROXY_MASTER_H

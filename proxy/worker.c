@@ -24,8 +24,8 @@
 #include "proxy/wall_clock.h"
 
 enum {
-	TICK_MS = 250,    /* housekeeping: late waiters, the log's buffer */
-	SECOND_TICKS = 4, /* the log is written, removals that failed are tried again */
+	TICK_MS = 250,                   /* housekeeping: late waiters, the log's buffer */
+	SECOND_TICKS = 4,                /* the log is written, the store looked after */
 	SOUND_TICKS = 60 * SECOND_TICKS, /* without a failure of the store */
 };
 
@@ -81,6 +81,13 @@ void worker_note_counts(struct worker *worker)
 	own.failures = usage.failures;
 	stats_store_add(&sum, &own);
 	stats_store_set(stats, &sum);
+}
+
+void worker_keep_counts(struct worker *worker)
+{
+	worker_note_counts(worker);
+	stats_store_get(stats, &worker->loop->before);
+	worker->loop->failures = 0;
 }
 
 /* ---- the turn ------------------------------------------------------------------------------- */
@@ -188,6 +195,14 @@ static void note_failures(struct loop *loop)
 	loop->failures = failures;
 }
 
+static void second_passed(struct worker *worker)
+{
+	cache_tick(worker->cache);
+	if (worker->accesslog != NULL)
+		accesslog_flush(worker->accesslog);
+	store_hold_check(worker);
+}
+
 static void tick_passed(void *owner)
 {
 	struct loop *loop = owner;
@@ -197,12 +212,10 @@ static void tick_passed(void *owner)
 	fetches_tick(worker->fetches);
 	note_failures(loop);
 	if (++loop->ticks % SECOND_TICKS == 0)
-		cache_tick(worker->cache);
+		second_passed(worker);
 	worker_note_counts(worker);
 	if (cache_purge_is_due(worker->cache))
 		worker_purge(worker);
-	if (worker->accesslog != NULL && loop->ticks % SECOND_TICKS == 0)
-		accesslog_flush(worker->accesslog);
 }
 
 /* ---- signals -------------------------------------------------------------------------------- */
@@ -343,8 +356,14 @@ static bool open_parts(struct worker *worker, const struct listener *listener, c
 {
 	const struct conf *conf = worker->conf;
 
-	/* a master holds the store's lock */
-	worker->cache = cache_open(conf, !worker->shared->has_master, error, error_size);
+	int lock = worker->shared->store_lock;
+
+	if (!worker->shared->has_master) {
+		if (!store_hold_take(&worker->hold, conf->store, error, error_size))
+			return false;
+		lock = worker->hold.lock;
+	}
+	worker->cache = cache_open(conf, lock, error, error_size);
 	if (worker->cache == NULL)
 		return false;
 	store_check_readers(cache_store_of(worker->cache));
@@ -397,6 +416,7 @@ struct worker *worker_new(const struct conf *conf, const struct worker_shared *s
 	worker->conf = conf;
 	worker->shared = shared;
 	turn_init(&worker->turn);
+	worker->hold.lock = -1;
 	worker->in = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
 	worker->out = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
 	worker->fetches = fetches_new(worker);
@@ -469,6 +489,7 @@ void worker_free(struct worker *worker)
 	crash_watch(NULL);
 	if (worker->cache != NULL)
 		cache_close(worker->cache);
+	store_hold_end(&worker->hold);
 	fetches_free(worker->fetches);
 	loop_free(worker->loop);
 	free(worker->in.block);

@@ -16,6 +16,7 @@
 #include "proxy/resolver.h"
 #include "proxy/route.h"
 #include "proxy/stats.h"
+#include "proxy/store_hold.h"
 #include "proxy/turn.h"
 
 struct client;
@@ -46,6 +47,8 @@ struct worker_shared {
 	bool has_master; /* also of one worker, when copies of the store are to be made */
 	_Atomic unsigned
 		alive; /* that serve now; written by the master, a number by itself: relaxed */
+	int store_lock;  /* written by the master before it forks, as is the next */
+	int to_master;   /* a pipe of process ids: one that serves, or negative, see store_hold.h */
 	struct stats_copies copies; /* written by the master */
 	struct stats *stats;        /* a block each */
 	struct claims *claims;
@@ -81,6 +84,7 @@ struct worker {
 	struct exchange *spare_exchanges;
 	const struct worker_shared *shared;
 	struct removal removal;
+	struct store_hold hold; /* of a lone worker */
 	bool draining;
 	struct loop *loop; /* worker.c's own */
 	/* of the heads that are being handled; the one may lead to the other */
@@ -116,6 +120,9 @@ void worker_purge(struct worker *worker);
 
 /* Bring what cache and store count into this worker's block. */
 void worker_note_counts(struct worker *worker);
+
+/* The same, before they are closed and others are opened that begin at 0. */
+void worker_keep_counts(struct worker *worker);
 
 /* Microseconds on the monotonic clock, now. */
 int64_t monotonic_us(void);

@@ -489,7 +489,7 @@ static void open_all(const char *below)
 	if (!test_conf_set(conf, "store", directory) ||
 	    !test_conf_set(conf, "preflight_cache", "on"))
 		fail("an option is not known");
-	cache = cache_open(conf, true, notice, sizeof(notice));
+	cache = cache_open(conf, CACHE_LOCK_TAKE, notice, sizeof(notice));
 	if (!cache)
 		fail(notice);
 	access_rules = access_new(conf, NULL, 0, notice, sizeof(notice));

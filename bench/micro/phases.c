@@ -335,7 +335,7 @@ static struct cache *open_cache(const char *below, const char *name, const char 
 	snprintf(directory, sizeof(directory), "%s/%s", below, name);
 	if (!test_conf_set(its, "store", directory) || !test_conf_set(its, "store_size", size))
 		fail("an option is not known");
-	cache = cache_open(its, true, notice, sizeof(notice));
+	cache = cache_open(its, CACHE_LOCK_TAKE, notice, sizeof(notice));
 	if (!cache)
 		fail(notice);
 	return cache;

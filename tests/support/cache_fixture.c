@@ -61,7 +61,7 @@ void fixture_open(struct fixture *f)
 {
 	char notice[256] = "";
 
-	f->cache = cache_open(f->conf, false, notice, sizeof(notice));
+	f->cache = cache_open(f->conf, CACHE_LOCK_NONE, notice, sizeof(notice));
 	if (!f->cache)
 		fail_msg("cache_open: %s", notice);
 	assert_string_equal(notice, "");

@@ -236,7 +236,7 @@ static void open_parts(struct worker *worker)
 	char error[256] = "";
 	union address own;
 
-	worker->cache = cache_open(worker->conf, false, error, sizeof(error));
+	worker->cache = cache_open(worker->conf, CACHE_LOCK_NONE, error, sizeof(error));
 	require(worker->cache != NULL, error);
 	own = address_of(FAKE_LISTEN, FAKE_PORT);
 	worker->access = access_new(worker->conf, &own, 1, error, sizeof(error));

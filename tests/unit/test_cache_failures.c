@@ -273,7 +273,7 @@ static void a_cache_without_memory_does_not_open(void **state)
 	for (size_t n = 0; n < total; n = n == 1 ? total - 2 : n + 1) {
 		fail_allocation(n);
 		notice[0] = '\0';
-		assert_null(cache_open(f->conf, false, notice, sizeof(notice)));
+		assert_null(cache_open(f->conf, CACHE_LOCK_NONE, notice, sizeof(notice)));
 		assert_string_not_equal(notice, "");
 	}
 	fail_no_allocation();

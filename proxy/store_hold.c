@@ -1,0 +1,96 @@
+/* The service's hold on its store: its lock, and a directory that is removed or exchanged. */
+#include "proxy/store_hold.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "proxy/crash.h"
+#include "proxy/log.h"
+#include "proxy/worker.h"
+
+enum { ERROR_MAX = 512 };
+
+bool store_hold_take(struct store_hold *hold, const char *directory, char *error, size_t error_size)
+{
+	*hold = (struct store_hold){.lock = store_lock(directory, error, error_size)};
+	return hold->lock >= 0;
+}
+
+bool store_hold_again(struct store_hold *hold, const char *directory)
+{
+	char error[ERROR_MAX];
+	int lock;
+
+	if (store_lock_in_place(directory, hold->lock)) {
+		hold->told = false;
+		return true;
+	}
+	lock = store_lock(directory, error, sizeof(error));
+	if (lock < 0) {
+		if (!hold->told)
+			log_error("the store's files were removed or exchanged; what was open is "
+				  "used until its end, because what is there now cannot be: %s",
+				  error);
+		hold->told = true;
+		return false;
+	}
+	close(hold->lock);
+	*hold = (struct store_hold){.lock = lock};
+	return true;
+}
+
+void store_hold_end(struct store_hold *hold)
+{
+	if (hold->lock >= 0)
+		close(hold->lock);
+	hold->lock = -1;
+}
+
+/*
+ * The steady clock goes on where it was: deadlines of what is in flight are told on it.  What was
+ * asked for before may have been invalidated in the old store, of which the new one knows nothing.
+ */
+static void leave_behind(struct worker *worker, const struct store_clock *before)
+{
+	struct store_clock *clock = store_clock(cache_store_of(worker->cache));
+
+	store_clock_raise(&clock->lead_ms, before->lead_ms);
+	store_clock_raise(&clock->latest_ms, before->latest_ms);
+	worker_read_clocks(worker);
+	cache_purge_all(worker->cache, &worker->now);
+	worker_read_clocks(worker);
+}
+
+/* The old store is closed first: LMDB may not have a file open twice, nor the disk room for two. */
+static void open_anew(struct worker *worker)
+{
+	struct store_clock clock = *store_clock(cache_store_of(worker->cache));
+	char error[ERROR_MAX];
+
+	log_error("the store's files were removed or exchanged, it is opened anew");
+	worker_keep_counts(worker);
+	crash_watch(NULL);
+	cache_close(worker->cache);
+	worker->cache = cache_open(worker->conf, worker->hold.lock, error, sizeof(error));
+	if (worker->cache == NULL) {
+		log_error("%s", error);
+		exit(EXIT_FAILURE); /* as a start would: there is no service without a store */
+	}
+	crash_watch(cache_store_of(worker->cache));
+	if (error[0] != '\0')
+		log_info("%s", error);
+	leave_behind(worker, &clock);
+}
+
+void store_hold_check(struct worker *worker)
+{
+	pid_t told = -getpid(); /* again in a second, if it goes unheard */
+
+	if (worker->draining || store_in_place(cache_store_of(worker->cache)))
+		return;
+	if (!worker->shared->has_master) {
+		if (store_hold_again(&worker->hold, worker->conf->store))
+			open_anew(worker);
+	} else if (write(worker->shared->to_master, &told, sizeof(told)) != (ssize_t)sizeof(told))
+		log_debug("the master cannot be told that the store's files are gone");
+}

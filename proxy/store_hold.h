@@ -1,0 +1,44 @@
+/*
+ * The service's hold on its store: the lock that keeps other services away, and what to do when the
+ * directory, or a file in it, is removed or exchanged while the service runs.
+ *
+ * Locks are of files, and the store's processes have files open, not paths.  So a process that is
+ * started after that would open another store than those before it: an invalidation by one would
+ * not reach what the other answers from; and another service could lock the new directory.  Hence
+ * all processes of a service use the one directory that its lock is in (a start in any other
+ * fails), each looks once a second whether the path still names the files that it has open, and if
+ * not, all leave them and begin with what is there now, under its lock.  Whoever removed the files
+ * wanted what was in them gone.  No process opens the new store before all have closed the old one.
+ * When the new directory cannot be had, as another service was quicker, the old store is used on:
+ * it is one store to all of the service's processes; and that is told, and tried again.
+ */
+#ifndef PROXY_STORE_HOLD_H
+#define PROXY_STORE_HOLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct worker;
+
+struct store_hold {
+	int lock;  /* of store_lock(), -1 for none; its copies in workers outlive a killed master */
+	bool told; /* that the path cannot be had now */
+};
+
+/* Lock the directory.  False with a line in `error`. */
+bool store_hold_take(struct store_hold *hold, const char *directory, char *error,
+		     size_t error_size);
+
+/* Lock what the path names now, if that is not locked already; false, and logged once, if not. */
+bool store_hold_again(struct store_hold *hold, const char *directory);
+
+void store_hold_end(struct store_hold *hold);
+
+/*
+ * For a worker, once a second, outside the use of the store.  One with a master tells it of files
+ * that are gone, by its negative process id; a lone one opens the store anew, with what is in
+ * flight counting as asked for before, so that no answer to it is stored.
+ */
+void store_hold_check(struct worker *worker);
+
+#endif
