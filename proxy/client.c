@@ -179,6 +179,11 @@ void client_abort(struct client *client)
 	client_close(client);
 }
 
+void client_unfinished(struct client *client)
+{
+	conn_unfinished(client->conn, true);
+}
+
 struct conn *client_detach(struct client *client, struct buf *ret_early)
 {
 	struct conn *conn = client->conn;
@@ -230,6 +235,7 @@ static bool client_flush(struct client *client)
 /* After the last answer: FIN, then read on for a while so that the answer is not lost to an RST. */
 static void client_finish(struct client *client)
 {
+	conn_unfinished(client->conn, false);
 	if (client->ended) {
 		client_close(client);
 		return;

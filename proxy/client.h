@@ -78,6 +78,9 @@ struct buf *client_out(struct client *client);
 /* Send content at once as far as it goes, keeping the rest.  False when enough is waiting. */
 bool client_send(struct client *client, const struct iovec *parts, int count);
 
+/* Only closing will tell that the answer under way is whole: until then, see conn_unfinished(). */
+void client_unfinished(struct client *client);
+
 /* What was composed goes out before the turn ends, with what may be added until then. */
 void client_push(struct client *client);
 

@@ -19,6 +19,7 @@ struct conn {
 	uint32_t magic;
 	bool closed;
 	bool shaking;    /* the TLS handshake is under way */
+	bool unfinished; /* ends with an RST */
 	uint8_t watched; /* EV_READ | EV_WRITE as asked for */
 	struct tls *tls; /* NULL in the clear */
 	ev_io io;
@@ -365,18 +366,26 @@ void conn_close(struct conn *conn)
 	assert(conn->magic == CONN_MAGIC);
 	ev_io_stop(loop, &conn->io);
 	deadline_stop(&conn->deadline);
+	if (conn->unfinished && conn->tls != NULL)
+		tls_mute(conn->tls);
 	tls_free(conn->tls);
 	close(conn->io.fd);
 	conn->closed = true;
 	turn_free(conn);
 }
 
+void conn_unfinished(struct conn *conn, bool is)
+{
+	struct linger linger = {.l_onoff = is, .l_linger = 0};
+
+	if (conn == NULL || conn->closed || conn->unfinished == is)
+		return;
+	setsockopt(conn->io.fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	conn->unfinished = is;
+}
+
 void conn_abort(struct conn *conn)
 {
-	struct linger now = {.l_onoff = 1, .l_linger = 0};
-
-	if (conn == NULL || conn->closed)
-		return;
-	setsockopt(conn->io.fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	conn_unfinished(conn, true);
 	conn_close(conn);
 }

@@ -94,7 +94,14 @@ void conn_end(struct conn *conn);
 int conn_fd(const struct conn *conn);
 void conn_close(struct conn *conn);
 
-/* Close with an RST instead of a FIN: the peer must not take what it has for whole. */
+/*
+ * What is said on it has an end that only the end of the connection tells: until that is reached
+ * (false), the connection ends with an RST, without TLS's close_notify, by whatever way it ends:
+ * conn_close(), or the death of the process.  So the peer never takes a part for the whole.
+ */
+void conn_unfinished(struct conn *conn, bool is);
+
+/* Close unfinished. */
 void conn_abort(struct conn *conn);
 
 /* Free memory when the loop turn is over, when no event can name it any more. */

@@ -366,6 +366,8 @@ void exchange_pass_head(struct exchange *x, const struct http_response *res)
 		return;
 	}
 	x->bytes_out += buf_length(out) - before;
+	if (compose_needs_close(res, &delivery))
+		client_unfinished(x->client);
 	/* content is likely to be at hand: the head goes out with it, or with the end */
 	if (res->body == BODY_LENGTH || x->chunked || res->body == BODY_UNTIL_CLOSE)
 		client_push(x->client);

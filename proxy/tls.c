@@ -202,6 +202,11 @@ struct tls *tls_new(struct tls_context *context, int fd, struct slice host, uint
 	return tls;
 }
 
+void tls_mute(struct tls *tls)
+{
+	tls->mute = true;
+}
+
 void tls_end(struct tls *tls)
 {
 	ERR_clear_error();

@@ -51,6 +51,9 @@ bool tls_has_more(const struct tls *tls);
 /* From what the owner waits for to what the socket must be watched for. */
 void tls_watch(const struct tls *tls, bool *read, bool *write);
 
+/* Never say close_notify: what was sent is not whole. */
+void tls_mute(struct tls *tls);
+
 /* Send close_notify. */
 void tls_end(struct tls *tls);
 

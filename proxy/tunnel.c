@@ -71,7 +71,11 @@ static void side_free(struct side *side)
 	side->spliced = false;
 }
 
-/* Both connections and everything else go together. */
+/*
+ * Both connections and everything else go together: with an RST to both, unless both said FIN.  An
+ * RST of one side, a deadline or the end of the proxy must not look to the other like the end of
+ * what it was told.
+ */
 static void tunnel_close(struct tunnel *tunnel)
 {
 	struct exchange *x = tunnel->x;
@@ -145,6 +149,8 @@ static bool flush(struct side *side)
 		conn_end(side->conn);
 	}
 	if (side->told && side->other->told) {
+		conn_unfinished(side->conn, false);
+		conn_unfinished(side->other->conn, false);
 		tunnel_close(side->tunnel);
 		return false;
 	}
@@ -288,6 +294,8 @@ static void tunnel_open(struct tunnel *tunnel, struct conn *conn, unsigned statu
 	tunnel->client.conn = client_detach(client, &tunnel->target.out);
 	whole = whole && buf_length(&tunnel->target.out) == client_early;
 	conn_own(tunnel->client.conn, &side_events, &tunnel->client);
+	conn_unfinished(tunnel->client.conn, true);
+	conn_unfinished(tunnel->target.conn, true);
 	x->client = NULL;
 	x->status = (uint16_t)status;
 	x->outcome = OUTCOME_TUNNEL;

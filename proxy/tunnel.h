@@ -4,8 +4,10 @@
  *
  * 200 only after the connection to the target stands, else a failure with its status.  Bytes that
  * the client sent early go first.  A FIN on one side is passed on to the other; the tunnel ends
- * when both have come, when a side fails, or when nothing moved for conf->tunnel_timeout.  A side
- * that does not take its bytes stops the other from being read.
+ * when both have come.  Any other end of it is an RST to both sides, since only the end of the
+ * connection tells whether a transfer is whole: when a side sends RST or fails, TLS with the origin
+ * ends without close_notify, or nothing moved for conf->tunnel_timeout.  A side that does not take
+ * its bytes stops the other from being read.
  */
 #ifndef PROXY_TUNNEL_H
 #define PROXY_TUNNEL_H

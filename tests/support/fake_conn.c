@@ -20,6 +20,7 @@ struct conn {
 	bool closed;
 	bool read, write; /* watched for */
 	bool woken;
+	bool unfinished;                             /* closing it is an RST */
 	bool ready_read, ready_write, ready_expired; /* events of this turn, not handed out yet */
 	bool shaking;
 	enum failure secured;
@@ -602,7 +603,7 @@ void conn_close(struct conn *conn)
 		return;
 	assert(conn->magic == FAKE_MAGIC);
 	peer = conn->peer;
-	peer->got_reset |= peer->said.done < peer->said.n;
+	peer->got_reset |= peer->said.done < peer->said.n || conn->unfinished;
 	progress++;
 	peer->got_end = true;
 	peer->conn = NULL;
@@ -610,10 +611,14 @@ void conn_close(struct conn *conn)
 	turn_free(conn);
 }
 
+void conn_unfinished(struct conn *conn, bool is)
+{
+	if (conn != NULL)
+		conn->unfinished = is;
+}
+
 void conn_abort(struct conn *conn)
 {
-	if (conn == NULL || conn->closed)
-		return;
-	conn->peer->got_reset = true;
+	conn_unfinished(conn, true);
 	conn_close(conn);
 }
