@@ -486,8 +486,7 @@ static struct origin *ask_origin(struct fetch *fetch, struct exchange *x, bool a
 	struct route route;
 	struct buf head = {0};
 
-	*ret_failure =
-		route_find(worker->routes, worker->access, &x->req, x->frontend->chosen, &route);
+	*ret_failure = route_find(worker->routes, &x->req, x->frontend->chosen, &route);
 	if (*ret_failure != FAILURE_NONE)
 		return NULL;
 	if (!compose_question(x, &route, again, &head)) {

@@ -130,38 +130,47 @@ const struct parent *routes_parent(const struct routes *routes)
 	return &routes->parent;
 }
 
+/*
+ * What names this machine would be taken by the parent to name its own, and the same URL would mean
+ * two places.
+ */
+static bool is_this_machine(struct slice host)
+{
+	union address address;
+	char name[HOSTNAME_MAX];
+
+	if (!address_parse(host, &address))
+		return hostname_is_within(slice_of(name, hostname_normal(host, name)),
+					  SLICE("localhost"));
+	address = address_unmapped(&address);
+	return address_is_loopback(&address) || address_is_wildcard(&address);
+}
+
 static bool goes_direct(const struct routes *routes, struct slice host)
 {
 	union address address;
 
-	if (routes->parent.host.n == 0)
+	if (routes->parent.host.n == 0 || is_this_machine(host))
 		return true;
 	if (address_parse(host, &address))
 		return rules_have_address(routes->no_proxy, &address);
 	return rules_have_name(routes->no_proxy, host);
 }
 
-/* What the look-up would say that the parent makes in our place. */
-static enum failure judge_unresolved(const struct access *access, const struct route *route)
+/* What the look-up would say that the parent makes in our place.  Addresses were judged with the
+ * request. */
+static enum failure judge_unresolved(struct slice host)
 {
 	char name[HOSTNAME_MAX];
 	union address address;
-	size_t length;
 
-	if (address_parse(route->host, &address))
-		return FAILURE_NONE; /* judged with the request */
-	length = hostname_normal(route->host, name);
-	if (length == 0)
-		return FAILURE_DNS_ERROR;
-	if (route->chosen || !hostname_is_within(slice_of(name, length), SLICE("localhost")))
+	if (address_parse(host, &address) || hostname_normal(host, name) > 0)
 		return FAILURE_NONE;
-	address_parse(SLICE("127.0.0.1"), &address);
-	address_set_port(&address, route->port);
-	return access_address(access, route->host, &address);
+	return FAILURE_DNS_ERROR;
 }
 
-enum failure route_find(const struct routes *routes, const struct access *access,
-			const struct http_request *req, bool chosen, struct route *ret_route)
+enum failure route_find(const struct routes *routes, const struct http_request *req, bool chosen,
+			struct route *ret_route)
 {
 	bool connects = req->method == METHOD_CONNECT;
 
@@ -173,5 +182,5 @@ enum failure route_find(const struct routes *routes, const struct access *access
 		.parent = !goes_direct(routes, req->uri.host),
 	};
 	ret_route->tunnel = ret_route->parent && (connects || ret_route->tls);
-	return ret_route->parent ? judge_unresolved(access, ret_route) : FAILURE_NONE;
+	return ret_route->parent ? judge_unresolved(ret_route->host) : FAILURE_NONE;
 }

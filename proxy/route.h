@@ -6,7 +6,7 @@
 #define PROXY_ROUTE_H
 
 #include "cache/http_message.h"
-#include "proxy/access.h"
+#include "proxy/stats.h"
 
 /* Valid as long as the request it was found for. */
 struct route {
@@ -36,12 +36,12 @@ void routes_free(struct routes *routes);
 const struct parent *routes_parent(const struct routes *routes);
 
 /*
- * The route for a request with absolute-form or authority-form target, CONNECT included.
- * FAILURE_NONE, or what would be found out by looking the name up, when the parent does that:
- * DNS_ERROR for what is no host name (some would read "0x7f.1" as an address), and
- * access_address()'s verdict of loopback for "localhost" and names below it.
+ * The route for a request with absolute-form or authority-form target, CONNECT included.  This
+ * machine (loopback, localhost and names below it) is never the parent's.  FAILURE_NONE, or what
+ * would be found out by looking the name up, when the parent does that: DNS_ERROR for what is no
+ * host name (some would read "0x7f.1" as an address).
  */
-enum failure route_find(const struct routes *routes, const struct access *access,
-			const struct http_request *req, bool chosen, struct route *ret_route);
+enum failure route_find(const struct routes *routes, const struct http_request *req, bool chosen,
+			struct route *ret_route);
 
 #endif

@@ -346,7 +346,7 @@ static struct dialer *dial(struct tunnel *tunnel, enum failure *ret_failure)
 	struct buf connect = {0};
 	struct route route;
 
-	*ret_failure = route_find(worker->routes, worker->access, req, false, &route);
+	*ret_failure = route_find(worker->routes, req, false, &route);
 	if (*ret_failure != FAILURE_NONE)
 		return NULL;
 	if (!route.tunnel || compose_connect(&connect, worker->conf, req,

@@ -115,11 +115,14 @@ def test_reset_of_one_who_is_not_read(proxy, connect, target):
 
 
 @pytest.mark.parametrize("who", ["client", "target"])
-def test_reset_through_a_parent(start_proxy, target, who):
-    parent = start_proxy("pseudonym=parent", "connect_ports=*")
+def test_reset_through_a_parent(start_proxy, tmp_path, target, who):
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 origin.test\n")
+    parent = start_proxy("pseudonym=parent", "connect_ports=*", f"hosts_file={hosts}")
     child = start_proxy(f"parent=http://127.0.0.1:{parent.port}", "connect_ports=*")
     with child.connect() as client:
-        end = through(child, client, target)
+        open_tunnel(client, f"origin.test:{target.port}")
+        end = target.wait_connections(1)[0]
         leaver, other = (client.sock, end) if who == "client" else (end, client.sock)
         move(leaver, other, 1000)
         reset(leaver)

@@ -73,21 +73,29 @@ def test_own_address_under_another_name(start_proxy):
     names.close()
 
 
-def test_chain_of_proxies(start_proxy, origin):
+@pytest.fixture
+def hosts(tmp_path):
+    """A name of this machine that a parent is asked about; localhost it is not."""
+    file = tmp_path / "hosts"
+    file.write_text("127.0.0.1 origin.test\n")
+    return f"hosts_file={file}"
+
+
+def test_chain_of_proxies(start_proxy, hosts, origin):
     """Each is the other's origin: one name twice is a loop, two names are none."""
-    inner = start_proxy("pseudonym=inner")
+    inner = start_proxy("pseudonym=inner", hosts)
     for pseudonym, status in (("outer", 204), ("inner", 508)):
         outer = start_proxy(f"pseudonym={pseudonym}", f"parent=http://127.0.0.1:{inner.port}")
         with outer.connect() as client:
-            assert client.get(origin.url()).status == status
+            assert client.get(f"http://origin.test:{origin.port}/").status == status
     assert origin.last.fields.get("Via") == "1.1 outer, 1.1 inner"
 
 
-def test_parent_that_is_the_proxy_itself(start_proxy, origin):
+def test_parent_that_is_the_proxy_itself(start_proxy):
     proxy = start_proxy()
     port = proxy.port
     proxy.stop()
     proxy.options += [f"listen=127.0.0.1:{port}", f"parent=http://127.0.0.1:{port}"]
     proxy.start()
     with proxy.connect() as client:
-        assert client.get(origin.url()).status in (502, 508)
+        assert client.get("http://elsewhere.example/").status in (502, 508)

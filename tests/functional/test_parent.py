@@ -10,6 +10,7 @@ import pytest
 
 from support.http1 import Closed, Stream
 from support.origin import CLOSE, NEVER, respond
+from support.rawclient import Client
 from support.tls import Authority, TlsOrigin
 
 PASSWORD = "s3cret:with@signs"
@@ -154,10 +155,13 @@ def test_request_goes_through_and_is_stored(chain, origin):
     assert "Proxy-Authorization" not in origin.last.fields
 
 
-def test_addresses_go_through(chain, origin):
-    with chain[0].connect() as client:
-        assert client.get(origin.url()).status == 204
-    assert "1.1 parent" in origin.last.fields.get("Via")
+def test_addresses_go_through(scripted, origin):
+    with scripted.connect() as client:
+        assert client.get("http://192.0.2.1/").status == 403
+    with scripted.connect() as client:
+        assert client.get("http://8.8.8.8/a").status == 204
+        assert client.get("http://[2606:4700::1]/b").status == 204
+    assert origin.lines == ["GET http://8.8.8.8/a HTTP/1.1", "GET http://[2606:4700::1]/b HTTP/1.1"]
 
 
 @pytest.fixture
@@ -220,17 +224,52 @@ def test_407_of_an_origin_is_not_shown_as_ours(client, origin):
 # Without it
 
 
-@pytest.mark.parametrize("exception", ["origin.test", ".test", "127.0.0.0/8"])
+@pytest.mark.parametrize("exception", ["origin.test", ".test"])
 def test_no_proxy(start_proxy, start_origin, hosts, exception):
     parent, origin = start_origin(), start_origin()
     proxy = start_proxy(f"parent=http://{parent.authority}", f"no_proxy={exception}", hosts)
-    host = "127.0.0.1" if "/" in exception else "origin.test"
     with proxy.connect() as client:
-        assert client.get(f"http://{host}:{origin.port}/direct").status == 204
+        assert client.get(f"http://origin.test:{origin.port}/direct").status == 204
         assert client.get("http://elsewhere.example/").status == 204
     assert origin.lines == ["GET /direct HTTP/1.1"]
     assert "Proxy-Authorization" not in origin.last.fields
     assert parent.lines == ["GET http://elsewhere.example/ HTTP/1.1"]
+
+
+THIS_MACHINE = ["localhost", "LocalHost.", "origin.localhost", "127.0.0.1", "127.9.9.9", "[::ffff:127.0.0.1]"]
+
+
+@pytest.mark.parametrize("host", THIS_MACHINE)
+def test_this_machine_is_never_the_parents(start_proxy, start_origin, host):
+    """It would be the parent's own machine there."""
+    parent, origin = start_origin(), start_origin(host="127.9.9.9" if host == "127.9.9.9" else "127.0.0.1")
+    proxy = start_proxy(f"parent=http://{parent.authority}", "connect_ports=*")
+    with proxy.connect() as client:
+        assert client.get(f"http://{host}:{origin.port}/here").status == 204
+        assert b" 200 " in establish(client, f"{host}:{origin.port}")
+        client.send(b"GET /inner HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.response().status == 204
+    assert origin.lines == ["GET /here HTTP/1.1", "GET /inner HTTP/1.1"]
+    assert not parent.heads
+
+
+def test_this_machine_is_not_the_parents_for_a_gateway_either(start_proxy, start_origin):
+    parent, origin = start_origin(), start_origin()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = "127.0.0.1:%d" % free.getsockname()[1]
+    start_proxy(f"parent=http://{parent.authority}", f"gateway={address}=http://localhost:{origin.port}")
+    with Client(int(address.rpartition(":")[2])) as client:
+        client.send(b"GET /here HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert client.response().status == 204
+    assert origin.lines == ["GET /here HTTP/1.1"] and not parent.heads
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "[::]"])
+def test_unspecified_address_is_not_the_parents_either(start_proxy, origin, host):
+    """It reaches this machine, and is refused by default."""
+    with start_proxy(f"parent=http://{origin.authority}").connect() as client:
+        assert client.get(f"http://{host}:{origin.port}/").status == 403
+    assert not origin.heads
 
 
 def test_network_in_no_proxy_says_nothing_of_names(start_proxy, start_origin, hosts):

@@ -364,7 +364,6 @@ class ParentAnswer(Connect):
     option = "first_byte_timeout"
 
     def prepare(self):
-        self.target = self.world.target(None)
         self.parent = self.world.target(self.tunnel)
         self.more = (f"parent=http://{self.parent.authority}", "connect_ports=*",
                      "allow=127.0.0.0/8")
@@ -375,7 +374,7 @@ class ParentAnswer(Connect):
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
 
     def begin(self):
-        self.connect().send(connect_bytes(self.target.authority))
+        self.connect().send(connect_bytes("origin.test:443"))  # what is loopback is no parent's
         self.parent.wait_connections(1)
 
     def go_on(self):

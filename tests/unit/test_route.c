@@ -1,4 +1,4 @@
-/* LINKS: proxy/route.c proxy/access.c proxy/ranges.c proxy/rules.c proxy/address.c proxy/hostname.c cache/http_fields.c cache/http_uri.c conf/units.c tests/support/test_conf.c */
+/* LINKS: proxy/route.c proxy/rules.c proxy/address.c proxy/hostname.c cache/http_uri.c conf/units.c tests/support/test_conf.c */
 /* Routes: which requests go by way of the parent, how, and what is refused on the way there. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,26 +13,18 @@
 
 struct setup {
 	struct conf *conf;
-	struct access *access;
 	struct routes *routes;
 };
 
-/* A proxy that only this machine can reach. */
-static struct setup setup_of(const char *parent, const char *no_proxy, const char *deny)
+static struct setup setup_of(const char *parent, const char *no_proxy)
 {
 	struct setup setup = {.conf = test_conf_new()};
-	union address own;
 	char error[256] = "";
 
 	assert_true(test_conf_set(setup.conf, "parent", parent));
 	assert_true(test_conf_set(setup.conf, "no_proxy", no_proxy));
-	assert_true(test_conf_set(setup.conf, "deny", deny));
-	address_parse(SLICE("127.0.0.1"), &own);
-	address_set_port(&own, 3128);
-	setup.access = access_new(setup.conf, &own, 1, error, sizeof(error));
 	setup.routes = routes_new(setup.conf, error, sizeof(error));
 	assert_string_equal(error, "");
-	assert_non_null(setup.access);
 	assert_non_null(setup.routes);
 	return setup;
 }
@@ -40,7 +32,6 @@ static struct setup setup_of(const char *parent, const char *no_proxy, const cha
 static void setup_end(struct setup *setup)
 {
 	routes_free(setup->routes);
-	access_free(setup->access);
 	test_conf_free(setup->conf);
 }
 
@@ -59,7 +50,7 @@ static enum failure find(const struct setup *setup, const char *target, bool cho
 	} else {
 		assert_int_equal(http_uri_parse_absolute(slice_str(target), &req.uri), URI_OK);
 	}
-	return route_find(setup->routes, setup->access, &req, chosen, ret_route);
+	return route_find(setup->routes, &req, chosen, ret_route);
 }
 
 static void test_parent_of_the_option(void **state)
@@ -84,7 +75,7 @@ static void test_parent_of_the_option(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
-		struct setup setup = setup_of(cases[i].option, "", "");
+		struct setup setup = setup_of(cases[i].option, "");
 		const struct parent *parent = routes_parent(setup.routes);
 
 		if (!slice_eq(parent->host, slice_str(cases[i].host)) ||
@@ -97,7 +88,7 @@ static void test_parent_of_the_option(void **state)
 
 static void test_without_parent(void **state)
 {
-	struct setup setup = setup_of("", "", "");
+	struct setup setup = setup_of("", "");
 	struct route route;
 
 	(void)state;
@@ -117,7 +108,7 @@ static void test_without_parent(void **state)
 
 static void test_with_parent(void **state)
 {
-	struct setup setup = setup_of("http://proxy:1", "", "");
+	struct setup setup = setup_of("http://proxy:1", "");
 	struct route route;
 
 	(void)state;
@@ -146,8 +137,8 @@ static void test_no_proxy(void **state)
 		{"CONNECT host.example:443", false},  {"CONNECT 10.1.2.3:443", false},
 		{"CONNECT other.example:443", true},
 	};
-	struct setup setup = setup_of("http://proxy:1",
-				      "host.example,.domain.example,10.0.0.0/8,2001:db8::/32", "");
+	struct setup setup =
+		setup_of("http://proxy:1", "host.example,.domain.example,10.0.0.0/8,2001:db8::/32");
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -169,20 +160,48 @@ static void test_names_that_the_parent_must_not_see(void **state)
 		"HOST 2130706433",
 		"HOST 0177.0.0.1",
 	};
-	struct setup setup = setup_of("http://proxy:1", "", "127.0.0.0/8");
+	struct setup setup = setup_of("http://proxy:1", "");
 	struct route route;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT_OF(no_names); i++)
 		if (find(&setup, no_names[i], false, &route) != FAILURE_DNS_ERROR)
 			fail_msg("%s", no_names[i]);
-	assert_int_equal(find(&setup, "http://localhost/", false, &route),
-			 FAILURE_DENIED_DESTINATION);
-	assert_int_equal(find(&setup, "http://A.LocalHost./", false, &route),
-			 FAILURE_DENIED_DESTINATION);
-	assert_int_equal(find(&setup, "http://localhost:3128/", false, &route), FAILURE_LOOP);
-	assert_int_equal(find(&setup, "http://localhost/", true, &route), FAILURE_NONE);
-	assert_int_equal(find(&setup, "http://notlocalhost/", false, &route), FAILURE_NONE);
+	setup_end(&setup);
+}
+
+static void test_this_machine(void **state)
+{
+	static const struct {
+		const char *target;
+		bool parent;
+	} cases[] = {
+		{"http://localhost/", false},
+		{"https://localhost/", false},
+		{"CONNECT localhost:443", false},
+		{"http://A.LocalHost./", false},
+		{"http://127.0.0.1/", false},
+		{"http://127.255.255.254/", false},
+		{"http://[::1]/", false},
+		{"http://[::ffff:127.0.0.1]/", false},
+		{"http://0.0.0.0/", false},
+		{"http://[::]/", false},
+		{"CONNECT [::1]:443", false},
+		{"http://notlocalhost/", true},
+		{"http://localhost.example/", true},
+		{"http://128.0.0.1/", true},
+		{"http://[::2]/", true},
+	};
+	struct setup setup = setup_of("http://proxy:1", "");
+
+	(void)state;
+	for (size_t i = 0; i < 2 * COUNT_OF(cases); i++) {
+		struct route route;
+
+		assert_int_equal(find(&setup, cases[i / 2].target, i % 2, &route), FAILURE_NONE);
+		if (route.parent != cases[i / 2].parent)
+			fail_msg("%s", cases[i / 2].target);
+	}
 	setup_end(&setup);
 }
 
@@ -206,6 +225,7 @@ int main(void)
 		cmocka_unit_test(test_with_parent),
 		cmocka_unit_test(test_no_proxy),
 		cmocka_unit_test(test_names_that_the_parent_must_not_see),
+		cmocka_unit_test(test_this_machine),
 		cmocka_unit_test(test_wrong_no_proxy),
 	};
 
