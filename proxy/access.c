@@ -30,6 +30,11 @@ struct memo {
 	char host[MEMO_HOST_MAX];
 };
 
+/* A bit each. */
+struct ports {
+	uint8_t bits[(UINT16_MAX + 1) / 8];
+};
+
 struct access {
 	struct memo *memo; /* MEMO_SLOTS */
 	struct rules *deny;
@@ -41,8 +46,8 @@ struct access {
 	struct endpoint *own;
 	size_t own_count;
 	bool is_local_only; /* nobody but this machine can reach the proxy */
-	bool connects_anywhere;
-	uint8_t connect_ports[(UINT16_MAX + 1) / 8]; /* a bit each */
+	struct ports connect_ports;
+	struct ports ports; /* of all other requests */
 	struct slice pseudonym;
 	const struct conf_list *methods;
 };
@@ -230,8 +235,9 @@ static uint16_t parse_port(const char *text)
 	return (uint16_t)port;
 }
 
-static bool set_ports(struct access *access, const struct conf_list *list, char *error,
-		      size_t error_size)
+/* Add the option's ports. */
+static bool add_ports(struct ports *ports, const struct conf_list *list, const char *option,
+		      char *error, size_t error_size)
 {
 	size_t i;
 
@@ -239,16 +245,33 @@ static bool set_ports(struct access *access, const struct conf_list *list, char 
 		uint16_t port = parse_port(list->at[i]);
 
 		if (strcmp(list->at[i], "*") == 0) {
-			access->connects_anywhere = true;
+			memset(ports->bits, 0xff, sizeof(ports->bits));
 		} else if (port > 0) {
-			access->connect_ports[port / 8] |= (uint8_t)(1 << port % 8);
+			ports->bits[port / 8] |= (uint8_t)(1 << port % 8);
 		} else {
-			snprintf(error, error_size, "connect_ports: \"%s\" is no port",
-				 list->at[i]);
+			snprintf(error, error_size, "%s: \"%s\" is no port", option, list->at[i]);
 			return false;
 		}
 	}
 	return true;
+}
+
+static bool set_ports(struct access *access, const struct conf *conf, char *error,
+		      size_t error_size)
+{
+	static const uint16_t others[] = {
+#define PORT(number, whose) number,
+#include "proxy/ports.def"
+#undef PORT
+	};
+	struct ports *ports = &access->ports;
+
+	memset(ports->bits, 0xff, sizeof(ports->bits));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		ports->bits[others[i] / 8] &= (uint8_t) ~(1 << others[i] % 8);
+	return add_ports(ports, &conf->allow_ports, "allow_ports", error, error_size) &&
+	       add_ports(&access->connect_ports, &conf->connect_ports, "connect_ports", error,
+			 error_size);
 }
 
 struct access *access_new(const struct conf *conf, const union address *own, unsigned own_count,
@@ -269,7 +292,7 @@ struct access *access_new(const struct conf *conf, const union address *own, uns
 	if (!add_listeners(access, own, own_count, error, error_size) ||
 	    !set_clients(access, &conf->clients, error, error_size) ||
 	    !set_senders(access, &conf->proxy_protocol_from, error, error_size) ||
-	    !set_ports(access, &conf->connect_ports, error, error_size))
+	    !set_ports(access, conf, error, error_size))
 		goto fail;
 	access->deny = rules_new(&conf->deny, "deny", error, error_size);
 	if (!access->deny)
@@ -358,16 +381,19 @@ bool access_is_loop(const struct access *access, const struct http_request *req)
 	return false;
 }
 
-static bool may_connect_to(const struct access *access, uint16_t port)
+static bool ports_have(const struct ports *ports, uint16_t port)
 {
-	return access->connects_anywhere || (access->connect_ports[port / 8] >> port % 8 & 1);
+	return ports->bits[port / 8] >> port % 8 & 1;
 }
 
 /* What the rules say of a destination before its name is looked up. */
-static enum failure judge_destination(const struct access *access, const struct http_uri *uri)
+static enum failure judge_destination(const struct access *access, const struct http_uri *uri,
+				      const struct ports *ports)
 {
 	union address address;
 
+	if (!ports_have(ports, uri->port))
+		return FAILURE_DENIED_PORT;
 	if (address_parse(uri->host, &address)) {
 		address_set_port(&address, uri->port);
 		return access_address(access, uri->host, &address);
@@ -394,12 +420,12 @@ static enum failure remembered_destination(const struct access *access, const st
 	struct memo *memo;
 
 	if (uri->host.n > MEMO_HOST_MAX)
-		return judge_destination(access, uri);
+		return judge_destination(access, uri, &access->ports);
 	memo = memo_slot(access, uri);
 	if (memo->length == uri->host.n && memo->port == uri->port &&
 	    memcmp(memo->host, uri->host.p, uri->host.n) == 0)
 		return (enum failure)memo->failure;
-	memo->failure = (uint8_t)judge_destination(access, uri);
+	memo->failure = (uint8_t)judge_destination(access, uri, &access->ports);
 	memo->port = uri->port;
 	memo->length = (uint8_t)uri->host.n;
 	memcpy(memo->host, uri->host.p, uri->host.n);
@@ -420,10 +446,10 @@ enum failure access_request(const struct access *access, const struct http_reque
 		return FAILURE_DENIED_METHOD;
 	if (access_is_loop(access, req))
 		return FAILURE_LOOP;
-	if (req->method == METHOD_CONNECT && !may_connect_to(access, req->uri.port))
-		return FAILURE_DENIED_PORT;
 	if (req->uri.host.n == 0)
 		return FAILURE_NONE; /* of a form without authority: refused elsewhere */
+	if (req->method == METHOD_CONNECT)
+		return judge_destination(access, &req->uri, &access->connect_ports);
 	return remembered_destination(access, &req->uri);
 }
 

@@ -20,6 +20,9 @@
  *
  * The proxy's own listeners: never, not even by `allow`; a request for one is a loop.
  *
+ * Ports of protocols that HTTP is not (ports.def): no, unless the option allow_ports has them; for
+ * CONNECT the option connect_ports says which.
+ *
  * `deny` takes away from this; `allow` gives back what is refused by default or by `deny`.
  */
 #ifndef PROXY_ACCESS_H
@@ -33,10 +36,10 @@
 struct access;
 
 /*
- * Rules compiled from the options (clients, proxy_protocol_from, methods, connect_ports, deny,
- * allow, pseudonym).  `own` are the addresses really bound by all listeners, ports set.  A wildcard
- * address stands for all addresses that the machine has at that time.  NULL when out of memory or a
- * rule is bad (line in `error`).  `conf` must outlive it.
+ * Rules compiled from the options (clients, proxy_protocol_from, methods, connect_ports,
+ * allow_ports, deny, allow, pseudonym).  `own` are the addresses really bound by all listeners,
+ * ports set.  A wildcard address stands for all addresses that the machine has at that time.  NULL
+ * when out of memory or a rule is bad (line in `error`).  `conf` must outlive it.
  */
 struct access *access_new(const struct conf *conf, const union address *own, unsigned own_count,
 			  char *error, size_t error_size);
@@ -59,7 +62,7 @@ bool access_is_loop(const struct access *access, const struct http_request *req)
 
 /*
  * What can be decided from the request alone: FAILURE_NONE, or DENIED_METHOD, LOOP (our
- * pseudonym in Via, RFC 9110 7.6.3), DENIED_PORT (CONNECT ports), DENIED_DESTINATION (name rules).
+ * pseudonym in Via, RFC 9110 7.6.3), DENIED_PORT, DENIED_DESTINATION (name rules).
  * A numeric host is judged as by access_address().  A name that `deny` has needs a name in `allow`;
  * a network there is not enough.
  */

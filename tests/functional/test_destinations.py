@@ -189,3 +189,21 @@ def test_host_field_does_not_choose_the_destination(start, origin):
         assert client.response().status == 204
         client.send(b"GET http://169.254.169.254/ HTTP/1.1\r\nHost: " + origin.authority.encode() + b"\r\n\r\n")
         assert client.response().status == 403
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:25/", "https://127.0.0.1:25/", "http://127.0.0.1:6667/x",
+                                 "http://mail.test:110/"])
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
+def test_ports_of_other_protocols(connect, method, url):
+    answer = connect().ask(method, url, body=b"RCPT TO:<a@b>\r\n" if method == "POST" else None)
+    assert answer.status == 403 and "error=http_request_denied" in answer["Proxy-Status"]
+    assert b"port" in answer.body
+
+
+def test_port_that_is_allowed(start_proxy):
+    """Whether anything is there is another matter."""
+    with start_proxy("allow_ports=25", "deny=127.0.0.0/8").connect() as client:
+        answer = client.get("http://127.0.0.1:25/")
+        assert "error=destination_ip_prohibited" in answer["Proxy-Status"]
+    with start_proxy("allow_ports=25", "deny=127.0.0.0/8").connect() as client:
+        assert "error=http_request_denied" in client.get("http://127.0.0.1:110/")["Proxy-Status"]

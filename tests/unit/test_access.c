@@ -542,12 +542,54 @@ static void connect_reaches_the_ports_of_the_option(void **state)
 		assert_int_equal(ask(&all, METHOD_CONNECT, "a.example", port, ""), FAILURE_NONE);
 		assert_int_equal(ask(&none, METHOD_CONNECT, "a.example", port, ""),
 				 FAILURE_DENIED_PORT);
-		assert_int_equal(ask(&preset, METHOD_GET, "a.example", port, ""), FAILURE_NONE);
 	}
 	setup_end(&preset);
 	setup_end(&some);
 	setup_end(&all);
 	setup_end(&none);
+}
+
+static void ports_of_other_protocols_are_refused(void **state)
+{
+	static const enum http_method methods[] = {METHOD_GET, METHOD_POST, METHOD_OPTIONS,
+						   METHOD_OTHER};
+	static const struct {
+		uint16_t port;
+		bool refused, allowed; /* by default, by allow_ports=25,6667 */
+	} cases[] = {
+		{1, true, false},     {22, true, false},    {25, true, true},
+		{53, true, false},    {110, true, false},   {6665, true, false},
+		{6667, true, true},   {10080, true, false}, {80, false, true},
+		{443, false, true},   {8080, false, true},  {2, false, true},
+		{24, false, true},    {26, false, true},    {3306, false, true},
+		{10081, false, true}, {65535, false, true},
+	};
+	struct setup preset = setup_of("connect_ports=*", LOCAL);
+	struct setup some = setup_of("allow_ports=25,6667", LOCAL);
+	struct setup all = setup_of("allow_ports=*", LOCAL);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases) * COUNT(methods); i++) {
+		enum http_method method = methods[i % COUNT(methods)];
+		uint16_t port = cases[i / COUNT(methods)].port;
+		bool refused = cases[i / COUNT(methods)].refused;
+		bool allowed = cases[i / COUNT(methods)].allowed;
+
+		/* what is remembered of the one is not of the other */
+		assert_int_equal(ask(&preset, METHOD_CONNECT, "a.example", port, ""), OK);
+		assert_int_equal(ask(&preset, method, "a.example", port, ""),
+				 refused ? FAILURE_DENIED_PORT : OK);
+		assert_int_equal(ask(&some, method, "a.example", port, ""),
+				 allowed ? OK : FAILURE_DENIED_PORT);
+		assert_int_equal(ask(&some, method, "127.0.0.1", port, ""),
+				 allowed ? OK : FAILURE_DENIED_PORT);
+		assert_int_equal(ask(&all, method, "a.example", port, ""), OK);
+		assert_int_equal(ask(&all, METHOD_CONNECT, "a.example", port, ""),
+				 port == 443 ? OK : FAILURE_DENIED_PORT);
+	}
+	setup_end(&preset);
+	setup_end(&some);
+	setup_end(&all);
 }
 
 static void our_own_via_is_a_loop(void **state)
@@ -738,6 +780,7 @@ static void bad_rules_are_told(void **state)
 		{"connect_ports=0443", "connect_ports: \"0443\""},
 		{"connect_ports=https", "connect_ports: \"https\""},
 		{"connect_ports=-1", "connect_ports: \"-1\""},
+		{"allow_ports=25,0", "allow_ports: \"0\""},
 	};
 
 	(void)state;
@@ -792,6 +835,7 @@ int main(void)
 		cmocka_unit_test(an_allowed_name_may_be_anywhere),
 		cmocka_unit_test(rules_decide_by_name),
 		cmocka_unit_test(connect_reaches_the_ports_of_the_option),
+		cmocka_unit_test(ports_of_other_protocols_are_refused),
 		cmocka_unit_test(our_own_via_is_a_loop),
 		cmocka_unit_test(clients_are_of_the_networks_given),
 		cmocka_unit_test(senders_are_of_the_networks_given),
