@@ -6,6 +6,7 @@
  *	lock                the locks below
  *	state               one line of text: boot id, clean or running, what data.mdb looked like
  *	visited clock noted shared maps (shared_map.h)
+ *	instance            not the store's: the name of this installation (proxy/instance.h)
  *	data.mdb.copy       the last copy (store_copy.h); data.mdb.copy.new while it is made
  *	data.mdb.damaged    set aside, one at most; data.mdb.foreign likewise
  *

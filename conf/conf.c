@@ -349,6 +349,8 @@ void conf_free(struct conf *conf)
 {
 	for (size_t i = 0; conf && i < option_total; i++)
 		option_release(&options[i], conf);
+	if (conf)
+		free(conf->instance);
 	free(conf);
 }
 

@@ -37,7 +37,14 @@ struct conf {
 #undef OPTION_COUNT
 #undef OPTION_SIZE
 #undef OPTION_DURATION
+	/* no option: our name in Via of requests, see proxy/instance.h; NULL for the pseudonym */
+	char *instance;
 };
+
+static inline const char *conf_instance(const struct conf *conf)
+{
+	return conf->instance != NULL ? conf->instance : conf->pseudonym;
+}
 
 /*
  * Defaults, then `file` (NULL for none), then `settings` ("name=value", in order).  On failure

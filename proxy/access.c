@@ -47,8 +47,8 @@ struct access {
 	size_t own_count;
 	bool is_local_only; /* nobody but this machine can reach the proxy */
 	struct ports connect_ports;
-	struct ports ports; /* of all other requests */
-	struct slice pseudonym;
+	struct ports ports;    /* of all other requests */
+	struct slice instance; /* our name in Via */
 	const struct conf_list *methods;
 };
 
@@ -288,7 +288,7 @@ struct access *access_new(const struct conf *conf, const union address *own, uns
 	}
 	access->is_local_only = own_count > 0;
 	access->methods = &conf->methods;
-	access->pseudonym = slice_str(conf->pseudonym);
+	access->instance = slice_str(conf_instance(conf));
 	if (!add_listeners(access, own, own_count, error, error_size) ||
 	    !set_clients(access, &conf->clients, error, error_size) ||
 	    !set_senders(access, &conf->proxy_protocol_from, error, error_size) ||
@@ -363,7 +363,7 @@ static bool line_has_been_here(const struct access *access, struct slice value)
 		const char *comma = memchr(value.p, ',', value.n);
 		size_t n = comma ? (size_t)(comma - value.p) : value.n;
 
-		if (slice_ieq(received_by(slice_trim(slice_of(value.p, n))), access->pseudonym))
+		if (slice_ieq(received_by(slice_trim(slice_of(value.p, n))), access->instance))
 			return true;
 		n += comma ? 1 : 0;
 		value = slice_of(value.p + n, value.n - n);

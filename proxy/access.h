@@ -37,9 +37,10 @@ struct access;
 
 /*
  * Rules compiled from the options (clients, proxy_protocol_from, methods, connect_ports,
- * allow_ports, deny, allow, pseudonym).  `own` are the addresses really bound by all listeners,
- * ports set.  A wildcard address stands for all addresses that the machine has at that time.  NULL
- * when out of memory or a rule is bad (line in `error`).  `conf` must outlive it.
+ * allow_ports, deny, allow, pseudonym and what instance.h makes of it).  `own` are the addresses
+ * really bound by all listeners, ports set.  A wildcard address stands for all addresses that the
+ * machine has at that time.  NULL when out of memory or a rule is bad (line in `error`).  `conf`
+ * must outlive it.
  */
 struct access *access_new(const struct conf *conf, const union address *own, unsigned own_count,
 			  char *error, size_t error_size);
@@ -57,12 +58,12 @@ bool access_sender(const struct access *access, const union address *peer);
 /* Does the option `methods` have it? */
 bool access_method(const struct access *access, struct slice method);
 
-/* Has the request been here before (our pseudonym in Via, RFC 9110 7.6.3)? */
+/* Has the request been here before (our name in Via, RFC 9110 7.6.3)? */
 bool access_is_loop(const struct access *access, const struct http_request *req);
 
 /*
  * What can be decided from the request alone: FAILURE_NONE, or DENIED_METHOD, LOOP (our
- * pseudonym in Via, RFC 9110 7.6.3), DENIED_PORT, DENIED_DESTINATION (name rules).
+ * name in Via, RFC 9110 7.6.3), DENIED_PORT, DENIED_DESTINATION (name rules).
  * A numeric host is judged as by access_address().  A name that `deny` has needs a name in `allow`;
  * a network there is not enough.
  */

@@ -332,6 +332,8 @@ bool compose_switch(struct buf *to, const struct conf *conf, const struct http_r
 
 /* ---- answers made here ---------------------------------------------------------------------- */
 
+enum { FAILURE_TEXT_MAX = 1024 };
+
 static bool has_content(unsigned status)
 {
 	return status != 204 && status != 304;
@@ -427,6 +429,27 @@ static char *put_advice(char *at, const struct conf *conf, unsigned status)
 	}
 }
 
+/* Names and sentences of failures are short, our own names are as the operator likes. */
+static size_t failure_text(const struct conf *conf, enum failure failure,
+			   char to[static FAILURE_TEXT_MAX])
+{
+	unsigned status = failure_status(failure);
+	int n = snprintf(to, FAILURE_TEXT_MAX, "%u %s\n%s\n", status, compose_reason_phrase(status),
+			 failure_sentence(failure));
+
+	if (failure == FAILURE_LOOP)
+		n += snprintf(
+			to + n, FAILURE_TEXT_MAX - (size_t)n,
+			"Its Via has this proxy's name, %.128s, or it leads to an address of the "
+			"proxy itself: look where parent proxies and the name of the origin lead. "
+			"If the name is that of another proxy in the chain as well, give each a "
+			"pseudonym of its own (option pseudonym).\n",
+			conf_instance(conf));
+	n += snprintf(to + n, FAILURE_TEXT_MAX - (size_t)n, "(%.128s: %s)\n", conf->pseudonym,
+		      failure_name(failure));
+	return (size_t)n;
+}
+
 bool compose_failure(struct buf *to, const struct conf *conf, enum failure failure,
 		     const struct cache_status *status_field, const struct delivery *delivery,
 		     int64_t now_s)
@@ -434,11 +457,8 @@ bool compose_failure(struct buf *to, const struct conf *conf, enum failure failu
 	struct slice pseudonym = slice_str(conf->pseudonym);
 	struct slice error = slice_str(failure_token(failure));
 	unsigned status = failure_status(failure);
-	char text[512];
-	/* names and sentences of failures are short, the pseudonym is as the operator likes */
-	size_t n = (size_t)snprintf(text, sizeof(text), "%u %s\n%s\n(%.128s: %s)\n", status,
-				    compose_reason_phrase(status), failure_sentence(failure),
-				    conf->pseudonym, failure_name(failure));
+	char text[FAILURE_TEXT_MAX];
+	size_t n = failure_text(conf, failure, text);
 	char *start =
 		buf_reserve(to, 512 + n + own_fields_max(conf, status_field) + advice_max(conf));
 	char *at;
@@ -538,14 +558,14 @@ static char *put_request_framing(char *at, const struct http_request *req)
 bool compose_request(struct buf *to, const struct conf *conf, const struct http_request *req,
 		     const struct request_form *form)
 {
-	struct slice pseudonym = slice_str(conf->pseudonym);
+	struct slice instance = slice_str(conf_instance(conf));
 	size_t validators = form->validate == NULL
 				    ? 0
 				    : record_etag(form->validate).n +
 					      record_last_modified(form->validate).n + 64;
 	char *start =
 		buf_reserve(to, 512 + req->method_name.n + req->uri.path.n + 2 * URI_HOST_MAX +
-					fields_max(&req->fields) + pseudonym.n + validators +
+					fields_max(&req->fields) + instance.n + validators +
 					form->proxy_authorization.n);
 	char *at;
 
@@ -575,7 +595,7 @@ bool compose_request(struct buf *to, const struct conf *conf, const struct http_
 	at = put_request_framing(at, req);
 	if (req->upgrade)
 		at = put_upgrade(at, &req->fields);
-	at = put_via(at, pseudonym, req->version_minor);
+	at = put_via(at, instance, req->version_minor);
 	at = PUT(at, "\r\n");
 	buf_added(to, (size_t)(at - start));
 	return true;
@@ -584,8 +604,8 @@ bool compose_request(struct buf *to, const struct conf *conf, const struct http_
 bool compose_connect(struct buf *to, const struct conf *conf, const struct http_request *req,
 		     struct slice proxy_authorization)
 {
-	struct slice pseudonym = slice_str(conf->pseudonym), host = req->uri.host;
-	char *start = buf_reserve(to, 512 + 2 * host.n + fields_max(&req->fields) + pseudonym.n +
+	struct slice instance = slice_str(conf_instance(conf)), host = req->uri.host;
+	char *start = buf_reserve(to, 512 + 2 * host.n + fields_max(&req->fields) + instance.n +
 					      proxy_authorization.n);
 	char *at;
 
@@ -599,7 +619,7 @@ bool compose_connect(struct buf *to, const struct conf *conf, const struct http_
 	for (uint32_t i = 0; i < req->fields.count; i++)
 		if (req->fields.at[i].id == FIELD_VIA)
 			at = put_field(at, &req->fields.at[i]);
-	at = put_via(at, pseudonym, req->version_minor);
+	at = put_via(at, instance, req->version_minor);
 	if (proxy_authorization.n > 0) {
 		at = PUT(at, "Proxy-Authorization: ");
 		at = put(at, proxy_authorization);

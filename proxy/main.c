@@ -12,6 +12,7 @@
 #include "proxy/credentials.h"
 #include "proxy/forward.h"
 #include "proxy/gateway.h"
+#include "proxy/instance.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
 #include "proxy/master.h"
@@ -199,6 +200,18 @@ static int run_alone(const struct conf *conf, const struct worker_shared *shared
 	return status;
 }
 
+/* The store is ours, and what is kept in it of ourselves is known, before anybody opens it. */
+static bool take_store(struct conf *conf, struct worker_shared *shared, char *error,
+		       size_t error_size)
+{
+	if (!store_hold_take(&shared->hold, conf->store, error, error_size))
+		return false;
+	conf->instance = instance_name(conf);
+	if (conf->instance == NULL)
+		snprintf(error, error_size, "out of memory");
+	return conf->instance != NULL;
+}
+
 static int run(struct conf *conf)
 {
 	static struct listener listener;
@@ -214,6 +227,8 @@ static int run(struct conf *conf)
 	    (shared->has_master &&
 	     (master = master_new(conf, shared, &listener, error, sizeof(error))) == NULL) ||
 	    !privileges_drop(conf->user, error, sizeof(error))) {
+		log_error("%s", error);
+	} else if (!take_store(conf, shared, error, sizeof(error))) {
 		log_error("%s", error);
 	} else {
 		privileges_harden(conf->log_level[0] == 'd');

@@ -49,7 +49,6 @@ struct master {
 	unsigned failed_starts; /* in a row, of all */
 	int signals;
 	int started[2]; /* pipe: a worker that serves says so by its process id */
-	struct store_hold hold;
 	sigset_t mask_before;
 	struct copier copier;
 	int64_t now_ms;   /* monotonic, less the time in which this process stood still */
@@ -164,10 +163,9 @@ static void kill_late(struct master *master)
 static void replace_all(struct master *master)
 {
 	if (master->replacing || master->stopping ||
-	    !store_hold_again(&master->hold, master->conf->store))
+	    !store_hold_again(&master->shared->hold, master->conf->store))
 		return;
 	log_error("the store's files were removed or exchanged, all workers are replaced");
-	master->shared->store_lock = master->hold.lock;
 	master->replacing = true;
 	master->hurried = false;
 	master->kill_ms = master->now_ms + FINISH_MS;
@@ -250,7 +248,7 @@ static void start_due(struct master *master)
 	for (unsigned i = 0; i < master->count && !master->stopping; i++) {
 		if (master->members[i].due_ms > master->now_ms || master->replacing)
 			continue;
-		if (!store_lock_in_place(master->conf->store, master->hold.lock))
+		if (!store_lock_in_place(master->conf->store, master->shared->hold.lock))
 			replace_all(master);
 		if (!master->replacing)
 			start(master, &master->members[i]);
@@ -478,7 +476,6 @@ struct master *master_new(const struct conf *conf, struct worker_shared *shared,
 		.members = calloc(conf->workers, sizeof(*master->members)),
 		.signals = -1,
 		.started = {-1, -1},
-		.hold.lock = -1,
 	};
 	shared->alive = 0;
 	if (master->members == NULL || !open_sets(master, first, error, error_size)) {
@@ -490,9 +487,6 @@ struct master *master_new(const struct conf *conf, struct worker_shared *shared,
 
 static bool set_up(struct master *master, char *error, size_t error_size)
 {
-	if (!store_hold_take(&master->hold, master->conf->store, error, error_size))
-		return false;
-	master->shared->store_lock = master->hold.lock;
 	copier_init(&master->copier, master->conf, &master->shared->copies, monotonic_us() / 1000);
 	if (take_signals(master) && pipe2(master->started, O_NONBLOCK | O_CLOEXEC) == 0) {
 		master->shared->to_master = master->started[1];

@@ -39,13 +39,6 @@ bool store_hold_again(struct store_hold *hold, const char *directory)
 	return true;
 }
 
-void store_hold_end(struct store_hold *hold)
-{
-	if (hold->lock >= 0)
-		close(hold->lock);
-	hold->lock = -1;
-}
-
 /*
  * The steady clock goes on where it was: deadlines of what is in flight are told on it.  What was
  * asked for before may have been invalidated in the old store, of which the new one knows nothing.

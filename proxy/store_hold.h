@@ -32,8 +32,6 @@ bool store_hold_take(struct store_hold *hold, const char *directory, char *error
 /* Lock what the path names now, if that is not locked already; false, and logged once, if not. */
 bool store_hold_again(struct store_hold *hold, const char *directory);
 
-void store_hold_end(struct store_hold *hold);
-
 /*
  * For a worker, once a second, outside the use of the store.  One with a master tells it of files
  * that are gone, by its negative process id; a lone one opens the store anew, with what is in

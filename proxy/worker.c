@@ -356,14 +356,7 @@ static bool open_parts(struct worker *worker, const struct listener *listener, c
 {
 	const struct conf *conf = worker->conf;
 
-	int lock = worker->shared->store_lock;
-
-	if (!worker->shared->has_master) {
-		if (!store_hold_take(&worker->hold, conf->store, error, error_size))
-			return false;
-		lock = worker->hold.lock;
-	}
-	worker->cache = cache_open(conf, lock, error, error_size);
+	worker->cache = cache_open(conf, worker->hold.lock, error, error_size);
 	if (worker->cache == NULL)
 		return false;
 	store_check_readers(cache_store_of(worker->cache));
@@ -415,8 +408,8 @@ struct worker *worker_new(const struct conf *conf, const struct worker_shared *s
 		return NULL;
 	worker->conf = conf;
 	worker->shared = shared;
+	worker->hold = shared->hold;
 	turn_init(&worker->turn);
-	worker->hold.lock = -1;
 	worker->in = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
 	worker->out = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
 	worker->fetches = fetches_new(worker);
@@ -489,7 +482,6 @@ void worker_free(struct worker *worker)
 	crash_watch(NULL);
 	if (worker->cache != NULL)
 		cache_close(worker->cache);
-	store_hold_end(&worker->hold);
 	fetches_free(worker->fetches);
 	loop_free(worker->loop);
 	free(worker->in.block);

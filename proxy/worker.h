@@ -47,8 +47,9 @@ struct worker_shared {
 	bool has_master; /* also of one worker, when copies of the store are to be made */
 	_Atomic unsigned
 		alive; /* that serve now; written by the master, a number by itself: relaxed */
-	int store_lock;  /* written by the master before it forks, as is the next */
-	int to_master;   /* a pipe of process ids: one that serves, or negative, see store_hold.h */
+	struct store_hold
+		hold;  /* of the service, written before a worker is made, as is the next */
+	int to_master; /* a pipe of process ids: one that serves, or negative, see store_hold.h */
 	struct stats_copies copies; /* written by the master */
 	struct stats *stats;        /* a block each */
 	struct claims *claims;
@@ -84,7 +85,7 @@ struct worker {
 	struct exchange *spare_exchanges;
 	const struct worker_shared *shared;
 	struct removal removal;
-	struct store_hold hold; /* of a lone worker */
+	struct store_hold hold; /* the service's, as a lone worker goes on with it */
 	bool draining;
 	struct loop *loop; /* worker.c's own */
 	/* of the heads that are being handled; the one may lead to the other */

@@ -45,12 +45,12 @@ def test_greeting(gateway_proxy, origin):
     assert told == f"http://{origin.authority}"
 
 
-def test_path_is_asked_of_the_origin(gateway, origin):
+def test_path_is_asked_of_the_origin(gateway_proxy, gateway, origin):
     answer = ask(gateway, "/a%20b?c=d&e")
     assert answer.status == 204
     assert origin.last.line == "GET /a%20b?c=d&e HTTP/1.1"
     assert origin.last.fields.all("Host") == [origin.authority]
-    assert origin.last.fields.get("Via") == "1.1 cache204"
+    assert origin.last.fields.get("Via") == f"1.1 {gateway_proxy.instance}"
 
 
 def test_connection_is_kept_and_hits_come(gateway, origin):
@@ -146,8 +146,8 @@ def test_http_1_0_client(gateway, origin):
     assert origin.last.fields.get("Host") == origin.authority
 
 
-def test_loop_is_refused(gateway, origin):
-    assert ask(gateway, "/x", "Via: 1.1 cache204").status == 508
+def test_loop_is_refused(gateway_proxy, gateway, origin):
+    assert ask(gateway, "/x", f"Via: 1.1 {gateway_proxy.instance}").status == 508
     assert not origin.heads
 
 

@@ -303,7 +303,7 @@ def test_what_the_parent_gets_of_a_tunnel(start_proxy, start_parent, origin):
     assert line == f"CONNECT example.test:{origin.port} HTTP/1.1"
     assert fields.all("Host") == [f"example.test:{origin.port}"]
     assert fields.all("Proxy-Authorization") == [BASIC]
-    assert fields.get("Via") == "1.1 cache204"
+    assert fields.get("Via") == f"1.1 {proxy.instance}"
 
 
 def test_bytes_right_behind_the_answer_are_the_tunnels(start_proxy, start_parent, origin):
@@ -390,7 +390,7 @@ def test_https_origin_through_both(start_proxy, hosts, authority, tls_origin):
         assert client.get(tls_origin.url("/x")).hit
     assert tls_origin.lines == ["GET /x HTTP/1.1", "GET /y HTTP/1.1"]
     assert len(tls_origin.connections) == 1
-    assert tls_origin.last.fields.get("Via") == "1.1 cache204"  # the parent saw none of it
+    assert tls_origin.last.fields.get("Via") == f"1.1 {child.instance}"  # the parent saw none of it
 
 
 def test_certificate_is_verified_behind_the_tunnel(start_proxy, start_parent, tls_origin):
@@ -406,7 +406,7 @@ def test_via_of_the_request_goes_with_its_tunnel(start_proxy, start_parent, auth
         assert client.get(tls_origin.url(), "Via: 1.1 before").status == 204
     (line, fields), = parent.heads
     assert line == f"CONNECT origin.test:{tls_origin.port} HTTP/1.1"
-    assert fields.get("Via") == "1.1 before, 1.1 cache204"
+    assert fields.get("Via") == f"1.1 before, 1.1 {proxy.instance}"
     assert fields.all("Proxy-Authorization") == [BASIC]
     assert "Proxy-Authorization" not in tls_origin.last.fields
 

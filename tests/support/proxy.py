@@ -97,6 +97,11 @@ class Proxy:
     def pid(self):
         return self.process.pid
 
+    @property
+    def instance(self):
+        """Its name in Via of requests, with the preset pseudonym."""
+        return "cache204-" + (self.store / "instance").read_text(encoding="ascii").strip()
+
     def is_alive(self):
         return self.process is not None and self.process.poll() is None
 
