@@ -68,7 +68,7 @@ struct record_meta {
 	uint8_t kind;                /* enum record_kind */
 	uint8_t lifetime_source;     /* enum lifetime_source */
 	uint16_t flags;              /* enum record_meta_flags */
-	uint32_t spare;              /* 0 */
+	uint32_t admission;          /* as in struct exchange_times */
 };
 
 /* When the exchange with the origin took place, and how long it took. */
@@ -79,6 +79,7 @@ struct exchange_times {
 	/* From the request to receipt, by a clock that nobody sets: response_delay of RFC 9111
 	   4.2.3.  The steady clock jumps with the wall clock. */
 	int64_t delay_ms;
+	uint32_t admission; /* where it came from, for who may be shown it; the proxy's */
 };
 
 /*

@@ -288,6 +288,7 @@ static void write_meta(const struct candidate *candidate, struct record_meta *re
 		.kind = (uint8_t)candidate->kind,
 		.lifetime_source = (uint8_t)candidate->lifetime.source,
 		.flags = flags_of(candidate),
+		.admission = times->admission,
 	};
 }
 

@@ -21,7 +21,7 @@
 #include "cache/view.h"
 
 enum {
-	RECORD_VERSION = 3, /* raise at any change of layout or of struct record_meta */
+	RECORD_VERSION = 4, /* raise at any change of layout or of struct record_meta */
 	RECORD_ALIGN = 8,
 	RECORD_FIELDS_MAX = 512, /* field lines of one, and so of a merged one */
 	ENTRY_SIZE_MAX = 1 << 20,

@@ -319,6 +319,11 @@ void access_free(struct access *access)
 	free(access);
 }
 
+bool access_is_local_only(const struct access *access)
+{
+	return access->is_local_only;
+}
+
 static bool any_has(const struct network *networks, size_t count, const union address *address)
 {
 	size_t i;

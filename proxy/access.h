@@ -46,6 +46,9 @@ struct access *access_new(const struct conf *conf, const union address *own, uns
 			  char *error, size_t error_size);
 void access_free(struct access *access);
 
+/* Nobody but this machine reaches the proxy, so private places are open to it (see above). */
+bool access_is_local_only(const struct access *access);
+
 /*
  * May this peer use the proxy?  With the option `clients` empty: loopback, and the networks of the
  * interfaces that have the listening addresses, all interfaces for a wildcard.

@@ -114,11 +114,12 @@ static struct fetch *find(struct fetches *fetches, const struct cache_key *key)
 
 /* GET and HEAD have keys of their own, for the one is no answer to the other; and so has OPTIONS.
  */
-struct cache_key fetch_key(const struct cache_key *uri_key, enum http_method method)
+struct cache_key fetch_key(const struct cache_key *uri_key, enum http_method method, bool chosen)
 {
 	struct cache_key key = *uri_key;
 
 	key.word[1] += (uint64_t)method;
+	key.word[0] += chosen;
 	return key;
 }
 
@@ -693,6 +694,7 @@ static void on_head(void *context, const struct http_response *res)
 	x->origin = fetch->origin->address;
 	x->status_field.fwd_status = res->status;
 	fetch->times.delay_ms = boot_clock_ms() - fetch->asked_ms;
+	fetch->times.admission = fetch->origin->admission;
 	switch (judge_head(x, &fetch->plan, &fetch->times, res, &judgement)) {
 	case JUDGED_AGAIN:
 		fetch->again = true;

@@ -37,8 +37,10 @@ struct fetch_plan {
  */
 void fetch_start(struct exchange *x, const struct fetch_plan *plan);
 
-/* The key that requests like this one wait for, from that of the target URI. */
-struct cache_key fetch_key(const struct cache_key *uri_key, enum http_method method);
+/* The key that requests like this one wait for, from that of the target URI.  Those of a gateway
+   (frontend->chosen) and others have keys of their own: what refuses the one is no answer to the
+   other. */
+struct cache_key fetch_key(const struct cache_key *uri_key, enum http_method method, bool chosen);
 
 /* Is this key being asked for? */
 bool fetch_under_way(struct worker *worker, const struct cache_key *key);

@@ -123,13 +123,13 @@ static void ask(struct exchange *x, const struct cache_lookup *lookup)
 {
 	struct fetch_plan plan = {
 		.cacheable = true,
-		.key = fetch_key(&lookup->key, x->req.method),
+		.key = fetch_key(&lookup->key, x->req.method, x->frontend->chosen),
 	};
 
 	x->outcome = OUTCOME_MISS;
 	x->status_field.fwd = (uint8_t)forward_reason_of(lookup);
 	/* "no record" is what fwd= says already */
-	if (lookup->has_record)
+	if (lookup->has_record || lookup->why == REASON_ADMISSION)
 		x->status_field.why = lookup->why;
 	plan.spent = x->stored_for && lookup->has_record &&
 		     (lookup->why == REASON_EXPIRED || lookup->why == REASON_RESPONSE_NO_CACHE);
@@ -221,7 +221,7 @@ static void background_begin(void *owner)
 		return;
 	}
 	make_background(&x->req, &lookup.record);
-	plan.key = fetch_key(&lookup.key, x->req.method);
+	plan.key = fetch_key(&lookup.key, x->req.method, x->frontend->chosen);
 	plan.uri_key = lookup.key;
 	STATS_ADD(validations_background, 1);
 	fetch_start(x, &plan);
@@ -235,7 +235,8 @@ static void validate_later(struct exchange *x, const struct cache_lookup *lookup
 {
 	struct worker *worker = x->worker;
 	bool is_get = record_meta(&lookup->record)->kind == RECORD_GET;
-	struct cache_key key = fetch_key(&lookup->key, is_get ? METHOD_GET : x->req.method);
+	struct cache_key key =
+		fetch_key(&lookup->key, is_get ? METHOD_GET : x->req.method, x->frontend->chosen);
 	struct background *background;
 	struct claim claim = {0};
 
@@ -305,11 +306,28 @@ static void step_answer(struct exchange *x, struct cache_lookup *lookup)
 	}
 }
 
+/* It came by the door that the client came by, or from where that client may go. */
+static bool may_be_shown(const struct exchange *x, const struct record_view *record)
+{
+	return admission_allows(&x->worker->admission, record_meta(record)->admission) ||
+	       x->frontend->chosen;
+}
+
+/* A miss, which is refused or brings another record in its place. */
+static void hide_record(struct exchange *x, struct cache_lookup *lookup)
+{
+	forget_record(x, lookup);
+	if (lookup->why == REASON_NO_RECORD)
+		lookup->why = REASON_ADMISSION;
+}
+
 static void step_lookup(struct exchange *x)
 {
 	struct cache_lookup lookup;
 
 	cache_lookup(x->worker->cache, &x->req, &x->worker->now, &lookup);
+	if (lookup.has_record && !may_be_shown(x, &lookup.record))
+		hide_record(x, &lookup);
 	step_answer(x, &lookup);
 }
 

@@ -240,6 +240,8 @@ static void connected(void *context, enum failure failure, struct conn *conn,
 	}
 	origin->conn = conn;
 	origin->address = *address;
+	origin->admission = admission_of(&origin->worker->admission, origin->worker->access,
+					 &origin->route, address);
 	STATS_ADD(origins, 1);
 	conn_own(conn, &origin_events, origin);
 	origin_writable(origin);

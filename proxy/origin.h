@@ -76,6 +76,7 @@ struct origin {
 	int64_t head_until_ms; /* monotonic, of the next head; 0 before the request was sent */
 	struct parse_progress progress;
 	union address address;
+	uint32_t admission; /* of what comes from there: admission.h */
 	struct origin *next_idle, **idle_link;
 	struct share share;
 	struct task resume;

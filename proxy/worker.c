@@ -378,6 +378,7 @@ static bool open_parts(struct worker *worker, const struct listener *listener, c
 	worker->tls = tls_context_new(conf->tls_ca_file, error, error_size);
 	if (worker->routes == NULL || worker->tls == NULL)
 		return false;
+	worker->admission = admission_new(conf, worker->access, worker->routes);
 	worker->resolver = resolver_new(worker->loop->ev, conf, error, error_size);
 	return worker->resolver != NULL;
 }

@@ -10,6 +10,7 @@
 #include "proxy/access.h"
 #include "proxy/parse.h"
 #include "proxy/accesslog.h"
+#include "proxy/admission.h"
 #include "proxy/buf.h"
 #include "proxy/claims.h"
 #include "proxy/descriptors.h"
@@ -70,7 +71,8 @@ struct worker {
 	struct pool *pool;
 	struct peers *peers; /* NULL when connections of an address are not limited */
 	struct routes *routes;
-	struct parse_memo *memo; /* of requests' fields */
+	struct admission admission; /* of clients to what is stored, by access and routes */
+	struct parse_memo *memo;    /* of requests' fields */
 	struct tls_context *tls;
 	struct descriptors descriptors; /* how they are shared out */
 	struct http_clock now;          /* wall and steady, for HTTP */

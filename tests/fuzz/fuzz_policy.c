@@ -18,6 +18,7 @@
 #include "tests/support/test_conf.h"
 
 #define RECEIPT_S ((int64_t)784111777)
+#define ADMISSION 204
 
 enum { MS_PER_S = 1000, SECONDS_MAX = 1 << 28, PARTS = 4 };
 enum { OPTION_TARGETED = 1, OPTION_PREFLIGHT = 2, OPTION_TTL = 4, OPTION_ERROR = 8 };
@@ -86,6 +87,7 @@ static void set_up(struct situation *situation)
 		{.wall_s = RECEIPT_S, .steady_ms = receipt_ms},
 		0,
 		situation->delay_s * MS_PER_S,
+		ADMISSION,
 	};
 	situation->conf->preflight_cache = situation->options & OPTION_PREFLIGHT;
 	test_conf_set(situation->conf, "targeted_cache_control",
@@ -169,7 +171,7 @@ static void check_meta(const struct situation *situation, const struct record_me
 	HOLDS(meta->lifetime_s <= (uint32_t)1 << 31 && meta->initial_age_s <= (uint32_t)1 << 31);
 	HOLDS(meta->initial_age_s >= situation->delay_s || !has(fields, "date") ||
 	      meta->date_s != RECEIPT_S);
-	HOLDS(meta->spare == 0);
+	HOLDS(meta->admission == situation->times.admission);
 	HOLDS(!(meta->flags & META_HAS_ETAG) || strchr(joined(fields, "etag"), '"'));
 	HOLDS((meta->last_modified_s == HTTP_DATE_INVALID) ||
 	      (meta->flags & META_HAS_LAST_MODIFIED) || meta->kind == RECORD_PREFLIGHT);

@@ -23,7 +23,7 @@ enum { FUZZ_RAW = 1, FUZZ_MEND = 2, ROOM = 256 << 10, VARIANTS = 4 };
 static const struct record_cutoff none_absent;
 static const struct slice uri = {"http://example.com/a", 20};
 static const struct exchange_times times = {
-	784111777000, {.wall_s = 784111777, .steady_ms = 784111777000}, 0, 0};
+	784111777000, {.wall_s = 784111777, .steady_ms = 784111777000}, 0, 0, 0};
 
 static _Alignas(8) char base[ROOM], scratch[ROOM], fresh[ROOM];
 static size_t base_n, fresh_n;

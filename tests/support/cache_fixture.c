@@ -119,6 +119,7 @@ static struct exchange_times times_at(const struct fixture *f, int64_t s)
 	return (struct exchange_times){at_ms(s),
 				       {.wall_s = NOW_S + s, .steady_ms = at_ms(s)},
 				       f->asked_long_ago ? 0 : cache_epoch(f->cache),
+				       0,
 				       0};
 }
 

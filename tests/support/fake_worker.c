@@ -243,6 +243,7 @@ static void open_parts(struct worker *worker)
 	require(worker->access != NULL, error);
 	worker->routes = routes_new(worker->conf, error, sizeof(error));
 	require(worker->routes != NULL, error);
+	worker->admission = admission_new(worker->conf, worker->access, worker->routes);
 	worker->resolver = resolver_new(NULL, worker->conf, error, sizeof(error));
 	require(worker->resolver != NULL, error);
 }

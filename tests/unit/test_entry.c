@@ -46,6 +46,7 @@ static struct slice record_at(int64_t s, const char *req, const char *res)
 	struct exchange_times times = {(NOW_S + s) * 1000,
 				       {.wall_s = NOW_S + s, .steady_ms = (NOW_S + s) * 1000},
 				       asked_at,
+				       0,
 				       0};
 	struct record_meta meta;
 	enum reason why;

@@ -61,7 +61,8 @@ static enum reason store_late(struct fixture *f, const char *req, const char *re
 	struct exchange_times times = {at_ms(asked),
 				       {.wall_s = NOW_S + answered, .steady_ms = at_ms(answered)},
 				       cache_epoch(f->cache),
-				       (answered - asked) * 1000};
+				       (answered - asked) * 1000,
+				       0};
 	enum reason why;
 
 	cache_store(f->cache, request_of(&f->req, req), response_of(&f->res, res), &times, &why);
@@ -134,7 +135,8 @@ static enum reason freshen_late(struct fixture *f, struct slice old, int64_t ask
 	struct exchange_times times = {at_ms(asked),
 				       {.wall_s = NOW_S + answered, .steady_ms = at_ms(answered)},
 				       cache_epoch(f->cache),
-				       (answered - asked) * 1000};
+				       (answered - asked) * 1000,
+				       0};
 	struct record_view view;
 	enum reason why;
 

@@ -25,7 +25,7 @@ static struct message request, response;
 
 static struct exchange_times times_at(int64_t s)
 {
-	return (struct exchange_times){s * 1000, {.wall_s = s, .steady_ms = s * 1000}, 0, 0};
+	return (struct exchange_times){s * 1000, {.wall_s = s, .steady_ms = s * 1000}, 0, 0, 0};
 }
 
 /* Write the record of an exchange that the policy must allow. */

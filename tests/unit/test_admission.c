@@ -1,0 +1,166 @@
+/* LINKS: proxy/admission.c proxy/route.c proxy/access.c proxy/ranges.c proxy/rules.c proxy/address.c proxy/hostname.c cache/http_fields.c cache/http_uri.c conf/units.c tests/support/test_conf.c */
+/* Whom a stored response may be shown: under the rules it came by, and under others. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "proxy/admission.h"
+#include "tests/support/test_conf.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
+
+struct setup {
+	struct conf *conf;
+	struct access *access;
+	struct routes *routes;
+	struct admission admission;
+};
+
+/* "name=value;name=value" */
+static struct setup setup_of(const char *options, const char *listener)
+{
+	struct setup setup = {.conf = test_conf_new()};
+	char text[256], error[256] = "";
+	char *rest = text, *one;
+	union address own;
+
+	snprintf(text, sizeof(text), "%s", options);
+	while ((one = strsep(&rest, ";"))) {
+		char *value = strchr(one, '=');
+
+		if (!value)
+			continue;
+		*value++ = '\0';
+		assert_true(test_conf_set(setup.conf, one, value));
+	}
+	assert_true(address_parse(slice_str(listener), &own));
+	address_set_port(&own, 3128);
+	setup.access = access_new(setup.conf, &own, 1, error, sizeof(error));
+	setup.routes = routes_new(setup.conf, error, sizeof(error));
+	assert_string_equal(error, "");
+	setup.admission = admission_new(setup.conf, setup.access, setup.routes);
+	return setup;
+}
+
+static void setup_end(struct setup *setup)
+{
+	routes_free(setup->routes);
+	access_free(setup->access);
+	test_conf_free(setup->conf);
+}
+
+#define HERE "127.0.0.1"
+#define OPEN "8.8.8.8"
+
+enum { DIRECT, CHOSEN, PARENT };
+
+static uint32_t number_of(const struct setup *setup, int how, const char *from)
+{
+	struct route route = {
+		.host = SLICE("a.example"), .chosen = how == CHOSEN, .parent = how == PARENT};
+	union address address;
+
+	assert_true(address_parse(slice_str(from), &address));
+	address_set_port(&address, 80);
+	return admission_of(&setup->admission, setup->access, &route, &address);
+}
+
+static void under_the_same_rules(void **state)
+{
+	static const struct {
+		const char *options, *listener, *from;
+		int how;
+		bool allowed;
+	} cases[] = {
+		{"", HERE, "1.2.3.4", DIRECT, true},
+		{"", HERE, "10.0.0.1", DIRECT, true},
+		{"", OPEN, "1.2.3.4", DIRECT, true},
+		{"allow=10.0.0.0/8", OPEN, "10.0.0.1", DIRECT, true},
+		{"parent=http://p:1", OPEN, "10.0.0.1", PARENT, true},
+		/* by way of a gateway */
+		{"", HERE, "127.0.0.1", CHOSEN, true},
+		{"", HERE, "10.0.0.1", CHOSEN, true},
+		{"", HERE, "169.254.169.254", CHOSEN, false},
+		{"", OPEN, "1.2.3.4", CHOSEN, true},
+		{"", OPEN, "127.0.0.1", CHOSEN, false},
+		{"", OPEN, "10.0.0.1", CHOSEN, false},
+		{"", OPEN, "169.254.169.254", CHOSEN, false},
+		{"allow=10.0.0.0/8", OPEN, "10.0.0.1", CHOSEN, true},
+		{"allow=a.example", OPEN, "10.0.0.1", CHOSEN, true},
+		{"deny=1.2.3.0/24", OPEN, "1.2.3.4", CHOSEN, false},
+		{"deny=1.2.3.0/24", OPEN, "1.2.4.4", CHOSEN, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct setup setup = setup_of(cases[i].options, cases[i].listener);
+		uint32_t number = number_of(&setup, cases[i].how, cases[i].from);
+
+		if (admission_allows(&setup.admission, number) != cases[i].allowed)
+			fail_msg("%s, %s, %s", cases[i].options, cases[i].listener, cases[i].from);
+		setup_end(&setup);
+	}
+}
+
+static void under_other_rules(void **state)
+{
+	static const struct {
+		const char *then, *listener_then, *now, *listener_now, *from;
+		int how;
+		bool allowed;
+	} cases[] = {
+		/* what is public stays so, whatever else changes */
+		{"", HERE, "", OPEN, "1.2.3.4", DIRECT, true},
+		{"deny=9.0.0.0/8", OPEN, "", OPEN, "1.2.3.4", DIRECT, true},
+		{"", OPEN, "parent=http://p:1", OPEN, "1.2.3.4", DIRECT, true},
+		{"", OPEN, "deny=evil.example", OPEN, "1.2.3.4", DIRECT, true},
+		/* names have no part in it */
+		{"", HERE, "deny=evil.example", HERE, "10.0.0.1", DIRECT, true},
+		/* more is denied */
+		{"", OPEN, "deny=1.2.3.0/24", OPEN, "1.2.3.4", DIRECT, false},
+		{"deny=9.0.0.0/8", OPEN, "deny=1.2.3.0/24", OPEN, "1.2.3.4", DIRECT, false},
+		{"", HERE, "", OPEN, "10.0.0.1", DIRECT, false},
+		{"", HERE, "", OPEN, "::1", DIRECT, false},
+		{"", HERE, "deny=10.0.0.0/8", HERE, "10.0.0.1", DIRECT, false},
+		/* less is allowed */
+		{"allow=10.0.0.0/8", OPEN, "", OPEN, "10.0.0.1", DIRECT, false},
+		{"allow=169.254.0.0/16", HERE, "", HERE, "169.254.169.254", DIRECT, false},
+		{"allow=a.example", OPEN, "", OPEN, "10.0.0.1", DIRECT, false},
+		/* what a parent found cannot be judged without it, or by another */
+		{"parent=http://p:1", OPEN, "", OPEN, "1.2.3.4", PARENT, false},
+		{"parent=http://p:1", OPEN, "parent=http://q:1", OPEN, "1.2.3.4", PARENT, false},
+		{"parent=http://p:1", OPEN, "parent=http://p:2", OPEN, "1.2.3.4", PARENT, false},
+		{"parent=http://p:1", OPEN, "parent=http://u:v@p:1", OPEN, "1.2.3.4", PARENT, true},
+		{"parent=http://p:1", OPEN, "parent=http://p:1;no_proxy=a.example", OPEN, "1.2.3.4",
+		 PARENT, false},
+		/* lists that read the same with the commas elsewhere */
+		{"deny=10.0.0.0/8", OPEN, "allow=10.0.0.0/8", OPEN, "10.0.0.1", CHOSEN, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct setup then = setup_of(cases[i].then, cases[i].listener_then);
+		struct setup now = setup_of(cases[i].now, cases[i].listener_now);
+		uint32_t number = number_of(&then, cases[i].how, cases[i].from);
+
+		if (admission_allows(&now.admission, number) != cases[i].allowed)
+			fail_msg("%s then, %s now, %s", cases[i].then, cases[i].now, cases[i].from);
+		setup_end(&then);
+		setup_end(&now);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(under_the_same_rules),
+		cmocka_unit_test(under_other_rules),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
