@@ -321,8 +321,9 @@ const char *store_copy_fault(const struct store_files *files,
 }
 
 bool store_copy_take(const struct store_files *files, const struct store_copy_end *end,
-		     struct store_clock *clock)
+		     const struct shared_map *clock_map)
 {
+	struct store_clock *clock = clock_map->data;
 	int64_t purged_ms =
 		clock->purged_ms > end->clock.purged_ms ? clock->purged_ms : end->clock.purged_ms;
 
@@ -334,7 +335,9 @@ bool store_copy_take(const struct store_files *files, const struct store_copy_en
 	clock->restored_ms = end->clock.latest_ms + CLOCK_SLACK_MS;
 	if (clock->latest_ms <= clock->restored_ms)
 		clock->latest_ms = clock->restored_ms + 1;
-	return store_files_put(files, COPY_NAME);
+	/* on disk before the copy has its new name: after a power failure between the two it would
+	 * pass for a file that nothing was lost of */
+	return shared_map_sync(clock_map) && store_files_put(files, COPY_NAME);
 }
 
 static void remove_name(const struct store_files *files, const char *name)

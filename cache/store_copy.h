@@ -13,6 +13,7 @@
 #ifndef CACHE_STORE_COPY_H
 #define CACHE_STORE_COPY_H
 
+#include "cache/shared_map.h"
 #include "cache/store.h"
 #include "cache/store_files.h"
 
@@ -40,10 +41,10 @@ const char *store_copy_fault(const struct store_files *files,
 			     const struct store_copy_wanted *wanted,
 			     struct store_copy_end *ret_end);
 
-/* Put it in the data file's place.  `clock` is told first: who is killed in between loses nothing.
- */
+/* Put it in the data file's place.  The map of the clock is told first, and synced: who is killed
+   in between, or loses power, does not trust what the copy has. */
 bool store_copy_take(const struct store_files *files, const struct store_copy_end *end,
-		     struct store_clock *clock);
+		     const struct shared_map *clock_map);
 
 /* Remove what is left of one that was not finished; the copy itself. */
 void store_copy_sweep(const struct store_files *files);

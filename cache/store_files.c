@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -251,6 +252,20 @@ bool store_files_have_lock(const struct store_files *files, int lock)
 
 	return place_of_fd(lock, &file) && place_of_fd(files->lock, &own) &&
 	       place_file_eq(&file, &own);
+}
+
+bool store_files_is_cached(const struct store_files *files, const char *name)
+{
+	int fd = openat(files->directory, name, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	void *page = fd < 0 ? MAP_FAILED : mmap(NULL, 1, PROT_READ, MAP_SHARED, fd, 0);
+	unsigned char resident = 0;
+	bool cached = page != MAP_FAILED && mincore(page, 1, &resident) == 0 && resident & 1;
+
+	if (page != MAP_FAILED)
+		munmap(page, 1);
+	if (fd >= 0)
+		close(fd);
+	return cached;
 }
 
 static int data_open(const struct store_files *files)

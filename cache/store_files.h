@@ -108,6 +108,13 @@ bool store_files_data_in_use(const struct store_files *files);
 /* Hold the lock that tells this, until store_files_close(); false when it cannot be had. */
 bool store_files_use_data(struct store_files *files);
 
+/*
+ * Whether the kernel still has the first page of a file in memory.  What processes have written and
+ * the kernel has not yet brought to the disk is there: so a file of which nothing is may come from
+ * a disk that was taken away, maybe put back to an earlier state, and mounted again.
+ */
+bool store_files_is_cached(const struct store_files *files, const char *name);
+
 /* Begin closing: waits as above; `first` is then whether this is the last user. */
 void store_files_closing(struct store_files *files);
 void store_files_close(struct store_files *files);

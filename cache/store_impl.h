@@ -49,7 +49,8 @@ struct store {
 	struct store_shared *shared;
 	struct evict_bits bits;
 	struct store_note *note;
-	bool noting; /* the lock of writers is held, to note what comes of this part */
+	bool note_was_cached; /* before it was read: store_files_is_cached() */
+	bool noting;          /* the lock of writers is held, to note what comes of this part */
 	struct shared_map visited_map, clock_map, note_map, invalidations_map;
 	struct store_files files;
 	struct store_place place;

@@ -95,7 +95,7 @@ static bool replace(struct store *store, const char *kind, const struct store_no
 	}
 	store->renewed = true;
 	if ((kind && !store_files_set_aside(&store->files, kind)) ||
-	    !store_copy_take(&store->files, &end, store->clock_map.data)) {
+	    !store_copy_take(&store->files, &end, &store->clock_map)) {
 		store_notice_add(notice, "%s/" STORE_DATA_NAME ": %s, and cannot be replaced: %s",
 				 store->directory, why, strerror(errno));
 		return false;
@@ -132,8 +132,10 @@ static bool is_as_left(const struct store *store, enum store_left left, int fd)
 
 	if (left == STORE_LEFT_CLEAN)
 		return !store_note_is_doubted(store->note);
-	return left == STORE_LEFT_RUNNING && store_check_head(fd, &check) &&
-	       store_note_holds(store->note, fd, check.transaction);
+	/* pages of the last commits that did not reach a disk are lost with its mount, though head
+	 * and note may agree */
+	return left == STORE_LEFT_RUNNING && store->note_was_cached &&
+	       store_check_head(fd, &check) && store_note_holds(store->note, fd, check.transaction);
 }
 
 /* Is the data file fit to be opened?  If not it is moved away; false when that failed. */
@@ -322,6 +324,7 @@ static bool small_maps_open(struct store *store, const struct store_notice *noti
 {
 	bool fresh;
 
+	store->note_was_cached = store_files_is_cached(&store->files, store_note_spec.name);
 	if (!map_open(store, &store->clock_map, &store_clock_spec, notice, &fresh) ||
 	    !map_open(store, &store->note_map, &store_note_spec, notice, &fresh) ||
 	    !map_open(store, &store->invalidations_map, &invalidations_spec, notice,
