@@ -5,9 +5,7 @@
 
 /* Memory may run out: the table then stays as it was and the element says so (uthash 2.3). */
 #define HASH_NONFATAL_OOM 1
-/* A key is a hash already. */
-#define HASH_FUNCTION(key, n, hash) ((hash) = pending_hash(key))
-#include <uthash.h>
+#include "cache/table.h"
 
 enum {
 	PENDING_BYTES_MAX = 8 << 20,
@@ -22,14 +20,6 @@ struct pending_item {
 	UT_hash_handle hh;
 	_Alignas(RECORD_ALIGN) char bytes[]; /* record, URI */
 };
-
-static inline unsigned pending_hash(const void *bytes)
-{
-	struct cache_key key;
-
-	memcpy(&key, bytes, sizeof(key));
-	return (unsigned)(key.word[0] ^ key.word[1]);
-}
 
 static struct pending_item *item_new(enum pending_kind kind, const struct cache_key *key,
 				     struct slice uri, struct slice record)

@@ -5,7 +5,7 @@
 
 /* An allocation that fails costs the entry, not the process. */
 #define HASH_NONFATAL_OOM 1
-#include <uthash.h>
+#include "cache/table.h"
 
 struct dns_entry {
 	UT_hash_handle hh;

@@ -8,7 +8,7 @@
 #define uthash_fatal(message) ((void)0) /* see uthash_nonfatal_oom */
 #define HASH_NONFATAL_OOM 1
 #define uthash_nonfatal_oom(entry) ((entry)->count = 0)
-#include <uthash.h>
+#include "cache/table.h"
 
 struct peer_key {
 	unsigned char bytes[8]; /* an IPv4 address, or the first half of an IPv6 one */

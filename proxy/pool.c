@@ -6,7 +6,7 @@
 
 /* Memory may run out: the element is not in the table then, and says so (uthash 2.3). */
 #define HASH_NONFATAL_OOM 1
-#include <uthash.h>
+#include "cache/table.h"
 
 #include "proxy/origin.h"
 

@@ -11,7 +11,7 @@
 
 /* An allocation that fails costs the look-up, not the process. */
 #define HASH_NONFATAL_OOM 1
-#include <uthash.h>
+#include "cache/table.h"
 #include <utlist.h>
 
 #include "conf/units.h"

@@ -41,6 +41,7 @@ home 'lmdb\.h' cache/store_lmdb.c
 home 'xxhash\.h' cache/key.c cache/record.c proxy/credentials.c proxy/parse_memo.c
 home 'crypt\.h' proxy/credentials.c
 home 'confuse\.h' conf/conf.c
+home 'uthash\.h' cache/table.h
 
 no_include conf cache proxy tests bench
 no_include cache proxy tests bench

@@ -1,0 +1,60 @@
+/*
+ * uthash with a hash that nobody outside can know.
+ *
+ * Names and keys in tables come from clients and origins, and uthash's own functions are the same
+ * everywhere: whoever makes keys of one hash turns a table into a list, and each look into it into
+ * a walk.  Here the hash depends on numbers that are drawn when the process starts.  Elements are
+ * walked in the order of their coming, as ever.
+ *
+ * To be included in the place of <uthash.h>, with what is to be defined before it.
+ */
+#ifndef CACHE_TABLE_H
+#define CACHE_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/random.h>
+
+static uint64_t table_secret[2] = {UINT64_C(0x9e3779b97f4a7c15), UINT64_C(0xd1b54a32d192ed03)};
+
+/* Drawn for each file that has tables.  Early in a boot there may be none: then they stay. */
+__attribute__((constructor)) static void table_draw_secret(void)
+{
+	uint64_t drawn[2];
+
+	if (getrandom(drawn, sizeof(drawn), GRND_NONBLOCK) == (ssize_t)sizeof(drawn)) {
+		table_secret[0] = drawn[0] | 1;
+		table_secret[1] = drawn[1] | 1;
+	}
+}
+
+/* Each bit of the result depends on all of what goes in, by way of both numbers. */
+static inline uint64_t table_mix(uint64_t bits)
+{
+	bits *= table_secret[0];
+	bits ^= bits >> 32;
+	bits *= table_secret[1];
+	return bits ^ bits >> 29;
+}
+
+static inline uint32_t table_hash(const void *key, size_t n)
+{
+	const unsigned char *at = key;
+	uint64_t hash = table_secret[0] ^ n, word;
+
+	for (; n >= sizeof(word); n -= sizeof(word), at += sizeof(word)) {
+		memcpy(&word, at, sizeof(word));
+		hash = table_mix(hash ^ word) + table_secret[0];
+	}
+	word = 0;
+	memcpy(&word, at, n);
+	hash = table_mix(hash ^ word);
+	return (uint32_t)(hash ^ hash >> 32);
+}
+
+#define HASH_FUNCTION(key, n, hash) ((hash) = table_hash((key), (n)))
+
+#include <uthash.h>
+
+#endif
