@@ -8,9 +8,11 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "proxy/hostname.h"
 #include "proxy/log.h"
+#include "proxy/wall_clock.h"
 
 enum {
 	TLS_MAGIC = 0x546c7331,
@@ -18,9 +20,10 @@ enum {
 	QUIET_RECORDS = 8,           /* that may come while a connection is idle */
 };
 
-/* A session to be resumed with the peer it was made with. */
+/* A session to be resumed with the peer it was made with, as long as its certificates hold. */
 struct kept_session {
 	SSL_SESSION *session;
+	int64_t expires_s; /* wall clock: when the first of them expires */
 	char peer[PEER_MAX];
 };
 
@@ -38,6 +41,8 @@ struct tls {
 	bool recv_wants_write; /* the last tls_recv() waits to send */
 	bool send_wants_read;
 	enum failure failure;
+	int64_t expires_s; /* of the chain that was verified, in this handshake or the one resumed
+			    */
 	SSL *ssl;
 	struct tls_context *context;
 	char peer[PEER_MAX]; /* NUL-terminated */
@@ -54,30 +59,63 @@ static struct kept_session *slot_of(struct tls_context *context, const char *pee
 	return &context->sessions[hash % TLS_SESSIONS];
 }
 
+/* Its own notAfter, or the earliest of its issuers': 0, long past, when that cannot be read. */
+static int64_t chain_expires_s(const SSL *ssl)
+{
+	STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
+	int64_t expires_s = INT64_MAX;
+
+	for (int i = 0; i < sk_X509_num(chain); i++) {
+		const ASN1_TIME *end = X509_get0_notAfter(sk_X509_value(chain, i));
+		struct tm tm;
+		int64_t end_s = ASN1_TIME_to_tm(end, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+
+		if (end_s < expires_s)
+			expires_s = end_s;
+	}
+	return sk_X509_num(chain) > 0 ? expires_s : 0;
+}
+
 /* The library has a session for us to keep; 1 says that it is ours now. */
 static int keep_session(SSL *ssl, SSL_SESSION *session)
 {
 	struct tls *tls = SSL_get_app_data(ssl);
 	struct kept_session *slot = slot_of(tls->context, tls->peer);
 
+	if (!SSL_session_reused(ssl))
+		tls->expires_s = chain_expires_s(ssl);
 	SSL_SESSION_free(slot->session);
 	slot->session = session;
+	slot->expires_s = tls->expires_s;
 	memcpy(slot->peer, tls->peer, sizeof(slot->peer));
 	return 1;
 }
 
-/* A ticket of TLS 1.3 is for one connection, so that nobody can link two (RFC 8446 C.4). */
+static void forget_session(struct kept_session *slot)
+{
+	SSL_SESSION_free(slot->session);
+	slot->session = NULL;
+}
+
+/*
+ * A handshake that resumes a session shows no certificate, so nothing is verified in it: past the
+ * end of those that were, it must be a whole one.  A ticket of TLS 1.3 is for one connection, so
+ * that nobody can link two (RFC 8446 C.4).
+ */
 static void resume_session(struct tls *tls)
 {
 	struct kept_session *slot = slot_of(tls->context, tls->peer);
 
 	if (slot->session == NULL || strcmp(slot->peer, tls->peer) != 0)
 		return;
-	SSL_set_session(tls->ssl, slot->session);
-	if (SSL_SESSION_get_protocol_version(slot->session) < TLS1_3_VERSION)
+	if (slot->expires_s <= wall_clock_ms() / 1000) {
+		forget_session(slot);
 		return;
-	SSL_SESSION_free(slot->session);
-	slot->session = NULL;
+	}
+	tls->expires_s = slot->expires_s;
+	SSL_set_session(tls->ssl, slot->session);
+	if (SSL_SESSION_get_protocol_version(slot->session) >= TLS1_3_VERSION)
+		forget_session(slot);
 }
 
 /* ---- the context ---------------------------------------------------------------------------- */

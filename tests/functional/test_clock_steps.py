@@ -4,13 +4,16 @@ The proxy sees a clock of its own, by libfaketime; where that is not installed, 
 a sanitizer that must be loaded first, tests/unit/test_clock.c stands alone.
 """
 
+import ssl
 import threading
 
 import pytest
 
 from support.clock import DAY, HOUR, MISSING, Clock
+from support.origin import CLOSE, respond
 from support.proxy import Proxy
 from support.requirement import requirement
+from support.tls import Authority, TlsOrigin, close_notify
 
 DECADE = 3652 * DAY
 
@@ -132,3 +135,35 @@ def test_a_clock_set_back_while_nothing_ran(client, clock, origin, stored):
         assert (answer.hit, 50 <= answer.age <= 55) == (True, True)
         clock.set(65 - DAY)
         assert other.get(origin.url()).fwd == "stale"
+
+
+@pytest.fixture
+def tls(clock, tmp_path):
+    """A client of a proxy that knows an authority, and an origin of it; its certificate is for two days."""
+    authority = Authority(tmp_path / "authority")
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 origin.test\n")
+    origin = TlsOrigin(authority.issue("DNS:origin.test"))
+    proxy = Proxy(tmp_path / "proxy", f"tls_ca_file={authority.file}", f"hosts_file={hosts}", start=False)
+    proxy.environment = clock.environment
+    proxy.start()
+    with proxy.connect() as client:
+        yield client, origin
+    proxy.stop()
+    proxy.remove()
+    origin.close()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_no_session_is_resumed_past_its_certificate(clock, tls, version):
+    """What is resumed is not verified: the end of the certificate is the end of the session."""
+    client, origin = tls
+    origin.context.minimum_version = origin.context.maximum_version = version
+    origin.default = [respond(200, "Connection: close", body=b"x"), close_notify, CLOSE]
+    for _ in range(2):
+        assert client.get(origin.url()).status == 200
+        origin.wait_all_closed()
+    assert [connection.resumed for connection in origin.connections] == [False, True]
+    clock.set(3 * DAY)
+    answer = client.get(origin.url())
+    assert answer.status == 502 and "error=tls_certificate_error" in answer["Proxy-Status"]
