@@ -47,8 +47,9 @@ struct access {
 	size_t own_count;
 	bool is_local_only; /* nobody but this machine can reach the proxy */
 	struct ports connect_ports;
-	struct ports ports;    /* of all other requests */
-	struct slice instance; /* our name in Via */
+	struct ports ports;          /* of all other requests */
+	struct ports wildcard_ports; /* of listeners on all addresses of the machine */
+	struct slice instance;       /* our name in Via */
 	const struct conf_list *methods;
 };
 
@@ -147,6 +148,8 @@ static bool add_listener(struct access *access, const union address *listener,
 	    !add_own(access, network_of_text("0.0.0.0"), port) ||
 	    !add_own(access, network_of_text("::"), port))
 		return false;
+	if (address_is_wildcard(listener))
+		access->wildcard_ports.bits[port / 8] |= (uint8_t)(1 << port % 8);
 	if (address_is_wildcard(listener) &&
 	    (!add_own(access, network_of_text("127.0.0.0/8"), port) ||
 	     !add_own(access, network_of_text("::1"), port)))
@@ -467,6 +470,15 @@ static bool is_own(const struct access *access, const union address *address)
 		    network_has(&access->own[i].network, address))
 			return true;
 	return false;
+}
+
+bool access_is_wildcard_own(const struct access *access, const union address *local,
+			    const union address *peer)
+{
+	union address here = address_unmapped(local), there = address_unmapped(peer);
+
+	return address_equal(&here, &there) &&
+	       ports_have(&access->wildcard_ports, address_port(peer));
 }
 
 static bool is_refused_by_default(const struct access *access, const union address *address)

@@ -81,6 +81,14 @@ enum failure access_request(const struct access *access, const struct http_reque
 enum failure access_address(const struct access *access, struct slice host,
 			    const union address *address);
 
+/*
+ * A connection from `local` to `peer`, which this machine made, is one to a listener of the proxy
+ * on all addresses: they are the same, and the port is its.  This finds addresses as well that the
+ * machine got after access_new().
+ */
+bool access_is_wildcard_own(const struct access *access, const union address *local,
+			    const union address *peer);
+
 /* The same of a destination that the operator chose: LOOP for the proxy itself, or NONE. */
 enum failure access_chosen(const struct access *access, const union address *address);
 

@@ -154,24 +154,38 @@ static void try_next(struct connector *c)
 		fail(c, c->failure);
 }
 
+/* An address of this machine that it did not have when it listened on all of them. */
+static bool is_ourselves(const struct attempt *attempt, const union address *to)
+{
+	union address local;
+	socklen_t length = sizeof(local);
+
+	return getsockname(conn_fd(attempt->conn), &local.any, &length) == 0 &&
+	       access_is_wildcard_own(attempt->connector->worker->access, &local, to);
+}
+
 static void attempt_writable(void *owner)
 {
 	struct attempt *attempt = owner;
 	struct connector *c = attempt->connector;
+	const union address *to;
+	bool loop;
 	int error;
 
 	assert(c->magic == CONNECTOR_MAGIC);
+	to = &c->addresses.at[attempt - c->attempts];
 	error = conn_connected(attempt->conn);
-	if (error == 0) {
+	loop = error == 0 && is_ourselves(attempt, to);
+	if (error == 0 && !loop) {
 		int64_t left = c->expires_ms - c->worker->now_ms;
 
 		conn_deadline(attempt->conn, left > 0 ? left : 1);
-		finish(c, FAILURE_NONE, attempt->conn, &c->addresses.at[attempt - c->attempts]);
+		finish(c, FAILURE_NONE, attempt->conn, to);
 		return;
 	}
 	conn_close(attempt->conn);
 	attempt->conn = NULL;
-	c->failure = failure_of_errno(error);
+	c->failure = loop ? FAILURE_LOOP : failure_of_errno(error);
 	try_next(c);
 }
 

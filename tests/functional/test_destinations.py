@@ -1,9 +1,13 @@
 """Where requests may go: judged by the address that is connected to, however it was spelt."""
 
+import shutil
+import subprocess
+
 import pytest
 
 from support.nameserver import NameServer
 from support.origin import respond
+from support.proxy import BINARY
 from support.target import connect_bytes
 
 # By default nobody's: link-local and metadata, multicast, broadcast, unspecified, reserved.
@@ -207,3 +211,30 @@ def test_port_that_is_allowed(start_proxy):
         assert "error=destination_ip_prohibited" in answer["Proxy-Status"]
     with start_proxy("allow_ports=25", "deny=127.0.0.0/8").connect() as client:
         assert "error=http_request_denied" in client.get("http://127.0.0.1:110/")["Proxy-Status"]
+
+
+NAMESPACE = ["unshare", "-rn", "--"] if shutil.which("unshare") and shutil.which("ip") and shutil.which("nsenter") and \
+    subprocess.run(["unshare", "-rn", "true"], check=False, capture_output=True).returncode == 0 else None
+
+
+@pytest.mark.skipif(not NAMESPACE, reason="no network of one's own to be had")
+def test_an_address_that_the_machine_gets_later(tmp_path):
+    """A listener on all addresses has it, too. Everything is done in a network of its own."""
+    script = tmp_path / "script"
+    script.write_text(f"""set -e
+ip link set lo up
+{BINARY} -o listen=0.0.0.0:3128 -o admin= -o store={tmp_path}/store -o store_size=1MiB -o connect_ports='*' \\
+    -o allow=10.99.0.0/16 -o hosts_file= &
+pid=$!
+trap 'kill $pid' EXIT
+until ip -o addr show >/dev/null && (echo >/dev/tcp/127.0.0.1/3128) 2>/dev/null; do :; done
+ip addr add 10.99.0.1/32 dev lo
+for method in GET CONNECT; do
+    target=10.99.0.1:3128; [ $method = CONNECT ] || target=http://$target/
+    exec 3<>/dev/tcp/127.0.0.1/3128
+    printf '%s %s HTTP/1.1\\r\\nHost: 10.99.0.1:3128\\r\\nConnection: close\\r\\n\\r\\n' $method $target >&3
+    head -n 1 <&3
+done
+""")
+    result = subprocess.run([*NAMESPACE, "bash", str(script)], check=False, capture_output=True, text=True, timeout=30)
+    assert result.stdout.count("HTTP/1.1 508 ") == 2, result

@@ -401,6 +401,33 @@ static void a_wildcard_listener_has_all_addresses_of_the_machine(void **state)
 	setup_end(&v6);
 }
 
+/* Also those that it got later: they are told by both ends of a connection. */
+static void a_connection_to_oneself_is_known_by_its_ends(void **state)
+{
+	static const struct {
+		const char *local, *peer;
+		bool own;
+	} cases[] = {
+		{"198.51.100.7:40000", "198.51.100.7:3128", true},
+		{"[2001:db8::1]:40000", "[2001:db8::1]:3128", true},
+		{"[::ffff:198.51.100.7]:40000", "198.51.100.7:3128", true},
+		{"198.51.100.7:40000", "198.51.100.7:80", false},
+		{"198.51.100.7:40000", "198.51.100.8:3128", false},
+		{"198.51.100.7:40000", "198.51.100.7:3129", false}, /* of one address */
+	};
+	struct setup setup = setup_of("", "0.0.0.0:3128 127.0.0.1:3129");
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		union address local = endpoint_of(cases[i].local);
+		union address peer = endpoint_of(cases[i].peer);
+
+		if (access_is_wildcard_own(setup.access, &local, &peer) != cases[i].own)
+			fail_msg("%s to %s", cases[i].local, cases[i].peer);
+	}
+	setup_end(&setup);
+}
+
 static void rules_decide_by_address(void **state)
 {
 	struct setup setup = setup_of("deny=93.184.0.0/16,2600::/16,10.1.0.0/16,1.2.3.4;"
@@ -831,6 +858,7 @@ int main(void)
 		cmocka_unit_test(private_places_need_every_listener_on_loopback),
 		cmocka_unit_test(own_listeners_are_never_reached),
 		cmocka_unit_test(a_wildcard_listener_has_all_addresses_of_the_machine),
+		cmocka_unit_test(a_connection_to_oneself_is_known_by_its_ends),
 		cmocka_unit_test(rules_decide_by_address),
 		cmocka_unit_test(an_allowed_name_may_be_anywhere),
 		cmocka_unit_test(rules_decide_by_name),
