@@ -353,14 +353,30 @@ static bool is_allowed(struct credentials *credentials, int64_t now_ms)
 	return credentials->allowance_us > 0;
 }
 
-/* The slow part.  For a name that does not exist somebody's hash is worked out all the same. */
-static bool verify(struct credentials *credentials, const struct user *user, const char *password)
+/*
+ * Hashes of different kinds take different times.  So a name that does not exist is given one of
+ * the users' hashes, always the same as long as the file is, as if it had been drawn among them:
+ * whoever asks cannot tell by the time that nobody has it.
+ */
+const char *credentials_stand_in(const struct credentials *credentials, struct slice name)
 {
-	const char *hash = user != NULL ? user->hash : credentials->users[0].hash;
+	const char *secret = credentials->users[0].hash;
+	uint64_t seed = XXH3_64bits(secret, strlen(secret));
+
+	return credentials->users[XXH3_64bits_withSeed(name.p, name.n, seed) % credentials->count]
+		.hash;
+}
+
+/* The slow part, also for a name that does not exist. */
+static bool verify(struct credentials *credentials, const struct user *user,
+		   const struct presented *presented)
+{
+	const char *hash =
+		user != NULL ? user->hash : credentials_stand_in(credentials, presented->name);
 	size_t length = strlen(hash);
 	int64_t began_us = processor_us();
-	const char *found =
-		crypt_rn(password, hash, &credentials->crypt, (int)sizeof(credentials->crypt));
+	const char *found = crypt_rn(presented->password, hash, &credentials->crypt,
+				     (int)sizeof(credentials->crypt));
 	bool same = found != NULL && strlen(found) == length && same_bytes(found, hash, length);
 
 	explicit_bzero(&credentials->crypt, sizeof(credentials->crypt));
@@ -386,7 +402,7 @@ static enum failure check(struct credentials *credentials, const struct presente
 	/* while others keep us busy, who was right before still is: the file is the same */
 	if (!is_allowed(credentials, now_ms))
 		return right ? FAILURE_NONE : FAILURE_TOO_MANY_LOGINS;
-	if (!verify(credentials, user, presented->password)) {
+	if (!verify(credentials, user, presented)) {
 		*wrong = (struct known){hash, now_ms + CREDENTIALS_WRONG_MS};
 		return FAILURE_AUTH_REQUIRED;
 	}

@@ -319,6 +319,29 @@ static int remove_file(void **state)
 	return unlink(path);
 }
 
+/* Hashes of two kinds take two times: a name that nobody has must not always take the one. */
+static void test_stand_in(void **state)
+{
+	struct credentials *credentials = load(users());
+	unsigned utf8 = 0, ali = 0;
+	char name[16];
+
+	(void)state;
+	assert_non_null(credentials);
+	for (unsigned n = 0; n < 200; n++) {
+		const char *hash;
+
+		snprintf(name, sizeof(name), "nobody%u", n);
+		hash = credentials_stand_in(credentials, slice_str(name));
+		utf8 += strncmp(hash, HASH_UTF8, strlen(HASH_UTF8)) == 0;
+		ali += strncmp(hash, HASH_ALI, strlen(HASH_ALI)) == 0;
+		assert_ptr_equal(hash, credentials_stand_in(credentials, slice_str(name)));
+	}
+	assert_int_equal(utf8 + ali, 200);
+	assert_in_range(utf8, 10, 100); /* of one user in four */
+	credentials_free(credentials);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -328,6 +351,7 @@ int main(void)
 		cmocka_unit_test(test_length),
 		cmocka_unit_test(test_work_is_bounded),
 		cmocka_unit_test(test_known_user_is_not_shut_out),
+		cmocka_unit_test(test_stand_in),
 		cmocka_unit_test(test_bad_files),
 		cmocka_unit_test(test_long_line),
 		cmocka_unit_test(test_who_may_read_it),
