@@ -79,6 +79,8 @@ bool claims_take(struct claims *claims, const struct cache_key *key, int64_t now
 		return false;
 	ret_claim->slot = put(bucket, word, now_ms);
 	ret_claim->word = word;
+	if (ret_claim->slot == NULL)
+		return true; /* others cannot be told */
 	/* Two that looked at once may have found different slots: each looks again after its own
 	   word stands, so at least one sees the other, and gives way. */
 	if (ret_claim->slot != NULL && !is_claimed(bucket, ret_claim->slot, word, now_ms))

@@ -4,8 +4,10 @@
  *
  * A table of fixed size in memory shared over fork().  A claim is one word, put there and taken out
  * by compare-and-swap, and lapses by itself: a worker that dies leaves nothing that another must
- * clear.  Nobody ever waits; a refusal means that somebody else is at it, or in rare cases (a full
- * bucket, two at the same instant) that it is left to the next request.
+ * clear.  Nobody ever waits; a refusal means that somebody else is at it, or in rare cases (two at
+ * the same instant) that it is left to the next request.  With a full bucket nothing is refused, or
+ * origins that are slow to answer some keys could keep others from being validated: others cannot
+ * be told then, and several workers may validate the same key.
  */
 #ifndef PROXY_CLAIMS_H
 #define PROXY_CLAIMS_H
@@ -18,7 +20,7 @@ enum { CLAIM_MS = 30000 }; /* a claim that is not released lapses after this */
 
 struct claims;
 
-/* A claim that is held; all zero for none. */
+/* A claim that is held; all zero for none, and for one that others cannot be told of. */
 struct claim {
 	_Atomic uint64_t *slot;
 	uint64_t word;
