@@ -45,7 +45,8 @@ struct access {
 	size_t sender_count;
 	struct endpoint *own;
 	size_t own_count;
-	bool is_local_only; /* nobody but this machine can reach the proxy */
+	bool is_local_only; /* nobody but this machine may be a client */
+	bool dns_private;   /* names that the DNS says are private may be asked for */
 	struct ports connect_ports;
 	struct ports ports;          /* of all other requests */
 	struct ports wildcard_ports; /* of listeners on all addresses of the machine */
@@ -141,8 +142,6 @@ static bool add_listener(struct access *access, const union address *listener,
 	union address address;
 	unsigned bits;
 
-	if (!address_is_loopback(listener))
-		access->is_local_only = false;
 	/* Connecting to 0.0.0.0 or :: reaches this machine. */
 	if (!add_own(access, network_of_one(listener), port) ||
 	    !add_own(access, network_of_text("0.0.0.0"), port) ||
@@ -259,6 +258,32 @@ static bool add_ports(struct ports *ports, const struct conf_list *list, const c
 	return true;
 }
 
+static bool is_loopback_only(const struct network *network)
+{
+	union address first = address_from_bytes(network->family, network->bytes);
+
+	return network->bits >= (network->family == AF_INET ? 8 : 128) &&
+	       address_is_loopback(&first);
+}
+
+/*
+ * Whether all who may be clients are on this machine.  That does not follow from the addresses
+ * bound: a load balancer on this machine, and whatever else forwards to loopback, has clients
+ * elsewhere.  It follows from the networks of `clients`; where that option is empty, they are made
+ * of the interfaces of the listening addresses, which may get wider with them.
+ */
+static bool serves_this_machine_only(const struct access *access, const struct conf *conf,
+				     const union address *own, unsigned own_count)
+{
+	bool local = own_count > 0 && access->sender_count == 0;
+
+	for (size_t i = 0; i < access->client_count; i++)
+		local = local && is_loopback_only(&access->clients[i]);
+	for (unsigned i = 0; conf->clients.count == 0 && i < own_count; i++)
+		local = local && address_is_loopback(&own[i]);
+	return local;
+}
+
 static bool set_ports(struct access *access, const struct conf *conf, char *error,
 		      size_t error_size)
 {
@@ -289,7 +314,7 @@ struct access *access_new(const struct conf *conf, const union address *own, uns
 		snprintf(error, error_size, "access: out of memory");
 		return NULL;
 	}
-	access->is_local_only = own_count > 0;
+	access->dns_private = strcmp(conf->dns_private, "refuse") != 0;
 	access->methods = &conf->methods;
 	access->instance = slice_str(conf_instance(conf));
 	if (!add_listeners(access, own, own_count, error, error_size) ||
@@ -297,6 +322,7 @@ struct access *access_new(const struct conf *conf, const union address *own, uns
 	    !set_senders(access, &conf->proxy_protocol_from, error, error_size) ||
 	    !set_ports(access, conf, error, error_size))
 		goto fail;
+	access->is_local_only = serves_this_machine_only(access, conf, own, own_count);
 	access->deny = rules_new(&conf->deny, "deny", error, error_size);
 	if (!access->deny)
 		goto fail;
@@ -404,7 +430,7 @@ static enum failure judge_destination(const struct access *access, const struct 
 		return FAILURE_DENIED_PORT;
 	if (address_parse(uri->host, &address)) {
 		address_set_port(&address, uri->port);
-		return access_address(access, uri->host, &address);
+		return access_address(access, uri->host, FROM_HERE, &address);
 	}
 	if (rules_have_name(access->deny, uri->host) && !rules_have_name(access->allow, uri->host))
 		return FAILURE_DENIED_DESTINATION;
@@ -481,11 +507,22 @@ bool access_is_wildcard_own(const struct access *access, const union address *lo
 	       ports_have(&access->wildcard_ports, address_port(peer));
 }
 
-static bool is_refused_by_default(const struct access *access, const union address *address)
+static bool is_refused_by_default(const struct access *access, enum address_source source,
+				  const union address *address)
 {
-	enum range_kind kind = range_kind(address);
-
-	return kind == RANGE_NEVER || (kind == RANGE_PRIVATE && !access->is_local_only);
+	switch (range_kind(address)) {
+	case RANGE_PUBLIC:
+		return false;
+	case RANGE_PRIVATE:
+		if (!access->is_local_only)
+			return true;
+		break;
+	case RANGE_NEVER:
+		return true;
+	}
+	/* a page's own name, pointed here or at a neighbour once the page is loaded (rebinding) */
+	return source == FROM_NAME_SERVERS &&
+	       (address_is_loopback(address) || !access->dns_private);
 }
 
 enum failure access_chosen(const struct access *access, const union address *address)
@@ -501,13 +538,13 @@ enum failure access_chosen(const struct access *access, const union address *add
 }
 
 enum failure access_address(const struct access *access, struct slice host,
-			    const union address *address)
+			    enum address_source source, const union address *address)
 {
 	union address embedded[RANGE_EMBEDDED_MAX];
 	unsigned count = range_embedded(address, embedded);
 	bool is_denied = rules_have_name(access->deny, host) ||
 			 rules_have_address(access->deny, address) ||
-			 is_refused_by_default(access, address);
+			 is_refused_by_default(access, source, address);
 	unsigned i;
 
 	if (is_own(access, address))

@@ -11,12 +11,19 @@
  * machine's credentials to whoever sends it a GET.  The same in every spelling: mapped, NAT64,
  * 6to4, Teredo.
  *
- * Loopback and private networks: no, unless every listening address of the proxy is loopback.
- * A proxy that others can reach stands where they do not: on this machine and inside its network,
- * whose servers trust by address.  A client would borrow that trust, and so would a page in its
- * browser that names such an address or whose own name is pointed there (rebinding).  If only
- * this machine's own users can reach the proxy, they reach all of this without it: a refusal
- * would protect nothing, and 127.0.0.1 is where people try things out.
+ * Loopback and private networks: no, unless only this machine may be a client.  A proxy that
+ * serves others stands where they do not: on this machine and inside its network, whose servers
+ * trust by address.  A client would borrow that trust.  If only this machine's own users are
+ * served, they reach all of this without the proxy: a refusal would protect nothing, and 127.0.0.1
+ * is where people try things out.  Only this machine may be a client when all networks of the
+ * option `clients` are loopback, or, without that option, all listening addresses; and never with
+ * proxy_protocol_from, whose connections are made for clients elsewhere.
+ *
+ * Names that name servers say are loopback: no, even then.  A page of any site can point its own
+ * name there once a browser has loaded it, and would speak with this machine's servers as if they
+ * were its own (rebinding).  localhost, names below it and those of the hosts file are not looked
+ * up, so nobody else can point them.  Names that name servers say are private: as the addresses,
+ * for that is how the names of many networks are kept; with dns_private = refuse as loopback.
  *
  * The proxy's own listeners: never, not even by `allow`; a request for one is a loop.
  *
@@ -37,10 +44,10 @@ struct access;
 
 /*
  * Rules compiled from the options (clients, proxy_protocol_from, methods, connect_ports,
- * allow_ports, deny, allow, pseudonym and what instance.h makes of it).  `own` are the addresses
- * really bound by all listeners, ports set.  A wildcard address stands for all addresses that the
- * machine has at that time.  NULL when out of memory or a rule is bad (line in `error`).  `conf`
- * must outlive it.
+ * allow_ports, deny, allow, dns_private, pseudonym and what instance.h makes of it).  `own` are the
+ * addresses really bound by all listeners, ports set.  A wildcard address stands for all addresses
+ * that the machine has at that time.  NULL when out of memory or a rule is bad (line in `error`).
+ * `conf` must outlive it.
  */
 struct access *access_new(const struct conf *conf, const union address *own, unsigned own_count,
 			  char *error, size_t error_size);
@@ -74,12 +81,12 @@ enum failure access_request(const struct access *access, const struct http_reque
 
 /*
  * May the proxy connect to this very address (port set)?  `host` is the name it was found under,
- * for rules by name.  FAILURE_NONE, DENIED_DESTINATION, or LOOP for the proxy's own listeners.  Of
- * an address that stands for IPv4 ones, these are judged too; but for `allow` to count, it must
- * have the outer one.
+ * for rules by name, and `source` says who told it.  FAILURE_NONE, DENIED_DESTINATION, or LOOP for
+ * the proxy's own listeners.  Of an address that stands for IPv4 ones, these are judged too; but
+ * for `allow` to count, it must have the outer one.
  */
 enum failure access_address(const struct access *access, struct slice host,
-			    const union address *address);
+			    enum address_source source, const union address *address);
 
 /*
  * A connection from `local` to `peer`, which this machine made, is one to a listener of the proxy

@@ -27,8 +27,15 @@ union address {
 	struct sockaddr_in6 v6;
 };
 
+/* Who says what address a name has. */
+enum address_source {
+	FROM_NAME_SERVERS, /* which whoever owns the name can make say anything */
+	FROM_HERE,         /* it is numeric, of the hosts file, or localhost */
+};
+
 /* Addresses of one name, in the order to try them. */
 struct addresses {
+	enum address_source source;
 	unsigned count;
 	union address at[ADDRESSES_MAX];
 };

@@ -88,9 +88,14 @@ static enum place place_of(const union address *address)
 uint32_t admission_of(const struct admission *admission, const struct access *access,
 		      const struct route *route, const union address *address)
 {
+	union address literal;
+	enum address_source source =
+		address_parse(route->host, &literal) ? FROM_HERE : FROM_NAME_SERVERS;
+
 	if (route->parent)
 		return admission->rules | PLACE_PARENT;
-	if (route->chosen && access_address(access, route->host, address) != FAILURE_NONE)
+	/* of a name, the stricter: who told it is not known here any more */
+	if (route->chosen && access_address(access, route->host, source, address) != FAILURE_NONE)
 		return place_of(address);
 	return admission->rules | place_of(address);
 }

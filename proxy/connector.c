@@ -129,10 +129,10 @@ static void try_next(struct connector *c)
 	while (c->next < c->addresses.count && left > 0) {
 		struct attempt *attempt = &c->attempts[c->next];
 		const union address *to = &c->addresses.at[c->next++];
-		enum failure denied =
-			c->chosen ? access_chosen(c->worker->access, to)
-				  : access_address(c->worker->access,
-						   slice_of(c->host, c->host_length), to);
+		enum failure denied = c->chosen ? access_chosen(c->worker->access, to)
+						: access_address(c->worker->access,
+								 slice_of(c->host, c->host_length),
+								 c->addresses.source, to);
 
 		if (denied != FAILURE_NONE) {
 			c->failure = denied;

@@ -36,7 +36,7 @@ static bool is_failed(const struct dns_part *part)
 enum failure dns_answer(const struct dns_part *v6, const struct dns_part *v4,
 			struct addresses *ret_found)
 {
-	ret_found->count = 0;
+	*ret_found = (struct addresses){.source = FROM_NAME_SERVERS};
 	addresses_interleave(ret_found, v6->at, v6->count, v4->at, v4->count);
 	if (ret_found->count > 0)
 		return FAILURE_NONE;

@@ -74,6 +74,7 @@ bool dns_cache_find(struct dns_cache *cache, struct slice name, int64_t now_ms,
 		return false;
 	}
 	*ret_failure = entry->failure;
+	ret_found->source = FROM_NAME_SERVERS;
 	ret_found->count = entry->count;
 	memcpy(ret_found->at, entry->at, entry->count * sizeof(*entry->at));
 	HASH_DEL(cache->entries, entry);

@@ -183,7 +183,7 @@ bool hosts_find(const struct hosts *hosts, struct slice name, struct addresses *
 	}
 	if (v6_count + v4_count == 0)
 		return false;
-	ret_found->count = 0;
+	*ret_found = (struct addresses){.source = FROM_HERE};
 	addresses_interleave(ret_found, v6, v6_count, v4, v4_count);
 	return true;
 }

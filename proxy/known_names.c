@@ -53,7 +53,7 @@ static void set_loopback(struct addresses *ret_found)
 
 static bool find_fixed(struct slice name, enum failure *ret_failure, struct addresses *ret_found)
 {
-	ret_found->count = 0;
+	*ret_found = (struct addresses){.source = FROM_HERE};
 	if (hostname_is_within(name, SLICE("localhost"))) {
 		*ret_failure = FAILURE_NONE;
 		set_loopback(ret_found);

@@ -371,6 +371,7 @@ struct resolver_query *resolver_start(struct resolver *resolver, struct slice ho
 	size_t n;
 
 	if (address_parse(host, &found.at[0])) {
+		found.source = FROM_HERE;
 		found.count = 1;
 		answer(resolver, done, context, FAILURE_NONE, &found);
 		return NULL;

@@ -48,11 +48,11 @@ def start(start_proxy, names):
 
 def ask_both(proxy, host, port):
     """The statuses of a GET and a CONNECT, and that the connection is closed after either."""
-    found = []
+    found, before = [], getattr(proxy, "before", b"")
     for data, method in ((f"GET http://{host}:{port}/ HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode(), "GET"),
                          (connect_bytes(f"{host}:{port}"), "CONNECT")):
         with proxy.connect() as client:
-            client.send(data)
+            client.send(before + data)
             answer = client.response(method)
             found.append((answer.status, (answer["Proxy-Status"] or "").partition("error=")[2].partition(";")[0]))
     return found
@@ -92,7 +92,7 @@ def test_names_that_lead_there(start, names):
 
 
 def test_the_other_address_of_a_name_is_used(start, origin):
-    with start().connect() as client:
+    with start("allow=127.0.0.1").connect() as client:
         assert client.get(f"http://both.test:{origin.port}/").status == 204
 
 
@@ -126,14 +126,47 @@ def test_own_listeners_by_any_address_of_the_machine(start_proxy):
             assert ask_both(proxy, host, port) == LOOP, (host, port)
 
 
-def test_loopback_is_reached_by_who_listens_on_loopback_only(start, origin):
-    with start().connect() as client:
-        for host in ("127.0.0.1", "localhost", "home.test"):
+@pytest.mark.parametrize("options", [(), ("clients=127.0.0.0/8", "listen=127.0.0.1:0,0.0.0.0:0")],
+                         ids=["listening on loopback", "clients on loopback"])
+def test_loopback_is_reached_where_only_this_machine_may_be_a_client(start, origin, options):
+    with start(*options).connect() as client:
+        for host in ("127.0.0.1", "localhost", "x.localhost"):
             assert client.get(f"http://{host}:{origin.port}/").status == 204
 
 
-def test_loopback_and_private_networks_are_not_reached_by_who_listens_for_others(start, origin):
-    proxy = start("listen=127.0.0.1:0,0.0.0.0:0")
+def test_name_that_the_dns_leads_here(start, origin, tmp_path):
+    """A page's own name may be pointed here once it is loaded; localhost and the hosts file are our own."""
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 dev.test\n")
+    for options in ((), ("dns_private=pass",), ("dns_private=refuse",), ("clients=127.0.0.0/8",)):
+        proxy = start(*options, f"hosts_file={hosts}")
+        for host in ("home.test", "HOME.test", "both.test"):
+            assert ask_both(proxy, host, origin.port) == DENIED, (host, options)
+        assert not origin.connections
+        with proxy.connect() as client:
+            for host in ("dev.test", "DEV.test", "localhost", "x.localhost", "127.0.0.1"):
+                assert client.get(f"http://{host}:{origin.port}/").status == 204, (host, options)
+        origin.connections.clear()
+
+
+def test_private_name_of_the_dns(start):
+    """Asked for, and found closed or unreachable, or refused by option."""
+    for options, denied in (((), False), (("dns_private=refuse",), True),
+                            (("dns_private=refuse", "allow=private.test"), False),
+                            (("dns_private=refuse", "allow=10.0.0.0/8"), False)):
+        found = ask_both(start(*options), "private.test", 1)
+        assert (found == DENIED) == denied, options
+        assert (403 in dict(found)) == denied, options
+
+
+@pytest.mark.parametrize("options", [
+    ("proxy_protocol_from=127.0.0.1", "clients=203.0.113.0/24,127.0.0.1"), ("proxy_protocol_from=192.0.2.1",),
+    ("clients=127.0.0.0/8,203.0.113.0/24",), ("listen=127.0.0.1:0,0.0.0.0:0",)],
+    ids=["balancer here", "balancer elsewhere", "wider clients", "listening for others"])
+def test_loopback_and_private_networks_are_not_reached_where_others_may_be_clients(start, origin, options):
+    proxy = start(*options)
+    if options[0].endswith("=127.0.0.1"):
+        proxy.before = b"PROXY TCP4 203.0.113.9 192.0.2.1 1234 3128\r\n"
     for host in ("127.0.0.1", "localhost", "home.test", "127.0.0.2", "[::1]", "[::ffff:127.0.0.1]", "10.0.0.1",
                  "172.16.0.1", "192.168.0.1", "100.64.0.1", "[fd00::1]", "[::ffff:10.0.0.1]", "private.test",
                  "[64:ff9b::a00:1]"):
@@ -144,14 +177,14 @@ def test_loopback_and_private_networks_are_not_reached_by_who_listens_for_others
 def test_allow_gives_back(start, origin):
     proxy = start("listen=127.0.0.1:0,0.0.0.0:0", "allow=127.0.0.1,second.test")
     with proxy.connect() as client:
-        for host in ("127.0.0.1", "home.test"):
+        for host in ("127.0.0.1", "localhost", "home.test"):
             assert client.get(f"http://{host}:{origin.port}/").status == 204
     assert ask_both(proxy, "127.0.0.2", origin.port) == DENIED
     assert ask_both(proxy, "second.test", origin.port) == [(502, "connection_refused")] * 2
 
 
 def test_deny_by_name(start, origin):
-    proxy = start("deny=blocked.test,.other.test")
+    proxy = start("deny=blocked.test,.other.test", "allow=127.0.0.1")
     for host in ("blocked.test", "BLOCKED.test", "x.other.test", "other.test"):
         assert ask_both(proxy, host, origin.port) == DENIED, host
     with proxy.connect() as client:
@@ -168,7 +201,7 @@ def test_deny_by_network_holds_for_names(start, origin):
 
 def test_denied_destination_is_not_served_from_the_store(start, origin):
     origin.default = respond(204, "Cache-Control: max-age=3600")
-    proxy = start()
+    proxy = start("allow=127.0.0.1")
     with proxy.connect() as client:
         assert client.get(f"http://blocked.test:{origin.port}/").stored
     proxy.options.append("deny=blocked.test")

@@ -79,7 +79,8 @@ class Balancer:
 @pytest.fixture
 def nodes(start_proxy):
     """By name; a node has its name in Via and Cache-Status, which tells which one has answered."""
-    options = ("proxy_protocol_from=127.0.0.0/8", "clients=127.0.0.0/8", "connect_ports=*", "store_interval=0")
+    options = ("proxy_protocol_from=127.0.0.0/8", "clients=127.0.0.0/8", "allow=127.0.0.0/8", "connect_ports=*",
+               "store_interval=0")
     return {name: start_proxy(f"pseudonym={name}", *options) for name in NODES}
 
 

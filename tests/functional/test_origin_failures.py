@@ -31,7 +31,7 @@ def names(request):
 
 @pytest.fixture
 def resolving(start_proxy, names):
-    return start_proxy(f"resolvers={names.address}", "dns_timeout=300ms").connect()
+    return start_proxy(f"resolvers={names.address}", "allow=origin.test,two.test", "dns_timeout=300ms").connect()
 
 
 def test_name_is_resolved(resolving, origin):
@@ -61,7 +61,7 @@ def test_name_server_that_is_silent(resolving):
 
 
 def test_others_are_served_meanwhile(start_proxy, names, origin):
-    proxy = start_proxy(f"resolvers={names.address}", "dns_timeout=1s")
+    proxy = start_proxy(f"resolvers={names.address}", "allow=origin.test,two.test", "dns_timeout=1s")
     waiting = [proxy.connect() for _ in range(20)]
     for client in waiting:
         client.request("GET", "http://silent.test/")

@@ -35,13 +35,13 @@ def get(url):
 
 @pytest.fixture
 def behind(start_proxy):
-    return start_proxy("proxy_protocol_from=127.0.0.0/8", "clients=192.0.2.0/24,2001:db8::/32")
+    return start_proxy("proxy_protocol_from=127.0.0.0/8", "clients=192.0.2.0/24,2001:db8::/32", "allow=127.0.0.1")
 
 
 @pytest.fixture
 def counted(start_proxy):
     """The same, with an admin listener that this test may ask."""
-    return start_proxy("proxy_protocol_from=127.0.0.0/8", "clients=192.0.2.0/24,127.0.0.0/8")
+    return start_proxy("proxy_protocol_from=127.0.0.0/8", "clients=192.0.2.0/24,127.0.0.0/8", "allow=127.0.0.1")
 
 
 def logged_clients(proxy):
@@ -127,7 +127,7 @@ def test_health_checks(behind, origin):
 
 def test_client_that_is_not_told_counts_as_the_sender(start_proxy, origin):
     for clients, status in (("192.0.2.0/24", None), ("127.0.0.0/8", 204)):
-        proxy = start_proxy("proxy_protocol_from=127.0.0.0/8", f"clients={clients}")
+        proxy = start_proxy("proxy_protocol_from=127.0.0.0/8", f"clients={clients}", "allow=127.0.0.1")
         for header in (b"PROXY UNKNOWN\r\n", v2()):
             with proxy.connect() as connection:
                 connection.send(header + get(origin.url()))
@@ -146,7 +146,7 @@ def test_silence_ends_at_the_deadline(start_proxy):
 
 
 def test_others_need_no_header_and_may_not_send_one(start_proxy, origin):
-    proxy = start_proxy("proxy_protocol_from=192.0.2.0/24")
+    proxy = start_proxy("proxy_protocol_from=192.0.2.0/24", "allow=127.0.0.1")
     with proxy.connect() as connection:
         assert connection.get(origin.url()).status == 204
     for header in (v1(), v2("192.0.2.7")):

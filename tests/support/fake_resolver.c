@@ -144,6 +144,7 @@ struct resolver_query *resolver_start(struct resolver *resolver, struct slice na
 		found = host->addresses;
 	} else if (address_parse(name, &found.at[0])) {
 		failure = FAILURE_NONE;
+		found.source = FROM_HERE;
 		found.count = 1;
 	}
 	done(context, failure, &found);

@@ -84,12 +84,14 @@ static void setup_end(struct setup *setup)
 	test_conf_free(setup->conf);
 }
 
+/* A name is one that was looked up. */
 static enum failure judge(const struct setup *setup, const char *host, const char *address)
 {
+	enum address_source source = *host == '\0' ? FROM_HERE : FROM_NAME_SERVERS;
 	union address endpoint = *address == '[' || strchr(address, '.') ? endpoint_of(address)
 									 : address_of(address);
 
-	return access_address(setup->access, slice_str(host), &endpoint);
+	return access_address(setup->access, slice_str(host), source, &endpoint);
 }
 
 #define LOCAL "127.0.0.1:3128 127.0.0.1:3129"
@@ -277,7 +279,7 @@ static void a_kind_is_refused_or_not(void **state)
 	struct setup open = setup_of("", OPEN);
 	static const struct {
 		const char *address;
-		enum failure local; /* listening on loopback only */
+		enum failure local; /* only this machine may be a client */
 		enum failure open;
 	} cases[] = {
 		{"93.184.215.14:80", OK, OK},
@@ -309,27 +311,94 @@ static void a_kind_is_refused_or_not(void **state)
 	setup_end(&open);
 }
 
-static void private_places_need_every_listener_on_loopback(void **state)
+/* Who may be a client says whether private places are reached, and not what is listened on. */
+static void private_places_are_for_this_machine_only(void **state)
 {
 	static const struct {
 		const char *listeners;
+		const char *options;
 		enum failure failure;
 	} cases[] = {
-		{"127.0.0.1:3128", OK},
-		{"127.0.0.1:3128 [::1]:3128", OK},
-		{"[::ffff:127.0.0.1]:3128", OK},
-		{"0.0.0.0:3128", DENIED},
-		{"[::]:3128", DENIED},
-		{"127.0.0.1:3128 198.51.100.1:3128", DENIED},
-		{"198.51.100.1:3128 127.0.0.1:3128", DENIED},
-		{"127.0.0.1:3128 10.9.9.9:3129", DENIED},
+		{"127.0.0.1:3128", "clients=127.0.0.1", OK},
+		{"127.0.0.1:3128", "clients=127.0.0.0/8,::1", OK},
+		{"127.0.0.1:3128", "clients=::ffff:127.0.0.1", OK},
+		{"0.0.0.0:3128", "clients=127.0.0.1,::1", OK},
+		{"0.0.0.0:3128", "clients=::ffff:127.0.0.0/104", OK},
+		{"127.0.0.1:3128", "clients=127.0.0.0/7", DENIED},
+		{"127.0.0.1:3128", "clients=::/127", DENIED},
+		{"127.0.0.1:3128", "clients=0.0.0.0/0", DENIED},
+		{"127.0.0.1:3128", "clients=127.0.0.1,203.0.113.0/24", DENIED},
+		{"127.0.0.1:3128", "clients=10.0.0.0/8", DENIED},
+		{"127.0.0.1:3128", "proxy_protocol_from=127.0.0.1", DENIED},
+		{"127.0.0.1:3128", "proxy_protocol_from=127.0.0.1;clients=127.0.0.0/8", DENIED},
+		{"127.0.0.1:3128", "proxy_protocol_from=192.0.2.1", DENIED},
+		{"127.0.0.1:3128", "proxy_protocol_from=127.0.0.1;allow=10.0.0.0/8", OK},
+		{"127.0.0.1:3128", "", OK},
+		{"127.0.0.1:3128 [::1]:3128", "", OK},
+		{"[::ffff:127.0.0.1]:3128", "", OK},
+		{"0.0.0.0:3128", "", DENIED},
+		{"[::]:3128", "", DENIED},
+		{"127.0.0.1:3128 198.51.100.1:3128", "", DENIED},
+		{"198.51.100.1:3128 127.0.0.1:3128", "", DENIED},
+		{"127.0.0.1:3128 10.9.9.9:3129", "", DENIED},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct setup setup = setup_of("", cases[i].listeners);
+		struct setup setup = setup_of(cases[i].options, cases[i].listeners);
 
-		assert_int_equal(judge(&setup, "", "10.0.0.1:80"), cases[i].failure);
+		if (judge(&setup, "", "10.0.0.1:80") != cases[i].failure ||
+		    judge(&setup, "", "127.0.0.1:80") !=
+			    (strstr(cases[i].options, "allow") ? DENIED : cases[i].failure))
+			fail_msg("%s %s", cases[i].listeners, cases[i].options);
+		setup_end(&setup);
+	}
+}
+
+/* What name servers say is not believed when it leads to this machine (DNS rebinding). */
+static void names_that_lead_here_are_refused(void **state)
+{
+	static const struct {
+		const char *options;
+		const char *address;
+		enum failure looked_up; /* name servers said so */
+		enum failure known;     /* numeric, localhost, of the hosts file */
+	} cases[] = {
+		{"", "127.0.0.1:80", DENIED, OK},
+		{"", "127.9.9.9:80", DENIED, OK},
+		{"", "[::1]:80", DENIED, OK},
+		{"", "[::ffff:127.0.0.1]:80", DENIED, OK},
+		{"", "10.0.0.1:80", OK, OK},
+		{"", "[fd00::1]:80", OK, OK},
+		{"", "93.184.215.14:80", OK, OK},
+		{"", "127.0.0.1:3128", LOOP, LOOP},
+		{"", "169.254.169.254:80", DENIED, DENIED},
+		{"dns_private=refuse", "127.0.0.1:80", DENIED, OK},
+		{"dns_private=refuse", "10.0.0.1:80", DENIED, OK},
+		{"dns_private=refuse", "[fd00::1]:80", DENIED, OK},
+		{"dns_private=refuse", "[::ffff:192.168.0.1]:80", DENIED, OK},
+		{"dns_private=refuse", "93.184.215.14:80", OK, OK},
+		{"dns_private=refuse;allow=10.0.0.0/8", "10.0.0.1:80", OK, OK},
+		{"dns_private=refuse;allow=.example", "10.0.0.1:80", OK, OK},
+		{"dns_private=refuse;allow=other.example", "10.0.0.1:80", DENIED, OK},
+		{"allow=a.example", "127.0.0.1:80", OK, OK},
+		{"allow=127.0.0.1", "127.0.0.1:80", OK, OK},
+		{"allow=127.0.0.2", "127.0.0.1:80", DENIED, OK},
+		{"clients=127.0.0.0/8", "127.0.0.1:80", DENIED, OK},
+		{"clients=0.0.0.0/0", "127.0.0.1:80", DENIED, DENIED},
+		{"clients=0.0.0.0/0;dns_private=pass", "10.0.0.1:80", DENIED, DENIED},
+		{"deny=127.0.0.0/8", "127.0.0.1:80", DENIED, DENIED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct setup setup = setup_of(cases[i].options, LOCAL);
+		union address address = endpoint_of(cases[i].address);
+
+		if (judge(&setup, "a.example", cases[i].address) != cases[i].looked_up ||
+		    access_address(setup.access, SLICE("a.example"), FROM_HERE, &address) !=
+			    cases[i].known)
+			fail_msg("%s %s", cases[i].options, cases[i].address);
 		setup_end(&setup);
 	}
 }
@@ -391,8 +460,8 @@ static void a_wildcard_listener_has_all_addresses_of_the_machine(void **state)
 			continue;
 		memcpy(&own, at->ifa_addr, sizeof(own.v4));
 		address_set_port(&own, 3128);
-		assert_int_equal(access_address(v4.access, SLICE(""), &own), LOOP);
-		assert_int_equal(access_address(v6.access, SLICE(""), &own), LOOP);
+		assert_int_equal(access_address(v4.access, SLICE(""), FROM_HERE, &own), LOOP);
+		assert_int_equal(access_address(v6.access, SLICE(""), FROM_HERE, &own), LOOP);
 		seen++;
 	}
 	freeifaddrs(interfaces);
@@ -777,7 +846,7 @@ static void clients_are_of_the_listening_network_too(void **state)
 	assert_true(access_client(setup.access, &address));
 	assert_true(is_client(&setup, "127.0.0.1"));
 	assert_false(is_client(&setup, "8.8.8.8"));
-	assert_int_equal(access_address(setup.access, SLICE(""), &address), LOOP);
+	assert_int_equal(access_address(setup.access, SLICE(""), FROM_HERE, &address), LOOP);
 	setup_end(&setup);
 	setup = setup_of("", "0.0.0.0:3128");
 	assert_true(access_client(setup.access, &address));
@@ -855,7 +924,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_range_is_of_its_kind),
 		cmocka_unit_test(a_kind_is_refused_or_not),
-		cmocka_unit_test(private_places_need_every_listener_on_loopback),
+		cmocka_unit_test(private_places_are_for_this_machine_only),
+		cmocka_unit_test(names_that_lead_here_are_refused),
 		cmocka_unit_test(own_listeners_are_never_reached),
 		cmocka_unit_test(a_wildcard_listener_has_all_addresses_of_the_machine),
 		cmocka_unit_test(a_connection_to_oneself_is_known_by_its_ends),
