@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "proxy/peers.h"
 #include "proxy/proxy_protocol.h"
 
 enum {
@@ -84,10 +83,14 @@ static struct client *client_begin(struct worker *worker, const struct frontend 
  */
 static void client_refuse(struct client *client, enum failure refusal)
 {
+	const struct budgets *budgets = &client->worker->budgets;
+
 	if (client->refusal != FAILURE_NONE)
 		return;
 	STATS_ADD(client_refused, 1);
-	if (STATS_GET(refusals) >= (int64_t)client->worker->descriptors.refusals) {
+	budget_give(budgets, &client->place);
+	if (budget_take(budgets, BUDGET_REFUSALS, 0, budget_holder(&client->peer),
+			&client->place) != BUDGET_OK) {
 		STATS_ADD(failure[refusal], 1);
 		client_close(client);
 		return;
@@ -98,16 +101,19 @@ static void client_refuse(struct client *client, enum failure refusal)
 	conn_deadline(client->conn, CLIENT_REFUSAL_MS);
 }
 
-/* Its address is known: is there room for one more of it? */
-static void client_enter(struct client *client)
+/* Refused unless its connection has got a place. */
+static void client_enter(struct client *client, enum budget_verdict verdict)
 {
-	struct peers *peers = client->worker->peers;
-
-	if (peers == NULL || client->frontend->is_reserved || client->refusal != FAILURE_NONE)
-		return;
-	client->counted = peers_enter(peers, &client->peer);
-	if (!client->counted)
+	if (verdict == BUDGET_FULL)
+		client_refuse(client, FAILURE_TOO_MANY_CLIENTS);
+	else if (verdict == BUDGET_ONE_FULL)
 		client_refuse(client, FAILURE_TOO_MANY_FROM_CLIENT);
+}
+
+/* Operators have places of their own, that clients cannot take. */
+static enum budget budget_of(const struct frontend *frontend)
+{
+	return frontend->is_reserved ? BUDGET_OPERATORS : BUDGET_CLIENTS;
 }
 
 void client_new(struct worker *worker, const struct frontend *frontend, int fd,
@@ -118,7 +124,8 @@ void client_new(struct worker *worker, const struct frontend *frontend, int fd,
 	if (client != NULL && refusal != FAILURE_NONE)
 		client_refuse(client, refusal);
 	else if (client != NULL)
-		client_enter(client);
+		client_enter(client, budget_take(&worker->budgets, budget_of(frontend), 0,
+						 budget_holder(peer), &client->place));
 }
 
 void client_new_behind(struct worker *worker, const struct frontend *frontend, int fd,
@@ -128,6 +135,9 @@ void client_new_behind(struct worker *worker, const struct frontend *frontend, i
 
 	if (client != NULL && refusal != FAILURE_NONE)
 		client_refuse(client, refusal);
+	else if (client != NULL) /* whose place it is will be told */
+		client_enter(client,
+			     budget_take(&worker->budgets, BUDGET_CLIENTS, 0, 0, &client->place));
 }
 
 /* One that is queued is freed when its last task is run. */
@@ -146,8 +156,7 @@ static void client_release(struct client *client)
 	scratch_free(&client->worker->in, &client->in);
 	scratch_free(&client->worker->out, &client->out);
 	client->conn = NULL;
-	if (client->counted)
-		peers_leave(client->worker->peers, &client->peer);
+	budget_give(&client->worker->budgets, &client->place);
 	if (client->refusal == FAILURE_NONE)
 		STATS_ADD(clients, -1);
 	else
@@ -184,12 +193,14 @@ void client_unfinished(struct client *client)
 	conn_unfinished(client->conn, true);
 }
 
-struct conn *client_detach(struct client *client, struct buf *ret_early)
+struct conn *client_detach(struct client *client, struct holding *ret_place, struct buf *ret_early)
 {
 	struct conn *conn = client->conn;
 
 	*ret_early = (struct buf){0};
 	buf_append(ret_early, buf_waiting(&client->in));
+	*ret_place = client->place;
+	client->place = (struct holding){.budget = BUDGET_NONE};
 	client->exchange = NULL;
 	client_release(client);
 	return conn;
@@ -722,8 +733,9 @@ static void header_done(struct client *client, const struct proxy_header *header
 	/* what the load balancer asks for itself it may, as who could pretend to be anybody */
 	if (!header->local && !access_client(worker->access, &client->peer))
 		client_refuse(client, FAILURE_DENIED_CLIENT);
-	else if (!header->local)
-		client_enter(client);
+	else if (client->refusal == FAILURE_NONE)
+		client_enter(client, budget_assign(&worker->budgets, &client->place,
+						   budget_holder(&client->peer)));
 	if (client->conn == NULL)
 		return;
 	buf_consume(&client->in, length);

@@ -33,7 +33,6 @@ struct client {
 	bool stalled;   /* requests wait in `in` for room in `out` */
 	bool put_off;   /* what is in `in` waits for the next turn */
 	bool in_head;   /* a request head has begun: its deadline stands */
-	bool counted;   /* in worker->peers */
 	struct worker *worker;
 	const struct frontend *frontend;
 	enum failure refusal; /* what its first request is answered with, whatever it is */
@@ -48,6 +47,7 @@ struct client {
 	uint32_t requests;
 	uint32_t lingered;
 	union address peer;
+	struct holding place;        /* of its connection, in the budget of clients or another */
 	struct client *next, **link; /* in worker->clients */
 	struct share share;
 	int64_t waits_since_us; /* start of the turn that read what was put off; 0 for none */
@@ -99,8 +99,9 @@ void client_close(struct client *client);
 /* The proxy goes down: no more requests, idle ones close. */
 void client_drain(struct client *client);
 
-/* Hand the socket over to a tunnel, with bytes the client sent early in *ret_early; the client is
-   freed at the end of the turn, its exchange is the tunnel's. */
-struct conn *client_detach(struct client *client, struct buf *ret_early);
+/* Hand the socket over to a tunnel, with its place among the clients, and with bytes the client
+   sent early in *ret_early; the client is freed at the end of the turn, its exchange is the
+   tunnel's. */
+struct conn *client_detach(struct client *client, struct holding *ret_place, struct buf *ret_early);
 
 #endif

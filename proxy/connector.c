@@ -9,7 +9,8 @@ enum { CONNECTOR_MAGIC = 0x436e6374 };
 
 struct attempt {
 	struct connector *connector;
-	struct conn *conn; /* NULL: not begun, or failed */
+	struct conn *conn;    /* NULL: not begun, or failed */
+	struct holding extra; /* when it began while another was under way */
 };
 
 struct connector {
@@ -20,6 +21,7 @@ struct connector {
 	struct worker *worker;
 	connector_done done;
 	void *context;
+	budget_id holder;
 	struct resolver_query *query;
 	struct task report; /* of a failure that came at once; or to connect, without one */
 	int64_t expires_ms;
@@ -45,13 +47,15 @@ static const struct conn_events attempt_events = {
 	.expired = attempt_expired,
 };
 
-/* Close what is still under way, but for the winner. */
+/* Close what is still under way, but for the winner, which is the only one then. */
 static void release(struct connector *c, const struct conn *winner)
 {
 	c->over = true;
-	for (unsigned i = 0; i < c->addresses.count; i++)
+	for (unsigned i = 0; i < c->addresses.count; i++) {
 		if (c->attempts[i].conn != NULL && c->attempts[i].conn != winner)
 			conn_close(c->attempts[i].conn);
+		budget_give(&c->worker->budgets, &c->attempts[i].extra);
+	}
 	if (!c->report.queued)
 		turn_free(c);
 }
@@ -121,11 +125,24 @@ static bool any_under_way(const struct connector *c)
 	return false;
 }
 
+/* May another begin?  The first has the client's place; those that race it are extras. */
+static bool make_room(struct connector *c, struct holding *ret_extra)
+{
+	if (!any_under_way(c) ||
+	    budget_take(&c->worker->budgets, BUDGET_EXTRAS, 0, c->holder, ret_extra) == BUDGET_OK)
+		return true;
+	STATS_ADD(extras_refused, 1);
+	return false;
+}
+
 /* Begin with the next address that may be tried; when none is left and none under way, fail. */
 static void try_next(struct connector *c)
 {
 	int64_t left = c->expires_ms - c->worker->now_ms;
+	struct holding extra = {.budget = BUDGET_NONE};
 
+	if (c->next < c->addresses.count && !make_room(c, &extra))
+		return; /* the one under way will end, in time */
 	while (c->next < c->addresses.count && left > 0) {
 		struct attempt *attempt = &c->attempts[c->next];
 		const union address *to = &c->addresses.at[c->next++];
@@ -139,8 +156,10 @@ static void try_next(struct connector *c)
 			continue;
 		}
 		attempt->connector = c;
+		attempt->extra = extra;
 		attempt->conn = conn_connect(to, &attempt_events, attempt);
 		if (attempt->conn == NULL) {
+			attempt->extra = (struct holding){.budget = BUDGET_NONE};
 			c->failure = failure_of_errno(errno);
 			continue;
 		}
@@ -150,6 +169,7 @@ static void try_next(struct connector *c)
 		conn_deadline(attempt->conn, left);
 		return;
 	}
+	budget_give(&c->worker->budgets, &extra);
 	if (!any_under_way(c))
 		fail(c, c->failure);
 }
@@ -185,6 +205,7 @@ static void attempt_writable(void *owner)
 	}
 	conn_close(attempt->conn);
 	attempt->conn = NULL;
+	budget_give(&c->worker->budgets, &attempt->extra);
 	c->failure = loop ? FAILURE_LOOP : failure_of_errno(error);
 	try_next(c);
 }
@@ -230,7 +251,7 @@ static void resolved(void *context, enum failure failure, const struct addresses
 }
 
 struct connector *connector_start(struct worker *worker, struct slice host, uint16_t port,
-				  bool chosen, connector_done done, void *context)
+				  bool chosen, budget_id holder, connector_done done, void *context)
 {
 	struct connector *c = calloc(1, sizeof(*c) + host.n);
 
@@ -238,6 +259,7 @@ struct connector *connector_start(struct worker *worker, struct slice host, uint
 		return NULL;
 	c->magic = CONNECTOR_MAGIC;
 	c->chosen = chosen;
+	c->holder = holder;
 	c->worker = worker;
 	c->done = done;
 	c->context = context;
@@ -245,7 +267,7 @@ struct connector *connector_start(struct worker *worker, struct slice host, uint
 	c->report = (struct task){.run = go_on, .owner = c};
 	c->host_length = host.n;
 	memcpy(c->host, host.p, host.n);
-	c->query = resolver_start(worker->resolver, slice_of(c->host, host.n), resolved, c);
+	c->query = resolver_start(worker->resolver, slice_of(c->host, host.n), holder, resolved, c);
 	return c;
 }
 

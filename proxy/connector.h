@@ -2,7 +2,8 @@
  * From a host and port to a connected socket: the name is looked up, each address checked by
  * access.c (on the very address that is then connected to, HAZARDS T6), and connecting is raced as
  * RFC 8305 says: the next address is tried when one fails, or has not answered within
- * CONNECTOR_STAGGER_MS.
+ * CONNECTOR_STAGGER_MS.  Each connect that races another one is an extra, and left out when there
+ * is no room for it.
  */
 #ifndef PROXY_CONNECTOR_H
 #define PROXY_CONNECTOR_H
@@ -23,11 +24,12 @@ typedef void (*connector_done)(void *context, enum failure failure, struct conn 
 			       const union address *address);
 
 /*
- * NULL when out of memory.  `chosen`: the operator named this destination, and it is refused only
- * when it is the proxy itself.
+ * For `holder` (budgets.h).  NULL when out of memory.  `chosen`: the operator named this
+ * destination, and it is refused only when it is the proxy itself.
  */
 struct connector *connector_start(struct worker *worker, struct slice host, uint16_t port,
-				  bool chosen, connector_done done, void *context);
+				  bool chosen, budget_id holder, connector_done done,
+				  void *context);
 
 /* Forget it; `done` is not called. */
 void connector_cancel(struct connector *connector);

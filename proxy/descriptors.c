@@ -4,28 +4,43 @@
 #include <sys/resource.h>
 
 enum {
-	OWN = 32, /* loop, store, logs, listeners, name servers */
-	LEAST = 16,
+	OWN = 20, /* loop, store, logs, hosts file, and what a callee opens for a moment */
+	LEAST = 32,
 	MOST = 1 << 24,
+	OPERATORS_MOST = 32,
 	REFUSALS_MOST = 256,
+	PIPES_MOST = 512,
 };
 
-struct descriptors descriptors_share(uint64_t limit)
+static uint32_t within(uint32_t value, uint32_t least, uint32_t most)
 {
-	uint32_t rest = limit > MOST ? MOST : limit < OWN + LEAST ? LEAST : (uint32_t)limit - OWN;
-	struct descriptors share = {.refusals = rest / 8, .origins_idle = rest / 8};
+	return value < least ? least : value > most ? most : value;
+}
 
-	if (share.refusals > REFUSALS_MOST)
-		share.refusals = REFUSALS_MOST;
-	share.clients = (rest - share.refusals - share.origins_idle) / 2;
+struct descriptors descriptors_share(uint64_t limit, unsigned listeners)
+{
+	uint32_t own = OWN + listeners;
+	uint32_t rest = limit > MOST ? MOST : limit < own + LEAST ? LEAST : (uint32_t)limit - own;
+	struct descriptors share = {
+		.operators = within(rest / 16, 4, OPERATORS_MOST),
+		.refusals = within(rest / 10, 2, REFUSALS_MOST),
+		.origins_idle = rest / 10,
+		.extras = within(rest / 16, 4, rest),
+		.pipes = within(rest / 32, 1, PIPES_MOST),
+		.sockets = within(rest / 16, 4, rest),
+	};
+
+	share.clients = (rest - share.operators - share.refusals - share.origins_idle -
+			 share.extras - 2 * share.pipes - share.sockets) /
+			2;
 	return share;
 }
 
-struct descriptors descriptors_here(void)
+struct descriptors descriptors_here(unsigned listeners)
 {
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return descriptors_share(1024);
-	return descriptors_share(limit.rlim_cur);
+		return descriptors_share(1024, listeners);
+	return descriptors_share(limit.rlim_cur, listeners);
 }

@@ -1,7 +1,8 @@
 /*
- * How a process shares its descriptors out, so that clients do not take those that serving them
- * needs (HAZARDS L5): each client at work has an origin, and store, logs and name look-ups have
- * theirs in any case.
+ * How a process shares its descriptors out, so that nobody takes those that somebody else needs
+ * (HAZARDS L5): each place that makes a descriptor has a share.  Each client has one for its
+ * connection and one for the origin it asks, and store, logs and listeners have theirs in any case.
+ * budgets.c keeps within the shares.
  */
 #ifndef PROXY_DESCRIPTORS_H
 #define PROXY_DESCRIPTORS_H
@@ -9,15 +10,22 @@
 #include <stdint.h>
 
 struct descriptors {
-	uint32_t clients;      /* client connections */
-	uint32_t refusals;     /* those of them that are open to be told that they are refused */
+	uint32_t clients;      /* client connections, and as many to origins */
+	uint32_t operators;    /* connections to the admin pages */
+	uint32_t refusals;     /* connections that are open to be told that they are refused */
 	uint32_t origins_idle; /* origin connections kept */
+	uint32_t extras;       /* further ones, that are no client's or race another */
+	uint32_t pipes;        /* two descriptors each */
+	uint32_t sockets;      /* to name servers */
 };
 
-/* Of a process that may have `limit` descriptors.  However few, there is room for some clients. */
-struct descriptors descriptors_share(uint64_t limit);
+/*
+ * Of a process that may have `limit` descriptors and has `listeners` listening sockets.  However
+ * few, there is room for some clients.
+ */
+struct descriptors descriptors_share(uint64_t limit, unsigned listeners);
 
 /* Of this process, by its limit now. */
-struct descriptors descriptors_here(void);
+struct descriptors descriptors_here(unsigned listeners);
 
 #endif

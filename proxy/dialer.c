@@ -259,8 +259,8 @@ static void connected(void *context, enum failure failure, struct conn *conn,
 	}
 }
 
-struct dialer *dialer_start(struct worker *worker, const struct route *route, struct slice connect,
-			    dialer_done done, void *context)
+struct dialer *dialer_start(struct worker *worker, const struct route *route, budget_id holder,
+			    struct slice connect, dialer_done done, void *context)
 {
 	const struct parent *parent = routes_parent(worker->routes);
 	struct slice host = route->parent ? parent->host : route->host;
@@ -278,7 +278,7 @@ struct dialer *dialer_start(struct worker *worker, const struct route *route, st
 	if (buf_append(&dialer->out, connect))
 		dialer->connector =
 			connector_start(worker, host, route->parent ? parent->port : route->port,
-					route->parent || route->chosen, connected, dialer);
+					route->parent || route->chosen, holder, connected, dialer);
 	if (dialer->connector == NULL) {
 		buf_free(&dialer->out);
 		free(dialer);

@@ -25,11 +25,11 @@ typedef void (*dialer_done)(void *context, enum failure failure, struct conn *co
 			    const union address *address, struct slice early);
 
 /*
- * `connect` is the request head for the parent when the route has a tunnel (compose_connect()); it
- * is copied.  NULL when out of memory.
+ * For `holder` (budgets.h).  `connect` is the request head for the parent when the route has a
+ * tunnel (compose_connect()); it is copied.  NULL when out of memory.
  */
-struct dialer *dialer_start(struct worker *worker, const struct route *route, struct slice connect,
-			    dialer_done done, void *context);
+struct dialer *dialer_start(struct worker *worker, const struct route *route, budget_id holder,
+			    struct slice connect, dialer_done done, void *context);
 
 /* Forget it; `done` is not called. */
 void dialer_cancel(struct dialer *dialer);

@@ -47,6 +47,16 @@ static void socket_state_cb(void *data, ares_socket_t fd, int readable, int writ
 	channel->watch(channel->context, fd, readable != 0, writable != 0);
 }
 
+/* Below 0, c-ares closes it and goes on as if it could not be opened. */
+static int socket_opened_cb(ares_socket_t fd, int type, void *data)
+{
+	struct dns_channel *channel = data;
+
+	(void)fd;
+	(void)type;
+	return channel->admit(channel->context) ? 0 : -1;
+}
+
 static bool set_servers(struct dns_channel *channel, const struct dns_servers *servers)
 {
 	int status;
@@ -60,7 +70,7 @@ static bool set_servers(struct dns_channel *channel, const struct dns_servers *s
 }
 
 bool dns_channel_open(struct dns_channel *channel, const struct dns_servers *servers, int try_ms,
-		      dns_channel_watch watch, void *context)
+		      dns_channel_admit admit, dns_channel_watch watch, void *context)
 {
 	struct in_addr placeholder = {.s_addr = htonl(INADDR_LOOPBACK)};
 	struct ares_options options = {
@@ -86,12 +96,14 @@ bool dns_channel_open(struct dns_channel *channel, const struct dns_servers *ser
 		options.nservers = 1;
 		given |= ARES_OPT_SERVERS;
 	}
+	channel->admit = admit;
 	channel->watch = watch;
 	channel->context = context;
 	if (ares_init_options(&channel->ares, &options, given) != ARES_SUCCESS) {
 		channel->ares = NULL;
 		return false;
 	}
+	ares_set_socket_callback(channel->ares, socket_opened_cb, channel);
 	return set_servers(channel, servers);
 }
 

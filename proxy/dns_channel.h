@@ -4,7 +4,8 @@
  *
  * A channel asks for the addresses of one name.  Its owner watches its sockets and waits for its
  * retries; answers are written down in `struct dns_part`, and nothing else is called from inside
- * c-ares but `watch`.  So the owner acts, and may free the channel, when a call below has returned.
+ * c-ares but `admit` and `watch`.  So the owner acts, and may free the channel, when a call below
+ * has returned.
  */
 #ifndef PROXY_DNS_CHANNEL_H
 #define PROXY_DNS_CHANNEL_H
@@ -39,9 +40,14 @@ bool dns_servers_add(struct dns_servers *servers, const union address *address, 
 /* Socket `fd` was opened, closes (neither flag), or waits for something else. */
 typedef void (*dns_channel_watch)(void *context, int fd, bool readable, bool writable);
 
+/* One more socket was opened.  False: there are enough, it closes again without a call of `watch`.
+ */
+typedef bool (*dns_channel_admit)(void *context);
+
 /* Embedded in its owner and not moved while open; all zero when it is not. */
 struct dns_channel {
 	struct ares_channeldata *ares;
+	dns_channel_admit admit;
 	dns_channel_watch watch;
 	void *context;
 };
@@ -55,7 +61,7 @@ void dns_channel_library_cleanup(void);
 
 /* The first try takes `try_ms`, each other one twice the one before.  False: out of memory. */
 bool dns_channel_open(struct dns_channel *channel, const struct dns_servers *servers, int try_ms,
-		      dns_channel_watch watch, void *context);
+		      dns_channel_admit admit, dns_channel_watch watch, void *context);
 
 /* Sockets are closed (`watch` is called); the parts asked for stay as they are. */
 void dns_channel_close(struct dns_channel *channel);

@@ -37,6 +37,11 @@ struct exchange *exchange_new(struct worker *worker, struct client *client,
 	return x;
 }
 
+budget_id exchange_holder(const struct exchange *x)
+{
+	return x->peer.any.sa_family == AF_UNSPEC ? x->holder : budget_holder(&x->peer);
+}
+
 void exchange_discard(struct exchange *x)
 {
 	x->next_waiter = x->worker->spare_exchanges;

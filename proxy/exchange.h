@@ -42,6 +42,7 @@ struct exchange {
 	uint64_t bytes_out;
 	union address peer;   /* the client's; family 0 when it never had one */
 	union address origin; /* asked; family 0 when none */
+	budget_id holder;     /* for whom it asks when it has no client; 0 for nobody */
 
 	struct fetch *fetch; /* what it waits for or leads */
 	struct exchange *next_waiter;
@@ -50,6 +51,9 @@ struct exchange {
 	void *record; /* own copy of the stored record that is being validated */
 	size_t record_length;
 };
+
+/* For whom it holds what it holds. */
+budget_id exchange_holder(const struct exchange *x);
 
 /* Who handles a listener's requests. */
 struct frontend {

@@ -484,6 +484,12 @@ static struct origin *ask_origin(struct fetch *fetch, struct exchange *x, bool a
 				 enum failure *ret_failure)
 {
 	struct worker *worker = x->worker;
+	struct origin_asker asker = {
+		.holder = exchange_holder(x),
+		.is_extra = x->outcome == OUTCOME_BACKGROUND,
+		.events = &events,
+		.context = fetch,
+	};
 	struct route route;
 	struct buf head = {0};
 
@@ -495,7 +501,7 @@ static struct origin *ask_origin(struct fetch *fetch, struct exchange *x, bool a
 		*ret_failure = FAILURE_INTERNAL;
 		return NULL;
 	}
-	return origin_start(worker, &x->req, &route, &head, &events, fetch, ret_failure);
+	return origin_start(worker, &x->req, &route, &head, &asker, ret_failure);
 }
 
 static void note_asked(struct fetch *fetch)

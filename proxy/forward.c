@@ -178,6 +178,7 @@ struct background {
 	struct worker *worker;
 	const struct frontend *frontend;
 	struct claim claim;
+	budget_id holder;        /* for whom it is made */
 	struct http_request req; /* as the client sent it */
 	_Alignas(struct http_field) char memory[];
 };
@@ -215,6 +216,7 @@ static void background_begin(void *owner)
 	x->outcome = OUTCOME_BACKGROUND;
 	x->req = background->req;
 	x->memory = background;
+	x->holder = background->holder;
 	if (!exchange_keep_record(x, &lookup.record)) {
 		exchange_fail(x, FAILURE_INTERNAL);
 		claims_release(&plan.claim);
@@ -253,6 +255,7 @@ static void validate_later(struct exchange *x, const struct cache_lookup *lookup
 		.worker = worker,
 		.frontend = x->frontend,
 		.claim = claim,
+		.holder = exchange_holder(x),
 	};
 	http_request_copy(&background->req, &x->req, background->memory);
 	worker_soon(worker, &background->task);

@@ -17,7 +17,6 @@
 enum {
 	BACKLOG = 4096,
 	ACCEPTS_PER_EVENT = 64,
-	RESERVED = 32,  /* connections of reserved front ends beyond the limit */
 	PAUSE_MS = 100, /* between looks whether descriptors are to be had again */
 };
 
@@ -200,31 +199,6 @@ static void out_of_descriptors(struct acceptors *all, int listen_fd)
 	deadline_set(&all->pause, PAUSE_MS);
 }
 
-/* Of all workers: the limit is the service's. */
-static int64_t clients_open(const struct worker *worker)
-{
-	const struct worker_shared *shared = worker->shared;
-	int64_t sum = 0;
-
-	for (unsigned i = 0; i < shared->workers; i++)
-		sum += atomic_load_explicit(&shared->stats[i].clients, memory_order_relaxed);
-	return sum;
-}
-
-static bool is_full(const struct acceptor *acceptor)
-{
-	const struct worker *worker = acceptor->all->worker;
-	int64_t most = (int64_t)worker->conf->clients_max;
-	int64_t room = worker->descriptors.clients;
-
-	/* operators get through, a few of them */
-	if (acceptor->frontend->is_reserved) {
-		most += RESERVED;
-		room += RESERVED;
-	}
-	return STATS_GET(clients) >= room || clients_open(worker) >= most;
-}
-
 static void admit(struct acceptor *acceptor, int fd, const union address *peer)
 {
 	struct worker *worker = acceptor->all->worker;
@@ -233,8 +207,6 @@ static void admit(struct acceptor *acceptor, int fd, const union address *peer)
 
 	STATS_ADD(client_connections, 1);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (is_full(acceptor))
-		refusal = FAILURE_TOO_MANY_CLIENTS;
 	if (acceptor->frontend->behind && access_sender(worker->access, peer)) {
 		client_new_behind(worker, acceptor->frontend, fd, peer, refusal);
 		return;

@@ -324,8 +324,11 @@ static void member_ended(struct master *master, struct member *member, int statu
 {
 	bool failed = !member->ready;
 	bool well = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
+	unsigned index = (unsigned)(member - master->members);
 
-	stats_reset_gauges(&master->shared->stats[member - master->members]);
+	/* its descriptors are closed: what it held is there for others */
+	holdings_clear(master->shared->holdings, index);
+	stats_reset_gauges(&master->shared->stats[index]);
 	if (!master->stopping && !master->replacing && !(failed && WIFEXITED(status)))
 		tell_end(member, status);
 	member->pid = 0;

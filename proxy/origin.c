@@ -30,6 +30,40 @@ static struct origin *origin_of(void *owner)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
+static void give_places(struct origin *origin)
+{
+	budget_give(&origin->worker->budgets, &origin->at_work);
+	budget_give(&origin->worker->budgets, &origin->spare);
+}
+
+/*
+ * One more request at work at this origin, which has a limit of them over all workers; and a place
+ * for its connection, where no client's can be used.
+ */
+static enum failure take_places(const struct worker *worker, struct slice key,
+				const struct origin_asker *asker, struct holding *ret_at_work,
+				struct holding *ret_spare)
+{
+	const struct budgets *budgets = &worker->budgets;
+
+	*ret_spare = (struct holding){.budget = BUDGET_NONE};
+	switch (budget_take(budgets, BUDGET_ORIGIN, budget_thing(key), asker->holder,
+			    ret_at_work)) {
+	case BUDGET_OK:
+		break;
+	case BUDGET_ONE_FULL:
+		return FAILURE_TOO_MANY_FROM_CLIENT;
+	case BUDGET_FULL:
+		return FAILURE_TOO_MANY_ORIGIN;
+	}
+	if (!asker->is_extra ||
+	    budget_take(budgets, BUDGET_EXTRAS, 0, asker->holder, ret_spare) == BUDGET_OK)
+		return FAILURE_NONE;
+	budget_give(budgets, ret_at_work);
+	STATS_ADD(extras_refused, 1);
+	return FAILURE_TOO_MANY_ORIGIN;
+}
+
 /* The one way out. */
 static void origin_release(struct origin *origin)
 {
@@ -45,6 +79,7 @@ static void origin_release(struct origin *origin)
 	if (origin->conn != NULL)
 		STATS_ADD(origins, -1);
 	conn_close(origin->conn);
+	give_places(origin);
 	pool_leave(origin->worker->pool, origin->host);
 	scratch_free(&origin->worker->in, &origin->in);
 	buf_free(&origin->out);
@@ -249,8 +284,8 @@ static void connected(void *context, enum failure failure, struct conn *conn,
 
 static bool origin_connect(struct origin *origin)
 {
-	origin->dialer = dialer_start(origin->worker, &origin->route, buf_waiting(&origin->connect),
-				      connected, origin);
+	origin->dialer = dialer_start(origin->worker, &origin->route, origin->holder,
+				      buf_waiting(&origin->connect), connected, origin);
 	return origin->dialer != NULL;
 }
 
@@ -276,10 +311,11 @@ static bool origin_retry(struct origin *origin)
 
 /* State of a new question, on a connection new or kept. */
 static void begin(struct origin *origin, const struct http_request *req, struct buf *head,
-		  const struct origin_events *events, void *context)
+		  const struct origin_asker *asker)
 {
-	origin->events = events;
-	origin->context = context;
+	origin->events = asker->events;
+	origin->context = asker->context;
+	origin->holder = asker->holder;
 	origin->method = req->method;
 	origin->chunked = req->body == BODY_CHUNKED;
 	origin->request_done = req->body == BODY_NONE;
@@ -323,14 +359,11 @@ static struct slice key_of(const struct worker *worker, const struct route *rout
 	return slice_of(to, n);
 }
 
-static struct origin *origin_new(struct worker *worker, const struct route *route, struct slice key,
-				 enum failure *ret_failure)
+static struct origin *origin_new(struct worker *worker, const struct route *route, struct slice key)
 {
-	bool full = false;
-	struct pool_host *host = pool_join(worker->pool, key, &full);
+	struct pool_host *host = pool_join(worker->pool, key);
 	struct origin *origin = host == NULL ? NULL : calloc(1, sizeof(*origin));
 
-	*ret_failure = full ? FAILURE_TOO_MANY_ORIGIN : FAILURE_INTERNAL;
 	if (origin == NULL) {
 		if (host != NULL)
 			pool_leave(worker->pool, host);
@@ -359,34 +392,52 @@ static struct origin *take_idle(struct worker *worker, struct slice key)
 	return NULL;
 }
 
+/* Connect, or connect by the parent, and ask then. */
+static bool start_anew(struct origin *origin, const struct http_request *req)
+{
+	const struct worker *worker = origin->worker;
+
+	return (!origin->route.tunnel ||
+		compose_connect(&origin->connect, worker->conf, req,
+				routes_parent(worker->routes)->authorization)) &&
+	       origin_connect(origin);
+}
+
 struct origin *origin_start(struct worker *worker, const struct http_request *req,
 			    const struct route *route, struct buf *head,
-			    const struct origin_events *events, void *context,
-			    enum failure *ret_failure)
+			    const struct origin_asker *asker, enum failure *ret_failure)
 {
 	char text[ORIGIN_KEY_MAX];
 	struct slice key = key_of(worker, route, text);
-	struct origin *origin = take_idle(worker, key);
+	struct holding at_work, spare;
+	struct origin *origin = NULL;
 
-	if (origin != NULL) {
-		STATS_ADD(origin_reused, 1);
-		origin->reused = true;
-		begin(origin, req, head, events, context);
-		/* what fails here is told later: see origin_flush() */
-		origin_flush(origin);
-		origin_settle(origin);
-		return origin;
+	*ret_failure = take_places(worker, key, asker, &at_work, &spare);
+	if (*ret_failure == FAILURE_NONE) {
+		*ret_failure = FAILURE_INTERNAL;
+		origin = take_idle(worker, key);
+		if (origin == NULL)
+			origin = origin_new(worker, route, key);
+		if (origin == NULL) {
+			budget_give(&worker->budgets, &at_work);
+			budget_give(&worker->budgets, &spare);
+		}
 	}
-	origin = origin_new(worker, route, key, ret_failure);
 	if (origin == NULL) {
 		buf_free(head);
 		return NULL;
 	}
-	begin(origin, req, head, events, context);
-	if ((route->tunnel && !compose_connect(&origin->connect, worker->conf, req,
-					       routes_parent(worker->routes)->authorization)) ||
-	    !origin_connect(origin)) {
-		*ret_failure = FAILURE_INTERNAL;
+	give_places(origin);
+	origin->at_work = at_work;
+	origin->spare = spare;
+	begin(origin, req, head, asker);
+	if (origin->conn != NULL) {
+		STATS_ADD(origin_reused, 1);
+		origin->reused = true;
+		/* what fails here is told later: see origin_flush() */
+		origin_flush(origin);
+		origin_settle(origin);
+	} else if (!start_anew(origin, req)) {
 		origin_release(origin);
 		return NULL;
 	}
@@ -406,9 +457,11 @@ static void origin_finish(struct origin *origin)
 		STATS_ADD(origin_unasked, 1);
 		origin->keep = false;
 	}
+	give_places(origin);
 	if (origin->keep && origin->request_done && buf_length(&origin->out) == 0 &&
 	    !origin->worker->draining &&
-	    STATS_GET(origins_idle) < (int64_t)origin->worker->descriptors.origins_idle &&
+	    budget_take(&origin->worker->budgets, BUDGET_IDLE, 0, origin->holder, &origin->spare) ==
+		    BUDGET_OK &&
 	    pool_keep(origin->host, origin)) {
 		buf_free(&origin->request);
 		origin_settle(origin);

@@ -79,9 +79,20 @@ struct origin {
 	uint32_t admission; /* of what comes from there: admission.h */
 	struct origin *next_idle, **idle_link;
 	struct share share;
+	struct holding at_work; /* of the request under way, at this origin */
+	struct holding spare;   /* of the connection, when it is in no client's place */
+	budget_id holder;       /* who asked last */
 	struct task resume;
 	struct route route; /* its host is part of the key */
 	char key[ORIGIN_KEY_MAX];
+};
+
+/* Who asks, and what is done with the answer. */
+struct origin_asker {
+	budget_id holder; /* for whom (budgets.h) */
+	bool is_extra;    /* for no client's request: its connection is in no client's place */
+	const struct origin_events *events;
+	void *context;
 };
 
 /*
@@ -90,8 +101,7 @@ struct origin {
  */
 struct origin *origin_start(struct worker *worker, const struct http_request *req,
 			    const struct route *route, struct buf *head,
-			    const struct origin_events *events, void *context,
-			    enum failure *ret_failure);
+			    const struct origin_asker *asker, enum failure *ret_failure);
 
 /* Content of the request.  False: enough waits to be sent, hold back until drained. */
 bool origin_send(struct origin *origin, struct slice content);

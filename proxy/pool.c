@@ -58,13 +58,10 @@ static struct pool_host *find(struct pool *pool, struct slice key)
 	return host;
 }
 
-struct pool_host *pool_join(struct pool *pool, struct slice key, bool *ret_full)
+struct pool_host *pool_join(struct pool *pool, struct slice key)
 {
 	struct pool_host *host = find(pool, key);
 
-	*ret_full = host != NULL && host->connections >= pool->conf->origin_connections;
-	if (*ret_full)
-		return NULL;
 	if (host == NULL) {
 		host = calloc(1, sizeof(*host) + key.n);
 		if (host == NULL)

@@ -15,10 +15,10 @@ struct pool *pool_new(const struct conf *conf);
 void pool_free(struct pool *pool);
 
 /*
- * Count one more connection of a key (origin.h).  NULL when the limit is reached
- * (*ret_full) or memory is short.  Given back by pool_leave().
+ * Count one more connection of a key (origin.h).  NULL when memory is short.  Given back by
+ * pool_leave().
  */
-struct pool_host *pool_join(struct pool *pool, struct slice key, bool *ret_full);
+struct pool_host *pool_join(struct pool *pool, struct slice key);
 void pool_leave(struct pool *pool, struct pool_host *host);
 
 /* The idle connection used last, taken out of the pool; NULL for none.  Its count stays. */

@@ -44,6 +44,11 @@ struct lookup {
 	bool had_socket;
 	struct resolver_query *queries;
 	unsigned query_count;
+	struct lookup *prev, *next; /* in the list of those that nobody waits for */
+	bool is_unwanted;           /* in that list */
+	bool is_told;               /* `done` is being called for those who wait */
+	struct holding place, zone_place, host_place;
+	unsigned sockets;                       /* in BUDGET_SOCKETS */
 	struct deadline ring;                   /* for what is next */
 	struct ev_io watchers[DNS_SOCKETS_MAX]; /* unused ones have fd -1 */
 	size_t name_length;
@@ -61,8 +66,10 @@ struct resolver_query {
 struct resolver {
 	struct ev_loop *loop;
 	const struct conf *conf;
+	const struct budgets *budgets;
 	struct known_names *known;
 	struct lookup *lookups;     /* by name */
+	struct lookup *unwanted;    /* that nobody waits for, the oldest first */
 	struct dns_servers servers; /* none: those of the system */
 	unsigned calls;             /* of `done` that have not returned */
 };
@@ -77,11 +84,24 @@ static void answer(struct resolver *resolver, resolver_done done, void *context,
 	resolver->calls--;
 }
 
+/* Into the list of those that nobody waits for, or out of it, as it is. */
+static void lookup_list(struct lookup *lookup, bool is_unwanted)
+{
+	if (is_unwanted && !lookup->is_unwanted)
+		DL_APPEND(lookup->resolver->unwanted, lookup);
+	else if (!is_unwanted && lookup->is_unwanted)
+		DL_DELETE(lookup->resolver->unwanted, lookup);
+	lookup->is_unwanted = is_unwanted;
+}
+
 static void query_unlink(struct resolver_query *query)
 {
-	DL_DELETE(query->lookup->queries, query);
-	query->lookup->query_count--;
+	struct lookup *lookup = query->lookup;
+
+	DL_DELETE(lookup->queries, query);
+	lookup->query_count--;
 	free(query);
+	lookup_list(lookup, lookup->query_count == 0 && !lookup->is_told);
 }
 
 /* Tell those who wait.  The lookup lives on, whatever they do: only its own end frees it. */
@@ -91,12 +111,23 @@ static void lookup_answer(struct lookup *lookup)
 	struct addresses found;
 	enum failure failure = dns_answer(&lookup->v6, &lookup->v4, &found);
 
+	lookup->is_told = true;
 	while (lookup->queries) {
 		struct resolver_query query = *lookup->queries;
 
 		query_unlink(lookup->queries);
 		answer(resolver, query.done, query.context, failure, &found);
 	}
+	lookup->is_told = false;
+}
+
+static void lookup_give_places(struct lookup *lookup)
+{
+	const struct budgets *budgets = lookup->resolver->budgets;
+
+	budget_give(budgets, &lookup->place);
+	budget_give(budgets, &lookup->zone_place);
+	budget_give(budgets, &lookup->host_place);
 }
 
 /* Ends what is still asked; nothing is called but watch_socket() below. */
@@ -106,6 +137,9 @@ static void lookup_free(struct lookup *lookup)
 	dns_channel_close(&lookup->channel);
 	while (lookup->queries)
 		query_unlink(lookup->queries);
+	lookup_list(lookup, false);
+	assert(lookup->sockets == 0);
+	lookup_give_places(lookup);
 	free(lookup);
 }
 
@@ -173,6 +207,7 @@ static void lookup_give_up(struct lookup *lookup)
 		lookup->is_answered = true;
 		lookup_set_ring(lookup);
 		lookup_answer(lookup);
+		lookup_list(lookup, lookup->query_count == 0);
 		return;
 	}
 	lookup_advance(lookup);
@@ -223,6 +258,27 @@ static void lookup_rung(void *owner)
 
 static const struct deadline_kind rings = {.look = lookup_look, .passed = lookup_rung};
 
+/* As dns_channel_admit says: there is a share of descriptors for them. */
+static bool admit_socket(void *context)
+{
+	struct lookup *lookup = context;
+	struct holding place;
+
+	if (budget_take(lookup->resolver->budgets, BUDGET_SOCKETS, 0, 0, &place) != BUDGET_OK)
+		return false;
+	lookup->sockets++;
+	return true;
+}
+
+static void socket_closed(struct lookup *lookup)
+{
+	struct holding place = {.budget = BUDGET_SOCKETS};
+
+	assert(lookup->sockets > 0);
+	lookup->sockets--;
+	budget_give(lookup->resolver->budgets, &place);
+}
+
 /* As dns_channel_watch says. */
 static void watch_socket(void *context, int fd, bool readable, bool writable)
 {
@@ -239,6 +295,8 @@ static void watch_socket(void *context, int fd, bool readable, bool writable)
 		else if (candidate->fd < 0 && !watcher)
 			watcher = candidate;
 	}
+	if (!readable && !writable)
+		socket_closed(lookup);
 	if (!watcher)
 		return; /* more servers than DNS_SERVERS_MAX in resolv.conf: this one is not heard
 			 */
@@ -251,12 +309,61 @@ static void watch_socket(void *context, int fd, bool readable, bool writable)
 		watcher->fd = -1;
 }
 
-/* NULL when out of memory. */
-static struct lookup *lookup_new(struct resolver *resolver, struct slice name)
+/* The last so many labels of a name. */
+static struct slice last_labels(struct slice name, unsigned labels)
+{
+	size_t at = name.n;
+
+	while (at > 0 && (name.p[at - 1] != '.' || --labels > 0))
+		at--;
+	return slice_of(name.p + at, name.n - at);
+}
+
+/*
+ * A place for one more, of those for all and of those for its zone.  Where zones begin only name
+ * servers know: they are taken to be the last two labels, and, as those may be such as co.uk, the
+ * last three.  False when there is none.
+ */
+static bool take_places(struct lookup *lookup, budget_id holder)
+{
+	const struct budgets *budgets = lookup->resolver->budgets;
+	struct slice name = slice_of(lookup->name, lookup->name_length);
+	budget_id zone = budget_thing(last_labels(name, 2));
+	budget_id host = budget_thing(last_labels(name, 3));
+
+	if (budget_take(budgets, BUDGET_LOOKUPS, 0, holder, &lookup->place) == BUDGET_OK &&
+	    budget_take(budgets, BUDGET_ZONE, zone, 0, &lookup->zone_place) == BUDGET_OK &&
+	    budget_take(budgets, BUDGET_HOST, host, 0, &lookup->host_place) == BUDGET_OK)
+		return true;
+	lookup_give_places(lookup);
+	return false;
+}
+
+/* The same; those that nobody waits for make way. */
+static bool make_room(struct lookup *lookup, budget_id holder)
+{
+	struct resolver *resolver = lookup->resolver;
+
+	while (!take_places(lookup, holder)) {
+		struct lookup *oldest = resolver->unwanted;
+
+		if (!oldest)
+			return false;
+		STATS_ADD(lookups_dropped, 1);
+		HASH_DEL(resolver->lookups, oldest);
+		lookup_free(oldest);
+	}
+	return true;
+}
+
+/* NULL with the reason when there is no room for another, or no memory. */
+static struct lookup *lookup_new(struct resolver *resolver, struct slice name, budget_id holder,
+				 enum failure *ret_failure)
 {
 	struct lookup *lookup = calloc(1, sizeof(*lookup));
 	unsigned i;
 
+	*ret_failure = FAILURE_DNS_ERROR;
 	if (!lookup)
 		return NULL;
 	lookup->resolver = resolver;
@@ -269,10 +376,16 @@ static struct lookup *lookup_new(struct resolver *resolver, struct slice name)
 		ev_io_init(&lookup->watchers[i], lookup_io_cb, -1, 0);
 		lookup->watchers[i].data = lookup;
 	}
+	if (!make_room(lookup, holder)) {
+		free(lookup);
+		*ret_failure = FAILURE_TOO_MANY_LOOKUPS;
+		return NULL;
+	}
 	/* Doubled at each try: three take longer than dns_timeout, which ends it. */
 	if (!dns_channel_open(&lookup->channel, &resolver->servers,
-			      (int)(resolver->conf->dns_timeout_ms / 5) + 1, watch_socket,
-			      lookup)) {
+			      (int)(resolver->conf->dns_timeout_ms / 5) + 1, admit_socket,
+			      watch_socket, lookup)) {
+		lookup_give_places(lookup);
 		free(lookup);
 		return NULL;
 	}
@@ -314,6 +427,7 @@ static struct resolver_query *lookup_join(struct lookup *lookup, resolver_done d
 	query->context = context;
 	DL_APPEND(lookup->queries, query);
 	lookup->query_count++;
+	lookup_list(lookup, false);
 	return query;
 }
 
@@ -321,7 +435,7 @@ static struct resolver_query *lookup_join(struct lookup *lookup, resolver_done d
  * The lookup of a name that is not at hand, with a place in its queue.  NULL with the reason when
  * there is no room for another.
  */
-static struct lookup *find_lookup(struct resolver *resolver, struct slice name,
+static struct lookup *find_lookup(struct resolver *resolver, struct slice name, budget_id holder,
 				  enum failure *ret_failure)
 {
 	struct lookup *lookup;
@@ -329,23 +443,20 @@ static struct lookup *find_lookup(struct resolver *resolver, struct slice name,
 	HASH_FIND(hh, resolver->lookups, name.p, name.n, lookup);
 	*ret_failure = FAILURE_TOO_MANY_LOOKUPS;
 	if (lookup)
-		return lookup->query_count < RESOLVER_WAITERS_MAX ? lookup : NULL;
-	if (HASH_COUNT(resolver->lookups) >= resolver->conf->dns_lookups)
-		return NULL;
-	*ret_failure = FAILURE_DNS_ERROR;
-	lookup = lookup_new(resolver, name);
+		return lookup->query_count < resolver->conf->clients_max ? lookup : NULL;
+	lookup = lookup_new(resolver, name, holder, ret_failure);
 	if (lookup)
 		lookup_ask(lookup);
 	return lookup;
 }
 
 /* As resolver_start(), for a name that is not at hand. */
-static struct resolver_query *ask(struct resolver *resolver, struct slice name, resolver_done done,
-				  void *context)
+static struct resolver_query *ask(struct resolver *resolver, struct slice name, budget_id holder,
+				  resolver_done done, void *context)
 {
 	struct addresses found = {.count = 0};
 	enum failure failure;
-	struct lookup *lookup = find_lookup(resolver, name, &failure);
+	struct lookup *lookup = find_lookup(resolver, name, holder, &failure);
 	struct resolver_query *query = NULL;
 
 	if (lookup && lookup->is_answered) {
@@ -363,7 +474,7 @@ static struct resolver_query *ask(struct resolver *resolver, struct slice name, 
 }
 
 struct resolver_query *resolver_start(struct resolver *resolver, struct slice host,
-				      resolver_done done, void *context)
+				      budget_id holder, resolver_done done, void *context)
 {
 	struct addresses found = {.count = 0};
 	enum failure failure = FAILURE_DNS_ERROR;
@@ -380,7 +491,7 @@ struct resolver_query *resolver_start(struct resolver *resolver, struct slice ho
 	if (n > 0) {
 		if (!known_names_find(resolver->known, slice_of(name, n), boot_clock_ms(), &failure,
 				      &found))
-			return ask(resolver, slice_of(name, n), done, context);
+			return ask(resolver, slice_of(name, n), holder, done, context);
 		STATS_ADD(dns_cache_hits, 1);
 	}
 	answer(resolver, done, context, failure, &found);
@@ -423,7 +534,8 @@ static bool add_servers(struct resolver *resolver, char *error, size_t error_siz
 	return true;
 }
 
-struct resolver *resolver_new(void *loop, const struct conf *conf, char *error, size_t error_size)
+struct resolver *resolver_new(void *loop, const struct conf *conf, const struct budgets *budgets,
+			      char *error, size_t error_size)
 {
 	struct resolver *resolver;
 	const char *wrong = dns_channel_library_init();
@@ -437,6 +549,7 @@ struct resolver *resolver_new(void *loop, const struct conf *conf, char *error, 
 	}
 	resolver->loop = loop;
 	resolver->conf = conf;
+	resolver->budgets = budgets;
 	if (add_servers(resolver, error, error_size))
 		resolver->known = known_names_new(conf, error, error_size);
 	if (!resolver->known) {

@@ -14,8 +14,11 @@
  * ones for conf->dns_negative_ttl, and so are time-outs and failures of name servers, for 5 minutes
  * at most (RFC 9520).  What went wrong on this machine, memory or descriptors, is not kept.
  *
- * Bounds: conf->dns_lookups names under way, RESOLVER_WAITERS_MAX queries for each (look-ups of one
- * name are shared), conf->dns_timeout for each in all, conf->dns_cache answers.
+ * Bounds: conf->dns_lookups names under way in all workers, of these three quarters for one holder
+ * (budgets.h), half for names that have their last two labels in common and a quarter for three, so
+ * that a zone that is silent does not take all; conf->clients_max queries for each name (look-ups
+ * of one name are shared); conf->dns_timeout for each in all; conf->dns_cache answers.  A look-up
+ * that nobody waits for any more makes way for one that somebody wants.
  */
 #ifndef PROXY_RESOLVER_H
 #define PROXY_RESOLVER_H
@@ -23,10 +26,10 @@
 #include "cache/slice.h"
 #include "conf/conf.h"
 #include "proxy/address.h"
+#include "proxy/budgets.h"
 #include "proxy/stats.h"
 
 enum {
-	RESOLVER_WAITERS_MAX = 4096,
 	/*
 	 * The A answer is passed on when AAAA is this late (RFC 8305 3).  The other way round A is
 	 * waited for: where IPv6 does not work, AAAA alone is nothing to connect to.
@@ -46,20 +49,21 @@ struct resolver_query;
 typedef void (*resolver_done)(void *context, enum failure failure, const struct addresses *found);
 
 /*
- * `loop` is the worker's struct ev_loop; it and `conf` outlive the resolver.  NULL with a message
- * in `error` on failure.
+ * `loop` is the worker's struct ev_loop; it, `conf` and `budgets` outlive the resolver.  NULL with
+ * a message in `error` on failure.
  */
-struct resolver *resolver_new(void *loop, const struct conf *conf, char *error, size_t error_size);
+struct resolver *resolver_new(void *loop, const struct conf *conf, const struct budgets *budgets,
+			      char *error, size_t error_size);
 
 /* Queries under way end without a call; their pointers are dead. */
 void resolver_free(struct resolver *resolver);
 
 /*
- * Look `host` up.  When the answer is at hand, `done` is called before this returns and NULL is
- * returned; else the query, which ends by calling `done` once, or by resolver_cancel().
+ * Look `host` up for `holder`.  When the answer is at hand, `done` is called before this returns
+ * and NULL is returned; else the query, which ends by calling `done` once, or by resolver_cancel().
  */
 struct resolver_query *resolver_start(struct resolver *resolver, struct slice host,
-				      resolver_done done, void *context);
+				      budget_id holder, resolver_done done, void *context);
 
 /* `done` will not be called.  The look-up itself goes on, for whoever asks next. */
 void resolver_cancel(struct resolver_query *query);

@@ -24,14 +24,15 @@ struct side {
 	struct tunnel *tunnel;
 	struct side *other;
 	struct conn *conn;
-	struct buf out;  /* to be sent on conn */
-	bool ended;      /* its peer sent FIN */
-	bool told;       /* we sent FIN */
-	bool spliced;    /* what comes for it goes through the pipe */
-	bool unpiped;    /* there was no pipe to be had: copy */
-	bool full;       /* the pipe takes no more, however few bytes it holds */
-	bool silent;     /* its deadline has passed */
-	int pipe[2];     /* valid when spliced */
+	struct buf out; /* to be sent on conn */
+	bool ended;     /* its peer sent FIN */
+	bool told;      /* we sent FIN */
+	bool spliced;   /* what comes for it goes through the pipe */
+	bool unpiped;   /* there was no pipe to be had: copy */
+	bool full;      /* the pipe takes no more, however few bytes it holds */
+	bool silent;    /* its deadline has passed */
+	int pipe[2];    /* valid when spliced */
+	struct holding pipe_place;
 	size_t piped;    /* bytes in the pipe, to be sent after `out` */
 	uint64_t copied; /* bytes that came for it by copying */
 };
@@ -43,11 +44,12 @@ struct tunnel {
 	struct exchange *x;
 	struct dialer *dialer;
 	struct side client, target;
+	struct holding place;        /* among the tunnels, while it is being made, too */
+	struct holding client_place; /* that of its client's connection, once that is its own */
 	struct tunnel *next, **link;
 };
 
 static struct tunnel *tunnels;
-static unsigned tunnels_dialing;
 
 static void side_readable(void *owner);
 static void side_writable(void *owner);
@@ -67,8 +69,17 @@ static void side_free(struct side *side)
 	if (side->spliced) {
 		close(side->pipe[0]);
 		close(side->pipe[1]);
+		budget_give(&side->tunnel->worker->budgets, &side->pipe_place);
 	}
 	side->spliced = false;
+}
+
+/* The memory, at the end of the turn, and its places. */
+static void tunnel_free(struct tunnel *tunnel)
+{
+	budget_give(&tunnel->worker->budgets, &tunnel->place);
+	budget_give(&tunnel->worker->budgets, &tunnel->client_place);
+	turn_free(tunnel);
 }
 
 /*
@@ -89,7 +100,7 @@ static void tunnel_close(struct tunnel *tunnel)
 	if (tunnel->next != NULL)
 		tunnel->next->link = tunnel->link;
 	STATS_ADD(tunnels_open, -1);
-	turn_free(tunnel);
+	tunnel_free(tunnel);
 	x->tunnel = NULL;
 	exchange_end(x);
 }
@@ -186,13 +197,19 @@ static void count_passed(struct side *from, size_t n)
 /* A large transfer is under way: let the kernel move it, if there are descriptors for a pipe. */
 static void begin_splicing(struct side *to)
 {
+	const struct budgets *budgets = &to->tunnel->worker->budgets;
+
 	if (to->spliced || to->unpiped || to->copied < SPLICE_AFTER)
 		return;
 	if (!conn_can_splice(to->conn) || !conn_can_splice(to->other->conn)) {
 		to->unpiped = true;
 		return;
 	}
-	if (pipe2(to->pipe, O_NONBLOCK | O_CLOEXEC) != 0) {
+	if (budget_take(budgets, BUDGET_PIPES, 0, exchange_holder(to->tunnel->x),
+			&to->pipe_place) != BUDGET_OK ||
+	    pipe2(to->pipe, O_NONBLOCK | O_CLOEXEC) != 0) {
+		budget_give(budgets, &to->pipe_place);
+		STATS_ADD(tunnels_unpiped, 1);
 		to->unpiped = true;
 		return;
 	}
@@ -291,7 +308,7 @@ static void tunnel_open(struct tunnel *tunnel, struct conn *conn, unsigned statu
 		buf_append(&tunnel->client.out, early);
 	tunnel->client.ended = client->ended;
 	client_early = buf_length(&client->in);
-	tunnel->client.conn = client_detach(client, &tunnel->target.out);
+	tunnel->client.conn = client_detach(client, &tunnel->client_place, &tunnel->target.out);
 	whole = whole && buf_length(&tunnel->target.out) == client_early;
 	conn_own(tunnel->client.conn, &side_events, &tunnel->client);
 	conn_unfinished(tunnel->client.conn, true);
@@ -319,10 +336,9 @@ static void connected(void *context, enum failure failure, struct conn *conn,
 	struct exchange *x = tunnel->x;
 
 	tunnel->dialer = NULL;
-	tunnels_dialing--;
 	if (failure != FAILURE_NONE) {
 		x->tunnel = NULL;
-		turn_free(tunnel);
+		tunnel_free(tunnel);
 		exchange_fail(x, failure);
 		return;
 	}
@@ -333,7 +349,7 @@ static void connected(void *context, enum failure failure, struct conn *conn,
 	}
 	conn_close(conn);
 	x->tunnel = NULL;
-	turn_free(tunnel);
+	tunnel_free(tunnel);
 	exchange_fail(x, FAILURE_INTERNAL);
 }
 
@@ -351,8 +367,8 @@ static struct dialer *dial(struct tunnel *tunnel, enum failure *ret_failure)
 		return NULL;
 	if (!route.tunnel || compose_connect(&connect, worker->conf, req,
 					     routes_parent(worker->routes)->authorization))
-		dialer = dialer_start(tunnel->worker, &route, buf_waiting(&connect), connected,
-				      tunnel);
+		dialer = dialer_start(tunnel->worker, &route, exchange_holder(tunnel->x),
+				      buf_waiting(&connect), connected, tunnel);
 	buf_free(&connect);
 	*ret_failure = FAILURE_INTERNAL;
 	return dialer;
@@ -360,37 +376,57 @@ static struct dialer *dial(struct tunnel *tunnel, enum failure *ret_failure)
 
 bool tunnel_may_open(const struct worker *worker)
 {
-	const struct worker_shared *shared = worker->shared;
-	int64_t open = tunnels_dialing;
-
-	for (unsigned i = 0; i < shared->workers; i++)
-		open += atomic_load_explicit(&shared->stats[i].tunnels_open, memory_order_relaxed);
-	return open < (int64_t)worker->conf->tunnels_max;
+	return budget_used(&worker->budgets, BUDGET_TUNNELS, 0) < worker->conf->tunnels_max;
 }
 
-static struct tunnel *tunnel_new(struct exchange *x)
+static enum failure take_place(struct tunnel *tunnel)
+{
+	switch (budget_take(&tunnel->worker->budgets, BUDGET_TUNNELS, 0, exchange_holder(tunnel->x),
+			    &tunnel->place)) {
+	case BUDGET_OK:
+		return FAILURE_NONE;
+	case BUDGET_ONE_FULL:
+		return FAILURE_TOO_MANY_FROM_CLIENT;
+	case BUDGET_FULL:
+		break;
+	}
+	return FAILURE_TOO_MANY_TUNNELS;
+}
+
+/* NULL with the reason when there is no place for it, or no memory. */
+static struct tunnel *tunnel_new(struct exchange *x, enum failure *ret_failure)
 {
 	struct tunnel *tunnel = calloc(1, sizeof(*tunnel));
 
+	*ret_failure = FAILURE_INTERNAL;
 	if (tunnel == NULL)
 		return NULL;
 	tunnel->magic = TUNNEL_MAGIC;
 	tunnel->worker = x->worker;
 	tunnel->x = x;
-	return tunnel;
+	*ret_failure = take_place(tunnel);
+	if (*ret_failure == FAILURE_NONE)
+		return tunnel;
+	free(tunnel);
+	return NULL;
 }
 
 void tunnel_adopt(struct exchange *x, const struct http_response *res, struct conn *conn,
 		  struct slice early)
 {
-	struct tunnel *tunnel = tunnel_new(x);
+	enum failure failure;
+	struct tunnel *tunnel = tunnel_new(x, &failure);
 	struct buf *out = client_out(x->client);
 	size_t before = buf_length(out);
 
-	if (tunnel == NULL || !compose_switch(out, x->worker->conf, res)) {
+	if (tunnel != NULL && !compose_switch(out, x->worker->conf, res)) {
+		tunnel_free(tunnel);
+		tunnel = NULL;
+		failure = FAILURE_INTERNAL;
+	}
+	if (tunnel == NULL) {
 		conn_close(conn);
-		free(tunnel);
-		exchange_fail(x, FAILURE_INTERNAL);
+		exchange_fail(x, failure);
 		return;
 	}
 	x->bytes_out += buf_length(out) - before;
@@ -403,22 +439,17 @@ void tunnel_start(struct exchange *x)
 	struct tunnel *tunnel;
 	enum failure failure;
 
-	if (!tunnel_may_open(x->worker)) {
-		exchange_fail(x, FAILURE_TOO_MANY_TUNNELS);
-		return;
-	}
-	tunnel = tunnel_new(x);
+	tunnel = tunnel_new(x, &failure);
 	if (tunnel == NULL) {
-		exchange_fail(x, FAILURE_INTERNAL);
+		exchange_fail(x, failure);
 		return;
 	}
 	tunnel->dialer = dial(tunnel, &failure);
 	if (tunnel->dialer == NULL) {
-		free(tunnel);
+		tunnel_free(tunnel);
 		exchange_fail(x, failure);
 		return;
 	}
-	tunnels_dialing++;
 	x->tunnel = tunnel;
 	x->client->last = true; /* what follows is the tunnel's */
 }
@@ -429,9 +460,8 @@ void tunnel_cancel(struct exchange *x)
 
 	assert(tunnel->magic == TUNNEL_MAGIC && tunnel->dialer != NULL);
 	dialer_cancel(tunnel->dialer);
-	tunnels_dialing--;
 	x->tunnel = NULL;
-	turn_free(tunnel);
+	tunnel_free(tunnel);
 }
 
 void tunnels_close(struct worker *worker)

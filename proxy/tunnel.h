@@ -15,7 +15,8 @@
 #include "proxy/conn.h"
 #include "proxy/exchange.h"
 
-/* Whether there is room for one more under conf->tunnels_max, of all workers. */
+/* Whether there is room for one more under conf->tunnels_max, of all workers; it may be gone when
+   it is wanted. */
 bool tunnel_may_open(const struct worker *worker);
 
 /* Begin for a parked exchange; it ends when the tunnel does. */

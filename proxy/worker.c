@@ -17,7 +17,6 @@
 #include "proxy/fetch.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
-#include "proxy/peers.h"
 #include "proxy/pool.h"
 #include "proxy/tls.h"
 #include "proxy/tunnel.h"
@@ -379,7 +378,8 @@ static bool open_parts(struct worker *worker, const struct listener *listener, c
 	if (worker->routes == NULL || worker->tls == NULL)
 		return false;
 	worker->admission = admission_new(conf, worker->access, worker->routes);
-	worker->resolver = resolver_new(worker->loop->ev, conf, error, error_size);
+	worker->resolver =
+		resolver_new(worker->loop->ev, conf, &worker->budgets, error, error_size);
 	return worker->resolver != NULL;
 }
 
@@ -396,7 +396,22 @@ struct worker_shared *worker_shared_map(const struct conf *conf)
 	atomic_store_explicit(&shared->alive, 1, memory_order_relaxed);
 	shared->stats = stats_map(conf->workers);
 	shared->claims = claims_map();
-	return shared->stats != NULL && shared->claims != NULL ? shared : NULL;
+	shared->holdings = budgets_map(conf);
+	if (shared->stats == NULL || shared->claims == NULL || shared->holdings == NULL)
+		return NULL;
+	return shared;
+}
+
+/* What the service may hold, by its options and by this process's limit of descriptors. */
+static void share_out(struct worker *worker, unsigned index, const struct listener *listener)
+{
+	const struct conf *conf = worker->conf;
+	struct descriptors descriptors = descriptors_here(listener->count);
+
+	budgets_init(&worker->budgets, worker->shared->holdings, index, conf, &descriptors);
+	if (descriptors.clients < conf->clients_max)
+		log_info("the limit of descriptors leaves room for %u clients",
+			 descriptors.clients);
 }
 
 struct worker *worker_new(const struct conf *conf, const struct worker_shared *shared,
@@ -414,20 +429,14 @@ struct worker *worker_new(const struct conf *conf, const struct worker_shared *s
 	worker->in = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
 	worker->out = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
 	worker->fetches = fetches_new(worker);
-	worker->descriptors = descriptors_here();
-	if (worker->descriptors.clients < conf->clients_max)
-		log_info("the limit of descriptors leaves room for %u clients",
-			 worker->descriptors.clients);
+	share_out(worker, index, listener);
 	worker->pool = pool_new(conf);
 	worker->memo = parse_memo_new();
-	if (conf->clients_per_address < conf->clients_max)
-		worker->peers = peers_new(conf->clients_per_address);
 	worker->loop = loop_new(worker);
 	stats_attach(&shared->stats[index]);
 	if (worker->in.block == NULL || worker->out.block == NULL || worker->fetches == NULL ||
-	    worker->pool == NULL || worker->memo == NULL ||
-	    (worker->peers == NULL && conf->clients_per_address < conf->clients_max) ||
-	    worker->loop == NULL || !open_parts(worker, listener, error, error_size)) {
+	    worker->pool == NULL || worker->memo == NULL || worker->loop == NULL ||
+	    !open_parts(worker, listener, error, error_size)) {
 		worker_free(worker);
 		return NULL;
 	}
@@ -464,7 +473,6 @@ static void loop_free(struct loop *loop)
 void worker_free(struct worker *worker)
 {
 	pool_free(worker->pool);
-	peers_free(worker->peers);
 	parse_memo_free(worker->memo);
 	if (worker->resolver != NULL)
 		resolver_free(worker->resolver);

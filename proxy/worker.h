@@ -11,9 +11,9 @@
 #include "proxy/parse.h"
 #include "proxy/accesslog.h"
 #include "proxy/admission.h"
+#include "proxy/budgets.h"
 #include "proxy/buf.h"
 #include "proxy/claims.h"
-#include "proxy/descriptors.h"
 #include "proxy/resolver.h"
 #include "proxy/route.h"
 #include "proxy/stats.h"
@@ -54,6 +54,7 @@ struct worker_shared {
 	struct stats_copies copies; /* written by the master */
 	struct stats *stats;        /* a block each */
 	struct claims *claims;
+	struct holdings *holdings;       /* what each worker holds; a dead one's is cleared */
 	struct credentials *credentials; /* NULL when nobody needs to log in; each worker's own */
 };
 
@@ -69,12 +70,11 @@ struct worker {
 	struct accesslog *accesslog; /* NULL for none */
 	struct fetches *fetches;
 	struct pool *pool;
-	struct peers *peers; /* NULL when connections of an address are not limited */
 	struct routes *routes;
 	struct admission admission; /* of clients to what is stored, by access and routes */
 	struct parse_memo *memo;    /* of requests' fields */
 	struct tls_context *tls;
-	struct descriptors descriptors; /* how they are shared out */
+	struct budgets budgets;         /* what may be held, and what this worker holds */
 	struct http_clock now;          /* wall and steady, for HTTP */
 	int64_t now_ms;                 /* the clock of deadlines (deadline.h) */
 	int64_t now_us;                 /* monotonic, for latencies and between processes */

@@ -38,7 +38,7 @@ home 'ares\.h' proxy/dns_channel.c
 home 'jansson\.h' proxy/report.c
 home 'openssl/.*' proxy/tls.c
 home 'lmdb\.h' cache/store_lmdb.c
-home 'xxhash\.h' cache/key.c cache/record.c proxy/credentials.c proxy/parse_memo.c
+home 'xxhash\.h' cache/key.c cache/record.c proxy/budgets.c proxy/credentials.c proxy/parse_memo.c
 home 'crypt\.h' proxy/credentials.c
 home 'confuse\.h' conf/conf.c
 home 'uthash\.h' cache/table.h

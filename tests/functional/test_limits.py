@@ -24,7 +24,7 @@ def test_client_that_is_not_allowed_is_told(start_proxy, origin):
 
 
 def test_too_many_clients(start_proxy, origin):
-    proxy = start_proxy("clients_max=3")
+    proxy = start_proxy("clients_max=3", "clients_per_address=3")
     clients = [proxy.connect() for _ in range(3)]
     assert all(client.get(origin.url()).status == 204 for client in clients)
     with proxy.connect() as client:
@@ -104,7 +104,7 @@ def test_operators_are_not_counted_with_the_clients_of_their_address(start_proxy
 
 def test_tunnels(start_proxy):
     target = Target()
-    proxy = start_proxy("connect_ports=*", "tunnels_max=2")
+    proxy = start_proxy("connect_ports=*", "tunnels_max=2", "clients_per_address=10000")
     clients = [proxy.connect() for _ in range(3)]
     for client in clients[:2]:
         open_tunnel(client, target.authority)

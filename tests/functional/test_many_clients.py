@@ -50,7 +50,7 @@ def test_connections_are_given_back(proxy, origin):
 
 
 def test_limit_of_clients(start_proxy, origin):
-    proxy = start_proxy("clients_max=10")
+    proxy = start_proxy("clients_max=10", "clients_per_address=10")
     clients = [proxy.connect() for _ in range(10)]
     assert all(client.get(origin.url()).status == 204 for client in clients)
     with proxy.connect() as refused:
@@ -67,7 +67,7 @@ def test_limit_of_clients(start_proxy, origin):
 
 
 def test_operators_get_through_when_clients_are_at_their_limit(start_proxy, origin):
-    proxy = start_proxy("clients_max=5")
+    proxy = start_proxy("clients_max=5", "clients_per_address=5")
     clients = [proxy.connect() for _ in range(5)]
     assert all(client.get(origin.url()).status == 204 for client in clients)
     assert proxy.admin("/healthz").status == 204

@@ -453,7 +453,7 @@ def test_hangup_has_all_open_their_log_again(start, each, origin):
 
 
 def test_limit_on_clients_is_of_all_workers(start, origin):
-    proxy = start("clients_max=6")
+    proxy = start("clients_max=6", "clients_per_address=6")
     clients = [proxy.connect() for _ in range(6)]
     for client in clients:
         assert client.get(origin.url()).status == 204

@@ -33,9 +33,11 @@ struct resolver {
 	unsigned asked;
 };
 
-struct resolver *resolver_new(void *loop, const struct conf *conf, char *error, size_t error_size)
+struct resolver *resolver_new(void *loop, const struct conf *conf, const struct budgets *budgets,
+			      char *error, size_t error_size)
 {
 	(void)loop;
+	(void)budgets;
 	(void)conf;
 	(void)error;
 	(void)error_size;
@@ -130,12 +132,13 @@ static struct resolver_query *query_add(struct resolver *resolver, const struct 
 }
 
 struct resolver_query *resolver_start(struct resolver *resolver, struct slice name,
-				      resolver_done done, void *context)
+				      budget_id holder, resolver_done done, void *context)
 {
 	struct addresses found = {.count = 0};
 	enum failure failure = FAILURE_DNS_ERROR;
 	const struct fake_host *host = find_host(resolver, name);
 
+	(void)holder;
 	resolver->asked++;
 	if (host && host->delay_ms != 0)
 		return query_add(resolver, host, done, context);

@@ -7,7 +7,6 @@
 #include "proxy/client.h"
 #include "proxy/fetch.h"
 #include "proxy/parse_memo.h"
-#include "proxy/peers.h"
 #include "proxy/pool.h"
 #include "proxy/tunnel.h"
 #include "proxy/wall_clock.h"
@@ -23,6 +22,7 @@ enum {
 	CLIENT_PORT = 40000,
 	VAIN_TURNS_MAX = 20,
 	DESCRIPTORS = 4096,
+	KEYS_HELD = 4096,
 };
 
 /* All of it in one, so that the worker is the first member. */
@@ -244,8 +244,16 @@ static void open_parts(struct worker *worker)
 	worker->routes = routes_new(worker->conf, error, sizeof(error));
 	require(worker->routes != NULL, error);
 	worker->admission = admission_new(worker->conf, worker->access, worker->routes);
-	worker->resolver = resolver_new(NULL, worker->conf, error, sizeof(error));
+	worker->resolver = resolver_new(NULL, worker->conf, &worker->budgets, error, sizeof(error));
 	require(worker->resolver != NULL, error);
+}
+
+void fake_worker_share_out(struct worker *worker, unsigned descriptors)
+{
+	struct descriptors share = descriptors_share(descriptors, 0);
+
+	budgets_init(&worker->budgets, worker->shared->holdings, fake_of(worker)->index,
+		     worker->conf, &share);
 }
 
 static struct worker *worker_make(const struct conf *conf)
@@ -263,12 +271,10 @@ static struct worker *worker_make(const struct conf *conf)
 	worker->in.size = worker->out.size = SCRATCH_SIZE;
 	worker->in.block = scratch_in[fake->index];
 	worker->out.block = scratch_out[fake->index];
-	worker->descriptors = descriptors_share(DESCRIPTORS);
+	fake_worker_share_out(worker, DESCRIPTORS);
 	worker->fetches = fetches_new(worker);
 	worker->pool = pool_new(conf);
 	worker->memo = parse_memo_new();
-	if (conf->clients_per_address < conf->clients_max)
-		worker->peers = peers_new(conf->clients_per_address);
 	require(worker->fetches != NULL && worker->pool != NULL && worker->memo != NULL,
 		"out of memory");
 	open_parts(worker);
@@ -286,7 +292,9 @@ struct worker *fake_worker_new(const struct conf *conf)
 		.alive = 1,
 		.stats = service.stats,
 		.claims = &service.claims,
+		.holdings = holdings_map(FAKE_WORKERS, KEYS_HELD),
 	};
+	require(service.shared.holdings != NULL, "out of memory");
 	lanes_open(become);
 	return worker_make(conf);
 }
@@ -331,7 +339,6 @@ void fake_worker_free(struct worker *worker)
 	while (turn_end(worker));
 	pool_free(worker->pool);
 	parse_memo_free(worker->memo);
-	peers_free(worker->peers);
 	resolver_free(worker->resolver);
 	turn_free_all();
 	while (worker->spare_exchanges != NULL) {
@@ -350,6 +357,7 @@ void fake_worker_free(struct worker *worker)
 	lanes_close();
 	store_memory_forget();
 	fake_conn_forget();
+	holdings_unmap(service.shared.holdings);
 	stats_attach(&no_stats);
 }
 
@@ -410,6 +418,8 @@ const char *fake_worker_leftover(const struct worker *worker)
 		return "a look-up";
 	if (!all_zero(&service.claims, sizeof(service.claims)))
 		return "a claim";
+	if (holdings_count(service.shared.holdings, fake_of(worker)->index) > 0)
+		return "what is held of a budget";
 #define COUNTER(name, help)
 #define GAUGE(name, help)                                    \
 	if (service.stats[fake_of(worker)->index].name != 0) \

@@ -24,6 +24,9 @@ enum { FAKE_PORT = 3128 };
 /* `conf` outlives it.  Aborts when out of memory. */
 struct worker *fake_worker_new(const struct conf *conf);
 
+/* It has so few descriptors from now on; nothing may be held yet. */
+void fake_worker_share_out(struct worker *worker, unsigned descriptors);
+
 /* Another one of its service. */
 struct worker *fake_worker_join(const struct worker *first);
 

@@ -57,6 +57,7 @@ int fixture_setup(void **state)
 	ev_timer_start(fixture->loop, &fixture->tick);
 	ev_unref(fixture->loop);
 	fixture->conf = test_conf_new();
+	fixture->descriptors = descriptors_share(4096, 0);
 	fixture_set(fixture, "dns_timeout", "1000ms");
 	fixture_set(fixture, "hosts_file", "");
 	questions_seen = 0;
@@ -69,6 +70,10 @@ int fixture_teardown(void **state)
 	struct fixture *fixture = *state;
 
 	resolver_free(fixture->resolver);
+	if (fixture->budgets.holdings) {
+		assert_int_equal(holdings_count(fixture->budgets.holdings, 0), 0);
+		holdings_unmap(fixture->budgets.holdings);
+	}
 	if (fixture->server)
 		name_server_free(fixture->server);
 	test_conf_free(fixture->conf);
@@ -90,7 +95,10 @@ void fixture_open(struct fixture *fixture, const struct name_row *rows)
 	fixture->server = name_server_new(fixture->loop, rows ? rows : none);
 	if (fixture->conf->resolvers.count == 0)
 		fixture_set(fixture, "resolvers", name_server_address(fixture->server));
-	fixture->resolver = resolver_new(fixture->loop, fixture->conf, error, sizeof(error));
+	budgets_init(&fixture->budgets, holdings_map(1, 4096), 0, fixture->conf,
+		     &fixture->descriptors);
+	fixture->resolver =
+		resolver_new(fixture->loop, fixture->conf, &fixture->budgets, error, sizeof(error));
 	if (!fixture->resolver)
 		fail_msg("%s", error);
 }
@@ -125,7 +133,8 @@ void fixture_start(struct fixture *fixture, const char *host, struct asked *ret_
 	ret_asked->fixture = fixture;
 	ret_asked->started = now_s();
 	read_clock();
-	query = resolver_start(fixture->resolver, slice_str(host), fixture_done, ret_asked);
+	query = resolver_start(fixture->resolver, slice_str(host), fixture->holder, fixture_done,
+			       ret_asked);
 	assert_int_equal(query == NULL, ret_asked->calls == 1);
 	ret_asked->query = query;
 }

@@ -26,6 +26,9 @@ struct fixture {
 	struct conf *conf;
 	struct name_server *server;
 	struct resolver *resolver; /* made by fixture_open() */
+	struct budgets budgets;
+	struct descriptors descriptors; /* to be shared out, before fixture_open() */
+	budget_id holder;               /* who asks; nobody in particular unless set */
 };
 
 /* What came of a question. */

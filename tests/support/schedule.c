@@ -788,7 +788,7 @@ static void begin_worker(unsigned i, struct conf *conf, bool few)
 
 	run.workers[i] = worker;
 	if (few)
-		worker->descriptors = descriptors_share(0);
+		fake_worker_share_out(worker, 0);
 	fake_resolver_tell(worker->resolver, "a.test", "10.1.0.1", 0);
 	fake_resolver_tell(worker->resolver, "b.test", "10.2.0.1 10.2.0.2", 0);
 	fake_resolver_tell(worker->resolver, "c.test", "10.3.0.1", 100);

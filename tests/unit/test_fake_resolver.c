@@ -36,7 +36,7 @@ static int setup(void **state)
 	char error[64];
 
 	calls = 0;
-	*state = resolver_new(NULL, NULL, error, sizeof(error));
+	*state = resolver_new(NULL, NULL, NULL, error, sizeof(error));
 	return *state ? 0 : -1;
 }
 
@@ -49,7 +49,7 @@ static int teardown(void **state)
 static struct resolver_query *ask(struct resolver *resolver, const char *host, struct asked *asked)
 {
 	memset(asked, 0, sizeof(*asked));
-	return resolver_start(resolver, slice_str(host), done, asked);
+	return resolver_start(resolver, slice_str(host), 0, done, asked);
 }
 
 static void answers_at_once(void **state)

@@ -1,4 +1,4 @@
-/* LINKS: proxy/resolver.c proxy/dns_channel.c proxy/deadline.c proxy/wall_clock.c proxy/dns_answer.c proxy/dns_cache.c proxy/known_names.c proxy/hosts.c proxy/hostname.c proxy/address.c proxy/stats.c proxy/offenders.c conf/units.c tests/support/name_server.c tests/support/resolver_fixture.c tests/support/test_conf.c -lcares -lev */
+/* LINKS: proxy/resolver.c proxy/dns_channel.c proxy/deadline.c proxy/wall_clock.c proxy/dns_answer.c proxy/budgets.c proxy/holdings.c proxy/descriptors.c proxy/dns_cache.c proxy/known_names.c proxy/hosts.c proxy/hostname.c proxy/address.c proxy/stats.c proxy/offenders.c conf/units.c tests/support/name_server.c tests/support/resolver_fixture.c tests/support/test_conf.c -lcares -lev */
 /* What becomes of a name: numeric, known, asked of name servers that are good or bad. */
 #include "tests/support/resolver_fixture.h"
 

@@ -1,4 +1,4 @@
-/* LINKS: proxy/resolver.c proxy/dns_channel.c proxy/deadline.c proxy/wall_clock.c proxy/dns_answer.c proxy/dns_cache.c proxy/known_names.c proxy/hosts.c proxy/hostname.c proxy/address.c proxy/stats.c proxy/offenders.c conf/units.c tests/support/name_server.c tests/support/resolver_fixture.c tests/support/test_conf.c -lcares -lev */
+/* LINKS: proxy/resolver.c proxy/dns_channel.c proxy/deadline.c proxy/wall_clock.c proxy/dns_answer.c proxy/budgets.c proxy/holdings.c proxy/descriptors.c proxy/dns_cache.c proxy/known_names.c proxy/hosts.c proxy/hostname.c proxy/address.c proxy/stats.c proxy/offenders.c conf/units.c tests/support/name_server.c tests/support/resolver_fixture.c tests/support/test_conf.c -lcares -lev */
 /* Queries of the resolver: shared, cancelled, at their bounds, and left over when it is freed. */
 #include "tests/support/resolver_fixture.h"
 
@@ -102,7 +102,7 @@ static void start_busy(struct fixture *fixture, const char *host, struct busy *b
 {
 	busy->asked = (struct asked){.fixture = fixture};
 	busy->asked.query =
-		resolver_start(fixture->resolver, slice_str(host), busy_done, &busy->asked);
+		resolver_start(fixture->resolver, slice_str(host), 0, busy_done, &busy->asked);
 }
 
 static void a_callback_may_cancel_others(void **state)
@@ -230,25 +230,127 @@ static void look_ups_under_way_are_limited(void **state)
 static void queries_for_one_name_are_limited(void **state)
 {
 	struct fixture *fixture = *state;
-	struct asked *asked = calloc(RESOLVER_WAITERS_MAX + 1, sizeof(*asked));
+	enum { LIMIT = 100 };
+	struct asked asked[LIMIT + 1];
 	unsigned calls = 0;
 
-	assert_non_null(asked);
+	fixture_set(fixture, "clients_max", "100");
 	fixture_open(fixture, rows);
-	for (unsigned i = 0; i < RESOLVER_WAITERS_MAX; i++) {
+	for (unsigned i = 0; i < LIMIT; i++) {
 		fixture_start(fixture, "web.example", &asked[i]);
 		assert_int_equal(asked[i].calls, 0);
 	}
-	fixture_start(fixture, "web.example", &asked[RESOLVER_WAITERS_MAX]);
-	assert_int_equal(asked[RESOLVER_WAITERS_MAX].failure, FAILURE_TOO_MANY_LOOKUPS);
+	fixture_start(fixture, "web.example", &asked[LIMIT]);
+	assert_int_equal(asked[LIMIT].failure, FAILURE_TOO_MANY_LOOKUPS);
 	resolver_cancel(asked[0].query);
 	fixture_start(fixture, "web.example", &asked[0]);
 	assert_int_equal(asked[0].calls, 0);
 	fixture_wait(&asked[0]);
-	for (unsigned i = 0; i < RESOLVER_WAITERS_MAX; i++)
+	for (unsigned i = 0; i < LIMIT; i++)
 		calls += asked[i].calls;
-	assert_int_equal(calls, RESOLVER_WAITERS_MAX);
-	free(asked);
+	assert_int_equal(calls, LIMIT);
+}
+
+/* Ask for a name of a silent zone: whether that was refused at once. */
+static bool is_refused(struct fixture *fixture, const char *host, struct asked *ret_asked)
+{
+	fixture_start(fixture, host, ret_asked);
+	if (ret_asked->calls == 0)
+		return false;
+	assert_int_equal(ret_asked->failure, FAILURE_TOO_MANY_LOOKUPS);
+	return true;
+}
+
+/* Names without a row do not exist, but nothing is answered before the loop runs. */
+static void a_zone_has_a_part_of_the_look_ups(void **state)
+{
+	enum { LIMIT = 16 };
+	struct fixture *fixture = *state;
+	struct asked asked[4 * LIMIT];
+	unsigned count = 0;
+	char host[64];
+
+	fixture_set(fixture, "dns_lookups", "16");
+	fixture_set(fixture, "dns_timeout", "300ms");
+	fixture_open(fixture, rows);
+	for (unsigned i = 0; i < LIMIT; i++) { /* half of all */
+		snprintf(host, sizeof(host), "n%u.evil.example", i);
+		assert_int_equal(is_refused(fixture, host, &asked[count++]), i >= LIMIT / 2);
+	}
+	for (unsigned i = 0; i < LIMIT; i++) { /* a quarter */
+		snprintf(host, sizeof(host), "n%u.evil.co.uk", i);
+		assert_int_equal(is_refused(fixture, host, &asked[count++]), i >= LIMIT / 4);
+	}
+	assert_false(is_refused(fixture, "a.good.co.uk", &asked[count++]));
+	assert_false(is_refused(fixture, "www.good.example", &asked[count++]));
+	for (unsigned i = 0; i < count; i++)
+		fixture_wait(&asked[i]);
+}
+
+static void a_client_has_a_part_of_the_look_ups(void **state)
+{
+	enum { LIMIT = 16 };
+	struct fixture *fixture = *state;
+	struct asked asked[2 * LIMIT];
+	unsigned count = 0;
+	char host[64];
+
+	fixture_set(fixture, "dns_lookups", "16");
+	fixture_set(fixture, "dns_timeout", "300ms");
+	fixture_open(fixture, rows);
+	fixture->holder = 1;
+	for (unsigned i = 0; i < LIMIT; i++) {
+		snprintf(host, sizeof(host), "n%u.example", i);
+		assert_int_equal(is_refused(fixture, host, &asked[count++]), i >= LIMIT * 3 / 4);
+	}
+	fixture->holder = 2;
+	for (unsigned i = 0; i < LIMIT; i++) {
+		snprintf(host, sizeof(host), "m%u.example", i);
+		assert_int_equal(is_refused(fixture, host, &asked[count++]), i >= LIMIT / 4);
+	}
+	for (unsigned i = 0; i < count; i++)
+		fixture_wait(&asked[i]);
+}
+
+/* A look-up goes on when who asked has left, unless somebody else needs its place. */
+static void an_unwanted_look_up_makes_way(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t before = stats->lookups_dropped;
+	struct asked asked[6];
+	char host[64];
+
+	fixture_set(fixture, "dns_lookups", "4");
+	fixture_open(fixture, rows);
+	for (unsigned i = 0; i < 4; i++) {
+		snprintf(host, sizeof(host), "n%u.example", i);
+		assert_false(is_refused(fixture, host, &asked[i]));
+	}
+	assert_true(is_refused(fixture, "n4.example", &asked[4]));
+	resolver_cancel(asked[1].query);
+	resolver_cancel(asked[2].query);
+	assert_false(is_refused(fixture, "n4.example", &asked[4])); /* in the place of n1 */
+	fixture_start(fixture, "n2.example", &asked[2]);            /* is wanted again */
+	assert_int_equal(asked[2].calls, 0);
+	assert_true(is_refused(fixture, "n5.example", &asked[5]));
+	assert_int_equal(stats->lookups_dropped - before, 1);
+	for (unsigned i = 0; i < 6; i++)
+		if (i != 1)
+			fixture_wait(&asked[i]);
+}
+
+static void sockets_to_name_servers_are_limited(void **state)
+{
+	struct fixture *fixture = *state;
+	struct asked asked[3];
+
+	fixture->descriptors.sockets = 2;
+	fixture_open(fixture, rows);
+	fixture_start(fixture, "web.example", &asked[0]);
+	assert_true(is_refused(fixture, "other.example", &asked[1]));
+	fixture_wait(&asked[0]);
+	assert_string_equal(asked[0].addresses, "192.0.2.1");
+	assert_string_equal(fixture_ask(fixture, "other.example"), "192.0.2.2");
 }
 
 static void kept_names_are_limited(void **state)
@@ -308,7 +410,7 @@ static void bad_options_are_told(void **state)
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		fixture_set(fixture, cases[i].option, cases[i].value);
-		resolver = resolver_new(fixture->loop, fixture->conf, error, sizeof(error));
+		resolver = resolver_new(fixture->loop, fixture->conf, NULL, error, sizeof(error));
 		assert_null(resolver);
 		if (strncmp(error, cases[i].error, strlen(cases[i].error)) != 0)
 			fail_msg("%s", error);
@@ -316,7 +418,7 @@ static void bad_options_are_told(void **state)
 	}
 	fixture_set(fixture, "resolvers",
 		    "[::1]:1,[::1]:2,[::1]:3,[::1]:4,[::1]:5,[::1]:6,[::1]:7,[::1]:8");
-	resolver = resolver_new(fixture->loop, fixture->conf, error, sizeof(error));
+	resolver = resolver_new(fixture->loop, fixture->conf, NULL, error, sizeof(error));
 	assert_non_null(resolver);
 	resolver_free(resolver);
 }
@@ -346,6 +448,10 @@ int main(void)
 		TEST(freeing_ends_what_is_under_way),
 		TEST(look_ups_under_way_are_limited),
 		TEST(queries_for_one_name_are_limited),
+		TEST(a_zone_has_a_part_of_the_look_ups),
+		TEST(a_client_has_a_part_of_the_look_ups),
+		TEST(an_unwanted_look_up_makes_way),
+		TEST(sockets_to_name_servers_are_limited),
 		TEST(kept_names_are_limited),
 		TEST(without_descriptors_it_fails_at_once_and_recovers),
 		TEST(bad_options_are_told),

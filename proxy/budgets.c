@@ -1,0 +1,196 @@
+/* The limits of each budget, and counting against them. */
+#include "proxy/budgets.h"
+
+#include <assert.h>
+#include <sys/random.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+enum {
+	LOGINS_MAX = 1024,
+	/* Keys that are held at once: for each client itself, its origin and both together; and
+	   what is not bound to clients' connections. */
+	KEYS_PER_CLIENT = 3,
+	KEYS_MORE = 4096,
+};
+
+/* Random, so that nobody can choose addresses or names whose hashes meet. */
+static uint64_t seed;
+
+/* ---- limits --------------------------------------------------------------------------------- */
+
+/* A part of `whole`, but never nothing of something. */
+static uint32_t part_of(uint32_t whole, uint32_t parts, uint32_t of)
+{
+	uint32_t part = (uint32_t)((uint64_t)whole * parts / of);
+
+	return part == 0 && whole > 0 ? 1 : part;
+}
+
+/* What one holder may have, rounded up: of two or three, all. */
+static uint32_t three_quarters(uint32_t whole)
+{
+	return whole - whole / 4;
+}
+
+static uint32_t smaller(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint32_t clients_per_address(const struct conf *conf)
+{
+	return conf->clients_per_address == 0 ? part_of(conf->clients_max, 3, 4)
+					      : conf->clients_per_address;
+}
+
+/* `all` of the service, `here` of this process, and three quarters of either for one holder. */
+static struct budget_limit limit_of(uint32_t all, uint32_t here)
+{
+	return (struct budget_limit){
+		.all = all,
+		.here = here,
+		.one_all = three_quarters(all),
+		.one_here = three_quarters(here),
+	};
+}
+
+/* For whomever it is held. */
+static struct budget_limit limit_of_all(uint32_t all, uint32_t here)
+{
+	return (struct budget_limit){.all = all, .here = here, .one_all = all, .one_here = here};
+}
+
+void budgets_init(struct budgets *budgets, struct holdings *holdings, unsigned block,
+		  const struct conf *conf, const struct descriptors *descriptors)
+{
+	struct budget_limit *limit = budgets->limit;
+	uint32_t lookups = part_of(descriptors->sockets, 1, 2); /* one may need several */
+
+	*budgets = (struct budgets){.holdings = holdings, .block = block};
+	limit[BUDGET_CLIENTS] = limit_of(conf->clients_max, descriptors->clients);
+	limit[BUDGET_CLIENTS].one_all = clients_per_address(conf);
+	limit[BUDGET_OPERATORS] = limit_of(UINT32_MAX, descriptors->operators);
+	limit[BUDGET_REFUSALS] = limit_of(UINT32_MAX, descriptors->refusals);
+	limit[BUDGET_TUNNELS] = limit_of(conf->tunnels_max, three_quarters(descriptors->clients));
+	limit[BUDGET_PIPES] = limit_of(UINT32_MAX, descriptors->pipes);
+	limit[BUDGET_ORIGIN] = limit_of(conf->origin_connections, conf->origin_connections);
+	limit[BUDGET_EXTRAS] = limit_of(UINT32_MAX, descriptors->extras);
+	limit[BUDGET_IDLE] = limit_of(UINT32_MAX, descriptors->origins_idle);
+	limit[BUDGET_LOOKUPS] = limit_of(conf->dns_lookups, lookups);
+	limit[BUDGET_LOGINS] = limit_of(UINT32_MAX, LOGINS_MAX);
+	if (clients_per_address(conf) >= conf->clients_max)
+		for (unsigned i = 0; i < BUDGET_COUNT; i++)
+			limit[i] = limit_of_all(limit[i].all, limit[i].here);
+	limit[BUDGET_SOCKETS] = limit_of_all(UINT32_MAX, descriptors->sockets);
+	limit[BUDGET_ZONE] = limit_of_all(part_of(conf->dns_lookups, 1, 2), part_of(lookups, 1, 2));
+	limit[BUDGET_HOST] = limit_of_all(part_of(conf->dns_lookups, 1, 4), part_of(lookups, 1, 4));
+}
+
+/* ---- counting ------------------------------------------------------------------------------- */
+
+struct holdings *budgets_map(const struct conf *conf)
+{
+	struct descriptors descriptors = descriptors_here(0);
+	size_t clients = smaller(conf->clients_max, descriptors.clients);
+
+	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
+		return NULL;
+	return holdings_map(conf->workers, clients * KEYS_PER_CLIENT + KEYS_MORE);
+}
+
+/* The last bit is set: 0 is for nobody. */
+static budget_id id_of(const void *bytes, size_t length, uint64_t family)
+{
+	return XXH3_64bits_withSeed(bytes, length, seed + family) | 1;
+}
+
+budget_id budget_holder(const union address *address)
+{
+	union address plain = address_unmapped(address);
+	bool v4 = plain.any.sa_family == AF_INET;
+
+	return id_of(address_bytes(&plain), v4 ? 4 : 8, plain.any.sa_family);
+}
+
+budget_id budget_thing(struct slice name)
+{
+	return id_of(name.p, name.n, 0);
+}
+
+static uint64_t key_of(enum budget budget, budget_id thing, budget_id holder)
+{
+	uint64_t key = (thing ^ (holder << 32 | holder >> 32)) + budget * 0x9e3779b97f4a7c15U;
+
+	key = (key ^ key >> 32) * 0xd6e8feb86659fd93U;
+	key ^= key >> 32;
+	return key == 0 ? 1 : key;
+}
+
+/* Whether a holder may have less than all. */
+static bool bounds_one(const struct budget_limit *limit)
+{
+	return limit->one_all < limit->all || limit->one_here < limit->here;
+}
+
+static bool take_one(const struct budgets *budgets, enum budget budget, budget_id thing,
+		     budget_id holder)
+{
+	const struct budget_limit *limit = &budgets->limit[budget];
+
+	return holder == 0 || !bounds_one(limit) ||
+	       holdings_take(budgets->holdings, budgets->block, key_of(budget, thing, holder),
+			     limit->one_here, limit->one_all);
+}
+
+static void give_one(const struct budgets *budgets, enum budget budget, budget_id thing,
+		     budget_id holder)
+{
+	if (holder != 0 && bounds_one(&budgets->limit[budget]))
+		holdings_give(budgets->holdings, budgets->block, key_of(budget, thing, holder));
+}
+
+enum budget_verdict budget_take(const struct budgets *budgets, enum budget budget, budget_id thing,
+				budget_id holder, struct holding *ret_holding)
+{
+	const struct budget_limit *limit = &budgets->limit[budget];
+
+	assert(budget != BUDGET_NONE && budget < BUDGET_COUNT);
+	*ret_holding = (struct holding){.budget = BUDGET_NONE};
+	if (!holdings_take(budgets->holdings, budgets->block, key_of(budget, thing, 0), limit->here,
+			   limit->all))
+		return BUDGET_FULL;
+	if (!take_one(budgets, budget, thing, holder)) {
+		holdings_give(budgets->holdings, budgets->block, key_of(budget, thing, 0));
+		return BUDGET_ONE_FULL;
+	}
+	*ret_holding = (struct holding){.budget = budget, .thing = thing, .holder = holder};
+	return BUDGET_OK;
+}
+
+enum budget_verdict budget_assign(const struct budgets *budgets, struct holding *holding,
+				  budget_id holder)
+{
+	assert(holding->budget != BUDGET_NONE && holding->holder == 0);
+	if (!take_one(budgets, holding->budget, holding->thing, holder))
+		return BUDGET_ONE_FULL;
+	holding->holder = holder;
+	return BUDGET_OK;
+}
+
+void budget_give(const struct budgets *budgets, struct holding *holding)
+{
+	struct holding held = *holding;
+
+	*holding = (struct holding){.budget = BUDGET_NONE};
+	if (held.budget == BUDGET_NONE)
+		return;
+	give_one(budgets, held.budget, held.thing, held.holder);
+	holdings_give(budgets->holdings, budgets->block, key_of(held.budget, held.thing, 0));
+}
+
+uint32_t budget_used(const struct budgets *budgets, enum budget budget, budget_id thing)
+{
+	return holdings_all(budgets->holdings, key_of(budget, thing, 0));
+}

@@ -1,0 +1,216 @@
+/* LINKS: proxy/holdings.c */
+/* Counts by key over several processes, one of which may be killed at any moment. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proxy/holdings.h"
+
+enum { ANY = INT32_MAX };
+
+static struct holdings *map(unsigned blocks, size_t most)
+{
+	struct holdings *holdings = holdings_map(blocks, most);
+
+	assert_non_null(holdings);
+	return holdings;
+}
+
+static void a_key_has_its_own_count(void **state)
+{
+	struct holdings *holdings = map(1, 100);
+
+	(void)state;
+	assert_int_equal(holdings_all(holdings, 7), 0);
+	assert_true(holdings_take(holdings, 0, 7, 2, ANY));
+	assert_true(holdings_take(holdings, 0, 7, 2, ANY));
+	assert_false(holdings_take(holdings, 0, 7, 2, ANY));
+	assert_true(holdings_take(holdings, 0, 8, 2, ANY));
+	assert_int_equal(holdings_here(holdings, 0, 7), 2);
+	assert_int_equal(holdings_count(holdings, 0), 2);
+	holdings_give(holdings, 0, 7);
+	assert_true(holdings_take(holdings, 0, 7, ANY, 2));
+	assert_false(holdings_take(holdings, 0, 7, ANY, 2));
+	holdings_give(holdings, 0, 7);
+	holdings_give(holdings, 0, 7);
+	holdings_give(holdings, 0, 8);
+	assert_int_equal(holdings_count(holdings, 0), 0);
+	assert_false(holdings_take(holdings, 0, 9, 0, ANY));
+	assert_false(holdings_take(holdings, 0, 9, ANY, 0));
+	assert_int_equal(holdings_count(holdings, 0), 0);
+	holdings_unmap(holdings);
+}
+
+static void all_processes_count_together(void **state)
+{
+	struct holdings *holdings = map(3, 100);
+
+	(void)state;
+	assert_true(holdings_take(holdings, 0, 7, 2, 3));
+	assert_true(holdings_take(holdings, 1, 7, 2, 3));
+	assert_true(holdings_take(holdings, 1, 7, 2, 3));
+	assert_false(holdings_take(holdings, 1, 7, 2, 9)); /* of this one */
+	assert_false(holdings_take(holdings, 2, 7, 2, 3)); /* of all */
+	assert_int_equal(holdings_all(holdings, 7), 3);
+	assert_int_equal(holdings_here(holdings, 2, 7), 0);
+	holdings_clear(holdings, 1);
+	assert_int_equal(holdings_all(holdings, 7), 1);
+	assert_true(holdings_take(holdings, 2, 7, 2, 3));
+	assert_true(holdings_take(holdings, 1, 7, 2, 3));
+	holdings_unmap(holdings);
+}
+
+/* Rows are used again and again, by keys whose rows meet. */
+static void many_keys_come_and_go(void **state)
+{
+	enum { HELD = 1000, ROUNDS = 200000 };
+	struct holdings *holdings = map(2, HELD);
+	uint64_t *keys = calloc(HELD, sizeof(*keys));
+	uint64_t random = 88172645463325252U;
+
+	(void)state;
+	assert_non_null(keys);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		uint64_t *key = &keys[i % HELD];
+
+		if (*key != 0)
+			holdings_give(holdings, 1, *key);
+		random ^= random << 13;
+		random ^= random >> 7;
+		random ^= random << 17;
+		*key = random;
+		assert_true(holdings_take(holdings, 1, *key, 1, 1));
+		assert_false(holdings_take(holdings, 0, *key, 1, 1));
+	}
+	assert_int_equal(holdings_count(holdings, 1), HELD);
+	for (unsigned i = 0; i < HELD; i++) {
+		assert_int_equal(holdings_all(holdings, keys[i]), 1);
+		holdings_give(holdings, 1, keys[i]);
+	}
+	assert_int_equal(holdings_count(holdings, 1), 0);
+	free(keys);
+	holdings_unmap(holdings);
+}
+
+/* More keys than there is room for are refused, and what is held stays right. */
+static void a_full_window_refuses(void **state)
+{
+	struct holdings *holdings = map(1, 1);
+	unsigned taken = 0;
+
+	(void)state;
+	for (uint64_t i = 1; i <= 1000; i++)
+		taken += holdings_take(holdings, 0, i << 20, 1, 1);
+	assert_true(taken > 0 && taken < 1000);
+	assert_int_equal(holdings_count(holdings, 0), taken);
+	for (uint64_t i = 1; i <= taken; i++)
+		holdings_give(holdings, 0, i << 20);
+	assert_int_equal(holdings_count(holdings, 0), 0);
+	holdings_unmap(holdings);
+}
+
+enum { PROCESSES = 4, LIMIT = 3, KILLS = 60 };
+
+/* What the processes really have, beside what they are counted for. */
+struct truth {
+	_Atomic int inside[PROCESSES];
+	_Atomic int worst;
+	_Atomic int rounds;
+};
+
+/* Taking and giving back for ever, among keys that come and go. */
+static void churn(struct holdings *holdings, struct truth *truth, unsigned block)
+{
+	for (uint64_t i = 1;; i++) {
+		int sum = 0;
+
+		if (holdings_take(holdings, block, 2 + (i + block) % 500, ANY, ANY))
+			holdings_give(holdings, block, 2 + (i + block) % 500);
+		if (!holdings_take(holdings, block, 1, ANY, LIMIT))
+			continue;
+		atomic_store(&truth->inside[block], 1);
+		for (unsigned j = 0; j < PROCESSES; j++)
+			sum += atomic_load(&truth->inside[j]);
+		if (sum > atomic_load(&truth->worst))
+			atomic_store(&truth->worst, sum);
+		atomic_fetch_add(&truth->rounds, 1);
+		atomic_store(&truth->inside[block], 0);
+		holdings_give(holdings, block, 1);
+	}
+}
+
+static pid_t start(struct holdings *holdings, struct truth *truth, unsigned block)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		churn(holdings, truth, block);
+	return pid;
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+/* Each dies again and again in the middle of it: never more than the limit, and nothing is lost. */
+static void killed_processes_hold_nothing(void **state)
+{
+	struct holdings *holdings = map(PROCESSES, 1000);
+	struct truth *truth = mmap(NULL, sizeof(*truth), PROT_READ | PROT_WRITE,
+				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pids[PROCESSES];
+
+	(void)state;
+	assert_ptr_not_equal(truth, MAP_FAILED);
+	for (unsigned i = 0; i < PROCESSES; i++)
+		pids[i] = start(holdings, truth, i);
+	for (unsigned i = 0; i < KILLS; i++) {
+		unsigned block = i % PROCESSES;
+		int until = atomic_load(&truth->rounds) + 50;
+
+		while (atomic_load(&truth->rounds) < until)
+			usleep(100);
+		end(pids[block]);
+		atomic_store(&truth->inside[block], 0);
+		holdings_clear(holdings, block);
+		pids[block] = start(holdings, truth, block);
+	}
+	for (unsigned i = 0; i < PROCESSES; i++) {
+		end(pids[i]);
+		holdings_clear(holdings, i);
+	}
+	assert_in_range(atomic_load(&truth->worst), 1, LIMIT);
+	for (uint64_t key = 1; key < 600; key++)
+		assert_int_equal(holdings_all(holdings, key), 0);
+	for (unsigned i = 0; i < LIMIT; i++)
+		assert_true(holdings_take(holdings, i % PROCESSES, 1, ANY, LIMIT));
+	assert_false(holdings_take(holdings, 0, 1, ANY, LIMIT));
+	munmap(truth, sizeof(*truth));
+	holdings_unmap(holdings);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_key_has_its_own_count),
+		cmocka_unit_test(all_processes_count_together),
+		cmocka_unit_test(many_keys_come_and_go),
+		cmocka_unit_test(a_full_window_refuses),
+		cmocka_unit_test(killed_processes_hold_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
