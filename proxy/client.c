@@ -413,7 +413,7 @@ static void begin_body(struct client *client, const struct exchange *x)
 {
 	body_begin(&client->body, x->req.body, x->req.content_length);
 	client->reading_body = !client->body.done;
-	client->body_paused = false;
+	client->body_paused = client->held = false;
 }
 
 /* Read the next request head and have it handled.  False when it is not whole yet. */
@@ -596,9 +596,20 @@ static void client_go_on(void *owner)
 		client_free_later(client);
 		return;
 	}
-	client->body_paused = false;
+	client->body_paused = client->held;
 	if (!client->lingering)
 		client_advance(client);
+}
+
+void client_hold(struct client *client)
+{
+	client->held = client->body_paused = true;
+}
+
+void client_let_go(struct client *client)
+{
+	client->held = false;
+	client_resume(client);
 }
 
 void client_resume(struct client *client)

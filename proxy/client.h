@@ -26,6 +26,7 @@ struct client {
 	uint32_t magic;
 	bool reading_body; /* of the exchange under way */
 	bool body_paused;  /* until client_resume() */
+	bool held;         /* nothing of the body is taken until client_let_go() */
 	bool ended;        /* the peer sent FIN */
 	bool last;         /* no more request is read */
 	bool lingering;
@@ -68,6 +69,10 @@ void client_new(struct worker *worker, const struct frontend *frontend, int fd,
  */
 void client_new_behind(struct worker *worker, const struct frontend *frontend, int fd,
 		       const union address *sender, enum failure refusal);
+
+/* Of the request just read, take no byte of its body until it is let go, whatever resumes. */
+void client_hold(struct client *client);
+void client_let_go(struct client *client);
 
 /* Go on before the turn ends: with requests sent ahead, or with a body that was paused. */
 void client_resume(struct client *client);

@@ -385,7 +385,7 @@ static bool verify(struct credentials *credentials, const struct user *user,
 }
 
 static enum failure check(struct credentials *credentials, const struct presented *presented,
-			  int64_t now_ms, struct slice *ret_user)
+			  int64_t now_ms, bool may_work, struct slice *ret_user)
 {
 	XXH128_hash_t hash = XXH3_128bits_withSecret(presented->text, presented->length,
 						     credentials->secret, SECRET_SIZE);
@@ -400,7 +400,7 @@ static enum failure check(struct credentials *credentials, const struct presente
 	if (is_known(wrong, &hash) && now_ms < wrong->until_ms)
 		return FAILURE_AUTH_REQUIRED;
 	/* while others keep us busy, who was right before still is: the file is the same */
-	if (!is_allowed(credentials, now_ms))
+	if (!may_work || !is_allowed(credentials, now_ms))
 		return right ? FAILURE_NONE : FAILURE_TOO_MANY_LOGINS;
 	if (!verify(credentials, user, presented)) {
 		*wrong = (struct known){hash, now_ms + CREDENTIALS_WRONG_MS};
@@ -411,16 +411,36 @@ static enum failure check(struct credentials *credentials, const struct presente
 }
 
 enum failure credentials_check(struct credentials *credentials, const struct http_request *req,
-			       int64_t now_ms, struct slice *ret_user)
+			       int64_t now_ms, bool may_work, struct slice *ret_user)
 {
 	struct presented presented;
 	enum failure failure = FAILURE_AUTH_REQUIRED;
 
 	*ret_user = slice_of("", 0);
 	if (read_presented(req, &presented))
-		failure = check(credentials, &presented, now_ms, ret_user);
+		failure = check(credentials, &presented, now_ms, may_work, ret_user);
 	if (failure != FAILURE_NONE)
 		*ret_user = slice_of("", 0);
 	explicit_bzero(&presented, sizeof(presented));
 	return failure;
+}
+
+int64_t credentials_busy_ms(const struct credentials *credentials, int64_t now_ms)
+{
+	int64_t missing_us = 1 - credentials->allowance_us;
+	int64_t ready_ms = credentials->allowance_ms +
+			   (missing_us + ALLOWANCE_US_PER_MS - 1) / ALLOWANCE_US_PER_MS;
+
+	return missing_us <= 0 || ready_ms <= now_ms ? 0 : ready_ms - now_ms;
+}
+
+uint64_t credentials_claimed(const struct http_request *req)
+{
+	struct presented presented;
+	uint64_t number = 0;
+
+	if (read_presented(req, &presented))
+		number = XXH3_64bits(presented.name.p, presented.name.n);
+	explicit_bzero(&presented, sizeof(presented));
+	return number;
 }

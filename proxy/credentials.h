@@ -5,8 +5,8 @@
  * A crypt(3) hash is slow on purpose, and the loop waits for it.  So the last right password of
  * each user is remembered for CREDENTIALS_MEMORY_MS as a fast hash under a random secret, wrong
  * ones for CREDENTIALS_WRONG_MS, and verifying takes no more than a tenth of the processor's time:
- * what comes beyond that is TOO_MANY_LOGINS, but for those who are remembered.  Names that do not
- * exist cost as much as those that do.
+ * what comes beyond that is TOO_MANY_LOGINS, but for those who are remembered, and waits its turn
+ * (logins.h).  Names that do not exist cost as much as those that do.
  *
  * Passwords are wiped as soon as they were looked at.  The file is read once.
  */
@@ -36,10 +36,18 @@ void credentials_free(struct credentials *credentials);
 
 /*
  * Does the request have the credentials of a user?  FAILURE_NONE with the name in *ret_user, valid
- * as long as `credentials`; AUTH_REQUIRED or TOO_MANY_LOGINS.  `now_ms` is monotonic.
+ * as long as `credentials`; AUTH_REQUIRED; or TOO_MANY_LOGINS when that is not known yet and there
+ * is no time to work it out, or the caller does not want it done (`may_work`).  `now_ms` is
+ * monotonic.
  */
 enum failure credentials_check(struct credentials *credentials, const struct http_request *req,
-			       int64_t now_ms, struct slice *ret_user);
+			       int64_t now_ms, bool may_work, struct slice *ret_user);
+
+/* Milliseconds until there is time to work something out; 0 for now. */
+int64_t credentials_busy_ms(const struct credentials *credentials, int64_t now_ms);
+
+/* A number for the user that the request claims to be of, whether there is one or not. */
+uint64_t credentials_claimed(const struct http_request *req);
 
 /* The hash that is worked out for a name that is no user's; for tests. */
 const char *credentials_stand_in(const struct credentials *credentials, struct slice name);

@@ -16,6 +16,7 @@
 #include "proxy/worker.h"
 
 struct fetch;
+struct login;
 struct tunnel;
 
 struct exchange {
@@ -48,7 +49,8 @@ struct exchange {
 	struct exchange *next_waiter;
 	struct exchange **waiter_link; /* in the fetch's list, or of those released; else NULL */
 	struct tunnel *tunnel;
-	void *record; /* own copy of the stored record that is being validated */
+	struct login *login; /* while its password waits to be verified */
+	void *record;        /* own copy of the stored record that is being validated */
 	size_t record_length;
 };
 

@@ -6,8 +6,8 @@
 
 #include "cache/http_fields.h"
 #include "proxy/client.h"
-#include "proxy/credentials.h"
 #include "proxy/fetch.h"
+#include "proxy/logins.h"
 #include "proxy/parse.h"
 #include "proxy/tunnel.h"
 
@@ -44,22 +44,14 @@ static void answer_options(struct exchange *x)
 	buf_free(&lines);
 }
 
-/* Who asks, and whether that may be asked for. */
-static enum failure judge(struct exchange *x)
+/*
+ * What can be told without looking anything up.  `failure` says who asks, or why that is not known.
+ * False when the exchange was answered.
+ */
+static bool step_admit(struct exchange *x, enum failure failure)
 {
-	struct credentials *credentials = x->worker->shared->credentials;
-	enum failure failure = FAILURE_NONE;
-
-	if (credentials != NULL)
-		failure = credentials_check(credentials, &x->req, x->worker->now_ms, &x->user);
-	return failure != FAILURE_NONE ? failure : access_request(x->worker->access, &x->req);
-}
-
-/* What can be told without looking anything up.  False when the exchange was answered. */
-static bool step_admit(struct exchange *x)
-{
-	enum failure failure = judge(x);
-
+	if (failure == FAILURE_NONE)
+		failure = access_request(x->worker->access, &x->req);
 	if (failure != FAILURE_NONE) {
 		exchange_fail(x, failure);
 		return false;
@@ -356,9 +348,10 @@ static void step_bypass(struct exchange *x, enum reason why)
 
 /* ---- front end ------------------------------------------------------------------------------ */
 
-static void forward_handle(struct exchange *x)
+/* From here on it is known who asks. */
+static void handle_known(struct exchange *x, enum failure failure)
 {
-	if (!step_admit(x))
+	if (!step_admit(x, failure))
 		return;
 	if (x->req.method == METHOD_CONNECT) {
 		if (park(x))
@@ -366,6 +359,29 @@ static void forward_handle(struct exchange *x)
 		return;
 	}
 	forward_admitted(x);
+}
+
+static void forward_handle(struct exchange *x)
+{
+	enum failure failure = FAILURE_NONE;
+	bool waits = false;
+
+	if (x->worker->logins != NULL)
+		failure = logins_check(x->worker->logins, x, &waits);
+	if (waits)
+		client_hold(x->client);
+	else
+		handle_known(x, failure);
+}
+
+void forward_known(struct exchange *x, enum failure failure)
+{
+	struct client *client = x->client;
+
+	handle_known(x, failure);
+	/* its body was held back meanwhile */
+	if (client->conn != NULL && client->exchange == x)
+		client_let_go(client);
 }
 
 void forward_admitted(struct exchange *x)
@@ -401,6 +417,10 @@ static void forward_drained(struct exchange *x)
 
 static bool forward_cancel(struct exchange *x)
 {
+	if (x->login != NULL) {
+		logins_leave(x->login);
+		return false;
+	}
 	if (x->tunnel != NULL) {
 		tunnel_cancel(x);
 		return false;

@@ -8,6 +8,9 @@
 
 extern const struct frontend forward_frontend;
 
+/* Go on with a request that waited for its password to be verified. */
+void forward_known(struct exchange *x, enum failure failure);
+
 /* Go on with a request that may be asked for, its URI complete: answer it, or fetch. */
 void forward_admitted(struct exchange *x);
 

@@ -15,8 +15,10 @@
 #include "proxy/crash.h"
 #include "proxy/deadline.h"
 #include "proxy/fetch.h"
+#include "proxy/forward.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
+#include "proxy/logins.h"
 #include "proxy/pool.h"
 #include "proxy/tls.h"
 #include "proxy/tunnel.h"
@@ -37,6 +39,7 @@ struct loop {
 	struct deadline flush; /* of the store's queue */
 	struct deadline purge; /* the next part of the removal */
 	struct deadline tick;
+	struct deadline logins; /* the next password to be verified */
 	struct deadline drain;
 	ev_idle busy; /* active while tasks are left: the loop does not wait for events */
 	ev_signal terminate, interrupt, hangup;
@@ -110,6 +113,24 @@ static void arm_flush(struct loop *loop)
 		deadline_set(&loop->flush, worker->conf->store_interval_ms);
 }
 
+static void logins_due(void *owner)
+{
+	struct loop *loop = owner;
+	int64_t due_ms = logins_turn(loop->worker->logins);
+
+	/* not at once: others come first, as verifying takes a while */
+	if (due_ms >= 0)
+		deadline_set(&loop->logins, due_ms > 0 ? due_ms : 1);
+}
+
+static const struct deadline_kind login_turns = {.passed = logins_due};
+
+static void arm_logins(struct loop *loop)
+{
+	if (!deadline_is_set(&loop->logins) && logins_wait(loop->worker->logins))
+		deadline_set(&loop->logins, 1);
+}
+
 /* The end of a turn, before the loop waits again. */
 static void prepare_cb(struct ev_loop *ev, ev_prepare *prepare, int revents)
 {
@@ -122,6 +143,8 @@ static void prepare_cb(struct ev_loop *ev, ev_prepare *prepare, int revents)
 		ev_idle_start(ev, &loop->busy);
 	else
 		ev_idle_stop(ev, &loop->busy);
+	if (worker->logins != NULL)
+		arm_logins(loop);
 	arm_flush(loop);
 	STATS_SET(writes_waiting, (int64_t)cache_pending(worker->cache));
 	cache_turn_end(worker->cache);
@@ -330,6 +353,7 @@ static struct loop *loop_new(struct worker *worker)
 	deadline_init(&loop->flush, &flushes, loop);
 	deadline_init(&loop->purge, &purges, loop);
 	deadline_init(&loop->tick, &ticks, loop);
+	deadline_init(&loop->logins, &login_turns, loop);
 	deadline_init(&loop->drain, &drains, loop);
 	deadline_set(&loop->tick, TICK_MS);
 	ev_idle_init(&loop->busy, busy_cb);
@@ -432,10 +456,13 @@ struct worker *worker_new(const struct conf *conf, const struct worker_shared *s
 	share_out(worker, index, listener);
 	worker->pool = pool_new(conf);
 	worker->memo = parse_memo_new();
+	if (shared->credentials != NULL)
+		worker->logins = logins_new(worker, forward_known);
 	worker->loop = loop_new(worker);
 	stats_attach(&shared->stats[index]);
 	if (worker->in.block == NULL || worker->out.block == NULL || worker->fetches == NULL ||
-	    worker->pool == NULL || worker->memo == NULL || worker->loop == NULL ||
+	    worker->pool == NULL || worker->memo == NULL ||
+	    (shared->credentials != NULL && worker->logins == NULL) || worker->loop == NULL ||
 	    !open_parts(worker, listener, error, error_size)) {
 		worker_free(worker);
 		return NULL;
@@ -473,6 +500,7 @@ static void loop_free(struct loop *loop)
 void worker_free(struct worker *worker)
 {
 	pool_free(worker->pool);
+	logins_free(worker->logins);
 	parse_memo_free(worker->memo);
 	if (worker->resolver != NULL)
 		resolver_free(worker->resolver);

@@ -23,6 +23,7 @@
 struct client;
 struct exchange;
 struct fetches;
+struct logins;
 struct parse_memo;
 struct pool;
 struct tls_context;
@@ -69,19 +70,20 @@ struct worker {
 	struct resolver *resolver;
 	struct accesslog *accesslog; /* NULL for none */
 	struct fetches *fetches;
+	struct logins *logins; /* NULL when nobody needs to log in */
 	struct pool *pool;
 	struct routes *routes;
 	struct admission admission; /* of clients to what is stored, by access and routes */
 	struct parse_memo *memo;    /* of requests' fields */
 	struct tls_context *tls;
-	struct budgets budgets;         /* what may be held, and what this worker holds */
-	struct http_clock now;          /* wall and steady, for HTTP */
-	int64_t now_ms;                 /* the clock of deadlines (deadline.h) */
-	int64_t now_us;                 /* monotonic, for latencies and between processes */
-	uint64_t answered;              /* at once, in the event under way */
-	struct scratch in;              /* what an event reads */
-	struct scratch out;             /* what it composes */
-	struct client *clients;         /* all, for the drain */
+	struct budgets budgets; /* what may be held, and what this worker holds */
+	struct http_clock now;  /* wall and steady, for HTTP */
+	int64_t now_ms;         /* the clock of deadlines (deadline.h) */
+	int64_t now_us;         /* monotonic, for latencies and between processes */
+	uint64_t answered;      /* at once, in the event under way */
+	struct scratch in;      /* what an event reads */
+	struct scratch out;     /* what it composes */
+	struct client *clients; /* all, for the drain */
 	struct turn turn;
 	struct share resolved; /* of those who waited for names */
 	struct exchange *spare_exchanges;

@@ -92,7 +92,7 @@ static enum failure ask(struct credentials *credentials, const char *fields, int
 	enum failure failure;
 
 	snprintf(head, sizeof(head), "GET http://a/\n%s", fields);
-	failure = credentials_check(credentials, request_of(&message, head), now_ms, &user);
+	failure = credentials_check(credentials, request_of(&message, head), now_ms, true, &user);
 	if (ret_user != NULL) {
 		memcpy(ret_user, user.p, user.n);
 		ret_user[user.n] = '\0';

@@ -1,0 +1,196 @@
+/* A fair queue for passwords that wait to be verified. */
+#include "proxy/logins.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "proxy/credentials.h"
+
+struct login {
+	struct login *prev, *next; /* in the order they came */
+	struct logins *logins;
+	struct exchange *x;
+	budget_id name; /* of the user it claims to be */
+	struct holding place;
+	int64_t until_ms;
+	uint64_t address_turn; /* when one of its address was verified last, or the first came */
+	uint64_t name_turn;    /* the same of its address and name */
+};
+
+struct logins {
+	struct worker *worker;
+	void (*done)(struct exchange *x, enum failure failure);
+	struct login *waiting;
+	uint64_t turn; /* of verifying */
+};
+
+struct logins *logins_new(struct worker *worker,
+			  void (*done)(struct exchange *x, enum failure failure))
+{
+	struct logins *logins = calloc(1, sizeof(*logins));
+
+	if (logins != NULL)
+		*logins = (struct logins){.worker = worker, .done = done};
+	return logins;
+}
+
+static void login_free(struct login *login)
+{
+	struct logins *logins = login->logins;
+
+	DL_DELETE(logins->waiting, login);
+	budget_give(&logins->worker->budgets, &login->place);
+	login->x->login = NULL;
+	free(login);
+}
+
+void logins_free(struct logins *logins)
+{
+	if (logins == NULL)
+		return;
+	while (logins->waiting != NULL)
+		login_free(logins->waiting);
+	free(logins);
+}
+
+void logins_leave(struct login *login)
+{
+	login_free(login);
+}
+
+static bool same_address(const struct login *a, const struct login *b)
+{
+	return a->place.holder == b->place.holder;
+}
+
+/* Its place in the turns is that of those who wait for the same already. */
+static void set_turns(struct logins *logins, struct login *login)
+{
+	struct login *other;
+
+	login->address_turn = login->name_turn = logins->turn;
+	DL_FOREACH(logins->waiting, other)
+	{
+		if (other == login || !same_address(login, other))
+			continue;
+		login->address_turn = other->address_turn;
+		if (other->name == login->name)
+			login->name_turn = other->name_turn;
+	}
+}
+
+/* One was verified: it is the turn of other addresses, and of other names of this one. */
+static void end_turn(struct logins *logins, const struct login *login)
+{
+	struct login *other;
+
+	logins->turn++;
+	DL_FOREACH(logins->waiting, other)
+	{
+		if (!same_address(login, other))
+			continue;
+		other->address_turn = logins->turn;
+		if (other->name == login->name)
+			other->name_turn = logins->turn;
+	}
+}
+
+/* Whose turn it is: of the address that waits longest, of its names that which does, the oldest. */
+static struct login *choose(const struct logins *logins)
+{
+	struct login *best = logins->waiting, *login;
+
+	DL_FOREACH(logins->waiting, login)
+	{
+		if (login->address_turn < best->address_turn ||
+		    (same_address(login, best) && login->name_turn < best->name_turn))
+			best = login;
+	}
+	return best;
+}
+
+bool logins_wait(const struct logins *logins)
+{
+	return logins->waiting != NULL;
+}
+
+static bool wait_for_turn(struct logins *logins, struct exchange *x)
+{
+	struct worker *worker = logins->worker;
+	struct login *login = calloc(1, sizeof(*login));
+
+	if (login == NULL || !exchange_park(x) ||
+	    budget_take(&worker->budgets, BUDGET_LOGINS, 0, exchange_holder(x), &login->place) !=
+		    BUDGET_OK) {
+		free(login);
+		return false;
+	}
+	login->logins = logins;
+	login->x = x;
+	login->name = credentials_claimed(&x->req);
+	login->until_ms = worker->now_ms + LOGINS_WAIT_MS;
+	DL_APPEND(logins->waiting, login);
+	set_turns(logins, login);
+	x->login = login;
+	return true;
+}
+
+enum failure logins_check(struct logins *logins, struct exchange *x, bool *ret_waits)
+{
+	struct worker *worker = logins->worker;
+	/* nobody overtakes those who wait */
+	enum failure failure = credentials_check(worker->shared->credentials, &x->req,
+						 worker->now_ms, logins->waiting == NULL, &x->user);
+
+	*ret_waits = failure == FAILURE_TOO_MANY_LOGINS && wait_for_turn(logins, x);
+	return failure;
+}
+
+static void finish(struct login *login, enum failure failure)
+{
+	void (*done)(struct exchange * x, enum failure failure) = login->logins->done;
+	struct exchange *x = login->x;
+
+	login_free(login);
+	done(x, failure);
+}
+
+/* The oldest stand first. */
+static void refuse_late(struct logins *logins)
+{
+	while (logins->waiting != NULL && logins->waiting->until_ms <= logins->worker->now_ms)
+		finish(logins->waiting, FAILURE_TOO_MANY_LOGINS);
+}
+
+/* When the next can be verified, or the oldest is late. */
+static int64_t due_ms(const struct logins *logins)
+{
+	const struct worker *worker = logins->worker;
+	int64_t work_ms = credentials_busy_ms(worker->shared->credentials, worker->now_ms);
+	int64_t late_ms;
+
+	if (logins->waiting == NULL)
+		return -1;
+	late_ms = logins->waiting->until_ms - worker->now_ms;
+	return work_ms < late_ms ? work_ms : late_ms;
+}
+
+int64_t logins_turn(struct logins *logins)
+{
+	struct worker *worker = logins->worker;
+	struct login *login;
+	enum failure failure;
+
+	refuse_late(logins);
+	login = choose(logins);
+	if (login == NULL)
+		return -1;
+	failure = credentials_check(worker->shared->credentials, &login->x->req, worker->now_ms,
+				    true, &login->x->user);
+	if (failure != FAILURE_TOO_MANY_LOGINS) {
+		end_turn(logins, login);
+		finish(login, failure);
+	}
+	return due_ms(logins);
+}
