@@ -148,7 +148,8 @@ server_command() { # name
 		admin_port[$1]=$(free_port)
 		command=("$CACHE204" -o "listen=127.0.0.1:$listen" -o "admin=127.0.0.1:${admin_port[$1]}"
 			-o "store=${store_directory:-$work/store.$listen}"
-			-o "store_size=${store_size:-256MiB}" -o access_log= -o 'connect_ports=*' $OPTIONS)
+			-o "store_size=${store_size:-256MiB}" -o access_log= -o 'connect_ports=*'
+			-o clients_max=20000 -o clients_per_address=20000 $OPTIONS)
 		;;
 	nginx)
 		configure nginx nginx.conf
