@@ -31,7 +31,7 @@ def names(request):
 
 @pytest.fixture
 def resolving(start_proxy, names):
-    return start_proxy(f"resolvers={names.address}", "allow=origin.test,two.test", "dns_timeout=300ms").connect()
+    return start_proxy(f"resolvers={names.address}", "allow=origin.test,two.test", "dns_timeout=1s").connect()
 
 
 def test_name_is_resolved(resolving, origin):
