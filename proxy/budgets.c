@@ -135,20 +135,16 @@ static bool bounds_one(const struct budget_limit *limit)
 }
 
 static bool take_one(const struct budgets *budgets, enum budget budget, budget_id thing,
-		     budget_id holder)
+		     budget_id holder, struct holding *ret_holding)
 {
 	const struct budget_limit *limit = &budgets->limit[budget];
 
-	return holder == 0 || !bounds_one(limit) ||
-	       holdings_take(budgets->holdings, budgets->block, key_of(budget, thing, holder),
-			     limit->one_here, limit->one_all);
-}
-
-static void give_one(const struct budgets *budgets, enum budget budget, budget_id thing,
-		     budget_id holder)
-{
-	if (holder != 0 && bounds_one(&budgets->limit[budget]))
-		holdings_give(budgets->holdings, budgets->block, key_of(budget, thing, holder));
+	if (holder == 0 || !bounds_one(limit))
+		return true;
+	ret_holding->one =
+		holdings_take(budgets->holdings, budgets->block, key_of(budget, thing, holder),
+			      limit->one_here, limit->one_all);
+	return ret_holding->one != NULL;
 }
 
 enum budget_verdict budget_take(const struct budgets *budgets, enum budget budget, budget_id thing,
@@ -156,38 +152,33 @@ enum budget_verdict budget_take(const struct budgets *budgets, enum budget budge
 {
 	const struct budget_limit *limit = &budgets->limit[budget];
 
-	assert(budget != BUDGET_NONE && budget < BUDGET_COUNT);
-	*ret_holding = (struct holding){.budget = BUDGET_NONE};
-	if (!holdings_take(budgets->holdings, budgets->block, key_of(budget, thing, 0), limit->here,
-			   limit->all))
+	assert(budget < BUDGET_COUNT);
+	*ret_holding = (struct holding){
+		.all = holdings_take(budgets->holdings, budgets->block, key_of(budget, thing, 0),
+				     limit->here, limit->all),
+	};
+	if (ret_holding->all == NULL)
 		return BUDGET_FULL;
-	if (!take_one(budgets, budget, thing, holder)) {
-		holdings_give(budgets->holdings, budgets->block, key_of(budget, thing, 0));
-		return BUDGET_ONE_FULL;
-	}
-	*ret_holding = (struct holding){.budget = budget, .thing = thing, .holder = holder};
-	return BUDGET_OK;
+	if (take_one(budgets, budget, thing, holder, ret_holding))
+		return BUDGET_OK;
+	budget_give(ret_holding);
+	return BUDGET_ONE_FULL;
 }
 
-enum budget_verdict budget_assign(const struct budgets *budgets, struct holding *holding,
-				  budget_id holder)
+enum budget_verdict budget_assign(const struct budgets *budgets, enum budget budget,
+				  budget_id holder, struct holding *holding)
 {
-	assert(holding->budget != BUDGET_NONE && holding->holder == 0);
-	if (!take_one(budgets, holding->budget, holding->thing, holder))
-		return BUDGET_ONE_FULL;
-	holding->holder = holder;
-	return BUDGET_OK;
+	assert(holding->all != NULL && holding->one == NULL);
+	return take_one(budgets, budget, 0, holder, holding) ? BUDGET_OK : BUDGET_ONE_FULL;
 }
 
-void budget_give(const struct budgets *budgets, struct holding *holding)
+void budget_give(struct holding *holding)
 {
-	struct holding held = *holding;
-
-	*holding = (struct holding){.budget = BUDGET_NONE};
-	if (held.budget == BUDGET_NONE)
-		return;
-	give_one(budgets, held.budget, held.thing, held.holder);
-	holdings_give(budgets->holdings, budgets->block, key_of(held.budget, held.thing, 0));
+	if (holding->all != NULL)
+		holdings_give(holding->all);
+	if (holding->one != NULL)
+		holdings_give(holding->one);
+	*holding = (struct holding){.all = NULL};
 }
 
 uint32_t budget_used(const struct budgets *budgets, enum budget budget, budget_id thing)

@@ -21,7 +21,6 @@
 #include "proxy/holdings.h"
 
 enum budget {
-	BUDGET_NONE, /* so that all zero holds nothing */
 	/* Client connections, tunnels' ones too, but for those of the next two. */
 	BUDGET_CLIENTS,
 	BUDGET_OPERATORS, /* connections to the admin pages */
@@ -64,9 +63,8 @@ typedef uint64_t budget_id;
 
 /* What is held, to be given back by budget_give(); all zero: nothing. */
 struct holding {
-	enum budget budget;
-	budget_id thing;
-	budget_id holder;
+	struct holdings_row *all; /* the count of the budget, or of the thing */
+	struct holdings_row *one; /* of these, the holder's; NULL when that is not bounded */
 };
 
 /* Memory for all workers, mapped before the fork.  NULL on failure. */
@@ -89,12 +87,15 @@ budget_id budget_thing(struct slice name);
 enum budget_verdict budget_take(const struct budgets *budgets, enum budget budget, budget_id thing,
 				budget_id holder, struct holding *ret_holding);
 
-/* A holding of nobody in particular becomes one of `holder`; BUDGET_ONE_FULL: it stays as it is. */
-enum budget_verdict budget_assign(const struct budgets *budgets, struct holding *holding,
-				  budget_id holder);
+/*
+ * A holding of nobody in particular, of a budget without things, becomes one of `holder`;
+ * BUDGET_ONE_FULL: it stays as it is.
+ */
+enum budget_verdict budget_assign(const struct budgets *budgets, enum budget budget,
+				  budget_id holder, struct holding *holding);
 
 /* Give back, and make empty; an empty one is left alone. */
-void budget_give(const struct budgets *budgets, struct holding *holding);
+void budget_give(struct holding *holding);
 
 /* How many all workers hold, by all holders. */
 uint32_t budget_used(const struct budgets *budgets, enum budget budget, budget_id thing);

@@ -88,7 +88,7 @@ static void client_refuse(struct client *client, enum failure refusal)
 	if (client->refusal != FAILURE_NONE)
 		return;
 	STATS_ADD(client_refused, 1);
-	budget_give(budgets, &client->place);
+	budget_give(&client->place);
 	if (budget_take(budgets, BUDGET_REFUSALS, 0, budget_holder(&client->peer),
 			&client->place) != BUDGET_OK) {
 		STATS_ADD(failure[refusal], 1);
@@ -156,7 +156,7 @@ static void client_release(struct client *client)
 	scratch_free(&client->worker->in, &client->in);
 	scratch_free(&client->worker->out, &client->out);
 	client->conn = NULL;
-	budget_give(&client->worker->budgets, &client->place);
+	budget_give(&client->place);
 	if (client->refusal == FAILURE_NONE)
 		STATS_ADD(clients, -1);
 	else
@@ -200,7 +200,7 @@ struct conn *client_detach(struct client *client, struct holding *ret_place, str
 	*ret_early = (struct buf){0};
 	buf_append(ret_early, buf_waiting(&client->in));
 	*ret_place = client->place;
-	client->place = (struct holding){.budget = BUDGET_NONE};
+	client->place = (struct holding){.all = NULL};
 	client->exchange = NULL;
 	client_release(client);
 	return conn;
@@ -745,8 +745,8 @@ static void header_done(struct client *client, const struct proxy_header *header
 	if (!header->local && !access_client(worker->access, &client->peer))
 		client_refuse(client, FAILURE_DENIED_CLIENT);
 	else if (client->refusal == FAILURE_NONE)
-		client_enter(client, budget_assign(&worker->budgets, &client->place,
-						   budget_holder(&client->peer)));
+		client_enter(client, budget_assign(&worker->budgets, BUDGET_CLIENTS,
+						   budget_holder(&client->peer), &client->place));
 	if (client->conn == NULL)
 		return;
 	buf_consume(&client->in, length);

@@ -54,7 +54,7 @@ static void release(struct connector *c, const struct conn *winner)
 	for (unsigned i = 0; i < c->addresses.count; i++) {
 		if (c->attempts[i].conn != NULL && c->attempts[i].conn != winner)
 			conn_close(c->attempts[i].conn);
-		budget_give(&c->worker->budgets, &c->attempts[i].extra);
+		budget_give(&c->attempts[i].extra);
 	}
 	if (!c->report.queued)
 		turn_free(c);
@@ -139,7 +139,7 @@ static bool make_room(struct connector *c, struct holding *ret_extra)
 static void try_next(struct connector *c)
 {
 	int64_t left = c->expires_ms - c->worker->now_ms;
-	struct holding extra = {.budget = BUDGET_NONE};
+	struct holding extra = {.all = NULL};
 
 	if (c->next < c->addresses.count && !make_room(c, &extra))
 		return; /* the one under way will end, in time */
@@ -159,7 +159,7 @@ static void try_next(struct connector *c)
 		attempt->extra = extra;
 		attempt->conn = conn_connect(to, &attempt_events, attempt);
 		if (attempt->conn == NULL) {
-			attempt->extra = (struct holding){.budget = BUDGET_NONE};
+			attempt->extra = (struct holding){.all = NULL};
 			c->failure = failure_of_errno(errno);
 			continue;
 		}
@@ -169,7 +169,7 @@ static void try_next(struct connector *c)
 		conn_deadline(attempt->conn, left);
 		return;
 	}
-	budget_give(&c->worker->budgets, &extra);
+	budget_give(&extra);
 	if (!any_under_way(c))
 		fail(c, c->failure);
 }
@@ -205,7 +205,7 @@ static void attempt_writable(void *owner)
 	}
 	conn_close(attempt->conn);
 	attempt->conn = NULL;
-	budget_give(&c->worker->budgets, &attempt->extra);
+	budget_give(&attempt->extra);
 	c->failure = loop ? FAILURE_LOOP : failure_of_errno(error);
 	try_next(c);
 }

@@ -15,7 +15,7 @@ enum {
  * Written by the owner of the block alone.  A row whose count is 0 is free, and keeps its key until
  * another takes it: so a search may end at a row that never had one.
  */
-struct row {
+struct holdings_row {
 	_Atomic uint64_t key; /* 0: never used */
 	_Atomic uint32_t count;
 };
@@ -25,7 +25,7 @@ struct holdings {
 	size_t size; /* of the mapping, in bytes */
 	size_t rows; /* of a block */
 	unsigned blocks;
-	struct row *row;
+	struct holdings_row *row;
 };
 
 struct holdings *holdings_map(unsigned blocks, size_t most)
@@ -34,9 +34,9 @@ struct holdings *holdings_map(unsigned blocks, size_t most)
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	size_t rows = ROWS_MIN, size;
 
-	while (rows < 2 * most || rows * sizeof(struct row) < page)
+	while (rows < 2 * most || rows * sizeof(struct holdings_row) < page)
 		rows *= 2;
-	size = page + blocks * rows * sizeof(struct row);
+	size = page + blocks * rows * sizeof(struct holdings_row);
 	holdings = mmap(NULL, size, PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (holdings == MAP_FAILED)
@@ -44,7 +44,7 @@ struct holdings *holdings_map(unsigned blocks, size_t most)
 	holdings->size = size;
 	holdings->rows = rows;
 	holdings->blocks = blocks;
-	holdings->row = (struct row *)((char *)holdings + page);
+	holdings->row = (struct holdings_row *)((char *)holdings + page);
 	return holdings;
 }
 
@@ -53,7 +53,8 @@ void holdings_unmap(struct holdings *holdings)
 	munmap(holdings, holdings->size);
 }
 
-static struct row *row_at(const struct holdings *holdings, unsigned block, uint64_t key, unsigned i)
+static struct holdings_row *row_at(const struct holdings *holdings, unsigned block, uint64_t key,
+				   unsigned i)
 {
 	assert(block < holdings->blocks && key != 0);
 	return &holdings->row[block * holdings->rows + ((key + i) & (holdings->rows - 1))];
@@ -66,7 +67,7 @@ static struct row *row_at(const struct holdings *holdings, unsigned block, uint6
 static uint32_t count_of(const struct holdings *holdings, unsigned block, uint64_t key)
 {
 	for (unsigned i = 0; i < WINDOW; i++) {
-		const struct row *row = row_at(holdings, block, key, i);
+		const struct holdings_row *row = row_at(holdings, block, key, i);
 		uint64_t found = atomic_load_explicit(&row->key, memory_order_seq_cst);
 		uint32_t count;
 
@@ -80,65 +81,57 @@ static uint32_t count_of(const struct holdings *holdings, unsigned block, uint64
 	return 0;
 }
 
-/* Its row in the caller's own block; NULL when there is none. */
-static struct row *find_own(struct holdings *holdings, unsigned block, uint64_t key)
+/*
+ * Its row in the caller's own block, or a free one that becomes its; NULL when its window is full.
+ * Nobody else writes here, so relaxed loads do.
+ */
+static struct holdings_row *own_row(struct holdings *holdings, unsigned block, uint64_t key)
 {
+	struct holdings_row *free_row = NULL;
+
 	for (unsigned i = 0; i < WINDOW; i++) {
-		struct row *row = row_at(holdings, block, key, i);
-		/* relaxed: nobody else writes here */
+		struct holdings_row *row = row_at(holdings, block, key, i);
 		uint64_t found = atomic_load_explicit(&row->key, memory_order_relaxed);
 
 		if (found == key)
 			return row;
+		if (free_row == NULL &&
+		    atomic_load_explicit(&row->count, memory_order_relaxed) == 0)
+			free_row = row;
 		if (found == 0)
-			return NULL;
+			break;
 	}
-	return NULL;
+	if (free_row != NULL)
+		atomic_store_explicit(&free_row->key, key, memory_order_seq_cst);
+	return free_row;
 }
 
-/* A free row for a key that has none; NULL when its window is full. */
-static struct row *add_own(struct holdings *holdings, unsigned block, uint64_t key)
+struct holdings_row *holdings_take(struct holdings *holdings, unsigned block, uint64_t key,
+				   uint32_t most_here, uint32_t most_all)
 {
-	for (unsigned i = 0; i < WINDOW; i++) {
-		struct row *row = row_at(holdings, block, key, i);
-
-		if (atomic_load_explicit(&row->count, memory_order_relaxed) > 0)
-			continue;
-		atomic_store_explicit(&row->key, key, memory_order_seq_cst);
-		return row;
-	}
-	return NULL;
-}
-
-bool holdings_take(struct holdings *holdings, unsigned block, uint64_t key, uint32_t most_here,
-		   uint32_t most_all)
-{
-	struct row *row = find_own(holdings, block, key);
+	struct holdings_row *row = own_row(holdings, block, key);
 	uint32_t count;
 
 	if (row == NULL)
-		row = add_own(holdings, block, key);
-	if (row == NULL)
-		return false;
+		return NULL;
 	count = atomic_load_explicit(&row->count, memory_order_relaxed);
-	if (count >= most_here)
-		return false;
+	if (count >= most_here || count >= most_all)
+		return NULL;
 	/*
 	 * Counted first, looked at then: of two processes that do so at once, each with its store
 	 * before its loads in the one order of all sequentially consistent operations, at least one
 	 * sees the other.
 	 */
 	atomic_store_explicit(&row->count, count + 1, memory_order_seq_cst);
-	if (holdings->blocks == 1 ? count < most_all : holdings_all(holdings, key) <= most_all)
-		return true;
+	if (holdings->blocks == 1 || holdings_all(holdings, key) <= most_all)
+		return row;
 	atomic_store_explicit(&row->count, count, memory_order_release);
-	return false;
+	return NULL;
 }
 
-void holdings_give(struct holdings *holdings, unsigned block, uint64_t key)
+void holdings_give(struct holdings_row *row)
 {
-	struct row *row = find_own(holdings, block, key);
-	uint32_t count = row == NULL ? 0 : atomic_load_explicit(&row->count, memory_order_relaxed);
+	uint32_t count = atomic_load_explicit(&row->count, memory_order_relaxed);
 
 	assert(count > 0);
 	/* release: whoever sees it given back sees what was done before, such as close() */
@@ -161,7 +154,7 @@ uint32_t holdings_all(const struct holdings *holdings, uint64_t key)
 
 void holdings_clear(struct holdings *holdings, unsigned block)
 {
-	struct row *row = &holdings->row[block * holdings->rows];
+	struct holdings_row *row = &holdings->row[block * holdings->rows];
 
 	/* the memory itself goes, and is all zero when it is used again */
 	if (madvise(row, holdings->rows * sizeof(*row), MADV_REMOVE) == 0)
@@ -173,7 +166,7 @@ void holdings_clear(struct holdings *holdings, unsigned block)
 
 size_t holdings_count(const struct holdings *holdings, unsigned block)
 {
-	const struct row *row = &holdings->row[block * holdings->rows];
+	const struct holdings_row *row = &holdings->row[block * holdings->rows];
 	size_t count = 0;
 
 	for (size_t i = 0; i < holdings->rows; i++)

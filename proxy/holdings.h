@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 struct holdings;
+struct holdings_row; /* the count of a key in the caller's block, while that is not 0 */
 
 /*
  * Blocks for so many processes, of `most` keys each that are held at one time.  Lives as long as
@@ -29,15 +30,15 @@ struct holdings *holdings_map(unsigned blocks, size_t most);
 void holdings_unmap(struct holdings *holdings);
 
 /*
- * Count one more of `key` (not 0) in the caller's block.  False, and not counted, when that is more
+ * Count one more of `key` (not 0) in the caller's block.  NULL, and not counted, when that is more
  * than `most_here` in this block or `most_all` in all, or there is no room for another key.  Two
  * processes that take the last one at the same moment may both be refused, never both succeed.
  */
-bool holdings_take(struct holdings *holdings, unsigned block, uint64_t key, uint32_t most_here,
-		   uint32_t most_all);
+struct holdings_row *holdings_take(struct holdings *holdings, unsigned block, uint64_t key,
+				   uint32_t most_here, uint32_t most_all);
 
-/* One less, of those that were taken in this block. */
-void holdings_give(struct holdings *holdings, unsigned block, uint64_t key);
+/* One less, of those that were taken. */
+void holdings_give(struct holdings_row *row);
 
 /* How many are held, by one process and by all. */
 uint32_t holdings_here(const struct holdings *holdings, unsigned block, uint64_t key);

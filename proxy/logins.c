@@ -11,6 +11,7 @@ struct login {
 	struct login *prev, *next; /* in the order they came */
 	struct logins *logins;
 	struct exchange *x;
+	budget_id holder;
 	budget_id name; /* of the user it claims to be */
 	struct holding place;
 	int64_t until_ms;
@@ -40,7 +41,7 @@ static void login_free(struct login *login)
 	struct logins *logins = login->logins;
 
 	DL_DELETE(logins->waiting, login);
-	budget_give(&logins->worker->budgets, &login->place);
+	budget_give(&login->place);
 	login->x->login = NULL;
 	free(login);
 }
@@ -61,7 +62,7 @@ void logins_leave(struct login *login)
 
 static bool same_address(const struct login *a, const struct login *b)
 {
-	return a->place.holder == b->place.holder;
+	return a->holder == b->holder;
 }
 
 /* Its place in the turns is that of those who wait for the same already. */
@@ -119,15 +120,16 @@ static bool wait_for_turn(struct logins *logins, struct exchange *x)
 {
 	struct worker *worker = logins->worker;
 	struct login *login = calloc(1, sizeof(*login));
+	budget_id holder = exchange_holder(x);
 
 	if (login == NULL || !exchange_park(x) ||
-	    budget_take(&worker->budgets, BUDGET_LOGINS, 0, exchange_holder(x), &login->place) !=
-		    BUDGET_OK) {
+	    budget_take(&worker->budgets, BUDGET_LOGINS, 0, holder, &login->place) != BUDGET_OK) {
 		free(login);
 		return false;
 	}
 	login->logins = logins;
 	login->x = x;
+	login->holder = holder;
 	login->name = credentials_claimed(&x->req);
 	login->until_ms = worker->now_ms + LOGINS_WAIT_MS;
 	DL_APPEND(logins->waiting, login);

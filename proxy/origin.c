@@ -32,8 +32,8 @@ static struct origin *origin_of(void *owner)
 
 static void give_places(struct origin *origin)
 {
-	budget_give(&origin->worker->budgets, &origin->at_work);
-	budget_give(&origin->worker->budgets, &origin->spare);
+	budget_give(&origin->at_work);
+	budget_give(&origin->spare);
 }
 
 /*
@@ -46,7 +46,7 @@ static enum failure take_places(const struct worker *worker, struct slice key,
 {
 	const struct budgets *budgets = &worker->budgets;
 
-	*ret_spare = (struct holding){.budget = BUDGET_NONE};
+	*ret_spare = (struct holding){.all = NULL};
 	switch (budget_take(budgets, BUDGET_ORIGIN, budget_thing(key), asker->holder,
 			    ret_at_work)) {
 	case BUDGET_OK:
@@ -59,7 +59,7 @@ static enum failure take_places(const struct worker *worker, struct slice key,
 	if (!asker->is_extra ||
 	    budget_take(budgets, BUDGET_EXTRAS, 0, asker->holder, ret_spare) == BUDGET_OK)
 		return FAILURE_NONE;
-	budget_give(budgets, ret_at_work);
+	budget_give(ret_at_work);
 	STATS_ADD(extras_refused, 1);
 	return FAILURE_TOO_MANY_ORIGIN;
 }
@@ -419,8 +419,8 @@ struct origin *origin_start(struct worker *worker, const struct http_request *re
 		if (origin == NULL)
 			origin = origin_new(worker, route, key);
 		if (origin == NULL) {
-			budget_give(&worker->budgets, &at_work);
-			budget_give(&worker->budgets, &spare);
+			budget_give(&at_work);
+			budget_give(&spare);
 		}
 	}
 	if (origin == NULL) {

@@ -48,7 +48,8 @@ struct lookup {
 	bool is_unwanted;           /* in that list */
 	bool is_told;               /* `done` is being called for those who wait */
 	struct holding place, zone_place, host_place;
-	unsigned sockets;                       /* in BUDGET_SOCKETS */
+	struct holding socket_place; /* of each socket, the count they have in common */
+	unsigned sockets;
 	struct deadline ring;                   /* for what is next */
 	struct ev_io watchers[DNS_SOCKETS_MAX]; /* unused ones have fd -1 */
 	size_t name_length;
@@ -123,11 +124,9 @@ static void lookup_answer(struct lookup *lookup)
 
 static void lookup_give_places(struct lookup *lookup)
 {
-	const struct budgets *budgets = lookup->resolver->budgets;
-
-	budget_give(budgets, &lookup->place);
-	budget_give(budgets, &lookup->zone_place);
-	budget_give(budgets, &lookup->host_place);
+	budget_give(&lookup->place);
+	budget_give(&lookup->zone_place);
+	budget_give(&lookup->host_place);
 }
 
 /* Ends what is still asked; nothing is called but watch_socket() below. */
@@ -266,17 +265,18 @@ static bool admit_socket(void *context)
 
 	if (budget_take(lookup->resolver->budgets, BUDGET_SOCKETS, 0, 0, &place) != BUDGET_OK)
 		return false;
+	lookup->socket_place = place;
 	lookup->sockets++;
 	return true;
 }
 
 static void socket_closed(struct lookup *lookup)
 {
-	struct holding place = {.budget = BUDGET_SOCKETS};
+	struct holding place = lookup->socket_place;
 
 	assert(lookup->sockets > 0);
 	lookup->sockets--;
-	budget_give(lookup->resolver->budgets, &place);
+	budget_give(&place);
 }
 
 /* As dns_channel_watch says. */

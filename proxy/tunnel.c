@@ -69,7 +69,7 @@ static void side_free(struct side *side)
 	if (side->spliced) {
 		close(side->pipe[0]);
 		close(side->pipe[1]);
-		budget_give(&side->tunnel->worker->budgets, &side->pipe_place);
+		budget_give(&side->pipe_place);
 	}
 	side->spliced = false;
 }
@@ -77,8 +77,8 @@ static void side_free(struct side *side)
 /* The memory, at the end of the turn, and its places. */
 static void tunnel_free(struct tunnel *tunnel)
 {
-	budget_give(&tunnel->worker->budgets, &tunnel->place);
-	budget_give(&tunnel->worker->budgets, &tunnel->client_place);
+	budget_give(&tunnel->place);
+	budget_give(&tunnel->client_place);
 	turn_free(tunnel);
 }
 
@@ -208,7 +208,7 @@ static void begin_splicing(struct side *to)
 	if (budget_take(budgets, BUDGET_PIPES, 0, exchange_holder(to->tunnel->x),
 			&to->pipe_place) != BUDGET_OK ||
 	    pipe2(to->pipe, O_NONBLOCK | O_CLOEXEC) != 0) {
-		budget_give(budgets, &to->pipe_place);
+		budget_give(&to->pipe_place);
 		STATS_ADD(tunnels_unpiped, 1);
 		to->unpiped = true;
 		return;

@@ -73,12 +73,12 @@ static unsigned take_all(struct setup *setup, unsigned workers, enum budget budg
 	return count;
 }
 
-static void give_all(struct setup *setup, unsigned workers, struct holding *held, unsigned count)
+static void give_all(struct holding *held, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
-		budget_give(&setup->workers[i % workers], &held[i]);
-		assert_int_equal(held[i].budget, BUDGET_NONE);
-		budget_give(&setup->workers[i % workers], &held[i]); /* empty: nothing */
+		budget_give(&held[i]);
+		assert_null(held[i].all);
+		budget_give(&held[i]); /* empty: nothing */
 	}
 }
 
@@ -114,7 +114,7 @@ static void one_address_leaves_a_quarter_to_others(void **state)
 			assert_int_equal(budget_take(&setup.workers[0], BUDGET_CLIENTS, 0,
 						     holder_of("127.0.0.1"), &more),
 					 rest > 0 ? BUDGET_ONE_FULL : BUDGET_FULL);
-			assert_int_equal(more.budget, BUDGET_NONE);
+			assert_null(more.all);
 			while (count < rest &&
 			       budget_take(&setup.workers[0], BUDGET_CLIENTS, 0,
 					   1 + 2 * (uint64_t)count, &others[count]) == BUDGET_OK)
@@ -127,9 +127,9 @@ static void one_address_leaves_a_quarter_to_others(void **state)
 			assert_int_equal(budget_take(&setup.workers[0], BUDGET_OPERATORS, 0,
 						     holder_of("127.0.0.1"), &more),
 					 BUDGET_OK);
-			budget_give(&setup.workers[0], &more);
-			give_all(&setup, workers, held, one);
-			give_all(&setup, 1, others, count);
+			budget_give(&more);
+			give_all(held, one);
+			give_all(others, count);
 			setup_end(&setup);
 		}
 	}
@@ -152,7 +152,7 @@ static void an_ipv6_network_is_one_holder(void **state)
 static void each_budget_has_something_left_for_others(void **state)
 {
 	(void)state;
-	for (enum budget budget = BUDGET_CLIENTS; budget < BUDGET_COUNT; budget++) {
+	for (enum budget budget = 0; budget < BUDGET_COUNT; budget++) {
 		struct setup setup = setup_of("", 256);
 		budget_id thing = budget_thing(SLICE("a thing"));
 		unsigned one =
@@ -164,8 +164,8 @@ static void each_budget_has_something_left_for_others(void **state)
 		assert_true(one > 0 && one < 20000);
 		if (budget != BUDGET_SOCKETS && budget != BUDGET_ZONE && budget != BUDGET_HOST)
 			assert_int_equal(verdict, BUDGET_OK);
-		budget_give(&setup.workers[0], &other);
-		give_all(&setup, 1, held, one);
+		budget_give(&other);
+		give_all(held, one);
 		setup_end(&setup);
 	}
 }
@@ -190,7 +190,7 @@ static void one_address_may_be_allowed_all(void **state)
 					  held, 20000);
 
 		assert_int_equal(count, cases[i].all);
-		give_all(&setup, 3, held, count);
+		give_all(held, count);
 	}
 	setup_end(&setup);
 }
@@ -212,9 +212,9 @@ static void a_thing_has_its_own_limit(void **state)
 		budget_take(&setup.workers[2], BUDGET_ORIGIN, b, holder_of("127.0.0.1"), &more),
 		BUDGET_OK);
 	assert_int_equal(budget_used(&setup.workers[0], BUDGET_ORIGIN, a), 4);
-	budget_give(&setup.workers[2], &more);
-	budget_give(&setup.workers[2], &one);
-	give_all(&setup, 2, held, 3);
+	budget_give(&more);
+	budget_give(&one);
+	give_all(held, 3);
 	setup_end(&setup);
 }
 
@@ -227,11 +227,13 @@ static void a_place_is_assigned_when_its_holder_is_known(void **state)
 	(void)state;
 	assert_int_equal(budget_take(&setup.workers[0], BUDGET_CLIENTS, 0, 0, &first), BUDGET_OK);
 	assert_int_equal(budget_take(&setup.workers[0], BUDGET_CLIENTS, 0, 0, &second), BUDGET_OK);
-	assert_int_equal(budget_assign(&setup.workers[0], &first, holder), BUDGET_OK);
-	assert_int_equal(budget_assign(&setup.workers[0], &second, holder), BUDGET_ONE_FULL);
+	assert_int_equal(budget_assign(&setup.workers[0], BUDGET_CLIENTS, holder, &first),
+			 BUDGET_OK);
+	assert_int_equal(budget_assign(&setup.workers[0], BUDGET_CLIENTS, holder, &second),
+			 BUDGET_ONE_FULL);
 	assert_int_equal(budget_used(&setup.workers[0], BUDGET_CLIENTS, 0), 2);
-	budget_give(&setup.workers[0], &second);
-	budget_give(&setup.workers[0], &first);
+	budget_give(&second);
+	budget_give(&first);
 	setup_end(&setup);
 }
 

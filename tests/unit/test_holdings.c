@@ -29,24 +29,27 @@ static struct holdings *map(unsigned blocks, size_t most)
 static void a_key_has_its_own_count(void **state)
 {
 	struct holdings *holdings = map(1, 100);
+	struct holdings_row *seven, *eight;
 
 	(void)state;
 	assert_int_equal(holdings_all(holdings, 7), 0);
-	assert_true(holdings_take(holdings, 0, 7, 2, ANY));
-	assert_true(holdings_take(holdings, 0, 7, 2, ANY));
-	assert_false(holdings_take(holdings, 0, 7, 2, ANY));
-	assert_true(holdings_take(holdings, 0, 8, 2, ANY));
+	seven = holdings_take(holdings, 0, 7, 2, ANY);
+	assert_non_null(seven);
+	assert_ptr_equal(holdings_take(holdings, 0, 7, 2, ANY), seven);
+	assert_null(holdings_take(holdings, 0, 7, 2, ANY));
+	eight = holdings_take(holdings, 0, 8, 2, ANY);
+	assert_non_null(eight);
 	assert_int_equal(holdings_here(holdings, 0, 7), 2);
 	assert_int_equal(holdings_count(holdings, 0), 2);
-	holdings_give(holdings, 0, 7);
-	assert_true(holdings_take(holdings, 0, 7, ANY, 2));
-	assert_false(holdings_take(holdings, 0, 7, ANY, 2));
-	holdings_give(holdings, 0, 7);
-	holdings_give(holdings, 0, 7);
-	holdings_give(holdings, 0, 8);
+	holdings_give(seven);
+	assert_ptr_equal(holdings_take(holdings, 0, 7, ANY, 2), seven);
+	assert_null(holdings_take(holdings, 0, 7, ANY, 2));
+	holdings_give(seven);
+	holdings_give(seven);
+	holdings_give(eight);
 	assert_int_equal(holdings_count(holdings, 0), 0);
-	assert_false(holdings_take(holdings, 0, 9, 0, ANY));
-	assert_false(holdings_take(holdings, 0, 9, ANY, 0));
+	assert_null(holdings_take(holdings, 0, 9, 0, ANY));
+	assert_null(holdings_take(holdings, 0, 9, ANY, 0));
 	assert_int_equal(holdings_count(holdings, 0), 0);
 	holdings_unmap(holdings);
 }
@@ -56,17 +59,17 @@ static void all_processes_count_together(void **state)
 	struct holdings *holdings = map(3, 100);
 
 	(void)state;
-	assert_true(holdings_take(holdings, 0, 7, 2, 3));
-	assert_true(holdings_take(holdings, 1, 7, 2, 3));
-	assert_true(holdings_take(holdings, 1, 7, 2, 3));
-	assert_false(holdings_take(holdings, 1, 7, 2, 9)); /* of this one */
-	assert_false(holdings_take(holdings, 2, 7, 2, 3)); /* of all */
+	assert_non_null(holdings_take(holdings, 0, 7, 2, 3));
+	assert_non_null(holdings_take(holdings, 1, 7, 2, 3));
+	assert_non_null(holdings_take(holdings, 1, 7, 2, 3));
+	assert_null(holdings_take(holdings, 1, 7, 2, 9)); /* of this one */
+	assert_null(holdings_take(holdings, 2, 7, 2, 3)); /* of all */
 	assert_int_equal(holdings_all(holdings, 7), 3);
 	assert_int_equal(holdings_here(holdings, 2, 7), 0);
 	holdings_clear(holdings, 1);
 	assert_int_equal(holdings_all(holdings, 7), 1);
-	assert_true(holdings_take(holdings, 2, 7, 2, 3));
-	assert_true(holdings_take(holdings, 1, 7, 2, 3));
+	assert_non_null(holdings_take(holdings, 2, 7, 2, 3));
+	assert_non_null(holdings_take(holdings, 1, 7, 2, 3));
 	holdings_unmap(holdings);
 }
 
@@ -75,30 +78,28 @@ static void many_keys_come_and_go(void **state)
 {
 	enum { HELD = 1000, ROUNDS = 200000 };
 	struct holdings *holdings = map(2, HELD);
-	uint64_t *keys = calloc(HELD, sizeof(*keys));
+	static struct holdings_row *rows[HELD];
+	static uint64_t keys[HELD];
 	uint64_t random = 88172645463325252U;
 
 	(void)state;
-	assert_non_null(keys);
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		uint64_t *key = &keys[i % HELD];
-
-		if (*key != 0)
-			holdings_give(holdings, 1, *key);
+		if (rows[i % HELD] != NULL)
+			holdings_give(rows[i % HELD]);
 		random ^= random << 13;
 		random ^= random >> 7;
 		random ^= random << 17;
-		*key = random;
-		assert_true(holdings_take(holdings, 1, *key, 1, 1));
-		assert_false(holdings_take(holdings, 0, *key, 1, 1));
+		keys[i % HELD] = random;
+		rows[i % HELD] = holdings_take(holdings, 1, random, 1, 1);
+		assert_non_null(rows[i % HELD]);
+		assert_null(holdings_take(holdings, 0, random, 1, 1));
 	}
 	assert_int_equal(holdings_count(holdings, 1), HELD);
 	for (unsigned i = 0; i < HELD; i++) {
 		assert_int_equal(holdings_all(holdings, keys[i]), 1);
-		holdings_give(holdings, 1, keys[i]);
+		holdings_give(rows[i]);
 	}
 	assert_int_equal(holdings_count(holdings, 1), 0);
-	free(keys);
 	holdings_unmap(holdings);
 }
 
@@ -106,15 +107,18 @@ static void many_keys_come_and_go(void **state)
 static void a_full_window_refuses(void **state)
 {
 	struct holdings *holdings = map(1, 1);
+	struct holdings_row *rows[1000];
 	unsigned taken = 0;
 
 	(void)state;
-	for (uint64_t i = 1; i <= 1000; i++)
-		taken += holdings_take(holdings, 0, i << 20, 1, 1);
+	for (uint64_t i = 1; i <= 1000; i++) {
+		rows[taken] = holdings_take(holdings, 0, i << 20, 1, 1);
+		taken += rows[taken] != NULL;
+	}
 	assert_true(taken > 0 && taken < 1000);
 	assert_int_equal(holdings_count(holdings, 0), taken);
-	for (uint64_t i = 1; i <= taken; i++)
-		holdings_give(holdings, 0, i << 20);
+	while (taken > 0)
+		holdings_give(rows[--taken]);
 	assert_int_equal(holdings_count(holdings, 0), 0);
 	holdings_unmap(holdings);
 }
@@ -132,11 +136,14 @@ struct truth {
 static void churn(struct holdings *holdings, struct truth *truth, unsigned block)
 {
 	for (uint64_t i = 1;; i++) {
+		struct holdings_row *row =
+			holdings_take(holdings, block, 2 + (i + block) % 500, ANY, ANY);
 		int sum = 0;
 
-		if (holdings_take(holdings, block, 2 + (i + block) % 500, ANY, ANY))
-			holdings_give(holdings, block, 2 + (i + block) % 500);
-		if (!holdings_take(holdings, block, 1, ANY, LIMIT))
+		if (row != NULL)
+			holdings_give(row);
+		row = holdings_take(holdings, block, 1, ANY, LIMIT);
+		if (row == NULL)
 			continue;
 		atomic_store(&truth->inside[block], 1);
 		for (unsigned j = 0; j < PROCESSES; j++)
@@ -145,7 +152,7 @@ static void churn(struct holdings *holdings, struct truth *truth, unsigned block
 			atomic_store(&truth->worst, sum);
 		atomic_fetch_add(&truth->rounds, 1);
 		atomic_store(&truth->inside[block], 0);
-		holdings_give(holdings, block, 1);
+		holdings_give(row);
 	}
 }
 
@@ -196,8 +203,8 @@ static void killed_processes_hold_nothing(void **state)
 	for (uint64_t key = 1; key < 600; key++)
 		assert_int_equal(holdings_all(holdings, key), 0);
 	for (unsigned i = 0; i < LIMIT; i++)
-		assert_true(holdings_take(holdings, i % PROCESSES, 1, ANY, LIMIT));
-	assert_false(holdings_take(holdings, 0, 1, ANY, LIMIT));
+		assert_non_null(holdings_take(holdings, i % PROCESSES, 1, ANY, LIMIT));
+	assert_null(holdings_take(holdings, 0, 1, ANY, LIMIT));
 	munmap(truth, sizeof(*truth));
 	holdings_unmap(holdings);
 }
