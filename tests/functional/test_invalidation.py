@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from support.origin import CLOSE, respond
+from support.until import until
 
 FRESH = "Cache-Control: max-age=60"
 UNSAFE = ["PUT", "POST", "DELETE", "PATCH", "FOO", "M-SEARCH", "PURGE", "get"]
@@ -114,7 +115,7 @@ def test_answer_to_an_earlier_question_is_not_stored(client, connect, origin):
     assert is_hit(client, origin, "/do")
 
 
-def test_one_who_comes_later_is_not_answered_with_it(client, connect, origin):
+def test_one_who_comes_later_is_not_answered_with_it(proxy, client, connect, origin):
     """A GET that waits for one that was sent before the invalidation."""
     go = threading.Event()
     origin.on("/do", [go, respond(204, FRESH, "X-Old: yes")], respond(204), respond(204, FRESH))
@@ -122,7 +123,8 @@ def test_one_who_comes_later_is_not_answered_with_it(client, connect, origin):
     client.ask("POST", origin.url("/do"), body=b"x")
     late = connect()
     late.send(f"GET {origin.url('/do')} HTTP/1.1\r\nHost: {origin.authority}\r\n\r\n".encode())
-    assert not late.readable(0.05)
+    until(lambda: late.readable(0.01) or proxy.stats()["gauges"]["exchanges"] >= 3,
+          "neither waits nor has an answer of another worker")
     go.set()
     assert early.response()["X-Old"] == "yes"
     assert late.response()["X-Old"] is None
