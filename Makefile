@@ -218,8 +218,12 @@ check-warnings: $$(CHECKED) ## the compiler warns of nothing
 	@cat $(^:.o=.warnings) | grep . && echo "check-warnings: the above" && exit 1; \
 	echo "check-warnings: ok"
 
+# Each version lays some lines out in its own way: this is Debian 12's.
+LAYOUT := 14
+is_layout = clang-format --version | grep -q ' version $(LAYOUT)\.'
 check-format: ## the sources are as clang-format has them
-	@bad=$$(clang-format --dry-run -Werror $(C_FILES) 2>&1 | sed -n 's/:.*: error: .*//p' | sort -u); \
+	@$(is_layout) || { echo "check-format: left out, clang-format $(LAYOUT) is not here"; exit 0; }; \
+	bad=$$(clang-format --dry-run -Werror $(C_FILES) 2>&1 | sed -n 's/:.*: error: .*//p' | sort -u); \
 	[ -z "$$bad" ] || { echo "check-format: make format would change" $$bad; exit 1; }; \
 	echo "check-format: ok"
 
@@ -252,6 +256,8 @@ tidy: ## clang-tidy
 	@clang-tidy --quiet $(SOURCES) -- $(CPPFLAGS)
 
 format: ## lay the sources out
+	@$(is_layout) || { echo "format: clang-format $(LAYOUT) is not here, others change more"; \
+		exit 1; }
 	@clang-format -i $(C_FILES)
 
 install: all ## install below DESTDIR/PREFIX
