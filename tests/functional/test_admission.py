@@ -93,7 +93,7 @@ def test_a_gateways_record_is_not_for_who_may_not_go_there(doors, origin, worker
 
 @pytest.mark.parametrize("options", [[], ["deny=other.test"], ["deny=10.0.0.0/8"]])
 def test_it_is_for_who_may(doors, origin, options):
-    both = doors(*options, is_open=False)
+    both = doors("allow=origin.test", *options, is_open=False)
     origin.default = respond(204, FRESH)
     assert both.ask("gateway").stored
     assert both.ask("proxy").hit

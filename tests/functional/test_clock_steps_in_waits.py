@@ -213,7 +213,8 @@ def test_time_to_verify_passwords_is_given_back(start, clock, origin, tmp_path):
 
     clock.set(-DAY)
     passwords = itertools.count()
-    until(lambda: ask(next(passwords)) == 429, "too many are wrong", 20)
+    for _ in range(5):
+        assert ask(next(passwords)) == 407
     clock.set(-2 * DAY)
     until(lambda: ask("slow") == 204, "it is verified")
 

@@ -154,7 +154,7 @@ def test_private_name_of_the_dns(start):
     for options, denied in (((), False), (("dns_private=refuse",), True),
                             (("dns_private=refuse", "allow=private.test"), False),
                             (("dns_private=refuse", "allow=10.0.0.0/8"), False)):
-        found = ask_both(start(*options), "private.test", 1)
+        found = ask_both(start(*options), "private.test", 2)
         assert (found == DENIED) == denied, options
         assert (403 in dict(found)) == denied, options
 

@@ -125,7 +125,7 @@ class AdminHead(Head):
 class ProxyHeader(Head):
     """The rest of a load balancer's header, and the request."""
 
-    more = ("proxy_protocol_from=127.0.0.0/8", "clients=192.0.2.0/24")
+    more = ("proxy_protocol_from=127.0.0.0/8", "clients=192.0.2.0/24", "allow=127.0.0.0/8")
 
     def halves(self):
         data = b"PROXY TCP4 192.0.2.7 192.0.2.9 1234 443\r\n" + request_bytes("GET", self.origin.url())

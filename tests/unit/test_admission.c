@@ -83,7 +83,8 @@ static void under_the_same_rules(void **state)
 		{"allow=10.0.0.0/8", OPEN, "10.0.0.1", DIRECT, true},
 		{"parent=http://p:1", OPEN, "10.0.0.1", PARENT, true},
 		/* by way of a gateway */
-		{"", HERE, "127.0.0.1", CHOSEN, true},
+		{"", HERE, "127.0.0.1", CHOSEN, false}, /* name servers may have said so */
+		{"allow=a.example", HERE, "127.0.0.1", CHOSEN, true},
 		{"", HERE, "10.0.0.1", CHOSEN, true},
 		{"", HERE, "169.254.169.254", CHOSEN, false},
 		{"", OPEN, "1.2.3.4", CHOSEN, true},
