@@ -70,7 +70,8 @@ static bool size_line_byte(struct body *body, unsigned char c)
 		return size_digit(body, digit);
 	if (body->state == CHUNK_SIZE_FIRST)
 		return false;
-	if (c == '\r' && body->state != CHUNK_SIZE_SPACE) {
+	if (c == '\r' && (body->state != CHUNK_SIZE_SPACE || body->may_pad)) {
+		body->padded |= body->state == CHUNK_SIZE_SPACE;
 		body->state = CHUNK_SIZE_LF;
 		return true;
 	}

@@ -4,7 +4,8 @@
  *
  * Chunked framing is decoded strictly: CRLF exactly where the grammar has it, sizes of at most 16
  * hex digits, extensions dropped and bounded, trailers checked, bounded and dropped (HAZARDS F5,
- * P2, P15). A plain struct without memory of its own.
+ * P2, P15).  Blanks behind a size are taken where the owner allows it, for responses of origins
+ * that pad it (A7).  A plain struct without memory of its own.
  */
 #ifndef PROXY_BODY_H
 #define PROXY_BODY_H
@@ -30,6 +31,8 @@ struct body {
 	uint32_t trailers;   /* bytes of trailers */
 	uint32_t trailer_lines;
 	bool name_ended; /* the trailer line has its colon */
+	bool may_pad;    /* set after body_begin(): take blanks behind a chunk size */
+	bool padded;     /* there were some */
 };
 
 enum body_result {

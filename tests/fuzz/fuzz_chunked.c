@@ -47,10 +47,11 @@ static void keep(struct decoded *to, struct slice content)
 }
 
 /* `step` bytes more at a time, in memory of exactly the size that waits. */
-static void decode(struct decoded *to, struct slice bytes, size_t step)
+static void decode(struct decoded *to, struct slice bytes, size_t step, bool may_pad)
 {
 	*to = (struct decoded){.result = BODY_MORE};
 	body_begin(&to->body, BODY_CHUNKED, 0);
+	to->body.may_pad = may_pad;
 	for (size_t n = 0; to->result == BODY_MORE && n < bytes.n;) {
 		size_t consumed;
 
@@ -139,24 +140,22 @@ static void check_framing(struct decoded *whole, struct slice bytes)
 
 	if (!buf_append(&whole->framed, SLICE("0\r\n\r\n")))
 		abort();
-	decode(&again, buf_waiting(&whole->framed), 5);
+	decode(&again, buf_waiting(&whole->framed), 5, false);
 	require(again.result == BODY_DONE && again.consumed == buf_length(&whole->framed) &&
 			content_is(whole, &again.content),
 		"content framed by us", bytes);
 	release(&again);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* `may_pad`: as of an origin, with blanks behind sizes. */
+static void check(struct slice bytes, bool may_pad)
 {
 	static const size_t steps[] = {1, 2, 3, 29};
-	struct slice bytes = slice_of((const char *)data, size);
 	struct decoded whole, pieces;
 
-	if (size > SIZE_MAX_FUZZED)
-		return 0;
-	decode(&whole, bytes, size);
+	decode(&whole, bytes, bytes.n, may_pad);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		decode(&pieces, bytes, steps[i]);
+		decode(&pieces, bytes, steps[i], may_pad);
 		require(pieces.result == whole.result, "the verdict in pieces", bytes);
 		require(whole.result == BODY_BAD || pieces.consumed == whole.consumed,
 			"the end in pieces", bytes);
@@ -167,5 +166,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		ask_parser(&whole, slice_of(bytes.p, whole.consumed));
 	check_framing(&whole, bytes);
 	release(&whole);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct slice bytes = slice_of((const char *)data, size);
+
+	if (size > SIZE_MAX_FUZZED)
+		return 0;
+	check(bytes, false);
+	check(bytes, true);
 	return 0;
 }

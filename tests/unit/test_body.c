@@ -28,6 +28,7 @@ struct decoded {
 
 static struct decoded whole, piece;
 static struct body body;
+static bool may_pad;
 
 /* All there is to be had of bytes that have come so far; `at` of them are done with. */
 static void decode_some(struct decoded *to, struct slice bytes)
@@ -57,6 +58,7 @@ static void decode(struct decoded *to, enum http_body kind, uint64_t length, str
 		   size_t first, size_t step)
 {
 	body_begin(&body, kind, length);
+	body.may_pad = may_pad;
 	to->result = BODY_MORE;
 	to->consumed = to->content_n = 0;
 	for (size_t n = first; to->result == BODY_MORE; n += step) {
@@ -228,6 +230,37 @@ static const struct slice bad_chunks[] = {
 	TEXT("0\r\nX\x80: y\r\n\r\n"),
 	TEXT("0\r\nGET / HTTP/1.1\r\n\r\n"),
 };
+
+/* Blanks behind a size, which the grammar has not and some origins send (HAZARDS A7). */
+static void test_padded_sizes(void **state)
+{
+	static const struct slice padded[] = {
+		TEXT("5 \r\nhello\r\n0\r\n\r\n"),
+		TEXT("5\r\nhello\r\n0 \t  \r\n\r\n"),
+		TEXT("5   \r\nhello\r\n00000000\t\r\nX: y\r\n\r\n"),
+	};
+	static const struct slice bad[] = {
+		TEXT(" 5\r\n"), TEXT("5 \nhello"), TEXT("5 5\r\n"),
+		TEXT("5 \r\r"), TEXT("5 x\r\n"),   TEXT("5 \x0b\r\n"),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(padded); i++) {
+		may_pad = false;
+		decode_every_way(BODY_CHUNKED, 0, padded[i]);
+		expect(padded[i], BODY_BAD);
+		may_pad = true;
+		decode_every_way(BODY_CHUNKED, 0, padded[i]);
+		expect(padded[i], BODY_DONE);
+		assert_true(body.padded);
+		assert_int_equal(whole.content_n, 5);
+	}
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		decode_every_way(BODY_CHUNKED, 0, bad[i]);
+		expect(bad[i], BODY_BAD);
+	}
+	may_pad = false;
+}
 
 static void test_bad_chunks(void **state)
 {
@@ -501,6 +534,7 @@ int main(void)
 		cmocka_unit_test(test_good_chunks),
 		cmocka_unit_test(test_cut_chunks),
 		cmocka_unit_test(test_bad_chunks),
+		cmocka_unit_test(test_padded_sizes),
 		cmocka_unit_test(test_largest_chunk),
 		cmocka_unit_test(test_extension_of_one_chunk),
 		cmocka_unit_test(test_extensions_in_all),
