@@ -1,4 +1,4 @@
-/* LINKS: cache/cache.c cache/cache_control.c cache/entry.c cache/evict.c cache/freshen.c cache/freshness.c cache/groups.c cache/http_date.c cache/http_fields.c cache/http_message.c cache/http_sf.c cache/http_uri.c cache/key.c cache/language.c cache/pending.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c cache/record.c cache/shared_map.c cache/store.c cache/store_check.c cache/store_entry.c cache/store_files.c cache/store_note.c cache/store_copy.c cache/store_lmdb.c cache/store_open.c cache/store_room.c cache/store_value.c cache/writes.c cache/overtaken.c cache/tidy.c cache/invalidation.c cache/purge.c conf/conf.c conf/forms.c conf/options.c conf/source.c conf/units.c proxy/clock.c proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/stats.c proxy/offenders.c -lhttp_parser -lxxhash -llmdb -lconfuse */
+/* LINKS: cache/cache.c cache/cache_control.c cache/entry.c cache/evict.c cache/freshen.c cache/freshness.c cache/groups.c cache/http_date.c cache/http_fields.c cache/http_message.c cache/http_sf.c cache/http_uri.c cache/key.c cache/language.c cache/pending.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c cache/record.c cache/shared_map.c cache/store.c cache/store_check.c cache/store_entry.c cache/store_files.c cache/store_note.c cache/store_copy.c cache/store_lmdb.c cache/store_open.c cache/store_room.c cache/store_value.c cache/writes.c cache/overtaken.c cache/tidy.c cache/invalidation.c cache/purge.c conf/conf.c conf/forms.c conf/options.c conf/source.c conf/units.c proxy/clock.c proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/mend.c proxy/stats.c proxy/offenders.c -lhttp_parser -lxxhash -llmdb -lconfuse */
 /*
  * Fills a store as the proxy would, without the connections: each request and answer is parsed, and
  * goes through cache_store() into the store, which is closed in good order.
@@ -40,8 +40,8 @@ static void parse_answer(struct http_response *ret_response)
 		     "Cache-Control: max-age=3600\r\nETag: \"bench\"\r\n\r\n",
 		     gmtime(&now));
 	*ret_response = (struct http_response){.fields = {.at = fields, .capacity = 8}};
-	if (parse_response(slice_of(text, n), conf, METHOD_GET, &progress, ret_response, &consumed,
-			   &failure) != PARSE_DONE)
+	if (parse_response(slice_of(text, n), conf, METHOD_GET, &progress, ret_response, NULL,
+			   &consumed, &failure) != PARSE_DONE)
 		stop("the answer cannot be parsed");
 }
 

@@ -159,6 +159,7 @@ size_t record_freshen(const struct record_view *old, const struct http_request *
 	struct http_field lines[RECORD_FIELDS_MAX];
 	struct http_response merged = {.status = 204,
 				       .version_minor = res_304->version_minor,
+				       .mended = res_304->mended,
 				       .fields = {.at = lines, .capacity = RECORD_FIELDS_MAX}};
 	static const struct http_request nobody = {.method = METHOD_GET};
 	struct record_meta meta;

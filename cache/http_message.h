@@ -101,6 +101,7 @@ struct http_response {
 	uint8_t version_minor;
 	bool keep_alive;
 	bool framing_trouble; /* a 204 that announced a body (RULES: repaired, not stored) */
+	bool mended; /* was not by the grammar: passed on as it must be meant, not stored */
 	enum http_body body;
 	uint64_t content_length;
 	struct http_fields fields;

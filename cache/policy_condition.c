@@ -186,6 +186,7 @@ static bool confirms_get(const struct http_request *req, const struct record_met
 	struct slice tag = policy_etag(&res->fields);
 
 	return req->method == METHOD_HEAD && meta->kind == RECORD_GET && !res->framing_trouble &&
+	       !res->mended &&
 	       (!http_has_field(&res->fields, FIELD_ETAG) || (tag.n > 0 && slice_eq(tag, etag))) &&
 	       (!http_has_field(&res->fields, FIELD_LAST_MODIFIED) ||
 		(meta->last_modified_s != HTTP_DATE_INVALID &&

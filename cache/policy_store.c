@@ -304,6 +304,8 @@ static enum reason bars(struct candidate *candidate)
 		return why;
 	if (res->framing_trouble || res->body != BODY_NONE)
 		return REASON_FRAMING;
+	if (res->mended)
+		return REASON_MENDED;
 	response_control_read(&res->fields, candidate->conf, &candidate->control);
 	return response_bars(candidate);
 }

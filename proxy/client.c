@@ -429,8 +429,8 @@ static bool next_request(struct client *client)
 		client_close(client);
 		return false;
 	}
-	x->req.fields =
-		(struct http_fields){.at = worker->request_lines, .capacity = PARSE_FIELDS_MAX};
+	x->req.fields = (struct http_fields){.at = worker->request_lines,
+					     .capacity = PARSE_REQUEST_FIELDS_MAX};
 	result = parse_request(buf_waiting(&client->in), worker->conf, worker->memo,
 			       &client->progress, &x->req, &length, &failure);
 	if (result == PARSE_MORE) {

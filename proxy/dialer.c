@@ -173,7 +173,7 @@ static bool read_answer(struct dialer *dialer)
 	size_t length;
 
 	switch (parse_response(buf_waiting(&dialer->in), conf, METHOD_CONNECT, &dialer->progress,
-			       &res, &length, &failure)) {
+			       &res, NULL, &length, &failure)) {
 	case PARSE_MORE:
 		return false;
 	case PARSE_FAILED:

@@ -747,8 +747,11 @@ static bool on_content(void *context, struct slice content)
 static void on_end(void *context)
 {
 	struct fetch *fetch = fetch_of(context);
+	const struct origin *origin = fetch->origin;
 	struct exchange *x;
 
+	if (origin->body.padded && !origin->mended && fetch->leader != NULL)
+		judge_note_mended(fetch->leader);
 	fetch->origin = NULL;
 	if (fetch->again && fetch->leader != NULL) {
 		if (!ask_again(fetch))

@@ -56,7 +56,7 @@ static void note_not_stored(struct exchange *x, enum reason why)
 	x->status_field.why = why;
 }
 
-static void note_repair(const struct http_uri *uri)
+static void note_offender(struct offenders *offenders, const struct http_uri *uri)
 {
 	char name[URI_HOST_MAX + 8];
 	size_t n = http_uri_authority(uri, name);
@@ -64,8 +64,13 @@ static void note_repair(const struct http_uri *uri)
 	/* the port is shown always, also the one that goes without saying */
 	if (uri->port == http_scheme_port(uri->scheme))
 		n += (size_t)snprintf(name + n, sizeof(name) - n, ":%u", uri->port);
-	STATS_ADD(framing_repaired, 1);
-	offenders_add(&stats->offenders, slice_of(name, n), 1);
+	offenders_add(offenders, slice_of(name, n), 1);
+}
+
+void judge_note_mended(const struct exchange *x)
+{
+	STATS_ADD(responses_mended, 1);
+	note_offender(&stats->mended, &x->req.uri);
 }
 
 /* ---- storing ----------------------------------------------------------------------------------
@@ -203,8 +208,12 @@ static enum judged judge(struct trial *trial, struct judgement *ret_judgement)
 	struct record_view old;
 	enum reason why;
 
-	if (res->framing_trouble)
-		note_repair(&x->req.uri);
+	if (res->framing_trouble) {
+		STATS_ADD(framing_repaired, 1);
+		note_offender(&stats->repaired, &x->req.uri);
+	}
+	if (res->mended)
+		judge_note_mended(x);
 	if (policy_invalidates(&x->req, res))
 		STATS_ADD(invalidations,
 			  cache_invalidate(trial->cache, &x->req, res, &trial->times));

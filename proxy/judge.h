@@ -28,6 +28,12 @@ enum judged judge_head(struct exchange *x, const struct fetch_plan *plan,
 		       const struct exchange_times *times, const struct http_response *res,
 		       struct judgement *ret_judgement);
 
+/*
+ * Count an answer that was mended, by origin.  judge_head() does so for heads; this is for what
+ * shows only in the content.
+ */
+void judge_note_mended(const struct exchange *x);
+
 /* The record that an exchange validates, a view of its own copy; false when it has none, or that
    was purged meanwhile. */
 bool judge_kept_record(const struct exchange *x, struct record_view *ret_record);

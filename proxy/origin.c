@@ -324,7 +324,7 @@ static void begin(struct origin *origin, const struct http_request *req, struct 
 	origin->request = *head;
 	*head = (struct buf){0};
 	origin->request_sent = 0;
-	origin->got_bytes = origin->head_done = origin->paused = false;
+	origin->got_bytes = origin->head_done = origin->paused = origin->mended = false;
 	origin->interims = 0;
 	origin->head_until_ms = 0;
 	origin->keep = true;
@@ -509,7 +509,8 @@ static bool read_head(struct origin *origin)
 	size_t length;
 
 	switch (parse_response(buf_waiting(&origin->in), origin->worker->conf, origin->method,
-			       &origin->progress, &res, &length, &failure)) {
+			       &origin->progress, &res, origin->worker->response_mended, &length,
+			       &failure)) {
 	case PARSE_MORE:
 		return false;
 	case PARSE_FAILED:
@@ -523,6 +524,8 @@ static bool read_head(struct origin *origin)
 		switched(origin, &res, length);
 		return false;
 	}
+	/* after one that was mended none is trusted, be that of an interim response (HAZARDS A7) */
+	origin->mended = res.mended = origin->mended || res.mended;
 	if (res.status < 200) {
 		interim(origin, &res);
 	} else if (res.status == 407) {
@@ -535,8 +538,10 @@ static bool read_head(struct origin *origin)
 		/* bytes that follow a 204 at once are a body it must not have (HAZARDS A3) */
 		if (res.status == 204 && length < buf_length(&origin->in))
 			res.framing_trouble = true;
-		origin->keep = origin->keep && res.keep_alive && !res.framing_trouble;
+		origin->keep =
+			origin->keep && res.keep_alive && !res.framing_trouble && !res.mended;
 		body_begin(&origin->body, res.body, res.content_length);
+		origin->body.may_pad = true;
 		buf_free(&origin->request);
 		origin->events->head(origin->context, &res);
 	}
@@ -560,6 +565,8 @@ static bool read_content(struct origin *origin)
 	case BODY_MORE:
 		break;
 	}
+	if (origin->body.padded)
+		origin->keep = false;
 	if (content.n > 0 && !origin->events->content(origin->context, content))
 		origin->paused = true;
 	if (origin->closed)

@@ -52,6 +52,7 @@ struct origin {
 	bool upgrade; /* the request asks for another protocol */
 	bool chunked; /* the request's content */
 	bool head_done;
+	bool mended;  /* a head of the answer was not by the grammar */
 	bool keep;    /* the answer allows the connection to live on */
 	bool paused;  /* the asker takes no content now */
 	bool put_off; /* what is in `in` waits for the next turn */

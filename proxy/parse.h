@@ -2,16 +2,19 @@
  * Bytes to messages, strictly (HAZARDS 1 to 3; RFC 9112).
  *
  * A head is read twice: by a pass of our own that takes nothing but what the grammar allows, and by
- * http-parser.  The two must agree on method, version and framing, or the message is refused.  The
- * verdict does not depend on how the bytes were split over reads.
+ * http-parser.  The two must agree on method, version and framing, or the message is refused.  A
+ * response head that our pass refuses is mended, if it can be read in one way only (mend.h), and
+ * both read the mended one.  The verdict does not depend on how the bytes were split over reads.
  *
- * Messages are views of the bytes given: nothing is copied or allocated.
+ * Messages are views of the bytes given, mended ones of the memory given for that: nothing is
+ * allocated.
  */
 #ifndef PROXY_PARSE_H
 #define PROXY_PARSE_H
 
 #include "cache/http_message.h"
 #include "conf/conf.h"
+#include "proxy/mend.h"
 #include "proxy/parse_memo.h"
 #include "proxy/stats.h"
 
@@ -24,7 +27,10 @@ enum parse_result {
 enum {
 	PARSE_METHOD_MAX = 32,
 	PARSE_EMPTY_LINES_MAX = 4, /* before a request line (RFC 9112 2.2) */
-	PARSE_FIELDS_MAX = 256,    /* room for the bounds of conf->field_count */
+	PARSE_REQUEST_FIELDS_MAX = 128,
+	PARSE_FIELDS_MAX = 1024,    /* room for the bounds of conf->field_count */
+	PARSE_HEAD_MAX = 64 * 1024, /* and of conf->head_size */
+	PARSE_MENDED_MAX = MEND_ROOM(PARSE_HEAD_MAX, PARSE_FIELDS_MAX),
 };
 
 /*
@@ -51,13 +57,15 @@ enum parse_result parse_request(struct slice bytes, const struct conf *conf,
 				enum failure *ret_failure);
 
 /*
- * A response head to a request of `method`.  On PARSE_FAILED *ret_failure is BAD_RESPONSE or
- * RESPONSE_HEAD_TOO_LARGE.  Bodies of 1xx, 204, 304 and answers to HEAD are BODY_NONE, whatever
- * they announce (RFC 9112 6.3); a 204 that announced one has framing_trouble.
+ * A response head to a request of `method`.  `room`, of PARSE_MENDED_MAX bytes, is for a mended
+ * head; NULL when none is wanted, and what would have to be mended fails.  On PARSE_FAILED
+ * *ret_failure is BAD_RESPONSE, RESPONSE_HEAD_TOO_LARGE or RESPONSE_TOO_MANY_FIELDS.  Bodies of
+ * 1xx, 204, 304 and answers to HEAD are BODY_NONE, whatever they announce (RFC 9112 6.3); a 204
+ * that announced one has framing_trouble.  A status of 600 to 999 counts as mended.
  */
 enum parse_result parse_response(struct slice bytes, const struct conf *conf,
 				 enum http_method method, struct parse_progress *progress,
-				 struct http_response *res, size_t *ret_consumed,
+				 struct http_response *res, char *room, size_t *ret_consumed,
 				 enum failure *ret_failure);
 
 #endif

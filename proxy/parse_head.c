@@ -82,7 +82,7 @@ static bool field_line(struct slice line, struct http_fields *fields)
 }
 
 /* All field lines up to the empty one; `too_many` is the failure for too many of them. */
-enum failure head_fields(struct slice head, size_t offset, const struct conf *conf,
+enum failure head_fields(struct slice head, size_t offset, unsigned limit,
 			 struct http_fields *fields, enum failure bad, enum failure too_many)
 {
 	struct slice line;
@@ -94,7 +94,7 @@ enum failure head_fields(struct slice head, size_t offset, const struct conf *co
 			return bad;
 		if (line.n == 0)
 			break;
-		if (fields->count >= conf->field_count || fields->count >= fields->capacity)
+		if (fields->count >= limit || fields->count >= fields->capacity)
 			return too_many;
 		if (!field_line(line, fields))
 			return bad;
@@ -135,6 +135,17 @@ static bool parse_length(struct slice text, uint64_t *ret_length)
 	return true;
 }
 
+/* The white space behind a value, up to the CRLF that is there. */
+static struct slice padding_of(const struct http_field *field)
+{
+	const char *end = field->value.p + field->value.n;
+	size_t n = 0;
+
+	while (end[n] == ' ' || end[n] == '\t')
+		n++;
+	return slice_of(end, n);
+}
+
 /* Content-Length: one line of 1*DIGIT, or none. */
 bool head_length(const struct http_fields *fields, struct framing *framing)
 {
@@ -143,6 +154,7 @@ bool head_length(const struct http_fields *fields, struct framing *framing)
 	framing->has_length = line != NULL;
 	if (line == NULL)
 		return true;
+	framing->padding[0] = padding_of(line);
 	return http_fields_lines(fields, FIELD_CONTENT_LENGTH) == 1 &&
 	       parse_length(line->value, &framing->length);
 }
@@ -183,6 +195,12 @@ enum coding head_coding(const struct http_fields *fields)
 	return chunked > 1 || (chunked == 1 && !last_is_chunked) ? CODING_BAD : CODING_OTHER;
 }
 
+void head_set_chunked(const struct http_fields *fields, struct framing *framing)
+{
+	framing->chunked = true;
+	framing->padding[1] = padding_of(http_fields_first(fields, FIELD_TRANSFER_ENCODING));
+}
+
 /* ---- http-parser's opinion ------------------------------------------------------------------ */
 
 /* What http-parser made of a head; `data` of its parser. */
@@ -213,11 +231,39 @@ static int on_headers_complete(http_parser *parser)
 	return opinion->no_body ? 1 : 0;
 }
 
-/* Feed a whole head in two parts.  False when it is refused. */
-static bool ask_parser(enum http_parser_type type, struct slice line, struct slice rest,
-		       struct opinion *opinion)
+static const http_parser_settings parser_settings = {.on_headers_complete = on_headers_complete};
+
+static bool feed(http_parser *parser, struct slice part)
 {
-	static const http_parser_settings settings = {.on_headers_complete = on_headers_complete};
+	return http_parser_execute(parser, &parser_settings, part.p, part.n) == part.n;
+}
+
+/* Feed field lines without the white space behind two of the values. */
+static bool feed_without(http_parser *parser, struct slice rest, const struct slice padding[2])
+{
+	bool swapped = padding[1].n > 0 && padding[1].p < padding[0].p;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct slice gap = padding[swapped ? 1 - i : i];
+		const char *end;
+
+		if (gap.n == 0)
+			continue;
+		end = gap.p + gap.n;
+		if (!feed(parser, slice_of(rest.p, (size_t)(gap.p - rest.p))))
+			return false;
+		rest = slice_of(end, (size_t)(rest.p + rest.n - end));
+	}
+	return feed(parser, rest);
+}
+
+/*
+ * Feed a whole head in two parts.  White space behind a length and `chunked` is left out: it does
+ * not know that this is allowed (HAZARDS P18).  False when the head is refused.
+ */
+static bool ask_parser(enum http_parser_type type, struct slice line, struct slice rest,
+		       const struct slice padding[2], struct opinion *opinion)
+{
 	http_parser parser;
 
 	http_parser_init(&parser, type);
@@ -225,9 +271,10 @@ static bool ask_parser(enum http_parser_type type, struct slice line, struct sli
 	/* a response with both is decoded and its connection closed (RFC 9112 6.3) */
 	parser.allow_chunked_length = type == HTTP_RESPONSE;
 	opinion->complete = false;
-	if (line.n > 0 && http_parser_execute(&parser, &settings, line.p, line.n) != line.n)
+	if (line.n > 0 && !feed(&parser, line))
 		return false;
-	return http_parser_execute(&parser, &settings, rest.p, rest.n) == rest.n &&
+	return (padding[0].n + padding[1].n == 0 ? feed(&parser, rest)
+						 : feed_without(&parser, rest, padding)) &&
 	       HTTP_PARSER_ERRNO(&parser) == HPE_OK && opinion->complete && opinion->major == 1;
 }
 
@@ -268,7 +315,8 @@ bool head_confirm_request(enum http_method method, struct slice fields,
 	const struct shown *shown = &all[method <= METHOD_CONNECT ? method : METHOD_POST];
 	struct opinion opinion = {.no_body = false};
 
-	return ask_parser(HTTP_REQUEST, shown->line[framing->minor], fields, &opinion) &&
+	return ask_parser(HTTP_REQUEST, shown->line[framing->minor], fields, framing->padding,
+			  &opinion) &&
 	       opinion.method == shown->method && opinion.framing.minor == framing->minor &&
 	       same_length(&opinion, framing) && opinion.framing.chunked == framing->chunked;
 }
@@ -278,7 +326,7 @@ bool head_confirm_response(struct slice head, unsigned status, bool no_body,
 {
 	struct opinion opinion = {.no_body = no_body};
 
-	return ask_parser(HTTP_RESPONSE, slice_of(head.p, 0), head, &opinion) &&
+	return ask_parser(HTTP_RESPONSE, slice_of(head.p, 0), head, framing->padding, &opinion) &&
 	       opinion.status == status && same_length(&opinion, framing) &&
 	       (no_body || opinion.framing.chunked == framing->chunked);
 }

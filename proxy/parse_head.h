@@ -13,6 +13,7 @@ struct framing {
 	bool has_length;
 	uint64_t length;
 	bool chunked;
+	struct slice padding[2]; /* white space behind the length and behind `chunked` */
 };
 
 /*
@@ -34,9 +35,9 @@ enum failure head_version(struct slice text, uint8_t *ret_minor);
 
 /*
  * All field lines from `offset` up to the empty one, at which `head` must end; `too_many` is the
- * failure for too many of them, `bad` for all else.  fields->at and capacity are given.
+ * failure for more than `limit` of them, `bad` for all else.  fields->at and capacity are given.
  */
-enum failure head_fields(struct slice head, size_t offset, const struct conf *conf,
+enum failure head_fields(struct slice head, size_t offset, unsigned limit,
 			 struct http_fields *fields, enum failure bad, enum failure too_many);
 
 /* Content-Length: one line of 1*DIGIT, or none; false for anything else. */
@@ -45,6 +46,9 @@ bool head_length(const struct http_fields *fields, struct framing *framing);
 /* What Transfer-Encoding says: exactly one `chunked`, other codings, or nonsense. */
 enum coding { CODING_NONE, CODING_CHUNKED, CODING_OTHER, CODING_BAD };
 enum coding head_coding(const struct http_fields *fields);
+
+/* What CODING_CHUNKED means for the framing. */
+void head_set_chunked(const struct http_fields *fields, struct framing *framing);
 
 /*
  * Does http-parser read these field lines, with their empty line, as we did?  It is shown a request

@@ -128,7 +128,8 @@ static enum failure request_framing(struct http_request *req, struct framing *fr
 		return FAILURE_BAD_FRAMING;
 	if (coding == CODING_OTHER)
 		return FAILURE_UNSUPPORTED_CODING;
-	framing->chunked = coding == CODING_CHUNKED;
+	if (coding == CODING_CHUNKED)
+		head_set_chunked(&req->fields, framing);
 	req->body = framing->chunked ? BODY_CHUNKED : framing->length > 0 ? BODY_LENGTH : BODY_NONE;
 	req->content_length = framing->length;
 	/* a tunnel has no request body (HAZARDS P9, T5) */
@@ -167,6 +168,12 @@ static enum failure request_fields(struct http_request *req, const struct conf *
 	return FAILURE_NONE;
 }
 
+static unsigned request_lines(const struct conf *conf)
+{
+	return conf->field_count < PARSE_REQUEST_FIELDS_MAX ? (unsigned)conf->field_count
+							    : PARSE_REQUEST_FIELDS_MAX;
+}
+
 /* What the field lines say, unless the same were read before: every check, then http-parser's. */
 static enum failure read_fields(struct slice head, size_t offset, const struct conf *conf,
 				struct parse_memo *memo, struct http_request *req,
@@ -180,7 +187,7 @@ static enum failure read_fields(struct slice head, size_t offset, const struct c
 		*ret_hint = parse_memo_note_head(memo, head, offset, req);
 		return FAILURE_NONE;
 	}
-	failure = head_fields(head, offset, conf, &req->fields, FAILURE_BAD_REQUEST,
+	failure = head_fields(head, offset, request_lines(conf), &req->fields, FAILURE_BAD_REQUEST,
 			      FAILURE_HEAD_TOO_LARGE);
 	if (failure == FAILURE_NONE)
 		failure = check_host(req);

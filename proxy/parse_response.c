@@ -1,9 +1,10 @@
-/* Response heads: a strict pass of our own over each, confirmed by http-parser. */
+/* Response heads: a strict pass of our own, over mended ones if need be, confirmed by http-parser.
+ */
 #include "proxy/parse_head.h"
 
 #include "cache/http_fields.h"
 
-/* "HTTP/1.x" SP 3DIGIT [ SP reason ]; 100 to 599.  The reason is checked and forgotten. */
+/* "HTTP/1.x" SP 3DIGIT [ SP reason ]; 100 to 999.  The reason is checked and forgotten. */
 static bool read_status_line(struct slice line, struct http_response *res)
 {
 	unsigned status = 0;
@@ -19,8 +20,8 @@ static bool read_status_line(struct slice line, struct http_response *res)
 	if (line.n > 12 && line.p[12] != ' ')
 		return false;
 	res->status = (uint16_t)status;
-	return status >= 100 && status <= 599 &&
-	       head_value_is_clean(slice_of(line.p + 12, line.n - 12));
+	res->mended = status > 599; /* passed on as it is (RFC 9110 15), and not trusted */
+	return status >= 100 && head_value_is_clean(slice_of(line.p + 12, line.n - 12));
 }
 
 static bool response_has_no_body(const struct http_response *res, enum http_method method)
@@ -37,7 +38,8 @@ static bool response_framing(struct http_response *res, enum http_method method,
 	*framing = (struct framing){.minor = res->version_minor};
 	if (!head_length(&res->fields, framing))
 		return false;
-	framing->chunked = coding == CODING_CHUNKED;
+	if (coding == CODING_CHUNKED)
+		head_set_chunked(&res->fields, framing);
 	res->content_length = framing->length;
 	res->framing_trouble = res->status == 204 && (coding != CODING_NONE || framing->length > 0);
 	if (response_has_no_body(res, method)) {
@@ -55,10 +57,11 @@ static bool response_framing(struct http_response *res, enum http_method method,
 	return true;
 }
 
-/* May the connection be kept after this response?  Doubtful framing says no (HAZARDS A3, A4). */
+/* May the connection be kept after this response?  Doubtful framing says no (HAZARDS A3, A4, A7).
+ */
 static bool response_keeps_alive(const struct http_response *res, const struct framing *framing)
 {
-	if (res->framing_trouble || res->body == BODY_UNTIL_CLOSE ||
+	if (res->framing_trouble || res->mended || res->body == BODY_UNTIL_CLOSE ||
 	    http_connection_has(&res->fields, SLICE("close")))
 		return false;
 	if (http_has_field(&res->fields, FIELD_TRANSFER_ENCODING) &&
@@ -67,14 +70,58 @@ static bool response_keeps_alive(const struct http_response *res, const struct f
 	return res->version_minor > 0 || http_connection_has(&res->fields, SLICE("keep-alive"));
 }
 
-enum parse_result parse_response(struct slice bytes, const struct conf *conf,
-				 enum http_method method, struct parse_progress *progress,
-				 struct http_response *res, size_t *ret_consumed,
-				 enum failure *ret_failure)
+/* A whole head, by the grammar. */
+static enum failure read_head(struct slice head, const struct conf *conf, enum http_method method,
+			      struct http_response *res)
 {
 	struct framing framing;
-	struct slice line, head;
-	size_t fields_at, end;
+	struct slice line;
+	size_t fields_at;
+	enum failure failure;
+
+	if (head_line(head, 0, &line, &fields_at) != PARSE_DONE || !read_status_line(line, res))
+		return FAILURE_BAD_RESPONSE;
+	failure = head_fields(head, fields_at, (unsigned)conf->field_count, &res->fields,
+			      FAILURE_BAD_RESPONSE, FAILURE_RESPONSE_TOO_MANY_FIELDS);
+	if (failure != FAILURE_NONE)
+		return failure;
+	if (!response_framing(res, method, &framing) ||
+	    !head_confirm_response(head, res->status, response_has_no_body(res, method), &framing))
+		return FAILURE_BAD_RESPONSE;
+	res->keep_alive = response_keeps_alive(res, &framing);
+	return FAILURE_NONE;
+}
+
+/* The same head mended, which must then be by the grammar. */
+static enum failure read_mended(struct slice head, const struct conf *conf, enum http_method method,
+				struct http_response *res, char *room)
+{
+	enum failure failure;
+	size_t n;
+
+	if (room == NULL)
+		return FAILURE_BAD_RESPONSE;
+	switch (mend_head(head, room, PARSE_MENDED_MAX, &n)) {
+	case MEND_DOUBTFUL:
+		return FAILURE_BAD_RESPONSE;
+	case MEND_NO_ROOM:
+		return FAILURE_RESPONSE_TOO_MANY_FIELDS;
+	case MEND_DONE:
+		break;
+	}
+	failure = read_head(slice_of(room, n), conf, method, res);
+	res->mended = true;
+	res->keep_alive = false;
+	return failure;
+}
+
+enum parse_result parse_response(struct slice bytes, const struct conf *conf,
+				 enum http_method method, struct parse_progress *progress,
+				 struct http_response *res, char *room, size_t *ret_consumed,
+				 enum failure *ret_failure)
+{
+	struct slice head;
+	size_t end;
 
 	*ret_failure = FAILURE_BAD_RESPONSE;
 	if (bytes.n == 0)
@@ -90,17 +137,11 @@ enum parse_result parse_response(struct slice bytes, const struct conf *conf,
 		return PARSE_FAILED;
 	}
 	head = slice_of(bytes.p, end);
-	if (head_line(head, 0, &line, &fields_at) != PARSE_DONE || !read_status_line(line, res))
-		return PARSE_FAILED;
-	*ret_failure = head_fields(head, fields_at, conf, &res->fields, FAILURE_BAD_RESPONSE,
-				   FAILURE_RESPONSE_HEAD_TOO_LARGE);
+	*ret_failure = read_head(head, conf, method, res);
+	if (*ret_failure == FAILURE_BAD_RESPONSE)
+		*ret_failure = read_mended(head, conf, method, res, room);
 	if (*ret_failure != FAILURE_NONE)
 		return PARSE_FAILED;
-	*ret_failure = FAILURE_BAD_RESPONSE;
-	if (!response_framing(res, method, &framing) ||
-	    !head_confirm_response(head, res->status, response_has_no_body(res, method), &framing))
-		return PARSE_FAILED;
-	res->keep_alive = response_keeps_alive(res, &framing);
 	*progress = (struct parse_progress){0};
 	*ret_consumed = end;
 	return PARSE_DONE;

@@ -138,9 +138,9 @@ static json_t *json_reasons(const struct report_input *in)
 	return whole_or_null(object, ok);
 }
 
-static json_t *json_offenders(const struct report_input *in)
+static json_t *json_offenders(const struct offenders *offenders)
 {
-	const struct offender *row = in->stats->offenders.at;
+	const struct offender *row = offenders->at;
 	json_t *object = json_object();
 	bool ok = true;
 	for (unsigned i = 0; i < OFFENDERS_MAX; i++, row++)
@@ -212,7 +212,8 @@ char *report_json(const struct report_input *input, size_t *ret_length)
 	ok &= set(root, "failures", json_failures(input));
 	ok &= set(root, "not_stored", json_not_stored(input));
 	ok &= set(root, "reasons", json_reasons(input));
-	ok &= set(root, "framing_repaired_by_origin", json_offenders(input));
+	ok &= set(root, "framing_repaired_by_origin", json_offenders(&input->stats->repaired));
+	ok &= set(root, "responses_mended_by_origin", json_offenders(&input->stats->mended));
 	ok &= set(root, "counters", json_counters(input));
 	ok &= set(root, "gauges", json_gauges(input));
 
@@ -310,15 +311,14 @@ static void print_tables(FILE *out, const struct report_input *in)
 }
 
 /* A gauge: a name that makes way for another begins anew when it comes back. */
-static void print_offenders(FILE *out, const struct report_input *in)
+static void print_offenders(FILE *out, const char *name, const char *help,
+			    const struct offenders *offenders)
 {
-	const struct offender *row = in->stats->offenders.at;
-	print_family(out, "framing_repaired_by_origin", "gauge",
-		     "204 responses that were repaired, by origin");
+	const struct offender *row = offenders->at;
+	print_family(out, name, "gauge", help);
 	for (unsigned i = 0; i < OFFENDERS_MAX; i++, row++)
 		if (row->count > 0)
-			print_labelled(out, "framing_repaired_by_origin", "origin", row->name,
-				       row->count);
+			print_labelled(out, name, "origin", row->name, row->count);
 }
 
 static void print_store(FILE *out, const struct report_input *in)
@@ -360,7 +360,10 @@ char *report_prometheus(const struct report_input *input, size_t *ret_length)
 	print_process(out, input);
 	print_counters(out, input);
 	print_tables(out, input);
-	print_offenders(out, input);
+	print_offenders(out, "framing_repaired_by_origin",
+			"204 responses that were repaired, by origin", &input->stats->repaired);
+	print_offenders(out, "responses_mended_by_origin", "Responses that were mended, by origin",
+			&input->stats->mended);
 	print_store(out, input);
 	print_family(out, "latency_seconds", "summary", "From request head read to the answer");
 	print_histogram(out, "hit", &input->stats->hit_latency);

@@ -85,7 +85,8 @@ struct stats {
 	/* responses to requests the cache looks at, and exchanges, by the reason that is told */
 	_Atomic uint64_t not_stored[REASON_COUNT];
 	_Atomic uint64_t reason[REASON_COUNT];
-	struct offenders offenders;                /* origins by 204 responses that were repaired */
+	struct offenders repaired;                 /* origins by 204 responses that were repaired */
+	struct offenders mended;                   /* origins by responses that were mended */
 	_Atomic uint64_t store[STATS_STORE_WORDS]; /* stats_store_set(), a few times a second */
 	/* from the start of the loop's turn in which the request was read */
 	struct histogram hit_latency;  /* to its answer sent */

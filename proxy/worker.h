@@ -93,8 +93,9 @@ struct worker {
 	bool draining;
 	struct loop *loop; /* worker.c's own */
 	/* of the heads that are being handled; the one may lead to the other */
-	struct http_field request_lines[PARSE_FIELDS_MAX];
+	struct http_field request_lines[PARSE_REQUEST_FIELDS_MAX];
 	struct http_field response_lines[PARSE_FIELDS_MAX];
+	char response_mended[PARSE_MENDED_MAX];
 };
 
 struct listener;

@@ -1,4 +1,4 @@
-/* LINKS: cache/%.c conf/units.c proxy/access.c proxy/ranges.c proxy/rules.c proxy/address.c proxy/hostname.c proxy/compose.c proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/buf.c proxy/stats.c proxy/offenders.c proxy/accesslog_line.c proxy/accesslog_mask.c tests/support/test_conf.c */
+/* LINKS: cache/%.c conf/units.c proxy/access.c proxy/ranges.c proxy/rules.c proxy/address.c proxy/hostname.c proxy/compose.c proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/mend.c proxy/buf.c proxy/stats.c proxy/offenders.c proxy/accesslog_line.c proxy/accesslog_mask.c tests/support/test_conf.c */
 /*
  * The dearest messages that peers can send, phase by phase, beside ordinary ones, for
  * bench/instructions.py to count.
@@ -70,6 +70,7 @@ static struct access *access_rules;
 static struct cache *cache;
 static struct text request_text, response_text;
 static struct http_field request_lines[PARSE_FIELDS_MAX], response_lines[PARSE_FIELDS_MAX];
+static char mended[PARSE_MENDED_MAX];
 static struct http_request request;
 static struct http_response response;
 static struct cache_lookup found;
@@ -204,7 +205,7 @@ static void read_response(void)
 
 	response.fields = (struct http_fields){.at = response_lines, .capacity = PARSE_FIELDS_MAX};
 	if (parse_response(slice_of(response_text.bytes, response_text.n), conf, METHOD_GET,
-			   &progress, &response, &consumed, &failure) != PARSE_DONE)
+			   &progress, &response, mended, &consumed, &failure) != PARSE_DONE)
 		fail(failure_name(failure));
 }
 

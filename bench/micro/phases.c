@@ -1,4 +1,4 @@
-/* LINKS: cache/%.c conf/units.c proxy/compose.c proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/buf.c proxy/stats.c proxy/offenders.c proxy/accesslog_line.c proxy/accesslog_mask.c tests/support/test_conf.c */
+/* LINKS: cache/%.c conf/units.c proxy/compose.c proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/mend.c proxy/buf.c proxy/stats.c proxy/offenders.c proxy/accesslog_line.c proxy/accesslog_mask.c tests/support/test_conf.c */
 /*
  * The phases of a request one by one, for bench/instructions.py to count.
  *
@@ -104,7 +104,7 @@ static void read_response(void)
 
 	response.fields = (struct http_fields){.at = response_lines, .capacity = PARSE_FIELDS_MAX};
 	if (parse_response(slice_of(response_text, sizeof(response_text) - 1), conf, METHOD_GET,
-			   &progress, &response, &consumed, &failure) != PARSE_DONE)
+			   &progress, &response, NULL, &consumed, &failure) != PARSE_DONE)
 		fail("a response is refused");
 }
 

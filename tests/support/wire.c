@@ -19,8 +19,9 @@ void wire_parse(struct wire *wire, struct slice bytes)
 	wire->consumed = 0;
 	if (wire->response) {
 		wire->res = (struct http_response){.fields = fields};
-		wire->result = parse_response(bytes, wire->conf, wire->method, &wire->progress,
-					      &wire->res, &wire->consumed, &wire->failure);
+		wire->result =
+			parse_response(bytes, wire->conf, wire->method, &wire->progress, &wire->res,
+				       wire->mended, &wire->consumed, &wire->failure);
 	} else {
 		wire->req = (struct http_request){.fields = fields};
 		wire->result = parse_request(bytes, wire->conf, wire->memo, &wire->progress,
@@ -54,6 +55,7 @@ static const char *messages_differ(const struct wire *a, const struct wire *b)
 		DIFFERS(a, b, res.version_minor);
 		DIFFERS(a, b, res.keep_alive);
 		DIFFERS(a, b, res.framing_trouble);
+		DIFFERS(a, b, res.mended);
 		DIFFERS(a, b, res.body);
 		DIFFERS(a, b, res.content_length);
 		return fields_differ(&a->res.fields, &b->res.fields);
@@ -316,9 +318,11 @@ const char *wire_response_differs(const struct http_response *got, const struct 
 		return "body";
 	if (!length_is_right(got, sent))
 		return "Content-Length";
-	if (sent->framing_trouble || sent->version_minor != 1)
-		return "framing_trouble or version_minor";
-	if (sent->keep_alive != (delivery->keep_alive && !until_close))
+	/* what we write needs no mending, but for a status that is nobody's */
+	if (sent->framing_trouble || sent->mended != (sent->status > 599) ||
+	    sent->version_minor != 1)
+		return "framing_trouble, mended or version_minor";
+	if (sent->keep_alive != (delivery->keep_alive && !until_close && !sent->mended))
 		return "keep_alive";
 	if (http_has_field(&sent->fields, FIELD_TRANSFER_ENCODING) != (sent->body == BODY_CHUNKED))
 		return "Transfer-Encoding";

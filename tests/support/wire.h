@@ -16,6 +16,7 @@ struct wire {
 	enum http_method method;
 	struct parse_progress progress;
 	struct http_field lines[PARSE_FIELDS_MAX];
+	char mended[PARSE_MENDED_MAX];
 	struct http_request req;
 	struct http_response res;
 	enum parse_result result;
@@ -23,7 +24,7 @@ struct wire {
 	size_t consumed;
 };
 
-/* Parse with the progress made so far.  Messages are views of `bytes`. */
+/* Parse with the progress made so far.  Messages are views of `bytes` or `mended`. */
 void wire_parse(struct wire *wire, struct slice bytes);
 
 /*

@@ -1,4 +1,4 @@
-/* LINKS: proxy/compose.c proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/buf.c proxy/stats.c proxy/offenders.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/policy.c conf/units.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser -Wl,--wrap=malloc -lxxhash */
+/* LINKS: proxy/compose.c proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/mend.c proxy/buf.c proxy/stats.c proxy/offenders.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/policy.c conf/units.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser -Wl,--wrap=malloc -lxxhash */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* LINKS: proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c cache/http_fields.c cache/http_uri.c conf/units.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser -lxxhash */
+/* LINKS: proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/mend.c cache/http_fields.c cache/http_uri.c conf/units.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser -lxxhash */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -327,14 +327,9 @@ static void test_refused_requests_keep_their_names(void **state)
 
 /* P1 to P5, F4, A7: what may stand in no head, of either side; after a start line */
 static const struct slice bad_field_lines[] = {
-	TEXT("Content-Length : 5\r\n" END),
-	TEXT("X : 1\r\n" END),
-	TEXT("X\t: 1\r\n" END),
 	TEXT("X Y: 1\r\n" END),
 	TEXT(" X: 1\r\n" END),
 	TEXT("\tX: 1\r\n" END),
-	TEXT("X: 1\r\n folded\r\n" END),
-	TEXT("X: 1\r\n\tfolded\r\n" END),
 	TEXT("Transfer-Encoding:\r\n chunked\r\n" END),
 	TEXT("Content-Length:\r\n 5\r\n" END),
 	TEXT("X: 1\r\n \r\n" END),
@@ -344,22 +339,31 @@ static const struct slice bad_field_lines[] = {
 	TEXT("X\x80: 1\r\n" END),
 	TEXT("X\0: 1\r\n" END),
 	TEXT("X: a\0b\r\n" END),
+	TEXT("X: a\rb\r\n" END),
+	TEXT("X: a\r\r\n" END),
+	TEXT("X: a\rContent-Length: 5\r\n" END),
+	TEXT("\rX: a\r\n" END),
+	TEXT("X: a\r\n\r\r\n" END),
+	TEXT("X: a\r\n\rY: b\r\n" END),
+};
+
+/* and what may stand in no request, but is mended in a response */
+static const struct slice mendable_field_lines[] = {
+	TEXT("Content-Length : 5\r\n" END),
+	TEXT("X : 1\r\n" END),
+	TEXT("X\t: 1\r\n" END),
+	TEXT("X: 1\r\n folded\r\n" END),
+	TEXT("X: 1\r\n\tfolded\r\n" END),
 	TEXT("X: a\x01"
 	     "b\r\n" END),
 	TEXT("X: a\x0b"
 	     "b\r\n" END),
 	TEXT("X: a\x7f"
 	     "b\r\n" END),
-	TEXT("X: a\rb\r\n" END),
-	TEXT("X: a\r\r\n" END),
-	TEXT("X: a\rContent-Length: 5\r\n" END),
-	TEXT("\rX: a\r\n" END),
 	TEXT("X: a\n" END),
 	TEXT("X: a\n\n"),
 	TEXT("X: a\r\n\n"),
 	TEXT("X: a\n\r\n"),
-	TEXT("X: a\r\n\r\r\n" END),
-	TEXT("X: a\r\n\rY: b\r\n" END),
 	TEXT("\n"),
 };
 
@@ -389,9 +393,26 @@ static void test_bad_field_lines(void **state)
 		bytes = with_start(OK, bad_field_lines[i]);
 		parse_as_response(bytes, METHOD_GET);
 		expect_failure(bytes, FAILURE_BAD_RESPONSE);
-		bytes = with_start(NO_CONTENT "Date: x\r\n", bad_field_lines[i]);
+		bytes = with_start("HTTP/1.0 204\r\n", bad_field_lines[i]);
 		parse_as_response(bytes, METHOD_GET);
 		expect_failure(bytes, FAILURE_BAD_RESPONSE);
+	}
+}
+
+/* Requests are not mended: no byte of them is anything but what it seems. */
+static void test_mendable_field_lines(void **state)
+{
+	struct slice bytes;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(mendable_field_lines); i++) {
+		bytes = with_start(GET, mendable_field_lines[i]);
+		parse_as_request(bytes);
+		expect_failure(bytes, FAILURE_BAD_REQUEST);
+		bytes = with_start(NO_CONTENT "Date: x\r\n", mendable_field_lines[i]);
+		parse_as_response(bytes, METHOD_GET);
+		expect_result(bytes, PARSE_DONE);
+		assert_true(wire.res.mended && !wire.res.keep_alive);
 	}
 }
 
@@ -498,9 +519,6 @@ static const struct refused bad_framings[] = {
 	{FAILURE_UNSUPPORTED_CODING, TEXT(POST "Transfer-Encoding: identity, chunked\r\n" END)},
 	{FAILURE_UNSUPPORTED_CODING, TEXT(POST "Transfer-Encoding: xchunked\r\n" END)},
 	{FAILURE_UNSUPPORTED_CODING, TEXT(POST "Transfer-Encoding: chunked;x=\"y,z\"\r\n" END)},
-	/* well formed, but http-parser thinks otherwise: P18 */
-	{FAILURE_BAD_REQUEST, TEXT(POST "Transfer-Encoding: chunked\t\r\n" END)},
-	{FAILURE_BAD_REQUEST, TEXT(POST "Content-Length: 5\t\r\n" END)},
 	{FAILURE_BAD_FRAMING, TEXT(CONNECT "Content-Length: 0\r\n" END)},
 	{FAILURE_BAD_FRAMING, TEXT(CONNECT "Content-Length: 5\r\n" END)},
 	{FAILURE_BAD_FRAMING, TEXT(CONNECT "Transfer-Encoding: chunked\r\n" END)},
@@ -536,6 +554,10 @@ static const struct framing_row framing_rows[] = {
 	{TEXT(POST "Transfer-Encoding: chunked\r\n" END), BODY_CHUNKED, 0, true, false},
 	{TEXT(POST "transfer-encoding:CHUNKED\r\n" END "0\r\n\r\n"), BODY_CHUNKED, 0, true, false},
 	{TEXT(POST "Transfer-Encoding: \t chunked  \r\n" END), BODY_CHUNKED, 0, true, false},
+	/* of which http-parser does not know that it is allowed: P18 */
+	{TEXT(POST "Transfer-Encoding: chunked \t \r\n" END), BODY_CHUNKED, 0, true, false},
+	{TEXT(POST "Transfer-Encoding: chunked\t\r\nX: y\r\n" END), BODY_CHUNKED, 0, true, false},
+	{TEXT(POST "Content-Length: 5\t\r\n" END), BODY_LENGTH, 5, true, false},
 	{TEXT(POST "Content-Length: \t5  \r\n" END), BODY_LENGTH, 5, true, false},
 	{TEXT("POST http://h/ HTTP/1.0\r\nContent-Length: 5\r\n" END), BODY_LENGTH, 5, false,
 	 false},
@@ -608,8 +630,6 @@ static const struct slice bad_status_lines[] = {
 	TEXT("HTTP/1.1 2x0 OK\r\n" END),
 	TEXT("HTTP/1.1 000 X\r\n" END),
 	TEXT("HTTP/1.1 099 X\r\n" END),
-	TEXT("HTTP/1.1 600 X\r\n" END),
-	TEXT("HTTP/1.1 999 X\r\n" END),
 	TEXT("HTTP/1.1  200 OK\r\n" END),
 	TEXT("HTTP/1.1\t200 OK\r\n" END),
 	TEXT("HTTP/1.1 200\tOK\r\n" END),
@@ -617,7 +637,6 @@ static const struct slice bad_status_lines[] = {
 	TEXT("HTTP/1.1 200 O\0K\r\n" END),
 	TEXT("HTTP/1.1 200 O\x1bK\r\n" END),
 	TEXT("HTTP/1.1 200 O\rK\r\n" END),
-	TEXT("HTTP/1.1 200 OK\n" END),
 	TEXT("HTTP/1.1 200 OK\r\r\n" END),
 	TEXT("HTTP/1.x 200 OK\r\n" END),
 	TEXT("HTTP/0.9 200 OK\r\n" END),
@@ -638,8 +657,6 @@ static const struct slice bad_status_lines[] = {
 /* A4, P10 */
 static const struct slice bad_response_framings[] = {
 	TEXT(OK "Content-Length: 5\r\nContent-Length: 6\r\n" END),
-	TEXT(OK "Content-Length: 5\r\nContent-Length: 5\r\n" END),
-	TEXT(OK "Content-Length: 5, 5\r\n" END),
 	TEXT(OK "Content-Length:\r\n" END),
 	TEXT(OK "Content-Length: -1\r\n" END),
 	TEXT(OK "Content-Length: 5x\r\n" END),
@@ -647,7 +664,6 @@ static const struct slice bad_response_framings[] = {
 	TEXT(NO_CONTENT "Content-Length: x\r\n" END),
 	TEXT("HTTP/1.1 304 X\r\nContent-Length: 1\r\nContent-Length: 2\r\n" END),
 	TEXT(OK "Transfer-Encoding: gzip\r\n" END),
-	TEXT(OK "Transfer-Encoding: identity\r\n" END),
 	TEXT(OK "Transfer-Encoding: gzip, chunked\r\n" END),
 	TEXT(OK "Transfer-Encoding: identity, chunked\r\n" END),
 	TEXT(OK "Transfer-Encoding: chunked, identity\r\n" END),
@@ -722,6 +738,14 @@ static const struct response_row response_rows[] = {
 	 false},
 	{TEXT(OK END), METHOD_GET, 200, BODY_UNTIL_CLOSE, 0, false, false},
 	{TEXT("HTTP/1.1 205 X\r\n" END), METHOD_POST, 205, BODY_UNTIL_CLOSE, 0, false, false},
+	{TEXT(NO_CONTENT "Content-Length: 0 \t\r\n" END), METHOD_GET, 204, BODY_NONE, 0, true,
+	 false},
+	{TEXT(OK "Transfer-Encoding: chunked \t\r\n" END), METHOD_GET, 200, BODY_CHUNKED, 0, true,
+	 false},
+	{TEXT(OK "Transfer-Encoding: chunked\t\r\nContent-Length: 5\t\r\n" END), METHOD_GET, 200,
+	 BODY_CHUNKED, 5, false, false},
+	{TEXT(OK "Content-Length: 5\t\r\nTransfer-Encoding: chunked\t\r\n" END), METHOD_GET, 200,
+	 BODY_CHUNKED, 5, false, false},
 	/* A4: decoded, and closed after */
 	{TEXT(OK CHUNKED "Content-Length: 5\r\n" END), METHOD_GET, 200, BODY_CHUNKED, 5, false,
 	 false},
@@ -758,8 +782,172 @@ static void test_responses(void **state)
 		assert_int_equal(wire.res.content_length, row->length);
 		assert_int_equal(wire.res.keep_alive, row->keep_alive);
 		assert_int_equal(wire.res.framing_trouble, row->trouble);
+		assert_false(wire.res.mended);
 		assert_int_equal(wire.res.version_minor, row->bytes.p[7] != '0');
 	}
+}
+
+/* ---- mended responses ----------------------------------------------------------------------- */
+
+/* A fault, and what is read of it; status 0 for what can be read in two ways. */
+struct mended_row {
+	struct slice bytes;
+	uint16_t status;
+	enum http_body body;
+	uint64_t length;
+	const char *fields; /* all of them, each with CRLF */
+};
+
+#define BOTH(length) OK length END "hello"
+
+static const struct mended_row mended_rows[] = {
+	/* white space before the colon: RFC 9112 5.1 */
+	{TEXT(OK "X : y\r\nContent-Length: 5\r\n" END "hello"), 200, BODY_LENGTH, 5,
+	 "X:y\r\nContent-Length:5\r\n"},
+	{TEXT(NO_CONTENT "X \t: y\r\n" END), 204, BODY_NONE, 0, "X:y\r\n"},
+	{TEXT(BOTH("Content-Length : 5\r\n")), 200, BODY_LENGTH, 5, "Content-Length:5\r\n"},
+	{TEXT(OK "Transfer-Encoding\t: chunked\r\n" END), 200, BODY_CHUNKED, 0,
+	 "Transfer-Encoding:chunked\r\n"},
+	{TEXT(OK "Transfer-Encoding : chunked\r\nContent-Length : 3\r\n" END), 200, BODY_CHUNKED, 3,
+	 "Transfer-Encoding:chunked\r\nContent-Length:3\r\n"},
+	{TEXT(OK "Content-Length : 5\r\nContent-Length: 6\r\n" END), 0, 0, 0, ""},
+	{TEXT("HTTP/1.1 : 200 OK\r\n" END), 0, 0, 0, ""},
+	/* bare LF: RFC 9112 2.2 */
+	{TEXT("HTTP/1.1 200 OK\nContent-Length: 5\n\nhello"), 200, BODY_LENGTH, 5,
+	 "Content-Length:5\r\n"},
+	{TEXT("HTTP/1.1 204 No Content\nX: y\r\n" END), 204, BODY_NONE, 0, "X:y\r\n"},
+	{TEXT(NO_CONTENT "X: y\nZ: a\r\n" END), 204, BODY_NONE, 0, "X:y\r\nZ:a\r\n"},
+	{TEXT(OK "Transfer-Encoding: chunked\nX: y\r\n" END), 200, BODY_CHUNKED, 0,
+	 "Transfer-Encoding:chunked\r\nX:y\r\n"},
+	{TEXT(NO_CONTENT "\n"), 204, BODY_NONE, 0, ""},
+	{TEXT("HTTP/1.1 204\n\n"), 204, BODY_NONE, 0, ""},
+	{TEXT(OK "Content-Length: 5\nContent-Length: 6\n\n"), 0, 0, 0, ""},
+	{TEXT("HTTP/1.1 200 O\rK\n\n"), 0, 0, 0, ""},
+	{TEXT(OK "Content-Length: 5\r\r\n" END), 0, 0, 0, ""},
+	{TEXT(OK "Transfer-Encoding: chunked\rX: y\r\n" END), 0, 0, 0, ""},
+	/* folds: RFC 9112 5.2 */
+	{TEXT(NO_CONTENT "X: a \t\r\n \t b\r\n\tc\r\nY: z\r\n" END), 204, BODY_NONE, 0,
+	 "X:a b c\r\nY:z\r\n"},
+	{TEXT(NO_CONTENT "X:\r\n a\n b\r\n" END), 204, BODY_NONE, 0, "X:a b\r\n"},
+	{TEXT(NO_CONTENT "X: a\r\n Content-Length: 5\r\n" END), 204, BODY_NONE, 0,
+	 "X:a Content-Length: 5\r\n"},
+	{TEXT(NO_CONTENT "X: a\r\n : b\r\n" END), 204, BODY_NONE, 0, "X:a : b\r\n"},
+	{TEXT(OK "Content-Length: 5\r\n 0\r\n" END), 0, 0, 0, ""},
+	{TEXT(OK "content-length :\r\n 5\r\n" END), 0, 0, 0, ""},
+	{TEXT(OK "Content-Length: 5\r\nContent-Length: 5\r\n x\r\n" END), 0, 0, 0, ""},
+	{TEXT(OK "Transfer-Encoding:\r\n chunked\r\n" END), 0, 0, 0, ""},
+	{TEXT(OK "Transfer-Encoding: identity\r\n ,chunked\r\n" END), 0, 0, 0, ""},
+	{TEXT(NO_CONTENT "Connection: close\r\n ,X\r\n" END), 0, 0, 0, ""},
+	{TEXT("HTTP/1.1 204 No\r\n Content\r\n" END), 0, 0, 0, ""},
+	{TEXT("HTTP/1.1 204\r\n\tX: y\r\n" END), 0, 0, 0, ""},
+	{TEXT(NO_CONTENT "X\r\n : y\r\n" END), 0, 0, 0, ""},
+	/* which some take for the empty line */
+	{TEXT(NO_CONTENT "X: a\r\n \r\n" END), 0, 0, 0, ""},
+	{TEXT(NO_CONTENT "X: a\r\n\t\x0b\r\n" END), 0, 0, 0, ""},
+	/* control bytes: RFC 9110 5.5 */
+	{TEXT(NO_CONTENT "X: a\x01\x1b\x7f\x0b"
+			 "b\r\n" END),
+	 204, BODY_NONE, 0, "X:a    b\r\n"},
+	{TEXT(NO_CONTENT "X: \x08"
+			 "a\x08\r\n b\x08\r\n" END),
+	 204, BODY_NONE, 0, "X:a b\r\n"},
+	{TEXT(NO_CONTENT "X: \x08\r\n" END), 204, BODY_NONE, 0, "X:\r\n"},
+	{TEXT(OK "Content-Length: 5\x0b\r\n" END "hello"), 0, 0, 0, ""},
+	{TEXT(OK "Content-Length: \x0c"
+		 "5\r\n" END "hello"),
+	 0, 0, 0, ""},
+	{TEXT(OK "Transfer-Encoding: \x0b"
+		 "chunked\r\n" END),
+	 0, 0, 0, ""},
+	{TEXT(OK "Transfer-Encoding: \x7f"
+		 "identity\r\n" END),
+	 0, 0, 0, ""},
+	{TEXT(NO_CONTENT "Connection: x\x0b\r\n" END), 0, 0, 0, ""},
+	{TEXT("HTTP/1.1 204 a\x07"
+	      "b\r\n" END),
+	 0, 0, 0, ""},
+	{TEXT(NO_CONTENT "X: a\x01\0\r\n" END), 0, 0, 0, ""},
+	{TEXT(NO_CONTENT "X\x01: a\r\n" END), 0, 0, 0, ""},
+	/* lengths: RFC 9110 8.6 */
+	{TEXT(BOTH("Content-Length: 5\r\nX: y\r\nContent-Length: 5\r\n")), 200, BODY_LENGTH, 5,
+	 "Content-Length:5\r\nX:y\r\n"},
+	{TEXT(BOTH("Content-Length: 5, 5 ,5\r\nContent-Length: 5\t\r\n")), 200, BODY_LENGTH, 5,
+	 "Content-Length:5\r\n"},
+	{TEXT(NO_CONTENT "Content-Length: 0\r\nContent-Length: 0\r\n" END), 204, BODY_NONE, 0,
+	 "Content-Length:0\r\n"},
+	{TEXT(BOTH("Content-Length: 5\r\nContent-Length: 05\r\n")), 0, 0, 0, ""},
+	{TEXT(BOTH("Content-Length: 5, 6\r\n")), 0, 0, 0, ""},
+	{TEXT(BOTH("Content-Length: 5,\r\n")), 0, 0, 0, ""},
+	{TEXT(BOTH("Content-Length: 5 5\r\n")), 0, 0, 0, ""},
+	{TEXT(BOTH("Content-Length: x, x\r\n")), 0, 0, 0, ""},
+	{TEXT(BOTH("Content-Length: ,\r\n")), 0, 0, 0, ""},
+	/* identity: RFC 2616 3.6 */
+	{TEXT(BOTH("Transfer-Encoding: Identity\r\nContent-Length: 5\r\n")), 200, BODY_LENGTH, 5,
+	 "Content-Length:5\r\n"},
+	{TEXT(OK "Transfer-Encoding: identity\r\n" END "hello"), 200, BODY_UNTIL_CLOSE, 0, ""},
+	{TEXT(OK "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n" END), 0, 0, 0, ""},
+	{TEXT(OK "Transfer-Encoding: identity\r\nTransfer-Encoding: identity\r\n" END), 0, 0, 0,
+	 ""},
+	{TEXT(OK "Transfer-Encoding: identity;q=1\r\n" END), 0, 0, 0, ""},
+	/* statuses: RFC 9110 15 */
+	{TEXT("HTTP/1.1 600 X\r\nContent-Length: 5\r\n" END "hello"), 600, BODY_LENGTH, 5,
+	 "Content-Length:5\r\n"},
+	{TEXT("HTTP/1.1 999 X\n\n"), 999, BODY_UNTIL_CLOSE, 0, ""},
+	{TEXT("HTTP/1.1 1000 X\n\n"), 0, 0, 0, ""},
+	{TEXT("HTTP/1.1 099 X\n\n"), 0, 0, 0, ""},
+	/* all of them at once */
+	{TEXT("HTTP/1.0 700\nX : a\x01\n b\nContent-Length:5\nContent-Length : 5\n"
+	      "Transfer-Encoding: identity\n\nhello"),
+	 700, BODY_LENGTH, 5, "X:a b\r\nContent-Length:5\r\n"},
+};
+
+static void assert_fields(const struct http_fields *fields, const char *expected)
+{
+	char text[512];
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < fields->count; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%.*s:%.*s\r\n",
+				      SLICE_ARG(fields->at[i].name),
+				      SLICE_ARG(fields->at[i].value));
+	assert_string_equal(n > 0 ? text : "", expected);
+}
+
+static void test_mended_responses(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < COUNT(mended_rows); i++) {
+		const struct mended_row *row = &mended_rows[i];
+
+		parse_as_response(row->bytes, METHOD_GET);
+		if (row->status == 0) {
+			expect_failure(row->bytes, FAILURE_BAD_RESPONSE);
+			continue;
+		}
+		expect_result(row->bytes, PARSE_DONE);
+		assert_int_equal(wire.res.status, row->status);
+		assert_int_equal(wire.res.body, row->body);
+		assert_int_equal(wire.res.content_length, row->length);
+		assert_true(wire.res.mended);
+		assert_false(wire.res.keep_alive);
+		assert_fields(&wire.res.fields, row->fields);
+	}
+}
+
+/* Without memory for it nothing is mended. */
+static void test_nothing_is_mended_unasked(void **state)
+{
+	static struct http_field lines[8];
+	struct http_response res = {.fields = {.at = lines, .capacity = 8}};
+	struct parse_progress progress = {0};
+	enum failure failure;
+	size_t consumed;
+
+	(void)state;
+	assert_int_equal(parse_response(SLICE("HTTP/1.1 200 OK\n\n"), conf, METHOD_CONNECT,
+					&progress, &res, NULL, &consumed, &failure),
+			 PARSE_FAILED);
+	assert_int_equal(failure, FAILURE_BAD_RESPONSE);
 }
 
 /* ---- not whole yet -------------------------------------------------------------------------- */
@@ -830,11 +1018,14 @@ int main(void)
 		TEST(test_bad_request_lines),
 		TEST(test_refused_requests_keep_their_names),
 		TEST(test_bad_field_lines),
+		TEST(test_mendable_field_lines),
 		TEST(test_good_field_lines),
 		TEST(test_bad_request_fields),
 		TEST(test_request_framing),
 		TEST(test_bad_responses),
 		TEST(test_responses),
+		TEST(test_mended_responses),
+		TEST(test_nothing_is_mended_unasked),
 		TEST(test_more),
 		TEST(test_early_refusals),
 	};

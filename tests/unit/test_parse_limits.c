@@ -1,4 +1,4 @@
-/* LINKS: proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c cache/http_fields.c cache/http_uri.c conf/units.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser -Wl,--wrap=memchr -lxxhash */
+/* LINKS: proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/mend.c cache/http_fields.c cache/http_uri.c conf/units.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser -Wl,--wrap=memchr -lxxhash */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -92,28 +92,60 @@ static void with_lines(const char *start, unsigned lines, bool response)
 
 static void test_field_count(void **state)
 {
-	static const unsigned limits[] = {8, 128, PARSE_FIELDS_MAX};
+	static const unsigned limits[] = {8, PARSE_REQUEST_FIELDS_MAX, PARSE_FIELDS_MAX};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(limits); i++) {
 		conf->field_count = limits[i];
 		for (unsigned n = limits[i] - 1; n <= limits[i] + 1; n++) {
-			bool fits = n <= limits[i];
+			bool fits = n <= limits[i] && n <= PARSE_REQUEST_FIELDS_MAX;
 
 			with_lines(GET, n - 1, false);
 			assert_int_equal(wire.result, fits ? PARSE_DONE : PARSE_FAILED);
 			assert_int_equal(wire.failure,
 					 fits ? FAILURE_NONE : FAILURE_HEAD_TOO_LARGE);
+			fits = n <= limits[i];
 			with_lines(NO_CONTENT, n, true);
 			assert_int_equal(wire.result, fits ? PARSE_DONE : PARSE_FAILED);
 			if (!fits)
-				assert_int_equal(wire.failure, FAILURE_RESPONSE_HEAD_TOO_LARGE);
+				assert_int_equal(wire.failure, FAILURE_RESPONSE_TOO_MANY_FIELDS);
+			/* the same of a head that is mended */
+			with_lines("HTTP/1.1 204\n", n, true);
+			assert_int_equal(wire.result, fits ? PARSE_DONE : PARSE_FAILED);
+			if (!fits)
+				assert_int_equal(wire.failure, FAILURE_RESPONSE_TOO_MANY_FIELDS);
 		}
 	}
 	/* fewer places than the option allows are no overrun */
 	conf->field_count = PARSE_FIELDS_MAX + 1;
 	with_lines(NO_CONTENT, PARSE_FIELDS_MAX + 1, true);
-	assert_int_equal(wire.failure, FAILURE_RESPONSE_HEAD_TOO_LARGE);
+	assert_int_equal(wire.failure, FAILURE_RESPONSE_TOO_MANY_FIELDS);
+}
+
+/* A mended head grows by a CR a line. */
+static void test_mended_heads_of_any_size(void **state)
+{
+	const unsigned all = (64 << 10) / 3 - 20;
+	size_t n = (size_t)sprintf(large, "HTTP/1.1 204\n");
+
+	(void)state;
+	conf->head_size = 64 << 10;
+	conf->field_count = PARSE_FIELDS_MAX;
+	for (unsigned i = 0; i < all; i++)
+		n += (size_t)sprintf(large + n, "a:\n");
+	large[n++] = '\n';
+	parse_large(slice_of(large, n), true);
+	assert_int_equal(wire.failure, FAILURE_RESPONSE_TOO_MANY_FIELDS);
+	n = (size_t)sprintf(large, "HTTP/1.1 204\n");
+	for (unsigned i = 0; i < PARSE_FIELDS_MAX - 1; i++)
+		n += (size_t)sprintf(large + n, "a:\n");
+	memset(large + n, 'b', (64 << 10) - n);
+	large[n + 1] = ':';
+	n = 64 << 10;
+	memcpy(large + n - 2, "\n\n", 2);
+	parse_large(slice_of(large, n), true);
+	assert_int_equal(wire.result, PARSE_DONE);
+	assert_int_equal(wire.res.fields.count, PARSE_FIELDS_MAX);
 }
 
 static void test_uri_length(void **state)
@@ -214,9 +246,8 @@ static void test_slow_heads_cost_linear_work(void **state)
 	expect_linear(filled(n, "GET http://h/", 'x', " HTTP/1.1\r\n" HOST END), false, PARSE_DONE);
 	expect_linear(filled(SIZE, "GET http://h/", 'x', " HTTP/1.1\r\n" HOST END), false,
 		      PARSE_FAILED);
-	conf->field_count = PARSE_FIELDS_MAX;
 	n = (size_t)sprintf(large, "%s", GET);
-	for (int i = 0; i < PARSE_FIELDS_MAX - 1; i++)
+	for (int i = 0; i < PARSE_REQUEST_FIELDS_MAX - 1; i++)
 		n += (size_t)sprintf(large + n, "X-%u: %0200d\r\n", i, i);
 	n += (size_t)sprintf(large + n, "\r\n");
 	expect_linear(slice_of(large, n), false, PARSE_DONE);
@@ -245,6 +276,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_head_size),
 		TEST(test_field_count),
+		TEST(test_mended_heads_of_any_size),
 		TEST(test_uri_length),
 		TEST(test_method_length),
 		TEST(test_slow_heads_cost_linear_work),
