@@ -347,6 +347,13 @@ void conn_deadline(struct conn *conn, int64_t ms)
 		deadline_set(&conn->deadline, ms);
 }
 
+void conn_acknowledge(struct conn *conn)
+{
+	static const int on = 1;
+
+	setsockopt(conn->io.fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
+
 void conn_end(struct conn *conn)
 {
 	if (conn->tls != NULL)

@@ -88,6 +88,12 @@ void conn_deadline(struct conn *conn, int64_t ms);
 /* Has the socket an event of those watched for?  Asks the kernel, and hands nothing out. */
 bool conn_has_event(const struct conn *conn);
 
+/*
+ * Acknowledge what was received at once, not with the next bytes sent or 40 ms later.  The peer may
+ * hold back small writes until then (RFC 896).  One system call.
+ */
+void conn_acknowledge(struct conn *conn);
+
 /* Send FIN. */
 void conn_end(struct conn *conn);
 
