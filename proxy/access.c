@@ -537,6 +537,23 @@ enum failure access_chosen(const struct access *access, const union address *add
 	return is_own(access, address) ? FAILURE_LOOP : FAILURE_NONE;
 }
 
+/* Which rule it was: one of the operator's, or what is refused unless `allow` has it. */
+static enum failure why_denied(const struct access *access, struct slice host,
+			       const union address *address)
+{
+	union address embedded[RANGE_EMBEDDED_MAX];
+	unsigned count = range_embedded(address, embedded);
+	bool by_rule =
+		rules_have_name(access->deny, host) || rules_have_address(access->deny, address);
+
+	for (unsigned i = 0; i < count; i++)
+		by_rule = by_rule || rules_have_address(access->deny, &embedded[i]);
+	if (by_rule)
+		return FAILURE_DENIED_DESTINATION;
+	return range_kind(address) == RANGE_NEVER ? FAILURE_DENIED_RESERVED
+						  : FAILURE_DENIED_PRIVATE;
+}
+
 enum failure access_address(const struct access *access, struct slice host,
 			    enum address_source source, const union address *address)
 {
@@ -557,5 +574,5 @@ enum failure access_address(const struct access *access, struct slice host,
 	if (!is_denied || rules_have_name(access->allow, host) ||
 	    rules_have_address(access->allow, address))
 		return FAILURE_NONE;
-	return FAILURE_DENIED_DESTINATION;
+	return why_denied(access, host, address);
 }

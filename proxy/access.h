@@ -81,9 +81,10 @@ enum failure access_request(const struct access *access, const struct http_reque
 
 /*
  * May the proxy connect to this very address (port set)?  `host` is the name it was found under,
- * for rules by name, and `source` says who told it.  FAILURE_NONE, DENIED_DESTINATION, or LOOP for
- * the proxy's own listeners.  Of an address that stands for IPv4 ones, these are judged too; but
- * for `allow` to count, it must have the outer one.
+ * for rules by name, and `source` says who told it.  FAILURE_NONE, DENIED_DESTINATION (by `deny`),
+ * DENIED_PRIVATE or DENIED_RESERVED (by default: `allow` gives them back), or LOOP for the proxy's
+ * own listeners.  Of an address that stands for IPv4 ones, these are judged too; but for `allow` to
+ * count, it must have the outer one.
  */
 enum failure access_address(const struct access *access, struct slice host,
 			    enum address_source source, const union address *address);

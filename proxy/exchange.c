@@ -7,6 +7,7 @@
 #include "cache/http_fields.h"
 #include "proxy/client.h"
 #include "proxy/conn.h"
+#include "proxy/failure_log.h"
 #include "proxy/wall_clock.h"
 
 enum { EXCHANGE_MAGIC = 0x45786368 };
@@ -151,6 +152,8 @@ void exchange_end(struct exchange *x)
 		x->outcome = OUTCOME_FAILED;
 	count(x);
 	measure(x);
+	if (x->failure != FAILURE_NONE)
+		failure_log(x);
 	STATS_ADD(exchanges, -1);
 	free(x->record);
 	x->magic = 0;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,12 +16,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proxy/wall_clock.h"
+
 enum {
 	TEXT_LENGTH = 1000, /* of a line as formatted, longer ones are cut */
-	HEAD_LENGTH = 32,   /* "<3>cache204: error: ", the end of the line, and some */
+	HEAD_LENGTH = 64,   /* the time, "cache204: error: ", the end of the line, and some */
 	LINE_LENGTH = HEAD_LENGTH + 4 * TEXT_LENGTH, /* as written, all escaped */
 	LINES_A_SECOND = 10,
 	SITES = 64,
+	PREFIX_LENGTH = 32,
 };
 
 static_assert(LINE_LENGTH <= PIPE_BUF, "a pipe that can be written takes a line whole");
@@ -57,14 +61,25 @@ static bool is_journal(void)
 	       status.st_ino == inode;
 }
 
+/* The journal is told the level, and has a time of its own; anything else gets the time. */
+static void write_prefix(enum log_level level, char prefix[PREFIX_LENGTH])
+{
+	time_t now = (time_t)(wall_clock_ms() / 1000);
+	struct tm parts;
+	if (is_journal())
+		snprintf(prefix, PREFIX_LENGTH, "<%c>", levels[level].priority);
+	else if (!gmtime_r(&now, &parts) ||
+		 strftime(prefix, PREFIX_LENGTH, "%Y-%m-%dT%H:%M:%SZ ", &parts) == 0)
+		prefix[0] = '\0';
+}
+
 /* False when stderr would have to be waited for, or is gone. */
 static bool write_line(enum log_level level, const char *text)
 {
 	static const char hex_digits[] = "0123456789abcdef";
-	char line[LINE_LENGTH];
-	char prefix[] = {'<', levels[level].priority, '>', 0};
-	int head = snprintf(line, sizeof(line), "%scache204: %s: ", is_journal() ? prefix : "",
-			    levels[level].name);
+	char line[LINE_LENGTH], prefix[PREFIX_LENGTH];
+	write_prefix(level, prefix);
+	int head = snprintf(line, sizeof(line), "%scache204: %s: ", prefix, levels[level].name);
 	char *at = line + head;
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
@@ -140,6 +155,27 @@ static void log_line(enum log_level level, const char *format, va_list arguments
 void log_set_level(enum log_level level)
 {
 	least_level = level;
+}
+
+const char *log_signal_name(int number)
+{
+	switch (number) {
+	case SIGTERM:
+		return "SIGTERM";
+	case SIGINT:
+		return "SIGINT";
+	case SIGQUIT:
+		return "SIGQUIT";
+	case SIGHUP:
+		return "SIGHUP, the terminal is closed";
+	default:
+		return strsignal(number);
+	}
+}
+
+bool log_has(enum log_level level)
+{
+	return level <= least_level;
 }
 
 #define LOG(level)                          \

@@ -1,14 +1,21 @@
 /*
  * Everything said to the operator but the access log: one line each on stderr, "cache204: level:
- * text", with journald's <N> prefix when stderr is the journal.  Control characters are escaped.
+ * text", with journald's <N> prefix when stderr is the journal, else with the time (UTC) before it,
+ * which nobody else would add.  Control characters are escaped.
  * Repeated lines of one call site are limited to 10 a second, and the number left out is told.
  */
 #ifndef PROXY_LOG_H
 #define PROXY_LOG_H
 
+#include <stdbool.h>
+
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 void log_set_level(enum log_level level);
+bool log_has(enum log_level level);
+/* "SIGTERM", for a line; valid for good. */
+const char *log_signal_name(int number);
+
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));

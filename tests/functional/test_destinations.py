@@ -1,5 +1,6 @@
 """Where requests may go: judged by the address that is connected to, however it was spelt."""
 
+import json
 import shutil
 import subprocess
 
@@ -271,3 +272,22 @@ done
 """)
     result = subprocess.run([*NAMESPACE, "bash", str(script)], check=False, capture_output=True, text=True, timeout=30)
     assert result.stdout.count("HTTP/1.1 508 ") == 2, result
+
+
+def test_a_refusal_names_its_rule_and_the_option(start_proxy):
+    """Likely the first answer that somebody gets who serves a network: body and log say what to do."""
+    proxy = start_proxy("listen=127.0.0.1:0,0.0.0.0:0", "deny=example.com")
+    for host, kind, words in (("10.1.2.3", "denied_private", ("private address", "see allow")),
+                              ("169.254.169.254", "denied_reserved", ("link-local", "see allow")),
+                              ("example.com", "denied_destination", ("option deny",))):
+        with proxy.connect() as client:
+            answer = client.get(f"http://{host}/path?secret")
+        assert answer.status == 403
+        text = answer.body.decode()
+        line = next(line for line in proxy.errors().splitlines() if f"{kind}: {host}:80" in line)
+        for word in (*words, kind):
+            assert word in text and word in line, (word, text, line)
+        assert "for client 127.0.0.1" in line and "secret" not in line
+    proxy.stop()
+    assert [json.loads(line)["failure"] for line in proxy.log_lines()] == [
+        "denied_private", "denied_reserved", "denied_destination"]

@@ -66,7 +66,7 @@ def test_unknown_user(tmp_path):
     result = run("-o", "user=no-such-user", "-o", f"store={tmp_path}/s", "-o", "listen=127.0.0.1:0",
                  "-o", "admin=127.0.0.1:0")
     assert result.returncode == 1
-    assert result.stderr == "cache204: error: no such user: no-such-user\n"
+    assert re.fullmatch(r"\S+Z cache204: error: .*no-such-user.*\n", result.stderr)
 
 
 def test_store_that_the_user_cannot_have(open_directory):

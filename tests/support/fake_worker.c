@@ -5,6 +5,7 @@
 
 #include "proxy/claims.c" /* to see what is left of them */
 #include "proxy/client.h"
+#include "proxy/failure_log.h"
 #include "proxy/fetch.h"
 #include "proxy/parse_memo.h"
 #include "proxy/pool.h"
@@ -51,6 +52,13 @@ static struct stats no_stats; /* of this process between two services */
 static struct fake_worker *fake_of(const struct worker *worker)
 {
 	return (struct fake_worker *)(uintptr_t)worker;
+}
+
+/* ---- failure_log.h -------------------------------------------------------------------------- */
+
+void failure_log(const struct exchange *x)
+{
+	(void)x; /* it writes to stderr */
 }
 
 /* ---- worker.h ------------------------------------------------------------------------------- */

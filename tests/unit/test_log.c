@@ -1,4 +1,4 @@
-/* LINKS: proxy/log.c */
+/* LINKS: proxy/log.c proxy/wall_clock.c */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,12 +54,33 @@ static int release(void **state)
 	return 0;
 }
 
+/* Each line begins with the time, which is taken away. */
+static void without_times(char *text)
+{
+	static const char shape[] = "dddd-dd-ddTdd:dd:ddZ ";
+	char *to = text;
+
+	while (*text) {
+		size_t length = strcspn(text, "\n") + 1;
+
+		for (size_t i = 0; shape[i]; i++)
+			assert_true(shape[i] == 'd' ? text[i] >= '0' && text[i] <= '9'
+						    : text[i] == shape[i]);
+		memmove(to, text + sizeof(shape) - 1, length - (sizeof(shape) - 1));
+		to += length - (sizeof(shape) - 1);
+		text += length;
+	}
+	*to = '\0';
+}
+
 /* What was logged since the last call. */
 static const char *logged(void)
 {
 	static char text[65536];
 	ssize_t n = read(pipe_ends[0], text, sizeof(text) - 1);
 	text[n > 0 ? n : 0] = '\0';
+	if (*text != '<')
+		without_times(text);
 	return text;
 }
 

@@ -1,0 +1,83 @@
+/* Failures of exchanges as lines for the operator, limited by kind. */
+#include "proxy/failure_log.h"
+
+#include <stdio.h>
+
+#include "proxy/exchange.h"
+#include "proxy/log.h"
+
+enum { INTERVAL_MS = 10000, WHAT_SIZE = 320 };
+
+/* Of each failure: when the next line may be written, and how many were not. */
+static struct {
+	int64_t next_ms;
+	unsigned left_out;
+} kinds[FAILURE_COUNT];
+
+/* A client that sends rubbish, or leaves, is no news; what it may not reach, or an origin lacks,
+ * is. */
+static bool is_told(enum failure failure)
+{
+	switch (failure) {
+	case FAILURE_DENIED_CLIENT:
+	case FAILURE_DENIED_DESTINATION:
+	case FAILURE_DENIED_PRIVATE:
+	case FAILURE_DENIED_RESERVED:
+	case FAILURE_DENIED_PORT:
+	case FAILURE_TOO_MANY_FROM_CLIENT:
+	case FAILURE_TOO_MANY_LOGINS:
+	case FAILURE_RESPONSE_CUT:
+	case FAILURE_RESPONSE_BODY_TIMEOUT:
+		return true;
+	case FAILURE_ONLY_IF_CACHED:
+	case FAILURE_UNSUPPORTED_CODING:
+	case FAILURE_UNSUPPORTED_VERSION:
+	case FAILURE_DRAIN:
+		return false;
+	default:
+		return failure_status(failure) >= 500;
+	}
+}
+
+/* "denied_private: 10.0.0.1:80 for client 192.0.2.7"; what is not known is left out. */
+static void describe(const struct exchange *x, char what[WHAT_SIZE])
+{
+	char client[ADDRESS_TEXT_SIZE], origin[ADDRESS_TEXT_SIZE];
+	bool has_host = x->req.uri.host.n > 0, has_origin = x->origin.any.sa_family != AF_UNSPEC;
+	int host_length = x->req.uri.host.n > 128 ? 128 : (int)x->req.uri.host.n;
+	int n = snprintf(what, WHAT_SIZE, "%s:", failure_name(x->failure));
+
+	if (has_host)
+		n += snprintf(what + n, WHAT_SIZE - (size_t)n, " %.*s:%u", host_length,
+			      x->req.uri.host.p, x->req.uri.port);
+	if (has_origin) {
+		address_format_port(&x->origin, origin);
+		n += snprintf(what + n, WHAT_SIZE - (size_t)n, " at %s", origin);
+	}
+	if (x->peer.any.sa_family != AF_UNSPEC) {
+		address_format(&x->peer, client);
+		n += snprintf(what + n, WHAT_SIZE - (size_t)n, " for client %s", client);
+	}
+}
+
+void failure_log(const struct exchange *x)
+{
+	unsigned left_out = kinds[x->failure].left_out;
+	bool due = is_told(x->failure) && x->worker->now_ms >= kinds[x->failure].next_ms;
+	char what[WHAT_SIZE], more[64] = "";
+
+	if (!due && !log_has(LOG_LEVEL_DEBUG)) {
+		kinds[x->failure].left_out += is_told(x->failure);
+		return;
+	}
+	describe(x, what);
+	if (!due) {
+		log_debug("%s: %s", what, failure_sentence(x->failure));
+		return;
+	}
+	if (left_out > 0)
+		snprintf(more, sizeof(more), " (and %u more since the last such line)", left_out);
+	kinds[x->failure].next_ms = x->worker->now_ms + INTERVAL_MS;
+	kinds[x->failure].left_out = 0;
+	log_info("%s: %s%s", what, failure_sentence(x->failure), more);
+}
