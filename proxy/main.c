@@ -18,6 +18,7 @@
 #include "proxy/master.h"
 #include "proxy/privileges.h"
 #include "proxy/store_dir.h"
+#include "proxy/terminal.h"
 #include "proxy/version.h"
 #include "proxy/worker.h"
 
@@ -111,6 +112,28 @@ static void raise_descriptor_limit(void)
 		limit.rlim_cur = limit.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &limit);
 	}
+}
+
+/*
+ * Until the loop watches for them, and for good those that mean nothing here: a signal that some
+ * tool sends out of habit, or to the wrong process, is no reason to die.
+ */
+static void ignore_signals(void)
+{
+	static const int numbers[] = {
+		SIGPIPE, SIGXFSZ /* a file size limit is an error of write() */,
+		SIGUSR1, SIGUSR2,
+		SIGALRM, SIGVTALRM,
+		SIGPROF, SIGPOLL,
+		SIGPWR,  SIGSTKFLT,
+		SIGXCPU, SIGHUP,
+	};
+
+	terminal_note();
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		signal(numbers[i], SIG_IGN);
+	for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
+		signal(number, SIG_IGN);
 }
 
 /* What a user pastes to try it: the lines are documented, and read by scripts. */
@@ -257,8 +280,7 @@ int main(int argc, char **argv)
 	else if (arguments.check)
 		status = check_files(conf);
 	else {
-		signal(SIGPIPE, SIG_IGN);
-		signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write() */
+		ignore_signals();
 		umask(077);
 		raise_descriptor_limit();
 		log_set_level(conf->log_level[0] == 'd'   ? LOG_LEVEL_DEBUG

@@ -17,6 +17,7 @@
 #include "proxy/copier.h"
 #include "proxy/deadline.h"
 #include "proxy/log.h"
+#include "proxy/terminal.h"
 
 enum {
 	STEADY_MS = 5000,   /* who lived so long did not die at once */
@@ -362,19 +363,31 @@ static void reap(struct master *master)
 
 /* ---- the loop ------------------------------------------------------------------------------- */
 
+static void note_signal(struct master *master, int number)
+{
+	if (number == SIGCHLD)
+		return; /* reap() looks each time */
+	if (number == SIGUSR1 || (number == SIGHUP && !terminal_is_gone())) {
+		signal_all(master, SIGUSR1);
+		if (master->conf->access_log[0] != '\0')
+			log_info("access logs are opened anew");
+		return;
+	}
+	if (master->stopping) {
+		hurry(master);
+		return;
+	}
+	log_info("%s: going down, what is in flight has %lld ms to finish", log_signal_name(number),
+		 (long long)master->conf->drain_timeout_ms);
+	stop(master, EXIT_SUCCESS);
+}
+
 static void note_signals(struct master *master)
 {
 	struct signalfd_siginfo info;
 
 	while (read(master->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		if (info.ssi_signo == SIGHUP)
-			signal_all(master, SIGHUP);
-		else if (info.ssi_signo == SIGCHLD)
-			continue; /* reap() looks each time */
-		else if (master->stopping)
-			hurry(master);
-		else
-			stop(master, EXIT_SUCCESS);
+		note_signal(master, (int)info.ssi_signo);
 	}
 }
 
@@ -444,7 +457,9 @@ static bool take_signals(struct master *master)
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGTERM);
 	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGQUIT);
 	sigaddset(&mask, SIGHUP);
+	sigaddset(&mask, SIGUSR1);
 	sigaddset(&mask, SIGCHLD);
 	if (sigprocmask(SIG_BLOCK, &mask, &master->mask_before) != 0)
 		return false;

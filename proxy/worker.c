@@ -2,12 +2,15 @@
 #include "proxy/parse_memo.h"
 #include "proxy/worker.h"
 
+#include <errno.h>
 #include <ev.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "proxy/admin_purge.h"
 #include "proxy/client.h"
@@ -20,13 +23,15 @@
 #include "proxy/log.h"
 #include "proxy/logins.h"
 #include "proxy/pool.h"
+#include "proxy/terminal.h"
 #include "proxy/tls.h"
 #include "proxy/tunnel.h"
 #include "proxy/wall_clock.h"
 
 enum {
-	TICK_MS = 250,                   /* housekeeping: late waiters, the log's buffer */
-	SECOND_TICKS = 4,                /* the log is written, the store looked after */
+	TICK_MS = 250,    /* housekeeping: late waiters, the log's buffer */
+	SECOND_TICKS = 4, /* the log is written, the store looked after */
+	ERROR_MAX = 512,
 	SOUND_TICKS = 60 * SECOND_TICKS, /* without a failure of the store */
 };
 
@@ -42,7 +47,7 @@ struct loop {
 	struct deadline logins; /* the next password to be verified */
 	struct deadline drain;
 	ev_idle busy; /* active while tasks are left: the loop does not wait for events */
-	ev_signal terminate, interrupt, hangup;
+	ev_signal terminate, interrupt, quit, hangup, reopen;
 	unsigned ticks, sound_ticks;
 	uint64_t failures;         /* of the store, at the last tick */
 	struct stats_store before; /* counted by those who had the block before */
@@ -240,6 +245,24 @@ static void tick_passed(void *owner)
 		worker_purge(worker);
 }
 
+/* The access log, with why and as whom: it may be a directory that this user must not write to. */
+static void describe_log_failure(const struct conf *conf, const char *what, char *to, size_t size)
+{
+	int error = errno;
+	const struct passwd *entry = getpwuid(geteuid());
+
+	snprintf(to, size, "access_log: %s %s: %s, as user %s", conf->access_log, what,
+		 strerror(error), entry == NULL ? "without a name" : entry->pw_name);
+}
+
+static void tell_log_failure(const struct conf *conf, const char *what)
+{
+	char text[ERROR_MAX];
+
+	describe_log_failure(conf, what, text, sizeof(text));
+	log_error("%s", text);
+}
+
 /* ---- signals -------------------------------------------------------------------------------- */
 
 static void end_at_once(struct loop *loop)
@@ -264,6 +287,7 @@ static bool drain_look(void *owner)
 
 static void drain_passed(void *owner)
 {
+	log_info("drain_timeout is over: what was still in flight is cut off");
 	end_at_once(owner);
 }
 
@@ -281,6 +305,10 @@ static void terminate_cb(struct ev_loop *ev, ev_signal *signal_watcher, int reve
 			end_at_once(loop); /* asked twice */
 		return;
 	}
+	if (!worker->shared->has_master)
+		log_info("%s: going down, what is in flight has %lld ms to finish",
+			 log_signal_name(signal_watcher->signum),
+			 (long long)worker->conf->drain_timeout_ms);
 	worker->draining = true;
 	acceptors_stop(loop->acceptors);
 	for (client = worker->clients; client != NULL; client = next) {
@@ -298,30 +326,51 @@ static void quit_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents)
 	end_at_once(signal_watcher->data);
 }
 
+static void reopen_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents)
+{
+	struct worker *worker = ((struct loop *)signal_watcher->data)->worker;
+
+	(void)ev;
+	(void)revents;
+	if (worker->accesslog == NULL)
+		return;
+	if (!accesslog_reopen(worker->accesslog))
+		tell_log_failure(worker->conf, "cannot be opened anew, the old file is written on");
+	else if (!worker->shared->has_master)
+		log_info("access log opened anew");
+}
+
+/* A master hears of the terminal's end itself, and decides for all. */
 static void hangup_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents)
 {
 	struct loop *loop = signal_watcher->data;
 
-	(void)ev;
-	(void)revents;
-	if (loop->worker->accesslog != NULL && !accesslog_reopen(loop->worker->accesslog))
-		log_error("cannot open the access log again");
+	if (!loop->worker->shared->has_master && terminal_is_gone())
+		terminate_cb(ev, signal_watcher, revents);
+	else
+		reopen_cb(ev, signal_watcher, revents);
+}
+
+static void watch_signal(struct loop *loop, ev_signal *watcher, int number,
+			 void (*callback)(struct ev_loop *, ev_signal *, int))
+{
+	ev_signal_init(watcher, callback, number);
+	watcher->data = loop;
+	ev_signal_start(loop->ev, watcher);
 }
 
 static void watch_signals(struct loop *loop)
 {
-	ev_signal_init(&loop->terminate, terminate_cb, SIGTERM);
-	if (!loop->worker->shared->has_master) {
-		ev_signal_init(&loop->interrupt, terminate_cb, SIGINT);
-	} else {
+	bool alone = !loop->worker->shared->has_master;
+
+	watch_signal(loop, &loop->terminate, SIGTERM, terminate_cb);
+	watch_signal(loop, &loop->quit, SIGQUIT, alone ? terminate_cb : quit_cb);
+	watch_signal(loop, &loop->hangup, SIGHUP, hangup_cb);
+	watch_signal(loop, &loop->reopen, SIGUSR1, reopen_cb);
+	if (alone)
+		watch_signal(loop, &loop->interrupt, SIGINT, terminate_cb);
+	else
 		signal(SIGINT, SIG_IGN);
-		ev_signal_init(&loop->interrupt, quit_cb, SIGQUIT);
-	}
-	ev_signal_init(&loop->hangup, hangup_cb, SIGHUP);
-	loop->terminate.data = loop->interrupt.data = loop->hangup.data = loop;
-	ev_signal_start(loop->ev, &loop->terminate);
-	ev_signal_start(loop->ev, &loop->interrupt);
-	ev_signal_start(loop->ev, &loop->hangup);
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -389,8 +438,7 @@ static bool open_parts(struct worker *worker, const struct listener *listener, c
 	if (conf->access_log[0] != '\0') {
 		worker->accesslog = accesslog_open(conf->access_log, conf->access_log_format);
 		if (worker->accesslog == NULL) {
-			snprintf(error, error_size, "cannot open the access log %s",
-				 conf->access_log);
+			describe_log_failure(conf, "cannot be opened", error, error_size);
 			return false;
 		}
 	}

@@ -84,9 +84,6 @@ static void setup_end(struct setup *setup)
 	test_conf_free(setup->conf);
 }
 
-<<<<<<< HEAD
-/* A name is one that was looked up. */
-=======
 /* The default refusals and those by rule are all refusals; which one it is has a test of its own.
  */
 static enum failure refused_or(enum failure failure)
@@ -95,18 +92,14 @@ static enum failure refused_or(enum failure failure)
 										       : failure;
 }
 
->>>>>>> a69ee97 (failures: what is refused names its rule and option, and failures are told on stderr)
+/* A name is one that was looked up. */
 static enum failure judge(const struct setup *setup, const char *host, const char *address)
 {
 	enum address_source source = *host == '\0' ? FROM_HERE : FROM_NAME_SERVERS;
 	union address endpoint = *address == '[' || strchr(address, '.') ? endpoint_of(address)
 									 : address_of(address);
 
-<<<<<<< HEAD
-	return access_address(setup->access, slice_str(host), source, &endpoint);
-=======
-	return refused_or(access_address(setup->access, slice_str(host), &endpoint));
->>>>>>> a69ee97 (failures: what is refused names its rule and option, and failures are told on stderr)
+	return refused_or(access_address(setup->access, slice_str(host), source, &endpoint));
 }
 
 #define LOCAL "127.0.0.1:3128 127.0.0.1:3129"
@@ -326,10 +319,6 @@ static void a_kind_is_refused_or_not(void **state)
 	setup_end(&open);
 }
 
-<<<<<<< HEAD
-/* Who may be a client says whether private places are reached, and not what is listened on. */
-static void private_places_are_for_this_machine_only(void **state)
-=======
 static void a_refusal_names_its_rule(void **state)
 {
 	struct setup setup = setup_of("deny=10.9.0.0/16,example.org", OPEN);
@@ -351,14 +340,16 @@ static void a_refusal_names_its_rule(void **state)
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		union address address = endpoint_of(cases[i].address);
 
-		assert_int_equal(access_address(setup.access, slice_str(cases[i].host), &address),
+		assert_int_equal(access_address(setup.access, slice_str(cases[i].host),
+						*cases[i].host == '\0' ? FROM_HERE : FROM_NAME_SERVERS,
+						&address),
 				 cases[i].failure);
 	}
 	setup_end(&setup);
 }
 
-static void private_places_need_every_listener_on_loopback(void **state)
->>>>>>> a69ee97 (failures: what is refused names its rule and option, and failures are told on stderr)
+/* Who may be a client says whether private places are reached, and not what is listened on. */
+static void private_places_are_for_this_machine_only(void **state)
 {
 	static const struct {
 		const char *listeners;
@@ -970,13 +961,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_range_is_of_its_kind),
 		cmocka_unit_test(a_kind_is_refused_or_not),
-<<<<<<< HEAD
+		cmocka_unit_test(a_refusal_names_its_rule),
 		cmocka_unit_test(private_places_are_for_this_machine_only),
 		cmocka_unit_test(names_that_lead_here_are_refused),
-=======
-		cmocka_unit_test(a_refusal_names_its_rule),
-		cmocka_unit_test(private_places_need_every_listener_on_loopback),
->>>>>>> a69ee97 (failures: what is refused names its rule and option, and failures are told on stderr)
 		cmocka_unit_test(own_listeners_are_never_reached),
 		cmocka_unit_test(a_wildcard_listener_has_all_addresses_of_the_machine),
 		cmocka_unit_test(a_connection_to_oneself_is_known_by_its_ends),

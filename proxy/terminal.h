@@ -1,0 +1,19 @@
+/*
+ * The terminal that the program was started at, for what a SIGHUP means: the log is to be opened
+ * anew, or the terminal has been closed.
+ */
+#ifndef PROXY_TERMINAL_H
+#define PROXY_TERMINAL_H
+
+#include <stdbool.h>
+
+/*
+ * At the start, before any signal is watched for.  Whoever had SIGHUP ignored, as nohup(1) does,
+ * wants to outlive the terminal, and counts as having none.
+ */
+void terminal_note(void);
+
+/* There was one, and it is closed. */
+bool terminal_is_gone(void);
+
+#endif
