@@ -66,6 +66,7 @@ static int directory_open(const char *path)
 {
 	char part[4096];
 	size_t n = strlen(path);
+	int fd, why = 0;
 
 	if (n == 0 || n >= sizeof(part)) {
 		errno = n == 0 ? ENOENT : ENAMETOOLONG;
@@ -76,11 +77,16 @@ static int directory_open(const char *path)
 			continue;
 		memcpy(part, path, i);
 		part[i] = '\0';
-		/* What is wrong with a parent shows when the directory is opened. */
-		if (mkdir(part, 0700) != 0 && errno != EEXIST && path[i] == '\0' && errno != EISDIR)
-			break;
+		/* an existing one may be reported in several ways: whether it will do, shows below
+		 */
+		if (mkdir(part, 0700) != 0 && errno != EEXIST && errno != EISDIR && why == 0)
+			why = errno;
 	}
-	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* "no such file" would be the consequence: why it could not be made is the cause */
+	if (fd < 0 && errno == ENOENT && why != 0)
+		errno = why;
+	return fd;
 }
 
 static int lock_open(int directory)
@@ -108,7 +114,8 @@ static bool files_open_both(struct store_files *files, const char *path,
 		files->lock = lock_open(files->directory);
 	if (files->lock >= 0)
 		return true;
-	store_notice_add(notice, "%s: cannot hold a store: %s", path, strerror(errno));
+	store_notice_add(notice, "store: %s: cannot be made or written by this user: %s", path,
+			 strerror(errno));
 	return false;
 }
 
@@ -502,8 +509,8 @@ static int reserve(int fd, uint64_t size)
 	return result == 0 ? 0 : errno;
 }
 
-bool store_files_reserve(const struct store_files *files, int fd, uint64_t *size, uint64_t least,
-			 const struct store_notice *notice)
+bool store_files_reserve(const struct store_files *files, const char *path, int fd, uint64_t *size,
+			 uint64_t least, const struct store_notice *notice)
 {
 	int error = reserve(fd, *size);
 
@@ -515,18 +522,20 @@ bool store_files_reserve(const struct store_files *files, int fd, uint64_t *size
 		if (room < least || room >= *size)
 			room = least;
 		store_notice_add(notice,
-				 "no room on disk for %" PRIu64 " KiB, using %" PRIu64 " KiB",
-				 *size / 1024, room / 1024);
+				 "store: %s: no room on disk for %" PRIu64 " KiB, using %" PRIu64
+				 " KiB: make room, or lower store_size",
+				 path, *size / 1024, room / 1024);
 		*size = room;
 		error = reserve(fd, room);
 	}
 	if (error == EOPNOTSUPP || error == ENOSYS) {
 		store_notice_add(notice,
-				 "the file system cannot reserve room: what does not fit on "
-				 "disk will not be stored");
+				 "store: %s: the file system cannot reserve room: what does not "
+				 "fit on disk will not be stored",
+				 path);
 		return true;
 	}
 	if (error != 0)
-		store_notice_add(notice, "no room on disk for a store: %s", strerror(error));
+		store_notice_add(notice, "store: %s: no room on disk: %s", path, strerror(error));
 	return error == 0;
 }

@@ -147,7 +147,7 @@ bool store_files_put(const struct store_files *files, const char *name);
  * full *size comes back smaller; where room cannot be reserved the file is left sparse.  Both with
  * a notice. False when not even `least` bytes are to be had.
  */
-bool store_files_reserve(const struct store_files *files, int fd, uint64_t *size, uint64_t least,
-			 const struct store_notice *notice);
+bool store_files_reserve(const struct store_files *files, const char *path, int fd, uint64_t *size,
+			 uint64_t least, const struct store_notice *notice);
 
 #endif

@@ -172,7 +172,8 @@ static bool data_reserve(struct store *store, const struct store_notice *notice)
 
 	if (least < STORE_SIZE_MIN)
 		least = STORE_SIZE_MIN;
-	if (!store_files_reserve(&store->files, tables_fd(&store->tables), &size, least, notice))
+	if (!store_files_reserve(&store->files, store->directory, tables_fd(&store->tables), &size,
+				 least, notice))
 		return false;
 	if (tables_resize(&store->tables, size) == STORE_OK)
 		return true;

@@ -18,6 +18,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -72,6 +74,42 @@ static int open_sink(const char *path, enum sink *ret_sink)
 	bool is_file = fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 	*ret_sink = is_file ? SINK_FILE : SINK_NONBLOCKING;
 	return fd;
+}
+
+/* A missing file is made in its directory, which must let us. */
+static bool may_make(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *directory = slash == NULL   ? strdup(".")
+			  : slash == path ? strdup("/")
+					  : strndup(path, (size_t)(slash - path));
+	bool may = directory != NULL && eaccess(directory, W_OK | X_OK) == 0;
+
+	free(directory);
+	return may;
+}
+
+bool accesslog_may_open(const char *path)
+{
+	int fd;
+
+	if (strcmp(path, "-") == 0)
+		return fcntl(STDOUT_FILENO, F_GETFD) >= 0;
+	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd >= 0) {
+		close(fd);
+		return true;
+	}
+	return errno == ENOENT && may_make(path);
+}
+
+void accesslog_describe(const char *path, const char *what, char *to, size_t size)
+{
+	int error = errno;
+	const struct passwd *entry = getpwuid(geteuid());
+
+	snprintf(to, size, "access_log: %s %s: %s (as user %s)", path, what, strerror(error),
+		 entry == NULL ? "without a name" : entry->pw_name);
 }
 
 struct accesslog *accesslog_open(const char *path, const char *format)

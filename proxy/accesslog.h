@@ -38,6 +38,15 @@ struct accesslog_entry {
 	struct slice user_agent;
 };
 
+/*
+ * Whether accesslog_open() would succeed, with nothing made; false with errno.  For checks of the
+ * configuration.
+ */
+bool accesslog_may_open(const char *path);
+
+/* A line of text that says why by errno, and as whom it was tried, which is half of most causes. */
+void accesslog_describe(const char *path, const char *what, char *to, size_t size);
+
 /* `path` is a file, "-" for stdout.  NULL with errno on failure. */
 struct accesslog *accesslog_open(const char *path, const char *format);
 void accesslog_write(struct accesslog *log, const struct accesslog_entry *entry);

@@ -99,7 +99,7 @@ static void tls_readable(void *owner)
 
 static void tls_expired(void *owner)
 {
-	fail(dialer_of(owner), FAILURE_CONNECT_TIMEOUT);
+	fail(dialer_of(owner), FAILURE_TLS_TIMEOUT);
 }
 
 static void tls_decided(void *owner)

@@ -3,15 +3,19 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "conf/conf.h"
+#include "proxy/access.h"
+#include "proxy/accesslog.h"
 #include "proxy/admin.h"
 #include "proxy/credentials.h"
 #include "proxy/forward.h"
 #include "proxy/gateway.h"
+#include "proxy/hosts.h"
 #include "proxy/instance.h"
 #include "proxy/listener.h"
 #include "proxy/log.h"
@@ -19,6 +23,7 @@
 #include "proxy/privileges.h"
 #include "proxy/store_dir.h"
 #include "proxy/terminal.h"
+#include "proxy/tls.h"
 #include "proxy/version.h"
 #include "proxy/worker.h"
 
@@ -183,18 +188,89 @@ static bool load_credentials(const struct conf *conf, struct credentials **ret_c
 	return *ret_credentials != NULL;
 }
 
-/* What -t looks at beside the configuration itself. */
-static int check_files(const struct conf *conf)
+static bool check_password_file(const struct conf *conf, char *error, size_t error_size)
 {
 	struct credentials *credentials;
-	char error[ERROR_MAX];
 
-	if (!load_credentials(conf, &credentials, error, sizeof(error))) {
-		fprintf(stderr, "%s\n", error);
-		return EXIT_USAGE;
-	}
+	if (!load_credentials(conf, &credentials, error, error_size))
+		return false;
 	credentials_free(credentials);
-	return EXIT_SUCCESS;
+	return true;
+}
+
+static bool check_store(const struct conf *conf, char *error, size_t error_size)
+{
+	char *path = conf->store[0] == '\0' ? store_dir_default(geteuid() == 0, error, error_size)
+					    : strdup(conf->store);
+	bool usable = path != NULL && store_dir_check(path, conf->user, error, error_size);
+
+	free(path);
+	return usable;
+}
+
+/* What follows is looked at as the user that the proxy will be. */
+static bool check_user(const struct conf *conf, char *error, size_t error_size)
+{
+	return privileges_drop(conf->user, error, error_size);
+}
+
+static bool check_access_log(const struct conf *conf, char *error, size_t error_size)
+{
+	bool may = conf->access_log[0] == '\0' || accesslog_may_open(conf->access_log);
+
+	if (!may)
+		accesslog_describe(conf->access_log, "cannot be opened", error, error_size);
+	return may;
+}
+
+static bool check_authorities(const struct conf *conf, char *error, size_t error_size)
+{
+	struct tls_context *context = tls_context_new(conf->tls_ca_file, error, error_size);
+
+	tls_context_free(context);
+	return context != NULL;
+}
+
+static bool check_hosts_file(const struct conf *conf, char *error, size_t error_size)
+{
+	struct hosts_file *file = conf->hosts_file[0] == '\0'
+					  ? NULL
+					  : hosts_file_open(conf->hosts_file, error, error_size);
+
+	if (file != NULL)
+		hosts_file_close(file);
+	return file != NULL || conf->hosts_file[0] == '\0';
+}
+
+static bool check_rules(const struct conf *conf, char *error, size_t error_size)
+{
+	struct access *access = access_new(conf, NULL, 0, error, error_size);
+
+	access_free(access);
+	return access != NULL;
+}
+
+/*
+ * What -t looks at beside the configuration itself: whatever a start would refuse, but that an
+ * address or the store is in use, for -t is to be asked of a running proxy's file, too.
+ */
+static int check_files(const struct conf *conf)
+{
+	static bool (*const checks[])(const struct conf *, char *, size_t) = {
+		check_password_file, check_store,      check_user,  check_access_log,
+		check_authorities,   check_hosts_file, check_rules,
+	};
+	char error[ERROR_MAX];
+	int status = EXIT_SUCCESS;
+
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
+		if (!checks[i](conf, error, sizeof(error))) {
+			fprintf(stderr, "cache204: %s\n", error);
+			status = EXIT_USAGE;
+		}
+	if (status == EXIT_SUCCESS)
+		fputs("cache204: configuration ok\n", stderr);
+	return status;
 }
 
 static bool bind_all(const struct conf *conf, struct listener *listener, char *error,

@@ -75,22 +75,28 @@ char *store_dir_default(bool root, char *error, size_t error_size)
 	return path;
 }
 
-/* What goes wrong here shows when the directory itself is made. */
-static void make_parents(const char *path)
+/* The directory with its parents.  Returns 0, or why the first that is missing could not be made.
+ */
+static int make_all(const char *path)
 {
 	char *part = strdup(path);
+	int why = 0;
 
 	if (part == NULL)
-		return;
+		return ENOMEM;
 	for (char *slash = part + strspn(part, "/"); (slash = strchr(slash, '/')) != NULL;
 	     slash++) {
 		if (slash[strspn(slash, "/")] == '\0')
 			break; /* slashes at the end */
 		*slash = '\0';
-		(void)mkdir(part, 0755);
+		if (mkdir(part, 0755) != 0 && errno != EEXIST && errno != EISDIR && why == 0)
+			why = errno;
 		*slash = '/';
 	}
 	free(part);
+	if (mkdir(path, 0700) != 0 && errno != EEXIST && why == 0)
+		why = errno;
+	return why;
 }
 
 /* `fd` is used up. */
@@ -124,22 +130,76 @@ bool store_dir_give(const char *path, const char *user, char *error, size_t erro
 	const struct passwd *entry = getpwnam(user);
 	mode_t mask;
 	bool done;
-	int fd;
+	int fd, why;
 
 	if (entry == NULL) {
-		snprintf(error, error_size, "no such user: %s", user);
+		snprintf(error, error_size, "user: %s: no such user on this system", user);
 		return false;
 	}
 	mask = umask(S_IWGRP | S_IWOTH);
-	make_parents(path);
-	(void)mkdir(path, 0700);
+	why = make_all(path);
 	umask(mask);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	done = fd >= 0 && (!may_be_given(fd) || fchown(fd, entry->pw_uid, entry->pw_gid) == 0);
 	if (!done)
-		snprintf(error, error_size, "%s: cannot be made for %s: %s", path, user,
-			 strerror(errno));
+		snprintf(error, error_size, "store: %s: cannot be made for user %s: %s", path, user,
+			 strerror(fd < 0 && errno == ENOENT && why != 0 ? why : errno));
 	if (fd >= 0)
 		close(fd);
 	return done;
+}
+
+/* The first of the path's parents that exists must let us make the next one. */
+static bool can_be_made(const char *path)
+{
+	char *part = strdup(path);
+	bool can = false;
+
+	for (size_t n = part == NULL ? 0 : strlen(part); n > 0; n--) {
+		if (n > 1 && part[n - 1] != '/' && path[n] != '/' && path[n] != '\0')
+			continue; /* in the middle of a name */
+		part[n] = '\0';
+		can = eaccess(part, W_OK | X_OK) == 0;
+		if (can || errno != ENOENT)
+			break;
+	}
+	if (part != NULL && !can && errno == ENOENT && part[0] != '/')
+		can = eaccess(".", W_OK | X_OK) == 0;
+	free(part);
+	return can;
+}
+
+/* Root may not be asked what another user could do: by owner and mode, as access(2) would. */
+static bool user_may_write(const struct stat *st, const char *user)
+{
+	const struct passwd *entry = getpwnam(user);
+
+	if (entry == NULL || entry->pw_uid == 0 || st->st_uid == entry->pw_uid)
+		return true; /* an unknown user is told elsewhere */
+	if (st->st_gid == entry->pw_gid)
+		return (st->st_mode & S_IWGRP) != 0;
+	return (st->st_mode & S_IWOTH) != 0;
+}
+
+bool store_dir_check(const char *path, const char *user, char *error, size_t error_size)
+{
+	bool other = user[0] != '\0' && geteuid() == 0;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+	bool usable;
+
+	if (fd < 0) {
+		usable = errno == ENOENT && can_be_made(path);
+	} else if (other && fstat(fd, &st) == 0) {
+		usable = may_be_given(fd) || user_may_write(&st, user);
+		errno = EACCES;
+	} else {
+		usable = eaccess(path, W_OK | X_OK) == 0;
+	}
+	if (!usable)
+		snprintf(error, error_size, "store: %s: cannot be made or written%s%s: %s", path,
+			 other ? " by user " : "", other ? user : "", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return usable;
 }

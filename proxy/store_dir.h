@@ -22,4 +22,10 @@ char *store_dir_default(bool root, char *error, size_t error_size);
  */
 bool store_dir_give(const char *path, const char *user, char *error, size_t error_size);
 
+/*
+ * Whether a start could have its store there, with nothing made: by whoever asks, or by `user`
+ * (empty for the same) when that is root.  False with a line in `error`.
+ */
+bool store_dir_check(const char *path, const char *user, char *error, size_t error_size);
+
 #endif

@@ -122,21 +122,42 @@ static void resume_session(struct tls *tls)
 
 static const char *library_error(void)
 {
-	const char *text = ERR_reason_error_string(ERR_peek_error());
+	unsigned long error = ERR_peek_error();
+	const char *text = ERR_reason_error_string(error);
 
-	return text == NULL ? "unknown error" : text;
+	if (ERR_SYSTEM_ERROR(error))
+		return strerror((int)ERR_GET_REASON(error));
+	return text == NULL ? "the TLS library does not say why" : text;
+}
+
+/* The library says little of a file that it cannot use, and nothing of one without a certificate.
+ */
+static bool load_file(SSL_CTX *ssl_ctx, const char *path, char *error, size_t error_size)
+{
+	FILE *file = fopen(path, "re");
+	const char *why = file == NULL ? strerror(errno) : NULL;
+
+	if (file != NULL && getc(file) == EOF && ferror(file))
+		why = strerror(errno); /* a directory */
+	if (file != NULL)
+		fclose(file);
+	if (why == NULL && SSL_CTX_load_verify_file(ssl_ctx, path) != 1)
+		why = ERR_GET_LIB(ERR_peek_error()) == ERR_LIB_SYS ? library_error()
+								   : "no certificate in PEM form";
+	if (why != NULL)
+		snprintf(error, error_size, "tls_ca_file: %s: %s", path, why);
+	return why == NULL;
 }
 
 static bool load_authorities(SSL_CTX *ssl_ctx, const char *ca_file, char *error, size_t error_size)
 {
-	int loaded = ca_file[0] == '\0' ? SSL_CTX_set_default_verify_paths(ssl_ctx)
-					: SSL_CTX_load_verify_file(ssl_ctx, ca_file);
-
-	if (loaded != 1)
-		snprintf(error, error_size, "tls_ca_file: cannot load %s: %s",
-			 ca_file[0] == '\0' ? "the authorities of the system" : ca_file,
-			 library_error());
-	return loaded == 1;
+	if (ca_file[0] != '\0')
+		return load_file(ssl_ctx, ca_file, error, error_size);
+	if (SSL_CTX_set_default_verify_paths(ssl_ctx) == 1)
+		return true;
+	snprintf(error, error_size, "cannot load the certificate authorities of the system: %s",
+		 library_error());
+	return false;
 }
 
 static void configure(SSL_CTX *ssl_ctx)
@@ -274,6 +295,10 @@ static enum failure why_failed(const SSL *ssl, int error)
 	if (error == SSL_ERROR_SYSCALL ||
 	    (ERR_GET_LIB(first) == ERR_LIB_SSL && reason == SSL_R_UNEXPECTED_EOF_WHILE_READING))
 		return FAILURE_ORIGIN_CLOSED;
+	if (ERR_GET_LIB(first) == ERR_LIB_SSL &&
+	    (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST ||
+	     reason == SSL_R_PACKET_LENGTH_TOO_LONG || reason == SSL_R_RECORD_LENGTH_MISMATCH))
+		return FAILURE_TLS_PLAIN;
 	/* reasons from SSL_AD_REASON_OFFSET on are alerts that the peer sent */
 	if (ERR_GET_LIB(first) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET)
 		return FAILURE_TLS_ALERT;

@@ -2,15 +2,12 @@
 #include "proxy/parse_memo.h"
 #include "proxy/worker.h"
 
-#include <errno.h>
 #include <ev.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "proxy/admin_purge.h"
 #include "proxy/client.h"
@@ -245,21 +242,11 @@ static void tick_passed(void *owner)
 		worker_purge(worker);
 }
 
-/* The access log, with why and as whom: it may be a directory that this user must not write to. */
-static void describe_log_failure(const struct conf *conf, const char *what, char *to, size_t size)
-{
-	int error = errno;
-	const struct passwd *entry = getpwuid(geteuid());
-
-	snprintf(to, size, "access_log: %s %s: %s, as user %s", conf->access_log, what,
-		 strerror(error), entry == NULL ? "without a name" : entry->pw_name);
-}
-
 static void tell_log_failure(const struct conf *conf, const char *what)
 {
 	char text[ERROR_MAX];
 
-	describe_log_failure(conf, what, text, sizeof(text));
+	accesslog_describe(conf->access_log, what, text, sizeof(text));
 	log_error("%s", text);
 }
 
@@ -438,7 +425,7 @@ static bool open_parts(struct worker *worker, const struct listener *listener, c
 	if (conf->access_log[0] != '\0') {
 		worker->accesslog = accesslog_open(conf->access_log, conf->access_log_format);
 		if (worker->accesslog == NULL) {
-			describe_log_failure(conf, "cannot be opened", error, error_size);
+			accesslog_describe(conf->access_log, "cannot be opened", error, error_size);
 			return false;
 		}
 	}

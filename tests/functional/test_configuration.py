@@ -1,5 +1,6 @@
 """Options: from a file and over it, checked with the place named, dumped in a form that loads again."""
 
+import os
 import re
 
 import pytest
@@ -159,3 +160,50 @@ def test_several_listeners(start_proxy, origin):
     assert len(ports) >= 1
     with proxy.connect() as client:
         assert client.get(origin.url()).status == 204
+
+
+# What a start would refuse, beside the text of the configuration: each option, and words of the message.
+REFUSED = {
+    "tls_ca_file={tmp}/none": ("tls_ca_file", "none", "No such file"),
+    "tls_ca_file={tmp}/empty": ("tls_ca_file", "empty", "no certificate"),
+    "tls_ca_file={tmp}": ("tls_ca_file", "Is a directory"),
+    "user=no-such-user": ("user", "no-such-user", "no such user"),
+    "access_log={tmp}/none/log": ("access_log", "none/log", "No such file", "as user"),
+    "access_log={tmp}/empty/log": ("access_log", "empty/log", "Not a directory"),
+    "access_log={tmp}": ("access_log", "Is a directory"),
+    "password_file={tmp}/none": ("none", "No such file"),
+    "password_file={tmp}/empty": ("empty", "has no user"),
+    "store={tmp}/empty": ("store", "empty", "Not a directory"),
+    "store={tmp}/empty/below": ("store", "below", "Not a directory"),
+    "hosts_file={tmp}": ("hosts_file", "egular file"),
+}
+
+
+@pytest.mark.parametrize("setting", REFUSED)
+def test_check_and_start_refuse_the_same_and_say_what_and_why(tmp_path, setting):
+    (tmp_path / "empty").touch(mode=0o600)
+    option = setting.format(tmp=tmp_path)
+    others = [a for o in (f"store={tmp_path}/store", "listen=127.0.0.1:0", "admin=127.0.0.1:0", "store_size=1MiB")
+              for a in ("-o", o)]
+    for arguments in (("-t", *others, "-o", option), (*others, "-o", option)):
+        result = run(*arguments)
+        assert result.returncode != 0, arguments
+        for word in REFUSED[setting]:
+            assert word in result.stderr, (arguments, result.stderr)
+    assert not (tmp_path / "none").exists()
+
+
+def test_check_says_ok_and_makes_nothing(tmp_path):
+    result = run("-t", "-o", f"store={tmp_path}/a/b", "-o", f"access_log={tmp_path}/log")
+    assert result.returncode == 0 and result.stderr == "cache204: configuration ok\n", result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_check_looks_as_the_user_that_it_will_be(tmp_path):
+    """The directory is root's alone, so that another user cannot have a log in it."""
+    tmp_path.chmod(0o700)
+    setting = ("-o", "user=nobody", "-o", f"access_log={tmp_path}/log", "-o", "store=/tmp")
+    result = run("-t", *setting)
+    assert result.returncode != 0
+    assert str(tmp_path) in result.stderr and "(as user nobody)" in result.stderr

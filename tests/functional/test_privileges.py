@@ -4,12 +4,13 @@ import os
 import pathlib
 import pwd
 import re
+import subprocess
 import tempfile
 
 import pytest
 
 from support.origin import respond
-from support.proxy import Proxy, run
+from support.proxy import BINARY, Proxy, run
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
@@ -90,3 +91,16 @@ def test_store_in_the_service_managers_directory(open_directory, origin):
         proxy.stop()
     finally:
         proxy.kill()
+
+
+def test_store_below_a_foreign_directory_is_told_with_the_cause(open_directory):
+    """Not "no such file", which would only be the consequence."""
+    entry = pwd.getpwnam(USER)
+    for check in ((), ("-t",)):
+        result = subprocess.run(
+            [BINARY, *check, "-o", f"store={open_directory}/a/b/c", "-o", "listen=127.0.0.1:0", "-o",
+             "admin=127.0.0.1:0"], text=True, capture_output=True, timeout=15,
+            preexec_fn=lambda: (os.setgroups([]), os.setgid(entry.pw_gid), os.setuid(entry.pw_uid)))
+        assert result.returncode != 0
+        assert f"store: {open_directory}/a/b/c: " in result.stderr and "Permission denied" in result.stderr
+    assert not list(open_directory.iterdir())

@@ -39,7 +39,7 @@ def test_a_log_that_cannot_be_opened_anew_is_told_with_its_path(start_proxy, nam
     proxy.process.send_signal(getattr(signal, name))
     until(lambda: "access_log" in proxy.errors(), "it is told")
     assert str(proxy.access_log) in proxy.errors() and "Is a directory" in proxy.errors()
-    assert "as user" in proxy.errors()
+    assert "(as user" in proxy.errors()
 
 
 def test_other_signals_do_not_end_it(start_proxy, origin):

@@ -312,6 +312,7 @@ def test_silent_peer_is_given_up_in_time(start_proxy, hosts):
         with start_proxy(hosts, "connect_timeout=300ms").connect() as client:
             answer = client.get(f"https://origin.test:{listener.getsockname()[1]}/")
     assert_failure(answer, 504, "connection_timeout")
+    assert b"plain http" in answer.body
 
 
 def test_client_that_leaves_in_the_handshake_ends_it(start_proxy, hosts):

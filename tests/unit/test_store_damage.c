@@ -575,7 +575,7 @@ static void test_no_room_at_all(void **state)
 	fallocate_error = ENOSPC;
 	fallocate_room = 1000;
 	assert_null(store_open(&f->options, f->notice, sizeof(f->notice)));
-	assert_notice(f, "no room on disk for a store");
+	assert_notice(f, "no room on disk: ");
 }
 
 static void test_room_cannot_be_reserved(void **state)

@@ -198,10 +198,10 @@ static void test_failures_are_told(void **state)
 	assert_true(fd >= 0);
 	close(fd);
 	assert_false(store_dir_give(in_test("a"), "no-such-user", error, sizeof(error)));
-	assert_string_equal(error, "no such user: no-such-user");
+	assert_string_equal(error, "user: no-such-user: no such user on this system");
 	nobody();
 	assert_false(store_dir_give(in_test("file"), "nobody", error, sizeof(error)));
-	snprintf(expected, sizeof(expected), "%s: cannot be made for nobody: Not a directory",
+	snprintf(expected, sizeof(expected), "store: %s: cannot be made for user nobody: Not a directory",
 		 in_test("file"));
 	assert_string_equal(error, expected);
 	assert_false(store_dir_give(in_test("file/a"), "nobody", error, sizeof(error)));
