@@ -340,10 +340,11 @@ static void a_refusal_names_its_rule(void **state)
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		union address address = endpoint_of(cases[i].address);
 
-		assert_int_equal(access_address(setup.access, slice_str(cases[i].host),
-						*cases[i].host == '\0' ? FROM_HERE : FROM_NAME_SERVERS,
-						&address),
-				 cases[i].failure);
+		assert_int_equal(
+			access_address(setup.access, slice_str(cases[i].host),
+				       *cases[i].host == '\0' ? FROM_HERE : FROM_NAME_SERVERS,
+				       &address),
+			cases[i].failure);
 	}
 	setup_end(&setup);
 }

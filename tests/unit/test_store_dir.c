@@ -201,8 +201,8 @@ static void test_failures_are_told(void **state)
 	assert_string_equal(error, "user: no-such-user: no such user on this system");
 	nobody();
 	assert_false(store_dir_give(in_test("file"), "nobody", error, sizeof(error)));
-	snprintf(expected, sizeof(expected), "store: %s: cannot be made for user nobody: Not a directory",
-		 in_test("file"));
+	snprintf(expected, sizeof(expected),
+		 "store: %s: cannot be made for user nobody: Not a directory", in_test("file"));
 	assert_string_equal(error, expected);
 	assert_false(store_dir_give(in_test("file/a"), "nobody", error, sizeof(error)));
 }
