@@ -53,7 +53,7 @@ static size_t answer(uint64_t *state, char to[static EVENT_MAX])
 				pick(state, "0000000134449:=rrsstu"));
 }
 
-static size_t stop(uint64_t *state, char to[static EVENT_MAX])
+static size_t stop_at(uint64_t *state, char to[static EVENT_MAX])
 {
 	return (size_t)snprintf(to, EVENT_MAX, "i%u%c", roll(state, workers),
 				'0' + (char)roll(state, 24));
@@ -92,7 +92,7 @@ static size_t event(uint64_t *state, char to[static EVENT_MAX])
 	if (what < 58)
 		return answer(state, to);
 	if (what < 70)
-		return stop(state, to);
+		return stop_at(state, to);
 	if (what < 78)
 		return go_on(state, to);
 	if (what < 88)
