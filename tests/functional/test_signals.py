@@ -68,8 +68,8 @@ def on_terminal(tmp_path, worker_count, ready, ignore_hangup=False):
     def adopt():
         os.setsid()
         fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
-        if ignore_hangup:
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        # whatever these tests were started with
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if ignore_hangup else signal.SIG_DFL)
 
     options = ["listen=127.0.0.1:0", "admin=127.0.0.1:0", f"store={tmp_path}/store", f"access_log={tmp_path}/log",
                "store_size=1MiB", f"workers={worker_count}"]
