@@ -269,13 +269,19 @@ static bool answer(struct exchange *x, const struct cache_lookup *lookup)
 	return exchange_answer_record(x, &lookup->record);
 }
 
+/* Bytes that were taken back are not read, whatever for: a miss. */
+static void forget_ended(struct exchange *x, struct cache_lookup *lookup)
+{
+	if (!lookup->has_record || record_is_current(&lookup->record))
+		return;
+	STATS_ADD(views_ended, 1);
+	forget_record(x, lookup);
+}
+
 /* Nothing that can write to the store, or end its view, may stand between the lookup and this. */
 static void step_answer(struct exchange *x, struct cache_lookup *lookup)
 {
-	if (lookup->has_record && !record_is_current(&lookup->record)) {
-		STATS_ADD(views_ended, 1);
-		forget_record(x, lookup);
-	}
+	forget_ended(x, lookup);
 	if (lookup->verdict == REUSE_REVALIDATE)
 		validate_later(x, lookup);
 	switch (lookup->verdict) {
@@ -321,6 +327,7 @@ static void step_lookup(struct exchange *x)
 	struct cache_lookup lookup;
 
 	cache_lookup(x->worker->cache, &x->req, &x->worker->now, &lookup);
+	forget_ended(x, &lookup);
 	if (lookup.has_record && !may_be_shown(x, &lookup.record))
 		hide_record(x, &lookup);
 	step_answer(x, &lookup);

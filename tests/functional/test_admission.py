@@ -13,6 +13,9 @@ from support.until import until, until_waiting
 FRESH = "Cache-Control: max-age=600"
 TAGGED = 'ETag: "a"'
 
+pytestmark = pytest.mark.one_worker(
+    "what one door stored is asked for at once at another, which may be another worker's")
+
 
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as one:

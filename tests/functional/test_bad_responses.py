@@ -184,6 +184,7 @@ def test_mended_values_are_those_that_were_meant(client, origin):
     assert (answer["X"], answer["Y"], answer["Z"]) == ("a b", "c d", "e")
 
 
+@pytest.mark.one_worker("what was stored is asked for at once on another connection")
 def test_a_mended_304_confirms_and_leaves_nothing(connect, origin):
     """Its lines are this client's alone."""
     stale = respond(204, "Cache-Control: max-age=0", 'ETag: "1"')

@@ -141,6 +141,7 @@ def test_again_and_again(start_proxy, origin, workers):
     is_one_store(proxy, origin, workers)
 
 
+@pytest.mark.one_worker("of a lone process")
 def test_what_is_in_flight_of_a_lone_process_is_not_lost(start_proxy, origin):
     """It was asked for in the time of the old store, whose invalidations are gone with it."""
     proxy = start_proxy()
