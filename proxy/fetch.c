@@ -639,6 +639,22 @@ bool fetch_leave(struct exchange *x)
 	return false;
 }
 
+void fetches_give_up(struct fetches *fetches)
+{
+	struct fetch *fetch, *next;
+
+	HASH_ITER(hh, fetches->by_key, fetch, next)
+	{
+		struct exchange *x = fetch->leader;
+
+		if (fetch->waiters != NULL || x == NULL || x->client != NULL)
+			continue;
+		dismiss_leader(fetch);
+		fetch_free(fetch);
+		exchange_end(x);
+	}
+}
+
 /* ---- answers -------------------------------------------------------------------------------- */
 
 /* The leader has its answer from elsewhere: what is left of the origin's is of no use. */

@@ -19,6 +19,9 @@ struct fetches;
 struct fetches *fetches_new(struct worker *worker);
 void fetches_free(struct fetches *fetches);
 
+/* The worker ends: what is asked in the background is given up. */
+void fetches_give_up(struct fetches *fetches);
+
 /* What the lookup said of the exchange's request. */
 struct fetch_plan {
 	bool cacheable;       /* the answer may be stored, and shared */

@@ -534,6 +534,8 @@ static void loop_free(struct loop *loop)
 
 void worker_free(struct worker *worker)
 {
+	if (worker->fetches != NULL)
+		fetches_give_up(worker->fetches);
 	pool_free(worker->pool);
 	logins_free(worker->logins);
 	parse_memo_free(worker->memo);

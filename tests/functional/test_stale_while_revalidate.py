@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from support.origin import CLOSE, RESET, respond
+from support.origin import CLOSE, NEVER, RESET, respond
 from support.requirement import requirement
 from support.until import until
 
@@ -187,3 +187,14 @@ def test_it_is_counted_and_not_logged_as_a_request(start_proxy, origin):
     # Workers write their lines when they have some: that of the statistics may be the first.
     assert [outcome for outcome in outcomes if outcome != "local"][:2] == ["miss", "stale"]
     assert "background" not in outcomes
+
+
+def test_the_end_does_not_wait_for_a_validation(start_proxy, origin):
+    """A background validation under way is given up; nothing of it is left."""
+    proxy = start_proxy()
+    origin.on("/", respond(204, "Cache-Control: max-age=1, stale-while-revalidate=600", "Age: 5", 'ETag: "1"'), [NEVER])
+    with proxy.connect() as client:
+        assert client.get(origin.url()).status == 204
+        assert client.get(origin.url()).status == 204
+        origin.wait_requests(2)
+    proxy.stop()
