@@ -273,9 +273,11 @@ static enum store_result rewrite_begin(struct rewrite *rewrite, struct writes *w
 static enum store_result rewrite_key(struct writes *writes, const struct cache_key *key,
 				     const struct pending_op *ops, struct rewrite *rewrite)
 {
-	for (unsigned tries = 0; tries < WRITE_TRIES; tries++) {
-		enum store_result result = rewrite_begin(rewrite, writes, key);
+	enum store_result result =
+		store_part_is_done(writes->store) ? store_renew(writes->store) : STORE_OK;
 
+	for (unsigned tries = 0; result == STORE_OK && tries < WRITE_TRIES; tries++) {
+		result = rewrite_begin(rewrite, writes, key);
 		if (result != STORE_OK)
 			return result;
 		rewrite_apply(rewrite, ops);
@@ -284,10 +286,8 @@ static enum store_result rewrite_key(struct writes *writes, const struct cache_k
 		if (result != STORE_PART_FULL)
 			return result;
 		result = store_renew(writes->store);
-		if (result != STORE_OK)
-			return result;
 	}
-	return STORE_FAILED;
+	return result == STORE_OK ? STORE_FAILED : result;
 }
 
 static uint64_t count_ops(const struct pending_op *ops)
@@ -362,12 +362,8 @@ static enum store_result write_taken(struct writes *writes, struct pending_op *o
 				     struct batch *batch)
 {
 	struct rewrite rewrite;
-	enum store_result result = STORE_OK;
+	enum store_result result = rewrite_key(writes, &ops->key, ops, &rewrite);
 
-	if (store_part_is_done(writes->store))
-		result = store_renew(writes->store);
-	if (result == STORE_OK)
-		result = rewrite_key(writes, &ops->key, ops, &rewrite);
 	if (result != STORE_OK)
 		return result;
 	batch->stored += rewrite.stored;
@@ -438,12 +434,8 @@ static enum store_result clean_key(struct writes *writes, const struct cache_key
 				   uint64_t *count)
 {
 	struct rewrite rewrite;
-	enum store_result result = STORE_OK;
+	enum store_result result = rewrite_key(writes, key, NULL, &rewrite);
 
-	if (store_part_is_done(writes->store))
-		result = store_renew(writes->store);
-	if (result == STORE_OK)
-		result = rewrite_key(writes, key, NULL, &rewrite);
 	*count += result == STORE_OK && rewrite.changed;
 	return result;
 }

@@ -139,17 +139,21 @@ void store_fixture_reopen(struct store_fixture *f)
 	store_fixture_open(f);
 }
 
+/* The next part, when the last is full or there was a try before. */
+static enum store_result begin_part(struct store *store, unsigned tries)
+{
+	return tries > 0 || store_part_is_done(store) ? store_renew(store) : STORE_OK;
+}
+
 enum store_result put_in_parts(struct store *store, const struct cache_key *key, struct slice value,
 			       const struct cache_key *groups, size_t group_count)
 {
 	enum store_result result = STORE_PART_FULL;
 
 	for (unsigned parts = 0; parts < 100; parts++) {
-		if (parts > 0 || store_part_is_done(store)) {
-			result = store_renew(store);
-			if (result != STORE_OK)
-				return result;
-		}
+		result = begin_part(store, parts);
+		if (result != STORE_OK)
+			return result;
 		result = store_put(store, key, value, groups, group_count);
 		if (result != STORE_PART_FULL)
 			return result;
@@ -163,11 +167,9 @@ enum store_result drop_in_parts(struct store *store, const struct cache_key *key
 	enum store_result result = STORE_PART_FULL;
 
 	for (unsigned parts = 0; parts < 100; parts++) {
-		if (parts > 0 || store_part_is_done(store)) {
-			result = store_renew(store);
-			if (result != STORE_OK)
-				return result;
-		}
+		result = begin_part(store, parts);
+		if (result != STORE_OK)
+			return result;
 		result = store_drop(store, key);
 		if (result != STORE_PART_FULL)
 			return result;
