@@ -20,6 +20,7 @@
 #include "proxy/listener.h"
 #include "proxy/log.h"
 #include "proxy/master.h"
+#include "proxy/no_proxy.h"
 #include "proxy/privileges.h"
 #include "proxy/store_dir.h"
 #include "proxy/terminal.h"
@@ -141,7 +142,22 @@ static void ignore_signals(void)
 		signal(number, SIG_IGN);
 }
 
-/* What a user pastes to try it: the lines are documented, and read by scripts. */
+/* Who has this environment and tries the proxy on this machine sees nothing of it otherwise. */
+static void warn_of_no_proxy(const char *variable)
+{
+	const char *value = getenv(variable);
+	struct slice host = no_proxy_loopback(value == NULL ? "" : value);
+
+	if (host.n > 0)
+		printf("# warning: %s has %.*s here: clients with the same do not use the proxy "
+		       "for this machine; unset it to try\n",
+		       variable, host.n > 64 ? 64 : (int)host.n, host.p);
+}
+
+/*
+ * What a user pastes to try it: the lines are documented, and read by scripts.  Some programs read
+ * one spelling of the variable alone, without a word about the other.
+ */
 static void greet(const struct listener *listener)
 {
 	char text[ADDRESS_TEXT_SIZE];
@@ -154,8 +170,11 @@ static void greet(const struct listener *listener)
 			printf("gateway: http://%s -> %s\n", text,
 			       gateway_origin(listener->at[i].frontend));
 		else
-			printf("export http_proxy=http://%s\n", text);
+			printf("export http_proxy=http://%s HTTP_PROXY=http://%s\n", text, text);
 	}
+	puts("# both spellings: curl ignores HTTP_PROXY, some programs ignore http_proxy");
+	warn_of_no_proxy("no_proxy");
+	warn_of_no_proxy("NO_PROXY");
 	puts("cache204 " CACHE204_VERSION " ready");
 	fflush(stdout);
 }

@@ -72,7 +72,7 @@ class Proxy:
             self.kill()
             raise AssertionError(f"the proxy did not start: {self.output!r} {self.errors()}")
         text = "\n".join(self.output)
-        self.port = int(re.search(r"^export http_proxy=http://127\.0\.0\.1:(\d+)$", text, re.M)[1])
+        self.port = int(re.search(r"^export http_proxy=http://127\.0\.0\.1:(\d+) ", text, re.M)[1])
         self.admin_port = int(re.search(r"^stats: http://127\.0\.0\.1:(\d+)/stats$", text, re.M)[1])
         return self
 
