@@ -398,13 +398,13 @@ static enum failure check(struct credentials *credentials, const struct presente
 	if (right && now_ms < user->right.until_ms)
 		return FAILURE_NONE;
 	if (is_known(wrong, &hash) && now_ms < wrong->until_ms)
-		return FAILURE_AUTH_REQUIRED;
+		return FAILURE_AUTH_FAILED;
 	/* while others keep us busy, who was right before still is: the file is the same */
 	if (!may_work || !is_allowed(credentials, now_ms))
 		return right ? FAILURE_NONE : FAILURE_TOO_MANY_LOGINS;
 	if (!verify(credentials, user, presented)) {
 		*wrong = (struct known){hash, now_ms + CREDENTIALS_WRONG_MS};
-		return FAILURE_AUTH_REQUIRED;
+		return FAILURE_AUTH_FAILED;
 	}
 	user->right = (struct known){hash, now_ms + CREDENTIALS_MEMORY_MS};
 	return FAILURE_NONE;
@@ -443,4 +443,17 @@ uint64_t credentials_claimed(const struct http_request *req)
 		number = XXH3_64bits(presented.name.p, presented.name.n);
 	explicit_bzero(&presented, sizeof(presented));
 	return number;
+}
+
+size_t credentials_name(const struct http_request *req, char to[static CREDENTIALS_TEXT_MAX])
+{
+	struct presented presented;
+	size_t n = 0;
+
+	if (read_presented(req, &presented)) {
+		n = presented.name.n;
+		memcpy(to, presented.name.p, n);
+	}
+	explicit_bzero(&presented, sizeof(presented));
+	return n;
 }

@@ -36,9 +36,9 @@ void credentials_free(struct credentials *credentials);
 
 /*
  * Does the request have the credentials of a user?  FAILURE_NONE with the name in *ret_user, valid
- * as long as `credentials`; AUTH_REQUIRED; or TOO_MANY_LOGINS when that is not known yet and there
- * is no time to work it out, or the caller does not want it done (`may_work`).  `now_ms` is
- * monotonic.
+ * as long as `credentials`; AUTH_REQUIRED when it has none that can be read; AUTH_FAILED when the
+ * name or the password is wrong; or TOO_MANY_LOGINS when that is not known yet and there is no time
+ * to work it out, or the caller does not want it done (`may_work`).  `now_ms` is monotonic.
  */
 enum failure credentials_check(struct credentials *credentials, const struct http_request *req,
 			       int64_t now_ms, bool may_work, struct slice *ret_user);
@@ -48,6 +48,9 @@ int64_t credentials_busy_ms(const struct credentials *credentials, int64_t now_m
 
 /* A number for the user that the request claims to be of, whether there is one or not. */
 uint64_t credentials_claimed(const struct http_request *req);
+
+/* The user name that the request claims, for the log: its length, 0 when it has none. */
+size_t credentials_name(const struct http_request *req, char to[static CREDENTIALS_TEXT_MAX]);
 
 /* The hash that is worked out for a name that is no user's; for tests. */
 const char *credentials_stand_in(const struct credentials *credentials, struct slice name);

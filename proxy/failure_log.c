@@ -3,10 +3,11 @@
 
 #include <stdio.h>
 
+#include "proxy/credentials.h"
 #include "proxy/exchange.h"
 #include "proxy/log.h"
 
-enum { INTERVAL_MS = 10000, WHAT_SIZE = 320 };
+enum { INTERVAL_MS = 10000, WHAT_SIZE = 320, NAME_SIZE = 160 };
 
 /* Of each failure: when the next line may be written, and how many were not. */
 static struct {
@@ -60,7 +61,7 @@ static void describe(const struct exchange *x, char what[WHAT_SIZE])
 	}
 }
 
-void failure_log(const struct exchange *x)
+static void tell(const struct exchange *x)
 {
 	unsigned left_out = kinds[x->failure].left_out;
 	bool due = is_told(x->failure) && x->worker->now_ms >= kinds[x->failure].next_ms;
@@ -80,4 +81,26 @@ void failure_log(const struct exchange *x)
 	kinds[x->failure].next_ms = x->worker->now_ms + INTERVAL_MS;
 	kinds[x->failure].left_out = 0;
 	log_info("%s: %s%s", what, failure_sentence(x->failure), more);
+}
+
+/*
+ * The address comes first, and what the client chose behind it, in quotes: programs that look for
+ * guessers read this line (cache204(8)).  Each is told, for they count them.
+ */
+static void tell_failed_login(const struct exchange *x)
+{
+	char client[ADDRESS_TEXT_SIZE], name[CREDENTIALS_TEXT_MAX], user[NAME_SIZE];
+
+	address_format(&x->peer, client);
+	log_info("%s: client %s, user %s: %s", failure_name(x->failure), client,
+		 log_quote(name, credentials_name(&x->req, name), user, sizeof(user)),
+		 failure_sentence(x->failure));
+}
+
+void failure_log(const struct exchange *x)
+{
+	if (x->failure == FAILURE_AUTH_FAILED)
+		tell_failed_login(x);
+	else
+		tell(x);
 }

@@ -73,24 +73,51 @@ static void write_prefix(enum log_level level, char prefix[PREFIX_LENGTH])
 		prefix[0] = '\0';
 }
 
+static char *escape(char *at, unsigned char c)
+{
+	static const char hex_digits[] = "0123456789abcdef";
+	*at++ = '\\';
+	*at++ = 'x';
+	*at++ = hex_digits[c >> 4];
+	*at++ = hex_digits[c & 15];
+	return at;
+}
+
+const char *log_quote(const char *bytes, size_t n, char *to, size_t size)
+{
+	char *at = to, *end = to + size - sizeof("\\xff...\"");
+	assert(size >= LOG_QUOTE_MIN);
+	*at++ = '"';
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)bytes[i];
+		if (at > end) {
+			memcpy(at, "...", 3);
+			at += 3;
+			break;
+		}
+		if (c >= ' ' && c < 0x7f && c != '"' && c != '\\')
+			*at++ = (char)c;
+		else
+			at = escape(at, c);
+	}
+	*at++ = '"';
+	*at = '\0';
+	return to;
+}
+
 /* False when stderr would have to be waited for, or is gone. */
 static bool write_line(enum log_level level, const char *text)
 {
-	static const char hex_digits[] = "0123456789abcdef";
 	char line[LINE_LENGTH], prefix[PREFIX_LENGTH];
 	write_prefix(level, prefix);
 	int head = snprintf(line, sizeof(line), "%scache204: %s: ", prefix, levels[level].name);
 	char *at = line + head;
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
-		if (c >= ' ' && c < 0x7f) {
+		if (c >= ' ' && c < 0x7f)
 			*at++ = (char)c;
-			continue;
-		}
-		*at++ = '\\';
-		*at++ = 'x';
-		*at++ = hex_digits[c >> 4];
-		*at++ = hex_digits[c & 15];
+		else
+			at = escape(at, c);
 	}
 	*at++ = '\n';
 

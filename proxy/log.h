@@ -8,6 +8,7 @@
 #define PROXY_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
@@ -15,6 +16,13 @@ void log_set_level(enum log_level level);
 bool log_has(enum log_level level);
 /* "SIGTERM", for a line; valid for good. */
 const char *log_signal_name(int number);
+
+/*
+ * `n` bytes that a peer sent, for a line: in quotes, and escaped so that they can neither end the
+ * quotes nor pass for anything else.  What does not fit into `to` is cut, with "..." for it.
+ */
+enum { LOG_QUOTE_MIN = 12 };
+const char *log_quote(const char *bytes, size_t n, char *to, size_t size);
 
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));

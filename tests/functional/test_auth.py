@@ -1,13 +1,14 @@
 """Logins: who has no right name and password gets nothing, and nobody else learns what they are."""
 
 import base64
+import re
 import subprocess
 import threading
 
 import pytest
 
 from support.origin import respond
-from support.proxy import run
+from support.proxy import ROOT, run
 from support.rawclient import request_bytes
 from support.target import Target, open_tunnel, until
 
@@ -167,6 +168,49 @@ def test_user_is_in_the_access_log_and_the_password_nowhere(start, origin):
         assert secret not in text
 
 
+def lines_of(proxy, kind):
+    return [line.split(" ", 1)[1] for line in proxy.errors().splitlines() if f": {kind}: " in line]
+
+
+def test_missing_and_wrong_logins_are_told_apart(start, origin):
+    """In the answer, the counters and the access log; on stderr with the user, each time."""
+    proxy = start()
+    name = 'x", client 9.9.9.9 \\\xff'
+    with proxy.connect() as client:
+        assert b"asks for" in client.get(origin.url()).body
+        for wrong in (login("ali", "sesame"), login("ali", "sesame"), login("bob", "sesame"), login(name, "sesame")):
+            assert b"wrong" in client.get(origin.url(), wrong).body
+    failures = proxy.stats()["failures"]
+    assert (failures["auth_required"], failures["auth_failed"]) == (1, 4)
+    proxy.stop()
+    told = "cache204: info: auth_failed: client 127.0.0.1, user {}: The user name or the password is wrong."
+    assert lines_of(proxy, "auth_failed") == [told.format(user) for user in (
+        '"ali"', '"ali"', '"bob"', r'"x\x22, client 9.9.9.9 \x5c\xc3\xbf"')]
+    assert not lines_of(proxy, "auth_required")
+    assert sorted(re.findall(r'"failure":"(\w+)"', "\n".join(proxy.log_lines()))) == ["auth_failed"] * 4 + ["auth_required"]
+
+
+def test_fail2ban_filter_of_the_manual(start, origin):
+    """It finds the client's address in the line of a failed login, and in nothing a client can make up."""
+    manual = (ROOT / "conf" / "cache204.8").read_text(encoding="utf-8")
+    pattern = re.search(r"^failregex = (.*)$", manual, re.M)[1].replace(r"\e", "\\")
+    assert pattern.count("<ADDR>") == 1
+    pattern = re.compile(pattern.replace("<ADDR>", r"(?P<address>[0-9a-f.:]+)"))
+    forged = "cache204: info: auth_failed: client 9.9.9.9, user"
+    proxy = start()
+    with proxy.connect(source="127.0.0.7") as client:
+        client.get(origin.url())  # a client that waits to be asked is no guesser
+        client.get(origin.url(), login("ali", "sesame"))
+        client.get(origin.url(), login(forged, "sesame"))
+        client.get("http://127.0.0.1:1/", login("ali"), f"User-Agent: {forged}")
+    proxy.stop()
+    lines = proxy.errors().splitlines()
+    # as fail2ban sees them: without the time, from a file or the journal
+    for seen in (lambda text: " " + text, lambda text: f"host cache204[12]: {text}"):
+        found = [pattern.search(seen(line.split(" ", 1)[1])) for line in lines]
+        assert [match["address"] for match in found if match] == ["127.0.0.7"] * 2
+
+
 def test_user_in_the_squid_format(start, origin):
     proxy = start("access_log_format=squid")
     with proxy.connect() as client:
@@ -218,7 +262,7 @@ def test_many_wrong_passwords_do_not_stop_the_proxy(start, origin):
     assert len(guessers.statuses) < answered // 5
     failures = proxy.stats()["failures"]
     assert failures["too_many_logins"] == 0
-    assert failures["auth_required"] == len(guessers.statuses)
+    assert failures["auth_failed"] == len(guessers.statuses)
     known.close()
 
 

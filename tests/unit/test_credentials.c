@@ -121,17 +121,15 @@ static void test_right_and_wrong(void **state)
 				 FAILURE_NONE);
 		assert_int_equal(login(credentials, "colon:a:b:c", now_ms), FAILURE_NONE);
 		assert_int_equal(login(credentials, "empty:", now_ms), FAILURE_NONE);
-		assert_int_equal(login(credentials, "ali:open sesam", now_ms),
-				 FAILURE_AUTH_REQUIRED);
-		assert_int_equal(login(credentials, "ali:", now_ms), FAILURE_AUTH_REQUIRED);
-		assert_int_equal(login(credentials, "al:open sesame", now_ms),
-				 FAILURE_AUTH_REQUIRED);
+		assert_int_equal(login(credentials, "ali:open sesam", now_ms), FAILURE_AUTH_FAILED);
+		assert_int_equal(login(credentials, "ali:", now_ms), FAILURE_AUTH_FAILED);
+		assert_int_equal(login(credentials, "al:open sesame", now_ms), FAILURE_AUTH_FAILED);
 		assert_int_equal(login(credentials, "ALI:open sesame", now_ms),
-				 FAILURE_AUTH_REQUIRED);
+				 FAILURE_AUTH_FAILED);
 		assert_int_equal(login(credentials, "nobody:open sesame", now_ms),
-				 FAILURE_AUTH_REQUIRED);
-		assert_int_equal(login(credentials, "empty:x", now_ms), FAILURE_AUTH_REQUIRED);
-		assert_int_equal(login(credentials, ":", now_ms), FAILURE_AUTH_REQUIRED);
+				 FAILURE_AUTH_FAILED);
+		assert_int_equal(login(credentials, "empty:x", now_ms), FAILURE_AUTH_FAILED);
+		assert_int_equal(login(credentials, ":", now_ms), FAILURE_AUTH_FAILED);
 	}
 	credentials_free(credentials);
 }
@@ -147,7 +145,7 @@ static void test_user_is_told(void **state)
 		FAILURE_NONE);
 	assert_string_equal(user, "ali");
 	assert_int_equal(ask(credentials, "Proxy-Authorization: Basic YWxpOng=\n", 1, user),
-			 FAILURE_AUTH_REQUIRED);
+			 FAILURE_AUTH_FAILED);
 	assert_string_equal(user, "");
 	credentials_free(credentials);
 }
@@ -182,6 +180,34 @@ static void test_other_than_basic(void **state)
 	credentials_free(credentials);
 }
 
+/* For the log: what is claimed, be it right or not, and nothing of the password. */
+static void test_name(void **state)
+{
+	static const struct {
+		const char *pair, *name;
+	} rows[] = {
+		{"ali:open sesame", "ali"},
+		{"nobody:x", "nobody"},
+		{"a\"b c\xff:x:y", "a\"b c\xff"},
+		{":x", ""},
+		{"ali", ""},
+	};
+	char fields[512], name[CREDENTIALS_TEXT_MAX];
+	static struct message message;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *end = fields + sprintf(fields, "GET http://a/\nProxy-Authorization: Basic ");
+		size_t n;
+
+		encode(rows[i].pair, strlen(rows[i].pair), end);
+		strcat(fields, "\n");
+		n = credentials_name(request_of(&message, fields), name);
+		assert_int_equal(n, strlen(rows[i].name));
+		assert_memory_equal(name, rows[i].name, n);
+	}
+}
+
 static void test_length(void **state)
 {
 	struct credentials *credentials = load(users());
@@ -192,7 +218,9 @@ static void test_length(void **state)
 		memset(pair, 'x', n);
 		memcpy(pair, "ali:", 4);
 		pair[n] = '\0';
-		assert_int_equal(login(credentials, pair, 1), FAILURE_AUTH_REQUIRED);
+		assert_int_equal(login(credentials, pair, 1),
+				 (n + 2) / 3 * 3 <= CREDENTIALS_TEXT_MAX ? FAILURE_AUTH_FAILED
+									 : FAILURE_AUTH_REQUIRED);
 	}
 	credentials_free(credentials);
 }
@@ -213,14 +241,14 @@ static void test_work_is_bounded(void **state)
 		assert_true(tried < 1000);
 		snprintf(pair, sizeof(pair), "%s:%u", tried % 2 ? "slow" : "nobody", tried);
 		tried++;
-	} while (login(credentials, pair, 1) == FAILURE_AUTH_REQUIRED);
+	} while (login(credentials, pair, 1) == FAILURE_AUTH_FAILED);
 	assert_true(tried > 1);
 	/* the last of them was not worked out */
 	assert_int_equal(login(credentials, pair, 1), FAILURE_TOO_MANY_LOGINS);
 	assert_int_equal(login(credentials, "slow:slow", 1), FAILURE_NONE);
 	/* what was forgotten since would have to be worked out, but there is no time */
 	assert_int_equal(login(credentials, "slow:0", 2), FAILURE_TOO_MANY_LOGINS);
-	assert_int_equal(login(credentials, pair, 1000000), FAILURE_AUTH_REQUIRED);
+	assert_int_equal(login(credentials, pair, 1000000), FAILURE_AUTH_FAILED);
 	credentials_free(credentials);
 }
 
@@ -348,6 +376,7 @@ int main(void)
 		cmocka_unit_test(test_right_and_wrong),
 		cmocka_unit_test(test_user_is_told),
 		cmocka_unit_test(test_other_than_basic),
+		cmocka_unit_test(test_name),
 		cmocka_unit_test(test_length),
 		cmocka_unit_test(test_work_is_bounded),
 		cmocka_unit_test(test_known_user_is_not_shut_out),

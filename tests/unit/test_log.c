@@ -248,6 +248,33 @@ static void test_priorities_for_the_journal(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, capture, release)
 
+/* What a peer chose stays within its quotes, and within the room for it, of any size. */
+static void test_quote(void **state)
+{
+	static const char bytes[] = "a\"b\\c\n\xff d";
+	char to[64], plain[50], odd[50];
+
+	(void)state;
+	memset(plain, 'x', sizeof(plain));
+	memset(odd, '"', sizeof(odd));
+	assert_string_equal(log_quote(bytes, strlen(bytes), to, sizeof(to)),
+			    "\"a\\x22b\\x5cc\\x0a\\xff d\"");
+	assert_string_equal(log_quote("", 0, to, sizeof(to)), "\"\"");
+	for (size_t size = LOG_QUOTE_MIN; size < 40; size++) {
+		char *room = malloc(size);
+
+		for (size_t n = 0; n < 50; n++) {
+			const char *text = log_quote(plain, n, room, size);
+
+			assert_true(strlen(text) < size && text[strlen(text) - 1] == '"');
+			text = log_quote(odd, n, room, size);
+			assert_true(strlen(text) < size && text[strlen(text) - 1] == '"');
+			assert_null(memchr(text + 1, '"', strlen(text) - 2));
+		}
+		free(room);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -261,6 +288,7 @@ int main(void)
 		TEST(test_a_stderr_that_is_gone),
 		TEST(test_errno_is_kept),
 		TEST(test_priorities_for_the_journal),
+		TEST(test_quote),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
