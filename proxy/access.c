@@ -421,13 +421,10 @@ static bool ports_have(const struct ports *ports, uint16_t port)
 }
 
 /* What the rules say of a destination before its name is looked up. */
-static enum failure judge_destination(const struct access *access, const struct http_uri *uri,
-				      const struct ports *ports)
+static enum failure judge_destination(const struct access *access, const struct http_uri *uri)
 {
 	union address address;
 
-	if (!ports_have(ports, uri->port))
-		return FAILURE_DENIED_PORT;
 	if (address_parse(uri->host, &address)) {
 		address_set_port(&address, uri->port);
 		return access_address(access, uri->host, FROM_HERE, &address);
@@ -435,6 +432,18 @@ static enum failure judge_destination(const struct access *access, const struct 
 	if (rules_have_name(access->deny, uri->host) && !rules_have_name(access->allow, uri->host))
 		return FAILURE_DENIED_DESTINATION;
 	return FAILURE_NONE;
+}
+
+static enum failure judge_tunnel(const struct access *access, const struct http_uri *uri)
+{
+	return ports_have(&access->connect_ports, uri->port) ? judge_destination(access, uri)
+							     : FAILURE_DENIED_TUNNEL;
+}
+
+static enum failure judge_plain(const struct access *access, const struct http_uri *uri)
+{
+	return ports_have(&access->ports, uri->port) ? judge_destination(access, uri)
+						     : FAILURE_DENIED_PORT;
 }
 
 /* By port and both ends of the name: what is between them hardly tells hosts apart. */
@@ -454,12 +463,12 @@ static enum failure remembered_destination(const struct access *access, const st
 	struct memo *memo;
 
 	if (uri->host.n > MEMO_HOST_MAX)
-		return judge_destination(access, uri, &access->ports);
+		return judge_plain(access, uri);
 	memo = memo_slot(access, uri);
 	if (memo->length == uri->host.n && memo->port == uri->port &&
 	    memcmp(memo->host, uri->host.p, uri->host.n) == 0)
 		return (enum failure)memo->failure;
-	memo->failure = (uint8_t)judge_destination(access, uri, &access->ports);
+	memo->failure = (uint8_t)judge_plain(access, uri);
 	memo->port = uri->port;
 	memo->length = (uint8_t)uri->host.n;
 	memcpy(memo->host, uri->host.p, uri->host.n);
@@ -483,7 +492,7 @@ enum failure access_request(const struct access *access, const struct http_reque
 	if (req->uri.host.n == 0)
 		return FAILURE_NONE; /* of a form without authority: refused elsewhere */
 	if (req->method == METHOD_CONNECT)
-		return judge_destination(access, &req->uri, &access->connect_ports);
+		return judge_tunnel(access, &req->uri);
 	return remembered_destination(access, &req->uri);
 }
 

@@ -73,9 +73,9 @@ bool access_is_loop(const struct access *access, const struct http_request *req)
 
 /*
  * What can be decided from the request alone: FAILURE_NONE, or DENIED_METHOD, LOOP (our
- * name in Via, RFC 9110 7.6.3), DENIED_PORT, DENIED_DESTINATION (name rules).
- * A numeric host is judged as by access_address().  A name that `deny` has needs a name in `allow`;
- * a network there is not enough.
+ * name in Via, RFC 9110 7.6.3), DENIED_PORT, for CONNECT DENIED_TUNNEL, DENIED_DESTINATION (name
+ * rules). A numeric host is judged as by access_address().  A name that `deny` has needs a name in
+ * `allow`; a network there is not enough.
  */
 enum failure access_request(const struct access *access, const struct http_request *req);
 

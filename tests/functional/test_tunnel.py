@@ -187,6 +187,19 @@ def test_ports_but_443_are_refused_by_default(start_proxy, port):
         assert_refused(client, f"127.0.0.1:{port}", 403, "http_request_denied")
 
 
+@pytest.mark.parametrize("port", [80, 8080])
+def test_tunnel_for_plain_http_is_told_what_to_do(start_proxy, port):
+    """Node's undici asks for one unless it is told not to: its user finds the reason in answer and log."""
+    proxy = start_proxy()
+    with proxy.connect() as client:
+        client.send(connect_bytes(f"127.0.0.1:{port}"))
+        answer = client.response()
+    assert answer.status == 403
+    for text in (answer.body.decode(), proxy.errors()):
+        assert "connect_ports" in text and "proxyTunnel: false" in text, text
+    assert f"denied_tunnel: 127.0.0.1:{port} for client 127.0.0.1" in proxy.errors()
+
+
 def test_ports_of_the_option(start_proxy, start_target):
     target, other = start_target(), start_target()
     proxy = start_proxy(f"connect_ports=443,{target.port}")

@@ -670,12 +670,12 @@ static void connect_reaches_the_ports_of_the_option(void **state)
 		bool is_some = port == 1 || port == 443 || port == 8443 || port == 65535;
 
 		assert_int_equal(ask(&preset, METHOD_CONNECT, "a.example", port, ""),
-				 port == 443 ? FAILURE_NONE : FAILURE_DENIED_PORT);
+				 port == 443 ? FAILURE_NONE : FAILURE_DENIED_TUNNEL);
 		assert_int_equal(ask(&some, METHOD_CONNECT, "a.example", port, ""),
-				 is_some ? FAILURE_NONE : FAILURE_DENIED_PORT);
+				 is_some ? FAILURE_NONE : FAILURE_DENIED_TUNNEL);
 		assert_int_equal(ask(&all, METHOD_CONNECT, "a.example", port, ""), FAILURE_NONE);
 		assert_int_equal(ask(&none, METHOD_CONNECT, "a.example", port, ""),
-				 FAILURE_DENIED_PORT);
+				 FAILURE_DENIED_TUNNEL);
 	}
 	setup_end(&preset);
 	setup_end(&some);
@@ -719,7 +719,7 @@ static void ports_of_other_protocols_are_refused(void **state)
 				 allowed ? OK : FAILURE_DENIED_PORT);
 		assert_int_equal(ask(&all, method, "a.example", port, ""), OK);
 		assert_int_equal(ask(&all, METHOD_CONNECT, "a.example", port, ""),
-				 port == 443 ? OK : FAILURE_DENIED_PORT);
+				 port == 443 ? OK : FAILURE_DENIED_TUNNEL);
 	}
 	setup_end(&preset);
 	setup_end(&some);
