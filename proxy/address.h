@@ -33,6 +33,12 @@ enum address_source {
 	FROM_HERE,         /* it is numeric, of the hosts file, or localhost */
 };
 
+/* The address that a connection leads to, and who says that it is the host's. */
+struct destination {
+	union address address;
+	enum address_source source;
+};
+
 /* Addresses of one name, in the order to try them. */
 struct addresses {
 	enum address_source source;

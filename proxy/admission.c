@@ -87,16 +87,14 @@ static enum place place_of(const union address *address)
 
 /* What the operator chose was not judged by the rules for clients: it is now. */
 uint32_t admission_of(const struct admission *admission, const struct access *access,
-		      const struct route *route, const union address *address)
+		      const struct route *route, const struct destination *from)
 {
-	union address literal;
-	enum address_source source =
-		address_parse(route->host, &literal) ? FROM_HERE : FROM_NAME_SERVERS;
+	enum place place = place_of(&from->address);
 
 	if (route->parent)
 		return admission->rules | PLACE_PARENT;
-	/* of a name, the stricter: who told it is not known here any more */
-	if (route->chosen && access_address(access, route->host, source, address) != FAILURE_NONE)
-		return place_of(address);
-	return admission->rules | place_of(address);
+	if (route->chosen &&
+	    access_address(access, route->host, from->source, &from->address) != FAILURE_NONE)
+		return place;
+	return admission->rules | place;
 }

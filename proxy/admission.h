@@ -34,9 +34,9 @@ struct admission {
 struct admission admission_new(const struct conf *conf, const struct access *access,
 			       const struct routes *routes);
 
-/* The number for a response that came by this route from this address. */
+/* The number for a response that came by this route from there. */
 uint32_t admission_of(const struct admission *admission, const struct access *access,
-		      const struct route *route, const union address *address);
+		      const struct route *route, const struct destination *from);
 
 /* May clients of the proxy be shown a record with that number? */
 static inline bool admission_allows(const struct admission *admission, uint32_t number)

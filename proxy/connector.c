@@ -65,9 +65,12 @@ static void finish(struct connector *c, enum failure failure, struct conn *conn,
 {
 	connector_done done = c->done;
 	void *context = c->context;
+	struct destination to = {.source = c->addresses.source};
 
+	if (address != NULL)
+		to.address = *address;
 	release(c, conn);
-	done(context, failure, conn, address);
+	done(context, failure, conn, address != NULL ? &to : NULL);
 }
 
 static void try_next(struct connector *c);

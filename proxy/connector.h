@@ -17,11 +17,11 @@ struct connector;
 
 /*
  * Called once, never before connector_start() returns.  On success `conn` is the caller's, to be
- * owned by conn_own() in this call, and `address` is where it leads; its deadline is the end of
+ * owned by conn_own() in this call, and `to` is where it leads; its deadline is the end of
  * conf->connect_timeout.  The connector is gone.
  */
 typedef void (*connector_done)(void *context, enum failure failure, struct conn *conn,
-			       const union address *address);
+			       const struct destination *to);
 
 /*
  * For `holder` (budgets.h).  NULL when out of memory.  `chosen`: the operator named this

@@ -19,7 +19,7 @@ struct dialer {
 	struct connector *connector; /* the first step */
 	struct conn *conn;           /* the others */
 	struct route route;
-	union address address;
+	struct destination to;
 	struct buf out; /* CONNECT */
 	struct buf in;  /* its answer, and what came after */
 	struct parse_progress progress;
@@ -76,8 +76,7 @@ static void succeed(struct dialer *dialer)
 
 	dialer->in = (struct buf){0};
 	release(dialer);
-	dialer->done(dialer->context, FAILURE_NONE, dialer->conn, &dialer->address,
-		     buf_waiting(&early));
+	dialer->done(dialer->context, FAILURE_NONE, dialer->conn, &dialer->to, buf_waiting(&early));
 	buf_free(&early);
 }
 
@@ -237,7 +236,7 @@ static enum failure parent_failure(enum failure failure)
 }
 
 static void connected(void *context, enum failure failure, struct conn *conn,
-		      const union address *address)
+		      const struct destination *to)
 {
 	struct dialer *dialer = dialer_of(context);
 
@@ -247,7 +246,7 @@ static void connected(void *context, enum failure failure, struct conn *conn,
 		return;
 	}
 	dialer->conn = conn;
-	dialer->address = *address;
+	dialer->to = *to;
 	if (dialer->route.tunnel) {
 		conn_own(conn, &tunnel_events, dialer);
 		conn_deadline(conn, dialer->worker->conf->first_byte_timeout_ms);

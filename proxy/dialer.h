@@ -17,12 +17,12 @@ struct dialer;
 
 /*
  * Called once, never before dialer_start() returns.  On success `conn` is the caller's, to be owned
- * by conn_own() in this call; `address` is whom it connects to, the parent when there is one;
+ * by conn_own() in this call; `to` is whom it connects to, the parent when there is one;
  * `early` is what the far end of a tunnel has said already, valid during the call.  The dialer is
  * gone.
  */
 typedef void (*dialer_done)(void *context, enum failure failure, struct conn *conn,
-			    const union address *address, struct slice early);
+			    const struct destination *to, struct slice early);
 
 /*
  * For `holder` (budgets.h).  `connect` is the request head for the parent when the route has a

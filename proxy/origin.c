@@ -263,7 +263,7 @@ void origin_send_end(struct origin *origin)
 /* ---- connecting ----------------------------------------------------------------------------- */
 
 static void connected(void *context, enum failure failure, struct conn *conn,
-		      const union address *address, struct slice early)
+		      const struct destination *to, struct slice early)
 {
 	struct origin *origin = context;
 
@@ -274,9 +274,9 @@ static void connected(void *context, enum failure failure, struct conn *conn,
 		return;
 	}
 	origin->conn = conn;
-	origin->address = *address;
+	origin->address = to->address;
 	origin->admission = admission_of(&origin->worker->admission, origin->worker->access,
-					 &origin->route, address);
+					 &origin->route, to);
 	STATS_ADD(origins, 1);
 	conn_own(conn, &origin_events, origin);
 	origin_writable(origin);

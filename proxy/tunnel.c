@@ -330,7 +330,7 @@ static void tunnel_open(struct tunnel *tunnel, struct conn *conn, unsigned statu
 }
 
 static void connected(void *context, enum failure failure, struct conn *conn,
-		      const union address *address, struct slice early)
+		      const struct destination *to, struct slice early)
 {
 	struct tunnel *tunnel = context;
 	struct exchange *x = tunnel->x;
@@ -342,7 +342,7 @@ static void connected(void *context, enum failure failure, struct conn *conn,
 		exchange_fail(x, failure);
 		return;
 	}
-	x->origin = *address;
+	x->origin = to->address;
 	if (buf_append(client_out(x->client), SLICE("HTTP/1.1 200 OK\r\n\r\n"))) {
 		tunnel_open(tunnel, conn, 200, early);
 		return;

@@ -57,17 +57,22 @@ static void setup_end(struct setup *setup)
 #define HERE "127.0.0.1"
 #define OPEN "8.8.8.8"
 
-enum { DIRECT, CHOSEN, PARENT };
+enum { DIRECT, CHOSEN, PARENT, CHOSEN_BY_HOSTS_FILE };
 
 static uint32_t number_of(const struct setup *setup, int how, const char *from)
 {
 	struct route route = {
-		.host = SLICE("a.example"), .chosen = how == CHOSEN, .parent = how == PARENT};
-	union address address;
+		.host = SLICE("a.example"),
+		.chosen = how == CHOSEN || how == CHOSEN_BY_HOSTS_FILE,
+		.parent = how == PARENT,
+	};
+	struct destination to = {
+		.source = how == CHOSEN_BY_HOSTS_FILE ? FROM_HERE : FROM_NAME_SERVERS,
+	};
 
-	assert_true(address_parse(slice_str(from), &address));
-	address_set_port(&address, 80);
-	return admission_of(&setup->admission, setup->access, &route, &address);
+	assert_true(address_parse(slice_str(from), &to.address));
+	address_set_port(&to.address, 80);
+	return admission_of(&setup->admission, setup->access, &route, &to);
 }
 
 static void under_the_same_rules(void **state)
@@ -83,7 +88,11 @@ static void under_the_same_rules(void **state)
 		{"allow=10.0.0.0/8", OPEN, "10.0.0.1", DIRECT, true},
 		{"parent=http://p:1", OPEN, "10.0.0.1", PARENT, true},
 		/* by way of a gateway */
-		{"", HERE, "127.0.0.1", CHOSEN, false}, /* name servers may have said so */
+		{"", HERE, "127.0.0.1", CHOSEN, false}, /* name servers say so */
+		{"", HERE, "127.0.0.1", CHOSEN_BY_HOSTS_FILE, true},
+		{"", OPEN, "127.0.0.1", CHOSEN_BY_HOSTS_FILE, false},
+		{"dns_private=refuse", HERE, "10.0.0.1", CHOSEN, false},
+		{"dns_private=refuse", HERE, "10.0.0.1", CHOSEN_BY_HOSTS_FILE, true},
 		{"allow=a.example", HERE, "127.0.0.1", CHOSEN, true},
 		{"", HERE, "10.0.0.1", CHOSEN, true},
 		{"", HERE, "169.254.169.254", CHOSEN, false},
