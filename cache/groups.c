@@ -22,6 +22,12 @@ static bool is_before(const struct cache_key *a, const struct cache_key *b)
 	return a->word[0] != b->word[0] ? a->word[0] < b->word[0] : a->word[1] < b->word[1];
 }
 
+/* The group of all that is in any of the origin's: no string can have a line's end. */
+static struct cache_key all_groups_of(struct slice origin)
+{
+	return cache_key_of_group(origin, SLICE("\n"));
+}
+
 /*
  * Adds a group to others, which are in order, so that finding it does not cost the product of all
  * records and groups; how many there are then, or SIZE_MAX.  *at is where it may well be, and
@@ -58,15 +64,15 @@ static size_t add_group(struct cache_key *to, size_t count, const struct cache_k
 static size_t add_groups(const struct http_fields *fields, enum http_field_id id,
 			 struct slice origin, struct cache_key *to, size_t count)
 {
-	struct slice names[GROUPS_MAX];
+	struct slice names[GROUPS_NAMED_MAX];
 	size_t found = 0, at = 0;
 	bool whole;
 
 	if (!http_has_field(fields, id) ||
-	    !sf_read_strings(fields, http_field_name(id), names, GROUPS_MAX, &found))
+	    !sf_read_strings(fields, http_field_name(id), names, GROUPS_NAMED_MAX, &found))
 		return count;
-	whole = found <= GROUPS_MAX;
-	for (size_t i = 0; i < found && i < GROUPS_MAX && count != SIZE_MAX; i++) {
+	whole = found <= GROUPS_NAMED_MAX;
+	for (size_t i = 0; whole && i < found && count != SIZE_MAX; i++) {
 		struct cache_key group = cache_key_of_group(origin, names[i]);
 
 		count = add_group(to, count, &group, &at);
@@ -77,7 +83,14 @@ static size_t add_groups(const struct http_fields *fields, enum http_field_id id
 size_t groups_of_response(const struct http_response *res, struct slice normal_uri,
 			  struct cache_key to[GROUPS_MAX])
 {
-	return add_groups(&res->fields, FIELD_CACHE_GROUPS, origin_of(normal_uri), to, 0);
+	struct slice origin = origin_of(normal_uri);
+	size_t count = add_groups(&res->fields, FIELD_CACHE_GROUPS, origin, to, 0), at = 0;
+	struct cache_key all;
+
+	if (count == 0 || count == SIZE_MAX)
+		return count;
+	all = all_groups_of(origin);
+	return add_group(to, count, &all, &at);
 }
 
 /* What is not there yet of a record's groups; how many there are then, or SIZE_MAX. */
@@ -104,8 +117,11 @@ size_t groups_of_entry(struct slice entry, struct cache_key to[GROUPS_MAX])
 size_t groups_invalidated(const struct http_response *res, struct slice normal_uri,
 			  struct cache_key to[GROUPS_MAX])
 {
-	size_t count = add_groups(&res->fields, FIELD_CACHE_GROUP_INVALIDATION,
-				  origin_of(normal_uri), to, 0);
+	struct slice origin = origin_of(normal_uri);
+	size_t count = add_groups(&res->fields, FIELD_CACHE_GROUP_INVALIDATION, origin, to, 0);
 
-	return count == SIZE_MAX ? GROUPS_MAX : count;
+	if (count != SIZE_MAX)
+		return count;
+	to[0] = all_groups_of(origin);
+	return 1;
 }

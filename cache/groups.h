@@ -2,19 +2,25 @@
  * Cache groups (RFC 9875) as keys of the store.  Pure.
  *
  * A group is a string and the origin that said it: no response can name a group of another origin.
+ *
+ * What is in a group is in one more, in which is all that is in any group of that origin.  An
+ * invalidation of more groups than are marked one by one is one of that.
  */
 #ifndef CACHE_GROUPS_H
 #define CACHE_GROUPS_H
 
 #include "cache/record.h"
 
-/* Groups of one entry, and of one invalidation; RFC 9875 2 and 3 want at least 32. */
-enum { GROUPS_MAX = 128 };
+enum {
+	/* That a response, an entry or an invalidation names; RFC 9875 2 and 3 want at least 32. */
+	GROUPS_NAMED_MAX = 128,
+	GROUPS_MAX = GROUPS_NAMED_MAX + 1, /* and that of all */
+};
 
 /*
  * The groups that a response is in (Cache-Groups), each once.  Returns their number, or SIZE_MAX
- * when they are more than GROUPS_MAX: such a response must not be kept, for an invalidation would
- * miss it.  A field that is no list of strings names no group.
+ * when it names more than GROUPS_NAMED_MAX: such a response must not be kept, for an invalidation
+ * would miss it.  A field that is no list of strings names no group.
  */
 size_t groups_of_response(const struct http_response *res, struct slice normal_uri,
 			  struct cache_key to[GROUPS_MAX]);
@@ -22,7 +28,8 @@ size_t groups_of_response(const struct http_response *res, struct slice normal_u
 /* Those of all records of an entry, in the same manner. */
 size_t groups_of_entry(struct slice entry, struct cache_key to[GROUPS_MAX]);
 
-/* The first GROUPS_MAX groups that a response invalidates (Cache-Group-Invalidation). */
+/* The groups that a response invalidates (Cache-Group-Invalidation); of more than GROUPS_NAMED_MAX
+   that of all instead. */
 size_t groups_invalidated(const struct http_response *res, struct slice normal_uri,
 			  struct cache_key to[GROUPS_MAX]);
 

@@ -21,7 +21,7 @@
 #include "cache/view.h"
 
 enum {
-	RECORD_VERSION = 4, /* raise at any change of layout or of struct record_meta */
+	RECORD_VERSION = 5, /* raise at any change of layout, of struct record_meta or of keys */
 	RECORD_ALIGN = 8,
 	RECORD_FIELDS_MAX = 512, /* field lines of one, and so of a merged one */
 	ENTRY_SIZE_MAX = 1 << 20,
@@ -100,8 +100,8 @@ static inline struct slice record_head(const struct record_view *view, bool is_3
  * Write a record of a response that policy_may_store() allowed.  `size` bytes at `to`, 8-aligned.
  * Date is written as meta->date_s says when the response has none, several or an invalid one (RFC
  * 9110 6.6.1).  Returns its length, a multiple of 8; 0 when it does not fit, or has a Vary that no
- * request matches (key_vary_write()), or is in more than GROUPS_MAX cache groups: an invalidation
- * would miss some.
+ * request matches (key_vary_write()), or names more than GROUPS_NAMED_MAX cache groups: an
+ * invalidation would miss some.
  */
 size_t record_write(const struct http_request *req, const struct http_response *res,
 		    const struct record_meta *meta, struct slice normal_uri, char *to, size_t size);

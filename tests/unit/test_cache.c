@@ -507,6 +507,36 @@ static void groups_are_invalidated_within_the_origin(void **state)
 	assert_hit(f, "GET http://b/1\n", 0, "1");
 }
 
+/* More groups than are marked one by one: then all of the origin are invalidated. */
+static void too_many_groups_are_all_groups(void **state)
+{
+	struct fixture *f = *state;
+	char res[8192] = "200\nCache-Group-Invalidation: \"first\"";
+
+	for (int i = 0; i < 200; i++)
+		sprintf(res + strlen(res), ", \"g%d\"", i);
+	strcat(res, "\n");
+	assert_stored(f, "GET http://a/1\n", FRESH "Cache-Groups: \"first\"\n", 0);
+	assert_stored(f, "GET http://a/2\n", FRESH "Cache-Groups: \"g199\"\n", 0);
+	assert_stored(f, "GET http://a/3\n", FRESH "X: 1\n", 0);
+	assert_stored(f, "GET http://b/1\n", FRESH "Cache-Groups: \"first\"\nX: 1\n", 0);
+	cache_flush(f->cache);
+	assert_int_equal(invalidate(f, "POST http://a/\n", res), 2);
+	assert_miss(f, "GET http://a/1\n", 0);
+	assert_miss(f, "GET http://a/2\n", 0);
+	assert_hit(f, "GET http://a/3\n", 0, "1");
+	assert_hit(f, "GET http://b/1\n", 0, "1");
+	/* and when it is one group, many times: no other key is marked than that */
+	strcpy(res, "200\nCache-Group-Invalidation: \"g\"");
+	for (int i = 0; i < 200; i++)
+		strcat(res, ", \"g\"");
+	strcat(res, "\n");
+	assert_stored(f, "GET http://a/4\n", FRESH "Cache-Groups: \"g\"\n", 0);
+	invalidate(f, "POST http://a/\n", res);
+	assert_miss(f, "GET http://a/4\n", 0);
+	assert_hit(f, "GET http://b/1\n", 0, "1");
+}
+
 /* It need not be put into the store before, which may take long. */
 static void what_waits_in_a_group_is_refused(void **state)
 {
@@ -807,6 +837,7 @@ int main(void)
 		TEST(groups_are_invalidated_within_the_origin),
 		TEST(what_waits_in_a_group_is_refused),
 		TEST(a_lookup_waits_for_few_writes),
+		TEST(too_many_groups_are_all_groups),
 		TEST(groups_are_those_of_all_variants_as_they_are),
 		TEST(a_large_group_goes_in_parts),
 		TEST(what_is_in_too_many_groups_is_not_kept),
