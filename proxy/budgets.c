@@ -9,6 +9,10 @@
 
 enum {
 	LOGINS_MAX = 1024,
+	/* Of the places that may be left to some: a part for those who have none, and so many times
+	   what is left of the others for one; who has all to itself gets three quarters. */
+	REST_PARTS = 8,
+	REST_TIMES = 6,
 	/* Keys that are held at once: for each client itself, its origin and both together; and
 	   what is not bound to clients' connections. */
 	KEYS_PER_CLIENT = 3,
@@ -62,6 +66,12 @@ static struct budget_limit limit_of_all(uint32_t all, uint32_t here)
 	return (struct budget_limit){.all = all, .here = here, .one_all = all, .one_here = here};
 }
 
+static void leave_some(struct budget_limit *limit, enum budget budget, enum budget rest)
+{
+	limit[budget].times = REST_TIMES;
+	limit[budget].rest = rest;
+}
+
 void budgets_init(struct budgets *budgets, struct holdings *holdings, unsigned block,
 		  const struct conf *conf, const struct descriptors *descriptors)
 {
@@ -80,12 +90,15 @@ void budgets_init(struct budgets *budgets, struct holdings *holdings, unsigned b
 	limit[BUDGET_IDLE] = limit_of(UINT32_MAX, descriptors->origins_idle);
 	limit[BUDGET_LOOKUPS] = limit_of(conf->dns_lookups, lookups);
 	limit[BUDGET_LOGINS] = limit_of(UINT32_MAX, LOGINS_MAX);
+	leave_some(limit, BUDGET_LOOKUPS, BUDGET_LOOKUPS);
+	leave_some(limit, BUDGET_LOGINS, BUDGET_LOGINS);
 	if (clients_per_address(conf) >= conf->clients_max)
 		for (unsigned i = 0; i < BUDGET_COUNT; i++)
 			limit[i] = limit_of_all(limit[i].all, limit[i].here);
 	limit[BUDGET_SOCKETS] = limit_of_all(UINT32_MAX, descriptors->sockets);
 	limit[BUDGET_ZONE] = limit_of_all(part_of(conf->dns_lookups, 1, 2), part_of(lookups, 1, 2));
 	limit[BUDGET_HOST] = limit_of_all(part_of(conf->dns_lookups, 1, 4), part_of(lookups, 1, 4));
+	leave_some(limit, BUDGET_ZONE, BUDGET_LOOKUPS);
 }
 
 /* ---- counting ------------------------------------------------------------------------------- */
@@ -128,6 +141,32 @@ static uint64_t key_of(enum budget budget, budget_id thing, budget_id holder)
 	return key == 0 ? 1 : key;
 }
 
+/* What one may have with the place in question, which is counted among those used. */
+static uint32_t most_by_rest(uint32_t times, uint32_t limit, uint32_t used)
+{
+	uint64_t taken = (uint64_t)used + limit / REST_PARTS;
+	uint64_t most = taken <= limit ? times * (limit + 1 - taken) : 1;
+
+	return most < UINT32_MAX ? (uint32_t)most : UINT32_MAX;
+}
+
+/* holdings_take() of one more for one, whose limits may depend on what is left. */
+static struct holdings_row *take(const struct budgets *budgets, const struct budget_limit *limit,
+				 uint64_t key, uint32_t most_here, uint32_t most_all)
+{
+	const struct budget_limit *rest = &budgets->limit[limit->rest];
+	uint64_t rest_key = key_of(limit->rest, 0, 0);
+
+	if (limit->times > 0) {
+		uint32_t here = holdings_here(budgets->holdings, budgets->block, rest_key);
+		uint32_t all = holdings_all(budgets->holdings, rest_key);
+
+		most_here = smaller(most_here, most_by_rest(limit->times, rest->here, here));
+		most_all = smaller(most_all, most_by_rest(limit->times, rest->all, all));
+	}
+	return holdings_take(budgets->holdings, budgets->block, key, most_here, most_all);
+}
+
 /* Whether a holder may have less than all. */
 static bool bounds_one(const struct budget_limit *limit)
 {
@@ -141,9 +180,8 @@ static bool take_one(const struct budgets *budgets, enum budget budget, budget_i
 
 	if (holder == 0 || !bounds_one(limit))
 		return true;
-	ret_holding->one =
-		holdings_take(budgets->holdings, budgets->block, key_of(budget, thing, holder),
-			      limit->one_here, limit->one_all);
+	ret_holding->one = take(budgets, limit, key_of(budget, thing, holder), limit->one_here,
+				limit->one_all);
 	return ret_holding->one != NULL;
 }
 
@@ -153,10 +191,13 @@ enum budget_verdict budget_take(const struct budgets *budgets, enum budget budge
 	const struct budget_limit *limit = &budgets->limit[budget];
 
 	assert(budget < BUDGET_COUNT);
-	*ret_holding = (struct holding){
-		.all = holdings_take(budgets->holdings, budgets->block, key_of(budget, thing, 0),
-				     limit->here, limit->all),
-	};
+	*ret_holding = (struct holding){.all = NULL};
+	if (thing != 0)
+		ret_holding->all =
+			take(budgets, limit, key_of(budget, thing, 0), limit->here, limit->all);
+	else
+		ret_holding->all = holdings_take(budgets->holdings, budgets->block,
+						 key_of(budget, 0, 0), limit->here, limit->all);
 	if (ret_holding->all == NULL)
 		return BUDGET_FULL;
 	if (take_one(budgets, budget, thing, holder, ret_holding))

@@ -10,6 +10,10 @@
  * lets one address have all connections (clients_per_address as large as clients_max: all clients
  * are behind one address), it may have all of everything.
  *
+ * Look-ups and logins take as long as somebody wants them to.  Of these, one holder, and one zone,
+ * has no more than a few times what is left, and an eighth is for those that have none: several who
+ * want all leave some to others.
+ *
  * What a worker held is given back when it ends, however it ends (holdings.h).
  */
 #ifndef PROXY_BUDGETS_H
@@ -50,6 +54,10 @@ enum budget_verdict {
 struct budget_limit {
 	uint32_t all, here;         /* of all workers, of this one */
 	uint32_t one_all, one_here; /* for one holder */
+	/* One holder, or one thing of a budget that has things, has at most `times` what is left
+	   of `rest` beyond an eighth; 0: whatever is left. */
+	uint32_t times;
+	enum budget rest;
 };
 
 struct budgets {

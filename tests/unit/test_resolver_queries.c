@@ -306,8 +306,33 @@ static void a_client_has_a_part_of_the_look_ups(void **state)
 	fixture->holder = 2;
 	for (unsigned i = 0; i < LIMIT; i++) {
 		snprintf(host, sizeof(host), "m%u.example", i);
-		assert_int_equal(is_refused(fixture, host, &asked[count++]), i >= LIMIT / 4);
+		assert_int_equal(is_refused(fixture, host, &asked[count++]), i >= LIMIT / 8);
 	}
+	for (unsigned i = 0; i < count; i++)
+		fixture_wait(&asked[i]);
+}
+
+/* Silent zones, each asked for by a client of its own, and then more of either. */
+static void many_zones_and_clients_leave_some_look_ups(void **state)
+{
+	enum { LIMIT = 64, CLIENTS = 8 };
+	struct fixture *fixture = *state;
+	struct asked asked[CLIENTS * LIMIT + 1];
+	unsigned count = 0;
+	char host[64];
+
+	fixture_set(fixture, "dns_lookups", "64");
+	fixture_set(fixture, "dns_timeout", "300ms");
+	fixture_open(fixture, rows);
+	for (unsigned client = 0; client < CLIENTS; client++) {
+		fixture->holder = 1 + client;
+		for (unsigned i = 0; i < LIMIT; i++) {
+			snprintf(host, sizeof(host), "a.n%u.silent%u.example", i, client);
+			is_refused(fixture, host, &asked[count++]);
+		}
+	}
+	fixture->holder = 100;
+	assert_false(is_refused(fixture, "www.good.example", &asked[count++]));
 	for (unsigned i = 0; i < count; i++)
 		fixture_wait(&asked[i]);
 }
@@ -449,6 +474,7 @@ int main(void)
 		TEST(look_ups_under_way_are_limited),
 		TEST(queries_for_one_name_are_limited),
 		TEST(a_zone_has_a_part_of_the_look_ups),
+		TEST(many_zones_and_clients_leave_some_look_ups),
 		TEST(a_client_has_a_part_of_the_look_ups),
 		TEST(an_unwanted_look_up_makes_way),
 		TEST(sockets_to_name_servers_are_limited),
