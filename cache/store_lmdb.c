@@ -37,12 +37,9 @@ static enum store_result tables_result(struct tables *tables, int rc, const char
 		return STORE_OK;
 	case MDB_NOTFOUND:
 		return STORE_NOT_FOUND;
-	case MDB_MAP_FULL:
-	case MDB_TXN_FULL:
-		return STORE_FULL;
 	default:
 		snprintf(tables->error, sizeof(tables->error), "%s: %s", what, mdb_strerror(rc));
-		return STORE_FAILED;
+		return rc == MDB_MAP_FULL || rc == MDB_TXN_FULL ? STORE_FULL : STORE_FAILED;
 	}
 }
 

@@ -37,7 +37,9 @@ enum sink {
 struct accesslog {
 	int fd;
 	enum sink sink;
-	bool stuck;    /* nobody reads; tried again by the next accesslog_flush() */
+	bool stuck;    /* not read; tried again by the next accesslog_flush() */
+	int failure;   /* errno of the last write that failed, EAGAIN when not read */
+	uint64_t lost; /* lines, since accesslog_lost() */
 	bool mid_line; /* the last byte written was not the end of a line */
 	struct accesslog_stamp stamp;
 	size_t used;
@@ -124,6 +126,8 @@ struct accesslog *accesslog_open(const char *path, const char *format)
 		return NULL;
 	log->used = 0;
 	log->stuck = log->mid_line = false;
+	log->failure = 0;
+	log->lost = 0;
 	log->stamp = (struct accesslog_stamp){.squid = squid};
 	strcpy(log->path, path);
 	log->fd = open_sink(path, &log->sink);
@@ -161,6 +165,12 @@ static ssize_t write_piece(const struct accesslog *log, const char *from, size_t
 	return write(log->fd, from, n);
 }
 
+static void lose_line(struct accesslog *log)
+{
+	STATS_ADD(log_dropped, 1);
+	log->lost++;
+}
+
 /* Give up what is in the buffer.  A line that is half in the file is ended there, later. */
 static void drop(struct accesslog *log)
 {
@@ -168,7 +178,7 @@ static void drop(struct accesslog *log)
 		log->used > 0 && log->buffer[0] == '\n'; /* an end of line lost is no line lost */
 	for (; i < log->used; i++)
 		if (log->buffer[i] == '\n')
-			STATS_ADD(log_dropped, 1);
+			lose_line(log);
 	log->used = 0;
 	if (log->mid_line)
 		log->buffer[log->used++] = '\n';
@@ -186,7 +196,9 @@ void accesslog_flush(struct accesslog *log)
 			log->mid_line = from[n - 1] != '\n';
 		} else if (n == 0 || errno == EAGAIN) {
 			log->stuck = true;
+			log->failure = EAGAIN;
 		} else if (errno != EINTR) {
+			log->failure = errno;
 			break;
 		}
 	}
@@ -206,7 +218,7 @@ void accesslog_write(struct accesslog *log, const struct accesslog_entry *entry)
 	if (!has_room(log) && !log->stuck)
 		accesslog_flush(log);
 	if (!has_room(log)) {
-		STATS_ADD(log_dropped, 1);
+		lose_line(log);
 		return;
 	}
 	char *end = accesslog_line(&log->stamp, log->buffer + log->used, entry);
@@ -232,12 +244,26 @@ bool accesslog_reopen(struct accesslog *log)
 	return true;
 }
 
+uint64_t accesslog_lost(struct accesslog *log, const char **ret_why)
+{
+	uint64_t lost = log->lost;
+
+	*ret_why = log->failure == EAGAIN ? "what reads it is too slow" : strerror(log->failure);
+	log->lost = 0;
+	return lost;
+}
+
+void accesslog_finish(struct accesslog *log)
+{
+	accesslog_flush(log);
+	drop(log);
+}
+
 void accesslog_close(struct accesslog *log)
 {
 	if (!log)
 		return;
-	accesslog_flush(log);
-	drop(log);
+	accesslog_finish(log);
 	close(log->fd);
 	free(log);
 }

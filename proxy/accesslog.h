@@ -51,6 +51,13 @@ void accesslog_describe(const char *path, const char *what, char *to, size_t siz
 struct accesslog *accesslog_open(const char *path, const char *format);
 void accesslog_write(struct accesslog *log, const struct accesslog_entry *entry);
 void accesslog_flush(struct accesslog *log);
+
+/* How many lines were lost since the last call, and why; for the operator. */
+uint64_t accesslog_lost(struct accesslog *log, const char **ret_why);
+
+/* Write what waits, or lose it: nothing is written after this. */
+void accesslog_finish(struct accesslog *log);
+
 /* Close and open again (SIGHUP, log rotation). */
 bool accesslog_reopen(struct accesslog *log);
 void accesslog_close(struct accesslog *log);

@@ -22,6 +22,7 @@
 #include "proxy/pool.h"
 #include "proxy/terminal.h"
 #include "proxy/tls.h"
+#include "proxy/trouble.h"
 #include "proxy/tunnel.h"
 #include "proxy/wall_clock.h"
 
@@ -29,7 +30,6 @@ enum {
 	TICK_MS = 250,    /* housekeeping: late waiters, the log's buffer */
 	SECOND_TICKS = 4, /* the log is written, the store looked after */
 	ERROR_MAX = 512,
-	SOUND_TICKS = 60 * SECOND_TICKS, /* without a failure of the store */
 };
 
 struct loop {
@@ -45,8 +45,9 @@ struct loop {
 	struct deadline drain;
 	ev_idle busy; /* active while tasks are left: the loop does not wait for events */
 	ev_signal terminate, interrupt, quit, hangup, reopen;
-	unsigned ticks, sound_ticks;
-	uint64_t failures;         /* of the store, at the last tick */
+	unsigned ticks;
+	uint64_t failures; /* of the store, at the last tick */
+	struct trouble store_trouble, log_trouble;
 	struct stats_store before; /* counted by those who had the block before */
 };
 
@@ -202,28 +203,46 @@ void worker_purge(struct worker *worker)
 		deadline_set(&loop->purge, 0);
 }
 
-/* Said once, until it has gone well for a while: a full disk fails at each write. */
+/* A full disk fails at each write. */
 static void note_failures(struct loop *loop)
 {
-	struct cache *cache = loop->worker->cache;
-	uint64_t failures = cache_counts(cache)->failures;
+	const struct worker *worker = loop->worker;
+	uint64_t failures = cache_counts(worker->cache)->failures, count;
 
-	if (failures != loop->failures && loop->sound_ticks == SOUND_TICKS)
-		log_error("the store fails: %s; nothing new is stored meanwhile, what was "
-			  "invalidated stays invalid",
-			  store_error(cache_store_of(cache)));
-	if (failures != loop->failures)
-		loop->sound_ticks = 0;
-	else if (loop->sound_ticks < SOUND_TICKS && ++loop->sound_ticks == SOUND_TICKS)
-		log_info("the store has not failed for a minute");
+	if (trouble_note(&loop->store_trouble, store_error(cache_store_of(worker->cache)),
+			 failures - loop->failures, worker->now_ms, &count))
+		log_error("the store fails: %s: %s (%llu times); nothing new is stored meanwhile, "
+			  "what was invalidated stays invalid",
+			  worker->conf->store, store_error(cache_store_of(worker->cache)),
+			  (unsigned long long)count);
+	else if (trouble_is_over(&loop->store_trouble, worker->now_ms, &count))
+		log_info("the store has not failed for a minute: %s", worker->conf->store);
 	loop->failures = failures;
 }
 
-static void second_passed(struct worker *worker)
+static void note_lost_lines(struct loop *loop)
 {
+	const struct worker *worker = loop->worker;
+	const char *path = worker->conf->access_log, *why;
+	uint64_t lost = accesslog_lost(worker->accesslog, &why), count;
+
+	if (trouble_note(&loop->log_trouble, why, lost, worker->now_ms, &count))
+		log_error("access_log: %s: lines lost: %llu: %s", path, (unsigned long long)count,
+			  why);
+	else if (trouble_is_over(&loop->log_trouble, worker->now_ms, &count))
+		log_info("access_log: %s: no line lost for a minute, %llu before", path,
+			 (unsigned long long)count);
+}
+
+static void second_passed(struct loop *loop)
+{
+	struct worker *worker = loop->worker;
+
 	cache_tick(worker->cache);
-	if (worker->accesslog != NULL)
+	if (worker->accesslog != NULL) {
 		accesslog_flush(worker->accesslog);
+		note_lost_lines(loop);
+	}
 	store_hold_check(worker);
 }
 
@@ -236,7 +255,7 @@ static void tick_passed(void *owner)
 	fetches_tick(worker->fetches);
 	note_failures(loop);
 	if (++loop->ticks % SECOND_TICKS == 0)
-		second_passed(worker);
+		second_passed(loop);
 	worker_note_counts(worker);
 	if (cache_purge_is_due(worker->cache))
 		worker_purge(worker);
@@ -373,7 +392,6 @@ static struct loop *loop_new(struct worker *worker)
 
 	if (loop == NULL)
 		return NULL;
-	loop->sound_ticks = SOUND_TICKS;
 	/* libev's io_uring backend costs 1.6 times the CPU of epoll for this work */
 	loop->ev = ev_loop_new(EVBACKEND_EPOLL);
 	if (loop->ev == NULL) {
@@ -551,8 +569,12 @@ void worker_free(struct worker *worker)
 	access_free(worker->access);
 	routes_free(worker->routes);
 	tls_context_free(worker->tls);
-	if (worker->accesslog != NULL)
+	if (worker->accesslog != NULL) {
+		accesslog_finish(worker->accesslog);
+		if (worker->loop != NULL)
+			note_lost_lines(worker->loop);
 		accesslog_close(worker->accesslog);
+	}
 	crash_watch(NULL);
 	if (worker->cache != NULL)
 		cache_close(worker->cache);
