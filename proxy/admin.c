@@ -185,6 +185,7 @@ static bool admin_cancel(struct exchange *x)
 const struct frontend admin_frontend = {
 	.name = "admin",
 	.is_reserved = true,
+	.is_origin = true,
 	.handle = admin_handle,
 	.body = admin_body,
 	.body_end = admin_nothing,

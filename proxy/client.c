@@ -416,6 +416,16 @@ static void begin_body(struct client *client, const struct exchange *x)
 	client->body_paused = client->held = false;
 }
 
+/*
+ * RFC 9112 9.3: no connection between an HTTP/1.0 client and a proxy persists, as a proxy between
+ * them may pass the wish on without knowing it.  Who asks in absolute form takes us for a proxy.
+ */
+static bool may_persist(const struct client *client, const struct http_request *req)
+{
+	return req->keep_alive || (req->asks_keep_alive && client->frontend->is_origin &&
+				   req->form != TARGET_ABSOLUTE);
+}
+
 /* Read the next request head and have it handled.  False when it is not whole yet. */
 static bool next_request(struct client *client)
 {
@@ -448,7 +458,7 @@ static bool next_request(struct client *client)
 		return true;
 	}
 	x->bytes_in = length;
-	client->last = !x->req.keep_alive || worker->draining ||
+	client->last = !may_persist(client, &x->req) || worker->draining ||
 		       client->requests >= worker->conf->client_requests;
 	begin_body(client, x);
 	client->frontend->handle(x);

@@ -200,11 +200,21 @@ const char *compose_reason_phrase(unsigned status)
 	return "Other";
 }
 
+/* The end of a head, and what becomes of the connection (RFC 9112 9.3, 9.6). */
+static char *put_connection(char *at, const struct delivery *delivery)
+{
+	if (!delivery->keep_alive)
+		return PUT(at, "Connection: close\r\n\r\n");
+	if (delivery->client_minor == 0)
+		return PUT(at, "Connection: keep-alive\r\n\r\n");
+	return PUT(at, "\r\n");
+}
+
 /* ---- answers from a record: the hit path ---------------------------------------------------- */
 
 bool compose_record(struct buf *to, const struct conf *conf, const struct record_view *record,
 		    unsigned status, int64_t age_s, const struct cache_status *status_field,
-		    bool keep_alive)
+		    const struct delivery *delivery)
 {
 	struct slice pseudonym = slice_str(conf->pseudonym);
 	struct slice fields = record_head(record, status == 304);
@@ -221,7 +231,7 @@ bool compose_record(struct buf *to, const struct conf *conf, const struct record
 	at = PUT(at, "\r\n");
 	at = put_via(at, pseudonym, record_minor_version(record));
 	at = put_cache_status(at, pseudonym, status_field);
-	at = keep_alive ? PUT(at, "\r\n") : PUT(at, "Connection: close\r\n\r\n");
+	at = put_connection(at, delivery);
 	buf_added(to, (size_t)(at - start));
 	return true;
 }
@@ -284,7 +294,7 @@ bool compose_response(struct buf *to, const struct conf *conf, const struct http
 	at = put_framing(at, res, delivery, ret_chunked);
 	at = put_via(at, pseudonym, res->version_minor);
 	at = put_cache_status(at, pseudonym, status_field);
-	at = delivery->keep_alive ? PUT(at, "\r\n") : PUT(at, "Connection: close\r\n\r\n");
+	at = put_connection(at, delivery);
 	buf_added(to, (size_t)(at - start));
 	return true;
 }
@@ -360,7 +370,7 @@ static char *put_local_start(char *at, unsigned status, const char *content_type
 static char *put_local_end(char *at, unsigned status, struct slice content,
 			   const struct delivery *delivery)
 {
-	at = delivery->keep_alive ? PUT(at, "\r\n") : PUT(at, "Connection: close\r\n\r\n");
+	at = put_connection(at, delivery);
 	return has_content(status) && !delivery->head_only ? put(at, content) : at;
 }
 

@@ -35,7 +35,7 @@ struct cache_status {
 
 /* How an answer travels to its client. */
 struct delivery {
-	bool keep_alive;
+	bool keep_alive;      /* an HTTP/1.0 client is told so (RFC 9112 9.3) */
 	uint8_t client_minor; /* HTTP version of the request */
 	bool head_only;       /* the request was HEAD */
 };
@@ -43,7 +43,7 @@ struct delivery {
 /* A 204 or 304 from a record.  `age_s` is its Age. */
 bool compose_record(struct buf *to, const struct conf *conf, const struct record_view *record,
 		    unsigned status, int64_t age_s, const struct cache_status *status_field,
-		    bool keep_alive);
+		    const struct delivery *delivery);
 
 /*
  * A final response passed on.  *ret_chunked: its content is to be sent in chunks; otherwise

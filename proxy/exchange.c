@@ -234,6 +234,7 @@ bool exchange_answer_record(struct exchange *x, const struct record_view *record
 {
 	const struct worker *worker = x->worker;
 	const struct record_meta *meta;
+	struct delivery delivery;
 	unsigned status = 204;
 	struct buf *out;
 	int64_t age_s;
@@ -260,10 +261,10 @@ bool exchange_answer_record(struct exchange *x, const struct record_view *record
 	}
 	x->keep_alive = may_keep_alive(x);
 	tell_key(x);
+	delivery = delivery_of(x);
 	out = client_out(x->client);
 	before = buf_length(out);
-	if (!compose_record(out, worker->conf, record, status, age_s, &x->status_field,
-			    x->keep_alive))
+	if (!compose_record(out, worker->conf, record, status, age_s, &x->status_field, &delivery))
 		out_of_memory(x);
 	else
 		answered(x, status, buf_length(out) - before);

@@ -62,7 +62,8 @@ struct frontend {
 	const char *name;
 	bool is_reserved; /* gets through when clients are at their limits */
 	bool chosen;      /* the operator chose the destination: address rules do not apply */
-	bool behind;      /* a load balancer that the operator named may stand before it */
+	bool is_origin; /* to its clients: those of HTTP/1.0 may ask for a connection to be kept */
+	bool behind;    /* a load balancer that the operator named may stand before it */
 	/* A whole request head: answer, fail, or park and answer later. */
 	void (*handle)(struct exchange *x);
 	/* Content of the request's body, decoded; false: enough for now, wait for client_resume().

@@ -81,6 +81,7 @@ static bool bind_gateway(struct listener *listener, char *text, char *error, siz
 	gateway->frontend.name = "gateway";
 	gateway->frontend.handle = gateway_handle;
 	gateway->frontend.chosen = true;
+	gateway->frontend.is_origin = true;
 	if (!conf_split_gateway(text, host, &port, &gateway->text) ||
 	    http_uri_parse_absolute(slice_str(gateway->text), &gateway->origin) != URI_OK) {
 		snprintf(error, error_size, "gateway: %s is none", text);

@@ -55,6 +55,7 @@ static void take_fields(struct http_request *to, const struct http_request *from
 {
 	to->fields = from->fields;
 	to->keep_alive = from->keep_alive;
+	to->asks_keep_alive = from->asks_keep_alive;
 	to->expect_continue = from->expect_continue;
 	to->upgrade = from->upgrade;
 	to->body = from->body;

@@ -150,13 +150,20 @@ static bool asks_upgrade(const struct http_request *req)
 	       !http_list_has(&req->fields, FIELD_UPGRADE, SLICE("h2c"));
 }
 
+static void read_persistence(struct http_request *req)
+{
+	bool stays = !http_connection_has(&req->fields, SLICE("close"));
+
+	req->keep_alive = req->version_minor > 0 && stays;
+	req->asks_keep_alive = req->version_minor == 0 && stays &&
+			       http_connection_has(&req->fields, SLICE("keep-alive"));
+}
+
 static enum failure request_fields(struct http_request *req, const struct conf *conf)
 {
 	const struct http_field *expect = http_fields_first(&req->fields, FIELD_EXPECT);
 
-	/* RFC 9112 9.3: a proxy keeps no connection open for an HTTP/1.0 client */
-	req->keep_alive =
-		req->version_minor > 0 && !http_connection_has(&req->fields, SLICE("close"));
+	read_persistence(req);
 	req->upgrade = conf->upgrade && asks_upgrade(req);
 	req->expect_continue = false;
 	if (expect == NULL || req->version_minor == 0)

@@ -331,9 +331,10 @@ static void done_with_output(bool right)
 static void run_compose_record(const struct row *row)
 {
 	struct cache_status field = {.hit = true, .ttl_s = 3600};
+	struct delivery delivery = {.keep_alive = true, .client_minor = 1};
 
 	(void)row;
-	done_with_output(compose_record(&out, conf, &copied, 204, 12, &field, true));
+	done_with_output(compose_record(&out, conf, &copied, 204, 12, &field, &delivery));
 }
 
 static void run_compose_request(const struct row *row)

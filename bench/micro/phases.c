@@ -247,8 +247,9 @@ static void run_evict(unsigned i)
 static void compose(unsigned status)
 {
 	struct cache_status field = {.hit = true, .ttl_s = 3600};
+	struct delivery delivery = {.keep_alive = true, .client_minor = 1};
 
-	if (!compose_record(&out, conf, &found.record, status, 12, &field, true))
+	if (!compose_record(&out, conf, &found.record, status, 12, &field, &delivery))
 		fail("out of memory");
 	buf_consume(&out, buf_length(&out));
 }

@@ -64,6 +64,7 @@ static const char *messages_differ(const struct wire *a, const struct wire *b)
 	DIFFERS(a, b, req.form);
 	DIFFERS(a, b, req.version_minor);
 	DIFFERS(a, b, req.keep_alive);
+	DIFFERS(a, b, req.asks_keep_alive);
 	DIFFERS(a, b, req.expect_continue);
 	DIFFERS(a, b, req.body);
 	DIFFERS(a, b, req.content_length);
@@ -324,6 +325,9 @@ const char *wire_response_differs(const struct http_response *got, const struct 
 		return "framing_trouble, mended or version_minor";
 	if (sent->keep_alive != (delivery->keep_alive && !until_close && !sent->mended))
 		return "keep_alive";
+	if (http_connection_has(&sent->fields, SLICE("keep-alive")) !=
+	    (got->status >= 200 && delivery->client_minor == 0 && delivery->keep_alive))
+		return "Connection: keep-alive";
 	if (http_has_field(&sent->fields, FIELD_TRANSFER_ENCODING) != (sent->body == BODY_CHUNKED))
 		return "Transfer-Encoding";
 	if (got->status >= 200 && !http_has_field(&got->fields, FIELD_DATE))

@@ -32,6 +32,7 @@ static struct buf out;
 
 static const struct cache_status miss = {.fwd = FWD_URI_MISS};
 static const struct delivery kept = {.keep_alive = true, .client_minor = 1};
+static const struct delivery closing = {.client_minor = 1};
 
 /* Memory runs out when a test says so. */
 static bool no_memory;
@@ -119,19 +120,44 @@ static void test_hits(void **state)
 
 	(void)state;
 	record.meta = &old_meta;
-	assert_true(compose_record(&out, conf, &record, 204, 0, &hit, true));
+	assert_true(compose_record(&out, conf, &record, 204, 0, &hit, &kept));
 	expect_out("HTTP/1.1 204 No Content\r\n" HEAD_304 HEAD_REST "Age: 0\r\n"
 		   "Via: 1.0 cache204\r\nCache-Status: cache204; hit; ttl=376\r\n\r\n");
 	record.meta = &meta;
-	assert_true(compose_record(&out, conf, &record, 204, 0, &hit, true));
+	assert_true(compose_record(&out, conf, &record, 204, 0, &hit, &kept));
 	expect_out("HTTP/1.1 204 No Content\r\n" HEAD_304 HEAD_REST "Age: 0\r\n" VIA
 		   "Cache-Status: cache204; hit; ttl=376\r\n\r\n");
 	hit.ttl_s = -5;
 	hit.why = REASON_EXPIRED;
-	assert_true(compose_record(&out, conf, &record, 304, 4294967296, &hit, false));
+	assert_true(compose_record(&out, conf, &record, 304, 4294967296, &hit, &closing));
 	expect_out("HTTP/1.1 304 Not Modified\r\n" HEAD_304 "Age: 4294967296\r\n" VIA
 		   "Cache-Status: cache204; hit; ttl=-5; detail=expired\r\n"
 		   "Connection: close\r\n\r\n");
+}
+
+/* RFC 9112 9.3: a connection that stays is told to an HTTP/1.0 client, whatever the answer. */
+static void test_persistence_is_told_to_http_1_0(void **state)
+{
+	static const struct delivery deliveries[] = {{.keep_alive = true}, {.keep_alive = false}};
+	struct record_view record = a_record();
+	struct cache_status hit = {.hit = true, .ttl_s = 1};
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		const struct delivery *delivery = &deliveries[i % 2];
+
+		if (i < 2)
+			assert_true(compose_record(&out, conf, &record, 204, 1, &hit, delivery));
+		else
+			assert_true(
+				compose_failure(&out, conf, FAILURE_LOOP, &hit, delivery, NOW_S));
+		parse(&sent, buf_waiting(&out), true, METHOD_GET);
+		assert_int_equal(http_connection_has(&sent.res.fields, SLICE("keep-alive")),
+				 delivery->keep_alive);
+		assert_int_equal(http_connection_has(&sent.res.fields, SLICE("close")),
+				 !delivery->keep_alive);
+		buf_free(&out);
+	}
 }
 
 static void test_hits_parse_as_what_they_are(void **state)
@@ -142,7 +168,7 @@ static void test_hits_parse_as_what_they_are(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(statuses); i++) {
-		assert_true(compose_record(&out, conf, &record, statuses[i], 1, &hit, true));
+		assert_true(compose_record(&out, conf, &record, statuses[i], 1, &hit, &kept));
 		parse(&sent, buf_waiting(&out), true, METHOD_GET);
 		assert_int_equal(sent.consumed, buf_length(&out));
 		assert_int_equal(sent.res.status, statuses[i]);
@@ -175,7 +201,7 @@ static void test_cache_status(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		assert_true(compose_record(&out, conf, &record, 204, 7, &rows[i].status, true));
+		assert_true(compose_record(&out, conf, &record, 204, 7, &rows[i].status, &kept));
 		sprintf(expected,
 			"HTTP/1.1 204 No Content\r\nAge: 7\r\n" VIA
 			"Cache-Status: cache204%s\r\n\r\n",
@@ -204,7 +230,7 @@ static void test_a_failure(void **state)
 		   "The Host field is missing, repeated or malformed.\n"
 		   "(cache204: bad_host)\n");
 	/* what the client asked for is no error of the proxy's, and ends no connection */
-	delivery = (struct delivery){.keep_alive = true, .head_only = true};
+	delivery = (struct delivery){.keep_alive = true, .client_minor = 1, .head_only = true};
 	none.why = REASON_NO_RECORD;
 	assert_true(compose_failure(&out, conf, FAILURE_ONLY_IF_CACHED, &none, &delivery, NOW_S));
 	expect_out("HTTP/1.1 504 Gateway Timeout\r\n" DATE
@@ -242,7 +268,6 @@ static void expect_failure(enum failure failure, const struct delivery *delivery
 
 static void test_failures(void **state)
 {
-	struct delivery closing = {.client_minor = 1};
 	struct delivery head_only = {.client_minor = 1, .keep_alive = true, .head_only = true};
 
 	(void)state;
@@ -496,7 +521,6 @@ static void test_connect_to_parent(void **state)
 #define CHUNKED "Transfer-Encoding: chunked\r\n"
 
 static const struct delivery old_client = {.client_minor = 0};
-static const struct delivery closing = {.client_minor = 1};
 
 static void test_response_framing(void **state)
 {
@@ -713,7 +737,7 @@ static void test_room_is_enough(void **state)
 	(void)state;
 	assert_true(test_conf_set(conf, "pseudonym", long_run('p', 5000)));
 	all.key = slice_str(long_run('"', 8 << 10));
-	assert_true(compose_record(&out, conf, &record, 204, INT64_MAX, &all, false));
+	assert_true(compose_record(&out, conf, &record, 204, INT64_MAX, &all, &closing));
 	buf_free(&out);
 	get("HTTP/1.1 511 X\r\nContent-Length: 9223372036854775807\r\n" END, METHOD_GET);
 	assert_true(compose_response(&out, conf, &got.res, &all, &closing, NOW_S, &chunked));
@@ -782,7 +806,7 @@ static void test_answers_queue(void **state)
 	n = buf_length(&out);
 	no_memory = true;
 	assert_false(compose_local(&out, 200, "", SLICE(""), SLICE(""), &kept, NOW_S));
-	assert_false(compose_record(&out, conf, &record, 204, 0, &hit, true));
+	assert_false(compose_record(&out, conf, &record, 204, 0, &hit, &kept));
 	assert_false(compose_interim(&out, conf, &got.res));
 	assert_false(compose_response(&out, conf, &got.res, &hit, &kept, NOW_S, &chunked));
 	assert_false(compose_failure(&out, conf, FAILURE_LOOP, &hit, &kept, NOW_S));
@@ -830,6 +854,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_hits),
 		TEST(test_hits_parse_as_what_they_are),
+		TEST(test_persistence_is_told_to_http_1_0),
 		TEST(test_cache_status),
 		TEST(test_a_failure),
 		TEST(test_failures),

@@ -601,6 +601,33 @@ static const struct framing_row framing_rows[] = {
 	 false, false},
 };
 
+/* RFC 9112 9.3: the wish of an HTTP/1.0 client, which is its own on no other version. */
+static void test_asking_for_a_connection_to_stay(void **state)
+{
+#define OLD "GET http://h/ HTTP/1.0\r\n"
+	static const struct {
+		struct slice bytes;
+		bool keep_alive, asks;
+	} rows[] = {
+		{TEXT(OLD END), false, false},
+		{TEXT(OLD "Connection: keep-alive\r\n" END), false, true},
+		{TEXT(OLD "Connection: x\r\nconnection: a,Keep-Alive\r\n" END), false, true},
+		{TEXT(OLD "Connection: keep-alive, close\r\n" END), false, false},
+		{TEXT(OLD "Keep-Alive: 300\r\n" END), false, false},
+		{TEXT(OLD "Proxy-Connection: keep-alive\r\n" END), false, false},
+		{TEXT(GET "Connection: keep-alive\r\n" END), true, false},
+	};
+#undef OLD
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		parse_as_request(rows[i].bytes);
+		expect_result(rows[i].bytes, PARSE_DONE);
+		assert_int_equal(wire.req.keep_alive, rows[i].keep_alive);
+		assert_int_equal(wire.req.asks_keep_alive, rows[i].asks);
+	}
+}
+
 static void test_request_framing(void **state)
 {
 	(void)state;
@@ -1021,6 +1048,7 @@ int main(void)
 		TEST(test_mendable_field_lines),
 		TEST(test_good_field_lines),
 		TEST(test_bad_request_fields),
+		TEST(test_asking_for_a_connection_to_stay),
 		TEST(test_request_framing),
 		TEST(test_bad_responses),
 		TEST(test_responses),

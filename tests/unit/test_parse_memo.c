@@ -56,6 +56,7 @@ static bool recalls(struct parse_memo *memo, const char *line, const char *field
 	assert_int_equal(req.fields.count, first.fields.count);
 	assert_int_equal(req.fields.present, first.fields.present);
 	assert_int_equal(req.keep_alive, first.keep_alive);
+	assert_int_equal(req.asks_keep_alive, first.asks_keep_alive);
 	assert_int_equal(req.expect_continue, first.expect_continue);
 	assert_int_equal(req.upgrade, first.upgrade);
 	assert_int_equal(req.body, first.body);
@@ -92,6 +93,11 @@ static void test_method_and_version_count(void **state)
 	assert_false(recalls(*state, "HEAD http://a.example/ HTTP/1.1", FIELDS));
 	assert_false(recalls(*state, "BREW http://a.example/ HTTP/1.1", FIELDS));
 	assert_true(recalls(*state, "GET http://a.example/ HTTP/1.1", FIELDS));
+}
+
+static void test_the_wish_of_http_1_0_is_kept(void **state)
+{
+	learn(*state, "GET http://a.example/ HTTP/1.0", "Connection: keep-alive\r\n\r\n");
 }
 
 static void test_each_byte_counts(void **state)
@@ -272,6 +278,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_recalled_from_the_third_time_on),
 		TEST(test_method_and_version_count),
+		TEST(test_the_wish_of_http_1_0_is_kept),
 		TEST(test_each_byte_counts),
 		TEST(test_the_target_is_judged_anew),
 		TEST(test_refusals_are_not_kept),
