@@ -45,7 +45,8 @@ struct exchange {
 	union address origin; /* asked; family 0 when none */
 	budget_id holder;     /* for whom it asks when it has no client; 0 for nobody */
 
-	struct fetch *fetch; /* what it waits for or leads */
+	struct fetch *fetch;    /* what it waits for or leads */
+	int64_t waits_since_ms; /* for that; on the clock of deadlines */
 	struct exchange *next_waiter;
 	struct exchange **waiter_link; /* in the fetch's list, or of those released; else NULL */
 	struct tunnel *tunnel;

@@ -11,16 +11,19 @@
 
 #include "cache/http_fields.h"
 #include "proxy/client.h"
+#include "proxy/collapse.h"
+#include "proxy/deadline.h"
 #include "proxy/forward.h"
 #include "proxy/judge.h"
 #include "proxy/origin.h"
+#include "proxy/shareable.h"
 #include "proxy/tunnel.h"
 #include "proxy/wall_clock.h"
 
 enum {
 	FETCH_MAGIC = 0x46657463,
-	UNSHAREABLE_SLOTS = 4096, /* direct-mapped: a collision forgets the older */
 	LEADERS_TRIED = 8, /* when a fetch has failed; then each of those left asks for itself */
+	GRACE_MS = 250,    /* for the rest of an answer that has begun to come */
 };
 
 struct fetch {
@@ -28,33 +31,27 @@ struct fetch {
 	bool shared;        /* in the table */
 	bool failed_before; /* its leader waited for one that failed */
 	bool again;         /* the answer fits no condition: to be asked anew, without any */
-	bool looked_at;     /* waiters are late, and the answer has begun to come */
+	bool has_begun;     /* waiters were to be let go, and the answer was about to be read */
 	struct fetch_plan plan;
 	struct worker *worker;
 	struct exchange *leader; /* NULL once it has its answer from elsewhere */
 	struct exchange *waiters, **waiters_end;
 	unsigned waiter_count;
+	int64_t let_go_ms;        /* when a waiter was last let go */
+	struct deadline patience; /* of the waiters: when the next of them is let go */
 	struct origin *origin;
 	struct exchange_times times; /* of the request */
 	int64_t asked_ms;            /* on the boot clock */
 	UT_hash_handle hh;
 };
 
-/* A key whose answer could not be shared, until when. */
-struct unshareable {
-	struct cache_key key;
-	int64_t until_ms;
-};
-
 struct fetches {
 	struct worker *worker;
 	struct fetch *by_key;
-	unsigned waiting;
 	/* exchanges that need not wait any more, in their order: so many go on in each turn */
 	struct exchange *released, **released_end;
 	struct share share;
 	struct task release;
-	struct unshareable unshareable[UNSHAREABLE_SLOTS];
 };
 
 static void release_some(void *owner);
@@ -66,6 +63,8 @@ static void on_head(void *context, const struct http_response *res);
 static void on_end(void *context);
 static void on_failure(void *context, enum failure failure);
 static void on_drained(void *context);
+static bool look_at_origin(void *owner);
+static void let_go(void *owner);
 
 static const struct origin_events events = {
 	.interim = on_interim,
@@ -76,6 +75,8 @@ static const struct origin_events events = {
 	.failure = on_failure,
 	.drained = on_drained,
 };
+
+static const struct deadline_kind patience = {.look = look_at_origin, .passed = let_go};
 
 struct fetches *fetches_new(struct worker *worker)
 {
@@ -128,35 +129,39 @@ bool fetch_under_way(struct worker *worker, const struct cache_key *key)
 	return find(worker->fetches, key) != NULL;
 }
 
-static struct unshareable *slot_of(struct fetches *fetches, const struct cache_key *key)
+/* What the workers have learnt of a key; asking renews the memory that it cannot be shared. */
+static enum shareable recall(struct worker *worker, const struct cache_key *key)
 {
-	return &fetches->unshareable[key->word[0] % UNSHAREABLE_SLOTS];
-}
-
-static bool is_unshareable(struct worker *worker, const struct cache_key *key)
-{
-	const struct unshareable *slot = slot_of(worker->fetches, key);
-
-	return slot->until_ms > worker->now_ms && cache_key_eq(&slot->key, key);
+	return shareable_recall(worker->shared->shareable, key, worker->now_us / 1000,
+				worker->conf->unshareable_time_ms);
 }
 
 static void remember_unshareable(struct worker *worker, const struct cache_key *key)
 {
-	*slot_of(worker->fetches, key) =
-		(struct unshareable){*key, worker->now_ms + worker->conf->unshareable_time_ms};
+	shareable_note(worker->shared->shareable, key, false, worker->now_us / 1000,
+		       worker->conf->unshareable_time_ms);
 }
 
-/* What was stored answers the next one: the key can be shared after all. */
+/* Is there something to learn from an answer that serves the next one as well? */
+static bool may_learn(const struct fetch *fetch)
+{
+	return fetch->plan.cacheable &&
+	       (fetch->waiters != NULL || recall(fetch->worker, &fetch->plan.key) == SHAREABLE_NO);
+}
+
 static void remember_shareable(const struct fetch *fetch)
 {
-	struct worker *worker = fetch->worker;
+	shareable_note(fetch->worker->shared->shareable, &fetch->plan.key, true,
+		       fetch->worker->now_us / 1000, SHAREABLE_MS);
+}
+
+/* Would what is stored answer it now? */
+static bool is_fresh_for(const struct exchange *x)
+{
 	struct cache_lookup lookup;
 
-	if (!is_unshareable(worker, &fetch->plan.key))
-		return;
-	cache_lookup(worker->cache, &fetch->leader->req, &worker->now, &lookup);
-	if (lookup.verdict == REUSE_FRESH)
-		slot_of(worker->fetches, &fetch->plan.key)->until_ms = 0;
+	cache_lookup(x->worker->cache, &x->req, &x->worker->now, &lookup);
+	return lookup.verdict == REUSE_FRESH;
 }
 
 static void share(struct fetch *fetch)
@@ -184,7 +189,6 @@ static void add_waiter(struct fetch *fetch, struct exchange *x)
 	*fetch->waiters_end = x;
 	fetch->waiters_end = &x->next_waiter;
 	fetch->waiter_count++;
-	fetch->worker->fetches->waiting++;
 }
 
 static void remove_waiter(struct fetch *fetch, struct exchange *x)
@@ -198,13 +202,34 @@ static void remove_waiter(struct fetch *fetch, struct exchange *x)
 	x->waiter_link = NULL;
 	x->fetch = NULL;
 	fetch->waiter_count--;
-	fetch->worker->fetches->waiting--;
+}
+
+static struct collapse_wait wait_of(const struct fetch *fetch)
+{
+	return (struct collapse_wait){
+		.proved = fetch->plan.proved,
+		.waiting = fetch->waiter_count,
+		.oldest_ms = fetch->waiters->waits_since_ms,
+		.let_go_ms = fetch->let_go_ms,
+	};
+}
+
+/* Somebody waits. */
+static void arm_patience(struct fetch *fetch)
+{
+	struct collapse_wait wait = wait_of(fetch);
+	int64_t left_ms = collapse_due_ms(fetch->worker->conf, &wait) - deadlines_now_ms();
+
+	deadline_set(&fetch->patience, left_ms > 0 ? left_ms : 0);
 }
 
 static void join(struct fetch *fetch, struct exchange *x)
 {
 	STATS_ADD(collapsed, 1);
+	x->waits_since_ms = deadlines_now_ms();
 	add_waiter(fetch, x);
+	if (fetch->waiters == x)
+		arm_patience(fetch);
 }
 
 /*
@@ -240,7 +265,6 @@ static void remove_released(struct fetches *fetches, struct exchange *x)
 
 static void release_waiters(struct fetch *fetch, bool stored)
 {
-	unshare(fetch);
 	while (fetch->waiters != NULL)
 		release_waiter(fetch, fetch->waiters, stored, FAILURE_NONE);
 }
@@ -366,40 +390,11 @@ static void hand_over(struct fetch *fetch, enum failure failure)
 			remove_waiter(fetch, x);
 			add_waiter(new_fetch, x);
 		}
+		new_fetch->let_go_ms = fetch->let_go_ms;
+		if (new_fetch->waiters != NULL)
+			arm_patience(new_fetch);
 	}
 	release_waiters(fetch, false);
-}
-
-/*
- * What they wait for may have come while this process did not run: once, they are left for what the
- * loop finds until the next tick.
- */
-static bool may_have_come(struct fetch *fetch)
-{
-	fetch->looked_at =
-		!fetch->looked_at && fetch->origin != NULL && origin_has_event(fetch->origin);
-	return fetch->looked_at;
-}
-
-static void release_late(struct fetch *fetch)
-{
-	int64_t oldest_us = monotonic_us() - fetch->worker->conf->collapse_timeout_ms * 1000;
-
-	if (fetch->waiters == NULL || fetch->waiters->started_us >= oldest_us ||
-	    may_have_come(fetch))
-		return;
-	while (fetch->waiters != NULL && fetch->waiters->started_us < oldest_us)
-		release_waiter(fetch, fetch->waiters, false, FAILURE_NONE);
-}
-
-void fetches_tick(struct fetches *fetches)
-{
-	struct fetch *fetch, *next;
-
-	if (fetches->waiting == 0)
-		return;
-	HASH_ITER(hh, fetches->by_key, fetch, next)
-	release_late(fetch);
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -421,6 +416,7 @@ static void fetch_free(struct fetch *fetch)
 	if (fetch->magic == 0)
 		return; /* its client left while it was being answered */
 	assert(fetch->waiters == NULL);
+	deadline_stop(&fetch->patience);
 	unshare(fetch);
 	if (fetch->leader != NULL)
 		fetch->leader->fetch = NULL;
@@ -513,6 +509,58 @@ static void note_asked(struct fetch *fetch)
 	fetch->times.asked_at = cache_epoch(worker->cache);
 }
 
+/* Its client left, and those for whom it went on do not wait any more. */
+static void drop_if_unwanted(struct fetch *fetch)
+{
+	struct exchange *x = fetch->leader;
+
+	if (fetch->waiters != NULL || x == NULL || x->client != NULL ||
+	    x->outcome == OUTCOME_BACKGROUND)
+		return;
+	dismiss_leader(fetch);
+	fetch_free(fetch);
+	exchange_end(x);
+}
+
+/* What they wait for may be there, unread: once, they are left for it. */
+static bool look_at_origin(void *owner)
+{
+	struct fetch *fetch = fetch_of(owner);
+
+	if (fetch->has_begun || fetch->origin == NULL || !origin_has_event(fetch->origin))
+		return false;
+	fetch->has_begun = true;
+	deadline_set(&fetch->patience, GRACE_MS);
+	return true;
+}
+
+/* Those who have waited for long enough go on by themselves, at a pace. */
+static void let_go(void *owner)
+{
+	struct fetch *fetch = fetch_of(owner);
+	const struct conf *conf = fetch->worker->conf;
+	int64_t now_ms = deadlines_now_ms();
+	int64_t since_ms = now_ms - collapse_wait_ms(conf, fetch->plan.proved);
+	struct collapse_wait wait;
+	unsigned count;
+
+	if (fetch->waiters == NULL)
+		return;
+	wait = wait_of(fetch);
+	count = collapse_let_go(conf, &wait, now_ms);
+	for (; count > 0 && fetch->waiters != NULL && fetch->waiters->waits_since_ms <= since_ms;
+	     count--) {
+		STATS_ADD(collapse_timeouts, 1);
+		release_waiter(fetch, fetch->waiters, false, FAILURE_NONE);
+		fetch->let_go_ms = now_ms;
+	}
+	fetch->has_begun = false;
+	if (fetch->waiters != NULL)
+		arm_patience(fetch);
+	else
+		drop_if_unwanted(fetch);
+}
+
 static void lead(struct exchange *x, const struct fetch_plan *plan, bool shared)
 {
 	struct worker *worker = x->worker;
@@ -528,6 +576,7 @@ static void lead(struct exchange *x, const struct fetch_plan *plan, bool shared)
 	fetch->worker = worker;
 	fetch->plan = *plan;
 	fetch->waiters_end = &fetch->waiters;
+	deadline_init(&fetch->patience, &patience, fetch);
 	note_asked(fetch);
 	fetch->origin = ask_origin(fetch, x, false, &failure);
 	if (fetch->origin == NULL) {
@@ -555,23 +604,29 @@ static struct fetch *find_for(struct exchange *x, const struct fetch_plan *plan)
 	return fetch;
 }
 
-void fetch_start(struct exchange *x, const struct fetch_plan *plan)
+void fetch_start(struct exchange *x, struct fetch_plan *plan)
 {
 	struct worker *worker = x->worker;
 	const struct conf *conf = worker->conf;
+	enum shareable learnt = SHAREABLE_NO;
 	bool may_share, background = x->client == NULL;
 	struct fetch *fetch;
 
 	if (plan->spent)
 		remember_unshareable(worker, &plan->key);
-	may_share = plan->cacheable && conf->collapse_timeout_ms > 0 && policy_may_wait(&x->req) &&
-		    !is_unshareable(worker, &plan->key);
+	if (plan->cacheable && conf->collapse_timeout_ms > 0 && policy_may_wait(&x->req))
+		learnt = recall(worker, &plan->key);
+	may_share = learnt != SHAREABLE_NO;
+	plan->proved |= learnt == SHAREABLE_YES;
 	fetch = may_share && !x->no_wait && !background ? find_for(x, plan) : NULL;
 	/* one who may ask where others may not is not made to fail with them */
 	if (fetch != NULL && fetch->leader != NULL &&
 	    fetch->leader->frontend->chosen != x->frontend->chosen)
 		fetch = NULL;
-	if (fetch != NULL && fetch->waiter_count < conf->collapse_waiters)
+	if (fetch != NULL)
+		fetch->plan.proved |= plan->proved;
+	if (fetch != NULL && fetch->waiter_count < conf->collapse_waiters &&
+	    collapse_wait_ms(conf, fetch->plan.proved) > 0)
 		join(fetch, x);
 	else
 		lead(x, plan, may_share || background);
@@ -604,19 +659,6 @@ void fetch_resume(struct exchange *x)
 {
 	if (x->fetch != NULL && x->fetch->origin != NULL && x->fetch->leader == x)
 		origin_resume(x->fetch->origin);
-}
-
-/* Its client left, and those for whom it went on have left as well. */
-static void drop_if_unwanted(struct fetch *fetch)
-{
-	struct exchange *x = fetch->leader;
-
-	if (fetch->waiters != NULL || x == NULL || x->client != NULL ||
-	    x->outcome == OUTCOME_BACKGROUND)
-		return;
-	dismiss_leader(fetch);
-	fetch_free(fetch);
-	exchange_end(x);
 }
 
 bool fetch_leave(struct exchange *x)
@@ -707,6 +749,46 @@ static void on_switched(void *context, const struct http_response *res, struct c
 	exchange_fail(x, FAILURE_UNASKED_UPGRADE);
 }
 
+/* Before the answer is passed on, of which a view of the store may be a part. */
+static void learn(struct fetch *fetch, const struct http_response *res, bool stored)
+{
+	if (!stored && fetch->plan.cacheable && policy_is_unshareable(&fetch->leader->req, res))
+		remember_unshareable(fetch->worker, &fetch->plan.key);
+	else if (stored && may_learn(fetch) && is_fresh_for(fetch->leader))
+		remember_shareable(fetch);
+}
+
+/* The same of a record that was confirmed. */
+static void learn_confirmed(struct fetch *fetch, const struct record_view *record)
+{
+	enum reason why;
+
+	if (may_learn(fetch) &&
+	    policy_reuse(&fetch->leader->req, record_meta(record), &fetch->worker->now,
+			 fetch->worker->conf, &why) == REUSE_FRESH)
+		remember_shareable(fetch);
+}
+
+/*
+ * One who did not wait, or was let go, has its answer before the one that others still wait for:
+ * they need not when it serves them, or shows that none will.
+ */
+static void tell_waiters(const struct fetch *fetch, bool stored)
+{
+	struct fetch *other;
+
+	if (!fetch->plan.cacheable)
+		return;
+	other = find(fetch->worker->fetches, &fetch->plan.key);
+	if (other == NULL || other == fetch || other->waiters == NULL)
+		return;
+	if (stored ? !is_fresh_for(other->waiters)
+		   : recall(fetch->worker, &fetch->plan.key) != SHAREABLE_NO)
+		return;
+	release_waiters(other, stored);
+	drop_if_unwanted(other);
+}
+
 static void on_head(void *context, const struct http_response *res)
 {
 	struct fetch *fetch = fetch_of(context);
@@ -732,17 +814,17 @@ static void on_head(void *context, const struct http_response *res)
 		answer_waiters_stale(fetch, FAILURE_INTERNAL);
 		break;
 	case JUDGED_CONFIRMED:
+		learn_confirmed(fetch, &judgement.record);
 		answer_leader(fetch, &judgement.record, OUTCOME_VALIDATED);
 		break;
 	case JUDGED_PASS:
-		if (judgement.stored)
-			remember_shareable(fetch);
-		else if (fetch->plan.cacheable && policy_is_unshareable(&x->req, res))
-			remember_unshareable(fetch->worker, &fetch->plan.key);
+		learn(fetch, res, judgement.stored);
 		exchange_pass_head(x, res);
 		break;
 	}
+	unshare(fetch);
 	release_waiters(fetch, judgement.stored);
+	tell_waiters(fetch, judgement.stored);
 	if (res->body == BODY_NONE)
 		return;
 	/* content that nobody is there to take */

@@ -4,7 +4,8 @@
  * Requests that miss, or must validate, a key that is being asked for wait for the head of the
  * answer (RULES 10).  When it is stored they are looked up again, each by the rules for its own
  * request; when it cannot be shared they are all released, and the key is remembered for a
- * while as not worth waiting for.  A leader whose client leaves goes on without a client while
+ * while as not worth waiting for (shareable.h).  How long they wait at most, collapse.h says.  A
+ * leader whose client leaves goes on without a client while
  * others wait; a fetch that fails hands over to the next waiter, and a second failure fails them
  * all.
  */
@@ -28,6 +29,7 @@ struct fetch_plan {
 	bool had_fresh;       /* a fresh record was passed over at the client's wish (RULES 5) */
 	bool had_record;      /* a record was passed over, and is not going to be validated */
 	bool spent;           /* what was just stored for it may not answer it: waiting is no use */
+	bool proved;          /* a stored record shows that others were served by such an answer */
 	struct cache_key key; /* with cacheable: fetch_key() */
 	struct cache_key uri_key; /* of what the claim is for */
 	struct claim claim; /* released when the fetch has ended; of a background validation */
@@ -38,7 +40,7 @@ struct fetch_plan {
  * one.  A record kept by exchange_keep_record() is validated.  Nothing is answered before this
  * returns but failures.
  */
-void fetch_start(struct exchange *x, const struct fetch_plan *plan);
+void fetch_start(struct exchange *x, struct fetch_plan *plan);
 
 /* The key that requests like this one wait for, from that of the target URI.  Those of a gateway
    (frontend->chosen) and others have keys of their own: what refuses the one is no answer to the
@@ -56,8 +58,5 @@ void fetch_resume(struct exchange *x);
 /* The exchange wants no answer any more.  True when the fetch goes on with it as a leader without
  * client. */
 bool fetch_leave(struct exchange *x);
-
-/* Release those who waited too long.  Called a few times a second while there are any. */
-void fetches_tick(struct fetches *fetches);
 
 #endif

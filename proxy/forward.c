@@ -125,6 +125,8 @@ static void ask(struct exchange *x, const struct cache_lookup *lookup)
 		x->status_field.why = lookup->why;
 	plan.spent = x->stored_for && lookup->has_record &&
 		     (lookup->why == REASON_EXPIRED || lookup->why == REASON_RESPONSE_NO_CACHE);
+	plan.proved = lookup->has_record && lookup->why != REASON_RESPONSE_NO_CACHE &&
+		      policy_lifetime_s(record_meta(&lookup->record), x->worker->conf) > 0;
 	plan.had_fresh = lookup->has_record && lookup->why != REASON_RESTORED &&
 			 policy_age_s(record_meta(&lookup->record), &x->worker->now) <
 				 policy_lifetime_s(record_meta(&lookup->record), x->worker->conf);
@@ -189,7 +191,7 @@ static void background_begin(void *owner)
 {
 	struct background *background = owner;
 	struct worker *worker = background->worker;
-	struct fetch_plan plan = {.cacheable = true, .claim = background->claim};
+	struct fetch_plan plan = {.cacheable = true, .proved = true, .claim = background->claim};
 	struct cache_lookup lookup;
 	struct exchange *x;
 

@@ -20,6 +20,7 @@
 #include "proxy/log.h"
 #include "proxy/logins.h"
 #include "proxy/pool.h"
+#include "proxy/shareable.h"
 #include "proxy/terminal.h"
 #include "proxy/tls.h"
 #include "proxy/trouble.h"
@@ -252,7 +253,6 @@ static void tick_passed(void *owner)
 	struct worker *worker = loop->worker;
 
 	deadline_set(&loop->tick, TICK_MS);
-	fetches_tick(worker->fetches);
 	note_failures(loop);
 	if (++loop->ticks % SECOND_TICKS == 0)
 		second_passed(loop);
@@ -474,7 +474,9 @@ struct worker_shared *worker_shared_map(const struct conf *conf)
 	shared->stats = stats_map(conf->workers);
 	shared->claims = claims_map();
 	shared->holdings = budgets_map(conf);
-	if (shared->stats == NULL || shared->claims == NULL || shared->holdings == NULL)
+	shared->shareable = shareable_map();
+	if (shared->stats == NULL || shared->claims == NULL || shared->shareable == NULL ||
+	    shared->holdings == NULL)
 		return NULL;
 	return shared;
 }

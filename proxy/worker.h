@@ -26,6 +26,7 @@ struct fetches;
 struct logins;
 struct parse_memo;
 struct pool;
+struct shareable_keys;
 struct tls_context;
 
 enum {
@@ -55,6 +56,7 @@ struct worker_shared {
 	struct stats_copies copies; /* written by the master */
 	struct stats *stats;        /* a block each */
 	struct claims *claims;
+	struct shareable_keys *shareable;
 	struct holdings *holdings;       /* what each worker holds; a dead one's is cleared */
 	struct credentials *credentials; /* NULL when nobody needs to log in; each worker's own */
 };

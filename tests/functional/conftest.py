@@ -53,9 +53,11 @@ def worker_count(request):
 
 
 @pytest.fixture(scope="module")
-def module_proxy(worker_count, tmp_path_factory):
-    """One proxy for the tests of a file; each test asks it about an origin of its own."""
-    proxy = Proxy(tmp_path_factory.mktemp("proxy"), start=False)
+def module_proxy(request, worker_count, tmp_path_factory):
+    """One proxy for the tests of a file, with its PROXY_OPTIONS; each test asks it about an origin of its
+    own."""
+    options = getattr(request.module, "PROXY_OPTIONS", ())
+    proxy = Proxy(tmp_path_factory.mktemp("proxy"), *options, start=False)
     yield proxy
     proxy.stop()
     proxy.remove()

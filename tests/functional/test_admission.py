@@ -163,7 +163,7 @@ def test_a_proxy_that_others_reach_from_now_on(start_proxy, origin, hosts):
 
 def test_who_is_refused_takes_no_part_in_a_gateways_question(doors, origin):
     """Neither side waits for the other: what refuses the one is no answer to the other."""
-    both = doors()
+    both = doors("collapse_cold_timeout=10s")
     go = threading.Event()
     origin.on("/x", [go, respond(204, FRESH)])
     first = both.client("gateway")

@@ -9,6 +9,8 @@ from support.origin import CLOSE, respond
 pytestmark = pytest.mark.one_worker("requests wait for a fetch of their own worker")
 
 FRESH = "Cache-Control: max-age=60"
+# they wait for as long as a test takes
+PROXY_OPTIONS = ["collapse_cold_timeout=10s"]
 
 
 @pytest.fixture

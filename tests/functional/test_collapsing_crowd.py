@@ -12,6 +12,8 @@ pytestmark = pytest.mark.one_worker("requests wait for a fetch of their own work
 
 MANY = 100
 FRESH = "Cache-Control: max-age=60"
+# they wait for as long as a test takes
+WAIT = "collapse_cold_timeout=10s"
 
 
 class Crowd:
@@ -32,7 +34,7 @@ class Crowd:
 
 @pytest.fixture
 def crowd(start_proxy, origin):
-    crowd = Crowd(start_proxy(), origin)
+    crowd = Crowd(start_proxy(WAIT), origin)
     yield crowd
     for client in crowd.clients:
         client.close()
@@ -104,7 +106,7 @@ def test_a_key_that_cannot_be_shared_is_remembered(origin, crowd):
 
 def test_it_is_forgotten_after_a_while(start_proxy, start_origin):
     origin = start_origin()
-    proxy = start_proxy("unshareable_time=0")
+    proxy = start_proxy("unshareable_time=0", WAIT)
     origin.on("/", respond(200, body=b"x"))
     with proxy.connect() as one, proxy.connect() as two:
         one.get(origin.url())

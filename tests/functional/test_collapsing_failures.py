@@ -10,6 +10,8 @@ from support.until import until, until_waiting
 pytestmark = pytest.mark.one_worker("requests wait for a fetch of their own worker")
 
 FRESH = "Cache-Control: max-age=60"
+# they wait for as long as a test takes
+PROXY_OPTIONS = ["collapse_cold_timeout=10s"]
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from support.until import until_waiting
 pytestmark = pytest.mark.one_worker("requests wait for a fetch of their own worker")
 
 FRESH = "Cache-Control: max-age=60"
+# they wait for as long as a test takes
+PROXY_OPTIONS = ["collapse_cold_timeout=10s"]
 
 
 class Crowd:
@@ -151,7 +153,7 @@ def test_conditional_answer_for_one_does_not_end_collapsing(proxy, origin):
 
 @pytest.mark.parametrize("limit", [0, 1, 3])
 def test_number_of_waiters_is_bounded(start_proxy, origin, limit):
-    proxy = start_proxy(f"collapse_waiters={limit}")
+    proxy = start_proxy(f"collapse_waiters={limit}", *PROXY_OPTIONS)
     crowd = Crowd(proxy, origin)
     first = crowd.first()
     waiting = [crowd.ask() for _ in range(limit)]

@@ -13,6 +13,7 @@ enum {
 	FAKE_MAGIC = 0x46616b65,
 	FD_FIRST = 1 << 20, /* above all real descriptors */
 	FREED_MAX = 1 << 16,
+	CLOCK_FIRST_MS = 1, /* of the clock of deadlines: never 0, as on a machine that is up */
 };
 
 struct conn {
@@ -44,6 +45,13 @@ static size_t freed_count[FAKE_WORKERS];
 static unsigned fail_after;
 static int fail_error;
 static bool fail_armed;
+
+/* Those of deadline.h that are set; of a connection, expires_ms is one. */
+static struct {
+	struct deadline *deadline;
+	unsigned worker;
+} deadlines[FAKE_PEERS];
+static unsigned deadline_count;
 
 /* ---- troubles ------------------------------------------------------------------------------- */
 
@@ -174,6 +182,7 @@ unsigned fake_conn_open(void)
 void fake_conn_forget(void)
 {
 	assert(fake_conn_open() == 0);
+	assert(deadline_count == 0);
 	for (unsigned i = 0; i < FAKE_WORKERS; i++)
 		assert(freed_count[i] == 0);
 	for (unsigned i = 0; i < peer_count; i++) {
@@ -209,6 +218,9 @@ int64_t fake_conn_next_ms(void)
 		if (peers[i]->conn != NULL && peers[i]->conn->expires_ms != 0 &&
 		    peers[i]->conn->expires_ms < next_ms)
 			next_ms = peers[i]->conn->expires_ms;
+	for (unsigned i = 0; i < deadline_count; i++)
+		if (deadlines[i].deadline->at_ms - CLOCK_FIRST_MS < next_ms)
+			next_ms = deadlines[i].deadline->at_ms - CLOCK_FIRST_MS;
 	return next_ms;
 }
 
@@ -290,6 +302,80 @@ static bool hand_out(struct conn *conn)
 	return any;
 }
 
+/* ---- deadline.h ----------------------------------------------------------------------------- */
+
+int64_t deadlines_now_ms(void)
+{
+	return now_ms + CLOCK_FIRST_MS;
+}
+
+void deadline_init(struct deadline *deadline, const struct deadline_kind *kind, void *owner)
+{
+	*deadline = (struct deadline){.timer.data = owner, .at_ms = INT64_MAX, .kind = kind};
+}
+
+bool deadline_is_set(const struct deadline *deadline)
+{
+	return deadline->at_ms != INT64_MAX;
+}
+
+void deadline_clear(struct deadline *deadline)
+{
+	unsigned i = 0;
+
+	while (i < deadline_count && deadlines[i].deadline != deadline)
+		i++;
+	if (i < deadline_count)
+		deadlines[i] = deadlines[--deadline_count];
+	deadline->at_ms = INT64_MAX;
+}
+
+void deadline_stop(struct deadline *deadline)
+{
+	deadline_clear(deadline);
+}
+
+void deadline_set(struct deadline *deadline, int64_t ms)
+{
+	assert(ms >= 0);
+	deadline_clear(deadline);
+	assert(deadline_count < FAKE_PEERS);
+	deadlines[deadline_count].worker = worker;
+	deadlines[deadline_count++].deadline = deadline;
+	deadline->at_ms = deadlines_now_ms() + ms;
+	if (ms > 1)
+		deadline->looks = 0;
+}
+
+static bool is_due(const struct deadline *deadline)
+{
+	return deadline->at_ms <= deadlines_now_ms();
+}
+
+/* Those that are due when it is called, but for one that another has put off. */
+static bool pass_deadlines(void)
+{
+	struct deadline *due[FAKE_PEERS];
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < deadline_count; i++)
+		if (deadlines[i].worker == worker && is_due(deadlines[i].deadline))
+			due[count++] = deadlines[i].deadline;
+	for (unsigned i = 0; i < count; i++) {
+		struct deadline *deadline = due[i];
+
+		/* its memory is there until the end of the turn */
+		if (!is_due(deadline) || (deadline->looks < DEADLINE_LOOKS && ++deadline->looks &&
+					  deadline->kind->look(deadline->timer.data)))
+			continue;
+		progress++;
+		deadline_clear(deadline);
+		deadline->looks = 0;
+		deadline->kind->passed(deadline->timer.data);
+	}
+	return count > 0;
+}
+
 uint64_t fake_conn_progress(void)
 {
 	return progress;
@@ -316,6 +402,7 @@ bool fake_conn_turn(bool backwards)
 		assert(ready[i]->magic == FAKE_MAGIC);
 		any |= hand_out(ready[i]);
 	}
+	any |= pass_deadlines();
 	return any;
 }
 

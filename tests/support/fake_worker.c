@@ -9,6 +9,7 @@
 #include "proxy/fetch.h"
 #include "proxy/parse_memo.h"
 #include "proxy/pool.h"
+#include "proxy/shareable.h"
 #include "proxy/tunnel.h"
 #include "proxy/wall_clock.h"
 #include "tests/support/lanes.h"
@@ -44,6 +45,7 @@ static struct {
 	struct worker_shared shared;
 	struct stats stats[FAKE_WORKERS];
 	struct claims claims;
+	struct shareable_keys shareable;
 } service;
 
 static char scratch_in[FAKE_WORKERS][SCRATCH_SIZE], scratch_out[FAKE_WORKERS][SCRATCH_SIZE];
@@ -113,7 +115,6 @@ static void run_timers(struct fake_worker *fake)
 	}
 	if (fake->tick_ms <= fake_conn_now_ms()) {
 		fake->tick_ms = fake_conn_now_ms() + TICK_MS;
-		fetches_tick(fake->worker.fetches);
 		cache_tick(fake->worker.cache);
 	}
 }
@@ -300,6 +301,7 @@ struct worker *fake_worker_new(const struct conf *conf)
 		.alive = 1,
 		.stats = service.stats,
 		.claims = &service.claims,
+		.shareable = &service.shareable,
 		.holdings = holdings_map(FAKE_WORKERS, KEYS_HELD),
 	};
 	require(service.shared.holdings != NULL, "out of memory");
