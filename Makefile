@@ -58,7 +58,7 @@ links   = $(foreach word,$(shell sed -n '1s|^/\* LINKS: *\(.*\) \*/.*|\1|p' $(1)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(1)))
 libs    = $(filter-out %.c,$(1))
 
-.PHONY: all help deps run test test-all unit replay functional functional-map conformance fuzz asan \
+.PHONY: all help deps run try test test-all unit replay functional functional-map conformance fuzz asan \
 	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-clocks check-atomics \
 	check-options check-tables check-manual check-length format install clean FORCE
 .SECONDARY:
@@ -119,6 +119,11 @@ run: ## install what is missing, build, and run the proxy on 127.0.0.1:3128 (ARG
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@mkdir -p $(BUILD)/store
 	@exec $(BUILD)/cache204 -o store=$(BUILD)/store $(ARGS)
+
+try: ## install what is missing, build, and show it at work in this terminal: ends by itself
+	@scripts/deps.sh run try
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@$(PYTHON) scripts/try.py $(BUILD)/cache204
 
 test: ## install what is missing, build, and run every test
 	@scripts/deps.sh run test

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Usage: scripts/deps.sh GROUP...           groups: run, test, check, fuzz, bench, arm64
+# Usage: scripts/deps.sh GROUP...           groups: run, try, test, check, fuzz, bench, arm64
 #        scripts/deps.sh --list GROUP...
 #
 # Installs, with apt, the packages of the groups that are missing here, and nothing else.  Silent when
@@ -21,6 +21,10 @@ packages() {
 		uthash-dev           hash tables in memory
 		libssl-dev           TLS to origins
 		libcrypt-dev         password file
+		END
+		;;
+	try) cat <<-'END'
+		python3              an origin and a client
 		END
 		;;
 	test) cat <<-'END'
@@ -60,7 +64,7 @@ packages() {
 		END
 		;;
 	*)
-		echo "deps: no group $1; use run, test, check, fuzz, bench or arm64" >&2
+		echo "deps: no group $1; use run, try, test, check, fuzz, bench or arm64" >&2
 		exit 2
 		;;
 	esac
