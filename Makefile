@@ -5,6 +5,7 @@
 
 VERSION  := 0.1.0$(if $(wildcard .git),$(addprefix +,$(shell git describe --always --dirty 2>/dev/null)))
 PREFIX   ?= /usr/local
+SYSCONFDIR ?= /etc
 SANITIZE ?=
 FUZZ_SECONDS ?= 20
 
@@ -265,7 +266,9 @@ format: ## lay the sources out
 		exit 1; }
 	@clang-format -i $(C_FILES)
 
-install: all ## install below DESTDIR/PREFIX
+# The configuration is the operator's: one that is there stays as it is.  Nothing is set in a new one, so that
+# it holds no default back that a later version changes.
+install: all ## install below DESTDIR/PREFIX, and cache204.conf below DESTDIR/SYSCONFDIR unless it is there
 	install -D -m 755 $(BUILD)/cache204 $(DESTDIR)$(PREFIX)/sbin/cache204
 	install -D -m 644 conf/cache204.8 $(DESTDIR)$(PREFIX)/share/man/man8/cache204.8
 	install -D -m 644 conf/cache204.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/cache204.conf.5
@@ -273,7 +276,11 @@ install: all ## install below DESTDIR/PREFIX
 	install -D -m 644 conf/cache204.conf.example $(DESTDIR)$(PREFIX)/share/doc/cache204/cache204.conf.example
 	install -D -m 644 conf/haproxy.cfg.example $(DESTDIR)$(PREFIX)/share/doc/cache204/haproxy.cfg.example
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	sed 's|@PREFIX@|$(PREFIX)|' conf/cache204.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/cache204.service
+	sed 's|@PREFIX@|$(PREFIX)|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' conf/cache204.service | \
+		install -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/cache204.service
+	install -d $(DESTDIR)$(SYSCONFDIR)
+	[ -e $(DESTDIR)$(SYSCONFDIR)/cache204.conf ] || sed 's/^[a-z]/#&/' conf/cache204.conf.example | \
+		install -m 644 /dev/stdin $(DESTDIR)$(SYSCONFDIR)/cache204.conf
 
 clean: ## remove build/
 	rm -rf build
