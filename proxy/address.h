@@ -42,6 +42,7 @@ struct destination {
 /* Addresses of one name, in the order to try them. */
 struct addresses {
 	enum address_source source;
+	const char *why_none; /* for the log, when count is 0: a text of our own, or NULL */
 	unsigned count;
 	union address at[ADDRESSES_MAX];
 };

@@ -4,6 +4,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "proxy/cause.h"
+#include "proxy/failure_log.h"
+#include "proxy/parse_fault.h"
 #include "proxy/proxy_protocol.h"
 
 enum {
@@ -433,6 +436,7 @@ static bool next_request(struct client *client)
 	struct exchange *x = exchange_new(worker, client, client->frontend);
 	enum failure failure = FAILURE_INTERNAL;
 	enum parse_result result;
+	char fault[PARSE_FAULT_SIZE];
 	size_t length;
 
 	if (x == NULL) {
@@ -453,8 +457,11 @@ static bool next_request(struct client *client)
 	client->requests++;
 	STATS_ADD(requests, 1);
 	STATS_ADD(exchanges, 1);
+	if (result == PARSE_FAILED && failure_log_tells_all())
+		cause_set("%s", parse_fault_request(buf_waiting(&client->in), failure, fault));
 	if (result == PARSE_FAILED || client->refusal != FAILURE_NONE) {
 		refuse(client, x, result == PARSE_FAILED ? failure : client->refusal);
+		cause_clear();
 		return true;
 	}
 	x->bytes_in = length;

@@ -232,9 +232,9 @@ bool conn_secure(struct conn *conn, struct tls_context *context, struct slice ho
 	return true;
 }
 
-enum failure conn_secured(const struct conn *conn)
+enum failure conn_secured(const struct conn *conn, const char **ret_why)
 {
-	return tls_failure(conn->tls);
+	return tls_failure(conn->tls, ret_why);
 }
 
 void conn_own(struct conn *conn, const struct conn_events *events, void *owner)

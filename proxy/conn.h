@@ -57,8 +57,8 @@ int conn_connected(struct conn *conn);
  */
 bool conn_secure(struct conn *conn, struct tls_context *context, struct slice host, uint16_t port);
 
-/* FAILURE_NONE when the handshake succeeded. */
-enum failure conn_secured(const struct conn *conn);
+/* FAILURE_NONE when the handshake succeeded; else *ret_why is a text of the TLS library's. */
+enum failure conn_secured(const struct conn *conn, const char **ret_why);
 
 /* Hand over to another owner. */
 void conn_own(struct conn *conn, const struct conn_events *events, void *owner);

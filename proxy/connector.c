@@ -4,6 +4,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "proxy/cause.h"
 
 enum { CONNECTOR_MAGIC = 0x436e6374 };
 
@@ -26,6 +29,8 @@ struct connector {
 	struct task report; /* of a failure that came at once; or to connect, without one */
 	int64_t expires_ms;
 	unsigned next; /* address to try */
+	unsigned last; /* address that the failure is of */
+	int error;     /* errno of it, or 0 */
 	uint16_t port;
 	struct addresses addresses;
 	struct attempt attempts[ADDRESSES_MAX];
@@ -60,6 +65,21 @@ static void release(struct connector *c, const struct conn *winner)
 		turn_free(c);
 }
 
+/* What the system said, and of which address. */
+static void set_cause(const struct connector *c)
+{
+	char address[ADDRESS_TEXT_SIZE] = "";
+
+	if (c->addresses.count > 0)
+		address_format_port(&c->addresses.at[c->last], address);
+	if (c->addresses.count == 0 && c->addresses.why_none != NULL)
+		cause_set("%s", c->addresses.why_none);
+	else if (c->error != 0)
+		cause_set("connect to %s: %s", address, strerror(c->error));
+	else if (c->addresses.count > 0)
+		cause_set("address %s", address);
+}
+
 static void finish(struct connector *c, enum failure failure, struct conn *conn,
 		   const union address *address)
 {
@@ -69,8 +89,21 @@ static void finish(struct connector *c, enum failure failure, struct conn *conn,
 
 	if (address != NULL)
 		to.address = *address;
+	if (failure != FAILURE_NONE)
+		set_cause(c);
 	release(c, conn);
 	done(context, failure, conn, address != NULL ? &to : NULL);
+	if (failure != FAILURE_NONE)
+		cause_clear();
+}
+
+/* An address failed; the last that does is what is told. */
+static void note_failure(struct connector *c, enum failure failure, const union address *of,
+			 int error)
+{
+	c->failure = failure;
+	c->last = (unsigned)(of - c->addresses.at);
+	c->error = error;
 }
 
 static void try_next(struct connector *c);
@@ -155,7 +188,7 @@ static void try_next(struct connector *c)
 								 c->addresses.source, to);
 
 		if (denied != FAILURE_NONE) {
-			c->failure = denied;
+			note_failure(c, denied, to, 0);
 			continue;
 		}
 		attempt->connector = c;
@@ -163,7 +196,7 @@ static void try_next(struct connector *c)
 		attempt->conn = conn_connect(to, &attempt_events, attempt);
 		if (attempt->conn == NULL) {
 			attempt->extra = (struct holding){.all = NULL};
-			c->failure = failure_of_errno(errno);
+			note_failure(c, failure_of_errno(errno), to, errno);
 			continue;
 		}
 		STATS_ADD(origin_connections, 1);
@@ -209,7 +242,7 @@ static void attempt_writable(void *owner)
 	conn_close(attempt->conn);
 	attempt->conn = NULL;
 	budget_give(&attempt->extra);
-	c->failure = loop ? FAILURE_LOOP : failure_of_errno(error);
+	note_failure(c, loop ? FAILURE_LOOP : failure_of_errno(error), to, error);
 	try_next(c);
 }
 
@@ -228,7 +261,7 @@ static void attempt_expired(void *owner)
 	/* each has a deadline of its own, for another may be connected by now */
 	conn_close(attempt->conn);
 	attempt->conn = NULL;
-	c->failure = FAILURE_CONNECT_TIMEOUT;
+	note_failure(c, FAILURE_CONNECT_TIMEOUT, &c->addresses.at[attempt - c->attempts], 0);
 	if (!any_under_way(c))
 		finish(c, FAILURE_CONNECT_TIMEOUT, NULL, NULL);
 }

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "proxy/cause.h"
 #include "proxy/connector.h"
 #include "proxy/parse.h"
 
@@ -68,6 +69,7 @@ static void fail(struct dialer *dialer, enum failure failure)
 	conn_close(dialer->conn);
 	release(dialer);
 	dialer->done(dialer->context, failure, NULL, NULL, slice_of("", 0));
+	cause_clear();
 }
 
 static void succeed(struct dialer *dialer)
@@ -104,12 +106,17 @@ static void tls_expired(void *owner)
 static void tls_decided(void *owner)
 {
 	struct dialer *dialer = dialer_of(owner);
-	enum failure failure = conn_secured(dialer->conn);
+	char address[ADDRESS_TEXT_SIZE];
+	const char *why;
+	enum failure failure = conn_secured(dialer->conn, &why);
 
-	if (failure != FAILURE_NONE)
-		fail(dialer, failure);
-	else
+	if (failure == FAILURE_NONE) {
 		succeed(dialer);
+		return;
+	}
+	address_format_port(&dialer->to.address, address);
+	cause_set("TLS with %s: %s", address, why);
+	fail(dialer, failure);
 }
 
 static void secure(struct dialer *dialer)
@@ -148,6 +155,8 @@ static void tunnel_writable(void *owner)
 /* A final answer: 2xx opens the tunnel, whatever fields it has (RFC 9110 9.3.6). */
 static void tunnel_answered(struct dialer *dialer, unsigned status)
 {
+	if (status > 299)
+		cause_set("the parent answered CONNECT with %u", status);
 	if (status == 407)
 		fail(dialer, FAILURE_PARENT_AUTHENTICATION);
 	else if (status < 200 || status > 299)

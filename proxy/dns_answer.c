@@ -33,6 +33,26 @@ static bool is_failed(const struct dns_part *part)
 	return part->status == DNS_SERVER_FAILED || part->status == DNS_NOBODY_ASKED;
 }
 
+static const char *why_none(enum dns_status status)
+{
+	switch (status) {
+	case DNS_FOUND:
+		return NULL;
+	case DNS_NO_NAME:
+		return "no such name (NXDOMAIN)";
+	case DNS_NO_ADDRESS:
+		return "the name has no address";
+	case DNS_SERVER_FAILED:
+		return "the name servers failed, refused, or cannot be reached";
+	case DNS_NOBODY_ASKED:
+		return "no socket or no memory to ask a name server with";
+	case DNS_PENDING:
+	case DNS_SERVER_SILENT:
+		break;
+	}
+	return "no name server answered within dns_timeout";
+}
+
 enum failure dns_answer(const struct dns_part *v6, const struct dns_part *v4,
 			struct addresses *ret_found)
 {
@@ -40,6 +60,8 @@ enum failure dns_answer(const struct dns_part *v6, const struct dns_part *v4,
 	addresses_interleave(ret_found, v6->at, v6->count, v4->at, v4->count);
 	if (ret_found->count > 0)
 		return FAILURE_NONE;
+	/* that one family has no address says less than what became of the other */
+	ret_found->why_none = why_none(v4->status == DNS_NO_ADDRESS ? v6->status : v4->status);
 	/* Without the name there is nothing of either family (RFC 8020). */
 	if (v4->status == DNS_NO_NAME || is_failed(v4) || is_failed(v6))
 		return FAILURE_DNS_ERROR;

@@ -11,6 +11,7 @@ struct dns_entry {
 	UT_hash_handle hh;
 	int64_t until_ms;
 	enum failure failure;
+	const char *why_none;
 	unsigned count;
 	union address *at; /* `count` of them, then the name: all in the entry's allocation */
 	char *name;
@@ -75,6 +76,7 @@ bool dns_cache_find(struct dns_cache *cache, struct slice name, int64_t now_ms,
 	}
 	*ret_failure = entry->failure;
 	ret_found->source = FROM_NAME_SERVERS;
+	ret_found->why_none = entry->why_none;
 	ret_found->count = entry->count;
 	memcpy(ret_found->at, entry->at, entry->count * sizeof(*entry->at));
 	HASH_DEL(cache->entries, entry);
@@ -89,6 +91,7 @@ static struct dns_entry *entry_new(struct slice name, const struct addresses *fo
 
 	if (!entry)
 		return NULL;
+	entry->why_none = found->why_none;
 	entry->count = found->count;
 	entry->at = (union address *)(entry + 1);
 	memcpy(entry->at, found->at, size);

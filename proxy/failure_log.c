@@ -3,11 +3,12 @@
 
 #include <stdio.h>
 
+#include "proxy/cause.h"
 #include "proxy/credentials.h"
 #include "proxy/exchange.h"
 #include "proxy/log.h"
 
-enum { INTERVAL_MS = 10000, WHAT_SIZE = 320, NAME_SIZE = 160 };
+enum { INTERVAL_MS = 10000, WHAT_SIZE = 640, NAME_SIZE = 160 };
 
 /* Of each failure: when the next line may be written, and how many were not. */
 static struct {
@@ -41,13 +42,18 @@ static bool is_told(enum failure failure)
 	}
 }
 
+bool failure_log_tells_all(void)
+{
+	return log_has(LOG_LEVEL_DEBUG);
+}
+
 /* "denied_private: 10.0.0.1:80 for client 192.0.2.7"; what is not known is left out. */
-static void describe(const struct exchange *x, char what[WHAT_SIZE])
+static void describe(const struct exchange *x, enum failure failure, char what[WHAT_SIZE])
 {
 	char client[ADDRESS_TEXT_SIZE], origin[ADDRESS_TEXT_SIZE];
 	bool has_host = x->req.uri.host.n > 0, has_origin = x->origin.any.sa_family != AF_UNSPEC;
 	int host_length = x->req.uri.host.n > 128 ? 128 : (int)x->req.uri.host.n;
-	int n = snprintf(what, WHAT_SIZE, "%s:", failure_name(x->failure));
+	int n = snprintf(what, WHAT_SIZE, "%s:", failure_name(failure));
 
 	if (has_host)
 		n += snprintf(what + n, WHAT_SIZE - (size_t)n, " %.*s:%u", host_length,
@@ -60,28 +66,32 @@ static void describe(const struct exchange *x, char what[WHAT_SIZE])
 		address_format(&x->peer, client);
 		n += snprintf(what + n, WHAT_SIZE - (size_t)n, " for client %s", client);
 	}
+	n += snprintf(what + n, WHAT_SIZE - (size_t)n, ": %s", failure_sentence(failure));
+	if (cause_text()[0] != '\0')
+		snprintf(what + n, WHAT_SIZE - (size_t)n, " (%s)", cause_text());
 }
 
-static void tell(const struct exchange *x)
+/* `end` is behind the text: what was done about it. */
+static void tell(const struct exchange *x, enum failure failure, const char *end)
 {
-	unsigned left_out = kinds[x->failure].left_out;
-	bool due = is_told(x->failure) && x->worker->now_ms >= kinds[x->failure].next_ms;
+	unsigned left_out = kinds[failure].left_out;
+	bool due = is_told(failure) && x->worker->now_ms >= kinds[failure].next_ms;
 	char what[WHAT_SIZE], more[64] = "";
 
-	if (!due && !log_has(LOG_LEVEL_DEBUG)) {
-		kinds[x->failure].left_out += is_told(x->failure);
+	if (!due && !failure_log_tells_all()) {
+		kinds[failure].left_out += is_told(failure);
 		return;
 	}
-	describe(x, what);
+	describe(x, failure, what);
 	if (!due) {
-		log_debug("%s: %s", what, failure_sentence(x->failure));
+		log_debug("%s%s", what, end);
 		return;
 	}
 	if (left_out > 0)
 		snprintf(more, sizeof(more), " (and %u more since the last such line)", left_out);
-	kinds[x->failure].next_ms = x->worker->now_ms + INTERVAL_MS;
-	kinds[x->failure].left_out = 0;
-	log_info("%s: %s%s", what, failure_sentence(x->failure), more);
+	kinds[failure].next_ms = x->worker->now_ms + INTERVAL_MS;
+	kinds[failure].left_out = 0;
+	log_info("%s%s%s", what, end, more);
 }
 
 /*
@@ -103,5 +113,10 @@ void failure_log(const struct exchange *x)
 	if (x->failure == FAILURE_AUTH_FAILED)
 		tell_failed_login(x);
 	else
-		tell(x);
+		tell(x, x->failure, "");
+}
+
+void failure_log_hidden(const struct exchange *x, enum failure failure)
+{
+	tell(x, failure, " Answered from the store.");
 }

@@ -7,9 +7,17 @@
 #ifndef PROXY_FAILURE_LOG_H
 #define PROXY_FAILURE_LOG_H
 
+#include "proxy/stats.h"
+
 struct exchange;
 
 /* Of an exchange that ends with a failure: once, at its end. */
 void failure_log(const struct exchange *x);
+
+/* Of one that is answered from the store in spite of a failure. */
+void failure_log_hidden(const struct exchange *x, enum failure failure);
+
+/* At level debug: then causes are looked for that are not at hand. */
+bool failure_log_tells_all(void);
 
 #endif

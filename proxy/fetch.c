@@ -13,6 +13,7 @@
 #include "proxy/client.h"
 #include "proxy/collapse.h"
 #include "proxy/deadline.h"
+#include "proxy/failure_log.h"
 #include "proxy/forward.h"
 #include "proxy/judge.h"
 #include "proxy/origin.h"
@@ -277,12 +278,14 @@ static void fail_waiters(struct fetch *fetch, enum failure failure)
 
 /* Answer with a stale record in the place of an error, if it has one that allows it (RFC 5861 4).
  */
-static bool answer_stale(struct exchange *x)
+static bool answer_stale(struct exchange *x, enum failure failure)
 {
 	struct record_view record;
 
 	if (!judge_allows_stale(x, &record))
 		return false;
+	if (failure != FAILURE_NONE)
+		failure_log_hidden(x, failure);
 	x->status_field.why = REASON_STALE_ERROR;
 	if (x->outcome != OUTCOME_BACKGROUND)
 		x->outcome = OUTCOME_STALE;
@@ -296,7 +299,7 @@ static void fail(struct exchange *x, enum failure failure)
 
 	/* what the proxy itself refuses is no error of the origin */
 	if (failure_status(failure) >= 500) {
-		if (x->client != NULL && answer_stale(x))
+		if (x->client != NULL && answer_stale(x, failure))
 			return;
 		if (x->status == 0 && judge_kept_record(x, &record) &&
 		    record_meta(&record)->flags & META_MUST_REVALIDATE)
@@ -809,7 +812,7 @@ static void on_head(void *context, const struct http_response *res)
 		return;
 	case JUDGED_STALE:
 		x = dismiss_leader(fetch);
-		if (!answer_stale(x))
+		if (!answer_stale(x, FAILURE_NONE))
 			exchange_fail(x, FAILURE_INTERNAL);
 		answer_waiters_stale(fetch, FAILURE_INTERNAL);
 		break;

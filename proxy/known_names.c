@@ -60,6 +60,7 @@ static bool find_fixed(struct slice name, enum failure *ret_failure, struct addr
 		return true;
 	}
 	*ret_failure = FAILURE_DNS_ERROR;
+	ret_found->why_none = "names in .invalid and .onion are not looked up";
 	return hostname_is_within(name, SLICE("invalid")) ||
 	       hostname_is_within(name, SLICE("onion"));
 }

@@ -2,10 +2,13 @@
 #include "proxy/origin.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proxy/cause.h"
 #include "proxy/compose.h"
+#include "proxy/parse_fault.h"
 
 enum { ORIGIN_MAGIC = 0x4f726967 };
 
@@ -98,6 +101,16 @@ static void origin_fail(struct origin *origin, enum failure failure)
 	origin_release(origin);
 	if (events != NULL)
 		events->failure(context, failure);
+	cause_clear();
+}
+
+static void refuse_head(struct origin *origin, enum failure failure)
+{
+	char fault[PARSE_FAULT_SIZE];
+
+	if (parse_fault_response(buf_waiting(&origin->in), fault)[0] != '\0')
+		cause_set("%s", fault);
+	origin_fail(origin, failure);
 }
 
 void origin_cancel(struct origin *origin)
@@ -519,7 +532,7 @@ static bool read_head(struct origin *origin)
 		conn_acknowledge(origin->conn);
 		return false;
 	case PARSE_FAILED:
-		origin_fail(origin, failure);
+		refuse_head(origin, failure);
 		return false;
 	case PARSE_DONE:
 		break;
@@ -566,6 +579,7 @@ static bool read_content(struct origin *origin)
 
 	switch (body_decode(&origin->body, buf_waiting(&origin->in), &consumed, &content)) {
 	case BODY_BAD:
+		cause_set("a chunk is malformed");
 		origin_fail(origin, FAILURE_RESPONSE_CUT);
 		return false;
 	case BODY_DONE:
@@ -630,6 +644,7 @@ static void origin_readable(void *owner)
 	enum io io;
 	char *to;
 	size_t n;
+	int error;
 
 	scratch_lend(&origin->worker->in, &origin->in);
 	to = buf_reserve(&origin->in, 16 * 1024);
@@ -638,6 +653,7 @@ static void origin_readable(void *owner)
 		return;
 	}
 	io = conn_recv(origin->conn, to, origin->in.size - origin->in.tail, &n);
+	error = errno;
 	if (io == IO_AGAIN) {
 		origin_settle(origin);
 		return;
@@ -661,11 +677,14 @@ static void origin_readable(void *owner)
 		origin_advance(origin);
 		return;
 	}
+	if (io == IO_ERROR)
+		cause_set("%s", strerror(error));
 	/* an RST is no clean end, whatever the framing */
 	if (io == IO_ERROR && origin->head_done && origin->events != NULL)
 		origin_fail(origin, FAILURE_RESPONSE_CUT);
 	else
 		origin_ended(origin);
+	cause_clear(); /* it may have been asked anew */
 }
 
 static void origin_writable(void *owner)

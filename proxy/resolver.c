@@ -493,6 +493,8 @@ struct resolver_query *resolver_start(struct resolver *resolver, struct slice ho
 				      &found))
 			return ask(resolver, slice_of(name, n), holder, done, context);
 		STATS_ADD(dns_cache_hits, 1);
+	} else {
+		found.why_none = "not a host name";
 	}
 	answer(resolver, done, context, failure, &found);
 	return NULL;
@@ -542,7 +544,8 @@ struct resolver *resolver_new(void *loop, const struct conf *conf, const struct 
 
 	resolver = wrong ? NULL : calloc(1, sizeof(*resolver));
 	if (!resolver) {
-		snprintf(error, error_size, "resolver: %s", wrong ? wrong : strerror(ENOMEM));
+		snprintf(error, error_size, "resolver: c-ares cannot start: %s",
+			 wrong ? wrong : strerror(ENOMEM));
 		if (!wrong)
 			dns_channel_library_cleanup();
 		return NULL;

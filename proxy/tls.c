@@ -11,7 +11,6 @@
 #include <time.h>
 
 #include "proxy/hostname.h"
-#include "proxy/log.h"
 #include "proxy/wall_clock.h"
 
 enum {
@@ -41,6 +40,7 @@ struct tls {
 	bool recv_wants_write; /* the last tls_recv() waits to send */
 	bool send_wants_read;
 	enum failure failure;
+	const char *why;   /* it failed */
 	int64_t expires_s; /* of the chain that was verified, in this handshake or the one resumed
 			    */
 	SSL *ssl;
@@ -309,11 +309,10 @@ static enum io fail(struct tls *tls, int error)
 {
 	tls->broken = true;
 	tls->failure = why_failed(tls->ssl, error);
-	log_info("TLS with %s: %s", tls->peer,
-		 tls->failure == FAILURE_TLS_CERTIFICATE
-			 ? X509_verify_cert_error_string(SSL_get_verify_result(tls->ssl))
-		 : tls->failure == FAILURE_ORIGIN_CLOSED ? "closed in the handshake"
-							 : library_error());
+	tls->why = tls->failure == FAILURE_TLS_CERTIFICATE
+			   ? X509_verify_cert_error_string(SSL_get_verify_result(tls->ssl))
+		   : tls->failure == FAILURE_ORIGIN_CLOSED ? "closed in the handshake"
+							   : library_error();
 	return IO_ERROR;
 }
 
@@ -342,6 +341,7 @@ enum io tls_handshake(struct tls *tls)
 	}
 	if (!speaks_http_1_1(tls->ssl)) {
 		tls->failure = FAILURE_TLS_PROTOCOL;
+		tls->why = "the origin chose another protocol than http/1.1 by ALPN";
 		return IO_ERROR;
 	}
 	tls->shaken = true;
@@ -351,8 +351,9 @@ enum io tls_handshake(struct tls *tls)
 	return IO_OK;
 }
 
-enum failure tls_failure(const struct tls *tls)
+enum failure tls_failure(const struct tls *tls, const char **ret_why)
 {
+	*ret_why = tls->why;
 	return tls->failure;
 }
 

@@ -31,9 +31,11 @@ struct tls *tls_new(struct tls_context *context, int fd, struct slice host, uint
 /* Says close_notify if it still can, without waiting. */
 void tls_free(struct tls *tls);
 
-/* IO_OK when it is done, IO_ERROR when it failed (tls_failure() says why), or IO_AGAIN. */
+/* IO_OK when it is done, IO_ERROR when it failed, or IO_AGAIN. */
 enum io tls_handshake(struct tls *tls);
-enum failure tls_failure(const struct tls *tls);
+
+/* FAILURE_NONE when it did not fail; else *ret_why is a text that lives for good. */
+enum failure tls_failure(const struct tls *tls, const char **ret_why);
 
 /*
  * As conn_recv() and conn_send().  IO_END is a close_notify; an end of the connection without one

@@ -494,8 +494,9 @@ bool conn_secure(struct conn *conn, struct tls_context *context, struct slice ho
 	return true;
 }
 
-enum failure conn_secured(const struct conn *conn)
+enum failure conn_secured(const struct conn *conn, const char **ret_why)
 {
+	*ret_why = "";
 	return conn->secured;
 }
 

@@ -1,0 +1,199 @@
+/* LINKS: proxy/failure_log.c proxy/cause.c proxy/credentials.c proxy/address.c proxy/stats.c proxy/offenders.c cache/http_fields.c -lcrypt -lxxhash */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "proxy/cause.h"
+#include "proxy/exchange.h"
+#include "proxy/failure_log.h"
+#include "proxy/log.h"
+
+/* ---- log.h: lines into a string ------------------------------------------------------------- */
+
+static char written[4096];
+static enum log_level least;
+
+static void add_line(const char *level, const char *format, va_list arguments)
+{
+	size_t n = strlen(written);
+
+	n += (size_t)snprintf(written + n, sizeof(written) - n, "%s: ", level);
+	n += (size_t)vsnprintf(written + n, sizeof(written) - n, format, arguments);
+	assert_true(n + 1 < sizeof(written));
+	strcat(written, "\n");
+}
+
+void log_info(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	add_line("info", format, arguments);
+	va_end(arguments);
+}
+
+void log_debug(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	if (least >= LOG_LEVEL_DEBUG)
+		add_line("debug", format, arguments);
+	va_end(arguments);
+}
+
+bool log_has(enum log_level level)
+{
+	return level <= least;
+}
+
+const char *log_quote(const char *bytes, size_t n, char *to, size_t size)
+{
+	snprintf(to, size, "\"%.*s\"", (int)n, bytes);
+	return to;
+}
+
+/* ---- exchanges that fail -------------------------------------------------------------------- */
+
+static struct worker worker;
+
+static struct exchange failed(enum failure failure)
+{
+	struct exchange x = {.worker = &worker, .failure = failure};
+
+	assert_true(address_parse(SLICE("192.0.2.7"), &x.peer));
+	x.req.uri.host = SLICE("a.example");
+	x.req.uri.port = 80;
+	x.req.uri.path = SLICE("/secret");
+	return x;
+}
+
+/* The lines of this one. */
+static const char *lines_of(enum failure failure)
+{
+	struct exchange x = failed(failure);
+
+	written[0] = '\0';
+	failure_log(&x);
+	return written;
+}
+
+/* Each test in a time of its own: kinds are counted since the program began. */
+static int begin(void **state)
+{
+	(void)state;
+	least = LOG_LEVEL_INFO;
+	worker.now_ms += 1000000;
+	lines_of(FAILURE_ORIGIN_REFUSED); /* with what an earlier test left out */
+	worker.now_ms += 1000000;
+	return 0;
+}
+
+#define REFUSED \
+	"origin_refused: a.example:80 for client 192.0.2.7: The origin refused the connection."
+
+static void test_line(void **state)
+{
+	(void)state;
+	assert_string_equal(lines_of(FAILURE_ORIGIN_REFUSED), "info: " REFUSED "\n");
+	assert_string_equal(lines_of(FAILURE_BAD_REQUEST), ""); /* of the client's own */
+}
+
+static void test_cause(void **state)
+{
+	(void)state;
+	cause_set("connect to %s: %s", "192.0.2.1:80", "Connection refused");
+	assert_string_equal(lines_of(FAILURE_ORIGIN_REFUSED),
+			    "info: " REFUSED " (connect to 192.0.2.1:80: Connection refused)\n");
+	cause_clear();
+	worker.now_ms += 10000;
+	assert_string_equal(lines_of(FAILURE_ORIGIN_REFUSED), "info: " REFUSED "\n");
+}
+
+/* One line a kind in ten seconds; the next one has the number of those that had none. */
+static void test_limit_per_kind(void **state)
+{
+	(void)state;
+	assert_string_equal(lines_of(FAILURE_ORIGIN_REFUSED), "info: " REFUSED "\n");
+	for (int i = 0; i < 25; i++)
+		assert_string_equal(lines_of(FAILURE_ORIGIN_REFUSED), "");
+	assert_true(strlen(lines_of(FAILURE_DNS_ERROR)) > 0); /* of another kind */
+	worker.now_ms += 9999;
+	assert_string_equal(lines_of(FAILURE_ORIGIN_REFUSED), "");
+	worker.now_ms += 1;
+	assert_string_equal(lines_of(FAILURE_ORIGIN_REFUSED),
+			    "info: " REFUSED " (and 26 more since the last such line)\n");
+	assert_string_equal(lines_of(FAILURE_ORIGIN_REFUSED), "");
+}
+
+static void test_debug_has_each(void **state)
+{
+	(void)state;
+	least = LOG_LEVEL_DEBUG;
+	assert_string_equal(lines_of(FAILURE_ORIGIN_REFUSED), "info: " REFUSED "\n");
+	for (int i = 0; i < 25; i++)
+		assert_string_equal(lines_of(FAILURE_ORIGIN_REFUSED), "debug: " REFUSED "\n");
+	assert_non_null(strstr(lines_of(FAILURE_BAD_REQUEST), "debug: bad_request: "));
+}
+
+static void test_answered_in_spite_of_it(void **state)
+{
+	struct exchange x = failed(FAILURE_NONE);
+
+	(void)state;
+	written[0] = '\0';
+	failure_log_hidden(&x, FAILURE_ORIGIN_REFUSED);
+	assert_string_equal(written, "info: " REFUSED " Answered from the store.\n");
+}
+
+/* Programs count them. */
+static void test_each_failed_login(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 5; i++)
+		assert_string_equal(lines_of(FAILURE_AUTH_FAILED),
+				    "info: auth_failed: client 192.0.2.7, user \"\": The user name "
+				    "or the password is wrong.\n");
+}
+
+/* Of all kinds: no path, and no more than fits. */
+static void test_all_kinds(void **state)
+{
+	char host[400];
+
+	(void)state;
+	least = LOG_LEVEL_DEBUG;
+	memset(host, 'h', sizeof(host));
+	for (int i = FAILURE_NONE + 1; i < FAILURE_COUNT; i++) {
+		struct exchange x = failed((enum failure)i);
+
+		x.req.uri.host = slice_of(host, sizeof(host));
+		assert_true(
+			address_parse(SLICE("2001:db8:1111:2222:3333:4444:5555:6666"), &x.origin));
+		written[0] = '\0';
+		failure_log(&x);
+		assert_non_null(strstr(written, failure_name((enum failure)i)));
+		assert_non_null(strstr(written, failure_sentence((enum failure)i)));
+		assert_null(strstr(written, "secret"));
+	}
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup(name, begin)
+	const struct CMUnitTest tests[] = {
+		TEST(test_line),
+		TEST(test_cause),
+		TEST(test_limit_per_kind),
+		TEST(test_debug_has_each),
+		TEST(test_answered_in_spite_of_it),
+		TEST(test_each_failed_login),
+		TEST(test_all_kinds),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
