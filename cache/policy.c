@@ -4,12 +4,23 @@
 const char *reason_token(enum reason reason)
 {
 	static const char *const tokens[REASON_COUNT] = {
-#define REASON(id, token, help) token,
+#define REASON(id, token, where, help) token,
 #include "cache/reasons.def"
 #undef REASON
 	};
 
 	return tokens[reason];
+}
+
+bool reason_is_at(enum reason reason, enum reason_where where)
+{
+	static const uint8_t places[REASON_COUNT] = {
+#define REASON(id, token, where, help) REASON_AT_##where,
+#include "cache/reasons.def"
+#undef REASON
+	};
+
+	return reason != REASON_NONE && (places[reason] & where) != 0;
 }
 
 bool policy_supersedes(uint16_t status)

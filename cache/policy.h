@@ -14,13 +14,22 @@
 #include "conf/conf.h"
 
 enum reason {
-#define REASON(id, token, help) REASON_##id,
+#define REASON(id, token, where, help) REASON_##id,
 #include "cache/reasons.def"
 #undef REASON
 	REASON_COUNT
 };
 
 const char *reason_token(enum reason reason);
+
+/* Where a reason may stand in the way. */
+enum reason_where {
+	REASON_AT_STORE = 1,
+	REASON_AT_REUSE = 2,
+	REASON_AT_ANY = 3,
+};
+
+bool reason_is_at(enum reason reason, enum reason_where where);
 
 /* What a record may answer. */
 enum record_kind {

@@ -119,8 +119,6 @@ static void count(const struct exchange *x)
 	STATS_ADD(outcome[x->outcome], 1);
 	if (x->failure != FAILURE_NONE)
 		STATS_ADD(failure[x->failure], 1);
-	if (x->status_field.why != REASON_NONE)
-		STATS_ADD(reason[x->status_field.why], 1);
 }
 
 /* What is answered at once is measured by client.c, for all requests of an event together. */

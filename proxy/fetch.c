@@ -287,6 +287,7 @@ static bool answer_stale(struct exchange *x, enum failure failure)
 	if (failure != FAILURE_NONE)
 		failure_log_hidden(x, failure);
 	x->status_field.why = REASON_STALE_ERROR;
+	STATS_ADD(not_reused[REASON_STALE_ERROR], 1);
 	if (x->outcome != OUTCOME_BACKGROUND)
 		x->outcome = OUTCOME_STALE;
 	return exchange_answer_record(x, &record);

@@ -324,6 +324,16 @@ static void hide_record(struct exchange *x, struct cache_lookup *lookup)
 		lookup->why = REASON_ADMISSION;
 }
 
+/*
+ * Each request once, when it is first looked up: why no fresh record answers it.  What becomes of
+ * it, stale answer, validation or miss, is its outcome.
+ */
+static void note_not_reused(const struct exchange *x, enum reason why)
+{
+	if (!x->no_wait)
+		STATS_ADD(not_reused[why], 1);
+}
+
 static void step_lookup(struct exchange *x)
 {
 	struct cache_lookup lookup;
@@ -332,6 +342,8 @@ static void step_lookup(struct exchange *x)
 	forget_ended(x, &lookup);
 	if (lookup.has_record && !may_be_shown(x, &lookup.record))
 		hide_record(x, &lookup);
+	if (lookup.verdict != REUSE_FRESH)
+		note_not_reused(x, lookup.why);
 	step_answer(x, &lookup);
 }
 
@@ -348,10 +360,12 @@ static void step_bypass(struct exchange *x, enum reason why)
 
 	if (policy_reuse(&x->req, NULL, &x->worker->now, x->worker->conf, &refusal) ==
 	    REUSE_REFUSED) {
+		note_not_reused(x, refusal);
 		x->status_field.why = refusal;
 		exchange_fail(x, FAILURE_ONLY_IF_CACHED);
 		return;
 	}
+	note_not_reused(x, why);
 	bypass(x, why == REASON_METHOD ? FWD_METHOD : FWD_BYPASS, why, false);
 }
 

@@ -120,21 +120,13 @@ static json_t *json_failures(const struct report_input *in)
 	return whole_or_null(object, ok);
 }
 
-static json_t *json_not_stored(const struct report_input *in)
+static json_t *json_reasons(const _Atomic uint64_t counts[REASON_COUNT], enum reason_where where)
 {
 	json_t *object = json_object();
 	bool ok = true;
 	for (enum reason r = REASON_NONE + 1; r < REASON_COUNT; r++)
-		ok &= set_number(object, reason_token(r), in->stats->not_stored[r]);
-	return whole_or_null(object, ok);
-}
-
-static json_t *json_reasons(const struct report_input *in)
-{
-	json_t *object = json_object();
-	bool ok = true;
-	for (enum reason r = REASON_NONE + 1; r < REASON_COUNT; r++)
-		ok &= set_number(object, reason_token(r), in->stats->reason[r]);
+		if (reason_is_at(r, where))
+			ok &= set_number(object, reason_token(r), counts[r]);
 	return whole_or_null(object, ok);
 }
 
@@ -210,8 +202,8 @@ char *report_json(const struct report_input *input, size_t *ret_length)
 	ok &= set(root, "latency_us", json_latency(input));
 	ok &= set(root, "store", json_store(input));
 	ok &= set(root, "failures", json_failures(input));
-	ok &= set(root, "not_stored", json_not_stored(input));
-	ok &= set(root, "reasons", json_reasons(input));
+	ok &= set(root, "not_stored", json_reasons(input->stats->not_stored, REASON_AT_STORE));
+	ok &= set(root, "not_reused", json_reasons(input->stats->not_reused, REASON_AT_REUSE));
 	ok &= set(root, "framing_repaired_by_origin", json_offenders(&input->stats->repaired));
 	ok &= set(root, "responses_mended_by_origin", json_offenders(&input->stats->mended));
 	ok &= set(root, "counters", json_counters(input));
@@ -290,6 +282,15 @@ static void print_counters(FILE *out, const struct report_input *in)
 #undef GAUGE
 }
 
+static void print_reasons(FILE *out, const char *name, const char *help,
+			  const _Atomic uint64_t counts[REASON_COUNT], enum reason_where where)
+{
+	print_family(out, name, "counter", help);
+	for (enum reason r = REASON_NONE + 1; r < REASON_COUNT; r++)
+		if (reason_is_at(r, where))
+			print_labelled(out, name, "reason", reason_token(r), counts[r]);
+}
+
 static void print_tables(FILE *out, const struct report_input *in)
 {
 	print_family(out, "outcomes_total", "counter", "Exchanges by how they ended");
@@ -300,14 +301,10 @@ static void print_tables(FILE *out, const struct report_input *in)
 	for (enum failure f = FAILURE_NONE + 1; f < FAILURE_COUNT; f++)
 		print_labelled(out, "failures_total", "failure", failure_name(f),
 			       in->stats->failure[f]);
-	print_family(out, "not_stored_total", "counter", "Responses not stored by reason");
-	for (enum reason r = REASON_NONE + 1; r < REASON_COUNT; r++)
-		print_labelled(out, "not_stored_total", "reason", reason_token(r),
-			       in->stats->not_stored[r]);
-	print_family(out, "reasons_total", "counter", "Exchanges by the reason told for them");
-	for (enum reason r = REASON_NONE + 1; r < REASON_COUNT; r++)
-		print_labelled(out, "reasons_total", "reason", reason_token(r),
-			       in->stats->reason[r]);
+	print_reasons(out, "not_stored_total", "Responses not stored by reason",
+		      in->stats->not_stored, REASON_AT_STORE);
+	print_reasons(out, "not_reused_total", "Requests that no fresh response answered by reason",
+		      in->stats->not_reused, REASON_AT_REUSE);
 }
 
 /* A gauge: a name that makes way for another begins anew when it comes back. */

@@ -213,7 +213,7 @@ void stats_sum(const struct stats *blocks, unsigned count, struct stats *ret_sum
 		add_all(ret_sum->outcome, block->outcome, OUTCOME_COUNT);
 		add_all(ret_sum->failure, block->failure, FAILURE_COUNT);
 		add_all(ret_sum->not_stored, block->not_stored, REASON_COUNT);
-		add_all(ret_sum->reason, block->reason, REASON_COUNT);
+		add_all(ret_sum->not_reused, block->not_reused, REASON_COUNT);
 		offenders_merge(&ret_sum->repaired, &block->repaired);
 		offenders_merge(&ret_sum->mended, &block->mended);
 		add_all(ret_sum->store, block->store, STATS_STORE_WORDS);

@@ -82,9 +82,8 @@ struct stats {
 #undef GAUGE
 	_Atomic uint64_t outcome[OUTCOME_COUNT];
 	_Atomic uint64_t failure[FAILURE_COUNT];
-	/* responses to requests the cache looks at, and exchanges, by the reason that is told */
-	_Atomic uint64_t not_stored[REASON_COUNT];
-	_Atomic uint64_t reason[REASON_COUNT];
+	_Atomic uint64_t not_stored[REASON_COUNT]; /* responses to requests the cache looks at */
+	_Atomic uint64_t not_reused[REASON_COUNT]; /* requests that no fresh record answered */
 	struct offenders repaired;                 /* origins by 204 responses that were repaired */
 	struct offenders mended;                   /* origins by responses that were mended */
 	_Atomic uint64_t store[STATS_STORE_WORDS]; /* stats_store_set(), a few times a second */

@@ -11,7 +11,8 @@ from support.requirement import requirement
 
 FRESH = ["Cache-Control: max-age=60", 'ETag: "a"']
 STALE = [*FRESH, "Age: 100"]
-REASONS = re.findall(r'^REASON\(\w+, "([^"]+)"', (ROOT / "cache/reasons.def").read_text(), re.M)
+REASONS = re.findall(r'^REASON\(\w+, "([^"]+)", (\w+),', (ROOT / "cache/reasons.def").read_text(), re.M)[1:]
+STORE, REUSE = ([name for name, where in REASONS if where in (this, "ANY")] for this in ("STORE", "REUSE"))
 
 
 def store(client, origin, *lines):
@@ -220,10 +221,11 @@ def test_the_same_reason_is_in_the_log_and_in_the_statistics(start_proxy, origin
     details = [a.cache_status.get("detail", "none") for a in answers]
     assert details == ["no-store", "status", "none", "max-stale", "expired", "only-if-cached", "none", "none", "method"]
     stats = proxy.stats()
-    assert {name: n for name, n in stats["reasons"].items() if n} == \
-        {name: details.count(name) for name in details if name != "none"}
-    assert list(stats["reasons"]) == list(stats["not_stored"]) == REASONS[1:]
-    assert (stats["not_stored"]["no-store"], stats["not_stored"]["status"]) == (1, 1)
+    # each response that was not stored, and each request that no fresh record answered, once
+    assert {name: n for name, n in stats["not_stored"].items() if n} == {"no-store": 1, "status": 1, "method": 1}
+    assert {name: n for name, n in stats["not_reused"].items() if n} == \
+        {"no-record": 3, "max-stale": 1, "expired": 2, "only-if-cached": 1, "method": 1}
+    assert (list(stats["not_stored"]), list(stats["not_reused"])) == (STORE, REUSE)
     proxy.stop()
     logged = [json.loads(line) for line in proxy.log_lines()]
     assert [entry.get("reason", "none") for entry in logged if entry["outcome"] != "local"] == details
@@ -231,4 +233,26 @@ def test_the_same_reason_is_in_the_log_and_in_the_statistics(start_proxy, origin
 
 def test_metrics_have_the_same_list(proxy):
     text = proxy.admin("/metrics").body.decode()
-    assert re.findall(r'^cache204_reasons_total\{reason="([^"]+)"\}', text, re.M) == REASONS[1:]
+    for group, reasons in (("not_stored", STORE), ("not_reused", REUSE)):
+        assert re.findall(rf'^cache204_{group}_total\{{reason="([^"]+)"\}}', text, re.M) == reasons
+
+
+def test_why_what_is_stored_is_not_used(start_proxy, origin):
+    """Each reason that stands between a record and a request is counted, whatever the origin answers then."""
+    proxy = start_proxy()
+    origin.on("/", respond(204, *FRESH), respond(304, *FRESH))
+    origin.on("/old", respond(204, *STALE), respond(304, *FRESH))
+    origin.on("/no-cache", respond(204, "Cache-Control: no-cache", 'ETag: "a"'), respond(304, 'ETag: "a"'))
+    origin.on("/vary", respond(204, *FRESH, "Vary: X"))
+    with proxy.connect() as client:
+        for path in ("/", "/old", "/no-cache", "/vary"):
+            assert client.get(origin.url(path)).stored
+        for line in ("Cache-Control: no-cache", "Pragma: no-cache", "Cache-Control: max-age=0",
+                     "Cache-Control: min-fresh=100", 'If-Match: "a"', "Cache-Control: no-store"):
+            client.get(origin.url(), line)
+        client.get(origin.url("/old"))
+        client.get(origin.url("/no-cache"))
+        client.get(origin.url("/vary"), "X: y")
+    assert {name: n for name, n in proxy.stats()["not_reused"].items() if n} == \
+        {"no-record": 4, "request-no-cache": 1, "pragma": 1, "request-max-age": 1, "request-min-fresh": 1,
+         "precondition": 1, "request-no-store": 1, "expired": 1, "no-cache": 1, "vary": 1}

@@ -168,8 +168,10 @@ static void fill(struct stats *block, unsigned times)
 			block->outcome[n] += n;
 		for (unsigned n = 0; n < FAILURE_COUNT; n++)
 			block->failure[n] += n;
-		for (unsigned n = 0; n < REASON_COUNT; n++)
+		for (unsigned n = 0; n < REASON_COUNT; n++) {
 			block->not_stored[n] += n;
+			block->not_reused[n] += 2 * n;
+		}
 		histogram_add(&block->hit_latency, 3, 1);
 		histogram_add(&block->miss_latency, 3000, 1);
 	}

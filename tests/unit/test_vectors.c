@@ -89,6 +89,8 @@ static const struct record_meta *record_of(const struct play *play)
 
 static void tell_stored(struct play *play, char *to)
 {
+	if (!play->stored && !reason_is_at(play->why, REASON_AT_STORE))
+		refuse(play, "%s is no reason not to store", reason_token(play->why));
 	strcpy(to, play->stored ? "yes" : reason_token(play->why));
 }
 
@@ -150,6 +152,8 @@ static void tell_lookup(struct play *play, char *to)
 	enum reason why;
 	bool yes = policy_is_lookup(&play->asked.req, play->conf, &why);
 
+	if (!yes && !reason_is_at(why, REASON_AT_REUSE))
+		refuse(play, "%s is no reason not to reuse", reason_token(why));
 	strcpy(to, yes ? "yes" : reason_token(why));
 }
 
@@ -159,6 +163,8 @@ static void tell_reuse(struct play *play, char *to)
 	enum reuse reuse = policy_reuse(&play->asked.req, play->stored ? &play->meta : NULL,
 					&play->now, play->conf, &why);
 
+	if (reuse != REUSE_FRESH && !reason_is_at(why, REASON_AT_REUSE))
+		refuse(play, "%s is no reason not to reuse", reason_token(why));
 	if (reuse == REUSE_FRESH && why == REASON_NONE)
 		strcpy(to, "fresh");
 	else
