@@ -43,21 +43,33 @@ override CFLAGS += $(WARN) $(CHECKS) @$(BUILD)/flags/compile
 override LDFLAGS += $(LINKCHECKS) @$(BUILD)/flags/link -Wl,--as-needed
 LIBS := -lev -lhttp_parser -llmdb -lcares -lconfuse -ljansson -lxxhash -lcrypt -lssl -lcrypto -lm
 
-SOURCES := $(wildcard proxy/*.c cache/*.c conf/*.c)
-HEADERS := $(wildcard proxy/*.h cache/*.h conf/*.h proxy/*.def cache/*.def conf/*.def)
-UNIT    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
+# The rooms, from the outermost to the innermost: what is in one includes and links those after it
+# (scripts/check-layers.py).
+ROOMS := proxy/process proxy/front proxy/client proxy/exchange proxy/origin proxy/access proxy/dns \
+	proxy/http1 proxy/loop proxy/stats proxy/limits proxy/base cache cache/record cache/policy \
+	cache/http cache/store cache/base conf
+
+SOURCES := proxy/main.c $(wildcard $(ROOMS:%=%/*.c))
+HEADERS := $(wildcard $(ROOMS:%=%/*.h) $(ROOMS:%=%/*.def))
+UNIT    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 MICRO   := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c bench/*/*.c))
 TOOLS   := $(BUILD)/tests/tools/check_store
 REPLAY  := $(FUZZ:%=$(BUILD)/tests/fuzz/replay_%)
-C_FILES := $(wildcard $(addsuffix /*.[ch],proxy cache conf tests/* bench bench/*))
+C_FILES := proxy/main.c $(wildcard $(addsuffix /*.[ch],$(ROOMS) tests/* tests/unit/* bench bench/*))
 
-# The first line of a test, a fuzz target or a bench says what it links: /* LINKS: cache/a.c -lfoo */
-# A bench of much links a folder: conf/%.c
-links   = $(foreach word,$(shell sed -n '1s|^/\* LINKS: *\(.*\) \*/.*|\1|p' $(1)),$(or \
-	$(wildcard $(subst %,*,$(word))),$(word)))
-objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(1)))
-libs    = $(filter-out %.c,$(1))
+# The first line of a test, a fuzz target or a bench names what it links: /* LINKS: proxy/http1 */ is
+# that room and those after it, of which the linker takes the objects that are asked for.  A file is a
+# double, for what it defines; tests/oracle and tests/support are always there.
+named    = $(shell sed -n '1s|^/\* LINKS: *\(.*\) \*/.*|\1|p' $(1))
+after    = $(if $(1),$(if $(filter $(firstword $(1)),$(2)),$(1),$(call after,$(wordlist 2,99,$(1)),$(2))))
+archives = $(patsubst %,$(BUILD)/rooms/%.a,tests/oracle tests/support $(call after,$(ROOMS),$(call named,$(1))))
+doubles  = $(call objects,$(call named,$(1)))
+options  = $(filter -%,$(call named,$(1)))
+objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(1)))
+# a program of a file, with libraries that come after it
+link     = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
+	$(call options,$(1)) $(LIBS) $(2)
 
 .PHONY: all help deps run try test test-all unit replay functional functional-map conformance fuzz asan \
 	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-clocks check-atomics \
@@ -99,16 +111,29 @@ $(BUILD)/version: FORCE
 	@mkdir -p $(@D)
 	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
 
-$(UNIT) $(MICRO) $(TOOLS): $(BUILD)/%: $$(call objects,$$*.c $$(call links,$$*.c)) | $(BUILD)/flags/link
+$(BUILD)/rooms/%.a: $$(call objects,$$(wildcard $$*/*.c))
 	@mkdir -p $(@D)
-	$(call say,LINK $@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(call links,$*.c)) $(if $(filter $@,$(UNIT)),-lcmocka,$(LIBS))
+	@rm -f $@
+	@$(AR) rcs $@ $^
 
-$(REPLAY): $(BUILD)/tests/fuzz/replay_%: $$(call objects,tests/fuzz/fuzz_$$*.c \
-		tests/support/fuzz_replay.c $$(call links,tests/fuzz/fuzz_$$*.c)) | $(BUILD)/flags/link
+$(UNIT) $(MICRO) $(TOOLS): $(BUILD)/%: $(BUILD)/obj/%.o $$(call doubles,$$*.c) $$(call archives,$$*.c) | $(BUILD)/flags/link
 	@mkdir -p $(@D)
 	$(call say,LINK $@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(call libs,$(call links,tests/fuzz/fuzz_$*.c))
+	$(Q)$(call link,$*.c,$(if $(filter $@,$(UNIT)),-lcmocka))
+
+$(REPLAY): $(BUILD)/tests/fuzz/replay_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o \
+		$(BUILD)/obj/tests/fuzz/replay.o $$(call doubles,tests/fuzz/fuzz_$$*.c) \
+		$$(call archives,tests/fuzz/fuzz_$$*.c) | $(BUILD)/flags/link
+	@mkdir -p $(@D)
+	$(call say,LINK $@)
+	$(Q)$(call link,tests/fuzz/fuzz_$*.c)
+
+FUZZERS := $(FUZZ:%=$(BUILD)/fuzz_%)
+$(FUZZERS): $(BUILD)/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $$(call doubles,tests/fuzz/fuzz_$$*.c) \
+		$$(call archives,tests/fuzz/fuzz_$$*.c) | \
+		$(BUILD)/flags/link
+	$(call say,FUZZ $@)
+	$(Q)$(call link,tests/fuzz/fuzz_$*.c)
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
 
@@ -154,7 +179,7 @@ functional-map: all $(BUILD)/map_shim.so ## all with 1 and with 3 workers, the s
 	@for workers in 1 3; do CACHE204_WORKERS=$$workers CACHE204_PRELOAD=$(abspath $(BUILD))/map_shim.so \
 		$(MAKE) --no-print-directory functional || exit 1; done
 
-$(BUILD)/map_shim.so: tests/support/map_shim.c
+$(BUILD)/map_shim.so: tests/tools/map_shim.c
 	$(call say,LINK $@)
 	$(Q)$(CC) $(CPPFLAGS) $(WARN) -O2 -g -fPIC -shared -o $@ $< -ldl
 
@@ -177,15 +202,10 @@ test-arm64: ## build for arm64 against libraries in build/arm64, run the unit te
 
 fuzz: ## search for new failing inputs, FUZZ_SECONDS=20 for each target (FUZZ="conf uri")
 	@scripts/deps.sh run fuzz
-	@$(MAKE) --no-print-directory $(JOBS) $(FUZZ:%=build/fuzz/fuzz_%)
+	@$(MAKE) --no-print-directory $(JOBS) BUILD=build/fuzz CC=clang CFLAGS='-O1 -g' \
+		CHECKS='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DCACHE204_CHECKS=1' \
+		LINKCHECKS=-fsanitize=fuzzer,address,undefined $(FUZZ:%=build/fuzz/fuzz_%)
 	@for target in $(FUZZ); do scripts/fuzz.sh $$target $(FUZZ_SECONDS) || exit 1; done
-
-build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(SOURCES) $(HEADERS) $(wildcard tests/support/*.[ch])
-	@mkdir -p $(@D)
-	$(call say,FUZZ $<)
-	$(Q)clang $(CPPFLAGS) -O1 -g -fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -o $@ $< \
-		$(filter %.c,$(call links,$<)) $(call libs,$(call links,$<))
 
 cover: ## run the tests with gcov and show the share of lines run, per file
 	@$(MAKE) --no-print-directory BUILD=build/cover CFLAGS='-Og -g --coverage' LDFLAGS=--coverage test
@@ -217,9 +237,9 @@ check: ## everything but the tests: warnings, layout, layers, tables, manual, in
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE= counted
 	@$(MAKE) --no-print-directory SANITIZE= check-instructions
 
-# Every object that any program here is linked of.
-CHECKED = $(sort $(call objects,$(SOURCES) $(foreach program,$(UNIT) $(MICRO) $(TOOLS),$(program:$(BUILD)/%=%.c) \
-	$(call links,$(program:$(BUILD)/%=%.c))) $(wildcard tests/support/*.c tests/fuzz/*.c)))
+# Every object of any program here.
+CHECKED = $(call objects,$(sort $(SOURCES) $(wildcard tests/unit/*/*.c tests/[dfos]*/*.c \
+	tests/tools/check_*.c bench/*.c bench/*/*.c)))
 check-warnings: $$(CHECKED) ## the compiler warns of nothing
 	@cat $(^:.o=.warnings) | grep . && echo "check-warnings: the above" && exit 1; \
 	echo "check-warnings: ok"
@@ -233,8 +253,8 @@ check-format: ## the sources are as clang-format has them
 	[ -z "$$bad" ] || { echo "check-format: make format would change" $$bad; exit 1; }; \
 	echo "check-format: ok"
 
-check-layers: ## each library has one home, no folder includes one to its left
-	@scripts/check-layers.sh
+check-layers: all ## rooms include those after them, nothing goes in a circle, rules are pure
+	@$(PYTHON) scripts/check-layers.py $(BUILD) $(ROOMS)
 
 check-atomics: ## what processes share is accessed by C11 atomics that say their order
 	@scripts/check-atomics.sh

@@ -1,4 +1,4 @@
-/* LINKS: cache/cache.c cache/cache_control.c cache/entry.c cache/evict.c cache/freshen.c cache/freshness.c cache/groups.c cache/http_date.c cache/http_fields.c cache/http_message.c cache/http_sf.c cache/http_uri.c cache/key.c cache/language.c cache/pending.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c cache/record.c cache/shared_map.c cache/store.c cache/store_check.c cache/store_entry.c cache/store_files.c cache/store_note.c cache/store_copy.c cache/store_lmdb.c cache/store_open.c cache/store_room.c cache/store_value.c cache/writes.c cache/overtaken.c cache/tidy.c cache/invalidation.c cache/purge.c conf/conf.c conf/forms.c conf/options.c conf/source.c conf/units.c proxy/clock.c proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/mend.c proxy/stats.c proxy/offenders.c -lhttp_parser -lxxhash -llmdb -lconfuse */
+/* LINKS: proxy/http1 */
 /*
  * Fills a store as the proxy would, without the connections: each request and answer is parsed, and
  * goes through cache_store() into the store, which is closed in good order.
@@ -13,8 +13,8 @@
 #include <time.h>
 
 #include "cache/cache.h"
-#include "proxy/clock.h"
-#include "proxy/parse.h"
+#include "cache/store/steady_clock.h"
+#include "proxy/http1/parse.h"
 
 enum { QUEUE = 1000 }; /* to a flush */
 

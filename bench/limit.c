@@ -1,4 +1,4 @@
-/* LINKS: -lev */
+/* LINKS: */
 /*
  * The limit: what the kernel and libev cost when HTTP costs nothing.
  *

@@ -1,4 +1,4 @@
-/* LINKS: -lev */
+/* LINKS: */
 /*
  * An origin that is faster than any proxy in front of it.  It looks at the path's first word alone:
  *

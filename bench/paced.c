@@ -1,4 +1,4 @@
-/* LINKS: -lm */
+/* LINKS: */
 /*
  * A client at a fixed rate, whatever the answers do: each request is due at a time of its own, and
  * its latency counts from there, so that a server which stalls is charged for all who would have

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cache/groups.h"
-#include "cache/http_fields.h"
+#include "cache/record/groups.h"
+#include "cache/http/fields.h"
 #include "cache/overtaken.h"
 #include "cache/purge.h"
 
@@ -112,7 +112,7 @@ static enum entry_select read_record(struct cache *cache, const struct http_requ
 		cache->writes.counts.failures += result != STORE_NOT_FOUND;
 		return ENTRY_NONE;
 	}
-	/* after the entry was read, see cache/invalidation.h */
+	/* after the entry was read, see cache/store/invalidation.h */
 	overtaken_cutoff(cache->store, &lookup->key, &cutoff);
 	cache->writes.counts.compared += entry.n;
 	selected = entry_select(entry, lookup->normal_uri, req, cache->conf->language_select,

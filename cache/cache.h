@@ -13,8 +13,8 @@
 #ifndef CACHE_CACHE_H
 #define CACHE_CACHE_H
 
-#include "cache/record.h"
-#include "cache/store.h"
+#include "cache/record/record.h"
+#include "cache/store/store.h"
 
 struct cache;
 

@@ -1,12 +1,12 @@
 /*
- * What no longer counts: records and answers that an invalidation (cache/invalidation.h) or a purge
+ * What no longer counts: records and answers that an invalidation (invalidation.h) or a purge
  * (cache/purge.h) has overtaken.
  */
 #ifndef CACHE_OVERTAKEN_H
 #define CACHE_OVERTAKEN_H
 
-#include "cache/record.h"
-#include "cache/store.h"
+#include "cache/record/record.h"
+#include "cache/store/store.h"
 
 /* For lookups and rewrites: what makes records of the entry of that key absent, as of now. */
 void overtaken_cutoff(struct store *store, const struct cache_key *entry,

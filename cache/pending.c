@@ -5,7 +5,7 @@
 
 /* Memory may run out: the table then stays as it was and the element says so (uthash 2.3). */
 #define HASH_NONFATAL_OOM 1
-#include "cache/table.h"
+#include "cache/base/table.h"
 
 enum {
 	PENDING_BYTES_MAX = 8 << 20,

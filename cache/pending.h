@@ -6,7 +6,7 @@
 #ifndef CACHE_PENDING_H
 #define CACHE_PENDING_H
 
-#include "cache/record.h"
+#include "cache/record/record.h"
 
 enum pending_kind {
 	PENDING_PUT,   /* add a record to the entry */

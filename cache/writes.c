@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "cache/groups.h"
+#include "cache/record/groups.h"
 #include "cache/overtaken.h"
 #include "cache/purge.h"
 

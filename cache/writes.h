@@ -3,7 +3,7 @@
  *
  * An entry is read inside the transaction that writes it anew, since other processes write too.
  *
- * A removal is a mark first (cache/invalidation.h), in force at once and for all processes; taking
+ * A removal is a mark first (invalidation.h), in force at once and for all processes; taking
  * the records out of the store only tidies up, and is tried until it succeeds.  A record that could
  * not be put costs itself, and is counted; what it was to replace is marked.
  */

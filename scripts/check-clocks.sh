@@ -1,8 +1,8 @@
 #!/bin/sh
 # Usage: scripts/check-clocks.sh [FOLDER...]
 #
-# The wall clock is read in proxy/wall_clock.c alone, for dates: no interval is measured and nothing is
-# waited for on a clock that can be set.  Timers are made in proxy/deadline.c alone, which looks at what is
+# The wall clock is read in proxy/base/wall_clock.c alone, for dates: no interval is measured and nothing is
+# waited for on a clock that can be set.  Timers are made in proxy/loop/deadline.c alone, which looks at what is
 # waited for before it lets it go; nothing sleeps.
 set -u
 failed=0
@@ -28,15 +28,15 @@ complain() {
 files=$(find "$@" -name '*.[ch]' | sort)
 word='(^|[^A-Za-z0-9_.>])'
 
-complain 'the wall clock: proxy/wall_clock.h' "$word(time|gettimeofday|ftime|timespec_get|ev_time|ev_now|ev_now_update)[ 	]*\(|$word(CLOCK_REALTIME|CLOCK_REALTIME_COARSE|CLOCK_REALTIME_ALARM|CLOCK_TAI|TIME_UTC)\>" \
-	proxy/wall_clock.c
+complain 'the wall clock: proxy/base/wall_clock.h' "$word(time|gettimeofday|ftime|timespec_get|ev_time|ev_now|ev_now_update)[ 	]*\(|$word(CLOCK_REALTIME|CLOCK_REALTIME_COARSE|CLOCK_REALTIME_ALARM|CLOCK_TAI|TIME_UTC)\>" \
+	proxy/base/wall_clock.c
 complain 'waits on the wall clock' "$word(sem_timedwait|pthread_cond_timedwait|pthread_mutex_timedlock|pthread_rwlock_timed(rd|wr)lock|cnd_timedwait|mtx_timedlock|mq_timedreceive|mq_timedsend|thrd_sleep|ev_periodic_[a-z]+|alarm|ualarm|setitimer)[ 	]*\(|${word}ev_periodic\>" \
 	none
-complain 'a deadline: proxy/deadline.h' "$word(ev_timer[a-z_]*|ev_once|timerfd_create|timer_create|setitimer)\>" \
-	proxy/deadline.c
+complain 'a deadline: proxy/loop/deadline.h' "$word(ev_timer[a-z_]*|ev_once|timerfd_create|timer_create|setitimer)\>" \
+	proxy/loop/deadline.c
 complain 'sleeps' "$word(sleep|usleep|nanosleep|clock_nanosleep|ev_sleep)[ 	]*\(" none
 complain 'waits in poll() but the master: a deadline' "${word}p?poll[ 	]*\([^;]*,[ 	]*[1-9A-Za-z_-][^,;()]*(\([^()]*\))?\)|$word(select|pselect|epoll_wait|epoll_pwait|epoll_pwait2)[ 	]*\(" \
-	proxy/master.c
+	proxy/process/master.c
 
 [ "$failed" -eq 0 ] && echo "check-clocks: ok"
 exit "$failed"

@@ -13,10 +13,10 @@ unique() {
 	[ -z "$twice" ] || { echo "$1: twice:" $twice; failed=1; }
 }
 
-for table in proxy/*.def cache/*.def conf/*.def; do
+for table in $(find proxy cache conf -name "*.def"); do
 	unique "$table" 's/^[A-Z][A-Z_]*(\([A-Za-z0-9_]*\)[,)].*/\1/p'
 done
-for table in cache/http_fields.def cache/directives.def cache/reasons.def; do
+for table in cache/http/fields.def cache/policy/directives.def cache/policy/reasons.def; do
 	unique "$table" 's/^[A-Z][A-Z_]*([^"]*"\([^"]*\)".*/\1/p'
 done
 

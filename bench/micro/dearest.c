@@ -1,4 +1,4 @@
-/* LINKS: cache/%.c conf/units.c proxy/access.c proxy/ranges.c proxy/rules.c proxy/address.c proxy/hostname.c proxy/compose.c proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/mend.c proxy/buf.c proxy/stats.c proxy/offenders.c proxy/accesslog_line.c proxy/accesslog_mask.c tests/support/test_conf.c */
+/* LINKS: proxy/access */
 /*
  * The dearest messages that peers can send, phase by phase, beside ordinary ones, for
  * bench/instructions.py to count.
@@ -15,11 +15,11 @@
 #include <string.h>
 
 #include "cache/cache.h"
-#include "cache/http_fields.h"
-#include "proxy/access.h"
-#include "proxy/accesslog_line.h"
-#include "proxy/compose.h"
-#include "proxy/parse.h"
+#include "cache/http/fields.h"
+#include "proxy/access/access.h"
+#include "proxy/stats/accesslog_line.h"
+#include "proxy/http1/compose.h"
+#include "proxy/http1/parse.h"
 #include "tests/support/test_conf.h"
 
 enum {

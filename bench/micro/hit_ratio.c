@@ -1,6 +1,6 @@
-/* LINKS: cache/evict.c */
+/* LINKS: cache/store */
 /*
- * Which share of requests SIEVE answers, as cache/evict.c has it, beside FIFO and LRU of as many
+ * Which share of requests SIEVE answers, as evict.c has it, beside FIFO and LRU of as many
  * entries: a Markdown table.
  *
  *   hit_ratio [REQUESTS]     (5000000)
@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cache/evict.h"
+#include "cache/store/evict.h"
 
 enum {
 	OBJECTS = 500000,

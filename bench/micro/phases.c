@@ -1,4 +1,4 @@
-/* LINKS: cache/%.c conf/units.c proxy/compose.c proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/mend.c proxy/buf.c proxy/stats.c proxy/offenders.c proxy/accesslog_line.c proxy/accesslog_mask.c tests/support/test_conf.c */
+/* LINKS: proxy/http1 */
 /*
  * The phases of a request one by one, for bench/instructions.py to count.
  *
@@ -14,10 +14,10 @@
 #include <string.h>
 
 #include "cache/cache.h"
-#include "cache/http_fields.h"
-#include "proxy/accesslog_line.h"
-#include "proxy/compose.h"
-#include "proxy/parse.h"
+#include "cache/http/fields.h"
+#include "proxy/stats/accesslog_line.h"
+#include "proxy/http1/compose.h"
+#include "proxy/http1/parse.h"
 #include "tests/support/test_conf.h"
 
 enum {

@@ -1,4 +1,4 @@
-/* LINKS: cache/store.c cache/store_open.c cache/invalidation.c cache/store_entry.c cache/store_lmdb.c cache/store_files.c cache/store_note.c cache/store_copy.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c -llmdb */
+/* LINKS: cache/store */
 /*
  * What a store costs as it grows: a Markdown table with a row for each size.
  *
@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cache/store.h"
+#include "cache/store/store.h"
 
 enum {
 	VALUE_MIN = 300,

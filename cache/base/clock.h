@@ -9,8 +9,8 @@
  * there on the steady clock, what was invalidated or changed has been lost, since the store was
  * restored from a copy: records received then are validated before use. 0 for never.
  */
-#ifndef CACHE_HTTP_CLOCK_H
-#define CACHE_HTTP_CLOCK_H
+#ifndef CACHE_BASE_CLOCK_H
+#define CACHE_BASE_CLOCK_H
 
 #include <stdint.h>
 

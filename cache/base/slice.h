@@ -4,8 +4,8 @@
  * A slice is passed by value and is valid as long as the memory it points into: the header that
  * hands one out says how long that is.  It is not NUL-terminated.  `p` may be NULL when `n` is 0.
  */
-#ifndef CACHE_SLICE_H
-#define CACHE_SLICE_H
+#ifndef CACHE_BASE_SLICE_H
+#define CACHE_BASE_SLICE_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -8,8 +8,8 @@
  *
  * To be included in the place of <uthash.h>, with what is to be defined before it.
  */
-#ifndef CACHE_TABLE_H
-#define CACHE_TABLE_H
+#ifndef CACHE_BASE_TABLE_H
+#define CACHE_BASE_TABLE_H
 
 #include <stddef.h>
 #include <stdint.h>

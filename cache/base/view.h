@@ -7,8 +7,8 @@
  * them has them compared by VIEW_ASSERT() in builds that check more than those for use: sanitized
  * ones and those without optimization.
  */
-#ifndef CACHE_VIEW_H
-#define CACHE_VIEW_H
+#ifndef CACHE_BASE_VIEW_H
+#define CACHE_BASE_VIEW_H
 
 #include <assert.h>
 #include <stdbool.h>

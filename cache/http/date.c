@@ -1,5 +1,5 @@
 /* HTTP dates: the three forms to seconds, and seconds to the preferred one. */
-#include "cache/http_date.h"
+#include "cache/http/date.h"
 
 #define SECONDS_PER_DAY 86400
 #define FIFTY_YEARS \

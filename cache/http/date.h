@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "cache/slice.h"
+#include "cache/base/slice.h"
 
 #define HTTP_DATE_INVALID INT64_MIN
 enum { HTTP_DATE_LENGTH = 29 }; /* "Sun, 06 Nov 1994 08:49:37 GMT" */

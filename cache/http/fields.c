@@ -1,5 +1,5 @@
 /* The table of known fields, and walks over field lines and their lists. */
-#include "cache/http_fields.h"
+#include "cache/http/fields.h"
 
 enum {
 	KNOWN_NAME_MAX = 40, /* longer names are not known ones */
@@ -14,20 +14,20 @@ static const struct {
 	uint8_t flags;
 } known[FIELD_ID_COUNT] = {
 #define FIELD(id, name, flags) [FIELD_##id] = {{name, sizeof(name) - 1}, flags},
-#include "cache/http_fields.def"
+#include "cache/http/fields.def"
 #undef FIELD
 };
 
 static const uint64_t hop_fields = 0
 #define FIELD(id, name, flags) | (uint64_t)(((flags)&HOP) != 0) << FIELD_##id
-#include "cache/http_fields.def"
+#include "cache/http/fields.def"
 #undef FIELD
 	;
 
 _Static_assert(FIELD_ID_COUNT <= 64, "http_fields.present is a set of fields in one word");
 #define FIELD(id, name, flags) \
 	_Static_assert(sizeof(name) - 1 <= KNOWN_NAME_MAX, "long field name");
-#include "cache/http_fields.def"
+#include "cache/http/fields.def"
 #undef FIELD
 
 /*

@@ -4,7 +4,7 @@
 #ifndef CACHE_HTTP_FIELDS_H
 #define CACHE_HTTP_FIELDS_H
 
-#include "cache/http_message.h"
+#include "cache/http/message.h"
 
 /* The known field of that name, any case; FIELD_OTHER when there is none.  Constant time. */
 enum http_field_id http_field_lookup(struct slice name);

@@ -1,5 +1,5 @@
 /* Copies of message heads into memory of their own. */
-#include "cache/http_message.h"
+#include "cache/http/message.h"
 
 /* Where the next bytes of a copy go: after the field array, never aligned. */
 struct copier {

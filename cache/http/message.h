@@ -11,14 +11,14 @@
 
 #include <stdint.h>
 
-#include "cache/http_uri.h"
-#include "cache/slice.h"
+#include "cache/http/uri.h"
+#include "cache/base/slice.h"
 
 /* Known fields, FIELD_OTHER for the rest. */
 enum http_field_id {
 	FIELD_OTHER,
 #define FIELD(id, name, flags) FIELD_##id,
-#include "cache/http_fields.def"
+#include "cache/http/fields.def"
 #undef FIELD
 	FIELD_ID_COUNT
 };
@@ -53,12 +53,12 @@ struct http_fields {
 };
 
 /*
- * The methods of http_methods.def.  METHOD_OTHER is any other token: forwarded, never stored, and
+ * The methods of cache/http/methods.def.  METHOD_OTHER is any other token: forwarded, never stored, and
  * not known to be safe, so it invalidates (RFC 9111 4.4).
  */
 enum http_method {
 #define METHOD(id, name, safe, idempotent) METHOD_##id,
-#include "cache/http_methods.def"
+#include "cache/http/methods.def"
 #undef METHOD
 	METHOD_OTHER,
 };
@@ -115,7 +115,7 @@ static inline bool http_method_is_safe(enum http_method method)
 {
 	static const bool safe_methods[] = {
 #define METHOD(id, name, safe, idempotent) [METHOD_##id] = (safe),
-#include "cache/http_methods.def"
+#include "cache/http/methods.def"
 #undef METHOD
 		[METHOD_OTHER] = false,
 	};
@@ -128,7 +128,7 @@ static inline bool http_method_is_idempotent(enum http_method method)
 {
 	static const bool idempotent_methods[] = {
 #define METHOD(id, name, safe, idempotent) [METHOD_##id] = (idempotent),
-#include "cache/http_methods.def"
+#include "cache/http/methods.def"
 #undef METHOD
 		[METHOD_OTHER] = false,
 	};

@@ -1,7 +1,7 @@
 /* Structured fields: a strict reader of dictionaries and lists, and the writer of strings. */
-#include "cache/http_sf.h"
+#include "cache/http/sf.h"
 
-#include "cache/http_fields.h"
+#include "cache/http/fields.h"
 
 enum { INTEGER_DIGITS = 15, DECIMAL_DIGITS = 12, FRACTION_DIGITS = 3 };
 

@@ -22,7 +22,7 @@
 
 #include <stdint.h>
 
-#include "cache/http_message.h"
+#include "cache/http/message.h"
 
 enum sf_type {
 	SF_INTEGER,
@@ -56,7 +56,7 @@ enum sf_result {
 	SF_INVALID,
 };
 
-/* Where a walk is.  Private to http_sf.c; lives as long as the fields and `name`. */
+/* Where a walk is.  Private to cache/http/sf.c; lives as long as the fields and `name`. */
 struct sf_reader {
 	const struct http_fields *fields;
 	const struct http_field *line; /* NULL when nothing is left */

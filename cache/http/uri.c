@@ -1,5 +1,5 @@
 /* Request targets, their normal form, and references resolved against them. */
-#include "cache/http_uri.h"
+#include "cache/http/uri.h"
 
 #include <arpa/inet.h>
 

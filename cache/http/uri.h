@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "cache/slice.h"
+#include "cache/base/slice.h"
 
 enum http_scheme { SCHEME_HTTP, SCHEME_HTTPS };
 

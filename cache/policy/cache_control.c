@@ -1,8 +1,8 @@
 /* Cache directives of either side, read from Cache-Control's own grammar or from a dictionary. */
-#include "cache/cache_control.h"
+#include "cache/policy/cache_control.h"
 
-#include "cache/http_fields.h"
-#include "cache/http_sf.h"
+#include "cache/http/fields.h"
+#include "cache/http/sf.h"
 
 enum kind { FORBIDS, ALLOWS, NAMES, SECONDS, AT_LEAST, UP_TO };
 
@@ -14,7 +14,7 @@ static const struct {
 #define DIRECTIVE(id, name, kind) {{name, sizeof(name) - 1}, kind, 0},
 #define DIRECTIVE_SECONDS(id, member, name, kind) \
 	{{name, sizeof(name) - 1}, kind, offsetof(struct cache_control, member)},
-#include "cache/directives.def"
+#include "cache/policy/directives.def"
 #undef DIRECTIVE
 #undef DIRECTIVE_SECONDS
 };
@@ -27,7 +27,7 @@ enum { NAME_MIN = sizeof("public") - 1 };
 #define DIRECTIVE(id, name, kind) \
 	_Static_assert(sizeof(name) - 1 >= NAME_MIN, "short directive name");
 #define DIRECTIVE_SECONDS(id, member, name, kind) DIRECTIVE(id, name, kind)
-#include "cache/directives.def"
+#include "cache/policy/directives.def"
 #undef DIRECTIVE
 #undef DIRECTIVE_SECONDS
 

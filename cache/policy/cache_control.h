@@ -5,17 +5,17 @@
  * What is unclear gets the stricter reading, and no reading depends on the order of directives or
  * lines (RULES 2, HAZARDS C1 and C3).
  */
-#ifndef CACHE_CACHE_CONTROL_H
-#define CACHE_CACHE_CONTROL_H
+#ifndef CACHE_POLICY_CACHE_CONTROL_H
+#define CACHE_POLICY_CACHE_CONTROL_H
 
 #include <stdint.h>
 
-#include "cache/http_message.h"
+#include "cache/http/message.h"
 
 enum cache_directive {
 #define DIRECTIVE(id, name, kind) CC_##id,
 #define DIRECTIVE_SECONDS(id, member, name, kind) CC_##id,
-#include "cache/directives.def"
+#include "cache/policy/directives.def"
 #undef DIRECTIVE
 #undef DIRECTIVE_SECONDS
 	CC_DIRECTIVE_COUNT

@@ -1,8 +1,8 @@
 /* How long a response is fresh and how old it came, from its fields. */
-#include "cache/freshness.h"
+#include "cache/policy/freshness.h"
 
-#include "cache/http_date.h"
-#include "cache/http_fields.h"
+#include "cache/http/date.h"
+#include "cache/http/fields.h"
 
 enum { MS_PER_S = 1000, PERCENT = 100 };
 

@@ -1,14 +1,14 @@
 /*
  * How long a response is fresh and how old it came, from its fields (RFC 9111 4.2).
  *
- * Part of the policy: for policy_store.c, which keeps the results in a struct record_meta.  Pure;
+ * Part of the policy: for may_store.c, which keeps the results in a struct record_meta.  Pure;
  * all times are seconds of the wall clock, all lifetimes and ages are at most CC_SECONDS_MAX.
  */
-#ifndef CACHE_FRESHNESS_H
-#define CACHE_FRESHNESS_H
+#ifndef CACHE_POLICY_FRESHNESS_H
+#define CACHE_POLICY_FRESHNESS_H
 
-#include "cache/cache_control.h"
-#include "cache/policy.h"
+#include "cache/policy/cache_control.h"
+#include "cache/policy/policy.h"
 
 /* The directives that count for a response (RFC 9213 2.2). */
 struct response_control {

@@ -1,10 +1,10 @@
 /* May a response be stored (RFC 9111 3), and which of its fields. */
-#include "cache/cache_control.h"
-#include "cache/freshness.h"
-#include "cache/http_date.h"
-#include "cache/http_fields.h"
-#include "cache/policy_condition.h"
-#include "cache/policy_request.h"
+#include "cache/policy/cache_control.h"
+#include "cache/policy/freshness.h"
+#include "cache/http/date.h"
+#include "cache/http/fields.h"
+#include "cache/policy/validation.h"
+#include "cache/policy/request.h"
 
 enum { URI_MAX = 33 * 1024 };
 

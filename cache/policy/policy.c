@@ -1,11 +1,11 @@
 /* The closed list of reasons, and what a final response means for records already there. */
-#include "cache/policy.h"
+#include "cache/policy/policy.h"
 
 const char *reason_token(enum reason reason)
 {
 	static const char *const tokens[REASON_COUNT] = {
 #define REASON(id, token, where, help) token,
-#include "cache/reasons.def"
+#include "cache/policy/reasons.def"
 #undef REASON
 	};
 
@@ -16,7 +16,7 @@ bool reason_is_at(enum reason reason, enum reason_where where)
 {
 	static const uint8_t places[REASON_COUNT] = {
 #define REASON(id, token, where, help) REASON_AT_##where,
-#include "cache/reasons.def"
+#include "cache/policy/reasons.def"
 #undef REASON
 	};
 

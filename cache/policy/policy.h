@@ -5,17 +5,17 @@
  * closed list of reasons.def.  The contract, rule by rule, is in DESIGN.md and proved by
  * tests/vectors/.
  */
-#ifndef CACHE_POLICY_H
-#define CACHE_POLICY_H
+#ifndef CACHE_POLICY_POLICY_H
+#define CACHE_POLICY_POLICY_H
 
-#include "cache/cache_control.h"
-#include "cache/http_clock.h"
-#include "cache/http_message.h"
+#include "cache/policy/cache_control.h"
+#include "cache/base/clock.h"
+#include "cache/http/message.h"
 #include "conf/conf.h"
 
 enum reason {
 #define REASON(id, token, where, help) REASON_##id,
-#include "cache/reasons.def"
+#include "cache/policy/reasons.def"
 #undef REASON
 	REASON_COUNT
 };
@@ -65,7 +65,7 @@ enum record_meta_flags {
  * numbers, written into the record as they are (record.h; a change here is a new RECORD_VERSION).
  */
 struct record_meta {
-	uint64_t asked_at;           /* invalidation epoch at the request (cache/invalidation.h) */
+	uint64_t asked_at; /* invalidation epoch at the request (cache/store/invalidation.h) */
 	int64_t response_steady_ms;  /* time of receipt on the steady clock */
 	int64_t response_wall_s;     /* and on the wall clock */
 	int64_t date_s;              /* Date, or time of receipt when absent or invalid */

@@ -1,8 +1,8 @@
 /* What the policy reads from a request alone: its part in caching, its wishes, whether it may wait.
  */
-#include "cache/policy_request.h"
+#include "cache/policy/request.h"
 
-#include "cache/http_fields.h"
+#include "cache/http/fields.h"
 
 #define FIELD_BIT(id) ((uint64_t)1 << FIELD_##id)
 

@@ -4,8 +4,8 @@
 #ifndef CACHE_POLICY_REQUEST_H
 #define CACHE_POLICY_REQUEST_H
 
-#include "cache/cache_control.h"
-#include "cache/policy.h"
+#include "cache/policy/cache_control.h"
+#include "cache/policy/policy.h"
 
 /*
  * A request that takes no part in caching either way: it is not answered from a record, and its

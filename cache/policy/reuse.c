@@ -1,5 +1,5 @@
 /* May a record answer a request (RFC 9111 4), fresh, stale, or when the origin fails (RFC 5861). */
-#include "cache/policy_request.h"
+#include "cache/policy/request.h"
 
 enum {
 	MS_PER_S = 1000,

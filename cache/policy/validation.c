@@ -1,9 +1,9 @@
 /* Conditions: the client's on a record, and ours on the origin with what its answer means. */
-#include "cache/policy_condition.h"
+#include "cache/policy/validation.h"
 
-#include "cache/freshness.h"
-#include "cache/http_date.h"
-#include "cache/http_fields.h"
+#include "cache/policy/freshness.h"
+#include "cache/http/date.h"
+#include "cache/http/fields.h"
 
 /* The end of the entity tag that starts at `i`, or 0: [ "W/" ] DQUOTE *etagc DQUOTE. */
 static size_t tag_end(struct slice text, size_t i)

@@ -1,9 +1,9 @@
 /* Accept-Language in one spelling, and the language it wants most. */
-#include "cache/language.h"
+#include "cache/record/accept_language.h"
 
 #include <stdint.h>
 
-#include "cache/http_fields.h"
+#include "cache/http/fields.h"
 
 enum { WEIGHT_ONE = 1000 };
 

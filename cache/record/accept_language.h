@@ -5,10 +5,10 @@
  *
  * Pure; bounded work.
  */
-#ifndef CACHE_LANGUAGE_H
-#define CACHE_LANGUAGE_H
+#ifndef CACHE_RECORD_ACCEPT_LANGUAGE_H
+#define CACHE_RECORD_ACCEPT_LANGUAGE_H
 
-#include "cache/slice.h"
+#include "cache/base/slice.h"
 
 enum { LANGUAGE_VALUE_MAX = 512, LANGUAGE_RANGES_MAX = 32 };
 

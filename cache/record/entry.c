@@ -1,5 +1,5 @@
 /* All records of a URI as one value: selecting, adding and dropping them. */
-#include "cache/record_layout.h"
+#include "cache/record/layout.h"
 
 enum {
 	ENTRY_RECORDS_MAX = 64,     /* more is damage; conf->variants is at most this */

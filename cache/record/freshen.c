@@ -1,6 +1,6 @@
 /* The record that a stored one becomes when a 304 confirms it (RFC 9111 3.2, 4.3.4). */
-#include "cache/http_fields.h"
-#include "cache/record.h"
+#include "cache/http/fields.h"
+#include "cache/record/record.h"
 
 /*
  * Fields of the 304 that update, as a set: known ones by their bit, the others by a bit of the hash

@@ -1,8 +1,8 @@
 /* Keys of the cache groups that stored responses are in, and that others invalidate. */
-#include "cache/groups.h"
+#include "cache/record/groups.h"
 
-#include "cache/http_fields.h"
-#include "cache/http_sf.h"
+#include "cache/http/fields.h"
+#include "cache/http/sf.h"
 
 /* "scheme://host[:port]" of a URI in normal form, which always has a path. */
 static struct slice origin_of(struct slice normal_uri)

@@ -6,10 +6,10 @@
  * What is in a group is in one more, in which is all that is in any group of that origin.  An
  * invalidation of more groups than are marked one by one is one of that.
  */
-#ifndef CACHE_GROUPS_H
-#define CACHE_GROUPS_H
+#ifndef CACHE_RECORD_GROUPS_H
+#define CACHE_RECORD_GROUPS_H
 
-#include "cache/record.h"
+#include "cache/record/record.h"
 
 enum {
 	/* That a response, an entry or an invalidation names; RFC 9875 2 and 3 want at least 32. */

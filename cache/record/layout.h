@@ -7,7 +7,7 @@
 #ifndef CACHE_RECORD_LAYOUT_H
 #define CACHE_RECORD_LAYOUT_H
 
-#include "cache/record.h"
+#include "cache/record/record.h"
 
 struct record_header {
 	uint64_t checksum; /* XXH3-64 of what follows it, padding too, XOR record_seed() */

@@ -1,11 +1,11 @@
 /* Writes stored responses as bytes, and views them. */
-#include "cache/record_layout.h"
+#include "cache/record/layout.h"
 
 #include <xxhash.h>
 
-#include "cache/groups.h"
-#include "cache/http_date.h"
-#include "cache/http_fields.h"
+#include "cache/record/groups.h"
+#include "cache/http/date.h"
+#include "cache/http/fields.h"
 
 uint64_t record_seed(struct slice normal_uri)
 {

@@ -13,12 +13,13 @@
  * checked whenever a record is viewed.  Layouts are of this machine's byte order: the store is a
  * cache, not an archive.
  */
-#ifndef CACHE_RECORD_H
-#define CACHE_RECORD_H
+#ifndef CACHE_RECORD_RECORD_H
+#define CACHE_RECORD_RECORD_H
 
-#include "cache/key.h"
-#include "cache/policy.h"
-#include "cache/view.h"
+#include "cache/base/key.h"
+#include "cache/record/vary.h"
+#include "cache/policy/policy.h"
+#include "cache/base/view.h"
 
 enum {
 	RECORD_VERSION = 5, /* raise at any change of layout, of struct record_meta or of keys */
@@ -37,7 +38,7 @@ struct record_view {
 	const struct record_meta *meta;
 	const struct cache_key *groups; /* keys of the cache groups it is in */
 	size_t group_count;
-	struct slice vary;      /* block of key.h */
+	struct slice vary;      /* block of cache/record/vary.h */
 	struct slice head_304;  /* field lines of a 304 */
 	struct slice head_rest; /* the others; follows head_304 in memory, so one copy takes both */
 	struct slice etag;      /* within head_304; empty when none */
@@ -76,7 +77,7 @@ static inline struct slice record_last_modified(const struct record_view *view)
 	return view->last_modified;
 }
 
-/* The selecting fields, a block of key.h. */
+/* The selecting fields, a block of cache/record/vary.h. */
 static inline struct slice record_vary(const struct record_view *view)
 {
 	VIEW_ASSERT(&view->generation);
@@ -137,7 +138,7 @@ struct cache_key record_variant_key(const struct record_view *view, const struct
 
 /*
  * What makes records of an entry count as absent.  Plain data of one lookup or write; with no mark
- * in force (cache/invalidation.h) `epoch_of` is NULL, and nothing but the purge is looked at.
+ * in force (cache/store/invalidation.h) `epoch_of` is NULL, and nothing but the purge is looked at.
  */
 struct record_cutoff {
 	int64_t purged_ms;     /* received at or before it: purged (cache/purge.h) */

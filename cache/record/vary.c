@@ -1,10 +1,10 @@
 /* Hashes of keys, and the selecting fields of a variant as bytes to compare. */
-#include "cache/key.h"
+#include "cache/record/vary.h"
 
 #include <xxhash.h>
 
-#include "cache/http_fields.h"
-#include "cache/language.h"
+#include "cache/http/fields.h"
+#include "cache/record/accept_language.h"
 
 /*
  * A block is a run of items, each a header, a name in lower case and a value; nothing is aligned.
@@ -22,21 +22,6 @@ struct item_header {
 };
 
 _Static_assert(sizeof(struct item_header) == 8, "the layout of a block has no padding");
-
-struct cache_key cache_key_of_uri(struct slice normal_uri)
-{
-	XXH128_hash_t hash = XXH3_128bits(normal_uri.p, normal_uri.n);
-
-	return (struct cache_key){{hash.high64, hash.low64}};
-}
-
-struct cache_key cache_key_of_group(struct slice origin, struct slice group)
-{
-	uint64_t seed = XXH3_64bits(origin.p, origin.n);
-	XXH128_hash_t hash = XXH3_128bits_withSeed(group.p, group.n, seed);
-
-	return (struct cache_key){{hash.high64, hash.low64}};
-}
 
 /* Bytes being written; once they do not fit, nothing more is. */
 struct block {

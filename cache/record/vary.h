@@ -1,40 +1,21 @@
 /*
- * Keys of the store, and the selecting fields of a variant (RFC 9111 2, 4.1).
- *
- * The primary key is a hash of the normal form of the target URI; the URI itself is in the entry
- * and is compared, so a collision is a miss.  What else tells records of one URI apart (kind, Vary)
- * is compared record by record within the entry.
+ * The selecting fields of a variant (RFC 9111 4.1), as a block of bytes that is compared record by
+ * record within the entry of a URI.
  */
-#ifndef CACHE_KEY_H
-#define CACHE_KEY_H
+#ifndef CACHE_RECORD_VARY_H
+#define CACHE_RECORD_VARY_H
 
-#include "cache/http_message.h"
-#include "cache/language.h"
+#include "cache/http/message.h"
+#include "cache/record/accept_language.h"
 
 /* Lines of a request that are searched by tags; one with more is searched name by name. */
 enum { KEY_LINES_MAX = 512 };
-
-/* XXH3-128 of the normal URI (or of origin and group name). */
-struct cache_key {
-	uint64_t word[2];
-};
-
-static inline bool cache_key_eq(const struct cache_key *a, const struct cache_key *b)
-{
-	return a->word[0] == b->word[0] && a->word[1] == b->word[1];
-}
-
-struct cache_key cache_key_of_uri(struct slice normal_uri);
-
-/* Of a cache group (RFC 9875): the origin "scheme://host[:port]" in normal form, and the group
- * name. */
-struct cache_key cache_key_of_group(struct slice origin, struct slice group);
 
 /*
  * The selecting fields as a block of bytes: for each name that Vary lists, in the order of
  * http_vary_names(), the name in lower case and the request's value as it is sent on, or its
  * absence.  Values are the lines joined with ", ", white space around commas (but for those in
- * quoted strings) made the same, and Accept-Language in the one spelling of language.h.  So two
+ * quoted strings) made the same, and Accept-Language in the one spelling of accept_language.h.  So two
  * requests select the same response when their blocks are the same.  Returns the length; 0 without
  * Vary; SIZE_MAX when it does not fit, and when http_vary_names() says no: no request matches such
  * a response.

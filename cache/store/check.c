@@ -1,5 +1,5 @@
 /* Checks an LMDB file's structure, page by page, without LMDB. */
-#include "cache/store_check.h"
+#include "cache/store/check.h"
 
 #include <stdlib.h>
 #include <string.h>

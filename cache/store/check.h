@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cache/store_room.h"
+#include "cache/store/room.h"
 
 struct store_table_spec {
 	const char *name;

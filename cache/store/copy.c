@@ -1,5 +1,5 @@
 /* Copies of the store, for after a power failure: making one, and taking it. */
-#include "cache/store_copy.h"
+#include "cache/store/copy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cache/store_impl.h"
+#include "cache/store/impl.h"
 
 #define COPY_NAME STORE_DATA_NAME ".copy"
 #define UNFINISHED_NAME COPY_NAME ".new"

@@ -1,7 +1,7 @@
 /*
  * A copy of the store beside it, for after a power failure: data.mdb.copy.
  *
- * The data file itself is never synced while it is in use (store_files.h), and a sync now and then
+ * The data file itself is never synced while it is in use (files.h), and a sync now and then
  * would not help: a moment later the kernel again has written some pages of a commit and not
  * others. So what is to outlive a power failure is a file of its own, which nobody writes to: a
  * copy, synced under another name and then renamed, so that under its name it is always whole.
@@ -13,9 +13,9 @@
 #ifndef CACHE_STORE_COPY_H
 #define CACHE_STORE_COPY_H
 
-#include "cache/shared_map.h"
-#include "cache/store.h"
-#include "cache/store_files.h"
+#include "cache/store/shared_map.h"
+#include "cache/store/store.h"
+#include "cache/store/files.h"
 
 struct store_copy_end {
 	uint64_t magic;

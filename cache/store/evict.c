@@ -1,5 +1,5 @@
 /* SIEVE over an order and visited bits, both given to it. */
-#include "cache/evict.h"
+#include "cache/store/evict.h"
 
 /* A slot out of range comes from a store that had more slots: it shares a bit. */
 static _Atomic uint64_t *evict_word(const struct evict_bits *bits, uint32_t slot,

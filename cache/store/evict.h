@@ -10,8 +10,8 @@
  * who holds the writer's lock.  Nothing here is worth protecting from a crash: a lost bit or hand
  * costs a lap in order of arrival, and two entries with one slot share a bit.
  */
-#ifndef CACHE_EVICT_H
-#define CACHE_EVICT_H
+#ifndef CACHE_STORE_EVICT_H
+#define CACHE_STORE_EVICT_H
 
 #include <stdatomic.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 /* The store's directory: locks, the mark of how it was left, files set aside, room on disk. */
-#include "cache/store_files.h"
+#include "cache/store/files.h"
 
 #include <errno.h>
 #include <fcntl.h>

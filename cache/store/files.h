@@ -6,8 +6,8 @@
  *	lock                the locks below
  *	state               one line of text: boot id, clean or running, what data.mdb looked like
  *	visited clock noted shared maps (shared_map.h)
- *	instance            not the store's: the name of this installation (proxy/instance.h)
- *	data.mdb.copy       the last copy (store_copy.h); data.mdb.copy.new while it is made
+ *	instance            not the store's: the name of this installation (instance.h)
+ *	data.mdb.copy       the last copy (cache/store/copy.h); data.mdb.copy.new while it is made
  *	data.mdb.damaged    set aside, one at most; data.mdb.foreign likewise
  *
  * Locks are open-file-description locks on four bytes of `lock`: SERVICE is held by the one

@@ -1,14 +1,14 @@
-/* Inside the store: what store.c, store_entry.c and store_open.c share, and nobody else. */
+/* Inside the store: what store.c, rows.c and cache/store/open.c share, and nobody else. */
 #ifndef CACHE_STORE_IMPL_H
 #define CACHE_STORE_IMPL_H
 
-#include "cache/evict.h"
-#include "cache/shared_map.h"
-#include "cache/store.h"
-#include "cache/store_files.h"
-#include "cache/store_note.h"
-#include "cache/store_tables.h"
-#include "cache/store_value.h"
+#include "cache/store/evict.h"
+#include "cache/store/shared_map.h"
+#include "cache/store/store.h"
+#include "cache/store/files.h"
+#include "cache/store/note.h"
+#include "cache/store/tables.h"
+#include "cache/store/value.h"
 
 /* Shared by all processes, beside the tables; the visited bits follow. */
 struct store_shared {

@@ -4,7 +4,7 @@
  * All atomic accesses here are sequentially consistent: a mark is several words that others read
  * one by one, and what was retired is told from what is in force by the order of all of them.
  */
-#include "cache/invalidation.h"
+#include "cache/store/invalidation.h"
 
 #include <string.h>
 

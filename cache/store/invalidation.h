@@ -26,12 +26,12 @@
  * Lock-free, and safe against kill -9 at any instruction: what a killed process leaves half done is
  * at worst a place that is not used until the store is next opened by the first process.
  */
-#ifndef CACHE_INVALIDATION_H
-#define CACHE_INVALIDATION_H
+#ifndef CACHE_STORE_INVALIDATION_H
+#define CACHE_STORE_INVALIDATION_H
 
 #include <stdatomic.h>
 
-#include "cache/key.h"
+#include "cache/base/key.h"
 
 enum {
 	INVALIDATION_SLOTS = 1 << 16, /* for writes */

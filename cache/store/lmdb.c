@@ -1,5 +1,5 @@
 /* The store's tables in LMDB; the only file that knows it. */
-#include "cache/store_tables.h"
+#include "cache/store/tables.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -62,7 +62,7 @@ static MDB_val key_of(enum store_table table, const void *key)
 /* ---- opening ---- */
 
 /*
- * NOSYNC: nothing is synced at a commit; store_files.h has what makes up for it.
+ * NOSYNC: nothing is synced at a commit; cache/store/files.h has what makes up for it.
  * NOTLS: a reader's slot belongs to the transaction object, so that renewing it takes no lock, and
  * one can read the free list while writing. NORDAHEAD: keys are hashes, so a page's neighbours are
  * not wanted next; reading them ahead would push out pages that are. No WRITEMAP: a stray pointer

@@ -1,5 +1,5 @@
 /* What the data file looked like after the last commit, and whether it is doubted. */
-#include "cache/store_note.h"
+#include "cache/store/note.h"
 
 bool store_note_holds(const struct store_note *note, int fd, uint64_t transaction)
 {

@@ -17,7 +17,7 @@
  * else in the very tick of the kernel's clock (10 ms at most) in which the last commit was noted,
  * there is as much after a clean end; records have checksums of their own.
  *
- * Beside it stands what writers and the process that makes a copy of the store (store_copy.h) have
+ * Beside it stands what writers and the process that makes a copy of the store (copy.h) have
  * to tell each other: its reader keeps pages from being used again.
  *
  * All zero is no note.  Rubbish is at worst a note that does not match: the slow way.
@@ -29,12 +29,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "cache/store_files.h"
+#include "cache/store/files.h"
 
 /*
  * `taken`, `look` and `transaction` are written and read under the store's writer lock, which
  * orders them between processes.  The flags stand for themselves: nothing else is read because of
- * them, so their accesses are relaxed, but where store_copy.c says that pages are kept from now on.
+ * them, so their accesses are relaxed, but where copy.c says that pages are kept from now on.
  */
 struct store_note {
 	_Atomic uint32_t taken; /* 1 when what follows holds */
@@ -42,7 +42,7 @@ struct store_note {
 	struct store_look look;
 	uint64_t transaction;
 	_Atomic uint32_t
-		copying; /* 1 while a copy is read: some room is left alone (store_room.h) */
+		copying; /* 1 while a copy is read: some room is left alone (cache/store/room.h) */
 	_Atomic uint32_t give_way; /* 1 when writers cannot wait any more: the copy is given up */
 };
 

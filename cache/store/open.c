@@ -7,8 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cache/store_copy.h"
-#include "cache/store_impl.h"
+#include "cache/store/copy.h"
+#include "cache/store/impl.h"
 
 enum {
 	SLOT_BYTES = 256, /* a visited bit per so many bytes of store; smaller entries share bits */

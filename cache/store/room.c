@@ -1,5 +1,5 @@
 /* The store's arithmetic on pages: marks, parts of a transaction, what a put must evict. */
-#include "cache/store_room.h"
+#include "cache/store/room.h"
 
 enum {
 	RESERVE_SHARE = 16, /* of the pages, within: */

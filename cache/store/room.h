@@ -27,7 +27,7 @@
 
 /* The tables of the store; anything else in the file is foreign. */
 enum store_table {
-	STORE_DATA,   /* key -> head, groups, value (store_value.h) */
+	STORE_DATA,   /* key -> head, groups, value (cache/store/value.h) */
 	STORE_ORDER,  /* sequence (native integer) -> key, slot */
 	STORE_GROUPS, /* group, key -> nothing */
 	STORE_TABLES,

@@ -1,5 +1,5 @@
 /* Entries: what the three tables say together; which of them to evict. */
-#include "cache/store_impl.h"
+#include "cache/store/impl.h"
 
 enum {
 	ORDER_VALUE_SIZE = 20,

@@ -1,5 +1,5 @@
 /* A mapped file shared by processes; its magic, version and size are checked. */
-#include "cache/shared_map.h"
+#include "cache/store/shared_map.h"
 
 #include <errno.h>
 #include <fcntl.h>

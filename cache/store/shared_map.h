@@ -5,8 +5,8 @@
  * that is never used.  The file's room is reserved before it is mapped, so that writing to the map
  * cannot meet a full disk, which would be a SIGBUS.  What was not synced may be lost.
  */
-#ifndef CACHE_SHARED_MAP_H
-#define CACHE_SHARED_MAP_H
+#ifndef CACHE_STORE_SHARED_MAP_H
+#define CACHE_STORE_SHARED_MAP_H
 
 #include <stdbool.h>
 #include <stddef.h>

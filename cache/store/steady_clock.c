@@ -1,5 +1,5 @@
 /* The steady clock: follows the wall clock forwards, and never back. */
-#include "proxy/clock.h"
+#include "cache/store/steady_clock.h"
 
 /* Relaxed: each word is a time by itself, and one that is read a moment late is as good. */
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)

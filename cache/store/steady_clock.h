@@ -1,13 +1,13 @@
 /*
- * The cache's own clock (http_clock.h), from readings of the wall clock.  Pure but for the state,
+ * The cache's own clock (clock.h), from readings of the wall clock.  Pure but for the state,
  * which all processes of the store share: each field is read and written whole, two who see the
  * same step at once come to the same result, and no reading is later than the latest noted.
  */
-#ifndef PROXY_CLOCK_H
-#define PROXY_CLOCK_H
+#ifndef CACHE_STORE_STEADY_CLOCK_H
+#define CACHE_STORE_STEADY_CLOCK_H
 
-#include "cache/http_clock.h"
-#include "cache/store.h"
+#include "cache/base/clock.h"
+#include "cache/store/store.h"
 
 enum {
 	/* A wall clock this far behind was set back; less is slewing, or another process's reading.

@@ -1,10 +1,10 @@
 /* The record store: reading, and write transactions in parts. */
-#include "cache/store.h"
+#include "cache/store/store.h"
 
 #include <sched.h>
 #include <stdlib.h>
 
-#include "cache/store_impl.h"
+#include "cache/store/impl.h"
 
 enum {
 	HAND_STEPS = 4096, /* per part of a transaction, 16 ns each */
@@ -161,7 +161,7 @@ void store_usage(struct store *store, struct store_usage *ret_usage)
 
 /* ---- parts of a transaction ---- */
 
-/* Is the file still as the last writer left it (store_note.h)?  After tables_begin(). */
+/* Is the file still as the last writer left it (cache/store/note.h)?  After tables_begin(). */
 static void part_note_begin(struct store *store)
 {
 	store->noting = store_files_writing(&store->files);

@@ -1,7 +1,7 @@
 /*
  * The contract of the record store: a bounded map from key to value, in one directory, shared by
- * the processes that open it.  cache/store.c keeps it in LMDB; tests/support/store_memory.c in
- * memory, behind the same symbols: a program links one of them, and tests/unit/test_store.c holds
+ * the processes that open it.  store.c keeps it in LMDB; tests/doubles/store_memory.c in
+ * memory, behind the same symbols: a program links one of them, and test_store.c holds
  * for both.
  *
  * Reading: store_get() gives a view that is valid until store_turn_end(), the next store_begin() or
@@ -24,12 +24,12 @@
  * sync) is found by store_open(): the files are set aside or dropped, and a fresh store is begun,
  * or one from the copy that was made last; `notice` says so in one line.
  */
-#ifndef CACHE_STORE_H
-#define CACHE_STORE_H
+#ifndef CACHE_STORE_STORE_H
+#define CACHE_STORE_STORE_H
 
 #include <stdatomic.h>
 
-#include "cache/invalidation.h"
+#include "cache/store/invalidation.h"
 
 struct store;
 
@@ -193,7 +193,7 @@ void store_doubt(struct store *store);
 
 /*
  * Kept beside the store and shared by its processes: the steady clock's lead over the wall clock
- * (http_clock.h) and the latest steady time seen; what was purged, see cache/purge.h; and
+ * (cache/base/clock.h) and the latest steady time seen; what was purged, see cache/purge.h; and
  * restored_ms, which store_open() sets when it takes a copy of the store in its place: before any
  * steady time that is read from then on, and not before that of any record in the copy.  On disk
  * before the store is marked clean.  Never NULL.
@@ -204,7 +204,7 @@ struct store_clock {
 	_Atomic int64_t
 		purged_ms; /* what was asked for at or before it counts as absent; 0 for nothing */
 	_Atomic int64_t removed_ms;  /* the purge of which no record is left in the store */
-	_Atomic int64_t restored_ms; /* as in http_clock.h; 0 for never */
+	_Atomic int64_t restored_ms; /* as in cache/base/clock.h; 0 for never */
 };
 struct store_clock *store_clock(struct store *store);
 

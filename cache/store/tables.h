@@ -1,6 +1,6 @@
 /*
  * The tables of the store on disk: ordered keys, one view, one write transaction.
- * cache/store_lmdb.c keeps them in LMDB and is the only file that knows it; what is an entry, and
+ * cache/store/lmdb.c keeps them in LMDB and is the only file that knows it; what is an entry, and
  * which go when room is short, is store.c's.
  *
  * Results are those of the store: STORE_NOT_FOUND and STORE_FULL are ordinary; after STORE_FULL or
@@ -13,10 +13,10 @@
 #ifndef CACHE_STORE_TABLES_H
 #define CACHE_STORE_TABLES_H
 
-#include "cache/slice.h"
-#include "cache/store.h"
-#include "cache/store_check.h"
-#include "cache/store_room.h"
+#include "cache/base/slice.h"
+#include "cache/store/store.h"
+#include "cache/store/check.h"
+#include "cache/store/room.h"
 
 struct tables {
 	struct tables_handles *handles; /* NULL when closed, or broken and not yet opened again */

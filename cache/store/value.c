@@ -1,5 +1,5 @@
 /* The layout of a value in the data table: head, group keys, value, padding. */
-#include "cache/store_value.h"
+#include "cache/store/value.h"
 
 #include <stdint.h>
 

@@ -1,14 +1,14 @@
 /* Who may ask for what. */
-#include "proxy/access.h"
+#include "proxy/access/access.h"
 
 #include <errno.h>
 #include <ifaddrs.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cache/http_fields.h"
-#include "proxy/ranges.h"
-#include "proxy/rules.h"
+#include "cache/http/fields.h"
+#include "proxy/access/ranges.h"
+#include "proxy/access/destinations.h"
 
 /* A network of this machine's addresses, and a port one of our listeners has on them. */
 struct endpoint {
@@ -289,7 +289,7 @@ static bool set_ports(struct access *access, const struct conf *conf, char *erro
 {
 	static const uint16_t others[] = {
 #define PORT(number, whose) number,
-#include "proxy/ports.def"
+#include "proxy/access/ports.def"
 #undef PORT
 	};
 	struct ports *ports = &access->ports;

@@ -32,13 +32,13 @@
  *
  * `deny` takes away from this; `allow` gives back what is refused by default or by `deny`.
  */
-#ifndef PROXY_ACCESS_H
-#define PROXY_ACCESS_H
+#ifndef PROXY_ACCESS_ACCESS_H
+#define PROXY_ACCESS_ACCESS_H
 
-#include "cache/http_message.h"
+#include "cache/http/message.h"
 #include "conf/conf.h"
-#include "proxy/address.h"
-#include "proxy/stats.h"
+#include "proxy/base/address.h"
+#include "proxy/stats/stats.h"
 
 struct access;
 

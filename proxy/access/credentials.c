@@ -1,5 +1,5 @@
 /* A password file and Basic credentials. */
-#include "proxy/credentials.h"
+#include "proxy/access/credentials.h"
 
 #include <crypt.h>
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "cache/http_fields.h"
+#include "cache/http/fields.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>

@@ -10,11 +10,11 @@
  *
  * Passwords are wiped as soon as they were looked at.  The file is read once.
  */
-#ifndef PROXY_CREDENTIALS_H
-#define PROXY_CREDENTIALS_H
+#ifndef PROXY_ACCESS_CREDENTIALS_H
+#define PROXY_ACCESS_CREDENTIALS_H
 
-#include "cache/http_message.h"
-#include "proxy/stats.h"
+#include "cache/http/message.h"
+#include "proxy/stats/stats.h"
 
 enum {
 	CREDENTIALS_MEMORY_MS = 10 * 60 * 1000,

@@ -1,10 +1,10 @@
 /* Lists of destinations: networks, names, domains. */
-#include "proxy/rules.h"
+#include "proxy/access/destinations.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proxy/hostname.h"
+#include "proxy/base/hostname.h"
 
 struct name_rule {
 	char name[HOSTNAME_MAX];

@@ -5,11 +5,11 @@
  * (".example.com": that host and all below it).  Names are matched as written by whoever asks: any
  * case, with or without a last dot.  No look-up.
  */
-#ifndef PROXY_RULES_H
-#define PROXY_RULES_H
+#ifndef PROXY_ACCESS_DESTINATIONS_H
+#define PROXY_ACCESS_DESTINATIONS_H
 
 #include "conf/conf.h"
-#include "proxy/address.h"
+#include "proxy/base/address.h"
 
 struct rules;
 

@@ -1,5 +1,5 @@
 /* What kind of place an address is. */
-#include "proxy/ranges.h"
+#include "proxy/access/ranges.h"
 
 #include <stdlib.h>
 
@@ -18,7 +18,7 @@ static const struct {
 	enum row_kind kind;
 } rows[] = {
 #define RANGE(network, kind, why) {{network, sizeof(network) - 1}, kind},
-#include "proxy/ranges.def"
+#include "proxy/access/ranges.def"
 #undef RANGE
 };
 

@@ -1,10 +1,10 @@
 /*
  * What kind of place an address is, by the table of ranges.def.  Pure.
  */
-#ifndef PROXY_RANGES_H
-#define PROXY_RANGES_H
+#ifndef PROXY_ACCESS_RANGES_H
+#define PROXY_ACCESS_RANGES_H
 
-#include "proxy/address.h"
+#include "proxy/base/address.h"
 
 enum range_kind {
 	RANGE_PUBLIC,

@@ -1,5 +1,5 @@
 /* Socket addresses: strict text forms, comparison, interleaving, networks. */
-#include "proxy/address.h"
+#include "proxy/base/address.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>

@@ -5,15 +5,15 @@
  * holes (HAZARDS T6): IPv4 as four decimal numbers without leading zeros, IPv6 as RFC 4291 2.2, no
  * zone id.
  */
-#ifndef PROXY_ADDRESS_H
-#define PROXY_ADDRESS_H
+#ifndef PROXY_BASE_ADDRESS_H
+#define PROXY_BASE_ADDRESS_H
 
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include "cache/slice.h"
+#include "cache/base/slice.h"
 
 enum {
 	ADDRESSES_MAX = 16,

@@ -1,5 +1,5 @@
 /* Buffers with lazily attached memory. */
-#include "proxy/buf.h"
+#include "proxy/base/buf.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -8,12 +8,12 @@
  *connection holds none.  It may work for the length of an event on a block that it borrows (the
  *worker's scratch blocks); buf_settle() then moves what is left to memory of its own.
  */
-#ifndef PROXY_BUF_H
-#define PROXY_BUF_H
+#ifndef PROXY_BASE_BUF_H
+#define PROXY_BASE_BUF_H
 
 #include <stdint.h>
 
-#include "cache/slice.h"
+#include "cache/base/slice.h"
 
 struct buf {
 	char *block;

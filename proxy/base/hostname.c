@@ -1,5 +1,5 @@
 /* Host names: normal form and domains. */
-#include "proxy/hostname.h"
+#include "proxy/base/hostname.h"
 
 static bool is_digit(char c)
 {

@@ -1,10 +1,10 @@
 /*
  * Host names as DNS has them: one spelling for comparing, and which host is none.  Pure.
  */
-#ifndef PROXY_HOSTNAME_H
-#define PROXY_HOSTNAME_H
+#ifndef PROXY_BASE_HOSTNAME_H
+#define PROXY_BASE_HOSTNAME_H
 
-#include "cache/slice.h"
+#include "cache/base/slice.h"
 
 enum {
 	HOSTNAME_MAX = 253, /* without the last dot (RFC 1035 2.3.4) */

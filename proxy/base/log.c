@@ -1,5 +1,5 @@
 /* Lines for the operator on stderr: escaped, limited per call site, and never waited for. */
-#include "proxy/log.h"
+#include "proxy/base/log.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "proxy/wall_clock.h"
+#include "proxy/base/wall_clock.h"
 
 enum {
 	TEXT_LENGTH = 1000, /* of a line as formatted, longer ones are cut */

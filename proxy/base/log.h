@@ -4,8 +4,8 @@
  * which nobody else would add.  Control characters are escaped.
  * Repeated lines of one call site are limited to 10 a second, and the number left out is told.
  */
-#ifndef PROXY_LOG_H
-#define PROXY_LOG_H
+#ifndef PROXY_BASE_LOG_H
+#define PROXY_BASE_LOG_H
 
 #include <stdbool.h>
 #include <stddef.h>

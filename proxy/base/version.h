@@ -1,6 +1,6 @@
 /* The version, given by the Makefile. */
-#ifndef PROXY_VERSION_H
-#define PROXY_VERSION_H
+#ifndef PROXY_BASE_VERSION_H
+#define PROXY_BASE_VERSION_H
 
 #ifndef CACHE204_VERSION
 #define CACHE204_VERSION "0.1.0"

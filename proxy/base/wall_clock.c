@@ -1,5 +1,5 @@
 /* The clocks of the world outside; the only file that reads the wall clock. */
-#include "proxy/wall_clock.h"
+#include "proxy/base/wall_clock.h"
 
 #include <time.h>
 

@@ -6,8 +6,8 @@
  * measured by monotonic_us() (worker.h), and how long it may take by a deadline (deadline.h).
  * scripts/check-clocks.sh finds who asks for the wall clock elsewhere.
  */
-#ifndef PROXY_WALL_CLOCK_H
-#define PROXY_WALL_CLOCK_H
+#ifndef PROXY_BASE_WALL_CLOCK_H
+#define PROXY_BASE_WALL_CLOCK_H
 
 #include <stdint.h>
 

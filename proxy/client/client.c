@@ -1,13 +1,13 @@
 /* Client connections: requests in, answers out, in order, within limits. */
-#include "proxy/client.h"
+#include "proxy/client/client.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-#include "proxy/cause.h"
-#include "proxy/failure_log.h"
-#include "proxy/parse_fault.h"
-#include "proxy/proxy_protocol.h"
+#include "proxy/base/cause.h"
+#include "proxy/exchange/failure_log.h"
+#include "proxy/http1/parse_fault.h"
+#include "proxy/client/proxy_protocol.h"
 
 enum {
 	CLIENT_MAGIC = 0x436c6e74,

@@ -5,15 +5,15 @@
  * not read.  client.c owns the connection and the buffers; the exchange under way is its own until
  * it ends.
  */
-#ifndef PROXY_CLIENT_H
-#define PROXY_CLIENT_H
+#ifndef PROXY_CLIENT_CLIENT_H
+#define PROXY_CLIENT_CLIENT_H
 
-#include "proxy/body.h"
-#include "proxy/buf.h"
-#include "proxy/conn.h"
-#include "proxy/exchange.h"
-#include "proxy/pace.h"
-#include "proxy/parse.h"
+#include "proxy/http1/body.h"
+#include "proxy/base/buf.h"
+#include "proxy/loop/conn.h"
+#include "proxy/exchange/exchange.h"
+#include "proxy/limits/pace.h"
+#include "proxy/http1/parse.h"
 
 enum {
 	CLIENT_LINGER_MS = 2000, /* read on after the last answer, so that no RST destroys it */

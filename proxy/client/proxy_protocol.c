@@ -1,5 +1,5 @@
 /* The PROXY protocol's header, versions 1 and 2. */
-#include "proxy/proxy_protocol.h"
+#include "proxy/client/proxy_protocol.h"
 
 /* ---- version 1: "PROXY TCP4 192.0.2.1 192.0.2.2 56324 443" CRLF ------------------------------ */
 

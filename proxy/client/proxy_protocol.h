@@ -3,10 +3,10 @@
  * tells whose connection it passes on.  Strict and pure; the verdict does not depend on how the
  * bytes were split over reads.
  */
-#ifndef PROXY_PROXY_PROTOCOL_H
-#define PROXY_PROXY_PROTOCOL_H
+#ifndef PROXY_CLIENT_PROXY_PROTOCOL_H
+#define PROXY_CLIENT_PROXY_PROTOCOL_H
 
-#include "proxy/address.h"
+#include "proxy/base/address.h"
 
 enum {
 	PROXY_HEADER_V1_MAX = 107, /* with CRLF */

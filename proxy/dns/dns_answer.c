@@ -1,5 +1,5 @@
 /* One answer made of A and AAAA. */
-#include "proxy/dns_answer.h"
+#include "proxy/dns/dns_answer.h"
 
 enum {
 	TTL_MIN_S = 1,

@@ -2,11 +2,11 @@
  * One answer made of the two that name servers gave, A and AAAA: what it is and how long to keep
  * it. Pure.
  */
-#ifndef PROXY_DNS_ANSWER_H
-#define PROXY_DNS_ANSWER_H
+#ifndef PROXY_DNS_DNS_ANSWER_H
+#define PROXY_DNS_DNS_ANSWER_H
 
-#include "proxy/address.h"
-#include "proxy/stats.h"
+#include "proxy/base/address.h"
+#include "proxy/stats/stats.h"
 
 enum dns_status {
 	DNS_PENDING,       /* no answer yet */

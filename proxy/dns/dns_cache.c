@@ -1,11 +1,11 @@
 /* Answers of name servers: a hash table whose order of insertion is the order of use. */
-#include "proxy/dns_cache.h"
+#include "proxy/dns/dns_cache.h"
 
 #include <stdlib.h>
 
 /* An allocation that fails costs the entry, not the process. */
 #define HASH_NONFATAL_OOM 1
-#include "cache/table.h"
+#include "cache/base/table.h"
 
 struct dns_entry {
 	UT_hash_handle hh;

@@ -5,11 +5,11 @@
  * When it is full, the answer not asked for the longest goes first, so a flood of names costs the
  * names in use no more than a look-up each.
  */
-#ifndef PROXY_DNS_CACHE_H
-#define PROXY_DNS_CACHE_H
+#ifndef PROXY_DNS_DNS_CACHE_H
+#define PROXY_DNS_DNS_CACHE_H
 
-#include "proxy/address.h"
-#include "proxy/stats.h"
+#include "proxy/base/address.h"
+#include "proxy/stats/stats.h"
 
 struct dns_cache;
 

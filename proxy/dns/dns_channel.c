@@ -1,5 +1,5 @@
 /* Questions to name servers by c-ares; the only file that includes ares.h. */
-#include "proxy/dns_channel.h"
+#include "proxy/dns/dns_channel.h"
 
 #include <ares.h>
 #include <arpa/nameser.h>

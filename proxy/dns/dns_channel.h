@@ -7,16 +7,16 @@
  * c-ares but `admit` and `watch`.  So the owner acts, and may free the channel, when a call below
  * has returned.
  */
-#ifndef PROXY_DNS_CHANNEL_H
-#define PROXY_DNS_CHANNEL_H
+#ifndef PROXY_DNS_DNS_CHANNEL_H
+#define PROXY_DNS_DNS_CHANNEL_H
 
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "proxy/address.h"
-#include "proxy/dns_answer.h"
+#include "proxy/base/address.h"
+#include "proxy/dns/dns_answer.h"
 
 enum {
 	DNS_SERVERS_MAX = 8,

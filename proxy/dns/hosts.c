@@ -1,5 +1,5 @@
 /* The hosts file: parsed into a sorted table, and watched for changes. */
-#include "proxy/hosts.h"
+#include "proxy/dns/hosts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "proxy/hostname.h"
+#include "proxy/base/hostname.h"
 
 /* One name of a line.  `name` points into hosts->text, so a later place in it is a later line. */
 struct host {

@@ -1,10 +1,10 @@
 /*
  * The hosts file (hosts(5)): addresses for names, known without asking anybody.
  */
-#ifndef PROXY_HOSTS_H
-#define PROXY_HOSTS_H
+#ifndef PROXY_DNS_HOSTS_H
+#define PROXY_DNS_HOSTS_H
 
-#include "proxy/address.h"
+#include "proxy/base/address.h"
 
 enum {
 	HOSTS_SIZE_MAX =

@@ -1,12 +1,12 @@
 /* Names known without asking a name server. */
-#include "proxy/known_names.h"
+#include "proxy/dns/known_names.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proxy/dns_cache.h"
-#include "proxy/hostname.h"
-#include "proxy/hosts.h"
+#include "proxy/dns/dns_cache.h"
+#include "proxy/base/hostname.h"
+#include "proxy/dns/hosts.h"
 
 struct known_names {
 	struct hosts_file *hosts; /* NULL when there is to be none */

@@ -1,12 +1,12 @@
 /*
  * Names whose answer is at hand: of the hosts file, fixed by RFCs, or kept from name servers.
  */
-#ifndef PROXY_KNOWN_NAMES_H
-#define PROXY_KNOWN_NAMES_H
+#ifndef PROXY_DNS_KNOWN_NAMES_H
+#define PROXY_DNS_KNOWN_NAMES_H
 
 #include "conf/conf.h"
-#include "proxy/address.h"
-#include "proxy/stats.h"
+#include "proxy/base/address.h"
+#include "proxy/stats/stats.h"
 
 struct known_names;
 

@@ -1,5 +1,5 @@
 /* Names to addresses: look-ups, whom they are for, and when they end. */
-#include "proxy/resolver.h"
+#include "proxy/dns/resolver.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -11,16 +11,16 @@
 
 /* An allocation that fails costs the look-up, not the process. */
 #define HASH_NONFATAL_OOM 1
-#include "cache/table.h"
+#include "cache/base/table.h"
 #include <utlist.h>
 
 #include "conf/units.h"
-#include "proxy/deadline.h"
-#include "proxy/dns_answer.h"
-#include "proxy/dns_channel.h"
-#include "proxy/hostname.h"
-#include "proxy/known_names.h"
-#include "proxy/wall_clock.h"
+#include "proxy/loop/deadline.h"
+#include "proxy/dns/dns_answer.h"
+#include "proxy/dns/dns_channel.h"
+#include "proxy/base/hostname.h"
+#include "proxy/dns/known_names.h"
+#include "proxy/base/wall_clock.h"
 
 /*
  * A name that name servers are being asked for.

@@ -20,14 +20,14 @@
  * of one name are shared); conf->dns_timeout for each in all; conf->dns_cache answers.  A look-up
  * that nobody waits for any more makes way for one that somebody wants.
  */
-#ifndef PROXY_RESOLVER_H
-#define PROXY_RESOLVER_H
+#ifndef PROXY_DNS_RESOLVER_H
+#define PROXY_DNS_RESOLVER_H
 
-#include "cache/slice.h"
+#include "cache/base/slice.h"
 #include "conf/conf.h"
-#include "proxy/address.h"
-#include "proxy/budgets.h"
-#include "proxy/stats.h"
+#include "proxy/base/address.h"
+#include "proxy/limits/budgets.h"
+#include "proxy/stats/stats.h"
 
 enum {
 	/*

@@ -1,5 +1,5 @@
 /* Claims on keys, in words of shared memory. */
-#include "proxy/claims.h"
+#include "proxy/exchange/claims.h"
 
 #include <sys/mman.h>
 

@@ -9,12 +9,12 @@
  * origins that are slow to answer some keys could keep others from being validated: others cannot
  * be told then, and several workers may validate the same key.
  */
-#ifndef PROXY_CLAIMS_H
-#define PROXY_CLAIMS_H
+#ifndef PROXY_EXCHANGE_CLAIMS_H
+#define PROXY_EXCHANGE_CLAIMS_H
 
 #include <stdatomic.h>
 
-#include "cache/key.h"
+#include "cache/base/key.h"
 
 enum { CLAIM_MS = 30000 }; /* a claim that is not released lapses after this */
 

@@ -1,14 +1,14 @@
 /* One request and its answer: composing, passing on, failing, and the one place where it ends. */
-#include "proxy/exchange.h"
+#include "proxy/exchange/exchange.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-#include "cache/http_fields.h"
-#include "proxy/client.h"
-#include "proxy/conn.h"
-#include "proxy/failure_log.h"
-#include "proxy/wall_clock.h"
+#include "cache/http/fields.h"
+#include "proxy/client/client.h"
+#include "proxy/loop/conn.h"
+#include "proxy/exchange/failure_log.h"
+#include "proxy/base/wall_clock.h"
 
 enum { EXCHANGE_MAGIC = 0x45786368 };
 

@@ -9,11 +9,11 @@
  * Until exchange_park() its request is a view of the client's buffer; a front end that does not
  * answer before handle() returns parks it, which gives the request memory of its own.
  */
-#ifndef PROXY_EXCHANGE_H
-#define PROXY_EXCHANGE_H
+#ifndef PROXY_EXCHANGE_EXCHANGE_H
+#define PROXY_EXCHANGE_EXCHANGE_H
 
-#include "proxy/compose.h"
-#include "proxy/worker.h"
+#include "proxy/http1/compose.h"
+#include "proxy/process/worker.h"
 
 struct fetch;
 struct login;
@@ -94,7 +94,7 @@ bool exchange_keep_record(struct exchange *x, const struct record_view *record);
 /*
  * Answer from a record: 204, or 304 when the client's condition asks for it.  Ends the exchange.
  * False, and nothing was done, when the record's bytes were taken back since it was looked up
- * (cache/view.h): they may be another's by now, and the exchange goes on as if there were no
+ * (cache/base/view.h): they may be another's by now, and the exchange goes on as if there were no
  * record.
  */
 bool exchange_answer_record(struct exchange *x, const struct record_view *record);

@@ -1,12 +1,12 @@
 /* Failures of exchanges as lines for the operator, limited by kind. */
-#include "proxy/failure_log.h"
+#include "proxy/exchange/failure_log.h"
 
 #include <stdio.h>
 
-#include "proxy/cause.h"
-#include "proxy/credentials.h"
-#include "proxy/exchange.h"
-#include "proxy/log.h"
+#include "proxy/base/cause.h"
+#include "proxy/access/credentials.h"
+#include "proxy/exchange/exchange.h"
+#include "proxy/base/log.h"
 
 enum { INTERVAL_MS = 10000, WHAT_SIZE = 640, NAME_SIZE = 160 };
 

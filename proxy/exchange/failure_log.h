@@ -4,10 +4,10 @@
  * INTERVAL_MS with the number of those left out since the last; at level debug all are.  Failed
  * logins are told each, with the user name claimed.  No path, query or password is in a line.
  */
-#ifndef PROXY_FAILURE_LOG_H
-#define PROXY_FAILURE_LOG_H
+#ifndef PROXY_EXCHANGE_FAILURE_LOG_H
+#define PROXY_EXCHANGE_FAILURE_LOG_H
 
-#include "proxy/stats.h"
+#include "proxy/stats/stats.h"
 
 struct exchange;
 

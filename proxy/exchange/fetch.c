@@ -1,5 +1,5 @@
 /* Questions to origins: leading and waiting, and what an answer means for the store. */
-#include "proxy/fetch.h"
+#include "proxy/exchange/fetch.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -7,19 +7,19 @@
 
 /* Memory may run out: the element is not in the table then, and says so (uthash 2.3). */
 #define HASH_NONFATAL_OOM 1
-#include "cache/table.h"
+#include "cache/base/table.h"
 
-#include "cache/http_fields.h"
-#include "proxy/client.h"
-#include "proxy/collapse.h"
-#include "proxy/deadline.h"
-#include "proxy/failure_log.h"
-#include "proxy/forward.h"
-#include "proxy/judge.h"
-#include "proxy/origin.h"
-#include "proxy/shareable.h"
-#include "proxy/tunnel.h"
-#include "proxy/wall_clock.h"
+#include "cache/http/fields.h"
+#include "proxy/client/client.h"
+#include "proxy/exchange/collapse.h"
+#include "proxy/loop/deadline.h"
+#include "proxy/exchange/failure_log.h"
+#include "proxy/front/forward.h"
+#include "proxy/exchange/response_policy.h"
+#include "proxy/origin/origin.h"
+#include "proxy/exchange/shareable.h"
+#include "proxy/exchange/tunnel.h"
+#include "proxy/base/wall_clock.h"
 
 enum {
 	FETCH_MAGIC = 0x46657463,

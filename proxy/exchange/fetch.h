@@ -9,11 +9,11 @@
  * others wait; a fetch that fails hands over to the next waiter, and a second failure fails them
  * all.
  */
-#ifndef PROXY_FETCH_H
-#define PROXY_FETCH_H
+#ifndef PROXY_EXCHANGE_FETCH_H
+#define PROXY_EXCHANGE_FETCH_H
 
-#include "proxy/claims.h"
-#include "proxy/exchange.h"
+#include "proxy/exchange/claims.h"
+#include "proxy/exchange/exchange.h"
 
 struct fetches;
 

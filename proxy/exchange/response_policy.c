@@ -1,11 +1,11 @@
 /* An origin's final head: what is stored, freshened or removed by it, and who is answered how. */
-#include "proxy/judge.h"
+#include "proxy/exchange/response_policy.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cache/http_fields.h"
-#include "proxy/offenders.h"
+#include "cache/http/fields.h"
+#include "proxy/stats/offenders.h"
 
 /* A question and the head that answers it. */
 struct trial {

@@ -1,11 +1,11 @@
 /*
  * What an origin's final head means for the store, and for the exchange that asked: the rules of
- * cache/policy.h acted on, and counted.
+ * cache/policy/policy.h acted on, and counted.
  */
-#ifndef PROXY_JUDGE_H
-#define PROXY_JUDGE_H
+#ifndef PROXY_EXCHANGE_RESPONSE_POLICY_H
+#define PROXY_EXCHANGE_RESPONSE_POLICY_H
 
-#include "proxy/fetch.h"
+#include "proxy/exchange/fetch.h"
 
 enum judged {
 	JUDGED_PASS,      /* it is to be passed on */

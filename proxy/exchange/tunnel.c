@@ -1,13 +1,13 @@
 /* Tunnels: CONNECT, and what is left of HTTP after a 101. */
-#include "proxy/tunnel.h"
+#include "proxy/exchange/tunnel.h"
 
 #include <assert.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "proxy/client.h"
-#include "proxy/dialer.h"
+#include "proxy/client/client.h"
+#include "proxy/origin/dialer.h"
 
 enum {
 	TUNNEL_MAGIC = 0x54756e6e,

@@ -9,11 +9,11 @@
  * ends without close_notify, or nothing moved for conf->tunnel_timeout.  A side that does not take
  * its bytes stops the other from being read.
  */
-#ifndef PROXY_TUNNEL_H
-#define PROXY_TUNNEL_H
+#ifndef PROXY_EXCHANGE_TUNNEL_H
+#define PROXY_EXCHANGE_TUNNEL_H
 
-#include "proxy/conn.h"
-#include "proxy/exchange.h"
+#include "proxy/loop/conn.h"
+#include "proxy/exchange/exchange.h"
 
 /* Whether there is room for one more under conf->tunnels_max, of all workers; it may be gone when
    it is wanted. */

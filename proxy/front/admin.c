@@ -1,13 +1,13 @@
 /* The operators' front end: a table of paths. */
-#include "proxy/admin.h"
+#include "proxy/front/admin.h"
 
 #include <stdlib.h>
 
-#include "cache/http_fields.h"
-#include "proxy/admin_purge.h"
-#include "proxy/client.h"
-#include "proxy/report.h"
-#include "proxy/version.h"
+#include "cache/http/fields.h"
+#include "proxy/front/admin_purge.h"
+#include "proxy/client/client.h"
+#include "proxy/stats/report.h"
+#include "proxy/base/version.h"
 
 static void answer_text(struct exchange *x, const char *content_type, char *text, size_t length)
 {

@@ -5,10 +5,10 @@
  * loopback or listening address as its Host, so that a page elsewhere cannot read it by rebinding a
  * name (HAZARDS M4).
  */
-#ifndef PROXY_ADMIN_H
-#define PROXY_ADMIN_H
+#ifndef PROXY_FRONT_ADMIN_H
+#define PROXY_FRONT_ADMIN_H
 
-#include "proxy/exchange.h"
+#include "proxy/exchange/exchange.h"
 
 /* On every answer, besides no-store. */
 #define ADMIN_FIELDS                          \

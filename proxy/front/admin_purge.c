@@ -1,12 +1,12 @@
 /* Purges by operators, and the removal in the background. */
-#include "proxy/admin_purge.h"
+#include "proxy/front/admin_purge.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cache/http_fields.h"
-#include "proxy/admin.h"
-#include "proxy/log.h"
+#include "cache/http/fields.h"
+#include "proxy/front/admin.h"
+#include "proxy/base/log.h"
 
 enum {
 	PAUSE_MS = 1, /* between batches: clients come first */

@@ -2,10 +2,10 @@
  * Purges by operators: POST /purge, of everything or of one URI, and the removal in the background
  * of what a purge of everything leaves in the store (cache/purge.h).
  */
-#ifndef PROXY_ADMIN_PURGE_H
-#define PROXY_ADMIN_PURGE_H
+#ifndef PROXY_FRONT_ADMIN_PURGE_H
+#define PROXY_FRONT_ADMIN_PURGE_H
 
-#include "proxy/exchange.h"
+#include "proxy/exchange/exchange.h"
 
 /*
  * POST /purge of the admin front end; ends the exchange.

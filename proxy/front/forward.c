@@ -1,15 +1,15 @@
 /* The forward proxy: the steps of a request from admission to its answer or fetch. */
-#include "proxy/forward.h"
+#include "proxy/front/forward.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cache/http_fields.h"
-#include "proxy/client.h"
-#include "proxy/fetch.h"
-#include "proxy/logins.h"
-#include "proxy/parse.h"
-#include "proxy/tunnel.h"
+#include "cache/http/fields.h"
+#include "proxy/client/client.h"
+#include "proxy/exchange/fetch.h"
+#include "proxy/front/logins.h"
+#include "proxy/http1/parse.h"
+#include "proxy/exchange/tunnel.h"
 
 /* ---- steps ---------------------------------------------------------------------------------- */
 

@@ -1,10 +1,10 @@
 /*
  * The forward proxy, front end 1: what happens to a request, step by step.
  */
-#ifndef PROXY_FORWARD_H
-#define PROXY_FORWARD_H
+#ifndef PROXY_FRONT_FORWARD_H
+#define PROXY_FRONT_FORWARD_H
 
-#include "proxy/exchange.h"
+#include "proxy/exchange/exchange.h"
 
 extern const struct frontend forward_frontend;
 

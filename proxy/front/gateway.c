@@ -1,10 +1,10 @@
 /* Gateways: requests for one origin, by path. */
-#include "proxy/gateway.h"
+#include "proxy/front/gateway.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proxy/forward.h"
+#include "proxy/front/forward.h"
 
 struct gateway {
 	struct frontend frontend; /* first: an exchange knows its gateway by it */

@@ -3,11 +3,11 @@
  * 9110 3.7).  The target URI is the origin's with the path asked for, whatever Host says, so the
  * records are those of the forward proxy.  From there on all is as in forward.c.
  */
-#ifndef PROXY_GATEWAY_H
-#define PROXY_GATEWAY_H
+#ifndef PROXY_FRONT_GATEWAY_H
+#define PROXY_FRONT_GATEWAY_H
 
-#include "proxy/exchange.h"
-#include "proxy/listener.h"
+#include "proxy/exchange/exchange.h"
+#include "proxy/loop/listener.h"
 
 /*
  * Make a front end for each member of conf->gateway, and bind its address.  They live as long as

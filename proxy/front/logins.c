@@ -1,11 +1,11 @@
 /* A fair queue for passwords that wait to be verified. */
-#include "proxy/logins.h"
+#include "proxy/front/logins.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "proxy/credentials.h"
+#include "proxy/access/credentials.h"
 
 struct login {
 	struct login *prev, *next; /* in the order they came */

@@ -9,10 +9,10 @@
  * After LOGINS_WAIT_MS it is refused (TOO_MANY_LOGINS), and so is what does not fit into
  * BUDGET_LOGINS.
  */
-#ifndef PROXY_LOGINS_H
-#define PROXY_LOGINS_H
+#ifndef PROXY_FRONT_LOGINS_H
+#define PROXY_FRONT_LOGINS_H
 
-#include "proxy/exchange.h"
+#include "proxy/exchange/exchange.h"
 
 enum { LOGINS_WAIT_MS = 20 * 1000 };
 

@@ -1,7 +1,7 @@
 /* Decoding of message bodies: by length, chunked, until close. */
-#include "proxy/body.h"
+#include "proxy/http1/body.h"
 
-#include "cache/http_fields.h"
+#include "cache/http/fields.h"
 
 enum chunk_state {
 	CHUNK_SIZE_FIRST, /* at least one digit */

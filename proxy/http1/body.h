@@ -7,10 +7,10 @@
  * P2, P15).  Blanks behind a size are taken where the owner allows it, for responses of origins
  * that pad it (A7).  A plain struct without memory of its own.
  */
-#ifndef PROXY_BODY_H
-#define PROXY_BODY_H
+#ifndef PROXY_HTTP1_BODY_H
+#define PROXY_HTTP1_BODY_H
 
-#include "cache/http_message.h"
+#include "cache/http/message.h"
 
 enum {
 	BODY_EXTENSION_MAX = 256,         /* bytes of extensions of one chunk */

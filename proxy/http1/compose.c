@@ -1,10 +1,10 @@
 /* Messages to bytes: heads built anew, field by field. */
-#include "proxy/compose.h"
+#include "proxy/http1/compose.h"
 
 #include <stdio.h>
 
-#include "cache/http_date.h"
-#include "cache/http_fields.h"
+#include "cache/http/date.h"
+#include "cache/http/fields.h"
 
 /* ---- a cursor over room that was reserved --------------------------------------------------- */
 

@@ -3,12 +3,12 @@
  * that belong to one connection are left out, Via and Cache-Status added (RFC 9110 7.6, RFC 9211).
  * Pure but for the buffer's memory: each returns false when that runs out.
  */
-#ifndef PROXY_COMPOSE_H
-#define PROXY_COMPOSE_H
+#ifndef PROXY_HTTP1_COMPOSE_H
+#define PROXY_HTTP1_COMPOSE_H
 
-#include "cache/record.h"
-#include "proxy/buf.h"
-#include "proxy/stats.h"
+#include "cache/record/record.h"
+#include "proxy/base/buf.h"
+#include "proxy/stats/stats.h"
 
 /* Why a request went to the origin: the values of Cache-Status fwd (RFC 9211 2.2). */
 enum forward_reason {

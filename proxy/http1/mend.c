@@ -1,7 +1,7 @@
 /* Response heads that can be read in one way only, written as the grammar has them. */
-#include "proxy/mend.h"
+#include "proxy/http1/mend.h"
 
-#include "cache/http_fields.h"
+#include "cache/http/fields.h"
 
 /* A head being written. */
 struct mended {

@@ -8,10 +8,10 @@
  *
  * Pure functions of the bytes, without memory of their own.
  */
-#ifndef PROXY_MEND_H
-#define PROXY_MEND_H
+#ifndef PROXY_HTTP1_MEND_H
+#define PROXY_HTTP1_MEND_H
 
-#include "cache/slice.h"
+#include "cache/base/slice.h"
 
 /* Memory for a mended head of at most `head` bytes and `lines` field lines: each may get a CR. */
 #define MEND_ROOM(head, lines) ((head) + (lines) + 2)

@@ -9,14 +9,14 @@
  * Messages are views of the bytes given, mended ones of the memory given for that: nothing is
  * allocated.
  */
-#ifndef PROXY_PARSE_H
-#define PROXY_PARSE_H
+#ifndef PROXY_HTTP1_PARSE_H
+#define PROXY_HTTP1_PARSE_H
 
-#include "cache/http_message.h"
+#include "cache/http/message.h"
 #include "conf/conf.h"
-#include "proxy/mend.h"
-#include "proxy/parse_memo.h"
-#include "proxy/stats.h"
+#include "proxy/http1/mend.h"
+#include "proxy/http1/parse_memo.h"
+#include "proxy/stats/stats.h"
 
 enum parse_result {
 	PARSE_MORE, /* not whole yet: call again with more bytes after the same ones */

@@ -1,7 +1,7 @@
 /* What requests and responses have in common: lines, framing fields, http-parser's opinion. */
-#include "proxy/parse_head.h"
+#include "proxy/http1/parse_head.h"
 
-#include "cache/http_fields.h"
+#include "cache/http/fields.h"
 
 /* the library's list of methods has the tag of ours */
 #define http_method http_parser_method

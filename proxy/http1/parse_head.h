@@ -2,10 +2,10 @@
  * What reading a request's head and a response's have in common.  Private to parse_request.c and
  * parse_response.c; see parse.h.
  */
-#ifndef PROXY_PARSE_HEAD_H
-#define PROXY_PARSE_HEAD_H
+#ifndef PROXY_HTTP1_PARSE_HEAD_H
+#define PROXY_HTTP1_PARSE_HEAD_H
 
-#include "proxy/parse.h"
+#include "proxy/http1/parse.h"
 
 /* How a message says that its body ends; what our pass and http-parser must agree on. */
 struct framing {

@@ -1,5 +1,5 @@
 /* Requests that were read before: two direct-mapped tables of bytes and what they mean. */
-#include "proxy/parse_memo.h"
+#include "proxy/http1/parse_memo.h"
 
 #include <stdlib.h>
 

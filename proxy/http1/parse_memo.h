@@ -10,10 +10,10 @@
  * What comes for the second time is kept; newer takes the place of older with the same slot.  One
  * memo per configuration; not for responses, whose Date changes.
  */
-#ifndef PROXY_PARSE_MEMO_H
-#define PROXY_PARSE_MEMO_H
+#ifndef PROXY_HTTP1_PARSE_MEMO_H
+#define PROXY_HTTP1_PARSE_MEMO_H
 
-#include "cache/http_message.h"
+#include "cache/http/message.h"
 
 struct parse_memo;
 

@@ -1,7 +1,7 @@
 /* Request heads: a strict pass of our own over each, confirmed by http-parser. */
-#include "proxy/parse_head.h"
+#include "proxy/http1/parse_head.h"
 
-#include "cache/http_fields.h"
+#include "cache/http/fields.h"
 
 /* Room that a start line may take beside the target: method, two spaces, version, CRLF. */
 enum { START_LINE_EXTRA = PARSE_METHOD_MAX + 12 };
@@ -13,7 +13,7 @@ static enum http_method method_of(struct slice name)
 		enum http_method method;
 	} known[] = {
 #define METHOD(id, name, safe, idempotent) {{name, sizeof(name) - 1}, METHOD_##id},
-#include "cache/http_methods.def"
+#include "cache/http/methods.def"
 #undef METHOD
 	};
 

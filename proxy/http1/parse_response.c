@@ -1,8 +1,8 @@
 /* Response heads: a strict pass of our own, over mended ones if need be, confirmed by http-parser.
  */
-#include "proxy/parse_head.h"
+#include "proxy/http1/parse_head.h"
 
-#include "cache/http_fields.h"
+#include "cache/http/fields.h"
 
 /* "HTTP/1.x" SP 3DIGIT [ SP reason ]; 100 to 999.  The reason is checked and forgotten. */
 static bool read_status_line(struct slice line, struct http_response *res)

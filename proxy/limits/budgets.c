@@ -1,5 +1,5 @@
 /* The limits of each budget, and counting against them. */
-#include "proxy/budgets.h"
+#include "proxy/limits/budgets.h"
 
 #include <assert.h>
 #include <sys/random.h>

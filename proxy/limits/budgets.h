@@ -16,13 +16,13 @@
  *
  * What a worker held is given back when it ends, however it ends (holdings.h).
  */
-#ifndef PROXY_BUDGETS_H
-#define PROXY_BUDGETS_H
+#ifndef PROXY_LIMITS_BUDGETS_H
+#define PROXY_LIMITS_BUDGETS_H
 
 #include "conf/conf.h"
-#include "proxy/address.h"
-#include "proxy/descriptors.h"
-#include "proxy/holdings.h"
+#include "proxy/base/address.h"
+#include "proxy/limits/descriptors.h"
+#include "proxy/limits/holdings.h"
 
 enum budget {
 	/* Client connections, tunnels' ones too, but for those of the next two. */

@@ -1,5 +1,5 @@
 /* Sharing descriptors out. */
-#include "proxy/descriptors.h"
+#include "proxy/limits/descriptors.h"
 
 #include <sys/resource.h>
 

@@ -4,8 +4,8 @@
  * connection and one for the origin it asks, and store, logs and listeners have theirs in any case.
  * budgets.c keeps within the shares.
  */
-#ifndef PROXY_DESCRIPTORS_H
-#define PROXY_DESCRIPTORS_H
+#ifndef PROXY_LIMITS_DESCRIPTORS_H
+#define PROXY_LIMITS_DESCRIPTORS_H
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
 /* Counts by key in shared memory, a block for each process. */
-#include "proxy/holdings.h"
+#include "proxy/limits/holdings.h"
 
 #include <assert.h>
 #include <stdatomic.h>

@@ -10,8 +10,8 @@
  * Keys are hashes that no peer can choose (budgets.h makes them); two things with one key would be
  * counted as one.  Cost: a few cache lines for each process, no lock, no allocation.
  */
-#ifndef PROXY_HOLDINGS_H
-#define PROXY_HOLDINGS_H
+#ifndef PROXY_LIMITS_HOLDINGS_H
+#define PROXY_LIMITS_HOLDINGS_H
 
 #include <stdbool.h>
 #include <stddef.h>

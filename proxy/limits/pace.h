@@ -10,8 +10,8 @@
  * that does not take a body.  An origin that gives one may trickle: it may be an event stream,
  * which says nothing for as long as nothing happens.  There each byte gives back all of the time.
  */
-#ifndef PROXY_PACE_H
-#define PROXY_PACE_H
+#ifndef PROXY_LIMITS_PACE_H
+#define PROXY_LIMITS_PACE_H
 
 #include "conf/conf.h"
 

@@ -1,5 +1,5 @@
 /* Sockets on libev: events, one deadline each, memory freed at the end of the turn. */
-#include "proxy/conn.h"
+#include "proxy/loop/conn.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "proxy/deadline.h"
-#include "proxy/tls.h"
+#include "proxy/loop/deadline.h"
+#include "proxy/loop/tls.h"
 
 enum { CONN_MAGIC = 0x436f6e6e };
 

@@ -7,12 +7,12 @@
  * fetched may still name it.  An owner of a closed conn frees itself by turn_free() for the same
  * reason.
  */
-#ifndef PROXY_CONN_H
-#define PROXY_CONN_H
+#ifndef PROXY_LOOP_CONN_H
+#define PROXY_LOOP_CONN_H
 
 #include <sys/uio.h>
 
-#include "proxy/resolver.h"
+#include "proxy/dns/resolver.h"
 
 struct conn;
 struct tls_context;

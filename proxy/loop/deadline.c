@@ -1,6 +1,6 @@
 /* Deadlines on libev's timers, lazily re-armed; what is waited for is looked at before they pass.
  */
-#include "proxy/deadline.h"
+#include "proxy/loop/deadline.h"
 
 #include <assert.h>
 #include <stddef.h>

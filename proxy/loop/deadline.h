@@ -16,8 +16,8 @@
  *
  * A struct deadline is embedded in its owner, who stops it before either goes.
  */
-#ifndef PROXY_DEADLINE_H
-#define PROXY_DEADLINE_H
+#ifndef PROXY_LOOP_DEADLINE_H
+#define PROXY_LOOP_DEADLINE_H
 
 #include <ev.h>
 #include <stdbool.h>

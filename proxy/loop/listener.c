@@ -1,5 +1,5 @@
 /* Listening sockets and accepting. */
-#include "proxy/listener.h"
+#include "proxy/loop/listener.h"
 
 #include <errno.h>
 #include <ev.h>
@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "proxy/client.h"
-#include "proxy/deadline.h"
-#include "proxy/exchange.h"
-#include "proxy/log.h"
+#include "proxy/client/client.h"
+#include "proxy/loop/deadline.h"
+#include "proxy/exchange/exchange.h"
+#include "proxy/base/log.h"
 
 enum {
 	BACKLOG = 4096,

@@ -1,10 +1,10 @@
 /*
  * Listening sockets: accepting within limits, and pausing when descriptors run out.
  */
-#ifndef PROXY_LISTENER_H
-#define PROXY_LISTENER_H
+#ifndef PROXY_LOOP_LISTENER_H
+#define PROXY_LOOP_LISTENER_H
 
-#include "proxy/worker.h"
+#include "proxy/process/worker.h"
 
 struct frontend;
 

@@ -1,5 +1,5 @@
 /* TLS to origins: the handshake with its checks, records in and out, sessions to resume. */
-#include "proxy/tls.h"
+#include "proxy/loop/tls.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "proxy/hostname.h"
-#include "proxy/wall_clock.h"
+#include "proxy/base/hostname.h"
+#include "proxy/base/wall_clock.h"
 
 enum {
 	TLS_MAGIC = 0x546c7331,

@@ -5,10 +5,10 @@
  * A context is a worker's; a struct tls belongs to one conn, and works on its socket without
  * owning it.  Non-blocking: IO_AGAIN says that the socket must become what tls_watch() tells.
  */
-#ifndef PROXY_TLS_H
-#define PROXY_TLS_H
+#ifndef PROXY_LOOP_TLS_H
+#define PROXY_LOOP_TLS_H
 
-#include "proxy/conn.h"
+#include "proxy/loop/conn.h"
 
 enum { TLS_SESSIONS = 256 }; /* kept; one that collides with another takes its place */
 

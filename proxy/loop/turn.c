@@ -1,9 +1,9 @@
 /* Tasks of this turn and of those to come, and shares of it. */
-#include "proxy/turn.h"
+#include "proxy/loop/turn.h"
 
 #include <limits.h>
 
-#include "proxy/worker.h"
+#include "proxy/process/worker.h"
 
 enum {
 	ROUNDS_MAX = 16, /* of tasks that queue tasks, before the loop goes round */

@@ -6,8 +6,8 @@
  * for one answer, is done in shares: when its share of the turn is used up, it goes on in the next
  * one, after the events that are at hand then.
  */
-#ifndef PROXY_TURN_H
-#define PROXY_TURN_H
+#ifndef PROXY_LOOP_TURN_H
+#define PROXY_LOOP_TURN_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* Whom a stored response may be shown, by where it came from. */
-#include "proxy/admission.h"
+#include "proxy/origin/admission.h"
 
-#include "proxy/ranges.h"
+#include "proxy/access/ranges.h"
 
 enum place {
 	PLACE_PUBLIC,

@@ -17,11 +17,11 @@
  * may show all.  What depends on names and ports alone is looked at with each request
  * (access_request()), so no number is needed for it.
  */
-#ifndef PROXY_ADMISSION_H
-#define PROXY_ADMISSION_H
+#ifndef PROXY_ORIGIN_ADMISSION_H
+#define PROXY_ORIGIN_ADMISSION_H
 
-#include "proxy/access.h"
-#include "proxy/route.h"
+#include "proxy/access/access.h"
+#include "proxy/origin/route.h"
 
 enum { ADMISSION_PLACES = 4 }; /* the number's two lowest bits; the rest is the fingerprint */
 

@@ -1,12 +1,12 @@
 /* From a host and port to a connected socket: look-up, access check, raced connects. */
-#include "proxy/connector.h"
+#include "proxy/origin/connector.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/cause.h"
+#include "proxy/base/cause.h"
 
 enum { CONNECTOR_MAGIC = 0x436e6374 };
 

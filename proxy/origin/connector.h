@@ -5,11 +5,11 @@
  * CONNECTOR_STAGGER_MS.  Each connect that races another one is an extra, and left out when there
  * is no room for it.
  */
-#ifndef PROXY_CONNECTOR_H
-#define PROXY_CONNECTOR_H
+#ifndef PROXY_ORIGIN_CONNECTOR_H
+#define PROXY_ORIGIN_CONNECTOR_H
 
-#include "proxy/conn.h"
-#include "proxy/worker.h"
+#include "proxy/loop/conn.h"
+#include "proxy/process/worker.h"
 
 enum { CONNECTOR_STAGGER_MS = 250 };
 

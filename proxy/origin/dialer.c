@@ -1,12 +1,12 @@
 /* From a route to a connection: connect, CONNECT, TLS. */
-#include "proxy/dialer.h"
+#include "proxy/origin/dialer.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-#include "proxy/cause.h"
-#include "proxy/connector.h"
-#include "proxy/parse.h"
+#include "proxy/base/cause.h"
+#include "proxy/origin/connector.h"
+#include "proxy/http1/parse.h"
 
 enum { DIALER_MAGIC = 0x4469616c };
 

@@ -6,12 +6,12 @@
  * parent has a deadline of its own: its answer to CONNECT conf->first_byte_timeout, TLS behind it
  * conf->connect_timeout.
  */
-#ifndef PROXY_DIALER_H
-#define PROXY_DIALER_H
+#ifndef PROXY_ORIGIN_DIALER_H
+#define PROXY_ORIGIN_DIALER_H
 
-#include "proxy/conn.h"
-#include "proxy/route.h"
-#include "proxy/worker.h"
+#include "proxy/loop/conn.h"
+#include "proxy/origin/route.h"
+#include "proxy/process/worker.h"
 
 struct dialer;
 

@@ -1,14 +1,14 @@
 /* Origin connections: a request out, its answer in, then kept or closed. */
-#include "proxy/origin.h"
+#include "proxy/origin/origin.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proxy/cause.h"
-#include "proxy/compose.h"
-#include "proxy/parse_fault.h"
+#include "proxy/base/cause.h"
+#include "proxy/http1/compose.h"
+#include "proxy/http1/parse_fault.h"
 
 enum { ORIGIN_MAGIC = 0x4f726967 };
 

@@ -5,15 +5,15 @@
  * no request asked for close it, also while it is idle (HAZARDS A2).  A kept one that turns out
  * dead before the first byte of an answer is replaced once, if the request may be repeated (A9).
  */
-#ifndef PROXY_ORIGIN_H
-#define PROXY_ORIGIN_H
+#ifndef PROXY_ORIGIN_ORIGIN_H
+#define PROXY_ORIGIN_ORIGIN_H
 
-#include "proxy/body.h"
-#include "proxy/conn.h"
-#include "proxy/dialer.h"
-#include "proxy/pace.h"
-#include "proxy/parse.h"
-#include "proxy/pool.h"
+#include "proxy/http1/body.h"
+#include "proxy/loop/conn.h"
+#include "proxy/origin/dialer.h"
+#include "proxy/limits/pace.h"
+#include "proxy/http1/parse.h"
+#include "proxy/origin/pool.h"
 
 /*
  * What the origin's answer does, in order: interim*, head, content*, end; or failure instead of

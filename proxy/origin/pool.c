@@ -1,14 +1,14 @@
 /* Idle origin connections by host, port and way, with limits. */
-#include "proxy/pool.h"
+#include "proxy/origin/pool.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 /* Memory may run out: the element is not in the table then, and says so (uthash 2.3). */
 #define HASH_NONFATAL_OOM 1
-#include "cache/table.h"
+#include "cache/base/table.h"
 
-#include "proxy/origin.h"
+#include "proxy/origin/origin.h"
 
 struct pool_host {
 	UT_hash_handle hh;

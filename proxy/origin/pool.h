@@ -2,10 +2,10 @@
  * Connections to origins by host, port and way: how many there are, and which are idle and may be
  * used again.
  */
-#ifndef PROXY_POOL_H
-#define PROXY_POOL_H
+#ifndef PROXY_ORIGIN_POOL_H
+#define PROXY_ORIGIN_POOL_H
 
-#include "proxy/worker.h"
+#include "proxy/process/worker.h"
 
 struct origin;
 struct pool;

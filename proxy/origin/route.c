@@ -1,11 +1,11 @@
 /* Routes: directly, or by way of the parent proxy. */
-#include "proxy/route.h"
+#include "proxy/origin/route.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proxy/hostname.h"
-#include "proxy/rules.h"
+#include "proxy/base/hostname.h"
+#include "proxy/access/destinations.h"
 
 struct routes {
 	struct parent parent;

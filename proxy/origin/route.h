@@ -2,11 +2,11 @@
  * Where the connection for a request leads, and by way of what: the options parent and no_proxy.
  * Pure.
  */
-#ifndef PROXY_ROUTE_H
-#define PROXY_ROUTE_H
+#ifndef PROXY_ORIGIN_ROUTE_H
+#define PROXY_ORIGIN_ROUTE_H
 
-#include "cache/http_message.h"
-#include "proxy/stats.h"
+#include "cache/http/message.h"
+#include "proxy/stats/stats.h"
 
 /* Valid as long as the request it was found for. */
 struct route {

@@ -1,5 +1,5 @@
 /* Copies of the store: children of the master that make them, and how they end. */
-#include "proxy/copier.h"
+#include "proxy/process/copier.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "cache/cache.h"
-#include "proxy/log.h"
-#include "proxy/wall_clock.h"
+#include "proxy/base/log.h"
+#include "proxy/base/wall_clock.h"
 
 enum {
 	NOT_NEEDED = 2, /* exit status */

@@ -7,15 +7,15 @@
  *
  * Times are monotonic, in milliseconds.
  */
-#ifndef PROXY_COPIER_H
-#define PROXY_COPIER_H
+#ifndef PROXY_PROCESS_COPIER_H
+#define PROXY_PROCESS_COPIER_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "conf/conf.h"
-#include "proxy/stats.h"
+#include "proxy/stats/stats.h"
 
 enum {
 	COPIER_PAUSE_MIN_MS = 1000, /* between two copies, however small conf->sync_ms is */

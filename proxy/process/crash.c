@@ -1,5 +1,5 @@
 /* A process that dies of a fault of its own tells the store. */
-#include "proxy/crash.h"
+#include "proxy/process/crash.h"
 
 #include <signal.h>
 

@@ -3,10 +3,10 @@
  * file before it trusts it: the fault may have been the file's, and would come again.  One that is
  * killed from outside leaves nothing to doubt, and the next start is quick.
  */
-#ifndef PROXY_CRASH_H
-#define PROXY_CRASH_H
+#ifndef PROXY_PROCESS_CRASH_H
+#define PROXY_PROCESS_CRASH_H
 
-#include "cache/store.h"
+#include "cache/store/store.h"
 
 /* The store of this process, from now until it is told NULL. */
 void crash_watch(struct store *store);

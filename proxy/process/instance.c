@@ -1,6 +1,6 @@
 /* What tells this installation from all others: a name with a random part, kept beside the store.
  */
-#include "proxy/instance.h"
+#include "proxy/process/instance.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "proxy/log.h"
+#include "proxy/base/log.h"
 
 enum { DIGITS = 12, PATH_SIZE = 4096 + 16 };
 

@@ -7,8 +7,8 @@
  * So it is followed by a random part, which is kept in the store's directory, in the file
  * `instance`: a loop that goes on while one of its proxies starts again is still noticed.
  */
-#ifndef PROXY_INSTANCE_H
-#define PROXY_INSTANCE_H
+#ifndef PROXY_PROCESS_INSTANCE_H
+#define PROXY_PROCESS_INSTANCE_H
 
 #include "conf/conf.h"
 

@@ -1,5 +1,5 @@
 /* The master: starts, watches, replaces and drains workers. */
-#include "proxy/master.h"
+#include "proxy/process/master.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,11 +13,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cache/store.h"
-#include "proxy/copier.h"
-#include "proxy/deadline.h"
-#include "proxy/log.h"
-#include "proxy/terminal.h"
+#include "cache/store/store.h"
+#include "proxy/process/copier.h"
+#include "proxy/loop/deadline.h"
+#include "proxy/base/log.h"
+#include "proxy/process/terminal.h"
 
 enum {
 	STEADY_MS = 5000,   /* who lived so long did not die at once */

@@ -13,10 +13,10 @@
  * SIGHUP is passed on.  All workers are replaced when the store's files are not what its path names
  * any more (store_hold.h).  The kernel kills the workers of a master that is killed.
  */
-#ifndef PROXY_MASTER_H
-#define PROXY_MASTER_H
+#ifndef PROXY_PROCESS_MASTER_H
+#define PROXY_PROCESS_MASTER_H
 
-#include "proxy/listener.h"
+#include "proxy/loop/listener.h"
 
 struct master;
 

@@ -1,5 +1,5 @@
 /* Giving up what is not needed once the sockets are bound. */
-#include "proxy/privileges.h"
+#include "proxy/process/privileges.h"
 
 #include <errno.h>
 #include <grp.h>

@@ -1,8 +1,8 @@
 /*
  * Giving up what is not needed once the sockets are bound.
  */
-#ifndef PROXY_PRIVILEGES_H
-#define PROXY_PRIVILEGES_H
+#ifndef PROXY_PROCESS_PRIVILEGES_H
+#define PROXY_PROCESS_PRIVILEGES_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* Where the store is when the operator does not say, and making it for another user. */
-#include "proxy/store_dir.h"
+#include "proxy/process/store_dir.h"
 
 #include <dirent.h>
 #include <errno.h>

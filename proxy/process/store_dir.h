@@ -1,8 +1,8 @@
 /*
  * Where the store is when the operator does not say, and making it for another user.
  */
-#ifndef PROXY_STORE_DIR_H
-#define PROXY_STORE_DIR_H
+#ifndef PROXY_PROCESS_STORE_DIR_H
+#define PROXY_PROCESS_STORE_DIR_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,12 +1,12 @@
 /* The service's hold on its store: its lock, and a directory that is removed or exchanged. */
-#include "proxy/store_hold.h"
+#include "proxy/process/store_hold.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "proxy/crash.h"
-#include "proxy/log.h"
-#include "proxy/worker.h"
+#include "proxy/process/crash.h"
+#include "proxy/base/log.h"
+#include "proxy/process/worker.h"
 
 enum { ERROR_MAX = 512 };
 

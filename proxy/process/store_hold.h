@@ -12,8 +12,8 @@
  * When the new directory cannot be had, as another service was quicker, the old store is used on:
  * it is one store to all of the service's processes; and that is told, and tried again.
  */
-#ifndef PROXY_STORE_HOLD_H
-#define PROXY_STORE_HOLD_H
+#ifndef PROXY_PROCESS_STORE_HOLD_H
+#define PROXY_PROCESS_STORE_HOLD_H
 
 #include <stdbool.h>
 #include <stddef.h>

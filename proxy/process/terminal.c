@@ -1,5 +1,5 @@
 /* Whether the terminal that the program was started at is still there. */
-#include "proxy/terminal.h"
+#include "proxy/process/terminal.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -2,8 +2,8 @@
  * The terminal that the program was started at, for what a SIGHUP means: the log is to be opened
  * anew, or the terminal has been closed.
  */
-#ifndef PROXY_TERMINAL_H
-#define PROXY_TERMINAL_H
+#ifndef PROXY_PROCESS_TERMINAL_H
+#define PROXY_PROCESS_TERMINAL_H
 
 #include <stdbool.h>
 

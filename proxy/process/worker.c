@@ -1,6 +1,6 @@
 /* One process, one loop: the order of a turn, the clocks, signals, and the drain. */
-#include "proxy/parse_memo.h"
-#include "proxy/worker.h"
+#include "proxy/http1/parse_memo.h"
+#include "proxy/process/worker.h"
 
 #include <ev.h>
 #include <signal.h>
@@ -9,23 +9,23 @@
 #include <sys/mman.h>
 #include <time.h>
 
-#include "proxy/admin_purge.h"
-#include "proxy/client.h"
-#include "proxy/clock.h"
-#include "proxy/crash.h"
-#include "proxy/deadline.h"
-#include "proxy/fetch.h"
-#include "proxy/forward.h"
-#include "proxy/listener.h"
-#include "proxy/log.h"
-#include "proxy/logins.h"
-#include "proxy/pool.h"
-#include "proxy/shareable.h"
-#include "proxy/terminal.h"
-#include "proxy/tls.h"
-#include "proxy/trouble.h"
-#include "proxy/tunnel.h"
-#include "proxy/wall_clock.h"
+#include "proxy/front/admin_purge.h"
+#include "proxy/client/client.h"
+#include "cache/store/steady_clock.h"
+#include "proxy/process/crash.h"
+#include "proxy/loop/deadline.h"
+#include "proxy/exchange/fetch.h"
+#include "proxy/front/forward.h"
+#include "proxy/loop/listener.h"
+#include "proxy/base/log.h"
+#include "proxy/front/logins.h"
+#include "proxy/origin/pool.h"
+#include "proxy/exchange/shareable.h"
+#include "proxy/process/terminal.h"
+#include "proxy/loop/tls.h"
+#include "proxy/base/trouble.h"
+#include "proxy/exchange/tunnel.h"
+#include "proxy/base/wall_clock.h"
 
 enum {
 	TICK_MS = 250,    /* housekeeping: late waiters, the log's buffer */
@@ -63,7 +63,7 @@ int64_t monotonic_us(void)
 /*
  * The steady clock follows the wall clock, and goes on where it was when that was set back; its
  * lead over the wall clock is shared by all processes of the store and survives a restart
- * (http_clock.h).
+ * (cache/base/clock.h).
  */
 void worker_read_clocks(struct worker *worker)
 {

@@ -1,24 +1,24 @@
 /*
  * One process, one loop: what its modules share, and the order of a loop turn.
  */
-#ifndef PROXY_WORKER_H
-#define PROXY_WORKER_H
+#ifndef PROXY_PROCESS_WORKER_H
+#define PROXY_PROCESS_WORKER_H
 
 #include "cache/cache.h"
-#include "cache/http_clock.h"
+#include "cache/base/clock.h"
 #include "conf/conf.h"
-#include "proxy/access.h"
-#include "proxy/parse.h"
-#include "proxy/accesslog.h"
-#include "proxy/admission.h"
-#include "proxy/budgets.h"
-#include "proxy/buf.h"
-#include "proxy/claims.h"
-#include "proxy/resolver.h"
-#include "proxy/route.h"
-#include "proxy/stats.h"
-#include "proxy/store_hold.h"
-#include "proxy/turn.h"
+#include "proxy/access/access.h"
+#include "proxy/http1/parse.h"
+#include "proxy/stats/accesslog.h"
+#include "proxy/origin/admission.h"
+#include "proxy/limits/budgets.h"
+#include "proxy/base/buf.h"
+#include "proxy/exchange/claims.h"
+#include "proxy/dns/resolver.h"
+#include "proxy/origin/route.h"
+#include "proxy/stats/stats.h"
+#include "proxy/process/store_hold.h"
+#include "proxy/loop/turn.h"
 
 struct client;
 struct exchange;

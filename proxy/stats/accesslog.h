@@ -9,11 +9,11 @@
  * drops lines and counts them; it never blocks or ends the proxy.  The file is opened O_APPEND, so
  * that workers share it.
  */
-#ifndef PROXY_ACCESSLOG_H
-#define PROXY_ACCESSLOG_H
+#ifndef PROXY_STATS_ACCESSLOG_H
+#define PROXY_STATS_ACCESSLOG_H
 
-#include "cache/http_message.h"
-#include "proxy/stats.h"
+#include "cache/http/message.h"
+#include "proxy/stats/stats.h"
 
 struct accesslog;
 

@@ -1,7 +1,7 @@
 /* Lines of the access log, composed by hand: no formatting library, no allocation, no look at
  * bounds. */
-#include "proxy/accesslog_line.h"
-#include "proxy/accesslog_mask.h"
+#include "proxy/stats/accesslog_line.h"
+#include "proxy/stats/accesslog_mask.h"
 
 #include <assert.h>
 #include <time.h>

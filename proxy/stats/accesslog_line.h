@@ -2,10 +2,10 @@
  * Composing a line of the access log.  Pure; bytes of peers come out as printable ASCII, whatever
  * they are.
  */
-#ifndef PROXY_ACCESSLOG_LINE_H
-#define PROXY_ACCESSLOG_LINE_H
+#ifndef PROXY_STATS_ACCESSLOG_LINE_H
+#define PROXY_STATS_ACCESSLOG_LINE_H
 
-#include "proxy/accesslog.h"
+#include "proxy/stats/accesslog.h"
 
 /* No line is longer. */
 enum { ACCESSLOG_LINE_LENGTH = 16 * 1024 };

@@ -1,5 +1,5 @@
 /* Passwords that request targets have, or may have, are not for the log. */
-#include "proxy/accesslog_mask.h"
+#include "proxy/stats/accesslog_mask.h"
 
 /* The masked text, as far as there is room. */
 struct masked {

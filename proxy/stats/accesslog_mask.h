@@ -5,10 +5,10 @@
  * not may be a URI with a user's name and a password wherever its sender went wrong, so nothing of
  * its authority is shown.
  */
-#ifndef PROXY_ACCESSLOG_MASK_H
-#define PROXY_ACCESSLOG_MASK_H
+#ifndef PROXY_STATS_ACCESSLOG_MASK_H
+#define PROXY_STATS_ACCESSLOG_MASK_H
 
-#include "cache/slice.h"
+#include "cache/base/slice.h"
 
 /*
  * The target with "***" in the place of

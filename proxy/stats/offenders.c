@@ -1,5 +1,5 @@
 /* A table of fixed size of who breaks rules how often. */
-#include "proxy/offenders.h"
+#include "proxy/stats/offenders.h"
 
 static struct slice name_of(const struct offender *row)
 {

@@ -7,13 +7,13 @@
  * time, and pass over a row that is being written: the version, odd while it is, frames the other
  * fields, which a reader throws away when it was not the same and even before and after.
  */
-#ifndef PROXY_OFFENDERS_H
-#define PROXY_OFFENDERS_H
+#ifndef PROXY_STATS_OFFENDERS_H
+#define PROXY_STATS_OFFENDERS_H
 
 #include <stdatomic.h>
 #include <stdint.h>
 
-#include "cache/slice.h"
+#include "cache/base/slice.h"
 
 enum { OFFENDERS_MAX = 64, OFFENDER_NAME_MAX = 263 };
 

@@ -1,5 +1,5 @@
 /* Statistics as JSON and as Prometheus text: the same numbers from the same tables. */
-#include "proxy/report.h"
+#include "proxy/stats/report.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -84,7 +84,7 @@ static json_t *json_counters(const struct report_input *in)
 	bool ok = true;
 #define COUNTER(name, help) ok &= set_number(object, #name, in->stats->name);
 #define GAUGE(name, help)
-#include "proxy/counters.def"
+#include "proxy/stats/counters.def"
 #undef COUNTER
 #undef GAUGE
 	return whole_or_null(object, ok);
@@ -96,7 +96,7 @@ static json_t *json_gauges(const struct report_input *in)
 	bool ok = true;
 #define COUNTER(name, help)
 #define GAUGE(name, help) ok &= set(object, #name, json_integer(in->stats->name));
-#include "proxy/counters.def"
+#include "proxy/stats/counters.def"
 #undef COUNTER
 #undef GAUGE
 	return whole_or_null(object, ok);
@@ -277,7 +277,7 @@ static void print_counters(FILE *out, const struct report_input *in)
 {
 #define COUNTER(name, help) print_counter(out, "", #name, help, in->stats->name);
 #define GAUGE(name, help) print_gauge(out, "", #name, help, in->stats->name);
-#include "proxy/counters.def"
+#include "proxy/stats/counters.def"
 #undef COUNTER
 #undef GAUGE
 }

@@ -1,11 +1,11 @@
 /*
  * A snapshot of the statistics as text.  Pure but for allocating the text: the caller frees it.
  */
-#ifndef PROXY_REPORT_H
-#define PROXY_REPORT_H
+#ifndef PROXY_STATS_REPORT_H
+#define PROXY_STATS_REPORT_H
 
 #include "cache/cache.h"
-#include "proxy/stats.h"
+#include "proxy/stats/stats.h"
 
 struct report_input {
 	const struct stats *stats; /* the sum of all workers */

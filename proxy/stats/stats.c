@@ -1,6 +1,6 @@
 /* Counters of a worker and their sum, latency histograms, and the texts of failures and outcomes.
  */
-#include "proxy/stats.h"
+#include "proxy/stats/stats.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -17,13 +17,13 @@ struct failure_row {
 static const struct failure_row failure_rows[FAILURE_COUNT] = {
 	[FAILURE_NONE] = {"none", "", "", 0},
 #define FAILURE(id, name, status, token, sentence) [FAILURE_##id] = {name, token, sentence, status},
-#include "proxy/failures.def"
+#include "proxy/base/failures.def"
 #undef FAILURE
 };
 
 static const char *const outcome_names[OUTCOME_COUNT] = {
 #define OUTCOME(id, name, help) [OUTCOME_##id] = name,
-#include "proxy/outcomes.def"
+#include "proxy/stats/outcomes.def"
 #undef OUTCOME
 };
 
@@ -156,7 +156,7 @@ void stats_reset_gauges(struct stats *block)
 {
 #define COUNTER(name, help)
 #define GAUGE(name, help) WRITE(block->name, 0);
-#include "proxy/counters.def"
+#include "proxy/stats/counters.def"
 #undef COUNTER
 #undef GAUGE
 }
@@ -207,7 +207,7 @@ void stats_sum(const struct stats *blocks, unsigned count, struct stats *ret_sum
 	for (const struct stats *block = blocks; block < blocks + count; block++) {
 #define COUNTER(name, help) STATS_BUMP(ret_sum->name, READ(block->name));
 #define GAUGE(name, help) STATS_BUMP(ret_sum->name, READ(block->name));
-#include "proxy/counters.def"
+#include "proxy/stats/counters.def"
 #undef COUNTER
 #undef GAUGE
 		add_all(ret_sum->outcome, block->outcome, OUTCOME_COUNT);

@@ -8,28 +8,28 @@
  * are relaxed, for none says anything about another.  With one writer an addition is a load and a
  * store, STATS_BUMP(): `+=` on an atomic is a locked instruction, `make check` looks for it.
  */
-#ifndef PROXY_STATS_H
-#define PROXY_STATS_H
+#ifndef PROXY_STATS_STATS_H
+#define PROXY_STATS_STATS_H
 
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "cache/cache.h"
-#include "cache/policy.h"
-#include "proxy/offenders.h"
+#include "cache/policy/policy.h"
+#include "proxy/stats/offenders.h"
 
 enum failure {
 	FAILURE_NONE,
 #define FAILURE(id, name, status, token, sentence) FAILURE_##id,
-#include "proxy/failures.def"
+#include "proxy/base/failures.def"
 #undef FAILURE
 	FAILURE_COUNT
 };
 
 enum outcome {
 #define OUTCOME(id, name, help) OUTCOME_##id,
-#include "proxy/outcomes.def"
+#include "proxy/stats/outcomes.def"
 #undef OUTCOME
 	OUTCOME_COUNT
 };
@@ -77,7 +77,7 @@ struct stats_copies {
 struct stats {
 #define COUNTER(name, help) _Atomic uint64_t name;
 #define GAUGE(name, help) _Atomic int64_t name;
-#include "proxy/counters.def"
+#include "proxy/stats/counters.def"
 #undef COUNTER
 #undef GAUGE
 	_Atomic uint64_t outcome[OUTCOME_COUNT];

@@ -1,5 +1,5 @@
 /* Memory that runs out; see failing_memory.h. */
-#include "tests/support/failing_memory.h"
+#include "tests/doubles/failing_memory.h"
 
 static size_t fail_after;
 static bool fail_armed, fail_on, fail_happened;

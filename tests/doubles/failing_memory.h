@@ -3,8 +3,8 @@
  * objects.  Link with -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc; what must not fail uses
  * sure_memory.h.
  */
-#ifndef TESTS_FAILING_MEMORY_H
-#define TESTS_FAILING_MEMORY_H
+#ifndef TESTS_DOUBLES_FAILING_MEMORY_H
+#define TESTS_DOUBLES_FAILING_MEMORY_H
 
 #include <stdbool.h>
 #include <stddef.h>

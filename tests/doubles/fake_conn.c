@@ -1,13 +1,13 @@
 /* Connections without sockets; see fake_conn.h. */
-#include "tests/support/fake_conn.h"
+#include "tests/doubles/fake_conn.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <unistd.h>
 
-#include "proxy/deadline.h"
-#include "tests/support/sure_memory.h"
+#include "proxy/loop/deadline.h"
+#include "tests/doubles/sure_memory.h"
 
 enum {
 	FAKE_MAGIC = 0x46616b65,
@@ -272,7 +272,7 @@ static bool look_again(struct conn *conn)
 	return true;
 }
 
-/* As io_cb() and the deadline of proxy/conn.c; an event goes when it is not waited for any more. */
+/* As io_cb() and the deadline of conn.c; an event goes when it is not waited for any more. */
 static bool hand_out(struct conn *conn)
 {
 	bool any = false;

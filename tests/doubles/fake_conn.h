@@ -1,15 +1,15 @@
 /*
- * Connections without sockets, for tests of whole exchanges: the symbols of proxy/conn.h, over
+ * Connections without sockets, for tests of whole exchanges: the symbols of proxy/loop/conn.h, over
  * bytes, times and troubles that a test chooses.
  *
  * To the test, a connection is a struct fake_peer: its far end.  Nothing happens by itself: events
  * are handed out by fake_conn_turn(), as in one turn of the loop, and time moves by
  * fake_conn_pass() alone.  Peers stay until fake_conn_forget(), whatever becomes of the connection.
  */
-#ifndef TESTS_FAKE_CONN_H
-#define TESTS_FAKE_CONN_H
+#ifndef TESTS_DOUBLES_FAKE_CONN_H
+#define TESTS_DOUBLES_FAKE_CONN_H
 
-#include "proxy/conn.h"
+#include "proxy/loop/conn.h"
 
 enum {
 	FAKE_PEERS = 1024, /* at most, until they are forgotten */

@@ -1,10 +1,10 @@
 /* A resolver that answers as a test says. */
-#include "tests/support/fake_resolver.h"
+#include "tests/doubles/fake_resolver.h"
 
 #include <assert.h>
 #include <stdio.h>
 
-#include "tests/support/sure_memory.h"
+#include "tests/doubles/sure_memory.h"
 
 enum { FAKE_HOSTS = 64 };
 

@@ -1,14 +1,14 @@
 /*
- * A resolver for tests that have no loop: the same symbols as proxy/resolver.c, answers as the test
+ * A resolver for tests that have no loop: the same symbols as resolver.c, answers as the test
  * says, at the time the test says.
  *
  * Numeric hosts are answered at once, as by the real one; other hosts as told, and those that
  * nothing was told of with FAILURE_DNS_ERROR.  Time stands still but for fake_resolver_advance().
  */
-#ifndef TESTS_SUPPORT_FAKE_RESOLVER_H
-#define TESTS_SUPPORT_FAKE_RESOLVER_H
+#ifndef TESTS_DOUBLES_FAKE_RESOLVER_H
+#define TESTS_DOUBLES_FAKE_RESOLVER_H
 
-#include "proxy/resolver.h"
+#include "proxy/dns/resolver.h"
 
 enum { FAKE_RESOLVER_NEVER = -1 };
 

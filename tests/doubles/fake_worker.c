@@ -1,20 +1,20 @@
 /* A worker without a loop; see fake_worker.h. */
-#include "tests/support/fake_worker.h"
+#include "tests/doubles/fake_worker.h"
 
 #include <stdio.h>
 
-#include "proxy/claims.c" /* to see what is left of them */
-#include "proxy/client.h"
-#include "proxy/failure_log.h"
-#include "proxy/fetch.h"
-#include "proxy/parse_memo.h"
-#include "proxy/pool.h"
-#include "proxy/shareable.h"
-#include "proxy/tunnel.h"
-#include "proxy/wall_clock.h"
-#include "tests/support/lanes.h"
-#include "tests/support/store_memory.h"
-#include "tests/support/sure_memory.h"
+#include "proxy/exchange/claims.c" /* to see what is left of them */
+#include "proxy/client/client.h"
+#include "proxy/exchange/failure_log.h"
+#include "proxy/exchange/fetch.h"
+#include "proxy/http1/parse_memo.h"
+#include "proxy/origin/pool.h"
+#include "proxy/exchange/shareable.h"
+#include "proxy/exchange/tunnel.h"
+#include "proxy/base/wall_clock.h"
+#include "tests/oracle/lanes.h"
+#include "tests/doubles/store_memory.h"
+#include "tests/doubles/sure_memory.h"
 
 enum {
 	STEPS_MAX = 3, /* so few that work is put off now and then */
@@ -445,7 +445,7 @@ const char *fake_worker_leftover(const struct worker *worker)
 #define GAUGE(name, help)                                    \
 	if (service.stats[fake_of(worker)->index].name != 0) \
 		return "a count of " #name;
-#include "proxy/counters.def"
+#include "proxy/stats/counters.def"
 #undef COUNTER
 #undef GAUGE
 	return NULL;

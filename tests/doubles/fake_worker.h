@@ -1,18 +1,18 @@
 /*
- * A worker without a loop, for tests of whole exchanges: the symbols of proxy/worker.h that a step
+ * A worker without a loop, for tests of whole exchanges: the symbols of worker.h that a step
  * of a request needs, over fake_conn.h, fake_resolver.h and store_memory.h.  Its cache, access
  * rules, routes, pool and fetches are the real ones.
  *
- * A turn has the order of proxy/worker.c: clocks, events, tasks, flush, memory.  There is one
+ * A turn has the order of worker.c: clocks, events, tasks, flush, memory.  There is one
  * service at a time, of one worker or of two; those have a lane each (lanes.h), and a turn may stop
  * in the midst.
  */
-#ifndef TESTS_FAKE_WORKER_H
-#define TESTS_FAKE_WORKER_H
+#ifndef TESTS_DOUBLES_FAKE_WORKER_H
+#define TESTS_DOUBLES_FAKE_WORKER_H
 
-#include "proxy/exchange.h"
-#include "tests/support/fake_conn.h"
-#include "tests/support/fake_resolver.h"
+#include "proxy/exchange/exchange.h"
+#include "tests/doubles/fake_conn.h"
+#include "tests/doubles/fake_resolver.h"
 
 /* Wall clock at fake_conn_now_ms() 0. */
 enum { FAKE_START_S = 784111777 }; /* Sun, 06 Nov 1994 08:49:37 GMT */

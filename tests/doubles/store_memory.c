@@ -1,11 +1,11 @@
 /* The record store in memory; see store_memory.h. */
-#include "tests/support/store_memory.h"
+#include "tests/doubles/store_memory.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#include "tests/support/sure_memory.h"
+#include "tests/doubles/sure_memory.h"
 
 enum {
 	ENTRY_OVERHEAD = 64,
@@ -466,7 +466,7 @@ static void work_remove(struct store *store, size_t i)
 	entries_append(&store->removed, entries_take(&store->work, i));
 }
 
-/* SIEVE, as in cache/evict.h: the hand goes by sequence, clears bits, and takes the first without.
+/* SIEVE, as in evict.h: the hand goes by sequence, clears bits, and takes the first without.
  */
 static void evict(struct store *store)
 {

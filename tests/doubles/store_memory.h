@@ -1,11 +1,11 @@
 /*
- * The record store in memory: the symbols of cache/store.h, for tests of what is built upon it,
+ * The record store in memory: the symbols of store.h, for tests of what is built upon it,
  * with hooks to make it fail.  What is put stays, by directory, as long as the program runs.
  */
-#ifndef TESTS_SUPPORT_STORE_MEMORY_H
-#define TESTS_SUPPORT_STORE_MEMORY_H
+#ifndef TESTS_DOUBLES_STORE_MEMORY_H
+#define TESTS_DOUBLES_STORE_MEMORY_H
 
-#include "cache/store.h"
+#include "cache/store/store.h"
 
 /*
  * Let the n-th call from now on, 0 for the next, of those that return an enum store_result, return

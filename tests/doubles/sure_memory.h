@@ -2,8 +2,8 @@
  * Memory of what stands in for the world outside: it is not the program's own, and does not fail
  * when a test lets malloc() and its kin fail (failing_memory.h).  Given back by free().
  */
-#ifndef TESTS_SURE_MEMORY_H
-#define TESTS_SURE_MEMORY_H
+#ifndef TESTS_DOUBLES_SURE_MEMORY_H
+#define TESTS_DOUBLES_SURE_MEMORY_H
 
 #include <stdlib.h>
 #include <string.h>

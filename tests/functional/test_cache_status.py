@@ -11,7 +11,7 @@ from support.requirement import requirement
 
 FRESH = ["Cache-Control: max-age=60", 'ETag: "a"']
 STALE = [*FRESH, "Age: 100"]
-REASONS = re.findall(r'^REASON\(\w+, "([^"]+)", (\w+),', (ROOT / "cache/reasons.def").read_text(), re.M)[1:]
+REASONS = re.findall(r'^REASON\(\w+, "([^"]+)", (\w+),', (ROOT / "cache/policy/reasons.def").read_text(), re.M)[1:]
 STORE, REUSE = ([name for name, where in REASONS if where in (this, "ANY")] for this in ("STORE", "REUSE"))
 
 

@@ -1,7 +1,7 @@
 """The wall clock is set about while the proxy runs: nothing stale is fresh, nothing fails, ages stay sane.
 
 The proxy sees a clock of its own, by libfaketime; where that is not installed, or the proxy is built with
-a sanitizer that must be loaded first, tests/unit/test_clock.c stands alone.
+a sanitizer that must be loaded first, tests/unit/store/test_steady_clock.c stands alone.
 """
 
 import ssl

@@ -157,7 +157,7 @@ def test_links_lead_somewhere(document):
 
 
 def test_files_named_in_the_design_exist():
-    """A path like proxy/fetch.c in DESIGN.md or CONTRIBUTING.md is one that is there."""
+    """A path like proxy/exchange/fetch.c in DESIGN.md or CONTRIBUTING.md is one that is there."""
     for document in ("DESIGN.md", "CONTRIBUTING.md"):
         text = (ROOT / document).read_text(encoding="utf-8")
         for path in re.findall(r"`((?:proxy|cache|conf|tests|bench|scripts)/[\w./-]+\.\w+)`", text):

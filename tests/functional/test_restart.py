@@ -133,7 +133,7 @@ def test_damaged_store_is_never_served(start_proxy, origin, damage, end):
 
 
 def is_doubted(proxy):
-    """Whether the next start is to read the whole file; see cache/store_note.h."""
+    """Whether the next start is to read the whole file; see cache/store/note.h."""
     return struct.unpack_from("=II", (proxy.store / "noted").read_bytes(), 64)[1] == 1
 
 

@@ -226,7 +226,7 @@ def test_nothing_is_left_behind(start_proxy, origin, end):
 
 
 class opening_locked:
-    """Holds the lock of those who open or close the store (cache/store_files.h)."""
+    """Holds the lock of those who open or close the store (cache/store/files.h)."""
 
     F_OFD_SETLKW, F_WRLCK = 38, 1
 

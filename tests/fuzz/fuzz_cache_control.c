@@ -1,8 +1,8 @@
-/* LINKS: cache/cache_control.c cache/http_sf.c cache/http_fields.c */
+/* LINKS: cache/policy */
 #include <assert.h>
 
-#include "cache/cache_control.h"
-#include "cache/http_fields.h"
+#include "cache/policy/cache_control.h"
+#include "cache/http/fields.h"
 
 enum { LINES_MAX = 64 };
 

@@ -1,4 +1,4 @@
-/* LINKS: proxy/body.c proxy/compose.c proxy/buf.c proxy/stats.c proxy/offenders.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/policy.c -lhttp_parser */
+/* LINKS: proxy/http1 */
 /*
  * A chunked body, whole and in pieces: verdict and content are the same.  http-parser, which is
  * less strict, reads what was accepted as we do, and framed by us it comes back (HAZARDS R0.4, V1).
@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proxy/body.h"
-#include "proxy/compose.h"
+#include "proxy/http1/body.h"
+#include "proxy/http1/compose.h"
 
 /* the library's list of methods has the tag of ours */
 #define http_method http_parser_method

@@ -1,4 +1,4 @@
-/* LINKS: conf/conf.c conf/dump.c conf/options.c conf/source.c conf/forms.c conf/units.c -lconfuse */
+/* LINKS: conf */
 /*
  * Any bytes as a configuration file: loads or is refused with an error, and what it loads to
  * survives a dump and a load.

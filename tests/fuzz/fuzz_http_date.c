@@ -1,7 +1,7 @@
-/* LINKS: cache/http_date.c */
+/* LINKS: cache/http */
 #include <assert.h>
 
-#include "cache/http_date.h"
+#include "cache/http/date.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,9 +1,9 @@
-/* LINKS: cache/http_sf.c cache/http_fields.c */
+/* LINKS: cache/http */
 #include <assert.h>
 #include <stdlib.h>
 
-#include "cache/http_fields.h"
-#include "cache/http_sf.h"
+#include "cache/http/fields.h"
+#include "cache/http/sf.h"
 
 enum { LINES_MAX = 16 };
 

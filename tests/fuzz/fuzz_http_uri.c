@@ -1,8 +1,8 @@
-/* LINKS: cache/http_uri.c */
+/* LINKS: cache/http */
 #include <assert.h>
 #include <stdlib.h>
 
-#include "cache/http_uri.h"
+#include "cache/http/uri.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

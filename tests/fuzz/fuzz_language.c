@@ -1,8 +1,8 @@
-/* LINKS: cache/language.c cache/http_fields.c */
+/* LINKS: cache/record */
 #include <assert.h>
 #include <stdint.h>
 
-#include "cache/language.h"
+#include "cache/record/accept_language.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

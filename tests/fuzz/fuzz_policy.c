@@ -1,4 +1,4 @@
-/* LINKS: cache/policy.c cache/policy_store.c cache/policy_reuse.c cache/policy_request.c cache/policy_condition.c cache/freshness.c cache/cache_control.c cache/http_sf.c cache/http_fields.c cache/http_date.c cache/http_uri.c conf/units.c tests/support/heads.c tests/support/test_conf.c */
+/* LINKS: cache/policy */
 /*
  * Fuzzes the rules as a whole: may it be stored, may it be reused, and when.
  *
@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cache/http_date.h"
-#include "cache/http_fields.h"
-#include "cache/policy.h"
+#include "cache/http/date.h"
+#include "cache/http/fields.h"
+#include "cache/policy/policy.h"
 #include "tests/support/heads.h"
 #include "tests/support/test_conf.h"
 

@@ -1,10 +1,10 @@
-/* LINKS: proxy/proxy_protocol.c proxy/address.c */
+/* LINKS: proxy/client */
 /* Any bytes as a header of the PROXY protocol: the verdict is that of the shortest piece that has
  * one. */
 #include <assert.h>
 #include <stdint.h>
 
-#include "proxy/proxy_protocol.h"
+#include "proxy/client/proxy_protocol.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -1,4 +1,4 @@
-/* LINKS: cache/entry.c cache/record.c cache/freshen.c cache/groups.c cache/invalidation.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c tests/support/heads.c tests/support/messages.c tests/support/test_conf.c -lxxhash */
+/* LINKS: cache/record */
 /*
  * Fuzzes what reads entries and records of the store.
  *
@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-#include "cache/groups.h"
-#include "cache/record_layout.h"
+#include "cache/record/groups.h"
+#include "cache/record/layout.h"
 #include "tests/support/messages.h"
 #include "tests/support/test_conf.h"
 

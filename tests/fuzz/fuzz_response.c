@@ -1,4 +1,4 @@
-/* LINKS: proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/mend.c proxy/compose.c proxy/buf.c proxy/stats.c proxy/offenders.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/policy.c conf/units.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser -lxxhash */
+/* LINKS: proxy/http1 */
 /*
  * A response head to GET and to HEAD, whole and in pieces: the verdict is the same.  What was
  * accepted, composed for each kind of client and parsed again, says the same (HAZARDS R0.4, V1).
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #include "tests/support/test_conf.h"
-#include "tests/support/wire.h"
+#include "tests/oracle/wire.h"
 
 enum { SIZE_MAX_FUZZED = 60 << 10, SLOW_MAX = 1024 };
 

@@ -1,5 +1,5 @@
 /* Several workers of one service in one program; see lanes.h. */
-#include "tests/support/lanes.h"
+#include "tests/oracle/lanes.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#include "tests/support/store_memory.h"
+#include "tests/doubles/store_memory.h"
 
 struct lane {
 	pthread_t thread;

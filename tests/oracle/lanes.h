@@ -7,8 +7,8 @@
  * other a baton; a worker whose lane is not to stop runs on the caller's.  The store in memory
  * calls in at each of its calls (store_memory.h), and when a transaction has to wait for another's.
  */
-#ifndef TESTS_LANES_H
-#define TESTS_LANES_H
+#ifndef TESTS_ORACLE_LANES_H
+#define TESTS_ORACLE_LANES_H
 
 #include <stdbool.h>
 

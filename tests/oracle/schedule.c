@@ -1,5 +1,5 @@
 /* Plays schedules; see schedule.h. */
-#include "tests/support/schedule.h"
+#include "tests/oracle/schedule.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -7,13 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proxy/forward.h"
-#include "tests/support/failing_memory.h"
-#include "tests/support/fake_worker.h"
-#include "tests/support/lanes.h"
-#include "tests/support/store_memory.h"
+#include "proxy/front/forward.h"
+#include "tests/doubles/failing_memory.h"
+#include "tests/doubles/fake_worker.h"
+#include "tests/oracle/lanes.h"
+#include "tests/doubles/store_memory.h"
 #include "tests/support/test_conf.h"
-#include "tests/support/witness.h"
+#include "tests/oracle/witness.h"
 
 /* rows of the tables below name what they need; the rest is 0 */
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"

@@ -9,10 +9,10 @@
  * pieces, connections end and break, time passes, calls and memory fail.  In the end nothing more
  * happens, but time passes.
  */
-#ifndef TESTS_SCHEDULE_H
-#define TESTS_SCHEDULE_H
+#ifndef TESTS_ORACLE_SCHEDULE_H
+#define TESTS_ORACLE_SCHEDULE_H
 
-#include "cache/slice.h"
+#include "cache/base/slice.h"
 
 /* Something that fails besides, from when the worker stands to the end. */
 struct schedule_trouble {

@@ -1,16 +1,16 @@
 /* Plays exchanges written as text; see script.h. */
-#include "tests/support/script.h"
+#include "tests/oracle/script.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "conf/units.h"
-#include "proxy/forward.h"
-#include "tests/support/fake_worker.h"
+#include "proxy/front/forward.h"
+#include "tests/doubles/fake_worker.h"
 #include "tests/support/heads.h"
 #include "tests/support/test_conf.h"
-#include "tests/support/witness.h"
+#include "tests/oracle/witness.h"
 
 enum {
 	CLIENTS = 8,

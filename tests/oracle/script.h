@@ -30,8 +30,8 @@
  * Names: a.test and b.test have an address each.  In the end time passes until all must be closed.
  */
 /* clang-format on */
-#ifndef TESTS_SCRIPT_H
-#define TESTS_SCRIPT_H
+#ifndef TESTS_ORACLE_SCRIPT_H
+#define TESTS_ORACLE_SCRIPT_H
 
 #include "tests/support/vectors.h"
 

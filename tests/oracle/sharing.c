@@ -1,9 +1,9 @@
 /* The rules of sharing, read simply; see sharing.h. */
-#include "tests/support/sharing.h"
+#include "tests/oracle/sharing.h"
 
 #include <stdio.h>
 
-#include "cache/http_fields.h"
+#include "cache/http/fields.h"
 
 bool sharing_has(const char *lines, const char *text)
 {

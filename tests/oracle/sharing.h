@@ -3,10 +3,10 @@
  * that schedules are made of (schedule.c).  Pure.  "First" is the request that an answer was given
  * to, "other" one that it was given to as well.
  */
-#ifndef TESTS_SHARING_H
-#define TESTS_SHARING_H
+#ifndef TESTS_ORACLE_SHARING_H
+#define TESTS_ORACLE_SHARING_H
 
-#include "tests/support/witness.h"
+#include "tests/oracle/witness.h"
 
 /*
  * NULL, or what speaks against it.  `status` is what the other one got, with `fields`; `age_s` is

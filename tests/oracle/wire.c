@@ -1,9 +1,9 @@
 /* Parsing whole and in pieces, and what a composed message must have kept. */
-#include "tests/support/wire.h"
+#include "tests/oracle/wire.h"
 
 #include <stdlib.h>
 
-#include "cache/http_fields.h"
+#include "cache/http/fields.h"
 
 #define DIFFERS(a, b, member)                   \
 	do {                                    \

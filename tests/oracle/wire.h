@@ -2,11 +2,11 @@
  * Heads as the wire brings them: whole, or in pieces of any size, and messages that were parsed,
  * composed and parsed again.
  */
-#ifndef TESTS_WIRE_H
-#define TESTS_WIRE_H
+#ifndef TESTS_ORACLE_WIRE_H
+#define TESTS_ORACLE_WIRE_H
 
-#include "proxy/compose.h"
-#include "proxy/parse.h"
+#include "proxy/http1/compose.h"
+#include "proxy/http1/parse.h"
 
 /* One run of the parser.  It must not move: the message has its lines in it. */
 struct wire {

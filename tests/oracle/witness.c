@@ -1,12 +1,12 @@
 /* Who asked what, and who was answered how; see witness.h. */
-#include "tests/support/witness_impl.h"
+#include "tests/oracle/witness_impl.h"
 
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cache/http_fields.h"
-#include "tests/support/sharing.h"
+#include "cache/http/fields.h"
+#include "tests/oracle/sharing.h"
 #include "tests/support/test_conf.h"
 
 struct witness *witness_new(uint32_t salt)

@@ -6,12 +6,12 @@
  * bodies are made of that name and of what looks like messages.  What was sent is read again by
  * the proxy's own parser, from the bytes at the far ends (fake_conn.h).
  */
-#ifndef TESTS_WITNESS_H
-#define TESTS_WITNESS_H
+#ifndef TESTS_ORACLE_WITNESS_H
+#define TESTS_ORACLE_WITNESS_H
 
-#include "proxy/body.h"
-#include "proxy/parse.h"
-#include "tests/support/fake_conn.h"
+#include "proxy/http1/body.h"
+#include "proxy/http1/parse.h"
+#include "tests/doubles/fake_conn.h"
 
 enum {
 	WITNESS_NAMES = 1024, /* requests and answers, each, at most */

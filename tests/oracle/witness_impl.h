@@ -1,11 +1,11 @@
 /*
  * What the files of the witness share: what was said, and reading it again.
  */
-#ifndef TESTS_WITNESS_IMPL_H
-#define TESTS_WITNESS_IMPL_H
+#ifndef TESTS_ORACLE_WITNESS_IMPL_H
+#define TESTS_ORACLE_WITNESS_IMPL_H
 
-#include "tests/support/wire.h"
-#include "tests/support/witness.h"
+#include "tests/oracle/wire.h"
+#include "tests/oracle/witness.h"
 
 enum { NAME_MAX = 32, SEEN_MAX = 64, HOMES_MAX = 4, NOBODY = -1 };
 

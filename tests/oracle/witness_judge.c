@@ -1,13 +1,13 @@
 /* The judgement on what the proxy made of it; see witness.h. */
-#include "tests/support/witness_impl.h"
+#include "tests/oracle/witness_impl.h"
 
 #include <ctype.h>
 #include <stdio.h>
 
-#include "cache/http_date.h"
-#include "cache/http_fields.h"
-#include "tests/support/fake_worker.h"
-#include "tests/support/sharing.h"
+#include "cache/http/date.h"
+#include "cache/http/fields.h"
+#include "tests/doubles/fake_worker.h"
+#include "tests/oracle/sharing.h"
 
 /* What a client said, but for what came before its requests. */
 static struct slice said_by(const struct fake_peer *client)

@@ -1,10 +1,10 @@
 /* The judgement on what came to origins, and by tunnels; see witness.h. */
-#include "tests/support/witness_impl.h"
+#include "tests/oracle/witness_impl.h"
 
 #include <stdio.h>
 
-#include "cache/http_fields.h"
-#include "tests/support/sharing.h"
+#include "cache/http/fields.h"
+#include "tests/oracle/sharing.h"
 
 /* Is it one of the host's addresses?  A parent's is nobody's. */
 static bool is_home(const struct witness *w, const char *host, const struct fake_peer *origin)

@@ -7,57 +7,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static size_t allocations, failing_allocation = SIZE_MAX;
-
-#ifdef __SANITIZE_ADDRESS__
-bool fail_allocation(size_t n)
-{
-	(void)n;
-	return false;
-}
-#else
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *p, size_t size);
-
-void *malloc(size_t size)
-{
-	return allocations++ == failing_allocation ? NULL : __libc_malloc(size);
-}
-
-void *calloc(size_t count, size_t size)
-{
-	return allocations++ == failing_allocation ? NULL : __libc_calloc(count, size);
-}
-
-void *realloc(void *p, size_t size)
-{
-	return allocations++ == failing_allocation ? NULL : __libc_realloc(p, size);
-}
-
-bool fail_allocation(size_t n)
-{
-	failing_allocation = allocations + n;
-	return true;
-}
-#endif
-
-size_t allocations_so_far(void)
-{
-	return allocations;
-}
-
-void fail_no_allocation(void)
-{
-	failing_allocation = SIZE_MAX;
-}
-
 int64_t at_ms(int64_t s)
 {
 	return (NOW_S + s) * 1000;
 }
 
-void fixture_open(struct fixture *f)
+void cache_fixture_open(struct fixture *f)
 {
 	char notice[256] = "";
 
@@ -67,13 +22,13 @@ void fixture_open(struct fixture *f)
 	assert_string_equal(notice, "");
 }
 
-void fixture_close(struct fixture *f)
+void cache_fixture_close(struct fixture *f)
 {
 	cache_close(f->cache);
 	f->cache = NULL;
 }
 
-int fixture_setup(void **state)
+int cache_fixture_setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 
@@ -83,7 +38,7 @@ int fixture_setup(void **state)
 	assert_true(test_conf_set(f->conf, "store", f->directory));
 	assert_true(test_conf_set(f->conf, "store_size", "8MiB"));
 	assert_true(test_conf_set(f->conf, "store_pending", "100"));
-	fixture_open(f);
+	cache_fixture_open(f);
 	*state = f;
 	return 0;
 }
@@ -102,12 +57,12 @@ static void remove_directory(const char *path)
 	rmdir(path);
 }
 
-int fixture_teardown(void **state)
+int cache_fixture_teardown(void **state)
 {
 	struct fixture *f = *state;
 
 	if (f->cache)
-		fixture_close(f);
+		cache_fixture_close(f);
 	remove_directory(f->directory);
 	test_conf_free(f->conf);
 	free(f);

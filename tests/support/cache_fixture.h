@@ -1,6 +1,6 @@
 /* A cache of its own for each test, in a directory of its own, and short words for using it. */
-#ifndef TESTS_CACHE_FIXTURE_H
-#define TESTS_CACHE_FIXTURE_H
+#ifndef TESTS_SUPPORT_CACHE_FIXTURE_H
+#define TESTS_SUPPORT_CACHE_FIXTURE_H
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,10 +27,10 @@ struct fixture {
 	_Alignas(8) char old[OLD_SIZE]; /* a copy of a record */
 };
 
-int fixture_setup(void **state);
-int fixture_teardown(void **state);
-void fixture_open(struct fixture *f);
-void fixture_close(struct fixture *f);
+int cache_fixture_setup(void **state);
+int cache_fixture_teardown(void **state);
+void cache_fixture_open(struct fixture *f);
+void cache_fixture_close(struct fixture *f);
 
 /* Times are seconds after NOW_S. */
 int64_t at_ms(int64_t s);
@@ -48,12 +48,5 @@ struct slice copy_of_found(struct fixture *f);
 struct slice copy_of_record(struct fixture *f, const char *req, int64_t s);
 bool freshen(struct fixture *f, const char *req, struct slice old, const char *res_304, int64_t s,
 	     struct record_view *ret_record);
-
-/* Calls of malloc() and its kin by this process; 0 under a sanitizer, which has its own. */
-size_t allocations_so_far(void);
-
-/* The n-th allocation from now on fails, 0 being the next; false under a sanitizer. */
-bool fail_allocation(size_t n);
-void fail_no_allocation(void);
 
 #endif

@@ -1,7 +1,7 @@
 /* Message heads out of text, for tests of rules. */
 #include "tests/support/heads.h"
 
-#include "cache/http_fields.h"
+#include "cache/http/fields.h"
 
 bool heads_take_line(struct slice *rest, struct slice *ret_line)
 {
@@ -31,7 +31,7 @@ static enum http_method method_of(struct slice name)
 {
 	static const char *const names[] = {
 #define METHOD(id, name, safe, idempotent) name,
-#include "cache/http_methods.def"
+#include "cache/http/methods.def"
 #undef METHOD
 	};
 

@@ -7,10 +7,10 @@
  *
  * Lines end with "\n".  The messages are views of `text`, and of the struct's own lines.
  */
-#ifndef TESTS_HEADS_H
-#define TESTS_HEADS_H
+#ifndef TESTS_SUPPORT_HEADS_H
+#define TESTS_SUPPORT_HEADS_H
 
-#include "cache/http_message.h"
+#include "cache/http/message.h"
 
 enum { HEAD_LINES = 256 };
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cache/http_fields.h"
+#include "cache/http/fields.h"
 
 static struct slice keep(struct message *message, const char *text)
 {

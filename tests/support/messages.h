@@ -9,8 +9,8 @@
  * The message keeps a copy of the text; it must not move.  Texts that are no message (heads.h)
  *abort.
  */
-#ifndef TESTS_MESSAGES_H
-#define TESTS_MESSAGES_H
+#ifndef TESTS_SUPPORT_MESSAGES_H
+#define TESTS_SUPPORT_MESSAGES_H
 
 #include "tests/support/heads.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "proxy/deadline.h"
+#include "proxy/loop/deadline.h"
 #include "tests/support/test_conf.h"
 
 static unsigned questions_seen;
@@ -40,7 +40,7 @@ static void tick_cb(struct ev_loop *loop, struct ev_timer *tick, int events)
 	(void)events;
 }
 
-int fixture_setup(void **state)
+int resolver_fixture_setup(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 
@@ -58,14 +58,14 @@ int fixture_setup(void **state)
 	ev_unref(fixture->loop);
 	fixture->conf = test_conf_new();
 	fixture->descriptors = descriptors_share(4096, 0);
-	fixture_set(fixture, "dns_timeout", "1000ms");
-	fixture_set(fixture, "hosts_file", "");
+	resolver_fixture_set(fixture, "dns_timeout", "1000ms");
+	resolver_fixture_set(fixture, "hosts_file", "");
 	questions_seen = 0;
 	*state = fixture;
 	return fixture->loop ? 0 : -1;
 }
 
-int fixture_teardown(void **state)
+int resolver_fixture_teardown(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -82,19 +82,19 @@ int fixture_teardown(void **state)
 	return 0;
 }
 
-void fixture_set(struct fixture *fixture, const char *option, const char *text)
+void resolver_fixture_set(struct fixture *fixture, const char *option, const char *text)
 {
 	assert_true(test_conf_set(fixture->conf, option, text));
 }
 
-void fixture_open(struct fixture *fixture, const struct name_row *rows)
+void resolver_fixture_open(struct fixture *fixture, const struct name_row *rows)
 {
 	static const struct name_row none[] = {{.name = NULL}};
 	char error[256] = "";
 
 	fixture->server = name_server_new(fixture->loop, rows ? rows : none);
 	if (fixture->conf->resolvers.count == 0)
-		fixture_set(fixture, "resolvers", name_server_address(fixture->server));
+		resolver_fixture_set(fixture, "resolvers", name_server_address(fixture->server));
 	budgets_init(&fixture->budgets, holdings_map(1, 4096), 0, fixture->conf,
 		     &fixture->descriptors);
 	fixture->resolver =
@@ -103,7 +103,7 @@ void fixture_open(struct fixture *fixture, const struct name_row *rows)
 		fail_msg("%s", error);
 }
 
-void fixture_done(void *context, enum failure failure, const struct addresses *found)
+void resolver_fixture_done(void *context, enum failure failure, const struct addresses *found)
 {
 	struct asked *asked = context;
 
@@ -125,7 +125,7 @@ void fixture_done(void *context, enum failure failure, const struct addresses *f
 	ev_break(asked->fixture->loop, EVBREAK_ONE);
 }
 
-void fixture_start(struct fixture *fixture, const char *host, struct asked *ret_asked)
+void resolver_fixture_start(struct fixture *fixture, const char *host, struct asked *ret_asked)
 {
 	struct resolver_query *query;
 
@@ -133,8 +133,8 @@ void fixture_start(struct fixture *fixture, const char *host, struct asked *ret_
 	ret_asked->fixture = fixture;
 	ret_asked->started = now_s();
 	read_clock();
-	query = resolver_start(fixture->resolver, slice_str(host), fixture->holder, fixture_done,
-			       ret_asked);
+	query = resolver_start(fixture->resolver, slice_str(host), fixture->holder,
+			       resolver_fixture_done, ret_asked);
 	assert_int_equal(query == NULL, ret_asked->calls == 1);
 	ret_asked->query = query;
 }
@@ -147,7 +147,7 @@ static void watchdog_cb(struct ev_loop *loop, struct ev_timer *watcher, int even
 	fail_msg("no answer in %d seconds", WATCHDOG_S);
 }
 
-void fixture_wait(struct asked *asked)
+void resolver_fixture_wait(struct asked *asked)
 {
 	struct ev_loop *loop = asked->fixture->loop;
 	struct ev_timer watchdog;
@@ -167,7 +167,7 @@ static void run_cb(struct ev_loop *loop, struct ev_timer *watcher, int events)
 	*(bool *)watcher->data = true;
 }
 
-void fixture_run(struct fixture *fixture, double seconds)
+void resolver_fixture_run(struct fixture *fixture, double seconds)
 {
 	struct ev_timer timer;
 	bool over = false;
@@ -180,17 +180,17 @@ void fixture_run(struct fixture *fixture, double seconds)
 		ev_run(fixture->loop, EVRUN_ONCE);
 }
 
-const char *fixture_ask(struct fixture *fixture, const char *host)
+const char *resolver_fixture_ask(struct fixture *fixture, const char *host)
 {
 	static struct asked asked;
 
-	fixture_start(fixture, host, &asked);
-	fixture_wait(&asked);
+	resolver_fixture_start(fixture, host, &asked);
+	resolver_fixture_wait(&asked);
 	assert_int_equal(asked.calls, 1);
 	return asked.failure == FAILURE_NONE ? asked.addresses : failure_name(asked.failure);
 }
 
-unsigned fixture_questions(struct fixture *fixture)
+unsigned resolver_fixture_questions(struct fixture *fixture)
 {
 	unsigned all = name_server_questions(fixture->server, false) +
 		       name_server_questions(fixture->server, true);

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "conf/conf.h"
-#include "proxy/resolver.h"
+#include "proxy/dns/resolver.h"
 #include "tests/support/name_server.h"
 
 enum { WATCHDOG_S = 10 };
@@ -25,9 +25,9 @@ struct fixture {
 	struct ev_timer tick;
 	struct conf *conf;
 	struct name_server *server;
-	struct resolver *resolver; /* made by fixture_open() */
+	struct resolver *resolver; /* made by resolver_fixture_open() */
 	struct budgets budgets;
-	struct descriptors descriptors; /* to be shared out, before fixture_open() */
+	struct descriptors descriptors; /* to be shared out, before resolver_fixture_open() */
 	budget_id holder;               /* who asks; nobody in particular unless set */
 };
 
@@ -44,29 +44,29 @@ struct asked {
 };
 
 /* A fixture with short waits, no hosts file, and no resolver yet; for cmocka. */
-int fixture_setup(void **state);
-int fixture_teardown(void **state);
+int resolver_fixture_setup(void **state);
+int resolver_fixture_teardown(void **state);
 
-/* Set an option before fixture_open(). */
-void fixture_set(struct fixture *fixture, const char *option, const char *text);
+/* Set an option before resolver_fixture_open(). */
+void resolver_fixture_set(struct fixture *fixture, const char *option, const char *text);
 
 /* A resolver that asks a server with these rows (NULL: one that knows no name). */
-void fixture_open(struct fixture *fixture, const struct name_row *rows);
+void resolver_fixture_open(struct fixture *fixture, const struct name_row *rows);
 
 /* Ask; `done` is counted and noted in *ret_asked, which must not move. */
-void fixture_start(struct fixture *fixture, const char *host, struct asked *ret_asked);
+void resolver_fixture_start(struct fixture *fixture, const char *host, struct asked *ret_asked);
 
-/* The resolver_done of fixture_start(), for tests that have one of their own call it. */
-void fixture_done(void *context, enum failure failure, const struct addresses *found);
+/* The resolver_done of resolver_fixture_start(), for tests that have one of their own call it. */
+void resolver_fixture_done(void *context, enum failure failure, const struct addresses *found);
 
 /* Run the loop until the question is answered, or for a time. */
-void fixture_wait(struct asked *asked);
-void fixture_run(struct fixture *fixture, double seconds);
+void resolver_fixture_wait(struct asked *asked);
+void resolver_fixture_run(struct fixture *fixture, double seconds);
 
 /* Ask and wait: the addresses, or the name of the failure.  Valid until the next call. */
-const char *fixture_ask(struct fixture *fixture, const char *host);
+const char *resolver_fixture_ask(struct fixture *fixture, const char *host);
 
 /* Questions the server got since the last call, UDP and TCP. */
-unsigned fixture_questions(struct fixture *fixture);
+unsigned resolver_fixture_questions(struct fixture *fixture);
 
 #endif

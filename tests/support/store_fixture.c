@@ -42,7 +42,7 @@ static void value_fill(uint64_t seed, char *to, size_t size)
 		memcpy(to + i, &seed, size - i < sizeof(seed) ? size - i : sizeof(seed));
 }
 
-struct slice value_of(uint64_t n, uint64_t turn, size_t size_max)
+struct slice bytes_of(uint64_t n, uint64_t turn, size_t size_max)
 {
 	static char value[4 * MIB];
 	uint64_t seed = mix(n ^ mix(turn));
@@ -207,7 +207,7 @@ enum store_result put_one(struct store *store, uint64_t n, struct slice value)
 	return result;
 }
 
-void assert_stored(struct store *store, uint64_t n, uint64_t turn)
+void assert_in_store(struct store *store, uint64_t n, uint64_t turn)
 {
 	struct cache_key key = key_of(n);
 	uint64_t found = ~turn;

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "cache/store.h"
+#include "cache/store/store.h"
 
 enum {
 	MIB = 1 << 20,
@@ -26,7 +26,7 @@ struct cache_key group_of(uint64_t n);
  * The value of key `n` in its `turn`-th writing: its length and every byte follow from both.  In
  * static memory, until the next call.  Up to `size_max` bytes, at least 24.
  */
-struct slice value_of(uint64_t n, uint64_t turn, size_t size_max);
+struct slice bytes_of(uint64_t n, uint64_t turn, size_t size_max);
 
 /* Is it whole, and of key `n`?  *ret_turn is which writing. */
 bool value_is_of(struct slice value, uint64_t n, uint64_t *ret_turn);
@@ -61,7 +61,7 @@ enum store_result put_in_parts(struct store *store, const struct cache_key *key,
 enum store_result drop_in_parts(struct store *store, const struct cache_key *key);
 
 /* The value of a key is whole in its `turn`-th writing; not there. */
-void assert_stored(struct store *store, uint64_t n, uint64_t turn);
+void assert_in_store(struct store *store, uint64_t n, uint64_t turn);
 void assert_absent(struct store *store, uint64_t n);
 
 /* A file in the directory: whether it is there, its size. */

@@ -2,8 +2,8 @@
  * Options for tests of rules, without libconfuse: the defaults of options.def, and setting one by
  * name.
  */
-#ifndef TESTS_TEST_CONF_H
-#define TESTS_TEST_CONF_H
+#ifndef TESTS_SUPPORT_TEST_CONF_H
+#define TESTS_SUPPORT_TEST_CONF_H
 
 #include "conf/conf.h"
 

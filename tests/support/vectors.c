@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "cache/http_date.h"
+#include "cache/http/date.h"
 #include "tests/support/heads.h"
 
 struct vector_list {

@@ -2,10 +2,10 @@
  * Reading of tests/vectors/: files of blocks, each a title line "# ..." and the lines below it.
  * Lines that begin with "##" are comments, empty ones separate.
  */
-#ifndef TESTS_VECTORS_H
-#define TESTS_VECTORS_H
+#ifndef TESTS_SUPPORT_VECTORS_H
+#define TESTS_SUPPORT_VECTORS_H
 
-#include "cache/slice.h"
+#include "cache/base/slice.h"
 
 #include <stdint.h>
 

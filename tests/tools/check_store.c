@@ -1,4 +1,4 @@
-/* LINKS: cache/store_value.c -llmdb */
+/* LINKS: cache/store */
 /*
  * Usage: check_store DIRECTORY
  *
@@ -10,9 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cache/store_value.h"
+#include "cache/store/value.h"
 
-/* As in cache/store_entry.c. */
+/* As in cache/store/rows.c. */
 enum { ORDER_VALUE_SIZE = 20, GROUP_ROW_SIZE = 2 * sizeof(struct cache_key) };
 
 static MDB_env *env;

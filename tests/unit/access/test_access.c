@@ -1,4 +1,4 @@
-/* LINKS: proxy/access.c proxy/ranges.c proxy/rules.c proxy/address.c proxy/hostname.c cache/http_fields.c conf/units.c tests/support/test_conf.c */
+/* LINKS: proxy/access */
 /* Who may ask for what: destinations by address and name, ports, loops, clients. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cache/http_fields.h"
+#include "cache/http/fields.h"
 #include "conf/units.h"
-#include "proxy/access.h"
-#include "proxy/ranges.h"
+#include "proxy/access/access.h"
+#include "proxy/access/ranges.h"
 #include "tests/support/test_conf.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -1,4 +1,4 @@
-/* LINKS: proxy/credentials.c cache/http_fields.c tests/support/heads.c tests/support/messages.c cache/http_message.c cache/http_uri.c -lcrypt */
+/* LINKS: proxy/access */
 /* A password file, and Basic credentials held against it. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "proxy/credentials.h"
+#include "proxy/access/credentials.h"
 #include "tests/support/messages.h"
 
 /* Passwords: "open sesame", "gr\xc3\xbc\xc3\x9f", "" and "slow", with few rounds. */

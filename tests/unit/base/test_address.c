@@ -1,4 +1,4 @@
-/* LINKS: proxy/address.c proxy/hostname.c */
+/* LINKS: proxy/base */
 /* Socket addresses, networks and host names as text: what is read, what is refused, what is
  * written. */
 #include <setjmp.h>
@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "proxy/address.h"
-#include "proxy/hostname.h"
+#include "proxy/base/address.h"
+#include "proxy/base/hostname.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

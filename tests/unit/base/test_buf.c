@@ -1,4 +1,4 @@
-/* LINKS: proxy/buf.c -Wl,--wrap=malloc -Wl,--wrap=free */
+/* LINKS: proxy/base -Wl,--wrap=malloc -Wl,--wrap=free */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "proxy/buf.h"
+#include "proxy/base/buf.h"
 
 enum { SCRATCH = 64 };
 

@@ -1,4 +1,4 @@
-/* LINKS: proxy/log.c proxy/wall_clock.c */
+/* LINKS: proxy/base */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "proxy/log.h"
+#include "proxy/base/log.h"
 
 /* The clock that log.c sees: the program's own symbol is taken before that of the library. */
 static time_t second = 1000;

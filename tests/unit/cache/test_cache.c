@@ -1,4 +1,5 @@
-/* LINKS: cache/cache.c cache/writes.c cache/overtaken.c cache/tidy.c cache/invalidation.c cache/purge.c cache/pending.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c tests/support/store_memory.c tests/support/heads.c tests/support/messages.c tests/support/test_conf.c tests/support/cache_fixture.c -lxxhash */
+/* LINKS: cache tests/doubles/store_memory.c tests/doubles/counted_memory.c */
+#include "tests/doubles/counted_memory.h"
 #include "tests/support/cache_fixture.h"
 
 #include <stdio.h>
@@ -755,8 +756,8 @@ static void records_survive_a_restart(void **state)
 	struct fixture *f = *state;
 
 	assert_stored(f, "GET http://a/\n", FRESH "X: 1\n", 0);
-	fixture_close(f);
-	fixture_open(f);
+	cache_fixture_close(f);
+	cache_fixture_open(f);
 	assert_hit(f, "GET http://a/\n", 30, "1");
 	assert_int_equal(f->lookup.record.meta->response_steady_ms, at_ms(0));
 }
@@ -768,11 +769,11 @@ static void other_process(struct fixture *f, int told)
 
 	if (read(told, &byte, 1) != 1)
 		_exit(1);
-	fixture_open(f);
+	cache_fixture_open(f);
 	if (store(f, "GET http://a/\nFoo: other\n", FRESH "Vary: Foo\nX: other\n", 0) !=
 	    REASON_NONE)
 		_exit(2);
-	fixture_close(f);
+	cache_fixture_close(f);
 	_exit(0);
 }
 
@@ -782,13 +783,13 @@ static void what_another_process_stored_meanwhile_stays(void **state)
 	int told[2], status;
 	pid_t child;
 
-	fixture_close(f);
+	cache_fixture_close(f);
 	assert_int_equal(pipe(told), 0);
 	child = fork();
 	assert_true(child >= 0);
 	if (child == 0)
 		other_process(f, told[0]);
-	fixture_open(f);
+	cache_fixture_open(f);
 	assert_stored(f, "GET http://a/\nFoo: ours\n", FRESH "Vary: Foo\nX: ours\n", 0);
 	assert_int_equal(write(told[1], "x", 1), 1);
 	assert_int_equal(waitpid(child, &status, 0), child);
@@ -803,7 +804,8 @@ static void what_another_process_stored_meanwhile_stays(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, cache_fixture_setup, cache_fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(overtaken_answers_are_not_stored),
 		TEST(overtaken_groups_are_not_stored),

@@ -1,4 +1,4 @@
-/* LINKS: cache/pending.c cache/overtaken.c cache/tidy.c cache/invalidation.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c tests/support/store_memory.c tests/support/heads.c tests/support/messages.c tests/support/test_conf.c tests/support/cache_fixture.c -lxxhash */
+/* LINKS: cache tests/doubles/store_memory.c tests/doubles/counted_memory.c */
 /*
  * The cache over a store that fails.  cache.c and writes.c are compiled here, against a store whose
  * calls go through failing_*() below.
@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/doubles/counted_memory.h"
 #include "tests/support/cache_fixture.h"
 
 /* The calls of the store from here on: those numbered [fail_from, fail_to) fail. */
@@ -138,7 +139,7 @@ static int setup(void **state)
 {
 	fail_nothing();
 	in_transaction = false;
-	return fixture_setup(state);
+	return cache_fixture_setup(state);
 }
 
 static void a_failed_transaction_costs_its_writes(void **state)
@@ -266,10 +267,10 @@ static void a_cache_without_memory_does_not_open(void **state)
 	size_t total, before = allocations_so_far();
 	char notice[256];
 
-	fixture_close(f);
-	fixture_open(f);
+	cache_fixture_close(f);
+	cache_fixture_open(f);
 	total = allocations_so_far() - before;
-	fixture_close(f);
+	cache_fixture_close(f);
 	for (size_t n = 0; n < total; n = n == 1 ? total - 2 : n + 1) {
 		fail_allocation(n);
 		notice[0] = '\0';
@@ -277,7 +278,7 @@ static void a_cache_without_memory_does_not_open(void **state)
 		assert_string_not_equal(notice, "");
 	}
 	fail_no_allocation();
-	fixture_open(f);
+	cache_fixture_open(f);
 }
 
 /* All that the cache does, once and within a second; what it stores is purged at the end. */
@@ -422,8 +423,8 @@ static void no_failure_brings_back_what_went(void **state)
 					;
 				assert_no_older_hit(f, &floors, 0);
 			}
-			fixture_close(f);
-			fixture_open(f);
+			cache_fixture_close(f);
+			cache_fixture_open(f);
 			assert_no_older_hit(f, &floors, 0);
 		}
 	}
@@ -492,7 +493,7 @@ static void a_post_is_overtaken_at_any_time(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, cache_fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_failed_transaction_costs_its_writes),
 		TEST(a_store_that_always_fails_ends_no_loop),

@@ -1,4 +1,4 @@
-/* LINKS: cache/writes.c cache/overtaken.c cache/tidy.c cache/invalidation.c cache/purge.c cache/pending.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c cache/store.c cache/store_lmdb.c cache/store_open.c cache/store_entry.c cache/store_files.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c cache/store_note.c cache/store_copy.c tests/support/heads.c tests/support/messages.c tests/support/test_conf.c tests/support/cache_fixture.c -lxxhash -llmdb */
+/* LINKS: cache */
 /*
  * A lookup in a view, while another process removes what is marked and retires the mark.  cache.c
  * is compiled here, against a store_get() that waits for the other.
@@ -63,7 +63,7 @@ static void be_the_other(struct fixture *f, int told, int tell)
 {
 	char byte;
 
-	fixture_open(f);
+	cache_fixture_open(f);
 	while (read(told, &byte, 1) == 1) {
 		while (invalidation_any(marks_of(f))) {
 			cache_tick(f->cache);
@@ -80,7 +80,7 @@ static pid_t start_other(struct fixture *f)
 	int told[2], tell[2];
 	pid_t child;
 
-	fixture_close(f);
+	cache_fixture_close(f);
 	assert_int_equal(pipe(told), 0);
 	assert_int_equal(pipe(tell), 0);
 	child = fork();
@@ -94,7 +94,7 @@ static pid_t start_other(struct fixture *f)
 	close(tell[1]);
 	to_other = told[1];
 	from_other = tell[0];
-	fixture_open(f);
+	cache_fixture_open(f);
 	return child;
 }
 
@@ -133,7 +133,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_lookup_finds_nothing_that_another_removes,
-						fixture_setup, fixture_teardown),
+						cache_fixture_setup, cache_fixture_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* LINKS: cache/entry.c cache/groups.c cache/record.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c tests/support/heads.c tests/support/vectors.c tests/support/test_conf.c -lxxhash */
+/* LINKS: cache */
 /*
  * Plays the cases of tests/vectors/choice/: which of several stored responses answers.
  *
@@ -22,7 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cache/record.h"
+#include "cache/record/record.h"
 #include "tests/support/heads.h"
 #include "tests/support/test_conf.h"
 #include "tests/support/vectors.h"

@@ -1,4 +1,4 @@
-/* LINKS: cache/cache.c cache/writes.c cache/overtaken.c cache/tidy.c cache/invalidation.c cache/purge.c cache/pending.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c cache/store.c cache/store_lmdb.c cache/store_open.c cache/store_copy.c cache/store_note.c cache/store_entry.c cache/store_files.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/heads.c tests/support/messages.c tests/support/test_conf.c tests/support/cache_fixture.c -lxxhash -llmdb */
+/* LINKS: cache */
 /* Purges: what they make of lookups and of answers on their way, and the removal in batches. */
 #include "tests/support/cache_fixture.h"
 
@@ -257,8 +257,8 @@ static void a_removal_that_was_broken_off_is_resumed(void **state)
 	fill(f, "old", 0, 200, 0);
 	purge_all(f, 1);
 	assert_int_equal(cache_purge_some(f->cache), CACHE_PURGE_GOES_ON);
-	fixture_close(f);
-	fixture_open(f);
+	cache_fixture_close(f);
+	cache_fixture_open(f);
 	assert_true(cache_purge_is_due(f->cache));
 	assert_true(entries(f) > 100);
 	for (int i = 0; i < 200; i++) {
@@ -269,8 +269,8 @@ static void a_removal_that_was_broken_off_is_resumed(void **state)
 	}
 	remove_all(f);
 	assert_int_equal(entries(f), 0);
-	fixture_close(f);
-	fixture_open(f);
+	cache_fixture_close(f);
+	cache_fixture_open(f);
 	assert_false(cache_purge_is_due(f->cache));
 }
 
@@ -281,7 +281,7 @@ static void other_process(struct fixture *f, int told)
 
 	if (read(told, &byte, 1) != 1)
 		_exit(1);
-	fixture_open(f);
+	cache_fixture_open(f);
 	purge_all(f, 1);
 	_exit(0);
 }
@@ -292,13 +292,13 @@ static void a_purge_holds_for_all_processes_at_once(void **state)
 	int told[2], status;
 	pid_t child;
 
-	fixture_close(f);
+	cache_fixture_close(f);
 	assert_int_equal(pipe(told), 0);
 	child = fork();
 	assert_true(child >= 0);
 	if (child == 0)
 		other_process(f, told[0]);
-	fixture_open(f);
+	cache_fixture_open(f);
 	fill(f, "a", 0, 10, 0);
 	assert_hit(f, "GET http://a/1\n", 0, "x");
 	assert_int_equal(write(told[1], "x", 1), 1);
@@ -331,7 +331,8 @@ static void answers_on_their_way_to_a_purged_uri_are_not_stored(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, cache_fixture_setup, cache_fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(nothing_is_due_at_first),
 		TEST(what_was_stored_counts_as_absent),

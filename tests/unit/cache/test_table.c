@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-#include "cache/table.h"
+#include "cache/base/table.h"
 
 enum { KEYS = 4096, BUCKETS = 256 };
 

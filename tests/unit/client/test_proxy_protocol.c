@@ -1,4 +1,4 @@
-/* LINKS: proxy/proxy_protocol.c proxy/address.c */
+/* LINKS: proxy/client */
 /* Headers of the PROXY protocol: what is told, what is refused, at every length. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proxy/proxy_protocol.h"
+#include "proxy/client/proxy_protocol.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
 #define SIGNATURE "\r\n\r\n\0\r\nQUIT\n"

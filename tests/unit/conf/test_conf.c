@@ -1,4 +1,4 @@
-/* LINKS: conf/conf.c conf/dump.c conf/options.c conf/source.c conf/forms.c conf/units.c -lconfuse */
+/* LINKS: conf */
 /* Configuration as an operator gives it: what is taken, and what is said, where, to what is not. */
 #include <stdarg.h>
 #include <stddef.h>

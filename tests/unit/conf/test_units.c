@@ -1,4 +1,4 @@
-/* LINKS: conf/units.c conf/forms.c */
+/* LINKS: conf */
 /* Values as operators write them: good and bad ones, and what is said to the bad. */
 #include <stdarg.h>
 #include <stddef.h>

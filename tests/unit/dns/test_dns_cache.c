@@ -1,4 +1,4 @@
-/* LINKS: proxy/dns_cache.c proxy/dns_answer.c proxy/address.c */
+/* LINKS: proxy/dns */
 /* What name servers said: one answer of A and AAAA, how long it is kept, and how many are. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proxy/dns_answer.h"
-#include "proxy/dns_cache.h"
+#include "proxy/dns/dns_answer.h"
+#include "proxy/dns/dns_cache.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

@@ -1,4 +1,4 @@
-/* LINKS: tests/support/fake_resolver.c proxy/address.c */
+/* LINKS: proxy/base tests/doubles/fake_resolver.c */
 /* The resolver that other tests use in place of the real one: it keeps the contract of resolver.h.
  */
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "tests/support/fake_resolver.h"
+#include "tests/doubles/fake_resolver.h"
 
 struct asked {
 	unsigned calls;

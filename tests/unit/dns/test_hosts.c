@@ -1,4 +1,4 @@
-/* LINKS: proxy/hosts.c proxy/hostname.c proxy/address.c */
+/* LINKS: proxy/dns */
 /* The hosts file: its lines, its bounds, and what happens when it changes. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "proxy/hosts.h"
+#include "proxy/dns/hosts.h"
 
 static char directory[] = "/tmp/test_hosts.XXXXXX";
 static char path[64];

@@ -1,4 +1,4 @@
-/* LINKS: proxy/resolver.c proxy/dns_channel.c proxy/deadline.c proxy/wall_clock.c proxy/dns_answer.c proxy/budgets.c proxy/holdings.c proxy/descriptors.c proxy/dns_cache.c proxy/known_names.c proxy/hosts.c proxy/hostname.c proxy/address.c proxy/stats.c proxy/offenders.c conf/units.c tests/support/name_server.c tests/support/resolver_fixture.c tests/support/test_conf.c -lcares -lev */
+/* LINKS: proxy/dns */
 /* What becomes of a name: numeric, known, asked of name servers that are good or bad. */
 #include "tests/support/resolver_fixture.h"
 
@@ -24,15 +24,15 @@ static void numeric_hosts_are_answered_at_once(void **state)
 	struct fixture *fixture = *state;
 	struct asked asked;
 
-	fixture_open(fixture, NULL);
-	fixture_start(fixture, "192.0.2.1", &asked);
+	resolver_fixture_open(fixture, NULL);
+	resolver_fixture_start(fixture, "192.0.2.1", &asked);
 	assert_string_equal(asked.addresses, "192.0.2.1");
-	fixture_start(fixture, "[2001:DB8::1]", &asked);
+	resolver_fixture_start(fixture, "[2001:DB8::1]", &asked);
 	assert_string_equal(asked.addresses, "2001:db8::1");
-	fixture_start(fixture, "::1", &asked);
+	resolver_fixture_start(fixture, "::1", &asked);
 	assert_string_equal(asked.addresses, "::1");
-	fixture_run(fixture, 0.02);
-	assert_int_equal(fixture_questions(fixture), 0);
+	resolver_fixture_run(fixture, 0.02);
+	assert_int_equal(resolver_fixture_questions(fixture), 0);
 }
 
 static void what_is_no_name_does_not_exist(void **state)
@@ -46,29 +46,29 @@ static void what_is_no_name_does_not_exist(void **state)
 	struct fixture *fixture = *state;
 	struct asked asked;
 
-	fixture_open(fixture, NULL);
+	resolver_fixture_open(fixture, NULL);
 	for (size_t i = 0; i < COUNT(hosts); i++) {
-		fixture_start(fixture, hosts[i], &asked);
+		resolver_fixture_start(fixture, hosts[i], &asked);
 		assert_int_equal(asked.calls, 1);
 		assert_int_equal(asked.failure, FAILURE_DNS_ERROR);
 	}
-	fixture_run(fixture, 0.02);
-	assert_int_equal(fixture_questions(fixture), 0);
+	resolver_fixture_run(fixture, 0.02);
+	assert_int_equal(resolver_fixture_questions(fixture), 0);
 }
 
 static void special_names_are_never_asked_for(void **state)
 {
 	struct fixture *fixture = *state;
 
-	fixture_open(fixture, NULL);
-	assert_string_equal(fixture_ask(fixture, "localhost"), "::1 127.0.0.1");
-	assert_string_equal(fixture_ask(fixture, "LocalHost."), "::1 127.0.0.1");
-	assert_string_equal(fixture_ask(fixture, "a.localhost"), "::1 127.0.0.1");
-	assert_string_equal(fixture_ask(fixture, "a.invalid"), "dns_error");
-	assert_string_equal(fixture_ask(fixture, "a.onion"), "dns_error");
-	assert_int_equal(fixture_questions(fixture), 0);
-	assert_string_equal(fixture_ask(fixture, "notlocalhost"), "dns_error");
-	assert_int_equal(fixture_questions(fixture), 2);
+	resolver_fixture_open(fixture, NULL);
+	assert_string_equal(resolver_fixture_ask(fixture, "localhost"), "::1 127.0.0.1");
+	assert_string_equal(resolver_fixture_ask(fixture, "LocalHost."), "::1 127.0.0.1");
+	assert_string_equal(resolver_fixture_ask(fixture, "a.localhost"), "::1 127.0.0.1");
+	assert_string_equal(resolver_fixture_ask(fixture, "a.invalid"), "dns_error");
+	assert_string_equal(resolver_fixture_ask(fixture, "a.onion"), "dns_error");
+	assert_int_equal(resolver_fixture_questions(fixture), 0);
+	assert_string_equal(resolver_fixture_ask(fixture, "notlocalhost"), "dns_error");
+	assert_int_equal(resolver_fixture_questions(fixture), 2);
 }
 
 static void the_hosts_file_comes_first(void **state)
@@ -84,11 +84,11 @@ static void the_hosts_file_comes_first(void **state)
 	assert_true(fd >= 0);
 	assert_true(dprintf(fd, "192.0.2.1 web.example\n192.0.2.2 localhost\n") > 0);
 	close(fd);
-	fixture_set(fixture, "hosts_file", path);
-	fixture_open(fixture, rows);
-	assert_string_equal(fixture_ask(fixture, "WEB.example."), "192.0.2.1");
-	assert_string_equal(fixture_ask(fixture, "localhost"), "192.0.2.2");
-	assert_int_equal(fixture_questions(fixture), 0);
+	resolver_fixture_set(fixture, "hosts_file", path);
+	resolver_fixture_open(fixture, rows);
+	assert_string_equal(resolver_fixture_ask(fixture, "WEB.example."), "192.0.2.1");
+	assert_string_equal(resolver_fixture_ask(fixture, "localhost"), "192.0.2.2");
+	assert_int_equal(resolver_fixture_questions(fixture), 0);
 	unlink(path);
 }
 
@@ -104,14 +104,15 @@ static void both_families_are_asked_for(void **state)
 	struct fixture *fixture = *state;
 	uint64_t before = stats->dns_lookups;
 
-	fixture_open(fixture, rows);
-	assert_string_equal(fixture_ask(fixture, "both.example"),
+	resolver_fixture_open(fixture, rows);
+	assert_string_equal(resolver_fixture_ask(fixture, "both.example"),
 			    "2001:db8::1 192.0.2.1 192.0.2.2");
-	assert_string_equal(fixture_ask(fixture, "four.example"), "192.0.2.1");
-	assert_string_equal(fixture_ask(fixture, "six.example"), "2001:db8::1 2001:db8::2");
-	assert_string_equal(fixture_ask(fixture, "none.example"), "dns_error");
-	assert_string_equal(fixture_ask(fixture, "other.example"), "dns_error");
-	assert_int_equal(fixture_questions(fixture), 10);
+	assert_string_equal(resolver_fixture_ask(fixture, "four.example"), "192.0.2.1");
+	assert_string_equal(resolver_fixture_ask(fixture, "six.example"),
+			    "2001:db8::1 2001:db8::2");
+	assert_string_equal(resolver_fixture_ask(fixture, "none.example"), "dns_error");
+	assert_string_equal(resolver_fixture_ask(fixture, "other.example"), "dns_error");
+	assert_int_equal(resolver_fixture_questions(fixture), 10);
 	assert_int_equal(stats->dns_lookups - before, 5);
 }
 
@@ -127,9 +128,9 @@ static void no_more_addresses_than_there_is_room_for(void **state)
 		sprintf(four + strlen(four), "192.0.2.%d ", i);
 		sprintf(six + strlen(six), "2001:db8::%d ", i);
 	}
-	fixture_open(fixture, rows);
-	fixture_start(fixture, "many.example", &asked);
-	fixture_wait(&asked);
+	resolver_fixture_open(fixture, rows);
+	resolver_fixture_start(fixture, "many.example", &asked);
+	resolver_fixture_wait(&asked);
 	assert_int_equal(asked.count, ADDRESSES_MAX);
 	assert_ptr_equal(strstr(asked.addresses, "2001:db8::1 192.0.2.1 2001:db8::2 "),
 			 asked.addresses);
@@ -149,8 +150,8 @@ static void name_servers_that_fail_are_errors(void **state)
 	struct name_row rows[] = {BOTH("bad.example", NULL, NULL, 60), {.name = NULL}};
 	struct fixture *fixture = *state;
 
-	fixture_set(fixture, "dns_negative_ttl", "0");
-	fixture_open(fixture, rows);
+	resolver_fixture_set(fixture, "dns_negative_ttl", "0");
+	resolver_fixture_open(fixture, rows);
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		unsigned turns = ev_iteration(fixture->loop);
 		struct asked asked;
@@ -163,8 +164,8 @@ static void name_servers_that_fail_are_errors(void **state)
 			else
 				rows[j].addresses = NULL;
 		}
-		fixture_start(fixture, "bad.example", &asked);
-		fixture_wait(&asked);
+		resolver_fixture_start(fixture, "bad.example", &asked);
+		resolver_fixture_wait(&asked);
 		if (asked.failure != FAILURE_DNS_ERROR && asked.failure != FAILURE_DNS_TIMEOUT)
 			fail_msg("case %zu: %s", i, failure_name(asked.failure));
 		if (cases[i].trick == TRICK_NONE)
@@ -181,14 +182,14 @@ static void silence_ends_in_time(void **state)
 	struct asked asked;
 
 	rows[0].trick = rows[1].trick = TRICK_SILENCE;
-	fixture_set(fixture, "dns_timeout", "300ms");
-	fixture_set(fixture, "dns_negative_ttl", "0");
-	fixture_open(fixture, rows);
-	fixture_start(fixture, "mute.example", &asked);
-	fixture_wait(&asked);
+	resolver_fixture_set(fixture, "dns_timeout", "300ms");
+	resolver_fixture_set(fixture, "dns_negative_ttl", "0");
+	resolver_fixture_open(fixture, rows);
+	resolver_fixture_start(fixture, "mute.example", &asked);
+	resolver_fixture_wait(&asked);
 	assert_int_equal(asked.failure, FAILURE_DNS_TIMEOUT);
 	assert_true(asked.seconds >= 0.299 && asked.seconds < SOON_S);
-	assert_true(fixture_questions(fixture) >= 4); /* it was tried again */
+	assert_true(resolver_fixture_questions(fixture) >= 4); /* it was tried again */
 }
 
 /* Some versions of c-ares take what is no message for an answer that failed, others for none. */
@@ -199,14 +200,14 @@ static void rubbish_ends_in_time(void **state)
 	struct asked asked;
 
 	rows[0].trick = rows[1].trick = TRICK_GARBAGE;
-	fixture_set(fixture, "dns_timeout", "300ms");
-	fixture_set(fixture, "dns_negative_ttl", "0");
-	fixture_open(fixture, rows);
-	fixture_start(fixture, "odd.example", &asked);
-	fixture_wait(&asked);
+	resolver_fixture_set(fixture, "dns_timeout", "300ms");
+	resolver_fixture_set(fixture, "dns_negative_ttl", "0");
+	resolver_fixture_open(fixture, rows);
+	resolver_fixture_start(fixture, "odd.example", &asked);
+	resolver_fixture_wait(&asked);
 	assert_true(asked.failure == FAILURE_DNS_TIMEOUT || asked.failure == FAILURE_DNS_ERROR);
 	assert_true(asked.seconds < SOON_S);
-	assert_true(fixture_questions(fixture) >= 4); /* it was tried again */
+	assert_true(resolver_fixture_questions(fixture) >= 4); /* it was tried again */
 }
 
 static void lies_are_not_believed(void **state)
@@ -221,11 +222,12 @@ static void lies_are_not_believed(void **state)
 				  {.name = NULL}};
 	struct fixture *fixture = *state;
 
-	fixture_set(fixture, "dns_cache", "0");
-	fixture_open(fixture, rows);
+	resolver_fixture_set(fixture, "dns_cache", "0");
+	resolver_fixture_open(fixture, rows);
 	for (size_t i = 0; i < COUNT(tricks); i++) {
 		rows[0].trick = rows[1].trick = tricks[i];
-		assert_string_equal(fixture_ask(fixture, "true.example"), "2001:db8::1 192.0.2.1");
+		assert_string_equal(resolver_fixture_ask(fixture, "true.example"),
+				    "2001:db8::1 192.0.2.1");
 	}
 }
 
@@ -236,8 +238,9 @@ static void truncated_answers_are_asked_for_over_tcp(void **state)
 	struct fixture *fixture = *state;
 
 	rows[0].trick = rows[1].trick = TRICK_TRUNCATED;
-	fixture_open(fixture, rows);
-	assert_string_equal(fixture_ask(fixture, "large.example"), "2001:db8::1 192.0.2.1");
+	resolver_fixture_open(fixture, rows);
+	assert_string_equal(resolver_fixture_ask(fixture, "large.example"),
+			    "2001:db8::1 192.0.2.1");
 	assert_int_equal(name_server_questions(fixture->server, true), 2);
 }
 
@@ -257,9 +260,9 @@ static void the_next_name_server_is_asked_when_one_is_silent(void **state)
 
 	snprintf(both, sizeof(both), "%s,%s", name_server_address(silent),
 		 name_server_address(good));
-	fixture_set(fixture, "resolvers", both);
-	fixture_open(fixture, NULL);
-	assert_string_equal(fixture_ask(fixture, "web.example"), "192.0.2.1");
+	resolver_fixture_set(fixture, "resolvers", both);
+	resolver_fixture_open(fixture, NULL);
+	assert_string_equal(resolver_fixture_ask(fixture, "web.example"), "192.0.2.1");
 	assert_true(name_server_questions(silent, false) >= 2);
 	name_server_free(silent);
 	name_server_free(good);
@@ -271,11 +274,11 @@ static void nobody_at_the_name_server_is_an_error(void **state)
 	struct name_server *gone = name_server_new(fixture->loop, NULL);
 	struct asked asked;
 
-	fixture_set(fixture, "resolvers", name_server_address(gone));
+	resolver_fixture_set(fixture, "resolvers", name_server_address(gone));
 	name_server_free(gone);
-	fixture_open(fixture, NULL);
-	fixture_start(fixture, "web.example", &asked);
-	fixture_wait(&asked);
+	resolver_fixture_open(fixture, NULL);
+	resolver_fixture_start(fixture, "web.example", &asked);
+	resolver_fixture_wait(&asked);
 	assert_int_equal(asked.failure, FAILURE_DNS_ERROR);
 	assert_true(asked.seconds < SOON_S);
 }
@@ -288,20 +291,20 @@ static void a_late_aaaa_answer_is_not_waited_for(void **state)
 	struct asked asked;
 
 	rows[1].delay_ms = 400;
-	fixture_set(fixture, "dns_timeout", "3s"); /* so that it is not asked for again */
-	fixture_open(fixture, rows);
-	fixture_start(fixture, "slow.example", &asked);
-	fixture_wait(&asked);
+	resolver_fixture_set(fixture, "dns_timeout", "3s"); /* so that it is not asked for again */
+	resolver_fixture_open(fixture, rows);
+	resolver_fixture_start(fixture, "slow.example", &asked);
+	resolver_fixture_wait(&asked);
 	assert_string_equal(asked.addresses, "192.0.2.1");
 	assert_true(asked.seconds >= 0.049 && asked.seconds < 0.39);
 	/* Who asks meanwhile gets the same, at once and without another question. */
-	fixture_start(fixture, "slow.example", &asked);
+	resolver_fixture_start(fixture, "slow.example", &asked);
 	assert_int_equal(asked.calls, 1);
 	assert_string_equal(asked.addresses, "192.0.2.1");
 	/* Both are kept when it came. */
-	fixture_run(fixture, 0.45);
-	assert_string_equal(fixture_ask(fixture, "slow.example"), "2001:db8::1 192.0.2.1");
-	assert_int_equal(fixture_questions(fixture), 2);
+	resolver_fixture_run(fixture, 0.45);
+	assert_string_equal(resolver_fixture_ask(fixture, "slow.example"), "2001:db8::1 192.0.2.1");
+	assert_int_equal(resolver_fixture_questions(fixture), 2);
 }
 
 static void a_late_a_answer_is_waited_for(void **state)
@@ -312,9 +315,9 @@ static void a_late_a_answer_is_waited_for(void **state)
 	struct asked asked;
 
 	rows[0].delay_ms = 120;
-	fixture_open(fixture, rows);
-	fixture_start(fixture, "slow.example", &asked);
-	fixture_wait(&asked);
+	resolver_fixture_open(fixture, rows);
+	resolver_fixture_start(fixture, "slow.example", &asked);
+	resolver_fixture_wait(&asked);
 	assert_string_equal(asked.addresses, "2001:db8::1 192.0.2.1");
 	assert_true(asked.seconds >= 0.119);
 }
@@ -327,10 +330,10 @@ static void an_aaaa_answer_alone_is_used_when_time_is_up(void **state)
 	struct asked asked;
 
 	rows[0].trick = TRICK_SILENCE;
-	fixture_set(fixture, "dns_timeout", "200ms");
-	fixture_open(fixture, rows);
-	fixture_start(fixture, "half.example", &asked);
-	fixture_wait(&asked);
+	resolver_fixture_set(fixture, "dns_timeout", "200ms");
+	resolver_fixture_open(fixture, rows);
+	resolver_fixture_start(fixture, "half.example", &asked);
+	resolver_fixture_wait(&asked);
 	assert_string_equal(asked.addresses, "2001:db8::1");
 	assert_true(asked.seconds >= 0.199 && asked.seconds < SOON_S);
 }
@@ -347,13 +350,13 @@ static void a_denied_name_does_not_wait_for_aaaa(void **state)
 	struct fixture *fixture = *state;
 	struct asked asked;
 
-	fixture_open(fixture, rows);
-	fixture_start(fixture, "no.example", &asked);
-	fixture_wait(&asked);
+	resolver_fixture_open(fixture, rows);
+	resolver_fixture_start(fixture, "no.example", &asked);
+	resolver_fixture_wait(&asked);
 	assert_int_equal(asked.failure, FAILURE_DNS_ERROR);
 	assert_true(asked.seconds < 0.9);
 	/* Some servers deny the name when asked for AAAA, though it has an A. */
-	assert_string_equal(fixture_ask(fixture, "odd.example"), "192.0.2.1");
+	assert_string_equal(resolver_fixture_ask(fixture, "odd.example"), "192.0.2.1");
 }
 
 static void answers_are_kept_for_their_ttl(void **state)
@@ -367,22 +370,23 @@ static void answers_are_kept_for_their_ttl(void **state)
 
 	rows[4].trick = TRICK_CNAME; /* the alias is kept no longer than a second */
 	rows[4].cname_ttl = 1;
-	fixture_open(fixture, rows);
-	assert_string_equal(fixture_ask(fixture, "kept.example"), "2001:db8::1 192.0.2.1");
-	assert_string_equal(fixture_ask(fixture, "brief.example"), "192.0.2.1");
-	assert_string_equal(fixture_ask(fixture, "alias.example"), "192.0.2.1");
-	assert_int_equal(fixture_questions(fixture), 6);
-	assert_string_equal(fixture_ask(fixture, "KEPT.example."), "2001:db8::1 192.0.2.1");
-	assert_string_equal(fixture_ask(fixture, "brief.example"), "192.0.2.1");
-	assert_string_equal(fixture_ask(fixture, "alias.example"), "192.0.2.1");
-	assert_int_equal(fixture_questions(fixture), 0);
+	resolver_fixture_open(fixture, rows);
+	assert_string_equal(resolver_fixture_ask(fixture, "kept.example"), "2001:db8::1 192.0.2.1");
+	assert_string_equal(resolver_fixture_ask(fixture, "brief.example"), "192.0.2.1");
+	assert_string_equal(resolver_fixture_ask(fixture, "alias.example"), "192.0.2.1");
+	assert_int_equal(resolver_fixture_questions(fixture), 6);
+	assert_string_equal(resolver_fixture_ask(fixture, "KEPT.example."),
+			    "2001:db8::1 192.0.2.1");
+	assert_string_equal(resolver_fixture_ask(fixture, "brief.example"), "192.0.2.1");
+	assert_string_equal(resolver_fixture_ask(fixture, "alias.example"), "192.0.2.1");
+	assert_int_equal(resolver_fixture_questions(fixture), 0);
 	assert_int_equal(stats->dns_cache_hits - before, 3);
-	fixture_run(fixture, 1.05);
-	assert_string_equal(fixture_ask(fixture, "kept.example"), "2001:db8::1 192.0.2.1");
-	assert_int_equal(fixture_questions(fixture), 0);
-	assert_string_equal(fixture_ask(fixture, "brief.example"), "192.0.2.1");
-	assert_string_equal(fixture_ask(fixture, "alias.example"), "192.0.2.1");
-	assert_int_equal(fixture_questions(fixture), 4);
+	resolver_fixture_run(fixture, 1.05);
+	assert_string_equal(resolver_fixture_ask(fixture, "kept.example"), "2001:db8::1 192.0.2.1");
+	assert_int_equal(resolver_fixture_questions(fixture), 0);
+	assert_string_equal(resolver_fixture_ask(fixture, "brief.example"), "192.0.2.1");
+	assert_string_equal(resolver_fixture_ask(fixture, "alias.example"), "192.0.2.1");
+	assert_int_equal(resolver_fixture_questions(fixture), 4);
 }
 
 static void failures_are_kept_for_a_while(void **state)
@@ -396,37 +400,38 @@ static void failures_are_kept_for_a_while(void **state)
 	};
 	struct fixture *fixture = *state;
 
-	fixture_set(fixture, "dns_timeout", "100ms");
-	fixture_set(fixture, "dns_negative_ttl", "1s");
-	fixture_open(fixture, rows);
-	assert_string_equal(fixture_ask(fixture, "mute.example"), "dns_timeout");
-	assert_string_equal(fixture_ask(fixture, "ill.example"), "dns_error");
-	assert_string_equal(fixture_ask(fixture, "no.example"), "dns_error");
-	assert_true(fixture_questions(fixture) >= 6);
-	assert_string_equal(fixture_ask(fixture, "mute.example"), "dns_timeout");
-	assert_string_equal(fixture_ask(fixture, "ill.example"), "dns_error");
-	assert_string_equal(fixture_ask(fixture, "no.example"), "dns_error");
-	assert_int_equal(fixture_questions(fixture), 0);
-	fixture_run(fixture, 1.05);
-	assert_string_equal(fixture_ask(fixture, "ill.example"), "dns_error");
-	assert_string_equal(fixture_ask(fixture, "no.example"), "dns_error");
-	assert_true(fixture_questions(fixture) >= 4);
+	resolver_fixture_set(fixture, "dns_timeout", "100ms");
+	resolver_fixture_set(fixture, "dns_negative_ttl", "1s");
+	resolver_fixture_open(fixture, rows);
+	assert_string_equal(resolver_fixture_ask(fixture, "mute.example"), "dns_timeout");
+	assert_string_equal(resolver_fixture_ask(fixture, "ill.example"), "dns_error");
+	assert_string_equal(resolver_fixture_ask(fixture, "no.example"), "dns_error");
+	assert_true(resolver_fixture_questions(fixture) >= 6);
+	assert_string_equal(resolver_fixture_ask(fixture, "mute.example"), "dns_timeout");
+	assert_string_equal(resolver_fixture_ask(fixture, "ill.example"), "dns_error");
+	assert_string_equal(resolver_fixture_ask(fixture, "no.example"), "dns_error");
+	assert_int_equal(resolver_fixture_questions(fixture), 0);
+	resolver_fixture_run(fixture, 1.05);
+	assert_string_equal(resolver_fixture_ask(fixture, "ill.example"), "dns_error");
+	assert_string_equal(resolver_fixture_ask(fixture, "no.example"), "dns_error");
+	assert_true(resolver_fixture_questions(fixture) >= 4);
 }
 
 static void failures_are_not_kept_when_told_so(void **state)
 {
 	struct fixture *fixture = *state;
 
-	fixture_set(fixture, "dns_negative_ttl", "0");
-	fixture_open(fixture, NULL);
-	assert_string_equal(fixture_ask(fixture, "no.example"), "dns_error");
-	assert_string_equal(fixture_ask(fixture, "no.example"), "dns_error");
-	assert_int_equal(fixture_questions(fixture), 4);
+	resolver_fixture_set(fixture, "dns_negative_ttl", "0");
+	resolver_fixture_open(fixture, NULL);
+	assert_string_equal(resolver_fixture_ask(fixture, "no.example"), "dns_error");
+	assert_string_equal(resolver_fixture_ask(fixture, "no.example"), "dns_error");
+	assert_int_equal(resolver_fixture_questions(fixture), 4);
 }
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, resolver_fixture_setup, resolver_fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(numeric_hosts_are_answered_at_once),
 		TEST(what_is_no_name_does_not_exist),

@@ -1,4 +1,4 @@
-/* LINKS: proxy/resolver.c proxy/dns_channel.c proxy/deadline.c proxy/wall_clock.c proxy/dns_answer.c proxy/budgets.c proxy/holdings.c proxy/descriptors.c proxy/dns_cache.c proxy/known_names.c proxy/hosts.c proxy/hostname.c proxy/address.c proxy/stats.c proxy/offenders.c conf/units.c tests/support/name_server.c tests/support/resolver_fixture.c tests/support/test_conf.c -lcares -lev */
+/* LINKS: proxy/dns */
 /* Queries of the resolver: shared, cancelled, at their bounds, and left over when it is freed. */
 #include "tests/support/resolver_fixture.h"
 
@@ -31,15 +31,15 @@ static void one_look_up_serves_all_who_ask(void **state)
 	struct asked asked[COUNT(hosts)];
 	uint64_t before = stats->dns_lookups;
 
-	fixture_open(fixture, rows);
+	resolver_fixture_open(fixture, rows);
 	for (size_t i = 0; i < COUNT(hosts); i++)
-		fixture_start(fixture, hosts[i], &asked[i]);
+		resolver_fixture_start(fixture, hosts[i], &asked[i]);
 	for (size_t i = 0; i < COUNT(hosts); i++) {
-		fixture_wait(&asked[i]);
+		resolver_fixture_wait(&asked[i]);
 		assert_int_equal(asked[i].calls, 1);
 		assert_string_equal(asked[i].addresses, "192.0.2.1");
 	}
-	assert_int_equal(fixture_questions(fixture), 2);
+	assert_int_equal(resolver_fixture_questions(fixture), 2);
 	assert_int_equal(stats->dns_lookups - before, 1);
 }
 
@@ -48,11 +48,11 @@ static void a_cancelled_query_is_not_called(void **state)
 	struct fixture *fixture = *state;
 	struct asked asked[3];
 
-	fixture_open(fixture, rows);
+	resolver_fixture_open(fixture, rows);
 	for (size_t i = 0; i < COUNT(asked); i++)
-		fixture_start(fixture, "web.example", &asked[i]);
+		resolver_fixture_start(fixture, "web.example", &asked[i]);
 	resolver_cancel(asked[1].query);
-	fixture_wait(&asked[2]);
+	resolver_fixture_wait(&asked[2]);
 	assert_int_equal(asked[0].calls, 1);
 	assert_int_equal(asked[1].calls, 0);
 	assert_int_equal(asked[2].calls, 1);
@@ -63,23 +63,23 @@ static void a_look_up_goes_on_when_all_are_cancelled(void **state)
 	struct fixture *fixture = *state;
 	struct asked asked[2];
 
-	fixture_open(fixture, rows);
+	resolver_fixture_open(fixture, rows);
 	for (size_t i = 0; i < COUNT(asked); i++) {
-		fixture_start(fixture, "web.example", &asked[i]);
+		resolver_fixture_start(fixture, "web.example", &asked[i]);
 		resolver_cancel(asked[i].query);
 	}
-	fixture_run(fixture, 0.05);
-	assert_int_equal(fixture_questions(fixture), 2);
+	resolver_fixture_run(fixture, 0.05);
+	assert_int_equal(resolver_fixture_questions(fixture), 2);
 	assert_int_equal(asked[0].calls + asked[1].calls, 0);
-	fixture_start(fixture, "web.example", &asked[0]);
+	resolver_fixture_start(fixture, "web.example", &asked[0]);
 	assert_int_equal(asked[0].calls, 1);
 	assert_string_equal(asked[0].addresses, "192.0.2.1");
-	assert_int_equal(fixture_questions(fixture), 0);
+	assert_int_equal(resolver_fixture_questions(fixture), 0);
 }
 
 /* A query whose callback does more. */
 struct busy {
-	struct asked asked; /* first: fixture_done() gets a pointer to it */
+	struct asked asked; /* first: resolver_fixture_done() gets a pointer to it */
 	struct asked *cancel;
 	const char *host;
 	struct asked next;
@@ -89,13 +89,13 @@ static void busy_done(void *context, enum failure failure, const struct addresse
 {
 	struct busy *busy = context;
 
-	fixture_done(&busy->asked, failure, found);
+	resolver_fixture_done(&busy->asked, failure, found);
 	if (busy->cancel && busy->cancel->query) {
 		resolver_cancel(busy->cancel->query);
 		busy->cancel->query = NULL;
 	}
 	if (busy->host)
-		fixture_start(busy->asked.fixture, busy->host, &busy->next);
+		resolver_fixture_start(busy->asked.fixture, busy->host, &busy->next);
 }
 
 static void start_busy(struct fixture *fixture, const char *host, struct busy *busy)
@@ -112,18 +112,18 @@ static void a_callback_may_cancel_others(void **state)
 	struct busy busy = {.cancel = &after};
 	struct busy too = {.cancel = &elsewhere};
 
-	fixture_open(fixture, rows);
-	fixture_start(fixture, "mute.example", &elsewhere);
-	fixture_start(fixture, "web.example", &before);
+	resolver_fixture_open(fixture, rows);
+	resolver_fixture_start(fixture, "mute.example", &elsewhere);
+	resolver_fixture_start(fixture, "web.example", &before);
 	start_busy(fixture, "web.example", &busy);
 	start_busy(fixture, "web.example", &too);
-	fixture_start(fixture, "web.example", &after);
-	fixture_run(fixture, 0.05);
+	resolver_fixture_start(fixture, "web.example", &after);
+	resolver_fixture_run(fixture, 0.05);
 	assert_int_equal(before.calls, 1);
 	assert_int_equal(busy.asked.calls, 1);
 	assert_int_equal(too.asked.calls, 1);
 	assert_int_equal(after.calls, 0);
-	fixture_run(fixture, 1.1); /* mute.example ends without anybody */
+	resolver_fixture_run(fixture, 1.1); /* mute.example ends without anybody */
 	assert_int_equal(elsewhere.calls, 0);
 }
 
@@ -134,14 +134,14 @@ static void a_callback_may_ask(void **state)
 	struct fixture *fixture = *state;
 	struct busy busy[COUNT(hosts)];
 
-	fixture_open(fixture, rows);
+	resolver_fixture_open(fixture, rows);
 	for (size_t i = 0; i < COUNT(hosts); i++) {
 		busy[i] = (struct busy){.host = hosts[i]};
 		start_busy(fixture, i % 2 ? "late.example" : "web.example", &busy[i]);
 	}
 	for (size_t i = 0; i < COUNT(hosts); i++) {
-		fixture_wait(&busy[i].asked);
-		fixture_wait(&busy[i].next);
+		resolver_fixture_wait(&busy[i].asked);
+		resolver_fixture_wait(&busy[i].next);
 		assert_int_equal(busy[i].asked.calls, 1);
 		assert_int_equal(busy[i].next.calls, 1);
 	}
@@ -156,14 +156,14 @@ static void a_callback_may_ask_for_the_same_name_anew(void **state)
 	struct fixture *fixture = *state;
 	struct busy busy = {.host = "web.example"};
 
-	fixture_set(fixture, "dns_cache", "0");
-	fixture_open(fixture, rows);
+	resolver_fixture_set(fixture, "dns_cache", "0");
+	resolver_fixture_open(fixture, rows);
 	start_busy(fixture, "web.example", &busy);
-	fixture_wait(&busy.asked);
+	resolver_fixture_wait(&busy.asked);
 	assert_int_equal(busy.next.calls, 0);
-	fixture_wait(&busy.next);
+	resolver_fixture_wait(&busy.next);
 	assert_string_equal(busy.next.addresses, "192.0.2.1");
-	assert_int_equal(fixture_questions(fixture), 4);
+	assert_int_equal(resolver_fixture_questions(fixture), 4);
 }
 
 static void freeing_ends_what_is_under_way(void **state)
@@ -174,21 +174,21 @@ static void freeing_ends_what_is_under_way(void **state)
 	struct asked asked[2 * COUNT(hosts)];
 	struct asked late;
 
-	fixture_open(fixture, rows);
-	fixture_start(fixture, "late.example", &late);
-	fixture_wait(&late); /* answered, and still waiting for AAAA */
-	fixture_start(fixture, "large.example", &asked[0]);
+	resolver_fixture_open(fixture, rows);
+	resolver_fixture_start(fixture, "late.example", &late);
+	resolver_fixture_wait(&late); /* answered, and still waiting for AAAA */
+	resolver_fixture_start(fixture, "large.example", &asked[0]);
 	while (name_server_questions(fixture->server, true) == 0)
 		ev_run(fixture->loop, EVRUN_ONCE);
 	for (size_t i = 0; i < COUNT(asked); i++) {
 		bool is_late = strcmp(hosts[i % COUNT(hosts)], "late.example") == 0;
 
-		fixture_start(fixture, hosts[i % COUNT(hosts)], &asked[i]);
+		resolver_fixture_start(fixture, hosts[i % COUNT(hosts)], &asked[i]);
 		assert_int_equal(asked[i].calls, is_late);
 	}
 	resolver_free(fixture->resolver);
 	fixture->resolver = NULL;
-	fixture_run(fixture, 0.02);
+	resolver_fixture_run(fixture, 0.02);
 	for (size_t i = 0; i < COUNT(asked); i++)
 		assert_int_equal(asked[i].calls, asked[i].query == NULL); /* none but those */
 }
@@ -200,31 +200,31 @@ static void look_ups_under_way_are_limited(void **state)
 	struct asked asked[LIMIT + 1], again, known;
 	char host[32];
 
-	fixture_set(fixture, "dns_lookups", "5");
-	fixture_set(fixture, "dns_timeout", "300ms");
-	fixture_open(fixture, rows);
-	fixture_start(fixture, "web.example", &known);
-	fixture_wait(&known);
+	resolver_fixture_set(fixture, "dns_lookups", "5");
+	resolver_fixture_set(fixture, "dns_timeout", "300ms");
+	resolver_fixture_open(fixture, rows);
+	resolver_fixture_start(fixture, "web.example", &known);
+	resolver_fixture_wait(&known);
 	/* Names without a row do not exist; nothing is answered before the loop runs. */
 	for (int i = 0; i <= LIMIT; i++) {
 		snprintf(host, sizeof(host), "h%d.example", i);
-		fixture_start(fixture, host, &asked[i]);
+		resolver_fixture_start(fixture, host, &asked[i]);
 		assert_int_equal(asked[i].calls, i == LIMIT);
 	}
 	assert_int_equal(asked[LIMIT].failure, FAILURE_TOO_MANY_LOOKUPS);
 	/* What needs no further look-up is answered all the same. */
-	fixture_start(fixture, "h0.example", &again);
-	fixture_start(fixture, "web.example", &known);
+	resolver_fixture_start(fixture, "h0.example", &again);
+	resolver_fixture_start(fixture, "web.example", &known);
 	assert_string_equal(known.addresses, "192.0.2.1");
-	fixture_start(fixture, "192.0.2.7", &known);
+	resolver_fixture_start(fixture, "192.0.2.7", &known);
 	assert_string_equal(known.addresses, "192.0.2.7");
-	fixture_wait(&again);
+	resolver_fixture_wait(&again);
 	assert_int_equal(again.failure, FAILURE_DNS_ERROR);
 	/* One is over, there is room for one. */
-	fixture_wait(&asked[1]);
-	assert_string_equal(fixture_ask(fixture, "other.example"), "192.0.2.2");
+	resolver_fixture_wait(&asked[1]);
+	assert_string_equal(resolver_fixture_ask(fixture, "other.example"), "192.0.2.2");
 	for (int i = 0; i < LIMIT; i++)
-		fixture_wait(&asked[i]);
+		resolver_fixture_wait(&asked[i]);
 }
 
 static void queries_for_one_name_are_limited(void **state)
@@ -234,18 +234,18 @@ static void queries_for_one_name_are_limited(void **state)
 	struct asked asked[LIMIT + 1];
 	unsigned calls = 0;
 
-	fixture_set(fixture, "clients_max", "100");
-	fixture_open(fixture, rows);
+	resolver_fixture_set(fixture, "clients_max", "100");
+	resolver_fixture_open(fixture, rows);
 	for (unsigned i = 0; i < LIMIT; i++) {
-		fixture_start(fixture, "web.example", &asked[i]);
+		resolver_fixture_start(fixture, "web.example", &asked[i]);
 		assert_int_equal(asked[i].calls, 0);
 	}
-	fixture_start(fixture, "web.example", &asked[LIMIT]);
+	resolver_fixture_start(fixture, "web.example", &asked[LIMIT]);
 	assert_int_equal(asked[LIMIT].failure, FAILURE_TOO_MANY_LOOKUPS);
 	resolver_cancel(asked[0].query);
-	fixture_start(fixture, "web.example", &asked[0]);
+	resolver_fixture_start(fixture, "web.example", &asked[0]);
 	assert_int_equal(asked[0].calls, 0);
-	fixture_wait(&asked[0]);
+	resolver_fixture_wait(&asked[0]);
 	for (unsigned i = 0; i < LIMIT; i++)
 		calls += asked[i].calls;
 	assert_int_equal(calls, LIMIT);
@@ -254,7 +254,7 @@ static void queries_for_one_name_are_limited(void **state)
 /* Ask for a name of a silent zone: whether that was refused at once. */
 static bool is_refused(struct fixture *fixture, const char *host, struct asked *ret_asked)
 {
-	fixture_start(fixture, host, ret_asked);
+	resolver_fixture_start(fixture, host, ret_asked);
 	if (ret_asked->calls == 0)
 		return false;
 	assert_int_equal(ret_asked->failure, FAILURE_TOO_MANY_LOOKUPS);
@@ -270,9 +270,9 @@ static void a_zone_has_a_part_of_the_look_ups(void **state)
 	unsigned count = 0;
 	char host[64];
 
-	fixture_set(fixture, "dns_lookups", "16");
-	fixture_set(fixture, "dns_timeout", "300ms");
-	fixture_open(fixture, rows);
+	resolver_fixture_set(fixture, "dns_lookups", "16");
+	resolver_fixture_set(fixture, "dns_timeout", "300ms");
+	resolver_fixture_open(fixture, rows);
 	for (unsigned i = 0; i < LIMIT; i++) { /* half of all */
 		snprintf(host, sizeof(host), "n%u.evil.example", i);
 		assert_int_equal(is_refused(fixture, host, &asked[count++]), i >= LIMIT / 2);
@@ -284,7 +284,7 @@ static void a_zone_has_a_part_of_the_look_ups(void **state)
 	assert_false(is_refused(fixture, "a.good.co.uk", &asked[count++]));
 	assert_false(is_refused(fixture, "www.good.example", &asked[count++]));
 	for (unsigned i = 0; i < count; i++)
-		fixture_wait(&asked[i]);
+		resolver_fixture_wait(&asked[i]);
 }
 
 static void a_client_has_a_part_of_the_look_ups(void **state)
@@ -295,9 +295,9 @@ static void a_client_has_a_part_of_the_look_ups(void **state)
 	unsigned count = 0;
 	char host[64];
 
-	fixture_set(fixture, "dns_lookups", "16");
-	fixture_set(fixture, "dns_timeout", "300ms");
-	fixture_open(fixture, rows);
+	resolver_fixture_set(fixture, "dns_lookups", "16");
+	resolver_fixture_set(fixture, "dns_timeout", "300ms");
+	resolver_fixture_open(fixture, rows);
 	fixture->holder = 1;
 	for (unsigned i = 0; i < LIMIT; i++) {
 		snprintf(host, sizeof(host), "n%u.example", i);
@@ -309,7 +309,7 @@ static void a_client_has_a_part_of_the_look_ups(void **state)
 		assert_int_equal(is_refused(fixture, host, &asked[count++]), i >= LIMIT / 8);
 	}
 	for (unsigned i = 0; i < count; i++)
-		fixture_wait(&asked[i]);
+		resolver_fixture_wait(&asked[i]);
 }
 
 /* Silent zones, each asked for by a client of its own, and then more of either. */
@@ -321,9 +321,9 @@ static void many_zones_and_clients_leave_some_look_ups(void **state)
 	unsigned count = 0;
 	char host[64];
 
-	fixture_set(fixture, "dns_lookups", "64");
-	fixture_set(fixture, "dns_timeout", "300ms");
-	fixture_open(fixture, rows);
+	resolver_fixture_set(fixture, "dns_lookups", "64");
+	resolver_fixture_set(fixture, "dns_timeout", "300ms");
+	resolver_fixture_open(fixture, rows);
 	for (unsigned client = 0; client < CLIENTS; client++) {
 		fixture->holder = 1 + client;
 		for (unsigned i = 0; i < LIMIT; i++) {
@@ -334,7 +334,7 @@ static void many_zones_and_clients_leave_some_look_ups(void **state)
 	fixture->holder = 100;
 	assert_false(is_refused(fixture, "www.good.example", &asked[count++]));
 	for (unsigned i = 0; i < count; i++)
-		fixture_wait(&asked[i]);
+		resolver_fixture_wait(&asked[i]);
 }
 
 /* A look-up goes on when who asked has left, unless somebody else needs its place. */
@@ -345,8 +345,8 @@ static void an_unwanted_look_up_makes_way(void **state)
 	struct asked asked[6];
 	char host[64];
 
-	fixture_set(fixture, "dns_lookups", "4");
-	fixture_open(fixture, rows);
+	resolver_fixture_set(fixture, "dns_lookups", "4");
+	resolver_fixture_open(fixture, rows);
 	for (unsigned i = 0; i < 4; i++) {
 		snprintf(host, sizeof(host), "n%u.example", i);
 		assert_false(is_refused(fixture, host, &asked[i]));
@@ -355,13 +355,13 @@ static void an_unwanted_look_up_makes_way(void **state)
 	resolver_cancel(asked[1].query);
 	resolver_cancel(asked[2].query);
 	assert_false(is_refused(fixture, "n4.example", &asked[4])); /* in the place of n1 */
-	fixture_start(fixture, "n2.example", &asked[2]);            /* is wanted again */
+	resolver_fixture_start(fixture, "n2.example", &asked[2]);   /* is wanted again */
 	assert_int_equal(asked[2].calls, 0);
 	assert_true(is_refused(fixture, "n5.example", &asked[5]));
 	assert_int_equal(stats->lookups_dropped - before, 1);
 	for (unsigned i = 0; i < 6; i++)
 		if (i != 1)
-			fixture_wait(&asked[i]);
+			resolver_fixture_wait(&asked[i]);
 }
 
 static void sockets_to_name_servers_are_limited(void **state)
@@ -370,26 +370,26 @@ static void sockets_to_name_servers_are_limited(void **state)
 	struct asked asked[3];
 
 	fixture->descriptors.sockets = 2;
-	fixture_open(fixture, rows);
-	fixture_start(fixture, "web.example", &asked[0]);
+	resolver_fixture_open(fixture, rows);
+	resolver_fixture_start(fixture, "web.example", &asked[0]);
 	assert_true(is_refused(fixture, "other.example", &asked[1]));
-	fixture_wait(&asked[0]);
+	resolver_fixture_wait(&asked[0]);
 	assert_string_equal(asked[0].addresses, "192.0.2.1");
-	assert_string_equal(fixture_ask(fixture, "other.example"), "192.0.2.2");
+	assert_string_equal(resolver_fixture_ask(fixture, "other.example"), "192.0.2.2");
 }
 
 static void kept_names_are_limited(void **state)
 {
 	struct fixture *fixture = *state;
 
-	fixture_set(fixture, "dns_cache", "1");
-	fixture_open(fixture, rows);
-	assert_string_equal(fixture_ask(fixture, "web.example"), "192.0.2.1");
-	assert_string_equal(fixture_ask(fixture, "web.example"), "192.0.2.1");
-	assert_int_equal(fixture_questions(fixture), 2);
-	assert_string_equal(fixture_ask(fixture, "other.example"), "192.0.2.2");
-	assert_string_equal(fixture_ask(fixture, "web.example"), "192.0.2.1");
-	assert_int_equal(fixture_questions(fixture), 4);
+	resolver_fixture_set(fixture, "dns_cache", "1");
+	resolver_fixture_open(fixture, rows);
+	assert_string_equal(resolver_fixture_ask(fixture, "web.example"), "192.0.2.1");
+	assert_string_equal(resolver_fixture_ask(fixture, "web.example"), "192.0.2.1");
+	assert_int_equal(resolver_fixture_questions(fixture), 2);
+	assert_string_equal(resolver_fixture_ask(fixture, "other.example"), "192.0.2.2");
+	assert_string_equal(resolver_fixture_ask(fixture, "web.example"), "192.0.2.1");
+	assert_int_equal(resolver_fixture_questions(fixture), 4);
 }
 
 static void without_descriptors_it_fails_at_once_and_recovers(void **state)
@@ -399,19 +399,19 @@ static void without_descriptors_it_fails_at_once_and_recovers(void **state)
 	struct asked asked;
 	int free_fd;
 
-	fixture_open(fixture, rows);
-	fixture_run(fixture, 0.001); /* the loop opens what it needs */
+	resolver_fixture_open(fixture, rows);
+	resolver_fixture_run(fixture, 0.001); /* the loop opens what it needs */
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	free_fd = dup(0);
 	assert_true(free_fd >= 0);
 	close(free_fd);
 	low = (struct rlimit){(rlim_t)free_fd, limit.rlim_max};
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
-	fixture_start(fixture, "web.example", &asked);
+	resolver_fixture_start(fixture, "web.example", &asked);
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	assert_int_equal(asked.calls, 1);
 	assert_int_equal(asked.failure, FAILURE_DNS_ERROR);
-	assert_string_equal(fixture_ask(fixture, "web.example"), "192.0.2.1");
+	assert_string_equal(resolver_fixture_ask(fixture, "web.example"), "192.0.2.1");
 }
 
 static void bad_options_are_told(void **state)
@@ -434,15 +434,15 @@ static void bad_options_are_told(void **state)
 	char error[128];
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		fixture_set(fixture, cases[i].option, cases[i].value);
+		resolver_fixture_set(fixture, cases[i].option, cases[i].value);
 		resolver = resolver_new(fixture->loop, fixture->conf, NULL, error, sizeof(error));
 		assert_null(resolver);
 		if (strncmp(error, cases[i].error, strlen(cases[i].error)) != 0)
 			fail_msg("%s", error);
-		fixture_set(fixture, cases[i].option, "");
+		resolver_fixture_set(fixture, cases[i].option, "");
 	}
-	fixture_set(fixture, "resolvers",
-		    "[::1]:1,[::1]:2,[::1]:3,[::1]:4,[::1]:5,[::1]:6,[::1]:7,[::1]:8");
+	resolver_fixture_set(fixture, "resolvers",
+			     "[::1]:1,[::1]:2,[::1]:3,[::1]:4,[::1]:5,[::1]:6,[::1]:7,[::1]:8");
 	resolver = resolver_new(fixture->loop, fixture->conf, NULL, error, sizeof(error));
 	assert_non_null(resolver);
 	resolver_free(resolver);
@@ -452,9 +452,9 @@ static void the_loop_ends_with_nothing_left_in_it(void **state)
 {
 	struct fixture *fixture = *state;
 
-	fixture_open(fixture, rows);
-	assert_string_equal(fixture_ask(fixture, "web.example"), "192.0.2.1");
-	assert_string_equal(fixture_ask(fixture, "no.example"), "dns_error");
+	resolver_fixture_open(fixture, rows);
+	assert_string_equal(resolver_fixture_ask(fixture, "web.example"), "192.0.2.1");
+	assert_string_equal(resolver_fixture_ask(fixture, "no.example"), "dns_error");
 	name_server_free(fixture->server);
 	fixture->server = NULL;
 	assert_int_equal(ev_run(fixture->loop, 0), 0); /* returns: no watcher is active */
@@ -462,7 +462,8 @@ static void the_loop_ends_with_nothing_left_in_it(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, resolver_fixture_setup, resolver_fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(one_look_up_serves_all_who_ask),
 		TEST(a_cancelled_query_is_not_called),

@@ -1,4 +1,4 @@
-/* LINKS: proxy/claims.c */
+/* LINKS: proxy/exchange */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proxy/claims.h"
+#include "proxy/exchange/claims.h"
 
 enum { NOW = 1000000 };
 

@@ -1,4 +1,4 @@
-/* LINKS: proxy/turn.c proxy/client.c proxy/exchange.c proxy/fetch.c proxy/collapse.c proxy/shareable.c proxy/judge.c proxy/origin.c proxy/dialer.c proxy/connector.c proxy/cause.c proxy/parse_fault.c proxy/pool.c proxy/tunnel.c proxy/route.c proxy/rules.c proxy/compose.c proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/body.c proxy/buf.c proxy/access.c proxy/admission.c proxy/ranges.c proxy/address.c proxy/hostname.c proxy/stats.c proxy/offenders.c proxy/budgets.c proxy/holdings.c proxy/proxy_protocol.c proxy/credentials.c proxy/accesslog.c proxy/accesslog_line.c proxy/accesslog_mask.c cache/cache.c cache/writes.c cache/overtaken.c cache/tidy.c cache/invalidation.c cache/purge.c cache/pending.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_message.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c proxy/descriptors.c tests/support/fake_conn.c tests/support/fake_worker.c tests/support/lanes.c tests/support/fake_resolver.c tests/support/store_memory.c tests/support/test_conf.c proxy/logins.c proxy/mend.c -lhttp_parser -lxxhash -lcrypt -lpthread */
+/* LINKS: proxy/front tests/doubles/fake_conn.c tests/doubles/fake_worker.c tests/doubles/fake_resolver.c tests/doubles/store_memory.c */
 /*
  * A record that was looked up is not answered from once its bytes were taken back: it counts as a
  * miss, by the rules of one.  The views of this program's forward proxy end right after the lookup.
@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "tests/support/fake_worker.h"
+#include "tests/doubles/fake_worker.h"
 #include "tests/support/test_conf.h"
 
 static bool ending;
@@ -23,7 +23,7 @@ static void lookup_and_end(struct cache *cache, const struct http_request *req,
 }
 
 #define cache_lookup(...) lookup_and_end(__VA_ARGS__)
-#include "proxy/forward.c"
+#include "proxy/front/forward.c"
 #undef cache_lookup
 
 #define ASK "GET http://10.0.0.1/ HTTP/1.1\r\nHost: 10.0.0.1\r\n"

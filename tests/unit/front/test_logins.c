@@ -1,4 +1,4 @@
-/* LINKS: proxy/logins.c proxy/budgets.c proxy/holdings.c proxy/descriptors.c proxy/address.c conf/units.c tests/support/test_conf.c */
+/* LINKS: proxy/front */
 /* In which order logins are verified, and how many wait. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proxy/credentials.h"
-#include "proxy/logins.h"
+#include "proxy/access/credentials.h"
+#include "proxy/front/logins.h"
 #include "tests/support/test_conf.h"
 
 enum { MANY = 2000 };

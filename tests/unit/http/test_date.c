@@ -1,4 +1,4 @@
-/* LINKS: cache/http_date.c */
+/* LINKS: cache/http */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -7,7 +7,7 @@
 #include <time.h>
 #include <cmocka.h>
 
-#include "cache/http_date.h"
+#include "cache/http/date.h"
 
 #define NOW INT64_C(1700000000) /* Tue, 14 Nov 2023 22:13:20 GMT */
 #define EXAMPLE INT64_C(784111777)

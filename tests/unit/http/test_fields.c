@@ -1,4 +1,4 @@
-/* LINKS: cache/http_fields.c cache/http_message.c cache/http_uri.c */
+/* LINKS: cache/http */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "cache/http_fields.h"
+#include "cache/http/fields.h"
 
 enum { LINES_MAX = 128 };
 
@@ -35,7 +35,7 @@ static const struct {
 	unsigned flags;
 } known[] = {
 #define FIELD(id, name, flags) {FIELD_##id, name, flags},
-#include "cache/http_fields.def"
+#include "cache/http/fields.def"
 #undef FIELD
 };
 

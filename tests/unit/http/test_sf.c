@@ -1,4 +1,4 @@
-/* LINKS: cache/http_sf.c cache/http_fields.c */
+/* LINKS: cache/http */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "cache/http_fields.h"
-#include "cache/http_sf.h"
+#include "cache/http/fields.h"
+#include "cache/http/sf.h"
 
 enum { LINES_MAX = 8, TEXT_MAX = 512 };
 

@@ -1,4 +1,4 @@
-/* LINKS: cache/http_uri.c */
+/* LINKS: cache/http */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "cache/http_uri.h"
+#include "cache/http/uri.h"
 
 #define L10 "abcdefghij"
 #define L50 L10 L10 L10 L10 L10

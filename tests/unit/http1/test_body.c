@@ -1,4 +1,4 @@
-/* LINKS: proxy/body.c proxy/compose.c proxy/buf.c proxy/stats.c proxy/offenders.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/policy.c */
+/* LINKS: proxy/http1 */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "proxy/body.h"
-#include "proxy/compose.h"
+#include "proxy/http1/body.h"
+#include "proxy/http1/compose.h"
 
 #define TEXT(literal)                          \
 	{                                      \

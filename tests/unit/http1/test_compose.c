@@ -1,4 +1,4 @@
-/* LINKS: proxy/compose.c proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/mend.c proxy/buf.c proxy/stats.c proxy/offenders.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/policy.c conf/units.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser -Wl,--wrap=malloc -lxxhash */
+/* LINKS: proxy/http1 -Wl,--wrap=malloc */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "cache/http_fields.h"
+#include "cache/http/fields.h"
 #include "tests/support/test_conf.h"
-#include "tests/support/wire.h"
+#include "tests/oracle/wire.h"
 
 #define TEXT(literal)                          \
 	{                                      \

@@ -1,4 +1,4 @@
-/* LINKS: proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/mend.c cache/http_fields.c cache/http_uri.c conf/units.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser -Wl,--wrap=memchr -lxxhash */
+/* LINKS: proxy/http1 -Wl,--wrap=memchr */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "tests/support/test_conf.h"
-#include "tests/support/wire.h"
+#include "tests/oracle/wire.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

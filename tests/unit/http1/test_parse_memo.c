@@ -1,4 +1,4 @@
-/* LINKS: proxy/parse_memo.c proxy/parse_head.c proxy/parse_request.c proxy/stats.c proxy/offenders.c cache/http_fields.c cache/http_uri.c conf/units.c tests/support/test_conf.c -lhttp_parser -lxxhash */
+/* LINKS: proxy/http1 */
 /* Field lines that were read before: when they are recalled, and what for. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proxy/parse.h"
+#include "proxy/http1/parse.h"
 #include "tests/support/test_conf.h"
 
 #define FIELDS \

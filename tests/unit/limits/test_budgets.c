@@ -1,4 +1,4 @@
-/* LINKS: proxy/budgets.c proxy/holdings.c proxy/descriptors.c proxy/address.c conf/units.c tests/support/test_conf.c */
+/* LINKS: proxy/limits */
 /* What one client may hold, what all may, and how descriptors are shared out. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proxy/budgets.h"
+#include "proxy/limits/budgets.h"
 #include "tests/support/test_conf.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

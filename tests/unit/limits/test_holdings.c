@@ -1,4 +1,4 @@
-/* LINKS: proxy/holdings.c */
+/* LINKS: proxy/limits */
 /* Counts by key over several processes, one of which may be killed at any moment. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proxy/holdings.h"
+#include "proxy/limits/holdings.h"
 
 enum { ANY = INT32_MAX };
 

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "proxy/pace.h"
+#include "proxy/limits/pace.h"
 
 /* 10 s to lose, 100 bytes a second. */
 static const struct conf conf = {.body_timeout_ms = 10000, .body_rate = 100};

@@ -1,4 +1,4 @@
-/* LINKS: proxy/deadline.c -lev */
+/* LINKS: proxy/loop */
 /* Deadlines: late timers, and what came meanwhile. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "proxy/deadline.h"
+#include "proxy/loop/deadline.h"
 
 /* A pipe that is waited for, and the order of what happens: r read, l looked, x passed. */
 struct wait {

@@ -1,4 +1,4 @@
-/* LINKS: proxy/turn.c proxy/stats.c proxy/offenders.c cache/policy.c */
+/* LINKS: proxy/loop */
 /* Tasks of a turn, and what one connection may have of it. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "proxy/worker.h"
+#include "proxy/process/worker.h"
 
 static struct worker worker;
 static int64_t clock_us;

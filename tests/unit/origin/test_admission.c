@@ -1,4 +1,4 @@
-/* LINKS: proxy/admission.c proxy/route.c proxy/access.c proxy/ranges.c proxy/rules.c proxy/address.c proxy/hostname.c cache/http_fields.c cache/http_uri.c conf/units.c tests/support/test_conf.c */
+/* LINKS: proxy/origin */
 /* Whom a stored response may be shown: under the rules it came by, and under others. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proxy/admission.h"
+#include "proxy/origin/admission.h"
 #include "tests/support/test_conf.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))

@@ -1,4 +1,4 @@
-/* LINKS: proxy/route.c proxy/rules.c proxy/address.c proxy/hostname.c cache/http_uri.c conf/units.c tests/support/test_conf.c */
+/* LINKS: proxy/origin */
 /* Routes: which requests go by way of the parent, how, and what is refused on the way there. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "proxy/route.h"
+#include "proxy/origin/route.h"
 #include "tests/support/test_conf.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))

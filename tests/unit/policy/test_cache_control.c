@@ -1,4 +1,4 @@
-/* LINKS: cache/cache_control.c cache/http_sf.c cache/http_fields.c */
+/* LINKS: cache/policy */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "cache/cache_control.h"
-#include "cache/http_fields.h"
+#include "cache/policy/cache_control.h"
+#include "cache/http/fields.h"
 
 enum { LINES_MAX = 8, TEXT_MAX = 512 };
 

@@ -1,4 +1,4 @@
-/* LINKS: proxy/copier.c proxy/log.c proxy/wall_clock.c cache/cache.c cache/writes.c cache/overtaken.c cache/tidy.c cache/invalidation.c cache/purge.c cache/pending.c cache/entry.c cache/freshen.c cache/groups.c cache/record.c cache/key.c cache/language.c cache/policy.c cache/policy_store.c cache/policy_reuse.c cache/policy_request.c cache/policy_condition.c cache/freshness.c cache/cache_control.c cache/http_sf.c cache/http_fields.c cache/http_date.c cache/http_uri.c cache/store.c cache/store_open.c cache/store_entry.c cache/store_lmdb.c cache/store_files.c cache/store_note.c cache/store_copy.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c conf/units.c tests/support/store_fixture.c tests/support/test_conf.c -llmdb -lxxhash */
+/* LINKS: proxy/process */
 /* When copies of the store are made, and what becomes of those that fail or get stuck. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,9 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cache/record.h"
-#include "cache/store_files.h"
-#include "proxy/copier.h"
+#include "cache/record/record.h"
+#include "cache/store/files.h"
+#include "proxy/process/copier.h"
 #include "tests/support/store_fixture.h"
 #include "tests/support/test_conf.h"
 
@@ -80,7 +80,7 @@ static void wait_for_end(struct fixture *f, bool killed)
 
 static void store_something(struct fixture *f, uint64_t n)
 {
-	assert_int_equal(put_one(f->store->store, n, value_of(n, 0, 500)), STORE_OK);
+	assert_int_equal(put_one(f->store->store, n, bytes_of(n, 0, 500)), STORE_OK);
 }
 
 static void assert_counts(const struct fixture *f, uint64_t made, uint64_t failed)

@@ -1,4 +1,4 @@
-/* LINKS: proxy/store_dir.c */
+/* LINKS: proxy/process */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "proxy/store_dir.h"
+#include "proxy/process/store_dir.h"
 
 static char error[200];
 static char root_of_test[] = "/tmp/store_dir.XXXXXX";

@@ -1,4 +1,4 @@
-/* LINKS: cache/language.c cache/http_fields.c */
+/* LINKS: cache/record */
 /* Accept-Language: spellings that mean the same, and the language wanted most. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "cache/language.h"
+#include "cache/record/accept_language.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
 

@@ -1,4 +1,4 @@
-/* LINKS: cache/entry.c cache/groups.c cache/record.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c tests/support/heads.c tests/support/messages.c -lxxhash */
+/* LINKS: cache/record */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -6,8 +6,8 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-#include "cache/http_date.h"
-#include "cache/record.h"
+#include "cache/http/date.h"
+#include "cache/record/record.h"
 #include "tests/support/messages.h"
 
 #define TARGET " http://example.com/a\n"

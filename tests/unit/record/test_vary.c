@@ -1,4 +1,4 @@
-/* LINKS: cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c tests/support/heads.c tests/support/messages.c -lxxhash */
+/* LINKS: cache/record */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-#include "cache/http_fields.h"
-#include "cache/key.h"
+#include "cache/http/fields.h"
+#include "cache/base/key.h"
+#include "cache/record/vary.h"
 #include "tests/support/messages.h"
 
 #define URI "GET http://example.com/\n"

@@ -1,6 +1,7 @@
-/* LINKS: cache/cache.c cache/writes.c cache/overtaken.c cache/tidy.c cache/invalidation.c cache/purge.c cache/pending.c cache/groups.c cache/entry.c cache/record.c cache/freshen.c cache/key.c cache/language.c cache/http_fields.c cache/http_uri.c cache/http_date.c cache/http_sf.c cache/cache_control.c cache/freshness.c cache/policy.c cache/policy_condition.c cache/policy_request.c cache/policy_reuse.c cache/policy_store.c conf/units.c cache/store.c cache/store_lmdb.c cache/store_open.c cache/store_entry.c cache/store_files.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c cache/store_note.c cache/store_copy.c tests/support/heads.c tests/support/messages.c tests/support/test_conf.c tests/support/cache_fixture.c -lxxhash -llmdb */
-/* Views of records know when their bytes were taken back (cache/view.h). */
+/* LINKS: cache tests/doubles/counted_memory.c */
+/* Views of records know when their bytes were taken back (cache/base/view.h). */
 #define CACHE204_CHECKS 1
+#include "tests/doubles/counted_memory.h"
 #include "tests/support/cache_fixture.h"
 
 #include <signal.h>
@@ -219,7 +220,8 @@ static void reading_what_ended_aborts(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, cache_fixture_setup, cache_fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_view_ends_with_whatever_may_write),
 		TEST(a_removal_by_a_view_is_done_at_a_full_queue),

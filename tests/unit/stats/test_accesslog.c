@@ -1,4 +1,4 @@
-/* LINKS: proxy/accesslog.c proxy/accesslog_line.c proxy/accesslog_mask.c proxy/stats.c proxy/offenders.c cache/policy.c -ljansson */
+/* LINKS: proxy/stats */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "proxy/accesslog_line.h"
+#include "proxy/stats/accesslog_line.h"
 
 static char directory[] = "/tmp/test_accesslog.XXXXXX";
 static char path[64], moved[64];

@@ -1,4 +1,4 @@
-/* LINKS: proxy/offenders.c */
+/* LINKS: proxy/stats */
 /* The table of offenders: who is in it, who makes way. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-#include "proxy/offenders.h"
+#include "proxy/stats/offenders.h"
 
 static uint64_t count_of(const struct offenders *offenders, const char *name)
 {

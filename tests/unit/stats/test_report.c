@@ -1,4 +1,4 @@
-/* LINKS: proxy/report.c proxy/stats.c proxy/offenders.c cache/policy.c -ljansson */
+/* LINKS: proxy/stats */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/report.h"
+#include "proxy/stats/report.h"
 
 static struct stats numbers;
 
@@ -21,7 +21,7 @@ static struct report_input sample(void)
 	uint64_t next = 1000;
 #define COUNTER(name, help) numbers.name = next++;
 #define GAUGE(name, help) numbers.name = -(int64_t)next++;
-#include "proxy/counters.def"
+#include "proxy/stats/counters.def"
 #undef COUNTER
 #undef GAUGE
 	for (unsigned n = 0; n < OUTCOME_COUNT; n++)
@@ -99,7 +99,7 @@ static void test_json_has_every_row_of_the_tables(void **state)
 	json_t *root = parsed(&input);
 #define COUNTER(name, help) assert_int_equal(number(root, "counters", #name), numbers.name);
 #define GAUGE(name, help) assert_int_equal(number(root, "gauges", #name), numbers.name);
-#include "proxy/counters.def"
+#include "proxy/stats/counters.def"
 #undef COUNTER
 #undef GAUGE
 	for (enum outcome o = 0; o < OUTCOME_COUNT; o++)
@@ -243,7 +243,7 @@ static void test_prometheus_has_every_row_of_the_tables(void **state)
 	assert_series(text, (uint64_t)numbers.name, "cache204_" #name);     \
 	assert_non_null(strstr(text, "# HELP cache204_" #name " " help "\n" \
 				     "# TYPE cache204_" #name " gauge\n"));
-#include "proxy/counters.def"
+#include "proxy/stats/counters.def"
 #undef COUNTER
 #undef GAUGE
 	for (enum outcome o = 0; o < OUTCOME_COUNT; o++)

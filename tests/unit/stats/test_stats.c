@@ -1,4 +1,4 @@
-/* LINKS: proxy/stats.c proxy/offenders.c cache/policy.c */
+/* LINKS: proxy/stats */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proxy/stats.h"
+#include "proxy/stats/stats.h"
 
 /* A name of a table's row, fit for a log, a JSON key and a label. */
 static void assert_name(const char *name)
@@ -161,7 +161,7 @@ static void fill(struct stats *block, unsigned times)
 	for (unsigned i = 0; i < times; i++) {
 #define COUNTER(name, help) block->name += 1;
 #define GAUGE(name, help) block->name -= 1;
-#include "proxy/counters.def"
+#include "proxy/stats/counters.def"
 #undef COUNTER
 #undef GAUGE
 		for (unsigned n = 0; n < OUTCOME_COUNT; n++)

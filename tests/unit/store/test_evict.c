@@ -1,4 +1,4 @@
-/* LINKS: cache/evict.c */
+/* LINKS: cache/store */
 /* SIEVE against sequences worked out by hand, and its hit ratio on a skewed trace against FIFO. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cache/evict.h"
+#include "cache/store/evict.h"
 
 enum {
 	SEQUENCES = 200000,

@@ -1,4 +1,4 @@
-/* LINKS: cache/invalidation.c cache/tidy.c */
+/* LINKS: cache */
 /* When keys were invalidated: what was asked for before and after, and the marks in force. */
 #include <stdarg.h>
 #include <stddef.h>

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cache/invalidation.h"
+#include "cache/store/invalidation.h"
 
 static void step(void);
 
@@ -30,7 +30,7 @@ static void step(void);
 							 memory_order_seq_cst))
 #define atomic_compare_exchange_weak exchange
 #define atomic_compare_exchange_strong exchange
-#include "cache/invalidation.c"
+#include "cache/store/invalidation.c"
 
 enum { NEVER = 1 << 20 };
 

@@ -1,4 +1,4 @@
-/* LINKS: proxy/clock.c */
+/* LINKS: cache/store */
 /* The steady clock while the wall clock is set about. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "proxy/clock.h"
+#include "cache/store/steady_clock.h"
 
 #define NOW_MS ((int64_t)1939639200123)
 #define HOUR_MS ((int64_t)3600000)

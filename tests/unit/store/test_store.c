@@ -1,5 +1,5 @@
-/* LINKS: cache/store.c cache/store_open.c cache/invalidation.c cache/store_entry.c cache/store_lmdb.c cache/store_files.c cache/store_note.c cache/store_copy.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/store_fixture.c -llmdb */
-/* The contract of cache/store.h, which test_store_memory.c holds the store in memory to as well. */
+/* LINKS: cache/store */
+/* The contract of store.h, which test_store_memory.c holds the store in memory to as well. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -23,7 +23,7 @@ static void put_range(struct store *store, uint64_t from, uint64_t to, size_t si
 	for (uint64_t n = from; n < to; n++) {
 		struct cache_key key = key_of(n);
 
-		assert_int_equal(put_in_parts(store, &key, value_of(n, 0, size_max), NULL, 0),
+		assert_int_equal(put_in_parts(store, &key, bytes_of(n, 0, size_max), NULL, 0),
 				 STORE_OK);
 	}
 	assert_int_equal(store_commit(store), STORE_OK);
@@ -44,8 +44,8 @@ static void test_put_and_get(void **state)
 	store_fixture_open(f);
 	assert_string_equal(f->notice, "");
 	assert_absent(f->store, 1);
-	assert_int_equal(put_one(f->store, 1, value_of(1, 0, 400)), STORE_OK);
-	assert_stored(f->store, 1, 0);
+	assert_int_equal(put_one(f->store, 1, bytes_of(1, 0, 400)), STORE_OK);
+	assert_in_store(f->store, 1, 0);
 	assert_absent(f->store, 2);
 	assert_int_equal(entries_of(f->store), 1);
 }
@@ -85,9 +85,9 @@ static void test_too_large(void **state)
 	struct cache_key groups[1] = {group_of(1)}, key = key_of(2);
 
 	store_fixture_open(f);
-	assert_int_equal(put_one(f->store, 1, value_of(1, 0, 400)), STORE_OK);
+	assert_int_equal(put_one(f->store, 1, bytes_of(1, 0, 400)), STORE_OK);
 	assert_int_equal(put_one(f->store, 1, slice_of(bytes, 5 * MIB)), STORE_FULL);
-	assert_stored(f->store, 1, 0);
+	assert_in_store(f->store, 1, 0);
 	assert_int_equal(store_begin(f->store), STORE_OK);
 	assert_int_equal(put_in_parts(f->store, &key, none, groups, STORE_GROUPS_MAX + 1),
 			 STORE_FULL);
@@ -103,8 +103,8 @@ static void test_replace(void **state)
 
 	store_fixture_open(f);
 	for (size_t turn = 0; turn < sizeof(sizes) / sizeof(*sizes); turn++) {
-		assert_int_equal(put_one(f->store, 1, value_of(1, turn, sizes[turn])), STORE_OK);
-		assert_stored(f->store, 1, turn);
+		assert_int_equal(put_one(f->store, 1, bytes_of(1, turn, sizes[turn])), STORE_OK);
+		assert_in_store(f->store, 1, turn);
 		assert_int_equal(entries_of(f->store), 1);
 	}
 }
@@ -121,8 +121,8 @@ static void test_drop(void **state)
 	assert_int_equal(drop_in_parts(f->store, &key), STORE_NOT_FOUND);
 	assert_int_equal(store_commit(f->store), STORE_OK);
 	assert_absent(f->store, 1);
-	assert_stored(f->store, 0, 0);
-	assert_stored(f->store, 2, 0);
+	assert_in_store(f->store, 0, 0);
+	assert_in_store(f->store, 2, 0);
 	assert_int_equal(entries_of(f->store), 2);
 }
 
@@ -137,22 +137,22 @@ static void test_transaction(void **state)
 	store_fixture_open(f);
 	put_range(f->store, 1, 2, 400);
 	assert_int_equal(store_begin(f->store), STORE_OK);
-	assert_int_equal(put_in_parts(f->store, &one, value_of(1, 7, 400), NULL, 0), STORE_OK);
-	assert_int_equal(put_in_parts(f->store, &two, value_of(2, 7, 400), NULL, 0), STORE_OK);
+	assert_int_equal(put_in_parts(f->store, &one, bytes_of(1, 7, 400), NULL, 0), STORE_OK);
+	assert_int_equal(put_in_parts(f->store, &two, bytes_of(2, 7, 400), NULL, 0), STORE_OK);
 	assert_int_equal(store_read(f->store, &one, &value), STORE_OK);
 	assert_true(value_is_of(value, 1, &turn));
 	assert_int_equal(turn, 7);
 	assert_int_equal(drop_in_parts(f->store, &one), STORE_OK);
 	assert_int_equal(store_read(f->store, &one, &value), STORE_NOT_FOUND);
 	store_abort(f->store);
-	assert_stored(f->store, 1, 0);
+	assert_in_store(f->store, 1, 0);
 	assert_absent(f->store, 2);
 	/* One that was begun and never ended is undone by the next. */
 	assert_int_equal(store_begin(f->store), STORE_OK);
 	assert_int_equal(drop_in_parts(f->store, &one), STORE_OK);
 	assert_int_equal(store_begin(f->store), STORE_OK);
 	assert_int_equal(store_commit(f->store), STORE_OK);
-	assert_stored(f->store, 1, 0);
+	assert_in_store(f->store, 1, 0);
 }
 
 static void test_outside_a_transaction(void **state)
@@ -171,7 +171,7 @@ static void test_outside_a_transaction(void **state)
 	assert_int_equal(store_commit(f->store), STORE_FAILED);
 	store_abort(f->store);
 	store_turn_end(f->store);
-	assert_int_equal(put_one(f->store, 1, value_of(1, 0, 400)), STORE_OK);
+	assert_int_equal(put_one(f->store, 1, bytes_of(1, 0, 400)), STORE_OK);
 }
 
 /* A view stays as it is until the turn ends, and the next turn sees what was written. */
@@ -184,7 +184,7 @@ static void test_turns(void **state)
 
 	store_fixture_open(f);
 	for (uint64_t i = 0; i < 100; i++) {
-		assert_int_equal(put_one(f->store, 1, value_of(1, i, 400)), STORE_OK);
+		assert_int_equal(put_one(f->store, 1, bytes_of(1, i, 400)), STORE_OK);
 		assert_int_equal(store_get(f->store, &key, &value), STORE_OK);
 		assert_true(value_is_of(value, 1, &turn));
 		assert_int_equal(turn, i);
@@ -210,7 +210,7 @@ static void put_in_groups(struct store *store, uint64_t n, const struct cache_ke
 	struct cache_key key = key_of(n);
 
 	assert_int_equal(store_begin(store), STORE_OK);
-	assert_int_equal(put_in_parts(store, &key, value_of(n, 0, 400), groups, count), STORE_OK);
+	assert_int_equal(put_in_parts(store, &key, bytes_of(n, 0, 400), groups, count), STORE_OK);
 	assert_int_equal(store_commit(store), STORE_OK);
 }
 
@@ -230,11 +230,11 @@ static void test_groups(void **state)
 	assert_int_equal(drop_group(f->store, 3, 4), 0);
 	assert_absent(f->store, 3);
 	assert_absent(f->store, 20);
-	assert_stored(f->store, 2, 0);
+	assert_in_store(f->store, 2, 0);
 	assert_int_equal(drop_group(f->store, 1, 100), 10);
 	assert_int_equal(drop_group(f->store, 2, 100), 0);
 	assert_int_equal(entries_of(f->store), 5);
-	assert_stored(f->store, 16, 0);
+	assert_in_store(f->store, 16, 0);
 }
 
 /* The groups are those of the last put; a drop leaves nothing behind. */
@@ -247,7 +247,7 @@ static void test_groups_change(void **state)
 	put_in_groups(f->store, 1, groups, 1);
 	put_in_groups(f->store, 1, groups + 1, 1);
 	assert_int_equal(drop_group(f->store, 1, 10), 0);
-	assert_stored(f->store, 1, 0);
+	assert_in_store(f->store, 1, 0);
 	assert_int_equal(drop_group(f->store, 2, 10), 1);
 	put_in_groups(f->store, 1, groups, 3);
 	put_in_groups(f->store, 1, groups, 3);
@@ -260,7 +260,7 @@ static void test_groups_change(void **state)
 	put_in_groups(f->store, 1, NULL, 0);
 	assert_int_equal(drop_group(f->store, 1, 10), 0);
 	assert_int_equal(drop_group(f->store, 2, 10), 0);
-	assert_stored(f->store, 1, 0);
+	assert_in_store(f->store, 1, 0);
 }
 
 static void test_many_groups(void **state)
@@ -273,7 +273,7 @@ static void test_many_groups(void **state)
 		groups[i] = group_of(i);
 	for (uint64_t n = 0; n < 5; n++)
 		put_in_groups(f->store, n, groups, STORE_GROUPS_MAX);
-	assert_stored(f->store, 4, 0);
+	assert_in_store(f->store, 4, 0);
 	assert_int_equal(drop_group(f->store, STORE_GROUPS_MAX - 1, 100), 5);
 	assert_int_equal(drop_group(f->store, 0, 100), 0);
 }
@@ -332,7 +332,7 @@ static void test_walk_ends(void **state)
 	store_fixture_open(f);
 	assert_int_equal(store_begin(f->store), STORE_OK);
 	for (int i = 0; i < 2; i++)
-		assert_int_equal(put_in_parts(f->store, &keys[i], value_of(1, 1, 40), NULL, 0),
+		assert_int_equal(put_in_parts(f->store, &keys[i], bytes_of(1, 1, 40), NULL, 0),
 				 STORE_OK);
 	assert_int_equal(store_commit(f->store), STORE_OK);
 	assert_int_equal(store_walk(f->store, &cursor, 1, walk_visit, &walk, &more), STORE_OK);
@@ -395,7 +395,7 @@ static void test_eviction(void **state)
 		store_turn_end(f->store);
 	}
 	for (uint64_t n = 9980; n < 10000; n++)
-		assert_stored(f->store, n, 0);
+		assert_in_store(f->store, n, 0);
 	for (uint64_t i = 0; i < 50; i++) {
 		struct cache_key key = key_of(i);
 		struct slice value;
@@ -421,7 +421,7 @@ static void test_reopen(void **state)
 	store_fixture_reopen(f);
 	assert_string_equal(f->notice, "");
 	for (uint64_t n = 0; n < 100; n++)
-		assert_stored(f->store, n, 0);
+		assert_in_store(f->store, n, 0);
 	assert_int_equal(store_clock(f->store)->lead_ms, 17);
 	assert_int_equal(store_clock(f->store)->latest_ms, 0);
 }
@@ -493,7 +493,7 @@ static void model_put(struct store *store, struct model *model, uint64_t random)
 			groups[count++] = group_of(i);
 	model->is[n] = true;
 	model->turn[n] = random;
-	assert_int_equal(put_in_parts(store, &key, value_of(n, random, 3000), groups, count),
+	assert_int_equal(put_in_parts(store, &key, bytes_of(n, random, 3000), groups, count),
 			 STORE_OK);
 }
 
@@ -549,7 +549,7 @@ static void test_against_a_model(void **state)
 			store_fixture_reopen(f);
 		for (uint64_t n = 0; n < MODEL_KEYS; n++)
 			if (model.is[n])
-				assert_stored(f->store, n, model.turn[n]);
+				assert_in_store(f->store, n, model.turn[n]);
 			else
 				assert_absent(f->store, n);
 	}

@@ -1,4 +1,4 @@
-/* LINKS: cache/store.c cache/store_open.c cache/invalidation.c cache/store_entry.c cache/store_lmdb.c cache/store_files.c cache/store_note.c cache/store_copy.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/store_fixture.c -llmdb */
+/* LINKS: cache/store */
 /*
  * Copies of the store: made while it is in use, taken when the file is lost, and only when whole.
  */
@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cache/store_note.h"
+#include "cache/store/note.h"
 #include "tests/support/store_fixture.h"
 
 enum {
@@ -194,7 +194,7 @@ static void fill(struct store *store, uint64_t turn)
 
 		if (n % BATCH == 0 && store_begin(store) != STORE_OK)
 			_exit(2);
-		if (put_in_parts(store, &key, value_of(n, turn, VALUE_MAX), &group, 1) != STORE_OK)
+		if (put_in_parts(store, &key, bytes_of(n, turn, VALUE_MAX), &group, 1) != STORE_OK)
 			_exit(3);
 		if (n % BATCH == BATCH - 1 && store_commit(store) != STORE_OK)
 			_exit(4);
@@ -244,7 +244,7 @@ static void assert_notice(const struct store_fixture *f, const char *wanted)
 static void assert_all_stored(struct store_fixture *f, uint64_t turn)
 {
 	for (uint64_t n = 0; n < KEYS; n++)
-		assert_stored(f->store, n, turn);
+		assert_in_store(f->store, n, turn);
 }
 
 /* The copy is the store now: all of turn 1 is in it, and goes on being. */
@@ -304,7 +304,7 @@ static void test_made_when_something_changed(void **state)
 	fill(f->store, 1);
 	assert_copied(f);
 	assert_not_needed(f);
-	assert_int_equal(put_one(f->store, 1, value_of(1, 1, VALUE_MAX)), STORE_OK);
+	assert_int_equal(put_one(f->store, 1, bytes_of(1, 1, VALUE_MAX)), STORE_OK);
 	assert_copied(f);
 	assert_not_needed(f);
 	close_it(f);
@@ -454,10 +454,10 @@ static void full_store_and_copy(void **state, bool given_up)
 	f->options.size = 32 * MIB;
 	store_fixture_open(f);
 	for (uint64_t n = 0; n < 2 * from; n++)
-		assert_int_equal(put_one(f->store, n, value_of(n, 0, VALUE_MAX)), STORE_OK);
+		assert_int_equal(put_one(f->store, n, bytes_of(n, 0, VALUE_MAX)), STORE_OK);
 	child = copy_stopped(f);
 	for (uint64_t n = 2 * from; n < 2 * from + 3000; n++)
-		refused += put_one(f->store, n, value_of(n, 0, VALUE_MAX)) == STORE_FULL;
+		refused += put_one(f->store, n, bytes_of(n, 0, VALUE_MAX)) == STORE_FULL;
 	assert_in_range(refused, 1500, 3000);
 	for (uint64_t n = 2 * from - 1; n > 2 * from - 3000; n--) {
 		struct cache_key key = key_of(n);
@@ -480,7 +480,7 @@ static void full_store_and_copy(void **state, bool given_up)
 	store_usage(f->store, &usage);
 	assert_int_equal(usage.failures, 0);
 	for (uint64_t n = 3 * from; n < 3 * from + 3000; n++)
-		assert_int_equal(put_one(f->store, n, value_of(n, 0, VALUE_MAX)), STORE_OK);
+		assert_int_equal(put_one(f->store, n, bytes_of(n, 0, VALUE_MAX)), STORE_OK);
 	assert_copied(f);
 }
 

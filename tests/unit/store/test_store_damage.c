@@ -1,4 +1,4 @@
-/* LINKS: cache/store.c cache/store_open.c cache/invalidation.c cache/store_entry.c cache/store_lmdb.c cache/store_files.c cache/store_note.c cache/store_copy.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/store_fixture.c -llmdb */
+/* LINKS: cache/store */
 /*
  * Files that are damaged, foreign, or were left behind when the system went down: the store starts
  * anew with one line that says so, or keeps what is whole, and never crashes (HAZARDS S3).
@@ -135,7 +135,7 @@ static void fill(struct store_fixture *f)
 	for (uint64_t n = 0; n < KEYS; n++) {
 		struct cache_key key = key_of(n);
 
-		assert_int_equal(put_in_parts(f->store, &key, value_of(n, 0, n % 20 ? 500 : 9000),
+		assert_int_equal(put_in_parts(f->store, &key, bytes_of(n, 0, n % 20 ? 500 : 9000),
 					      groups, n % 3),
 				 STORE_OK);
 	}
@@ -175,7 +175,7 @@ static void assert_works(struct store_fixture *f)
 {
 	fill(f);
 	for (uint64_t n = 0; n < KEYS; n++)
-		assert_stored(f->store, n, 0);
+		assert_in_store(f->store, n, 0);
 }
 
 /* Opened with that notice, empty, and at work; the next time there is nothing to say. */
@@ -197,7 +197,7 @@ static void assert_kept(struct store_fixture *f)
 	assert_string_equal(f->notice, "");
 	assert_int_equal(entries_of(f), KEYS);
 	for (uint64_t n = 0; n < KEYS; n++)
-		assert_stored(f->store, n, 0);
+		assert_in_store(f->store, n, 0);
 }
 
 /* ---- damage ---- */
@@ -250,7 +250,7 @@ static void use_all(struct store_fixture *f)
 		for (uint64_t i = n; i < n + 10; i++) {
 			struct cache_key key = key_of(i % 3 ? i : i + KEYS);
 
-			(void)put_in_parts(f->store, &key, value_of(i, 1, 600), NULL, 0);
+			(void)put_in_parts(f->store, &key, bytes_of(i, 1, 600), NULL, 0);
 			key = key_of(i + 5);
 			(void)drop_in_parts(f->store, &key);
 		}
@@ -502,8 +502,8 @@ static void test_visited_bits_are_rubbish(void **state)
 	free(bytes);
 	store_fixture_open(f);
 	for (uint64_t n = 0; n < 2000; n++)
-		assert_int_equal(put_one(f->store, n, value_of(n, 0, 900)), STORE_OK);
-	assert_stored(f->store, 1999, 0);
+		assert_int_equal(put_one(f->store, n, bytes_of(n, 0, 900)), STORE_OK);
+	assert_in_store(f->store, 1999, 0);
 }
 
 /* ---- sizes ---- */
@@ -517,7 +517,7 @@ static void test_smaller_bound(void **state)
 	assert_kept(f);
 	assert_int_equal(file_size(f, "data.mdb"), 2 * MIB);
 	for (uint64_t n = 0; n < 4000; n++)
-		assert_int_equal(put_one(f->store, n, value_of(n, 0, 500)), STORE_OK);
+		assert_int_equal(put_one(f->store, n, bytes_of(n, 0, 500)), STORE_OK);
 	store_close(f->store);
 	f->store = NULL;
 	f->options.size = MIB;
@@ -549,7 +549,7 @@ static void test_disk_too_full(void **state)
 	assert_int_equal(file_size(f, "data.mdb"), 3 * MIB);
 	assert_works(f);
 	for (uint64_t n = 0; n < 10000; n++)
-		assert_int_equal(put_one(f->store, n, value_of(n, 0, 900)), STORE_OK);
+		assert_int_equal(put_one(f->store, n, bytes_of(n, 0, 900)), STORE_OK);
 	assert_int_equal(file_size(f, "data.mdb"), 3 * MIB);
 }
 
@@ -661,7 +661,7 @@ static void second(struct store_fixture *f, const char *wanted, bool opens)
 		if (good && store) {
 			store_usage(store, &usage);
 			good = usage.entries == KEYS && usage.bytes_size == 8 * MIB &&
-			       put_one(store, 1, value_of(1, 1, 400)) == STORE_OK;
+			       put_one(store, 1, bytes_of(1, 1, 400)) == STORE_OK;
 			store_close(store);
 		}
 		_exit(good ? 0 : 1);
@@ -676,13 +676,13 @@ static void test_second_process(void **state)
 
 	made(f);
 	second(f, "", true);
-	assert_stored(f->store, 1, 1);
+	assert_in_store(f->store, 1, 1);
 	f->options.size = 16 * MIB;
 	second(f, "another size", true);
 	f->options.format = 2;
 	second(f, "another version", false);
 	assert_int_equal(entries_of(f), KEYS);
-	assert_stored(f->store, 2, 0);
+	assert_in_store(f->store, 2, 0);
 }
 
 #define DAMAGE_TEST(name) cmocka_unit_test_setup_teardown(name, store_setup, teardown)

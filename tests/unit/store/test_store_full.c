@@ -1,4 +1,4 @@
-/* LINKS: cache/store.c cache/store_open.c cache/invalidation.c cache/store_entry.c cache/store_lmdb.c cache/store_files.c cache/store_note.c cache/store_copy.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/store_fixture.c -llmdb */
+/* LINKS: cache/store */
 /*
  * More than fits: the file stays at its bound, no put fails but one that cannot fit, what was put
  * before is not lost; and a disk, or a reader, that is in the way costs stores and nothing else
@@ -83,7 +83,7 @@ static void put_all(struct store *store, uint64_t from, uint64_t to)
 	for (uint64_t n = from; n < to; n++) {
 		struct cache_key key = key_of(n);
 
-		assert_int_equal(put_in_parts(store, &key, value_of(n, 0, VALUE_MAX), NULL, 0),
+		assert_int_equal(put_in_parts(store, &key, bytes_of(n, 0, VALUE_MAX), NULL, 0),
 				 STORE_OK);
 	}
 	assert_int_equal(store_commit(store), STORE_OK);
@@ -159,10 +159,10 @@ static void test_all_lengths(void **state)
 		struct slice value;
 
 		assert_int_equal(store_begin(f->store), STORE_OK);
-		assert_int_equal(put_in_parts(f->store, &small, value_of(2 * n, 0, 400), NULL, 0),
+		assert_int_equal(put_in_parts(f->store, &small, bytes_of(2 * n, 0, 400), NULL, 0),
 				 STORE_OK);
 		result = put_in_parts(f->store, &large,
-				      value_of(2 * n + 1, 0, n % 10 ? 5000 : 60000), NULL, 0);
+				      bytes_of(2 * n + 1, 0, n % 10 ? 5000 : 60000), NULL, 0);
 		assert_true(result == STORE_OK || result == STORE_FULL);
 		full += result == STORE_FULL;
 		assert_int_equal(store_commit(f->store), STORE_OK);
@@ -200,7 +200,7 @@ static void test_groups_in_a_small_store(void **state)
 		for (uint64_t i = 0; i < 20; i++)
 			groups[i] = group_of(mix(n * 20 + i) % 50);
 		assert_int_equal(store_begin(f->store), STORE_OK);
-		result = put_in_parts(f->store, &key, value_of(n, 0, 400), groups, mix(n) % 21);
+		result = put_in_parts(f->store, &key, bytes_of(n, 0, 400), groups, mix(n) % 21);
 		assert_int_equal(result, STORE_OK);
 		if (n % 50 == 49)
 			assert_int_equal(drop_members(f->store, groups, 1000, &count), STORE_OK);
@@ -292,7 +292,7 @@ static void test_stuck_reader(void **state)
 	put_all(f->store, 0, 12000);
 	reader = reader_start(f, 11999);
 	for (uint64_t n = 20000; n < 24000; n++)
-		if (put_one(f->store, n, value_of(n, 0, VALUE_MAX)) == STORE_FULL)
+		if (put_one(f->store, n, bytes_of(n, 0, VALUE_MAX)) == STORE_FULL)
 			full++;
 		else
 			stored++;
@@ -314,8 +314,8 @@ static void test_stuck_reader(void **state)
 	store_check_readers(f->store);
 	/* All that is old was visited just now: what is new goes first, but it comes in. */
 	for (uint64_t n = 30000; n < 31000; n++) {
-		assert_int_equal(put_one(f->store, n, value_of(n, 0, VALUE_MAX)), STORE_OK);
-		assert_stored(f->store, n, 0);
+		assert_int_equal(put_one(f->store, n, bytes_of(n, 0, VALUE_MAX)), STORE_OK);
+		assert_in_store(f->store, n, 0);
 	}
 	assert_at_bound(f);
 }
@@ -333,13 +333,13 @@ static void test_disk_full(void **state)
 		disk = kind;
 		for (int i = 0; i < 5; i++) {
 			(void)store_begin(f->store);
-			(void)put_in_parts(f->store, &key, value_of(200, 0, 400), NULL, 0);
+			(void)put_in_parts(f->store, &key, bytes_of(200, 0, 400), NULL, 0);
 			assert_int_equal(store_commit(f->store), STORE_FAILED);
 			assert_non_null(strstr(store_error(f->store), "No space left"));
 		}
 		assert_int_equal(usage_of(f->store).failures, failures + 5);
 		disk = DISK_WELL;
-		assert_int_equal(put_one(f->store, 200 + (uint64_t)kind, value_of(1, 0, 400)),
+		assert_int_equal(put_one(f->store, 200 + (uint64_t)kind, bytes_of(1, 0, 400)),
 				 STORE_OK);
 		assert_absent(f->store, 200);
 		assert_int_equal(count_stored(f->store, 0, 100), 100);
@@ -368,7 +368,7 @@ static void write_until_told(struct store_fixture *f, struct shared *shared)
 		for (uint64_t i = n; i < n + 50; i++) {
 			struct cache_key key = key_of(i);
 			enum store_result result =
-				put_in_parts(store, &key, value_of(i, 0, VALUE_MAX), NULL, 0);
+				put_in_parts(store, &key, bytes_of(i, 0, VALUE_MAX), NULL, 0);
 
 			if (result != STORE_OK && result != STORE_FULL)
 				_exit(3);
@@ -401,7 +401,7 @@ static void test_two_writers(void **state)
 		for (uint64_t i = mine * 50; i < mine * 50 + 50; i++) {
 			struct cache_key key = key_of(i);
 
-			full += put_in_parts(f->store, &key, value_of(i, 0, VALUE_MAX), NULL, 0) ==
+			full += put_in_parts(f->store, &key, bytes_of(i, 0, VALUE_MAX), NULL, 0) ==
 				STORE_FULL;
 		}
 		assert_int_equal(store_commit(f->store), STORE_OK);

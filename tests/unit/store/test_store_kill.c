@@ -1,4 +1,4 @@
-/* LINKS: cache/store.c cache/store_open.c cache/invalidation.c cache/store_entry.c cache/store_lmdb.c cache/store_files.c cache/store_note.c cache/store_copy.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/store_fixture.c -llmdb */
+/* LINKS: cache/store */
 /*
  * Writers killed at any moment, the holder of the writer's lock among them: what was committed is
  * there and whole, the store is kept, and others go on (HAZARDS S1, S5).
@@ -64,7 +64,7 @@ static void write_batch(struct store *store, struct progress *progress, uint64_t
 		struct cache_key key = key_of(from + n);
 
 		atomic_store(&progress->begun[n], turn);
-		if (put_in_parts(store, &key, value_of(from + n, turn, n % 10 ? 600 : 6000), NULL,
+		if (put_in_parts(store, &key, bytes_of(from + n, turn, n % 10 ? 600 : 6000), NULL,
 				 0) != STORE_OK)
 			_exit(3);
 	}
@@ -223,7 +223,7 @@ static void test_kill_a_reader(void **state)
 	f->options.size = MIB;
 	f->options.readers = 1;
 	store_fixture_open(f);
-	assert_int_equal(put_one(f->store, 1, value_of(1, 0, 400)), STORE_OK);
+	assert_int_equal(put_one(f->store, 1, bytes_of(1, 0, 400)), STORE_OK);
 	for (uint64_t i = 0; i < 30; i++) {
 		pid_t reader;
 
@@ -247,7 +247,7 @@ static void test_kill_a_reader(void **state)
 		close(ends[0]);
 		store_check_readers(f->store);
 		for (uint64_t n = 0; n < 40; n++)
-			assert_int_equal(put_one(f->store, n + i, value_of(n + i, i, 400)),
+			assert_int_equal(put_one(f->store, n + i, bytes_of(n + i, i, 400)),
 					 STORE_OK);
 	}
 }

@@ -1,4 +1,4 @@
-/* LINKS: cache/store.c cache/store_open.c cache/invalidation.c cache/store_entry.c cache/store_lmdb.c cache/store_files.c cache/store_note.c cache/store_copy.c cache/store_check.c cache/store_room.c cache/store_value.c cache/evict.c cache/shared_map.c tests/support/store_fixture.c -llmdb */
+/* LINKS: cache/store */
 /*
  * A store whose last user died is opened at once when its file is as the last commit left it, and
  * after a look at every page when it may not be.
@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cache/store_files.h"
+#include "cache/store/files.h"
 #include "tests/support/store_fixture.h"
 
 enum {
@@ -57,7 +57,7 @@ static void fill(struct store *store, uint64_t turn)
 
 		if (n % 100 == 0 && store_begin(store) != STORE_OK)
 			_exit(2);
-		if (put_in_parts(store, &key, value_of(n, turn, VALUE_MAX), NULL, 0) != STORE_OK)
+		if (put_in_parts(store, &key, bytes_of(n, turn, VALUE_MAX), NULL, 0) != STORE_OK)
 			_exit(3);
 		if (n % 100 == 99 && store_commit(store) != STORE_OK)
 			_exit(4);
@@ -95,7 +95,7 @@ static void open_whole(struct store_fixture *f)
 	store_fixture_open(f);
 	assert_string_equal(f->notice, "");
 	for (uint64_t n = 0; n < KEYS; n++)
-		assert_stored(f->store, n, 1);
+		assert_in_store(f->store, n, 1);
 }
 
 static void assert_opened_quickly(struct store_fixture *f)
@@ -194,7 +194,7 @@ static void test_mounted_anew_after_death(void **state)
 static void live_reading(struct store_fixture *f)
 {
 	for (uint64_t n = 0; n < KEYS; n++)
-		assert_stored(f->store, n, 1);
+		assert_in_store(f->store, n, 1);
 }
 
 static void live_in_a_transaction(struct store_fixture *f)
@@ -202,7 +202,7 @@ static void live_in_a_transaction(struct store_fixture *f)
 	struct cache_key key = key_of(1);
 
 	if (store_begin(f->store) != STORE_OK ||
-	    put_in_parts(f->store, &key, value_of(1, 2, VALUE_MAX), NULL, 0) != STORE_OK)
+	    put_in_parts(f->store, &key, bytes_of(1, 2, VALUE_MAX), NULL, 0) != STORE_OK)
 		_exit(2);
 }
 
@@ -295,7 +295,7 @@ static void live_until_the_note(struct store_fixture *f)
 	for (uint64_t n = 0; n < KEYS; n += 10) {
 		struct cache_key key = key_of(n);
 
-		if (put_in_parts(f->store, &key, value_of(n, 1, VALUE_MAX), NULL, 0) != STORE_OK)
+		if (put_in_parts(f->store, &key, bytes_of(n, 1, VALUE_MAX), NULL, 0) != STORE_OK)
 			_exit(3);
 	}
 	die_at = 1;
@@ -320,7 +320,7 @@ static void test_death_between_write_and_note_beside_another(void **state)
 
 	store_fixture_open(f);
 	live_and_die(f, live_until_the_note, DIED);
-	assert_int_equal(put_one(f->store, 1, value_of(1, 1, VALUE_MAX)), STORE_OK);
+	assert_int_equal(put_one(f->store, 1, bytes_of(1, 1, VALUE_MAX)), STORE_OK);
 	close_it(f);
 	assert_opened_with_a_look(f);
 }

@@ -1,5 +1,5 @@
 /* How long to wait for another's fetch, and at what pace to give up waiting. */
-#include "proxy/collapse.h"
+#include "proxy/exchange/collapse.h"
 
 int64_t collapse_wait_ms(const struct conf *conf, bool proved)
 {

@@ -1,5 +1,5 @@
 /* Whether answers of a key serve several requests, in words of shared memory. */
-#include "proxy/shareable.h"
+#include "proxy/exchange/shareable.h"
 
 #include <sys/mman.h>
 

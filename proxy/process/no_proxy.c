@@ -1,7 +1,7 @@
 /* Whether a variable no_proxy keeps requests for this machine away from the proxy. */
-#include "proxy/no_proxy.h"
+#include "proxy/process/no_proxy.h"
 
-#include "proxy/address.h"
+#include "proxy/base/address.h"
 
 static const char separators[] = ", \t";
 

@@ -1,5 +1,5 @@
 /* The cause of the failure that is being handed up. */
-#include "proxy/cause.h"
+#include "proxy/base/cause.h"
 
 #include <stdarg.h>
 #include <stdio.h>

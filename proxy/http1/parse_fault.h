@@ -5,11 +5,11 @@
  * it has failed.  The text has positions, single bytes in hexadecimal and names of our own, never
  * what a peer sent: that may be a password (HAZARDS M3).  Pure.
  */
-#ifndef PROXY_PARSE_FAULT_H
-#define PROXY_PARSE_FAULT_H
+#ifndef PROXY_HTTP1_PARSE_FAULT_H
+#define PROXY_HTTP1_PARSE_FAULT_H
 
-#include "cache/slice.h"
-#include "proxy/stats.h"
+#include "cache/base/slice.h"
+#include "proxy/stats/stats.h"
 
 enum { PARSE_FAULT_SIZE = 128 };
 

@@ -7,8 +7,8 @@
  * one, lest a slow origin gets them all at once: an answer that comes meanwhile may still serve
  * those who are left.
  */
-#ifndef PROXY_COLLAPSE_H
-#define PROXY_COLLAPSE_H
+#ifndef PROXY_EXCHANGE_COLLAPSE_H
+#define PROXY_EXCHANGE_COLLAPSE_H
 
 #include <stdbool.h>
 #include <stdint.h>

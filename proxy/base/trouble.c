@@ -1,5 +1,5 @@
 /* When a fault that comes back is due for a line in the log. */
-#include "proxy/trouble.h"
+#include "proxy/base/trouble.h"
 
 #include <stdio.h>
 #include <string.h>

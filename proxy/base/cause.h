@@ -6,8 +6,8 @@
  * call returns: so it is there for all who fail by it, and for nobody else.  One text in a process.
  * It has no bytes of a peer but those that were escaped, and no credentials (HAZARDS M3).
  */
-#ifndef PROXY_CAUSE_H
-#define PROXY_CAUSE_H
+#ifndef PROXY_BASE_CAUSE_H
+#define PROXY_BASE_CAUSE_H
 
 void cause_set(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cause_clear(void);

@@ -1,11 +1,11 @@
 /* Where a head that was refused is wrong, for the log. */
-#include "proxy/parse_fault.h"
+#include "proxy/http1/parse_fault.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "cache/http_fields.h"
-#include "proxy/parse.h"
+#include "cache/http/fields.h"
+#include "proxy/http1/parse.h"
 
 /* A head that is looked at line by line. */
 struct look {

@@ -3,8 +3,8 @@
  * once for each new kind of it, then with the count every TROUBLE_AGAIN_MS, and once more when none
  * has come for TROUBLE_OVER_MS.  Pure: the caller has the counts and writes the line.
  */
-#ifndef PROXY_TROUBLE_H
-#define PROXY_TROUBLE_H
+#ifndef PROXY_BASE_TROUBLE_H
+#define PROXY_BASE_TROUBLE_H
 
 #include <stdbool.h>
 #include <stdint.h>

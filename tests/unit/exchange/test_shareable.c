@@ -1,4 +1,4 @@
-/* LINKS: proxy/shareable.c */
+/* LINKS: proxy/exchange */
 /* What is remembered of keys, by a clock that is told. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proxy/shareable.h"
+#include "proxy/exchange/shareable.h"
 
 enum { NOW = 1000000, NO_MS = 600000, SLOTS = SHAREABLE_SLOTS };
 

@@ -1,4 +1,4 @@
-/* LINKS: proxy/collapse.c */
+/* LINKS: proxy/exchange */
 /* How long to wait for another's fetch, and how many are let go when: at every step of a clock. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "proxy/collapse.h"
+#include "proxy/exchange/collapse.h"
 
 enum { START = 1000000, CROWD_MAX = 20000, TIMEOUT = 10000, COLD = 1000 };
 

@@ -7,12 +7,12 @@
  * first. All of it is a hint: what is forgotten, or taken for another key, costs requests a wait or
  * the origin some more, never a wrong answer.
  */
-#ifndef PROXY_SHAREABLE_H
-#define PROXY_SHAREABLE_H
+#ifndef PROXY_EXCHANGE_SHAREABLE_H
+#define PROXY_EXCHANGE_SHAREABLE_H
 
 #include <stdatomic.h>
 
-#include "cache/key.h"
+#include "cache/base/key.h"
 
 enum {
 	SHAREABLE_BUCKETS = 8192,

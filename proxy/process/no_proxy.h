@@ -2,10 +2,10 @@
  * The environment variable no_proxy, which clients read beside http_proxy: with what many systems
  * preset there, requests for this machine do not come through the proxy.  Pure.
  */
-#ifndef PROXY_NO_PROXY_H
-#define PROXY_NO_PROXY_H
+#ifndef PROXY_PROCESS_NO_PROXY_H
+#define PROXY_PROCESS_NO_PROXY_H
 
-#include "cache/slice.h"
+#include "cache/base/slice.h"
 
 /*
  * The first member of `list`, a variable's value, that stands for localhost, 127.0.0.1 or ::1: a

@@ -1,4 +1,4 @@
-/* LINKS: proxy/failure_log.c proxy/cause.c proxy/credentials.c proxy/address.c proxy/stats.c proxy/offenders.c cache/http_fields.c -lcrypt -lxxhash */
+/* LINKS: proxy/exchange */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proxy/cause.h"
-#include "proxy/exchange.h"
-#include "proxy/failure_log.h"
-#include "proxy/log.h"
+#include "proxy/base/cause.h"
+#include "proxy/exchange/exchange.h"
+#include "proxy/exchange/failure_log.h"
+#include "proxy/base/log.h"
 
 /* ---- log.h: lines into a string ------------------------------------------------------------- */
 

@@ -1,4 +1,4 @@
-/* LINKS: proxy/parse_fault.c proxy/parse_head.c proxy/parse_memo.c proxy/parse_request.c proxy/parse_response.c proxy/mend.c cache/http_fields.c cache/http_uri.c conf/units.c tests/support/wire.c tests/support/test_conf.c -lhttp_parser -lxxhash */
+/* LINKS: proxy/http1 */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proxy/parse.h"
-#include "proxy/parse_fault.h"
+#include "proxy/http1/parse.h"
+#include "proxy/http1/parse_fault.h"
 #include "tests/support/test_conf.h"
 
 static char room[PARSE_MENDED_MAX];

@@ -1,4 +1,4 @@
-/* LINKS: proxy/trouble.c */
+/* LINKS: proxy/base */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "proxy/trouble.h"
+#include "proxy/base/trouble.h"
 
 /* The count of the line that is due, 0 for no line. */
 static uint64_t note(struct trouble *trouble, const char *text, uint64_t more, int64_t now_ms)

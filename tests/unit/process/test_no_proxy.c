@@ -1,4 +1,4 @@
-/* LINKS: proxy/no_proxy.c proxy/address.c */
+/* LINKS: proxy/process */
 /* Which values of no_proxy keep requests for this machine away from the proxy. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "proxy/no_proxy.h"
+#include "proxy/process/no_proxy.h"
 
 static void test_loopback(void **state)
 {

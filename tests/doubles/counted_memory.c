@@ -1,0 +1,49 @@
+/* malloc() and its kin, counted. */
+#include "tests/doubles/counted_memory.h"
+
+#include <stdlib.h>
+
+static size_t allocations, failing_allocation = SIZE_MAX;
+
+#ifdef __SANITIZE_ADDRESS__
+bool fail_allocation(size_t n)
+{
+	(void)n;
+	return false;
+}
+#else
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *p, size_t size);
+
+void *malloc(size_t size)
+{
+	return allocations++ == failing_allocation ? NULL : __libc_malloc(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+	return allocations++ == failing_allocation ? NULL : __libc_calloc(count, size);
+}
+
+void *realloc(void *p, size_t size)
+{
+	return allocations++ == failing_allocation ? NULL : __libc_realloc(p, size);
+}
+
+bool fail_allocation(size_t n)
+{
+	failing_allocation = allocations + n;
+	return true;
+}
+#endif
+
+size_t allocations_so_far(void)
+{
+	return allocations;
+}
+
+void fail_no_allocation(void)
+{
+	failing_allocation = SIZE_MAX;
+}

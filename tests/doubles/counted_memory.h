@@ -1,0 +1,19 @@
+/*
+ * malloc(), calloc() and realloc() of the whole program, libraries included: counted, and made to
+ * fail one by one.  Whoever links this has them.
+ */
+#ifndef TESTS_DOUBLES_COUNTED_MEMORY_H
+#define TESTS_DOUBLES_COUNTED_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Calls of malloc() and its kin by this process; 0 under a sanitizer, which has its own. */
+size_t allocations_so_far(void);
+
+/* The n-th allocation from now on fails, 0 being the next; false under a sanitizer. */
+bool fail_allocation(size_t n);
+void fail_no_allocation(void);
+
+#endif
