@@ -71,7 +71,7 @@ objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(1)))
 link     = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
 	$(call options,$(1)) $(LIBS) $(2)
 
-.PHONY: all help deps run try test test-all unit replay functional functional-map conformance fuzz asan \
+.PHONY: all help deps files run try test test-all unit replay functional functional-map conformance fuzz asan \
 	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-clocks check-atomics \
 	check-options check-tables check-manual check-length format install clean FORCE
 .SECONDARY:
@@ -255,6 +255,9 @@ check-format: ## the sources are as clang-format has them
 
 check-layers: all ## rooms include those after them, nothing goes in a circle, rules are pure
 	@$(PYTHON) scripts/check-layers.py $(BUILD) $(ROOMS)
+
+files: ## list every file with what it is for
+	@$(PYTHON) scripts/files.py $(ROOMS)
 
 check-atomics: ## what processes share is accessed by C11 atomics that say their order
 	@scripts/check-atomics.sh
