@@ -3,10 +3,13 @@
 Every ```console block counts. A line with "$ " is a command, the lines below it are its output. What
 differs from run to run (see VARIABLE) is compared by its form, everything else as it is. The README's
 ports become free ones.
+
+A line of a ```sh block has a row in COMMANDS, which says how it is run here; one without fails.
 """
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -15,7 +18,8 @@ import time
 
 import pytest
 
-from support.proxy import ROOT
+from support.origin import respond
+from support.proxy import ROOT, run
 from support.rawclient import Client
 
 pytestmark = pytest.mark.one_worker("the session is with one")
@@ -138,6 +142,89 @@ def test_session(start_proxy, shell):
             f"README.md:{number}: {command}"
         if command.endswith("&"):
             wait_for(ports[ORIGIN_PORT])
+
+
+# ---- commands of ```sh blocks
+
+
+def sh_lines(text):
+    """(line number, command) of each line of all sh blocks."""
+    found = []
+    inside = False
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.startswith("```"):
+            inside = line == "```sh"
+        elif inside and line:
+            found.append((number, line))
+    return found
+
+
+def a_target_of_make(words, **_):
+    """What it would do; options for the proxy are checked as a start would."""
+    plan = subprocess.run(["make", "-n", words[1]], cwd=ROOT, capture_output=True, text=True, timeout=WAIT)
+    assert plan.returncode == 0, plan.stderr
+    for word in words[2:]:
+        assert word.startswith("ARGS="), word
+        the_proxy(["cache204", *shlex.split(word[len("ARGS="):])])
+
+
+def the_proxy(words, **_):
+    result = run("-t", *words[1:])
+    assert result.returncode == 0, result.stderr
+
+
+def a_client(words, here, told=""):
+    """Run for less time than the README has it, against a proxy, a gateway and an origin, in a shell that
+    has the session's variable."""
+    if not shutil.which(words[0]):
+        pytest.skip(f"no {words[0]}")
+    words = [{"-d10s": "-d1s", "10000": "200"}.get(word, word) for word in words]
+    variable = here("http://127.0.0.1:3128")
+    result = subprocess.run([here(word) for word in words], cwd=ROOT, text=True, timeout=4 * WAIT,
+                            stdin=subprocess.DEVNULL, capture_output=True,
+                            env={**os.environ, "http_proxy": variable, "HTTP_PROXY": variable})
+    assert result.returncode == 0 and re.search(told, result.stdout), result.stdout + result.stderr
+    assert "Non-2xx" not in result.stdout, result.stdout
+
+
+def of_a_unit(words, **_):
+    """test_install.py runs what it starts."""
+    assert words[1:] == ["enable", "--now", "cache204"]
+
+
+# By how a line begins.
+COMMANDS = {
+    "make ": a_target_of_make,
+    "cache204 ": the_proxy,
+    "systemctl ": of_a_unit,
+    "curl -i ": lambda words, here: a_client(words, here, "^HTTP/1.1 204 "),
+    "curl -X POST ": lambda words, here: a_client(words, here, '"purged": 1'),
+    "wrk ": lambda words, here: a_client(words, here, "Requests/sec"),
+    "ab ": lambda words, here: a_client(words, here, r"Keep-Alive requests: +200\n"),
+}
+
+
+@pytest.mark.parametrize("number, line", sh_lines(README.read_text(encoding="utf-8")),
+                         ids=lambda value: value.split()[0] if isinstance(value, str) else str(value))
+def test_command(start_proxy, origin, number, line):
+    origin.default = respond(204, "Cache-Control: max-age=60")
+    proxy = start_proxy(f"gateway=127.0.0.1:0=http://{origin.authority}")
+    gateway = re.search(r"^gateway: http://127\.0\.0\.1:(\d+) ", "\n".join(proxy.output), re.M)[1]
+    ports = {ORIGIN_PORT: origin.port, "3128": proxy.port, "3129": proxy.admin_port, "3130": gateway}
+    with proxy.connect() as client:
+        client.get(origin.url("/ping"))
+
+    def here(text):
+        return re.sub(r"\b(8080|3128|3129|3130)\b", lambda match: str(ports[match[0]]), text)
+
+    runners = [runner for start, runner in COMMANDS.items() if line.startswith(start)]
+    assert len(runners) == 1, f"README.md:{number}: not run by this test: {line}"
+    runners[0](shlex.split(line, comments=True), here=here)
+
+
+def test_there_are_commands():
+    lines = [line for _, line in sh_lines(README.read_text(encoding="utf-8"))]
+    assert all(any(line.startswith(start) for line in lines) for start in COMMANDS), lines
 
 
 def test_every_kind_of_answer_is_shown():
