@@ -90,6 +90,7 @@ static void write_log(const struct exchange *x, int64_t elapsed_us)
 		.method = x->req.method_name,
 		.target = x->req.target,
 		.target_read = x->req.target_read,
+		.origin_uri = x->frontend->origin_uri,
 		.status = x->status,
 		.bytes_in = x->bytes_in,
 		.bytes_out = x->bytes_out,

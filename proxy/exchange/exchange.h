@@ -65,6 +65,7 @@ struct frontend {
 	bool chosen;      /* the operator chose the destination: address rules do not apply */
 	bool is_origin; /* to its clients: those of HTTP/1.0 may ask for a connection to be kept */
 	bool behind;    /* a load balancer that the operator named may stand before it */
+	struct slice origin_uri; /* of its one origin, as "http://a.test:8080"; empty for none */
 	/* A whole request head: answer, fail, or park and answer later. */
 	void (*handle)(struct exchange *x);
 	/* Content of the request's body, decoded; false: enough for now, wait for client_resume().

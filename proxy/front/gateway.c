@@ -10,6 +10,7 @@ struct gateway {
 	struct frontend frontend; /* first: an exchange knows its gateway by it */
 	struct http_uri origin;   /* a view of `text` */
 	const char *text;
+	char origin_uri[sizeof("https://") + URI_HOST_MAX + sizeof(":65535")];
 };
 
 static void gateway_handle(struct exchange *x);
@@ -65,6 +66,16 @@ static void gateway_handle(struct exchange *x)
 		exchange_fail(x, failure);
 }
 
+/* As the targets of others are logged: with the port when it does not go without saying. */
+static void spell_origin(struct gateway *gateway)
+{
+	bool secure = gateway->origin.scheme == SCHEME_HTTPS;
+	size_t n = (size_t)sprintf(gateway->origin_uri, secure ? "https://" : "http://");
+
+	n += http_uri_authority(&gateway->origin, gateway->origin_uri + n);
+	gateway->frontend.origin_uri = slice_of(gateway->origin_uri, n);
+}
+
 static bool bind_gateway(struct listener *listener, char *text, char *error, size_t error_size)
 {
 	struct gateway *gateway = calloc(1, sizeof(*gateway));
@@ -88,6 +99,7 @@ static bool bind_gateway(struct listener *listener, char *text, char *error, siz
 		free(gateway);
 		return false;
 	}
+	spell_origin(gateway);
 	snprintf(address, sizeof(address), "%.*s", (int)(gateway->text - text - 1), text);
 	if (listener_bind(listener, &list, &gateway->frontend, error, error_size))
 		return true;

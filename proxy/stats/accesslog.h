@@ -24,11 +24,12 @@ struct accesslog_entry {
 	struct slice client; /* numeric address */
 	uint16_t client_port;
 	struct slice method;
-	struct slice target; /* as received; empty when none was read */
-	bool target_read;    /* it was understood; otherwise its authority is masked */
-	uint16_t status;     /* 0 when none was sent */
-	uint64_t bytes_in;   /* of the request, head and body as received */
-	uint64_t bytes_out;  /* of the answer, head and body as sent */
+	struct slice target;     /* as received; empty when none was read */
+	struct slice origin_uri; /* goes before a path: of the origin that a gateway stands for */
+	bool target_read;        /* it was understood; otherwise its authority is masked */
+	uint16_t status;         /* 0 when none was sent */
+	uint64_t bytes_in;       /* of the request, head and body as received */
+	uint64_t bytes_out;      /* of the answer, head and body as sent */
 	enum outcome outcome;
 	enum failure failure;
 	enum reason why; /* not stored, or not reused */

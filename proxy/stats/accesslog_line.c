@@ -293,13 +293,29 @@ static char *append_squid_line(struct accesslog_stamp *stamp, char *at,
 	return APPEND(at, " -\n");
 }
 
+/* A path behind the URI of its origin; "*" is all of that (RFC 9110 7.1), any other form a URI. */
+static struct slice join(struct slice origin_uri, struct slice target, char *room, size_t size)
+{
+	char *end = room;
+
+	if (target.n == 0 || (target.p[0] != '/' && !slice_eq(target, SLICE("*"))))
+		return target;
+	end = append_bytes(end, origin_uri.p, cut(origin_uri, size).n);
+	if (target.p[0] == '/')
+		end = append_bytes(end, target.p, cut(target, size - (size_t)(end - room)).n);
+	return slice_of(room, (size_t)(end - room));
+}
+
 char *accesslog_line(struct accesslog_stamp *stamp, char *at, const struct accesslog_entry *entry)
 {
-	char room[TARGET_LENGTH + 1]; /* one more, so that what is cut is seen to be */
+	/* one more, so that what is cut is seen to be */
+	char room[TARGET_LENGTH + 1], whole[TARGET_LENGTH + 1];
 	struct accesslog_entry shown = *entry;
 	char *end;
 
 	shown.target = accesslog_mask(entry->target, entry->target_read, room, sizeof(room));
+	if (entry->origin_uri.n > 0)
+		shown.target = join(entry->origin_uri, shown.target, whole, sizeof(whole));
 	end = stamp->squid ? append_squid_line(stamp, at, &shown)
 			   : append_json_line(stamp, at, &shown);
 	assert(end - at <= ACCESSLOG_LINE_LENGTH);

@@ -1,5 +1,6 @@
 """Gateway mode: addresses of their own for one origin, by path."""
 
+import json
 import re
 import socket
 import subprocess
@@ -51,6 +52,17 @@ def test_path_is_asked_of_the_origin(gateway_proxy, gateway, origin):
     assert origin.last.line == "GET /a%20b?c=d&e HTTP/1.1"
     assert origin.last.fields.all("Host") == [origin.authority]
     assert origin.last.fields.get("Via") == f"1.1 {gateway_proxy.instance}"
+
+
+def test_the_log_has_the_origin(gateway_proxy, gateway, origin):
+    """With the path, as of a request to the proxy: the Host of a gateway's client may be any."""
+    origin.default = respond(204, "Cache-Control: max-age=60")
+    for path in ("/x?y", "/x?y", origin.url("/z"), "*"):
+        ask(gateway, path, method="OPTIONS" if path == "*" else "GET")
+    assert ask(gateway, "http://other.example/").status == 421
+    gateway_proxy.stop()
+    logged = [json.loads(line)["target"] for line in gateway_proxy.log_lines()]
+    assert logged == [origin.url("/x?y")] * 2 + [origin.url("/z"), origin.url(""), "http://other.example/"]
 
 
 def test_connection_is_kept_and_hits_come(gateway, origin):

@@ -183,6 +183,41 @@ static void test_a_target_that_was_understood(void **state)
 		assert_shown(cases[i][0], true, cases[i][1]);
 }
 
+/* Requests of a gateway name no host that counts: their origin stands before the path. */
+static void test_a_target_of_a_gateway(void **state)
+{
+	static const char *const cases[][2] = {
+		{"/a?b", "https://api.example.com:8443/a?b"},
+		{"/", "https://api.example.com:8443/"},
+		{"*", "https://api.example.com:8443"},
+		{"http://other.example/x", "http://other.example/x"},
+		{"/to//alice:s3cret@h/x", "https://api.example.com:8443/to//***@h/x"},
+		{"", ""},
+		{"a", "a"},
+	};
+	static char target[5000];
+	struct accesslog_entry entry = sample();
+
+	(void)state;
+	entry.origin_uri = SLICE("https://api.example.com:8443");
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char expected[4096];
+
+		entry.target = slice_str(cases[i][0]);
+		snprintf(expected, sizeof(expected), "\"target\":\"%s\",", cases[i][1]);
+		assert_non_null(strstr(line_of("json", &entry), expected));
+		snprintf(expected, sizeof(expected), " GET %s ", *cases[i][1] ? cases[i][1] : "-");
+		assert_non_null(strstr(line_of("squid", &entry), expected));
+	}
+	memset(target, 'a', sizeof(target));
+	target[0] = '/';
+	for (size_t n = 2000; n < sizeof(target); n += 7) {
+		entry.target = slice_of(target, n);
+		assert_int_equal(strstr(line_of("squid", &entry), "a... ") != NULL,
+				 n + entry.origin_uri.n > 2048);
+	}
+}
+
 /* The password is not what is left when the log cuts a target. */
 static void test_a_long_target_is_masked_before_it_is_cut(void **state)
 {
@@ -735,6 +770,7 @@ int main(void)
 		TEST(test_a_json_line_of_a_failure),
 		TEST(test_a_target_that_was_not_understood),
 		TEST(test_a_target_that_was_understood),
+		TEST(test_a_target_of_a_gateway),
 		TEST(test_a_long_target_is_masked_before_it_is_cut),
 		TEST(test_a_squid_line),
 		TEST(test_squid_codes),
