@@ -66,10 +66,12 @@ bool parse_memo_recall(struct parse_memo *memo, struct slice block, struct http_
 {
 	const struct known *known;
 
-	memo->asked = XXH3_64bits(block.p, block.n) + req->method * 2u + req->version_minor;
+	memo->asked = XXH3_64bits(block.p, block.n) +
+		      (req->method * 4u + (unsigned)req->form) * 2u + req->version_minor;
 	known = &memo->blocks[memo->asked % SLOTS];
 	if (known->hash != memo->asked || known->length != block.n ||
-	    known->req.method != req->method || known->req.version_minor != req->version_minor ||
+	    known->req.method != req->method || known->req.form != req->form ||
+	    known->req.version_minor != req->version_minor ||
 	    memcmp(known->bytes, block.p, block.n) != 0)
 		return false;
 	take_fields(req, &known->req);

@@ -3,9 +3,9 @@
  *
  * A client says the same fields with each of its requests, clients of a kind say the same, and one
  * that polls asks the same again.  What a head means depends on nothing but its bytes and the
- * configuration, and what its field lines mean on nothing but theirs, the method and the minor
- * version (head_confirm_request()): so what is, byte for byte, what was accepted before is accepted
- * again without being parsed, by us or by http-parser.  Refusals are not kept.
+ * configuration, and what its field lines mean on nothing but theirs, the method, the form of
+ * the target and the minor version (read_fields()): so what is, byte for byte, what was accepted
+ * before is accepted again without being parsed, by us or by http-parser.  Refusals are not kept.
  *
  * What comes for the second time is kept; newer takes the place of older with the same slot.  One
  * memo per configuration; not for responses, whose Date changes.
@@ -29,9 +29,9 @@ bool parse_memo_again(const struct parse_memo *memo, uint16_t hint, struct slice
 		      struct http_request *req, size_t *ret_length);
 
 /*
- * With method and version of `req` given: its fields and all that is told by them, as they were
- * when this block, from the first field line to the empty one, was noted.  They are views of the
- * memo as above.  False when the block is not known.
+ * With method, form and version of `req` given: its fields and all that is told by them, as they
+ * were when this block, from the first field line to the empty one, was noted.  They are views of
+ * the memo as above.  False when the block is not known.
  */
 bool parse_memo_recall(struct parse_memo *memo, struct slice block, struct http_request *req);
 

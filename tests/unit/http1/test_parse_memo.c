@@ -100,6 +100,19 @@ static void test_the_wish_of_http_1_0_is_kept(void **state)
 	learn(*state, "GET http://a.example/ HTTP/1.0", "Connection: keep-alive\r\n\r\n");
 }
 
+/* An empty Host is one beside a target with an authority alone. */
+static void test_the_form_of_the_target_counts(void **state)
+{
+	static const char fields[] = "Host: \r\nX-One: 1\r\n\r\n";
+	struct http_request req;
+	enum failure failure;
+
+	learn(*state, "GET http://a.example/ HTTP/1.1", fields);
+	assert_int_equal(parse(*state, "GET / HTTP/1.1", fields, &req, &failure), PARSE_FAILED);
+	assert_int_equal(failure, FAILURE_BAD_HOST);
+	assert_true(recalls(*state, "GET http://a.example/2 HTTP/1.1", fields));
+}
+
 static void test_each_byte_counts(void **state)
 {
 	char fields[] = FIELDS;
@@ -279,6 +292,7 @@ int main(void)
 		TEST(test_recalled_from_the_third_time_on),
 		TEST(test_method_and_version_count),
 		TEST(test_the_wish_of_http_1_0_is_kept),
+		TEST(test_the_form_of_the_target_counts),
 		TEST(test_each_byte_counts),
 		TEST(test_the_target_is_judged_anew),
 		TEST(test_refusals_are_not_kept),
