@@ -48,13 +48,29 @@ static bool has_one_value(const struct http_fields *fields, enum http_field_id i
 	return line && line->value.n > 0 && !http_fields_next(fields, line);
 }
 
+/* It asks for something that the key of preflights does not have (key_preflight_write()). */
+static bool asks_for_more(const struct http_fields *fields)
+{
+	struct slice prefix = SLICE("Access-Control-Request-");
+
+	for (uint32_t i = 0; i < fields->count; i++) {
+		const struct http_field *field = &fields->at[i];
+
+		if (field->id == FIELD_OTHER && !field->nominated && field->name.n >= prefix.n &&
+		    slice_ieq(slice_of(field->name.p, prefix.n), prefix))
+			return true;
+	}
+	return false;
+}
+
 bool policy_request_is_preflight(const struct http_request *req)
 {
 	/* Without a path it is "*", the server as a whole (RFC 9110 9.3.7). */
 	return req->method == METHOD_OPTIONS && req->uri.path.n > 0 &&
 	       has_one_value(&req->fields, FIELD_ORIGIN) &&
 	       has_one_value(&req->fields, FIELD_ACCESS_CONTROL_REQUEST_METHOD) &&
-	       !(req->fields.present & (FIELD_BIT(COOKIE) | FIELD_BIT(AUTHORIZATION)));
+	       !(req->fields.present & (FIELD_BIT(COOKIE) | FIELD_BIT(AUTHORIZATION))) &&
+	       !asks_for_more(&req->fields);
 }
 
 void policy_request_control(const struct http_request *req, struct cache_control *ret_control,
