@@ -317,6 +317,7 @@ static void cut(struct exchange *x)
 
 void exchange_fail(struct exchange *x, enum failure failure)
 {
+	struct cache_status told;
 	struct delivery delivery;
 	struct buf *out;
 	size_t before;
@@ -332,10 +333,14 @@ void exchange_fail(struct exchange *x, enum failure failure)
 	}
 	x->keep_alive = may_keep_alive(x) && failure_status(failure) != 400 && !may_send_more(x);
 	tell_key(x);
+	told = x->status_field;
+	/* whoever is refused is not told that others went there (HAZARDS X7) */
+	if (told.why == REASON_ADMISSION)
+		told.why = REASON_NONE;
 	delivery = delivery_of(x);
 	out = client_out(x->client);
 	before = buf_length(out);
-	if (!compose_failure(out, x->worker->conf, failure, &x->status_field, &delivery,
+	if (!compose_failure(out, x->worker->conf, failure, &told, &delivery,
 			     x->worker->now.wall_s))
 		out_of_memory(x);
 	else
