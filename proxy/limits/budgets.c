@@ -90,6 +90,7 @@ void budgets_init(struct budgets *budgets, struct holdings *holdings, unsigned b
 	limit[BUDGET_IDLE] = limit_of(UINT32_MAX, descriptors->origins_idle);
 	limit[BUDGET_LOOKUPS] = limit_of(conf->dns_lookups, lookups);
 	limit[BUDGET_LOGINS] = limit_of(UINT32_MAX, LOGINS_MAX);
+	leave_some(limit, BUDGET_EXTRAS, BUDGET_EXTRAS);
 	leave_some(limit, BUDGET_LOOKUPS, BUDGET_LOOKUPS);
 	leave_some(limit, BUDGET_LOGINS, BUDGET_LOGINS);
 	if (clients_per_address(conf) >= conf->clients_max)

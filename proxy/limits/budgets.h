@@ -10,7 +10,7 @@
  * lets one address have all connections (clients_per_address as large as clients_max: all clients
  * are behind one address), it may have all of everything.
  *
- * Look-ups and logins take as long as somebody wants them to.  Of these, one holder, and one zone,
+ * Look-ups, logins and extras take as long as somebody wants.  Of these, one holder, and one zone,
  * has no more than a few times what is left, and an eighth is for those that have none: several who
  * want all leave some to others.
  *

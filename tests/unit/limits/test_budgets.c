@@ -135,6 +135,33 @@ static void one_address_leaves_a_quarter_to_others(void **state)
 	}
 }
 
+/* Of what takes as long as somebody wants it to, several who want all leave some. */
+static void several_leave_some_to_others(void **state)
+{
+	static const enum budget budgets[] = {BUDGET_LOOKUPS, BUDGET_LOGINS, BUDGET_EXTRAS};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(budgets); i++) {
+		for (unsigned workers = 1; workers <= 3; workers++) {
+			struct setup setup = setup_of("", 4096);
+			unsigned count = 0, first = 0;
+			struct holding more;
+
+			for (uint64_t holder = 1; holder < 17; holder += 2) {
+				count += take_all(&setup, workers, budgets[i], 0, holder,
+						  held + count, 20000 - count);
+				first = first == 0 ? count : first;
+			}
+			assert_in_range(first, count / 2, count - 1);
+			assert_int_equal(budget_take(&setup.workers[0], budgets[i], 0, 101, &more),
+					 BUDGET_OK);
+			budget_give(&more);
+			give_all(held, count);
+			setup_end(&setup);
+		}
+	}
+}
+
 /* Whoever has one address of an IPv6 /64 has all of them. */
 static void an_ipv6_network_is_one_holder(void **state)
 {
@@ -264,6 +291,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_address_leaves_a_quarter_to_others),
+		cmocka_unit_test(several_leave_some_to_others),
 		cmocka_unit_test(an_ipv6_network_is_one_holder),
 		cmocka_unit_test(each_budget_has_something_left_for_others),
 		cmocka_unit_test(one_address_may_be_allowed_all),
