@@ -236,7 +236,7 @@ def test_bad_chunks_never_complete_a_request(connect, origin, name, how):
     assert_refused(client, {400, 431})
     origin.wait_all_closed()
     assert not origin.requests
-    assert not any(c.received.endswith(b"0\r\n\r\n") for c in origin.connections)
+    assert not any(c.received.endswith(b"\r\n0\r\n\r\n") for c in origin.connections)
     assert connect().get(origin.url("/sentinel")).status == 204
     assert origin.lines == ["GET /sentinel HTTP/1.1"]
 

@@ -124,7 +124,7 @@ def test_client_that_leaves_mid_body_does_not_complete_the_request(connect, orig
     client.close()
     origin.wait_all_closed()
     assert not origin.requests
-    assert not origin.connections[0].received.endswith(b"0\r\n\r\n")
+    assert not origin.connections[0].received.endswith(b"\r\n0\r\n\r\n")
     assert connect().get(origin.url("/next")).status == 204
 
 
