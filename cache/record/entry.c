@@ -100,7 +100,7 @@ struct lookup {
 	const struct record_view *latest; /* with Vary; NULL when no other record is to know it */
 	struct slice preflight;           /* block of the request, when it is one */
 	uint64_t matched;                 /* records by place: nothing is left to do with them */
-	struct key_request asked;
+	struct vary_request asked;
 	struct record_view records[ENTRY_RECORDS_MAX];
 };
 
@@ -161,7 +161,7 @@ static void lookup_begin(struct lookup *lookup, const struct http_request *req, 
 	lookup->latest = NULL;
 	lookup->preflight = slice_of(NULL, 0);
 	lookup->matched = 0;
-	key_request_begin(&lookup->asked, req);
+	vary_request_begin(&lookup->asked, req);
 }
 
 static void consider(struct lookup *lookup, const struct record_view *view, enum match match)
@@ -202,8 +202,8 @@ static bool matches_language(struct lookup *lookup, const struct record_view *vi
 	struct slice language, wanted;
 
 	return lookup->by_language && record_language(view, &language) &&
-	       key_wanted_language(&lookup->asked, &wanted) && slice_ieq(language, wanted) &&
-	       key_vary_differs_in_language(fields, selected);
+	       vary_wanted_language(&lookup->asked, &wanted) && slice_ieq(language, wanted) &&
+	       vary_differs_in_language(fields, selected);
 }
 
 /* All records with the Vary of the one at `first`: what the request has for it is written once. */
@@ -212,8 +212,8 @@ static void match_set(struct lookup *lookup, unsigned first, struct slice first_
 	char block[ENTRY_BLOCK_MAX];
 	uint64_t set = lookup->records[first].vary_set;
 	struct slice selected, fields = first_fields;
-	bool known = key_vary_select(first_fields, &lookup->asked, block, sizeof(block), &selected);
-	bool covers = lookup->latest && key_vary_covers(first_fields, lookup->latest->vary);
+	bool known = vary_select(first_fields, &lookup->asked, block, sizeof(block), &selected);
+	bool covers = lookup->latest && vary_covers(first_fields, lookup->latest->vary);
 
 	for (unsigned i = first; i < lookup->count; i++) {
 		const struct record_view *view = &lookup->records[i];
@@ -250,7 +250,7 @@ static void match_all(struct lookup *lookup)
 	size_t n;
 
 	if (lookup->req->method == METHOD_OPTIONS) {
-		n = key_preflight_write(lookup->req, preflight, sizeof(preflight));
+		n = vary_write_preflight(lookup->req, preflight, sizeof(preflight));
 		if (n == SIZE_MAX)
 			return;
 		lookup->preflight = slice_of(preflight, n);
@@ -287,7 +287,7 @@ static bool is_only_one(struct entry_walk walk, const struct http_request *req,
 	return walk.left == 1 && entry_next(&walk, ret_view) && walk.rest.n == 0 &&
 	       ret_view->meta->kind != RECORD_PREFLIGHT &&
 	       policy_kind_serves((enum record_kind)ret_view->meta->kind, req) &&
-	       (ret_view->vary.n == 0 || key_vary_is_as_sent(ret_view->vary, req)) &&
+	       (ret_view->vary.n == 0 || vary_is_as_sent(ret_view->vary, req)) &&
 	       !record_is_absent(ret_view, cutoff);
 }
 

@@ -23,7 +23,7 @@ struct record_header {
 	uint16_t group_count; /* keys of the groups it is in; they follow the header */
 	uint32_t language_at; /* value of its only Content-Language, from the start of head_rest; 0
 				 for none */
-	uint64_t vary_set;    /* key_vary_set() of what Vary names */
+	uint64_t vary_set;    /* vary_names_hash() of what Vary names */
 	struct record_meta meta;
 };
 

@@ -172,15 +172,14 @@ static void writer_vary(struct record_writer *writer, const struct http_request 
 	size_t n;
 
 	if (writer->header.meta.kind == RECORD_PREFLIGHT) {
-		n = key_preflight_write(req, writer->to + start, writer->size - start);
+		n = vary_write_preflight(req, writer->to + start, writer->size - start);
 		writer->refused |= n == SIZE_MAX;
 		writer->used += n == SIZE_MAX ? 0 : n;
 	}
-	n = key_vary_write(&res->fields, req, writer->to + writer->used,
-			   writer->size - writer->used);
+	n = vary_write(&res->fields, req, writer->to + writer->used, writer->size - writer->used);
 	writer->refused |= n == SIZE_MAX;
 	writer->header.vary_set =
-		key_vary_set(slice_of(writer->to + writer->used, n == SIZE_MAX ? 0 : n));
+		vary_names_hash(slice_of(writer->to + writer->used, n == SIZE_MAX ? 0 : n));
 	writer->used += n == SIZE_MAX ? 0 : n;
 	writer->header.vary_n = (uint32_t)(writer->used - start);
 }

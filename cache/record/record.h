@@ -44,7 +44,7 @@ struct record_view {
 	struct slice etag;      /* within head_304; empty when none */
 	struct slice last_modified; /* value, within head_rest */
 	struct slice bytes;         /* the whole record, for a copy */
-	uint64_t vary_set;          /* key_vary_set() of the names that Vary has */
+	uint64_t vary_set;          /* vary_names_hash() of the names that Vary has */
 };
 
 /* May its bytes still be read? */
@@ -101,7 +101,7 @@ static inline struct slice record_head(const struct record_view *view, bool is_3
  * Write a record of a response that policy_may_store() allowed.  `size` bytes at `to`, 8-aligned.
  * Date is written as meta->date_s says when the response has none, several or an invalid one (RFC
  * 9110 6.6.1).  Returns its length, a multiple of 8; 0 when it does not fit, or has a Vary that no
- * request matches (key_vary_write()), or names more than GROUPS_NAMED_MAX cache groups: an
+ * request matches (vary_write()), or names more than GROUPS_NAMED_MAX cache groups: an
  * invalidation would miss some.
  */
 size_t record_write(const struct http_request *req, const struct http_response *res,

@@ -80,7 +80,7 @@ static void block_end(struct block *block, size_t at, size_t name_n, bool presen
 	memcpy(block->to + at, &header, sizeof(header));
 }
 
-void key_request_begin(struct key_request *asked, const struct http_request *req)
+void vary_request_begin(struct vary_request *asked, const struct http_request *req)
 {
 	asked->fields = &req->fields;
 	asked->searches = 0;
@@ -88,7 +88,7 @@ void key_request_begin(struct key_request *asked, const struct http_request *req
 	asked->is_language_known = false;
 }
 
-static void make_tags(struct key_request *asked)
+static void make_tags(struct vary_request *asked)
 {
 	const struct http_fields *fields = asked->fields;
 
@@ -148,7 +148,7 @@ static const struct http_field *joined_line(const struct joined *joined,
 					 : other_line(joined, from, end);
 }
 
-static void joined_begin(struct joined *joined, struct key_request *asked, struct slice name)
+static void joined_begin(struct joined *joined, struct vary_request *asked, struct slice name)
 {
 	const struct http_fields *fields = asked->fields;
 
@@ -160,7 +160,7 @@ static void joined_begin(struct joined *joined, struct key_request *asked, struc
 	joined->id = http_field_lookup(name);
 	if (joined->id == FIELD_OTHER) {
 		if (!asked->is_tagged && asked->searches++ >= UNTAGGED_SEARCHES &&
-		    fields->count <= KEY_LINES_MAX)
+		    fields->count <= VARY_LINES_MAX)
 			make_tags(asked);
 		joined->tags = asked->is_tagged ? asked->tags : NULL;
 		joined->tag = asked->is_tagged ? http_name_hash(name) : 0;
@@ -215,7 +215,7 @@ static bool is_language(struct slice name)
 }
 
 /* The whole of Accept-Language in `to`; false when it is absent, or too long to be looked into. */
-static bool joined_language(struct key_request *asked, char to[LANGUAGE_VALUE_MAX],
+static bool joined_language(struct vary_request *asked, char to[LANGUAGE_VALUE_MAX],
 			    struct slice *ret_value)
 {
 	struct block block = {to, LANGUAGE_VALUE_MAX, 0, false};
@@ -232,7 +232,7 @@ static bool joined_language(struct key_request *asked, char to[LANGUAGE_VALUE_MA
 }
 
 /* Accept-Language in the one spelling for all that mean the same, when it has one. */
-static bool normal_language(struct key_request *asked, struct slice *ret_value)
+static bool normal_language(struct vary_request *asked, struct slice *ret_value)
 {
 	char whole[LANGUAGE_VALUE_MAX];
 	struct slice value;
@@ -247,14 +247,14 @@ static bool normal_language(struct key_request *asked, struct slice *ret_value)
 	return asked->language_n != SIZE_MAX;
 }
 
-bool key_wanted_language(struct key_request *asked, struct slice *ret_language)
+bool vary_wanted_language(struct vary_request *asked, struct slice *ret_language)
 {
 	struct slice value;
 
 	return normal_language(asked, &value) && language_first(value, ret_language);
 }
 
-static void block_put_joined(struct block *block, struct key_request *asked, struct joined *joined)
+static void block_put_joined(struct block *block, struct vary_request *asked, struct joined *joined)
 {
 	bool present = joined->line != NULL;
 	size_t at = block_begin(block, joined->name);
@@ -269,7 +269,7 @@ static void block_put_joined(struct block *block, struct key_request *asked, str
 	block_end(block, at, joined->name.n, present);
 }
 
-static void block_put_field(struct block *block, struct key_request *asked, struct slice name)
+static void block_put_field(struct block *block, struct vary_request *asked, struct slice name)
 {
 	struct joined joined;
 
@@ -305,7 +305,7 @@ static bool block_take(struct slice *block, struct item *ret_item)
 	return true;
 }
 
-bool key_vary_names(struct slice block, struct slice name)
+bool vary_has_name(struct slice block, struct slice name)
 {
 	struct item item;
 
@@ -316,23 +316,23 @@ bool key_vary_names(struct slice block, struct slice name)
 	return false;
 }
 
-size_t key_vary_write(const struct http_fields *response, const struct http_request *req, char *to,
-		      size_t size)
+size_t vary_write(const struct http_fields *response, const struct http_request *req, char *to,
+		  size_t size)
 {
 	struct slice names[HTTP_VARY_NAMES_MAX];
 	struct block block = {to, size, 0, false};
-	struct key_request asked;
+	struct vary_request asked;
 	unsigned count = 0;
 
 	if (!http_vary_names(response, names, &count))
 		return SIZE_MAX;
-	key_request_begin(&asked, req);
+	vary_request_begin(&asked, req);
 	for (unsigned i = 0; i < count; i++)
 		block_put_field(&block, &asked, names[i]);
 	return block.full ? SIZE_MAX : block.used;
 }
 
-uint64_t key_vary_set(struct slice block)
+uint64_t vary_names_hash(struct slice block)
 {
 	struct item item;
 	uint64_t hash = 0;
@@ -350,8 +350,8 @@ static bool is_as_sent(const struct joined *joined, const struct item *item)
 	return slice_eq(joined->line->value, item->value) && !joined_line(joined, joined->line + 1);
 }
 
-bool key_vary_select(struct slice block, struct key_request *asked, char *to, size_t size,
-		     struct slice *ret_selected)
+bool vary_select(struct slice block, struct vary_request *asked, char *to, size_t size,
+		 struct slice *ret_selected)
 {
 	struct block selected = {to, size, 0, false};
 	struct slice rest = block;
@@ -379,13 +379,13 @@ bool key_vary_select(struct slice block, struct key_request *asked, char *to, si
 	return !selected.full;
 }
 
-bool key_vary_is_as_sent(struct slice block, const struct http_request *req)
+bool vary_is_as_sent(struct slice block, const struct http_request *req)
 {
-	struct key_request asked;
+	struct vary_request asked;
 	struct joined joined;
 	struct item item;
 
-	key_request_begin(&asked, req);
+	vary_request_begin(&asked, req);
 	while (block.n > 0) {
 		if (!block_take(&block, &item))
 			return false;
@@ -396,7 +396,7 @@ bool key_vary_is_as_sent(struct slice block, const struct http_request *req)
 	return true;
 }
 
-bool key_vary_covers(struct slice block, struct slice other)
+bool vary_covers(struct slice block, struct slice other)
 {
 	struct item wanted, item;
 
@@ -409,7 +409,7 @@ bool key_vary_covers(struct slice block, struct slice other)
 	return true;
 }
 
-bool key_vary_differs_in_language(struct slice a, struct slice b)
+bool vary_differs_in_language(struct slice a, struct slice b)
 {
 	struct item item_a, item_b;
 
@@ -472,7 +472,7 @@ static size_t requested_headers(const struct http_fields *fields,
 	return list.broken ? SIZE_MAX : kept;
 }
 
-size_t key_preflight_write(const struct http_request *req, char *to, size_t size)
+size_t vary_write_preflight(const struct http_request *req, char *to, size_t size)
 {
 	static const enum http_field_id verbatim[] = {
 		FIELD_ORIGIN,
@@ -482,13 +482,13 @@ size_t key_preflight_write(const struct http_request *req, char *to, size_t size
 	struct slice names[PREFLIGHT_NAMES_MAX];
 	size_t count = requested_headers(&req->fields, names);
 	struct block block = {to, size, 0, false};
-	struct key_request asked;
+	struct vary_request asked;
 	uint64_t length = 0;
 	size_t at;
 
 	if (count == SIZE_MAX)
 		return SIZE_MAX;
-	key_request_begin(&asked, req);
+	vary_request_begin(&asked, req);
 	block_put(&block, &length, sizeof(length));
 	for (size_t i = 0; i < sizeof(verbatim) / sizeof(*verbatim); i++)
 		block_put_field(&block, &asked, http_field_name(verbatim[i]));

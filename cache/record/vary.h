@@ -9,7 +9,7 @@
 #include "cache/record/accept_language.h"
 
 /* Lines of a request that are searched by tags; one with more is searched name by name. */
-enum { KEY_LINES_MAX = 512 };
+enum { VARY_LINES_MAX = 512 };
 
 /*
  * The selecting fields as a block of bytes: for each name that Vary lists, in the order of
@@ -20,57 +20,57 @@ enum { KEY_LINES_MAX = 512 };
  * Vary; SIZE_MAX when it does not fit, and when http_vary_names() says no: no request matches such
  * a response.
  */
-size_t key_vary_write(const struct http_fields *response, const struct http_request *req, char *to,
-		      size_t size);
+size_t vary_write(const struct http_fields *response, const struct http_request *req, char *to,
+		  size_t size);
 
 /* What a block has names of, as a hash: blocks of the same names have the same.  0 for none. */
-uint64_t key_vary_set(struct slice block);
+uint64_t vary_names_hash(struct slice block);
 
 /* Whether a block has that name, in any case. */
-bool key_vary_names(struct slice block, struct slice name);
+bool vary_has_name(struct slice block, struct slice name);
 
 /* Whether a block has every name that another has: all that this one's Vary asks was written down.
  */
-bool key_vary_covers(struct slice block, struct slice other);
+bool vary_covers(struct slice block, struct slice other);
 
 /* Whether two blocks of the same names differ in the value of Accept-Language at most. */
-bool key_vary_differs_in_language(struct slice a, struct slice b);
+bool vary_differs_in_language(struct slice a, struct slice b);
 
 /*
  * A request while blocks are looked for that it matches: what was found out about it for one serves
  * for all.  Lives as long as the request.
  */
-struct key_request {
+struct vary_request {
 	const struct http_fields *fields;
 	unsigned searches; /* for names that are no known ones */
 	bool is_tagged;
 	bool is_language_known;
 	size_t language_n; /* SIZE_MAX: absent, or not to be understood */
 	char language[LANGUAGE_VALUE_MAX];
-	uint32_t tags[KEY_LINES_MAX]; /* hashes of such names; 0 for others */
+	uint32_t tags[VARY_LINES_MAX]; /* hashes of such names; 0 for others */
 };
 
-void key_request_begin(struct key_request *asked, const struct http_request *req);
+void vary_request_begin(struct vary_request *asked, const struct http_request *req);
 
 /*
  * The block that this request would have for the names of another's: it matches all that are equal.
  * It is `block` itself when they are equal without more ado, else written to `to`.  False when it
  * does not fit, or `block` is none.
  */
-bool key_vary_select(struct slice block, struct key_request *asked, char *to, size_t size,
-		     struct slice *ret_selected);
+bool vary_select(struct slice block, struct vary_request *asked, char *to, size_t size,
+		 struct slice *ret_selected);
 
 /* Whether that is so for all names, and without more ado: of what is true this finds most. */
-bool key_vary_is_as_sent(struct slice block, const struct http_request *req);
+bool vary_is_as_sent(struct slice block, const struct http_request *req);
 
 /* The language that the request wants most, if there is one (language_first()). */
-bool key_wanted_language(struct key_request *asked, struct slice *ret_language);
+bool vary_wanted_language(struct vary_request *asked, struct slice *ret_language);
 
 /*
  * The selecting block of a preflight: origin, method, headers (lower case, sorted, each once),
  * private network.  It is a prefix of no other such block.  SIZE_MAX when it does not fit, or has
  * more than 128 headers.
  */
-size_t key_preflight_write(const struct http_request *req, char *to, size_t size);
+size_t vary_write_preflight(const struct http_request *req, char *to, size_t size);
 
 #endif

@@ -144,7 +144,7 @@ static bool is_left_out(const struct http_field *field, struct slice vary)
 {
 	bool needed = http_field_flags((enum http_field_id)field->id) & KEEP;
 
-	return policy_is_personal(field) && (needed || !key_vary_names(vary, field->name));
+	return policy_is_personal(field) && (needed || !vary_has_name(vary, field->name));
 }
 
 /* Make of a request that a record answers the question for that record. */

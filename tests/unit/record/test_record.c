@@ -379,11 +379,11 @@ static void a_304_without_date_was_made_at_receipt(void **state)
 static bool selects(const struct record_view *view, const char *req)
 {
 	char room[256];
-	struct key_request asked;
+	struct vary_request asked;
 	struct slice selected;
 
-	key_request_begin(&asked, request_of(&request, req));
-	return key_vary_select(view->vary, &asked, room, sizeof(room), &selected) &&
+	vary_request_begin(&asked, request_of(&request, req));
+	return vary_select(view->vary, &asked, room, sizeof(room), &selected) &&
 	       slice_eq(selected, view->vary);
 }
 

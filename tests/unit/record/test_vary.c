@@ -25,18 +25,18 @@ static size_t block_of(const char *vary, const char *request, char *to, size_t s
 	response_of(&res, text);
 	snprintf(text, sizeof(text), URI "%s", request);
 	request_of(&req, text);
-	return key_vary_write(&res.res.fields, &req.req, to, size);
+	return vary_write(&res.res.fields, &req.req, to, size);
 }
 
 /* Whether a request has the block that was written for another. */
 static bool matches(struct slice block, const struct http_request *req)
 {
-	static struct key_request asked;
+	static struct vary_request asked;
 	char room[BLOCK_SIZE];
 	struct slice selected;
 
-	key_request_begin(&asked, req);
-	return key_vary_select(block, &asked, room, sizeof(room), &selected) &&
+	vary_request_begin(&asked, req);
+	return vary_select(block, &asked, room, sizeof(room), &selected) &&
 	       slice_eq(selected, block);
 }
 
@@ -178,11 +178,11 @@ static void a_block_covers_one_of_fewer_names(void **state)
 	struct slice b = slice_of(many, block_of("Vary: Bar, FOO\n", "", many, sizeof(many)));
 
 	(void)state;
-	assert_true(key_vary_covers(b, a));
-	assert_false(key_vary_covers(a, b));
-	assert_true(key_vary_covers(a, a));
-	assert_true(key_vary_covers(a, slice_of(NULL, 0)));
-	assert_false(key_vary_covers(slice_of(NULL, 0), a));
+	assert_true(vary_covers(b, a));
+	assert_false(vary_covers(a, b));
+	assert_true(vary_covers(a, a));
+	assert_true(vary_covers(a, slice_of(NULL, 0)));
+	assert_false(vary_covers(slice_of(NULL, 0), a));
 }
 
 static void absent_is_not_empty(void **state)
@@ -259,7 +259,7 @@ static uint64_t set_of(const char *vary, const char *request)
 {
 	char block[BLOCK_SIZE];
 
-	return key_vary_set(slice_of(block, block_of(vary, request, block, sizeof(block))));
+	return vary_names_hash(slice_of(block, block_of(vary, request, block, sizeof(block))));
 }
 
 static void the_names_of_a_vary_are_a_set(void **state)
@@ -357,7 +357,7 @@ static size_t preflight(const char *request, char *to, size_t size)
 	char text[4096];
 
 	snprintf(text, sizeof(text), "OPTIONS http://example.com/\n%s", request);
-	return key_preflight_write(request_of(&req, text), to, size);
+	return vary_write_preflight(request_of(&req, text), to, size);
 }
 
 static bool same_preflight(const char *a, const char *b)
