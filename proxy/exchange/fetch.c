@@ -404,15 +404,15 @@ static void hand_over(struct fetch *fetch, enum failure failure)
 /* ---- life ----------------------------------------------------------------------------------- */
 
 /* What was learnt is in the store, for all workers, before another of them may ask the same. */
-static void release_claim(struct worker *worker, const struct fetch_plan *plan)
+static void end_lease(struct worker *worker, const struct fetch_plan *plan)
 {
-	struct claim claim = plan->claim;
+	struct lease lease = plan->lease;
 
-	if (claim.slot == NULL)
+	if (lease.slot == NULL)
 		return;
 	if (worker->shared->workers > 1)
 		cache_flush_key(worker->cache, &plan->uri_key);
-	claims_release(&claim);
+	lease_release(&lease);
 }
 
 static void fetch_free(struct fetch *fetch)
@@ -426,7 +426,7 @@ static void fetch_free(struct fetch *fetch)
 		fetch->leader->fetch = NULL;
 	if (fetch->origin != NULL)
 		origin_cancel(fetch->origin);
-	release_claim(fetch->worker, &fetch->plan);
+	end_lease(fetch->worker, &fetch->plan);
 	fetch->magic = 0;
 	turn_free(fetch);
 }
@@ -572,7 +572,7 @@ static void lead(struct exchange *x, const struct fetch_plan *plan, bool shared)
 	enum failure failure = FAILURE_INTERNAL;
 
 	if (fetch == NULL) {
-		release_claim(worker, plan);
+		end_lease(worker, plan);
 		exchange_fail(x, failure);
 		return;
 	}
@@ -585,7 +585,7 @@ static void lead(struct exchange *x, const struct fetch_plan *plan, bool shared)
 	fetch->origin = ask_origin(fetch, x, false, &failure);
 	if (fetch->origin == NULL) {
 		free(fetch);
-		release_claim(worker, plan);
+		end_lease(worker, plan);
 		fail(x, failure);
 		return;
 	}

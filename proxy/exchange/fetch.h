@@ -12,7 +12,7 @@
 #ifndef PROXY_EXCHANGE_FETCH_H
 #define PROXY_EXCHANGE_FETCH_H
 
-#include "proxy/exchange/claims.h"
+#include "proxy/exchange/leases.h"
 #include "proxy/exchange/exchange.h"
 
 struct fetches;
@@ -31,8 +31,8 @@ struct fetch_plan {
 	bool spent;           /* what was just stored for it may not answer it: waiting is no use */
 	bool proved;          /* a stored record shows that others were served by such an answer */
 	struct cache_key key; /* with cacheable: fetch_key() */
-	struct cache_key uri_key; /* of what the claim is for */
-	struct claim claim; /* released when the fetch has ended; of a background validation */
+	struct cache_key uri_key; /* of what the lease is for */
+	struct lease lease; /* released when the fetch has ended; of a background validation */
 };
 
 /*

@@ -11,7 +11,7 @@
 enum {
 	PAUSE_MS = 1, /* between batches: clients come first */
 	FAILURE_PAUSE_MS = 1000,
-	CLAIM_RENEW_MS = CLAIM_MS / 3,
+	LEASE_RENEW_MS = LEASE_MS / 3,
 };
 
 /* ---- the removal ---------------------------------------------------------------------------- */
@@ -19,22 +19,22 @@ enum {
 /* A URI has it by a chance in 2^128. */
 static const struct cache_key removal_key = {{UINT64_MAX, UINT64_MAX}};
 
-/* Is this worker the one to do it?  The claim lapses, so that one who dies is replaced. */
-static bool claim(struct worker *worker)
+/* Is this worker the one to do it?  The lease lapses, so that one who dies is replaced. */
+static bool take_lease(struct worker *worker)
 {
 	struct removal *removal = &worker->removal;
 	int64_t now_ms = worker->now_us / 1000; /* a clock that all workers have */
 
-	if (removal->claim.slot != NULL && now_ms - removal->claimed_ms < CLAIM_RENEW_MS)
+	if (removal->lease.slot != NULL && now_ms - removal->leased_ms < LEASE_RENEW_MS)
 		return true;
-	claims_release(&removal->claim);
-	removal->claimed_ms = now_ms;
-	return claims_take(worker->shared->claims, &removal_key, now_ms, &removal->claim);
+	lease_release(&removal->lease);
+	removal->leased_ms = now_ms;
+	return leases_take(worker->shared->leases, &removal_key, now_ms, &removal->lease);
 }
 
 void admin_purge_stop(struct worker *worker)
 {
-	claims_release(&worker->removal.claim);
+	lease_release(&worker->removal.lease);
 	STATS_SET(purging, 0);
 }
 
@@ -42,7 +42,7 @@ int64_t admin_purge_step(struct worker *worker)
 {
 	enum cache_purging result = CACHE_PURGED_ALL;
 
-	if (!cache_purge_is_due(worker->cache) || worker->draining || !claim(worker)) {
+	if (!cache_purge_is_due(worker->cache) || worker->draining || !take_lease(worker)) {
 		admin_purge_stop(worker);
 		return 0;
 	}

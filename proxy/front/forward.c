@@ -171,39 +171,39 @@ struct background {
 	struct task task;
 	struct worker *worker;
 	const struct frontend *frontend;
-	struct claim claim;
+	struct lease lease;
 	budget_id holder;        /* for whom it is made */
 	struct http_request req; /* as the client sent it */
 	_Alignas(struct http_field) char memory[];
 };
 
-static void background_end(struct background *background, struct claim *claim)
+static void background_end(struct background *background, struct lease *lease)
 {
-	claims_release(claim);
+	lease_release(lease);
 	free(background);
 }
 
 /*
- * Another worker may have ended a validation between the lookup and the claim, so it is looked up
+ * Another worker may have ended a validation between the lookup and the lease, so it is looked up
  * again, in the store as it is now.
  */
 static void background_begin(void *owner)
 {
 	struct background *background = owner;
 	struct worker *worker = background->worker;
-	struct fetch_plan plan = {.cacheable = true, .proved = true, .claim = background->claim};
+	struct fetch_plan plan = {.cacheable = true, .proved = true, .lease = background->lease};
 	struct cache_lookup lookup;
 	struct exchange *x;
 
 	cache_turn_end(worker->cache);
 	cache_lookup(worker->cache, &background->req, &worker->now, &lookup);
 	if (lookup.verdict != REUSE_REVALIDATE) {
-		background_end(background, &plan.claim);
+		background_end(background, &plan.lease);
 		return;
 	}
 	x = exchange_new(worker, NULL, background->frontend);
 	if (x == NULL) {
-		background_end(background, &plan.claim);
+		background_end(background, &plan.lease);
 		return;
 	}
 	STATS_ADD(exchanges, 1);
@@ -213,7 +213,7 @@ static void background_begin(void *owner)
 	x->holder = background->holder;
 	if (!exchange_keep_record(x, &lookup.record)) {
 		exchange_fail(x, FAILURE_INTERNAL);
-		claims_release(&plan.claim);
+		lease_release(&plan.lease);
 		return;
 	}
 	make_background(&x->req, &lookup.record);
@@ -234,21 +234,21 @@ static void validate_later(struct exchange *x, const struct cache_lookup *lookup
 	struct cache_key key =
 		fetch_key(&lookup->key, is_get ? METHOD_GET : x->req.method, x->frontend->chosen);
 	struct background *background;
-	struct claim claim = {0};
+	struct lease lease = {0};
 
 	if (fetch_under_way(worker, &key) ||
-	    !claims_take(worker->shared->claims, &key, worker->now_us / 1000, &claim))
+	    !leases_take(worker->shared->leases, &key, worker->now_us / 1000, &lease))
 		return;
 	background = malloc(sizeof(*background) + http_request_copy_size(&x->req));
 	if (background == NULL) {
-		claims_release(&claim);
+		lease_release(&lease);
 		return;
 	}
 	*background = (struct background){
 		.task = {.run = background_begin, .owner = background},
 		.worker = worker,
 		.frontend = x->frontend,
-		.claim = claim,
+		.lease = lease,
 		.holder = exchange_holder(x),
 	};
 	http_request_copy(&background->req, &x->req, background->memory);

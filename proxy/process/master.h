@@ -4,7 +4,7 @@
  *
  * The master serves nothing and runs no loop but poll(): it holds what must outlive a worker, which
  * is the listening sockets (a set for each, so that what is queued for a dead worker waits for the
- * next), the store's lock, the statistics and the claims.  A worker opens the store itself, after
+ * next), the store's lock, the statistics and the leases.  A worker opens the store itself, after
  * the fork.
  *
  * A worker that dies is replaced at once; one that does so again right away a little later each

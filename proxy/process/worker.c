@@ -472,10 +472,10 @@ struct worker_shared *worker_shared_map(const struct conf *conf)
 	shared->has_master = conf->workers > 1 || conf->sync_ms > 0;
 	atomic_store_explicit(&shared->alive, 1, memory_order_relaxed);
 	shared->stats = stats_map(conf->workers);
-	shared->claims = claims_map();
+	shared->leases = leases_map();
 	shared->holdings = budgets_map(conf);
 	shared->shareable = shareable_map();
-	if (shared->stats == NULL || shared->claims == NULL || shared->shareable == NULL ||
+	if (shared->stats == NULL || shared->leases == NULL || shared->shareable == NULL ||
 	    shared->holdings == NULL)
 		return NULL;
 	return shared;

@@ -13,7 +13,7 @@
 #include "proxy/origin/admission.h"
 #include "proxy/limits/budgets.h"
 #include "proxy/base/buf.h"
-#include "proxy/exchange/claims.h"
+#include "proxy/exchange/leases.h"
 #include "proxy/dns/resolver.h"
 #include "proxy/origin/route.h"
 #include "proxy/stats/stats.h"
@@ -39,8 +39,8 @@ enum {
 
 /* The removal of what was purged, while this worker is at it. */
 struct removal {
-	struct claim claim;
-	int64_t claimed_ms;
+	struct lease lease;
+	int64_t leased_ms;
 };
 
 /* What the workers of a service share, in memory mapped before the fork. */
@@ -55,7 +55,7 @@ struct worker_shared {
 	int to_master; /* a pipe of process ids: one that serves, or negative, see store_hold.h */
 	struct stats_copies copies; /* written by the master */
 	struct stats *stats;        /* a block each */
-	struct claims *claims;
+	struct leases *leases;
 	struct shareable_keys *shareable;
 	struct holdings *holdings;       /* what each worker holds; a dead one's is cleared */
 	struct credentials *credentials; /* NULL when nobody needs to log in; each worker's own */

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "proxy/exchange/claims.c" /* to see what is left of them */
+#include "proxy/exchange/leases.c" /* to see what is left of them */
 #include "proxy/client/client.h"
 #include "proxy/exchange/failure_log.h"
 #include "proxy/exchange/fetch.h"
@@ -44,7 +44,7 @@ static struct {
 	unsigned count;
 	struct worker_shared shared;
 	struct stats stats[FAKE_WORKERS];
-	struct claims claims;
+	struct leases leases;
 	struct shareable_keys shareable;
 } service;
 
@@ -311,7 +311,7 @@ struct worker *fake_worker_new(const struct conf *conf)
 		.workers = 1,
 		.alive = 1,
 		.stats = service.stats,
-		.claims = &service.claims,
+		.leases = &service.leases,
 		.shareable = &service.shareable,
 		.holdings = holdings_map(FAKE_WORKERS, KEYS_HELD),
 	};
@@ -437,8 +437,8 @@ const char *fake_worker_leftover(const struct worker *worker)
 		return "a connection";
 	if (fake_resolver_waiting(worker->resolver) > 0)
 		return "a look-up";
-	if (!all_zero(&service.claims, sizeof(service.claims)))
-		return "a claim";
+	if (!all_zero(&service.leases, sizeof(service.leases)))
+		return "a lease";
 	if (holdings_count(service.shared.holdings, fake_of(worker)->index) > 0)
 		return "what is held of a budget";
 #define COUNTER(name, help)

@@ -352,7 +352,7 @@ def test_one_validation_in_the_background_of_many_keys(start, each, origin):
         assert [request.target for request in origin.requests].count(key) == 2
 
 
-def test_claim_of_a_failed_validation_is_released(start, each, origin):
+def test_lease_of_a_failed_validation_is_released(start, each, origin):
     proxy = start()
     clients = list(each(proxy).values())
     origin.on("/", stale(), [b"HTTP/1.1 2", CLOSE], [RESET], respond(204, FRESH, "X-A: fresh"))

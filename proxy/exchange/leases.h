@@ -2,38 +2,38 @@
  * Which keys are being validated in the background, told to all workers: one at a time validates a
  * key (RFC 5861 3), whichever process it is.
  *
- * A table of fixed size in memory shared over fork().  A claim is one word, put there and taken out
+ * A table of fixed size in memory shared over fork().  A lease is one word, put there and taken out
  * by compare-and-swap, and lapses by itself: a worker that dies leaves nothing that another must
  * clear.  Nobody ever waits; a refusal means that somebody else is at it, or in rare cases (two at
  * the same instant) that it is left to the next request.  With a full bucket nothing is refused, or
  * origins that are slow to answer some keys could keep others from being validated: others cannot
  * be told then, and several workers may validate the same key.
  */
-#ifndef PROXY_EXCHANGE_CLAIMS_H
-#define PROXY_EXCHANGE_CLAIMS_H
+#ifndef PROXY_EXCHANGE_LEASES_H
+#define PROXY_EXCHANGE_LEASES_H
 
 #include <stdatomic.h>
 
 #include "cache/base/key.h"
 
-enum { CLAIM_MS = 30000 }; /* a claim that is not released lapses after this */
+enum { LEASE_MS = 30000 }; /* a lease that is not released lapses after this */
 
-struct claims;
+struct leases;
 
-/* A claim that is held; all zero for none, and for one that others cannot be told of. */
-struct claim {
+/* A lease that is held; all zero for none, and for one that others cannot be told of. */
+struct lease {
 	_Atomic uint64_t *slot;
 	uint64_t word;
 };
 
 /* Lives as long as the process.  NULL on failure. */
-struct claims *claims_map(void);
+struct leases *leases_map(void);
 
 /* `now_ms` is the kernel's monotonic clock, the same for all processes.  False: not now. */
-bool claims_take(struct claims *claims, const struct cache_key *key, int64_t now_ms,
-		 struct claim *ret_claim);
+bool leases_take(struct leases *leases, const struct cache_key *key, int64_t now_ms,
+		 struct lease *ret_lease);
 
 /* Does nothing when there is none, or it lapsed and is another's by now. */
-void claims_release(struct claim *claim);
+void lease_release(struct lease *lease);
 
 #endif

@@ -12,17 +12,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "proxy/exchange/claims.h"
+#include "proxy/exchange/leases.h"
 
 enum { NOW = 1000000 };
 
-static struct claims *claims;
+static struct leases *leases;
 
 static int setup(void **state)
 {
 	(void)state;
-	claims = claims_map();
-	return claims == NULL;
+	leases = leases_map();
+	return leases == NULL;
 }
 
 static struct cache_key key_of(uint64_t a, uint64_t b)
@@ -30,96 +30,96 @@ static struct cache_key key_of(uint64_t a, uint64_t b)
 	return (struct cache_key){{a, b << 40 | 0x123456789}};
 }
 
-static bool take(struct cache_key key, int64_t now_ms, struct claim *claim)
+static bool take(struct cache_key key, int64_t now_ms, struct lease *lease)
 {
-	return claims_take(claims, &key, now_ms, claim);
+	return leases_take(leases, &key, now_ms, lease);
 }
 
 static void test_one_at_a_time(void **state)
 {
-	struct claim first, second;
+	struct lease first, second;
 
 	(void)state;
 	assert_true(take(key_of(1, 1), NOW, &first));
 	assert_false(take(key_of(1, 1), NOW, &second));
 	assert_null(second.slot);
-	assert_false(take(key_of(1, 1), NOW + CLAIM_MS - 1, &second));
-	claims_release(&first);
+	assert_false(take(key_of(1, 1), NOW + LEASE_MS - 1, &second));
+	lease_release(&first);
 	assert_null(first.slot);
 	assert_true(take(key_of(1, 1), NOW, &second));
-	claims_release(&second);
+	lease_release(&second);
 }
 
 static void test_keys_do_not_hinder_each_other(void **state)
 {
-	struct claim claim[8];
+	struct lease lease[8];
 
 	(void)state;
 	/* of one bucket, as the first halves are the same */
 	for (uint64_t i = 0; i < 8; i++)
-		assert_true(take(key_of(77, i), NOW, &claim[i]));
+		assert_true(take(key_of(77, i), NOW, &lease[i]));
 	for (uint64_t i = 0; i < 8; i++)
-		claims_release(&claim[i]);
+		lease_release(&lease[i]);
 }
 
 static void test_full_bucket(void **state)
 {
-	struct claim claim[8], more;
+	struct lease lease[8], more;
 
 	(void)state;
 	for (uint64_t i = 0; i < 8; i++)
-		assert_true(take(key_of(78, i), NOW, &claim[i]));
+		assert_true(take(key_of(78, i), NOW, &lease[i]));
 	/* nobody can be told of the ninth, which is no reason not to be at it */
 	assert_true(take(key_of(78, 8), NOW, &more));
 	assert_null(more.slot);
-	claims_release(&more);
-	claims_release(&claim[3]);
+	lease_release(&more);
+	lease_release(&lease[3]);
 	assert_true(take(key_of(78, 8), NOW, &more));
 	/* found where it is, though a place before it is free */
-	claims_release(&claim[0]);
-	assert_false(take(key_of(78, 8), NOW, &claim[0]));
-	claims_release(&more);
+	lease_release(&lease[0]);
+	assert_false(take(key_of(78, 8), NOW, &lease[0]));
+	lease_release(&more);
 	for (uint64_t i = 0; i < 8; i++)
-		claims_release(&claim[i]);
+		lease_release(&lease[i]);
 }
 
 static void test_lapses(void **state)
 {
-	struct claim first, second, third;
+	struct lease first, second, third;
 
 	(void)state;
 	assert_true(take(key_of(2, 2), NOW, &first));
-	assert_true(take(key_of(2, 2), NOW + CLAIM_MS, &second));
+	assert_true(take(key_of(2, 2), NOW + LEASE_MS, &second));
 	/* the one who came late does not release what is another's by now */
-	claims_release(&first);
-	assert_false(take(key_of(2, 2), NOW + CLAIM_MS, &third));
-	claims_release(&second);
-	assert_true(take(key_of(2, 2), NOW + CLAIM_MS, &third));
-	claims_release(&third);
+	lease_release(&first);
+	assert_false(take(key_of(2, 2), NOW + LEASE_MS, &third));
+	lease_release(&second);
+	assert_true(take(key_of(2, 2), NOW + LEASE_MS, &third));
+	lease_release(&third);
 }
 
 static void test_release_of_none(void **state)
 {
-	struct claim none = {0};
+	struct lease none = {0};
 
 	(void)state;
-	claims_release(&none);
+	lease_release(&none);
 	assert_null(none.slot);
 }
 
 static void test_zero_key(void **state)
 {
-	struct claim first, second;
+	struct lease first, second;
 
 	(void)state;
 	assert_true(take((struct cache_key){{0, 0}}, NOW, &first));
 	assert_false(take((struct cache_key){{0, 0}}, NOW, &second));
-	claims_release(&first);
+	lease_release(&first);
 }
 
 /*
  * Processes take and release few keys of one bucket as fast as they can, each until it has had its
- * share.  Whoever has a claim finds nobody else in there.
+ * share.  Whoever has a lease finds nobody else in there.
  */
 enum { PROCESSES = 4, SHARE = 20000, KEYS = 3 };
 
@@ -132,9 +132,9 @@ static void compete(struct inside *inside)
 {
 	for (unsigned i = 0, taken = 0; taken < SHARE; i++) {
 		unsigned which = i % KEYS;
-		struct claim claim;
+		struct lease lease;
 
-		if (!take(key_of(5, which), NOW + i % 1000, &claim)) {
+		if (!take(key_of(5, which), NOW + i % 1000, &lease)) {
 			sched_yield();
 			continue;
 		}
@@ -144,7 +144,7 @@ static void compete(struct inside *inside)
 		for (volatile int wait = 0; wait < 100; wait++)
 			continue;
 		atomic_fetch_sub(&inside->count[which], 1);
-		claims_release(&claim);
+		lease_release(&lease);
 	}
 }
 
@@ -174,21 +174,21 @@ static void test_processes_exclude_each_other(void **state)
 }
 
 /* What a process leaves when it dies lapses; nobody has to clear it. */
-static void test_claim_of_the_dead_lapses(void **state)
+static void test_lease_of_the_dead_lapses(void **state)
 {
-	struct claim claim;
+	struct lease lease;
 	int status;
 	pid_t pid = fork();
 
 	(void)state;
 	assert_true(pid >= 0);
 	if (pid == 0)
-		_exit(take(key_of(9, 9), NOW, &claim) ? EXIT_SUCCESS : EXIT_FAILURE);
+		_exit(take(key_of(9, 9), NOW, &lease) ? EXIT_SUCCESS : EXIT_FAILURE);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS);
-	assert_false(take(key_of(9, 9), NOW, &claim));
-	assert_true(take(key_of(9, 9), NOW + CLAIM_MS, &claim));
-	claims_release(&claim);
+	assert_false(take(key_of(9, 9), NOW, &lease));
+	assert_true(take(key_of(9, 9), NOW + LEASE_MS, &lease));
+	lease_release(&lease);
 }
 
 int main(void)
@@ -201,7 +201,7 @@ int main(void)
 		cmocka_unit_test(test_release_of_none),
 		cmocka_unit_test(test_zero_key),
 		cmocka_unit_test(test_processes_exclude_each_other),
-		cmocka_unit_test(test_claim_of_the_dead_lapses),
+		cmocka_unit_test(test_lease_of_the_dead_lapses),
 	};
 	return cmocka_run_group_tests(tests, setup, NULL);
 }

@@ -1,5 +1,5 @@
-/* Claims on keys, in words of shared memory. */
-#include "proxy/exchange/claims.h"
+/* Leases on keys, in words of shared memory. */
+#include "proxy/exchange/leases.h"
 
 #include <sys/mman.h>
 
@@ -13,10 +13,10 @@ enum {
 /*
  * A slot: the upper bits of the key's second half, then the deadline.  0 was never used.
  *
- * All accesses are sequentially consistent: two who claim a key in different slots each store one
+ * All accesses are sequentially consistent: two who lease a key in different slots each store one
  * word and then read the other's, and at least one must see it.
  */
-struct claims {
+struct leases {
 	_Atomic uint64_t bucket[BUCKETS][BUCKET_SLOTS] __attribute__((aligned(64)));
 };
 
@@ -30,17 +30,17 @@ static bool same_key(uint64_t a, uint64_t b)
 	return a >> DEADLINE_BITS == b >> DEADLINE_BITS;
 }
 
-struct claims *claims_map(void)
+struct leases *leases_map(void)
 {
-	void *map = mmap(NULL, sizeof(struct claims), PROT_READ | PROT_WRITE,
+	void *map = mmap(NULL, sizeof(struct leases), PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	return map == MAP_FAILED ? NULL : map;
 }
 
-/* Is the key of `word` claimed in a slot other than `own`? */
-static bool is_claimed(_Atomic uint64_t *bucket, const _Atomic uint64_t *own, uint64_t word,
-		       int64_t now_ms)
+/* Is the key of `word` leased in a slot other than `own`? */
+static bool is_leased(_Atomic uint64_t *bucket, const _Atomic uint64_t *own, uint64_t word,
+		      int64_t now_ms)
 {
 	for (_Atomic uint64_t *slot = bucket; slot < bucket + BUCKET_SLOTS; slot++) {
 		uint64_t found = atomic_load_explicit(slot, memory_order_seq_cst);
@@ -67,34 +67,34 @@ static _Atomic uint64_t *put(_Atomic uint64_t *bucket, uint64_t word, int64_t no
 	return NULL;
 }
 
-bool claims_take(struct claims *claims, const struct cache_key *key, int64_t now_ms,
-		 struct claim *ret_claim)
+bool leases_take(struct leases *leases, const struct cache_key *key, int64_t now_ms,
+		 struct lease *ret_lease)
 {
-	_Atomic uint64_t *bucket = claims->bucket[key->word[0] % BUCKETS];
+	_Atomic uint64_t *bucket = leases->bucket[key->word[0] % BUCKETS];
 	uint64_t word =
-		(key->word[1] >> DEADLINE_BITS << DEADLINE_BITS) | (uint64_t)(now_ms + CLAIM_MS);
+		(key->word[1] >> DEADLINE_BITS << DEADLINE_BITS) | (uint64_t)(now_ms + LEASE_MS);
 
-	*ret_claim = (struct claim){0};
-	if (is_claimed(bucket, NULL, word, now_ms))
+	*ret_lease = (struct lease){0};
+	if (is_leased(bucket, NULL, word, now_ms))
 		return false;
-	ret_claim->slot = put(bucket, word, now_ms);
-	ret_claim->word = word;
-	if (ret_claim->slot == NULL)
+	ret_lease->slot = put(bucket, word, now_ms);
+	ret_lease->word = word;
+	if (ret_lease->slot == NULL)
 		return true; /* others cannot be told */
 	/* Two that looked at once may have found different slots: each looks again after its own
 	   word stands, so at least one sees the other, and gives way. */
-	if (ret_claim->slot != NULL && !is_claimed(bucket, ret_claim->slot, word, now_ms))
+	if (ret_lease->slot != NULL && !is_leased(bucket, ret_lease->slot, word, now_ms))
 		return true;
-	claims_release(ret_claim);
+	lease_release(ret_lease);
 	return false;
 }
 
-void claims_release(struct claim *claim)
+void lease_release(struct lease *lease)
 {
-	uint64_t word = claim->word;
+	uint64_t word = lease->word;
 
-	if (claim->slot != NULL)
-		atomic_compare_exchange_strong_explicit(claim->slot, &word, 0, memory_order_seq_cst,
+	if (lease->slot != NULL)
+		atomic_compare_exchange_strong_explicit(lease->slot, &word, 0, memory_order_seq_cst,
 							memory_order_seq_cst);
-	*claim = (struct claim){0};
+	*lease = (struct lease){0};
 }
