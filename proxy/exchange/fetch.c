@@ -282,7 +282,7 @@ static bool answer_stale(struct exchange *x, enum failure failure)
 {
 	struct record_view record;
 
-	if (!judge_allows_stale(x, &record))
+	if (!response_policy_allows_stale(x, &record))
 		return false;
 	if (failure != FAILURE_NONE)
 		failure_log_hidden(x, failure);
@@ -302,7 +302,7 @@ static void fail(struct exchange *x, enum failure failure)
 	if (failure_status(failure) >= 500) {
 		if (x->client != NULL && answer_stale(x, failure))
 			return;
-		if (x->status == 0 && judge_kept_record(x, &record) &&
+		if (x->status == 0 && response_policy_kept_record(x, &record) &&
 		    record_meta(&record)->flags & META_MUST_REVALIDATE)
 			failure = FAILURE_MUST_REVALIDATE; /* RFC 9111 5.2.2.2 */
 	}
@@ -338,7 +338,7 @@ static void answer_waiters_stale(struct fetch *fetch, enum failure failure)
 		struct record_view record;
 
 		next = x->next_waiter;
-		if (!judge_allows_stale(x, &record))
+		if (!response_policy_allows_stale(x, &record))
 			continue;
 		x->status_field.collapsed = true;
 		release_waiter(fetch, x, false, failure);
@@ -465,7 +465,7 @@ static bool compose_question(struct exchange *x, const struct route *route, bool
 	char forwards[24];
 	struct record_view record;
 	struct request_form form = {
-		.validate = judge_kept_record(x, &record) ? &record : NULL,
+		.validate = response_policy_kept_record(x, &record) ? &record : NULL,
 		/* what nobody waits for is asked for the store's sake alone */
 		.unconditional = again || x->client == NULL,
 		.absolute = route->parent && !route->tunnel,
@@ -797,38 +797,38 @@ static void on_head(void *context, const struct http_response *res)
 {
 	struct fetch *fetch = fetch_of(context);
 	struct exchange *x = fetch->leader;
-	struct judgement judgement;
+	struct response_effect effect;
 
 	x->origin = fetch->origin->address;
 	x->status_field.fwd_status = res->status;
 	fetch->times.delay_ms = boot_clock_ms() - fetch->asked_ms;
 	fetch->times.admission = fetch->origin->admission;
-	switch (judge_head(x, &fetch->plan, &fetch->times, res, &judgement)) {
-	case JUDGED_AGAIN:
+	switch (response_policy_apply(x, &fetch->plan, &fetch->times, res, &effect)) {
+	case RESPONSE_ASK_AGAIN:
 		fetch->again = true;
 		return;
-	case JUDGED_BAD:
+	case RESPONSE_REFUSE:
 		origin_cancel(fetch->origin);
 		on_failure(fetch, FAILURE_BAD_RESPONSE);
 		return;
-	case JUDGED_STALE:
+	case RESPONSE_USE_STALE:
 		x = dismiss_leader(fetch);
 		if (!answer_stale(x, FAILURE_NONE))
 			exchange_fail(x, FAILURE_INTERNAL);
 		answer_waiters_stale(fetch, FAILURE_INTERNAL);
 		break;
-	case JUDGED_CONFIRMED:
-		learn_confirmed(fetch, &judgement.record);
-		answer_leader(fetch, &judgement.record, OUTCOME_VALIDATED);
+	case RESPONSE_USE_RECORD:
+		learn_confirmed(fetch, &effect.record);
+		answer_leader(fetch, &effect.record, OUTCOME_VALIDATED);
 		break;
-	case JUDGED_PASS:
-		learn(fetch, res, judgement.stored);
+	case RESPONSE_PASS_ON:
+		learn(fetch, res, effect.stored);
 		exchange_pass_head(x, res);
 		break;
 	}
 	unshare(fetch);
-	release_waiters(fetch, judgement.stored);
-	tell_waiters(fetch, judgement.stored);
+	release_waiters(fetch, effect.stored);
+	tell_waiters(fetch, effect.stored);
 	if (res->body == BODY_NONE)
 		return;
 	/* content that nobody is there to take */
@@ -853,7 +853,7 @@ static void on_end(void *context)
 	struct exchange *x;
 
 	if (origin->body.padded && !origin->mended && fetch->leader != NULL)
-		judge_note_mended(fetch->leader);
+		response_policy_note_mended(fetch->leader);
 	fetch->origin = NULL;
 	if (fetch->again && fetch->leader != NULL) {
 		if (!ask_again(fetch))

@@ -16,7 +16,7 @@ struct trial {
 	struct cache *cache;
 };
 
-bool judge_kept_record(const struct exchange *x, struct record_view *ret_record)
+bool response_policy_kept_record(const struct exchange *x, struct record_view *ret_record)
 {
 	struct slice uri;
 	char *normal;
@@ -34,9 +34,9 @@ bool judge_kept_record(const struct exchange *x, struct record_view *ret_record)
 	return usable;
 }
 
-bool judge_allows_stale(const struct exchange *x, struct record_view *ret_record)
+bool response_policy_allows_stale(const struct exchange *x, struct record_view *ret_record)
 {
-	return x->status == 0 && judge_kept_record(x, ret_record) &&
+	return x->status == 0 && response_policy_kept_record(x, ret_record) &&
 	       policy_stale_if_error(&x->req, record_meta(ret_record), &x->worker->now,
 				     x->worker->conf);
 }
@@ -67,7 +67,7 @@ static void note_offender(struct offenders *offenders, const struct http_uri *ur
 	offenders_add(offenders, slice_of(name, n), 1);
 }
 
-void judge_note_mended(const struct exchange *x)
+void response_policy_note_mended(const struct exchange *x)
 {
 	STATS_ADD(responses_mended, 1);
 	note_offender(&stats->mended, &x->req.uri);
@@ -153,16 +153,17 @@ static void remove_passed_over(const struct trial *trial)
  */
 
 /* Without the record, and so without conditions. */
-static enum judged ask_again(struct exchange *x)
+static enum response_action ask_again(struct exchange *x)
 {
 	free(x->record);
 	x->record = NULL;
-	return JUDGED_AGAIN;
+	return RESPONSE_ASK_AGAIN;
 }
 
 /* The answer in relation to the record that is being validated. */
-static enum judged judge_validation(const struct trial *trial, const struct record_view *old,
-				    struct judgement *judgement)
+static enum response_action apply_validation(const struct trial *trial,
+					     const struct record_view *old,
+					     struct response_effect *effect)
 {
 	struct exchange *x = trial->x;
 
@@ -170,18 +171,18 @@ static enum judged judge_validation(const struct trial *trial, const struct reco
 				  x->outcome == OUTCOME_BACKGROUND, &trial->times.response,
 				  x->worker->conf)) {
 	case VALIDATION_FRESHEN:
-		judgement->stored = true;
-		freshen(trial, old, &judgement->record);
-		return JUDGED_CONFIRMED;
+		effect->stored = true;
+		freshen(trial, old, &effect->record);
+		return RESPONSE_USE_RECORD;
 	case VALIDATION_STALE:
-		return JUDGED_STALE;
+		return RESPONSE_USE_STALE;
 	case VALIDATION_RETRY:
 		return ask_again(x);
 	case VALIDATION_REPLACE:
-		judgement->stored = replace(trial, old);
+		effect->stored = replace(trial, old);
 		break;
 	case VALIDATION_UPDATE:
-		judgement->stored = update(trial, old);
+		effect->stored = update(trial, old);
 		break;
 	case VALIDATION_REMOVE:
 		note_not_stored(x, REASON_STATUS);
@@ -191,7 +192,7 @@ static enum judged judge_validation(const struct trial *trial, const struct reco
 	case VALIDATION_KEEP:
 		break;
 	}
-	return JUDGED_PASS;
+	return RESPONSE_PASS_ON;
 }
 
 /* RFC 9110 15.4.5: a 304 is an answer to those who have something already. */
@@ -201,7 +202,7 @@ static bool is_conditional(const struct http_request *req)
 	       http_has_field(&req->fields, FIELD_IF_MODIFIED_SINCE);
 }
 
-static enum judged judge(struct trial *trial, struct judgement *ret_judgement)
+static enum response_action apply(struct trial *trial, struct response_effect *ret_effect)
 {
 	struct exchange *x = trial->x;
 	const struct http_response *res = trial->res;
@@ -213,32 +214,33 @@ static enum judged judge(struct trial *trial, struct judgement *ret_judgement)
 		note_offender(&stats->repaired, &x->req.uri);
 	}
 	if (res->mended)
-		judge_note_mended(x);
+		response_policy_note_mended(x);
 	if (policy_invalidates(&x->req, res))
 		STATS_ADD(invalidations,
 			  cache_invalidate(trial->cache, &x->req, res, &trial->times));
-	if (judge_kept_record(x, &old))
-		return judge_validation(trial, &old, ret_judgement);
+	if (response_policy_kept_record(x, &old))
+		return apply_validation(trial, &old, ret_effect);
 	if (res->status == 304 && x->record != NULL)
 		return ask_again(x); /* it was purged while it was being validated */
 	if (res->status == 304 && !is_conditional(&x->req))
-		return JUDGED_BAD;
+		return RESPONSE_REFUSE;
 	remove_passed_over(trial);
-	ret_judgement->stored = store(trial, &why);
-	return JUDGED_PASS;
+	ret_effect->stored = store(trial, &why);
+	return RESPONSE_PASS_ON;
 }
 
-enum judged judge_head(struct exchange *x, const struct fetch_plan *plan,
-		       const struct exchange_times *times, const struct http_response *res,
-		       struct judgement *ret_judgement)
+enum response_action response_policy_apply(struct exchange *x, const struct fetch_plan *plan,
+					   const struct exchange_times *times,
+					   const struct http_response *res,
+					   struct response_effect *ret_effect)
 {
 	struct trial trial = {x, plan, res, *times, x->worker->cache};
-	enum judged judged;
+	enum response_action action;
 
 	trial.times.response = x->worker->now;
-	ret_judgement->stored = false;
-	judged = judge(&trial, ret_judgement);
+	ret_effect->stored = false;
+	action = apply(&trial, ret_effect);
 	/* before the answer: who has it may look at this at once */
 	STATS_SET(writes_waiting, (int64_t)cache_pending(trial.cache));
-	return judged;
+	return action;
 }
