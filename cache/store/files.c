@@ -13,6 +13,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "cache/store/file_system.h"
+
 enum store_lock_byte {
 	LOCK_SERVICE,
 	LOCK_OPENING,
@@ -108,8 +110,15 @@ static bool lock_service(int lock, const char *path, const struct store_notice *
 static bool files_open_both(struct store_files *files, const char *path,
 			    const struct store_notice *notice)
 {
+	char why[512];
+
 	*files = (struct store_files){.directory = -1, .lock = -1, .data = -1};
 	files->directory = directory_open(path);
+	if (files->directory >= 0 &&
+	    file_system_check(files->directory, path, why, sizeof(why)) == FILE_SYSTEM_NETWORK) {
+		store_notice_add(notice, "%s", why);
+		return false;
+	}
 	if (files->directory >= 0)
 		files->lock = lock_open(files->directory);
 	if (files->lock >= 0)

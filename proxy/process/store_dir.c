@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/store/file_system.h"
+
 static const char own_name[] = "/cache204";
 
 /* An absolute path from the environment; others are to be ignored (XDG base directories). */
@@ -169,6 +171,30 @@ static bool can_be_made(const char *path)
 	return can;
 }
 
+/*
+ * The directory, or the first of its parents that is there, where it would be made, is on a file
+ * system that a store can be on.
+ */
+static bool check_file_system(const char *path, char *error, size_t error_size)
+{
+	char *part = strdup(path), *slash;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool fits = true;
+
+	while (fd < 0 && part != NULL && (slash = strrchr(part, '/')) != NULL && slash != part) {
+		*slash = '\0';
+		fd = open(part, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	if (fd < 0)
+		fd = open(path[0] == '/' ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0) {
+		fits = file_system_check(fd, path, error, error_size) != FILE_SYSTEM_NETWORK;
+		close(fd);
+	}
+	free(part);
+	return fits;
+}
+
 /* Root may not be asked what another user could do: by owner and mode, as access(2) would. */
 static bool user_may_write(const struct stat *st, const char *user)
 {
@@ -201,5 +227,5 @@ bool store_dir_check(const char *path, const char *user, char *error, size_t err
 			 other ? " by user " : "", other ? user : "", strerror(errno));
 	if (fd >= 0)
 		close(fd);
-	return usable;
+	return usable && check_file_system(path, error, error_size);
 }

@@ -4,15 +4,21 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "proxy/process/crash.h"
+#include "cache/store/file_system.h"
 #include "proxy/base/log.h"
+#include "proxy/process/crash.h"
 #include "proxy/process/worker.h"
 
 enum { ERROR_MAX = 512 };
 
 bool store_hold_take(struct store_hold *hold, const char *directory, char *error, size_t error_size)
 {
+	char notice[ERROR_MAX];
+
 	*hold = (struct store_hold){.lock = store_lock(directory, error, error_size)};
+	if (hold->lock >= 0 &&
+	    file_system_check(hold->lock, directory, notice, sizeof(notice)) == FILE_SYSTEM_UNKNOWN)
+		log_info("%s", notice);
 	return hold->lock >= 0;
 }
 
