@@ -72,8 +72,8 @@ link     = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.
 	$(call options,$(1)) $(LIBS) $(2)
 
 .PHONY: all help deps files run try test test-all unit replay functional functional-map conformance fuzz asan \
-	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-clocks check-atomics \
-	check-options check-tables check-manual check-length format install clean FORCE
+	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-clocks check-messages \
+	check-atomics check-options check-tables check-manual check-length format install clean FORCE
 .SECONDARY:
 .SECONDEXPANSION:
 .DELETE_ON_ERROR:
@@ -232,8 +232,8 @@ conformance: ## show which requirement of the RFCs is proven by which test
 check: ## everything but the tests: warnings, layout, layers, tables, manual, instructions
 	@scripts/deps.sh run test check
 	@$(MAKE) --no-print-directory $(JOBS) check-warnings
-	@$(MAKE) --no-print-directory -k check-format check-layers check-clocks check-atomics check-options \
-		check-tables check-manual check-length
+	@$(MAKE) --no-print-directory -k check-format check-layers check-clocks check-messages \
+		check-atomics check-options check-tables check-manual check-length
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE= counted
 	@$(MAKE) --no-print-directory SANITIZE= check-instructions
 
@@ -264,6 +264,9 @@ check-atomics: ## what processes share is accessed by C11 atomics that say their
 
 check-clocks: ## no interval or wait is on the wall clock
 	@scripts/check-clocks.sh
+
+check-messages: ## what operators and clients read is in one voice
+	@scripts/check-messages.sh
 
 check-options: ## each option is in the manual and in the sample
 	@scripts/check-options.sh

@@ -1,4 +1,5 @@
 /* Arguments, configuration, sockets, privileges; then the worker, or the master of several. */
+#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -62,7 +63,7 @@ static void help(void)
 static void add_setting(struct arguments *arguments, char *setting)
 {
 	if (arguments->setting_count == SETTINGS_MAX) {
-		fprintf(stderr, "cache204: more than %d settings\n", SETTINGS_MAX);
+		fprintf(stderr, "cache204: more than %d options by -o\n", SETTINGS_MAX);
 		exit(EXIT_USAGE);
 	}
 	arguments->settings[arguments->setting_count++] = setting;
@@ -334,11 +335,13 @@ static int run(struct conf *conf)
 {
 	static struct listener listener;
 	static struct credentials *credentials;
-	char error[ERROR_MAX] = "out of memory";
+	char error[ERROR_MAX];
 	struct worker_shared *shared = worker_shared_map(conf);
 	struct master *master = NULL;
 	int status = EXIT_FAILURE;
 
+	snprintf(error, sizeof(error), "cannot map memory for %u workers: %s", conf->workers,
+		 strerror(errno));
 	if (shared == NULL || !load_credentials(conf, &credentials, error, sizeof(error)) ||
 	    !prepare_store(conf, error, sizeof(error)) ||
 	    !bind_all(conf, &listener, error, sizeof(error)) ||

@@ -101,7 +101,10 @@ static bool lock_service(int lock, const char *path, const struct store_notice *
 	if (lock_set(lock, LOCK_SERVICE, F_WRLCK, false) == 0)
 		return true;
 	if (errno == EAGAIN || errno == EACCES)
-		store_notice_add(notice, "%s: another service uses this store", path);
+		store_notice_add(
+			notice,
+			"%s: another service uses this store: give this one a store of its own",
+			path);
 	else
 		store_notice_add(notice, "%s: cannot be locked: %s", path, strerror(errno));
 	return false;

@@ -413,7 +413,8 @@ struct store *store_open(const struct store_options *options, char *notice, size
 	store->copied = options->copied;
 	snprintf(store->directory, sizeof(store->directory), "%s", options->directory);
 	if (store->tables.size < STORE_SIZE_MIN)
-		store_notice_add(&text, "%s: a store needs 1 MiB", store->directory);
+		store_notice_add(&text, "%s: a store needs 1 MiB: raise store_size",
+				 store->directory);
 	else if (open_all(store, options, &text))
 		return store;
 	release(store);

@@ -172,7 +172,8 @@ static bool add_listeners(struct access *access, const union address *own, unsig
 	for (i = 0; ok && i < own_count; i++)
 		ok = add_listener(access, &own[i], interfaces);
 	if (!ok)
-		snprintf(error, error_size, "addresses of this machine: %s", strerror(errno));
+		snprintf(error, error_size, "cannot read the addresses of this machine: %s",
+			 strerror(errno));
 	freeifaddrs(interfaces);
 	return ok;
 }
@@ -188,7 +189,8 @@ static bool set_clients(struct access *access, const struct conf_list *list, cha
 		access->client_count = 0;
 	for (i = 0; i < list->count; i++) {
 		if (!network_parse(slice_str(list->at[i]), &network)) {
-			snprintf(error, error_size, "clients: \"%s\" is no network", list->at[i]);
+			snprintf(error, error_size, "clients: \"%s\" is not a network",
+				 list->at[i]);
 			return false;
 		}
 		if (!add_client(access, network)) {
@@ -211,7 +213,7 @@ static bool set_senders(struct access *access, const struct conf_list *list, cha
 	}
 	for (i = 0; i < list->count; i++) {
 		if (!network_parse(slice_str(list->at[i]), &access->senders[i])) {
-			snprintf(error, error_size, "proxy_protocol_from: \"%s\" is no network",
+			snprintf(error, error_size, "proxy_protocol_from: \"%s\" is not a network",
 				 list->at[i]);
 			return false;
 		}
@@ -251,7 +253,8 @@ static bool add_ports(struct ports *ports, const struct conf_list *list, const c
 		} else if (port > 0) {
 			ports->bits[port / 8] |= (uint8_t)(1 << port % 8);
 		} else {
-			snprintf(error, error_size, "%s: \"%s\" is no port", option, list->at[i]);
+			snprintf(error, error_size, "%s: \"%s\" is not a port", option,
+				 list->at[i]);
 			return false;
 		}
 	}

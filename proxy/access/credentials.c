@@ -158,9 +158,9 @@ static bool read_users(struct credentials *credentials, FILE *file, const char *
 	}
 	explicit_bzero(line, sizeof(line));
 	if (wrong != NULL)
-		snprintf(error, error_size, "%s:%u: %s", path, number, wrong);
+		snprintf(error, error_size, "password_file: %s:%u: %s", path, number, wrong);
 	else if (ferror(file))
-		snprintf(error, error_size, "%s: %s", path, strerror(errno));
+		snprintf(error, error_size, "password_file: %s: %s", path, strerror(errno));
 	else
 		return true;
 	return false;
@@ -171,7 +171,7 @@ static bool sort_users(struct credentials *credentials, const char *path, char *
 		       size_t error_size)
 {
 	if (credentials->count == 0) {
-		snprintf(error, error_size, "%s: has no user", path);
+		snprintf(error, error_size, "password_file: %s: no user in it", path);
 		return false;
 	}
 	qsort(credentials->users, credentials->count, sizeof(struct user), compare_users);
@@ -180,7 +180,7 @@ static bool sort_users(struct credentials *credentials, const char *path, char *
 
 		if (compare_users(user - 1, user) != 0)
 			continue;
-		snprintf(error, error_size, "%s: the user %.*s is there twice", path,
+		snprintf(error, error_size, "password_file: %s: the user %.*s is in it twice", path,
 			 (int)user->name_length, user->name);
 		return false;
 	}
@@ -193,12 +193,12 @@ static FILE *open_file(const char *path, char *error, size_t error_size)
 	struct stat status;
 
 	if (file == NULL || fstat(fileno(file), &status) != 0) {
-		snprintf(error, error_size, "%s: %s", path, strerror(errno));
+		snprintf(error, error_size, "password_file: %s: %s", path, strerror(errno));
 	} else if (!S_ISREG(status.st_mode)) {
-		snprintf(error, error_size, "%s: not a file", path);
+		snprintf(error, error_size, "password_file: %s: not a regular file", path);
 	} else if (status.st_mode & (S_IROTH | S_IWOTH)) {
-		snprintf(error, error_size, "%s: everybody may read or write it; use chmod o-rw",
-			 path);
+		snprintf(error, error_size,
+			 "password_file: %s: everybody may read or write it: chmod o-rw", path);
 	} else {
 		return file;
 	}
@@ -214,7 +214,7 @@ struct credentials *credentials_load(const char *path, char *error, size_t error
 	bool ok;
 
 	if (credentials == NULL || getrandom(credentials->secret, SECRET_SIZE, 0) != SECRET_SIZE) {
-		snprintf(error, error_size, "%s: %s", path, strerror(errno));
+		snprintf(error, error_size, "password_file: %s: %s", path, strerror(errno));
 		free(credentials);
 		return NULL;
 	}

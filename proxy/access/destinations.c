@@ -75,8 +75,9 @@ struct rules *rules_new(const struct conf_list *list, const char *option, char *
 	}
 	for (i = 0; i < list->count; i++) {
 		if (!add_rule(rules, slice_str(list->at[i]))) {
-			snprintf(error, error_size, "%s: \"%s\" is no network, name or .domain",
-				 option, list->at[i]);
+			snprintf(error, error_size,
+				 "%s: \"%s\" is not a network, a name or a .domain", option,
+				 list->at[i]);
 			rules_free(rules);
 			return NULL;
 		}

@@ -801,8 +801,10 @@ static void header_readable(void *owner)
 	if (result == PROXY_HEADER_MORE && scratch_settle(scratch, &client->in))
 		return;
 	/* one that leaves without a word only looked whether we are here */
-	if (result == PROXY_HEADER_BAD && buf_length(&client->in) > 0)
+	if (result == PROXY_HEADER_BAD && buf_length(&client->in) > 0) {
 		STATS_ADD(proxy_header_bad, 1);
+		failure_log_header(&client->peer, client->worker->now_ms);
+	}
 	client_close(client);
 }
 

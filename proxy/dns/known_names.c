@@ -20,7 +20,7 @@ struct known_names *known_names_new(const struct conf *conf, char *error, size_t
 	if (known)
 		known->kept = dns_cache_new(conf->dns_cache);
 	if (!known || !known->kept) {
-		snprintf(error, error_size, "resolver: out of memory");
+		snprintf(error, error_size, "resolvers: out of memory");
 		free(known);
 		return NULL;
 	}

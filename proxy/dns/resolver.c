@@ -544,7 +544,7 @@ struct resolver *resolver_new(void *loop, const struct conf *conf, const struct 
 
 	resolver = wrong ? NULL : calloc(1, sizeof(*resolver));
 	if (!resolver) {
-		snprintf(error, error_size, "resolver: c-ares cannot start: %s",
+		snprintf(error, error_size, "resolvers: c-ares cannot start: %s",
 			 wrong ? wrong : strerror(ENOMEM));
 		if (!wrong)
 			dns_channel_library_cleanup();

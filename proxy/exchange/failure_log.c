@@ -10,6 +10,8 @@
 
 enum { INTERVAL_MS = 10000, WHAT_SIZE = 640, NAME_SIZE = 160 };
 
+#define MORE " (and %u more since the last such line)"
+
 /* Of each failure: when the next line may be written, and how many were not. */
 static struct {
 	int64_t next_ms;
@@ -88,10 +90,30 @@ static void tell(const struct exchange *x, enum failure failure, const char *end
 		return;
 	}
 	if (left_out > 0)
-		snprintf(more, sizeof(more), " (and %u more since the last such line)", left_out);
+		snprintf(more, sizeof(more), MORE, left_out);
 	kinds[failure].next_ms = x->worker->now_ms + INTERVAL_MS;
 	kinds[failure].left_out = 0;
 	log_info("%s%s%s", what, end, more);
+}
+
+void failure_log_header(const union address *sender, int64_t now_ms)
+{
+	static int64_t next_ms;
+	static unsigned left_out;
+	char address[ADDRESS_TEXT_SIZE], more[64] = "";
+
+	if (now_ms < next_ms && !failure_log_tells_all()) {
+		left_out++;
+		return;
+	}
+	address_format(sender, address);
+	if (left_out > 0)
+		snprintf(more, sizeof(more), MORE, left_out);
+	log_info("proxy_header_bad: %s: closed, as it did not begin with a right PROXY header: let "
+		 "it send one, or take it out of proxy_protocol_from%s",
+		 address, more);
+	next_ms = now_ms + INTERVAL_MS;
+	left_out = 0;
 }
 
 /*

@@ -7,6 +7,7 @@
 #ifndef PROXY_EXCHANGE_FAILURE_LOG_H
 #define PROXY_EXCHANGE_FAILURE_LOG_H
 
+#include "proxy/base/address.h"
 #include "proxy/stats/stats.h"
 
 struct exchange;
@@ -16,6 +17,12 @@ void failure_log(const struct exchange *x);
 
 /* Of one that is answered from the store in spite of a failure. */
 void failure_log_hidden(const struct exchange *x, enum failure failure);
+
+/*
+ * Of a connection that is closed, as its sender, which is behind a balancer that the operator
+ * named, did not begin with a right PROXY header: limited as the others.
+ */
+void failure_log_header(const union address *sender, int64_t now_ms);
 
 /* At level debug: then causes are looked for that are not at hand. */
 bool failure_log_tells_all(void);

@@ -53,7 +53,7 @@ int64_t admin_purge_step(struct worker *worker)
 	if (result == CACHE_PURGE_FAILED)
 		return FAILURE_PAUSE_MS;
 	admin_purge_stop(worker);
-	log_info("what was purged is removed");
+	log_info("purge finished");
 	return 0;
 }
 
@@ -109,7 +109,8 @@ static void purge_all(struct exchange *x)
 	worker_purge(worker);
 	STATS_ADD(purges, 1);
 	store_usage(cache_store_of(worker->cache), &usage);
-	log_info("all is purged by an operator, %llu URIs", (unsigned long long)usage.entries);
+	log_info("purge of everything by an operator: %llu URIs",
+		 (unsigned long long)usage.entries);
 	snprintf(text, sizeof(text), "{\"purged\": %llu, \"removal\": \"in the background\"}\n",
 		 (unsigned long long)usage.entries);
 	answer(x, 202, "application/json", text);

@@ -85,7 +85,7 @@ static bool bind_gateway(struct listener *listener, char *text, char *error, siz
 	uint16_t port;
 
 	if (gateway == NULL) {
-		snprintf(error, error_size, "out of memory");
+		snprintf(error, error_size, "gateway: out of memory");
 		return false;
 	}
 	gateway->frontend = forward_frontend;
@@ -95,7 +95,7 @@ static bool bind_gateway(struct listener *listener, char *text, char *error, siz
 	gateway->frontend.is_origin = true;
 	if (!conf_split_gateway(text, host, &port, &gateway->text) ||
 	    http_uri_parse_absolute(slice_str(gateway->text), &gateway->origin) != URI_OK) {
-		snprintf(error, error_size, "gateway: %s is none", text);
+		snprintf(error, error_size, "gateway: %s: not ADDRESS:PORT=URL", text);
 		free(gateway);
 		return false;
 	}

@@ -134,11 +134,22 @@ static bool is_bad_version(const struct look *look, size_t at)
 	       say(look, at + 1, "not an HTTP version");
 }
 
+/* A balancer's, which is taken from those in proxy_protocol_from alone. */
+static bool is_proxy_header(const struct look *look)
+{
+	struct slice line = look->line, rest = look->rest;
+
+	return (line.n >= 6 && memcmp(line.p, "PROXY ", 6) == 0) ||
+	       (line.n == 1 && line.p[0] == '\0' && rest.n >= 4 && memcmp(rest.p, "QUIT", 4) == 0);
+}
+
 static bool is_bad_request_line(const struct look *look)
 {
 	struct slice line = look->line;
 	size_t method = name_length(line), last = line.n, at;
 
+	if (is_proxy_header(look))
+		return say(look, 0, "a PROXY header, of a sender that proxy_protocol_from lacks");
 	if (is_tls(look))
 		return say_byte(look, 0, "begins TLS, this address speaks plain HTTP");
 	if (method == 0)

@@ -13,6 +13,7 @@
 #include "proxy/loop/deadline.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/base/log.h"
+#include "proxy/base/trouble.h"
 
 enum {
 	BACKLOG = 4096,
@@ -30,6 +31,7 @@ struct acceptors {
 	struct ev_loop *loop;
 	struct worker *worker;
 	struct deadline pause;
+	struct trouble trouble;
 	int spare_fd; /* given up to refuse a client when descriptors ran out */
 	unsigned count;
 	struct acceptor at[LISTENERS_MAX];
@@ -94,6 +96,21 @@ static int open_first(union address *address)
 	return fd;
 }
 
+/* What to do about it, where that can be known. */
+static const char *advice(int error)
+{
+	switch (error) {
+	case EADDRINUSE:
+		return ": another process has it, ss -ltnp shows which";
+	case EADDRNOTAVAIL:
+		return ": no interface of this machine has that address";
+	case EACCES:
+		return ": ports below 1024 need CAP_NET_BIND_SERVICE, or root and the option user";
+	default:
+		return "";
+	}
+}
+
 static bool bind_one(struct listener *listener, const char *text, const struct frontend *frontend)
 {
 	struct listener_address *to = &listener->at[listener->count];
@@ -126,8 +143,8 @@ bool listener_bind(struct listener *listener, const struct conf_list *list,
 			return false;
 		}
 		if (!bind_one(listener, list->at[i], frontend)) {
-			snprintf(error, error_size, "cannot listen on %s: %s", list->at[i],
-				 strerror(errno));
+			snprintf(error, error_size, "cannot listen on %s: %s%s", list->at[i],
+				 strerror(errno), advice(errno));
 			return false;
 		}
 	}
@@ -140,12 +157,14 @@ bool listener_again(const struct listener *first, struct listener *ret_set, char
 	*ret_set = (struct listener){.reuse_port = true};
 	for (unsigned i = 0; i < first->count; i++) {
 		struct listener_address *to = &ret_set->at[i];
+		char text[ADDRESS_TEXT_SIZE];
 
 		*to = first->at[i];
 		to->fd = open_socket(&to->address, true);
 		if (to->fd < 0) {
-			snprintf(error, error_size, "cannot listen once more for each worker: %s",
-				 strerror(errno));
+			address_format_port(&to->address, text);
+			snprintf(error, error_size, "cannot listen on %s once for each worker: %s",
+				 text, strerror(errno));
 			return false;
 		}
 		ret_set->count++;
@@ -178,6 +197,19 @@ static void pause_passed(void *owner)
 	set_watching(all, true);
 }
 
+/* Once a kind, and once a minute: it pauses ten times a second. */
+static void tell_pause(struct acceptors *all, int error)
+{
+	uint64_t count;
+
+	if (trouble_note(&all->trouble, strerror(error), 1, all->worker->now_ms, &count))
+		log_error("cannot accept clients, pausing: %s (%llu times)%s", strerror(error),
+			  (unsigned long long)count,
+			  error == EMFILE ? ": raise LimitNOFILE (ulimit -n), or lower clients_max"
+			  : error == ENFILE ? ": raise fs.file-max of the system"
+					    : "");
+}
+
 /*
  * No descriptor is left.  Accepting would spin: it pauses, and goes on when the timer fires.  The
  * spare descriptor lets one waiting client be turned away rather than hang.
@@ -185,7 +217,7 @@ static void pause_passed(void *owner)
 static void out_of_descriptors(struct acceptors *all, int listen_fd)
 {
 	STATS_ADD(accept_pauses, 1);
-	log_error("cannot accept: %s; pausing", strerror(errno));
+	tell_pause(all, errno);
 	if (all->spare_fd >= 0) {
 		int fd;
 

@@ -155,7 +155,8 @@ static bool load_authorities(SSL_CTX *ssl_ctx, const char *ca_file, char *error,
 		return load_file(ssl_ctx, ca_file, error, error_size);
 	if (SSL_CTX_set_default_verify_paths(ssl_ctx) == 1)
 		return true;
-	snprintf(error, error_size, "cannot load the certificate authorities of the system: %s",
+	snprintf(error, error_size,
+		 "cannot load the certificate authorities of the system, see tls_ca_file: %s",
 		 library_error());
 	return false;
 }

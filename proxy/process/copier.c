@@ -22,6 +22,13 @@ enum {
 
 #define NEVER INT64_MAX
 
+static int64_t pause_ms(const struct copier *copier)
+{
+	int64_t sync_ms = copier->conf->sync_ms;
+
+	return sync_ms > COPIER_PAUSE_MIN_MS ? sync_ms : COPIER_PAUSE_MIN_MS;
+}
+
 /* ---- the child ------------------------------------------------------------------------------ */
 
 /* Signals stay blocked, as they are in the master: it ends this process when it ends itself. */
@@ -42,19 +49,13 @@ static int make_copy(const struct copier *copier, pid_t parent)
 		return NOT_NEEDED;
 	default:
 		if (!copier->failing)
-			log_error("no copy of the store: %s", error);
+			log_error("no copy of the store, the next try is in %lld s: %s",
+				  (long long)pause_ms(copier) / 1000, error);
 		return EXIT_FAILURE;
 	}
 }
 
 /* ---- the master ----------------------------------------------------------------------------- */
-
-static int64_t pause_ms(const struct copier *copier)
-{
-	int64_t sync_ms = copier->conf->sync_ms;
-
-	return sync_ms > COPIER_PAUSE_MIN_MS ? sync_ms : COPIER_PAUSE_MIN_MS;
-}
 
 void copier_init(struct copier *copier, const struct conf *conf, struct stats_copies *counts,
 		 int64_t now_ms)
@@ -87,7 +88,8 @@ static void start(struct copier *copier, int64_t now_ms)
 		return;
 	}
 	if (!copier->failing)
-		log_error("no copy of the store: %s", strerror(errno));
+		log_error("no copy of the store, the next try is in %lld s: %s: %s",
+			  (long long)pause_ms(copier) / 1000, copier->conf->store, strerror(errno));
 	note_failure(copier);
 	copier->due_ms = now_ms + pause_ms(copier);
 }
@@ -118,12 +120,16 @@ void copier_ended(struct copier *copier, pid_t pid, int status, int64_t now_ms)
 		STATS_BUMP(copier->counts->made, 1);
 		atomic_store_explicit(&copier->counts->last_s, wall_clock_ms() / 1000,
 				      memory_order_relaxed);
+		if (copier->failing)
+			log_info("a copy of the store was made again: %s", copier->conf->store);
 		copier->failing = false;
 	} else if (!WIFEXITED(status) || WEXITSTATUS(status) != NOT_NEEDED) {
 		if (WIFSIGNALED(status) && !copier->failing)
 			log_error(
-				"no copy of the store: the process that made it died of signal %d",
-				WTERMSIG(status));
+				"no copy of the store, the next try is in %lld s: %s: the process "
+				"that made it died of signal %d (%s)",
+				(long long)pause_ms(copier) / 1000, copier->conf->store,
+				WTERMSIG(status), strsignal(WTERMSIG(status)));
 		note_failure(copier);
 	}
 }

@@ -40,7 +40,8 @@ static void write_digits(const char *path, const char *digits)
 		      0600);
 
 	if (fd < 0 || dprintf(fd, "%s\n", digits) != DIGITS + 1)
-		log_info("%s: cannot be written: %s", path, strerror(errno));
+		log_info("%s: cannot be written, so the name in Via changes with each start: %s",
+			 path, strerror(errno));
 	if (fd >= 0)
 		close(fd);
 }
@@ -51,7 +52,9 @@ static void make_digits(char to[static DIGITS + 1])
 	unsigned char bytes[DIGITS] = {0};
 
 	if (getrandom(bytes, sizeof(bytes), GRND_NONBLOCK) != (ssize_t)sizeof(bytes))
-		log_error("no random bytes to tell this proxy from others: %s", strerror(errno));
+		log_error("no random bytes for the name in Via, loops may be seen where there are "
+			  "none: %s",
+			  strerror(errno));
 	for (size_t i = 0; i < DIGITS; i++)
 		to[i] = hex[bytes[i] % 16];
 	to[DIGITS] = '\0';

@@ -93,7 +93,8 @@ static int run_worker(struct master *master, struct member *own, pid_t parent)
 		return EXIT_FAILURE;
 	}
 	if (write(master->started[1], &pid, sizeof(pid)) != (ssize_t)sizeof(pid))
-		log_error("cannot tell the master of the start: %s", strerror(errno));
+		log_error("cannot tell the first process that this worker serves: %s",
+			  strerror(errno));
 	/* what came meanwhile is handled now, and not by the default action */
 	sigprocmask(SIG_SETMASK, &master->mask_before, NULL);
 	status = worker_run(worker);
@@ -149,7 +150,7 @@ static void kill_late(struct master *master)
 {
 	if (!master->stopping || master->now_ms < master->kill_ms || !any_left(master))
 		return;
-	log_error("killing workers that do not end");
+	log_error("killing workers that have not ended in time");
 	master->status = EXIT_FAILURE;
 	master->kill_ms = master->now_ms + HURRY_MS;
 	signal_all(master, SIGKILL);
@@ -166,7 +167,8 @@ static void replace_all(struct master *master)
 	if (master->replacing || master->stopping ||
 	    !store_hold_again(&master->shared->hold, master->conf->store))
 		return;
-	log_error("the store's files were removed or exchanged, all workers are replaced");
+	log_error("store: %s: files were removed or exchanged, all workers are replaced",
+		  master->conf->store);
 	master->replacing = true;
 	master->hurried = false;
 	master->kill_ms = master->now_ms + FINISH_MS;
@@ -204,7 +206,7 @@ static bool give_up(struct master *master, bool told)
 
 	if (master->greeted ? !too_often || master->shared->alive > 0 : !too_often && !told)
 		return false;
-	log_error("workers cannot start, giving up");
+	log_error("workers cannot start, giving up: the lines before say why");
 	stop(master, EXIT_FAILURE);
 	return true;
 }
@@ -238,7 +240,8 @@ static void start(struct master *master, struct member *member)
 		member->pid = pid;
 		return;
 	}
-	log_error("cannot start a worker: %s", strerror(errno));
+	log_error("cannot start a worker: %s%s", strerror(errno),
+		  errno == EAGAIN ? ": raise the limit of processes (TasksMax, ulimit -u)" : "");
 	if (!give_up(master, false))
 		schedule(master, member);
 }
@@ -314,8 +317,8 @@ static void note_started(struct master *master)
 static void tell_end(const struct member *member, int status)
 {
 	if (WIFSIGNALED(status))
-		log_error("worker %d died of signal %d, and is replaced", (int)member->pid,
-			  WTERMSIG(status));
+		log_error("worker %d died of signal %d (%s), and is replaced", (int)member->pid,
+			  WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
 		log_error("worker %d ended with status %d, and is replaced", (int)member->pid,
 			  WEXITSTATUS(status));
@@ -370,7 +373,7 @@ static void note_signal(struct master *master, int number)
 	if (number == SIGUSR1 || (number == SIGHUP && !terminal_is_gone())) {
 		signal_all(master, SIGUSR1);
 		if (master->conf->access_log[0] != '\0')
-			log_info("access logs are opened anew");
+			log_info("access_log: %s: opened anew", master->conf->access_log);
 		return;
 	}
 	if (master->stopping) {
@@ -484,7 +487,7 @@ struct master *master_new(const struct conf *conf, struct worker_shared *shared,
 {
 	struct master *master = calloc(1, sizeof(*master));
 
-	snprintf(error, error_size, "out of memory");
+	snprintf(error, error_size, "workers: out of memory");
 	if (master == NULL)
 		return NULL;
 	*master = (struct master){
@@ -510,7 +513,7 @@ static bool set_up(struct master *master, char *error, size_t error_size)
 		master->shared->to_master = master->started[1];
 		return true;
 	}
-	snprintf(error, error_size, "cannot watch workers: %s", strerror(errno));
+	snprintf(error, error_size, "workers: cannot watch them: %s", strerror(errno));
 	return false;
 }
 

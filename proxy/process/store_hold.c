@@ -1,6 +1,7 @@
 /* The service's hold on its store: its lock, and a directory that is removed or exchanged. */
 #include "proxy/process/store_hold.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -34,9 +35,9 @@ bool store_hold_again(struct store_hold *hold, const char *directory)
 	lock = store_lock(directory, error, sizeof(error));
 	if (lock < 0) {
 		if (!hold->told)
-			log_error("the store's files were removed or exchanged; what was open is "
+			log_error("store: %s: files were removed or exchanged; what was open is "
 				  "used until its end, because what is there now cannot be: %s",
-				  error);
+				  directory, error);
 		hold->told = true;
 		return false;
 	}
@@ -66,7 +67,8 @@ static void open_anew(struct worker *worker)
 	struct store_clock clock = *store_clock(cache_store_of(worker->cache));
 	char error[ERROR_MAX];
 
-	log_error("the store's files were removed or exchanged, it is opened anew");
+	log_error("store: %s: files were removed or exchanged, it is opened anew",
+		  worker->conf->store);
 	worker_keep_counts(worker);
 	crash_watch(NULL);
 	cache_close(worker->cache);
@@ -91,5 +93,6 @@ void store_hold_check(struct worker *worker)
 		if (store_hold_again(&worker->hold, worker->conf->store))
 			open_anew(worker);
 	} else if (write(worker->shared->to_master, &told, sizeof(told)) != (ssize_t)sizeof(told))
-		log_debug("the master cannot be told that the store's files are gone");
+		log_debug("cannot tell the first process that files of the store are gone: %s",
+			  strerror(errno));
 }

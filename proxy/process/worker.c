@@ -343,7 +343,7 @@ static void reopen_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents
 	if (!accesslog_reopen(worker->accesslog))
 		tell_log_failure(worker->conf, "cannot be opened anew, the old file is written on");
 	else if (!worker->shared->has_master)
-		log_info("access log opened anew");
+		log_info("access_log: %s: opened anew", worker->conf->access_log);
 }
 
 /* A master hears of the terminal's end itself, and decides for all. */
@@ -488,9 +488,11 @@ static void share_out(struct worker *worker, unsigned index, const struct listen
 	struct descriptors descriptors = descriptors_here(listener->count);
 
 	budgets_init(&worker->budgets, worker->shared->holdings, index, conf, &descriptors);
-	if (descriptors.clients < conf->clients_max)
-		log_info("the limit of descriptors leaves room for %u clients",
-			 descriptors.clients);
+	/* the others would say the same */
+	if (index == 0 && descriptors.clients < conf->clients_max)
+		log_info("clients_max: the limit of descriptors leaves room for %u clients of %lld "
+			 "in each worker: raise it (LimitNOFILE, ulimit -n), or lower clients_max",
+			 descriptors.clients, (long long)conf->clients_max);
 }
 
 struct worker *worker_new(const struct conf *conf, const struct worker_shared *shared,
@@ -498,7 +500,7 @@ struct worker *worker_new(const struct conf *conf, const struct worker_shared *s
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 
-	snprintf(error, error_size, "out of memory");
+	snprintf(error, error_size, "worker: out of memory");
 	if (worker == NULL)
 		return NULL;
 	worker->conf = conf;
@@ -527,7 +529,7 @@ struct worker *worker_new(const struct conf *conf, const struct worker_shared *s
 	stats_store_get(stats, &worker->loop->before);
 	worker->loop->acceptors = acceptors_start(worker->loop->ev, worker, listener);
 	if (worker->loop->acceptors == NULL) {
-		snprintf(error, error_size, "out of memory");
+		snprintf(error, error_size, "worker: out of memory");
 		worker_free(worker);
 		return NULL;
 	}

@@ -69,6 +69,12 @@ void failure_log_hidden(const struct exchange *x, enum failure failure)
 	(void)failure;
 }
 
+void failure_log_header(const union address *sender, int64_t now_ms)
+{
+	(void)sender;
+	(void)now_ms;
+}
+
 bool failure_log_tells_all(void)
 {
 	return true;

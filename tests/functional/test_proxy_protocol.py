@@ -104,6 +104,7 @@ def test_wrong_header_closes(counted, origin, data):
         assert connection.end() in ("fin", "rst")
     assert not origin.heads
     assert counted.stats()["counters"]["proxy_header_bad"] == 1
+    assert counted.errors().count("proxy_header_bad: 127.0.0.1: closed, as it did not begin with") == 1
 
 
 def test_header_twice_is_no_request(behind, origin):

@@ -498,7 +498,8 @@ def test_port_of_another_program(tmp_path, workers):
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         errors = fail_to_start(tmp_path, f"workers={workers}", f"listen={address}")
         assert [line.partition(" ")[2] for line in errors.splitlines()] == [
-            f"cache204: error: cannot listen on {address}: Address already in use"]
+            f"cache204: error: cannot listen on {address}: Address already in use: another process has it, "
+            "ss -ltnp shows which"]
 
 
 @pytest.mark.parametrize("workers", [1, WORKERS])

@@ -278,8 +278,8 @@ static void test_bad_files(void **state)
 	static const struct {
 		const char *text, *error;
 	} bad[] = {
-		{"", ": has no user"},
-		{"# nobody\n", ": has no user"},
+		{"", ": no user in it"},
+		{"# nobody\n", ": no user in it"},
 		{"ali\n", ":1: not name:hash"},
 		{"\n\n:$5$x\n", ":3: not name:hash"},
 		{"ali:secret\n", ":1: the hash"},
@@ -290,14 +290,14 @@ static void test_bad_files(void **state)
 		{"ali:$5$salt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1\n"
 		 "b:$5$salt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1\n"
 		 "ali:$5$salt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1\n",
-		 ": the user ali is there twice"},
+		 ": the user ali is in it twice"},
 	};
 	char expected[300];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		assert_null(load(bad[i].text));
-		snprintf(expected, sizeof(expected), "%s%s", path, bad[i].error);
+		snprintf(expected, sizeof(expected), "password_file: %s%s", path, bad[i].error);
 		if (strncmp(error, expected, strlen(expected)) != 0)
 			fail_msg("%s instead of %s", error, expected);
 	}
@@ -329,7 +329,7 @@ static void test_who_may_read_it(void **state)
 	credentials_free(credentials);
 	chmod(path, 0600);
 	assert_null(credentials_load("/dev/null/users", error, sizeof(error)));
-	assert_string_equal(error, "/dev/null/users: Not a directory");
+	assert_string_equal(error, "password_file: /dev/null/users: Not a directory");
 	assert_null(credentials_load("/tmp", error, sizeof(error)));
 }
 

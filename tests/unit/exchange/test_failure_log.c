@@ -161,6 +161,24 @@ static void test_each_failed_login(void **state)
 				    "or the password is wrong.\n");
 }
 
+static void test_wrong_header(void **state)
+{
+	union address sender;
+
+	(void)state;
+	assert_true(address_parse(SLICE("192.0.2.1"), &sender));
+	for (int i = 0; i < 5; i++) {
+		written[0] = '\0';
+		failure_log_header(&sender, worker.now_ms);
+		assert_int_equal(written[0] != '\0', i == 0);
+	}
+	failure_log_header(&sender, worker.now_ms + 10000);
+	assert_string_equal(written,
+			    "info: proxy_header_bad: 192.0.2.1: closed, as it did not begin with a "
+			    "right PROXY header: let it send one, or take it out of "
+			    "proxy_protocol_from (and 4 more since the last such line)\n");
+}
+
 /* Of all kinds: no path, and no more than fits. */
 static void test_all_kinds(void **state)
 {
@@ -193,6 +211,7 @@ int main(void)
 		TEST(test_debug_has_each),
 		TEST(test_answered_in_spite_of_it),
 		TEST(test_each_failed_login),
+		TEST(test_wrong_header),
 		TEST(test_all_kinds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,10 @@ static void test_requests(void **state)
 	} rows[] = {
 		{HEAD("\x16\x03\x01"),
 		 "line 1, byte 1: 0x16 begins TLS, this address speaks plain HTTP"},
+		{HEAD("PROXY TCP4 192.0.2.7 192.0.2.9 1 80\r\n" GET "\r\n"),
+		 "line 1: a PROXY header, of a sender that proxy_protocol_from lacks"},
+		{HEAD("\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c"),
+		 "line 1: a PROXY header, of a sender that proxy_protocol_from lacks"},
 		{HEAD("\x04\x01"), "line 1, byte 1: 0x04 begins no method"},
 		{HEAD("G(T http://a/ HTTP/1.1\r\n\r\n"), "line 1, byte 2: 0x28 in the method"},
 		{HEAD("AAAAAAAAAABBBBBBBBBBCCCCCCCCCCDDD http://a/ HTTP/1.1\r\n\r\n"),
