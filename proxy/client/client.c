@@ -696,7 +696,7 @@ static void client_writable(void *owner)
 	if (client->conn == NULL || buf_length(&client->out) > 0 || client->exchange != x)
 		return;
 	if (x != NULL)
-		client->frontend->drained(x);
+		exchange_drained(x);
 }
 
 /* The request did not come in time: the client is told so, or that it was refused in any case. */

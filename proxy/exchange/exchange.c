@@ -85,6 +85,7 @@ static void write_log(const struct exchange *x, int64_t elapsed_us)
 	const struct http_field *agent = http_fields_first(&x->req.fields, FIELD_USER_AGENT);
 	struct accesslog_entry entry = {
 		.elapsed_us = elapsed_us,
+		.held_us = x->held_us,
 		.client = slice_of(client, address_format(&x->peer, client)),
 		.client_port = address_port(&x->peer),
 		.method = x->req.method_name,
@@ -130,7 +131,7 @@ static void measure(const struct exchange *x)
 	int64_t elapsed_us = 0;
 
 	if (log || !at_once)
-		elapsed_us = monotonic_us() - x->started_us;
+		elapsed_us = monotonic_us() - x->started_us - x->held_us;
 	if (at_once)
 		x->worker->answered++;
 	else if (hit)
@@ -139,6 +140,24 @@ static void measure(const struct exchange *x)
 		histogram_add(&stats->miss_latency, (uint64_t)elapsed_us, 1);
 	if (log)
 		write_log(x, elapsed_us);
+}
+
+/*
+ * The client does not take what there is, and the origin is not read meanwhile: this time is the
+ * client's.  While it goes on, held_us is less by when it began.
+ */
+static void hold(struct exchange *x)
+{
+	if (!x->held)
+		x->held_us -= monotonic_us();
+	x->held = true;
+}
+
+static void release(struct exchange *x)
+{
+	if (x->held)
+		x->held_us += monotonic_us();
+	x->held = false;
 }
 
 void exchange_end(struct exchange *x)
@@ -150,6 +169,7 @@ void exchange_end(struct exchange *x)
 	if (x->failure != FAILURE_NONE)
 		x->outcome = OUTCOME_FAILED;
 	count(x);
+	release(x);
 	measure(x);
 	if (x->failure != FAILURE_NONE)
 		failure_log(x);
@@ -402,7 +422,16 @@ bool exchange_pass_content(struct exchange *x, struct slice content)
 		parts[count_parts++] = iovec_of(SLICE("\r\n"));
 	for (int i = 0; i < count_parts; i++)
 		x->bytes_out += parts[i].iov_len;
-	return client_send(x->client, parts, count_parts);
+	if (client_send(x->client, parts, count_parts))
+		return true;
+	hold(x);
+	return false;
+}
+
+void exchange_drained(struct exchange *x)
+{
+	release(x);
+	x->frontend->drained(x);
 }
 
 void exchange_pass_end(struct exchange *x)

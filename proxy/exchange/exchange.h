@@ -29,6 +29,7 @@ struct exchange {
 	struct slice user; /* who logged in, empty for nobody; credentials.c's */
 
 	int64_t started_us; /* monotonic: the head was read */
+	int64_t held_us;    /* that the client did not take what there was; see hold() */
 	struct cache_status status_field;
 	enum outcome outcome;
 	enum failure failure;
@@ -39,6 +40,7 @@ struct exchange {
 	bool stored_for;           /* and what that fetched was stored */
 	enum failure released_for; /* what it waited for has failed so; it need not wait any more */
 	bool client_left;
+	bool held; /* the client does not take what there is, now */
 	uint64_t bytes_in;
 	uint64_t bytes_out;
 	union address peer;   /* the client's; family 0 when it never had one */
@@ -105,6 +107,9 @@ void exchange_pass_interim(struct exchange *x, const struct http_response *res);
 void exchange_pass_head(struct exchange *x, const struct http_response *res);
 bool exchange_pass_content(struct exchange *x, struct slice content); /* false: wait for drained */
 void exchange_pass_end(struct exchange *x);
+
+/* The client has taken all that was passed on: more may come. */
+void exchange_drained(struct exchange *x);
 
 /* Answer with an error made here; when the head was sent already, cut the connection.  Ends it. */
 void exchange_fail(struct exchange *x, enum failure failure);

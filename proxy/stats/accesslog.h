@@ -20,7 +20,8 @@ struct accesslog;
 /* What is told of an exchange.  Slices are copied by the call. */
 struct accesslog_entry {
 	int64_t wall_ms;     /* when it ended, since the epoch */
-	int64_t elapsed_us;  /* from the request head read to the end of the answer */
+	int64_t elapsed_us;  /* from the request head read to the end of the answer, but for: */
+	int64_t held_us;     /* the client did not take what there was; 0 for never */
 	struct slice client; /* numeric address */
 	uint16_t client_port;
 	struct slice method;

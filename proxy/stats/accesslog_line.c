@@ -178,19 +178,25 @@ static uint64_t elapsed_us(const struct accesslog_entry *entry)
 	return entry->elapsed_us < 0 ? 0 : (uint64_t)entry->elapsed_us;
 }
 
+static uint64_t held_us(const struct accesslog_entry *entry)
+{
+	return entry->held_us < 0 ? 0 : (uint64_t)entry->held_us;
+}
+
 /* ---- JSON */
 
 /*
  * Fields after `time`, in their order.  WORD and FLAG are text of ours; TEXT is a peer's, escaped
  * and cut to a length.  OPTIONAL ones are left out when there is nothing to tell.
  */
-#define JSON_FIELDS(TEXT, OPTIONAL_TEXT, NUMBER, WORD, OPTIONAL_WORD, FLAG)                    \
+#define JSON_FIELDS(TEXT, OPTIONAL_TEXT, NUMBER, OPTIONAL_NUMBER, WORD, OPTIONAL_WORD, FLAG)   \
 	TEXT("client", entry->client, CLIENT_LENGTH)                                           \
 	NUMBER("client_port", entry->client_port)                                              \
 	TEXT("method", entry->method, METHOD_LENGTH)                                           \
 	TEXT("target", entry->target, TARGET_LENGTH)                                           \
 	NUMBER("status", entry->status)                                                        \
 	NUMBER("elapsed_us", elapsed_us(entry))                                                \
+	OPTIONAL_NUMBER("held_us", held_us(entry))                                             \
 	NUMBER("bytes_in", entry->bytes_in)                                                    \
 	NUMBER("bytes_out", entry->bytes_out)                                                  \
 	WORD("outcome", outcome_name(entry->outcome))                                          \
@@ -207,6 +213,9 @@ static uint64_t elapsed_us(const struct accesslog_entry *entry)
 	if ((slice).n > 0)                     \
 	JSON_TEXT(key, slice, length)
 #define JSON_NUMBER(key, number) at = append_number(APPEND(at, ",\"" key "\":"), number);
+#define JSON_OPTIONAL_NUMBER(key, number) \
+	if ((number) > 0)                 \
+	JSON_NUMBER(key, number)
 #define JSON_WORD(key, word) at = APPEND(append_word(APPEND(at, ",\"" key "\":\""), word), "\"");
 #define JSON_OPTIONAL_WORD(key, condition, word) \
 	if (condition)                           \
@@ -219,8 +228,8 @@ static char *append_json_line(struct accesslog_stamp *stamp, char *at,
 	at = APPEND(at, "{\"time\":\"");
 	at = append_time(stamp, at, entry->wall_ms);
 	at = APPEND(at, "Z\"");
-	JSON_FIELDS(JSON_TEXT, JSON_OPTIONAL_TEXT, JSON_NUMBER, JSON_WORD, JSON_OPTIONAL_WORD,
-		    JSON_FLAG)
+	JSON_FIELDS(JSON_TEXT, JSON_OPTIONAL_TEXT, JSON_NUMBER, JSON_OPTIONAL_NUMBER, JSON_WORD,
+		    JSON_OPTIONAL_WORD, JSON_FLAG)
 	return APPEND(at, "}\n");
 }
 

@@ -1,8 +1,10 @@
 """A side that does not take stops the side that sends; the proxy buffers no more than a little."""
 
 import hashlib
+import json
 import socket
 import threading
+import time
 
 import pytest
 
@@ -113,6 +115,24 @@ def test_client_that_leaves_a_stalled_download(connect, start_origin):
     client.close()
     origin.wait_all_closed()
     assert connect().get(origin.url("/other")).status == 204
+
+
+def test_log_tells_the_readers_time_apart(start_proxy, start_origin):
+    origin = start_origin(send_buffer=SMALL)
+    origin.on("/", blocks("length"))
+    proxy = start_proxy()
+    client = proxy.connect(receive_buffer=SMALL)
+    start = time.monotonic()
+    client.request("GET", origin.url())
+    origin.wait_requests(1)
+    until_quiet(lambda: origin.connections[0].sent)
+    assert client.response(on_data=lambda _: None).complete
+    total = time.monotonic() - start
+    client.close()
+    proxy.stop()
+    entry, = [json.loads(line) for line in proxy.log_lines() if "/stats" not in line]
+    assert entry["held_us"] > QUIET * 1e6
+    assert entry["held_us"] + entry["elapsed_us"] <= total * 1e6
 
 
 def test_client_that_never_reads_is_given_up(start_proxy, start_origin):

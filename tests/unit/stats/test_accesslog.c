@@ -120,6 +120,20 @@ static void test_a_json_line(void **state)
 		"\"origin\":\"192.0.2.1:80\",\"user_agent\":\"curl/8\"}");
 }
 
+/* A slow reader's time has a field of its own, when there is any. */
+static void test_held(void **state)
+{
+	struct accesslog_entry entry = sample();
+
+	(void)state;
+	assert_null(strstr(line_of("json", &entry), "held_us"));
+	entry.held_us = 7000000;
+	assert_non_null(strstr(line_of("json", &entry),
+			       "\"elapsed_us\":12345,\"held_us\":7000000,\"bytes_in\":"));
+	entry.held_us = -1;
+	assert_null(strstr(line_of("json", &entry), "held_us"));
+}
+
 /* What the log shows of a target, as "target|shown"; of one that was understood, or was not. */
 static void assert_shown(const char *target, bool read, const char *shown)
 {
@@ -770,6 +784,7 @@ int main(void)
 		TEST(test_a_json_line_of_a_failure),
 		TEST(test_a_target_that_was_not_understood),
 		TEST(test_a_target_that_was_understood),
+		TEST(test_held),
 		TEST(test_a_target_of_a_gateway),
 		TEST(test_a_long_target_is_masked_before_it_is_cut),
 		TEST(test_a_squid_line),
