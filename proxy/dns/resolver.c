@@ -322,7 +322,8 @@ static struct slice last_labels(struct slice name, unsigned labels)
 /*
  * A place for one more, of those for all and of those for its zone.  Where zones begin only name
  * servers know: they are taken to be the last two labels, and, as those may be such as co.uk, the
- * last three.  False when there is none.
+ * last three.  Of each, one client has a part: two silent zones below co.uk would keep all of it
+ * from others.  False when there is none.
  */
 static bool take_places(struct lookup *lookup, budget_id holder)
 {
@@ -332,8 +333,8 @@ static bool take_places(struct lookup *lookup, budget_id holder)
 	budget_id host = budget_thing(last_labels(name, 3));
 
 	if (budget_take(budgets, BUDGET_LOOKUPS, 0, holder, &lookup->place) == BUDGET_OK &&
-	    budget_take(budgets, BUDGET_ZONE, zone, 0, &lookup->zone_place) == BUDGET_OK &&
-	    budget_take(budgets, BUDGET_HOST, host, 0, &lookup->host_place) == BUDGET_OK)
+	    budget_take(budgets, BUDGET_ZONE, zone, holder, &lookup->zone_place) == BUDGET_OK &&
+	    budget_take(budgets, BUDGET_HOST, host, holder, &lookup->host_place) == BUDGET_OK)
 		return true;
 	lookup_give_places(lookup);
 	return false;

@@ -89,6 +89,8 @@ void budgets_init(struct budgets *budgets, struct holdings *holdings, unsigned b
 	limit[BUDGET_EXTRAS] = limit_of(UINT32_MAX, descriptors->extras);
 	limit[BUDGET_IDLE] = limit_of(UINT32_MAX, descriptors->origins_idle);
 	limit[BUDGET_LOOKUPS] = limit_of(conf->dns_lookups, lookups);
+	limit[BUDGET_ZONE] = limit_of(part_of(conf->dns_lookups, 1, 2), part_of(lookups, 1, 2));
+	limit[BUDGET_HOST] = limit_of(part_of(conf->dns_lookups, 1, 4), part_of(lookups, 1, 4));
 	limit[BUDGET_LOGINS] = limit_of(UINT32_MAX, LOGINS_MAX);
 	leave_some(limit, BUDGET_EXTRAS, BUDGET_EXTRAS);
 	leave_some(limit, BUDGET_LOOKUPS, BUDGET_LOOKUPS);
@@ -97,8 +99,6 @@ void budgets_init(struct budgets *budgets, struct holdings *holdings, unsigned b
 		for (unsigned i = 0; i < BUDGET_COUNT; i++)
 			limit[i] = limit_of_all(limit[i].all, limit[i].here);
 	limit[BUDGET_SOCKETS] = limit_of_all(UINT32_MAX, descriptors->sockets);
-	limit[BUDGET_ZONE] = limit_of_all(part_of(conf->dns_lookups, 1, 2), part_of(lookups, 1, 2));
-	limit[BUDGET_HOST] = limit_of_all(part_of(conf->dns_lookups, 1, 4), part_of(lookups, 1, 4));
 	leave_some(limit, BUDGET_ZONE, BUDGET_LOOKUPS);
 }
 

@@ -312,6 +312,29 @@ static void a_client_has_a_part_of_the_look_ups(void **state)
 		resolver_fixture_wait(&asked[i]);
 }
 
+/* Two silent hosts of a zone may be one client's, who must not have the zone. */
+static void a_client_has_a_part_of_a_zone(void **state)
+{
+	enum { LIMIT = 32 };
+	struct fixture *fixture = *state;
+	struct asked asked[2 * LIMIT + 1];
+	unsigned count = 0;
+	char host[64];
+
+	resolver_fixture_set(fixture, "dns_lookups", "32");
+	resolver_fixture_set(fixture, "dns_timeout", "300ms");
+	resolver_fixture_open(fixture, rows);
+	fixture->holder = 1;
+	for (unsigned i = 0; i < 2 * LIMIT; i++) {
+		snprintf(host, sizeof(host), "n%u.evil%u.co.uk", i, i % 4);
+		is_refused(fixture, host, &asked[count++]);
+	}
+	fixture->holder = 2;
+	assert_false(is_refused(fixture, "www.good.co.uk", &asked[count++]));
+	for (unsigned i = 0; i < count; i++)
+		resolver_fixture_wait(&asked[i]);
+}
+
 /* Silent zones, each asked for by a client of its own, and then more of either. */
 static void many_zones_and_clients_leave_some_look_ups(void **state)
 {
@@ -475,6 +498,7 @@ int main(void)
 		TEST(look_ups_under_way_are_limited),
 		TEST(queries_for_one_name_are_limited),
 		TEST(a_zone_has_a_part_of_the_look_ups),
+		TEST(a_client_has_a_part_of_a_zone),
 		TEST(many_zones_and_clients_leave_some_look_ups),
 		TEST(a_client_has_a_part_of_the_look_ups),
 		TEST(an_unwanted_look_up_makes_way),
