@@ -3,17 +3,26 @@
 
 #include <confuse.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "conf/options.h"
+#include "conf/setting.h"
 #include "conf/source.h"
+#include "conf/statements.h"
 #include "conf/units.h"
 
 enum {
 	FROM_SETTING = -1,
 	ERRORS_MAX = 50, /* further ones are likely of the same cause */
+};
+
+/* What is wrong with a statement of the file, kept until libconfuse comes to its line. */
+struct fault {
+	int line;
+	char name[FORM_SHOWN], why[OPTION_WHY];
 };
 
 /* One call of conf_load(). */
@@ -23,6 +32,8 @@ struct loading {
 	FILE *errors;
 	unsigned error_count;
 	int *lines; /* where each option was given: its line, FROM_SETTING, or 0 for not at all */
+	struct fault faults[ERRORS_MAX];
+	unsigned fault_count, fault_said, faults_more;
 };
 
 /* libconfuse hands no pointer of ours to its callbacks. */
@@ -48,21 +59,30 @@ __attribute__((format(printf, 4, 5))) static void complain(struct loading *load,
 	fputc('\n', load->errors);
 }
 
-static void complain_unknown(struct loading *load, int line, const char *name)
+/* Those of statements up to this line. */
+static void say_faults(struct loading *load, int line)
 {
-	const struct option *nearest = option_nearest(name);
-	char one[UNITS_TEXT];
-	int64_t number;
+	while (load->fault_said < load->fault_count &&
+	       load->faults[load->fault_said].line <= line) {
+		const struct fault *fault = &load->faults[load->fault_said++];
 
-	/* `store_size = 1 MiB` reads as store_size = 1 and then an option MiB. */
-	snprintf(one, sizeof(one), "1%s", name);
-	if (*name && (units_parse_size(one, &number) || units_parse_duration(one, &number)))
-		complain(load, line, name,
-			 "no such option; a value with a space in it needs quotes");
-	else if (nearest)
-		complain(load, line, name, "no such option; did you mean %s?", nearest->name);
-	else
-		complain(load, line, name, "no such option; --help lists them");
+		complain(load, fault->line, fault->name, "%s", fault->why);
+	}
+}
+
+static void keep_fault(void *owner, int line, const char *name, const char *why)
+{
+	struct loading *load = owner;
+	struct fault *fault;
+
+	if (load->fault_count == ERRORS_MAX) {
+		load->faults_more++;
+		return;
+	}
+	fault = &load->faults[load->fault_count++];
+	fault->line = line;
+	form_show(name, fault->name);
+	snprintf(fault->why, sizeof(fault->why), "%s", why);
 }
 
 static void check_values(struct loading *load, int line, const struct option *option,
@@ -70,6 +90,8 @@ static void check_values(struct loading *load, int line, const struct option *op
 {
 	char why[OPTION_WHY];
 
+	if (line != FROM_SETTING)
+		say_faults(load, line);
 	load->lines[option - options] = line;
 	for (size_t i = 0; i < count; i++)
 		if (!option_check(option, values[i], why))
@@ -85,14 +107,11 @@ static int value_cb(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 	return 0;
 }
 
-/* libconfuse's own errors; it stops at the first. */
+/* libconfuse's own errors, of which statements_check() has left none but odd escapes. */
 __attribute__((format(printf, 2, 0))) static void error_cb(cfg_t *cfg, const char *format,
 							   va_list arguments)
 {
-	if (strncmp(format, "no such option", 14) == 0) {
-		complain_unknown(loading, cfg->line, va_arg(arguments, const char *));
-		return;
-	}
+	say_faults(loading, cfg->line);
 	loading->error_count++;
 	fprintf(loading->errors, "%s:%d: ", loading->file, cfg->line);
 	vfprintf(loading->errors, format, arguments);
@@ -134,8 +153,7 @@ static cfg_t *new_cfg(void)
 }
 
 /* What the file gave to one option, into struct conf. */
-static bool take_values(struct loading *load, const char *text, const struct option *option,
-			cfg_opt_t *opt)
+static bool take_values(struct loading *load, const struct option *option, cfg_opt_t *opt)
 {
 	size_t count = cfg_opt_size(opt);
 	const char **values;
@@ -143,8 +161,6 @@ static bool take_values(struct loading *load, const char *text, const struct opt
 
 	if (!(opt->flags & CFGF_MODIFIED))
 		return true;
-	if (count == 0) /* {} calls nobody back */
-		load->lines[option - options] = conf_source_line(text, option->name);
 	values = calloc(count + 1, sizeof(*values));
 	if (!values)
 		return false;
@@ -158,15 +174,18 @@ static bool take_values(struct loading *load, const char *text, const struct opt
 }
 
 /* False when memory is out; errors of the file are counted. */
-static bool load_text(struct loading *load, const char *text)
+static bool load_text(struct loading *load, char *text)
 {
 	cfg_t *cfg = new_cfg();
 	bool set = cfg;
 
+	statements_check(text, load->lines, keep_fault, load);
 	if (cfg && cfg_parse_buf(cfg, text) != CFG_SUCCESS)
-		load->error_count += load->error_count == 0;
+		load->error_count += load->error_count + load->fault_count == 0;
+	say_faults(load, INT_MAX);
+	load->error_count += load->faults_more;
 	for (size_t i = 0; set && load->error_count == 0 && i < option_total; i++)
-		set = take_values(load, text, &options[i], cfg_getopt(cfg, options[i].name));
+		set = take_values(load, &options[i], cfg_getopt(cfg, options[i].name));
 	if (cfg)
 		cfg_free(cfg);
 	return set;
@@ -189,29 +208,84 @@ static bool load_file(struct loading *load)
 	return set;
 }
 
+/* Instead of the values that the option has, or behind them. */
+static bool set_values(struct loading *load, const struct option *option,
+		       const struct setting_values *values, bool adds)
+{
+	const struct conf_list *old = option_value(option, load->conf);
+	const char **all;
+	bool set;
+
+	if (!adds)
+		return option_set(option, load->conf, values->at, values->count);
+	all = calloc(old->count + values->count + 1, sizeof(*all));
+	if (!all)
+		return false;
+	memcpy(all, old->at, old->count * sizeof(*all));
+	memcpy(all + old->count, values->at, values->count * sizeof(*all));
+	set = option_set(option, load->conf, all, old->count + values->count);
+	free(all);
+	return set;
+}
+
+static bool load_value(struct loading *load, const struct option *option, const char *text,
+		       bool adds)
+{
+	struct setting_values values;
+	const char *why;
+	unsigned before = load->error_count;
+	bool set = setting_values(option, text, &values, &why);
+
+	if (set && why)
+		complain(load, FROM_SETTING, option->name, "%s", why);
+	else if (set && adds && option->type != OPTION_IS_LIST)
+		complain(load, FROM_SETTING, option->name, "+= is for lists; use =");
+	else if (set)
+		check_values(load, FROM_SETTING, option, values.at, values.count);
+	if (set && load->error_count == before)
+		set = set_values(load, option, &values, adds);
+	setting_values_free(&values);
+	return set;
+}
+
+/* A setting that names no option, or gives no value. */
+static void complain_setting(struct loading *load, char *name, bool has_value)
+{
+	size_t length = strcspn(name, ": \t");
+	char behind = name[length], why[OPTION_WHY];
+	const struct option *option;
+
+	name[length] = '\0';
+	option = option_find(name);
+	if (behind != '\0' && option) {
+		complain(load, FROM_SETTING, name, "no = between name and value; use -o %s=...",
+			 name);
+		return;
+	}
+	name[length] = behind;
+	if (!has_value) {
+		complain(load, FROM_SETTING, name, "no value; use -o name=value");
+		return;
+	}
+	statement_explain_unknown(name, why);
+	complain(load, FROM_SETTING, name, "%s", why);
+}
+
 /* One -o name=value. */
 static bool load_setting(struct loading *load, const char *setting)
 {
-	const char *equals = strchrnul(setting, '=');
-	char *name = strndup(setting, (size_t)(equals - setting));
+	size_t length;
+	bool adds, set = true;
+	const char *value, *start = setting_split(setting, &length, &adds, &value);
+	char *name = strndup(start, length);
 	const struct option *option = name ? option_find(name) : NULL;
-	struct option_values values = {0};
-	bool set = name;
 
-	if (name && !*equals)
-		complain(load, FROM_SETTING, name, "no value; use -o name=value");
-	else if (name && !option)
-		complain_unknown(load, FROM_SETTING, name);
-	else if (name && (set = option_split(option, equals + 1, &values))) {
-		unsigned before = load->error_count;
-
-		check_values(load, FROM_SETTING, option, values.at, values.count);
-		if (load->error_count == before)
-			set = option_set(option, load->conf, values.at, values.count);
-	}
-	option_values_free(&values);
+	if (option && value)
+		set = load_value(load, option, value, adds);
+	else if (name)
+		complain_setting(load, name, value != NULL);
 	free(name);
-	return set;
+	return set && name;
 }
 
 /* Of two options at odds, the one that was given, and given last. */
@@ -263,6 +337,17 @@ static struct listening listening_of(const struct conf *conf, size_t i)
 	return listening;
 }
 
+static bool is_wildcard(const struct listening *one)
+{
+	return strcmp(one->host, "0.0.0.0") == 0 || strcmp(one->host, "::") == 0;
+}
+
+/* An address of all is one of its own family alone. */
+static bool is_within(const struct listening *one, const struct listening *all)
+{
+	return is_wildcard(all) && !strchr(one->host, ':') == !strchr(all->host, ':');
+}
+
 /* No address may be listened on twice; port 0 is any free one. */
 static void check_addresses(struct loading *load)
 {
@@ -275,9 +360,16 @@ static void check_addresses(struct loading *load)
 		for (size_t j = 0; one.port != 0 && j < i; j++) {
 			struct listening other = listening_of(conf, j);
 
-			if (one.port == other.port && strcmp(one.host, other.host) == 0)
+			if (one.port != other.port)
+				continue;
+			if (strcmp(one.host, other.host) == 0)
 				complain_of_both(load, other.option, one.option,
 						 "%s is listened on twice", one.text);
+			else if (is_within(&one, &other) || is_within(&other, &one))
+				complain_of_both(load, other.option, one.option,
+						 "%s is listened on twice, for %s has it too",
+						 is_wildcard(&one) ? other.text : one.text,
+						 is_wildcard(&one) ? one.text : other.text);
 		}
 	}
 }
@@ -338,7 +430,7 @@ struct conf *conf_defaults(void)
 {
 	struct conf *conf = calloc(1, sizeof(*conf));
 
-	if (conf && !options_preset(conf)) {
+	if (conf && !setting_presets(conf)) {
 		conf_free(conf);
 		return NULL;
 	}

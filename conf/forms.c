@@ -3,7 +3,9 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "conf/units.h"
 
@@ -41,6 +43,27 @@ static bool is_address(const char *text)
 	return units_parse_address(text, host, &port);
 }
 
+/* An address alone, IPv6 with or without brackets; writes it with the port of name servers. */
+static bool add_resolver_port(const char *text, char to[UNITS_HOST + 9])
+{
+	char host[UNITS_HOST];
+	uint16_t port;
+	bool bare = *text != '[' && strchr(text, ':');
+
+	return snprintf(to, UNITS_HOST + 9, "%s%s%s:53", bare ? "[" : "", text, bare ? "]" : "") <
+		       UNITS_HOST + 9 &&
+	       units_parse_address(to, host, &port);
+}
+
+static bool is_resolver(const char *text)
+{
+	char host[UNITS_HOST], with_port[UNITS_HOST + 9];
+	uint16_t port;
+
+	return add_resolver_port(text, with_port) ||
+	       (units_parse_address(text, host, &port) && port != 0);
+}
+
 static bool is_network(const char *text)
 {
 	struct units_network network;
@@ -50,10 +73,9 @@ static bool is_network(const char *text)
 
 static bool is_port(const char *text)
 {
-	int64_t port;
+	uint16_t first, last;
 
-	return strcmp(text, "*") == 0 ||
-	       (units_parse_count(text, &port) && port >= 1 && port <= UINT16_MAX);
+	return units_parse_ports(text, &first, &last);
 }
 
 /* Labels of letters, digits, - and _ (seen in practice).  A last label of digits is a broken
@@ -80,6 +102,11 @@ static bool is_name(const char *text, size_t length)
 			return false;
 	}
 	return label > digits;
+}
+
+static bool is_host(const char *text)
+{
+	return is_name(text, strlen(text));
 }
 
 static bool is_destination(const char *text)
@@ -132,31 +159,50 @@ static bool is_userinfo(const char *text, size_t length)
 	return true;
 }
 
+/* A copy of a URL without a slash at its end; NULL when it does not fit. */
+static const char *without_slash(const char *text, char *to, size_t size)
+{
+	size_t length = strlen(text);
+
+	if (length > 0 && text[length - 1] == '/')
+		length--;
+	if (length >= size)
+		return NULL;
+	memcpy(to, text, length);
+	to[length] = '\0';
+	return to;
+}
+
 static bool is_parent(const char *text)
 {
+	char authority[300];
 	const char *at;
 
 	if (*text == '\0')
 		return true;
-	if (!is_any(text) || strncmp(text, "http://", 7) != 0)
+	if (!is_any(text) || strncasecmp(text, "http://", 7) != 0)
 		return false;
 	text += 7;
 	at = strrchr(text, '@');
 	if (at && !is_userinfo(text, (size_t)(at - text)))
 		return false;
-	return is_authority(at ? at + 1 : text);
+	text = without_slash(at ? at + 1 : text, authority, sizeof(authority));
+	return text && is_authority(text);
 }
 
 /* http://host or https://host, with or without a port. */
 static bool is_origin(const char *text)
 {
-	char with_port[300];
+	char with_port[300], authority[300];
 
-	if (strncmp(text, "http://", 7) == 0)
+	if (strncasecmp(text, "http://", 7) == 0)
 		text += 7;
-	else if (strncmp(text, "https://", 8) == 0)
+	else if (strncasecmp(text, "https://", 8) == 0)
 		text += 8;
 	else
+		return false;
+	text = without_slash(text, authority, sizeof(authority));
+	if (!text)
 		return false;
 	if (is_authority(text))
 		return true;
@@ -176,22 +222,289 @@ static bool is_gateway(const char *text)
 	return is_address(address) && is_origin(equals + 1);
 }
 
+/* ---- what was meant ------------------------------------------------------------------------- */
+
+/* As form_show(), and what stands before an @ may be a password. */
+static const char *show(const char *value, char to[FORM_SHOWN])
+{
+	const char *at = strrchr(value, '@');
+	char rest[FORM_SHOWN];
+
+	if (!at)
+		return form_show(value, to);
+	snprintf(to, FORM_SHOWN, "...%.68s", form_show(at, rest));
+	return to;
+}
+
+/* "3128", ":3128" and "*:3128", as other servers take them; NULL for anything else. */
+static const char *lone_port(const char *value)
+{
+	int64_t port;
+
+	if (*value == '*' && value[1] == ':')
+		value++;
+	if (*value == ':')
+		value++;
+	return units_parse_count(value, &port) && port <= UINT16_MAX ? value : NULL;
+}
+
+/* [ADDRESS] of IPv6. */
+static bool is_bracketed(const char *value)
+{
+	char with_port[UNITS_HOST + 9];
+
+	return *value == '[' && add_resolver_port(value, with_port);
+}
+
+static bool explain_address(const char *value, char *why, size_t size)
+{
+	struct units_network host;
+	const char *port = lone_port(value), *colon = strrchr(value, ':');
+	char text[FORM_SHOWN];
+	uint16_t first, last;
+
+	if (port)
+		snprintf(why, size,
+			 "%s has no address; use 127.0.0.1:%s for this machine alone, 0.0.0.0:%s "
+			 "and [::]:%s for all",
+			 value, port, port, port);
+	else if (strstr(value, "://"))
+		snprintf(why, size, "%s is a URL; use an address with a port, as 127.0.0.1:3128",
+			 show(value, text));
+	else if (!strchr(value, '/') && units_parse_network(value, &host))
+		snprintf(why, size,
+			 host.family == AF_INET
+				 ? "%s has no port; use %s:PORT"
+				 : "%s is IPv6 without brackets; use [ADDRESS]:PORT, as [::1]:3128",
+			 value, value);
+	else if (is_bracketed(value))
+		snprintf(why, size, "%s has no port; use %s:PORT", value, value);
+	else if (*value == '[' && !strchr(value, ']'))
+		snprintf(why, size, "%s is not an address; a list stands in braces: {a, b}",
+			 show(value, text));
+	else if (colon && units_parse_ports(colon + 1, &first, &last) && first != last)
+		snprintf(why, size, "%s has a range of ports; use one address for each",
+			 show(value, text));
+	else if (colon && is_name(value, (size_t)(colon - value)))
+		snprintf(why, size, "%s has a name; use the address in digits, as 127.0.0.1%s",
+			 show(value, text), strlen(colon) <= 6 ? colon : ":3128");
+	else
+		return false;
+	return true;
+}
+
+static bool explain_resolver(const char *value, char *why, size_t size)
+{
+	const char *colon = strchrnul(value, ':');
+	char shown[FORM_SHOWN];
+
+	if (!is_name(value, (size_t)(colon - value)))
+		return false;
+	snprintf(why, size, "%s is a name; use the address of the name server, as 192.0.2.53",
+		 show(value, shown));
+	return true;
+}
+
+static bool explain_port(const char *value, char *why, size_t size)
+{
+	char shown[FORM_SHOWN];
+	size_t digits = strspn(value, "0123456789");
+
+	if (strchr(value, ','))
+		snprintf(why, size, "%s is several; use one text for each", show(value, shown));
+	else if (digits > 0 && value[digits] == '-' && lone_port(value + digits + 1))
+		snprintf(why, size, "%s is no range within 1-65535, the lower port first",
+			 show(value, shown));
+	else if (digits > 0 && value[digits])
+		snprintf(why, size,
+			 "%s is not a port; use 1 to 65535, a range as 8000-8999, or * "
+			 "for all",
+			 show(value, shown));
+	else
+		return false;
+	return true;
+}
+
+/* Bits of a netmask in dots; -1 when it is none. */
+static int bits_of_mask(const char *text)
+{
+	struct in_addr mask;
+	uint32_t number;
+
+	if (inet_pton(AF_INET, text, &mask) != 1)
+		return -1;
+	number = ntohl(mask.s_addr);
+	return (~number & (~number + 1)) == 0 ? __builtin_popcount(number) : -1;
+}
+
+static bool is_everything(const char *value)
+{
+	return strcmp(value, "*") == 0 || strcasecmp(value, "all") == 0 ||
+	       strcasecmp(value, "any") == 0;
+}
+
+static bool explain_network(const char *value, char *why, size_t size)
+{
+	const char *slash = strchr(value, '/');
+	char shown[FORM_SHOWN], host[UNITS_HOST];
+	uint16_t port;
+
+	show(value, shown);
+	if (is_everything(value))
+		snprintf(why, size, "%s is not a network; use 0.0.0.0/0 and ::/0 for all", value);
+	else if (slash && bits_of_mask(slash + 1) >= 0)
+		snprintf(why, size, "%s has a netmask; use %.*s/%d", shown, (int)(slash - value),
+			 value, bits_of_mask(slash + 1));
+	else if (units_parse_address(value, host, &port))
+		snprintf(why, size, "%s has a port; use %s", shown, host);
+	else if (is_name(value, strlen(value)) || strchr(value, '-'))
+		snprintf(why, size, "%s is not a network; use addresses in digits, as 10.0.0.0/8",
+			 shown);
+	else
+		return false;
+	return true;
+}
+
+static bool explain_destination(const char *value, char *why, size_t size)
+{
+	const char *scheme = strstr(value, "://"), *host = scheme ? scheme + 3 : value;
+	size_t length = strcspn(host, ":/?");
+	char shown[FORM_SHOWN];
+
+	show(value, shown);
+	if (strcmp(value, "*") == 0)
+		snprintf(why, size, "* is not a destination; use 0.0.0.0/0 and ::/0 for all");
+	else if (strncmp(value, "*.", 2) == 0 && is_host(value + 2))
+		snprintf(why, size, "%s has a *; use %s for a name and all below it", shown,
+			 value + 1);
+	else if (scheme && !strchr(host, '@') && is_name(host, length))
+		snprintf(why, size, "%s is a URL; use the host alone: %.*s", shown, (int)length,
+			 host);
+	else if (!scheme && host[length] == ':' && is_name(host, length))
+		snprintf(why, size, "%s has a port; use the host alone: %.*s", shown, (int)length,
+			 host);
+	else if (length > 1 && host[length] == '\0' && host[length - 1] == '.' &&
+		 is_name(host, length - 1))
+		snprintf(why, size, "%s has a dot at its end; use %.*s", shown, (int)length - 1,
+			 host);
+	else
+		return explain_network(value, why, size);
+	return true;
+}
+
+static bool explain_host(const char *value, char *why, size_t size)
+{
+	const char *name = value + (*value == '.' || *value == '*');
+	char shown[FORM_SHOWN];
+
+	if (!is_network(value) && (name == value || !is_host(name + (*name == '.'))))
+		return explain_destination(value, why, size);
+	snprintf(why, size, "%s is %s", show(value, shown),
+		 is_network(value) ? "an address, which needs no entry; use a name"
+				   : "a domain; use the names themselves");
+	return true;
+}
+
+static const char *path_of(const char *authority)
+{
+	const char *path = authority + strcspn(authority, "/?#");
+
+	return *path && path[1] ? path : NULL;
+}
+
+/* What to say of a URL behind it: "has a path" and the like; NULL when that is not it. */
+static const char *origin_fault(const char *url)
+{
+	const char *scheme = strstr(url, "://"), *authority = scheme ? scheme + 3 : url;
+
+	if (!scheme)
+		return "has no scheme; begin it with http://";
+	if (strncasecmp(url, "http://", 7) != 0 && strncasecmp(url, "https://", 8) != 0)
+		return "is neither of http nor of https";
+	if (memchr(authority, '@', strcspn(authority, "/?#")))
+		return "has a user; leave that out, as clients send their own";
+	if (path_of(authority))
+		return "has a path, but a gateway is for a whole origin; leave out what follows "
+		       "the host and port";
+	return NULL;
+}
+
+static const char *parent_fault(const char *url)
+{
+	const char *scheme = strstr(url, "://"), *user = scheme ? scheme + 3 : url;
+	const char *at = strrchr(user, '@'), *authority = at ? at + 1 : user;
+
+	if (!scheme)
+		return "has no scheme; begin it with http://";
+	if (strncasecmp(url, "http://", 7) != 0)
+		return "is not of http, which a parent is asked over; use http://host:port";
+	if (at && !is_userinfo(user, (size_t)(at - user)))
+		return "has a user and password that cannot be read; use user:password, with %40 "
+		       "for @ and %25 for %";
+	if (path_of(authority))
+		return "has a path; leave out what follows the port";
+	if (!strchr(authority, ':'))
+		return "has no port; use http://host:port";
+	return NULL;
+}
+
+static bool explain_gateway(const char *value, char *why, size_t size)
+{
+	const char *equals = strchr(value, '=');
+	char address[UNITS_HOST + 9], shown[FORM_SHOWN], inner[160];
+	size_t length = equals ? (size_t)(equals - value) : 0;
+	const char *fault;
+
+	if (!equals || length >= sizeof(address))
+		return false;
+	memcpy(address, value, length);
+	address[length] = '\0';
+	if (!is_address(address)) {
+		if (!explain_address(address, inner, sizeof(inner)))
+			return false;
+		snprintf(why, size, "%s", inner);
+		return true;
+	}
+	fault = origin_fault(equals + 1);
+	if (fault)
+		snprintf(why, size, "%s %s", show(equals + 1, shown), fault);
+	return fault != NULL;
+}
+
+static bool explain_parent(const char *value, char *why, size_t size)
+{
+	const char *fault = parent_fault(value);
+	char shown[FORM_SHOWN];
+
+	if (fault)
+		snprintf(why, size, "%s %s", show(value, shown), fault);
+	return fault != NULL;
+}
+
 static const struct {
 	bool (*is)(const char *text);
 	const char *name, *article, *wanted;
+	/* what was meant by a value that is not of the form, if that can be told; may be NULL */
+	bool (*explain)(const char *value, char *why, size_t size);
 } forms[] = {
 	[FORM_ANY] = {is_any, "text", "a text", "letters, digits and signs, no control characters"},
 	[FORM_TOKEN] = {is_token, "token", "a token", "letters, digits and !#$%&'*+-.^_`|~"},
 	[FORM_ADDRESS] = {is_address, "ADDRESS:PORT", "an address with a port",
-			  "127.0.0.1:3128 or [::1]:3128"},
-	[FORM_NETWORK] = {is_network, "network", "a network", "10.0.0.0/8, fd00::/8 or 192.0.2.1"},
-	[FORM_PORT] = {is_port, "port", "a port", "1 to 65535, or * for all"},
+			  "127.0.0.1:3128 or [::1]:3128", explain_address},
+	[FORM_RESOLVER] = {is_resolver, "ADDRESS[:PORT]", "the address of a name server",
+			   "192.0.2.53, 192.0.2.53:53 or [2001:db8::53]:53", explain_resolver},
+	[FORM_HOST] = {is_host, "name", "a host name", "proxy.example.com, without a port",
+		       explain_host},
+	[FORM_NETWORK] = {is_network, "network", "a network", "10.0.0.0/8, fd00::/8 or 192.0.2.1",
+			  explain_network},
+	[FORM_PORT] = {is_port, "port", "a port", "1 to 65535, a range as 8000-8999, or * for all",
+		       explain_port},
 	[FORM_DESTINATION] = {is_destination, "name, .domain or network", "a destination",
-			      "example.com, .example.com or 10.0.0.0/8"},
+			      "example.com, .example.com or 10.0.0.0/8", explain_destination},
 	[FORM_PARENT] = {is_parent, "URL", "a parent proxy",
-			 "http://host:port or http://user:password@host:port"},
+			 "http://host:port or http://user:password@host:port", explain_parent},
 	[FORM_GATEWAY] = {is_gateway, "ADDRESS:PORT=URL", "a gateway",
-			  "127.0.0.1:3130=http://host:port"},
+			  "127.0.0.1:3130=http://host:port", explain_gateway},
 };
 
 /* A network with bits beyond its length is likely a slip: say which network it lies in. */
@@ -208,28 +521,33 @@ static bool check_host_bits(const char *value, char *why, size_t why_size)
 	return false;
 }
 
-/* What may be shown of a value: of a URL with a password only what follows it. */
-static const char *without_password(enum form form, const char *value)
-{
-	const char *at = form == FORM_PARENT ? strrchr(value, '@') : NULL;
-
-	return at ? at : value;
-}
-
 bool form_check(enum form form, const char *value, char *why, size_t why_size)
 {
 	char shown[FORM_SHOWN];
 
 	if (!forms[form].is(value)) {
-		snprintf(why, why_size, "%s%s is not %s; use %s",
-			 without_password(form, value) == value ? "" : "...",
-			 form_show(without_password(form, value), shown), forms[form].article,
-			 forms[form].wanted);
+		if (forms[form].explain && is_any(value) &&
+		    forms[form].explain(value, why, why_size))
+			return false;
+		snprintf(why, why_size, "%s is not %s; use %s", show(value, shown),
+			 forms[form].article, forms[form].wanted);
 		return false;
 	}
 	if (form == FORM_NETWORK || form == FORM_DESTINATION)
 		return check_host_bits(value, why, why_size);
 	return true;
+}
+
+char *form_normal(enum form form, const char *value)
+{
+	char with_port[UNITS_HOST + 9];
+	size_t length = strlen(value);
+
+	if (form == FORM_RESOLVER && add_resolver_port(value, with_port))
+		return strdup(with_port);
+	if ((form == FORM_PARENT || form == FORM_GATEWAY) && length > 0 && value[length - 1] == '/')
+		length--;
+	return strndup(value, length);
 }
 
 const char *form_name(enum form form)

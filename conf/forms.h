@@ -11,8 +11,10 @@ enum form {
 	FORM_ANY,         /* any text without control characters */
 	FORM_TOKEN,       /* a token of RFC 9110 5.6.2 */
 	FORM_ADDRESS,     /* ADDRESS:PORT */
+	FORM_RESOLVER,    /* ADDRESS or ADDRESS:PORT, port 53 without one */
+	FORM_HOST,        /* a host name */
 	FORM_NETWORK,     /* ADDRESS or ADDRESS/BITS, no bit set beyond BITS */
-	FORM_PORT,        /* 1 to 65535, or * */
+	FORM_PORT,        /* 1 to 65535, FIRST-LAST of these, or * */
 	FORM_DESTINATION, /* a host name, a .domain or a network */
 	FORM_PARENT,      /* http://[user:password@]host:port, or nothing */
 	FORM_GATEWAY,     /* ADDRESS:PORT=http://host[:port], or https */
@@ -23,6 +25,12 @@ enum form {
  * password.  Pure.
  */
 bool form_check(enum form form, const char *value, char *why, size_t why_size);
+
+/*
+ * A value that passed form_check() as all others read it: a name server with its port, a URL of an
+ * origin without the slash at its end.  NULL when memory is out, else for the caller to free.
+ */
+char *form_normal(enum form form, const char *value);
 
 /* The form in a few words for --help, as "list of ..."; "" for any text. */
 const char *form_name(enum form form);

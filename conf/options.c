@@ -134,12 +134,18 @@ static bool check_number(const struct option *option, const char *value, char *w
 		[OPTION_IS_SIZE] = "a size; use B, KiB, MiB or GiB",
 		[OPTION_IS_DURATION] = "a duration; use ms, s, m, h or d",
 	};
-	char shown[FORM_SHOWN], min[UNITS_TEXT], max[UNITS_TEXT];
+	char shown[FORM_SHOWN], min[UNITS_TEXT], max[UNITS_TEXT], meant[UNITS_TEXT];
 	int64_t number;
 
 	if (!parse_number(option, value, &number)) {
-		snprintf(why, OPTION_WHY, "%s is not %s", form_show(value, shown),
-			 kinds[option->type]);
+		if ((option->type == OPTION_IS_SIZE && units_guess_size(value, meant)) ||
+		    (option->type == OPTION_IS_DURATION && units_guess_duration(value, meant)))
+			snprintf(why, OPTION_WHY, "%s is not %.*s; use %s", form_show(value, shown),
+				 (int)strcspn(kinds[option->type], ";"), kinds[option->type],
+				 meant);
+		else
+			snprintf(why, OPTION_WHY, "%s is not %s", form_show(value, shown),
+				 kinds[option->type]);
 		return false;
 	}
 	if (option->type == OPTION_IS_BOOL || (number >= option->min && number <= option->max))
@@ -179,14 +185,15 @@ static void free_list(struct conf_list *list)
 	free(list->at);
 }
 
-static bool set_list(struct conf_list *list, const char *const *values, size_t count)
+static bool set_list(struct conf_list *list, enum form form, const char *const *values,
+		     size_t count)
 {
 	struct conf_list fresh = {.at = calloc(count + 1, sizeof(*fresh.at))};
 
 	if (!fresh.at)
 		return false;
 	for (; fresh.count < count; fresh.count++) {
-		fresh.at[fresh.count] = strdup(values[fresh.count]);
+		fresh.at[fresh.count] = form_normal(form, values[fresh.count]);
 		if (!fresh.at[fresh.count]) {
 			free_list(&fresh);
 			return false;
@@ -197,9 +204,9 @@ static bool set_list(struct conf_list *list, const char *const *values, size_t c
 	return true;
 }
 
-static bool set_string(char **string, const char *value)
+static bool set_string(char **string, enum form form, const char *value)
 {
-	char *fresh = strdup(value);
+	char *fresh = form_normal(form, value);
 
 	if (!fresh)
 		return false;
@@ -208,7 +215,7 @@ static bool set_string(char **string, const char *value)
 	return true;
 }
 
-static void set_number(const struct option *option, struct conf *conf, int64_t number)
+void option_set_number(const struct option *option, struct conf *conf, int64_t number)
 {
 	void *member = option_member(option, conf);
 
@@ -228,11 +235,11 @@ bool option_set(const struct option *option, struct conf *conf, const char *cons
 	int64_t number;
 
 	if (option->type == OPTION_IS_LIST)
-		return set_list(option_member(option, conf), values, count);
+		return set_list(option_member(option, conf), option->form, values, count);
 	if (option->type == OPTION_IS_STRING || option->type == OPTION_IS_CHOICE)
-		return set_string(option_member(option, conf), values[0]);
+		return set_string(option_member(option, conf), option->form, values[0]);
 	if (parse_number(option, values[0], &number))
-		set_number(option, conf, number);
+		option_set_number(option, conf, number);
 	return true;
 }
 
@@ -242,66 +249,6 @@ void option_release(const struct option *option, struct conf *conf)
 		free_list(option_member(option, conf));
 	else if (option->type == OPTION_IS_STRING || option->type == OPTION_IS_CHOICE)
 		free_text(*(char **)option_member(option, conf));
-}
-
-static bool is_space(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-bool option_split(const struct option *option, const char *text, struct option_values *ret)
-{
-	size_t most = 1;
-	char *next;
-
-	for (const char *c = text; *c; c++)
-		most += *c == ',';
-	*ret = (struct option_values){
-		.text = strdup(text), .length = strlen(text), .at = calloc(most, sizeof(*ret->at))};
-	if (!ret->text || !ret->at)
-		return false;
-	next = ret->text;
-	if (option->type != OPTION_IS_LIST)
-		ret->at[ret->count++] = next;
-	else if (text[strspn(text, " \t")])
-		while (next) {
-			char *member = strsep(&next, ","), *end = member + strlen(member);
-
-			while (is_space(*member))
-				member++;
-			while (end > member && is_space(end[-1]))
-				*--end = '\0';
-			ret->at[ret->count++] = member;
-		}
-	return true;
-}
-
-void option_values_free(struct option_values *values)
-{
-	if (values->text)
-		explicit_bzero(values->text, values->length);
-	free(values->text);
-	free(values->at);
-}
-
-bool options_preset(struct conf *conf)
-{
-	for (size_t i = 0; i < option_total; i++) {
-		const struct option *option = &options[i];
-		struct option_values values;
-		bool set;
-
-		if (!option->preset) {
-			set_number(option, conf, option->number);
-			continue;
-		}
-		set = option_split(option, option->preset, &values) &&
-		      option_set(option, conf, values.at, values.count);
-		option_values_free(&values);
-		if (!set)
-			return false;
-	}
-	return true;
 }
 
 void *option_member(const struct option *option, struct conf *conf)

@@ -51,22 +51,8 @@ bool option_check(const struct option *option, const char *value, char why[OPTIO
 bool option_set(const struct option *option, struct conf *conf, const char *const *values,
 		size_t count);
 
-/*
- * Text as after -o into values: members of a list between commas, without the space around them;
- * the whole text for any other option.  Free with option_values_free(), also on failure.
- */
-struct option_values {
-	char *text;
-	size_t length;
-	const char **at;
-	size_t count;
-};
-
-bool option_split(const struct option *option, const char *text, struct option_values *ret);
-void option_values_free(struct option_values *values);
-
-/* Sets all options to their presets, in a struct conf of zeros. */
-bool options_preset(struct conf *conf);
+/* The same of a switch, count, size or duration that is within its bounds. */
+void option_set_number(const struct option *option, struct conf *conf, int64_t number);
 
 /* Frees what its member owns. */
 void option_release(const struct option *option, struct conf *conf);

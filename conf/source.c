@@ -9,6 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define UTF8_MARK "\xef\xbb\xbf"
+
+/* Editors of some systems write two bytes a character, and say so in the first two at best. */
+static const char *unreadable(const char *text, size_t length)
+{
+	if (length > CONF_SOURCE_MAX)
+		return "larger than 1MiB";
+	if (length >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0))
+		return "is in UTF-16; save it as UTF-8";
+	if (memchr(text, '\0', length))
+		return "has a NUL byte; save it as text in UTF-8";
+	return NULL;
+}
+
 static char *read_text(const char *path, FILE *errors)
 {
 	FILE *file = fopen(path, "re");
@@ -21,12 +35,7 @@ static char *read_text(const char *path, FILE *errors)
 	if (!why) {
 		errno = 0;
 		length = fread(text, 1, CONF_SOURCE_MAX + 1, file);
-		if (ferror(file))
-			why = strerror(errno);
-		else if (length > CONF_SOURCE_MAX)
-			why = "larger than 1MiB";
-		else if (memchr(text, '\0', length))
-			why = "has a NUL byte";
+		why = ferror(file) ? strerror(errno) : unreadable(text, length);
 	}
 	if (file)
 		fclose(file);
@@ -39,6 +48,23 @@ static char *read_text(const char *path, FILE *errors)
 	return text;
 }
 
+/*
+ * A line may end in LF, CRLF or CR, and begin with a byte order mark, also one that is not the
+ * first where files were joined.
+ */
+static void make_plain(char *text)
+{
+	bool begins = true;
+
+	for (char *at = text; *at; at++) {
+		if (begins && strncmp(at, UTF8_MARK, strlen(UTF8_MARK)) == 0)
+			memset(at, ' ', strlen(UTF8_MARK));
+		if (*at == '\r')
+			*at = at[1] == '\n' ? ' ' : '\n';
+		begins = *at == '\n';
+	}
+}
+
 /* What begins here, named by the character that ends it. */
 enum span {
 	SPAN_NONE,
@@ -48,15 +74,16 @@ enum span {
 	SPAN_COMMENT = '*'
 };
 
+/* Inside a word nothing begins but a string, which is refused later. */
 static enum span span_at(const char *at, char before)
 {
-	bool in_word = !strchr(" \t\r\n={},", before);
+	bool in_word = !strchr(" \t\n={},()\"'", before);
 
 	if (*at == '"' || *at == '\'')
 		return *at == '"' ? SPAN_DOUBLE : SPAN_SINGLE;
-	if (*at == '#' || (at[0] == '/' && at[1] == '/' && !in_word))
+	if (!in_word && (*at == '#' || (at[0] == '/' && at[1] == '/')))
 		return SPAN_LINE;
-	if (at[0] == '/' && at[1] == '*' && !in_word)
+	if (!in_word && at[0] == '/' && at[1] == '*')
 		return SPAN_COMMENT;
 	return SPAN_NONE;
 }
@@ -84,28 +111,9 @@ static void blank(char *from, const char *to)
 			*from = ' ';
 }
 
-/*
- * What libconfuse would take in a way that nobody means: it drops a bare * or +, puts environment
- * variables in, and may never return from a string that stands where a name does.
- */
-static const char *find_trap(const char *at, const char *end, enum span span, char before)
-{
-	if ((span == SPAN_DOUBLE || span == SPAN_SINGLE) && !strchr("={,", before))
-		return "a value where none belongs";
-	if (span == SPAN_NONE && (*at == '*' || (*at == '+' && at[1] != '=')))
-		return "* and + need quotes";
-	if ((span == SPAN_NONE || span == SPAN_DOUBLE) &&
-	    memmem(at, (size_t)(end - at) + 1, "${", 2))
-		return "${ needs single quotes; no variables are put in";
-	return NULL;
-}
-
-/* Blanks out comments; returns what is wrong with the text, in line *ret_line, or NULL. */
+/* Returns what is wrong with the text, in line *ret_line, or NULL. */
 static const char *blank_comments(char *text, unsigned *ret_line)
 {
-	char before = '\n'; /* the last character that was neither space nor comment */
-	const char *trap;
-
 	*ret_line = 1;
 	for (char *at = text; *at;) {
 		enum span span = span_at(at, at > text ? at[-1] : '\n');
@@ -114,13 +122,8 @@ static const char *blank_comments(char *text, unsigned *ret_line)
 		if (!end)
 			return span == SPAN_COMMENT ? "a comment does not end"
 						    : "a string does not end";
-		trap = find_trap(at, end, span, before);
-		if (trap)
-			return trap;
 		if (span == SPAN_LINE || span == SPAN_COMMENT)
 			blank(at, end);
-		else if (!strchr(" \t\r\n", *at))
-			before = *at;
 		for (; at < end; at++)
 			*ret_line += *at == '\n';
 	}
@@ -135,32 +138,13 @@ char *conf_source_read(const char *path, FILE *errors)
 
 	if (!text)
 		return NULL;
+	make_plain(text);
 	why = blank_comments(text, &line);
 	if (why) {
 		fprintf(errors, "%s:%u: %s\n", path, line, why);
+		explicit_bzero(text, strlen(text));
 		free(text);
 		return NULL;
 	}
 	return text;
-}
-
-int conf_source_line(const char *text, const char *name)
-{
-	int line = 1, found = 0;
-	size_t length = strlen(name);
-
-	while (*text) {
-		enum span span = span_at(text, '\n');
-		size_t word = strcspn(text, " \t\r\n+={},\"'");
-		const char *end = text + (word ? word : 1);
-
-		if (span != SPAN_NONE)
-			end = span_end(text, span);
-		if (word == length && memcmp(text, name, length) == 0 &&
-		    end[strspn(end, " \t\r\n+")] == '=')
-			found = line;
-		for (; text < end; text++)
-			line += *text == '\n';
-	}
-	return found;
 }

@@ -94,6 +94,76 @@ bool units_parse_duration(const char *text, int64_t *ret)
 	return parse_with_unit(text, duration_units, ret);
 }
 
+/* Spellings seen elsewhere, in any case, as a set with spaces around each. */
+struct spelling {
+	const char *names, *unit;
+};
+
+static bool guess(const char *text, const struct spelling *spellings, char *to)
+{
+	int64_t number;
+	const char *rest = parse_digits(text, &number);
+	char name[16];
+
+	if (!rest || number == UNITS_MAX)
+		return false;
+	rest += strspn(rest, " ");
+	if (snprintf(name, sizeof(name), " %s ", rest) >= (int)sizeof(name))
+		return false;
+	for (; spellings->names; spellings++)
+		if (strcasestr(spellings->names, name))
+			return snprintf(to, UNITS_TEXT, "%" PRId64 "%s", number, spellings->unit) <
+			       UNITS_TEXT;
+	return false;
+}
+
+bool units_guess_size(const char *text, char *to)
+{
+	static const struct spelling spellings[] = {
+		{" b byte bytes ", "B"},
+		{" k kb kib kilobytes ", "KiB"},
+		{" m mb mib megabytes ", "MiB"},
+		{" g gb gib gigabytes ", "GiB"},
+		{NULL, NULL},
+	};
+
+	return guess(text, spellings, to);
+}
+
+bool units_guess_duration(const char *text, char *to)
+{
+	static const struct spelling spellings[] = {
+		{" ms msec msecs millisecond milliseconds ", "ms"},
+		{" s sec secs second seconds ", "s"},
+		{" m min mins minute minutes ", "m"},
+		{" h hr hrs hour hours ", "h"},
+		{" d day days ", "d"},
+		{NULL, NULL},
+	};
+
+	return guess(text, spellings, to);
+}
+
+bool units_parse_ports(const char *text, uint16_t *ret_first, uint16_t *ret_last)
+{
+	int64_t first = 0, last;
+	const char *rest = parse_digits(text, &first);
+
+	if (strcmp(text, "*") == 0) {
+		*ret_first = 1;
+		*ret_last = UINT16_MAX;
+		return true;
+	}
+	last = first;
+	if (rest && *rest == '-')
+		rest = rest[1] == '0' ? NULL : parse_digits(rest + 1, &last);
+	if (!rest || *rest || *text == '0' || last < first || last > UINT16_MAX)
+		return false;
+	*ret_first = (uint16_t)first;
+	*ret_last = (uint16_t)last;
+	return true;
+}
+
 bool units_parse_switch(const char *text, bool *ret)
 {
 	static const char *const on[] = {"on", "yes", "true"}, *const off[] = {"off", "no",

@@ -23,6 +23,13 @@ bool units_parse_size(const char *text, int64_t *ret);
 /* Milliseconds: a number, then ms, s, m, h or d; 0 needs no unit. */
 bool units_parse_duration(const char *text, int64_t *ret);
 
+/*
+ * What was meant by a size or duration that is none: a unit in another spelling ("16MB", "5 sec").
+ * False when that is not known.  `to` has UNITS_TEXT bytes.
+ */
+bool units_guess_size(const char *text, char *to);
+bool units_guess_duration(const char *text, char *to);
+
 /* on|off, yes|no, true|false, any case. */
 bool units_parse_switch(const char *text, bool *ret);
 
@@ -36,6 +43,9 @@ void units_write_duration(int64_t ms, char *to);
  * form.
  */
 bool units_parse_address(const char *text, char *ret_host, uint16_t *ret_port);
+
+/* A port from 1 to 65535, or FIRST-LAST of them, or * for all. */
+bool units_parse_ports(const char *text, uint16_t *ret_first, uint16_t *ret_last);
 
 /* ADDRESS or ADDRESS/BITS.  The address is in network order; 4 bytes of it count for AF_INET. */
 struct units_network {

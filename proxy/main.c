@@ -81,6 +81,13 @@ static void parse_arguments(int argc, char **argv, struct arguments *arguments)
 	while ((option = getopt_long(argc, argv, "c:o:tThV", options, NULL)) != -1) {
 		switch (option) {
 		case 'c':
+			if (arguments->file != NULL) {
+				fprintf(stderr,
+					"cache204: -c %s: one file is read, and -c %s names "
+					"it already\n",
+					optarg, arguments->file);
+				exit(EXIT_USAGE);
+			}
 			arguments->file = optarg;
 			break;
 		case 'o':

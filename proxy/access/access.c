@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "cache/http/fields.h"
+#include "conf/units.h"
 #include "proxy/access/ranges.h"
 #include "proxy/access/destinations.h"
 
@@ -222,23 +223,6 @@ static bool set_senders(struct access *access, const struct conf_list *list, cha
 	return true;
 }
 
-/* 1 to 65535 in decimal without sign or leading zero; 0 for anything else. */
-static uint16_t parse_port(const char *text)
-{
-	uint32_t port = 0;
-
-	if (*text == '0')
-		return 0;
-	for (; *text; text++) {
-		if (*text < '0' || *text > '9')
-			return 0;
-		port = port * 10 + (uint32_t)(*text - '0');
-		if (port > UINT16_MAX)
-			return 0;
-	}
-	return (uint16_t)port;
-}
-
 /* Add the option's ports. */
 static bool add_ports(struct ports *ports, const struct conf_list *list, const char *option,
 		      char *error, size_t error_size)
@@ -246,17 +230,15 @@ static bool add_ports(struct ports *ports, const struct conf_list *list, const c
 	size_t i;
 
 	for (i = 0; i < list->count; i++) {
-		uint16_t port = parse_port(list->at[i]);
+		uint16_t first, last;
 
-		if (strcmp(list->at[i], "*") == 0) {
-			memset(ports->bits, 0xff, sizeof(ports->bits));
-		} else if (port > 0) {
-			ports->bits[port / 8] |= (uint8_t)(1 << port % 8);
-		} else {
+		if (!units_parse_ports(list->at[i], &first, &last)) {
 			snprintf(error, error_size, "%s: \"%s\" is not a port", option,
 				 list->at[i]);
 			return false;
 		}
+		for (uint32_t port = first; port <= last; port++)
+			ports->bits[port / 8] |= (uint8_t)(1 << port % 8);
 	}
 	return true;
 }

@@ -1,7 +1,7 @@
 /* LINKS: conf */
 /*
- * Any bytes as a configuration file: loads or is refused with an error, and what it loads to
- * survives a dump and a load.
+ * Any bytes as a configuration file, and as settings of the command line, one a line: they load or
+ * are refused with an error, and what they load to survives a dump and a load.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -13,6 +13,24 @@
 #include "conf/conf.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { SETTINGS_MAX = 16 };
+
+static struct conf *load_settings(const uint8_t *data, size_t size, char **ret_errors)
+{
+	char *text = strndup((const char *)data, size), *rest = text;
+	char *settings[SETTINGS_MAX];
+	size_t error_size, count = 0;
+	FILE *errors = open_memstream(ret_errors, &error_size);
+	struct conf *conf;
+
+	while (rest && count < SETTINGS_MAX)
+		settings[count++] = strsep(&rest, "\n");
+	conf = conf_load(NULL, settings, count, errors);
+	fclose(errors);
+	free(text);
+	return conf;
+}
 
 static struct conf *load(const void *text, size_t size, char **ret_errors)
 {
@@ -41,17 +59,17 @@ static char *dump(const struct conf *conf, size_t *ret_size)
 	return text;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void check(struct conf *conf, char *errors)
 {
-	char *errors = NULL, *again_errors = NULL, *first, *second;
-	struct conf *conf = load(data, size, &errors), *again;
+	char *again_errors = NULL, *first, *second;
+	struct conf *again;
 	size_t first_size, second_size;
 
 	if (!conf == !*errors)
 		abort();
 	free(errors);
 	if (!conf)
-		return 0;
+		return;
 	first = dump(conf, &first_size);
 	again = load(first, first_size, &again_errors);
 	if (!again)
@@ -64,5 +82,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	free(again_errors);
 	conf_free(conf);
 	conf_free(again);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *errors = NULL;
+	struct conf *conf = load(data, size, &errors);
+
+	check(conf, errors);
+	conf = load_settings(data, size, &errors);
+	check(conf, errors);
 	return 0;
 }

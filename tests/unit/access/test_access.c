@@ -683,6 +683,26 @@ static void connect_reaches_the_ports_of_the_option(void **state)
 	setup_end(&none);
 }
 
+static void a_range_of_ports_has_both_its_ends(void **state)
+{
+	struct setup some = setup_of("connect_ports=1-2,8000-8999,65535-65535", LOCAL);
+	static const struct {
+		uint16_t port;
+		bool allowed;
+	} cases[] = {
+		{1, true},     {2, true},      {3, false},    {443, false},
+		{7999, false}, {8000, true},   {8500, true},  {8999, true},
+		{9000, false}, {65534, false}, {65535, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++)
+		if (ask(&some, METHOD_CONNECT, "a.example", cases[i].port, "") !=
+		    (cases[i].allowed ? FAILURE_NONE : FAILURE_DENIED_PORT))
+			fail_msg("port %u", cases[i].port);
+	setup_end(&some);
+}
+
 static void ports_of_other_protocols_are_refused(void **state)
 {
 	static const enum http_method methods[] = {METHOD_GET, METHOD_POST, METHOD_OPTIONS,
@@ -911,6 +931,7 @@ static void bad_rules_are_told(void **state)
 		{"connect_ports=0", "connect_ports: \"0\""},
 		{"connect_ports=65536", "connect_ports: \"65536\""},
 		{"connect_ports=4294967739", "connect_ports: \"4294967739\""},
+		{"connect_ports=9-8", "connect_ports: \"9-8\""},
 		{"connect_ports=0443", "connect_ports: \"0443\""},
 		{"connect_ports=https", "connect_ports: \"https\""},
 		{"connect_ports=-1", "connect_ports: \"-1\""},
@@ -972,6 +993,7 @@ int main(void)
 		cmocka_unit_test(an_allowed_name_may_be_anywhere),
 		cmocka_unit_test(rules_decide_by_name),
 		cmocka_unit_test(connect_reaches_the_ports_of_the_option),
+		cmocka_unit_test(a_range_of_ports_has_both_its_ends),
 		cmocka_unit_test(ports_of_other_protocols_are_refused),
 		cmocka_unit_test(our_own_via_is_a_loop),
 		cmocka_unit_test(clients_are_of_the_networks_given),

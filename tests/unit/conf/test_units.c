@@ -273,10 +273,24 @@ static void test_forms(void **state)
 		{FORM_ANY, "\x7f", "control"},
 		{FORM_TOKEN, "CDN-Cache-Control", NULL},
 		{FORM_TOKEN, "", "\"\" is not a token"},
+		{FORM_RESOLVER, "192.0.2.53", NULL},
+		{FORM_RESOLVER, "192.0.2.53:5353", NULL},
+		{FORM_RESOLVER, "2001:db8::53", NULL},
+		{FORM_RESOLVER, "[2001:db8::53]", NULL},
+		{FORM_RESOLVER, "[2001:db8::53]:5353", NULL},
+		{FORM_RESOLVER, "[192.0.2.53]", "not the address of a name server"},
+		{FORM_RESOLVER, "192.0.2.53:0", "not the address of a name server"},
+		{FORM_RESOLVER, "", "not the address of a name server"},
+		{FORM_HOST, "proxy.example.com", NULL},
+		{FORM_HOST, "proxy", NULL},
+		{FORM_HOST, "", "not a host name"},
+		{FORM_HOST, "a/b", "not a host name"},
+		{FORM_PORT, "8000-8000", NULL},
+		{FORM_PORT, "8001-8000", "the lower port first"},
 		{FORM_TOKEN, "a b", "a b is not a token; use"},
 		{FORM_TOKEN, "a:b", "not a token"},
 		{FORM_ADDRESS, "[::1]:0", NULL},
-		{FORM_ADDRESS, "3128", "3128 is not an address with a port; use 127.0.0.1:3128"},
+		{FORM_ADDRESS, "3128", "3128 has no address"},
 		{FORM_NETWORK, "10.0.0.0/8", NULL},
 		{FORM_NETWORK, "10.0.0.1/8",
 		 "10.0.0.1/8 has bits beyond its length; use 10.0.0.0/8"},
@@ -287,7 +301,7 @@ static void test_forms(void **state)
 		{FORM_PORT, "0", "0 is not a port; use 1 to 65535"},
 		{FORM_PORT, "65536", "not a port"},
 		{FORM_PORT, "https", "not a port"},
-		{FORM_PORT, "8000-9000", "not a port"},
+		{FORM_PORT, "8000-9000", NULL},
 		{FORM_DESTINATION, "example.com", NULL},
 		{FORM_DESTINATION, ".example.com", NULL},
 		{FORM_DESTINATION, "my_host", NULL},
@@ -297,9 +311,9 @@ static void test_forms(void **state)
 		{FORM_DESTINATION, "169.254.1.0/16", "use 169.254.0.0/16"},
 		{FORM_DESTINATION, "300.1.1.1", "not a destination"},
 		{FORM_DESTINATION, "example..com", "not a destination"},
-		{FORM_DESTINATION, "example.com.", "not a destination"},
-		{FORM_DESTINATION, "*.example.com", "use example.com, .example.com"},
-		{FORM_DESTINATION, "http://example.com", "not a destination"},
+		{FORM_DESTINATION, "example.com.", "example.com. has a dot at its end"},
+		{FORM_DESTINATION, "*.example.com", "*.example.com has a *"},
+		{FORM_DESTINATION, "http://example.com", "http://example.com is a URL"},
 		{FORM_DESTINATION, ".", "not a destination"},
 		{FORM_DESTINATION, "", "not a destination"},
 		{FORM_PARENT, "", NULL},
@@ -310,17 +324,22 @@ static void test_forms(void **state)
 		{FORM_PARENT, "http://proxy", "use http://host:port"},
 		{FORM_PARENT, "http://proxy:0", "not a parent proxy"},
 		{FORM_PARENT, "http://192.0.2.1:0", "not a parent proxy"},
-		{FORM_PARENT, "http://proxy:3128/", "not a parent proxy"},
-		{FORM_PARENT, "https://proxy:3128", "not a parent proxy"},
-		{FORM_PARENT, "proxy:3128", "not a parent proxy"},
-		{FORM_PARENT, "http://user@proxy:3128", "not a parent proxy"},
-		{FORM_PARENT, "http://:pw@proxy:3128", "not a parent proxy"},
+		{FORM_PARENT, "http://proxy:3128/", NULL},
+		{FORM_PARENT, "https://proxy:3128",
+		 "https://proxy:3128 is not of http, which a parent is asked over"},
+		{FORM_PARENT, "proxy:3128", "proxy:3128 has no scheme"},
+		{FORM_PARENT, "http://user@proxy:3128",
+		 "...@proxy:3128 has a user and password that cannot be read"},
+		{FORM_PARENT, "http://:pw@proxy:3128",
+		 "...@proxy:3128 has a user and password that cannot be read"},
 		{FORM_PARENT, "http://u:p\r\n@proxy:3128", "not a parent proxy"},
-		{FORM_PARENT, "http://@", "not a parent proxy"},
+		{FORM_PARENT, "http://@", "...@ has a user and password that cannot be read"},
 		{FORM_PARENT, "http://u%3a:p%40%2F@proxy:1", NULL},
-		{FORM_PARENT, "http://u:p%4@proxy:1", "...@proxy:1 is not a parent proxy"},
-		{FORM_PARENT, "http://u:p%0a@proxy:1", "...@proxy:1 is not a parent proxy"},
-		{FORM_PARENT, "http://u:secret@proxy", "...@proxy is not a parent proxy"},
+		{FORM_PARENT, "http://u:p%4@proxy:1",
+		 "...@proxy:1 has a user and password that cannot be read"},
+		{FORM_PARENT, "http://u:p%0a@proxy:1",
+		 "...@proxy:1 has a user and password that cannot be read"},
+		{FORM_PARENT, "http://u:secret@proxy", "...@proxy has no port"},
 		{FORM_GATEWAY, "127.0.0.1:3130=http://origin:8080", NULL},
 		{FORM_GATEWAY, "[::1]:0=https://origin.example.com", NULL},
 		{FORM_GATEWAY, "127.0.0.1:3130=http://192.0.2.1", NULL},
@@ -328,15 +347,17 @@ static void test_forms(void **state)
 		{FORM_GATEWAY, "127.0.0.1:3130=https://[2001:db8::1]", NULL},
 		{FORM_GATEWAY, "127.0.0.1:3130", "use 127.0.0.1:3130=http://host:port"},
 		{FORM_GATEWAY, "", "not a gateway"},
-		{FORM_GATEWAY, "127.0.0.1=http://origin", "not a gateway"},
-		{FORM_GATEWAY, "here:80=http://origin", "not a gateway"},
+		{FORM_GATEWAY, "127.0.0.1=http://origin", "127.0.0.1 has no port"},
+		{FORM_GATEWAY, "here:80=http://origin", "here:80 has a name"},
 		{FORM_GATEWAY, "127.0.0.1:65536=http://origin", "not a gateway"},
-		{FORM_GATEWAY, "127.0.0.1:80=origin", "not a gateway"},
-		{FORM_GATEWAY, "127.0.0.1:80=ftp://origin", "not a gateway"},
+		{FORM_GATEWAY, "127.0.0.1:80=origin", "origin has no scheme"},
+		{FORM_GATEWAY, "127.0.0.1:80=ftp://origin",
+		 "ftp://origin is neither of http nor of https"},
 		{FORM_GATEWAY, "127.0.0.1:80=http://", "not a gateway"},
-		{FORM_GATEWAY, "127.0.0.1:80=http://origin/", "not a gateway"},
-		{FORM_GATEWAY, "127.0.0.1:80=http://origin?x", "not a gateway"},
-		{FORM_GATEWAY, "127.0.0.1:80=http://u:p@origin", "not a gateway"},
+		{FORM_GATEWAY, "127.0.0.1:80=http://origin/", NULL},
+		{FORM_GATEWAY, "127.0.0.1:80=http://origin?x",
+		 "http://origin?x has a path, but a gateway is for a whole origin"},
+		{FORM_GATEWAY, "127.0.0.1:80=http://u:p@origin", "...@origin has a user"},
 		{FORM_GATEWAY, "127.0.0.1:80=http://origin:0", "not a gateway"},
 		{FORM_GATEWAY, "127.0.0.1:80=http://origin:65536", "not a gateway"},
 		{FORM_GATEWAY, "127.0.0.1:80=http://origin:000080", "not a gateway"},
@@ -370,6 +391,46 @@ static void test_show(void **state)
 	assert_int_equal(strlen(why), sizeof(why) - 1);
 }
 
+/* Spellings that are none here, and what they likely mean. */
+static void test_guesses(void **state)
+{
+	static const struct {
+		bool (*guess)(const char *text, char *to);
+		const char *text, *meant;
+	} cases[] = {
+		{units_guess_size, "16MB", "16MiB"},
+		{units_guess_size, "16 mb", "16MiB"},
+		{units_guess_size, "1k", "1KiB"},
+		{units_guess_size, "1Gib", "1GiB"},
+		{units_guess_size, "5bytes", "5B"},
+		{units_guess_size, "1TB", NULL},
+		{units_guess_size, "1.5GB", NULL},
+		{units_guess_size, "MB", NULL},
+		{units_guess_size, "1", NULL},
+		{units_guess_size, "", NULL},
+		{units_guess_size, "-1MB", NULL},
+		{units_guess_size, "1 MB x", NULL},
+		{units_guess_duration, "5min", "5m"},
+		{units_guess_duration, "5 Sec", "5s"},
+		{units_guess_duration, "1hour", "1h"},
+		{units_guess_duration, "2 DAYS", "2d"},
+		{units_guess_duration, "10msec", "10ms"},
+		{units_guess_duration, "5 s ", NULL},
+		{units_guess_duration, "5", NULL},
+		{units_guess_duration, "5us", NULL},
+		{units_guess_duration, "99999999999999999999s", NULL},
+	};
+	char to[UNITS_TEXT];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		bool known = cases[i].guess(cases[i].text, to);
+
+		if (known != (cases[i].meant != NULL) || (known && strcmp(to, cases[i].meant) != 0))
+			fail_msg("%s: %s", cases[i].text, known ? to : "not known");
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -377,7 +438,7 @@ int main(void)
 		cmocka_unit_test(test_duration), cmocka_unit_test(test_switch),
 		cmocka_unit_test(test_write),    cmocka_unit_test(test_address),
 		cmocka_unit_test(test_network),  cmocka_unit_test(test_forms),
-		cmocka_unit_test(test_show),
+		cmocka_unit_test(test_guesses),  cmocka_unit_test(test_show),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
