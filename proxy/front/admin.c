@@ -82,15 +82,27 @@ static void show_index(struct exchange *x)
 static const struct page {
 	const char *path;
 	void (*answer)(struct exchange *x);
-	bool changes; /* something: by POST, and nothing else is allowed */
+	bool changes;  /* something: by POST, and nothing else is allowed */
+	bool any_host; /* it tells nothing, and load balancers ask under names of their own */
 } pages[] = {
-	{"/", show_index, false},          {"/stats", show_stats, false},
-	{"/metrics", show_metrics, false}, {"/healthz", show_health, false},
-	{"/purge", admin_purge, true},
+	{"/", show_index, false, false},          {"/stats", show_stats, false, false},
+	{"/metrics", show_metrics, false, false}, {"/healthz", show_health, false, true},
+	{"/purge", admin_purge, true, false},
 };
 
-/* Host without port is a numeric address or localhost: nothing a rebound name can be. */
-static bool host_is_ours(const struct http_request *req)
+static bool is_named(const struct conf_list *names, struct slice host)
+{
+	if (host.n > 0 && host.p[host.n - 1] == '.')
+		host.n--;
+	for (size_t i = 0; i < names->count; i++)
+		if (slice_ieq(host, slice_str(names->at[i])))
+			return true;
+	return slice_ieq(host, SLICE("localhost"));
+}
+
+/* Host without port is a numeric address, localhost or one of admin_hosts: nothing a rebound name
+ * can be. */
+static bool host_is_ours(const struct conf *conf, const struct http_request *req)
 {
 	const struct http_field *field = http_fields_first(&req->fields, FIELD_HOST);
 	union address address;
@@ -103,7 +115,7 @@ static bool host_is_ours(const struct http_request *req)
 	colon = memrchr(host.p, ':', host.n);
 	if (colon != NULL && memchr(colon, ']', host.n - (size_t)(colon - host.p)) == NULL)
 		host.n = (size_t)(colon - host.p);
-	return slice_ieq(host, SLICE("localhost")) || address_parse(host, &address);
+	return is_named(&conf->admin_hosts, host) || address_parse(host, &address);
 }
 
 static struct slice path_of(const struct http_request *req)
@@ -144,23 +156,33 @@ static void turn_page(struct exchange *x, const struct page *page)
 					   : ADMIN_FIELDS "Allow: GET, HEAD\r\n");
 }
 
+static const struct page *page_of(const struct http_request *req)
+{
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
+		if (slice_eq(path_of(req), slice_str(pages[i].path)))
+			return &pages[i];
+	return NULL;
+}
+
 static void admin_handle(struct exchange *x)
 {
+	const struct page *page;
+
 	if (x->req.form != TARGET_ORIGIN) {
 		answer_error(x, 421, ADMIN_FIELDS);
 		return;
 	}
-	if (!host_is_ours(&x->req)) {
-		answer_error(x, 403, ADMIN_FIELDS);
-		return;
-	}
-	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
-		if (!slice_eq(path_of(&x->req), slice_str(pages[i].path)))
-			continue;
-		turn_page(x, &pages[i]);
-		return;
-	}
-	answer_error(x, 404, ADMIN_FIELDS);
+	page = page_of(&x->req);
+	if ((page == NULL || !page->any_host) && !host_is_ours(x->worker->conf, &x->req))
+		admin_refuse(x, 403, ADMIN_FIELDS,
+			     "403 Forbidden\nThe Host of the request is not a numeric address, "
+			     "localhost or a name of the option admin_hosts: add the name there. "
+			     "Others are refused, so that no web page can read this under a name "
+			     "of its own.\n");
+	else if (page != NULL)
+		turn_page(x, page);
+	else
+		answer_error(x, 404, ADMIN_FIELDS);
 }
 
 /* Every answer is made before handle() returns: there is nothing to feed, resume or cancel. */

@@ -154,6 +154,36 @@ def test_foreign_host_names_are_refused(proxy, host):
     assert b"requests" not in answer.body
 
 
+def ask_as(proxy, host, method="GET", target="/stats"):
+    with Client(proxy.admin_port) as client:
+        client.send(f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n".encode())
+        return client.response()
+
+
+def test_a_refused_host_is_told_why(proxy):
+    answer = ask_as(proxy, "proxy.example")
+    assert answer.status == 403
+    assert b"admin_hosts" in answer.body and b"localhost" in answer.body
+    assert b"proxy.example" not in answer.body
+
+
+def test_further_names_by_option(start_proxy):
+    proxy = start_proxy("admin_hosts=cache204, proxy.example")
+    for host in ("cache204", "proxy.example", "proxy.example:3129", "PROXY.example.", "127.0.0.1", "localhost:1"):
+        assert ask_as(proxy, host).status == 200, host
+        assert ask_as(proxy, host, "POST", "/purge").status == 202, host
+    for host in ("example", "a.proxy.example", "proxy.example.evil.example", "xproxy.example", "proxy.example:x:1", "."):
+        assert ask_as(proxy, host).status in (400, 403), host
+        assert ask_as(proxy, host, "POST", "/purge").status in (400, 403), host
+
+
+@pytest.mark.parametrize("host", ["cache204.default.svc.cluster.local:3129", "evil.example", "localhost"])
+def test_healthz_is_for_any_host(proxy, host):
+    assert ask_as(proxy, host, target="/healthz").status == 204
+    assert ask_as(proxy, host, target="/healthz?deep=1").status == 204
+    assert ask_as(proxy, host, "POST", "/healthz").status == 405
+
+
 def test_no_cors(proxy):
     answer = proxy.admin("/stats", "GET", "Origin: http://evil.example")
     assert not any(name.lower().startswith("access-control-") for name, _ in answer.fields)
