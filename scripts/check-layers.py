@@ -31,7 +31,7 @@ KEPT = {
     "xxhash.h": ["cache/base/key.c", "cache/record/vary.c", "cache/record/record.c", "proxy/limits/budgets.c",
                  "proxy/access/credentials.c", "proxy/http1/parse_memo.c"],
     "crypt.h": ["proxy/access/credentials.c"],
-    "confuse.h": ["conf/conf.c"],
+    "confuse.h": ["conf/load.c"],
     "uthash.h": ["cache/base/table.h"],
 }
 
