@@ -128,6 +128,25 @@ static void raise_descriptor_limit(void)
 	}
 }
 
+static void end_early(int number)
+{
+	(void)number;
+	_exit(EXIT_SUCCESS); /* nothing is open yet that would have to be closed */
+}
+
+/*
+ * The first process of a container gets no signal that it has no handler for; until the loop has
+ * some, these end it as they end others.
+ */
+static void act_as_first_process(void)
+{
+	if (getpid() != 1)
+		return;
+	signal(SIGTERM, end_early);
+	signal(SIGINT, end_early);
+	signal(SIGQUIT, end_early);
+}
+
 /*
  * Until the loop watches for them, and for good those that mean nothing here: a signal that some
  * tool sends out of habit, or to the wrong process, is no reason to die.
@@ -313,9 +332,13 @@ static int run_alone(const struct conf *conf, const struct worker_shared *shared
 		     struct listener *listener)
 {
 	char error[ERROR_MAX] = "";
-	struct worker *worker = worker_new(conf, shared, 0, listener, error, sizeof(error));
+	struct worker *worker;
 	int status;
 
+	/* the first process of a container gets the children of those that are gone: this one has
+	 * no others, and no end of one is to be waited for */
+	signal(SIGCHLD, SIG_IGN);
+	worker = worker_new(conf, shared, 0, listener, error, sizeof(error));
 	if (worker == NULL) {
 		log_error("%s", error);
 		return EXIT_FAILURE;
@@ -376,6 +399,7 @@ int main(int argc, char **argv)
 	struct conf *conf;
 	int status = EXIT_SUCCESS;
 
+	act_as_first_process();
 	parse_arguments(argc, argv, &arguments);
 	conf = conf_load(arguments.file, arguments.settings, arguments.setting_count, stderr);
 	if (conf == NULL)

@@ -457,6 +457,7 @@ static bool take_signals(struct master *master)
 {
 	sigset_t mask;
 
+	signal(SIGCHLD, SIG_DFL); /* who started us may have ignored it, and then none is told */
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGTERM);
 	sigaddset(&mask, SIGINT);
