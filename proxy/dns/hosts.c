@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "proxy/base/hostname.h"
+#include "proxy/base/log.h"
 
 /* One name of a line.  `name` points into hosts->text, so a later place in it is a later line. */
 struct host {
@@ -249,6 +250,11 @@ static struct hosts *load(const char *path, struct stat *ret_seen)
 	return hosts;
 }
 
+static const char *why(int error)
+{
+	return error == EINVAL ? "not a regular file" : strerror(error);
+}
+
 struct hosts_file *hosts_file_open(const char *path, char *error, size_t error_size)
 {
 	struct hosts_file *file = calloc(1, sizeof(*file));
@@ -261,8 +267,7 @@ struct hosts_file *hosts_file_open(const char *path, char *error, size_t error_s
 		if (file->hosts)
 			return file;
 	}
-	snprintf(error, error_size, "hosts_file: %s: %s", path,
-		 errno == EINVAL ? "Not a regular file" : strerror(errno));
+	snprintf(error, error_size, "hosts_file: %s: %s", path, why(errno));
 	hosts_file_close(file);
 	return NULL;
 }
@@ -298,6 +303,9 @@ const struct hosts *hosts_file_current(struct hosts_file *file, int64_t now_ms)
 		return file->hosts;
 	file->seen = state; /* an unreadable state is tried once, not each second */
 	hosts = load(file->path, &state);
+	if (!hosts)
+		log_error("hosts_file: %s: cannot be read, what it said before holds: %s",
+			  file->path, why(errno));
 	if (hosts) {
 		hosts_free(file->hosts);
 		file->hosts = hosts;

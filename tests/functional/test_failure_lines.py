@@ -79,6 +79,42 @@ def test_names(start_proxy):
     assert told(second, "dns_error").endswith("(the name servers failed, refused, or cannot be reached)")
 
 
+def test_hosts_file_that_goes_bad(start_proxy, origin, tmp_path):
+    """It is read again while the proxy runs; what cannot be read is told, and changes nothing."""
+    file = tmp_path / "hosts"
+    file.write_text("127.0.0.1 a.test\n")
+    origin.default = respond(204, "Connection: close")  # so that the name is looked up each time
+    proxy = start_proxy(f"hosts_file={file}")
+    url = origin.url().replace("127.0.0.1", "a.test")
+    assert fetch(proxy, url).status == 204
+    file.unlink()
+    file.mkdir()
+    line = f"cache204: error: hosts_file: {file}: cannot be read, what it said before holds: not a regular file"
+    until(lambda: fetch(proxy, url).status == 204 and line in proxy.errors(), "it is not told")
+    proxy.stop()
+    assert proxy.errors().count(line) == 1
+
+
+def test_refused_tunnel(start_proxy):
+    proxy, port = start_proxy("connect_ports=*"), free_port()
+    with proxy.connect() as client:
+        client.send(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        assert client.response("CONNECT").status == 502
+    assert told(proxy, "origin_refused").endswith(f"(connect to 127.0.0.1:{port}: Connection refused)")
+
+
+def test_parent(start_proxy, start_origin):
+    """The parent's port and the parent's answer, not the origin's."""
+    proxy = start_proxy(f"parent=http://127.0.0.1:{free_port()}", "no_proxy=")
+    assert fetch(proxy, "http://a.test/").status == 502
+    assert "(connect to 127.0.0.1:" in told(proxy, "parent_down")
+    parent = start_origin()
+    parent.default = respond(403)
+    proxy = start_proxy(f"parent=http://{parent.authority}", "no_proxy=", "connect_ports=*")
+    assert fetch(proxy, "https://a.test/").status == 502
+    assert told(proxy, "parent_refused").endswith("(the parent answered CONNECT with 403)")
+
+
 def test_https_at_a_plain_port(start_proxy):
     """A server of plain http answers a TLS handshake with an error of its own."""
     listener = socket.create_server(("127.0.0.1", 0))

@@ -220,7 +220,7 @@ static void only_a_regular_file_is_read(void **state)
 	unlink(path);
 	assert_int_equal(mkfifo(path, 0600), 0);
 	assert_null(hosts_file_open(path, error, sizeof(error)));
-	assert_non_null(strstr(error, "Not a regular file"));
+	assert_non_null(strstr(error, "not a regular file"));
 	unlink(path);
 	assert_null(hosts_file_open(directory, error, sizeof(error)));
 	assert_null(hosts_file_open("/dev/zero", error, sizeof(error)));
