@@ -569,8 +569,11 @@ static void advance(struct client *client)
 	if (client->conn == NULL)
 		return;
 	/* the peer will send no more: what is incomplete, and not held back here, stays so */
-	if (client->ended && client->exchange == NULL && !client->stalled && !client->put_off)
+	if (client->ended && client->exchange == NULL && !client->stalled && !client->put_off) {
+		if (!client->last && buf_length(&client->in) > 0)
+			failure_log_left(&client->peer, buf_length(&client->in));
 		client->last = true;
+	}
 	if (client->ended && client->reading_body && !client->body_paused && !client->put_off) {
 		client_close(client);
 		return;

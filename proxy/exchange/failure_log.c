@@ -116,6 +116,29 @@ void failure_log_header(const union address *sender, int64_t now_ms)
 	left_out = 0;
 }
 
+void failure_log_mended(const struct exchange *x)
+{
+	char client[ADDRESS_TEXT_SIZE] = "none";
+
+	if (!failure_log_tells_all())
+		return;
+	if (x->peer.any.sa_family != AF_UNSPEC)
+		address_format(&x->peer, client);
+	log_debug("mended: %.*s:%u for client %s: a response was not by the grammar",
+		  x->req.uri.host.n > 128 ? 128 : (int)x->req.uri.host.n, x->req.uri.host.p,
+		  x->req.uri.port, client);
+}
+
+void failure_log_left(const union address *client, size_t n)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	if (!failure_log_tells_all())
+		return;
+	address_format(client, text);
+	log_debug("client %s left after %zu bytes of a request head", text, n);
+}
+
 /*
  * The address comes first, and what the client chose behind it, in quotes: programs that look for
  * guessers read this line (cache204(8)).  Each is told, for they count them.

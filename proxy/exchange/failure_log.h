@@ -24,6 +24,13 @@ void failure_log_hidden(const struct exchange *x, enum failure failure);
  */
 void failure_log_header(const union address *sender, int64_t now_ms);
 
+/*
+ * What is no failure of an exchange, at level debug: a response that was mended, and a client that
+ * left behind `n` bytes of a head.
+ */
+void failure_log_mended(const struct exchange *x);
+void failure_log_left(const union address *client, size_t n);
+
 /* At level debug: then causes are looked for that are not at hand. */
 bool failure_log_tells_all(void);
 

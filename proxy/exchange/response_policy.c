@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cache/http/fields.h"
+#include "proxy/exchange/failure_log.h"
 #include "proxy/stats/offenders.h"
 
 /* A question and the head that answers it. */
@@ -70,6 +71,7 @@ static void note_offender(struct offenders *offenders, const struct http_uri *ur
 void response_policy_note_mended(const struct exchange *x)
 {
 	STATS_ADD(responses_mended, 1);
+	failure_log_mended(x);
 	note_offender(&stats->mended, &x->req.uri);
 }
 

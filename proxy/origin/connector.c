@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proxy/base/cause.h"
+#include "proxy/base/log.h"
 
 enum { CONNECTOR_MAGIC = 0x436e6374 };
 
@@ -101,9 +102,16 @@ static void finish(struct connector *c, enum failure failure, struct conn *conn,
 static void note_failure(struct connector *c, enum failure failure, const union address *of,
 			 int error)
 {
+	char address[ADDRESS_TEXT_SIZE];
+
 	c->failure = failure;
 	c->last = (unsigned)(of - c->addresses.at);
 	c->error = error;
+	if (c->next < c->addresses.count && log_has(LOG_LEVEL_DEBUG)) {
+		address_format_port(of, address);
+		log_debug("connect to %s: %s; another address is tried", address,
+			  error != 0 ? strerror(error) : failure_sentence(failure));
+	}
 }
 
 static void try_next(struct connector *c);

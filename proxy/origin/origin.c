@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "proxy/base/cause.h"
+#include "proxy/base/log.h"
 #include "proxy/http1/compose.h"
 #include "proxy/http1/parse_fault.h"
 
@@ -314,6 +315,8 @@ static bool origin_retry(struct origin *origin)
 	origin->conn = NULL;
 	STATS_ADD(origins, -1);
 	STATS_ADD(origin_retries, 1);
+	log_debug("origin %s: a kept connection was closed, asked again on a new one",
+		  origin->key + 1);
 	scratch_free(&origin->worker->in, &origin->in);
 	origin->reused = false;
 	origin->head_until_ms = 0;

@@ -110,7 +110,7 @@ void accesslog_describe(const char *path, const char *what, char *to, size_t siz
 	int error = errno;
 	const struct passwd *entry = getpwuid(geteuid());
 
-	snprintf(to, size, "access_log: %s %s: %s (as user %s)", path, what, strerror(error),
+	snprintf(to, size, "access_log: %s: %s: %s (as user %s)", path, what, strerror(error),
 		 entry == NULL ? "without a name" : entry->pw_name);
 }
 

@@ -183,3 +183,21 @@ def test_refused_head(start_proxy, name):
             assert line.startswith(f"cache204: debug: {kind}: for client 127.0.0.1: ") or \
                 line.startswith(f"cache204: debug: {kind}: a:80 for client 127.0.0.1: ")
             assert line.endswith(text) and "secret" not in line
+
+
+def test_debug_tells_of_what_does_not_fail(start_proxy, start_origin):
+    """A response that is mended, a client that leaves: nothing else shows it."""
+    origin = start_origin()
+    origin.on("/mended", [b"HTTP/1.1 204 No Content\r\nA : b\r\n\r\n"])
+    for level, count in (("debug", 1), ("info", 0)):
+        proxy = start_proxy(f"log_level={level}")
+        assert fetch(proxy, origin.url("/mended")).status == 204
+        with proxy.connect() as client:
+            client.send(b"GET http://a/ HTTP/1.1\r\n")
+            client.half_close()
+            client.end()
+        proxy.stop()
+        text = proxy.errors()
+        line = f"cache204: debug: mended: {origin.authority} for client 127.0.0.1: a response was not by the grammar"
+        assert text.count(line) == count
+        assert text.count("cache204: debug: client 127.0.0.1 left after 24 bytes of a request head") == count
