@@ -1,10 +1,50 @@
 /*
- * Known fields and the walking of list-valued ones (RFC 9110 5).
+ * Field lines of a message: the known fields, and the walking of list-valued ones (RFC 9110 5).
  */
 #ifndef CACHE_HTTP_FIELDS_H
 #define CACHE_HTTP_FIELDS_H
 
-#include "cache/http/message.h"
+#include <stdint.h>
+
+#include "cache/base/slice.h"
+
+/* Known fields, FIELD_OTHER for the rest. */
+enum http_field_id {
+	FIELD_OTHER,
+#define FIELD(id, name, flags) FIELD_##id,
+#include "cache/http/fields.def"
+#undef FIELD
+	FIELD_ID_COUNT
+};
+
+enum http_field_flags {
+	HOP = 1,
+	FRAMING = 2,
+	KEEP = 4,
+	UNSTORED = 8,
+	IN_304 = 16,
+	PERSONAL = 32,
+};
+
+/* One field line.  `value` has no leading or trailing white space. */
+struct http_field {
+	struct slice name;
+	struct slice value;
+	uint8_t id;     /* enum http_field_id; of what is nominated only fields flagged HOP */
+	bool nominated; /* a Connection option names it: hop-by-hop in this message */
+};
+
+/*
+ * Field lines in the order received.  `present` has bit `id` set for each known field that occurs,
+ * so that the usual question, "is there any?", costs one test.  What Connection nominates does not
+ * count, unless it is a field of the connection anyway.
+ */
+struct http_fields {
+	struct http_field *at;
+	uint32_t count;
+	uint32_t capacity;
+	uint64_t present;
+};
 
 /* The known field of that name, any case; FIELD_OTHER when there is none.  Constant time. */
 enum http_field_id http_field_lookup(struct slice name);
@@ -24,6 +64,12 @@ bool http_fields_add(struct http_fields *fields, struct slice name, struct slice
 const struct http_field *http_fields_first(const struct http_fields *fields, enum http_field_id id);
 const struct http_field *http_fields_next(const struct http_fields *fields,
 					  const struct http_field *prev);
+
+/* Whether there is any line of a known field. */
+static inline bool http_has_field(const struct http_fields *fields, enum http_field_id id)
+{
+	return (fields->present >> id) & 1;
+}
 
 /* Number of lines of a known field. */
 unsigned http_fields_lines(const struct http_fields *fields, enum http_field_id id);

@@ -9,48 +9,8 @@
 #ifndef CACHE_HTTP_MESSAGE_H
 #define CACHE_HTTP_MESSAGE_H
 
-#include <stdint.h>
-
+#include "cache/http/fields.h"
 #include "cache/http/uri.h"
-#include "cache/base/slice.h"
-
-/* Known fields, FIELD_OTHER for the rest. */
-enum http_field_id {
-	FIELD_OTHER,
-#define FIELD(id, name, flags) FIELD_##id,
-#include "cache/http/fields.def"
-#undef FIELD
-	FIELD_ID_COUNT
-};
-
-enum http_field_flags {
-	HOP = 1,
-	FRAMING = 2,
-	KEEP = 4,
-	UNSTORED = 8,
-	IN_304 = 16,
-	PERSONAL = 32,
-};
-
-/* One field line.  `value` has no leading or trailing white space. */
-struct http_field {
-	struct slice name;
-	struct slice value;
-	uint8_t id;     /* enum http_field_id; of what is nominated only fields flagged HOP */
-	bool nominated; /* a Connection option names it: hop-by-hop in this message */
-};
-
-/*
- * Field lines in the order received.  `present` has bit `id` set for each known field that occurs,
- * so that the usual question, "is there any?", costs one test.  What Connection nominates does not
- * count, unless it is a field of the connection anyway.
- */
-struct http_fields {
-	struct http_field *at;
-	uint32_t count;
-	uint32_t capacity;
-	uint64_t present;
-};
 
 /*
  * The methods of cache/http/methods.def.  METHOD_OTHER is any other token: forwarded, never stored, and
@@ -134,11 +94,6 @@ static inline bool http_method_is_idempotent(enum http_method method)
 	};
 
 	return idempotent_methods[method];
-}
-
-static inline bool http_has_field(const struct http_fields *fields, enum http_field_id id)
-{
-	return (fields->present >> id) & 1;
 }
 
 /*
