@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cache/record/groups.h"
+#include "cache/record/entry.h"
 #include "cache/http/fields.h"
 #include "cache/overtaken.h"
 #include "cache/purge.h"

@@ -1,6 +1,8 @@
 /* The mark of a purge, and the removal of what it leaves. */
 #include "cache/purge.h"
 
+#include "cache/record/entry.h"
+
 /* Mark and clock are two words that processes set at once: both must see them in one order. */
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_seq_cst)
 

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "cache/record/groups.h"
+#include "cache/record/entry.h"
 #include "cache/overtaken.h"
 #include "cache/purge.h"
 
@@ -205,12 +205,12 @@ static void rewrite_apply(struct rewrite *rewrite, const struct pending_op *ops)
  */
 static size_t rewrite_groups(struct rewrite *rewrite, struct cache_key *groups)
 {
-	size_t count = groups_of_entry(rewrite->entry, groups);
+	size_t count = entry_groups(rewrite->entry, groups);
 
 	if (count == SIZE_MAX && rewrite->last_put) {
 		rewrite_put(rewrite, slice_of(NULL, 0), rewrite->last_put);
 		rewrite->stored--;
-		count = groups_of_entry(rewrite->entry, groups);
+		count = entry_groups(rewrite->entry, groups);
 	}
 	if (count != SIZE_MAX)
 		return count;

@@ -1,5 +1,7 @@
 /* All records of a URI as one value: selecting, adding and dropping them. */
-#include "cache/record/layout.h"
+#include "cache/record/entry.h"
+
+#include "cache/record/vary.h"
 
 enum {
 	ENTRY_RECORDS_MAX = 64,     /* more is damage; conf->variants is at most this */
@@ -337,8 +339,8 @@ static bool is_same_variant(const struct record_view *a, const struct record_vie
 	return a->meta->kind == b->meta->kind && slice_eq(a->vary, b->vary);
 }
 
-/* An old record that `fresh` leaves no use for; a GET's record is newer and serves HEAD as well. */
-static bool is_superseded(const struct record_view *old, const struct record_view *fresh)
+/* A GET's record is newer and serves HEAD as well. */
+bool record_supersedes(const struct record_view *fresh, const struct record_view *old)
 {
 	return is_same_variant(old, fresh) ||
 	       (old->meta->kind == RECORD_HEAD && fresh->meta->kind == RECORD_GET &&
@@ -423,10 +425,9 @@ static void plan_bound_sets(struct entry_plan *plan)
 	}
 }
 
-/* Intact records of `old` that do not make way for `record`, if any, by the rule given. */
+/* Intact records of `old` that `fresh`, if any, does not supersede. */
 static void plan_begin(struct entry_plan *plan, struct slice old, struct slice normal_uri,
-		       const struct record_view *record,
-		       bool (*makes_way)(const struct record_view *, const struct record_view *))
+		       const struct record_view *fresh)
 {
 	uint64_t seed = record_seed(normal_uri);
 	struct entry_walk walk;
@@ -438,7 +439,7 @@ static void plan_begin(struct entry_plan *plan, struct slice old, struct slice n
 	if (!entry_open(old, &walk) || !slice_eq(walk.uri, normal_uri))
 		return;
 	while (entry_next(&walk, &view)) {
-		if (!(record && makes_way(&view, record)) && record_is_intact(&view, seed))
+		if (!(fresh && record_supersedes(fresh, &view)) && record_is_intact(&view, seed))
 			plan_add(plan, &view);
 	}
 }
@@ -475,7 +476,7 @@ size_t entry_put(struct slice old, struct slice normal_uri, struct slice record,
 		variants = ENTRY_RECORDS_MAX;
 	if (size > ENTRY_SIZE_MAX)
 		size = ENTRY_SIZE_MAX;
-	plan_begin(&plan, old, normal_uri, &fresh, is_superseded);
+	plan_begin(&plan, old, normal_uri, &fresh);
 	plan_add(&plan, &fresh);
 	plan_bound_sets(&plan);
 	while (plan.count > 1 && (plan.count > variants || plan.size > size))
@@ -519,17 +520,12 @@ size_t entry_drop_absent(struct slice old, const struct record_cutoff *cutoff, c
 
 	if (!entry_open(old, &walk))
 		return 0;
-	plan_begin(&plan, old, walk.uri, NULL, NULL);
+	plan_begin(&plan, old, walk.uri, NULL);
 	for (size_t i = plan.count; i-- > 0;) {
 		if (record_is_absent(&plan.records[i], cutoff))
 			plan_remove(&plan, i);
 	}
 	return plan.count > 0 ? plan_write(&plan, to, size) : 0;
-}
-
-bool record_supersedes(const struct record_view *fresh, const struct record_view *old)
-{
-	return is_superseded(old, fresh);
 }
 
 bool entry_has_variant(struct slice entry, struct slice normal_uri,
@@ -578,4 +574,15 @@ bool entry_at(struct slice entry, unsigned i, struct slice *ret_uri, struct reco
 	*ret_uri = walk.uri;
 	*ret_view = view;
 	return true;
+}
+
+size_t entry_groups(struct slice entry, struct cache_key to[GROUPS_MAX])
+{
+	struct record_view view;
+	struct slice uri;
+	size_t count = 0;
+
+	for (unsigned i = 0; count != SIZE_MAX && entry_at(entry, i, &uri, &view); i++)
+		count = groups_add(to, count, view.groups, view.group_count);
+	return count;
 }

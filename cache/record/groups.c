@@ -93,24 +93,13 @@ size_t groups_of_response(const struct http_response *res, struct slice normal_u
 	return add_group(to, count, &all, &at);
 }
 
-/* What is not there yet of a record's groups; how many there are then, or SIZE_MAX. */
-static size_t add_keys(const struct record_view *view, struct cache_key *to, size_t count)
+size_t groups_add(struct cache_key to[GROUPS_MAX], size_t count, const struct cache_key *groups,
+		  size_t group_count)
 {
 	size_t at = 0;
 
-	for (size_t i = 0; i < view->group_count && count != SIZE_MAX; i++)
-		count = add_group(to, count, &view->groups[i], &at);
-	return count;
-}
-
-size_t groups_of_entry(struct slice entry, struct cache_key to[GROUPS_MAX])
-{
-	struct record_view view;
-	struct slice uri;
-	size_t count = 0;
-
-	for (unsigned i = 0; count != SIZE_MAX && entry_at(entry, i, &uri, &view); i++)
-		count = add_keys(&view, to, count);
+	for (size_t i = 0; i < group_count && count != SIZE_MAX; i++)
+		count = add_group(to, count, &groups[i], &at);
 	return count;
 }
 

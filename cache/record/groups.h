@@ -9,7 +9,8 @@
 #ifndef CACHE_RECORD_GROUPS_H
 #define CACHE_RECORD_GROUPS_H
 
-#include "cache/record/record.h"
+#include "cache/base/key.h"
+#include "cache/http/message.h"
 
 enum {
 	/* That a response, an entry or an invalidation names; RFC 9875 2 and 3 want at least 32. */
@@ -25,8 +26,10 @@ enum {
 size_t groups_of_response(const struct http_response *res, struct slice normal_uri,
 			  struct cache_key to[GROUPS_MAX]);
 
-/* Those of all records of an entry, in the same manner. */
-size_t groups_of_entry(struct slice entry, struct cache_key to[GROUPS_MAX]);
+/* Add what is not there yet of the groups of one record to `count` others; how many there are then, or
+   SIZE_MAX when there are too many. */
+size_t groups_add(struct cache_key to[GROUPS_MAX], size_t count, const struct cache_key *groups,
+		  size_t group_count);
 
 /* The groups that a response invalidates (Cache-Group-Invalidation); of more than GROUPS_NAMED_MAX
    that of all instead. */

@@ -1,5 +1,6 @@
 /*
- * The headers of records and entries as they lie in the store.  Private to record.c and entry.c.
+ * The headers of records and entries as they lie in the store.  The structures are read and written
+ * by record.c and entry.c alone.
  *
  * All lengths come from disk: they are believed after record_parse() has looked at them, the bytes
  * after record_is_intact().
@@ -7,7 +8,12 @@
 #ifndef CACHE_RECORD_LAYOUT_H
 #define CACHE_RECORD_LAYOUT_H
 
-#include "cache/record/record.h"
+#include "cache/policy/policy.h"
+
+enum {
+	RECORD_VERSION = 5, /* raise at any change of layout, of struct record_meta or of keys */
+	RECORD_ALIGN = 8,
+};
 
 struct record_header {
 	uint64_t checksum; /* XXH3-64 of what follows it, padding too, XOR record_seed() */
@@ -55,17 +61,5 @@ static inline bool record_is_aligned(const void *p)
 {
 	return (uintptr_t)p % RECORD_ALIGN == 0;
 }
-
-/* What ties the checksum of a record to its URI. */
-uint64_t record_seed(struct slice normal_uri);
-
-/*
- * View the record at the start of `bytes`, which may go on behind it.  Nothing outside of `bytes`
- * is touched or shown, whatever they are, but they are not summed.  False when they are no record.
- */
-bool record_parse(struct slice bytes, struct record_view *ret_view);
-
-/* Whether a parsed record is what was written, and for the URI of that seed. */
-bool record_is_intact(const struct record_view *view, uint64_t seed);
 
 #endif

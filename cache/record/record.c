@@ -1,11 +1,11 @@
 /* Writes stored responses as bytes, and views them. */
-#include "cache/record/layout.h"
+#include "cache/record/record.h"
 
 #include <xxhash.h>
 
-#include "cache/record/groups.h"
 #include "cache/http/date.h"
-#include "cache/http/fields.h"
+#include "cache/record/groups.h"
+#include "cache/record/vary.h"
 
 uint64_t record_seed(struct slice normal_uri)
 {

@@ -17,16 +17,12 @@
 #define CACHE_RECORD_RECORD_H
 
 #include "cache/base/key.h"
-#include "cache/record/vary.h"
-#include "cache/policy/policy.h"
 #include "cache/base/view.h"
+#include "cache/policy/policy.h"
+#include "cache/record/layout.h"
 
 enum {
-	RECORD_VERSION = 5, /* raise at any change of layout, of struct record_meta or of keys */
-	RECORD_ALIGN = 8,
 	RECORD_FIELDS_MAX = 512, /* field lines of one, and so of a merged one */
-	ENTRY_SIZE_MAX = 1 << 20,
-	ENTRY_SETS_MAX = 4, /* different Varys of one entry: a request is written anew for each */
 };
 
 /*
@@ -121,6 +117,18 @@ size_t record_freshen(const struct record_view *old, const struct http_request *
 		      const struct conf *conf, struct slice normal_uri, char *to, size_t size,
 		      enum reason *ret_why);
 
+/* What ties the checksum of a record to its URI. */
+uint64_t record_seed(struct slice normal_uri);
+
+/*
+ * View the record at the start of `bytes`, which may go on behind it.  Nothing outside of `bytes`
+ * is touched or shown, whatever they are, but they are not summed.  False when they are no record.
+ */
+bool record_parse(struct slice bytes, struct record_view *ret_view);
+
+/* Whether a parsed record is what was written, and for the URI of that seed. */
+bool record_is_intact(const struct record_view *view, uint64_t seed);
+
 /* View a record alone (a copy of record_bytes()); false when damaged or not of that URI. */
 bool record_view(struct slice bytes, struct slice normal_uri, struct record_view *ret_view);
 
@@ -157,65 +165,5 @@ static inline bool record_is_absent(const struct record_view *view,
 	return view->meta->response_steady_ms <= cutoff->purged_ms ||
 	       (cutoff->epoch_of && record_is_invalidated(view, cutoff));
 }
-
-/*
- * Entries, 8-aligned.  All functions check the entry's lengths before they believe them; a damaged
- * entry is like none, a damaged record is not carried over when an entry is written.
- */
-enum entry_select {
-	ENTRY_NONE,     /* no entry, or another URI's (hash collision), or none for the method */
-	ENTRY_NO_MATCH, /* records, but none that this request selects: a vary-miss */
-	ENTRY_SELECTED,
-	ENTRY_DAMAGED, /* its lengths do not fit, or the record selected is not what was written */
-};
-
-/*
- * Choose the record that the request selects: kind and selecting fields match, also those that the
- * most recent Vary names; one with Vary wins over one without (RFC 9111 4.1), then the latest Date,
- * then the latest receipt, then a GET's over a HEAD's.  With `by_language` one in the language that
- * the request wants most does as well, when no other matches: more than RFC 9111 4.1 allows by its
- * letter, see option language_select.  What the request has for the names of a Vary is written once
- * for all variants, so the work is linear in the bytes of the request and of the entry.
- * Records that the cutoff makes absent are passed over.
- */
-enum entry_select entry_select(struct slice entry, struct slice normal_uri,
-			       const struct http_request *req, bool by_language,
-			       const struct record_cutoff *cutoff, struct record_view *ret_view);
-
-/*
- * The entry with `record` added: it replaces the record of the same kind and selecting fields, a
- * GET's also the HEAD's.  Over `variants` records (at most 64), or when it does not fit `size` or
- * ENTRY_SIZE_MAX, the one received first goes; over ENTRY_SETS_MAX sets of names in Vary, all
- * records of the one that was sent least recently.  `old` may be empty or damaged; `to`, 8-aligned,
- * must not overlap it.  Returns the length written at `to`; 0 when `record` is damaged or does not
- * fit alone.
- */
-size_t entry_put(struct slice old, struct slice normal_uri, struct slice record, uint32_t variants,
-		 char *to, size_t size);
-
-/* Whether an entry has a record that is not absent. */
-bool entry_has_present(struct slice entry, const struct record_cutoff *cutoff);
-
-/* Whether an entry has a record that is absent, or is damaged.  Looks at no checksum. */
-bool entry_has_absent(struct slice entry, const struct record_cutoff *cutoff);
-
-/* The entry without those that are absent, and damaged ones; 0 when none is left. */
-size_t entry_drop_absent(struct slice old, const struct record_cutoff *cutoff, char *to,
-			 size_t size);
-
-/* Whether an old record of the same URI makes way for `fresh`: it is of the same kind and variant,
-   or a HEAD's of the variant of a GET's. */
-bool record_supersedes(const struct record_view *fresh, const struct record_view *old);
-
-/* Whether an entry has a record of the variant of `record` that is not absent, and was asked for at
-   the same epoch. */
-bool entry_has_variant(struct slice entry, struct slice normal_uri,
-		       const struct record_view *record, const struct record_cutoff *cutoff);
-
-/* Number of records, 0 for a damaged entry. */
-unsigned entry_count(struct slice entry);
-
-/* Walk: the i-th record's view; false past the end or damaged. */
-bool entry_at(struct slice entry, unsigned i, struct slice *ret_uri, struct record_view *ret_view);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cache/http/fields.h"
+#include "cache/record/vary.h"
 #include "proxy/client/client.h"
 #include "proxy/exchange/fetch.h"
 #include "proxy/front/logins.h"

@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-#include "cache/record/groups.h"
-#include "cache/record/layout.h"
+#include "cache/record/entry.h"
 #include "tests/support/messages.h"
 #include "tests/support/test_conf.h"
 
@@ -144,7 +143,7 @@ static void use_entry(struct slice entry)
 		if (entry_at(entry, i, &of, &view))
 			use_record(&view, of);
 	}
-	groups_of_entry(entry, groups);
+	entry_groups(entry, groups);
 	n = entry_put(entry, uri, slice_of(fresh, fresh_n), VARIANTS, scratch, ROOM);
 	/* What was put is there, whatever it was put to. */
 	if (n == 0 ||

@@ -22,7 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cache/record/record.h"
+#include "cache/record/entry.h"
 #include "tests/support/heads.h"
 #include "tests/support/test_conf.h"
 #include "tests/support/vectors.h"

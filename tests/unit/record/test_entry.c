@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "cache/http/date.h"
-#include "cache/record/record.h"
+#include "cache/record/entry.h"
 #include "tests/support/messages.h"
 
 #define TARGET " http://example.com/a\n"

@@ -8,6 +8,7 @@
 
 #include "cache/http/date.h"
 #include "cache/record/record.h"
+#include "cache/record/vary.h"
 #include "tests/support/messages.h"
 
 #define GET "GET http://example.com/a\n"
