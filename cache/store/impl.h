@@ -3,10 +3,10 @@
 #define CACHE_STORE_IMPL_H
 
 #include "cache/store/evict.h"
-#include "cache/store/shared_map.h"
-#include "cache/store/store.h"
 #include "cache/store/files.h"
 #include "cache/store/note.h"
+#include "cache/store/result.h"
+#include "cache/store/shared_map.h"
 #include "cache/store/tables.h"
 #include "cache/store/value.h"
 
@@ -33,7 +33,7 @@ struct store_recent {
 /* Of the last put, when it is to be tried again in the next part. */
 struct store_debt {
 	struct cache_key key;
-	uint64_t due; /* as in struct entry_put */
+	uint64_t due; /* as in struct put_job */
 	unsigned victims;
 	unsigned tries; /* 0 when there is none */
 };
@@ -74,7 +74,8 @@ struct group_row {
 	struct cache_key group, key;
 };
 
-struct entry_put {
+/* A put under way. */
+struct put_job {
 	const struct cache_key *key;
 	struct slice value;
 	const struct cache_key *groups;
@@ -85,24 +86,24 @@ struct entry_put {
 };
 
 /* A value that is damaged counts as not there; the next put replaces it. */
-enum store_result entry_get(struct store *store, enum tables_side side, const struct cache_key *key,
-			    struct store_value *ret_value);
+enum store_result rows_get(struct store *store, enum tables_side side, const struct cache_key *key,
+			   struct store_value *ret_value);
 
 /*
  * Put an entry into all tables, or take it from them, within a transaction.  One that replaces
- * another keeps its place in the order and its visited bit.  `value` is what entry_get() found.
+ * another keeps its place in the order and its visited bit.  `value` is what rows_get() found.
  */
-enum store_result entry_write(struct store *store, const struct entry_put *put);
-enum store_result entry_delete(struct store *store, const struct cache_key *key,
-			       const struct store_value *value);
+enum store_result rows_write(struct store *store, const struct put_job *put);
+enum store_result rows_delete(struct store *store, const struct cache_key *key,
+			      const struct store_value *value);
 
 /* What putting or dropping a stored value of that size and so many group rows changes. */
-struct store_change entry_change(const struct store *store, size_t stored_size, size_t group_rows);
+struct store_change rows_change(const struct store *store, size_t stored_size, size_t group_rows);
 
 /*
  * Evict until *due bytes are paid or *victims is 0, which go down with each.  Ends early, with
  * STORE_OK, when there is nothing to evict (then nothing is due) or no room in this part to do it.
  */
-enum store_result entries_evict(struct store *store, uint64_t *due, unsigned *victims);
+enum store_result rows_evict(struct store *store, uint64_t *due, unsigned *victims);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "cache/store/copy.h"
 #include "cache/store/impl.h"
+#include "cache/store/store.h"
 
 enum {
 	SLOT_BYTES = 256, /* a visited bit per so many bytes of store; smaller entries share bits */

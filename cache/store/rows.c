@@ -11,8 +11,8 @@ struct order_row {
 	uint32_t slot;
 };
 
-enum store_result entry_get(struct store *store, enum tables_side side, const struct cache_key *key,
-			    struct store_value *ret_value)
+enum store_result rows_get(struct store *store, enum tables_side side, const struct cache_key *key,
+			   struct store_value *ret_value)
 {
 	struct slice bytes;
 	enum store_result result = tables_get(&store->tables, side, STORE_DATA, key, &bytes);
@@ -58,8 +58,8 @@ static size_t old_groups_keep(struct store *store, const struct store_value *val
 	return count;
 }
 
-enum store_result entry_delete(struct store *store, const struct cache_key *key,
-			       const struct store_value *value)
+enum store_result rows_delete(struct store *store, const struct cache_key *key,
+			      const struct store_value *value)
 {
 	struct store_value_head head = value->head;
 	size_t group_count = old_groups_keep(store, value);
@@ -124,7 +124,7 @@ static bool has_key(const struct cache_key *keys, size_t count, const struct cac
 
 /* Rows of the groups that are no more go.  All others are written, also those that should be there:
    a row that is missing would keep the entry from an invalidation. */
-static enum store_result groups_replace(struct store *store, const struct entry_put *put,
+static enum store_result groups_replace(struct store *store, const struct put_job *put,
 					size_t old_count)
 {
 	enum store_result result = STORE_OK;
@@ -138,13 +138,13 @@ static enum store_result groups_replace(struct store *store, const struct entry_
 	return result;
 }
 
-enum store_result entry_write(struct store *store, const struct entry_put *put)
+enum store_result rows_write(struct store *store, const struct put_job *put)
 {
 	struct store_value_head head = {0};
 	size_t old_count = 0;
 	struct store_value old;
 	char *to;
-	enum store_result result = entry_get(store, TABLES_WRITE, put->key, &old);
+	enum store_result result = rows_get(store, TABLES_WRITE, put->key, &old);
 
 	if (result == STORE_OK) {
 		head = old.head;
@@ -205,7 +205,7 @@ static enum store_result victim_find(struct store *store, struct evict_item *ret
 	return result;
 }
 
-struct store_change entry_change(const struct store *store, size_t stored_size, size_t group_rows)
+struct store_change rows_change(const struct store *store, size_t stored_size, size_t group_rows)
 {
 	return (struct store_change){group_rows, store_room_overflow(&store->room, stored_size)};
 }
@@ -222,7 +222,7 @@ static enum store_result evict_one(struct store *store, uint64_t *due)
 
 	if (result != STORE_OK)
 		return result;
-	result = entry_get(store, TABLES_WRITE, &key, &value);
+	result = rows_get(store, TABLES_WRITE, &key, &value);
 	/* A row of the order that nothing stands for. */
 	if (result == STORE_NOT_FOUND ||
 	    (result == STORE_OK && value.head.sequence != victim.sequence))
@@ -231,10 +231,10 @@ static enum store_result evict_one(struct store *store, uint64_t *due)
 		return result;
 	size = store_value_size(value.value.n, value.head.group_count);
 	/* Pages that a value gives back cost nothing. */
-	change = entry_change(store, 0, value.head.group_count);
+	change = rows_change(store, 0, value.head.group_count);
 	if (!store_room_fits_put(&store->room, store_room_cost(&store->room, change)))
 		return STORE_FULL;
-	result = entry_delete(store, &key, &value);
+	result = rows_delete(store, &key, &value);
 	if (result != STORE_OK)
 		return STORE_FAILED;
 	store_room_spend(&store->room, change);
@@ -243,7 +243,7 @@ static enum store_result evict_one(struct store *store, uint64_t *due)
 	return STORE_OK;
 }
 
-enum store_result entries_evict(struct store *store, uint64_t *due, unsigned *victims)
+enum store_result rows_evict(struct store *store, uint64_t *due, unsigned *victims)
 {
 	while (*due > 0 && *victims > 0) {
 		enum store_result result = evict_one(store, due);

@@ -56,7 +56,7 @@ static enum store_result recent_fill(struct store *store, const struct cache_key
 	enum store_result result = view_begin(store);
 
 	if (result == STORE_OK)
-		result = entry_get(store, TABLES_VIEW, key, &value);
+		result = rows_get(store, TABLES_VIEW, key, &value);
 	if (result == STORE_OK)
 		*recent = (struct store_recent){*key, value.value, store->tables.generation,
 						value.head.slot};
@@ -247,7 +247,7 @@ enum store_result store_read(struct store *store, const struct cache_key *key,
 	enum store_result result = STORE_FAILED;
 
 	if (store->tables.writing)
-		result = entry_get(store, TABLES_WRITE, key, &value);
+		result = rows_get(store, TABLES_WRITE, key, &value);
 	if (result == STORE_OK)
 		*ret_value = value.value;
 	return result;
@@ -259,38 +259,38 @@ enum store_result store_read(struct store *store, const struct cache_key *key,
  * A value that needs pages in a row may find none even where enough are free.  A transaction within
  * the transaction takes the failure, so that what was put before stays.
  */
-static enum store_result write_guarded(struct store *store, const struct entry_put *put)
+static enum store_result write_guarded(struct store *store, const struct put_job *put)
 {
 	enum store_result result = tables_nest(&store->tables), ended;
 
 	if (result != STORE_OK)
 		return result;
-	result = entry_write(store, put);
+	result = rows_write(store, put);
 	ended = tables_unnest(&store->tables, result == STORE_OK);
 	store->sequence = 0;
 	return result == STORE_OK ? ended : result;
 }
 
 /* What a put would change, and the bytes by which the value grows. */
-static struct store_change put_change(struct store *store, const struct entry_put *put,
+static struct store_change put_change(struct store *store, const struct put_job *put,
 				      size_t *ret_growth)
 {
 	size_t old_size = 0, old_groups = 0;
 	struct store_value old;
 
-	if (entry_get(store, TABLES_WRITE, put->key, &old) == STORE_OK) {
+	if (rows_get(store, TABLES_WRITE, put->key, &old) == STORE_OK) {
 		old_groups = old.head.group_count;
 		old_size = store_value_size(old.value.n, old_groups);
 	}
 	*ret_growth = put->stored_size > old_size ? put->stored_size - old_size : 0;
-	return entry_change(store, put->stored_size, put->group_count + old_groups);
+	return rows_change(store, put->stored_size, put->group_count + old_groups);
 }
 
 /*
  * STORE_FULL, with nothing changed but what was evicted, when it does not fit into this part.  A
  * put goes in when it has paid: with the bytes of victims, or ten of them.
  */
-static enum store_result put_try(struct store *store, struct entry_put *put, bool first)
+static enum store_result put_try(struct store *store, struct put_job *put, bool first)
 {
 	uint64_t entries, cost;
 	struct store_trees trees = tables_trees(&store->tables, TABLES_WRITE, &entries);
@@ -305,7 +305,7 @@ static enum store_result put_try(struct store *store, struct entry_put *put, boo
 	change = put_change(store, put, &growth);
 	if (first)
 		put->due = store_room_price(&store->room, trees.used, growth);
-	result = entries_evict(store, &put->due, &put->victims);
+	result = rows_evict(store, &put->due, &put->victims);
 	if (result != STORE_OK)
 		return store_break(store, result);
 	cost = store_room_cost(&store->room, change);
@@ -314,7 +314,7 @@ static enum store_result put_try(struct store *store, struct entry_put *put, boo
 	    !store_room_fits_put(&store->room, cost))
 		return STORE_FULL;
 	guarded = change.overflow > 0 && store->virgin < store->room.spent + cost;
-	result = guarded ? write_guarded(store, put) : entry_write(store, put);
+	result = guarded ? write_guarded(store, put) : rows_write(store, put);
 	if (guarded && result == STORE_FULL)
 		return STORE_FULL;
 	if (result != STORE_OK)
@@ -327,7 +327,7 @@ static enum store_result put_try(struct store *store, struct entry_put *put, boo
  * Make room for another try in the next part.  If this one was begun afresh for the put and was
  * still too small, or the store is at its mark, a batch is evicted.
  */
-static enum store_result put_room(struct store *store, const struct entry_put *put)
+static enum store_result put_room(struct store *store, const struct put_job *put)
 {
 	enum store_result result = STORE_OK;
 	unsigned victims = STORE_EVICT_MAX;
@@ -338,7 +338,7 @@ static enum store_result put_room(struct store *store, const struct entry_put *p
 	if (store_room_is_scarce(&store->room) && store->room.spent == 0 && !freed)
 		return STORE_FULL;
 	if (put->at_mark || (store->room.spent == 0 && !freed))
-		result = entries_evict(store, &all, &victims);
+		result = rows_evict(store, &all, &victims);
 	if (result != STORE_OK)
 		return store_break(store, result);
 	/* Nothing to commit, nothing to evict: a reader keeps the pages. */
@@ -355,7 +355,7 @@ static struct store_debt *debt_of(struct store *store, const struct cache_key *k
 	return debt;
 }
 
-static enum store_result put_once(struct store *store, struct entry_put *put)
+static enum store_result put_once(struct store *store, struct put_job *put)
 {
 	struct store_debt *debt = debt_of(store, put->key);
 	enum store_result result = STORE_FULL;
@@ -376,7 +376,7 @@ static enum store_result put_once(struct store *store, struct entry_put *put)
 enum store_result store_put(struct store *store, const struct cache_key *key, struct slice value,
 			    const struct cache_key *groups, size_t group_count)
 {
-	struct entry_put put = {
+	struct put_job put = {
 		.key = key, .value = value, .groups = groups, .group_count = group_count};
 
 	if (!store->tables.writing)
@@ -397,17 +397,17 @@ enum store_result store_drop(struct store *store, const struct cache_key *key)
 	struct store_value value;
 
 	if (store->tables.writing)
-		result = entry_get(store, TABLES_WRITE, key, &value);
+		result = rows_get(store, TABLES_WRITE, key, &value);
 	if (result != STORE_OK)
 		return result;
 	if (store_room_is_scarce(&store->room))
 		return STORE_FULL;
-	change = entry_change(store, 0, value.head.group_count);
+	change = rows_change(store, 0, value.head.group_count);
 	/* In the next part there is what this one gives back, and what a dead reader has kept. */
 	if (!store_room_fits_drop(&store->room, store_room_cost(&store->room, change)) &&
 	    (store->room.spent > 0 || tables_check_readers(&store->tables)))
 		return STORE_PART_FULL;
-	result = entry_delete(store, key, &value);
+	result = rows_delete(store, key, &value);
 	if (result != STORE_OK)
 		return store_break(store, result);
 	store_room_spend(&store->room, change);
@@ -442,7 +442,7 @@ static enum store_result group_row_is_right(struct store *store, const struct gr
 					    bool *ret_right)
 {
 	struct store_value value;
-	enum store_result result = entry_get(store, TABLES_WRITE, &row->key, &value);
+	enum store_result result = rows_get(store, TABLES_WRITE, &row->key, &value);
 
 	*ret_right = false;
 	for (size_t i = 0; result == STORE_OK && i < value.head.group_count; i++)

@@ -30,20 +30,9 @@
 #include <stdatomic.h>
 
 #include "cache/store/invalidation.h"
+#include "cache/store/result.h"
 
 struct store;
-
-enum store_result {
-	STORE_OK,
-	STORE_NOT_FOUND,
-	STORE_PART_FULL, /* not in this part: store_renew(), read anew, and try again */
-	STORE_FULL,
-	STORE_FAILED, /* disk or system; store_error() has the text */
-};
-
-enum {
-	STORE_GROUPS_MAX = 1024, /* of one value */
-};
 
 struct store_options {
 	const char *directory; /* made when missing, mode 0700 */

@@ -14,8 +14,8 @@
 #define CACHE_STORE_TABLES_H
 
 #include "cache/base/slice.h"
-#include "cache/store/store.h"
 #include "cache/store/check.h"
+#include "cache/store/result.h"
 #include "cache/store/room.h"
 
 struct tables {

@@ -14,7 +14,7 @@
 #ifndef CACHE_STORE_VALUE_H
 #define CACHE_STORE_VALUE_H
 
-#include "cache/store/store.h"
+#include "cache/base/key.h"
 
 enum {
 	STORE_VALUE_LAYOUT = 1, /* raise at any change of the tables */
