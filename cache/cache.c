@@ -7,7 +7,8 @@
 #include "cache/record/entry.h"
 #include "cache/http/fields.h"
 #include "cache/overtaken.h"
-#include "cache/purge.h"
+#include "cache/store/purge_mark.h"
+#include "cache/writes.h"
 
 enum {
 	URI_SIZE = 64 << 10,     /* a normal form; conf->uri_length is at most half of it */
@@ -173,7 +174,7 @@ uint64_t cache_epoch(const struct cache *cache)
 static bool is_overtaken(struct cache *cache, const struct cache_key *key,
 			 const struct record_view *record, const struct exchange_times *times)
 {
-	return purge_overtakes(cache->store, times->request_steady_ms) ||
+	return purge_mark_overtakes(cache->store, times->request_steady_ms) ||
 	       overtaken_record(cache->store, key, record);
 }
 
@@ -341,7 +342,7 @@ static bool is_answer_overtaken(struct cache *cache, const struct cache_key *gro
 				const struct exchange_times *times, uint64_t own)
 {
 	const struct invalidations *all = store_invalidations(cache->store);
-	bool overtaken = purge_overtakes(cache->store, times->request_steady_ms);
+	bool overtaken = purge_mark_overtakes(cache->store, times->request_steady_ms);
 
 	for (size_t i = 0; i < count && !overtaken; i++) {
 		uint64_t latest = invalidation_latest(all, &groups[i]);
@@ -418,7 +419,7 @@ enum cache_purging cache_purge(struct cache *cache, struct slice normal_uri)
 
 void cache_purge_all(struct cache *cache, const struct http_clock *now)
 {
-	purge_set(cache->store, now->steady_ms);
+	purge_mark_set(cache->store, now->steady_ms);
 }
 
 bool cache_is_absent(struct cache *cache, struct slice normal_uri, const struct record_view *record)
@@ -442,7 +443,7 @@ bool cache_is_absent(struct cache *cache, struct slice normal_uri, const struct 
 
 bool cache_purge_is_due(const struct cache *cache)
 {
-	return purge_is_due(cache->store);
+	return purge_mark_is_due(cache->store);
 }
 
 enum cache_purging cache_purge_some(struct cache *cache)

@@ -13,22 +13,12 @@
 #ifndef CACHE_CACHE_H
 #define CACHE_CACHE_H
 
+#include "cache/counts.h"
+#include "cache/purge.h"
 #include "cache/record/record.h"
 #include "cache/store/store.h"
 
 struct cache;
-
-/* Where the flush and its failures are told; all counts of this process. */
-struct cache_counts {
-	uint64_t stored;      /* records put into the store */
-	uint64_t dropped;     /* writes that did not fit the queue or the store */
-	uint64_t damaged;     /* records found damaged, and dropped */
-	uint64_t invalidated; /* URIs removed by unsafe methods and groups */
-	uint64_t purged;      /* entries removed, or rid of old records, for operators */
-	uint64_t flushes;     /* write transactions */
-	uint64_t failures;    /* failed ones */
-	uint64_t compared;    /* bytes of entries that lookups went through */
-};
 
 enum {
 	CACHE_LOCK_NONE = 0,  /* for a tool, or a test */
@@ -102,16 +92,8 @@ unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
  */
 uint64_t cache_epoch(const struct cache *cache);
 
-/* Purges, for operators. */
-enum cache_purging {
-	CACHE_PURGED_NOTHING, /* there was none */
-	CACHE_PURGED_ALL,     /* that was to be removed */
-	CACHE_PURGE_GOES_ON,  /* there is more to remove */
-	CACHE_PURGE_FAILED,   /* by the store, for now */
-};
-
 /*
- * Remove one URI (normal form) in all variants, like cache_invalidate(): CACHE_PURGED_ALL or, when
+ * A purge, for operators.  Remove one URI (normal form) in all variants, like cache_invalidate(): CACHE_PURGED_ALL or, when
  * there was no record of it, CACHE_PURGED_NOTHING.
  */
 enum cache_purging cache_purge(struct cache *cache, struct slice normal_uri);

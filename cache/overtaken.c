@@ -1,7 +1,7 @@
 /* What no longer counts, after an invalidation or a purge. */
 #include "cache/overtaken.h"
 
-#include "cache/purge.h"
+#include "cache/store/purge_mark.h"
 
 static uint64_t epoch_of(const void *context, const struct cache_key *key)
 {

@@ -1,6 +1,6 @@
 /*
  * What no longer counts: records and answers that an invalidation (invalidation.h) or a purge
- * (cache/purge.h) has overtaken.
+ * (cache/store/purge_mark.h) has overtaken.
  */
 #ifndef CACHE_OVERTAKEN_H
 #define CACHE_OVERTAKEN_H

@@ -5,7 +5,6 @@
 
 #include "cache/record/entry.h"
 #include "cache/overtaken.h"
-#include "cache/purge.h"
 
 enum {
 	BATCH_OPS = 256, /* operations of a transaction; those of one key stay together */

@@ -10,8 +10,9 @@
 #ifndef CACHE_WRITES_H
 #define CACHE_WRITES_H
 
-#include "cache/cache.h"
+#include "cache/counts.h"
 #include "cache/pending.h"
+#include "cache/store/store.h"
 #include "cache/tidy.h"
 
 struct writes {

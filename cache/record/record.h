@@ -149,7 +149,7 @@ struct cache_key record_variant_key(const struct record_view *view, const struct
  * in force (cache/store/invalidation.h) `epoch_of` is NULL, and nothing but the purge is looked at.
  */
 struct record_cutoff {
-	int64_t purged_ms;     /* received at or before it: purged (cache/purge.h) */
+	int64_t purged_ms;     /* received at or before it: purged (cache/store/purge_mark.h) */
 	uint64_t asked_before; /* asked for before it: the URI was invalidated */
 	uint64_t (*epoch_of)(const void *context, const struct cache_key *key);
 	const void *context;

@@ -182,7 +182,7 @@ void store_doubt(struct store *store);
 
 /*
  * Kept beside the store and shared by its processes: the steady clock's lead over the wall clock
- * (cache/base/clock.h) and the latest steady time seen; what was purged, see cache/purge.h; and
+ * (cache/base/clock.h) and the latest steady time seen; what was purged, see cache/store/purge_mark.h; and
  * restored_ms, which store_open() sets when it takes a copy of the store in its place: before any
  * steady time that is read from then on, and not before that of any record in the copy.  On disk
  * before the store is marked clean.  Never NULL.
@@ -202,7 +202,7 @@ struct invalidations *store_invalidations(struct store *store);
 
 /*
  * Time in it goes forward, whoever else sets it at the same moment.  Sequentially consistent when
- * it does: a purge and a reading of the clock meet in two such words (cache/purge.c).
+ * it does: a purge and a reading of the clock meet in two such words (cache/store/purge_mark.c).
  */
 static inline void store_clock_raise(_Atomic int64_t *ms, int64_t to_ms)
 {
