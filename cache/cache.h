@@ -93,8 +93,8 @@ unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
 uint64_t cache_epoch(const struct cache *cache);
 
 /*
- * A purge, for operators.  Remove one URI (normal form) in all variants, like cache_invalidate(): CACHE_PURGED_ALL or, when
- * there was no record of it, CACHE_PURGED_NOTHING.
+ * A purge, for operators.  Remove one URI (normal form) in all variants, like cache_invalidate():
+ * CACHE_PURGED_ALL or, when there was no record of it, CACHE_PURGED_NOTHING.
  */
 enum cache_purging cache_purge(struct cache *cache, struct slice normal_uri);
 

@@ -1,6 +1,6 @@
 /*
- * The removal of what a purge leaves, in batches.  All of it is absent from the moment that the mark
- * stands (cache/store/purge_mark.h): the removal only gives the room back, and may end early.
+ * The removal of what a purge leaves, in batches.  All of it is absent from the moment that the
+ * mark stands (cache/store/purge_mark.h): the removal only gives the room back, and may end early.
  */
 #ifndef CACHE_PURGE_H
 #define CACHE_PURGE_H

@@ -13,8 +13,8 @@
 #include "cache/http/uri.h"
 
 /*
- * The methods of cache/http/methods.def.  METHOD_OTHER is any other token: forwarded, never stored, and
- * not known to be safe, so it invalidates (RFC 9111 4.4).
+ * The methods of cache/http/methods.def.  METHOD_OTHER is any other token: forwarded, never stored,
+ * and not known to be safe, so it invalidates (RFC 9111 4.4).
  */
 enum http_method {
 #define METHOD(id, name, safe, idempotent) METHOD_##id,

@@ -26,8 +26,8 @@ enum {
 size_t groups_of_response(const struct http_response *res, struct slice normal_uri,
 			  struct cache_key to[GROUPS_MAX]);
 
-/* Add what is not there yet of the groups of one record to `count` others; how many there are then, or
-   SIZE_MAX when there are too many. */
+/* Add what is not there yet of the groups of one record to `count` others; how many there are then,
+   or SIZE_MAX when there are too many. */
 size_t groups_add(struct cache_key to[GROUPS_MAX], size_t count, const struct cache_key *groups,
 		  size_t group_count);
 

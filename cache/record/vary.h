@@ -15,10 +15,10 @@ enum { VARY_LINES_MAX = 512 };
  * The selecting fields as a block of bytes: for each name that Vary lists, in the order of
  * http_vary_names(), the name in lower case and the request's value as it is sent on, or its
  * absence.  Values are the lines joined with ", ", white space around commas (but for those in
- * quoted strings) made the same, and Accept-Language in the one spelling of accept_language.h.  So two
- * requests select the same response when their blocks are the same.  Returns the length; 0 without
- * Vary; SIZE_MAX when it does not fit, and when http_vary_names() says no: no request matches such
- * a response.
+ * quoted strings) made the same, and Accept-Language in the one spelling of accept_language.h.  So
+ * two requests select the same response when their blocks are the same.  Returns the length; 0
+ * without Vary; SIZE_MAX when it does not fit, and when http_vary_names() says no: no request
+ * matches such a response.
  */
 size_t vary_write(const struct http_fields *response, const struct http_request *req, char *to,
 		  size_t size);

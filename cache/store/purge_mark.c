@@ -27,7 +27,7 @@ void purge_mark_set(struct store *store, int64_t now_ms)
 	store_clock_raise(&clock->latest_ms, mark_ms + 1);
 }
 
-/* The fence stands between the reading of the clock and that of the mark, as in purge_mark_set(). */
+/* The fence stands between reading the clock and reading the mark, as in purge_mark_set(). */
 bool purge_mark_overtakes(struct store *store, int64_t request_steady_ms)
 {
 	atomic_thread_fence(memory_order_seq_cst);

@@ -4,9 +4,9 @@
  *
  * It holds at once for all processes and all keys, however much is stored: a record received at or
  * before it is not found (entry_select()), and what was asked for at or before it is not stored
- * (purge_mark_overtakes()).  The two leave no gap: the mark is later than every reading of the clock
- * (struct store_clock) that was made before it was set, and every later reading is later than the
- * mark.
+ * (purge_mark_overtakes()).  The two leave no gap: the mark is later than every reading of the
+ * clock (struct store_clock) that was made before it was set, and every later reading is later than
+ * the mark.
  *
  * Here, "now" must have been read just now, not at the beginning of a turn.
  */

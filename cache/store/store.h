@@ -182,10 +182,10 @@ void store_doubt(struct store *store);
 
 /*
  * Kept beside the store and shared by its processes: the steady clock's lead over the wall clock
- * (cache/base/clock.h) and the latest steady time seen; what was purged, see cache/store/purge_mark.h; and
- * restored_ms, which store_open() sets when it takes a copy of the store in its place: before any
- * steady time that is read from then on, and not before that of any record in the copy.  On disk
- * before the store is marked clean.  Never NULL.
+ * (cache/base/clock.h) and the latest steady time seen; what was purged, see
+ * cache/store/purge_mark.h; and restored_ms, which store_open() sets when it takes a copy of the
+ * store in its place: before any steady time that is read from then on, and not before that of any
+ * record in the copy.  On disk before the store is marked clean.  Never NULL.
  */
 struct store_clock {
 	_Atomic int64_t lead_ms;

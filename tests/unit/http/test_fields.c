@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "cache/http/fields.h"
+#include "cache/http/message.h"
 
 enum { LINES_MAX = 128 };
 
