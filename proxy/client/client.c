@@ -15,6 +15,13 @@ enum {
 	AHEAD_MAX = HIGH_WATER + 16 * 1024,
 };
 
+/* Of what clients do: an operator's look at the pages is no traffic. */
+#define COUNT_TRAFFIC(client, name, n)                \
+	do {                                          \
+		if (!(client)->frontend->is_reserved) \
+			STATS_ADD(name, n);           \
+	} while (0)
+
 static void client_readable(void *owner);
 static void client_writable(void *owner);
 static void client_expired(void *owner);
@@ -74,7 +81,7 @@ static struct client *client_begin(struct worker *worker, const struct frontend 
 	if (worker->clients != NULL)
 		worker->clients->link = &client->next;
 	worker->clients = client;
-	STATS_ADD(clients, 1);
+	COUNT_TRAFFIC(client, clients, 1);
 	conn_watch(conn, true, false);
 	conn_deadline(conn, worker->conf->head_timeout_ms);
 	return client;
@@ -90,17 +97,17 @@ static void client_refuse(struct client *client, enum failure refusal)
 
 	if (client->refusal != FAILURE_NONE)
 		return;
-	STATS_ADD(client_refused, 1);
+	COUNT_TRAFFIC(client, client_refused, 1);
 	budget_give(&client->place);
 	if (budget_take(budgets, BUDGET_REFUSALS, 0, budget_holder(&client->peer),
 			&client->place) != BUDGET_OK) {
-		STATS_ADD(failure[refusal], 1);
+		COUNT_TRAFFIC(client, failure[refusal], 1);
 		client_close(client);
 		return;
 	}
 	client->refusal = refusal;
-	STATS_ADD(clients, -1);
-	STATS_ADD(refusals, 1);
+	COUNT_TRAFFIC(client, clients, -1);
+	COUNT_TRAFFIC(client, refusals, 1);
 	conn_deadline(client->conn, CLIENT_REFUSAL_MS);
 }
 
@@ -161,9 +168,9 @@ static void client_release(struct client *client)
 	client->conn = NULL;
 	budget_give(&client->place);
 	if (client->refusal == FAILURE_NONE)
-		STATS_ADD(clients, -1);
+		COUNT_TRAFFIC(client, clients, -1);
 	else
-		STATS_ADD(refusals, -1);
+		COUNT_TRAFFIC(client, refusals, -1);
 	client_free_later(client);
 }
 
@@ -227,7 +234,7 @@ static bool client_flush(struct client *client)
 
 		switch (conn_send(client->conn, &part, 1, &n)) {
 		case IO_OK:
-			STATS_ADD(client_bytes_out, n);
+			COUNT_TRAFFIC(client, client_bytes_out, n);
 			buf_consume(&client->out, n);
 			pace_moved(&client->taking, n, client->worker->conf,
 				   client->worker->now_ms);
@@ -369,7 +376,7 @@ bool client_send(struct client *client, const struct iovec *parts, int count)
 		client_close(client);
 		return true;
 	}
-	STATS_ADD(client_bytes_out, sent);
+	COUNT_TRAFFIC(client, client_bytes_out, sent);
 	pace_moved(&client->taking, sent, client->worker->conf, client->worker->now_ms);
 	if (waiting > 0)
 		buf_consume(&client->out, sent < waiting ? sent : waiting);
@@ -455,8 +462,11 @@ static bool next_request(struct client *client)
 	client->exchange = x;
 	client->in_head = false;
 	client->requests++;
-	STATS_ADD(requests, 1);
-	STATS_ADD(exchanges, 1);
+	if (client->frontend->is_reserved)
+		STATS_ADD(operator_requests, 1);
+	else
+		STATS_ADD(requests, 1);
+	COUNT_TRAFFIC(client, exchanges, 1);
 	if (result == PARSE_FAILED && failure_log_tells_all())
 		cause_set("%s", parse_fault_request(buf_waiting(&client->in), failure, fault));
 	if (result == PARSE_FAILED || client->refusal != FAILURE_NONE) {
@@ -675,7 +685,7 @@ static void client_readable(void *owner)
 	}
 	switch (conn_recv(client->conn, to, client->in.size - client->in.tail, &n)) {
 	case IO_OK:
-		STATS_ADD(client_bytes_in, n);
+		COUNT_TRAFFIC(client, client_bytes_in, n);
 		buf_added(&client->in, n);
 		break;
 	case IO_AGAIN:
@@ -713,7 +723,7 @@ static void head_expired(struct client *client)
 		return;
 	}
 	client->exchange = x;
-	STATS_ADD(exchanges, 1);
+	COUNT_TRAFFIC(client, exchanges, 1);
 	if (client->refusal != FAILURE_NONE) {
 		failure = client->refusal;
 		/* the deadline that has passed was its only one */
@@ -792,7 +802,7 @@ static void header_readable(void *owner)
 	if (to != NULL)
 		io = conn_recv(client->conn, to, client->in.size - client->in.tail, &n);
 	if (io == IO_OK) {
-		STATS_ADD(client_bytes_in, n);
+		COUNT_TRAFFIC(client, client_bytes_in, n);
 		buf_added(&client->in, n);
 	}
 	if (io == IO_OK || io == IO_AGAIN)

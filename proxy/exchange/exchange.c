@@ -116,8 +116,12 @@ static bool is_hit(const struct exchange *x)
 	       x->outcome == OUTCOME_STALE;
 }
 
+/* What operators ask for is no traffic, nor is it logged as such. */
 static void count(const struct exchange *x)
 {
+	if (x->frontend->is_reserved)
+		return;
+	STATS_ADD(exchanges, -1);
 	STATS_ADD(outcome[x->outcome], 1);
 	if (x->failure != FAILURE_NONE)
 		STATS_ADD(failure[x->failure], 1);
@@ -170,10 +174,10 @@ void exchange_end(struct exchange *x)
 		x->outcome = OUTCOME_FAILED;
 	count(x);
 	release(x);
-	measure(x);
+	if (!x->frontend->is_reserved)
+		measure(x);
 	if (x->failure != FAILURE_NONE)
 		failure_log(x);
-	STATS_ADD(exchanges, -1);
 	free(x->record);
 	x->magic = 0;
 	/* one that was parked may still be named by events of this turn */

@@ -63,8 +63,10 @@ budget_id exchange_holder(const struct exchange *x);
 /* Who handles a listener's requests. */
 struct frontend {
 	const char *name;
-	bool is_reserved; /* gets through when clients are at their limits */
-	bool chosen;      /* the operator chose the destination: address rules do not apply */
+	/* operators': gets through when clients are at their limits, and is not counted or logged
+	   as traffic */
+	bool is_reserved;
+	bool chosen;    /* the operator chose the destination: address rules do not apply */
 	bool is_origin; /* to its clients: those of HTTP/1.0 may ask for a connection to be kept */
 	bool behind;    /* a load balancer that the operator named may stand before it */
 	struct slice origin_uri; /* of its one origin, as "http://a.test:8080"; empty for none */

@@ -128,13 +128,8 @@ static struct slice path_of(const struct http_request *req)
 	return path;
 }
 
-/* What is refused may be a URI with a password, sent here by mistake: not for the log. */
 void admin_refuse(struct exchange *x, unsigned status, const char *fields, const char *text)
 {
-	const char *query = memchr(x->req.target.p, '?', x->req.target.n);
-
-	if (query != NULL)
-		x->req.target.n = (size_t)(query - x->req.target.p);
 	exchange_answer_local(x, status, "text/plain; charset=utf-8", slice_str(fields),
 			      slice_str(text));
 }

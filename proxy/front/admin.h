@@ -16,7 +16,7 @@
 	"X-Content-Type-Options: nosniff\r\n" \
 	"Content-Security-Policy: default-src 'none'\r\n"
 
-/* An error with ADMIN_FIELDS, and more, in plain text.  The query of the request is not logged. */
+/* An error with ADMIN_FIELDS, and more, in plain text.  */
 void admin_refuse(struct exchange *x, unsigned status, const char *fields, const char *text);
 
 extern const struct frontend admin_frontend;

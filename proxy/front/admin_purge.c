@@ -97,11 +97,19 @@ static void answer(struct exchange *x, unsigned status, const char *content_type
 	exchange_answer_local(x, status, content_type, SLICE(ADMIN_FIELDS), slice_str(text));
 }
 
+/* For the log on stderr: what changes something is told there, as operators are not in the access
+   log. */
+static const char *operator_of(const struct exchange *x, char text[static ADDRESS_TEXT_SIZE])
+{
+	address_format(&x->peer, text);
+	return text;
+}
+
 static void purge_all(struct exchange *x)
 {
 	struct worker *worker = x->worker;
 	struct store_usage usage;
-	char text[128];
+	char text[128], operator[ADDRESS_TEXT_SIZE];
 
 	worker_read_clocks(worker);
 	cache_purge_all(worker->cache, &worker->now);
@@ -109,7 +117,7 @@ static void purge_all(struct exchange *x)
 	worker_purge(worker);
 	STATS_ADD(purges, 1);
 	store_usage(cache_store_of(worker->cache), &usage);
-	log_info("purge of everything by an operator: %llu URIs",
+	log_info("purge of everything by %s: %llu URIs", operator_of(x, operator),
 		 (unsigned long long)usage.entries);
 	snprintf(text, sizeof(text), "{\"purged\": %llu, \"removal\": \"in the background\"}\n",
 		 (unsigned long long)usage.entries);
@@ -120,13 +128,17 @@ static void purge_uri(struct exchange *x, const struct http_uri *uri)
 {
 	struct worker *worker = x->worker;
 	char *normal = malloc(http_uri_normal_max(uri));
+	char operator[ADDRESS_TEXT_SIZE], told[512];
 	enum cache_purging result;
+	size_t n;
 
 	if (normal == NULL) {
 		exchange_fail(x, FAILURE_INTERNAL);
 		return;
 	}
-	result = cache_purge(worker->cache, slice_of(normal, http_uri_normal(uri, normal)));
+	n = http_uri_normal(uri, normal);
+	result = cache_purge(worker->cache, slice_of(normal, n));
+	log_quote(normal, n, told, sizeof(told));
 	free(normal);
 	if (result == CACHE_PURGE_FAILED) {
 		answer(x, 503, "text/plain; charset=utf-8",
@@ -134,6 +146,7 @@ static void purge_uri(struct exchange *x, const struct http_uri *uri)
 		return;
 	}
 	STATS_ADD(purges, 1);
+	log_info("purge of %s by %s", told, operator_of(x, operator));
 	answer(x, 200, "application/json",
 	       result == CACHE_PURGED_ALL ? "{\"purged\": 1}\n" : "{\"purged\": 0}\n");
 }

@@ -237,7 +237,8 @@ static void admit(struct acceptor *acceptor, int fd, const union address *peer)
 	enum failure refusal = FAILURE_NONE;
 	int on = 1;
 
-	STATS_ADD(client_connections, 1);
+	if (!acceptor->frontend->is_reserved)
+		STATS_ADD(client_connections, 1);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (acceptor->frontend->behind && access_sender(worker->access, peer)) {
 		client_new_behind(worker, acceptor->frontend, fd, peer, refusal);

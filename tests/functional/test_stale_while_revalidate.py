@@ -27,7 +27,7 @@ def stale(client, origin):
 
 def until_idle(proxy):
     """Until nothing is under way but the question for it."""
-    until(lambda: proxy.stats()["gauges"]["exchanges"] == 1, "an idle proxy")
+    until(lambda: proxy.stats()["gauges"]["exchanges"] == 0, "an idle proxy")
 
 
 @requirement("RFC 5861 3 MAY", "RFC 5861 3 SHOULD revalidate")

@@ -16,8 +16,8 @@ def until(condition, what, timeout=WAIT):
 
 
 def until_waiting(proxy, n):
-    """Until n exchanges are under way, beside the one that asks."""
-    until(lambda: proxy.stats()["gauges"]["exchanges"] >= n + 1, f"{n} exchanges under way")
+    """Until n exchanges are under way."""
+    until(lambda: proxy.stats()["gauges"]["exchanges"] >= n, f"{n} exchanges under way")
 
 
 def settle(path):
