@@ -73,7 +73,7 @@ link     = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.
 
 .PHONY: all help deps files run try test test-all unit replay functional functional-map conformance fuzz asan \
 	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-clocks check-messages \
-	check-atomics check-options check-tables check-manual check-length format install clean FORCE
+	check-atomics check-options check-tables check-labels check-manual check-length format install clean FORCE
 .SECONDARY:
 .SECONDEXPANSION:
 .DELETE_ON_ERROR:
@@ -233,7 +233,7 @@ check: ## everything but the tests: warnings, layout, layers, tables, manual, in
 	@scripts/deps.sh run test check
 	@$(MAKE) --no-print-directory $(JOBS) check-warnings
 	@$(MAKE) --no-print-directory -k check-format check-layers check-clocks check-messages \
-		check-atomics check-options check-tables check-manual check-length
+		check-atomics check-options check-tables check-labels check-manual check-length
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE= counted
 	@$(MAKE) --no-print-directory SANITIZE= check-instructions
 
@@ -270,6 +270,9 @@ check-messages: ## what operators and clients read is in one voice
 
 check-options: ## each option is in the manual and in the sample
 	@scripts/check-options.sh
+
+check-labels: ## each label of a comment has its entry in the documents
+	@$(PYTHON) scripts/check-labels.py
 
 check-tables: ## no two rows of a .def table have one name
 	@scripts/check-tables.sh

@@ -1,6 +1,6 @@
 /*
  * Bytes that their owner takes back: a view of the store, or of memory that the next call uses
- * again.
+ * again (HAZARDS X1).
  *
  * The owner counts its generations up when it takes them back; a view carries the generation that
  * it was made in.  Who puts such bytes into an answer compares the two in every build; who reads

@@ -2,7 +2,7 @@
  * The rules of HTTP caching for 204 responses: RFC 9111, with 5861, 8246, 9213.
  *
  * Every function here is pure: a verdict from (messages, clock, options), with a reason from the
- * closed list of reasons.def.  The contract, rule by rule, is in DESIGN.md and proved by
+ * closed list of reasons.def.  The contract, rule by rule, is in cache/RULES.md and proved by
  * tests/vectors/.
  */
 #ifndef CACHE_POLICY_POLICY_H

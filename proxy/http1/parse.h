@@ -1,5 +1,5 @@
 /*
- * Bytes to messages, strictly (HAZARDS 1 to 3; RFC 9112).
+ * Bytes to messages, strictly (RFC 9112; HAZARDS P, F and A).
  *
  * A head is read twice: by a pass of our own that takes nothing but what the grammar allows, and by
  * http-parser.  The two must agree on method, version and framing, or the message is refused.  A

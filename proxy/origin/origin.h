@@ -46,7 +46,7 @@ struct origin {
 	uint32_t magic;
 	bool closed;
 	bool reused;
-	bool repeatable; /* the request may be sent again */
+	bool repeatable; /* the request may be sent again (HAZARDS A9) */
 	bool got_bytes;  /* of the answer */
 	bool request_done;
 	bool upgrade; /* the request asks for another protocol */

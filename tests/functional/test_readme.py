@@ -24,6 +24,9 @@ from support.rawclient import Client
 
 pytestmark = pytest.mark.one_worker("the session is with one")
 
+DESIGN = ["ARCHITECTURE.md", "CONTRIBUTING.md", "proxy/README.md", "proxy/HAZARDS.md", "cache/RULES.md",
+          "cache/store/README.md"]
+DOCUMENTS = ["README.md", "CHANGELOG.md"] + DESIGN
 README = ROOT / "README.md"
 ORIGIN_PORT = "8080"
 END = "--- end of output ---"
@@ -234,18 +237,23 @@ def test_every_kind_of_answer_is_shown():
         assert part in output, part
 
 
-@pytest.mark.parametrize("document", ["README.md", "DESIGN.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_somewhere(document):
     """Links within the repository."""
     text = (ROOT / document).read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)\s#]+)\)", text):
-        if "://" not in target:
-            assert (ROOT / target).exists(), target
+    for target, place in re.findall(r"\]\(([^)\s#]*)(?:#([^)\s]*))?\)", text):
+        if "://" in target:
+            continue
+        path = (ROOT / document).parent / target if target else ROOT / document
+        assert path.exists(), target
+        if place:
+            titles = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.M)
+            assert place in [re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles], place
 
 
 def test_files_named_in_the_design_exist():
-    """A path like proxy/exchange/fetch.c in DESIGN.md or CONTRIBUTING.md is one that is there."""
-    for document in ("DESIGN.md", "CONTRIBUTING.md"):
+    """A path like proxy/exchange/fetch.c in a document is one that is there."""
+    for document in DESIGN:
         text = (ROOT / document).read_text(encoding="utf-8")
         for path in re.findall(r"`((?:proxy|cache|conf|tests|bench|scripts)/[\w./-]+\.\w+)`", text):
             assert (ROOT / path).exists(), f"{document}: {path}"
@@ -262,9 +270,10 @@ def test_every_file_says_what_it_is():
 
 
 def test_functions_named_in_the_design_exist():
-    """A name like fetch_start() in DESIGN.md can be found in the sources."""
+    """A name like fetch_start() in a document can be found in the sources."""
     sources = "\n".join(path.read_text(encoding="utf-8") for folder in ("proxy", "cache", "conf")
                         for path in (ROOT / folder).rglob("*.[ch]"))
-    names = set(re.findall(r"`(\w+)\(\)`", (ROOT / "DESIGN.md").read_text(encoding="utf-8")))
+    names = {name for document in DESIGN
+             for name in re.findall(r"`(\w+)\(\)`", (ROOT / document).read_text(encoding="utf-8"))}
     missing = sorted(name for name in names if not re.search(rf"\b{name}\(", sources))
     assert names and not missing, missing
