@@ -17,11 +17,11 @@
 #include "proxy/front/forward.h"
 #include "proxy/front/gateway.h"
 #include "proxy/dns/hosts.h"
+#include "proxy/process/greeting.h"
 #include "proxy/process/instance.h"
 #include "proxy/loop/listener.h"
 #include "proxy/base/log.h"
 #include "proxy/process/master.h"
-#include "proxy/process/no_proxy.h"
 #include "proxy/process/privileges.h"
 #include "proxy/process/store_dir.h"
 #include "proxy/process/terminal.h"
@@ -169,43 +169,6 @@ static void ignore_signals(void)
 		signal(number, SIG_IGN);
 }
 
-/* Who has this environment and tries the proxy on this machine sees nothing of it otherwise. */
-static void warn_of_no_proxy(const char *variable)
-{
-	const char *value = getenv(variable);
-	struct slice host = no_proxy_loopback(value == NULL ? "" : value);
-
-	if (host.n > 0)
-		printf("# warning: %s has %.*s here: clients with the same do not use the proxy "
-		       "for this machine; unset it to try\n",
-		       variable, host.n > 64 ? 64 : (int)host.n, host.p);
-}
-
-/*
- * What a user pastes to try it: the lines are documented, and read by scripts.  Some programs read
- * one spelling of the variable alone, without a word about the other.
- */
-static void greet(const struct listener *listener)
-{
-	char text[ADDRESS_TEXT_SIZE];
-
-	for (unsigned i = 0; i < listener->count; i++) {
-		address_format_port(&listener->at[i].address, text);
-		if (listener->at[i].frontend == &admin_frontend)
-			printf("stats: http://%s/stats\n", text);
-		else if (gateway_origin(listener->at[i].frontend) != NULL)
-			printf("gateway: http://%s -> %s\n", text,
-			       gateway_origin(listener->at[i].frontend));
-		else
-			printf("export http_proxy=http://%s HTTP_PROXY=http://%s\n", text, text);
-	}
-	puts("# both spellings: curl ignores HTTP_PROXY, some programs ignore http_proxy");
-	warn_of_no_proxy("no_proxy");
-	warn_of_no_proxy("NO_PROXY");
-	puts("cache204 " CACHE204_VERSION " ready");
-	fflush(stdout);
-}
-
 /* The store is named before anybody opens it, and made while we may. */
 static bool prepare_store(struct conf *conf, char *error, size_t error_size)
 {
@@ -343,7 +306,7 @@ static int run_alone(const struct conf *conf, const struct worker_shared *shared
 		log_error("%s", error);
 		return EXIT_FAILURE;
 	}
-	greet(listener);
+	greeting_print(conf, listener);
 	status = worker_run(worker);
 	worker_free(worker);
 	return status;
@@ -382,9 +345,10 @@ static int run(struct conf *conf)
 	} else if (!take_store(conf, shared, error, sizeof(error))) {
 		log_error("%s", error);
 	} else {
+		greeting_warn_of_admin(&listener);
 		privileges_harden(conf->log_level[0] == 'd');
 		shared->credentials = credentials;
-		status = master != NULL ? master_run(master, greet)
+		status = master != NULL ? master_run(master, greeting_print)
 					: run_alone(conf, shared, &listener);
 	}
 	if (master != NULL)

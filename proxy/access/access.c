@@ -527,8 +527,8 @@ enum failure access_chosen(const struct access *access, const union address *add
 
 	for (i = 0; i < count; i++)
 		if (is_own(access, &embedded[i]))
-			return FAILURE_LOOP;
-	return is_own(access, address) ? FAILURE_LOOP : FAILURE_NONE;
+			return FAILURE_OWN_ADDRESS;
+	return is_own(access, address) ? FAILURE_OWN_ADDRESS : FAILURE_NONE;
 }
 
 /* Which rule it was: one of the operator's, or what is refused unless `allow` has it. */
@@ -559,10 +559,10 @@ enum failure access_address(const struct access *access, struct slice host,
 	unsigned i;
 
 	if (is_own(access, address))
-		return FAILURE_LOOP;
+		return FAILURE_OWN_ADDRESS;
 	for (i = 0; i < count; i++) {
 		if (is_own(access, &embedded[i]))
-			return FAILURE_LOOP;
+			return FAILURE_OWN_ADDRESS;
 		is_denied = is_denied || rules_have_address(access->deny, &embedded[i]);
 	}
 	if (!is_denied || rules_have_name(access->allow, host) ||

@@ -82,8 +82,8 @@ enum failure access_request(const struct access *access, const struct http_reque
 /*
  * May the proxy connect to this very address (port set)?  `host` is the name it was found under,
  * for rules by name, and `source` says who told it.  FAILURE_NONE, DENIED_DESTINATION (by `deny`),
- * DENIED_PRIVATE or DENIED_RESERVED (by default: `allow` gives them back), or LOOP for the proxy's
- * own listeners.  Of an address that stands for IPv4 ones, these are judged too; but for `allow` to
+ * DENIED_PRIVATE or DENIED_RESERVED (by default: `allow` gives them back), or OWN_ADDRESS for the
+ * proxy's own listeners.  Of an address that stands for IPv4 ones, these are judged too; but for `allow` to
  * count, it must have the outer one.
  */
 enum failure access_address(const struct access *access, struct slice host,
@@ -97,7 +97,7 @@ enum failure access_address(const struct access *access, struct slice host,
 bool access_is_wildcard_own(const struct access *access, const union address *local,
 			    const union address *peer);
 
-/* The same of a destination that the operator chose: LOOP for the proxy itself, or NONE. */
+/* The same of a destination that the operator chose: OWN_ADDRESS for the proxy itself, or NONE. */
 enum failure access_chosen(const struct access *access, const union address *address);
 
 #endif

@@ -450,11 +450,14 @@ static size_t failure_text(const struct conf *conf, enum failure failure,
 	if (failure == FAILURE_LOOP)
 		n += snprintf(
 			to + n, FAILURE_TEXT_MAX - (size_t)n,
-			"Its Via has this proxy's name, %.128s, or it leads to an address of the "
-			"proxy itself: look where parent proxies and the name of the origin lead. "
-			"If the name is that of another proxy in the chain as well, give each a "
-			"pseudonym of its own (option pseudonym).\n",
+			"Its Via has this proxy's name, %.128s: look where parent proxies and the "
+			"name of the origin lead. If the name is that of another proxy in the "
+			"chain as well, give each a pseudonym of its own (option pseudonym).\n",
 			conf_instance(conf));
+	if (failure == FAILURE_OWN_ADDRESS)
+		n += snprintf(to + n, FAILURE_TEXT_MAX - (size_t)n,
+			      "If it was for another host, look where the name of that host, a "
+			      "gateway's URL or a parent proxy leads: it is here.\n");
 	n += snprintf(to + n, FAILURE_TEXT_MAX - (size_t)n, "(%.128s: %s)\n", conf->pseudonym,
 		      failure_name(failure));
 	return (size_t)n;

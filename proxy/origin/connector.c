@@ -250,7 +250,7 @@ static void attempt_writable(void *owner)
 	conn_close(attempt->conn);
 	attempt->conn = NULL;
 	budget_give(&attempt->extra);
-	note_failure(c, loop ? FAILURE_LOOP : failure_of_errno(error), to, error);
+	note_failure(c, loop ? FAILURE_OWN_ADDRESS : failure_of_errno(error), to, error);
 	try_next(c);
 }
 

@@ -44,7 +44,7 @@ struct member {
 struct master {
 	const struct conf *conf;
 	struct worker_shared *shared;
-	void (*ready)(const struct listener *first);
+	void (*ready)(const struct conf *conf, const struct listener *first);
 	struct member *members;
 	unsigned count;
 	unsigned failed_starts; /* in a row, of all */
@@ -286,7 +286,7 @@ static void member_serves(struct master *master, struct member *member)
 	start_others(master);
 	if (master->shared->alive == master->count) {
 		master->greeted = true;
-		master->ready(&master->members[0].listener);
+		master->ready(master->conf, &master->members[0].listener);
 	}
 }
 
@@ -518,7 +518,8 @@ static bool set_up(struct master *master, char *error, size_t error_size)
 	return false;
 }
 
-int master_run(struct master *master, void (*ready)(const struct listener *first))
+int master_run(struct master *master,
+	       void (*ready)(const struct conf *conf, const struct listener *first))
 {
 	char error[ERROR_MAX] = "";
 

@@ -29,7 +29,8 @@ struct master *master_new(const struct conf *conf, struct worker_shared *shared,
 			  const struct listener *first, char *error, size_t error_size);
 
 /* `ready` is called once, when all workers serve.  Returns the exit status, in the master only. */
-int master_run(struct master *master, void (*ready)(const struct listener *first));
+int master_run(struct master *master,
+	       void (*ready)(const struct conf *conf, const struct listener *first));
 
 /* At the end of the process, which closes what it holds. */
 void master_free(struct master *master);

@@ -21,6 +21,7 @@
 #define OK FAILURE_NONE
 #define DENIED FAILURE_DENIED_DESTINATION
 #define LOOP FAILURE_LOOP
+#define OWN FAILURE_OWN_ADDRESS
 
 static union address address_of(const char *text)
 {
@@ -409,7 +410,7 @@ static void names_that_lead_here_are_refused(void **state)
 		{"", "10.0.0.1:80", OK, OK},
 		{"", "[fd00::1]:80", OK, OK},
 		{"", "93.184.215.14:80", OK, OK},
-		{"", "127.0.0.1:3128", LOOP, LOOP},
+		{"", "127.0.0.1:3128", OWN, OWN},
 		{"", "169.254.169.254:80", DENIED, DENIED},
 		{"dns_private=refuse", "127.0.0.1:80", DENIED, OK},
 		{"dns_private=refuse", "10.0.0.1:80", DENIED, OK},
@@ -449,23 +450,23 @@ static void own_listeners_are_never_reached(void **state)
 		const char *address;
 		enum failure failure;
 	} cases[] = {
-		{"127.0.0.1:3128", LOOP},
-		{"127.0.0.1:3129", LOOP},
+		{"127.0.0.1:3128", OWN},
+		{"127.0.0.1:3129", OWN},
 		{"127.0.0.1:3130", OK},
 		{"127.0.0.1:80", OK},
 		{"127.0.0.2:3128", OK},
-		{"[::ffff:127.0.0.1]:3128", LOOP},
-		{"0.0.0.0:3128", LOOP},
+		{"[::ffff:127.0.0.1]:3128", OWN},
+		{"0.0.0.0:3128", OWN},
 		{"0.0.0.0:80", OK},
-		{"[::]:3129", LOOP},
-		{"[::ffff:0.0.0.0]:3129", LOOP},
-		{"[::1]:3130", LOOP},
+		{"[::]:3129", OWN},
+		{"[::ffff:0.0.0.0]:3129", OWN},
+		{"[::1]:3130", OWN},
 		{"[::1]:3128", OK},
-		{"10.0.0.1:3131", LOOP},
-		{"[64:ff9b::127.0.0.1]:3128", LOOP},
-		{"[2002:a00:1::]:3131", LOOP},
-		{"[2001:0:808:808::80ff:fffe]:3129", LOOP},
-		{"[64:ff9b:1:7f00:0:100::]:3128", LOOP},
+		{"10.0.0.1:3131", OWN},
+		{"[64:ff9b::127.0.0.1]:3128", OWN},
+		{"[2002:a00:1::]:3131", OWN},
+		{"[2001:0:808:808::80ff:fffe]:3129", OWN},
+		{"[64:ff9b:1:7f00:0:100::]:3128", OWN},
 	};
 
 	(void)state;
@@ -485,11 +486,11 @@ static void a_wildcard_listener_has_all_addresses_of_the_machine(void **state)
 	unsigned seen = 0;
 
 	(void)state;
-	assert_int_equal(judge(&v4, "", "127.0.0.1:3128"), LOOP);
-	assert_int_equal(judge(&v4, "", "127.9.9.9:3128"), LOOP);
+	assert_int_equal(judge(&v4, "", "127.0.0.1:3128"), OWN);
+	assert_int_equal(judge(&v4, "", "127.9.9.9:3128"), OWN);
 	assert_int_equal(judge(&v4, "", "127.0.0.1:3129"), OK);
-	assert_int_equal(judge(&v6, "", "[::1]:3128"), LOOP);
-	assert_int_equal(judge(&v6, "", "127.0.0.1:3128"), LOOP);
+	assert_int_equal(judge(&v6, "", "[::1]:3128"), OWN);
+	assert_int_equal(judge(&v6, "", "127.0.0.1:3128"), OWN);
 	assert_int_equal(getifaddrs(&interfaces), 0);
 	for (at = interfaces; at; at = at->ifa_next) {
 		union address own;
@@ -498,8 +499,8 @@ static void a_wildcard_listener_has_all_addresses_of_the_machine(void **state)
 			continue;
 		memcpy(&own, at->ifa_addr, sizeof(own.v4));
 		address_set_port(&own, 3128);
-		assert_int_equal(access_address(v4.access, SLICE(""), FROM_HERE, &own), LOOP);
-		assert_int_equal(access_address(v6.access, SLICE(""), FROM_HERE, &own), LOOP);
+		assert_int_equal(access_address(v4.access, SLICE(""), FROM_HERE, &own), OWN);
+		assert_int_equal(access_address(v6.access, SLICE(""), FROM_HERE, &own), OWN);
 		seen++;
 	}
 	freeifaddrs(interfaces);
@@ -584,7 +585,7 @@ static void an_allowed_name_may_be_anywhere(void **state)
 	assert_int_equal(judge(&setup, "two.one.example", "10.0.0.1:80"), DENIED);
 	assert_int_equal(judge(&setup, "xintra.example", "10.0.0.1:80"), DENIED);
 	assert_int_equal(judge(&setup, "bad.example", "93.184.215.14:80"), DENIED);
-	assert_int_equal(judge(&setup, "a.intra.example", "127.0.0.1:3129"), LOOP);
+	assert_int_equal(judge(&setup, "a.intra.example", "127.0.0.1:3129"), OWN);
 	setup_end(&setup);
 }
 
@@ -650,7 +651,7 @@ static void rules_decide_by_name(void **state)
 	for (size_t i = 0; i < COUNT(cases); i++)
 		if (ask(&setup, METHOD_GET, cases[i].host, 80, "") != cases[i].failure)
 			fail_msg("%s", cases[i].host);
-	assert_int_equal(ask(&setup, METHOD_GET, "127.0.0.1", 3129, ""), LOOP);
+	assert_int_equal(ask(&setup, METHOD_GET, "127.0.0.1", 3129, ""), OWN);
 	assert_int_equal(ask(&setup, METHOD_CONNECT, "bad.example", 443, ""), DENIED);
 	setup_end(&setup);
 }
@@ -838,11 +839,11 @@ static void chosen_destinations_are_not_judged(void **state)
 		{"169.254.169.254:80", OK},
 		{"127.0.0.1:80", OK},
 		{"203.0.113.9:80", OK},
-		{"127.0.0.1:3129", LOOP},
-		{"198.51.100.1:3128", LOOP},
-		{"[::ffff:198.51.100.1]:3128", LOOP},
-		{"[64:ff9b::198.51.100.1]:3128", LOOP},
-		{"0.0.0.0:3128", LOOP},
+		{"127.0.0.1:3129", OWN},
+		{"198.51.100.1:3128", OWN},
+		{"[::ffff:198.51.100.1]:3128", OWN},
+		{"[64:ff9b::198.51.100.1]:3128", OWN},
+		{"0.0.0.0:3128", OWN},
 	};
 	struct setup setup = setup_of("deny=203.0.113.0/24", OPEN);
 
@@ -904,7 +905,7 @@ static void clients_are_of_the_listening_network_too(void **state)
 	assert_true(access_client(setup.access, &address));
 	assert_true(is_client(&setup, "127.0.0.1"));
 	assert_false(is_client(&setup, "8.8.8.8"));
-	assert_int_equal(access_address(setup.access, SLICE(""), FROM_HERE, &address), LOOP);
+	assert_int_equal(access_address(setup.access, SLICE(""), FROM_HERE, &address), OWN);
 	setup_end(&setup);
 	setup = setup_of("", "0.0.0.0:3128");
 	assert_true(access_client(setup.access, &address));

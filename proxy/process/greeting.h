@@ -1,0 +1,22 @@
+/*
+ * What the program prints on standard output once it serves: where it listens, as addresses that a
+ * user can paste, and where its store is.  The lines are documented, and read by scripts.
+ */
+#ifndef PROXY_PROCESS_GREETING_H
+#define PROXY_PROCESS_GREETING_H
+
+#include "proxy/loop/listener.h"
+
+/*
+ * An address that reaches a listener from this machine: the loopback one for a wildcard, else the
+ * address itself.  Keeps the port.
+ */
+union address greeting_here(const union address *bound);
+
+/* Ends with a line "cache204 VERSION ready". */
+void greeting_print(const struct conf *conf, const struct listener *listener);
+
+/* Whether other machines reach the operators' pages, which ask for no login: a line in the log. */
+void greeting_warn_of_admin(const struct listener *listener);
+
+#endif
