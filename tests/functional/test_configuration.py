@@ -108,6 +108,56 @@ def test_settings_go_over_the_file_and_the_last_one_wins(tmp_path):
     assert re.search(r"^field_count *= *100$", text, re.M)
 
 
+def test_a_list_set_twice_is_refused_with_both_lines(tmp_path):
+    file = write(tmp_path, "listen = 127.0.0.1:1\n# a comment\nlisten = 127.0.0.1:2\n")
+    for arguments in (("-c", file, "-t"), ("-c", file)):
+        result = run(*arguments)
+        assert result.returncode != 0
+        assert re.search(rf"^{re.escape(str(file))}:3: listen: .*line 1\b.*\+=", result.stderr, re.M), result.stderr
+
+
+def test_lists_are_added_to(tmp_path):
+    file = write(tmp_path, "deny = .a\ndeny += {.b, .c}\n")
+    assert 'deny = {".a", ".b", ".c", ".d"}\n' in dump("-c", file, "-o", "deny+=.d")
+    assert 'deny = {".d"}\n' in dump("-c", file, "-o", "deny=.d")
+
+
+def test_all_unknown_names_are_told(tmp_path):
+    file = write(tmp_path, "nosuch = 1\nworkers = 1\nstore_sise = 1GiB\nother {\n a = b\n}\nworker = {1, 2}\n")
+    result = run("-c", file, "-t", "-o", "neither=1", "-o", "nor=2")
+    for place in (f"{file}:1: nosuch", f"{file}:3: store_sise", f"{file}:4: other", f"{file}:7: worker",
+                  "-o neither", "-o nor"):
+        assert f"{place}: no such option" in result.stderr, result.stderr
+    assert len(result.stderr.splitlines()) == 6, result.stderr
+
+
+@pytest.mark.parametrize("setting", ['listen={127.0.0.1:1, "[::1]:2"}', "listen = 127.0.0.1:1,[::1]:2", "listen={127.0.0.1:1,[::1]:2,}",
+                                     "listen = { '127.0.0.1:1' , '[::1]:2' }\r"])
+def test_a_setting_as_in_a_file(setting):
+    assert 'listen = {"127.0.0.1:1", "[::1]:2"}\n' in dump("-o", setting)
+
+
+@pytest.mark.parametrize("encoded", [b"\xef\xbb\xbfworkers = 2\r\n", b"# x\rworkers = 2\r", b"\tworkers\t=\t2\t\r\n"])
+def test_files_of_other_editors(tmp_path, encoded):
+    file = tmp_path / "cache204.conf"
+    file.write_bytes(encoded)
+    assert "workers = 2\n" in dump("-c", file)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_files_that_are_no_utf8(tmp_path, encoding):
+    file = tmp_path / "cache204.conf"
+    file.write_bytes("workers = 2\n".encode(encoding))
+    result = run("-c", file, "-t")
+    assert result.returncode != 0 and "UTF-8" in result.stderr, result.stderr
+
+
+def test_two_files_are_one_too_many(tmp_path):
+    file = write(tmp_path, "")
+    result = run("-c", file, "-c", file, "-t")
+    assert result.returncode != 0 and str(file) in result.stderr and "-c" in result.stderr
+
+
 def test_file_that_is_not_there(tmp_path):
     result = run("-c", tmp_path / "none", "-t")
     assert result.returncode != 0
