@@ -38,9 +38,9 @@ enum {
  * start of a connection; for the messages after the first it is right as it is left.
  */
 struct parse_progress {
-	uint32_t scanned;  /* bytes known to hold no end of the line, or of the head */
-	bool line_checked; /* the start line was whole and right */
-	uint16_t hint;     /* of requests: what the last of the connection was, for the memo */
+	uint32_t scanned;         /* bytes known to hold no end of the line, or of the head */
+	bool line_checked;        /* the start line was whole and right */
+	struct parse_hints hints; /* of requests: what the last of the connection was */
 };
 
 /*

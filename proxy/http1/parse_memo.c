@@ -6,7 +6,7 @@
 #include <xxhash.h>
 
 enum {
-	SLOTS = 256,
+	SLOTS = 256,    /* as many as a hint can tell apart */
 	LINES_MAX = 24, /* of what is kept */
 	BYTES_MAX = 1024,
 };
@@ -37,13 +37,18 @@ void parse_memo_free(struct parse_memo *memo)
 	free(memo);
 }
 
-bool parse_memo_again(const struct parse_memo *memo, uint16_t hint, struct slice bytes,
+static bool begins_with(struct slice bytes, const struct known *known)
+{
+	return known->length > 0 && bytes.n >= known->length &&
+	       memcmp(bytes.p, known->bytes, known->length) == 0;
+}
+
+bool parse_memo_again(const struct parse_memo *memo, struct parse_hints hints, struct slice bytes,
 		      struct http_request *req, size_t *ret_length)
 {
-	const struct known *known = &memo->heads[hint % SLOTS];
+	const struct known *known = &memo->heads[hints.head];
 
-	if (known->length == 0 || bytes.n < known->length ||
-	    memcmp(bytes.p, known->bytes, known->length) != 0)
+	if (!begins_with(bytes, known))
 		return false;
 	*req = known->req;
 	*ret_length = known->length;
@@ -62,16 +67,37 @@ static void take_fields(struct http_request *to, const struct http_request *from
 	to->content_length = from->content_length;
 }
 
-bool parse_memo_recall(struct parse_memo *memo, struct slice block, struct http_request *req)
+/* Field lines mean the same in a request with this method, form and version only. */
+static bool is_of(const struct known *block, const struct http_request *req)
+{
+	return block->req.method == req->method && block->req.form == req->form &&
+	       block->req.version_minor == req->version_minor;
+}
+
+/* It holds one empty line, its last: bytes that begin with it are a block that ends there. */
+bool parse_memo_block_again(struct parse_memo *memo, struct parse_hints hints, struct slice bytes,
+			    struct http_request *req, size_t *ret_length)
+{
+	const struct known *known = &memo->blocks[hints.block];
+
+	if (!begins_with(bytes, known) || !is_of(known, req))
+		return false;
+	memo->asked = known->hash;
+	take_fields(req, &known->req);
+	*ret_length = known->length;
+	return true;
+}
+
+bool parse_memo_recall(struct parse_memo *memo, struct parse_hints *hints, struct slice block,
+		       struct http_request *req)
 {
 	const struct known *known;
 
 	memo->asked = XXH3_64bits(block.p, block.n) +
 		      (req->method * 4u + (unsigned)req->form) * 2u + req->version_minor;
-	known = &memo->blocks[memo->asked % SLOTS];
-	if (known->hash != memo->asked || known->length != block.n ||
-	    known->req.method != req->method || known->req.form != req->form ||
-	    known->req.version_minor != req->version_minor ||
+	hints->block = memo->asked % SLOTS;
+	known = &memo->blocks[hints->block];
+	if (known->hash != memo->asked || known->length != block.n || !is_of(known, req) ||
 	    memcmp(known->bytes, block.p, block.n) != 0)
 		return false;
 	take_fields(req, &known->req);
@@ -125,21 +151,20 @@ void parse_memo_note_block(struct parse_memo *memo, struct slice block,
 		keep_lines(known, &req->fields, block.p, known->bytes);
 }
 
-uint16_t parse_memo_note_head(struct parse_memo *memo, struct slice head, size_t fields_at,
-			      const struct http_request *req)
+void parse_memo_note_head(struct parse_memo *memo, struct parse_hints *hints, struct slice head,
+			  size_t fields_at, const struct http_request *req)
 {
 	const struct known *block = &memo->blocks[memo->asked % SLOTS];
-	uint64_t hash = XXH3_64bits(head.p, head.n);
-	uint16_t hint = hash % SLOTS;
-	struct known *known = &memo->heads[hint];
+	uint64_t hash = XXH3_64bits(head.p, fields_at) ^ memo->asked; /* of the block */
+	struct known *known = &memo->heads[hash % SLOTS];
 
+	hints->head = hash % SLOTS;
 	if (!keep(known, hash, head, req))
-		return hint;
+		return;
 	keep_lines(known, &req->fields, block->bytes, known->bytes + fields_at);
 	known->req.method_name = moved(req->method_name, head.p, known->bytes);
 	known->req.target = moved(req->target, head.p, known->bytes);
 	known->req.uri.host = moved(req->uri.host, head.p, known->bytes);
 	known->req.uri.path = moved(req->uri.path, head.p, known->bytes);
 	known->req.uri.normal = moved(req->uri.normal, head.p, known->bytes);
-	return hint;
 }

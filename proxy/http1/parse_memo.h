@@ -20,20 +20,33 @@ struct parse_memo;
 struct parse_memo *parse_memo_new(void); /* NULL when out of memory */
 void parse_memo_free(struct parse_memo *memo);
 
+/* Where the last request of a connection is kept: written by what is below, any numbers are safe. */
+struct parse_hints {
+	uint8_t head, block;
+};
+
 /*
- * Does `bytes` begin with the head that `hint` stands for?  Then *req is what it means, as views of
- * the memo, valid until the next parse_memo_note_...(), and *ret_length its length.  A hint is what
- * parse_memo_note_head() returned for the last request of the connection; any number is safe.
+ * Does `bytes` begin with the head of the connection's last request?  Then *req is what it means,
+ * as views of the memo, valid until the next parse_memo_note_...(), and *ret_length its length.
  */
-bool parse_memo_again(const struct parse_memo *memo, uint16_t hint, struct slice bytes,
+bool parse_memo_again(const struct parse_memo *memo, struct parse_hints hints, struct slice bytes,
 		      struct http_request *req, size_t *ret_length);
+
+/*
+ * Do `bytes`, from the first field line on, begin with the block of the connection's last request?
+ * Then as parse_memo_recall(), and *ret_length is the length of the block: its end need not be
+ * looked for.
+ */
+bool parse_memo_block_again(struct parse_memo *memo, struct parse_hints hints, struct slice bytes,
+			    struct http_request *req, size_t *ret_length);
 
 /*
  * With method, form and version of `req` given: its fields and all that is told by them, as they
  * were when this block, from the first field line to the empty one, was noted.  They are views of
  * the memo as above.  False when the block is not known.
  */
-bool parse_memo_recall(struct parse_memo *memo, struct slice block, struct http_request *req);
+bool parse_memo_recall(struct parse_memo *memo, struct parse_hints *hints, struct slice block,
+		       struct http_request *req);
 
 /* After a recall in vain: the same block was accepted, and `req` is what it means. */
 void parse_memo_note_block(struct parse_memo *memo, struct slice block,
@@ -41,9 +54,9 @@ void parse_memo_note_block(struct parse_memo *memo, struct slice block,
 
 /*
  * After a recall with success: the block is that of `head` from `fields_at` on, and the whole was
- * accepted.  Returns a hint.
+ * accepted.
  */
-uint16_t parse_memo_note_head(struct parse_memo *memo, struct slice head, size_t fields_at,
-			      const struct http_request *req);
+void parse_memo_note_head(struct parse_memo *memo, struct parse_hints *hints, struct slice head,
+			  size_t fields_at, const struct http_request *req);
 
 #endif

@@ -183,15 +183,15 @@ static unsigned request_lines(const struct conf *conf)
 
 /* What the field lines say, unless the same were read before: every check, then http-parser's. */
 static enum failure read_fields(struct slice head, size_t offset, const struct conf *conf,
-				struct parse_memo *memo, struct http_request *req,
-				uint16_t *ret_hint)
+				struct parse_memo *memo, struct parse_hints *hints,
+				struct http_request *req)
 {
 	struct slice block = slice_of(head.p + offset, head.n - offset);
 	struct framing framing;
 	enum failure failure;
 
-	if (memo != NULL && parse_memo_recall(memo, block, req)) {
-		*ret_hint = parse_memo_note_head(memo, head, offset, req);
+	if (memo != NULL && parse_memo_recall(memo, hints, block, req)) {
+		parse_memo_note_head(memo, hints, head, offset, req);
 		return FAILURE_NONE;
 	}
 	failure = head_fields(head, offset, request_lines(conf), &req->fields, FAILURE_BAD_REQUEST,
@@ -260,6 +260,24 @@ static enum parse_result start_line(struct slice bytes, size_t start, const stru
 	return *ret_failure == FAILURE_NONE ? PARSE_DONE : PARSE_FAILED;
 }
 
+/* Are the field lines those of the connection's last request?  Then nothing is left to read. */
+static bool has_same_fields(struct slice bytes, size_t start, size_t fields_at,
+			    const struct conf *conf, struct parse_memo *memo,
+			    struct parse_hints *hints, struct http_request *req, size_t *ret_end)
+{
+	struct slice rest = slice_of(bytes.p + fields_at, bytes.n - fields_at);
+	size_t line = fields_at - start, length;
+
+	/* one that makes the head too large is not looked for */
+	if (rest.n + line > conf->head_size)
+		rest.n = conf->head_size > line ? conf->head_size - line : 0;
+	if (!parse_memo_block_again(memo, *hints, rest, req, &length))
+		return false;
+	*ret_end = fields_at + length;
+	parse_memo_note_head(memo, hints, slice_of(bytes.p + start, line + length), line, req);
+	return true;
+}
+
 static enum parse_result parse_whole(struct slice bytes, const struct conf *conf,
 				     struct parse_memo *memo, struct parse_progress *progress,
 				     struct http_request *req, size_t *ret_consumed,
@@ -281,6 +299,9 @@ static enum parse_result parse_whole(struct slice bytes, const struct conf *conf
 	if (result != PARSE_DONE)
 		return result;
 	progress->line_checked = true;
+	if (memo != NULL && has_same_fields(bytes, start, fields_at, conf, memo, &progress->hints,
+					    req, ret_consumed))
+		return PARSE_DONE;
 	if (!head_find_end(bytes, start, progress, &end)) {
 		*ret_failure = FAILURE_HEAD_TOO_LARGE;
 		return bytes.n - start > conf->head_size ? PARSE_FAILED : PARSE_MORE;
@@ -289,7 +310,7 @@ static enum parse_result parse_whole(struct slice bytes, const struct conf *conf
 	if (end - start > conf->head_size)
 		return PARSE_FAILED;
 	*ret_failure = read_fields(slice_of(bytes.p + start, end - start), fields_at - start, conf,
-				   memo, req, &progress->hint);
+				   memo, &progress->hints, req);
 	*ret_consumed = end;
 	return *ret_failure == FAILURE_NONE ? PARSE_DONE : PARSE_FAILED;
 }
@@ -301,9 +322,9 @@ enum parse_result parse_request(struct slice bytes, const struct conf *conf,
 {
 	enum parse_result result = PARSE_DONE;
 
-	if (memo == NULL || !parse_memo_again(memo, progress->hint, bytes, req, ret_consumed))
+	if (memo == NULL || !parse_memo_again(memo, progress->hints, bytes, req, ret_consumed))
 		result = parse_whole(bytes, conf, memo, progress, req, ret_consumed, ret_failure);
 	if (result == PARSE_DONE)
-		*progress = (struct parse_progress){.hint = progress->hint};
+		*progress = (struct parse_progress){.hints = progress->hints};
 	return result;
 }

@@ -118,7 +118,7 @@ const char *wire_pieces_differ(const struct wire *whole, struct slice bytes, siz
 	piece.response = whole->response;
 	piece.method = whole->method;
 	/* the connection has asked before: maybe the same */
-	piece.progress = (struct parse_progress){.hint = piece.progress.hint};
+	piece.progress = (struct parse_progress){.hints = piece.progress.hints};
 	piece.result = PARSE_MORE;
 	for (size_t n = first < bytes.n ? first : bytes.n; piece.result == PARSE_MORE; n += step) {
 		char *copy;

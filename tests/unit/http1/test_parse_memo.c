@@ -206,6 +206,10 @@ static void assert_same_request(const struct http_request *a, const struct http_
 	assert_true(slice_eq(a->uri.path, b->uri.path));
 	assert_true(slice_eq(a->uri.normal, b->uri.normal));
 	assert_int_equal(a->version_minor, b->version_minor);
+	assert_int_equal(a->keep_alive, b->keep_alive);
+	assert_int_equal(a->asks_keep_alive, b->asks_keep_alive);
+	assert_int_equal(a->upgrade, b->upgrade);
+	assert_int_equal(a->body, b->body);
 	assert_int_equal(a->fields.count, b->fields.count);
 	for (uint32_t i = 0; i < a->fields.count; i++)
 		assert_true(slice_eq(a->fields.at[i].value, b->fields.at[i].value));
@@ -260,9 +264,101 @@ static void test_any_hint_is_safe(void **state)
 	struct http_request req;
 	size_t length;
 
-	for (unsigned hint = 0; hint <= UINT16_MAX; hint++)
-		assert_false(parse_memo_again(*state, (uint16_t)hint, SLICE("GET"), &req, &length));
-	assert_false(parse_memo_again(*state, 0, slice_of(NULL, 0), &req, &length));
+	for (unsigned i = 0; i <= UINT8_MAX; i++) {
+		struct parse_hints hints = {.head = (uint8_t)i, .block = (uint8_t)i};
+
+		for (unsigned n = 0; n <= 3; n++) {
+			struct slice bytes = slice_of(n == 0 ? NULL : "\r\n\r", n);
+
+			assert_false(parse_memo_again(*state, hints, bytes, &req, &length));
+			assert_false(parse_memo_block_again(*state, hints, bytes, &req, &length));
+		}
+	}
+}
+
+/* One connection that asks for this, whole or byte by byte: as without a memo, and after it. */
+static void asks(struct parse_memo *memo, struct parse_progress *progress, const char *head,
+		 bool in_bytes)
+{
+	static struct http_field lines[2][PARSE_FIELDS_MAX];
+	struct parse_progress alone = {0};
+	struct http_request expected = {.fields = {.at = lines[0], .capacity = PARSE_FIELDS_MAX}};
+	struct http_request req = {.fields = {.at = lines[1], .capacity = PARSE_FIELDS_MAX}};
+	enum parse_result expected_result, result = PARSE_MORE;
+	enum failure expected_failure = FAILURE_NONE, failure = FAILURE_NONE;
+	size_t expected_length, length, n = strlen(head);
+
+	expected_result = parse_request(slice_of(head, n), conf, NULL, &alone, &expected,
+					&expected_length, &expected_failure);
+	for (size_t i = in_bytes ? 1 : n; i <= n && result == PARSE_MORE; i++)
+		result = parse_request(slice_of(head, i), conf, memo, progress, &req, &length,
+				       &failure);
+	assert_int_equal(result, expected_result);
+	if (result == PARSE_DONE) {
+		assert_int_equal(length, expected_length);
+		assert_same_request(&req, &expected);
+		return;
+	}
+	assert_int_equal(failure, expected_failure);
+	*progress = (struct parse_progress){.hints = progress->hints};
+}
+
+/* A connection sends the same fields, and then nearly the same, in other requests. */
+static void test_fields_of_the_last_request(void **state)
+{
+	static const char *const heads[] = {
+		"GET http://a.example/1 HTTP/1.1\r\n" FIELDS "GET http://a.example/2",
+		"\r\nGET http://a.example/2 HTTP/1.1\r\n" FIELDS,
+		"HEAD http://a.example/2 HTTP/1.1\r\n" FIELDS,
+		"GET http://a.example/2 HTTP/1.0\r\n" FIELDS,
+		"CONNECT a.example:80 HTTP/1.1\r\n" FIELDS,
+		"GET /2 HTTP/1.1\r\n" FIELDS,
+		"GET http://a.example/3 HTTP/1.1\r\n\r\n" FIELDS,
+		"GET http://a.example/3 HTTP/1.1\r\n\n" FIELDS,
+		"GET http://a.example/3 HTTP/1.1\r\nX: 1\r\n" FIELDS,
+		"GET http://a.example/4 HTTP/1.1\n" FIELDS,
+		"GET http://a.example/4 HTTP/1.1\r\n " FIELDS,
+		"GET http://a\"b/ HTTP/1.1\r\n" FIELDS,
+	};
+	struct parse_progress progress = {0};
+
+	for (unsigned i = 0; i < 3 * sizeof(heads) / sizeof(heads[0]); i++) {
+		for (unsigned again = 0; again < 3; again++)
+			asks(*state, &progress, heads[0], false);
+		asks(*state, &progress, heads[i / 3], i % 3 == 1);
+	}
+}
+
+/* An empty Host is taken beside an absolute target alone. */
+static void test_fields_of_the_last_request_beside_another_target(void **state)
+{
+	struct parse_progress progress = {0};
+
+	for (unsigned again = 0; again < 4; again++)
+		asks(*state, &progress, "GET http://a.example/ HTTP/1.1\r\nHost:\r\n\r\n", false);
+	asks(*state, &progress, "GET / HTTP/1.1\r\nHost:\r\n\r\n", false);
+}
+
+static void test_fields_of_the_last_request_in_a_head_that_is_too_large(void **state)
+{
+	static char head[16 * 1024];
+	struct parse_progress progress = {0};
+	size_t spare;
+
+	conf->head_size = 2048;
+	spare = conf->head_size - strlen(fields_of(4, 1000));
+	for (int more = -8; more <= 8; more++) {
+		int path = (int)(spare - strlen("GET http://a.example/ HTTP/1.1\r\n")) + more;
+
+		for (unsigned again = 0; again < 4; again++) {
+			snprintf(head, sizeof(head), "GET http://a.example/%u HTTP/1.1\r\n%s",
+				 again, fields_of(4, 1000));
+			asks(*state, &progress, head, false);
+		}
+		snprintf(head, sizeof(head), "GET http://a.example/%0*u HTTP/1.1\r\n%s", path, 1,
+			 fields_of(4, 1000));
+		asks(*state, &progress, head, false);
+	}
 }
 
 /* More blocks than it has room for: newer ones take the place of older ones, none is mistaken. */
@@ -300,6 +396,9 @@ int main(void)
 		TEST(test_a_body_is_told_again),
 		TEST(test_the_same_again),
 		TEST(test_any_hint_is_safe),
+		TEST(test_fields_of_the_last_request),
+		TEST(test_fields_of_the_last_request_beside_another_target),
+		TEST(test_fields_of_the_last_request_in_a_head_that_is_too_large),
 		TEST(test_many),
 	};
 
