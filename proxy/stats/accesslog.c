@@ -12,7 +12,7 @@
  * any other error what is in the buffer is dropped, so that a full disk costs one call per buffer
  * and not one per line.  SIGPIPE and SIGXFSZ must be ignored by the program.
  */
-#include "proxy/stats/accesslog_line.h"
+#include "proxy/stats/accesslog.h"
 
 #include <errno.h>
 #include <fcntl.h>

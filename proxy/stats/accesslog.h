@@ -12,33 +12,9 @@
 #ifndef PROXY_STATS_ACCESSLOG_H
 #define PROXY_STATS_ACCESSLOG_H
 
-#include "cache/http/message.h"
-#include "proxy/stats/stats.h"
+#include "proxy/stats/accesslog_line.h"
 
 struct accesslog;
-
-/* What is told of an exchange.  Slices are copied by the call. */
-struct accesslog_entry {
-	int64_t wall_ms;     /* when it ended, since the epoch */
-	int64_t elapsed_us;  /* from the request head read to the end of the answer, but for: */
-	int64_t held_us;     /* the client did not take what there was; 0 for never */
-	struct slice client; /* numeric address */
-	uint16_t client_port;
-	struct slice method;
-	struct slice target;     /* as received; empty when none was read */
-	struct slice origin_uri; /* goes before a path: of the origin that a gateway stands for */
-	bool target_read;        /* it was understood; otherwise its authority is masked */
-	uint16_t status;         /* 0 when none was sent */
-	uint64_t bytes_in;       /* of the request, head and body as received */
-	uint64_t bytes_out;      /* of the answer, head and body as sent */
-	enum outcome outcome;
-	enum failure failure;
-	enum reason why; /* not stored, or not reused */
-	bool stored;
-	struct slice origin; /* numeric address and port asked, empty when none */
-	struct slice user;   /* who logged in, empty for nobody */
-	struct slice user_agent;
-};
 
 /*
  * Whether accesslog_open() would succeed, with nothing made; false with errno.  For checks of the

@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "proxy/stats/accesslog_line.h"
+#include "proxy/stats/accesslog.h"
 
 static char directory[] = "/tmp/test_accesslog.XXXXXX";
 static char path[64], moved[64];
