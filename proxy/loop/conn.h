@@ -10,9 +10,12 @@
 #ifndef PROXY_LOOP_CONN_H
 #define PROXY_LOOP_CONN_H
 
-#include <sys/uio.h>
+#include <stdbool.h>
+#include <stddef.h>
 
-#include "proxy/dns/resolver.h"
+#include "proxy/base/address.h"
+#include "proxy/base/failure.h"
+#include "proxy/loop/io.h"
 
 struct conn;
 struct tls_context;
@@ -22,19 +25,6 @@ struct conn_events {
 	void (*readable)(void *owner);
 	void (*writable)(void *owner); /* also: a connect is decided, see conn_connected() */
 	void (*expired)(void *owner);  /* the deadline passed, without an event; it is unset */
-};
-
-/* Bytes to send: iovec has no const, but sending changes nothing. */
-static inline struct iovec iovec_of(struct slice bytes)
-{
-	return (struct iovec){.iov_base = (void *)(uintptr_t)bytes.p, .iov_len = bytes.n};
-}
-
-enum io {
-	IO_OK,
-	IO_AGAIN, /* nothing now: watch, and wait for the event */
-	IO_END,   /* the peer sent FIN */
-	IO_ERROR, /* errno */
 };
 
 /* The loop of this process, a struct ev_loop; before anything else. */

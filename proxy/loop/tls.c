@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "proxy/base/address.h"
 #include "proxy/base/hostname.h"
 #include "proxy/base/wall_clock.h"
+#include "proxy/stats/stats.h"
 
 enum {
 	TLS_MAGIC = 0x546c7331,

@@ -8,7 +8,11 @@
 #ifndef PROXY_LOOP_TLS_H
 #define PROXY_LOOP_TLS_H
 
-#include "proxy/loop/conn.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "proxy/base/failure.h"
+#include "proxy/loop/io.h"
 
 enum { TLS_SESSIONS = 256 }; /* kept; one that collides with another takes its place */
 
