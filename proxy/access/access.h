@@ -38,7 +38,7 @@
 #include "cache/http/message.h"
 #include "conf/conf.h"
 #include "proxy/base/address.h"
-#include "proxy/stats/stats.h"
+#include "proxy/base/failure.h"
 
 struct access;
 

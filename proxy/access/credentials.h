@@ -14,7 +14,7 @@
 #define PROXY_ACCESS_CREDENTIALS_H
 
 #include "cache/http/message.h"
-#include "proxy/stats/stats.h"
+#include "proxy/base/failure.h"
 
 enum {
 	CREDENTIALS_MEMORY_MS = 10 * 60 * 1000,

@@ -6,7 +6,7 @@
 #define PROXY_DNS_DNS_ANSWER_H
 
 #include "proxy/base/address.h"
-#include "proxy/stats/stats.h"
+#include "proxy/base/failure.h"
 
 enum dns_status {
 	DNS_PENDING,       /* no answer yet */

@@ -9,7 +9,7 @@
 #define PROXY_DNS_DNS_CACHE_H
 
 #include "proxy/base/address.h"
-#include "proxy/stats/stats.h"
+#include "proxy/base/failure.h"
 
 struct dns_cache;
 

@@ -6,7 +6,7 @@
 
 #include "conf/conf.h"
 #include "proxy/base/address.h"
-#include "proxy/stats/stats.h"
+#include "proxy/base/failure.h"
 
 struct known_names;
 

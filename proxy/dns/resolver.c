@@ -21,6 +21,7 @@
 #include "proxy/base/hostname.h"
 #include "proxy/dns/known_names.h"
 #include "proxy/base/wall_clock.h"
+#include "proxy/stats/stats.h"
 
 /*
  * A name that name servers are being asked for.

@@ -27,7 +27,7 @@
 #include "conf/conf.h"
 #include "proxy/base/address.h"
 #include "proxy/limits/budgets.h"
-#include "proxy/stats/stats.h"
+#include "proxy/base/failure.h"
 
 enum {
 	/*

@@ -7,8 +7,10 @@
 #ifndef PROXY_EXCHANGE_FAILURE_LOG_H
 #define PROXY_EXCHANGE_FAILURE_LOG_H
 
+#include <stdbool.h>
+
 #include "proxy/base/address.h"
-#include "proxy/stats/stats.h"
+#include "proxy/base/failure.h"
 
 struct exchange;
 

@@ -5,7 +5,6 @@
 
 #include "cache/http/fields.h"
 #include "proxy/front/admin_purge.h"
-#include "proxy/client/client.h"
 #include "proxy/stats/report.h"
 #include "proxy/base/version.h"
 

@@ -8,7 +8,7 @@
 
 #include "cache/record/record.h"
 #include "proxy/base/buf.h"
-#include "proxy/stats/stats.h"
+#include "proxy/base/failure.h"
 
 /* Why a request went to the origin: the values of Cache-Status fwd (RFC 9211 2.2). */
 enum forward_reason {

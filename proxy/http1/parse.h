@@ -16,7 +16,7 @@
 #include "conf/conf.h"
 #include "proxy/http1/mend.h"
 #include "proxy/http1/parse_memo.h"
-#include "proxy/stats/stats.h"
+#include "proxy/base/failure.h"
 
 enum parse_result {
 	PARSE_MORE, /* not whole yet: call again with more bytes after the same ones */

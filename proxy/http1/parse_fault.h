@@ -9,7 +9,7 @@
 #define PROXY_HTTP1_PARSE_FAULT_H
 
 #include "cache/base/slice.h"
-#include "proxy/stats/stats.h"
+#include "proxy/base/failure.h"
 
 enum { PARSE_FAULT_SIZE = 128 };
 

@@ -6,7 +6,8 @@
 #define PROXY_ORIGIN_ROUTE_H
 
 #include "cache/http/message.h"
-#include "proxy/stats/stats.h"
+#include "conf/conf.h"
+#include "proxy/base/failure.h"
 
 /* Valid as long as the request it was found for. */
 struct route {

@@ -1,25 +1,10 @@
-/* Counters of a worker and their sum, latency histograms, and the texts of failures and outcomes.
- */
+/* Counters of a worker and their sum, latency histograms, and the names of outcomes. */
 #include "proxy/stats/stats.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-
-struct failure_row {
-	const char *name;
-	const char *token;
-	const char *sentence;
-	unsigned status;
-};
-
-static const struct failure_row failure_rows[FAILURE_COUNT] = {
-	[FAILURE_NONE] = {"none", "", "", 0},
-#define FAILURE(id, name, status, token, sentence) [FAILURE_##id] = {name, token, sentence, status},
-#include "proxy/base/failures.def"
-#undef FAILURE
-};
 
 static const char *const outcome_names[OUTCOME_COUNT] = {
 #define OUTCOME(id, name, help) [OUTCOME_##id] = name,
@@ -34,32 +19,6 @@ static const char *const outcome_names[OUTCOME_COUNT] = {
 /* Before stats_attach() a process counts here. */
 static struct stats own_block;
 struct stats *stats = &own_block;
-
-static const struct failure_row *failure_row(enum failure failure)
-{
-	assert(failure < FAILURE_COUNT);
-	return &failure_rows[failure];
-}
-
-const char *failure_name(enum failure failure)
-{
-	return failure_row(failure)->name;
-}
-
-unsigned failure_status(enum failure failure)
-{
-	return failure_row(failure)->status;
-}
-
-const char *failure_token(enum failure failure)
-{
-	return failure_row(failure)->token;
-}
-
-const char *failure_sentence(enum failure failure)
-{
-	return failure_row(failure)->sentence;
-}
 
 const char *outcome_name(enum outcome outcome)
 {

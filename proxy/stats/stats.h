@@ -17,15 +17,8 @@
 
 #include "cache/cache.h"
 #include "cache/policy/policy.h"
+#include "proxy/base/failure.h"
 #include "proxy/stats/offenders.h"
-
-enum failure {
-	FAILURE_NONE,
-#define FAILURE(id, name, status, token, sentence) FAILURE_##id,
-#include "proxy/base/failures.def"
-#undef FAILURE
-	FAILURE_COUNT
-};
 
 enum outcome {
 #define OUTCOME(id, name, help) OUTCOME_##id,
@@ -34,11 +27,7 @@ enum outcome {
 	OUTCOME_COUNT
 };
 
-/* Static text of the tables' rows; constant time. */
-const char *failure_name(enum failure failure);
-unsigned failure_status(enum failure failure);
-const char *failure_token(enum failure failure);
-const char *failure_sentence(enum failure failure);
+/* Static text of the table's row; constant time. */
 const char *outcome_name(enum outcome outcome);
 
 /*

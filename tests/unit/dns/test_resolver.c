@@ -1,6 +1,7 @@
 /* LINKS: proxy/dns */
 /* What becomes of a name: numeric, known, asked of name servers that are good or bad. */
 #include "tests/support/resolver_fixture.h"
+#include "proxy/stats/stats.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* LINKS: proxy/dns */
 /* Queries of the resolver: shared, cancelled, at their bounds, and left over when it is freed. */
 #include "tests/support/resolver_fixture.h"
+#include "proxy/stats/stats.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,0 +1,44 @@
+/* The rows of failures.def. */
+#include "proxy/base/failure.h"
+
+#include <assert.h>
+
+struct failure_row {
+	const char *name;
+	const char *token;
+	const char *sentence;
+	unsigned status;
+};
+
+static const struct failure_row failure_rows[FAILURE_COUNT] = {
+	[FAILURE_NONE] = {"none", "", "", 0},
+#define FAILURE(id, name, status, token, sentence) [FAILURE_##id] = {name, token, sentence, status},
+#include "proxy/base/failures.def"
+#undef FAILURE
+};
+
+static const struct failure_row *failure_row(enum failure failure)
+{
+	assert(failure < FAILURE_COUNT);
+	return &failure_rows[failure];
+}
+
+const char *failure_name(enum failure failure)
+{
+	return failure_row(failure)->name;
+}
+
+unsigned failure_status(enum failure failure)
+{
+	return failure_row(failure)->status;
+}
+
+const char *failure_token(enum failure failure)
+{
+	return failure_row(failure)->token;
+}
+
+const char *failure_sentence(enum failure failure)
+{
+	return failure_row(failure)->sentence;
+}

@@ -1,0 +1,24 @@
+/*
+ * Why an exchange ends with an answer made here, or without a whole one: one closed list, which is
+ * status, header, log and counter at once (failures.def).
+ */
+#ifndef PROXY_BASE_FAILURE_H
+#define PROXY_BASE_FAILURE_H
+
+enum failure {
+	FAILURE_NONE,
+#define FAILURE(id, name, status, token, sentence) FAILURE_##id,
+#include "proxy/base/failures.def"
+#undef FAILURE
+	FAILURE_COUNT
+};
+
+/* Static text of the table's row, "" where it has none; constant time. */
+const char *failure_name(enum failure failure);
+const char *failure_token(enum failure failure);    /* error type of Proxy-Status (RFC 9209) */
+const char *failure_sentence(enum failure failure); /* for the client */
+
+/* Of the answer; 0 when nothing can be answered any more. */
+unsigned failure_status(enum failure failure);
+
+#endif
