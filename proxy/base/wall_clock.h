@@ -3,7 +3,7 @@
  *
  * The wall clock: what people and other machines call the time.  It can be set at any moment, to
  * anything, so it is for dates alone: of messages, records, log lines.  How long something takes is
- * measured by monotonic_us() (worker.h), and how long it may take by a deadline (deadline.h).
+ * measured by monotonic_us() (monotonic.h), and how long it may take by a deadline (deadline.h).
  * scripts/check-clocks.sh finds who asks for the wall clock elsewhere.
  */
 #ifndef PROXY_BASE_WALL_CLOCK_H

@@ -163,8 +163,8 @@ static void client_release(struct client *client)
 	*client->link = client->next;
 	if (client->next != NULL)
 		client->next->link = client->link;
-	scratch_free(&client->worker->in, &client->in);
-	scratch_free(&client->worker->out, &client->out);
+	scratch_free(&client->worker->turn.in, &client->in);
+	scratch_free(&client->worker->turn.out, &client->out);
 	client->conn = NULL;
 	budget_give(&client->place);
 	if (client->refusal == FAILURE_NONE)
@@ -220,7 +220,7 @@ struct conn *client_detach(struct client *client, struct holding *ret_place, str
 
 struct buf *client_out(struct client *client)
 {
-	scratch_lend(&client->worker->out, &client->out);
+	scratch_lend(&client->worker->turn.out, &client->out);
 	return &client->out;
 }
 
@@ -237,10 +237,10 @@ static bool client_flush(struct client *client)
 			COUNT_TRAFFIC(client, client_bytes_out, n);
 			buf_consume(&client->out, n);
 			pace_moved(&client->taking, n, client->worker->conf,
-				   client->worker->now_ms);
+				   client->worker->turn.now_ms);
 			continue;
 		case IO_AGAIN:
-			if (scratch_settle(&client->worker->out, &client->out))
+			if (scratch_settle(&client->worker->turn.out, &client->out))
 				return true;
 			break;
 		case IO_END:
@@ -250,7 +250,7 @@ static bool client_flush(struct client *client)
 		client_close(client);
 		return false;
 	}
-	return scratch_settle(&client->worker->out, &client->out);
+	return scratch_settle(&client->worker->turn.out, &client->out);
 }
 
 /* After the last answer: FIN, then read on for a while so that the answer is not lost to an RST. */
@@ -263,7 +263,7 @@ static void client_finish(struct client *client)
 	}
 	conn_end(client->conn);
 	client->lingering = true;
-	scratch_free(&client->worker->in, &client->in);
+	scratch_free(&client->worker->turn.in, &client->in);
 	conn_watch(client->conn, true, false);
 	conn_deadline(client->conn, CLIENT_LINGER_MS);
 }
@@ -276,7 +276,7 @@ static int64_t bytes_left_ms(const struct client *client)
 	if (pace->until_us == 0 ||
 	    (client->giving.until_us != 0 && client->giving.until_us < pace->until_us))
 		pace = &client->giving;
-	return pace_left_ms(pace, client->worker->now_ms);
+	return pace_left_ms(pace, client->worker->turn.now_ms);
 }
 
 static void set_deadline(struct client *client, bool sending)
@@ -284,8 +284,8 @@ static void set_deadline(struct client *client, bool sending)
 	const struct conf *conf = client->worker->conf;
 	bool giving = client->reading_body && !client->body_paused && !client->put_off;
 
-	pace_wait(&client->taking, sending, conf, client->worker->now_ms);
-	pace_wait(&client->giving, giving, conf, client->worker->now_ms);
+	pace_wait(&client->taking, sending, conf, client->worker->turn.now_ms);
+	pace_wait(&client->giving, giving, conf, client->worker->turn.now_ms);
 	if (client->refusal != FAILURE_NONE)
 		; /* it has one of its own, whatever it does */
 	else if (sending || giving)
@@ -321,7 +321,7 @@ static void client_settle(struct client *client)
 		client_finish(client);
 		return;
 	}
-	if (!scratch_settle(&client->worker->in, &client->in)) {
+	if (!scratch_settle(&client->worker->turn.in, &client->in)) {
 		client_close(client);
 		return;
 	}
@@ -339,7 +339,7 @@ static void client_settle(struct client *client)
 
 void client_push(struct client *client)
 {
-	worker_soon(client->worker, &client->push);
+	turn_soon(&client->worker->turn, &client->push);
 }
 
 static void client_send_out(void *owner)
@@ -377,7 +377,7 @@ bool client_send(struct client *client, const struct iovec *parts, int count)
 		return true;
 	}
 	COUNT_TRAFFIC(client, client_bytes_out, sent);
-	pace_moved(&client->taking, sent, client->worker->conf, client->worker->now_ms);
+	pace_moved(&client->taking, sent, client->worker->conf, client->worker->turn.now_ms);
 	if (waiting > 0)
 		buf_consume(&client->out, sent < waiting ? sent : waiting);
 	sent -= sent < waiting ? sent : waiting;
@@ -475,7 +475,7 @@ static bool next_request(struct client *client)
 		return true;
 	}
 	x->bytes_in = length;
-	client->last = !may_persist(client, &x->req) || worker->draining ||
+	client->last = !may_persist(client, &x->req) || worker->turn.draining ||
 		       client->requests >= worker->conf->client_requests;
 	begin_body(client, x);
 	client->frontend->handle(x);
@@ -499,7 +499,7 @@ static bool feed_body(struct client *client)
 		return true;
 	}
 	x->bytes_in += consumed;
-	pace_moved(&client->giving, consumed, client->worker->conf, client->worker->now_ms);
+	pace_moved(&client->giving, consumed, client->worker->conf, client->worker->turn.now_ms);
 	if (content.n > 0 && !client->frontend->body(x, content))
 		client->body_paused = true;
 	if (client->conn == NULL)
@@ -519,10 +519,10 @@ static bool feed_body(struct client *client)
 /* Is there a share of the turn left for another step?  If not, it is taken up in the next one. */
 static bool may_go_on(struct client *client, unsigned most)
 {
-	if (share_take(&client->share, client->worker, most))
+	if (share_take(&client->share, &client->worker->turn, most))
 		return true;
 	client->put_off = true;
-	worker_later(client->worker, &client->resume);
+	turn_later(&client->worker->turn, &client->resume);
 	return false;
 }
 
@@ -595,7 +595,8 @@ static void advance(struct client *client)
 static void client_advance(struct client *client)
 {
 	struct worker *worker = client->worker;
-	int64_t since_us = client->waits_since_us != 0 ? client->waits_since_us : worker->now_us;
+	int64_t since_us =
+		client->waits_since_us != 0 ? client->waits_since_us : worker->turn.now_us;
 
 	client->put_off = false;
 	advance(client);
@@ -615,7 +616,7 @@ void client_exchange_ended(struct client *client, bool keep_alive)
 		return;
 	client_settle(client);
 	if (client->conn != NULL && !client->lingering)
-		worker_soon(client->worker, &client->resume);
+		turn_soon(&client->worker->turn, &client->resume);
 }
 
 static void client_go_on(void *owner)
@@ -644,7 +645,7 @@ void client_let_go(struct client *client)
 
 void client_resume(struct client *client)
 {
-	worker_soon(client->worker, &client->resume);
+	turn_soon(&client->worker->turn, &client->resume);
 }
 
 /* ---- events --------------------------------------------------------------------------------- */
@@ -653,7 +654,7 @@ static void linger(struct client *client)
 {
 	size_t n;
 
-	switch (conn_recv(client->conn, client->worker->in.block, SCRATCH_SIZE, &n)) {
+	switch (conn_recv(client->conn, client->worker->turn.in.block, SCRATCH_SIZE, &n)) {
 	case IO_OK:
 		client->lingered += (uint32_t)n;
 		if (client->lingered > CLIENT_LINGER_BYTES)
@@ -677,7 +678,7 @@ static void client_readable(void *owner)
 		linger(client);
 		return;
 	}
-	scratch_lend(&client->worker->in, &client->in);
+	scratch_lend(&client->worker->turn.in, &client->in);
 	to = buf_reserve(&client->in, 4096);
 	if (to == NULL) {
 		client_close(client);
@@ -790,7 +791,7 @@ static void header_done(struct client *client, const struct proxy_header *header
 static void header_readable(void *owner)
 {
 	struct client *client = client_of(owner);
-	struct scratch *scratch = &client->worker->in;
+	struct scratch *scratch = &client->worker->turn.in;
 	struct proxy_header header;
 	enum proxy_header_result result = PROXY_HEADER_BAD;
 	enum io io = IO_ERROR;
@@ -816,7 +817,7 @@ static void header_readable(void *owner)
 	/* one that leaves without a word only looked whether we are here */
 	if (result == PROXY_HEADER_BAD && buf_length(&client->in) > 0) {
 		STATS_ADD(proxy_header_bad, 1);
-		failure_log_header(&client->peer, client->worker->now_ms);
+		failure_log_header(&client->peer, client->worker->turn.now_ms);
 	}
 	client_close(client);
 }

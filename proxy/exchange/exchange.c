@@ -31,7 +31,7 @@ struct exchange *exchange_new(struct worker *worker, struct client *client,
 		.client = client,
 		.frontend = frontend,
 		.outcome = OUTCOME_FAILED,
-		.started_us = worker->now_us,
+		.started_us = worker->turn.now_us,
 	};
 	if (client != NULL)
 		x->peer = client->peer;
@@ -208,7 +208,7 @@ void exchange_abandon(struct exchange *x)
 /* Whether the connection can live on after an answer that begins now. */
 static bool may_keep_alive(const struct exchange *x)
 {
-	return !x->client->last && !x->client->reading_body && !x->worker->draining;
+	return !x->client->last && !x->client->reading_body && !x->worker->turn.draining;
 }
 
 static struct delivery delivery_of(const struct exchange *x)
@@ -272,9 +272,9 @@ bool exchange_answer_record(struct exchange *x, const struct record_view *record
 		return true;
 	}
 	meta = record_meta(record);
-	age_s = policy_age_s(meta, &worker->now);
+	age_s = policy_age_s(meta, &worker->turn.now);
 	if (worker->conf->conditional_hit[0] == '3' &&
-	    policy_not_modified(&x->req, meta, record_etag(record), &worker->now))
+	    policy_not_modified(&x->req, meta, record_etag(record), &worker->turn.now))
 		status = 304;
 	if (x->outcome == OUTCOME_HIT && status == 304)
 		x->outcome = OUTCOME_HIT_304;
@@ -305,7 +305,7 @@ void exchange_answer_local(struct exchange *x, unsigned status, const char *cont
 	x->keep_alive = may_keep_alive(x);
 	delivery = delivery_of(x);
 	if (!compose_local(out, status, content_type, extra, content, &delivery,
-			   x->worker->now.wall_s))
+			   x->worker->turn.now.wall_s))
 		out_of_memory(x);
 	else
 		answered(x, status, buf_length(out) - before);
@@ -365,7 +365,7 @@ void exchange_fail(struct exchange *x, enum failure failure)
 	out = client_out(x->client);
 	before = buf_length(out);
 	if (!compose_failure(out, x->worker->conf, failure, &told, &delivery,
-			     x->worker->now.wall_s))
+			     x->worker->turn.now.wall_s))
 		out_of_memory(x);
 	else
 		answered(x, failure_status(failure), buf_length(out) - before);
@@ -398,7 +398,7 @@ void exchange_pass_head(struct exchange *x, const struct http_response *res)
 	out = client_out(x->client);
 	before = buf_length(out);
 	if (!compose_response(out, x->worker->conf, res, &x->status_field, &delivery,
-			      x->worker->now.wall_s, &x->chunked)) {
+			      x->worker->turn.now.wall_s, &x->chunked)) {
 		client_abort(x->client);
 		return;
 	}

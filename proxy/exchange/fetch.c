@@ -133,13 +133,13 @@ bool fetch_under_way(struct worker *worker, const struct cache_key *key)
 /* What the workers have learnt of a key; asking renews the memory that it cannot be shared. */
 static enum shareable recall(struct worker *worker, const struct cache_key *key)
 {
-	return shareable_recall(worker->shared->shareable, key, worker->now_us / 1000,
+	return shareable_recall(worker->shared->shareable, key, worker->turn.now_us / 1000,
 				worker->conf->unshareable_time_ms);
 }
 
 static void remember_unshareable(struct worker *worker, const struct cache_key *key)
 {
-	shareable_note(worker->shared->shareable, key, false, worker->now_us / 1000,
+	shareable_note(worker->shared->shareable, key, false, worker->turn.now_us / 1000,
 		       worker->conf->unshareable_time_ms);
 }
 
@@ -153,7 +153,7 @@ static bool may_learn(const struct fetch *fetch)
 static void remember_shareable(const struct fetch *fetch)
 {
 	shareable_note(fetch->worker->shared->shareable, &fetch->plan.key, true,
-		       fetch->worker->now_us / 1000, SHAREABLE_MS);
+		       fetch->worker->turn.now_us / 1000, SHAREABLE_MS);
 }
 
 /* Would what is stored answer it now? */
@@ -161,7 +161,7 @@ static bool is_fresh_for(const struct exchange *x)
 {
 	struct cache_lookup lookup;
 
-	cache_lookup(x->worker->cache, &x->req, &x->worker->now, &lookup);
+	cache_lookup(x->worker->cache, &x->req, &x->worker->turn.now, &lookup);
 	return lookup.verdict == REUSE_FRESH;
 }
 
@@ -249,7 +249,7 @@ static void release_waiter(struct fetch *fetch, struct exchange *x, bool stored,
 	x->waiter_link = fetches->released_end;
 	*fetches->released_end = x;
 	fetches->released_end = &x->next_waiter;
-	worker_soon(fetches->worker, &fetches->release);
+	turn_soon(&fetches->worker->turn, &fetches->release);
 }
 
 /* It goes on, or its client has left. */
@@ -317,8 +317,8 @@ static void release_some(void *owner)
 	while (fetches->released != NULL) {
 		struct exchange *x = fetches->released;
 
-		if (!share_take(&fetches->share, fetches->worker, SHARE_REQUESTS)) {
-			worker_later(fetches->worker, &fetches->release);
+		if (!share_take(&fetches->share, &fetches->worker->turn, SHARE_REQUESTS)) {
+			turn_later(&fetches->worker->turn, &fetches->release);
 			return;
 		}
 		remove_released(fetches, x);
@@ -508,7 +508,7 @@ static void note_asked(struct fetch *fetch)
 {
 	struct worker *worker = fetch->worker;
 
-	fetch->times.request_steady_ms = worker->now.steady_ms;
+	fetch->times.request_steady_ms = worker->turn.now.steady_ms;
 	fetch->asked_ms = boot_clock_ms();
 	fetch->times.asked_at = cache_epoch(worker->cache);
 }
@@ -768,7 +768,7 @@ static void learn_confirmed(struct fetch *fetch, const struct record_view *recor
 	enum reason why;
 
 	if (may_learn(fetch) &&
-	    policy_reuse(&fetch->leader->req, record_meta(record), &fetch->worker->now,
+	    policy_reuse(&fetch->leader->req, record_meta(record), &fetch->worker->turn.now,
 			 fetch->worker->conf, &why) == REUSE_FRESH)
 		remember_shareable(fetch);
 }

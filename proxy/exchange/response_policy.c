@@ -38,7 +38,7 @@ bool response_policy_kept_record(const struct exchange *x, struct record_view *r
 bool response_policy_allows_stale(const struct exchange *x, struct record_view *ret_record)
 {
 	return x->status == 0 && response_policy_kept_record(x, ret_record) &&
-	       policy_stale_if_error(&x->req, record_meta(ret_record), &x->worker->now,
+	       policy_stale_if_error(&x->req, record_meta(ret_record), &x->worker->turn.now,
 				     x->worker->conf);
 }
 
@@ -239,7 +239,7 @@ enum response_action response_policy_apply(struct exchange *x, const struct fetc
 	struct trial trial = {x, plan, res, *times, x->worker->cache};
 	enum response_action action;
 
-	trial.times.response = x->worker->now;
+	trial.times.response = x->worker->turn.now;
 	ret_effect->stored = false;
 	action = apply(&trial, ret_effect);
 	/* before the answer: who has it may look at this at once */

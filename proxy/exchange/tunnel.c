@@ -221,7 +221,7 @@ static void begin_splicing(struct side *to)
 static enum io copy_across(struct side *from)
 {
 	struct side *to = from->other;
-	struct scratch *in = &from->tunnel->worker->in;
+	struct scratch *in = &from->tunnel->worker->turn.in;
 	size_t n = 0, sent = 0;
 	enum io io = conn_recv(from->conn, in->block, in->size, &n);
 	struct iovec part = {in->block, n};

@@ -23,7 +23,7 @@ static struct report_input snapshot(struct worker *worker, struct stats *sum)
 	const struct worker_shared *shared = worker->shared;
 	struct report_input input = {
 		.stats = sum,
-		.uptime_s = (worker->now_us - shared->started_us) / 1000000,
+		.uptime_s = (worker->turn.now_us - shared->started_us) / 1000000,
 		.version = CACHE204_VERSION,
 		.workers = atomic_load_explicit(&shared->alive, memory_order_relaxed),
 	};
@@ -63,7 +63,7 @@ static void show_metrics(struct exchange *x)
 
 static void show_health(struct exchange *x)
 {
-	exchange_answer_local(x, x->worker->draining ? 503 : 204, "", SLICE(ADMIN_FIELDS),
+	exchange_answer_local(x, x->worker->turn.draining ? 503 : 204, "", SLICE(ADMIN_FIELDS),
 			      slice_of("", 0));
 }
 

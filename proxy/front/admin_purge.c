@@ -23,7 +23,7 @@ static const struct cache_key removal_key = {{UINT64_MAX, UINT64_MAX}};
 static bool take_lease(struct worker *worker)
 {
 	struct removal *removal = &worker->removal;
-	int64_t now_ms = worker->now_us / 1000; /* a clock that all workers have */
+	int64_t now_ms = worker->turn.now_us / 1000; /* a clock that all workers have */
 
 	if (removal->lease.slot != NULL && now_ms - removal->leased_ms < LEASE_RENEW_MS)
 		return true;
@@ -42,7 +42,7 @@ int64_t admin_purge_step(struct worker *worker)
 {
 	enum cache_purging result = CACHE_PURGED_ALL;
 
-	if (!cache_purge_is_due(worker->cache) || worker->draining || !take_lease(worker)) {
+	if (!cache_purge_is_due(worker->cache) || worker->turn.draining || !take_lease(worker)) {
 		admin_purge_stop(worker);
 		return 0;
 	}
@@ -111,9 +111,9 @@ static void purge_all(struct exchange *x)
 	struct store_usage usage;
 	char text[128], operator[ADDRESS_TEXT_SIZE];
 
-	worker_read_clocks(worker);
-	cache_purge_all(worker->cache, &worker->now);
-	worker_read_clocks(worker);
+	turn_read_clocks(&worker->turn);
+	cache_purge_all(worker->cache, &worker->turn.now);
+	turn_read_clocks(&worker->turn);
 	worker_purge(worker);
 	STATS_ADD(purges, 1);
 	store_usage(cache_store_of(worker->cache), &usage);

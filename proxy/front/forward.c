@@ -106,7 +106,7 @@ static void forget_record(struct exchange *x, struct cache_lookup *lookup)
 	lookup->has_record = false;
 	lookup->uri_known = false;
 	lookup->verdict =
-		policy_reuse(&x->req, NULL, &x->worker->now, x->worker->conf, &lookup->why);
+		policy_reuse(&x->req, NULL, &x->worker->turn.now, x->worker->conf, &lookup->why);
 	x->status_field.why = REASON_NONE;
 	x->status_field.collapsed = false;
 }
@@ -129,7 +129,7 @@ static void ask(struct exchange *x, const struct cache_lookup *lookup)
 	plan.proved = lookup->has_record && lookup->why != REASON_RESPONSE_NO_CACHE &&
 		      policy_lifetime_s(record_meta(&lookup->record), x->worker->conf) > 0;
 	plan.had_fresh = lookup->has_record && lookup->why != REASON_RESTORED &&
-			 policy_age_s(record_meta(&lookup->record), &x->worker->now) <
+			 policy_age_s(record_meta(&lookup->record), &x->worker->turn.now) <
 				 policy_lifetime_s(record_meta(&lookup->record), x->worker->conf);
 	if (lookup->has_record && lookup->verdict == REUSE_VALIDATE &&
 	    !exchange_keep_record(x, &lookup->record)) {
@@ -197,7 +197,7 @@ static void background_begin(void *owner)
 	struct exchange *x;
 
 	cache_turn_end(worker->cache);
-	cache_lookup(worker->cache, &background->req, &worker->now, &lookup);
+	cache_lookup(worker->cache, &background->req, &worker->turn.now, &lookup);
 	if (lookup.verdict != REUSE_REVALIDATE) {
 		background_end(background, &plan.lease);
 		return;
@@ -238,7 +238,7 @@ static void validate_later(struct exchange *x, const struct cache_lookup *lookup
 	struct lease lease = {0};
 
 	if (fetch_under_way(worker, &key) ||
-	    !leases_take(worker->shared->leases, &key, worker->now_us / 1000, &lease))
+	    !leases_take(worker->shared->leases, &key, worker->turn.now_us / 1000, &lease))
 		return;
 	background = malloc(sizeof(*background) + http_request_copy_size(&x->req));
 	if (background == NULL) {
@@ -253,7 +253,7 @@ static void validate_later(struct exchange *x, const struct cache_lookup *lookup
 		.holder = exchange_holder(x),
 	};
 	http_request_copy(&background->req, &x->req, background->memory);
-	worker_soon(worker, &background->task);
+	turn_soon(&worker->turn, &background->task);
 }
 
 /* False when the record can no longer be read, and nothing was done. */
@@ -339,7 +339,7 @@ static void step_lookup(struct exchange *x)
 {
 	struct cache_lookup lookup;
 
-	cache_lookup(x->worker->cache, &x->req, &x->worker->now, &lookup);
+	cache_lookup(x->worker->cache, &x->req, &x->worker->turn.now, &lookup);
 	forget_ended(x, &lookup);
 	if (lookup.has_record && !may_be_shown(x, &lookup.record))
 		hide_record(x, &lookup);
@@ -359,7 +359,7 @@ static void step_bypass(struct exchange *x, enum reason why)
 {
 	enum reason refusal;
 
-	if (policy_reuse(&x->req, NULL, &x->worker->now, x->worker->conf, &refusal) ==
+	if (policy_reuse(&x->req, NULL, &x->worker->turn.now, x->worker->conf, &refusal) ==
 	    REUSE_REFUSED) {
 		note_not_reused(x, refusal);
 		x->status_field.why = refusal;

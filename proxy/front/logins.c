@@ -131,7 +131,7 @@ static bool wait_for_turn(struct logins *logins, struct exchange *x)
 	login->x = x;
 	login->holder = holder;
 	login->name = credentials_claimed(&x->req);
-	login->until_ms = worker->now_ms + LOGINS_WAIT_MS;
+	login->until_ms = worker->turn.now_ms + LOGINS_WAIT_MS;
 	DL_APPEND(logins->waiting, login);
 	set_turns(logins, login);
 	x->login = login;
@@ -142,8 +142,9 @@ enum failure logins_check(struct logins *logins, struct exchange *x, bool *ret_w
 {
 	struct worker *worker = logins->worker;
 	/* nobody overtakes those who wait */
-	enum failure failure = credentials_check(worker->shared->credentials, &x->req,
-						 worker->now_ms, logins->waiting == NULL, &x->user);
+	enum failure failure =
+		credentials_check(worker->shared->credentials, &x->req, worker->turn.now_ms,
+				  logins->waiting == NULL, &x->user);
 
 	*ret_waits = failure == FAILURE_TOO_MANY_LOGINS && wait_for_turn(logins, x);
 	return failure;
@@ -161,7 +162,7 @@ static void finish(struct login *login, enum failure failure)
 /* The oldest stand first. */
 static void refuse_late(struct logins *logins)
 {
-	while (logins->waiting != NULL && logins->waiting->until_ms <= logins->worker->now_ms)
+	while (logins->waiting != NULL && logins->waiting->until_ms <= logins->worker->turn.now_ms)
 		finish(logins->waiting, FAILURE_TOO_MANY_LOGINS);
 }
 
@@ -169,12 +170,12 @@ static void refuse_late(struct logins *logins)
 static int64_t due_ms(const struct logins *logins)
 {
 	const struct worker *worker = logins->worker;
-	int64_t work_ms = credentials_busy_ms(worker->shared->credentials, worker->now_ms);
+	int64_t work_ms = credentials_busy_ms(worker->shared->credentials, worker->turn.now_ms);
 	int64_t late_ms;
 
 	if (logins->waiting == NULL)
 		return -1;
-	late_ms = logins->waiting->until_ms - worker->now_ms;
+	late_ms = logins->waiting->until_ms - worker->turn.now_ms;
 	return work_ms < late_ms ? work_ms : late_ms;
 }
 
@@ -188,8 +189,8 @@ int64_t logins_turn(struct logins *logins)
 	login = choose(logins);
 	if (login == NULL)
 		return -1;
-	failure = credentials_check(worker->shared->credentials, &login->x->req, worker->now_ms,
-				    true, &login->x->user);
+	failure = credentials_check(worker->shared->credentials, &login->x->req,
+				    worker->turn.now_ms, true, &login->x->user);
 	if (failure != FAILURE_TOO_MANY_LOGINS) {
 		end_turn(logins, login);
 		finish(login, failure);

@@ -202,7 +202,7 @@ static void tell_pause(struct acceptors *all, int error)
 {
 	uint64_t count;
 
-	if (trouble_note(&all->trouble, strerror(error), 1, all->worker->now_ms, &count))
+	if (trouble_note(&all->trouble, strerror(error), 1, all->worker->turn.now_ms, &count))
 		log_error("cannot accept clients, pausing: %s (%llu times)%s", strerror(error),
 			  (unsigned long long)count,
 			  error == EMFILE ? ": raise LimitNOFILE (ulimit -n), or lower clients_max"

@@ -1,9 +1,14 @@
-/* Tasks of this turn and of those to come, and shares of it. */
+/* The clocks of a turn, tasks of this one and of those to come, and shares of it. */
 #include "proxy/loop/turn.h"
 
 #include <limits.h>
 
-#include "proxy/process/worker.h"
+#include "cache/store/steady_clock.h"
+#include "proxy/base/log.h"
+#include "proxy/base/monotonic.h"
+#include "proxy/base/wall_clock.h"
+#include "proxy/loop/deadline.h"
+#include "proxy/stats/stats.h"
 
 enum {
 	ROUNDS_MAX = 16, /* of tasks that queue tasks, before the loop goes round */
@@ -43,6 +48,16 @@ void turn_init(struct turn *turn)
 	turn->later.end = &turn->later.first;
 }
 
+void turn_read_clocks(struct turn *turn)
+{
+	int64_t back_ms = clock_read(turn->steady, wall_clock_ms(), &turn->now);
+
+	if (back_ms > 0)
+		log_info("the clock was set back by %lld s", (long long)back_ms / 1000);
+	turn->now_us = monotonic_us();
+	turn->now_ms = deadlines_advance(turn->now_us / 1000);
+}
+
 void turn_begin(struct turn *turn)
 {
 	turn->number++;
@@ -57,14 +72,13 @@ static void run_soon(struct turn *turn)
 	}
 }
 
-bool turn_end(struct worker *worker)
+bool turn_end(struct turn *turn)
 {
-	struct turn *turn = &worker->turn;
 	unsigned most = turn->due < LATER_MAX ? turn->due : LATER_MAX;
 
 	run_soon(turn);
 	for (unsigned i = 0; i < most; i++) {
-		if (i > 0 && monotonic_us() - worker->now_us >= LATER_US)
+		if (i > 0 && monotonic_us() - turn->now_us >= LATER_US)
 			break;
 		queue_run_first(&turn->later);
 	}
@@ -72,27 +86,26 @@ bool turn_end(struct worker *worker)
 	return turn->soon.count + turn->later.count > 0;
 }
 
-void worker_soon(struct worker *worker, struct task *task)
+void turn_soon(struct turn *turn, struct task *task)
 {
-	queue_add(&worker->turn.soon, task);
+	queue_add(&turn->soon, task);
 }
 
-void worker_later(struct worker *worker, struct task *task)
+void turn_later(struct turn *turn, struct task *task)
 {
-	queue_add(&worker->turn.later, task);
+	queue_add(&turn->later, task);
 }
 
-bool share_take(struct share *share, const struct worker *worker, unsigned most)
+bool share_take(struct share *share, const struct turn *turn, unsigned most)
 {
-	if (share->turn != worker->turn.number)
-		*share = (struct share){.turn = worker->turn.number};
+	if (share->turn != turn->number)
+		*share = (struct share){.turn = turn->number};
 	if (share->used_up)
 		return false;
-	if (share->steps >= most || share->steps >= worker->turn.steps_max ||
-	    share->bytes >= SHARE_BYTES)
+	if (share->steps >= most || share->steps >= turn->steps_max || share->bytes >= SHARE_BYTES)
 		share->used_up = true;
 	else if (share->steps > 0 && share->steps % SHARE_CLOCK_STEPS == 0)
-		share->used_up = monotonic_us() - worker->now_us >= SHARE_US;
+		share->used_up = monotonic_us() - turn->now_us >= SHARE_US;
 	share->steps += !share->used_up;
 	if (share->used_up)
 		STATS_ADD(shares_used_up, 1);

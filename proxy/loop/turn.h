@@ -1,6 +1,7 @@
 /*
- * A turn of the loop: what is still to be done before it ends, what is put off to the next, and how
- * much of it one connection may have (HAZARDS X4).
+ * A turn of the loop: when it is, the memory that its events work in, what is still to be done
+ * before it ends, what is put off to the next, and how much of it one connection may have (HAZARDS
+ * X4).
  *
  * Whatever a peer can make long in one event, requests sent ahead, tiny chunks, a crowd that waits
  * for one answer, is done in shares: when its share of the turn is used up, it goes on in the next
@@ -13,7 +14,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct worker;
+#include "cache/base/clock.h"
+#include "proxy/base/buf.h"
+
+struct store_clock;
+
+enum {
+	/* Scratch blocks: what is read and composed in one event, before it needs memory of its
+	   own. */
+	SCRATCH_SIZE = 128 * 1024,
+	/* Bytes waiting for a slow peer above which the other side is not read (HAZARDS L4). */
+	HIGH_WATER = 64 * 1024,
+};
 
 /*
  * Something to go on with outside the events that led to it: so that no callback runs inside a
@@ -31,16 +43,36 @@ struct task_queue {
 	unsigned count;
 };
 
-/* The worker's.  `number` is of the turn under way, from 1. */
+/*
+ * The turn under way, and what goes from one to the next; one to a worker, whose modules share it.
+ * The clocks are read once a turn, when it begins; one that measures latencies, monotonic_us(),
+ * whenever asked.
+ */
 struct turn {
-	uint64_t number;
-	struct task_queue soon;  /* to be run before the turn ends */
-	struct task_queue later; /* from the next turn on, in the order in which they came */
-	unsigned due;            /* of these, put off by an earlier turn */
-	unsigned steps_max;      /* of any share; tests have smaller ones */
+	struct http_clock now;      /* wall and steady, for HTTP */
+	int64_t now_ms;             /* the clock of deadlines (deadline.h) */
+	int64_t now_us;             /* monotonic, for latencies and between processes */
+	struct store_clock *steady; /* the state of the steady clock, shared with other workers */
+	struct scratch in;          /* what an event reads */
+	struct scratch out;         /* what it composes */
+	bool draining;              /* asked to end: nothing is kept for later */
+	uint64_t number;            /* from 1 */
+	struct task_queue soon;     /* to be run before the turn ends */
+	struct task_queue later;    /* from the next turn on, in the order in which they came */
+	unsigned due;               /* of these, put off by an earlier turn */
+	unsigned steps_max;         /* of any share; tests have smaller ones */
 };
 
+/* All but the clocks and the blocks of memory, which its owner gives it. */
 void turn_init(struct turn *turn);
+
+/*
+ * Read the clocks anew: at the beginning, and within a turn for who needs them to the millisecond.
+ * The steady clock follows the wall clock, and goes on where it was when that was set back; its
+ * lead over the wall clock is shared by all processes of the store and survives a restart
+ * (cache/base/clock.h).
+ */
+void turn_read_clocks(struct turn *turn);
 
 /* Events are at hand, none was handed out. */
 void turn_begin(struct turn *turn);
@@ -49,11 +81,11 @@ void turn_begin(struct turn *turn);
  * Events were handed out: run what was queued, and a few of those that were put off by earlier
  * turns.  True when tasks are left, and the loop must not wait for events before it comes back.
  */
-bool turn_end(struct worker *worker);
+bool turn_end(struct turn *turn);
 
 /* Queue a task, unless it is queued already: before the turn ends, or in one to come. */
-void worker_soon(struct worker *worker, struct task *task);
-void worker_later(struct worker *worker, struct task *task);
+void turn_soon(struct turn *turn, struct task *task);
+void turn_later(struct turn *turn, struct task *task);
 
 enum {
 	SHARE_REQUESTS = 64, /* in one turn, of one client */
@@ -74,6 +106,6 @@ struct share {
  * after as many steps, or SHARE_BYTES that the owner has added to `bytes`, or when steps take so
  * long that others would notice; for that the clock is read every 16th time.
  */
-bool share_take(struct share *share, const struct worker *worker, unsigned most);
+bool share_take(struct share *share, const struct turn *turn, unsigned most);
 
 #endif

@@ -119,7 +119,7 @@ static void try_next(struct connector *c);
 static void connect_first(struct connector *c)
 {
 	c->failure = FAILURE_DNS_ERROR;
-	c->expires_ms = c->worker->now_ms + c->worker->conf->connect_timeout_ms;
+	c->expires_ms = c->worker->turn.now_ms + c->worker->conf->connect_timeout_ms;
 	try_next(c);
 }
 
@@ -139,7 +139,7 @@ static void go_on(void *owner)
 static void fail(struct connector *c, enum failure failure)
 {
 	c->failure = failure;
-	worker_soon(c->worker, &c->report);
+	turn_soon(&c->worker->turn, &c->report);
 }
 
 static enum failure failure_of_errno(int error)
@@ -182,7 +182,7 @@ static bool make_room(struct connector *c, struct holding *ret_extra)
 /* Begin with the next address that may be tried; when none is left and none under way, fail. */
 static void try_next(struct connector *c)
 {
-	int64_t left = c->expires_ms - c->worker->now_ms;
+	int64_t left = c->expires_ms - c->worker->turn.now_ms;
 	struct holding extra = {.all = NULL};
 
 	if (c->next < c->addresses.count && !make_room(c, &extra))
@@ -241,7 +241,7 @@ static void attempt_writable(void *owner)
 	error = conn_connected(attempt->conn);
 	loop = error == 0 && is_ourselves(attempt, to);
 	if (error == 0 && !loop) {
-		int64_t left = c->expires_ms - c->worker->now_ms;
+		int64_t left = c->expires_ms - c->worker->turn.now_ms;
 
 		conn_deadline(attempt->conn, left > 0 ? left : 1);
 		finish(c, FAILURE_NONE, attempt->conn, to);
@@ -259,7 +259,7 @@ static void attempt_expired(void *owner)
 {
 	struct attempt *attempt = owner;
 	struct connector *c = attempt->connector;
-	int64_t left = c->expires_ms - c->worker->now_ms;
+	int64_t left = c->expires_ms - c->worker->turn.now_ms;
 
 	if (left > 0) {
 		conn_deadline(attempt->conn, left);
@@ -286,8 +286,8 @@ static void resolved(void *context, enum failure failure, const struct addresses
 	c->addresses = *found;
 	for (unsigned i = 0; i < c->addresses.count; i++)
 		address_set_port(&c->addresses.at[i], c->port);
-	if (waited && !share_take(&worker->resolved, worker, SHARE_REQUESTS))
-		worker_later(worker, &c->report);
+	if (waited && !share_take(&worker->resolved, &worker->turn, SHARE_REQUESTS))
+		turn_later(&worker->turn, &c->report);
 	else if (failure != FAILURE_NONE)
 		fail(c, failure);
 	else

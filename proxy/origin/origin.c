@@ -85,7 +85,7 @@ static void origin_release(struct origin *origin)
 	conn_close(origin->conn);
 	give_places(origin);
 	pool_leave(origin->worker->pool, origin->host);
-	scratch_free(&origin->worker->in, &origin->in);
+	scratch_free(&origin->worker->turn.in, &origin->in);
 	buf_free(&origin->out);
 	buf_free(&origin->request);
 	buf_free(&origin->connect);
@@ -131,15 +131,15 @@ static int64_t head_left_ms(struct origin *origin)
 	int64_t left_ms;
 
 	if (origin->head_until_ms == 0)
-		origin->head_until_ms = worker->now_ms + worker->conf->first_byte_timeout_ms;
-	left_ms = origin->head_until_ms - worker->now_ms;
+		origin->head_until_ms = worker->turn.now_ms + worker->conf->first_byte_timeout_ms;
+	left_ms = origin->head_until_ms - worker->turn.now_ms;
 	return left_ms > 0 ? left_ms : 1;
 }
 
 static void set_deadline(struct origin *origin, bool sending)
 {
 	const struct conf *conf = origin->worker->conf;
-	int64_t now_ms = origin->worker->now_ms;
+	int64_t now_ms = origin->worker->turn.now_ms;
 	bool giving =
 		origin->events != NULL && origin->head_done && !origin->paused && !origin->put_off;
 
@@ -164,7 +164,7 @@ static void origin_settle(struct origin *origin)
 
 	if (origin->closed || origin->conn == NULL)
 		return;
-	if (!scratch_settle(&origin->worker->in, &origin->in)) {
+	if (!scratch_settle(&origin->worker->turn.in, &origin->in)) {
 		origin_fail(origin, FAILURE_INTERNAL);
 		return;
 	}
@@ -186,7 +186,7 @@ static bool send_some(struct origin *origin, struct slice waiting, size_t *ret_s
 	case IO_OK:
 		STATS_ADD(origin_bytes_out, *ret_sent);
 		pace_moved(&origin->taking, *ret_sent, origin->worker->conf,
-			   origin->worker->now_ms);
+			   origin->worker->turn.now_ms);
 		return true;
 	case IO_AGAIN:
 		return true;
@@ -317,7 +317,7 @@ static bool origin_retry(struct origin *origin)
 	STATS_ADD(origin_retries, 1);
 	log_debug("origin %s: a kept connection was closed, asked again on a new one",
 		  origin->key + 1);
-	scratch_free(&origin->worker->in, &origin->in);
+	scratch_free(&origin->worker->turn.in, &origin->in);
 	origin->reused = false;
 	origin->head_until_ms = 0;
 	origin->request_sent = 0;
@@ -475,7 +475,7 @@ static void origin_finish(struct origin *origin)
 	}
 	give_places(origin);
 	if (origin->keep && origin->request_done && buf_length(&origin->out) == 0 &&
-	    !origin->worker->draining &&
+	    !origin->worker->turn.draining &&
 	    budget_take(&origin->worker->budgets, BUDGET_IDLE, 0, origin->holder, &origin->spare) ==
 		    BUDGET_OK &&
 	    pool_keep(origin->host, origin)) {
@@ -608,10 +608,10 @@ static bool read_content(struct origin *origin)
 static bool may_go_on(struct origin *origin)
 {
 	if (buf_length(&origin->in) == 0 ||
-	    share_take(&origin->share, origin->worker, SHARE_PIECES))
+	    share_take(&origin->share, &origin->worker->turn, SHARE_PIECES))
 		return true;
 	origin->put_off = true;
-	worker_later(origin->worker, &origin->resume);
+	turn_later(&origin->worker->turn, &origin->resume);
 	return false;
 }
 
@@ -649,7 +649,7 @@ static void origin_readable(void *owner)
 	size_t n;
 	int error;
 
-	scratch_lend(&origin->worker->in, &origin->in);
+	scratch_lend(&origin->worker->turn.in, &origin->in);
 	to = buf_reserve(&origin->in, 16 * 1024);
 	if (to == NULL) {
 		origin_fail(origin, FAILURE_INTERNAL);
@@ -664,7 +664,7 @@ static void origin_readable(void *owner)
 	if (io == IO_OK) {
 		STATS_ADD(origin_bytes_in, n);
 		buf_added(&origin->in, n);
-		pace_anew(&origin->giving, origin->worker->conf, origin->worker->now_ms);
+		pace_anew(&origin->giving, origin->worker->conf, origin->worker->turn.now_ms);
 		if (origin->events == NULL) { /* idle: nobody asked */
 			STATS_ADD(origin_unasked, 1);
 			origin_release(origin);
@@ -733,7 +733,7 @@ void origin_resume(struct origin *origin)
 	if (origin->closed || !origin->paused)
 		return;
 	origin->paused = false;
-	worker_soon(origin->worker, &origin->resume);
+	turn_soon(&origin->worker->turn, &origin->resume);
 }
 
 bool origin_has_event(const struct origin *origin)

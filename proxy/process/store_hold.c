@@ -54,11 +54,12 @@ static void leave_behind(struct worker *worker, const struct store_clock *before
 {
 	struct store_clock *clock = store_clock(cache_store_of(worker->cache));
 
+	worker->turn.steady = clock;
 	store_clock_raise(&clock->lead_ms, before->lead_ms);
 	store_clock_raise(&clock->latest_ms, before->latest_ms);
-	worker_read_clocks(worker);
-	cache_purge_all(worker->cache, &worker->now);
-	worker_read_clocks(worker);
+	turn_read_clocks(&worker->turn);
+	cache_purge_all(worker->cache, &worker->turn.now);
+	turn_read_clocks(&worker->turn);
 }
 
 /* The old store is closed first: LMDB may not have a file open twice, nor the disk room for two. */
@@ -87,7 +88,7 @@ void store_hold_check(struct worker *worker)
 {
 	pid_t told = -getpid(); /* again in a second, if it goes unheard */
 
-	if (worker->draining || store_in_place(cache_store_of(worker->cache)))
+	if (worker->turn.draining || store_in_place(cache_store_of(worker->cache)))
 		return;
 	if (!worker->shared->has_master) {
 		if (store_hold_again(&worker->hold, worker->conf->store))

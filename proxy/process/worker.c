@@ -7,11 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "proxy/front/admin_purge.h"
 #include "proxy/client/client.h"
-#include "cache/store/steady_clock.h"
 #include "proxy/process/crash.h"
 #include "proxy/loop/deadline.h"
 #include "proxy/exchange/fetch.h"
@@ -25,7 +23,6 @@
 #include "proxy/loop/tls.h"
 #include "proxy/base/trouble.h"
 #include "proxy/exchange/tunnel.h"
-#include "proxy/base/wall_clock.h"
 
 enum {
 	TICK_MS = 250,    /* housekeeping: late waiters, the log's buffer */
@@ -51,30 +48,6 @@ struct loop {
 	struct trouble store_trouble, log_trouble;
 	struct stats_store before; /* counted by those who had the block before */
 };
-
-int64_t monotonic_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
-/*
- * The steady clock follows the wall clock, and goes on where it was when that was set back; its
- * lead over the wall clock is shared by all processes of the store and survives a restart
- * (cache/base/clock.h).
- */
-void worker_read_clocks(struct worker *worker)
-{
-	int64_t back_ms = clock_read(store_clock(cache_store_of(worker->cache)), wall_clock_ms(),
-				     &worker->now);
-
-	if (back_ms > 0)
-		log_info("the clock was set back by %lld s", (long long)back_ms / 1000);
-	worker->now_us = monotonic_us();
-	worker->now_ms = deadlines_advance(worker->now_us / 1000);
-}
 
 void worker_note_counts(struct worker *worker)
 {
@@ -143,7 +116,7 @@ static void prepare_cb(struct ev_loop *ev, ev_prepare *prepare, int revents)
 
 	(void)revents;
 	STATS_ADD(turns, 1);
-	if (turn_end(worker))
+	if (turn_end(&worker->turn))
 		ev_idle_start(ev, &loop->busy);
 	else
 		ev_idle_stop(ev, &loop->busy);
@@ -153,7 +126,7 @@ static void prepare_cb(struct ev_loop *ev, ev_prepare *prepare, int revents)
 	STATS_SET(writes_waiting, (int64_t)cache_pending(worker->cache));
 	cache_turn_end(worker->cache);
 	turn_free_all();
-	if (worker->draining && worker->clients == NULL && STATS_GET(tunnels_open) == 0 &&
+	if (worker->turn.draining && worker->clients == NULL && STATS_GET(tunnels_open) == 0 &&
 	    !ev_is_active(&loop->busy))
 		ev_break(ev, EVBREAK_ALL);
 }
@@ -165,7 +138,7 @@ static void check_cb(struct ev_loop *ev, ev_check *check, int revents)
 
 	(void)ev;
 	(void)revents;
-	worker_read_clocks(loop->worker);
+	turn_read_clocks(&loop->worker->turn);
 	turn_begin(&loop->worker->turn);
 }
 
@@ -211,12 +184,12 @@ static void note_failures(struct loop *loop)
 	uint64_t failures = cache_counts(worker->cache)->failures, count;
 
 	if (trouble_note(&loop->store_trouble, store_error(cache_store_of(worker->cache)),
-			 failures - loop->failures, worker->now_ms, &count))
+			 failures - loop->failures, worker->turn.now_ms, &count))
 		log_error("the store fails: %s: %s (%llu times); nothing new is stored meanwhile, "
 			  "what was invalidated stays invalid",
 			  worker->conf->store, store_error(cache_store_of(worker->cache)),
 			  (unsigned long long)count);
-	else if (trouble_is_over(&loop->store_trouble, worker->now_ms, &count))
+	else if (trouble_is_over(&loop->store_trouble, worker->turn.now_ms, &count))
 		log_info("the store has not failed for a minute: %s", worker->conf->store);
 	loop->failures = failures;
 }
@@ -227,10 +200,10 @@ static void note_lost_lines(struct loop *loop)
 	const char *path = worker->conf->access_log, *why;
 	uint64_t lost = accesslog_lost(worker->accesslog, &why), count;
 
-	if (trouble_note(&loop->log_trouble, why, lost, worker->now_ms, &count))
+	if (trouble_note(&loop->log_trouble, why, lost, worker->turn.now_ms, &count))
 		log_error("access_log: %s: lines lost: %llu: %s", path, (unsigned long long)count,
 			  why);
-	else if (trouble_is_over(&loop->log_trouble, worker->now_ms, &count))
+	else if (trouble_is_over(&loop->log_trouble, worker->turn.now_ms, &count))
 		log_info("access_log: %s: no line lost for a minute, %llu before", path,
 			 (unsigned long long)count);
 }
@@ -306,7 +279,7 @@ static void terminate_cb(struct ev_loop *ev, ev_signal *signal_watcher, int reve
 
 	(void)ev;
 	(void)revents;
-	if (worker->draining) {
+	if (worker->turn.draining) {
 		if (!worker->shared->has_master)
 			end_at_once(loop); /* asked twice */
 		return;
@@ -315,7 +288,7 @@ static void terminate_cb(struct ev_loop *ev, ev_signal *signal_watcher, int reve
 		log_info("%s: going down, what is in flight has %lld ms to finish",
 			 log_signal_name(signal_watcher->signum),
 			 (long long)worker->conf->drain_timeout_ms);
-	worker->draining = true;
+	worker->turn.draining = true;
 	acceptors_stop(loop->acceptors);
 	for (client = worker->clients; client != NULL; client = next) {
 		next = client->next;
@@ -436,6 +409,7 @@ static bool open_parts(struct worker *worker, const struct listener *listener, c
 	worker->cache = cache_open(conf, worker->hold.lock, error, error_size);
 	if (worker->cache == NULL)
 		return false;
+	worker->turn.steady = store_clock(cache_store_of(worker->cache));
 	store_check_readers(cache_store_of(worker->cache));
 	crash_watch(cache_store_of(worker->cache));
 	if (error[0] != '\0')
@@ -507,8 +481,8 @@ struct worker *worker_new(const struct conf *conf, const struct worker_shared *s
 	worker->shared = shared;
 	worker->hold = shared->hold;
 	turn_init(&worker->turn);
-	worker->in = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
-	worker->out = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
+	worker->turn.in = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
+	worker->turn.out = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
 	worker->fetches = fetches_new(worker);
 	share_out(worker, index, listener);
 	worker->pool = pool_new(conf);
@@ -517,15 +491,15 @@ struct worker *worker_new(const struct conf *conf, const struct worker_shared *s
 		worker->logins = logins_new(worker, forward_known);
 	worker->loop = loop_new(worker);
 	stats_attach(&shared->stats[index]);
-	if (worker->in.block == NULL || worker->out.block == NULL || worker->fetches == NULL ||
-	    worker->pool == NULL || worker->memo == NULL ||
+	if (worker->turn.in.block == NULL || worker->turn.out.block == NULL ||
+	    worker->fetches == NULL || worker->pool == NULL || worker->memo == NULL ||
 	    (shared->credentials != NULL && worker->logins == NULL) || worker->loop == NULL ||
 	    !open_parts(worker, listener, error, error_size)) {
 		worker_free(worker);
 		return NULL;
 	}
 	conn_setup(worker->loop->ev);
-	worker_read_clocks(worker);
+	turn_read_clocks(&worker->turn);
 	stats_store_get(stats, &worker->loop->before);
 	worker->loop->acceptors = acceptors_start(worker->loop->ev, worker, listener);
 	if (worker->loop->acceptors == NULL) {
@@ -584,7 +558,7 @@ void worker_free(struct worker *worker)
 		cache_close(worker->cache);
 	fetches_free(worker->fetches);
 	loop_free(worker->loop);
-	free(worker->in.block);
-	free(worker->out.block);
+	free(worker->turn.in.block);
+	free(worker->turn.out.block);
 	free(worker);
 }

@@ -13,6 +13,7 @@
 #include "proxy/origin/admission.h"
 #include "proxy/limits/budgets.h"
 #include "proxy/base/buf.h"
+#include "proxy/base/monotonic.h"
 #include "proxy/exchange/leases.h"
 #include "proxy/dns/resolver.h"
 #include "proxy/origin/route.h"
@@ -28,14 +29,6 @@ struct parse_memo;
 struct pool;
 struct shareable_keys;
 struct tls_context;
-
-enum {
-	/* Scratch blocks: what is read and composed in one event, before it needs memory of its
-	   own. */
-	SCRATCH_SIZE = 128 * 1024,
-	/* Bytes waiting for a slow peer above which the other side is not read (HAZARDS L4). */
-	HIGH_WATER = 64 * 1024,
-};
 
 /* The removal of what was purged, while this worker is at it. */
 struct removal {
@@ -62,8 +55,7 @@ struct worker_shared {
 };
 
 /*
- * Made by worker_new(), lives as long as the process.  `now` and `now_ms` are read once a turn; the
- * clock that measures latencies, monotonic_us(), whenever asked.
+ * Made by worker_new(), lives as long as the process.
  */
 struct worker {
 	const struct conf *conf;
@@ -79,12 +71,7 @@ struct worker {
 	struct parse_memo *memo;    /* of requests' fields */
 	struct tls_context *tls;
 	struct budgets budgets; /* what may be held, and what this worker holds */
-	struct http_clock now;  /* wall and steady, for HTTP */
-	int64_t now_ms;         /* the clock of deadlines (deadline.h) */
-	int64_t now_us;         /* monotonic, for latencies and between processes */
 	uint64_t answered;      /* at once, in the event under way */
-	struct scratch in;      /* what an event reads */
-	struct scratch out;     /* what it composes */
 	struct client *clients; /* all, for the drain */
 	struct turn turn;
 	struct share resolved; /* of those who waited for names */
@@ -92,8 +79,7 @@ struct worker {
 	const struct worker_shared *shared;
 	struct removal removal;
 	struct store_hold hold; /* the service's, as a lone worker goes on with it */
-	bool draining;
-	struct loop *loop; /* worker.c's own */
+	struct loop *loop;      /* worker.c's own */
 	/* of the heads that are being handled; the one may lead to the other */
 	struct http_field request_lines[PARSE_REQUEST_FIELDS_MAX];
 	struct http_field response_lines[PARSE_FIELDS_MAX];
@@ -120,9 +106,6 @@ int worker_run(struct worker *worker);
 
 void worker_free(struct worker *worker);
 
-/* Read `now` and `now_ms` anew, within a turn: for who needs them to the millisecond. */
-void worker_read_clocks(struct worker *worker);
-
 /* Begin or go on to remove what was purged. */
 void worker_purge(struct worker *worker);
 
@@ -131,8 +114,5 @@ void worker_note_counts(struct worker *worker);
 
 /* The same, before they are closed and others are opened that begin at 0. */
 void worker_keep_counts(struct worker *worker);
-
-/* Microseconds on the monotonic clock, now. */
-int64_t monotonic_us(void);
 
 #endif

@@ -91,7 +91,7 @@ bool failure_log_tells_all(void)
 	return true;
 }
 
-/* ---- worker.h ------------------------------------------------------------------------------- */
+/* ---- clocks --------------------------------------------------------------------------------- */
 
 int64_t monotonic_us(void)
 {
@@ -110,14 +110,6 @@ int64_t boot_clock_ms(void)
 }
 
 /* ---- the turn ------------------------------------------------------------------------------- */
-
-static void read_clocks(struct worker *worker)
-{
-	worker->now.wall_s = FAKE_START_S + fake_conn_now_ms() / MS_PER_S;
-	worker->now.steady_ms = (int64_t)FAKE_START_S * MS_PER_S + fake_conn_now_ms();
-	worker->now_us = monotonic_us();
-	worker->now_ms = worker->now_us / 1000;
-}
 
 static void flush_all(struct cache *cache)
 {
@@ -166,7 +158,7 @@ static void turn(void *context)
 	struct fake_worker *fake = context;
 	struct worker *worker = &fake->worker;
 
-	read_clocks(worker);
+	turn_read_clocks(&worker->turn);
 	turn_begin(&worker->turn);
 	if (fake->missed_ms > 0)
 		fake_resolver_advance(worker->resolver, fake->missed_ms);
@@ -174,7 +166,7 @@ static void turn(void *context)
 	run_timers(fake);
 	fake->any =
 		fake_conn_turn(fake->backwards) || worker->turn.soon.count + worker->turn.due > 0;
-	fake->any |= turn_end(worker);
+	fake->any |= turn_end(&worker->turn);
 	arm_flush(fake);
 	stats->writes_waiting = (int64_t)cache_pending(worker->cache);
 	cache_turn_end(worker->cache);
@@ -275,6 +267,7 @@ static void open_parts(struct worker *worker)
 
 	worker->cache = cache_open(worker->conf, CACHE_LOCK_NONE, error, sizeof(error));
 	require(worker->cache != NULL, error);
+	worker->turn.steady = store_clock(cache_store_of(worker->cache));
 	own = address_of(FAKE_LISTEN, FAKE_PORT);
 	worker->access = access_new(worker->conf, &own, 1, error, sizeof(error));
 	require(worker->access != NULL, error);
@@ -305,9 +298,9 @@ static struct worker *worker_make(const struct conf *conf)
 	worker->shared = &service.shared;
 	turn_init(&worker->turn);
 	worker->turn.steps_max = STEPS_MAX;
-	worker->in.size = worker->out.size = SCRATCH_SIZE;
-	worker->in.block = scratch_in[fake->index];
-	worker->out.block = scratch_out[fake->index];
+	worker->turn.in.size = worker->turn.out.size = SCRATCH_SIZE;
+	worker->turn.in.block = scratch_in[fake->index];
+	worker->turn.out.block = scratch_out[fake->index];
 	fake_worker_share_out(worker, DESCRIPTORS);
 	worker->fetches = fetches_new(worker);
 	worker->pool = pool_new(conf);
@@ -315,7 +308,7 @@ static struct worker *worker_make(const struct conf *conf)
 	require(worker->fetches != NULL && worker->pool != NULL && worker->memo != NULL,
 		"out of memory");
 	open_parts(worker);
-	read_clocks(worker);
+	turn_read_clocks(&worker->turn);
 	return worker;
 }
 
@@ -360,7 +353,7 @@ void fake_worker_terminate(struct worker *worker)
 	struct client *client, *next;
 
 	call_on(worker);
-	worker->draining = true;
+	worker->turn.draining = true;
 	for (client = worker->clients; client != NULL; client = next) {
 		next = client->next;
 		client_drain(client);
@@ -374,7 +367,7 @@ void fake_worker_free(struct worker *worker)
 	fake_worker_drained(worker);
 	do
 		turn_begin(&worker->turn);
-	while (turn_end(worker));
+	while (turn_end(&worker->turn));
 	pool_free(worker->pool);
 	parse_memo_free(worker->memo);
 	resolver_free(worker->resolver);
@@ -427,9 +420,9 @@ const char *fake_worker_fault(const struct worker *worker)
 {
 	if (lane_is_stopped(fake_of(worker)->index))
 		return NULL; /* it is between nothing */
-	if (worker->in.borrower != NULL)
+	if (worker->turn.in.borrower != NULL)
 		return "the scratch block for reading was not given back";
-	if (worker->out.borrower != NULL)
+	if (worker->turn.out.borrower != NULL)
 		return "the scratch block for composing was not given back";
 	/* what was put off to another turn may wait for it */
 	if (worker->turn.soon.count > 0)

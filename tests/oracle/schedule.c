@@ -665,7 +665,7 @@ static void goes_down(void)
 {
 	witness_excuse(run.witness);
 	for (unsigned i = 0; i < run.worker_count; i++) {
-		if (!run.workers[i]->draining)
+		if (!run.workers[i]->turn.draining)
 			fake_worker_terminate(run.workers[i]);
 		else
 			fake_worker_drained(run.workers[i]);

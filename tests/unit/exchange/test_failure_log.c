@@ -88,9 +88,9 @@ static int begin(void **state)
 {
 	(void)state;
 	least = LOG_LEVEL_INFO;
-	worker.now_ms += 1000000;
+	worker.turn.now_ms += 1000000;
 	lines_of(FAILURE_ORIGIN_REFUSED); /* with what an earlier test left out */
-	worker.now_ms += 1000000;
+	worker.turn.now_ms += 1000000;
 	return 0;
 }
 
@@ -111,7 +111,7 @@ static void test_cause(void **state)
 	assert_string_equal(lines_of(FAILURE_ORIGIN_REFUSED),
 			    "info: " REFUSED " (connect to 192.0.2.1:80: Connection refused)\n");
 	cause_clear();
-	worker.now_ms += 10000;
+	worker.turn.now_ms += 10000;
 	assert_string_equal(lines_of(FAILURE_ORIGIN_REFUSED), "info: " REFUSED "\n");
 }
 
@@ -123,9 +123,9 @@ static void test_limit_per_kind(void **state)
 	for (int i = 0; i < 25; i++)
 		assert_string_equal(lines_of(FAILURE_ORIGIN_REFUSED), "");
 	assert_true(strlen(lines_of(FAILURE_DNS_ERROR)) > 0); /* of another kind */
-	worker.now_ms += 9999;
+	worker.turn.now_ms += 9999;
 	assert_string_equal(lines_of(FAILURE_ORIGIN_REFUSED), "");
-	worker.now_ms += 1;
+	worker.turn.now_ms += 1;
 	assert_string_equal(lines_of(FAILURE_ORIGIN_REFUSED),
 			    "info: " REFUSED " (and 26 more since the last such line)\n");
 	assert_string_equal(lines_of(FAILURE_ORIGIN_REFUSED), "");
@@ -169,10 +169,10 @@ static void test_wrong_header(void **state)
 	assert_true(address_parse(SLICE("192.0.2.1"), &sender));
 	for (int i = 0; i < 5; i++) {
 		written[0] = '\0';
-		failure_log_header(&sender, worker.now_ms);
+		failure_log_header(&sender, worker.turn.now_ms);
 		assert_int_equal(written[0] != '\0', i == 0);
 	}
-	failure_log_header(&sender, worker.now_ms + 10000);
+	failure_log_header(&sender, worker.turn.now_ms + 10000);
 	assert_string_equal(written,
 			    "info: proxy_header_bad: 192.0.2.1: closed, as it did not begin with a "
 			    "right PROXY header: let it send one, or take it out of "

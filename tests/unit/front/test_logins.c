@@ -79,7 +79,7 @@ static int setup(void **state)
 
 	*state = conf;
 	memset(exchanges, 0, sizeof(exchanges));
-	worker = (struct worker){.conf = conf, .shared = &shared, .now_ms = 1000};
+	worker = (struct worker){.conf = conf, .shared = &shared, .turn.now_ms = 1000};
 	budgets_init(&worker.budgets, holdings_map(1, 4096), 0, conf, &descriptors);
 	logins = logins_new(&worker, done);
 	assert_non_null(logins);
@@ -203,13 +203,13 @@ static void who_waits_too_long_is_refused(void **state)
 {
 	(void)state;
 	assert_true(ask(0, "a1x"));
-	worker.now_ms += LOGINS_WAIT_MS - 50;
+	worker.turn.now_ms += LOGINS_WAIT_MS - 50;
 	assert_true(ask(1, "b1x"));
 	assert_int_equal(logins_turn(logins), 50);
-	worker.now_ms += 50;
+	worker.turn.now_ms += 50;
 	assert_int_equal(logins_turn(logins), 100);
 	assert_int_equal(refused, 1);
-	worker.now_ms += LOGINS_WAIT_MS;
+	worker.turn.now_ms += LOGINS_WAIT_MS;
 	assert_int_equal(logins_turn(logins), -1);
 	assert_int_equal(refused, 2);
 }

@@ -6,9 +6,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "proxy/process/worker.h"
+#include "proxy/base/monotonic.h"
+#include "proxy/loop/turn.h"
 
-static struct worker worker;
+static struct turn loop_turn;
 static int64_t clock_us;
 static unsigned clock_reads;
 
@@ -31,14 +32,14 @@ static void run(void *owner)
 	struct job *job = owner;
 
 	job->runs++;
-	job->last_turn = worker.turn.number;
+	job->last_turn = loop_turn.number;
 	clock_us += job->takes_us;
 	if (job->again_soon > 0) {
 		job->again_soon--;
-		worker_soon(&worker, &job->task);
+		turn_soon(&loop_turn, &job->task);
 	} else if (job->again_later > 0) {
 		job->again_later--;
-		worker_later(&worker, &job->task);
+		turn_later(&loop_turn, &job->task);
 	}
 }
 
@@ -50,8 +51,7 @@ static void job_init(struct job *job)
 static int begin(void **state)
 {
 	(void)state;
-	worker = (struct worker){0};
-	turn_init(&worker.turn);
+	turn_init(&loop_turn);
 	clock_us = 1000000;
 	clock_reads = 0;
 	return 0;
@@ -60,9 +60,9 @@ static int begin(void **state)
 /* A turn in which no event comes. */
 static bool turn(void)
 {
-	worker.now_us = clock_us;
-	turn_begin(&worker.turn);
-	return turn_end(&worker);
+	loop_turn.now_us = clock_us;
+	turn_begin(&loop_turn);
+	return turn_end(&loop_turn);
 }
 
 static void a_task_runs_before_the_turn_ends(void **state)
@@ -71,14 +71,14 @@ static void a_task_runs_before_the_turn_ends(void **state)
 
 	(void)state;
 	job_init(&job);
-	turn_begin(&worker.turn);
-	worker_soon(&worker, &job.task);
-	worker_soon(&worker, &job.task);
+	turn_begin(&loop_turn);
+	turn_soon(&loop_turn, &job.task);
+	turn_soon(&loop_turn, &job.task);
 	assert_int_equal(job.runs, 0);
-	assert_false(turn_end(&worker));
+	assert_false(turn_end(&loop_turn));
 	assert_int_equal(job.runs, 1);
 	job.again_soon = 3;
-	worker_soon(&worker, &job.task);
+	turn_soon(&loop_turn, &job.task);
 	assert_false(turn());
 	assert_int_equal(job.runs, 5);
 }
@@ -91,7 +91,7 @@ static void tasks_without_end_let_the_loop_go_round(void **state)
 	(void)state;
 	job_init(&job);
 	job.again_soon = 1000;
-	worker_soon(&worker, &job.task);
+	turn_soon(&loop_turn, &job.task);
 	while (turn())
 		turns++;
 	assert_int_equal(job.runs, 1001);
@@ -104,10 +104,10 @@ static void what_is_put_off_runs_in_the_next_turn(void **state)
 
 	(void)state;
 	job_init(&job);
-	turn_begin(&worker.turn);
-	worker_later(&worker, &job.task);
-	worker_soon(&worker, &job.task); /* it is queued already */
-	assert_true(turn_end(&worker));
+	turn_begin(&loop_turn);
+	turn_later(&loop_turn, &job.task);
+	turn_soon(&loop_turn, &job.task); /* it is queued already */
+	assert_true(turn_end(&loop_turn));
 	assert_int_equal(job.runs, 0);
 	job.again_later = 2;
 	assert_true(turn());
@@ -129,7 +129,7 @@ static void a_crowd_goes_on_in_turns(void **state)
 	for (unsigned i = 0; i < CROWD; i++) {
 		job_init(&jobs[i]);
 		jobs[i].again_later = 1;
-		worker_later(&worker, &jobs[i].task);
+		turn_later(&loop_turn, &jobs[i].task);
 	}
 	while (turn()) {
 		turns++;
@@ -150,7 +150,7 @@ static void slow_ones_go_on_one_a_turn(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		job_init(&jobs[i]);
 		jobs[i].takes_us = 5000;
-		worker_later(&worker, &jobs[i].task);
+		turn_later(&loop_turn, &jobs[i].task);
 	}
 	assert_true(turn());
 	assert_int_equal(jobs[0].runs + jobs[1].runs, 1);
@@ -163,7 +163,7 @@ static unsigned steps_of(struct share *share, unsigned most)
 {
 	unsigned steps = 0;
 
-	while (share_take(share, &worker, most))
+	while (share_take(share, &loop_turn, most))
 		steps++;
 	return steps;
 }
@@ -173,10 +173,10 @@ static void a_share_is_of_so_many_steps_a_turn(void **state)
 	struct share share = {0};
 
 	(void)state;
-	worker.now_us = clock_us;
+	loop_turn.now_us = clock_us;
 	assert_int_equal(steps_of(&share, SHARE_REQUESTS), SHARE_REQUESTS);
-	assert_false(share_take(&share, &worker, SHARE_PIECES));
-	turn_begin(&worker.turn);
+	assert_false(share_take(&share, &loop_turn, SHARE_PIECES));
+	turn_begin(&loop_turn);
 	assert_int_equal(steps_of(&share, SHARE_PIECES), SHARE_PIECES);
 }
 
@@ -185,14 +185,14 @@ static void a_share_is_of_so_many_bytes_a_turn(void **state)
 	struct share share = {0};
 
 	(void)state;
-	worker.now_us = clock_us;
-	assert_true(share_take(&share, &worker, SHARE_REQUESTS));
+	loop_turn.now_us = clock_us;
+	assert_true(share_take(&share, &loop_turn, SHARE_REQUESTS));
 	share.bytes += SHARE_BYTES - 1;
-	assert_true(share_take(&share, &worker, SHARE_REQUESTS));
+	assert_true(share_take(&share, &loop_turn, SHARE_REQUESTS));
 	share.bytes++;
-	assert_false(share_take(&share, &worker, SHARE_REQUESTS));
-	turn_begin(&worker.turn);
-	assert_true(share_take(&share, &worker, SHARE_REQUESTS));
+	assert_false(share_take(&share, &loop_turn, SHARE_REQUESTS));
+	turn_begin(&loop_turn);
+	assert_true(share_take(&share, &loop_turn, SHARE_REQUESTS));
 }
 
 /* Sixteen at a time are not worth a look at the clock. */
@@ -201,17 +201,17 @@ static void the_clock_is_read_now_and_then(void **state)
 	struct share share = {0};
 
 	(void)state;
-	worker.now_us = clock_us;
+	loop_turn.now_us = clock_us;
 	for (unsigned i = 0; i < 16; i++)
-		assert_true(share_take(&share, &worker, SHARE_REQUESTS));
+		assert_true(share_take(&share, &loop_turn, SHARE_REQUESTS));
 	assert_int_equal(clock_reads, 0);
-	assert_true(share_take(&share, &worker, SHARE_REQUESTS));
+	assert_true(share_take(&share, &loop_turn, SHARE_REQUESTS));
 	assert_int_equal(clock_reads, 1);
 	clock_us += 100000;
 	assert_int_equal(steps_of(&share, SHARE_REQUESTS), 15);
 	assert_int_equal(clock_reads, 2);
 	/* and in a turn that was long before, sixteen are what there is */
-	turn_begin(&worker.turn);
+	turn_begin(&loop_turn);
 	assert_int_equal(steps_of(&share, SHARE_REQUESTS), 16);
 }
 
