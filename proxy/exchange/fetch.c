@@ -15,7 +15,6 @@
 #include "proxy/loop/deadline.h"
 #include "proxy/exchange/failure_log.h"
 #include "proxy/front/forward.h"
-#include "proxy/exchange/response_policy.h"
 #include "proxy/origin/origin.h"
 #include "proxy/exchange/shareable.h"
 #include "proxy/exchange/tunnel.h"
@@ -803,7 +802,7 @@ static void on_head(void *context, const struct http_response *res)
 	x->status_field.fwd_status = res->status;
 	fetch->times.delay_ms = boot_clock_ms() - fetch->asked_ms;
 	fetch->times.admission = fetch->origin->admission;
-	switch (response_policy_apply(x, &fetch->plan, &fetch->times, res, &effect)) {
+	switch (response_policy_apply(x, &fetch->plan.passed_over, &fetch->times, res, &effect)) {
 	case RESPONSE_ASK_AGAIN:
 		fetch->again = true;
 		return;

@@ -14,6 +14,7 @@
 
 #include "proxy/exchange/leases.h"
 #include "proxy/exchange/exchange.h"
+#include "proxy/exchange/response_policy.h"
 
 struct fetches;
 
@@ -25,9 +26,8 @@ void fetches_give_up(struct fetches *fetches);
 
 /* What the lookup said of the exchange's request. */
 struct fetch_plan {
-	bool cacheable;       /* the answer may be stored, and shared */
-	bool had_fresh;       /* a fresh record was passed over at the client's wish (RULES 5) */
-	bool had_record;      /* a record was passed over, and is not going to be validated */
+	bool cacheable; /* the answer may be stored, and shared */
+	struct passed_over passed_over;
 	bool spent;           /* what was just stored for it may not answer it: waiting is no use */
 	bool proved;          /* a stored record shows that others were served by such an answer */
 	struct cache_key key; /* with cacheable: fetch_key() */

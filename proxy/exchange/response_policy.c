@@ -11,7 +11,7 @@
 /* A question and the head that answers it. */
 struct trial {
 	struct exchange *x;
-	const struct fetch_plan *plan;
+	const struct passed_over *passed_over;
 	const struct http_response *res;
 	struct exchange_times times;
 	struct cache *cache;
@@ -133,7 +133,7 @@ static bool replace(const struct trial *trial, const struct record_view *old)
 	if (outdated)
 		cache_remove(trial->cache, req, record_bytes(old));
 	stored = store(trial, &why);
-	if (!stored && !outdated && !trial->plan->had_fresh && !policy_is_about_request(why))
+	if (!stored && !outdated && !trial->passed_over->had_fresh && !policy_is_about_request(why))
 		cache_remove(trial->cache, req, record_bytes(old));
 	return stored;
 }
@@ -144,7 +144,7 @@ static void remove_passed_over(const struct trial *trial)
 	const struct http_request *req = &trial->x->req;
 	struct cache_lookup lookup;
 
-	if (!trial->plan->had_record || !policy_supersedes(trial->res->status))
+	if (!trial->passed_over->had_record || !policy_supersedes(trial->res->status))
 		return;
 	cache_lookup(trial->cache, req, &trial->times.response, &lookup);
 	if (lookup.has_record)
@@ -231,12 +231,13 @@ static enum response_action apply(struct trial *trial, struct response_effect *r
 	return RESPONSE_PASS_ON;
 }
 
-enum response_action response_policy_apply(struct exchange *x, const struct fetch_plan *plan,
+enum response_action response_policy_apply(struct exchange *x,
+					   const struct passed_over *passed_over,
 					   const struct exchange_times *times,
 					   const struct http_response *res,
 					   struct response_effect *ret_effect)
 {
-	struct trial trial = {x, plan, res, *times, x->worker->cache};
+	struct trial trial = {x, passed_over, res, *times, x->worker->cache};
 	enum response_action action;
 
 	trial.times.response = x->worker->turn.now;

@@ -5,7 +5,7 @@
 #ifndef PROXY_EXCHANGE_RESPONSE_POLICY_H
 #define PROXY_EXCHANGE_RESPONSE_POLICY_H
 
-#include "proxy/exchange/fetch.h"
+#include "proxy/exchange/exchange.h"
 
 enum response_action {
 	RESPONSE_PASS_ON,    /* it is to be passed on */
@@ -13,6 +13,12 @@ enum response_action {
 	RESPONSE_USE_STALE,  /* an error, in the place of which the stale record may answer */
 	RESPONSE_ASK_AGAIN,  /* it answers no condition: to be asked anew, without any */
 	RESPONSE_REFUSE,     /* no answer to what was asked */
+};
+
+/* What the lookup found for the request, which was sent on all the same. */
+struct passed_over {
+	bool had_fresh;  /* a fresh record, at the client's wish (RULES 5) */
+	bool had_record; /* a record, which is not going to be validated */
 };
 
 struct response_effect {
@@ -24,7 +30,8 @@ struct response_effect {
  * Before the head is passed on: store, freshen, remove, invalidate.  `times` tell when the request
  * was sent; the answer's is now.
  */
-enum response_action response_policy_apply(struct exchange *x, const struct fetch_plan *plan,
+enum response_action response_policy_apply(struct exchange *x,
+					   const struct passed_over *passed_over,
 					   const struct exchange_times *times,
 					   const struct http_response *res,
 					   struct response_effect *ret_effect);

@@ -76,7 +76,7 @@ static bool step_admit(struct exchange *x, enum failure failure)
 /* Ask the origin: for this request alone, as the cache has no part in it. */
 static void bypass(struct exchange *x, enum forward_reason fwd, enum reason why, bool had_record)
 {
-	struct fetch_plan plan = {.cacheable = false, .had_record = had_record};
+	struct fetch_plan plan = {.cacheable = false, .passed_over.had_record = had_record};
 
 	x->outcome = OUTCOME_BYPASS;
 	x->status_field.fwd = (uint8_t)fwd;
@@ -128,9 +128,10 @@ static void ask(struct exchange *x, const struct cache_lookup *lookup)
 		     (lookup->why == REASON_EXPIRED || lookup->why == REASON_RESPONSE_NO_CACHE);
 	plan.proved = lookup->has_record && lookup->why != REASON_RESPONSE_NO_CACHE &&
 		      policy_lifetime_s(record_meta(&lookup->record), x->worker->conf) > 0;
-	plan.had_fresh = lookup->has_record && lookup->why != REASON_RESTORED &&
-			 policy_age_s(record_meta(&lookup->record), &x->worker->turn.now) <
-				 policy_lifetime_s(record_meta(&lookup->record), x->worker->conf);
+	plan.passed_over.had_fresh =
+		lookup->has_record && lookup->why != REASON_RESTORED &&
+		policy_age_s(record_meta(&lookup->record), &x->worker->turn.now) <
+			policy_lifetime_s(record_meta(&lookup->record), x->worker->conf);
 	if (lookup->has_record && lookup->verdict == REUSE_VALIDATE &&
 	    !exchange_keep_record(x, &lookup->record)) {
 		exchange_fail(x, FAILURE_INTERNAL);
