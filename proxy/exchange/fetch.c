@@ -500,7 +500,7 @@ static struct origin *ask_origin(struct fetch *fetch, struct exchange *x, bool a
 		*ret_failure = FAILURE_INTERNAL;
 		return NULL;
 	}
-	return origin_start(worker, &x->req, &route, &head, &asker, ret_failure);
+	return origin_start(worker->origins, &x->req, &route, &head, &asker, ret_failure);
 }
 
 static void note_asked(struct fetch *fetch)
@@ -745,7 +745,7 @@ static void on_switched(void *context, const struct http_response *res, struct c
 	x->origin = address;
 	x->status_field.fwd_status = res->status;
 	if (is_asked_for(&x->req, res)) {
-		tunnel_adopt(x, res, conn, early);
+		tunnel_adopt(x->worker->tunnels, x, res, conn, early);
 		return;
 	}
 	conn_close(conn);

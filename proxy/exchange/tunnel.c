@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "proxy/client/client.h"
-#include "proxy/origin/dialer.h"
 
 enum {
 	TUNNEL_MAGIC = 0x54756e6e,
@@ -40,7 +39,7 @@ struct side {
 struct tunnel {
 	uint32_t magic;
 	bool closed;
-	struct worker *worker;
+	struct tunnels *all;
 	struct exchange *x;
 	struct dialer *dialer;
 	struct side client, target;
@@ -49,7 +48,13 @@ struct tunnel {
 	struct tunnel *next, **link;
 };
 
-static struct tunnel *tunnels;
+struct tunnels {
+	const struct conf *conf;
+	struct turn *turn;
+	const struct budgets *budgets;
+	struct dialers *dialers;
+	struct tunnel *first;
+};
 
 static void side_readable(void *owner);
 static void side_writable(void *owner);
@@ -115,7 +120,7 @@ static void settle(struct side *side)
 {
 	conn_watch(side->conn, !side->ended && takes_more(side->other),
 		   buf_length(&side->out) > 0 || side->piped > 0);
-	conn_deadline(side->conn, side->tunnel->worker->conf->tunnel_timeout_ms);
+	conn_deadline(side->conn, side->tunnel->all->conf->tunnel_timeout_ms);
 	side->silent = false;
 }
 
@@ -197,7 +202,7 @@ static void count_passed(struct side *from, size_t n)
 /* A large transfer is under way: let the kernel move it, if there are descriptors for a pipe. */
 static void begin_splicing(struct side *to)
 {
-	const struct budgets *budgets = &to->tunnel->worker->budgets;
+	const struct budgets *budgets = to->tunnel->all->budgets;
 
 	if (to->spliced || to->unpiped || to->copied < SPLICE_AFTER)
 		return;
@@ -221,7 +226,7 @@ static void begin_splicing(struct side *to)
 static enum io copy_across(struct side *from)
 {
 	struct side *to = from->other;
-	struct scratch *in = &from->tunnel->worker->turn.in;
+	struct scratch *in = &from->tunnel->all->turn->in;
 	size_t n = 0, sent = 0;
 	enum io io = conn_recv(from->conn, in->block, in->size, &n);
 	struct iovec part = {in->block, n};
@@ -316,11 +321,11 @@ static void tunnel_open(struct tunnel *tunnel, struct conn *conn, unsigned statu
 	x->client = NULL;
 	x->status = (uint16_t)status;
 	x->outcome = OUTCOME_TUNNEL;
-	tunnel->next = tunnels;
-	tunnel->link = &tunnels;
-	if (tunnels != NULL)
-		tunnels->link = &tunnel->next;
-	tunnels = tunnel;
+	tunnel->next = tunnel->all->first;
+	tunnel->link = &tunnel->all->first;
+	if (tunnel->next != NULL)
+		tunnel->next->link = &tunnel->next;
+	tunnel->all->first = tunnel;
 	STATS_ADD(tunnels, 1);
 	STATS_ADD(tunnels_open, 1);
 	if (whole)
@@ -356,32 +361,52 @@ static void connected(void *context, enum failure failure, struct conn *conn,
 /* NULL with *ret_failure when that cannot be. */
 static struct dialer *dial(struct tunnel *tunnel, enum failure *ret_failure)
 {
-	const struct worker *worker = tunnel->worker;
+	const struct tunnels *all = tunnel->all;
 	const struct http_request *req = &tunnel->x->req;
 	struct dialer *dialer = NULL;
 	struct buf connect = {0};
 	struct route route;
 
-	*ret_failure = route_find(worker->routes, req, false, &route);
+	*ret_failure = route_find(all->dialers->routes, req, false, &route);
 	if (*ret_failure != FAILURE_NONE)
 		return NULL;
-	if (!route.tunnel || compose_connect(&connect, worker->conf, req,
-					     routes_parent(worker->routes)->authorization))
-		dialer = dialer_start(tunnel->worker, &route, exchange_holder(tunnel->x),
+	if (!route.tunnel || compose_connect(&connect, all->conf, req,
+					     routes_parent(all->dialers->routes)->authorization))
+		dialer = dialer_start(all->dialers, &route, exchange_holder(tunnel->x),
 				      buf_waiting(&connect), connected, tunnel);
 	buf_free(&connect);
 	*ret_failure = FAILURE_INTERNAL;
 	return dialer;
 }
 
-bool tunnel_may_open(const struct worker *worker)
+struct tunnels *tunnels_new(struct turn *turn, struct dialers *dialers)
 {
-	return budget_used(&worker->budgets, BUDGET_TUNNELS, 0) < worker->conf->tunnels_max;
+	struct tunnels *tunnels = malloc(sizeof(*tunnels));
+
+	if (tunnels == NULL)
+		return NULL;
+	*tunnels = (struct tunnels){
+		.conf = dialers->connectors.conf,
+		.turn = turn,
+		.budgets = dialers->connectors.budgets,
+		.dialers = dialers,
+	};
+	return tunnels;
+}
+
+void tunnels_free(struct tunnels *tunnels)
+{
+	free(tunnels);
+}
+
+bool tunnel_may_open(const struct tunnels *tunnels)
+{
+	return budget_used(tunnels->budgets, BUDGET_TUNNELS, 0) < tunnels->conf->tunnels_max;
 }
 
 static enum failure take_place(struct tunnel *tunnel)
 {
-	switch (budget_take(&tunnel->worker->budgets, BUDGET_TUNNELS, 0, exchange_holder(tunnel->x),
+	switch (budget_take(tunnel->all->budgets, BUDGET_TUNNELS, 0, exchange_holder(tunnel->x),
 			    &tunnel->place)) {
 	case BUDGET_OK:
 		return FAILURE_NONE;
@@ -394,7 +419,8 @@ static enum failure take_place(struct tunnel *tunnel)
 }
 
 /* NULL with the reason when there is no place for it, or no memory. */
-static struct tunnel *tunnel_new(struct exchange *x, enum failure *ret_failure)
+static struct tunnel *tunnel_new(struct tunnels *tunnels, struct exchange *x,
+				 enum failure *ret_failure)
 {
 	struct tunnel *tunnel = calloc(1, sizeof(*tunnel));
 
@@ -402,7 +428,7 @@ static struct tunnel *tunnel_new(struct exchange *x, enum failure *ret_failure)
 	if (tunnel == NULL)
 		return NULL;
 	tunnel->magic = TUNNEL_MAGIC;
-	tunnel->worker = x->worker;
+	tunnel->all = tunnels;
 	tunnel->x = x;
 	*ret_failure = take_place(tunnel);
 	if (*ret_failure == FAILURE_NONE)
@@ -411,11 +437,11 @@ static struct tunnel *tunnel_new(struct exchange *x, enum failure *ret_failure)
 	return NULL;
 }
 
-void tunnel_adopt(struct exchange *x, const struct http_response *res, struct conn *conn,
-		  struct slice early)
+void tunnel_adopt(struct tunnels *tunnels, struct exchange *x, const struct http_response *res,
+		  struct conn *conn, struct slice early)
 {
 	enum failure failure;
-	struct tunnel *tunnel = tunnel_new(x, &failure);
+	struct tunnel *tunnel = tunnel_new(tunnels, x, &failure);
 	struct buf *out = client_out(x->client);
 	size_t before = buf_length(out);
 
@@ -434,12 +460,12 @@ void tunnel_adopt(struct exchange *x, const struct http_response *res, struct co
 	tunnel_open(tunnel, conn, res->status, early);
 }
 
-void tunnel_start(struct exchange *x)
+void tunnel_start(struct tunnels *tunnels, struct exchange *x)
 {
 	struct tunnel *tunnel;
 	enum failure failure;
 
-	tunnel = tunnel_new(x, &failure);
+	tunnel = tunnel_new(tunnels, x, &failure);
 	if (tunnel == NULL) {
 		exchange_fail(x, failure);
 		return;
@@ -464,13 +490,12 @@ void tunnel_cancel(struct exchange *x)
 	tunnel_free(tunnel);
 }
 
-void tunnels_close(struct worker *worker)
+void tunnels_close(struct tunnels *tunnels)
 {
 	struct tunnel *tunnel, *next;
 
-	for (tunnel = tunnels; tunnel != NULL; tunnel = next) {
+	for (tunnel = tunnels->first; tunnel != NULL; tunnel = next) {
 		next = tunnel->next;
-		if (tunnel->worker == worker)
-			tunnel_close(tunnel);
+		tunnel_close(tunnel);
 	}
 }

@@ -14,25 +14,34 @@
 
 #include "proxy/loop/conn.h"
 #include "proxy/exchange/exchange.h"
+#include "proxy/origin/dialer.h"
+
+struct tunnels; /* those that stand, and what they use */
+
+/* It outlives them, and `dialers` and `turn` outlive it.  NULL when out of memory. */
+struct tunnels *tunnels_new(struct turn *turn, struct dialers *dialers);
+
+/* None stands any more. */
+void tunnels_free(struct tunnels *tunnels);
 
 /* Whether there is room for one more under conf->tunnels_max, of all workers; it may be gone when
    it is wanted. */
-bool tunnel_may_open(const struct worker *worker);
+bool tunnel_may_open(const struct tunnels *tunnels);
 
 /* Begin for a parked exchange; it ends when the tunnel does. */
-void tunnel_start(struct exchange *x);
+void tunnel_start(struct tunnels *tunnels, struct exchange *x);
 
 /*
  * Another protocol was asked for, and the origin changes to it by `res`, a 101: this is passed on,
  * and both connections become a tunnel.  `conn` is taken over; `early` is what came after the head.
  */
-void tunnel_adopt(struct exchange *x, const struct http_response *res, struct conn *conn,
-		  struct slice early);
+void tunnel_adopt(struct tunnels *tunnels, struct exchange *x, const struct http_response *res,
+		  struct conn *conn, struct slice early);
 
 /* The client left before the tunnel stood. */
 void tunnel_cancel(struct exchange *x);
 
 /* Close all that stand (at the end of a drain). */
-void tunnels_close(struct worker *worker);
+void tunnels_close(struct tunnels *tunnels);
 
 #endif

@@ -380,7 +380,7 @@ static void handle_known(struct exchange *x, enum failure failure)
 		return;
 	if (x->req.method == METHOD_CONNECT) {
 		if (park(x))
-			tunnel_start(x);
+			tunnel_start(x->worker->tunnels, x);
 		return;
 	}
 	forward_admitted(x);
@@ -413,7 +413,7 @@ void forward_admitted(struct exchange *x)
 {
 	enum reason why;
 
-	if (x->req.upgrade && !tunnel_may_open(x->worker)) {
+	if (x->req.upgrade && !tunnel_may_open(x->worker->tunnels)) {
 		exchange_fail(x, FAILURE_TOO_MANY_TUNNELS);
 		return;
 	}

@@ -8,6 +8,7 @@
 
 #include "proxy/base/cause.h"
 #include "proxy/base/log.h"
+#include "proxy/stats/stats.h"
 
 enum { CONNECTOR_MAGIC = 0x436e6374 };
 
@@ -22,7 +23,7 @@ struct connector {
 	bool over; /* done was called, or it was cancelled */
 	bool chosen;
 	enum failure failure;
-	struct worker *worker;
+	struct connectors *use;
 	connector_done done;
 	void *context;
 	budget_id holder;
@@ -119,7 +120,7 @@ static void try_next(struct connector *c);
 static void connect_first(struct connector *c)
 {
 	c->failure = FAILURE_DNS_ERROR;
-	c->expires_ms = c->worker->turn.now_ms + c->worker->conf->connect_timeout_ms;
+	c->expires_ms = c->use->turn->now_ms + c->use->conf->connect_timeout_ms;
 	try_next(c);
 }
 
@@ -139,7 +140,7 @@ static void go_on(void *owner)
 static void fail(struct connector *c, enum failure failure)
 {
 	c->failure = failure;
-	turn_soon(&c->worker->turn, &c->report);
+	turn_soon(c->use->turn, &c->report);
 }
 
 static enum failure failure_of_errno(int error)
@@ -173,7 +174,7 @@ static bool any_under_way(const struct connector *c)
 static bool make_room(struct connector *c, struct holding *ret_extra)
 {
 	if (!any_under_way(c) ||
-	    budget_take(&c->worker->budgets, BUDGET_EXTRAS, 0, c->holder, ret_extra) == BUDGET_OK)
+	    budget_take(c->use->budgets, BUDGET_EXTRAS, 0, c->holder, ret_extra) == BUDGET_OK)
 		return true;
 	STATS_ADD(extras_refused, 1);
 	return false;
@@ -182,7 +183,7 @@ static bool make_room(struct connector *c, struct holding *ret_extra)
 /* Begin with the next address that may be tried; when none is left and none under way, fail. */
 static void try_next(struct connector *c)
 {
-	int64_t left = c->expires_ms - c->worker->turn.now_ms;
+	int64_t left = c->expires_ms - c->use->turn->now_ms;
 	struct holding extra = {.all = NULL};
 
 	if (c->next < c->addresses.count && !make_room(c, &extra))
@@ -190,8 +191,8 @@ static void try_next(struct connector *c)
 	while (c->next < c->addresses.count && left > 0) {
 		struct attempt *attempt = &c->attempts[c->next];
 		const union address *to = &c->addresses.at[c->next++];
-		enum failure denied = c->chosen ? access_chosen(c->worker->access, to)
-						: access_address(c->worker->access,
+		enum failure denied = c->chosen ? access_chosen(c->use->access, to)
+						: access_address(c->use->access,
 								 slice_of(c->host, c->host_length),
 								 c->addresses.source, to);
 
@@ -225,7 +226,7 @@ static bool is_ourselves(const struct attempt *attempt, const union address *to)
 	socklen_t length = sizeof(local);
 
 	return getsockname(conn_fd(attempt->conn), &local.any, &length) == 0 &&
-	       access_is_wildcard_own(attempt->connector->worker->access, &local, to);
+	       access_is_wildcard_own(attempt->connector->use->access, &local, to);
 }
 
 static void attempt_writable(void *owner)
@@ -241,7 +242,7 @@ static void attempt_writable(void *owner)
 	error = conn_connected(attempt->conn);
 	loop = error == 0 && is_ourselves(attempt, to);
 	if (error == 0 && !loop) {
-		int64_t left = c->expires_ms - c->worker->turn.now_ms;
+		int64_t left = c->expires_ms - c->use->turn->now_ms;
 
 		conn_deadline(attempt->conn, left > 0 ? left : 1);
 		finish(c, FAILURE_NONE, attempt->conn, to);
@@ -259,7 +260,7 @@ static void attempt_expired(void *owner)
 {
 	struct attempt *attempt = owner;
 	struct connector *c = attempt->connector;
-	int64_t left = c->expires_ms - c->worker->turn.now_ms;
+	int64_t left = c->expires_ms - c->use->turn->now_ms;
 
 	if (left > 0) {
 		conn_deadline(attempt->conn, left);
@@ -278,7 +279,7 @@ static void attempt_expired(void *owner)
 static void resolved(void *context, enum failure failure, const struct addresses *found)
 {
 	struct connector *c = context;
-	struct worker *worker = c->worker;
+	struct connectors *use = c->use;
 	bool waited = c->query != NULL;
 
 	c->query = NULL;
@@ -286,15 +287,15 @@ static void resolved(void *context, enum failure failure, const struct addresses
 	c->addresses = *found;
 	for (unsigned i = 0; i < c->addresses.count; i++)
 		address_set_port(&c->addresses.at[i], c->port);
-	if (waited && !share_take(&worker->resolved, &worker->turn, SHARE_REQUESTS))
-		turn_later(&worker->turn, &c->report);
+	if (waited && !share_take(&use->resolved, use->turn, SHARE_REQUESTS))
+		turn_later(use->turn, &c->report);
 	else if (failure != FAILURE_NONE)
 		fail(c, failure);
 	else
 		connect_first(c);
 }
 
-struct connector *connector_start(struct worker *worker, struct slice host, uint16_t port,
+struct connector *connector_start(struct connectors *use, struct slice host, uint16_t port,
 				  bool chosen, budget_id holder, connector_done done, void *context)
 {
 	struct connector *c = calloc(1, sizeof(*c) + host.n);
@@ -304,14 +305,14 @@ struct connector *connector_start(struct worker *worker, struct slice host, uint
 	c->magic = CONNECTOR_MAGIC;
 	c->chosen = chosen;
 	c->holder = holder;
-	c->worker = worker;
+	c->use = use;
 	c->done = done;
 	c->context = context;
 	c->port = port;
 	c->report = (struct task){.run = go_on, .owner = c};
 	c->host_length = host.n;
 	memcpy(c->host, host.p, host.n);
-	c->query = resolver_start(worker->resolver, slice_of(c->host, host.n), holder, resolved, c);
+	c->query = resolver_start(use->resolver, slice_of(c->host, host.n), holder, resolved, c);
 	return c;
 }
 

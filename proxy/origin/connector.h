@@ -8,12 +8,25 @@
 #ifndef PROXY_ORIGIN_CONNECTOR_H
 #define PROXY_ORIGIN_CONNECTOR_H
 
+#include "proxy/access/access.h"
+#include "proxy/dns/resolver.h"
+#include "proxy/limits/budgets.h"
 #include "proxy/loop/conn.h"
-#include "proxy/process/worker.h"
+#include "proxy/loop/turn.h"
 
 enum { CONNECTOR_STAGGER_MS = 250 };
 
 struct connector;
+
+/* What connectors use; all of it outlives them. */
+struct connectors {
+	const struct conf *conf;
+	struct turn *turn;
+	const struct budgets *budgets;
+	const struct access *access;
+	struct resolver *resolver;
+	struct share resolved; /* of those who waited for names */
+};
 
 /*
  * Called once, never before connector_start() returns.  On success `conn` is the caller's, to be
@@ -27,7 +40,7 @@ typedef void (*connector_done)(void *context, enum failure failure, struct conn 
  * For `holder` (budgets.h).  NULL when out of memory.  `chosen`: the operator named this
  * destination, and it is refused only when it is the proxy itself.
  */
-struct connector *connector_start(struct worker *worker, struct slice host, uint16_t port,
+struct connector *connector_start(struct connectors *use, struct slice host, uint16_t port,
 				  bool chosen, budget_id holder, connector_done done,
 				  void *context);
 

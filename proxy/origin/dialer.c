@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "proxy/base/cause.h"
-#include "proxy/origin/connector.h"
 #include "proxy/http1/parse.h"
+#include "proxy/stats/stats.h"
 
 enum { DIALER_MAGIC = 0x4469616c };
 
@@ -14,7 +14,7 @@ struct dialer {
 	uint32_t magic;
 	bool over; /* done was called, or it was cancelled */
 	uint8_t interims;
-	struct worker *worker;
+	struct dialers *use;
 	dialer_done done;
 	void *context;
 	struct connector *connector; /* the first step */
@@ -122,7 +122,7 @@ static void tls_decided(void *owner)
 static void secure(struct dialer *dialer)
 {
 	conn_own(dialer->conn, &tls_events, dialer);
-	if (!conn_secure(dialer->conn, dialer->worker->tls, dialer->route.host, dialer->route.port))
+	if (!conn_secure(dialer->conn, dialer->use->tls, dialer->route.host, dialer->route.port))
 		fail(dialer, FAILURE_TLS_CERTIFICATE);
 }
 
@@ -166,7 +166,7 @@ static void tunnel_answered(struct dialer *dialer, unsigned status)
 	else if (buf_length(&dialer->in) > 0)
 		fail(dialer, FAILURE_TLS_PROTOCOL); /* no server of TLS speaks first */
 	else {
-		conn_deadline(dialer->conn, dialer->worker->conf->connect_timeout_ms);
+		conn_deadline(dialer->conn, dialer->use->connectors.conf->connect_timeout_ms);
 		secure(dialer);
 	}
 }
@@ -176,7 +176,7 @@ static bool read_answer(struct dialer *dialer)
 {
 	static struct http_field fields[PARSE_FIELDS_MAX];
 	struct http_response res = {.fields = {.at = fields, .capacity = PARSE_FIELDS_MAX}};
-	const struct conf *conf = dialer->worker->conf;
+	const struct conf *conf = dialer->use->connectors.conf;
 	enum failure failure;
 	size_t length;
 
@@ -258,7 +258,7 @@ static void connected(void *context, enum failure failure, struct conn *conn,
 	dialer->to = *to;
 	if (dialer->route.tunnel) {
 		conn_own(conn, &tunnel_events, dialer);
-		conn_deadline(conn, dialer->worker->conf->first_byte_timeout_ms);
+		conn_deadline(conn, dialer->use->connectors.conf->first_byte_timeout_ms);
 		conn_watch(conn, true, true);
 	} else if (dialer->route.tls) {
 		secure(dialer);
@@ -267,26 +267,26 @@ static void connected(void *context, enum failure failure, struct conn *conn,
 	}
 }
 
-struct dialer *dialer_start(struct worker *worker, const struct route *route, budget_id holder,
+struct dialer *dialer_start(struct dialers *use, const struct route *route, budget_id holder,
 			    struct slice connect, dialer_done done, void *context)
 {
-	const struct parent *parent = routes_parent(worker->routes);
+	const struct parent *parent = routes_parent(use->routes);
 	struct slice host = route->parent ? parent->host : route->host;
 	struct dialer *dialer = calloc(1, sizeof(*dialer) + route->host.n);
 
 	if (dialer == NULL)
 		return NULL;
 	dialer->magic = DIALER_MAGIC;
-	dialer->worker = worker;
+	dialer->use = use;
 	dialer->done = done;
 	dialer->context = context;
 	dialer->route = *route;
 	memcpy(dialer->host, route->host.p, route->host.n);
 	dialer->route.host.p = dialer->host;
 	if (buf_append(&dialer->out, connect))
-		dialer->connector =
-			connector_start(worker, host, route->parent ? parent->port : route->port,
-					route->parent || route->chosen, holder, connected, dialer);
+		dialer->connector = connector_start(
+			&use->connectors, host, route->parent ? parent->port : route->port,
+			route->parent || route->chosen, holder, connected, dialer);
 	if (dialer->connector == NULL) {
 		buf_free(&dialer->out);
 		free(dialer);

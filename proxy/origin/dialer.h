@@ -9,11 +9,17 @@
 #ifndef PROXY_ORIGIN_DIALER_H
 #define PROXY_ORIGIN_DIALER_H
 
-#include "proxy/loop/conn.h"
+#include "proxy/origin/connector.h"
 #include "proxy/origin/route.h"
-#include "proxy/process/worker.h"
 
 struct dialer;
+
+/* What dialers use; all of it outlives them. */
+struct dialers {
+	struct connectors connectors;
+	const struct routes *routes;
+	struct tls_context *tls;
+};
 
 /*
  * Called once, never before dialer_start() returns.  On success `conn` is the caller's, to be owned
@@ -28,7 +34,7 @@ typedef void (*dialer_done)(void *context, enum failure failure, struct conn *co
  * For `holder` (budgets.h).  `connect` is the request head for the parent when the route has a
  * tunnel (compose_connect()); it is copied.  NULL when out of memory.
  */
-struct dialer *dialer_start(struct worker *worker, const struct route *route, budget_id holder,
+struct dialer *dialer_start(struct dialers *use, const struct route *route, budget_id holder,
 			    struct slice connect, dialer_done done, void *context);
 
 /* Forget it; `done` is not called. */

@@ -10,8 +10,22 @@
 #include "proxy/base/log.h"
 #include "proxy/http1/compose.h"
 #include "proxy/http1/parse_fault.h"
+#include "proxy/stats/stats.h"
 
 enum { ORIGIN_MAGIC = 0x4f726967 };
+
+struct origins {
+	const struct conf *conf;
+	struct turn *turn;
+	const struct budgets *budgets;
+	const struct access *access;
+	struct dialers *dialers;
+	const struct admission *admission;
+	struct pool *pool;
+	/* of the head that is being handled */
+	struct http_field response_lines[PARSE_FIELDS_MAX];
+	char response_mended[PARSE_MENDED_MAX];
+};
 
 static void origin_readable(void *owner);
 static void origin_writable(void *owner);
@@ -44,12 +58,10 @@ static void give_places(struct origin *origin)
  * One more request at work at this origin, which has a limit of them over all workers; and a place
  * for its connection, where no client's can be used.
  */
-static enum failure take_places(const struct worker *worker, struct slice key,
+static enum failure take_places(const struct budgets *budgets, struct slice key,
 				const struct origin_asker *asker, struct holding *ret_at_work,
 				struct holding *ret_spare)
 {
-	const struct budgets *budgets = &worker->budgets;
-
 	*ret_spare = (struct holding){.all = NULL};
 	switch (budget_take(budgets, BUDGET_ORIGIN, budget_thing(key), asker->holder,
 			    ret_at_work)) {
@@ -75,8 +87,8 @@ static void origin_release(struct origin *origin)
 		return;
 	origin->closed = true;
 	origin->events = NULL;
-	if (origin->idle_link != NULL)
-		pool_remove(origin->host, origin);
+	if (origin->idle.link != NULL)
+		pool_remove(origin->host, &origin->idle);
 	if (origin->dialer != NULL)
 		dialer_cancel(origin->dialer);
 	origin->dialer = NULL;
@@ -84,8 +96,8 @@ static void origin_release(struct origin *origin)
 		STATS_ADD(origins, -1);
 	conn_close(origin->conn);
 	give_places(origin);
-	pool_leave(origin->worker->pool, origin->host);
-	scratch_free(&origin->worker->turn.in, &origin->in);
+	pool_leave(origin->use->pool, origin->host);
+	scratch_free(&origin->use->turn->in, &origin->in);
 	buf_free(&origin->out);
 	buf_free(&origin->request);
 	buf_free(&origin->connect);
@@ -119,27 +131,61 @@ void origin_cancel(struct origin *origin)
 	origin_release(origin_of(origin));
 }
 
-void origin_close_idle(struct origin *origin)
+static struct origin *origin_of_idle(struct pool_idle *idle)
 {
-	origin_release(origin_of(origin));
+	return origin_of((char *)idle - offsetof(struct origin, idle));
+}
+
+static void close_idle(struct pool_idle *idle)
+{
+	origin_release(origin_of_idle(idle));
+}
+
+struct origins *origins_new(struct dialers *dialers, const struct admission *admission)
+{
+	struct origins *origins = malloc(sizeof(*origins));
+
+	if (origins == NULL)
+		return NULL;
+	*origins = (struct origins){
+		.conf = dialers->connectors.conf,
+		.turn = dialers->connectors.turn,
+		.budgets = dialers->connectors.budgets,
+		.access = dialers->connectors.access,
+		.dialers = dialers,
+		.admission = admission,
+		.pool = pool_new(dialers->connectors.conf),
+	};
+	if (origins->pool != NULL)
+		return origins;
+	free(origins);
+	return NULL;
+}
+
+void origins_free(struct origins *origins)
+{
+	if (origins == NULL)
+		return;
+	pool_free(origins->pool, close_idle);
+	free(origins);
 }
 
 /* A head has a time that its bytes do not push out. */
 static int64_t head_left_ms(struct origin *origin)
 {
-	const struct worker *worker = origin->worker;
+	const struct origins *use = origin->use;
 	int64_t left_ms;
 
 	if (origin->head_until_ms == 0)
-		origin->head_until_ms = worker->turn.now_ms + worker->conf->first_byte_timeout_ms;
-	left_ms = origin->head_until_ms - worker->turn.now_ms;
+		origin->head_until_ms = use->turn->now_ms + use->conf->first_byte_timeout_ms;
+	left_ms = origin->head_until_ms - use->turn->now_ms;
 	return left_ms > 0 ? left_ms : 1;
 }
 
 static void set_deadline(struct origin *origin, bool sending)
 {
-	const struct conf *conf = origin->worker->conf;
-	int64_t now_ms = origin->worker->turn.now_ms;
+	const struct conf *conf = origin->use->conf;
+	int64_t now_ms = origin->use->turn->now_ms;
 	bool giving =
 		origin->events != NULL && origin->head_done && !origin->paused && !origin->put_off;
 
@@ -164,7 +210,7 @@ static void origin_settle(struct origin *origin)
 
 	if (origin->closed || origin->conn == NULL)
 		return;
-	if (!scratch_settle(&origin->worker->turn.in, &origin->in)) {
+	if (!scratch_settle(&origin->use->turn->in, &origin->in)) {
 		origin_fail(origin, FAILURE_INTERNAL);
 		return;
 	}
@@ -185,8 +231,8 @@ static bool send_some(struct origin *origin, struct slice waiting, size_t *ret_s
 	switch (conn_send(origin->conn, &part, 1, ret_sent)) {
 	case IO_OK:
 		STATS_ADD(origin_bytes_out, *ret_sent);
-		pace_moved(&origin->taking, *ret_sent, origin->worker->conf,
-			   origin->worker->turn.now_ms);
+		pace_moved(&origin->taking, *ret_sent, origin->use->conf,
+			   origin->use->turn->now_ms);
 		return true;
 	case IO_AGAIN:
 		return true;
@@ -289,8 +335,8 @@ static void connected(void *context, enum failure failure, struct conn *conn,
 	}
 	origin->conn = conn;
 	origin->address = to->address;
-	origin->admission = admission_of(&origin->worker->admission, origin->worker->access,
-					 &origin->route, to);
+	origin->admission =
+		admission_of(origin->use->admission, origin->use->access, &origin->route, to);
 	STATS_ADD(origins, 1);
 	conn_own(conn, &origin_events, origin);
 	origin_writable(origin);
@@ -298,7 +344,7 @@ static void connected(void *context, enum failure failure, struct conn *conn,
 
 static bool origin_connect(struct origin *origin)
 {
-	origin->dialer = dialer_start(origin->worker, &origin->route, origin->holder,
+	origin->dialer = dialer_start(origin->use->dialers, &origin->route, origin->holder,
 				      buf_waiting(&origin->connect), connected, origin);
 	return origin->dialer != NULL;
 }
@@ -317,7 +363,7 @@ static bool origin_retry(struct origin *origin)
 	STATS_ADD(origin_retries, 1);
 	log_debug("origin %s: a kept connection was closed, asked again on a new one",
 		  origin->key + 1);
-	scratch_free(&origin->worker->turn.in, &origin->in);
+	scratch_free(&origin->use->turn->in, &origin->in);
 	origin->reused = false;
 	origin->head_until_ms = 0;
 	origin->request_sent = 0;
@@ -347,18 +393,18 @@ static void begin(struct origin *origin, const struct http_request *req, struct 
 	STATS_ADD(origin_requests, 1);
 }
 
-static struct slice key_host(const struct worker *worker, const struct route *route)
+static struct slice key_host(const struct routes *routes, const struct route *route)
 {
-	return route->parent && !route->tunnel ? routes_parent(worker->routes)->host : route->host;
+	return route->parent && !route->tunnel ? routes_parent(routes)->host : route->host;
 }
 
 /* A letter for how the connection is made, then "host:port" in lower case. */
-static struct slice key_of(const struct worker *worker, const struct route *route,
+static struct slice key_of(const struct routes *routes, const struct route *route,
 			   char to[static ORIGIN_KEY_MAX])
 {
 	bool absolute = route->parent && !route->tunnel;
-	uint16_t port = absolute ? routes_parent(worker->routes)->port : route->port;
-	struct slice host = key_host(worker, route);
+	uint16_t port = absolute ? routes_parent(routes)->port : route->port;
+	struct slice host = key_host(routes, route);
 	size_t n = 0;
 
 	/* what the operator chose may lead where others may not go (HAZARDS T6) */
@@ -375,32 +421,34 @@ static struct slice key_of(const struct worker *worker, const struct route *rout
 	return slice_of(to, n);
 }
 
-static struct origin *origin_new(struct worker *worker, const struct route *route, struct slice key)
+static struct origin *origin_new(struct origins *use, const struct route *route, struct slice key)
 {
-	struct pool_host *host = pool_join(worker->pool, key);
+	struct pool_host *host = pool_join(use->pool, key);
 	struct origin *origin = host == NULL ? NULL : calloc(1, sizeof(*origin));
 
 	if (origin == NULL) {
 		if (host != NULL)
-			pool_leave(worker->pool, host);
+			pool_leave(use->pool, host);
 		return NULL;
 	}
 	origin->magic = ORIGIN_MAGIC;
-	origin->worker = worker;
+	origin->use = use;
 	origin->host = host;
 	origin->resume = (struct task){.run = origin_go_on, .owner = origin};
 	memcpy(origin->key, key.p, key.n);
 	origin->route = *route;
-	origin->route.host = slice_of(origin->key + 1, key_host(worker, route).n);
+	origin->route.host = slice_of(origin->key + 1, key_host(use->dialers->routes, route).n);
 	return origin;
 }
 
 /* An idle connection that the peer has neither closed nor written to. */
-static struct origin *take_idle(struct worker *worker, struct slice key)
+static struct origin *take_idle(struct origins *use, struct slice key)
 {
-	struct origin *origin;
+	struct pool_idle *idle;
 
-	while ((origin = pool_take(worker->pool, key)) != NULL) {
+	while ((idle = pool_take(use->pool, key)) != NULL) {
+		struct origin *origin = origin_of_idle(idle);
+
 		if (conn_is_quiet(origin->conn))
 			return origin;
 		origin_release(origin);
@@ -411,29 +459,29 @@ static struct origin *take_idle(struct worker *worker, struct slice key)
 /* Connect, or connect by the parent, and ask then. */
 static bool start_anew(struct origin *origin, const struct http_request *req)
 {
-	const struct worker *worker = origin->worker;
+	const struct origins *use = origin->use;
 
 	return (!origin->route.tunnel ||
-		compose_connect(&origin->connect, worker->conf, req,
-				routes_parent(worker->routes)->authorization)) &&
+		compose_connect(&origin->connect, use->conf, req,
+				routes_parent(use->dialers->routes)->authorization)) &&
 	       origin_connect(origin);
 }
 
-struct origin *origin_start(struct worker *worker, const struct http_request *req,
+struct origin *origin_start(struct origins *origins, const struct http_request *req,
 			    const struct route *route, struct buf *head,
 			    const struct origin_asker *asker, enum failure *ret_failure)
 {
 	char text[ORIGIN_KEY_MAX];
-	struct slice key = key_of(worker, route, text);
+	struct slice key = key_of(origins->dialers->routes, route, text);
 	struct holding at_work, spare;
 	struct origin *origin = NULL;
 
-	*ret_failure = take_places(worker, key, asker, &at_work, &spare);
+	*ret_failure = take_places(origins->budgets, key, asker, &at_work, &spare);
 	if (*ret_failure == FAILURE_NONE) {
 		*ret_failure = FAILURE_INTERNAL;
-		origin = take_idle(worker, key);
+		origin = take_idle(origins, key);
 		if (origin == NULL)
-			origin = origin_new(worker, route, key);
+			origin = origin_new(origins, route, key);
 		if (origin == NULL) {
 			budget_give(&at_work);
 			budget_give(&spare);
@@ -475,10 +523,10 @@ static void origin_finish(struct origin *origin)
 	}
 	give_places(origin);
 	if (origin->keep && origin->request_done && buf_length(&origin->out) == 0 &&
-	    !origin->worker->turn.draining &&
-	    budget_take(&origin->worker->budgets, BUDGET_IDLE, 0, origin->holder, &origin->spare) ==
+	    !origin->use->turn->draining &&
+	    budget_take(origin->use->budgets, BUDGET_IDLE, 0, origin->holder, &origin->spare) ==
 		    BUDGET_OK &&
-	    pool_keep(origin->host, origin)) {
+	    pool_keep(origin->host, &origin->idle)) {
 		buf_free(&origin->request);
 		origin_settle(origin);
 	} else {
@@ -493,7 +541,7 @@ static void interim(struct origin *origin, const struct http_response *res)
 {
 	if (res->status == 101)
 		origin_fail(origin, FAILURE_UNASKED_UPGRADE);
-	else if (++origin->interims > origin->worker->conf->interim_responses)
+	else if (++origin->interims > origin->use->conf->interim_responses)
 		origin_fail(origin, FAILURE_TOO_MANY_INTERIM);
 	else {
 		origin->head_until_ms = 0; /* the next head has a time of its own */
@@ -524,12 +572,12 @@ static void switched(struct origin *origin, const struct http_response *res, siz
 static bool read_head(struct origin *origin)
 {
 	struct http_response res = {
-		.fields = {.at = origin->worker->response_lines, .capacity = PARSE_FIELDS_MAX}};
+		.fields = {.at = origin->use->response_lines, .capacity = PARSE_FIELDS_MAX}};
 	enum failure failure = FAILURE_BAD_RESPONSE;
 	size_t length;
 
-	switch (parse_response(buf_waiting(&origin->in), origin->worker->conf, origin->method,
-			       &origin->progress, &res, origin->worker->response_mended, &length,
+	switch (parse_response(buf_waiting(&origin->in), origin->use->conf, origin->method,
+			       &origin->progress, &res, origin->use->response_mended, &length,
 			       &failure)) {
 	case PARSE_MORE:
 		conn_acknowledge(origin->conn);
@@ -608,10 +656,10 @@ static bool read_content(struct origin *origin)
 static bool may_go_on(struct origin *origin)
 {
 	if (buf_length(&origin->in) == 0 ||
-	    share_take(&origin->share, &origin->worker->turn, SHARE_PIECES))
+	    share_take(&origin->share, origin->use->turn, SHARE_PIECES))
 		return true;
 	origin->put_off = true;
-	turn_later(&origin->worker->turn, &origin->resume);
+	turn_later(origin->use->turn, &origin->resume);
 	return false;
 }
 
@@ -649,7 +697,7 @@ static void origin_readable(void *owner)
 	size_t n;
 	int error;
 
-	scratch_lend(&origin->worker->turn.in, &origin->in);
+	scratch_lend(&origin->use->turn->in, &origin->in);
 	to = buf_reserve(&origin->in, 16 * 1024);
 	if (to == NULL) {
 		origin_fail(origin, FAILURE_INTERNAL);
@@ -664,7 +712,7 @@ static void origin_readable(void *owner)
 	if (io == IO_OK) {
 		STATS_ADD(origin_bytes_in, n);
 		buf_added(&origin->in, n);
-		pace_anew(&origin->giving, origin->worker->conf, origin->worker->turn.now_ms);
+		pace_anew(&origin->giving, origin->use->conf, origin->use->turn->now_ms);
 		if (origin->events == NULL) { /* idle: nobody asked */
 			STATS_ADD(origin_unasked, 1);
 			origin_release(origin);
@@ -733,7 +781,7 @@ void origin_resume(struct origin *origin)
 	if (origin->closed || !origin->paused)
 		return;
 	origin->paused = false;
-	turn_soon(&origin->worker->turn, &origin->resume);
+	turn_soon(origin->use->turn, &origin->resume);
 }
 
 bool origin_has_event(const struct origin *origin)

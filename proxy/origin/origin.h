@@ -13,7 +13,16 @@
 #include "proxy/origin/dialer.h"
 #include "proxy/limits/pace.h"
 #include "proxy/http1/parse.h"
+#include "proxy/origin/admission.h"
 #include "proxy/origin/pool.h"
+
+struct origins; /* what they use and share: idle connections, memory for heads */
+
+/* Both outlive it.  NULL when out of memory. */
+struct origins *origins_new(struct dialers *dialers, const struct admission *admission);
+
+/* Connections that are idle are closed. */
+void origins_free(struct origins *origins);
 
 /*
  * What the origin's answer does, in order: interim*, head, content*, end; or failure instead of
@@ -60,7 +69,7 @@ struct origin {
 	bool reading; /* origin_advance() is on the stack */
 	uint8_t interims;
 	enum http_method method;
-	struct worker *worker;
+	struct origins *use;
 	struct conn *conn; /* NULL before it is connected */
 	struct dialer *dialer;
 	struct pool_host *host;
@@ -78,7 +87,7 @@ struct origin {
 	struct parse_progress progress;
 	union address address;
 	uint32_t admission; /* of what comes from there: admission.h */
-	struct origin *next_idle, **idle_link;
+	struct pool_idle idle;
 	struct share share;
 	struct holding at_work; /* of the request under way, at this origin */
 	struct holding spare;   /* of the connection, when it is in no client's place */
@@ -100,7 +109,7 @@ struct origin_asker {
  * Ask by way of `route`: `head` is a request head composed for it, whose memory is taken over.
  * NULL with *ret_failure when there is no room.
  */
-struct origin *origin_start(struct worker *worker, const struct http_request *req,
+struct origin *origin_start(struct origins *origins, const struct http_request *req,
 			    const struct route *route, struct buf *head,
 			    const struct origin_asker *asker, enum failure *ret_failure);
 
@@ -116,8 +125,5 @@ bool origin_has_event(const struct origin *origin);
 
 /* Forget the question; the connection closes.  No event comes any more. */
 void origin_cancel(struct origin *origin);
-
-/* pool.c: close an idle one. */
-void origin_close_idle(struct origin *origin);
 
 #endif

@@ -8,14 +8,14 @@
 #define HASH_NONFATAL_OOM 1
 #include "cache/base/table.h"
 
-#include "proxy/origin/origin.h"
+#include "proxy/stats/stats.h"
 
 struct pool_host {
 	UT_hash_handle hh;
 	const struct conf *conf;
 	unsigned connections; /* idle ones and those at work */
 	unsigned idle_count;
-	struct origin *idle; /* the one used last first */
+	struct pool_idle *idle; /* the one used last first */
 	size_t length;
 	char key[];
 };
@@ -34,7 +34,7 @@ struct pool *pool_new(const struct conf *conf)
 	return pool;
 }
 
-void pool_free(struct pool *pool)
+void pool_free(struct pool *pool, void (*close)(struct pool_idle *idle))
 {
 	struct pool_host *host, *next;
 
@@ -43,9 +43,9 @@ void pool_free(struct pool *pool)
 	HASH_ITER(hh, pool->hosts, host, next)
 	{
 		while (host->idle != NULL && host->connections > 1)
-			origin_close_idle(host->idle);
+			close(host->idle);
 		if (host->idle != NULL)
-			origin_close_idle(host->idle); /* the last one takes the host with it */
+			close(host->idle); /* the last one takes the host with it */
 	}
 	free(pool);
 }
@@ -88,40 +88,39 @@ void pool_leave(struct pool *pool, struct pool_host *host)
 	free(host);
 }
 
-struct origin *pool_take(struct pool *pool, struct slice key)
+struct pool_idle *pool_take(struct pool *pool, struct slice key)
 {
 	struct pool_host *host = find(pool, key);
-	struct origin *origin;
+	struct pool_idle *idle;
 
 	if (host == NULL || host->idle == NULL)
 		return NULL;
-	origin = host->idle;
-	pool_remove(host, origin);
-	return origin;
+	idle = host->idle;
+	pool_remove(host, idle);
+	return idle;
 }
 
-bool pool_keep(struct pool_host *host, struct origin *origin)
+bool pool_keep(struct pool_host *host, struct pool_idle *idle)
 {
 	if (host->idle_count >= host->conf->origin_idle)
 		return false;
-	origin->next_idle = host->idle;
-	origin->idle_link = &host->idle;
+	idle->next = host->idle;
+	idle->link = &host->idle;
 	if (host->idle != NULL)
-		host->idle->idle_link = &origin->next_idle;
-	host->idle = origin;
+		host->idle->link = &idle->next;
+	host->idle = idle;
 	host->idle_count++;
 	STATS_ADD(origins_idle, 1);
 	return true;
 }
 
-void pool_remove(struct pool_host *host, struct origin *origin)
+void pool_remove(struct pool_host *host, struct pool_idle *idle)
 {
 	assert(host->idle_count > 0);
-	*origin->idle_link = origin->next_idle;
-	if (origin->next_idle != NULL)
-		origin->next_idle->idle_link = origin->idle_link;
-	origin->next_idle = NULL;
-	origin->idle_link = NULL;
+	*idle->link = idle->next;
+	if (idle->next != NULL)
+		idle->next->link = idle->link;
+	*idle = (struct pool_idle){.next = NULL};
 	host->idle_count--;
 	STATS_ADD(origins_idle, -1);
 }

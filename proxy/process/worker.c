@@ -17,7 +17,7 @@
 #include "proxy/loop/listener.h"
 #include "proxy/base/log.h"
 #include "proxy/front/logins.h"
-#include "proxy/origin/pool.h"
+#include "proxy/origin/origin.h"
 #include "proxy/exchange/shareable.h"
 #include "proxy/process/terminal.h"
 #include "proxy/loop/tls.h"
@@ -253,7 +253,7 @@ static void end_at_once(struct loop *loop)
 		next = client->next;
 		client_close(client);
 	}
-	tunnels_close(worker);
+	tunnels_close(worker->tunnels);
 	ev_break(loop->ev, EVBREAK_ALL);
 }
 
@@ -294,7 +294,7 @@ static void terminate_cb(struct ev_loop *ev, ev_signal *signal_watcher, int reve
 		next = client->next;
 		client_drain(client);
 	}
-	tunnels_close(worker);
+	tunnels_close(worker->tunnels);
 	deadline_set(&loop->drain, worker->conf->drain_timeout_ms);
 }
 
@@ -431,7 +431,21 @@ static bool open_parts(struct worker *worker, const struct listener *listener, c
 	worker->admission = admission_new(conf, worker->access, worker->routes);
 	worker->resolver =
 		resolver_new(worker->loop->ev, conf, &worker->budgets, error, error_size);
-	return worker->resolver != NULL;
+	if (worker->resolver == NULL)
+		return false;
+	worker->dialers = (struct dialers){
+		.connectors = {.conf = conf,
+			       .turn = &worker->turn,
+			       .budgets = &worker->budgets,
+			       .access = worker->access,
+			       .resolver = worker->resolver},
+		.routes = worker->routes,
+		.tls = worker->tls,
+	};
+	worker->tunnels = tunnels_new(&worker->turn, &worker->dialers);
+	worker->origins = origins_new(&worker->dialers, &worker->admission);
+	snprintf(error, error_size, "out of memory");
+	return worker->tunnels != NULL && worker->origins != NULL;
 }
 
 struct worker_shared *worker_shared_map(const struct conf *conf)
@@ -485,14 +499,13 @@ struct worker *worker_new(const struct conf *conf, const struct worker_shared *s
 	worker->turn.out = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
 	worker->fetches = fetches_new(worker);
 	share_out(worker, index, listener);
-	worker->pool = pool_new(conf);
 	worker->memo = parse_memo_new();
 	if (shared->credentials != NULL)
 		worker->logins = logins_new(worker, forward_known);
 	worker->loop = loop_new(worker);
 	stats_attach(&shared->stats[index]);
 	if (worker->turn.in.block == NULL || worker->turn.out.block == NULL ||
-	    worker->fetches == NULL || worker->pool == NULL || worker->memo == NULL ||
+	    worker->fetches == NULL || worker->memo == NULL ||
 	    (shared->credentials != NULL && worker->logins == NULL) || worker->loop == NULL ||
 	    !open_parts(worker, listener, error, error_size)) {
 		worker_free(worker);
@@ -532,7 +545,8 @@ void worker_free(struct worker *worker)
 {
 	if (worker->fetches != NULL)
 		fetches_give_up(worker->fetches);
-	pool_free(worker->pool);
+	origins_free(worker->origins);
+	tunnels_free(worker->tunnels);
 	logins_free(worker->logins);
 	parse_memo_free(worker->memo);
 	if (worker->resolver != NULL)

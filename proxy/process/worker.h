@@ -11,6 +11,7 @@
 #include "proxy/http1/parse.h"
 #include "proxy/stats/accesslog.h"
 #include "proxy/origin/admission.h"
+#include "proxy/origin/dialer.h"
 #include "proxy/limits/budgets.h"
 #include "proxy/base/buf.h"
 #include "proxy/base/monotonic.h"
@@ -26,7 +27,8 @@ struct exchange;
 struct fetches;
 struct logins;
 struct parse_memo;
-struct pool;
+struct origins;
+struct tunnels;
 struct shareable_keys;
 struct tls_context;
 
@@ -65,7 +67,9 @@ struct worker {
 	struct accesslog *accesslog; /* NULL for none */
 	struct fetches *fetches;
 	struct logins *logins; /* NULL when nobody needs to log in */
-	struct pool *pool;
+	struct dialers dialers;
+	struct tunnels *tunnels;
+	struct origins *origins;
 	struct routes *routes;
 	struct admission admission; /* of clients to what is stored, by access and routes */
 	struct parse_memo *memo;    /* of requests' fields */
@@ -74,16 +78,13 @@ struct worker {
 	uint64_t answered;      /* at once, in the event under way */
 	struct client *clients; /* all, for the drain */
 	struct turn turn;
-	struct share resolved; /* of those who waited for names */
 	struct exchange *spare_exchanges;
 	const struct worker_shared *shared;
 	struct removal removal;
 	struct store_hold hold; /* the service's, as a lone worker goes on with it */
 	struct loop *loop;      /* worker.c's own */
-	/* of the heads that are being handled; the one may lead to the other */
+	/* of the head that is being handled */
 	struct http_field request_lines[PARSE_REQUEST_FIELDS_MAX];
-	struct http_field response_lines[PARSE_FIELDS_MAX];
-	char response_mended[PARSE_MENDED_MAX];
 };
 
 struct listener;

@@ -8,7 +8,7 @@
 #include "proxy/exchange/failure_log.h"
 #include "proxy/exchange/fetch.h"
 #include "proxy/http1/parse_memo.h"
-#include "proxy/origin/pool.h"
+#include "proxy/origin/origin.h"
 #include "proxy/exchange/shareable.h"
 #include "proxy/exchange/tunnel.h"
 #include "proxy/base/wall_clock.h"
@@ -276,6 +276,17 @@ static void open_parts(struct worker *worker)
 	worker->admission = admission_new(worker->conf, worker->access, worker->routes);
 	worker->resolver = resolver_new(NULL, worker->conf, &worker->budgets, error, sizeof(error));
 	require(worker->resolver != NULL, error);
+	worker->dialers = (struct dialers){
+		.connectors = {.conf = worker->conf,
+			       .turn = &worker->turn,
+			       .budgets = &worker->budgets,
+			       .access = worker->access,
+			       .resolver = worker->resolver},
+		.routes = worker->routes,
+	};
+	worker->tunnels = tunnels_new(&worker->turn, &worker->dialers);
+	worker->origins = origins_new(&worker->dialers, &worker->admission);
+	require(worker->tunnels != NULL && worker->origins != NULL, "out of memory");
 }
 
 void fake_worker_share_out(struct worker *worker, unsigned descriptors)
@@ -303,10 +314,8 @@ static struct worker *worker_make(const struct conf *conf)
 	worker->turn.out.block = scratch_out[fake->index];
 	fake_worker_share_out(worker, DESCRIPTORS);
 	worker->fetches = fetches_new(worker);
-	worker->pool = pool_new(conf);
 	worker->memo = parse_memo_new();
-	require(worker->fetches != NULL && worker->pool != NULL && worker->memo != NULL,
-		"out of memory");
+	require(worker->fetches != NULL && worker->memo != NULL, "out of memory");
 	open_parts(worker);
 	turn_read_clocks(&worker->turn);
 	return worker;
@@ -345,7 +354,7 @@ void fake_worker_drained(struct worker *worker)
 		next = client->next;
 		client_close(client);
 	}
-	tunnels_close(worker);
+	tunnels_close(worker->tunnels);
 }
 
 void fake_worker_terminate(struct worker *worker)
@@ -358,7 +367,7 @@ void fake_worker_terminate(struct worker *worker)
 		next = client->next;
 		client_drain(client);
 	}
-	tunnels_close(worker);
+	tunnels_close(worker->tunnels);
 }
 
 /* As worker_free(), and what a process that ends need not give back. */
@@ -368,7 +377,8 @@ void fake_worker_free(struct worker *worker)
 	do
 		turn_begin(&worker->turn);
 	while (turn_end(&worker->turn));
-	pool_free(worker->pool);
+	origins_free(worker->origins);
+	tunnels_free(worker->tunnels);
 	parse_memo_free(worker->memo);
 	resolver_free(worker->resolver);
 	turn_free_all();
