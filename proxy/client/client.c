@@ -32,6 +32,30 @@ static void client_advance(struct client *client);
 static void client_go_on(void *owner);
 static void client_send_out(void *owner);
 
+static struct buf *sink_out(struct answer_sink *sink);
+static void sink_ended(struct answer_sink *sink, bool keep_alive);
+static void sink_push(struct answer_sink *sink);
+static bool sink_send(struct answer_sink *sink, const struct iovec *parts, int count);
+static void sink_unfinished(struct answer_sink *sink);
+static void sink_abort(struct answer_sink *sink);
+static void sink_resume(struct answer_sink *sink);
+static void sink_hold(struct answer_sink *sink);
+static void sink_let_go(struct answer_sink *sink, const struct exchange *x);
+static void sink_detach(struct answer_sink *sink, struct sink_detached *ret_detached);
+
+static const struct answer_sink_kind client_sink = {
+	.out = sink_out,
+	.ended = sink_ended,
+	.push = sink_push,
+	.send = sink_send,
+	.unfinished = sink_unfinished,
+	.abort = sink_abort,
+	.resume = sink_resume,
+	.hold = sink_hold,
+	.let_go = sink_let_go,
+	.detach = sink_detach,
+};
+
 static const struct conn_events client_events = {
 	.readable = client_readable,
 	.writable = client_writable,
@@ -53,6 +77,12 @@ static struct client *client_of(void *owner)
 	return client;
 }
 
+/* Its first member; whoever calls by client_sink has one. */
+static struct client *client_of_sink(struct answer_sink *sink)
+{
+	return (struct client *)sink;
+}
+
 /* ---- birth and death ------------------------------------------------------------------------ */
 
 static struct client *client_begin(struct worker *worker, const struct frontend *frontend, int fd,
@@ -68,6 +98,7 @@ static struct client *client_begin(struct worker *worker, const struct frontend 
 		return NULL;
 	}
 	*client = (struct client){
+		.sink = {.kind = &client_sink},
 		.magic = CLIENT_MAGIC,
 		.worker = worker,
 		.frontend = frontend,
@@ -190,7 +221,7 @@ void client_close(struct client *client)
 		exchange_abandon(x);
 }
 
-void client_abort(struct client *client)
+static void client_abort(struct client *client)
 {
 	if (client->conn == NULL)
 		return;
@@ -198,28 +229,42 @@ void client_abort(struct client *client)
 	client_close(client);
 }
 
-void client_unfinished(struct client *client)
+static void sink_abort(struct answer_sink *sink)
 {
-	conn_unfinished(client->conn, true);
+	client_abort(client_of_sink(sink));
 }
 
-struct conn *client_detach(struct client *client, struct holding *ret_place, struct buf *ret_early)
+static void sink_unfinished(struct answer_sink *sink)
 {
-	struct conn *conn = client->conn;
+	conn_unfinished(client_of_sink(sink)->conn, true);
+}
 
-	*ret_early = (struct buf){0};
-	buf_append(ret_early, buf_waiting(&client->in));
-	*ret_place = client->place;
+static void sink_detach(struct answer_sink *sink, struct sink_detached *ret_detached)
+{
+	struct client *client = client_of_sink(sink);
+	struct buf early = {0}, unsent = {0};
+	bool whole = buf_append(&early, buf_waiting(&client->in)) &&
+		     buf_append(&unsent, buf_waiting(&client->out));
+
+	*ret_detached = (struct sink_detached){
+		.conn = client->conn,
+		.place = client->place,
+		.early = early,
+		.unsent = unsent,
+		.ended = client->ended,
+		.whole = whole,
+	};
 	client->place = (struct holding){.all = NULL};
 	client->exchange = NULL;
 	client_release(client);
-	return conn;
 }
 
 /* ---- sending -------------------------------------------------------------------------------- */
 
-struct buf *client_out(struct client *client)
+static struct buf *sink_out(struct answer_sink *sink)
 {
+	struct client *client = client_of_sink(sink);
+
 	scratch_lend(&client->worker->turn.out, &client->out);
 	return &client->out;
 }
@@ -282,7 +327,7 @@ static int64_t bytes_left_ms(const struct client *client)
 static void set_deadline(struct client *client, bool sending)
 {
 	const struct conf *conf = client->worker->conf;
-	bool giving = client->reading_body && !client->body_paused && !client->put_off;
+	bool giving = client->sink.reading_body && !client->body_paused && !client->put_off;
 
 	pace_wait(&client->taking, sending, conf, client->worker->turn.now_ms);
 	pace_wait(&client->giving, giving, conf, client->worker->turn.now_ms);
@@ -315,9 +360,9 @@ static void client_settle(struct client *client)
 	sending = buf_length(&client->out) > 0;
 	if (client->stalled && !sending) {
 		client->stalled = false;
-		client_resume(client);
+		turn_soon(&client->worker->turn, &client->resume);
 	}
-	if (client->last && client->exchange == NULL && !sending) {
+	if (client->sink.last && client->exchange == NULL && !sending) {
 		client_finish(client);
 		return;
 	}
@@ -327,9 +372,9 @@ static void client_settle(struct client *client)
 	}
 	/* also behind the last request: an RST must not wait to be seen until the answer is there
 	 */
-	reading = !client->ended && (!client->last || client->exchange != NULL) &&
+	reading = !client->ended && (!client->sink.last || client->exchange != NULL) &&
 		  buf_length(&client->in) < AHEAD_MAX;
-	if (client->reading_body)
+	if (client->sink.reading_body)
 		reading = !client->ended && !client->body_paused;
 	/* it has enough to do */
 	reading = reading && !client->put_off;
@@ -337,8 +382,10 @@ static void client_settle(struct client *client)
 	set_deadline(client, sending);
 }
 
-void client_push(struct client *client)
+static void sink_push(struct answer_sink *sink)
 {
+	struct client *client = client_of_sink(sink);
+
 	turn_soon(&client->worker->turn, &client->push);
 }
 
@@ -356,18 +403,19 @@ static void client_send_out(void *owner)
 static enum io send_all(struct client *client, const struct iovec *parts, int count,
 			size_t *ret_sent)
 {
-	struct iovec all[1 + CLIENT_PARTS_MAX];
+	struct iovec all[1 + SINK_PARTS_MAX];
 	int waiting = buf_length(&client->out) > 0;
 
-	assert(count <= CLIENT_PARTS_MAX);
+	assert(count <= SINK_PARTS_MAX);
 	all[0] = iovec_of(buf_waiting(&client->out));
 	memcpy(all + waiting, parts, (size_t)count * sizeof(*parts));
 	*ret_sent = 0;
 	return conn_send(client->conn, all, waiting + count, ret_sent);
 }
 
-bool client_send(struct client *client, const struct iovec *parts, int count)
+static bool sink_send(struct answer_sink *sink, const struct iovec *parts, int count)
 {
+	struct client *client = client_of_sink(sink);
 	size_t sent, waiting = buf_length(&client->out);
 
 	if (client->conn == NULL)
@@ -400,7 +448,7 @@ bool client_send(struct client *client, const struct iovec *parts, int count)
 /* A head that cannot be read: answered, and nothing after it is (HAZARDS F9). */
 static void refuse(struct client *client, struct exchange *x, enum failure failure)
 {
-	client->last = true;
+	client->sink.last = true;
 	x->req.body = BODY_NONE;
 	x->req.keep_alive = false;
 	exchange_fail(x, failure);
@@ -412,7 +460,7 @@ static void fail_body(struct client *client, enum failure failure)
 {
 	struct exchange *x = client->exchange;
 
-	client->last = true;
+	client->sink.last = true;
 	if (x->frontend->cancel(x))
 		client_abort(client); /* never: what has a body is not shared */
 	else
@@ -422,7 +470,7 @@ static void fail_body(struct client *client, enum failure failure)
 static void begin_body(struct client *client, const struct exchange *x)
 {
 	body_begin(&client->body, x->req.body, x->req.content_length);
-	client->reading_body = !client->body.done;
+	client->sink.reading_body = !client->body.done;
 	client->body_paused = client->held = false;
 }
 
@@ -440,7 +488,7 @@ static bool may_persist(const struct client *client, const struct http_request *
 static bool next_request(struct client *client)
 {
 	struct worker *worker = client->worker;
-	struct exchange *x = exchange_new(worker, client, client->frontend);
+	struct exchange *x = exchange_new(worker, &client->sink, client->frontend);
 	enum failure failure = FAILURE_INTERNAL;
 	enum parse_result result;
 	char fault[PARSE_FAULT_SIZE];
@@ -450,12 +498,12 @@ static bool next_request(struct client *client)
 		client_close(client);
 		return false;
 	}
+	x->peer = client->peer;
 	x->req.fields = (struct http_fields){.at = worker->request_lines,
 					     .capacity = PARSE_REQUEST_FIELDS_MAX};
 	result = parse_request(buf_waiting(&client->in), worker->conf, worker->memo,
 			       &client->progress, &x->req, &length, &failure);
 	if (result == PARSE_MORE) {
-		x->client = NULL;
 		exchange_discard(x);
 		return false;
 	}
@@ -475,8 +523,8 @@ static bool next_request(struct client *client)
 		return true;
 	}
 	x->bytes_in = length;
-	client->last = !may_persist(client, &x->req) || worker->turn.draining ||
-		       client->requests >= worker->conf->client_requests;
+	client->sink.last = !may_persist(client, &x->req) || worker->turn.draining ||
+			    client->requests >= worker->conf->client_requests;
 	begin_body(client, x);
 	client->frontend->handle(x);
 	if (client->conn != NULL)
@@ -510,7 +558,7 @@ static bool feed_body(struct client *client)
 	if (client->exchange != x)
 		return true;
 	if (result == BODY_DONE) {
-		client->reading_body = false;
+		client->sink.reading_body = false;
 		client->frontend->body_end(x);
 	}
 	return consumed > 0 || result == BODY_DONE;
@@ -545,10 +593,10 @@ static bool serve_next(struct client *client)
 static bool advance_once(struct client *client)
 {
 	if (client->exchange != NULL)
-		return client->reading_body && !client->body_paused &&
+		return client->sink.reading_body && !client->body_paused &&
 		       buf_length(&client->in) > 0 && may_go_on(client, SHARE_PIECES) &&
 		       feed_body(client);
-	if (client->last)
+	if (client->sink.last)
 		return false;
 	/* a client that does not read its answers gets no more made */
 	client->stalled = buf_length(&client->out) > HIGH_WATER;
@@ -580,11 +628,12 @@ static void advance(struct client *client)
 		return;
 	/* the peer will send no more: what is incomplete, and not held back here, stays so */
 	if (client->ended && client->exchange == NULL && !client->stalled && !client->put_off) {
-		if (!client->last && buf_length(&client->in) > 0)
+		if (!client->sink.last && buf_length(&client->in) > 0)
 			failure_log_left(&client->peer, buf_length(&client->in));
-		client->last = true;
+		client->sink.last = true;
 	}
-	if (client->ended && client->reading_body && !client->body_paused && !client->put_off) {
+	if (client->ended && client->sink.reading_body && !client->body_paused &&
+	    !client->put_off) {
 		client_close(client);
 		return;
 	}
@@ -604,14 +653,16 @@ static void client_advance(struct client *client)
 	measure(worker, since_us);
 }
 
-void client_exchange_ended(struct client *client, bool keep_alive)
+static void sink_ended(struct answer_sink *sink, bool keep_alive)
 {
+	struct client *client = client_of_sink(sink);
+
 	client->exchange = NULL;
 	if (client->conn == NULL)
 		return;
-	if (!keep_alive || client->reading_body)
-		client->last = true;
-	client->reading_body = false;
+	if (!keep_alive || client->sink.reading_body)
+		client->sink.last = true;
+	client->sink.reading_body = false;
 	if (client->advancing)
 		return;
 	client_settle(client);
@@ -632,19 +683,27 @@ static void client_go_on(void *owner)
 		client_advance(client);
 }
 
-void client_hold(struct client *client)
+static void sink_hold(struct answer_sink *sink)
 {
+	struct client *client = client_of_sink(sink);
+
 	client->held = client->body_paused = true;
 }
 
-void client_let_go(struct client *client)
+static void sink_let_go(struct answer_sink *sink, const struct exchange *x)
 {
+	struct client *client = client_of_sink(sink);
+
+	if (client->conn == NULL || client->exchange != x)
+		return;
 	client->held = false;
-	client_resume(client);
+	sink_resume(sink);
 }
 
-void client_resume(struct client *client)
+static void sink_resume(struct answer_sink *sink)
 {
+	struct client *client = client_of_sink(sink);
+
 	turn_soon(&client->worker->turn, &client->resume);
 }
 
@@ -716,13 +775,14 @@ static void client_writable(void *owner)
 /* The request did not come in time: the client is told so, or that it was refused in any case. */
 static void head_expired(struct client *client)
 {
-	struct exchange *x = exchange_new(client->worker, client, client->frontend);
+	struct exchange *x = exchange_new(client->worker, &client->sink, client->frontend);
 	enum failure failure = FAILURE_HEAD_TIMEOUT;
 
 	if (x == NULL) {
 		client_close(client);
 		return;
 	}
+	x->peer = client->peer;
 	client->exchange = x;
 	COUNT_TRAFFIC(client, exchanges, 1);
 	if (client->refusal != FAILURE_NONE) {
@@ -744,7 +804,7 @@ static void client_expired(void *owner)
 		if (x != NULL)
 			x->failure = FAILURE_CLIENT_TIMEOUT;
 		client_abort(client); /* what the kernel holds for it goes, too */
-	} else if (client->reading_body && x != NULL) {
+	} else if (client->sink.reading_body && x != NULL) {
 		fail_body(client, FAILURE_REQUEST_BODY_TIMEOUT);
 	} else if (x == NULL && client->in_head) {
 		head_expired(client);
@@ -825,7 +885,7 @@ static void header_readable(void *owner)
 void client_drain(struct client *client)
 {
 	if (client->exchange != NULL)
-		client->last = true;
+		client->sink.last = true;
 	else if (buf_length(&client->out) == 0 && buf_length(&client->in) == 0)
 		client_close(client);
 	/* a head that has begun is still served, and told that it is the last */

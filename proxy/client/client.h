@@ -19,16 +19,14 @@ enum {
 	CLIENT_LINGER_MS = 2000, /* read on after the last answer, so that no RST destroys it */
 	CLIENT_LINGER_BYTES = 1 << 20,
 	CLIENT_REFUSAL_MS = 2000, /* to say what is refused and be told so; if it did not, again */
-	CLIENT_PARTS_MAX = 3,     /* of one client_send() */
 };
 
 struct client {
+	struct answer_sink sink; /* of the exchange under way */
 	uint32_t magic;
-	bool reading_body; /* of the exchange under way */
-	bool body_paused;  /* until client_resume() */
-	bool held;         /* nothing of the body is taken until client_let_go() */
-	bool ended;        /* the peer sent FIN */
-	bool last;         /* no more request is read */
+	bool body_paused; /* until sink_resume() */
+	bool held;        /* nothing of the body is taken until sink_let_go() */
+	bool ended;       /* the peer sent FIN */
 	bool lingering;
 	bool advancing; /* client_advance() is on the stack */
 	bool stalled;   /* requests wait in `in` for room in `out` */
@@ -70,31 +68,6 @@ void client_new(struct worker *worker, const struct frontend *frontend, int fd,
 void client_new_behind(struct worker *worker, const struct frontend *frontend, int fd,
 		       const union address *sender, enum failure refusal);
 
-/* Of the request just read, take no byte of its body until it is let go, whatever resumes. */
-void client_hold(struct client *client);
-void client_let_go(struct client *client);
-
-/* Go on before the turn ends: with requests sent ahead, or with a body that was paused. */
-void client_resume(struct client *client);
-
-/* Memory to compose an answer's head into; client_sent() when it is whole. */
-struct buf *client_out(struct client *client);
-
-/* Send content at once as far as it goes, keeping the rest.  False when enough is waiting. */
-bool client_send(struct client *client, const struct iovec *parts, int count);
-
-/* Only closing will tell that the answer under way is whole: until then, see conn_unfinished(). */
-void client_unfinished(struct client *client);
-
-/* What was composed goes out before the turn ends, with what may be added until then. */
-void client_push(struct client *client);
-
-/* Close with an RST: the end of an answer that is told by closing must not look like its end. */
-void client_abort(struct client *client);
-
-/* exchange.c: the exchange under way has ended. */
-void client_exchange_ended(struct client *client, bool keep_alive);
-
 /*
  * Close now, without another byte, and with an RST if an answer is not all sent.  The exchange
  * under way is abandoned.
@@ -103,10 +76,5 @@ void client_close(struct client *client);
 
 /* The proxy goes down: no more requests, idle ones close. */
 void client_drain(struct client *client);
-
-/* Hand the socket over to a tunnel, with its place among the clients, and with bytes the client
-   sent early in *ret_early; the client is freed at the end of the turn, its exchange is the
-   tunnel's. */
-struct conn *client_detach(struct client *client, struct holding *ret_place, struct buf *ret_early);
 
 #endif

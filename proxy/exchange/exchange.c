@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "cache/http/fields.h"
-#include "proxy/client/client.h"
 #include "proxy/loop/conn.h"
 #include "proxy/exchange/failure_log.h"
 #include "proxy/base/wall_clock.h"
@@ -14,7 +13,7 @@ enum { EXCHANGE_MAGIC = 0x45786368 };
 
 /* ---- beginning ------------------------------------------------------------------------------ */
 
-struct exchange *exchange_new(struct worker *worker, struct client *client,
+struct exchange *exchange_new(struct worker *worker, struct answer_sink *sink,
 			      const struct frontend *frontend)
 {
 	struct exchange *x = worker->spare_exchanges;
@@ -28,13 +27,11 @@ struct exchange *exchange_new(struct worker *worker, struct client *client,
 	*x = (struct exchange){
 		.magic = EXCHANGE_MAGIC,
 		.worker = worker,
-		.client = client,
+		.sink = sink,
 		.frontend = frontend,
 		.outcome = OUTCOME_FAILED,
 		.started_us = worker->turn.now_us,
 	};
-	if (client != NULL)
-		x->peer = client->peer;
 	return x;
 }
 
@@ -131,7 +128,7 @@ static void count(const struct exchange *x)
 static void measure(const struct exchange *x)
 {
 	bool log = x->peer.any.sa_family != AF_UNSPEC && x->worker->accesslog != NULL;
-	bool hit = is_hit(x), at_once = hit && x->memory == NULL && x->client != NULL;
+	bool hit = is_hit(x), at_once = hit && x->memory == NULL && x->sink != NULL;
 	int64_t elapsed_us = 0;
 
 	if (log || !at_once)
@@ -166,7 +163,7 @@ static void release(struct exchange *x)
 
 void exchange_end(struct exchange *x)
 {
-	struct client *client = x->client;
+	struct answer_sink *sink = x->sink;
 	bool keep_alive = x->keep_alive;
 
 	assert(x->magic == EXCHANGE_MAGIC && x->waiter_link == NULL);
@@ -187,18 +184,17 @@ void exchange_end(struct exchange *x)
 	} else {
 		exchange_discard(x);
 	}
-	if (client != NULL)
-		client_exchange_ended(client, keep_alive);
+	if (sink != NULL)
+		sink->kind->ended(sink, keep_alive);
 }
 
 void exchange_abandon(struct exchange *x)
 {
-	x->client_left = true;
 	if (x->failure == FAILURE_NONE)
 		x->failure = FAILURE_CLIENT_GONE;
 	/* the front end may let a fetch go on for those who wait */
 	if (x->frontend->cancel(x))
-		x->client = NULL;
+		x->sink = NULL;
 	else
 		exchange_end(x);
 }
@@ -208,7 +204,7 @@ void exchange_abandon(struct exchange *x)
 /* Whether the connection can live on after an answer that begins now. */
 static bool may_keep_alive(const struct exchange *x)
 {
-	return !x->client->last && !x->client->reading_body && !x->worker->turn.draining;
+	return !x->sink->last && !x->sink->reading_body && !x->worker->turn.draining;
 }
 
 static struct delivery delivery_of(const struct exchange *x)
@@ -235,14 +231,9 @@ static void tell_key(struct exchange *x)
 /* Nothing can be composed for want of memory: the client sees the connection close. */
 static void out_of_memory(struct exchange *x)
 {
-	struct client *client = x->client;
-
 	x->failure = FAILURE_INTERNAL;
 	x->keep_alive = false;
-	client->exchange = NULL;
-	x->client = NULL;
-	exchange_end(x);
-	client_abort(client);
+	x->sink->kind->abort(x->sink);
 }
 
 /* The answer is whole in the client's buffer. */
@@ -267,7 +258,7 @@ bool exchange_answer_record(struct exchange *x, const struct record_view *record
 		STATS_ADD(views_ended, 1);
 		return false;
 	}
-	if (x->client == NULL) {
+	if (x->sink == NULL) {
 		exchange_end(x);
 		return true;
 	}
@@ -285,7 +276,7 @@ bool exchange_answer_record(struct exchange *x, const struct record_view *record
 	x->keep_alive = may_keep_alive(x);
 	tell_key(x);
 	delivery = delivery_of(x);
-	out = client_out(x->client);
+	out = exchange_out(x);
 	before = buf_length(out);
 	if (!compose_record(out, worker->conf, record, status, age_s, &x->status_field, &delivery))
 		out_of_memory(x);
@@ -298,7 +289,7 @@ void exchange_answer_local(struct exchange *x, unsigned status, const char *cont
 			   struct slice extra, struct slice content)
 {
 	struct delivery delivery;
-	struct buf *out = client_out(x->client);
+	struct buf *out = exchange_out(x);
 	size_t before = buf_length(out);
 
 	x->outcome = OUTCOME_LOCAL;
@@ -325,18 +316,13 @@ static bool may_send_more(const struct exchange *x)
 /* The head is out already: what follows must not look like a clean end. */
 static void cut(struct exchange *x)
 {
-	struct client *client = x->client;
 	bool told_by_close = !x->chunked && x->req.version_minor == 0;
 
 	x->keep_alive = false;
-	if (!told_by_close) {
+	if (told_by_close)
+		x->sink->kind->abort(x->sink);
+	else
 		exchange_end(x); /* sends what waits, then FIN before the promised end */
-		return;
-	}
-	client->exchange = NULL;
-	x->client = NULL;
-	exchange_end(x);
-	client_abort(client);
 }
 
 void exchange_fail(struct exchange *x, enum failure failure)
@@ -347,7 +333,7 @@ void exchange_fail(struct exchange *x, enum failure failure)
 	size_t before;
 
 	x->failure = failure;
-	if (x->client == NULL) {
+	if (x->sink == NULL) {
 		exchange_end(x);
 		return;
 	}
@@ -362,7 +348,7 @@ void exchange_fail(struct exchange *x, enum failure failure)
 	if (told.why == REASON_ADMISSION)
 		told.why = REASON_NONE;
 	delivery = delivery_of(x);
-	out = client_out(x->client);
+	out = exchange_out(x);
 	before = buf_length(out);
 	if (!compose_failure(out, x->worker->conf, failure, &told, &delivery,
 			     x->worker->turn.now.wall_s))
@@ -376,11 +362,11 @@ void exchange_fail(struct exchange *x, enum failure failure)
 void exchange_pass_interim(struct exchange *x, const struct http_response *res)
 {
 	/* RFC 9110 15.2: none to HTTP/1.0; 100 only to those who wait for it (HAZARDS A8) */
-	if (x->client == NULL || x->req.version_minor == 0 ||
+	if (x->sink == NULL || x->req.version_minor == 0 ||
 	    (res->status == 100 && !x->req.expect_continue))
 		return;
-	if (compose_interim(client_out(x->client), x->worker->conf, res))
-		client_push(x->client);
+	if (compose_interim(exchange_out(x), x->worker->conf, res))
+		x->sink->kind->push(x->sink);
 }
 
 void exchange_pass_head(struct exchange *x, const struct http_response *res)
@@ -390,24 +376,24 @@ void exchange_pass_head(struct exchange *x, const struct http_response *res)
 	size_t before;
 
 	x->status = res->status;
-	if (x->client == NULL)
+	if (x->sink == NULL)
 		return;
 	x->keep_alive = may_keep_alive(x) && !compose_needs_close(res, &delivery);
 	tell_key(x);
 	delivery.keep_alive = x->keep_alive;
-	out = client_out(x->client);
+	out = exchange_out(x);
 	before = buf_length(out);
 	if (!compose_response(out, x->worker->conf, res, &x->status_field, &delivery,
 			      x->worker->turn.now.wall_s, &x->chunked)) {
-		client_abort(x->client);
+		x->sink->kind->abort(x->sink);
 		return;
 	}
 	x->bytes_out += buf_length(out) - before;
 	if (compose_needs_close(res, &delivery))
-		client_unfinished(x->client);
+		x->sink->kind->unfinished(x->sink);
 	/* content is likely to be at hand: the head goes out with it, or with the end */
 	if (res->body == BODY_LENGTH || x->chunked || res->body == BODY_UNTIL_CLOSE)
-		client_push(x->client);
+		x->sink->kind->push(x->sink);
 }
 
 bool exchange_pass_content(struct exchange *x, struct slice content)
@@ -416,7 +402,7 @@ bool exchange_pass_content(struct exchange *x, struct slice content)
 	struct iovec parts[3];
 	int count_parts = 0;
 
-	if (x->client == NULL)
+	if (x->sink == NULL)
 		return true;
 	if (x->chunked)
 		parts[count_parts++] =
@@ -426,7 +412,7 @@ bool exchange_pass_content(struct exchange *x, struct slice content)
 		parts[count_parts++] = iovec_of(SLICE("\r\n"));
 	for (int i = 0; i < count_parts; i++)
 		x->bytes_out += parts[i].iov_len;
-	if (client_send(x->client, parts, count_parts))
+	if (x->sink->kind->send(x->sink, parts, count_parts))
 		return true;
 	hold(x);
 	return false;
@@ -440,8 +426,8 @@ void exchange_drained(struct exchange *x)
 
 void exchange_pass_end(struct exchange *x)
 {
-	if (x->client != NULL && x->chunked) {
-		if (!buf_append(client_out(x->client), SLICE("0\r\n\r\n"))) {
+	if (x->sink != NULL && x->chunked) {
+		if (!buf_append(exchange_out(x), SLICE("0\r\n\r\n"))) {
 			out_of_memory(x);
 			return;
 		}

@@ -13,6 +13,7 @@
 #define PROXY_EXCHANGE_EXCHANGE_H
 
 #include "proxy/http1/compose.h"
+#include "proxy/exchange/sink.h"
 #include "proxy/process/worker.h"
 
 struct fetch;
@@ -22,7 +23,7 @@ struct tunnel;
 struct exchange {
 	uint32_t magic;
 	struct worker *worker;
-	struct client *client; /* NULL: nobody is to get the answer */
+	struct answer_sink *sink; /* NULL: nobody is to get the answer */
 	const struct frontend *frontend;
 	struct http_request req;
 	void *memory;      /* of a parked request */
@@ -39,8 +40,7 @@ struct exchange {
 	bool no_wait;              /* waited for another's fetch already */
 	bool stored_for;           /* and what that fetched was stored */
 	enum failure released_for; /* what it waited for has failed so; it need not wait any more */
-	bool client_left;
-	bool held; /* the client does not take what there is, now */
+	bool held;                 /* the client does not take what there is, now */
 	uint64_t bytes_in;
 	uint64_t bytes_out;
 	union address peer;   /* the client's; family 0 when it never had one */
@@ -72,10 +72,12 @@ struct frontend {
 	struct slice origin_uri; /* of its one origin, as "http://a.test:8080"; empty for none */
 	/* A whole request head: answer, fail, or park and answer later. */
 	void (*handle)(struct exchange *x);
-	/* Content of the request's body, decoded; false: enough for now, wait for client_resume().
-	 */
+	/* Content of the request's body, decoded; false: enough for now, wait for
+	   exchange_resume(). */
 	bool (*body)(struct exchange *x, struct slice content);
 	void (*body_end)(struct exchange *x);
+	/* Look a parked request up anew, after the fetch it waited for; it does not wait again. */
+	void (*again)(struct exchange *x);
 	/* The answer's content has drained: more may come. */
 	void (*drained)(struct exchange *x);
 	/*
@@ -86,9 +88,23 @@ struct frontend {
 	bool (*cancel)(struct exchange *x);
 };
 
-/* A new exchange for a client's request, or NULL when out of memory. */
-struct exchange *exchange_new(struct worker *worker, struct client *client,
+/* A new exchange for a client's request, or, without a sink, for nobody's.  NULL when out of
+   memory. */
+struct exchange *exchange_new(struct worker *worker, struct answer_sink *sink,
 			      const struct frontend *frontend);
+
+/* Memory to compose an answer into. */
+static inline struct buf *exchange_out(struct exchange *x)
+{
+	return x->sink->kind->out(x->sink);
+}
+
+/* Go on with the content of the request, if it has a client still. */
+static inline void exchange_resume(struct exchange *x)
+{
+	if (x->sink != NULL)
+		x->sink->kind->resume(x->sink);
+}
 
 /* Give the request memory of its own.  False when out of memory (then fail it). */
 bool exchange_park(struct exchange *x);

@@ -10,11 +10,9 @@
 #include "cache/base/table.h"
 
 #include "cache/http/fields.h"
-#include "proxy/client/client.h"
 #include "proxy/exchange/collapse.h"
 #include "proxy/loop/deadline.h"
 #include "proxy/exchange/failure_log.h"
-#include "proxy/front/forward.h"
 #include "proxy/origin/origin.h"
 #include "proxy/exchange/shareable.h"
 #include "proxy/exchange/tunnel.h"
@@ -299,7 +297,7 @@ static void fail(struct exchange *x, enum failure failure)
 
 	/* what the proxy itself refuses is no error of the origin */
 	if (failure_status(failure) >= 500) {
-		if (x->client != NULL && answer_stale(x, failure))
+		if (x->sink != NULL && answer_stale(x, failure))
 			return;
 		if (x->status == 0 && response_policy_kept_record(x, &record) &&
 		    record_meta(&record)->flags & META_MUST_REVALIDATE)
@@ -324,7 +322,7 @@ static void release_some(void *owner)
 		if (x->released_for != FAILURE_NONE)
 			fail(x, x->released_for);
 		else
-			forward_again(x);
+			x->frontend->again(x);
 	}
 }
 
@@ -382,7 +380,7 @@ static void hand_over(struct fetch *fetch, enum failure failure)
 
 		remove_waiter(fetch, next);
 		next->no_wait = true;
-		forward_again(next);
+		next->frontend->again(next);
 		new_fetch = find(fetch->worker->fetches, &fetch->plan.key);
 		if (new_fetch == NULL || new_fetch->leader != next)
 			continue; /* it was answered, or failed at once, or asks alone */
@@ -466,7 +464,7 @@ static bool compose_question(struct exchange *x, const struct route *route, bool
 	struct request_form form = {
 		.validate = response_policy_kept_record(x, &record) ? &record : NULL,
 		/* what nobody waits for is asked for the store's sake alone */
-		.unconditional = again || x->client == NULL,
+		.unconditional = again || x->sink == NULL,
 		.absolute = route->parent && !route->tunnel,
 		.max_forwards = fewer_forwards(&x->req, forwards),
 	};
@@ -517,7 +515,7 @@ static void drop_if_unwanted(struct fetch *fetch)
 {
 	struct exchange *x = fetch->leader;
 
-	if (fetch->waiters != NULL || x == NULL || x->client != NULL ||
+	if (fetch->waiters != NULL || x == NULL || x->sink != NULL ||
 	    x->outcome == OUTCOME_BACKGROUND)
 		return;
 	dismiss_leader(fetch);
@@ -612,7 +610,7 @@ void fetch_start(struct exchange *x, struct fetch_plan *plan)
 	struct worker *worker = x->worker;
 	const struct conf *conf = worker->conf;
 	enum shareable learnt = SHAREABLE_NO;
-	bool may_share, background = x->client == NULL;
+	bool may_share, background = x->sink == NULL;
 	struct fetch *fetch;
 
 	if (plan->spent)
@@ -692,7 +690,7 @@ void fetches_give_up(struct fetches *fetches)
 	{
 		struct exchange *x = fetch->leader;
 
-		if (fetch->waiters != NULL || x == NULL || x->client != NULL)
+		if (fetch->waiters != NULL || x == NULL || x->sink != NULL)
 			continue;
 		dismiss_leader(fetch);
 		fetch_free(fetch);
@@ -832,7 +830,7 @@ static void on_head(void *context, const struct http_response *res)
 		return;
 	/* content that nobody is there to take */
 	x = fetch->leader;
-	if (x != NULL && x->client == NULL)
+	if (x != NULL && x->sink == NULL)
 		exchange_end(dismiss_leader(fetch));
 	if (fetch->leader == NULL)
 		fetch_free(fetch);
@@ -882,6 +880,6 @@ static void on_drained(void *context)
 {
 	struct fetch *fetch = fetch_of(context);
 
-	if (fetch->leader != NULL && fetch->leader->client != NULL)
-		client_resume(fetch->leader->client);
+	if (fetch->leader != NULL)
+		exchange_resume(fetch->leader);
 }

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "proxy/client/client.h"
-
 enum {
 	TUNNEL_MAGIC = 0x54756e6e,
 	/*
@@ -300,25 +298,30 @@ static void tunnel_open(struct tunnel *tunnel, struct conn *conn, unsigned statu
 			struct slice early)
 {
 	struct exchange *x = tunnel->x;
-	struct client *client = x->client;
-	size_t client_early;
+	struct sink_detached detached;
 	bool whole; /* nothing was lost for want of memory */
 
-	tunnel->client.tunnel = tunnel->target.tunnel = tunnel;
-	tunnel->client.other = &tunnel->target;
-	tunnel->target.other = &tunnel->client;
-	tunnel->target.conn = conn;
-	conn_own(conn, &side_events, &tunnel->target);
-	whole = buf_append(&tunnel->client.out, buf_waiting(client_out(client))) &&
-		buf_append(&tunnel->client.out, early);
-	tunnel->client.ended = client->ended;
-	client_early = buf_length(&client->in);
-	tunnel->client.conn = client_detach(client, &tunnel->client_place, &tunnel->target.out);
-	whole = whole && buf_length(&tunnel->target.out) == client_early;
+	x->sink->kind->detach(x->sink, &detached);
+	x->sink = NULL;
+	tunnel->client = (struct side){
+		.tunnel = tunnel,
+		.other = &tunnel->target,
+		.conn = detached.conn,
+		.out = detached.unsent,
+		.ended = detached.ended,
+	};
+	tunnel->target = (struct side){
+		.tunnel = tunnel,
+		.other = &tunnel->client,
+		.conn = conn,
+		.out = detached.early,
+	};
+	tunnel->client_place = detached.place;
+	whole = buf_append(&tunnel->client.out, early) && detached.whole;
 	conn_own(tunnel->client.conn, &side_events, &tunnel->client);
+	conn_own(tunnel->target.conn, &side_events, &tunnel->target);
 	conn_unfinished(tunnel->client.conn, true);
 	conn_unfinished(tunnel->target.conn, true);
-	x->client = NULL;
 	x->status = (uint16_t)status;
 	x->outcome = OUTCOME_TUNNEL;
 	tunnel->next = tunnel->all->first;
@@ -348,7 +351,7 @@ static void connected(void *context, enum failure failure, struct conn *conn,
 		return;
 	}
 	x->origin = to->address;
-	if (buf_append(client_out(x->client), SLICE("HTTP/1.1 200 OK\r\n\r\n"))) {
+	if (buf_append(exchange_out(x), SLICE("HTTP/1.1 200 OK\r\n\r\n"))) {
 		tunnel_open(tunnel, conn, 200, early);
 		return;
 	}
@@ -442,7 +445,7 @@ void tunnel_adopt(struct tunnels *tunnels, struct exchange *x, const struct http
 {
 	enum failure failure;
 	struct tunnel *tunnel = tunnel_new(tunnels, x, &failure);
-	struct buf *out = client_out(x->client);
+	struct buf *out = exchange_out(x);
 	size_t before = buf_length(out);
 
 	if (tunnel != NULL && !compose_switch(out, x->worker->conf, res)) {
@@ -477,7 +480,7 @@ void tunnel_start(struct tunnels *tunnels, struct exchange *x)
 		return;
 	}
 	x->tunnel = tunnel;
-	x->client->last = true; /* what follows is the tunnel's */
+	x->sink->last = true; /* what follows is not HTTP */
 }
 
 void tunnel_cancel(struct exchange *x)

@@ -205,6 +205,7 @@ const struct frontend admin_frontend = {
 	.handle = admin_handle,
 	.body = admin_body,
 	.body_end = admin_nothing,
+	.again = admin_nothing,
 	.drained = admin_nothing,
 	.cancel = admin_cancel,
 };

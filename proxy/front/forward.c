@@ -6,7 +6,6 @@
 
 #include "cache/http/fields.h"
 #include "cache/record/vary.h"
-#include "proxy/client/client.h"
 #include "proxy/exchange/fetch.h"
 #include "proxy/front/logins.h"
 #include "proxy/http1/parse.h"
@@ -349,7 +348,7 @@ static void step_lookup(struct exchange *x)
 	step_answer(x, &lookup);
 }
 
-void forward_again(struct exchange *x)
+static void forward_again(struct exchange *x)
 {
 	step_lookup(x);
 }
@@ -394,19 +393,17 @@ static void forward_handle(struct exchange *x)
 	if (x->worker->logins != NULL)
 		failure = logins_check(x->worker->logins, x, &waits);
 	if (waits)
-		client_hold(x->client);
+		x->sink->kind->hold(x->sink);
 	else
 		handle_known(x, failure);
 }
 
 void forward_known(struct exchange *x, enum failure failure)
 {
-	struct client *client = x->client;
+	struct answer_sink *sink = x->sink;
 
 	handle_known(x, failure);
-	/* its body was held back meanwhile */
-	if (client->conn != NULL && client->exchange == x)
-		client_let_go(client);
+	sink->kind->let_go(sink, x); /* its body was held back meanwhile */
 }
 
 void forward_admitted(struct exchange *x)
@@ -459,6 +456,7 @@ const struct frontend forward_frontend = {
 	.handle = forward_handle,
 	.body = forward_body,
 	.body_end = forward_body_end,
+	.again = forward_again,
 	.drained = forward_drained,
 	.cancel = forward_cancel,
 };

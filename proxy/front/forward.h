@@ -14,8 +14,4 @@ void forward_known(struct exchange *x, enum failure failure);
 /* Go on with a request that may be asked for, its URI complete: answer it, or fetch. */
 void forward_admitted(struct exchange *x);
 
-/* Look a parked exchange up again, after the fetch it waited for; it does not wait a second time.
- */
-void forward_again(struct exchange *x);
-
 #endif
