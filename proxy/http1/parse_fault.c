@@ -211,13 +211,23 @@ static bool find_by_failure(struct look *look, enum failure failure)
 		return find_fields(look, "Content-Length", "Transfer-Encoding");
 	case FAILURE_EXPECTATION:
 		return find_fields(look, "Expect", "Expect");
+	default:
+		return false;
+	}
+}
+
+/* The request line failed, and what follows was not looked at. */
+static bool find_in_line(const struct look *look, enum failure failure)
+{
+	switch (failure) {
 	case FAILURE_BAD_TARGET:
 	case FAILURE_UNSUPPORTED_SCHEME:
 	case FAILURE_USERINFO:
 	case FAILURE_FRAGMENT:
 	case FAILURE_NO_PORT:
-		look->number = 1;
 		return say(look, 0, "the target");
+	case FAILURE_UNSUPPORTED_VERSION:
+		return say(look, 0, "the version");
 	default:
 		return false;
 	}
@@ -258,7 +268,7 @@ static bool find_in_request(struct look *look, struct slice bytes, enum failure 
 		return true;
 	if (look->bare)
 		return say(look, look->line.n + 1, "LF without CR");
-	if (find_size(look, bytes, failure))
+	if (find_in_line(look, failure) || find_size(look, bytes, failure))
 		return true;
 	while (next_line(look) && look->ended) {
 		if (look->bare)

@@ -89,6 +89,10 @@ static void test_requests(void **state)
 		{HEAD("GET http://a/ HTTP\r\n\r\n"), "line 1, byte 15: not an HTTP version"},
 		{HEAD("GET http://a/ HTTP/1.1\nHost: a\r\n\r\n"), "line 1, byte 23: LF without CR"},
 		{HEAD("GET http://u:secret@a/ HTTP/1.1\r\nHost: a\r\n\r\n"), "line 1: the target"},
+		/* it failed by the target: what is wrong behind it was not looked at */
+		{HEAD("GET http://u:secret@a/ HTTP/1.1\r\nHost a\r\nA: \0\r\n\r\n"),
+		 "line 1: the target"},
+		{HEAD("GET http://a/ HTTP/2.0\r\nHost a\r\n\r\n"), "line 1: the version"},
 		{HEAD(GET "Host: a\nA: b\r\n\r\n"), "line 2, byte 8: LF without CR"},
 		{HEAD(GET "Host: a\r\nA: b\rc\r\n\r\n"), "line 3, byte 5: 0x0d in a value"},
 		{HEAD(GET "Host: a\r\nA: secret\0\r\n\r\n"), "line 3, byte 10: 0x00 in a value"},
