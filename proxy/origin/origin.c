@@ -599,6 +599,7 @@ static bool read_head(struct origin *origin)
 		interim(origin, &res);
 	} else if (res.status == 407) {
 		/* it asks us, not our client (RFC 9110 11.7.1, HAZARDS H3) */
+		cause_set("a 407 asks the proxy for credentials");
 		origin_fail(origin, origin->route.parent && !origin->route.tunnel
 					    ? FAILURE_PARENT_AUTHENTICATION
 					    : FAILURE_BAD_RESPONSE);

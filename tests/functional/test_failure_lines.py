@@ -39,6 +39,7 @@ ORIGINS = {
             "(line 3, byte 10: 0x00 in a value)"),
     "two lengths": ([b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"], "bad_response",
                     "(line 3: Content-Length, beside that of line 2)"),
+    "407": ([b"HTTP/1.1 407 X\r\nContent-Length: 0\r\n\r\n"], "bad_response", "(a 407 asks the proxy for credentials)"),
     "chunk": ([b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"], "response_cut",
               "(a chunk is malformed)"),
     "reset in the body": ([b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12", RESET], "response_cut",

@@ -3,6 +3,8 @@
 import os
 import re
 import resource
+import shutil
+import signal
 
 from support.until import until
 
@@ -65,3 +67,20 @@ def test_nothing_is_told_when_nothing_is_lost(start_proxy, origin):
     ask(proxy, origin, 3)
     proxy.stop()
     assert "access_log" not in proxy.errors() and len(proxy.log_lines()) == 3
+
+
+def test_log_that_cannot_be_opened_anew(start_proxy, origin, tmp_path):
+    """After a rotation went wrong: the old file is written on, and the line has path, cause and user."""
+    directory = tmp_path / "logs"
+    directory.mkdir()
+    path = directory / "access.log"
+    proxy = start_proxy(f"access_log={path}")
+    with open(path, encoding="utf-8") as old:
+        shutil.rmtree(directory)
+        os.kill(proxy.pid, signal.SIGHUP)
+        line = (f"cache204: error: access_log: {path}: cannot be opened anew, the old file is written on: "
+                "No such file or directory (as user ")
+        until(lambda: line in proxy.errors(), "it is not told")
+        ask(proxy, origin, 2)
+        proxy.stop()
+        assert len(old.readlines()) == 2
