@@ -200,8 +200,10 @@ def test_failures_are_told_once_and_counted(start_proxy, origin):
     until(lambda: proxy.stats()["store"]["copies_failed"] >= 2, "two failures", timeout=15)
     assert proxy.errors().count("no copy of the store") == 1
     assert hit(proxy, origin, "/tagged").hit
+    assert f"the next try is in 1 s: {proxy.store}/data.mdb.copy: cannot be made: Is a directory" in proxy.errors()
     obstacle.rmdir()
     copied(proxy)
+    until(lambda: f"a copy of the store was made again: {proxy.store}" in proxy.errors(), "its end is told")
 
 
 @pytest.mark.parametrize("end", ["stop", "kill9"])
