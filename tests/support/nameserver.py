@@ -8,15 +8,19 @@ A, AAAA = 1, 28
 NXDOMAIN, SERVFAIL = 3, 2
 
 
-class NameServer:
-    """answers: {name: [IPv4 addresses], or a response code, or None for silence}."""
+def packed(address):
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
 
-    def __init__(self, answers):
+
+class NameServer:
+    """answers: {name: [addresses], or a response code, or None for silence}."""
+
+    def __init__(self, answers, host="127.0.0.1"):
         self.answers = answers
         self.asked = []
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind(("127.0.0.1", 0))
-        self.address = "127.0.0.1:%d" % self.sock.getsockname()[1]
+        self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind((host, 0))
+        self.address = (f"[{host}]:%d" if ":" in host else f"{host}:%d") % self.sock.getsockname()[1]
         threading.Thread(target=self.serve, daemon=True).start()
 
     def serve(self):
@@ -41,9 +45,10 @@ class NameServer:
         if found is None:
             return None
         code = found if isinstance(found, int) else 0
-        addresses = found if isinstance(found, list) and kind == A else []
+        addresses = [packed(address) for address in found
+                     if kind == (AAAA if ":" in address else A)] if isinstance(found, list) else []
         head = query[:2] + struct.pack("!HHHHH", 0x8180 | code, 1, len(addresses), 0, 0)
-        records = b"".join(struct.pack("!HHHIH", 0xc00c, A, 1, 60, 4) + socket.inet_aton(address)
+        records = b"".join(struct.pack("!HHHIH", 0xc00c, kind, 1, 60, len(address)) + address
                            for address in addresses)
         return head + question + records
 
