@@ -70,6 +70,7 @@ struct cache *cache_open(const struct conf *conf, int lock, char *notice, size_t
 	cache->store = open_store(conf, lock, notice, notice_size);
 	if (!cache->store)
 		goto failed;
+	cache_key_set_seed(store_key_seed(cache->store));
 	if (writes_init(&cache->writes, cache->store, conf))
 		return cache;
 	snprintf(notice, notice_size, "out of memory");

@@ -1,5 +1,7 @@
 /*
- * Keys of the store.  Pure.
+ * Keys of the store.  Pure, but for a seed that all processes of a store have in common and nobody
+ * else knows: so nobody can choose URIs whose hashes meet, to push another's record out or to have
+ * it invalidated with their own.
  *
  * The primary key is a hash of the normal form of the target URI (RFC 9111 2); the URI itself is in
  * the entry and is compared, so a collision is a miss.  What else tells records of one URI apart
@@ -13,7 +15,7 @@
 
 #include "cache/base/slice.h"
 
-/* XXH3-128 of the normal URI (or of origin and group name). */
+/* Seeded XXH3-128 of the normal URI (or of origin and group name). */
 struct cache_key {
 	uint64_t word[2];
 };
@@ -22,6 +24,9 @@ static inline bool cache_key_eq(const struct cache_key *a, const struct cache_ke
 {
 	return a->word[0] == b->word[0] && a->word[1] == b->word[1];
 }
+
+/* The seed of all keys from now on, store_key_seed(); 0 before.  A process has one store. */
+void cache_key_set_seed(uint64_t seed);
 
 struct cache_key cache_key_of_uri(struct slice normal_uri);
 

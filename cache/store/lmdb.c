@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 enum {
@@ -26,6 +27,7 @@ struct tables_handles {
 
 struct tables_format {
 	uint32_t layout, format;
+	uint64_t key_seed;
 };
 
 /* ---- results ---- */
@@ -85,29 +87,38 @@ static int env_create(struct tables *tables, MDB_env **ret_env)
 	return rc;
 }
 
-/* The format stands beside the tables' names: written into an empty file, else compared. */
-static int format_check(const struct tables *tables, MDB_txn *txn, MDB_dbi table)
+/*
+ * The format stands beside the tables' names: written into an empty file, with a seed, else
+ * compared.
+ */
+static int format_check(struct tables *tables, MDB_txn *txn, MDB_dbi table)
 {
-	struct tables_format wanted = {tables->layout, tables->format}, found = {0};
+	struct tables_format wanted = {tables->layout, tables->format, 0}, found = {0};
 	MDB_val key = val_of("format", 6), value = val_of(&wanted, sizeof(wanted));
 	MDB_stat stat;
 	int rc = mdb_stat(txn, table, &stat);
 
 	if (rc != 0)
 		return rc;
-	if (stat.ms_entries == 0)
+	if (stat.ms_entries == 0) {
+		if (getrandom(&wanted.key_seed, sizeof(wanted.key_seed), 0) !=
+		    (ssize_t)sizeof(wanted.key_seed))
+			return errno;
+		tables->key_seed = wanted.key_seed;
 		return mdb_put(txn, table, &key, &value, 0);
+	}
 	rc = mdb_get(txn, table, &key, &value);
 	if (rc == 0 && value.mv_size == sizeof(found))
 		memcpy(&found, value.mv_data, sizeof(found));
 	if (rc != 0 && rc != MDB_NOTFOUND)
 		return rc;
+	tables->key_seed = found.key_seed;
 	return found.layout == wanted.layout && found.format == wanted.format
 		       ? 0
 		       : MDB_VERSION_MISMATCH;
 }
 
-static int handles_open(const struct tables *tables, struct tables_handles *handles)
+static int handles_open(struct tables *tables, struct tables_handles *handles)
 {
 	MDB_txn *txn = NULL;
 	MDB_stat stat;

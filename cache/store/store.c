@@ -501,6 +501,11 @@ void store_doubt(struct store *store)
 	store_note_doubt(store->note);
 }
 
+uint64_t store_key_seed(const struct store *store)
+{
+	return store->tables.key_seed;
+}
+
 struct invalidations *store_invalidations(struct store *store)
 {
 	return store->invalidations_map.data;

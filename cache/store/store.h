@@ -200,6 +200,9 @@ struct store_clock *store_clock(struct store *store);
 /* When its keys were invalidated, shared by its processes, and kept with the store. */
 struct invalidations *store_invalidations(struct store *store);
 
+/* For cache_key_set_seed(): random, of the data file, and the same for all that have it open. */
+uint64_t store_key_seed(const struct store *store);
+
 /*
  * Time in it goes forward, whoever else sets it at the same moment.  Sequentially consistent when
  * it does: a purge and a reading of the clock meet in two such words (cache/store/purge_mark.c).

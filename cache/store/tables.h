@@ -23,6 +23,7 @@ struct tables {
 	const char *directory;
 	uint64_t size; /* bound on the file */
 	uint32_t readers, layout, format;
+	uint64_t key_seed; /* of the file: made with it, read when it is opened */
 	bool viewing, writing;
 	uint64_t generation; /* views that have ended */
 	char error[160];

@@ -751,6 +751,28 @@ static void a_hit_allocates_nothing(void **state)
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* So nobody knows which URIs' keys meet; and they are found again. */
+static void keys_are_of_the_store(void **state)
+{
+	struct fixture *f = *state;
+	struct cache_key key = cache_key_of_uri(SLICE("http://a/")), other;
+	struct cache_key group = cache_key_of_group(SLICE("http://a"), SLICE("g"));
+	void *another;
+
+	assert_stored(f, "GET http://a/\n", FRESH "X: 1\n", 0);
+	cache_fixture_close(f);
+	assert_int_equal(cache_fixture_setup(&another), 0);
+	other = cache_key_of_uri(SLICE("http://a/"));
+	assert_false(cache_key_eq(&key, &other));
+	other = cache_key_of_group(SLICE("http://a"), SLICE("g"));
+	assert_false(cache_key_eq(&group, &other));
+	cache_fixture_teardown(&another);
+	cache_fixture_open(f);
+	other = cache_key_of_uri(SLICE("http://a/"));
+	assert_true(cache_key_eq(&key, &other));
+	assert_hit(f, "GET http://a/\n", 0, "1");
+}
+
 static void records_survive_a_restart(void **state)
 {
 	struct fixture *f = *state;
@@ -850,6 +872,7 @@ int main(void)
 		TEST(a_hit_allocates_nothing),
 #ifdef STORE_ON_DISK
 		TEST(records_survive_a_restart),
+		TEST(keys_are_of_the_store),
 		TEST(what_another_process_stored_meanwhile_stays),
 #endif
 	};
