@@ -72,7 +72,7 @@ link     = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.
 	$(call options,$(1)) $(LIBS) $(2)
 
 .PHONY: all help deps files run try test test-all unit replay functional functional-map conformance fuzz asan \
-	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-clocks check-messages \
+	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-symbols check-clocks check-messages \
 	check-atomics check-options check-tables check-labels check-manual check-length format install clean FORCE
 .SECONDARY:
 .SECONDEXPANSION:
@@ -232,7 +232,7 @@ conformance: ## show which requirement of the RFCs is proven by which test
 check: ## everything but the tests: warnings, layout, layers, tables, manual, instructions
 	@scripts/deps.sh run test check
 	@$(MAKE) --no-print-directory $(JOBS) check-warnings
-	@$(MAKE) --no-print-directory -k check-format check-layers check-clocks check-messages \
+	@$(MAKE) --no-print-directory -k check-format check-layers check-symbols check-clocks check-messages \
 		check-atomics check-options check-tables check-labels check-manual check-length
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE= counted
 	@$(MAKE) --no-print-directory SANITIZE= check-instructions
@@ -255,6 +255,9 @@ check-format: ## the sources are as clang-format has them
 
 check-layers: all ## rooms include those after them, nothing goes in a circle, rules are pure
 	@$(PYTHON) scripts/check-layers.py $(BUILD) $(ROOMS)
+
+check-symbols: $$(CHECKED) ## what is declared for others is used by others
+	@$(PYTHON) scripts/check-symbols.py $(BUILD)
 
 files: ## list every file with what it is for
 	@$(PYTHON) scripts/files.py $(ROOMS)

@@ -215,6 +215,12 @@ static bool set_string(char **string, enum form form, const char *value)
 	return true;
 }
 
+/* Its member, to set. */
+static void *option_member(const struct option *option, struct conf *conf)
+{
+	return (char *)conf + option->offset;
+}
+
 void option_set_number(const struct option *option, struct conf *conf, int64_t number)
 {
 	void *member = option_member(option, conf);
@@ -249,11 +255,6 @@ void option_release(const struct option *option, struct conf *conf)
 		free_list(option_member(option, conf));
 	else if (option->type == OPTION_IS_STRING || option->type == OPTION_IS_CHOICE)
 		free_text(*(char **)option_member(option, conf));
-}
-
-void *option_member(const struct option *option, struct conf *conf)
-{
-	return (char *)conf + option->offset;
 }
 
 const void *option_value(const struct option *option, const struct conf *conf)

@@ -57,8 +57,7 @@ void option_set_number(const struct option *option, struct conf *conf, int64_t n
 /* Frees what its member owns. */
 void option_release(const struct option *option, struct conf *conf);
 
-/* Its member: to set, to read, or as a number when it is a switch, count, size or duration. */
-void *option_member(const struct option *option, struct conf *conf);
+/* Its member: to read, or as a number when it is a switch, count, size or duration. */
 const void *option_value(const struct option *option, const struct conf *conf);
 int64_t option_number(const struct option *option, const struct conf *conf);
 

@@ -270,6 +270,30 @@ static void nominate(struct http_field *line)
 }
 
 /*
+ * The next option of Connection.  Options are tokens: a quote is no more than a byte that no option
+ * has, for what we took as quoted the next reader may take as an option.
+ */
+static bool connection_next(struct http_list *list, struct slice *ret_option)
+{
+	while (list->line) {
+		struct slice value = list->line->value;
+		size_t start = list->offset, end = start;
+
+		while (end < value.n && value.p[end] != ',')
+			end++;
+		list->offset = end + 1;
+		*ret_option = slice_trim(slice_of(value.p + start, end - start));
+		if (end >= value.n) {
+			list->line = http_fields_next(list->fields, list->line);
+			list->offset = 0;
+		}
+		if (ret_option->n > 0)
+			return true;
+	}
+	return false;
+}
+
+/*
  * Known fields are gathered in a set, others by their hashes.  A message with more than
  * NOMINATED_MAX of these, which nobody sends in earnest, loses all its unknown fields instead, or
  * options times lines would be a way to burn our time.
@@ -282,7 +306,7 @@ void http_fields_nominate(struct http_fields *fields)
 	uint64_t nominated = 0;
 
 	others.count = 0;
-	while (http_connection_next(&list, &option)) {
+	while (connection_next(&list, &option)) {
 		enum http_field_id id = http_field_lookup(option);
 
 		if (id != FIELD_OTHER) {
@@ -326,32 +350,12 @@ bool http_list_next(struct http_list *list, struct slice *ret_member)
 	return false;
 }
 
-bool http_connection_next(struct http_list *list, struct slice *ret_option)
-{
-	while (list->line) {
-		struct slice value = list->line->value;
-		size_t start = list->offset, end = start;
-
-		while (end < value.n && value.p[end] != ',')
-			end++;
-		list->offset = end + 1;
-		*ret_option = slice_trim(slice_of(value.p + start, end - start));
-		if (end >= value.n) {
-			list->line = http_fields_next(list->fields, list->line);
-			list->offset = 0;
-		}
-		if (ret_option->n > 0)
-			return true;
-	}
-	return false;
-}
-
 bool http_connection_has(const struct http_fields *fields, struct slice option)
 {
 	struct http_list list = http_list_of(fields, FIELD_CONNECTION);
 	struct slice found;
 
-	while (http_connection_next(&list, &found)) {
+	while (connection_next(&list, &found)) {
 		if (slice_ieq(found, option))
 			return true;
 	}

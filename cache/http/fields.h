@@ -130,11 +130,7 @@ enum { HTTP_VARY_NAMES_MAX = 16 };
 bool http_vary_names(const struct http_fields *fields, struct slice names[HTTP_VARY_NAMES_MAX],
 		     unsigned *ret_count);
 
-/*
- * The same for the options of Connection, which are tokens: a quote is no more than a byte that no
- * option has, for what we took as quoted the next reader may take as an option.
- */
-bool http_connection_next(struct http_list *list, struct slice *ret_option);
+/* Whether Connection has this option, any case. */
 bool http_connection_has(const struct http_fields *fields, struct slice option);
 
 /* Whether a list-valued field has this member, any case. */

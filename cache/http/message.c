@@ -84,14 +84,3 @@ void http_request_copy(struct http_request *to, const struct http_request *from,
 	to->uri.path = copy_part(&copier, from->uri.path, from->target, to->target);
 	to->uri.normal = copy_part(&copier, from->uri.normal, from->target, to->target);
 }
-
-size_t http_response_copy_size(const struct http_response *from)
-{
-	return fields_copy_size(&from->fields);
-}
-
-void http_response_copy(struct http_response *to, const struct http_response *from, void *memory)
-{
-	*to = *from;
-	fields_copy(&to->fields, &from->fields, memory);
-}

@@ -3,8 +3,7 @@
  * in.
  *
  * Nothing here owns memory.  A message is valid as long as the buffer it was parsed from and the
- * field array it was given; http_request_copy() and http_response_copy() move one to memory of its
- * own.
+ * field array it was given; http_request_copy() copies a request to memory of its own.
  */
 #ifndef CACHE_HTTP_MESSAGE_H
 #define CACHE_HTTP_MESSAGE_H
@@ -97,12 +96,10 @@ static inline bool http_method_is_idempotent(enum http_method method)
 }
 
 /*
- * Bytes that a copy of the head needs, and the copy: everything the message points to is moved into
+ * Bytes that a copy of a request needs, and the copy: everything it points to is copied into
  * `memory` (aligned for struct http_field), and *to is a message that depends on `memory` alone.
  */
 size_t http_request_copy_size(const struct http_request *from);
 void http_request_copy(struct http_request *to, const struct http_request *from, void *memory);
-size_t http_response_copy_size(const struct http_response *from);
-void http_response_copy(struct http_response *to, const struct http_response *from, void *memory);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * Structured fields (RFC 9651): dictionaries and lists read from all lines of a field, and the
- *writing of strings.  Pure, no allocation, no recursion, linear in the bytes of the field.
+ * Structured fields (RFC 9651): dictionaries and lists read from all lines of a field.  Pure, no
+ * allocation, no recursion, linear in the bytes of the field.
  *
  * A reader checks as it goes, and RFC 9651 4.2 wants a field with an error ignored whole: whoever
- *walks one keeps nothing of it until SF_END.
+ * walks one keeps nothing of it until SF_END.
  *
  *	struct sf_reader reader = sf_reader_of(fields, name);
  *	enum sf_result result;
@@ -14,8 +14,8 @@
  *		forget it
  *
  * Lines are joined as if by a comma, except that nothing but the list goes on from one line to the
- *next (RFC 9651 4.2 lets a parser fail there).  Keys, items and their parts are views of the field
- *values.
+ * next (RFC 9651 4.2 lets a parser fail there).  Keys, items and their parts are views of the field
+ * values.
  */
 #ifndef CACHE_HTTP_SF_H
 #define CACHE_HTTP_SF_H
@@ -85,18 +85,5 @@ enum sf_result sf_next_item(struct sf_reader *reader, struct sf_item *ret_item);
  */
 bool sf_read_strings(const struct http_fields *fields, struct slice name, struct slice *to,
 		     size_t max, size_t *ret_count);
-
-/* Whether it may be written as a token, or as a key. */
-bool sf_is_token(struct slice text);
-bool sf_is_key(struct slice text);
-
-/* Bytes that sf_write_string() needs at most for a text of n bytes. */
-#define SF_STRING_MAX(n) (2 * (n) + 2)
-
-/*
- * Write a text as a string, quoted and escaped; returns the length.  0, and nothing is written,
- * when it has a byte outside 0x20-0x7e, which a string cannot hold, or `size` is too small.
- */
-size_t sf_write_string(struct slice text, char *to, size_t size);
 
 #endif

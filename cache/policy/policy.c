@@ -46,7 +46,7 @@ bool policy_is_about_request(enum reason why)
 	}
 }
 
-bool policy_overrides_method(const struct http_request *req)
+static bool overrides_method(const struct http_request *req)
 {
 	static const uint64_t fields = (uint64_t)1 << FIELD_X_HTTP_METHOD |
 				       (uint64_t)1 << FIELD_X_HTTP_METHOD_OVERRIDE |
@@ -57,7 +57,7 @@ bool policy_overrides_method(const struct http_request *req)
 
 bool policy_invalidates(const struct http_request *req, const struct http_response *res)
 {
-	bool unsafe = !http_method_is_safe(req->method) || policy_overrides_method(req);
+	bool unsafe = !http_method_is_safe(req->method) || overrides_method(req);
 
 	/* CONNECT has no target that could be stored. */
 	return unsafe && req->method != METHOD_CONNECT && res->status >= 200 && res->status < 400;
@@ -66,5 +66,5 @@ bool policy_invalidates(const struct http_request *req, const struct http_respon
 bool policy_is_repeatable(const struct http_request *req)
 {
 	return req->body == BODY_NONE && http_method_is_idempotent(req->method) &&
-	       !policy_overrides_method(req);
+	       !overrides_method(req);
 }

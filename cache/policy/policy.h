@@ -152,9 +152,6 @@ enum reuse policy_reuse(const struct http_request *req, const struct record_meta
 bool policy_not_modified(const struct http_request *req, const struct record_meta *meta,
 			 struct slice etag, const struct http_clock *now);
 
-/* Weak comparison of entity tags (RFC 9110 8.8.3.2). */
-bool policy_etag_weak_match(struct slice a, struct slice b);
-
 /*
  * What a final response to a validation of a record means (RFC 9111 4.3.3, 4.3.4).  `req` is the
  * client's request.  The question to the origin had the record's validators; its tag, if any, was
@@ -198,10 +195,6 @@ bool policy_is_about_request(enum reason why);
 /* After an answer that was not stored: are others who ask the same not to wait for one another for
    a while?  Not for an error, or an answer to a request that is unlike theirs (HAZARDS X8). */
 bool policy_is_unshareable(const struct http_request *req, const struct http_response *res);
-
-/* Whether a field may give the request another method at the origin: it is as unsafe as any then.
- */
-bool policy_overrides_method(const struct http_request *req);
 
 /* May it be sent again when a kept connection turns out to be lost (RFC 9110 9.2.2)? */
 bool policy_is_repeatable(const struct http_request *req);

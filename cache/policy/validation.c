@@ -41,7 +41,7 @@ static struct slice opaque_part(struct slice tag)
 	return tag;
 }
 
-bool policy_etag_weak_match(struct slice a, struct slice b)
+static bool etag_weak_match(struct slice a, struct slice b)
 {
 	return a.n > 0 && tag_end(a, 0) == a.n && slice_eq(opaque_part(a), opaque_part(b));
 }
@@ -146,7 +146,7 @@ static enum validation tagged_304(const struct http_request *req, struct slice e
 	struct tag_list list;
 
 	/* A 204 has no content, so what a weak tag would leave open does not matter. */
-	if (policy_etag_weak_match(etag, tag))
+	if (etag_weak_match(etag, tag))
 		return VALIDATION_FRESHEN;
 	list = read_if_none_match(&req->fields, tag);
 	return list.star || list.matched ? VALIDATION_PASS_304 : VALIDATION_RETRY;

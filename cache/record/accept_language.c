@@ -149,10 +149,3 @@ bool language_first(struct slice value, struct slice *ret_language)
 	*ret_language = first->tag;
 	return first->weight > 0 && !slice_eq(first->tag, SLICE("*"));
 }
-
-bool language_is_first(struct slice value, struct slice language)
-{
-	struct slice first;
-
-	return language_first(value, &first) && slice_ieq(first, language);
-}

@@ -23,7 +23,4 @@ size_t language_normal(struct slice value, char to[LANGUAGE_VALUE_MAX]);
  */
 bool language_first(struct slice value, struct slice *ret_language);
 
-/* Whether it is this one. */
-bool language_is_first(struct slice value, struct slice language);
-
 #endif

@@ -545,19 +545,6 @@ bool entry_has_variant(struct slice entry, struct slice normal_uri,
 	return false;
 }
 
-unsigned entry_count(struct slice entry)
-{
-	struct entry_walk walk;
-	struct record_view view;
-	unsigned count = 0;
-
-	if (!entry_open(entry, &walk))
-		return 0;
-	while (entry_next(&walk, &view))
-		count++;
-	return entry_is_walked(&walk) ? count : 0;
-}
-
 bool entry_at(struct slice entry, unsigned i, struct slice *ret_uri, struct record_view *ret_view)
 {
 	struct entry_walk walk;

@@ -65,9 +65,6 @@ bool record_supersedes(const struct record_view *fresh, const struct record_view
 bool entry_has_variant(struct slice entry, struct slice normal_uri,
 		       const struct record_view *record, const struct record_cutoff *cutoff);
 
-/* Number of records, 0 for a damaged entry. */
-unsigned entry_count(struct slice entry);
-
 /* Walk: the i-th record's view; false past the end or damaged. */
 bool entry_at(struct slice entry, unsigned i, struct slice *ret_uri, struct record_view *ret_view);
 

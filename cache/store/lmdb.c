@@ -283,11 +283,6 @@ void tables_abort(struct tables *tables)
 	tables->writing = false;
 }
 
-uint64_t tables_transaction(const struct tables *tables)
-{
-	return mdb_txn_id(tables->handles->writer);
-}
-
 uint64_t tables_last_transaction(const struct tables *tables)
 {
 	MDB_envinfo info = {0};

@@ -67,9 +67,6 @@ enum store_result tables_begin(struct tables *tables);
 enum store_result tables_commit(struct tables *tables);
 void tables_abort(struct tables *tables);
 
-/* Number of the transaction: one more than that of the last that changed anything, whosever. */
-uint64_t tables_transaction(const struct tables *tables);
-
 /* Number of the last that changed anything, whosever. */
 uint64_t tables_last_transaction(const struct tables *tables);
 

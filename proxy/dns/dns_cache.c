@@ -119,8 +119,3 @@ void dns_cache_put(struct dns_cache *cache, struct slice name, int64_t until_ms,
 		drop(cache, cache->entries);
 	insert(cache, entry);
 }
-
-uint32_t dns_cache_count(const struct dns_cache *cache)
-{
-	return HASH_COUNT(cache->entries);
-}

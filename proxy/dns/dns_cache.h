@@ -31,6 +31,4 @@ bool dns_cache_find(struct dns_cache *cache, struct slice name, int64_t now_ms,
 void dns_cache_put(struct dns_cache *cache, struct slice name, int64_t until_ms,
 		   enum failure failure, const struct addresses *found);
 
-uint32_t dns_cache_count(const struct dns_cache *cache);
-
 #endif

@@ -11,6 +11,7 @@
 #include <xxhash.h>
 
 #include "cache/record/entry.h"
+#include "tests/support/entry_count.h"
 #include "tests/support/messages.h"
 #include "tests/support/test_conf.h"
 

@@ -170,11 +170,9 @@ static void answers_are_found_until_their_time(void **state)
 	assert_string_equal(found(cache, "aa", 0), "");
 	assert_string_equal(found(cache, "a", 999), "192.0.2.1");
 	assert_string_equal(found(cache, "a", 1000), "");
-	assert_int_equal(dns_cache_count(cache), 1);
 	assert_string_equal(found(cache, "b", 1000), "timeout");
 	put(cache, "b", 3000, "2001:db8::1");
 	assert_string_equal(found(cache, "b", 2500), "2001:db8::1");
-	assert_int_equal(dns_cache_count(cache), 1);
 	dns_cache_free(cache);
 }
 
@@ -185,17 +183,13 @@ static void the_one_not_asked_for_longest_goes_first(void **state)
 	(void)state;
 	put(cache, "a", 1000, "192.0.2.1");
 	put(cache, "b", 1000, "192.0.2.2");
-	assert_int_equal(dns_cache_count(cache), 2);
 	put(cache, "c", 1000, "192.0.2.3");
-	assert_int_equal(dns_cache_count(cache), 3);
 	assert_string_equal(found(cache, "a", 0), "192.0.2.1");
 	put(cache, "d", 1000, "192.0.2.4");
-	assert_int_equal(dns_cache_count(cache), 3);
 	assert_string_equal(found(cache, "b", 0), "");
 	assert_string_equal(found(cache, "a", 0), "192.0.2.1");
 	assert_string_equal(found(cache, "c", 0), "192.0.2.3");
 	put(cache, "c", 1000, "192.0.2.33"); /* in its own place */
-	assert_int_equal(dns_cache_count(cache), 3);
 	assert_string_equal(found(cache, "d", 0), "192.0.2.4");
 	assert_string_equal(found(cache, "c", 0), "192.0.2.33");
 	dns_cache_free(cache);
@@ -206,13 +200,18 @@ static void a_flood_of_names_stays_in_bounds(void **state)
 	enum { MAX = 100 };
 	struct dns_cache *cache = dns_cache_new(MAX);
 	char name[32];
+	int kept = 0;
 
 	(void)state;
 	for (int i = 0; i < 5000; i++) {
 		snprintf(name, sizeof(name), "h%d.example", i);
 		put(cache, name, 1000, "192.0.2.1");
-		assert_int_equal(dns_cache_count(cache), i < MAX ? i + 1 : MAX);
 	}
+	for (int i = 0; i < 5000; i++) {
+		snprintf(name, sizeof(name), "h%d.example", i);
+		kept += found(cache, name, 0)[0] != '\0';
+	}
+	assert_int_equal(kept, MAX);
 	assert_string_equal(found(cache, "h4900.example", 0), "192.0.2.1");
 	assert_string_equal(found(cache, "h4899.example", 0), "");
 	dns_cache_free(cache);
@@ -225,7 +224,6 @@ static void with_no_room_nothing_is_kept(void **state)
 	(void)state;
 	put(cache, "a", 1000, "192.0.2.1");
 	assert_string_equal(found(cache, "a", 0), "");
-	assert_int_equal(dns_cache_count(cache), 0);
 	dns_cache_free(cache);
 }
 

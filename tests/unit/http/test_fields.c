@@ -453,29 +453,6 @@ static void test_copy_odd_requests(void **state)
 	free(memory);
 }
 
-static void test_copy_response(void **state)
-{
-	struct http_response res = {.status = 204, .framing_trouble = true}, copy;
-	struct head head;
-	void *memory;
-
-	(void)state;
-	head_init(&head);
-	add(&head, "ETag", "\"1\"");
-	add(&head, "Connection", "x-hop");
-	add(&head, "X-Hop", "1");
-	res.fields = head.fields;
-	http_fields_nominate(&res.fields);
-	memory = malloc(http_response_copy_size(&res));
-	http_response_copy(&copy, &res, memory);
-	memset(&head, 0xff, sizeof(head));
-	assert_int_equal(copy.status, 204);
-	assert_true(copy.framing_trouble);
-	assert_true(slice_eq(http_fields_first(&copy.fields, FIELD_ETAG)->value, SLICE("\"1\"")));
-	assert_true(copy.fields.at[2].nominated);
-	free(memory);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -492,7 +469,6 @@ int main(void)
 		cmocka_unit_test(test_nominate_has_a_limit),
 		cmocka_unit_test(test_copy_request),
 		cmocka_unit_test(test_copy_odd_requests),
-		cmocka_unit_test(test_copy_response),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

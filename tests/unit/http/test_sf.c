@@ -430,58 +430,6 @@ static void test_strings(void **state)
 	}
 }
 
-static void test_names(void **state)
-{
-	(void)state;
-	assert_true(sf_is_token(SLICE("cache204")));
-	assert_true(sf_is_token(SLICE("*x/y:z")));
-	assert_false(sf_is_token(SLICE("")));
-	assert_false(sf_is_token(SLICE("1a")));
-	assert_false(sf_is_token(SLICE("a b")));
-	assert_false(sf_is_token(SLICE("a\"")));
-	assert_true(sf_is_key(SLICE("fwd-status")));
-	assert_true(sf_is_key(SLICE("*")));
-	assert_false(sf_is_key(SLICE("")));
-	assert_false(sf_is_key(SLICE("Key")));
-	assert_false(sf_is_key(SLICE("-a")));
-	assert_false(sf_is_key(SLICE("a/b")));
-}
-
-static void test_write_string(void **state)
-{
-	static const struct {
-		const char *text;
-		const char *written; /* NULL: not possible */
-	} rows[] = {
-		{"", "\"\""},
-		{"plain text", "\"plain text\""},
-		{"a\"b\\c", "\"a\\\"b\\\\c\""},
-		{" !~", "\" !~\""},
-		{"a\nb", NULL},
-		{"\x1f", NULL},
-		{"\x7f", NULL},
-		{"\xc3\xa9", NULL},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct slice text = slice_str(rows[i].text);
-		size_t wanted = rows[i].written ? strlen(rows[i].written) : 0;
-
-		assert_true(wanted <= SF_STRING_MAX(text.n));
-		for (size_t size = 0; size <= SF_STRING_MAX(text.n); size++) {
-			char *to = malloc(size ? size : 1);
-			size_t n = sf_write_string(text, to, size);
-
-			assert_int_equal(n, size >= wanted ? wanted : 0);
-			if (n > 0)
-				assert_memory_equal(to, rows[i].written, n);
-			free(to);
-		}
-	}
-	assert_int_equal(sf_write_string(slice_of("a\0b", 3), (char[16]){0}, 16), 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -491,8 +439,6 @@ int main(void)
 		cmocka_unit_test(test_absent_field),
 		cmocka_unit_test(test_name_in_any_case),
 		cmocka_unit_test(test_strings),
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_write_string),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

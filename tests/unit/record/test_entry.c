@@ -8,6 +8,7 @@
 
 #include "cache/http/date.h"
 #include "cache/record/entry.h"
+#include "tests/support/entry_count.h"
 #include "tests/support/messages.h"
 
 #define TARGET " http://example.com/a\n"
