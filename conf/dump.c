@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "conf/conf.h"
-#include "conf/options.h"
+#include "conf/option.h"
 #include "conf/units.h"
 
 /* libconfuse takes all but the quote and the backslash of a single-quoted string as it is. */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/options.h"
+#include "conf/option.h"
 #include "conf/setting.h"
 #include "conf/source.h"
 #include "conf/statements.h"

@@ -8,7 +8,7 @@
 #ifndef CONF_SETTING_H
 #define CONF_SETTING_H
 
-#include "conf/options.h"
+#include "conf/option.h"
 
 /* Returns where the name begins and its length, and where the value begins, NULL without a sign. */
 const char *setting_split(const char *setting, size_t *ret_length, bool *ret_adds,

@@ -7,7 +7,7 @@
 #ifndef CONF_STATEMENTS_H
 #define CONF_STATEMENTS_H
 
-#include "conf/options.h"
+#include "conf/option.h"
 
 /* Called once for each statement that is wrong, in the order of the file. */
 typedef void statement_fault(void *owner, int line, const char *name, const char *why);

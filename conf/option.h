@@ -1,10 +1,10 @@
 /*
  * The rows of options.def as data, and one option of a struct conf: check, set, look up.
  *
- * Shared by conf.c and dump.c; everybody else reads the members of struct conf.
+ * Shared by the files of conf/; all others read the members of struct conf.
  */
-#ifndef CONF_OPTIONS_H
-#define CONF_OPTIONS_H
+#ifndef CONF_OPTION_H
+#define CONF_OPTION_H
 
 #include "conf/conf.h"
 #include "conf/forms.h"

@@ -1,5 +1,5 @@
 /* The rows of options.def as a table, and the value of one option. */
-#include "conf/options.h"
+#include "conf/option.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
