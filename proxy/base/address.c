@@ -81,6 +81,11 @@ void address_set_port(union address *address, uint16_t port)
 		address->v6.sin6_port = htons(port);
 }
 
+socklen_t address_length(const union address *address)
+{
+	return address->any.sa_family == AF_INET ? sizeof(address->v4) : sizeof(address->v6);
+}
+
 static size_t byte_count(sa_family_t family)
 {
 	return family == AF_INET ? 4 : 16;

@@ -73,6 +73,9 @@ size_t address_format_port(const union address *address, char to[static ADDRESS_
 uint16_t address_port(const union address *address);
 void address_set_port(union address *address, uint16_t port);
 
+/* What bind() and connect() want to know. */
+socklen_t address_length(const union address *address);
+
 /* The same address, ports not looked at.  An IPv4 address and its IPv4-mapped form differ here. */
 bool address_equal(const union address *a, const union address *b);
 

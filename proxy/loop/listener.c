@@ -103,7 +103,8 @@ static const char *advice(int error)
 	case EADDRINUSE:
 		return ": another process has it, ss -ltnp shows which";
 	case EADDRNOTAVAIL:
-		return ": no interface of this machine has that address; one without IPv4 has [::1]";
+		return ": no interface of this machine has that address; one without IPv4 has "
+		       "[::1]";
 	case EAFNOSUPPORT:
 		return ": this machine has IPv4 or IPv6 alone, as in 127.0.0.1 or [::1]";
 	case EACCES:

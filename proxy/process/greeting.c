@@ -14,7 +14,7 @@
 #include "proxy/front/gateway.h"
 #include "proxy/process/no_proxy.h"
 
-union address greeting_here(const union address *bound)
+static union address greeting_here(const union address *bound)
 {
 	static const uint8_t v4[4] = {127, 0, 0, 1};
 	static const uint8_t v6[16] = {[15] = 1};

@@ -7,12 +7,6 @@
 
 #include "proxy/loop/listener.h"
 
-/*
- * An address that reaches a listener from this machine: the loopback one for a wildcard, else the
- * address itself.  Keeps the port.
- */
-union address greeting_here(const union address *bound);
-
 /* Ends with a line "cache204 VERSION ready". */
 void greeting_print(const struct conf *conf, const struct listener *listener);
 
