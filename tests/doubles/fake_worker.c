@@ -341,7 +341,8 @@ struct worker *fake_worker_new(const struct conf *conf)
 
 struct worker *fake_worker_join(const struct worker *first)
 {
-	service.shared.workers = service.shared.alive = service.count + 1;
+	service.shared.workers = service.count + 1;
+	service.shared.alive = service.count + 1;
 	return worker_make(first->conf);
 }
 
