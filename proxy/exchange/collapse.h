@@ -4,8 +4,8 @@
  *
  * For a key that has proved shareable it is collapse_timeout, and all who have waited that long are
  * let go together.  For any other it is collapse_cold_timeout.  After that they are let go one by
- * one, lest a slow origin gets them all at once: an answer that comes meanwhile may still serve
- * those who are left.
+ * one, so that a slow origin does not get them all at once, and an answer that comes meanwhile can
+ * still serve those who are left.
  */
 #ifndef PROXY_EXCHANGE_COLLAPSE_H
 #define PROXY_EXCHANGE_COLLAPSE_H

@@ -3,11 +3,10 @@
  *
  * Requests that miss, or must validate, a key that is being asked for wait for the head of the
  * answer (RULES 10).  When it is stored they are looked up again, each by the rules for its own
- * request; when it cannot be shared they are all released, and the key is remembered for a
- * while as not worth waiting for (shareable.h).  How long they wait at most, collapse.h says.  A
- * leader whose client leaves goes on without a client while
- * others wait; a fetch that fails hands over to the next waiter, and a second failure fails them
- * all.
+ * request; when it cannot be shared they are all released, and the key is remembered for a while
+ * as not worth waiting for (shareable.h).  collapse.h has how long they wait at most.  A leader
+ * whose client leaves goes on without a client while others wait; a fetch that fails hands over to
+ * the next waiter, and a second failure fails them all.
  */
 #ifndef PROXY_EXCHANGE_FETCH_H
 #define PROXY_EXCHANGE_FETCH_H
@@ -38,7 +37,7 @@ struct fetch_plan {
 /*
  * Ask for a parked exchange: wait for the fetch of the same key that is under way, or lead a new
  * one.  A record kept by exchange_keep_record() is validated.  Nothing is answered before this
- * returns but failures.
+ * returns but failures.  What is known of the key is added to the plan.
  */
 void fetch_start(struct exchange *x, struct fetch_plan *plan);
 
