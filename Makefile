@@ -179,7 +179,7 @@ functional-map: all $(BUILD)/map_shim.so ## all with 1 and with 3 workers, the s
 	@for workers in 1 3; do CACHE204_WORKERS=$$workers CACHE204_PRELOAD=$(abspath $(BUILD))/map_shim.so \
 		$(MAKE) --no-print-directory functional || exit 1; done
 
-$(BUILD)/map_shim.so: tests/tools/map_shim.c
+$(BUILD)/%.so: tests/tools/%.c
 	$(call say,LINK $@)
 	$(Q)$(CC) $(CPPFLAGS) $(WARN) -O2 -g -fPIC -shared -o $@ $< -ldl
 
@@ -224,7 +224,7 @@ bench-instructions: ## count instructions of requests and phases, into bench/ins
 	@$(COUNT) write $(if $(RESTART),--restart)
 
 # An ordinary build: what a sanitized one costs says nothing.
-counted: all $(BUILD)/bench/micro/phases $(BUILD)/bench/micro/dearest
+counted: all $(BUILD)/bench/micro/phases $(BUILD)/bench/micro/dearest $(BUILD)/no_random.so
 
 conformance: ## show which requirement of the RFCs is proven by which test
 	@$(PYTHON) tests/conformance/report.py

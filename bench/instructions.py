@@ -32,6 +32,8 @@ from support.proxy import Proxy  # noqa: E402 (its home and its binary are set a
 FILE = ROOT / "bench" / "instructions.txt"
 DEAREST_FILE = ROOT / "bench" / "dearest.txt"
 CALLGRIND = ["valgrind", "-q", "--tool=callgrind"]
+# Keys of the store have a random seed, and with them what it takes to find a record.
+NO_RANDOM = str(BUILD / "no_random.so")
 # Their code is in the counts, or does the counting.
 PACKAGES = ["libc6", "libev4", "libhttp-parser2.9", "liblmdb0", "libxxhash0", "valgrind"]
 
@@ -126,7 +128,8 @@ def measured(directory, program):
     stores.mkdir()
     done = subprocess.run([*CALLGRIND, f"--callgrind-out-file={dumps}", "--toggle-collect=measured",
                            "--dump-after=measured", BUILD / "bench/micro" / program, stores],
-                          text=True, check=False, capture_output=True)
+                          text=True, check=False, capture_output=True,
+                          env={**os.environ, "LD_PRELOAD": NO_RANDOM})
     if done.returncode != 0:
         raise Failed(done.stderr)
     return [(line, total_of(pathlib.Path(f"{dumps}.{number}")))
@@ -205,6 +208,7 @@ class Counted:
                            f"hosts_file={hosts}", start=False)
         self.proxy.wrapper = [*CALLGRIND, f"--callgrind-out-file={self.dumps}",
                               "--dump-before=admin_handle"]
+        self.proxy.environment["LD_PRELOAD"] = NO_RANDOM
         self.proxy.start()
         self.operator = self.connect(self.proxy.admin_port)
         self.client = self.connect(self.proxy.port)
