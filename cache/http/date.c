@@ -1,6 +1,8 @@
 /* HTTP dates: the three forms to seconds, and seconds to the preferred one. */
 #include "cache/http/date.h"
 
+#include "cache/base/ascii.h"
+
 #define SECONDS_PER_DAY 86400
 #define FIFTY_YEARS \
 	((int64_t)18262 * SECONDS_PER_DAY + SECONDS_PER_DAY / 2) /* 50 * 365.2425 days */
@@ -72,7 +74,7 @@ static bool take_number(struct slice *text, size_t digits, int *ret_number)
 	if (text->n < digits)
 		return false;
 	for (size_t i = 0; i < digits; i++) {
-		if (text->p[i] < '0' || text->p[i] > '9')
+		if (!ascii_is_digit(text->p[i]))
 			return false;
 		number = number * 10 + (text->p[i] - '0');
 	}

@@ -1,23 +1,14 @@
 /* Structured fields: a strict reader of dictionaries and lists, and the writer of strings. */
 #include "cache/http/sf.h"
 
+#include "cache/base/ascii.h"
 #include "cache/http/fields.h"
 
 enum { INTEGER_DIGITS = 15, DECIMAL_DIGITS = 12, FRACTION_DIGITS = 3 };
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
 static bool is_lower(char c)
 {
 	return c >= 'a' && c <= 'z';
-}
-
-static bool is_alpha(char c)
-{
-	return is_lower((char)(c | 0x20));
 }
 
 static bool is_key_start(char c)
@@ -27,12 +18,12 @@ static bool is_key_start(char c)
 
 static bool is_key_char(char c)
 {
-	return is_lower(c) || is_digit(c) || c == '_' || c == '-' || c == '.' || c == '*';
+	return is_lower(c) || ascii_is_digit(c) || c == '_' || c == '-' || c == '.' || c == '*';
 }
 
 static bool is_token_start(char c)
 {
-	return is_alpha(c) || c == '*';
+	return ascii_is_alpha(c) || c == '*';
 }
 
 static bool is_token_char(char c)
@@ -75,7 +66,7 @@ static int read_digits(struct sf_reader *reader, int max, int64_t *ret_value)
 {
 	int count = 0;
 
-	while (reader->p < reader->end && is_digit(*reader->p) && count <= max) {
+	while (reader->p < reader->end && ascii_is_digit(*reader->p) && count <= max) {
 		*ret_value = *ret_value * 10 + (*reader->p++ - '0');
 		count++;
 	}
@@ -147,8 +138,9 @@ static bool read_bytes(struct sf_reader *reader, struct sf_item *item)
 	const char *start = reader->p;
 	size_t data, padding;
 
-	while (reader->p < reader->end && (is_alpha(*reader->p) || is_digit(*reader->p) ||
-					   *reader->p == '+' || *reader->p == '/'))
+	while (reader->p < reader->end &&
+	       (ascii_is_alpha(*reader->p) || ascii_is_digit(*reader->p) || *reader->p == '+' ||
+		*reader->p == '/'))
 		reader->p++;
 	data = (size_t)(reader->p - start);
 	while (take(reader, '='))
@@ -217,7 +209,7 @@ static bool read_hex(struct sf_reader *reader, unsigned char *ret_byte)
 	for (int i = 0; i < 2; i++, reader->p++) {
 		if (reader->p == reader->end)
 			return false;
-		if (is_digit(*reader->p))
+		if (ascii_is_digit(*reader->p))
 			value = value * 16 + (unsigned)(*reader->p - '0');
 		else if (*reader->p >= 'a' && *reader->p <= 'f')
 			value = value * 16 + (unsigned)(*reader->p - 'a' + 10);
@@ -261,7 +253,7 @@ static bool read_bare_item(struct sf_reader *reader, struct sf_item *item)
 	*item = (struct sf_item){.number = 0};
 	if (reader->p == reader->end)
 		return false;
-	if (*reader->p == '-' || is_digit(*reader->p))
+	if (*reader->p == '-' || ascii_is_digit(*reader->p))
 		return read_number(reader, item);
 	if (is_token_start(*reader->p))
 		return read_token(reader, item);

@@ -3,22 +3,9 @@
 
 #include <arpa/inet.h>
 
+#include "cache/base/ascii.h"
+
 enum { NAME_LENGTH_MAX = 253, PORT_DIGITS_MAX = 5 };
-
-static bool is_alpha(char c)
-{
-	return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
-}
-
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static char to_lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
 
 enum { IN_TARGET = 1, IN_NAME = 2, IS_UPPER = 4 };
 
@@ -120,7 +107,7 @@ static bool take_port(struct slice text, size_t *ret_n, uint16_t *ret_port)
 	uint32_t port = 0;
 	size_t i = 0;
 
-	for (; i < text.n && is_digit(text.p[i]); i++) {
+	for (; i < text.n && ascii_is_digit(text.p[i]); i++) {
 		if (i == PORT_DIGITS_MAX)
 			return false;
 		port = port * 10 + (uint32_t)(text.p[i] - '0');
@@ -142,7 +129,7 @@ static bool is_dotted_quad(struct slice text)
 			digits = number = 0;
 			continue;
 		}
-		if (!is_digit(text.p[i]) || (digits++ > 0 && number == 0))
+		if (!ascii_is_digit(text.p[i]) || (digits++ > 0 && number == 0))
 			return false;
 		number = number * 10 + (unsigned)(text.p[i] - '0');
 		if (number > 255)
@@ -151,18 +138,23 @@ static bool is_dotted_quad(struct slice text)
 	return dots == 3 && digits > 0;
 }
 
-/* All digits, or 0x and hexadecimal digits, maybe none: what some readers take for a number. */
-static bool is_number(struct slice label)
+/* For each target: compiled into its one caller here. */
+static inline bool is_number(struct slice label)
 {
 	bool hex = label.n >= 2 && label.p[0] == '0' && (label.p[1] | 0x20) == 'x';
 
 	for (size_t i = hex ? 2 : 0; i < label.n; i++) {
 		char c = (char)(label.p[i] | 0x20);
 
-		if (!is_digit(label.p[i]) && !(hex && c >= 'a' && c <= 'f'))
+		if (!ascii_is_digit(label.p[i]) && !(hex && c >= 'a' && c <= 'f'))
 			return false;
 	}
 	return label.n > 0;
+}
+
+bool http_label_is_number(struct slice label)
+{
+	return is_number(label);
 }
 
 /* The last label of a name, without the dot of the root. */
@@ -188,7 +180,7 @@ static bool is_ambiguous(struct slice host)
 	if (host.p[0] == '[')
 		return false;
 	label = last_label(host);
-	return is_digit(label.p[0]) && is_number(label) && !is_dotted_quad(host);
+	return ascii_is_digit(label.p[0]) && is_number(label) && !is_dotted_quad(host);
 }
 
 /* host [ ":" port ] at the start of a text.  Userinfo has no place in it. */
@@ -239,10 +231,10 @@ static size_t scheme_length(struct slice text)
 {
 	size_t i = 0;
 
-	if (text.n == 0 || !is_alpha(text.p[0]))
+	if (text.n == 0 || !ascii_is_alpha(text.p[0]))
 		return 0;
-	while (i < text.n && (is_alpha(text.p[i]) || is_digit(text.p[i]) || text.p[i] == '+' ||
-			      text.p[i] == '-' || text.p[i] == '.'))
+	while (i < text.n && (ascii_is_alpha(text.p[i]) || ascii_is_digit(text.p[i]) ||
+			      text.p[i] == '+' || text.p[i] == '-' || text.p[i] == '.'))
 		i++;
 	return i < text.n && text.p[i] == ':' ? i : 0;
 }
@@ -371,8 +363,7 @@ size_t http_uri_authority(const struct http_uri *uri, char *to)
 {
 	size_t n = uri->host.n;
 
-	for (size_t i = 0; i < n; i++)
-		to[i] = to_lower(uri->host.p[i]);
+	ascii_write_lower(uri->host, to);
 	if (uri->port != http_scheme_port(uri->scheme)) {
 		to[n++] = ':';
 		n += write_port(uri->port, to + n);
@@ -495,7 +486,7 @@ static bool write_merged(const struct http_uri *origin, const struct merged *mer
 	return true;
 }
 
-static bool is_same_origin(const struct http_uri *a, const struct http_uri *b)
+bool http_uri_same_origin(const struct http_uri *a, const struct http_uri *b)
 {
 	return a->scheme == b->scheme && a->port == b->port && slice_ieq(a->host, b->host);
 }
@@ -520,7 +511,7 @@ bool http_uri_resolve_same_origin(const struct http_uri *base, struct slice refe
 		merged = merge(base, reference);
 		return write_merged(base, &merged, to, size, ret_length);
 	}
-	if (!is_same_origin(base, &uri))
+	if (!http_uri_same_origin(base, &uri))
 		return false;
 	/* Whatever its path is, none of the base's goes into it. */
 	merged = (struct merged){

@@ -53,7 +53,16 @@ bool http_uri_path_is_valid(struct slice path);
 /* A Host value: uri-host [ ":" port ], checked as above.  Empty is invalid here. */
 bool http_host_is_valid(struct slice host);
 
+/*
+ * Whether a label is what some readers take for a number: all digits, or 0x and hexadecimal digits,
+ * maybe none.
+ */
+bool http_label_is_number(struct slice label);
+
 uint16_t http_scheme_port(enum http_scheme scheme);
+
+/* The same scheme, host and port (RFC 9110 4.3.1). */
+bool http_uri_same_origin(const struct http_uri *a, const struct http_uri *b);
 
 /*
  * Normal form: scheme and host in lower case, default port dropped, empty path "/", nothing else

@@ -1,6 +1,7 @@
 /* Cache directives of either side, read from Cache-Control's own grammar or from a dictionary. */
 #include "cache/policy/cache_control.h"
 
+#include "cache/base/ascii.h"
 #include "cache/http/fields.h"
 #include "cache/http/sf.h"
 
@@ -77,7 +78,7 @@ static bool parse_seconds(const struct argument *argument, uint32_t *ret_seconds
 	for (size_t i = 0; i < text.n; i++) {
 		if (argument->form == ARGUMENT_QUOTED && text.p[i] == '\\' && ++i == text.n)
 			return false;
-		if (text.p[i] < '0' || text.p[i] > '9')
+		if (!ascii_is_digit(text.p[i]))
 			return false;
 		seconds = seconds * 10 + (uint64_t)(text.p[i] - '0');
 		if (seconds > CC_SECONDS_MAX)
@@ -229,8 +230,7 @@ static bool parse_argument(struct slice text, struct argument *ret_argument)
 /* Names that matter are of letters and dashes: the whole set is asked for the rest only. */
 static inline bool is_name_char(char c)
 {
-	return ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '-' ||
-	       http_is_tchar((unsigned char)c);
+	return ascii_is_alpha(c) || c == '-' || http_is_tchar((unsigned char)c);
 }
 
 static void parse_member(struct cache_control *control, struct slice member)

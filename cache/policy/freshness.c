@@ -1,6 +1,7 @@
 /* How long a response is fresh and how old it came, from its fields. */
 #include "cache/policy/freshness.h"
 
+#include "cache/base/ascii.h"
 #include "cache/http/date.h"
 #include "cache/http/fields.h"
 
@@ -57,15 +58,12 @@ int64_t freshness_made(const struct http_fields *fields, int64_t receipt_s)
 /* delta-seconds (RFC 9111 1.2.2): digits, as many as there are. */
 static bool parse_seconds(struct slice text, uint32_t *ret_seconds)
 {
-	int64_t seconds = 0;
+	uint64_t seconds;
 
-	for (size_t i = 0; i < text.n; i++) {
-		if (text.p[i] < '0' || text.p[i] > '9')
-			return false;
-		seconds = saturate(seconds * 10 + (text.p[i] - '0'));
-	}
+	if (!ascii_decimal(text, CC_SECONDS_MAX, &seconds))
+		return false;
 	*ret_seconds = (uint32_t)seconds;
-	return text.n > 0;
+	return true;
 }
 
 /* RFC 9111 5.1: the first member counts; a value that is not a number is ignored. */

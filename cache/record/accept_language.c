@@ -3,6 +3,7 @@
 
 #include <stdint.h>
 
+#include "cache/base/ascii.h"
 #include "cache/http/fields.h"
 
 enum { WEIGHT_ONE = 1000 };
@@ -17,9 +18,7 @@ static bool is_tag(struct slice s)
 	if (slice_eq(s, SLICE("*")))
 		return true;
 	for (size_t i = 0; i < s.n; i++) {
-		char c = (char)(s.p[i] | 0x20);
-
-		if (!(c >= 'a' && c <= 'z') && !(s.p[i] >= '0' && s.p[i] <= '9') && s.p[i] != '-')
+		if (!ascii_is_alpha(s.p[i]) && !ascii_is_digit(s.p[i]) && s.p[i] != '-')
 			return false;
 	}
 	return s.n > 0;
@@ -34,7 +33,7 @@ static bool parse_weight(struct slice s, unsigned *ret_weight)
 		return false;
 	weight = s.p[0] == '1' ? WEIGHT_ONE : 0;
 	for (size_t i = 2; i < s.n; i++) {
-		if (s.p[i] < '0' || s.p[i] > '9')
+		if (!ascii_is_digit(s.p[i]))
 			return false;
 		unit /= 10;
 		weight += (unsigned)(s.p[i] - '0') * unit;
@@ -94,13 +93,9 @@ static size_t parse_ranges(struct slice value, struct range ranges[LANGUAGE_RANG
 static size_t put_range(const struct range *range, char *to)
 {
 	unsigned weight = range->weight;
-	size_t n = 0;
+	size_t n = range->tag.n;
 
-	for (; n < range->tag.n; n++) {
-		char c = range->tag.p[n];
-
-		to[n] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-	}
+	ascii_write_lower(range->tag, to);
 	if (weight == WEIGHT_ONE)
 		return n;
 	memcpy(to + n, ";q=0", 4);

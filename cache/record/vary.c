@@ -3,6 +3,7 @@
 
 #include <xxhash.h>
 
+#include "cache/base/ascii.h"
 #include "cache/http/fields.h"
 #include "cache/record/accept_language.h"
 
@@ -42,19 +43,13 @@ static void block_put(struct block *block, const void *bytes, size_t n)
 	block->used += n;
 }
 
-/* Field names and schemes are ASCII; tolower() would ask the locale. */
-static inline char lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
-
 static void block_put_lower(struct block *block, struct slice s)
 {
 	size_t start = block->used;
 
 	block_put(block, s.p, s.n);
 	for (size_t i = start; i < block->used; i++)
-		block->to[i] = lower(block->to[i]);
+		block->to[i] = ascii_lower(block->to[i]);
 }
 
 /* Room for an item's header, to be filled when its value is known. */

@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
+#include "cache/base/ascii.h"
+
 /* The first 12 bytes of ::ffff:0:0/96 (RFC 4291 2.5.5.2). */
 static const uint8_t mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
@@ -155,19 +157,12 @@ void addresses_interleave(struct addresses *to, const union address *v6, unsigne
 /* 1 to 3 digits without a leading zero, at most `max`. */
 static bool parse_bits(struct slice text, unsigned max, unsigned *ret_bits)
 {
-	unsigned bits = 0;
-	size_t i;
+	uint64_t bits;
 
-	if (text.n == 0 || text.n > 3 || (text.n > 1 && text.p[0] == '0'))
+	if (text.n > 3 || (text.n > 1 && text.p[0] == '0') ||
+	    !ascii_decimal(text, (uint64_t)max + 1, &bits) || bits > max)
 		return false;
-	for (i = 0; i < text.n; i++) {
-		if (text.p[i] < '0' || text.p[i] > '9')
-			return false;
-		bits = bits * 10 + (unsigned)(text.p[i] - '0');
-	}
-	if (bits > max)
-		return false;
-	*ret_bits = bits;
+	*ret_bits = (unsigned)bits;
 	return true;
 }
 

@@ -1,26 +1,12 @@
 /* Host names: normal form and domains. */
 #include "proxy/base/hostname.h"
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
+#include "cache/base/ascii.h"
+#include "cache/http/uri.h"
 
 static bool is_name_byte(char c)
 {
-	return is_digit(c) || (c >= 'a' && c <= 'z') || c == '-' || c == '_';
-}
-
-/* All digits, or 0x and hexadecimal digits, maybe none: the forms inet_aton() and browsers read. */
-static bool is_number(const char *label, size_t n)
-{
-	bool hex = n >= 2 && label[0] == '0' && label[1] == 'x';
-	size_t i;
-
-	for (i = hex ? 2 : 0; i < n; i++)
-		if (!is_digit(label[i]) && !(hex && label[i] >= 'a' && label[i] <= 'f'))
-			return false;
-	return true;
+	return ascii_is_digit(c) || (c >= 'a' && c <= 'z') || c == '-' || c == '_';
 }
 
 size_t hostname_normal(struct slice host, char to[static HOSTNAME_MAX])
@@ -35,7 +21,7 @@ size_t hostname_normal(struct slice host, char to[static HOSTNAME_MAX])
 	for (i = 0; i < host.n; i++) {
 		char c = host.p[i];
 
-		to[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+		to[i] = ascii_lower(c);
 		if (c == '.') {
 			if (i == label)
 				return 0;
@@ -44,7 +30,7 @@ size_t hostname_normal(struct slice host, char to[static HOSTNAME_MAX])
 			return 0;
 		}
 	}
-	if (host.n == label || is_number(to + label, host.n - label))
+	if (host.n == label || http_label_is_number(slice_of(to + label, host.n - label)))
 		return 0;
 	return host.n;
 }

@@ -1,6 +1,8 @@
 /* The PROXY protocol's header, versions 1 and 2. */
 #include "proxy/client/proxy_protocol.h"
 
+#include "cache/base/ascii.h"
+
 /* ---- version 1: "PROXY TCP4 192.0.2.1 192.0.2.2 56324 443" CRLF ------------------------------ */
 
 static const struct slice v1_start = {"PROXY ", 6};
@@ -19,15 +21,11 @@ static struct slice take_word(struct slice *line)
 /* 0 to 65535 in decimal, without leading zeros. */
 static bool read_port(struct slice word, uint16_t *ret_port)
 {
-	uint32_t port = 0;
+	uint64_t port;
 
-	if (word.n == 0 || word.n > 5 || (word.p[0] == '0' && word.n > 1))
+	if (word.n > 5 || (word.n > 1 && word.p[0] == '0') ||
+	    !ascii_decimal(word, UINT16_MAX + 1, &port))
 		return false;
-	for (size_t i = 0; i < word.n; i++) {
-		if (word.p[i] < '0' || word.p[i] > '9')
-			return false;
-		port = port * 10 + (uint32_t)(word.p[i] - '0');
-	}
 	*ret_port = (uint16_t)port;
 	return port <= UINT16_MAX;
 }

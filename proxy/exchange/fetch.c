@@ -1,12 +1,14 @@
 /* Questions to origins: leading and waiting, and what an answer means for the store. */
 #include "proxy/exchange/fetch.h"
 
+#include <inttypes.h>
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 /* Memory may run out: the element is not in the table then, and says so (uthash 2.3). */
 #define HASH_NONFATAL_OOM 1
+#include "cache/base/ascii.h"
 #include "cache/base/table.h"
 
 #include "cache/http/fields.h"
@@ -443,16 +445,13 @@ static struct exchange *dismiss_leader(struct fetch *fetch)
 static const char *fewer_forwards(const struct http_request *req, char text[static 24])
 {
 	const struct http_field *line = http_fields_first(&req->fields, FIELD_MAX_FORWARDS);
-	unsigned long forwards = 0;
+	uint64_t forwards = 0;
 
 	if (req->method != METHOD_OPTIONS || line == NULL || line->value.n > 9)
 		return NULL;
-	for (size_t i = 0; i < line->value.n; i++) {
-		if (line->value.p[i] < '0' || line->value.p[i] > '9')
-			return NULL;
-		forwards = forwards * 10 + (unsigned long)(line->value.p[i] - '0');
-	}
-	snprintf(text, 24, "%lu", forwards > 0 ? forwards - 1 : 0);
+	if (line->value.n > 0 && !ascii_decimal(line->value, UINT32_MAX, &forwards))
+		return NULL;
+	snprintf(text, 24, "%" PRIu64, forwards > 0 ? forwards - 1 : 0);
 	return text;
 }
 

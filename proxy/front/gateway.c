@@ -27,15 +27,10 @@ const char *gateway_origin(const struct frontend *frontend)
 	return gateway == NULL ? NULL : gateway->text;
 }
 
-static bool is_same_origin(const struct http_uri *a, const struct http_uri *b)
-{
-	return a->scheme == b->scheme && a->port == b->port && slice_ieq(a->host, b->host);
-}
-
 /* The target URI: of the gateway's origin, in whichever form the path was told. */
 static enum failure complete_target(const struct http_uri *origin, struct http_request *req)
 {
-	if (req->form == TARGET_ABSOLUTE && !is_same_origin(&req->uri, origin))
+	if (req->form == TARGET_ABSOLUTE && !http_uri_same_origin(&req->uri, origin))
 		return FAILURE_MISDIRECTED; /* RFC 9110 7.4 */
 	/* "*" has an empty path, which is sent on as "*" */
 	req->uri = (struct http_uri){

@@ -1,6 +1,7 @@
 /* What requests and responses have in common: lines, framing fields, http-parser's opinion. */
 #include "proxy/http1/parse_head.h"
 
+#include "cache/base/ascii.h"
 #include "cache/http/fields.h"
 
 /* the library's list of methods has the tag of ours */
@@ -106,8 +107,8 @@ enum failure head_fields(struct slice head, size_t offset, unsigned limit,
 /* "HTTP/1.x": the minor version.  Other majors are told from other things (HAZARDS F14). */
 enum failure head_version(struct slice text, uint8_t *ret_minor)
 {
-	if (text.n != 8 || memcmp(text.p, "HTTP/", 5) != 0 || text.p[5] < '0' || text.p[5] > '9' ||
-	    text.p[6] != '.' || text.p[7] < '0' || text.p[7] > '9')
+	if (text.n != 8 || memcmp(text.p, "HTTP/", 5) != 0 || !ascii_is_digit(text.p[5]) ||
+	    text.p[6] != '.' || !ascii_is_digit(text.p[7]))
 		return FAILURE_BAD_REQUEST;
 	if (text.p[5] != '1')
 		return FAILURE_UNSUPPORTED_VERSION;
@@ -117,7 +118,7 @@ enum failure head_version(struct slice text, uint8_t *ret_minor)
 
 /* ---- framing fields ------------------------------------------------------------------------- */
 
-/* 1*DIGIT, at most 2^63-1. */
+/* 1*DIGIT, at most 2^63-1, which is more than ascii_decimal() can tell from less. */
 static bool parse_length(struct slice text, uint64_t *ret_length)
 {
 	uint64_t length = 0;

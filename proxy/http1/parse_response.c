@@ -1,5 +1,6 @@
 /* Response heads: a strict pass of our own, over mended ones if need be, confirmed by http-parser.
  */
+#include "cache/base/ascii.h"
 #include "proxy/http1/parse_head.h"
 
 #include "cache/http/fields.h"
@@ -7,16 +8,11 @@
 /* "HTTP/1.x" SP 3DIGIT [ SP reason ]; 100 to 999.  The reason is checked and forgotten. */
 static bool read_status_line(struct slice line, struct http_response *res)
 {
-	unsigned status = 0;
+	uint64_t status;
 
 	if (line.n < 12 || head_version(slice_of(line.p, 8), &res->version_minor) != FAILURE_NONE ||
-	    line.p[8] != ' ')
+	    line.p[8] != ' ' || !ascii_decimal(slice_of(line.p + 9, 3), UINT16_MAX, &status))
 		return false;
-	for (size_t i = 9; i < 12; i++) {
-		if (line.p[i] < '0' || line.p[i] > '9')
-			return false;
-		status = status * 10 + (unsigned)(line.p[i] - '0');
-	}
 	if (line.n > 12 && line.p[12] != ' ')
 		return false;
 	res->status = (uint16_t)status;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cache/base/ascii.h"
 #include "proxy/base/cause.h"
 #include "proxy/base/log.h"
 #include "proxy/http1/compose.h"
@@ -412,11 +413,8 @@ static struct slice key_of(const struct routes *routes, const struct route *rout
 		  : route->tunnel ? 't'
 		  : route->chosen ? (route->tls ? 'S' : 'H')
 				  : (route->tls ? 's' : 'h');
-	for (size_t i = 0; i < host.n; i++) {
-		char c = host.p[i];
-
-		to[n++] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-	}
+	ascii_write_lower(host, to + n);
+	n += host.n;
 	n += (size_t)snprintf(to + n, ORIGIN_KEY_MAX - n, ":%u", port);
 	return slice_of(to, n);
 }

@@ -1,6 +1,8 @@
 /* Passwords that request targets have, or may have, are not for the log. */
 #include "proxy/stats/accesslog_mask.h"
 
+#include "cache/base/ascii.h"
+
 /* The masked text, as far as there is room. */
 struct masked {
 	char *to;
@@ -42,8 +44,7 @@ static bool is_slash(char c)
 
 static bool is_scheme_byte(char c)
 {
-	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c == '+' ||
-	       c == '-' || c == '.';
+	return ascii_is_digit(c) || ascii_is_alpha(c) || c == '+' || c == '-' || c == '.';
 }
 
 /* Where the authority of a target begins that was not understood: past a scheme and its slashes, at
