@@ -272,6 +272,32 @@ bool cache_control_is_too_long(const struct http_fields *fields, enum http_field
 	return commas > CC_COMMAS_MAX;
 }
 
+static bool mentions(struct slice value, struct slice name)
+{
+	for (size_t i = 0; i + name.n <= value.n; i++) {
+		if ((value.p[i] | 0x20) == name.p[0] &&
+		    slice_ieq(slice_of(value.p + i, name.n), name))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Of a request that is not read, all directives are kept by asking the origin and storing nothing,
+ * but the one that forbids asking it.  Wherever it stands, also within a longer word.
+ */
+static void set_unread(const struct http_fields *fields, enum http_field_id id,
+		       struct cache_control *control)
+{
+	const struct http_field *line;
+
+	control->broken = true;
+	for (line = http_fields_first(fields, id); line; line = http_fields_next(fields, line)) {
+		if (mentions(line->value, directives[CC_ONLY_IF_CACHED].name))
+			set_present(control, CC_ONLY_IF_CACHED);
+	}
+}
+
 void cache_control_parse(const struct http_fields *fields, enum http_field_id id,
 			 struct cache_control *ret_control)
 {
@@ -280,7 +306,7 @@ void cache_control_parse(const struct http_fields *fields, enum http_field_id id
 
 	clear(ret_control);
 	if (list.line && cache_control_is_too_long(fields, id)) {
-		ret_control->broken = true;
+		set_unread(fields, id, ret_control);
 		return;
 	}
 	while (http_list_next(&list, &member))

@@ -71,8 +71,8 @@ bool cache_control_is_too_long(const struct http_fields *fields, enum http_field
 
 /*
  * All lines of a field: FIELD_CACHE_CONTROL, or FIELD_PRAGMA for its no-cache.  An absent field
- * gives no directives.  One that is too long is broken, and not read: a message is asked for its
- * directives more than once.  Writes *ret_control in all cases.
+ * gives no directives.  One that is too long is broken, and not read, but for only-if-cached: a
+ * message is asked for its directives more than once.  Writes *ret_control in all cases.
  */
 void cache_control_parse(const struct http_fields *fields, enum http_field_id id,
 			 struct cache_control *ret_control);
