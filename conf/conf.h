@@ -18,12 +18,20 @@ struct conf_list {
 	size_t count;
 };
 
+/* The words of choices.def. */
+enum conf_choice {
+#define CHOICE(id, option, word) CONF_##id,
+#include "conf/choices.def"
+#undef CHOICE
+	CONF_CHOICE_COUNT
+};
+
 /* One member per row of options.def, named as the option; durations in ms, sizes in bytes. */
 struct conf {
 #define OPTION_ADDRESSES(name, preset, help) struct conf_list name;
 #define OPTION_LIST(name, preset, form, help) struct conf_list name;
 #define OPTION_STRING(name, preset, form, help) char *name;
-#define OPTION_CHOICE(name, preset, choices, help) char *name;
+#define OPTION_CHOICE(name, preset, help) enum conf_choice name;
 #define OPTION_BOOL(name, preset, help) bool name;
 #define OPTION_COUNT(name, preset, min, max, help) uint32_t name;
 #define OPTION_SIZE(name, preset, min, max, help) uint64_t name;
@@ -45,6 +53,15 @@ static inline const char *conf_instance(const struct conf *conf)
 {
 	return conf->instance != NULL ? conf->instance : conf->pseudonym;
 }
+
+/* A choice as the operator writes it. */
+const char *conf_choice_word(enum conf_choice choice);
+
+/* The choice of an option that a word is; false when it is none of that option's. */
+bool conf_choice_find(const char *option, const char *word, enum conf_choice *ret_choice);
+
+/* The i-th choice of an option; false past the last. */
+bool conf_choice_at(const char *option, unsigned i, enum conf_choice *ret_choice);
 
 /*
  * Defaults, then `file` (NULL for none), then `settings` ("name=value", in order).  On failure

@@ -43,8 +43,11 @@ static void write_value(FILE *to, const struct option *option, const struct conf
 		write_list(to, value);
 		break;
 	case OPTION_IS_STRING:
-	case OPTION_IS_CHOICE:
 		write_string(to, *(char *const *)value);
+		break;
+	case OPTION_IS_CHOICE:
+		option_write_number(option, option_number(option, conf), number);
+		write_string(to, number);
 		break;
 	default:
 		option_write_number(option, option_number(option, conf), number);
@@ -72,7 +75,7 @@ static void write_kind(FILE *to, const struct option *option)
 	static const char *const kinds[] = {[OPTION_IS_COUNT] = "number",
 					    [OPTION_IS_SIZE] = "size",
 					    [OPTION_IS_DURATION] = "duration"};
-	char min[UNITS_TEXT], max[UNITS_TEXT];
+	char min[UNITS_TEXT], max[UNITS_TEXT], choices[OPTION_CHOICES];
 
 	switch (option->type) {
 	case OPTION_IS_LIST:
@@ -82,7 +85,8 @@ static void write_kind(FILE *to, const struct option *option)
 		fputs(form_name(option->form), to);
 		break;
 	case OPTION_IS_CHOICE:
-		fputs(option->choices, to);
+		option_write_choices(option, choices);
+		fputs(choices, to);
 		break;
 	case OPTION_IS_BOOL:
 		fputs("on|off", to);

@@ -24,8 +24,7 @@ const struct option options[] = {
 	ROW(name, LIST, name, .form = FORM_##of, .preset = text, .help = about)
 #define OPTION_STRING(name, text, of, about) \
 	ROW(name, STRING, name, .form = FORM_##of, .preset = text, .help = about)
-#define OPTION_CHOICE(name, text, among, about) \
-	ROW(name, CHOICE, name, .preset = text, .choices = among, .help = about)
+#define OPTION_CHOICE(name, id, about) ROW(name, CHOICE, name, .number = CONF_##id, .help = about)
 #define OPTION_BOOL(name, on, about) ROW(name, BOOL, name, .number = on, .help = about)
 #define OPTION_COUNT(name, preset, min, max, help) NUMBER(name, COUNT, name, preset, min, max, help)
 #define OPTION_SIZE(name, preset, min, max, help) NUMBER(name, SIZE, name, preset, min, max, help)
@@ -88,27 +87,34 @@ const struct option *option_nearest(const char *name)
 	return nearest;
 }
 
+void option_write_choices(const struct option *option, char to[OPTION_CHOICES])
+{
+	enum conf_choice choice;
+	size_t n = 0;
+
+	*to = '\0';
+	for (unsigned i = 0; conf_choice_at(option->name, i, &choice) && n < OPTION_CHOICES; i++)
+		n += (size_t)snprintf(to + n, OPTION_CHOICES - n, "%s%s", i > 0 ? "|" : "",
+				      conf_choice_word(choice));
+}
+
 static bool check_choice(const struct option *option, const char *value, char *why)
 {
-	char shown[FORM_SHOWN];
-	const char *choice = option->choices;
+	char shown[FORM_SHOWN], choices[OPTION_CHOICES];
+	enum conf_choice choice;
 
-	while (choice) {
-		const char *end = strchrnul(choice, '|');
-
-		if (strlen(value) == (size_t)(end - choice) &&
-		    memcmp(value, choice, strlen(value)) == 0)
-			return true;
-		choice = *end ? end + 1 : NULL;
-	}
+	if (conf_choice_find(option->name, value, &choice))
+		return true;
+	option_write_choices(option, choices);
 	snprintf(why, OPTION_WHY, "%s is not a choice; use one of %s", form_show(value, shown),
-		 option->choices);
+		 choices);
 	return false;
 }
 
-/* Text to the number of a switch, count, size or duration. */
+/* Text to the number of a switch, choice, count, size or duration. */
 static bool parse_number(const struct option *option, const char *value, int64_t *ret)
 {
+	enum conf_choice choice;
 	bool on;
 
 	switch (option->type) {
@@ -116,6 +122,11 @@ static bool parse_number(const struct option *option, const char *value, int64_t
 		if (!units_parse_switch(value, &on))
 			return false;
 		*ret = on;
+		return true;
+	case OPTION_IS_CHOICE:
+		if (!conf_choice_find(option->name, value, &choice))
+			return false;
+		*ret = choice;
 		return true;
 	case OPTION_IS_SIZE:
 		return units_parse_size(value, ret);
@@ -227,6 +238,8 @@ void option_set_number(const struct option *option, struct conf *conf, int64_t n
 
 	if (option->type == OPTION_IS_BOOL)
 		*(bool *)member = number != 0;
+	else if (option->type == OPTION_IS_CHOICE)
+		*(enum conf_choice *)member = (enum conf_choice)number;
 	else if (option->type == OPTION_IS_COUNT)
 		*(uint32_t *)member = (uint32_t)number;
 	else if (option->type == OPTION_IS_SIZE)
@@ -242,7 +255,7 @@ bool option_set(const struct option *option, struct conf *conf, const char *cons
 
 	if (option->type == OPTION_IS_LIST)
 		return set_list(option_member(option, conf), option->form, values, count);
-	if (option->type == OPTION_IS_STRING || option->type == OPTION_IS_CHOICE)
+	if (option->type == OPTION_IS_STRING)
 		return set_string(option_member(option, conf), option->form, values[0]);
 	if (parse_number(option, values[0], &number))
 		option_set_number(option, conf, number);
@@ -253,7 +266,7 @@ void option_release(const struct option *option, struct conf *conf)
 {
 	if (option->type == OPTION_IS_LIST)
 		free_list(option_member(option, conf));
-	else if (option->type == OPTION_IS_STRING || option->type == OPTION_IS_CHOICE)
+	else if (option->type == OPTION_IS_STRING)
 		free_text(*(char **)option_member(option, conf));
 }
 
@@ -268,6 +281,8 @@ int64_t option_number(const struct option *option, const struct conf *conf)
 
 	if (option->type == OPTION_IS_BOOL)
 		return *(const bool *)value;
+	if (option->type == OPTION_IS_CHOICE)
+		return *(const enum conf_choice *)value;
 	if (option->type == OPTION_IS_COUNT)
 		return *(const uint32_t *)value;
 	if (option->type == OPTION_IS_SIZE)
@@ -279,6 +294,8 @@ void option_write_number(const struct option *option, int64_t number, char *to)
 {
 	if (option->type == OPTION_IS_BOOL)
 		strcpy(to, number ? "on" : "off");
+	else if (option->type == OPTION_IS_CHOICE)
+		snprintf(to, UNITS_TEXT, "%s", conf_choice_word((enum conf_choice)number));
 	else if (option->type == OPTION_IS_SIZE)
 		units_write_size(number, to);
 	else if (option->type == OPTION_IS_DURATION)

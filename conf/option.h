@@ -22,12 +22,11 @@ enum option_type {
 struct option {
 	const char *name;
 	enum option_type type;
-	enum form form;      /* of a string or of the members of a list */
-	size_t offset;       /* of its member in struct conf */
-	const char *preset;  /* of a list, string or choice */
-	int64_t number;      /* preset of the others, 0 or 1 for a switch */
-	int64_t min, max;    /* of a count, size or duration */
-	const char *choices; /* "a|b" */
+	enum form form;     /* of a string or of the members of a list */
+	size_t offset;      /* of its member in struct conf */
+	const char *preset; /* of a list or string */
+	int64_t number;     /* preset of the others, 0 or 1 for a switch, an enum conf_choice */
+	int64_t min, max;   /* of a count, size or duration */
 	const char *help;
 };
 
@@ -57,9 +56,13 @@ void option_set_number(const struct option *option, struct conf *conf, int64_t n
 /* Frees what its member owns. */
 void option_release(const struct option *option, struct conf *conf);
 
-/* Its member: to read, or as a number when it is a switch, count, size or duration. */
+/* Its member: to read, or as a number when it is no list and no string. */
 const void *option_value(const struct option *option, const struct conf *conf);
 int64_t option_number(const struct option *option, const struct conf *conf);
+
+/* The words of a choice, "a|b". */
+enum { OPTION_CHOICES = 64 };
+void option_write_choices(const struct option *option, char to[OPTION_CHOICES]);
 
 /* Such a number as the operator writes it; `to` has UNITS_TEXT bytes (units.h). */
 void option_write_number(const struct option *option, int64_t number, char *to);

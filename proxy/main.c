@@ -346,7 +346,7 @@ static int run(struct conf *conf)
 		log_error("%s", error);
 	} else {
 		greeting_warn_of_admin(&listener);
-		privileges_harden(conf->log_level[0] == 'd');
+		privileges_harden(conf->log_level == CONF_LOG_LEVEL_DEBUG);
 		shared->credentials = credentials;
 		status = master != NULL ? master_run(master, greeting_print)
 					: run_alone(conf, shared, &listener);
@@ -376,9 +376,9 @@ int main(int argc, char **argv)
 		ignore_signals();
 		umask(077);
 		raise_descriptor_limit();
-		log_set_level(conf->log_level[0] == 'd'   ? LOG_LEVEL_DEBUG
-			      : conf->log_level[0] == 'e' ? LOG_LEVEL_ERROR
-							  : LOG_LEVEL_INFO);
+		log_set_level(conf->log_level == CONF_LOG_LEVEL_DEBUG   ? LOG_LEVEL_DEBUG
+			      : conf->log_level == CONF_LOG_LEVEL_ERROR ? LOG_LEVEL_ERROR
+									: LOG_LEVEL_INFO);
 		status = run(conf);
 	}
 	conf_free(conf);

@@ -299,7 +299,7 @@ struct access *access_new(const struct conf *conf, const union address *own, uns
 		snprintf(error, error_size, "access: out of memory");
 		return NULL;
 	}
-	access->dns_private = strcmp(conf->dns_private, "refuse") != 0;
+	access->dns_private = conf->dns_private != CONF_DNS_PRIVATE_REFUSE;
 	access->methods = &conf->methods;
 	access->instance = slice_str(conf_instance(conf));
 	if (!add_listeners(access, own, own_count, error, error_size) ||

@@ -264,7 +264,7 @@ bool exchange_answer_record(struct exchange *x, const struct record_view *record
 	}
 	meta = record_meta(record);
 	age_s = policy_age_s(meta, &worker->turn.now);
-	if (worker->conf->conditional_hit[0] == '3' &&
+	if (worker->conf->conditional_hit == CONF_CONDITIONAL_HIT_304 &&
 	    policy_not_modified(&x->req, meta, record_etag(record), &worker->turn.now))
 		status = 304;
 	if (x->outcome == OUTCOME_HIT && status == 304)

@@ -60,7 +60,7 @@ struct admission admission_new(const struct conf *conf, const struct access *acc
 	hash = add_networks(hash, &conf->deny, &denies_networks);
 	hash = add_list(hash, "allow", &conf->allow);
 	hash = add_text(hash, access_is_local_only(access) ? "here" : "everywhere");
-	hash = add_text(hash, conf->dns_private);
+	hash = add_text(hash, conf_choice_word(conf->dns_private));
 	for (size_t i = 0; i < parent->host.n; i++)
 		hash = add_byte(hash, parent->host.p[i]);
 	hash = add_byte(add_byte(hash, (char)(parent->port >> 8)), (char)parent->port);

@@ -415,7 +415,8 @@ static bool open_parts(struct worker *worker, const struct listener *listener, c
 	if (error[0] != '\0')
 		log_info("%s", error);
 	if (conf->access_log[0] != '\0') {
-		worker->accesslog = accesslog_open(conf->access_log, conf->access_log_format);
+		worker->accesslog =
+			accesslog_open(conf->access_log, conf_choice_word(conf->access_log_format));
 		if (worker->accesslog == NULL) {
 			accesslog_describe(conf->access_log, "cannot be opened", error, error_size);
 			return false;

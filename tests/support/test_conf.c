@@ -50,7 +50,7 @@ struct conf *test_conf_new(void)
 #define OPTION_ADDRESSES(name, preset, help) list_set(&conf->name, preset);
 #define OPTION_LIST(name, preset, form, help) list_set(&conf->name, preset);
 #define OPTION_STRING(name, preset, form, help) string_set(&conf->name, preset);
-#define OPTION_CHOICE(name, preset, choices, help) string_set(&conf->name, preset);
+#define OPTION_CHOICE(name, preset, help) conf->name = CONF_##preset;
 #define OPTION_BOOL(name, preset, help) conf->name = preset;
 #define OPTION_COUNT(name, preset, min, max, help) conf->name = preset;
 #define OPTION_SIZE(name, preset, min, max, help) conf->name = preset;
@@ -72,7 +72,7 @@ void test_conf_free(struct conf *conf)
 #define OPTION_ADDRESSES(name, preset, help) list_free(&conf->name);
 #define OPTION_LIST(name, preset, form, help) list_free(&conf->name);
 #define OPTION_STRING(name, preset, form, help) free(conf->name);
-#define OPTION_CHOICE(name, preset, choices, help) free(conf->name);
+#define OPTION_CHOICE(name, preset, help)
 #define OPTION_BOOL(name, preset, help)
 #define OPTION_COUNT(name, preset, min, max, help)
 #define OPTION_SIZE(name, preset, min, max, help)
@@ -101,7 +101,9 @@ bool test_conf_set(struct conf *conf, const char *name, const char *text)
 #define OPTION_STRING(option, preset, form, help) \
 	if (IS(option))                           \
 		return string_set(&conf->option, text), true;
-#define OPTION_CHOICE(option, preset, choices, help) OPTION_STRING(option, preset, ANY, help)
+#define OPTION_CHOICE(option, preset, help) \
+	if (IS(option))                     \
+		return conf_choice_find(name, text, &conf->option);
 #define OPTION_BOOL(option, preset, help) \
 	if (IS(option))                   \
 		return units_parse_switch(text, &conf->option);

@@ -72,7 +72,7 @@ static void test_defaults(void **state)
 	assert_int_equal(conf->store_interval_ms, 10);
 	assert_true(conf->store_set_cookie);
 	assert_false(conf->preflight_cache);
-	assert_string_equal(conf->conditional_hit, "304");
+	assert_string_equal(conf_choice_word(conf->conditional_hit), "304");
 	assert_int_equal(conf->deny.count, 0);
 	assert_string_equal(conf->connect_ports.at[0], "443");
 	assert_string_equal(conf->parent, "");
