@@ -2,6 +2,7 @@
 #include "cache/http/uri.h"
 
 #include <arpa/inet.h>
+#include <stdlib.h>
 
 #include "cache/base/ascii.h"
 
@@ -519,4 +520,23 @@ bool http_uri_resolve_same_origin(const struct http_uri *base, struct slice refe
 	};
 	merged.query = slice_from(uri.path, merged.path.n);
 	return write_merged(&uri, &merged, to, size, ret_length);
+}
+
+/* Both forms are written: dot segments are removed from the one, and not from the other. */
+bool http_uri_refers_to(const struct http_uri *uri, struct slice reference)
+{
+	size_t normal_max = http_uri_normal_max(uri);
+	size_t resolved_max = normal_max + reference.n, normal_n, resolved_n;
+	char *normal = malloc(normal_max + resolved_max);
+	bool same = false;
+
+	if (!normal)
+		return false;
+	normal_n = http_uri_normal(uri, normal);
+	if (http_uri_resolve_same_origin(uri, reference, normal + normal_max, resolved_max,
+					 &resolved_n))
+		same = slice_eq(slice_of(normal, normal_n),
+				slice_of(normal + normal_max, resolved_n));
+	free(normal);
+	return same;
 }

@@ -85,4 +85,10 @@ size_t http_uri_authority(const struct http_uri *uri, char *to);
 bool http_uri_resolve_same_origin(const struct http_uri *base, struct slice reference, char *to,
 				  size_t size, size_t *ret_length);
 
+/*
+ * Whether a reference in an answer about this URI is that URI again, in its normal form.  False
+ * also without memory.
+ */
+bool http_uri_refers_to(const struct http_uri *uri, struct slice reference);
+
 #endif

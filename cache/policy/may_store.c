@@ -6,8 +6,6 @@
 #include "cache/policy/validation.h"
 #include "cache/policy/request.h"
 
-enum { URI_MAX = 33 * 1024 };
-
 /* One response and what was found out about it; the steps of policy_may_store() fill it. */
 struct candidate {
 	const struct http_request *req;
@@ -170,15 +168,10 @@ static bool is_located_at_target(const struct candidate *candidate)
 {
 	const struct http_fields *fields = &candidate->res->fields;
 	const struct http_field *line = http_fields_first(fields, FIELD_CONTENT_LOCATION);
-	const struct http_uri *target = &candidate->req->uri;
-	char normal[URI_MAX], located[URI_MAX];
-	size_t n;
 
-	if (!line || http_fields_next(fields, line) || line->value.n == 0 ||
-	    memchr(line->value.p, '#', line->value.n) || http_uri_normal_max(target) > URI_MAX)
-		return false;
-	return http_uri_resolve_same_origin(target, line->value, located, sizeof(located), &n) &&
-	       slice_eq(slice_of(normal, http_uri_normal(target, normal)), slice_of(located, n));
+	return line && !http_fields_next(fields, line) && line->value.n > 0 &&
+	       !memchr(line->value.p, '#', line->value.n) &&
+	       http_uri_refers_to(&candidate->req->uri, line->value);
 }
 
 static void find_freshness(struct candidate *candidate)

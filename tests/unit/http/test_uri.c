@@ -530,6 +530,36 @@ static void test_resolve_fits(void **state)
 	}
 }
 
+static void a_reference_may_be_to_the_uri_itself(void **state)
+{
+	static const struct {
+		const char *uri, *reference;
+		bool same;
+	} cases[] = {
+		{"http://h/a/b?c", "http://h/a/b?c", true},
+		{"http://H:80/a/b?c", "/a/b?c", true},
+		{"http://h/a/b?c", "b?c", true},
+		{"http://h/a/b?c", "?c", true},
+		{"http://h/a/b?c", "../a/./b?c", true},
+		{"http://h", "/", true},
+		{"http://h", "//H", true},
+		{"http://h/a/../b", "http://h/b", false},
+		{"http://h/a/b?c", "b", false},
+		{"http://h/a/b?c", "http://h:81/a/b?c", false},
+		{"http://h/a/b?c", "https://h/a/b?c", false},
+		{"http://h/a", "a b", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct http_uri uri;
+
+		assert_int_equal(http_uri_parse_absolute(slice_str(cases[i].uri), &uri), URI_OK);
+		assert_int_equal(http_uri_refers_to(&uri, slice_str(cases[i].reference)),
+				 cases[i].same);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -544,6 +574,7 @@ int main(void)
 		cmocka_unit_test(test_path_bytes),
 		cmocka_unit_test(test_resolve),
 		cmocka_unit_test(test_resolve_fits),
+		cmocka_unit_test(a_reference_may_be_to_the_uri_itself),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
