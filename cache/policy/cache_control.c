@@ -301,14 +301,17 @@ static void set_unread(const struct http_fields *fields, enum http_field_id id,
 void cache_control_parse(const struct http_fields *fields, enum http_field_id id,
 			 struct cache_control *ret_control)
 {
-	struct http_list list = http_list_of(fields, id);
+	struct http_list list;
 	struct slice member;
 
 	clear(ret_control);
-	if (list.line && cache_control_is_too_long(fields, id)) {
+	if (!http_has_field(fields, id))
+		return;
+	if (cache_control_is_too_long(fields, id)) {
 		set_unread(fields, id, ret_control);
 		return;
 	}
+	list = http_list_of(fields, id);
 	while (http_list_next(&list, &member))
 		parse_member(ret_control, member);
 	if (list.broken)
