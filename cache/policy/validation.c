@@ -134,7 +134,8 @@ bool policy_not_modified(const struct http_request *req, const struct record_met
 	if (req->method != METHOD_GET && req->method != METHOD_HEAD)
 		return false;
 	if (!http_has_field(&req->fields, FIELD_IF_NONE_MATCH))
-		return unmodified_since(req, meta, now);
+		return http_has_field(&req->fields, FIELD_IF_MODIFIED_SINCE) &&
+		       unmodified_since(req, meta, now);
 	list = read_if_none_match(&req->fields, record_tag(meta, etag));
 	return list.star || list.matched;
 }
