@@ -392,8 +392,11 @@ static bool line_has_been_here(const struct access *access, struct slice value)
 
 bool access_is_loop(const struct access *access, const struct http_request *req)
 {
-	const struct http_field *line = http_fields_first(&req->fields, FIELD_VIA);
+	const struct http_field *line;
 
+	if (!http_has_field(&req->fields, FIELD_VIA))
+		return false;
+	line = http_fields_first(&req->fields, FIELD_VIA);
 	for (; line; line = http_fields_next(&req->fields, line))
 		if (line_has_been_here(access, line->value))
 			return true;
@@ -434,11 +437,14 @@ static enum failure judge_plain(const struct access *access, const struct http_u
 /* By port and both ends of the name: what is between them hardly tells hosts apart. */
 static struct memo *memo_slot(const struct access *access, const struct http_uri *uri)
 {
-	size_t n = uri->host.n < sizeof(uint64_t) ? uri->host.n : sizeof(uint64_t);
 	uint64_t first = 0, last = 0;
 
-	memcpy(&first, uri->host.p, n);
-	memcpy(&last, uri->host.p + uri->host.n - n, n);
+	if (uri->host.n >= sizeof(uint64_t)) {
+		memcpy(&first, uri->host.p, sizeof(first));
+		memcpy(&last, uri->host.p + uri->host.n - sizeof(last), sizeof(last));
+	} else {
+		memcpy(&first, uri->host.p, uri->host.n);
+	}
 	first = (first ^ (last << 7 | last >> 57) ^ uri->port) * UINT64_C(0x9e3779b97f4a7c15);
 	return &access->memo[(first >> 32) % MEMO_SLOTS];
 }
