@@ -284,7 +284,6 @@ static void forget_ended(struct exchange *x, struct cache_lookup *lookup)
 /* Nothing that can write to the store, or end its view, may stand between the lookup and this. */
 static void step_answer(struct exchange *x, struct cache_lookup *lookup)
 {
-	forget_ended(x, lookup);
 	if (lookup->verdict == REUSE_REVALIDATE)
 		validate_later(x, lookup);
 	switch (lookup->verdict) {
