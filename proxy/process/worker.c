@@ -118,7 +118,7 @@ static void prepare_cb(struct ev_loop *ev, ev_prepare *prepare, int revents)
 	STATS_ADD(turns, 1);
 	if (turn_end(&worker->turn))
 		ev_idle_start(ev, &loop->busy);
-	else
+	else if (ev_is_active(&loop->busy))
 		ev_idle_stop(ev, &loop->busy);
 	if (worker->logins != NULL)
 		arm_logins(loop);
