@@ -348,7 +348,7 @@ uint16_t http_scheme_port(enum http_scheme scheme)
 	return scheme == SCHEME_HTTPS ? 443 : 80;
 }
 
-static size_t write_port(uint16_t port, char *to)
+size_t http_port_write(uint16_t port, char *to)
 {
 	char digits[PORT_DIGITS_MAX];
 	size_t n = 0;
@@ -364,10 +364,13 @@ size_t http_uri_authority(const struct http_uri *uri, char *to)
 {
 	size_t n = uri->host.n;
 
-	ascii_write_lower(uri->host, to);
+	if (uri->normal.n > 0) /* so is the host */
+		memcpy(to, uri->host.p, n);
+	else
+		ascii_write_lower(uri->host, to);
 	if (uri->port != http_scheme_port(uri->scheme)) {
 		to[n++] = ':';
-		n += write_port(uri->port, to + n);
+		n += http_port_write(uri->port, to + n);
 	}
 	return n;
 }

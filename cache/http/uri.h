@@ -76,6 +76,9 @@ size_t http_uri_normal(const struct http_uri *uri, char *to);
    URI_HOST_MAX + 6 bytes. */
 size_t http_uri_authority(const struct http_uri *uri, char *to);
 
+/* The digits of a port, 5 at most; returns how many. */
+size_t http_port_write(uint16_t port, char *to);
+
 /*
  * Resolve a Location or Content-Location reference (absolute, //authority, /path, relative path,
  * ?query) against a base (RFC 3986 5.2, dot segments removed when merging).  Writes the normal form

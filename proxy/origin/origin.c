@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "cache/base/ascii.h"
@@ -415,7 +414,8 @@ static struct slice key_of(const struct routes *routes, const struct route *rout
 				  : (route->tls ? 's' : 'h');
 	ascii_write_lower(host, to + n);
 	n += host.n;
-	n += (size_t)snprintf(to + n, ORIGIN_KEY_MAX - n, ":%u", port);
+	to[n++] = ':';
+	n += http_port_write(port, to + n);
 	return slice_of(to, n);
 }
 
