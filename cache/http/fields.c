@@ -128,18 +128,6 @@ unsigned http_field_flags(enum http_field_id id)
 	return known[id].flags;
 }
 
-bool http_is_tchar(unsigned char c)
-{
-	static const uint32_t set[8] = {
-		0x00000000, /* controls */
-		0x03ff6cfa, /* ! # $ % & ' * + - . 0-9 */
-		0xc7fffffe, /* A-Z ^ _ */
-		0x57ffffff, /* ` a-z | ~ */
-	};
-
-	return (set[c / 32] >> (c % 32)) & 1;
-}
-
 bool http_is_token(struct slice s)
 {
 	for (size_t i = 0; i < s.n; i++) {

@@ -54,7 +54,18 @@ struct slice http_field_name(enum http_field_id id);
 unsigned http_field_flags(enum http_field_id id);
 
 /* A tchar of RFC 9110 5.6.2, and a whole token of at least one. */
-bool http_is_tchar(unsigned char c);
+static inline bool http_is_tchar(unsigned char c)
+{
+	static const uint32_t set[8] = {
+		0x00000000, /* controls */
+		0x03ff6cfa, /* ! # $ % & ' * + - . 0-9 */
+		0xc7fffffe, /* A-Z ^ _ */
+		0x57ffffff, /* ` a-z | ~ */
+	};
+
+	return (set[c / 32] >> (c % 32)) & 1;
+}
+
 bool http_is_token(struct slice s);
 
 /* Append a line; false when the array is full.  Sets id and present, not nominated. */
