@@ -145,8 +145,10 @@ bool http_fields_add(struct http_fields *fields, struct slice name, struct slice
 		return false;
 	id = http_field_lookup(name);
 	fields->at[fields->count++] = (struct http_field){name, value, (uint8_t)id, false};
-	if (id != FIELD_OTHER)
-		fields->present |= (uint64_t)1 << id;
+	if (id == FIELD_OTHER)
+		return true;
+	fields->repeated |= fields->present & (uint64_t)1 << id;
+	fields->present |= (uint64_t)1 << id;
 	return true;
 }
 

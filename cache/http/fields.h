@@ -37,13 +37,15 @@ struct http_field {
 /*
  * Field lines in the order received.  `present` has bit `id` set for each known field that occurs,
  * so that the usual question, "is there any?", costs one test.  What Connection nominates does not
- * count, unless it is a field of the connection anyway.
+ * count, unless it is a field of the connection anyway.  `repeated` has the bits of those that
+ * have more than one line, and may have more bits once lines were taken out.
  */
 struct http_fields {
 	struct http_field *at;
 	uint32_t count;
 	uint32_t capacity;
 	uint64_t present;
+	uint64_t repeated;
 };
 
 /* The known field of that name, any case; FIELD_OTHER when there is none.  Constant time. */
@@ -68,7 +70,7 @@ static inline bool http_is_tchar(unsigned char c)
 
 bool http_is_token(struct slice s);
 
-/* Append a line; false when the array is full.  Sets id and present, not nominated. */
+/* Append a line; false when the array is full.  Sets id, present and repeated, not nominated. */
 bool http_fields_add(struct http_fields *fields, struct slice name, struct slice value);
 
 /* First line of a known field, or NULL; next line after `prev` of the same field, or NULL. */
@@ -80,6 +82,12 @@ const struct http_field *http_fields_next(const struct http_fields *fields,
 static inline bool http_has_field(const struct http_fields *fields, enum http_field_id id)
 {
 	return (fields->present >> id) & 1;
+}
+
+/* False: it has one line at most. */
+static inline bool http_may_be_repeated(const struct http_fields *fields, enum http_field_id id)
+{
+	return id == FIELD_OTHER || ((fields->repeated >> id) & 1);
 }
 
 /* Number of lines of a known field. */

@@ -342,7 +342,9 @@ static bool is_as_sent(const struct joined *joined, const struct item *item)
 {
 	if (!joined->line || !item->present)
 		return !joined->line && !item->present;
-	return slice_eq(joined->line->value, item->value) && !joined_line(joined, joined->line + 1);
+	return slice_eq(joined->line->value, item->value) &&
+	       (!http_may_be_repeated(joined->fields, joined->id) ||
+		!joined_line(joined, joined->line + 1));
 }
 
 bool vary_select(struct slice block, struct vary_request *asked, char *to, size_t size,

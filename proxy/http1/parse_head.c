@@ -89,7 +89,7 @@ enum failure head_fields(struct slice head, size_t offset, unsigned limit,
 	struct slice line;
 
 	fields->count = 0;
-	fields->present = 0;
+	fields->present = fields->repeated = 0;
 	for (;;) {
 		if (head_line(head, offset, &line, &offset) != PARSE_DONE)
 			return bad;

@@ -37,6 +37,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice text = slice_of((const char *)data, size);
 	struct http_field line = {.name = SLICE("Targeted"), .value = slice_trim(text)};
+	struct http_fields fields = {.at = &line, .count = 1, .capacity = 1};
 	struct cache_control forwards, backwards, targeted;
 
 	parse_lines(text, false, &forwards);
@@ -47,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (uint32_t i = 0; i < forwards.private.count; i++)
 		assert(http_is_token(forwards.private.at[i]));
 
-	if (cache_control_from_sf(&(struct http_fields){&line, 1, 1, 0}, line.name, &targeted))
+	if (cache_control_from_sf(&fields, line.name, &targeted))
 		assert(!targeted.broken && ((targeted.invalid & ~targeted.present) == 0));
 
 	/* No reading depends on the order of the lines. */

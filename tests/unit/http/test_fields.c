@@ -138,6 +138,10 @@ static void test_add_and_find(void **state)
 
 	assert_int_equal(head.fields.count, 5);
 	assert_true(head.fields.present == ((uint64_t)1 << FIELD_VARY | (uint64_t)1 << FIELD_ETAG));
+	assert_true(http_may_be_repeated(&head.fields, FIELD_VARY));
+	assert_false(http_may_be_repeated(&head.fields, FIELD_ETAG));
+	assert_false(http_may_be_repeated(&head.fields, FIELD_DATE));
+	assert_true(http_may_be_repeated(&head.fields, FIELD_OTHER));
 	assert_true(http_has_field(&head.fields, FIELD_VARY));
 	assert_false(http_has_field(&head.fields, FIELD_DATE));
 	assert_int_equal(head.lines[0].id, FIELD_OTHER);

@@ -55,6 +55,7 @@ static bool recalls(struct parse_memo *memo, const char *line, const char *field
 	assert_int_equal(parse(memo, line, fields, &req, &failure), PARSE_DONE);
 	assert_int_equal(req.fields.count, first.fields.count);
 	assert_int_equal(req.fields.present, first.fields.present);
+	assert_int_equal(req.fields.repeated, first.fields.repeated);
 	assert_int_equal(req.keep_alive, first.keep_alive);
 	assert_int_equal(req.asks_keep_alive, first.asks_keep_alive);
 	assert_int_equal(req.expect_continue, first.expect_continue);
