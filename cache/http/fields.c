@@ -172,6 +172,8 @@ const struct http_field *http_fields_first(const struct http_fields *fields, enu
 const struct http_field *http_fields_next(const struct http_fields *fields,
 					  const struct http_field *prev)
 {
+	if (!http_may_be_repeated(fields, (enum http_field_id)prev->id))
+		return NULL;
 	return first_from(fields, (uint32_t)(prev - fields->at) + 1, (enum http_field_id)prev->id);
 }
 
