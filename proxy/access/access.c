@@ -390,17 +390,19 @@ static bool line_has_been_here(const struct access *access, struct slice value)
 	return false;
 }
 
-bool access_is_loop(const struct access *access, const struct http_request *req)
+static bool has_been_here(const struct access *access, const struct http_request *req)
 {
-	const struct http_field *line;
+	const struct http_field *line = http_fields_first(&req->fields, FIELD_VIA);
 
-	if (!http_has_field(&req->fields, FIELD_VIA))
-		return false;
-	line = http_fields_first(&req->fields, FIELD_VIA);
 	for (; line; line = http_fields_next(&req->fields, line))
 		if (line_has_been_here(access, line->value))
 			return true;
 	return false;
+}
+
+bool access_is_loop(const struct access *access, const struct http_request *req)
+{
+	return http_has_field(&req->fields, FIELD_VIA) && has_been_here(access, req);
 }
 
 static bool ports_have(const struct ports *ports, uint16_t port)
@@ -468,10 +470,12 @@ static enum failure remembered_destination(const struct access *access, const st
 
 bool access_method(const struct access *access, struct slice method)
 {
+	if (access->methods->count == 0)
+		return true;
 	for (size_t i = 0; i < access->methods->count; i++)
 		if (slice_eq(method, slice_str(access->methods->at[i])))
 			return true;
-	return access->methods->count == 0;
+	return false;
 }
 
 enum failure access_request(const struct access *access, const struct http_request *req)
