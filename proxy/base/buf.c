@@ -1,16 +1,9 @@
 /* Buffers with lazily attached memory. */
 #include "proxy/base/buf.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 enum { BUF_SIZE_MIN = 4096 };
-
-static void check(const struct buf *buf)
-{
-	assert(buf->head <= buf->tail);
-	assert(buf->tail <= buf->size);
-}
 
 void buf_borrow(struct buf *buf, char *block, size_t size)
 {
@@ -37,7 +30,7 @@ static bool move_to(struct buf *buf, size_t size)
 
 bool buf_settle(struct buf *buf)
 {
-	check(buf);
+	buf_check(buf);
 	if (!buf->borrowed)
 		return true;
 	if (buf_length(buf) == 0) {
@@ -52,7 +45,7 @@ char *buf_reserve(struct buf *buf, size_t n)
 	size_t length = buf_length(buf);
 	size_t size = length + n;
 
-	check(buf);
+	buf_check(buf);
 	if (n <= buf->size - buf->tail)
 		return buf->block + buf->tail;
 	if (size <= buf->size && length <= buf->size / 2) {
@@ -68,12 +61,6 @@ char *buf_reserve(struct buf *buf, size_t n)
 	if (!move_to(buf, size < BUF_SIZE_MIN ? BUF_SIZE_MIN : size))
 		return NULL;
 	return buf->block + buf->tail;
-}
-
-void buf_added(struct buf *buf, size_t n)
-{
-	buf->tail += (uint32_t)n;
-	check(buf);
 }
 
 bool buf_append(struct buf *buf, struct slice bytes)
@@ -93,7 +80,7 @@ bool buf_append(struct buf *buf, struct slice bytes)
 void buf_consume(struct buf *buf, size_t n)
 {
 	buf->head += (uint32_t)n;
-	check(buf);
+	buf_check(buf);
 	if (buf->head < buf->tail)
 		return;
 	if (buf->borrowed)
@@ -107,14 +94,6 @@ void buf_free(struct buf *buf)
 	if (!buf->borrowed)
 		free(buf->block);
 	*buf = (struct buf){0};
-}
-
-void scratch_lend(struct scratch *scratch, struct buf *buf)
-{
-	if (buf->block != NULL || scratch->borrower != NULL)
-		return;
-	buf_borrow(buf, scratch->block, scratch->size);
-	scratch->borrower = buf;
 }
 
 static void loan_ends(struct scratch *scratch, const struct buf *buf)

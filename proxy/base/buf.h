@@ -11,6 +11,7 @@
 #ifndef PROXY_BASE_BUF_H
 #define PROXY_BASE_BUF_H
 
+#include <assert.h>
 #include <stdint.h>
 
 #include "cache/base/slice.h"
@@ -22,6 +23,12 @@ struct buf {
 	uint32_t size;
 	bool borrowed;
 };
+
+static inline void buf_check(const struct buf *buf)
+{
+	assert(buf->head <= buf->tail);
+	assert(buf->tail <= buf->size);
+}
 
 static inline size_t buf_length(const struct buf *buf)
 {
@@ -45,7 +52,12 @@ bool buf_settle(struct buf *buf);
  * says how much of it was filled.
  */
 char *buf_reserve(struct buf *buf, size_t n);
-void buf_added(struct buf *buf, size_t n);
+
+static inline void buf_added(struct buf *buf, size_t n)
+{
+	buf->tail += (uint32_t)n;
+	buf_check(buf);
+}
 
 bool buf_append(struct buf *buf, struct slice bytes);
 
@@ -64,7 +76,13 @@ struct scratch {
 	const struct buf *borrower;
 };
 
-void scratch_lend(struct scratch *scratch, struct buf *buf);
+static inline void scratch_lend(struct scratch *scratch, struct buf *buf)
+{
+	if (buf->block != NULL || scratch->borrower != NULL)
+		return;
+	buf_borrow(buf, scratch->block, scratch->size);
+	scratch->borrower = buf;
+}
 
 /* buf_settle(), and the end of the loan if it was one.  False when out of memory. */
 bool scratch_settle(struct scratch *scratch, struct buf *buf);
