@@ -32,9 +32,8 @@ static inline void ascii_write_lower(struct slice text, char *to)
 
 /*
  * The number that the text begins with, and how many digits it has, which may be none.  A larger
- * one than `most`, which is at most ASCII_DECIMAL_MAX, is `most`.
+ * one than `most`, which is at most UINT64_MAX / 10 - 1, is `most`.
  */
-#define ASCII_DECIMAL_MAX (UINT64_MAX / 10 - 1)
 static inline size_t ascii_take_decimal(struct slice text, uint64_t most, uint64_t *ret_number)
 {
 	uint64_t number = 0;

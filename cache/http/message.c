@@ -2,17 +2,17 @@
 #include "cache/http/message.h"
 
 /* Where the next bytes of a copy go: after the field array, never aligned. */
-struct copier {
+struct tail {
 	char *p;
 };
 
-static struct slice copy_slice(struct copier *copier, struct slice from)
+static struct slice copy_slice(struct tail *tail, struct slice from)
 {
-	char *to = copier->p;
+	char *to = tail->p;
 
 	if (from.n > 0)
 		memcpy(to, from.p, from.n);
-	copier->p += from.n;
+	tail->p += from.n;
 	return slice_of(to, from.n);
 }
 
@@ -25,11 +25,11 @@ static bool is_within(struct slice part, struct slice whole)
 }
 
 /* A part of `from` becomes the same part of its copy; what is not one is copied on its own. */
-static struct slice copy_part(struct copier *copier, struct slice part, struct slice from,
+static struct slice copy_part(struct tail *tail, struct slice part, struct slice from,
 			      struct slice to)
 {
 	if (!is_within(part, from))
-		return copy_slice(copier, part);
+		return copy_slice(tail, part);
 	return slice_of(to.p + (part.p - from.p), part.n);
 }
 
@@ -48,21 +48,20 @@ static size_t fields_copy_size(const struct http_fields *fields)
 }
 
 /* The array goes to the start of `memory`, the bytes of the lines after it. */
-static struct copier fields_copy(struct http_fields *to, const struct http_fields *from,
-				 void *memory)
+static struct tail fields_copy(struct http_fields *to, const struct http_fields *from, void *memory)
 {
-	struct copier copier;
+	struct tail tail;
 
 	*to = *from;
 	to->at = memory;
 	to->capacity = from->count;
-	copier.p = (char *)(to->at + from->count);
+	tail.p = (char *)(to->at + from->count);
 	for (uint32_t i = 0; i < from->count; i++) {
 		to->at[i] = from->at[i];
-		to->at[i].name = copy_slice(&copier, from->at[i].name);
-		to->at[i].value = copy_slice(&copier, from->at[i].value);
+		to->at[i].name = copy_slice(&tail, from->at[i].name);
+		to->at[i].value = copy_slice(&tail, from->at[i].value);
 	}
-	return copier;
+	return tail;
 }
 
 size_t http_request_copy_size(const struct http_request *from)
@@ -74,13 +73,13 @@ size_t http_request_copy_size(const struct http_request *from)
 
 void http_request_copy(struct http_request *to, const struct http_request *from, void *memory)
 {
-	struct copier copier;
+	struct tail tail;
 
 	*to = *from;
-	copier = fields_copy(&to->fields, &from->fields, memory);
-	to->method_name = copy_slice(&copier, from->method_name);
-	to->target = copy_slice(&copier, from->target);
-	to->uri.host = copy_part(&copier, from->uri.host, from->target, to->target);
-	to->uri.path = copy_part(&copier, from->uri.path, from->target, to->target);
-	to->uri.normal = copy_part(&copier, from->uri.normal, from->target, to->target);
+	tail = fields_copy(&to->fields, &from->fields, memory);
+	to->method_name = copy_slice(&tail, from->method_name);
+	to->target = copy_slice(&tail, from->target);
+	to->uri.host = copy_part(&tail, from->uri.host, from->target, to->target);
+	to->uri.path = copy_part(&tail, from->uri.path, from->target, to->target);
+	to->uri.normal = copy_part(&tail, from->uri.normal, from->target, to->target);
 }

@@ -176,6 +176,8 @@ void exchange_end(struct exchange *x)
 	if (x->failure != FAILURE_NONE)
 		failure_log(x);
 	free(x->record);
+	if (x->key != NULL)
+		free(x->key);
 	x->magic = 0;
 	/* one that was parked may still be named by events of this turn */
 	if (x->memory != NULL) {
@@ -216,16 +218,17 @@ static struct delivery delivery_of(const struct exchange *x)
 	};
 }
 
-/* The key of an answer's Cache-Status, when the operator wants it told; valid until the next call.
- */
+/* The key of an answer's Cache-Status, when the operator wants it told: most targets are one. */
 static void tell_key(struct exchange *x)
 {
-	static char uri[64 * 1024];
-
 	if (!x->worker->conf->cache_status_key || x->req.uri.host.n == 0 ||
-	    x->req.form != TARGET_ABSOLUTE || http_uri_normal_max(&x->req.uri) > sizeof(uri))
+	    x->req.form != TARGET_ABSOLUTE)
 		return;
-	x->status_field.key = slice_of(uri, http_uri_normal(&x->req.uri, uri));
+	x->status_field.key = x->req.uri.normal;
+	if (x->req.uri.normal.n == 0 && x->key == NULL)
+		x->key = malloc(http_uri_normal_max(&x->req.uri));
+	if (x->key != NULL)
+		x->status_field.key = slice_of(x->key, http_uri_normal(&x->req.uri, x->key));
 }
 
 /* Nothing can be composed for want of memory: the client sees the connection close. */

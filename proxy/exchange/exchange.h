@@ -32,6 +32,7 @@ struct exchange {
 	int64_t started_us; /* monotonic: the head was read */
 	int64_t held_us;    /* that the client did not take what there was; see hold() */
 	struct cache_status status_field;
+	char *key; /* that it tells, when the target is not written so */
 	enum outcome outcome;
 	enum failure failure;
 	uint16_t status;           /* of the answer; 0 while none was begun */

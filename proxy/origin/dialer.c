@@ -174,8 +174,8 @@ static void tunnel_answered(struct dialer *dialer, unsigned status)
 /* One head from what was read.  False when there is no more to be done. */
 static bool read_answer(struct dialer *dialer)
 {
-	static struct http_field fields[PARSE_FIELDS_MAX];
-	struct http_response res = {.fields = {.at = fields, .capacity = PARSE_FIELDS_MAX}};
+	struct http_response res = {
+		.fields = {.at = dialer->use->lines, .capacity = PARSE_FIELDS_MAX}};
 	const struct conf *conf = dialer->use->connectors.conf;
 	enum failure failure;
 	size_t length;

@@ -9,6 +9,7 @@
 #ifndef PROXY_ORIGIN_DIALER_H
 #define PROXY_ORIGIN_DIALER_H
 
+#include "proxy/http1/parse.h"
 #include "proxy/origin/connector.h"
 #include "proxy/origin/route.h"
 
@@ -19,6 +20,7 @@ struct dialers {
 	struct connectors connectors;
 	const struct routes *routes;
 	struct tls_context *tls;
+	struct http_field lines[PARSE_FIELDS_MAX]; /* of the parent's answer at hand */
 };
 
 /*

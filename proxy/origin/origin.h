@@ -66,7 +66,6 @@ struct origin {
 	bool paused;  /* the asker takes no content now */
 	bool put_off; /* what is in `in` waits for the next turn */
 	bool wants_drained;
-	bool reading; /* origin_advance() is on the stack */
 	uint8_t interims;
 	enum http_method method;
 	struct origins *use;
