@@ -324,10 +324,12 @@ static bool take_store(struct conf *conf, struct worker_shared *shared, char *er
 	return conf->instance != NULL;
 }
 
+/* One to a process, which ends with it. */
+static struct listener listener;
+static struct credentials *credentials;
+
 static int run(struct conf *conf)
 {
-	static struct listener listener;
-	static struct credentials *credentials;
 	char error[ERROR_MAX];
 	struct worker_shared *shared = worker_shared_map(conf);
 	struct master *master = NULL;

@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Usage: scripts/check-symbols.py BUILD
 
+No function hides state: what is static and changes stands before the functions of its file.
+
 What is declared for others is used by others: for each function or datum that an object of the
 program defines for all, another object of the program asks.  Else only its own file uses it, and it
 is to be static; or only tests do, and it is to go.  What a file uses itself may be declared for its
@@ -47,11 +49,21 @@ def uses_itself(source, name):
     return len(re.findall(rf"\b{re.escape(name)}\b", code)) > 1
 
 
+def hidden():
+    """Statics within functions that are not constant."""
+    for folder in PROGRAM:
+        for source in sorted(glob.glob(f"{folder}/**/*.c", recursive=True)):
+            with open(source, encoding="utf-8") as file:
+                for number, line in enumerate(file, 1):
+                    if re.match(r"\s+static (?!const |inline )(?!.*\*const )", line):
+                        yield f"{source}:{number}: a function hides state: {line.strip()}"
+
+
 def main(build):
     program, others = symbols(build, PROGRAM), symbols(build, OTHERS)
     wanted = set().union(*(asked for _, asked in program.values()))
     tested = set().union(*(asked for _, asked in others.values())) if others else set()
-    faults = []
+    faults = list(hidden())
     for source, (defined, _) in sorted(program.items()):
         for name in sorted(defined - wanted - {"main"} - set(FOR_TESTS)):
             if re.match(r"_|asan\.|ubsan", name):

@@ -96,24 +96,26 @@ static void tell(const struct exchange *x, enum failure failure, const char *end
 	log_info("%s%s%s", what, end, more);
 }
 
+/* The same for senders without a PROXY header, which have no exchange. */
+static int64_t next_header_ms;
+static unsigned headers_left_out;
+
 void failure_log_header(const union address *sender, int64_t now_ms)
 {
-	static int64_t next_ms;
-	static unsigned left_out;
 	char address[ADDRESS_TEXT_SIZE], more[64] = "";
 
-	if (now_ms < next_ms && !failure_log_tells_all()) {
-		left_out++;
+	if (now_ms < next_header_ms && !failure_log_tells_all()) {
+		headers_left_out++;
 		return;
 	}
 	address_format(sender, address);
-	if (left_out > 0)
-		snprintf(more, sizeof(more), MORE, left_out);
+	if (headers_left_out > 0)
+		snprintf(more, sizeof(more), MORE, headers_left_out);
 	log_info("proxy_header_bad: %s: closed, as it did not begin with a right PROXY header: let "
 		 "it send one, or take it out of proxy_protocol_from%s",
 		 address, more);
-	next_ms = now_ms + INTERVAL_MS;
-	left_out = 0;
+	next_header_ms = now_ms + INTERVAL_MS;
+	headers_left_out = 0;
 }
 
 void failure_log_mended(const struct exchange *x)

@@ -9,6 +9,7 @@ enum { FAULTS = sizeof(faults) / sizeof(faults[0]) };
 
 static struct sigaction before[FAULTS];
 static struct store *watched;
+static bool installed;
 
 /*
  * What was to be done without us is done next: the faulty instruction runs again, and abort() goes
@@ -27,7 +28,6 @@ static void fault_cb(int number, siginfo_t *info, void *context)
 
 void crash_watch(struct store *store)
 {
-	static bool installed;
 	struct sigaction action = {.sa_sigaction = fault_cb, .sa_flags = SA_SIGINFO};
 
 	watched = store;
