@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "cache/base/ascii.h"
 #include "proxy/base/cause.h"
 #include "proxy/base/log.h"
 #include "proxy/http1/compose.h"
@@ -393,32 +392,6 @@ static void begin(struct origin *origin, const struct http_request *req, struct 
 	STATS_ADD(origin_requests, 1);
 }
 
-static struct slice key_host(const struct routes *routes, const struct route *route)
-{
-	return route->parent && !route->tunnel ? routes_parent(routes)->host : route->host;
-}
-
-/* A letter for how the connection is made, then "host:port" in lower case. */
-static struct slice key_of(const struct routes *routes, const struct route *route,
-			   char to[static ORIGIN_KEY_MAX])
-{
-	bool absolute = route->parent && !route->tunnel;
-	uint16_t port = absolute ? routes_parent(routes)->port : route->port;
-	struct slice host = key_host(routes, route);
-	size_t n = 0;
-
-	/* what the operator chose may lead where others may not go (HAZARDS T6) */
-	to[n++] = absolute        ? 'p'
-		  : route->tunnel ? 't'
-		  : route->chosen ? (route->tls ? 'S' : 'H')
-				  : (route->tls ? 's' : 'h');
-	ascii_write_lower(host, to + n);
-	n += host.n;
-	to[n++] = ':';
-	n += http_port_write(port, to + n);
-	return slice_of(to, n);
-}
-
 static struct origin *origin_new(struct origins *use, const struct route *route, struct slice key)
 {
 	struct pool_host *host = pool_join(use->pool, key);
@@ -435,7 +408,7 @@ static struct origin *origin_new(struct origins *use, const struct route *route,
 	origin->resume = (struct task){.run = origin_go_on, .owner = origin};
 	memcpy(origin->key, key.p, key.n);
 	origin->route = *route;
-	origin->route.host = slice_of(origin->key + 1, key_host(use->dialers->routes, route).n);
+	origin->route.host = route_key_host(slice_of(origin->key, key.n));
 	return origin;
 }
 
@@ -469,8 +442,8 @@ struct origin *origin_start(struct origins *origins, const struct http_request *
 			    const struct route *route, struct buf *head,
 			    const struct origin_asker *asker, enum failure *ret_failure)
 {
-	char text[ORIGIN_KEY_MAX];
-	struct slice key = key_of(origins->dialers->routes, route, text);
+	char text[ROUTE_KEY_MAX];
+	struct slice key = route_key(origins->dialers->routes, route, text);
 	struct holding at_work, spare;
 	struct origin *origin = NULL;
 

@@ -45,12 +45,6 @@ struct origin_events {
 	void (*drained)(void *context); /* more request content may be sent */
 };
 
-/*
- * Requests may share a connection when their keys are the same: how it was made, and "host:port" of
- * whom it leads to, which is the parent for requests in absolute-form.
- */
-enum { ORIGIN_KEY_MAX = URI_HOST_MAX + 8 };
-
 struct origin {
 	uint32_t magic;
 	bool closed;
@@ -93,7 +87,7 @@ struct origin {
 	budget_id holder;       /* who asked last */
 	struct task resume;
 	struct route route; /* its host is part of the key */
-	char key[ORIGIN_KEY_MAX];
+	char key[ROUTE_KEY_MAX];
 };
 
 /* Who asks, and what is done with the answer. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cache/base/ascii.h"
 #include "proxy/base/hostname.h"
 #include "proxy/access/destinations.h"
 
@@ -183,4 +184,38 @@ enum failure route_find(const struct routes *routes, const struct http_request *
 	};
 	ret_route->tunnel = ret_route->parent && (connects || ret_route->tls);
 	return ret_route->parent ? judge_unresolved(ret_route->host) : FAILURE_NONE;
+}
+
+/* A letter for each way that no other way's connections may serve. */
+static char way_of(const struct route *route)
+{
+	if (route->parent)
+		return route->tunnel ? 't' : 'p';
+	/* what the operator chose may lead where others may not go (HAZARDS T6) */
+	if (route->chosen)
+		return route->tls ? 'S' : 'H';
+	return route->tls ? 's' : 'h';
+}
+
+struct slice route_key(const struct routes *routes, const struct route *route,
+		       char to[static ROUTE_KEY_MAX])
+{
+	bool absolute = route->parent && !route->tunnel;
+	struct slice host = absolute ? routes->parent.host : route->host;
+	uint16_t port = absolute ? routes->parent.port : route->port;
+	size_t n = 0;
+
+	to[n++] = way_of(route);
+	ascii_write_lower(host, to + n);
+	n += host.n;
+	to[n++] = ':';
+	n += http_port_write(port, to + n);
+	return slice_of(to, n);
+}
+
+struct slice route_key_host(struct slice key)
+{
+	const char *colon = memrchr(key.p, ':', key.n);
+
+	return slice_of(key.p + 1, (size_t)(colon - key.p) - 1);
 }

@@ -45,4 +45,16 @@ const struct parent *routes_parent(const struct routes *routes);
 enum failure route_find(const struct routes *routes, const struct http_request *req, bool chosen,
 			struct route *ret_route);
 
+/*
+ * What tells connections apart: how a connection is made, then "host:port" in lower case of whom it
+ * goes to, the parent when requests are in absolute-form.  Two routes of one key may share
+ * connections, and no others.
+ */
+enum { ROUTE_KEY_MAX = URI_HOST_MAX + 8 };
+struct slice route_key(const struct routes *routes, const struct route *route,
+		       char to[static ROUTE_KEY_MAX]);
+
+/* The host that a key has. */
+struct slice route_key_host(struct slice key);
+
 #endif
