@@ -3,9 +3,18 @@
 # Objects and programs go to build/, those of a sanitized build (SANITIZE=address,undefined) to a
 # folder of their own beside them.  Tests name what they link in their first line, see below.
 
-VERSION  := 0.1.0$(if $(wildcard .git),$(addprefix +,$(shell git describe --always --dirty 2>/dev/null)))
+# of a working copy with its commit; an archive of `make dist` has its version in a file
+RELEASE  := 0.1.0
+VERSION  := $(RELEASE)$(if $(wildcard .git),$(addprefix +,$(shell git describe --always --dirty 2>/dev/null)))
+ifneq ($(wildcard .version),)
+VERSION  := $(shell cat .version)
+endif
 PREFIX   ?= /usr/local
 SYSCONFDIR ?= /etc
+UNITDIR  ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+# not empty: the user is made and systemd reads the unit, if this is done by root; below DESTDIR it is not
+ACTIVATE ?= $(if $(DESTDIR),,yes)
 SANITIZE ?=
 FUZZ_SECONDS ?= 20
 
@@ -73,7 +82,7 @@ link     = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.
 
 .PHONY: all help deps files run try test test-all unit replay functional functional-map conformance fuzz asan \
 	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-symbols check-clocks check-messages \
-	check-atomics check-options check-tables check-labels check-manual check-length format install clean FORCE
+	check-atomics check-options check-tables check-labels check-manual check-length format install uninstall dist deb deb-try clean FORCE
 .SECONDARY:
 .SECONDEXPANSION:
 .DELETE_ON_ERROR:
@@ -158,11 +167,13 @@ test: ## install what is missing, build, and run every test
 	@$(MAKE) --no-print-directory replay
 	@$(MAKE) --no-print-directory functional
 
-test-all: ## check, test, test with several workers, and again with two sanitizers
+test-all: ## check, test, test with several workers, again with two sanitizers; root with debootstrap: deb-try
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory functional-map
 	@$(MAKE) --no-print-directory asan
+	@[ -n "$(CI)" ] || [ "$$(id -u)" != 0 ] || ! command -v debootstrap >/dev/null || \
+		$(MAKE) --no-print-directory deb-try
 
 unit: $(UNIT) ## run the unit tests
 	@scripts/unit.sh $(BUILD)/log/unit $^
@@ -300,19 +311,62 @@ format: ## lay the sources out
 
 # The configuration is the operator's: one that is there stays as it is.  Nothing is set in a new one, so that
 # it holds no default back that a later version changes.
+PAGES   := man8/cache204.8 man5/cache204.conf.5 man7/cache204-origins.7
+DOCS    := cache204.conf.example haproxy.cfg.example
+CONF    = $(DESTDIR)$(SYSCONFDIR)/cache204.conf
+initial = sed 's/^[a-z]/\#&/' conf/cache204.conf.example
+as_root = [ -z "$(ACTIVATE)" ] || [ "$$(id -u)" != 0 ] || ! command -v $(1) >/dev/null
+is_up   = [ -d /run/systemd/system ]
 install: all ## install below DESTDIR/PREFIX, and cache204.conf below DESTDIR/SYSCONFDIR unless it is there
 	install -D -m 755 $(BUILD)/cache204 $(DESTDIR)$(PREFIX)/sbin/cache204
-	install -D -m 644 conf/cache204.8 $(DESTDIR)$(PREFIX)/share/man/man8/cache204.8
-	install -D -m 644 conf/cache204.conf.5 $(DESTDIR)$(PREFIX)/share/man/man5/cache204.conf.5
-	install -D -m 644 conf/cache204-origins.7 $(DESTDIR)$(PREFIX)/share/man/man7/cache204-origins.7
-	install -D -m 644 conf/cache204.conf.example $(DESTDIR)$(PREFIX)/share/doc/cache204/cache204.conf.example
-	install -D -m 644 conf/haproxy.cfg.example $(DESTDIR)$(PREFIX)/share/doc/cache204/haproxy.cfg.example
-	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for page in $(PAGES); do \
+		install -D -m 644 conf/$${page#*/} $(DESTDIR)$(PREFIX)/share/man/$$page || exit 1; done
+	for doc in $(DOCS); do \
+		install -D -m 644 conf/$$doc $(DESTDIR)$(PREFIX)/share/doc/cache204/$$doc || exit 1; done
+	install -d $(DESTDIR)$(UNITDIR)
 	sed 's|@PREFIX@|$(PREFIX)|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' conf/cache204.service | \
-		install -m 644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/cache204.service
+		install -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/cache204.service
+	install -D -m 644 conf/cache204.sysusers $(DESTDIR)$(SYSUSERSDIR)/cache204.conf
 	install -d $(DESTDIR)$(SYSCONFDIR)
-	[ -e $(DESTDIR)$(SYSCONFDIR)/cache204.conf ] || sed 's/^[a-z]/#&/' conf/cache204.conf.example | \
-		install -m 644 /dev/stdin $(DESTDIR)$(SYSCONFDIR)/cache204.conf
+	[ -e $(CONF) ] || $(initial) | install -m 644 /dev/stdin $(CONF)
+	$(call as_root,systemd-sysusers) || systemd-sysusers $(SYSUSERSDIR)/cache204.conf
+	$(call as_root,systemctl) || ! $(is_up) || systemctl daemon-reload
+
+# A configuration that was changed stays, as do the store, the logs and the user that has them.
+uninstall: ## remove what install has put there with the same variables, but a changed cache204.conf
+	$(call as_root,systemctl) || ! $(is_up) || systemctl disable --now cache204.service || true
+	rm -f $(DESTDIR)$(PREFIX)/sbin/cache204 $(PAGES:%=$(DESTDIR)$(PREFIX)/share/man/%) \
+		$(DOCS:%=$(DESTDIR)$(PREFIX)/share/doc/cache204/%) $(DESTDIR)$(UNITDIR)/cache204.service \
+		$(DESTDIR)$(SYSUSERSDIR)/cache204.conf
+	[ ! -d $(DESTDIR)$(PREFIX)/share/doc/cache204 ] || \
+		rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/share/doc/cache204
+	[ ! -e $(CONF) ] || { $(initial) | cmp -s - $(CONF) && rm -f $(CONF); } || \
+		echo "$(CONF) was changed, and stays"
+	$(call as_root,systemctl) || ! $(is_up) || systemctl daemon-reload
+
+# The tracked files as they are here, and the version that git tells.
+DIST := build/cache204-$(VERSION).tar.gz
+dist: ## make an archive of the sources, which builds without git, below build/
+	@mkdir -p build
+	@git archive --format=tar --prefix=cache204-$(VERSION)/ --add-virtual-file=cache204-$(VERSION)/.version:$(VERSION) \
+		"$$(git stash create | grep . || echo HEAD)" | gzip -9n >$(DIST)
+	@echo $(DIST)
+
+# From the archive, so that nothing else of this folder comes in.
+DEB := build/deb/cache204-$(VERSION)
+deb: dist ## make a Debian package from the archive, and have lintian look at it
+	@scripts/deps.sh run deb
+	@rm -rf build/deb && mkdir -p build/deb && tar xzf $(DIST) -C build/deb
+	@cd $(DEB) && [ "$$(dpkg-parsechangelog -S Version)" = $(RELEASE) ] || \
+		{ echo "deb: debian/changelog begins with another version than $(RELEASE)"; exit 1; }
+	@cd $(DEB) && env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL -u CFLAGS -u BUILD -u SANITIZE \
+		dpkg-buildpackage -us -uc
+	@lintian --fail-on error,warning build/deb/*.changes
+	@ls build/deb/*.deb
+
+deb-try: deb ## install, start, upgrade, remove and purge the package in a system made for it (root, debootstrap)
+	@scripts/deps.sh deb-try
+	@scripts/deb-try.sh build/deb
 
 clean: ## remove build/
 	rm -rf build

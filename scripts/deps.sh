@@ -1,5 +1,5 @@
 #!/bin/sh
-# Usage: scripts/deps.sh GROUP...           groups: run, try, test, check, fuzz, bench, arm64
+# Usage: scripts/deps.sh GROUP...           groups: run, try, test, check, fuzz, bench, deb, deb-try, arm64
 #        scripts/deps.sh --list GROUP...
 #
 # Installs, with apt, the packages of the groups that are missing here, and nothing else.  Silent when
@@ -58,13 +58,26 @@ packages() {
 		curl                 downloads
 		END
 		;;
+	deb) cat <<-'END'
+		dpkg-dev             building packages
+		debhelper            what all packages do alike
+		lintian              checks of packages
+		libcmocka-dev        unit tests, run while it is built
+		END
+		;;
+	deb-try) cat <<-'END'
+		debootstrap          a system to install the package in
+		python3              an origin
+		curl                 a client
+		END
+		;;
 	arm64) cat <<-'END'
 		gcc-aarch64-linux-gnu compiler for arm64
 		qemu-user            runs its programs here
 		END
 		;;
 	*)
-		echo "deps: no group $1; use run, try, test, check, fuzz, bench or arm64" >&2
+		echo "deps: no group $1; use run, try, test, check, fuzz, bench, deb, deb-try or arm64" >&2
 		exit 2
 		;;
 	esac

@@ -17,11 +17,15 @@ pytestmark = pytest.mark.one_worker("the unit has one")
 WAIT = 60
 
 
+def make(target, **variables):
+    """From the build that is tested: nothing is built. This machine gets no user, and its systemd is left alone."""
+    settings = [f"{name}={value}" for name, value in {"ACTIVATE": "", **variables}.items()]
+    return subprocess.run(["make", "-s", "-o", "all", target, f"BUILD={pathlib.Path(BINARY).resolve().parent}", *settings],
+                          cwd=ROOT, check=True, capture_output=True, text=True, timeout=WAIT, umask=0o077)
+
+
 def install(**variables):
-    """From the build that is tested: nothing is built."""
-    settings = [f"{name}={value}" for name, value in variables.items()]
-    subprocess.run(["make", "-s", "-o", "all", "install", f"BUILD={pathlib.Path(BINARY).resolve().parent}", *settings],
-                   cwd=ROOT, check=True, capture_output=True, text=True, timeout=WAIT, umask=0o077)
+    make("install", **variables)
 
 
 def files_below(directory):
@@ -45,6 +49,7 @@ def test_files(tmp_path):
         "usr/local/share/doc/cache204/cache204.conf.example",
         "usr/local/share/doc/cache204/haproxy.cfg.example",
         "usr/local/lib/systemd/system/cache204.service",
+        "usr/local/lib/sysusers.d/cache204.conf",
     }
     for path in tmp_path.rglob("*"):  # whatever the umask: the service has a user of its own
         assert path.stat().st_mode & 0o444 == 0o444, path
@@ -82,6 +87,48 @@ def test_configuration_of_the_operator_stays(tmp_path):
     file.write_text("workers = 2\n")
     install(DESTDIR=tmp_path)
     assert file.read_text() == "workers = 2\n"
+
+
+def test_uninstall_removes_what_install_made(tmp_path):
+    others = ["etc/other.conf", "usr/local/sbin/other", "usr/local/share/doc/other/README"]
+    for other in others:
+        (tmp_path / other).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / other).write_text("")
+    install(DESTDIR=tmp_path)
+    make("uninstall", DESTDIR=tmp_path)
+    assert files_below(tmp_path) == set(others)
+    assert not (tmp_path / "usr/local/share/doc/cache204").exists()
+    make("uninstall", DESTDIR=tmp_path)  # nothing is there any more
+
+
+def test_uninstall_leaves_what_the_operator_wrote(tmp_path):
+    install(DESTDIR=tmp_path)
+    (tmp_path / "etc/cache204.conf").write_text("workers = 2\n")
+    (tmp_path / "usr/local/share/doc/cache204/notes").write_text("")
+    assert "cache204.conf was changed" in make("uninstall", DESTDIR=tmp_path).stdout
+    assert files_below(tmp_path) == {"etc/cache204.conf", "usr/local/share/doc/cache204/notes"}
+
+
+def test_user_of_the_unit_is_the_one_that_is_made(tmp_path):
+    install(DESTDIR=tmp_path)
+    unit = (tmp_path / "usr/local/lib/systemd/system/cache204.service").read_text()
+    user = re.search("^User=(.*)$", unit, re.M).group(1)
+    lines = (tmp_path / "usr/local/lib/sysusers.d/cache204.conf").read_text().splitlines()
+    assert [line.split()[:2] for line in lines if line[0] != "#"] == [["u", user]]
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists() or not shutil.which("git"), reason="no working copy of git")
+def test_archive_has_the_version_and_needs_no_git(tmp_path):
+    made = make("dist").stdout.split()[-1]
+    subprocess.run(["tar", "xzf", ROOT / made, "-C", tmp_path], check=True, timeout=WAIT)
+    (tree,) = tmp_path.iterdir()
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True,
+                             timeout=WAIT).stdout.split("\0")
+    assert files_below(tree) == {name for name in tracked if name and (ROOT / name).exists()} | {".version"}
+    shown = subprocess.run(["make", "-s", "-p", "-n", "help"], cwd=tree, capture_output=True, text=True, timeout=WAIT,
+                           env={**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path)}).stdout
+    version = re.search("^VERSION := (.*)$", shown, re.M).group(1)
+    assert f"cache204-{version}" == tree.name == pathlib.Path(made).name.removesuffix(".tar.gz")
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze")
