@@ -55,6 +55,19 @@ enum store_result cache_copy(const struct conf *conf, int64_t wall_s, char *noti
 	return store_copy(&options, wall_s, notice, notice_size);
 }
 
+static bool open_parts(struct cache *cache, int lock, char *notice, size_t notice_size)
+{
+	cache->store = open_store(cache->conf, lock, notice, notice_size);
+	if (!cache->store)
+		return false;
+	cache_key_set_seed(store_key_seed(cache->store));
+	if (writes_init(&cache->writes, cache->store, cache->conf))
+		return true;
+	snprintf(notice, notice_size, "out of memory");
+	store_close(cache->store);
+	return false;
+}
+
 struct cache *cache_open(const struct conf *conf, int lock, char *notice, size_t notice_size)
 {
 	struct cache *cache = calloc(1, sizeof(*cache));
@@ -67,18 +80,20 @@ struct cache *cache_open(const struct conf *conf, int lock, char *notice, size_t
 	cache->conf = conf;
 	cache->record = memory;
 	cache->uris = memory + RECORD_SIZE;
-	cache->store = open_store(conf, lock, notice, notice_size);
-	if (!cache->store)
-		goto failed;
-	cache_key_set_seed(store_key_seed(cache->store));
-	if (writes_init(&cache->writes, cache->store, conf))
+	if (open_parts(cache, lock, notice, notice_size))
 		return cache;
-	snprintf(notice, notice_size, "out of memory");
-	store_close(cache->store);
 failed:
 	free(memory);
 	free(cache);
 	return NULL;
+}
+
+bool cache_open_anew(struct cache *cache, int lock, char *notice, size_t notice_size)
+{
+	writes_fini(&cache->writes);
+	store_close(cache->store);
+	*cache = (struct cache){.conf = cache->conf, .record = cache->record, .uris = cache->uris};
+	return open_parts(cache, lock, notice, notice_size);
 }
 
 void cache_close(struct cache *cache)

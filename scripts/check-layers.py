@@ -22,7 +22,7 @@ STRANGERS = [("proxy/front", "proxy/client"), ("cache/store", "cache/record"),
 KEPT = {
     "proxy/loop/env.h": ["proxy/process", "proxy/front", "proxy/client"],
     "http_parser.h": ["proxy/http1/parse_head.c"],
-    "ev.h": ["proxy/loop/deadline.h", "proxy/loop/conn.c", "proxy/loop/listener.c", "proxy/dns/resolver.c",
+    "ev.h": ["proxy/loop/deadline.h", "proxy/loop/conn.c", "proxy/client/acceptor.c", "proxy/dns/resolver.c",
              "proxy/process/worker.c"],
     "ares.h": ["proxy/dns/dns_channel.c"],
     "jansson.h": ["proxy/stats/report.c"],

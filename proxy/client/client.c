@@ -4,7 +4,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "proxy/access/access.h"
 #include "proxy/base/cause.h"
+#include "proxy/base/monotonic.h"
 #include "proxy/exchange/failure_log.h"
 #include "proxy/http1/parse_fault.h"
 #include "proxy/client/proxy_protocol.h"
@@ -22,6 +24,7 @@ enum {
 			STATS_ADD(name, n);           \
 	} while (0)
 
+static void client_close(struct client *client);
 static void client_readable(void *owner);
 static void client_writable(void *owner);
 static void client_expired(void *owner);
@@ -85,7 +88,7 @@ static struct client *client_of_sink(struct answer_sink *sink)
 
 /* ---- birth and death ------------------------------------------------------------------------ */
 
-static struct client *client_begin(struct worker *worker, const struct frontend *frontend, int fd,
+static struct client *client_begin(struct clients *clients, const struct frontend *frontend, int fd,
 				   const union address *peer, const struct conn_events *events)
 {
 	struct client *client = malloc(sizeof(*client));
@@ -100,21 +103,21 @@ static struct client *client_begin(struct worker *worker, const struct frontend 
 	*client = (struct client){
 		.sink = {.kind = &client_sink},
 		.magic = CLIENT_MAGIC,
-		.worker = worker,
+		.all = clients,
 		.frontend = frontend,
 		.conn = conn,
 		.peer = *peer,
-		.next = worker->clients,
-		.link = &worker->clients,
+		.next = clients->first,
+		.link = &clients->first,
 		.resume = {.run = client_go_on, .owner = client},
 		.push = {.run = client_send_out, .owner = client},
 	};
-	if (worker->clients != NULL)
-		worker->clients->link = &client->next;
-	worker->clients = client;
+	if (clients->first != NULL)
+		clients->first->link = &client->next;
+	clients->first = client;
 	COUNT_TRAFFIC(client, clients, 1);
 	conn_watch(conn, true, false);
-	conn_deadline(conn, worker->conf->head_timeout_ms);
+	conn_deadline(conn, clients->conf->head_timeout_ms);
 	return client;
 }
 
@@ -124,7 +127,7 @@ static struct client *client_begin(struct worker *worker, const struct frontend 
  */
 static void client_refuse(struct client *client, enum failure refusal)
 {
-	const struct budgets *budgets = &client->worker->budgets;
+	const struct budgets *budgets = client->all->budgets;
 
 	if (client->refusal != FAILURE_NONE)
 		return;
@@ -157,28 +160,28 @@ static enum budget budget_of(const struct frontend *frontend)
 	return frontend->is_reserved ? BUDGET_OPERATORS : BUDGET_CLIENTS;
 }
 
-void client_new(struct worker *worker, const struct frontend *frontend, int fd,
+void client_new(struct clients *clients, const struct frontend *frontend, int fd,
 		const union address *peer, enum failure refusal)
 {
-	struct client *client = client_begin(worker, frontend, fd, peer, &client_events);
+	struct client *client = client_begin(clients, frontend, fd, peer, &client_events);
 
 	if (client != NULL && refusal != FAILURE_NONE)
 		client_refuse(client, refusal);
 	else if (client != NULL)
-		client_enter(client, budget_take(&worker->budgets, budget_of(frontend), 0,
+		client_enter(client, budget_take(clients->budgets, budget_of(frontend), 0,
 						 budget_holder(peer), &client->place));
 }
 
-void client_new_behind(struct worker *worker, const struct frontend *frontend, int fd,
+void client_new_behind(struct clients *clients, const struct frontend *frontend, int fd,
 		       const union address *sender, enum failure refusal)
 {
-	struct client *client = client_begin(worker, frontend, fd, sender, &header_events);
+	struct client *client = client_begin(clients, frontend, fd, sender, &header_events);
 
 	if (client != NULL && refusal != FAILURE_NONE)
 		client_refuse(client, refusal);
 	else if (client != NULL) /* whose place it is will be told */
 		client_enter(client,
-			     budget_take(&worker->budgets, BUDGET_CLIENTS, 0, 0, &client->place));
+			     budget_take(clients->budgets, BUDGET_CLIENTS, 0, 0, &client->place));
 }
 
 /* One that is queued is freed when its last task is run. */
@@ -194,8 +197,8 @@ static void client_release(struct client *client)
 	*client->link = client->next;
 	if (client->next != NULL)
 		client->next->link = client->link;
-	scratch_free(&client->worker->turn.in, &client->in);
-	scratch_free(&client->worker->turn.out, &client->out);
+	scratch_free(&client->all->turn->in, &client->in);
+	scratch_free(&client->all->turn->out, &client->out);
 	client->conn = NULL;
 	budget_give(&client->place);
 	if (client->refusal == FAILURE_NONE)
@@ -205,7 +208,7 @@ static void client_release(struct client *client)
 	client_free_later(client);
 }
 
-void client_close(struct client *client)
+static void client_close(struct client *client)
 {
 	struct exchange *x = client->exchange;
 
@@ -265,13 +268,16 @@ static struct buf *sink_out(struct answer_sink *sink)
 {
 	struct client *client = client_of_sink(sink);
 
-	scratch_lend(&client->worker->turn.out, &client->out);
+	scratch_lend(&client->all->turn->out, &client->out);
 	return &client->out;
 }
 
 /* Send what waits.  False when the connection failed and the client is closed. */
 static bool client_flush(struct client *client)
 {
+	const struct clients *all = client->all;
+	struct turn *turn = all->turn;
+
 	while (buf_length(&client->out) > 0) {
 		struct slice waiting = buf_waiting(&client->out);
 		struct iovec part = iovec_of(waiting);
@@ -281,11 +287,10 @@ static bool client_flush(struct client *client)
 		case IO_OK:
 			COUNT_TRAFFIC(client, client_bytes_out, n);
 			buf_consume(&client->out, n);
-			pace_moved(&client->taking, n, client->worker->conf,
-				   client->worker->turn.now_ms);
+			pace_moved(&client->taking, n, all->conf, turn->now_ms);
 			continue;
 		case IO_AGAIN:
-			if (scratch_settle(&client->worker->turn.out, &client->out))
+			if (scratch_settle(&turn->out, &client->out))
 				return true;
 			break;
 		case IO_END:
@@ -295,7 +300,7 @@ static bool client_flush(struct client *client)
 		client_close(client);
 		return false;
 	}
-	return scratch_settle(&client->worker->turn.out, &client->out);
+	return scratch_settle(&turn->out, &client->out);
 }
 
 /* After the last answer: FIN, then read on for a while so that the answer is not lost to an RST. */
@@ -308,33 +313,34 @@ static void client_finish(struct client *client)
 	}
 	conn_end(client->conn);
 	client->lingering = true;
-	scratch_free(&client->worker->turn.in, &client->in);
+	scratch_free(&client->all->turn->in, &client->in);
 	conn_watch(client->conn, true, false);
 	conn_deadline(client->conn, CLIENT_LINGER_MS);
 }
 
 /* Bytes are waited for on either side of the connection: the first deadline of the two. */
-static int64_t bytes_left_ms(const struct client *client)
+static int64_t bytes_left_ms(const struct client *client, int64_t now_ms)
 {
 	const struct pace *pace = &client->taking;
 
 	if (pace->until_us == 0 ||
 	    (client->giving.until_us != 0 && client->giving.until_us < pace->until_us))
 		pace = &client->giving;
-	return pace_left_ms(pace, client->worker->turn.now_ms);
+	return pace_left_ms(pace, now_ms);
 }
 
 static void set_deadline(struct client *client, bool sending)
 {
-	const struct conf *conf = client->worker->conf;
+	const struct conf *conf = client->all->conf;
+	int64_t now_ms = client->all->turn->now_ms;
 	bool giving = client->sink.reading_body && !client->body_paused && !client->put_off;
 
-	pace_wait(&client->taking, sending, conf, client->worker->turn.now_ms);
-	pace_wait(&client->giving, giving, conf, client->worker->turn.now_ms);
+	pace_wait(&client->taking, sending, conf, now_ms);
+	pace_wait(&client->giving, giving, conf, now_ms);
 	if (client->refusal != FAILURE_NONE)
 		; /* it has one of its own, whatever it does */
 	else if (sending || giving)
-		conn_deadline(client->conn, bytes_left_ms(client));
+		conn_deadline(client->conn, bytes_left_ms(client, now_ms));
 	else if (client->exchange != NULL || client->put_off)
 		conn_deadline(client->conn, 0); /* it is not the client that is waited for */
 	else if (buf_length(&client->in) == 0)
@@ -351,6 +357,7 @@ static void set_deadline(struct client *client, bool sending)
  */
 static void client_settle(struct client *client)
 {
+	struct turn *turn = client->all->turn;
 	bool sending, reading;
 
 	if (client->conn == NULL || client->lingering)
@@ -360,13 +367,13 @@ static void client_settle(struct client *client)
 	sending = buf_length(&client->out) > 0;
 	if (client->stalled && !sending) {
 		client->stalled = false;
-		turn_soon(&client->worker->turn, &client->resume);
+		turn_soon(turn, &client->resume);
 	}
 	if (client->sink.last && client->exchange == NULL && !sending) {
 		client_finish(client);
 		return;
 	}
-	if (!scratch_settle(&client->worker->turn.in, &client->in)) {
+	if (!scratch_settle(&turn->in, &client->in)) {
 		client_close(client);
 		return;
 	}
@@ -386,7 +393,7 @@ static void sink_push(struct answer_sink *sink)
 {
 	struct client *client = client_of_sink(sink);
 
-	turn_soon(&client->worker->turn, &client->push);
+	turn_soon(client->all->turn, &client->push);
 }
 
 static void client_send_out(void *owner)
@@ -425,7 +432,7 @@ static bool sink_send(struct answer_sink *sink, const struct iovec *parts, int c
 		return true;
 	}
 	COUNT_TRAFFIC(client, client_bytes_out, sent);
-	pace_moved(&client->taking, sent, client->worker->conf, client->worker->turn.now_ms);
+	pace_moved(&client->taking, sent, client->all->conf, client->all->turn->now_ms);
 	if (waiting > 0)
 		buf_consume(&client->out, sent < waiting ? sent : waiting);
 	sent -= sent < waiting ? sent : waiting;
@@ -487,8 +494,8 @@ static bool may_persist(const struct client *client, const struct http_request *
 /* Read the next request head and have it handled.  False when it is not whole yet. */
 static bool next_request(struct client *client)
 {
-	struct worker *worker = client->worker;
-	struct exchange *x = exchange_new(worker, &client->sink, client->frontend);
+	struct clients *all = client->all;
+	struct exchange *x = exchange_new(all->exchanges, &client->sink, client->frontend);
 	enum failure failure = FAILURE_INTERNAL;
 	enum parse_result result;
 	char fault[PARSE_FAULT_SIZE];
@@ -499,10 +506,10 @@ static bool next_request(struct client *client)
 		return false;
 	}
 	x->peer = client->peer;
-	x->req.fields = (struct http_fields){.at = worker->request_lines,
-					     .capacity = PARSE_REQUEST_FIELDS_MAX};
-	result = parse_request(buf_waiting(&client->in), worker->conf, worker->memo,
-			       &client->progress, &x->req, &length, &failure);
+	x->req.fields =
+		(struct http_fields){.at = all->lines, .capacity = PARSE_REQUEST_FIELDS_MAX};
+	result = parse_request(buf_waiting(&client->in), all->conf, all->memo, &client->progress,
+			       &x->req, &length, &failure);
 	if (result == PARSE_MORE) {
 		exchange_discard(x);
 		return false;
@@ -523,8 +530,8 @@ static bool next_request(struct client *client)
 		return true;
 	}
 	x->bytes_in = length;
-	client->sink.last = !may_persist(client, &x->req) || worker->turn.draining ||
-			    client->requests >= worker->conf->client_requests;
+	client->sink.last = !may_persist(client, &x->req) || all->turn->draining ||
+			    client->requests >= all->conf->client_requests;
 	begin_body(client, x);
 	client->frontend->handle(x);
 	if (client->conn != NULL)
@@ -547,7 +554,7 @@ static bool feed_body(struct client *client)
 		return true;
 	}
 	x->bytes_in += consumed;
-	pace_moved(&client->giving, consumed, client->worker->conf, client->worker->turn.now_ms);
+	pace_moved(&client->giving, consumed, client->all->conf, client->all->turn->now_ms);
 	if (content.n > 0 && !client->frontend->body(x, content))
 		client->body_paused = true;
 	if (client->conn == NULL)
@@ -567,17 +574,17 @@ static bool feed_body(struct client *client)
 /* Is there a share of the turn left for another step?  If not, it is taken up in the next one. */
 static bool may_go_on(struct client *client, unsigned most)
 {
-	if (share_take(&client->share, &client->worker->turn, most))
+	if (share_take(&client->share, client->all->turn, most))
 		return true;
 	client->put_off = true;
-	turn_later(&client->worker->turn, &client->resume);
+	turn_later(client->all->turn, &client->resume);
 	return false;
 }
 
 /* Bytes that were read, compared and written for a request count as well. */
 static bool serve_next(struct client *client)
 {
-	const struct cache_counts *counts = cache_counts(client->worker->cache);
+	const struct cache_counts *counts = client->all->counts;
 	size_t in = buf_length(&client->in), out = buf_length(&client->out);
 	uint64_t compared = counts->compared;
 	bool served = next_request(client);
@@ -608,12 +615,13 @@ static bool advance_once(struct client *client)
  * Requests that were answered at once have waited from the start of the turn until here, or of the
  * one that read them.
  */
-static void measure(struct worker *worker, int64_t since_us)
+static void measure(struct exchanges *exchanges, int64_t since_us)
 {
-	if (worker->answered == 0)
+	if (exchanges->answered == 0)
 		return;
-	histogram_add(&stats->hit_latency, (uint64_t)(monotonic_us() - since_us), worker->answered);
-	worker->answered = 0;
+	histogram_add(&stats->hit_latency, (uint64_t)(monotonic_us() - since_us),
+		      exchanges->answered);
+	exchanges->answered = 0;
 }
 
 /* Go as far as the bytes at hand allow. */
@@ -643,14 +651,13 @@ static void advance(struct client *client)
 /* As far as it goes; the answers made on the way have gone out together in the end. */
 static void client_advance(struct client *client)
 {
-	struct worker *worker = client->worker;
-	int64_t since_us =
-		client->waits_since_us != 0 ? client->waits_since_us : worker->turn.now_us;
+	struct clients *all = client->all;
+	int64_t since_us = client->waits_since_us != 0 ? client->waits_since_us : all->turn->now_us;
 
 	client->put_off = false;
 	advance(client);
 	client->waits_since_us = client->put_off ? since_us : 0;
-	measure(worker, since_us);
+	measure(all->exchanges, since_us);
 }
 
 static void sink_ended(struct answer_sink *sink, bool keep_alive)
@@ -667,7 +674,7 @@ static void sink_ended(struct answer_sink *sink, bool keep_alive)
 		return;
 	client_settle(client);
 	if (client->conn != NULL && !client->lingering)
-		turn_soon(&client->worker->turn, &client->resume);
+		turn_soon(client->all->turn, &client->resume);
 }
 
 static void client_go_on(void *owner)
@@ -704,7 +711,7 @@ static void sink_resume(struct answer_sink *sink)
 {
 	struct client *client = client_of_sink(sink);
 
-	turn_soon(&client->worker->turn, &client->resume);
+	turn_soon(client->all->turn, &client->resume);
 }
 
 /* ---- events --------------------------------------------------------------------------------- */
@@ -713,7 +720,7 @@ static void linger(struct client *client)
 {
 	size_t n;
 
-	switch (conn_recv(client->conn, client->worker->turn.in.block, SCRATCH_SIZE, &n)) {
+	switch (conn_recv(client->conn, client->all->turn->in.block, SCRATCH_SIZE, &n)) {
 	case IO_OK:
 		client->lingered += (uint32_t)n;
 		if (client->lingered > CLIENT_LINGER_BYTES)
@@ -737,7 +744,7 @@ static void client_readable(void *owner)
 		linger(client);
 		return;
 	}
-	scratch_lend(&client->worker->turn.in, &client->in);
+	scratch_lend(&client->all->turn->in, &client->in);
 	to = buf_reserve(&client->in, 4096);
 	if (to == NULL) {
 		client_close(client);
@@ -775,7 +782,7 @@ static void client_writable(void *owner)
 /* The request did not come in time: the client is told so, or that it was refused in any case. */
 static void head_expired(struct client *client)
 {
-	struct exchange *x = exchange_new(client->worker, &client->sink, client->frontend);
+	struct exchange *x = exchange_new(client->all->exchanges, &client->sink, client->frontend);
 	enum failure failure = FAILURE_HEAD_TIMEOUT;
 
 	if (x == NULL) {
@@ -828,15 +835,15 @@ static void header_expired(void *owner)
 /* The connection is as one of the client itself from here on. */
 static void header_done(struct client *client, const struct proxy_header *header, size_t length)
 {
-	struct worker *worker = client->worker;
+	const struct clients *all = client->all;
 
 	if (header->source.any.sa_family != AF_UNSPEC)
 		client->peer = address_unmapped(&header->source);
 	/* what the load balancer asks for itself it may, as who could pretend to be anybody */
-	if (!header->local && !access_client(worker->access, &client->peer))
+	if (!header->local && !access_client(all->access, &client->peer))
 		client_refuse(client, FAILURE_DENIED_CLIENT);
 	else if (client->refusal == FAILURE_NONE)
-		client_enter(client, budget_assign(&worker->budgets, BUDGET_CLIENTS,
+		client_enter(client, budget_assign(all->budgets, BUDGET_CLIENTS,
 						   budget_holder(&client->peer), &client->place));
 	if (client->conn == NULL)
 		return;
@@ -845,13 +852,13 @@ static void header_done(struct client *client, const struct proxy_header *header
 	client_advance(client);
 	if (client->conn != NULL && client->refusal == FAILURE_NONE && client->requests == 0 &&
 	    buf_length(&client->in) == 0)
-		conn_deadline(client->conn, worker->conf->head_timeout_ms);
+		conn_deadline(client->conn, all->conf->head_timeout_ms);
 }
 
 static void header_readable(void *owner)
 {
 	struct client *client = client_of(owner);
-	struct scratch *scratch = &client->worker->turn.in;
+	struct scratch *scratch = &client->all->turn->in;
 	struct proxy_header header;
 	enum proxy_header_result result = PROXY_HEADER_BAD;
 	enum io io = IO_ERROR;
@@ -877,16 +884,38 @@ static void header_readable(void *owner)
 	/* one that leaves without a word only looked whether we are here */
 	if (result == PROXY_HEADER_BAD && buf_length(&client->in) > 0) {
 		STATS_ADD(proxy_header_bad, 1);
-		failure_log_header(&client->peer, client->worker->turn.now_ms);
+		failure_log_header(&client->peer, client->all->turn->now_ms);
 	}
 	client_close(client);
 }
 
-void client_drain(struct client *client)
+/* ---- the end -------------------------------------------------------------------------------- */
+
+static void client_drain(struct client *client)
 {
 	if (client->exchange != NULL)
 		client->sink.last = true;
 	else if (buf_length(&client->out) == 0 && buf_length(&client->in) == 0)
 		client_close(client);
 	/* a head that has begun is still served, and told that it is the last */
+}
+
+void clients_drain(struct clients *clients)
+{
+	struct client *client, *next;
+
+	for (client = clients->first; client != NULL; client = next) {
+		next = client->next;
+		client_drain(client);
+	}
+}
+
+void clients_close(struct clients *clients)
+{
+	struct client *client, *next;
+
+	for (client = clients->first; client != NULL; client = next) {
+		next = client->next;
+		client_close(client);
+	}
 }

@@ -21,6 +21,21 @@ enum {
 	CLIENT_REFUSAL_MS = 2000, /* to say what is refused and be told so; if it did not, again */
 };
 
+struct parse_memo;
+
+/* What clients use, all of which outlives them, and all of them. */
+struct clients {
+	const struct conf *conf;
+	struct turn *turn;
+	const struct cache_counts *counts; /* how much lookups go through is a part of a turn */
+	const struct access *access;
+	const struct budgets *budgets;
+	struct exchanges *exchanges;
+	struct parse_memo *memo; /* of requests' fields */
+	struct client *first;
+	struct http_field lines[PARSE_REQUEST_FIELDS_MAX]; /* of the head that is being handled */
+};
+
 struct client {
 	struct answer_sink sink; /* of the exchange under way */
 	uint32_t magic;
@@ -32,7 +47,7 @@ struct client {
 	bool stalled;   /* requests wait in `in` for room in `out` */
 	bool put_off;   /* what is in `in` waits for the next turn */
 	bool in_head;   /* a request head has begun: its deadline stands */
-	struct worker *worker;
+	struct clients *all;
 	const struct frontend *frontend;
 	enum failure refusal; /* what its first request is answered with, whatever it is */
 	struct conn *conn;    /* NULL when closed */
@@ -47,7 +62,7 @@ struct client {
 	uint32_t lingered;
 	union address peer;
 	struct holding place;        /* of its connection, in the budget of clients or another */
-	struct client *next, **link; /* in worker->clients */
+	struct client *next, **link; /* in all->first */
 	struct share share;
 	int64_t waits_since_us; /* start of the turn that read what was put off; 0 for none */
 	struct task resume;     /* go on reading */
@@ -58,23 +73,23 @@ struct client {
  * Takes over an accepted socket; counts and closes it when that is not possible.  A `refusal` other
  * than FAILURE_NONE is what the client's first request is answered with, if it makes one soon.
  */
-void client_new(struct worker *worker, const struct frontend *frontend, int fd,
+void client_new(struct clients *clients, const struct frontend *frontend, int fd,
 		const union address *peer, enum failure refusal);
 
 /*
  * The same behind a load balancer: the connection must begin with a header of the PROXY protocol,
  * and is the client's that this tells, if that one may use the proxy.
  */
-void client_new_behind(struct worker *worker, const struct frontend *frontend, int fd,
+void client_new_behind(struct clients *clients, const struct frontend *frontend, int fd,
 		       const union address *sender, enum failure refusal);
 
-/*
- * Close now, without another byte, and with an RST if an answer is not all sent.  The exchange
- * under way is abandoned.
- */
-void client_close(struct client *client);
-
 /* The proxy goes down: no more requests, idle ones close. */
-void client_drain(struct client *client);
+void clients_drain(struct clients *clients);
+
+/*
+ * Close all now, without another byte, and with an RST where an answer is not all sent.  Exchanges
+ * under way are abandoned.
+ */
+void clients_close(struct clients *clients);
 
 #endif

@@ -7,30 +7,32 @@
 #include "cache/http/fields.h"
 #include "proxy/loop/conn.h"
 #include "proxy/exchange/failure_log.h"
+#include "proxy/stats/accesslog.h"
+#include "proxy/base/monotonic.h"
 #include "proxy/base/wall_clock.h"
 
 enum { EXCHANGE_MAGIC = 0x45786368 };
 
 /* ---- beginning ------------------------------------------------------------------------------ */
 
-struct exchange *exchange_new(struct worker *worker, struct answer_sink *sink,
+struct exchange *exchange_new(struct exchanges *use, struct answer_sink *sink,
 			      const struct frontend *frontend)
 {
-	struct exchange *x = worker->spare_exchanges;
+	struct exchange *x = use->spare;
 
 	if (x != NULL)
-		worker->spare_exchanges = x->next_waiter;
+		use->spare = x->next_waiter;
 	else
 		x = malloc(sizeof(*x));
 	if (x == NULL)
 		return NULL;
 	*x = (struct exchange){
 		.magic = EXCHANGE_MAGIC,
-		.worker = worker,
+		.use = use,
 		.sink = sink,
 		.frontend = frontend,
 		.outcome = OUTCOME_FAILED,
-		.started_us = worker->turn.now_us,
+		.started_us = use->turn->now_us,
 	};
 	return x;
 }
@@ -42,8 +44,18 @@ budget_id exchange_holder(const struct exchange *x)
 
 void exchange_discard(struct exchange *x)
 {
-	x->next_waiter = x->worker->spare_exchanges;
-	x->worker->spare_exchanges = x;
+	x->next_waiter = x->use->spare;
+	x->use->spare = x;
+}
+
+void exchanges_free(struct exchanges *exchanges)
+{
+	while (exchanges->spare != NULL) {
+		struct exchange *x = exchanges->spare;
+
+		exchanges->spare = x->next_waiter;
+		free(x);
+	}
 }
 
 bool exchange_park(struct exchange *x)
@@ -104,7 +116,7 @@ static void write_log(const struct exchange *x, int64_t elapsed_us)
 	};
 
 	entry.wall_ms = wall_clock_ms();
-	accesslog_write(x->worker->accesslog, &entry);
+	accesslog_write(x->use->accesslog, &entry);
 }
 
 static bool is_hit(const struct exchange *x)
@@ -127,14 +139,14 @@ static void count(const struct exchange *x)
 /* What is answered at once is measured by client.c, for all requests of an event together. */
 static void measure(const struct exchange *x)
 {
-	bool log = x->peer.any.sa_family != AF_UNSPEC && x->worker->accesslog != NULL;
+	bool log = x->peer.any.sa_family != AF_UNSPEC && x->use->accesslog != NULL;
 	bool hit = is_hit(x), at_once = hit && x->memory == NULL && x->sink != NULL;
 	int64_t elapsed_us = 0;
 
 	if (log || !at_once)
 		elapsed_us = monotonic_us() - x->started_us - x->held_us;
 	if (at_once)
-		x->worker->answered++;
+		x->use->answered++;
 	else if (hit)
 		histogram_add(&stats->hit_latency, (uint64_t)elapsed_us, 1);
 	else if (x->outcome != OUTCOME_TUNNEL && x->outcome != OUTCOME_LOCAL)
@@ -206,7 +218,7 @@ void exchange_abandon(struct exchange *x)
 /* Whether the connection can live on after an answer that begins now. */
 static bool may_keep_alive(const struct exchange *x)
 {
-	return !x->sink->last && !x->sink->reading_body && !x->worker->turn.draining;
+	return !x->sink->last && !x->sink->reading_body && !x->use->turn->draining;
 }
 
 static struct delivery delivery_of(const struct exchange *x)
@@ -221,7 +233,7 @@ static struct delivery delivery_of(const struct exchange *x)
 /* The key of an answer's Cache-Status, when the operator wants it told: most targets are one. */
 static void tell_key(struct exchange *x)
 {
-	if (!x->worker->conf->cache_status_key || x->req.uri.host.n == 0 ||
+	if (!x->use->conf->cache_status_key || x->req.uri.host.n == 0 ||
 	    x->req.form != TARGET_ABSOLUTE)
 		return;
 	x->status_field.key = x->req.uri.normal;
@@ -249,7 +261,7 @@ static void answered(struct exchange *x, unsigned status, size_t length)
 
 bool exchange_answer_record(struct exchange *x, const struct record_view *record)
 {
-	const struct worker *worker = x->worker;
+	const struct exchanges *use = x->use;
 	const struct record_meta *meta;
 	struct delivery delivery;
 	unsigned status = 204;
@@ -266,22 +278,22 @@ bool exchange_answer_record(struct exchange *x, const struct record_view *record
 		return true;
 	}
 	meta = record_meta(record);
-	age_s = policy_age_s(meta, &worker->turn.now);
-	if (worker->conf->conditional_hit == CONF_CONDITIONAL_HIT_304 &&
-	    policy_not_modified(&x->req, meta, record_etag(record), &worker->turn.now))
+	age_s = policy_age_s(meta, &use->turn->now);
+	if (use->conf->conditional_hit == CONF_CONDITIONAL_HIT_304 &&
+	    policy_not_modified(&x->req, meta, record_etag(record), &use->turn->now))
 		status = 304;
 	if (x->outcome == OUTCOME_HIT && status == 304)
 		x->outcome = OUTCOME_HIT_304;
 	if (x->status_field.fwd == FWD_NONE) {
 		x->status_field.hit = true;
-		x->status_field.ttl_s = policy_lifetime_s(meta, worker->conf) - age_s;
+		x->status_field.ttl_s = policy_lifetime_s(meta, use->conf) - age_s;
 	}
 	x->keep_alive = may_keep_alive(x);
 	tell_key(x);
 	delivery = delivery_of(x);
 	out = exchange_out(x);
 	before = buf_length(out);
-	if (!compose_record(out, worker->conf, record, status, age_s, &x->status_field, &delivery))
+	if (!compose_record(out, use->conf, record, status, age_s, &x->status_field, &delivery))
 		out_of_memory(x);
 	else
 		answered(x, status, buf_length(out) - before);
@@ -299,7 +311,7 @@ void exchange_answer_local(struct exchange *x, unsigned status, const char *cont
 	x->keep_alive = may_keep_alive(x);
 	delivery = delivery_of(x);
 	if (!compose_local(out, status, content_type, extra, content, &delivery,
-			   x->worker->turn.now.wall_s))
+			   x->use->turn->now.wall_s))
 		out_of_memory(x);
 	else
 		answered(x, status, buf_length(out) - before);
@@ -353,8 +365,8 @@ void exchange_fail(struct exchange *x, enum failure failure)
 	delivery = delivery_of(x);
 	out = exchange_out(x);
 	before = buf_length(out);
-	if (!compose_failure(out, x->worker->conf, failure, &told, &delivery,
-			     x->worker->turn.now.wall_s))
+	if (!compose_failure(out, x->use->conf, failure, &told, &delivery,
+			     x->use->turn->now.wall_s))
 		out_of_memory(x);
 	else
 		answered(x, failure_status(failure), buf_length(out) - before);
@@ -368,7 +380,7 @@ void exchange_pass_interim(struct exchange *x, const struct http_response *res)
 	if (x->sink == NULL || x->req.version_minor == 0 ||
 	    (res->status == 100 && !x->req.expect_continue))
 		return;
-	if (compose_interim(exchange_out(x), x->worker->conf, res))
+	if (compose_interim(exchange_out(x), x->use->conf, res))
 		x->sink->kind->push(x->sink);
 }
 
@@ -386,8 +398,8 @@ void exchange_pass_head(struct exchange *x, const struct http_response *res)
 	delivery.keep_alive = x->keep_alive;
 	out = exchange_out(x);
 	before = buf_length(out);
-	if (!compose_response(out, x->worker->conf, res, &x->status_field, &delivery,
-			      x->worker->turn.now.wall_s, &x->chunked)) {
+	if (!compose_response(out, x->use->conf, res, &x->status_field, &delivery,
+			      x->use->turn->now.wall_s, &x->chunked)) {
 		x->sink->kind->abort(x->sink);
 		return;
 	}

@@ -12,17 +12,37 @@
 #ifndef PROXY_EXCHANGE_EXCHANGE_H
 #define PROXY_EXCHANGE_EXCHANGE_H
 
-#include "proxy/http1/compose.h"
+#include "cache/cache.h"
+#include "conf/conf.h"
 #include "proxy/exchange/sink.h"
-#include "proxy/process/worker.h"
+#include "proxy/http1/compose.h"
+#include "proxy/limits/budgets.h"
+#include "proxy/loop/turn.h"
+#include "proxy/stats/stats.h"
 
+struct accesslog;
+struct env;
 struct fetch;
 struct login;
 struct tunnel;
 
+/* What exchanges use and share; all of it outlives them. */
+struct exchanges {
+	const struct conf *conf;
+	struct turn *turn;
+	struct cache *cache;
+	struct accesslog *accesslog; /* NULL for none */
+	struct env *env;             /* of the front ends (loop/env.h) */
+	struct exchange *spare;      /* memory of those that have ended, see exchanges_free() */
+	uint64_t answered;           /* at once, in the event under way; for client.c */
+};
+
+/* Memory that was kept for exchanges to come. */
+void exchanges_free(struct exchanges *exchanges);
+
 struct exchange {
 	uint32_t magic;
-	struct worker *worker;
+	struct exchanges *use;
 	struct answer_sink *sink; /* NULL: nobody is to get the answer */
 	const struct frontend *frontend;
 	struct http_request req;
@@ -91,7 +111,7 @@ struct frontend {
 
 /* A new exchange for a client's request, or, without a sink, for nobody's.  NULL when out of
    memory. */
-struct exchange *exchange_new(struct worker *worker, struct answer_sink *sink,
+struct exchange *exchange_new(struct exchanges *use, struct answer_sink *sink,
 			      const struct frontend *frontend);
 
 /* Memory to compose an answer into. */

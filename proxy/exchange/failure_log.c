@@ -77,7 +77,7 @@ static void describe(const struct exchange *x, enum failure failure, char what[W
 static void tell(const struct exchange *x, enum failure failure, const char *end)
 {
 	unsigned left_out = kinds[failure].left_out;
-	bool due = is_told(failure) && x->worker->turn.now_ms >= kinds[failure].next_ms;
+	bool due = is_told(failure) && x->use->turn->now_ms >= kinds[failure].next_ms;
 	char what[WHAT_SIZE], more[64] = "";
 
 	if (!due && !failure_log_tells_all()) {
@@ -91,7 +91,7 @@ static void tell(const struct exchange *x, enum failure failure, const char *end
 	}
 	if (left_out > 0)
 		snprintf(more, sizeof(more), MORE, left_out);
-	kinds[failure].next_ms = x->worker->turn.now_ms + INTERVAL_MS;
+	kinds[failure].next_ms = x->use->turn->now_ms + INTERVAL_MS;
 	kinds[failure].left_out = 0;
 	log_info("%s%s%s", what, end, more);
 }

@@ -16,6 +16,7 @@
 #include "proxy/loop/deadline.h"
 #include "proxy/exchange/failure_log.h"
 #include "proxy/origin/origin.h"
+#include "proxy/stats/stats.h"
 #include "proxy/exchange/shareable.h"
 #include "proxy/exchange/tunnel.h"
 #include "proxy/base/wall_clock.h"
@@ -33,7 +34,7 @@ struct fetch {
 	bool again;         /* the answer fits no condition: to be asked anew, without any */
 	bool has_begun;     /* waiters were to be let go, and the answer was about to be read */
 	struct fetch_plan plan;
-	struct worker *worker;
+	struct fetches *all;
 	struct exchange *leader; /* NULL once it has its answer from elsewhere */
 	struct exchange *waiters, **waiters_end;
 	unsigned waiter_count;
@@ -46,7 +47,7 @@ struct fetch {
 };
 
 struct fetches {
-	struct worker *worker;
+	struct fetches_use use;
 	struct fetch *by_key;
 	/* exchanges that need not wait any more, in their order: so many go on in each turn */
 	struct exchange *released, **released_end;
@@ -78,13 +79,13 @@ static const struct origin_events events = {
 
 static const struct deadline_kind patience = {.look = look_at_origin, .passed = let_go};
 
-struct fetches *fetches_new(struct worker *worker)
+struct fetches *fetches_new(const struct fetches_use *use)
 {
 	struct fetches *fetches = calloc(1, sizeof(*fetches));
 
 	if (fetches == NULL)
 		return NULL;
-	fetches->worker = worker;
+	fetches->use = *use;
 	fetches->released_end = &fetches->released;
 	fetches->release = (struct task){.run = release_some, .owner = fetches};
 	return fetches;
@@ -124,35 +125,35 @@ struct cache_key fetch_key(const struct cache_key *uri_key, enum http_method met
 	return key;
 }
 
-bool fetch_under_way(struct worker *worker, const struct cache_key *key)
+bool fetch_under_way(struct fetches *fetches, const struct cache_key *key)
 {
-	return find(worker->fetches, key) != NULL;
+	return find(fetches, key) != NULL;
 }
 
 /* What the workers have learnt of a key; asking renews the memory that it cannot be shared. */
-static enum shareable recall(struct worker *worker, const struct cache_key *key)
+static enum shareable recall(const struct fetches *fetches, const struct cache_key *key)
 {
-	return shareable_recall(worker->shared->shareable, key, worker->turn.now_us / 1000,
-				worker->conf->unshareable_time_ms);
+	return shareable_recall(fetches->use.shareable, key, fetches->use.turn->now_us / 1000,
+				fetches->use.conf->unshareable_time_ms);
 }
 
-static void remember_unshareable(struct worker *worker, const struct cache_key *key)
+static void remember_unshareable(const struct fetches *fetches, const struct cache_key *key)
 {
-	shareable_note(worker->shared->shareable, key, false, worker->turn.now_us / 1000,
-		       worker->conf->unshareable_time_ms);
+	shareable_note(fetches->use.shareable, key, false, fetches->use.turn->now_us / 1000,
+		       fetches->use.conf->unshareable_time_ms);
 }
 
 /* Is there something to learn from an answer that serves the next one as well? */
 static bool may_learn(const struct fetch *fetch)
 {
 	return fetch->plan.cacheable &&
-	       (fetch->waiters != NULL || recall(fetch->worker, &fetch->plan.key) == SHAREABLE_NO);
+	       (fetch->waiters != NULL || recall(fetch->all, &fetch->plan.key) == SHAREABLE_NO);
 }
 
 static void remember_shareable(const struct fetch *fetch)
 {
-	shareable_note(fetch->worker->shared->shareable, &fetch->plan.key, true,
-		       fetch->worker->turn.now_us / 1000, SHAREABLE_MS);
+	shareable_note(fetch->all->use.shareable, &fetch->plan.key, true,
+		       fetch->all->use.turn->now_us / 1000, SHAREABLE_MS);
 }
 
 /* Would what is stored answer it now? */
@@ -160,13 +161,13 @@ static bool is_fresh_for(const struct exchange *x)
 {
 	struct cache_lookup lookup;
 
-	cache_lookup(x->worker->cache, &x->req, &x->worker->turn.now, &lookup);
+	cache_lookup(x->use->cache, &x->req, &x->use->turn->now, &lookup);
 	return lookup.verdict == REUSE_FRESH;
 }
 
 static void share(struct fetch *fetch)
 {
-	struct fetches *fetches = fetch->worker->fetches;
+	struct fetches *fetches = fetch->all;
 
 	HASH_ADD(hh, fetches->by_key, plan.key, sizeof(fetch->plan.key), fetch);
 	fetch->shared = fetch->hh.tbl != NULL;
@@ -175,7 +176,7 @@ static void share(struct fetch *fetch)
 static void unshare(struct fetch *fetch)
 {
 	if (fetch->shared)
-		HASH_DEL(fetch->worker->fetches->by_key, fetch);
+		HASH_DEL(fetch->all->by_key, fetch);
 	fetch->shared = false;
 }
 
@@ -218,7 +219,7 @@ static struct collapse_wait wait_of(const struct fetch *fetch)
 static void arm_patience(struct fetch *fetch)
 {
 	struct collapse_wait wait = wait_of(fetch);
-	int64_t left_ms = collapse_due_ms(fetch->worker->conf, &wait) - deadlines_now_ms();
+	int64_t left_ms = collapse_due_ms(fetch->all->use.conf, &wait) - deadlines_now_ms();
 
 	deadline_set(&fetch->patience, left_ms > 0 ? left_ms : 0);
 }
@@ -239,7 +240,7 @@ static void join(struct fetch *fetch, struct exchange *x)
 static void release_waiter(struct fetch *fetch, struct exchange *x, bool stored,
 			   enum failure failure)
 {
-	struct fetches *fetches = fetch->worker->fetches;
+	struct fetches *fetches = fetch->all;
 
 	remove_waiter(fetch, x);
 	x->no_wait = true;
@@ -248,7 +249,7 @@ static void release_waiter(struct fetch *fetch, struct exchange *x, bool stored,
 	x->waiter_link = fetches->released_end;
 	*fetches->released_end = x;
 	fetches->released_end = &x->next_waiter;
-	turn_soon(&fetches->worker->turn, &fetches->release);
+	turn_soon(fetches->use.turn, &fetches->release);
 }
 
 /* It goes on, or its client has left. */
@@ -316,8 +317,8 @@ static void release_some(void *owner)
 	while (fetches->released != NULL) {
 		struct exchange *x = fetches->released;
 
-		if (!share_take(&fetches->share, &fetches->worker->turn, SHARE_REQUESTS)) {
-			turn_later(&fetches->worker->turn, &fetches->release);
+		if (!share_take(&fetches->share, fetches->use.turn, SHARE_REQUESTS)) {
+			turn_later(fetches->use.turn, &fetches->release);
 			return;
 		}
 		remove_released(fetches, x);
@@ -383,7 +384,7 @@ static void hand_over(struct fetch *fetch, enum failure failure)
 		remove_waiter(fetch, next);
 		next->no_wait = true;
 		next->frontend->again(next);
-		new_fetch = find(fetch->worker->fetches, &fetch->plan.key);
+		new_fetch = find(fetch->all, &fetch->plan.key);
 		if (new_fetch == NULL || new_fetch->leader != next)
 			continue; /* it was answered, or failed at once, or asks alone */
 		new_fetch->failed_before = true;
@@ -403,14 +404,14 @@ static void hand_over(struct fetch *fetch, enum failure failure)
 /* ---- life ----------------------------------------------------------------------------------- */
 
 /* What was learnt is in the store, for all workers, before another of them may ask the same. */
-static void end_lease(struct worker *worker, const struct fetch_plan *plan)
+static void end_lease(const struct fetches *fetches, const struct fetch_plan *plan)
 {
 	struct lease lease = plan->lease;
 
 	if (lease.slot == NULL)
 		return;
-	if (worker->shared->workers > 1)
-		cache_flush_key(worker->cache, &plan->uri_key);
+	if (fetches->use.service->workers > 1)
+		cache_flush_key(fetches->use.cache, &plan->uri_key);
 	lease_release(&lease);
 }
 
@@ -425,7 +426,7 @@ static void fetch_free(struct fetch *fetch)
 		fetch->leader->fetch = NULL;
 	if (fetch->origin != NULL)
 		origin_cancel(fetch->origin);
-	end_lease(fetch->worker, &fetch->plan);
+	end_lease(fetch->all, &fetch->plan);
 	fetch->magic = 0;
 	turn_free(fetch);
 }
@@ -455,8 +456,8 @@ static const char *fewer_forwards(const struct http_request *req, char text[stat
 	return text;
 }
 
-static bool compose_question(struct exchange *x, const struct route *route, bool again,
-			     struct buf *head)
+static bool compose_question(const struct routes *routes, struct exchange *x,
+			     const struct route *route, bool again, struct buf *head)
 {
 	char forwards[24];
 	struct record_view record;
@@ -469,17 +470,17 @@ static bool compose_question(struct exchange *x, const struct route *route, bool
 	};
 
 	if (form.absolute)
-		form.proxy_authorization = routes_parent(x->worker->routes)->authorization;
+		form.proxy_authorization = routes_parent(routes)->authorization;
 	if (form.validate != NULL)
 		STATS_ADD(validations, 1);
-	return compose_request(head, x->worker->conf, &x->req, &form);
+	return compose_request(head, x->use->conf, &x->req, &form);
 }
 
 /* Ask by the way that leads to it.  NULL with *ret_failure when that cannot be. */
 static struct origin *ask_origin(struct fetch *fetch, struct exchange *x, bool again,
 				 enum failure *ret_failure)
 {
-	struct worker *worker = x->worker;
+	const struct fetches_use *use = &fetch->all->use;
 	struct origin_asker asker = {
 		.holder = exchange_holder(x),
 		.is_extra = x->outcome == OUTCOME_BACKGROUND,
@@ -489,24 +490,24 @@ static struct origin *ask_origin(struct fetch *fetch, struct exchange *x, bool a
 	struct route route;
 	struct buf head = {0};
 
-	*ret_failure = route_find(worker->routes, &x->req, x->frontend->chosen, &route);
+	*ret_failure = route_find(use->routes, &x->req, x->frontend->chosen, &route);
 	if (*ret_failure != FAILURE_NONE)
 		return NULL;
-	if (!compose_question(x, &route, again, &head)) {
+	if (!compose_question(use->routes, x, &route, again, &head)) {
 		buf_free(&head);
 		*ret_failure = FAILURE_INTERNAL;
 		return NULL;
 	}
-	return origin_start(worker->origins, &x->req, &route, &head, &asker, ret_failure);
+	return origin_start(use->origins, &x->req, &route, &head, &asker, ret_failure);
 }
 
 static void note_asked(struct fetch *fetch)
 {
-	struct worker *worker = fetch->worker;
+	const struct fetches_use *use = &fetch->all->use;
 
-	fetch->times.request_steady_ms = worker->turn.now.steady_ms;
+	fetch->times.request_steady_ms = use->turn->now.steady_ms;
 	fetch->asked_ms = boot_clock_ms();
-	fetch->times.asked_at = cache_epoch(worker->cache);
+	fetch->times.asked_at = cache_epoch(use->cache);
 }
 
 /* Its client left, and those for whom it went on do not wait any more. */
@@ -538,7 +539,7 @@ static bool look_at_origin(void *owner)
 static void let_go(void *owner)
 {
 	struct fetch *fetch = fetch_of(owner);
-	const struct conf *conf = fetch->worker->conf;
+	const struct conf *conf = fetch->all->use.conf;
 	int64_t now_ms = deadlines_now_ms();
 	int64_t since_ms = now_ms - collapse_wait_ms(conf, fetch->plan.proved);
 	struct collapse_wait wait;
@@ -561,19 +562,19 @@ static void let_go(void *owner)
 		drop_if_unwanted(fetch);
 }
 
-static void lead(struct exchange *x, const struct fetch_plan *plan, bool shared)
+static void lead(struct fetches *fetches, struct exchange *x, const struct fetch_plan *plan,
+		 bool shared)
 {
-	struct worker *worker = x->worker;
 	struct fetch *fetch = calloc(1, sizeof(*fetch));
 	enum failure failure = FAILURE_INTERNAL;
 
 	if (fetch == NULL) {
-		end_lease(worker, plan);
+		end_lease(fetches, plan);
 		exchange_fail(x, failure);
 		return;
 	}
 	fetch->magic = FETCH_MAGIC;
-	fetch->worker = worker;
+	fetch->all = fetches;
 	fetch->plan = *plan;
 	fetch->waiters_end = &fetch->waiters;
 	deadline_init(&fetch->patience, &patience, fetch);
@@ -581,44 +582,44 @@ static void lead(struct exchange *x, const struct fetch_plan *plan, bool shared)
 	fetch->origin = ask_origin(fetch, x, false, &failure);
 	if (fetch->origin == NULL) {
 		free(fetch);
-		end_lease(worker, plan);
+		end_lease(fetches, plan);
 		fail(x, failure);
 		return;
 	}
 	fetch->leader = x;
 	x->fetch = fetch;
-	if (shared && find(worker->fetches, &plan->key) == NULL)
+	if (shared && find(fetches, &plan->key) == NULL)
 		share(fetch);
 }
 
 /* Under way already, and worth waiting for: of the same key, or a GET for a HEAD. */
-static struct fetch *find_for(struct exchange *x, const struct fetch_plan *plan)
+static struct fetch *find_for(struct fetches *fetches, const struct exchange *x,
+			      const struct fetch_plan *plan)
 {
-	struct fetch *fetch = find(x->worker->fetches, &plan->key);
+	struct fetch *fetch = find(fetches, &plan->key);
 	struct cache_key get_key = plan->key;
 
 	if (fetch == NULL && x->req.method == METHOD_HEAD) {
 		get_key.word[1] -= (uint64_t)METHOD_HEAD - (uint64_t)METHOD_GET;
-		fetch = find(x->worker->fetches, &get_key);
+		fetch = find(fetches, &get_key);
 	}
 	return fetch;
 }
 
-void fetch_start(struct exchange *x, struct fetch_plan *plan)
+void fetch_start(struct fetches *fetches, struct exchange *x, struct fetch_plan *plan)
 {
-	struct worker *worker = x->worker;
-	const struct conf *conf = worker->conf;
+	const struct conf *conf = fetches->use.conf;
 	enum shareable learnt = SHAREABLE_NO;
 	bool may_share, background = x->sink == NULL;
 	struct fetch *fetch;
 
 	if (plan->spent)
-		remember_unshareable(worker, &plan->key);
+		remember_unshareable(fetches, &plan->key);
 	if (plan->cacheable && conf->collapse_timeout_ms > 0 && policy_may_wait(&x->req))
-		learnt = recall(worker, &plan->key);
+		learnt = recall(fetches, &plan->key);
 	may_share = learnt != SHAREABLE_NO;
 	plan->proved |= learnt == SHAREABLE_YES;
-	fetch = may_share && !x->no_wait && !background ? find_for(x, plan) : NULL;
+	fetch = may_share && !x->no_wait && !background ? find_for(fetches, x, plan) : NULL;
 	/* one who may ask where others may not is not made to fail with them */
 	if (fetch != NULL && fetch->leader != NULL &&
 	    fetch->leader->frontend->chosen != x->frontend->chosen)
@@ -629,7 +630,7 @@ void fetch_start(struct exchange *x, struct fetch_plan *plan)
 	    collapse_wait_ms(conf, fetch->plan.proved) > 0)
 		join(fetch, x);
 	else
-		lead(x, plan, may_share || background);
+		lead(fetches, x, plan, may_share || background);
 }
 
 /* Ask the same origin anew, without any condition.  False when that cannot be. */
@@ -661,12 +662,12 @@ void fetch_resume(struct exchange *x)
 		origin_resume(x->fetch->origin);
 }
 
-bool fetch_leave(struct exchange *x)
+bool fetch_leave(struct fetches *fetches, struct exchange *x)
 {
 	struct fetch *fetch = x->fetch;
 
 	if (fetch == NULL && x->waiter_link != NULL)
-		remove_released(x->worker->fetches, x);
+		remove_released(fetches, x);
 	if (fetch == NULL)
 		return false;
 	if (x->waiter_link != NULL) {
@@ -733,6 +734,7 @@ static void on_switched(void *context, const struct http_response *res, struct c
 			struct slice early)
 {
 	struct fetch *fetch = fetch_of(context);
+	struct tunnels *tunnels = fetch->all->use.tunnels;
 	union address address = fetch->origin->address;
 	struct exchange *x;
 
@@ -742,7 +744,7 @@ static void on_switched(void *context, const struct http_response *res, struct c
 	x->origin = address;
 	x->status_field.fwd_status = res->status;
 	if (is_asked_for(&x->req, res)) {
-		tunnel_adopt(x->worker->tunnels, x, res, conn, early);
+		tunnel_adopt(tunnels, x, res, conn, early);
 		return;
 	}
 	conn_close(conn);
@@ -753,7 +755,7 @@ static void on_switched(void *context, const struct http_response *res, struct c
 static void learn(struct fetch *fetch, const struct http_response *res, bool stored)
 {
 	if (!stored && fetch->plan.cacheable && policy_is_unshareable(&fetch->leader->req, res))
-		remember_unshareable(fetch->worker, &fetch->plan.key);
+		remember_unshareable(fetch->all, &fetch->plan.key);
 	else if (stored && may_learn(fetch) && is_fresh_for(fetch->leader))
 		remember_shareable(fetch);
 }
@@ -764,8 +766,8 @@ static void learn_confirmed(struct fetch *fetch, const struct record_view *recor
 	enum reason why;
 
 	if (may_learn(fetch) &&
-	    policy_reuse(&fetch->leader->req, record_meta(record), &fetch->worker->turn.now,
-			 fetch->worker->conf, &why) == REUSE_FRESH)
+	    policy_reuse(&fetch->leader->req, record_meta(record), &fetch->all->use.turn->now,
+			 fetch->all->use.conf, &why) == REUSE_FRESH)
 		remember_shareable(fetch);
 }
 
@@ -779,11 +781,11 @@ static void tell_waiters(const struct fetch *fetch, bool stored)
 
 	if (!fetch->plan.cacheable)
 		return;
-	other = find(fetch->worker->fetches, &fetch->plan.key);
+	other = find(fetch->all, &fetch->plan.key);
 	if (other == NULL || other == fetch || other->waiters == NULL)
 		return;
 	if (stored ? !is_fresh_for(other->waiters)
-		   : recall(fetch->worker, &fetch->plan.key) != SHAREABLE_NO)
+		   : recall(fetch->all, &fetch->plan.key) != SHAREABLE_NO)
 		return;
 	release_waiters(other, stored);
 	drop_if_unwanted(other);

@@ -16,8 +16,25 @@
 #include "proxy/exchange/response_policy.h"
 
 struct fetches;
+struct origins;
+struct routes;
+struct shareable_keys;
+struct tunnels;
 
-struct fetches *fetches_new(struct worker *worker);
+/* What fetches use; all of it outlives them. */
+struct fetches_use {
+	const struct conf *conf;
+	struct turn *turn;
+	struct cache *cache;
+	const struct routes *routes;
+	struct origins *origins;
+	struct tunnels *tunnels;
+	struct shareable_keys *shareable;
+	const struct stats_service *service; /* how many workers share the cache */
+};
+
+/* NULL when out of memory. */
+struct fetches *fetches_new(const struct fetches_use *use);
 void fetches_free(struct fetches *fetches);
 
 /* The worker ends: what is asked in the background is given up. */
@@ -39,7 +56,7 @@ struct fetch_plan {
  * one.  A record kept by exchange_keep_record() is validated.  Nothing is answered before this
  * returns but failures.  What is known of the key is added to the plan.
  */
-void fetch_start(struct exchange *x, struct fetch_plan *plan);
+void fetch_start(struct fetches *fetches, struct exchange *x, struct fetch_plan *plan);
 
 /* The key that requests like this one wait for, from that of the target URI.  Those of a gateway
    (frontend->chosen) and others have keys of their own: what refuses the one is no answer to the
@@ -47,7 +64,7 @@ void fetch_start(struct exchange *x, struct fetch_plan *plan);
 struct cache_key fetch_key(const struct cache_key *uri_key, enum http_method method, bool chosen);
 
 /* Is this key being asked for? */
-bool fetch_under_way(struct worker *worker, const struct cache_key *key);
+bool fetch_under_way(struct fetches *fetches, const struct cache_key *key);
 
 /* For the front end: content of the leader's request body, and its answer's progress. */
 bool fetch_send(struct exchange *x, struct slice content);
@@ -56,6 +73,6 @@ void fetch_resume(struct exchange *x);
 
 /* The exchange wants no answer any more.  True when the fetch goes on with it as a leader without
  * client. */
-bool fetch_leave(struct exchange *x);
+bool fetch_leave(struct fetches *fetches, struct exchange *x);
 
 #endif

@@ -30,7 +30,7 @@ bool response_policy_kept_record(const struct exchange *x, struct record_view *r
 		return false;
 	uri = slice_of(normal, http_uri_normal(&x->req.uri, normal));
 	usable = record_view(slice_of(x->record, x->record_length), uri, ret_record) &&
-		 !cache_is_absent(x->worker->cache, uri, ret_record);
+		 !cache_is_absent(x->use->cache, uri, ret_record);
 	free(normal);
 	return usable;
 }
@@ -38,8 +38,8 @@ bool response_policy_kept_record(const struct exchange *x, struct record_view *r
 bool response_policy_allows_stale(const struct exchange *x, struct record_view *ret_record)
 {
 	return x->status == 0 && response_policy_kept_record(x, ret_record) &&
-	       policy_stale_if_error(&x->req, record_meta(ret_record), &x->worker->turn.now,
-				     x->worker->conf);
+	       policy_stale_if_error(&x->req, record_meta(ret_record), &x->use->turn->now,
+				     x->use->conf);
 }
 
 /* ---- what became of it, for client, log and statistics --------------------------------------- */
@@ -171,7 +171,7 @@ static enum response_action apply_validation(const struct trial *trial,
 
 	switch (policy_validation(&x->req, record_meta(old), record_etag(old), trial->res,
 				  x->outcome == OUTCOME_BACKGROUND, &trial->times.response,
-				  x->worker->conf)) {
+				  x->use->conf)) {
 	case VALIDATION_FRESHEN:
 		effect->stored = true;
 		freshen(trial, old, &effect->record);
@@ -237,10 +237,10 @@ enum response_action response_policy_apply(struct exchange *x,
 					   const struct http_response *res,
 					   struct response_effect *ret_effect)
 {
-	struct trial trial = {x, passed_over, res, *times, x->worker->cache};
+	struct trial trial = {x, passed_over, res, *times, x->use->cache};
 	enum response_action action;
 
-	trial.times.response = x->worker->turn.now;
+	trial.times.response = x->use->turn->now;
 	ret_effect->stored = false;
 	action = apply(&trial, ret_effect);
 	/* before the answer: who has it may look at this at once */

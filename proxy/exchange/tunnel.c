@@ -448,7 +448,7 @@ void tunnel_adopt(struct tunnels *tunnels, struct exchange *x, const struct http
 	struct buf *out = exchange_out(x);
 	size_t before = buf_length(out);
 
-	if (tunnel != NULL && !compose_switch(out, x->worker->conf, res)) {
+	if (tunnel != NULL && !compose_switch(out, x->use->conf, res)) {
 		tunnel_free(tunnel);
 		tunnel = NULL;
 		failure = FAILURE_INTERNAL;

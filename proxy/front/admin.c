@@ -4,8 +4,11 @@
 #include <stdlib.h>
 
 #include "cache/http/fields.h"
+#include "proxy/front/admin_page.h"
 #include "proxy/front/admin_purge.h"
+#include "proxy/loop/env.h"
 #include "proxy/stats/report.h"
+#include "proxy/stats/store_counts.h"
 #include "proxy/base/version.h"
 
 static void answer_text(struct exchange *x, const char *content_type, char *text, size_t length)
@@ -18,23 +21,23 @@ static void answer_text(struct exchange *x, const char *content_type, char *text
 	free(text);
 }
 
-static struct report_input snapshot(struct worker *worker, struct stats *sum)
+static struct report_input snapshot(const struct env *env, struct stats *sum)
 {
-	const struct worker_shared *shared = worker->shared;
+	const struct stats_service *service = env->service;
 	struct report_input input = {
 		.stats = sum,
-		.uptime_s = (worker->turn.now_us - shared->started_us) / 1000000,
+		.uptime_s = (env->turn->now_us - service->started_us) / 1000000,
 		.version = CACHE204_VERSION,
-		.workers = atomic_load_explicit(&shared->alive, memory_order_relaxed),
+		.workers = atomic_load_explicit(&service->alive, memory_order_relaxed),
 	};
 	struct stats_store store;
 
-	stats_copies_read(&shared->copies, &input.copies);
-	worker_note_counts(worker);
-	stats_sum(shared->stats, shared->workers, sum);
+	stats_copies_read(&service->copies, &input.copies);
+	store_counts_note(env->counts);
+	stats_sum(service->blocks, service->workers, sum);
 	stats_store_get(sum, &store);
 	input.cache = store.cache;
-	store_usage(cache_store_of(worker->cache), &input.store);
+	store_usage(cache_store_of(env->cache), &input.store);
 	input.store.evictions = store.evictions;
 	input.store.failures = store.failures;
 	input.map_used = input.store.bytes_used;
@@ -44,7 +47,7 @@ static struct report_input snapshot(struct worker *worker, struct stats *sum)
 static void show_stats(struct exchange *x)
 {
 	struct stats sum;
-	struct report_input input = snapshot(x->worker, &sum);
+	struct report_input input = snapshot(x->use->env, &sum);
 	size_t length = 0;
 	char *text = report_json(&input, &length);
 
@@ -54,7 +57,7 @@ static void show_stats(struct exchange *x)
 static void show_metrics(struct exchange *x)
 {
 	struct stats sum;
-	struct report_input input = snapshot(x->worker, &sum);
+	struct report_input input = snapshot(x->use->env, &sum);
 	size_t length = 0;
 	char *text = report_prometheus(&input, &length);
 
@@ -63,7 +66,7 @@ static void show_metrics(struct exchange *x)
 
 static void show_health(struct exchange *x)
 {
-	exchange_answer_local(x, x->worker->turn.draining ? 503 : 204, "", SLICE(ADMIN_FIELDS),
+	exchange_answer_local(x, x->use->turn->draining ? 503 : 204, "", SLICE(ADMIN_FIELDS),
 			      slice_of("", 0));
 }
 
@@ -127,12 +130,6 @@ static struct slice path_of(const struct http_request *req)
 	return path;
 }
 
-void admin_refuse(struct exchange *x, unsigned status, const char *fields, const char *text)
-{
-	exchange_answer_local(x, status, "text/plain; charset=utf-8", slice_str(fields),
-			      slice_str(text));
-}
-
 static void answer_error(struct exchange *x, unsigned status, const char *fields)
 {
 	admin_refuse(x, status, fields, compose_reason_phrase(status));
@@ -167,7 +164,7 @@ static void admin_handle(struct exchange *x)
 		return;
 	}
 	page = page_of(&x->req);
-	if ((page == NULL || !page->any_host) && !host_is_ours(x->worker->conf, &x->req))
+	if ((page == NULL || !page->any_host) && !host_is_ours(x->use->conf, &x->req))
 		admin_refuse(x, 403, ADMIN_FIELDS,
 			     "403 Forbidden\nThe Host of the request is not a numeric address, "
 			     "localhost or a name of the option admin_hosts: add the name there. "

@@ -11,14 +11,6 @@
 
 #include "proxy/exchange/exchange.h"
 
-/* On every answer, besides no-store. */
-#define ADMIN_FIELDS                          \
-	"X-Content-Type-Options: nosniff\r\n" \
-	"Content-Security-Policy: default-src 'none'\r\n"
-
-/* An error with ADMIN_FIELDS, and more, in plain text.  */
-void admin_refuse(struct exchange *x, unsigned status, const char *fields, const char *text);
-
 extern const struct frontend admin_frontend;
 
 #endif

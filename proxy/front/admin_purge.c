@@ -1,61 +1,13 @@
-/* Purges by operators, and the removal in the background. */
+/* Purges by operators. */
 #include "proxy/front/admin_purge.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "cache/http/fields.h"
-#include "proxy/front/admin.h"
+#include "proxy/front/admin_page.h"
+#include "proxy/loop/env.h"
 #include "proxy/base/log.h"
-
-enum {
-	PAUSE_MS = 1, /* between batches: clients come first */
-	FAILURE_PAUSE_MS = 1000,
-	LEASE_RENEW_MS = LEASE_MS / 3,
-};
-
-/* ---- the removal ---------------------------------------------------------------------------- */
-
-/* A URI has it by a chance in 2^128. */
-static const struct cache_key removal_key = {{UINT64_MAX, UINT64_MAX}};
-
-/* Is this worker the one to do it?  The lease lapses, so that one who dies is replaced. */
-static bool take_lease(struct worker *worker)
-{
-	struct removal *removal = &worker->removal;
-	int64_t now_ms = worker->turn.now_us / 1000; /* a clock that all workers have */
-
-	if (removal->lease.slot != NULL && now_ms - removal->leased_ms < LEASE_RENEW_MS)
-		return true;
-	lease_release(&removal->lease);
-	removal->leased_ms = now_ms;
-	return leases_take(worker->shared->leases, &removal_key, now_ms, &removal->lease);
-}
-
-void admin_purge_stop(struct worker *worker)
-{
-	lease_release(&worker->removal.lease);
-	STATS_SET(purging, 0);
-}
-
-int64_t admin_purge_step(struct worker *worker)
-{
-	enum cache_purging result = CACHE_PURGED_ALL;
-
-	if (!cache_purge_is_due(worker->cache) || worker->turn.draining || !take_lease(worker)) {
-		admin_purge_stop(worker);
-		return 0;
-	}
-	STATS_SET(purging, 1);
-	result = cache_purge_some(worker->cache);
-	if (result == CACHE_PURGE_GOES_ON)
-		return PAUSE_MS;
-	if (result == CACHE_PURGE_FAILED)
-		return FAILURE_PAUSE_MS;
-	admin_purge_stop(worker);
-	log_info("purge finished");
-	return 0;
-}
 
 /* ---- who may -------------------------------------------------------------------------------- */
 
@@ -107,16 +59,15 @@ static const char *operator_of(const struct exchange *x, char text[static ADDRES
 
 static void purge_all(struct exchange *x)
 {
-	struct worker *worker = x->worker;
+	const struct env *env = x->use->env;
 	struct store_usage usage;
 	char text[128], operator[ADDRESS_TEXT_SIZE];
 
-	turn_read_clocks(&worker->turn);
-	cache_purge_all(worker->cache, &worker->turn.now);
-	turn_read_clocks(&worker->turn);
-	worker_purge(worker);
+	turn_read_clocks(env->turn);
+	cache_purge_all(env->cache, &env->turn->now);
+	turn_read_clocks(env->turn);
 	STATS_ADD(purges, 1);
-	store_usage(cache_store_of(worker->cache), &usage);
+	store_usage(cache_store_of(env->cache), &usage);
 	log_info("purge of everything by %s: %llu URIs", operator_of(x, operator),
 		 (unsigned long long)usage.entries);
 	snprintf(text, sizeof(text), "{\"purged\": %llu, \"removal\": \"in the background\"}\n",
@@ -126,7 +77,7 @@ static void purge_all(struct exchange *x)
 
 static void purge_uri(struct exchange *x, const struct http_uri *uri)
 {
-	struct worker *worker = x->worker;
+	const struct env *env = x->use->env;
 	char *normal = malloc(http_uri_normal_max(uri));
 	char operator[ADDRESS_TEXT_SIZE], told[512];
 	enum cache_purging result;
@@ -137,7 +88,7 @@ static void purge_uri(struct exchange *x, const struct http_uri *uri)
 		return;
 	}
 	n = http_uri_normal(uri, normal);
-	result = cache_purge(worker->cache, slice_of(normal, n));
+	result = cache_purge(env->cache, slice_of(normal, n));
 	log_quote(normal, n, told, sizeof(told));
 	free(normal);
 	if (result == CACHE_PURGE_FAILED) {

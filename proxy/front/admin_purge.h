@@ -1,6 +1,6 @@
 /*
- * Purges by operators: POST /purge, of everything or of one URI, and the removal in the background
- * of what a purge of everything leaves in the store (cache/purge.h).
+ * Purges by operators: POST /purge, of everything or of one URI.  What a purge of everything leaves
+ * in the store is removed by process/purger.
  */
 #ifndef PROXY_FRONT_ADMIN_PURGE_H
 #define PROXY_FRONT_ADMIN_PURGE_H
@@ -18,15 +18,5 @@
  * store failed.
  */
 void admin_purge(struct exchange *x);
-
-/*
- * Part of the removal, if one is due and no other worker is at it: a fraction of a millisecond.
- * Milliseconds until it is to be called again, 0 when there is nothing to do for this worker.  To
- * be called a few times a second besides, since another worker may have died over it.
- */
-int64_t admin_purge_step(struct worker *worker);
-
-/* Leave the rest to another worker. */
-void admin_purge_stop(struct worker *worker);
 
 #endif

@@ -8,7 +8,10 @@
 #include "cache/record/vary.h"
 #include "proxy/exchange/fetch.h"
 #include "proxy/front/logins.h"
+#include "proxy/access/access.h"
 #include "proxy/http1/parse.h"
+#include "proxy/loop/env.h"
+#include "proxy/origin/admission.h"
 #include "proxy/exchange/tunnel.h"
 
 /* ---- steps ---------------------------------------------------------------------------------- */
@@ -33,7 +36,7 @@ static bool stops_here(const struct exchange *x)
 
 static void answer_options(struct exchange *x)
 {
-	const struct conf *conf = x->worker->conf;
+	const struct conf *conf = x->use->conf;
 	struct buf lines = {0};
 
 	if (compose_allow(&lines, conf) && buf_append(&lines, SLICE("Cache-Status: ")) &&
@@ -51,7 +54,7 @@ static void answer_options(struct exchange *x)
 static bool step_admit(struct exchange *x, enum failure failure)
 {
 	if (failure == FAILURE_NONE)
-		failure = access_request(x->worker->access, &x->req);
+		failure = access_request(x->use->env->access, &x->req);
 	if (failure != FAILURE_NONE) {
 		exchange_fail(x, failure);
 		return false;
@@ -81,7 +84,7 @@ static void bypass(struct exchange *x, enum forward_reason fwd, enum reason why,
 	x->status_field.fwd = (uint8_t)fwd;
 	x->status_field.why = why;
 	if (park(x))
-		fetch_start(x, &plan);
+		fetch_start(x->use->env->fetches, x, &plan);
 }
 
 static enum forward_reason forward_reason_of(const struct cache_lookup *lookup)
@@ -105,7 +108,7 @@ static void forget_record(struct exchange *x, struct cache_lookup *lookup)
 	lookup->has_record = false;
 	lookup->uri_known = false;
 	lookup->verdict =
-		policy_reuse(&x->req, NULL, &x->worker->turn.now, x->worker->conf, &lookup->why);
+		policy_reuse(&x->req, NULL, &x->use->turn->now, x->use->conf, &lookup->why);
 	x->status_field.why = REASON_NONE;
 	x->status_field.collapsed = false;
 }
@@ -126,18 +129,18 @@ static void ask(struct exchange *x, const struct cache_lookup *lookup)
 	plan.spent = x->stored_for && lookup->has_record &&
 		     (lookup->why == REASON_EXPIRED || lookup->why == REASON_RESPONSE_NO_CACHE);
 	plan.proved = lookup->has_record && lookup->why != REASON_RESPONSE_NO_CACHE &&
-		      policy_lifetime_s(record_meta(&lookup->record), x->worker->conf) > 0;
+		      policy_lifetime_s(record_meta(&lookup->record), x->use->conf) > 0;
 	plan.passed_over.had_fresh =
 		lookup->has_record && lookup->why != REASON_RESTORED &&
-		policy_age_s(record_meta(&lookup->record), &x->worker->turn.now) <
-			policy_lifetime_s(record_meta(&lookup->record), x->worker->conf);
+		policy_age_s(record_meta(&lookup->record), &x->use->turn->now) <
+			policy_lifetime_s(record_meta(&lookup->record), x->use->conf);
 	if (lookup->has_record && lookup->verdict == REUSE_VALIDATE &&
 	    !exchange_keep_record(x, &lookup->record)) {
 		exchange_fail(x, FAILURE_INTERNAL);
 		return;
 	}
 	if (park(x))
-		fetch_start(x, &plan);
+		fetch_start(x->use->env->fetches, x, &plan);
 }
 
 /* A personal field by which the record was chosen is none: others sent the same. */
@@ -170,7 +173,7 @@ static void make_background(struct http_request *req, const struct record_view *
 /* A validation that is to begin once the client was answered; the memory of its exchange then. */
 struct background {
 	struct task task;
-	struct worker *worker;
+	struct exchanges *exchanges;
 	const struct frontend *frontend;
 	struct lease lease;
 	budget_id holder;        /* for whom it is made */
@@ -191,18 +194,18 @@ static void background_end(struct background *background, struct lease *lease)
 static void background_begin(void *owner)
 {
 	struct background *background = owner;
-	struct worker *worker = background->worker;
+	struct exchanges *use = background->exchanges;
 	struct fetch_plan plan = {.cacheable = true, .proved = true, .lease = background->lease};
 	struct cache_lookup lookup;
 	struct exchange *x;
 
-	cache_turn_end(worker->cache);
-	cache_lookup(worker->cache, &background->req, &worker->turn.now, &lookup);
+	cache_turn_end(use->cache);
+	cache_lookup(use->cache, &background->req, &use->turn->now, &lookup);
 	if (lookup.verdict != REUSE_REVALIDATE) {
 		background_end(background, &plan.lease);
 		return;
 	}
-	x = exchange_new(worker, NULL, background->frontend);
+	x = exchange_new(use, NULL, background->frontend);
 	if (x == NULL) {
 		background_end(background, &plan.lease);
 		return;
@@ -221,7 +224,7 @@ static void background_begin(void *owner)
 	plan.key = fetch_key(&lookup.key, x->req.method, x->frontend->chosen);
 	plan.uri_key = lookup.key;
 	STATS_ADD(validations_background, 1);
-	fetch_start(x, &plan);
+	fetch_start(x->use->env->fetches, x, &plan);
 }
 
 /*
@@ -230,15 +233,15 @@ static void background_begin(void *owner)
  */
 static void validate_later(struct exchange *x, const struct cache_lookup *lookup)
 {
-	struct worker *worker = x->worker;
+	const struct env *env = x->use->env;
 	bool is_get = record_meta(&lookup->record)->kind == RECORD_GET;
 	struct cache_key key =
 		fetch_key(&lookup->key, is_get ? METHOD_GET : x->req.method, x->frontend->chosen);
 	struct background *background;
 	struct lease lease = {0};
 
-	if (fetch_under_way(worker, &key) ||
-	    !leases_take(worker->shared->leases, &key, worker->turn.now_us / 1000, &lease))
+	if (fetch_under_way(env->fetches, &key) ||
+	    !leases_take(env->leases, &key, env->turn->now_us / 1000, &lease))
 		return;
 	background = malloc(sizeof(*background) + http_request_copy_size(&x->req));
 	if (background == NULL) {
@@ -247,13 +250,13 @@ static void validate_later(struct exchange *x, const struct cache_lookup *lookup
 	}
 	*background = (struct background){
 		.task = {.run = background_begin, .owner = background},
-		.worker = worker,
+		.exchanges = x->use,
 		.frontend = x->frontend,
 		.lease = lease,
 		.holder = exchange_holder(x),
 	};
 	http_request_copy(&background->req, &x->req, background->memory);
-	turn_soon(&worker->turn, &background->task);
+	turn_soon(env->turn, &background->task);
 }
 
 /* False when the record can no longer be read, and nothing was done. */
@@ -312,7 +315,7 @@ static void step_answer(struct exchange *x, struct cache_lookup *lookup)
 /* It came by the door that the client came by, or from where that client may go. */
 static bool may_be_shown(const struct exchange *x, const struct record_view *record)
 {
-	return admission_allows(&x->worker->admission, record_meta(record)->admission) ||
+	return admission_allows(x->use->env->admission, record_meta(record)->admission) ||
 	       x->frontend->chosen;
 }
 
@@ -338,7 +341,7 @@ static void step_lookup(struct exchange *x)
 {
 	struct cache_lookup lookup;
 
-	cache_lookup(x->worker->cache, &x->req, &x->worker->turn.now, &lookup);
+	cache_lookup(x->use->cache, &x->req, &x->use->turn->now, &lookup);
 	forget_ended(x, &lookup);
 	if (lookup.has_record && !may_be_shown(x, &lookup.record))
 		hide_record(x, &lookup);
@@ -358,7 +361,7 @@ static void step_bypass(struct exchange *x, enum reason why)
 {
 	enum reason refusal;
 
-	if (policy_reuse(&x->req, NULL, &x->worker->turn.now, x->worker->conf, &refusal) ==
+	if (policy_reuse(&x->req, NULL, &x->use->turn->now, x->use->conf, &refusal) ==
 	    REUSE_REFUSED) {
 		note_not_reused(x, refusal);
 		x->status_field.why = refusal;
@@ -378,7 +381,7 @@ static void handle_known(struct exchange *x, enum failure failure)
 		return;
 	if (x->req.method == METHOD_CONNECT) {
 		if (park(x))
-			tunnel_start(x->worker->tunnels, x);
+			tunnel_start(x->use->env->tunnels, x);
 		return;
 	}
 	forward_admitted(x);
@@ -389,8 +392,8 @@ static void forward_handle(struct exchange *x)
 	enum failure failure = FAILURE_NONE;
 	bool waits = false;
 
-	if (x->worker->logins != NULL)
-		failure = logins_check(x->worker->logins, x, &waits);
+	if (x->use->env->logins != NULL)
+		failure = logins_check(x->use->env->logins, x, &waits);
 	if (waits)
 		x->sink->kind->hold(x->sink);
 	else
@@ -409,13 +412,13 @@ void forward_admitted(struct exchange *x)
 {
 	enum reason why;
 
-	if (x->req.upgrade && !tunnel_may_open(x->worker->tunnels)) {
+	if (x->req.upgrade && !tunnel_may_open(x->use->env->tunnels)) {
 		exchange_fail(x, FAILURE_TOO_MANY_TUNNELS);
 		return;
 	}
 	if (x->req.method == METHOD_OPTIONS && stops_here(x))
 		answer_options(x);
-	else if (policy_is_lookup(&x->req, x->worker->conf, &why))
+	else if (policy_is_lookup(&x->req, x->use->conf, &why))
 		step_lookup(x);
 	else
 		step_bypass(x, why);
@@ -446,7 +449,7 @@ static bool forward_cancel(struct exchange *x)
 		tunnel_cancel(x);
 		return false;
 	}
-	return fetch_leave(x);
+	return fetch_leave(x->use->env->fetches, x);
 }
 
 const struct frontend forward_frontend = {

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proxy/access/access.h"
 #include "proxy/front/forward.h"
+#include "proxy/loop/env.h"
 
 struct gateway {
 	struct frontend frontend; /* first: an exchange knows its gateway by it */
@@ -48,10 +50,10 @@ static void gateway_handle(struct exchange *x)
 	const struct gateway *gateway = gateway_of(x->frontend);
 	enum failure failure = FAILURE_NONE;
 
-	if (access_is_loop(x->worker->access, &x->req))
+	if (access_is_loop(x->use->env->access, &x->req))
 		failure = FAILURE_LOOP;
 	else if (x->req.method == METHOD_CONNECT || x->req.method == METHOD_TRACE ||
-		 !access_method(x->worker->access, x->req.method_name))
+		 !access_method(x->use->env->access, x->req.method_name))
 		failure = FAILURE_DENIED_METHOD;
 	else
 		failure = complete_target(&gateway->origin, &x->req);

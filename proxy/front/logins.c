@@ -20,19 +20,22 @@ struct login {
 };
 
 struct logins {
-	struct worker *worker;
+	const struct turn *turn;
+	const struct budgets *budgets;
+	struct credentials *credentials;
 	void (*done)(struct exchange *x, enum failure failure);
 	struct login *waiting;
-	uint64_t turn; /* of verifying */
+	uint64_t turns; /* of verifying */
 };
 
-struct logins *logins_new(struct worker *worker,
+struct logins *logins_new(const struct turn *turn, const struct budgets *budgets,
+			  struct credentials *credentials,
 			  void (*done)(struct exchange *x, enum failure failure))
 {
 	struct logins *logins = calloc(1, sizeof(*logins));
 
 	if (logins != NULL)
-		*logins = (struct logins){.worker = worker, .done = done};
+		*logins = (struct logins){turn, budgets, credentials, .done = done};
 	return logins;
 }
 
@@ -70,7 +73,7 @@ static void set_turns(struct logins *logins, struct login *login)
 {
 	struct login *other;
 
-	login->address_turn = login->name_turn = logins->turn;
+	login->address_turn = login->name_turn = logins->turns;
 	DL_FOREACH(logins->waiting, other)
 	{
 		if (other == login || !same_address(login, other))
@@ -86,14 +89,14 @@ static void end_turn(struct logins *logins, const struct login *login)
 {
 	struct login *other;
 
-	logins->turn++;
+	logins->turns++;
 	DL_FOREACH(logins->waiting, other)
 	{
 		if (!same_address(login, other))
 			continue;
-		other->address_turn = logins->turn;
+		other->address_turn = logins->turns;
 		if (other->name == login->name)
-			other->name_turn = logins->turn;
+			other->name_turn = logins->turns;
 	}
 }
 
@@ -118,12 +121,11 @@ bool logins_wait(const struct logins *logins)
 
 static bool wait_for_turn(struct logins *logins, struct exchange *x)
 {
-	struct worker *worker = logins->worker;
 	struct login *login = calloc(1, sizeof(*login));
 	budget_id holder = exchange_holder(x);
 
 	if (login == NULL || !exchange_park(x) ||
-	    budget_take(&worker->budgets, BUDGET_LOGINS, 0, holder, &login->place) != BUDGET_OK) {
+	    budget_take(logins->budgets, BUDGET_LOGINS, 0, holder, &login->place) != BUDGET_OK) {
 		free(login);
 		return false;
 	}
@@ -131,7 +133,7 @@ static bool wait_for_turn(struct logins *logins, struct exchange *x)
 	login->x = x;
 	login->holder = holder;
 	login->name = credentials_claimed(&x->req);
-	login->until_ms = worker->turn.now_ms + LOGINS_WAIT_MS;
+	login->until_ms = logins->turn->now_ms + LOGINS_WAIT_MS;
 	DL_APPEND(logins->waiting, login);
 	set_turns(logins, login);
 	x->login = login;
@@ -140,11 +142,9 @@ static bool wait_for_turn(struct logins *logins, struct exchange *x)
 
 enum failure logins_check(struct logins *logins, struct exchange *x, bool *ret_waits)
 {
-	struct worker *worker = logins->worker;
 	/* nobody overtakes those who wait */
-	enum failure failure =
-		credentials_check(worker->shared->credentials, &x->req, worker->turn.now_ms,
-				  logins->waiting == NULL, &x->user);
+	enum failure failure = credentials_check(logins->credentials, &x->req, logins->turn->now_ms,
+						 logins->waiting == NULL, &x->user);
 
 	*ret_waits = failure == FAILURE_TOO_MANY_LOGINS && wait_for_turn(logins, x);
 	return failure;
@@ -162,26 +162,24 @@ static void finish(struct login *login, enum failure failure)
 /* The oldest stand first. */
 static void refuse_late(struct logins *logins)
 {
-	while (logins->waiting != NULL && logins->waiting->until_ms <= logins->worker->turn.now_ms)
+	while (logins->waiting != NULL && logins->waiting->until_ms <= logins->turn->now_ms)
 		finish(logins->waiting, FAILURE_TOO_MANY_LOGINS);
 }
 
 /* When the next can be verified, or the oldest is late. */
 static int64_t due_ms(const struct logins *logins)
 {
-	const struct worker *worker = logins->worker;
-	int64_t work_ms = credentials_busy_ms(worker->shared->credentials, worker->turn.now_ms);
+	int64_t work_ms = credentials_busy_ms(logins->credentials, logins->turn->now_ms);
 	int64_t late_ms;
 
 	if (logins->waiting == NULL)
 		return -1;
-	late_ms = logins->waiting->until_ms - worker->turn.now_ms;
+	late_ms = logins->waiting->until_ms - logins->turn->now_ms;
 	return work_ms < late_ms ? work_ms : late_ms;
 }
 
 int64_t logins_turn(struct logins *logins)
 {
-	struct worker *worker = logins->worker;
 	struct login *login;
 	enum failure failure;
 
@@ -189,8 +187,8 @@ int64_t logins_turn(struct logins *logins)
 	login = choose(logins);
 	if (login == NULL)
 		return -1;
-	failure = credentials_check(worker->shared->credentials, &login->x->req,
-				    worker->turn.now_ms, true, &login->x->user);
+	failure = credentials_check(logins->credentials, &login->x->req, logins->turn->now_ms, true,
+				    &login->x->user);
 	if (failure != FAILURE_TOO_MANY_LOGINS) {
 		end_turn(logins, login);
 		finish(login, failure);

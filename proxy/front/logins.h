@@ -16,6 +16,7 @@
 
 enum { LOGINS_WAIT_MS = 20 * 1000 };
 
+struct credentials;
 struct logins;
 struct login; /* one that waits */
 
@@ -23,7 +24,8 @@ struct login; /* one that waits */
  * `done` is called with what came of it, FAILURE_NONE when the exchange has the name of its user.
  * NULL when out of memory.
  */
-struct logins *logins_new(struct worker *worker,
+struct logins *logins_new(const struct turn *turn, const struct budgets *budgets,
+			  struct credentials *credentials,
 			  void (*done)(struct exchange *x, enum failure failure));
 
 /* Those that still wait are forgotten. */

@@ -1,12 +1,16 @@
 /*
- * Listening sockets: accepting within limits, and pausing when descriptors run out.
+ * Listening sockets: their addresses, bound.  client/acceptor accepts from them.
  */
 #ifndef PROXY_LOOP_LISTENER_H
 #define PROXY_LOOP_LISTENER_H
 
-#include "proxy/process/worker.h"
+#include <stdbool.h>
+#include <stddef.h>
 
-struct frontend;
+#include "conf/conf.h"
+#include "proxy/base/address.h"
+
+struct frontend; /* who handles what comes; carried along, and not looked at here */
 
 enum { LISTENERS_MAX = 64 };
 
@@ -36,14 +40,5 @@ bool listener_again(const struct listener *first, struct listener *ret_set, char
 
 /* Close the sockets of a set: for those who hold a copy after a fork. */
 void listener_close(struct listener *listener);
-
-/* Accept from all of them in this process's loop (a struct ev_loop). */
-struct acceptors;
-struct acceptors *acceptors_start(void *loop, struct worker *worker,
-				  const struct listener *listener);
-
-/* Close the listening sockets. */
-void acceptors_stop(struct acceptors *acceptors);
-void acceptors_free(struct acceptors *acceptors);
 
 #endif

@@ -17,7 +17,10 @@
 #include "proxy/process/copier.h"
 #include "proxy/loop/deadline.h"
 #include "proxy/base/log.h"
+#include "proxy/base/monotonic.h"
+#include "proxy/limits/holdings.h"
 #include "proxy/process/terminal.h"
+#include "proxy/process/worker.h"
 
 enum {
 	STEADY_MS = 5000,   /* who lived so long did not die at once */
@@ -204,7 +207,7 @@ static bool give_up(struct master *master, bool told)
 {
 	bool too_often = ++master->failed_starts >= STARTS_MAX * master->count;
 
-	if (master->greeted ? !too_often || master->shared->alive > 0 : !too_often && !told)
+	if (master->greeted ? !too_often || master->shared->service.alive > 0 : !too_often && !told)
 		return false;
 	log_error("workers cannot start, giving up: the lines before say why");
 	stop(master, EXIT_FAILURE);
@@ -265,7 +268,7 @@ static void count_alive(struct master *master)
 
 	for (unsigned i = 0; i < master->count; i++)
 		alive += master->members[i].ready;
-	atomic_store_explicit(&master->shared->alive, alive, memory_order_relaxed);
+	atomic_store_explicit(&master->shared->service.alive, alive, memory_order_relaxed);
 }
 
 /* The first worker alone judges the store and the options, and says once what is wrong. */
@@ -284,7 +287,7 @@ static void member_serves(struct master *master, struct member *member)
 	if (master->greeted || master->stopping)
 		return;
 	start_others(master);
-	if (master->shared->alive == master->count) {
+	if (master->shared->service.alive == master->count) {
 		master->greeted = true;
 		master->ready(master->conf, &master->members[0].listener);
 	}
@@ -332,7 +335,7 @@ static void member_ended(struct master *master, struct member *member, int statu
 
 	/* its descriptors are closed: what it held is there for others */
 	holdings_clear(master->shared->holdings, index);
-	stats_reset_gauges(&master->shared->stats[index]);
+	stats_reset_gauges(&master->shared->service.blocks[index]);
 	if (!master->stopping && !master->replacing && !(failed && WIFEXITED(status)))
 		tell_end(member, status);
 	member->pid = 0;
@@ -499,7 +502,7 @@ struct master *master_new(const struct conf *conf, struct worker_shared *shared,
 		.signals = -1,
 		.started = {-1, -1},
 	};
-	shared->alive = 0;
+	shared->service.alive = 0;
 	if (master->members == NULL || !open_sets(master, first, error, error_size)) {
 		master_free(master);
 		return NULL;
@@ -509,7 +512,8 @@ struct master *master_new(const struct conf *conf, struct worker_shared *shared,
 
 static bool set_up(struct master *master, char *error, size_t error_size)
 {
-	copier_init(&master->copier, master->conf, &master->shared->copies, monotonic_us() / 1000);
+	copier_init(&master->copier, master->conf, &master->shared->service.copies,
+		    monotonic_us() / 1000);
 	if (take_signals(master) && pipe2(master->started, O_NONBLOCK | O_CLOEXEC) == 0) {
 		master->shared->to_master = master->started[1];
 		return true;

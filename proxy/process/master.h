@@ -19,6 +19,7 @@
 #include "proxy/loop/listener.h"
 
 struct master;
+struct worker_shared;
 
 /*
  * For conf->workers workers on the addresses of `first`, bound with reuse_port if there are

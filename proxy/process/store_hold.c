@@ -8,7 +8,9 @@
 #include "cache/store/file_system.h"
 #include "proxy/base/log.h"
 #include "proxy/process/crash.h"
-#include "proxy/process/worker.h"
+#include "cache/cache.h"
+#include "proxy/loop/turn.h"
+#include "proxy/stats/store_counts.h"
 
 enum { ERROR_MAX = 512 };
 
@@ -50,50 +52,52 @@ bool store_hold_again(struct store_hold *hold, const char *directory)
  * The steady clock goes on where it was: deadlines of what is in flight are told on it.  What was
  * asked for before may have been invalidated in the old store, of which the new one knows nothing.
  */
-static void leave_behind(struct worker *worker, const struct store_clock *before)
+static void leave_behind(struct store_watch *watch, const struct store_clock *before)
 {
-	struct store_clock *clock = store_clock(cache_store_of(worker->cache));
+	struct store_clock *clock = store_clock(cache_store_of(watch->cache));
 
-	worker->turn.steady = clock;
+	watch->turn->steady = clock;
 	store_clock_raise(&clock->lead_ms, before->lead_ms);
 	store_clock_raise(&clock->latest_ms, before->latest_ms);
-	turn_read_clocks(&worker->turn);
-	cache_purge_all(worker->cache, &worker->turn.now);
-	turn_read_clocks(&worker->turn);
+	turn_read_clocks(watch->turn);
+	cache_purge_all(watch->cache, &watch->turn->now);
+	turn_read_clocks(watch->turn);
 }
 
 /* The old store is closed first: LMDB may not have a file open twice, nor the disk room for two. */
-static void open_anew(struct worker *worker)
+static void open_anew(struct store_watch *watch)
 {
-	struct store_clock clock = *store_clock(cache_store_of(worker->cache));
+	struct store_clock clock = *store_clock(cache_store_of(watch->cache));
 	char error[ERROR_MAX];
 
 	log_error("store: %s: files were removed or exchanged, it is opened anew",
-		  worker->conf->store);
-	worker_keep_counts(worker);
+		  watch->conf->store);
+	store_counts_keep(watch->counts);
 	crash_watch(NULL);
-	cache_close(worker->cache);
-	worker->cache = cache_open(worker->conf, worker->hold.lock, error, sizeof(error));
-	if (worker->cache == NULL) {
+	if (!cache_open_anew(watch->cache, watch->hold.lock, error, sizeof(error))) {
 		log_error("%s", error);
 		exit(EXIT_FAILURE); /* as a start would: there is no service without a store */
 	}
-	crash_watch(cache_store_of(worker->cache));
+	crash_watch(cache_store_of(watch->cache));
 	if (error[0] != '\0')
 		log_info("%s", error);
-	leave_behind(worker, &clock);
+	leave_behind(watch, &clock);
 }
 
-void store_hold_check(struct worker *worker)
+bool store_watch_look(struct store_watch *watch)
 {
 	pid_t told = -getpid(); /* again in a second, if it goes unheard */
 
-	if (worker->turn.draining || store_in_place(cache_store_of(worker->cache)))
-		return;
-	if (!worker->shared->has_master) {
-		if (store_hold_again(&worker->hold, worker->conf->store))
-			open_anew(worker);
-	} else if (write(worker->shared->to_master, &told, sizeof(told)) != (ssize_t)sizeof(told))
+	if (watch->turn->draining || store_in_place(cache_store_of(watch->cache)))
+		return false;
+	if (watch->alone) {
+		if (!store_hold_again(&watch->hold, watch->conf->store))
+			return false;
+		open_anew(watch);
+		return true;
+	}
+	if (write(watch->to_master, &told, sizeof(told)) != (ssize_t)sizeof(told))
 		log_debug("cannot tell the first process that files of the store are gone: %s",
 			  strerror(errno));
+	return false;
 }

@@ -18,7 +18,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct worker;
+struct cache;
+struct conf;
+struct store_counts;
+struct turn;
 
 struct store_hold {
 	int lock;  /* of store_lock(), -1 for none; its copies in workers outlive a killed master */
@@ -32,11 +35,22 @@ bool store_hold_take(struct store_hold *hold, const char *directory, char *error
 /* Lock what the path names now, if that is not locked already; false, and logged once, if not. */
 bool store_hold_again(struct store_hold *hold, const char *directory);
 
+/* A worker's look at the store that it has open; all of it outlives it. */
+struct store_watch {
+	const struct conf *conf;
+	struct turn *turn;
+	struct cache *cache;
+	struct store_counts *counts;
+	struct store_hold hold; /* the service's, as a lone worker goes on with it */
+	bool alone;             /* there is no master */
+	int to_master;          /* a pipe, see struct worker_shared */
+};
+
 /*
- * For a worker, once a second, outside the use of the store.  One with a master tells it of files
- * that are gone, by its negative process id; a lone one opens the store anew, with what is in
- * flight counting as asked for before, so that no answer to it is stored.
+ * Once a second, outside the use of the store.  A worker with a master tells it of files that are
+ * gone, by its negative process id; a lone one opens the store anew, with what is in flight
+ * counting as asked for before, so that no answer to it is stored.  True when it did.
  */
-void store_hold_check(struct worker *worker);
+bool store_watch_look(struct store_watch *watch);
 
 #endif

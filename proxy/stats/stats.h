@@ -82,6 +82,15 @@ struct stats {
 	struct histogram miss_latency;
 } __attribute__((aligned(64)));
 
+/* What the workers of a service tell of themselves, in memory mapped before the fork. */
+struct stats_service {
+	int64_t started_us; /* monotonic */
+	unsigned workers;
+	_Atomic unsigned alive;     /* that serve now; written by the master, a number by itself */
+	struct stats_copies copies; /* written by the master */
+	struct stats *blocks;       /* one for each worker */
+};
+
 /* This worker's block; never NULL. */
 extern struct stats *stats;
 

@@ -11,6 +11,7 @@
 #include "proxy/origin/origin.h"
 #include "proxy/exchange/shareable.h"
 #include "proxy/exchange/tunnel.h"
+#include "proxy/base/monotonic.h"
 #include "proxy/base/wall_clock.h"
 #include "tests/oracle/lanes.h"
 #include "tests/doubles/store_memory.h"
@@ -27,22 +28,12 @@ enum {
 	KEYS_HELD = 4096,
 };
 
-/* All of it in one, so that the worker is the first member. */
-struct fake_worker {
-	struct worker worker;
-	unsigned index;
-	int64_t flush_ms; /* when the store's queue is to be flushed; 0 for not */
-	int64_t tick_ms;
-	int64_t missed_ms; /* passed for others while it was stopped */
-	bool backwards;    /* the turn under way */
-	bool any;          /* something was done in it */
-};
-
 /* What the workers share. */
 static struct {
 	struct fake_worker *workers[FAKE_WORKERS];
 	unsigned count;
-	struct worker_shared shared;
+	struct stats_service shared; /* what they tell of themselves */
+	struct holdings *holdings;
 	struct stats stats[FAKE_WORKERS];
 	struct leases leases;
 	struct shareable_keys shareable;
@@ -50,11 +41,6 @@ static struct {
 
 static char scratch_in[FAKE_WORKERS][SCRATCH_SIZE], scratch_out[FAKE_WORKERS][SCRATCH_SIZE];
 static struct stats no_stats; /* of this process between two services */
-
-static struct fake_worker *fake_of(const struct worker *worker)
-{
-	return (struct fake_worker *)(uintptr_t)worker;
-}
 
 /* ---- failure_log.h -------------------------------------------------------------------------- */
 
@@ -117,25 +103,25 @@ static void flush_all(struct cache *cache)
 		;
 }
 
-static void arm_flush(struct fake_worker *fake)
+static void arm_flush(struct fake_worker *worker)
 {
-	if (!cache_flush_is_due(fake->worker.cache) || fake->flush_ms != 0)
+	if (!cache_flush_is_due(worker->cache) || worker->flush_ms != 0)
 		return;
-	if (fake->worker.conf->store_interval_ms == 0)
-		flush_all(fake->worker.cache);
+	if (worker->conf->store_interval_ms == 0)
+		flush_all(worker->cache);
 	else
-		fake->flush_ms = fake_conn_now_ms() + fake->worker.conf->store_interval_ms;
+		worker->flush_ms = fake_conn_now_ms() + worker->conf->store_interval_ms;
 }
 
-static void run_timers(struct fake_worker *fake)
+static void run_timers(struct fake_worker *worker)
 {
-	if (fake->flush_ms != 0 && fake->flush_ms <= fake_conn_now_ms()) {
-		fake->flush_ms = 0;
-		flush_all(fake->worker.cache);
+	if (worker->flush_ms != 0 && worker->flush_ms <= fake_conn_now_ms()) {
+		worker->flush_ms = 0;
+		flush_all(worker->cache);
 	}
-	if (fake->tick_ms <= fake_conn_now_ms()) {
-		fake->tick_ms = fake_conn_now_ms() + TICK_MS;
-		cache_tick(fake->worker.cache);
+	if (worker->tick_ms <= fake_conn_now_ms()) {
+		worker->tick_ms = fake_conn_now_ms() + TICK_MS;
+		cache_tick(worker->cache);
 	}
 }
 
@@ -147,41 +133,38 @@ static void become(unsigned index)
 }
 
 /* It is to do something outside of a turn: one that it stopped in is over first. */
-static void call_on(const struct worker *worker)
+static void call_on(const struct fake_worker *worker)
 {
-	lane_finish(fake_of(worker)->index);
-	become(fake_of(worker)->index);
+	lane_finish(worker->index);
+	become(worker->index);
 }
 
 static void turn(void *context)
 {
-	struct fake_worker *fake = context;
-	struct worker *worker = &fake->worker;
+	struct fake_worker *worker = context;
 
 	turn_read_clocks(&worker->turn);
 	turn_begin(&worker->turn);
-	if (fake->missed_ms > 0)
-		fake_resolver_advance(worker->resolver, fake->missed_ms);
-	fake->missed_ms = 0;
-	run_timers(fake);
-	fake->any =
-		fake_conn_turn(fake->backwards) || worker->turn.soon.count + worker->turn.due > 0;
-	fake->any |= turn_end(&worker->turn);
-	arm_flush(fake);
+	if (worker->missed_ms > 0)
+		fake_resolver_advance(worker->resolver, worker->missed_ms);
+	worker->missed_ms = 0;
+	run_timers(worker);
+	worker->any =
+		fake_conn_turn(worker->backwards) || worker->turn.soon.count + worker->turn.due > 0;
+	worker->any |= turn_end(&worker->turn);
+	arm_flush(worker);
 	stats->writes_waiting = (int64_t)cache_pending(worker->cache);
 	cache_turn_end(worker->cache);
 	turn_free_all();
 }
 
 /* One that stopped in the midst of its turn does nothing, however long that is. */
-bool fake_worker_turn(struct worker *worker, bool backwards)
+bool fake_worker_turn(struct fake_worker *worker, bool backwards)
 {
-	struct fake_worker *fake = fake_of(worker);
-
-	if (lane_is_stopped(fake->index))
+	if (lane_is_stopped(worker->index))
 		return false;
-	fake->backwards = backwards;
-	return !lane_run(fake->index, turn, fake) || fake->any;
+	worker->backwards = backwards;
+	return !lane_run(worker->index, turn, worker) || worker->any;
 }
 
 static bool all_turn(void)
@@ -189,11 +172,11 @@ static bool all_turn(void)
 	bool any = false;
 
 	for (unsigned i = 0; i < service.count; i++)
-		any |= fake_worker_turn(&service.workers[i]->worker, false);
+		any |= fake_worker_turn(service.workers[i], false);
 	return any;
 }
 
-bool fake_worker_settle(struct worker *worker)
+bool fake_worker_settle(struct fake_worker *worker)
 {
 	uint64_t progress = fake_conn_progress();
 	unsigned vain = 0;
@@ -223,7 +206,7 @@ static int64_t next_stop(int64_t step_ms)
 	return next_ms > fake_conn_now_ms() ? next_ms : fake_conn_now_ms() + 1;
 }
 
-bool fake_worker_pass(struct worker *worker, int64_t ms)
+bool fake_worker_pass(struct fake_worker *worker, int64_t ms)
 {
 	int64_t end_ms = fake_conn_now_ms() + ms;
 	int64_t step_ms = ms / STOPS_MAX > TICK_MS ? ms / STOPS_MAX : TICK_MS;
@@ -260,7 +243,39 @@ static union address address_of(const char *text, uint16_t port)
 	return address;
 }
 
-static void open_parts(struct worker *worker)
+static void open_clients(struct fake_worker *worker)
+{
+	worker->exchanges = (struct exchanges){
+		.conf = worker->conf,
+		.turn = &worker->turn,
+		.cache = worker->cache,
+		.env = &worker->env,
+	};
+	worker->clients = (struct clients){
+		.conf = worker->conf,
+		.turn = &worker->turn,
+		.counts = cache_counts(worker->cache),
+		.access = worker->access,
+		.budgets = &worker->budgets,
+		.exchanges = &worker->exchanges,
+		.memo = parse_memo_new(),
+	};
+	require(worker->clients.memo != NULL, "out of memory");
+	worker->env = (struct env){
+		.conf = worker->conf,
+		.turn = &worker->turn,
+		.cache = worker->cache,
+		.access = worker->access,
+		.admission = &worker->admission,
+		.exchanges = &worker->exchanges,
+		.fetches = worker->fetches,
+		.tunnels = worker->tunnels,
+		.leases = &service.leases,
+		.service = &service.shared,
+	};
+}
+
+static void open_parts(struct fake_worker *worker)
 {
 	char error[256] = "";
 	union address own;
@@ -287,92 +302,86 @@ static void open_parts(struct worker *worker)
 	worker->tunnels = tunnels_new(&worker->turn, &worker->dialers);
 	worker->origins = origins_new(&worker->dialers, &worker->admission);
 	require(worker->tunnels != NULL && worker->origins != NULL, "out of memory");
+	worker->fetches = fetches_new(&(struct fetches_use){
+		.conf = worker->conf,
+		.turn = &worker->turn,
+		.cache = worker->cache,
+		.routes = worker->routes,
+		.origins = worker->origins,
+		.tunnels = worker->tunnels,
+		.shareable = &service.shareable,
+		.service = &service.shared,
+	});
+	require(worker->fetches != NULL, "out of memory");
+	open_clients(worker);
 }
 
-void fake_worker_share_out(struct worker *worker, unsigned descriptors)
+void fake_worker_share_out(struct fake_worker *worker, unsigned descriptors)
 {
 	struct descriptors share = descriptors_share(descriptors, 0);
 
-	budgets_init(&worker->budgets, worker->shared->holdings, fake_of(worker)->index,
-		     worker->conf, &share);
+	budgets_init(&worker->budgets, service.holdings, worker->index, worker->conf, &share);
 }
 
-static struct worker *worker_make(const struct conf *conf)
+static struct fake_worker *worker_make(const struct conf *conf)
 {
-	struct fake_worker *fake = sure_memory(NULL, 1, sizeof(*fake));
-	struct worker *worker = &fake->worker;
+	struct fake_worker *worker = sure_memory(NULL, 1, sizeof(*worker));
 
-	fake->index = service.count;
-	service.workers[service.count++] = fake;
-	become(fake->index);
+	worker->index = service.count;
+	service.workers[service.count++] = worker;
+	become(worker->index);
 	worker->conf = conf;
-	worker->shared = &service.shared;
 	turn_init(&worker->turn);
 	worker->turn.steps_max = STEPS_MAX;
 	worker->turn.in.size = worker->turn.out.size = SCRATCH_SIZE;
-	worker->turn.in.block = scratch_in[fake->index];
-	worker->turn.out.block = scratch_out[fake->index];
+	worker->turn.in.block = scratch_in[worker->index];
+	worker->turn.out.block = scratch_out[worker->index];
 	fake_worker_share_out(worker, DESCRIPTORS);
-	worker->fetches = fetches_new(worker);
-	worker->memo = parse_memo_new();
-	require(worker->fetches != NULL && worker->memo != NULL, "out of memory");
 	open_parts(worker);
 	turn_read_clocks(&worker->turn);
 	return worker;
 }
 
-struct worker *fake_worker_new(const struct conf *conf)
+struct fake_worker *fake_worker_new(const struct conf *conf)
 {
 	require(service.count == 0, "one service at a time");
 	memset(&service, 0, sizeof(service));
-	service.shared = (struct worker_shared){
+	service.shared = (struct stats_service){
 		.started_us = monotonic_us(),
 		.workers = 1,
 		.alive = 1,
-		.stats = service.stats,
-		.leases = &service.leases,
-		.shareable = &service.shareable,
-		.holdings = holdings_map(FAKE_WORKERS, KEYS_HELD),
+		.blocks = service.stats,
 	};
-	require(service.shared.holdings != NULL, "out of memory");
+	service.holdings = holdings_map(FAKE_WORKERS, KEYS_HELD);
+	require(service.holdings != NULL, "out of memory");
 	lanes_open(become);
 	return worker_make(conf);
 }
 
-struct worker *fake_worker_join(const struct worker *first)
+struct fake_worker *fake_worker_join(const struct fake_worker *first)
 {
 	service.shared.workers = service.count + 1;
 	service.shared.alive = service.count + 1;
 	return worker_make(first->conf);
 }
 
-void fake_worker_drained(struct worker *worker)
+void fake_worker_drained(struct fake_worker *worker)
 {
-	struct client *client, *next;
-
 	call_on(worker);
-	for (client = worker->clients; client != NULL; client = next) {
-		next = client->next;
-		client_close(client);
-	}
+	clients_close(&worker->clients);
 	tunnels_close(worker->tunnels);
 }
 
-void fake_worker_terminate(struct worker *worker)
+void fake_worker_terminate(struct fake_worker *worker)
 {
-	struct client *client, *next;
-
 	call_on(worker);
 	worker->turn.draining = true;
-	for (client = worker->clients; client != NULL; client = next) {
-		next = client->next;
-		client_drain(client);
-	}
+	clients_drain(&worker->clients);
 	tunnels_close(worker->tunnels);
 }
 
 /* As worker_free(), and what a process that ends need not give back. */
-void fake_worker_free(struct worker *worker)
+void fake_worker_free(struct fake_worker *worker)
 {
 	fake_worker_drained(worker);
 	do
@@ -380,56 +389,52 @@ void fake_worker_free(struct worker *worker)
 	while (turn_end(&worker->turn));
 	origins_free(worker->origins);
 	tunnels_free(worker->tunnels);
-	parse_memo_free(worker->memo);
+	parse_memo_free(worker->clients.memo);
 	resolver_free(worker->resolver);
 	turn_free_all();
-	while (worker->spare_exchanges != NULL) {
-		struct exchange *x = worker->spare_exchanges;
-
-		worker->spare_exchanges = x->next_waiter;
-		free(x);
-	}
+	exchanges_free(&worker->exchanges);
 	access_free(worker->access);
 	routes_free(worker->routes);
 	cache_close(worker->cache);
 	fetches_free(worker->fetches);
-	free(fake_of(worker));
+	free(worker);
 	if (--service.count > 0)
 		return;
 	lanes_close();
 	store_memory_forget();
 	fake_conn_forget();
-	holdings_unmap(service.shared.holdings);
+	holdings_unmap(service.holdings);
 	stats_attach(&no_stats);
 }
 
-struct fake_peer *fake_worker_accept(struct worker *worker, const struct frontend *frontend,
+struct fake_peer *fake_worker_accept(struct fake_worker *worker, const struct frontend *frontend,
 				     const char *address, enum failure refusal)
 {
 	struct fake_peer *peer = fake_peer_new();
 	union address from = address_of(address, CLIENT_PORT);
 
 	call_on(worker);
-	client_new(worker, frontend, peer->fd, &from, refusal);
+	client_new(&worker->clients, frontend, peer->fd, &from, refusal);
 	return peer;
 }
 
-struct fake_peer *fake_worker_accept_behind(struct worker *worker, const struct frontend *frontend,
-					    const char *sender, enum failure refusal)
+struct fake_peer *fake_worker_accept_behind(struct fake_worker *worker,
+					    const struct frontend *frontend, const char *sender,
+					    enum failure refusal)
 {
 	struct fake_peer *peer = fake_peer_new();
 	union address from = address_of(sender, CLIENT_PORT);
 
 	call_on(worker);
-	client_new_behind(worker, frontend, peer->fd, &from, refusal);
+	client_new_behind(&worker->clients, frontend, peer->fd, &from, refusal);
 	return peer;
 }
 
 /* ---- judging -------------------------------------------------------------------------------- */
 
-const char *fake_worker_fault(const struct worker *worker)
+const char *fake_worker_fault(const struct fake_worker *worker)
 {
-	if (lane_is_stopped(fake_of(worker)->index))
+	if (lane_is_stopped(worker->index))
 		return NULL; /* it is between nothing */
 	if (worker->turn.in.borrower != NULL)
 		return "the scratch block for reading was not given back";
@@ -448,9 +453,9 @@ static bool all_zero(const void *memory, size_t size)
 	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
 }
 
-const char *fake_worker_leftover(const struct worker *worker)
+const char *fake_worker_leftover(const struct fake_worker *worker)
 {
-	if (worker->clients != NULL)
+	if (worker->clients.first != NULL)
 		return "a client";
 	if (worker->turn.later.count > 0)
 		return "a task";
@@ -460,11 +465,11 @@ const char *fake_worker_leftover(const struct worker *worker)
 		return "a look-up";
 	if (!all_zero(&service.leases, sizeof(service.leases)))
 		return "a lease";
-	if (holdings_count(service.shared.holdings, fake_of(worker)->index) > 0)
+	if (holdings_count(service.holdings, worker->index) > 0)
 		return "what is held of a budget";
 #define COUNTER(name, help)
-#define GAUGE(name, help)                                    \
-	if (service.stats[fake_of(worker)->index].name != 0) \
+#define GAUGE(name, help)                           \
+	if (service.stats[worker->index].name != 0) \
 		return "a count of " #name;
 #include "proxy/stats/counters.def"
 #undef COUNTER

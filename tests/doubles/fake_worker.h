@@ -1,7 +1,7 @@
 /*
- * A worker without a loop, for tests of whole exchanges: the symbols of worker.h that a step
- * of a request needs, over fake_conn.h, fake_resolver.h and store_memory.h.  Its cache, access
- * rules, routes, pool and fetches are the real ones.
+ * A worker without a loop, for tests of whole exchanges: made of the real parts, clients, front
+ * ends, exchanges, fetches, origins, cache and rules, over fake_conn.h, fake_resolver.h and
+ * store_memory.h.
  *
  * A turn has the order of worker.c: clocks, events, tasks, flush, memory.  There is one
  * service at a time, of one worker or of two; those have a lane each (lanes.h), and a turn may stop
@@ -10,7 +10,11 @@
 #ifndef TESTS_DOUBLES_FAKE_WORKER_H
 #define TESTS_DOUBLES_FAKE_WORKER_H
 
-#include "proxy/exchange/exchange.h"
+#include "proxy/access/access.h"
+#include "proxy/client/client.h"
+#include "proxy/exchange/fetch.h"
+#include "proxy/loop/env.h"
+#include "proxy/origin/origin.h"
 #include "tests/doubles/fake_conn.h"
 #include "tests/doubles/fake_resolver.h"
 
@@ -21,52 +25,77 @@ enum { FAKE_START_S = 784111777 }; /* Sun, 06 Nov 1994 08:49:37 GMT */
 #define FAKE_LISTEN "127.0.0.1"
 enum { FAKE_PORT = 3128 };
 
+struct fake_worker {
+	const struct conf *conf;
+	unsigned index;
+	struct turn turn;
+	struct budgets budgets;
+	struct cache *cache;
+	struct access *access;
+	struct routes *routes;
+	struct admission admission;
+	struct resolver *resolver;
+	struct dialers dialers;
+	struct origins *origins;
+	struct tunnels *tunnels;
+	struct fetches *fetches;
+	struct exchanges exchanges;
+	struct clients clients;
+	struct env env;
+	int64_t flush_ms; /* when the store's queue is to be flushed; 0 for not */
+	int64_t tick_ms;
+	int64_t missed_ms; /* passed for others while it was stopped */
+	bool backwards;    /* the turn under way */
+	bool any;          /* something was done in it */
+};
+
 /* `conf` outlives it.  Aborts when out of memory. */
-struct worker *fake_worker_new(const struct conf *conf);
+struct fake_worker *fake_worker_new(const struct conf *conf);
 
 /* It has so few descriptors from now on; nothing may be held yet. */
-void fake_worker_share_out(struct worker *worker, unsigned descriptors);
+void fake_worker_share_out(struct fake_worker *worker, unsigned descriptors);
 
 /* Another one of its service. */
-struct worker *fake_worker_join(const struct worker *first);
+struct fake_worker *fake_worker_join(const struct fake_worker *first);
 
 /*
  * Clients that are still there are closed, then the worker goes, the last before the first; with
  * the last of them all goes, fake_conn_forget() included.
  */
-void fake_worker_free(struct worker *worker);
+void fake_worker_free(struct fake_worker *worker);
 
 /* A client connects, to be refused unless FAILURE_NONE; its far end. */
-struct fake_peer *fake_worker_accept(struct worker *worker, const struct frontend *frontend,
+struct fake_peer *fake_worker_accept(struct fake_worker *worker, const struct frontend *frontend,
 				     const char *address, enum failure refusal);
 
 /* One behind a load balancer, which must begin with a PROXY header. */
-struct fake_peer *fake_worker_accept_behind(struct worker *worker, const struct frontend *frontend,
-					    const char *sender, enum failure refusal);
+struct fake_peer *fake_worker_accept_behind(struct fake_worker *worker,
+					    const struct frontend *frontend, const char *sender,
+					    enum failure refusal);
 
 /* One turn; false when there was nothing to do in it. */
-bool fake_worker_turn(struct worker *worker, bool backwards);
+bool fake_worker_turn(struct fake_worker *worker, bool backwards);
 
 /* Turns of all workers until there is nothing more to do.  False when turn after turn gets nothing
  * done. */
-bool fake_worker_settle(struct worker *worker);
+bool fake_worker_settle(struct fake_worker *worker);
 
 /*
  * Let time pass, stopping and settling at each deadline on the way, and now and then for what the
  * worker does by itself.  False when it did not settle at one of them.
  */
-bool fake_worker_pass(struct worker *worker, int64_t ms);
+bool fake_worker_pass(struct fake_worker *worker, int64_t ms);
 
 /* What SIGTERM does, and the end of the time it gives. */
-void fake_worker_terminate(struct worker *worker);
-void fake_worker_drained(struct worker *worker);
+void fake_worker_terminate(struct fake_worker *worker);
+void fake_worker_drained(struct fake_worker *worker);
 
 /*
  * What must hold between two turns: no loan of a scratch block, no task.  NULL, or what does not.
  */
-const char *fake_worker_fault(const struct worker *worker);
+const char *fake_worker_fault(const struct fake_worker *worker);
 
 /* What must hold when all has been closed: nothing is there that is counted.  NULL, or what. */
-const char *fake_worker_leftover(const struct worker *worker);
+const char *fake_worker_leftover(const struct fake_worker *worker);
 
 #endif

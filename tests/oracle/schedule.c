@@ -39,7 +39,7 @@ struct line {
 struct run {
 	struct slice all;
 	const char *at, *end;
-	struct worker *workers[FAKE_WORKERS];
+	struct fake_worker *workers[FAKE_WORKERS];
 	unsigned worker_count;
 	struct witness *witness;
 	struct line clients[CLIENTS];
@@ -193,7 +193,7 @@ static void stage_raw(struct line *line)
 
 /* ---- clients -------------------------------------------------------------------------------- */
 
-static struct worker *worker_of(const struct line *client)
+static struct fake_worker *worker_of(const struct line *client)
 {
 	return run.workers[(size_t)(client - run.clients) % run.worker_count];
 }
@@ -784,7 +784,8 @@ static uint32_t salt_of(struct slice schedule)
 
 static void begin_worker(unsigned i, struct conf *conf, bool few)
 {
-	struct worker *worker = i == 0 ? fake_worker_new(conf) : fake_worker_join(run.workers[0]);
+	struct fake_worker *worker =
+		i == 0 ? fake_worker_new(conf) : fake_worker_join(run.workers[0]);
 
 	run.workers[i] = worker;
 	if (few)

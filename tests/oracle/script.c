@@ -22,7 +22,7 @@ enum {
 struct play {
 	const struct script_way *way;
 	struct conf *conf;
-	struct worker *worker;
+	struct fake_worker *worker;
 	struct witness *witness;
 	struct fake_peer *clients[CLIENTS];
 	bool whole, holding, loose;

@@ -60,11 +60,12 @@ const char *log_quote(const char *bytes, size_t n, char *to, size_t size)
 
 /* ---- exchanges that fail -------------------------------------------------------------------- */
 
-static struct worker worker;
+static struct turn turn;
+static struct exchanges exchanges = {.turn = &turn};
 
 static struct exchange failed(enum failure failure)
 {
-	struct exchange x = {.worker = &worker, .failure = failure};
+	struct exchange x = {.use = &exchanges, .failure = failure};
 
 	assert_true(address_parse(SLICE("192.0.2.7"), &x.peer));
 	x.req.uri.host = SLICE("a.example");
@@ -88,9 +89,9 @@ static int begin(void **state)
 {
 	(void)state;
 	least = LOG_LEVEL_INFO;
-	worker.turn.now_ms += 1000000;
+	turn.now_ms += 1000000;
 	lines_of(FAILURE_ORIGIN_REFUSED); /* with what an earlier test left out */
-	worker.turn.now_ms += 1000000;
+	turn.now_ms += 1000000;
 	return 0;
 }
 
@@ -111,7 +112,7 @@ static void test_cause(void **state)
 	assert_string_equal(lines_of(FAILURE_ORIGIN_REFUSED),
 			    "info: " REFUSED " (connect to 192.0.2.1:80: Connection refused)\n");
 	cause_clear();
-	worker.turn.now_ms += 10000;
+	turn.now_ms += 10000;
 	assert_string_equal(lines_of(FAILURE_ORIGIN_REFUSED), "info: " REFUSED "\n");
 }
 
@@ -123,9 +124,9 @@ static void test_limit_per_kind(void **state)
 	for (int i = 0; i < 25; i++)
 		assert_string_equal(lines_of(FAILURE_ORIGIN_REFUSED), "");
 	assert_true(strlen(lines_of(FAILURE_DNS_ERROR)) > 0); /* of another kind */
-	worker.turn.now_ms += 9999;
+	turn.now_ms += 9999;
 	assert_string_equal(lines_of(FAILURE_ORIGIN_REFUSED), "");
-	worker.turn.now_ms += 1;
+	turn.now_ms += 1;
 	assert_string_equal(lines_of(FAILURE_ORIGIN_REFUSED),
 			    "info: " REFUSED " (and 26 more since the last such line)\n");
 	assert_string_equal(lines_of(FAILURE_ORIGIN_REFUSED), "");
@@ -169,10 +170,10 @@ static void test_wrong_header(void **state)
 	assert_true(address_parse(SLICE("192.0.2.1"), &sender));
 	for (int i = 0; i < 5; i++) {
 		written[0] = '\0';
-		failure_log_header(&sender, worker.turn.now_ms);
+		failure_log_header(&sender, turn.now_ms);
 		assert_int_equal(written[0] != '\0', i == 0);
 	}
-	failure_log_header(&sender, worker.turn.now_ms + 10000);
+	failure_log_header(&sender, turn.now_ms + 10000);
 	assert_string_equal(written,
 			    "info: proxy_header_bad: 192.0.2.1: closed, as it did not begin with a "
 			    "right PROXY header: let it send one, or take it out of "

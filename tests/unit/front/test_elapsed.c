@@ -14,7 +14,7 @@ enum { SECOND_US = 1000000, BODY = 200000 };
 
 struct world {
 	struct conf *conf;
-	struct worker *worker;
+	struct fake_worker *worker;
 	struct fake_peer *client;
 	char body[BODY + 1];
 };

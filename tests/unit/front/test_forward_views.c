@@ -30,7 +30,7 @@ static void lookup_and_end(struct cache *cache, const struct http_request *req,
 
 struct world {
 	struct conf *conf;
-	struct worker *worker;
+	struct fake_worker *worker;
 	struct fake_peer *client;
 	unsigned origins; /* met so far */
 };

@@ -17,8 +17,8 @@ enum { MANY = 2000 };
 
 /* Requests by number. */
 static struct exchange exchanges[MANY];
-static struct worker worker;
-static struct worker_shared shared;
+static struct turn turn;
+static struct budgets budgets;
 static struct logins *logins;
 static bool busy;           /* no time to verify */
 static char verified[4096]; /* what was, in turn */
@@ -79,9 +79,9 @@ static int setup(void **state)
 
 	*state = conf;
 	memset(exchanges, 0, sizeof(exchanges));
-	worker = (struct worker){.conf = conf, .shared = &shared, .turn.now_ms = 1000};
-	budgets_init(&worker.budgets, holdings_map(1, 4096), 0, conf, &descriptors);
-	logins = logins_new(&worker, done);
+	turn = (struct turn){.now_ms = 1000};
+	budgets_init(&budgets, holdings_map(1, 4096), 0, conf, &descriptors);
+	logins = logins_new(&turn, &budgets, NULL, done);
 	assert_non_null(logins);
 	busy = true;
 	verified[0] = '\0';
@@ -92,8 +92,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	logins_free(logins);
-	assert_int_equal(holdings_count(worker.budgets.holdings, 0), 0);
-	holdings_unmap(worker.budgets.holdings);
+	assert_int_equal(holdings_count(budgets.holdings, 0), 0);
+	holdings_unmap(budgets.holdings);
 	test_conf_free(*state);
 	return 0;
 }
@@ -106,7 +106,6 @@ static bool ask(unsigned n, const char *text)
 	enum failure failure;
 	bool waits;
 
-	x->worker = &worker;
 	x->peer = address_from_bytes(AF_INET, bytes);
 	x->req.target = slice_str(text);
 	failure = logins_check(logins, x, &waits);
@@ -203,13 +202,13 @@ static void who_waits_too_long_is_refused(void **state)
 {
 	(void)state;
 	assert_true(ask(0, "a1x"));
-	worker.turn.now_ms += LOGINS_WAIT_MS - 50;
+	turn.now_ms += LOGINS_WAIT_MS - 50;
 	assert_true(ask(1, "b1x"));
 	assert_int_equal(logins_turn(logins), 50);
-	worker.turn.now_ms += 50;
+	turn.now_ms += 50;
 	assert_int_equal(logins_turn(logins), 100);
 	assert_int_equal(refused, 1);
-	worker.turn.now_ms += LOGINS_WAIT_MS;
+	turn.now_ms += LOGINS_WAIT_MS;
 	assert_int_equal(logins_turn(logins), -1);
 	assert_int_equal(refused, 2);
 }

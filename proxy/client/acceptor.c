@@ -1,0 +1,170 @@
+/* Accepting clients, within limits. */
+#include "proxy/client/acceptor.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "proxy/access/access.h"
+#include "proxy/base/log.h"
+#include "proxy/base/trouble.h"
+#include "proxy/loop/deadline.h"
+
+enum {
+	ACCEPTS_PER_EVENT = 64,
+	PAUSE_MS = 100, /* between looks whether descriptors are to be had again */
+};
+
+struct acceptor {
+	struct acceptors *all;
+	const struct frontend *frontend;
+	ev_io io;
+};
+
+struct acceptors {
+	struct ev_loop *loop;
+	struct clients *clients;
+	struct deadline pause;
+	struct trouble trouble;
+	int spare_fd; /* given up to refuse a client when descriptors ran out */
+	unsigned count;
+	struct acceptor at[LISTENERS_MAX];
+};
+
+static void set_watching(struct acceptors *all, bool watching)
+{
+	for (unsigned i = 0; i < all->count; i++) {
+		if (watching)
+			ev_io_start(all->loop, &all->at[i].io);
+		else
+			ev_io_stop(all->loop, &all->at[i].io);
+	}
+}
+
+static void pause_passed(void *owner)
+{
+	struct acceptors *all = owner;
+
+	if (all->spare_fd < 0)
+		all->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	set_watching(all, true);
+}
+
+/* Once a kind, and once a minute: it pauses ten times a second. */
+static void tell_pause(struct acceptors *all, int error)
+{
+	uint64_t count;
+
+	if (trouble_note(&all->trouble, strerror(error), 1, all->clients->turn->now_ms, &count))
+		log_error("cannot accept clients, pausing: %s (%llu times)%s", strerror(error),
+			  (unsigned long long)count,
+			  error == EMFILE ? ": raise LimitNOFILE (ulimit -n), or lower clients_max"
+			  : error == ENFILE ? ": raise fs.file-max of the system"
+					    : "");
+}
+
+/*
+ * No descriptor is left.  Accepting would spin: it pauses, and goes on when the timer fires.  The
+ * spare descriptor lets one waiting client be turned away rather than hang.
+ */
+static void out_of_descriptors(struct acceptors *all, int listen_fd)
+{
+	STATS_ADD(accept_pauses, 1);
+	tell_pause(all, errno);
+	if (all->spare_fd >= 0) {
+		int fd;
+
+		close(all->spare_fd);
+		fd = accept(listen_fd, NULL, NULL);
+		if (fd >= 0)
+			close(fd);
+		all->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	}
+	set_watching(all, false);
+	deadline_set(&all->pause, PAUSE_MS);
+}
+
+static void admit(struct acceptor *acceptor, int fd, const union address *peer)
+{
+	struct clients *clients = acceptor->all->clients;
+	enum failure refusal = FAILURE_NONE;
+	int on = 1;
+
+	if (!acceptor->frontend->is_reserved)
+		STATS_ADD(client_connections, 1);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (acceptor->frontend->behind && access_sender(clients->access, peer)) {
+		client_new_behind(clients, acceptor->frontend, fd, peer, refusal);
+		return;
+	}
+	if (!access_client(clients->access, peer))
+		refusal = FAILURE_DENIED_CLIENT;
+	client_new(clients, acceptor->frontend, fd, peer, refusal);
+}
+
+static void accept_cb(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct acceptor *acceptor = io->data;
+
+	(void)loop;
+	(void)revents;
+	for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
+		union address peer = {0};
+		socklen_t length = sizeof(peer);
+		int fd = accept4(io->fd, &peer.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			admit(acceptor, fd, &peer);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			out_of_descriptors(acceptor->all, io->fd);
+		if (errno != EINTR && errno != ECONNABORTED)
+			return;
+	}
+}
+
+static const struct deadline_kind pauses = {.passed = pause_passed};
+
+struct acceptors *acceptors_start(void *loop, struct clients *clients,
+				  const struct listener *listener)
+{
+	struct acceptors *all = calloc(1, sizeof(*all));
+
+	if (all == NULL)
+		return NULL;
+	all->loop = loop;
+	all->clients = clients;
+	all->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	deadline_init(&all->pause, &pauses, all);
+	for (unsigned i = 0; i < listener->count; i++) {
+		struct acceptor *acceptor = &all->at[all->count++];
+
+		acceptor->all = all;
+		acceptor->frontend = listener->at[i].frontend;
+		ev_io_init(&acceptor->io, accept_cb, listener->at[i].fd, EV_READ);
+		acceptor->io.data = acceptor;
+	}
+	set_watching(all, true);
+	return all;
+}
+
+void acceptors_stop(struct acceptors *all)
+{
+	set_watching(all, false);
+	deadline_stop(&all->pause);
+	for (unsigned i = 0; i < all->count; i++)
+		close(all->at[i].io.fd);
+	if (all->spare_fd >= 0)
+		close(all->spare_fd);
+	all->spare_fd = -1;
+	all->count = 0;
+}
+
+void acceptors_free(struct acceptors *all)
+{
+	free(all);
+}

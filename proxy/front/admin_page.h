@@ -1,0 +1,17 @@
+/*
+ * What all pages of the operators' front end have in common.
+ */
+#ifndef PROXY_FRONT_ADMIN_PAGE_H
+#define PROXY_FRONT_ADMIN_PAGE_H
+
+#include "proxy/exchange/exchange.h"
+
+/* On every answer, besides no-store. */
+#define ADMIN_FIELDS                          \
+	"X-Content-Type-Options: nosniff\r\n" \
+	"Content-Security-Policy: default-src 'none'\r\n"
+
+/* An error with ADMIN_FIELDS, and more, in plain text. */
+void admin_refuse(struct exchange *x, unsigned status, const char *fields, const char *text);
+
+#endif

@@ -1,0 +1,38 @@
+/*
+ * What front ends ask of the worker they are in: services that it made and that outlive every
+ * request.  Pointers alone, so that loop/ knows none of them; whoever calls one includes its header.
+ * For process/, which fills it in, and front/ (scripts/check-layers.py).  All others get what they
+ * use when they are made.
+ */
+#ifndef PROXY_LOOP_ENV_H
+#define PROXY_LOOP_ENV_H
+
+struct access;
+struct admission;
+struct cache;
+struct conf;
+struct exchanges;
+struct fetches;
+struct leases;
+struct logins;
+struct stats_service;
+struct store_counts;
+struct tunnels;
+struct turn;
+
+struct env {
+	const struct conf *conf;
+	struct turn *turn;
+	struct cache *cache;
+	const struct access *access;
+	const struct admission *admission; /* of clients to what is stored */
+	struct exchanges *exchanges;
+	struct fetches *fetches;
+	struct tunnels *tunnels;
+	struct logins *logins; /* NULL when nobody needs to log in */
+	struct leases *leases; /* of background validations, shared with other workers */
+	const struct store_counts *counts;
+	const struct stats_service *service;
+};
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * The removal in the background of what a purge of everything leaves in the store (cache.h), by one
+ * worker at a time.
+ */
+#ifndef PROXY_PROCESS_PURGER_H
+#define PROXY_PROCESS_PURGER_H
+
+#include "cache/cache.h"
+#include "proxy/exchange/leases.h"
+#include "proxy/loop/turn.h"
+
+struct purger {
+	struct cache *cache;
+	const struct turn *turn;
+	struct leases *leases;
+	struct lease lease; /* while this worker is at it */
+	int64_t leased_ms;
+};
+
+/*
+ * Part of the removal, if one is due and no other worker is at it: a fraction of a millisecond.
+ * Milliseconds until it is to be called again, 0 when there is nothing to do for this worker.  To
+ * be called a few times a second besides, since another worker may have died over it.
+ */
+int64_t purger_step(struct purger *purger);
+
+/* Leave the rest to another worker. */
+void purger_stop(struct purger *purger);
+
+#endif
