@@ -6,7 +6,6 @@
 
 #include "cache/http/fields.h"
 #include "proxy/loop/conn.h"
-#include "proxy/exchange/failure_log.h"
 #include "proxy/stats/accesslog.h"
 #include "proxy/base/monotonic.h"
 #include "proxy/base/wall_clock.h"
@@ -173,6 +172,13 @@ static void release(struct exchange *x)
 	x->held = false;
 }
 
+static void tell_failure(const struct exchange *x)
+{
+	struct failure_subject subject = exchange_subject(x);
+
+	failure_log(&subject, x->failure);
+}
+
 void exchange_end(struct exchange *x)
 {
 	struct answer_sink *sink = x->sink;
@@ -186,7 +192,7 @@ void exchange_end(struct exchange *x)
 	if (!x->frontend->is_reserved)
 		measure(x);
 	if (x->failure != FAILURE_NONE)
-		failure_log(x);
+		tell_failure(x);
 	free(x->record);
 	if (x->key != NULL)
 		free(x->key);

@@ -14,6 +14,7 @@
 
 #include "cache/cache.h"
 #include "conf/conf.h"
+#include "proxy/exchange/failure_log.h"
 #include "proxy/exchange/sink.h"
 #include "proxy/http1/compose.h"
 #include "proxy/limits/budgets.h"
@@ -113,6 +114,12 @@ struct frontend {
    memory. */
 struct exchange *exchange_new(struct exchanges *use, struct answer_sink *sink,
 			      const struct frontend *frontend);
+
+/* What the log tells of it. */
+static inline struct failure_subject exchange_subject(const struct exchange *x)
+{
+	return (struct failure_subject){&x->req, &x->peer, &x->origin, x->use->turn->now_ms};
+}
 
 /* Memory to compose an answer into. */
 static inline struct buf *exchange_out(struct exchange *x)

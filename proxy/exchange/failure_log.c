@@ -5,7 +5,7 @@
 
 #include "proxy/base/cause.h"
 #include "proxy/access/credentials.h"
-#include "proxy/exchange/exchange.h"
+#include "cache/http/message.h"
 #include "proxy/base/log.h"
 
 enum { INTERVAL_MS = 10000, WHAT_SIZE = 640, NAME_SIZE = 160 };
@@ -50,22 +50,23 @@ bool failure_log_tells_all(void)
 }
 
 /* "denied_private: 10.0.0.1:80 for client 192.0.2.7"; what is not known is left out. */
-static void describe(const struct exchange *x, enum failure failure, char what[WHAT_SIZE])
+static void describe(const struct failure_subject *of, enum failure failure, char what[WHAT_SIZE])
 {
 	char client[ADDRESS_TEXT_SIZE], origin[ADDRESS_TEXT_SIZE];
-	bool has_host = x->req.uri.host.n > 0, has_origin = x->origin.any.sa_family != AF_UNSPEC;
-	int host_length = x->req.uri.host.n > 128 ? 128 : (int)x->req.uri.host.n;
+	bool has_host = of->req->uri.host.n > 0,
+	     has_origin = of->origin->any.sa_family != AF_UNSPEC;
+	int host_length = of->req->uri.host.n > 128 ? 128 : (int)of->req->uri.host.n;
 	int n = snprintf(what, WHAT_SIZE, "%s:", failure_name(failure));
 
 	if (has_host)
 		n += snprintf(what + n, WHAT_SIZE - (size_t)n, " %.*s:%u", host_length,
-			      x->req.uri.host.p, x->req.uri.port);
+			      of->req->uri.host.p, of->req->uri.port);
 	if (has_origin) {
-		address_format_port(&x->origin, origin);
+		address_format_port(of->origin, origin);
 		n += snprintf(what + n, WHAT_SIZE - (size_t)n, " at %s", origin);
 	}
-	if (x->peer.any.sa_family != AF_UNSPEC) {
-		address_format(&x->peer, client);
+	if (of->peer->any.sa_family != AF_UNSPEC) {
+		address_format(of->peer, client);
 		n += snprintf(what + n, WHAT_SIZE - (size_t)n, " for client %s", client);
 	}
 	n += snprintf(what + n, WHAT_SIZE - (size_t)n, ": %s", failure_sentence(failure));
@@ -74,24 +75,24 @@ static void describe(const struct exchange *x, enum failure failure, char what[W
 }
 
 /* `end` is behind the text: what was done about it. */
-static void tell(const struct exchange *x, enum failure failure, const char *end)
+static void tell(const struct failure_subject *of, enum failure failure, const char *end)
 {
 	unsigned left_out = kinds[failure].left_out;
-	bool due = is_told(failure) && x->use->turn->now_ms >= kinds[failure].next_ms;
+	bool due = is_told(failure) && of->now_ms >= kinds[failure].next_ms;
 	char what[WHAT_SIZE], more[64] = "";
 
 	if (!due && !failure_log_tells_all()) {
 		kinds[failure].left_out += is_told(failure);
 		return;
 	}
-	describe(x, failure, what);
+	describe(of, failure, what);
 	if (!due) {
 		log_debug("%s%s", what, end);
 		return;
 	}
 	if (left_out > 0)
 		snprintf(more, sizeof(more), MORE, left_out);
-	kinds[failure].next_ms = x->use->turn->now_ms + INTERVAL_MS;
+	kinds[failure].next_ms = of->now_ms + INTERVAL_MS;
 	kinds[failure].left_out = 0;
 	log_info("%s%s%s", what, end, more);
 }
@@ -118,17 +119,17 @@ void failure_log_header(const union address *sender, int64_t now_ms)
 	headers_left_out = 0;
 }
 
-void failure_log_mended(const struct exchange *x)
+void failure_log_mended(const struct failure_subject *of)
 {
 	char client[ADDRESS_TEXT_SIZE] = "none";
 
 	if (!failure_log_tells_all())
 		return;
-	if (x->peer.any.sa_family != AF_UNSPEC)
-		address_format(&x->peer, client);
+	if (of->peer->any.sa_family != AF_UNSPEC)
+		address_format(of->peer, client);
 	log_debug("mended: %.*s:%u for client %s: a response was not by the grammar",
-		  x->req.uri.host.n > 128 ? 128 : (int)x->req.uri.host.n, x->req.uri.host.p,
-		  x->req.uri.port, client);
+		  of->req->uri.host.n > 128 ? 128 : (int)of->req->uri.host.n, of->req->uri.host.p,
+		  of->req->uri.port, client);
 }
 
 void failure_log_left(const union address *client, size_t n)
@@ -145,25 +146,25 @@ void failure_log_left(const union address *client, size_t n)
  * The address comes first, and what the client chose behind it, in quotes: programs that look for
  * guessers read this line (cache204(8)).  Each is told, for they count them.
  */
-static void tell_failed_login(const struct exchange *x)
+static void tell_failed_login(const struct failure_subject *of)
 {
 	char client[ADDRESS_TEXT_SIZE], name[CREDENTIALS_TEXT_MAX], user[NAME_SIZE];
 
-	address_format(&x->peer, client);
-	log_info("%s: client %s, user %s: %s", failure_name(x->failure), client,
-		 log_quote(name, credentials_name(&x->req, name), user, sizeof(user)),
-		 failure_sentence(x->failure));
+	address_format(of->peer, client);
+	log_info("%s: client %s, user %s: %s", failure_name(FAILURE_AUTH_FAILED), client,
+		 log_quote(name, credentials_name(of->req, name), user, sizeof(user)),
+		 failure_sentence(FAILURE_AUTH_FAILED));
 }
 
-void failure_log(const struct exchange *x)
+void failure_log(const struct failure_subject *of, enum failure failure)
 {
-	if (x->failure == FAILURE_AUTH_FAILED)
-		tell_failed_login(x);
+	if (failure == FAILURE_AUTH_FAILED)
+		tell_failed_login(of);
 	else
-		tell(x, x->failure, "");
+		tell(of, failure, "");
 }
 
-void failure_log_hidden(const struct exchange *x, enum failure failure)
+void failure_log_hidden(const struct failure_subject *of, enum failure failure)
 {
-	tell(x, failure, " Answered from the store.");
+	tell(of, failure, " Answered from the store.");
 }

@@ -8,17 +8,27 @@
 #define PROXY_EXCHANGE_FAILURE_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "proxy/base/address.h"
 #include "proxy/base/failure.h"
 
-struct exchange;
+struct http_request;
+
+/* What a line tells of an exchange. */
+struct failure_subject {
+	const struct http_request *req;
+	const union address *peer;   /* the client's; family 0 when there is none */
+	const union address *origin; /* asked; family 0 when none */
+	int64_t now_ms;              /* the clock of deadlines */
+};
 
 /* Of an exchange that ends with a failure: once, at its end. */
-void failure_log(const struct exchange *x);
+void failure_log(const struct failure_subject *of, enum failure failure);
 
 /* Of one that is answered from the store in spite of a failure. */
-void failure_log_hidden(const struct exchange *x, enum failure failure);
+void failure_log_hidden(const struct failure_subject *of, enum failure failure);
 
 /*
  * Of a connection that is closed, as its sender, which is behind a balancer that the operator
@@ -30,7 +40,7 @@ void failure_log_header(const union address *sender, int64_t now_ms);
  * What is no failure of an exchange, at level debug: a response that was mended, and a client that
  * left behind `n` bytes of a head.
  */
-void failure_log_mended(const struct exchange *x);
+void failure_log_mended(const struct failure_subject *of);
 void failure_log_left(const union address *client, size_t n);
 
 /* At level debug: then causes are looked for that are not at hand. */

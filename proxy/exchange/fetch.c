@@ -14,7 +14,6 @@
 #include "cache/http/fields.h"
 #include "proxy/exchange/collapse.h"
 #include "proxy/loop/deadline.h"
-#include "proxy/exchange/failure_log.h"
 #include "proxy/origin/origin.h"
 #include "proxy/stats/stats.h"
 #include "proxy/exchange/shareable.h"
@@ -280,12 +279,13 @@ static void fail_waiters(struct fetch *fetch, enum failure failure)
  */
 static bool answer_stale(struct exchange *x, enum failure failure)
 {
+	struct failure_subject subject = exchange_subject(x);
 	struct record_view record;
 
 	if (!response_policy_allows_stale(x, &record))
 		return false;
 	if (failure != FAILURE_NONE)
-		failure_log_hidden(x, failure);
+		failure_log_hidden(&subject, failure);
 	x->status_field.why = REASON_STALE_ERROR;
 	STATS_ADD(not_reused[REASON_STALE_ERROR], 1);
 	if (x->outcome != OUTCOME_BACKGROUND)

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "cache/http/fields.h"
-#include "proxy/exchange/failure_log.h"
 #include "proxy/stats/offenders.h"
 
 /* A question and the head that answers it. */
@@ -70,8 +69,10 @@ static void note_offender(struct offenders *offenders, const struct http_uri *ur
 
 void response_policy_note_mended(const struct exchange *x)
 {
+	struct failure_subject subject = exchange_subject(x);
+
 	STATS_ADD(responses_mended, 1);
-	failure_log_mended(x);
+	failure_log_mended(&subject);
 	note_offender(&stats->mended, &x->req.uri);
 }
 

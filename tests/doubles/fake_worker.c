@@ -44,14 +44,15 @@ static struct stats no_stats; /* of this process between two services */
 
 /* ---- failure_log.h -------------------------------------------------------------------------- */
 
-void failure_log(const struct exchange *x)
+void failure_log(const struct failure_subject *of, enum failure failure)
 {
-	(void)x; /* it writes to stderr */
+	(void)of; /* it writes to stderr */
+	(void)failure;
 }
 
-void failure_log_hidden(const struct exchange *x, enum failure failure)
+void failure_log_hidden(const struct failure_subject *of, enum failure failure)
 {
-	(void)x;
+	(void)of;
 	(void)failure;
 }
 
@@ -61,9 +62,9 @@ void failure_log_header(const union address *sender, int64_t now_ms)
 	(void)now_ms;
 }
 
-void failure_log_mended(const struct exchange *x)
+void failure_log_mended(const struct failure_subject *of)
 {
-	(void)x;
+	(void)of;
 }
 
 void failure_log_left(const union address *client, size_t n)

@@ -10,7 +10,6 @@
 
 #include "proxy/base/cause.h"
 #include "proxy/exchange/exchange.h"
-#include "proxy/exchange/failure_log.h"
 #include "proxy/base/log.h"
 
 /* ---- log.h: lines into a string ------------------------------------------------------------- */
@@ -74,13 +73,20 @@ static struct exchange failed(enum failure failure)
 	return x;
 }
 
+static void log_failure(const struct exchange *x)
+{
+	struct failure_subject subject = exchange_subject(x);
+
+	failure_log(&subject, x->failure);
+}
+
 /* The lines of this one. */
 static const char *lines_of(enum failure failure)
 {
 	struct exchange x = failed(failure);
 
 	written[0] = '\0';
-	failure_log(&x);
+	log_failure(&x);
 	return written;
 }
 
@@ -145,10 +151,11 @@ static void test_debug_has_each(void **state)
 static void test_answered_in_spite_of_it(void **state)
 {
 	struct exchange x = failed(FAILURE_NONE);
+	struct failure_subject subject = exchange_subject(&x);
 
 	(void)state;
 	written[0] = '\0';
-	failure_log_hidden(&x, FAILURE_ORIGIN_REFUSED);
+	failure_log_hidden(&subject, FAILURE_ORIGIN_REFUSED);
 	assert_string_equal(written, "info: " REFUSED " Answered from the store.\n");
 }
 
@@ -195,7 +202,7 @@ static void test_all_kinds(void **state)
 		assert_true(
 			address_parse(SLICE("2001:db8:1111:2222:3333:4444:5555:6666"), &x.origin));
 		written[0] = '\0';
-		failure_log(&x);
+		log_failure(&x);
 		assert_non_null(strstr(written, failure_name((enum failure)i)));
 		assert_non_null(strstr(written, failure_sentence((enum failure)i)));
 		assert_null(strstr(written, "secret"));
