@@ -1,0 +1,79 @@
+/* Questions to origins: composed, noted when, and sent. */
+#include "proxy/exchange/fetch_ask.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "cache/base/ascii.h"
+#include "cache/http/fields.h"
+#include "proxy/base/wall_clock.h"
+#include "proxy/stats/stats.h"
+
+/* Max-Forwards of an OPTIONS, less one (RFC 9110 7.6.2); NULL to leave the field as it is. */
+static const char *fewer_forwards(const struct http_request *req, char text[static 24])
+{
+	const struct http_field *line = http_fields_first(&req->fields, FIELD_MAX_FORWARDS);
+	uint64_t forwards = 0;
+
+	if (req->method != METHOD_OPTIONS || line == NULL || line->value.n > 9)
+		return NULL;
+	if (line->value.n > 0 && !ascii_decimal(line->value, UINT32_MAX, &forwards))
+		return NULL;
+	snprintf(text, 24, "%" PRIu64, forwards > 0 ? forwards - 1 : 0);
+	return text;
+}
+
+static bool compose_question(const struct routes *routes, struct exchange *x,
+			     const struct route *route, bool again, struct buf *head)
+{
+	char forwards[24];
+	struct record_view record;
+	struct request_form form = {
+		.validate = response_policy_kept_record(x, &record) ? &record : NULL,
+		/* what nobody waits for is asked for the store's sake alone */
+		.unconditional = again || x->sink == NULL,
+		.absolute = route->parent && !route->tunnel,
+		.max_forwards = fewer_forwards(&x->req, forwards),
+	};
+
+	if (form.absolute)
+		form.proxy_authorization = routes_parent(routes)->authorization;
+	if (form.validate != NULL)
+		STATS_ADD(validations, 1);
+	return compose_request(head, x->use->conf, &x->req, &form);
+}
+
+static void note_asked(struct fetch *fetch)
+{
+	const struct fetches_use *use = &fetch->all->use;
+
+	fetch->times.request_steady_ms = use->turn->now.steady_ms;
+	fetch->asked_ms = boot_clock_ms();
+	fetch->times.asked_at = cache_epoch(use->cache);
+}
+
+bool fetch_ask(struct fetch *fetch, struct exchange *x, bool again,
+	       const struct origin_events *events, enum failure *ret_failure)
+{
+	const struct fetches_use *use = &fetch->all->use;
+	struct origin_asker asker = {
+		.holder = exchange_holder(x),
+		.is_extra = x->outcome == OUTCOME_BACKGROUND,
+		.events = events,
+		.context = fetch,
+	};
+	struct route route;
+	struct buf head = {0};
+
+	note_asked(fetch);
+	*ret_failure = route_find(use->routes, &x->req, x->frontend->chosen, &route);
+	if (*ret_failure != FAILURE_NONE)
+		return false;
+	if (!compose_question(use->routes, x, &route, again, &head)) {
+		buf_free(&head);
+		*ret_failure = FAILURE_INTERNAL;
+		return false;
+	}
+	fetch->origin = origin_start(use->origins, &x->req, &route, &head, &asker, ret_failure);
+	return fetch->origin != NULL;
+}

@@ -1,0 +1,38 @@
+/* A stale record in the place of an error. */
+#include "proxy/exchange/stale_answer.h"
+
+#include "proxy/exchange/response_policy.h"
+
+/* Answer with a stale record in the place of an error, if it has one that allows it (RFC 5861 4).
+ */
+bool stale_answer(struct exchange *x, enum failure failure)
+{
+	struct failure_subject subject = exchange_subject(x);
+	struct record_view record;
+
+	if (!response_policy_allows_stale(x, &record))
+		return false;
+	if (failure != FAILURE_NONE)
+		failure_log_hidden(&subject, failure);
+	x->status_field.why = REASON_STALE_ERROR;
+	STATS_ADD(not_reused[REASON_STALE_ERROR], 1);
+	if (x->outcome != OUTCOME_BACKGROUND)
+		x->outcome = OUTCOME_STALE;
+	return exchange_answer_record(x, &record);
+}
+
+/* The origin could not be asked, or broke off. */
+void stale_answer_or_fail(struct exchange *x, enum failure failure)
+{
+	struct record_view record;
+
+	/* what the proxy itself refuses is no error of the origin */
+	if (failure_status(failure) >= 500) {
+		if (x->sink != NULL && stale_answer(x, failure))
+			return;
+		if (x->status == 0 && response_policy_kept_record(x, &record) &&
+		    record_meta(&record)->flags & META_MUST_REVALIDATE)
+			failure = FAILURE_MUST_REVALIDATE; /* RFC 9111 5.2.2.2 */
+	}
+	exchange_fail(x, failure);
+}
