@@ -154,7 +154,7 @@ static unsigned index_of(struct slice actor)
 	return actor.n > 1 ? (unsigned)(actor.p[1] - '0') : 0;
 }
 
-static struct fake_peer *client_of(unsigned index)
+static struct fake_peer *client_at(unsigned index)
 {
 	if (play.clients[index] == NULL) {
 		play.clients[index] = fake_worker_accept(play.worker, &forward_frontend,
@@ -172,7 +172,7 @@ static struct fake_peer *peer_of(struct slice actor, bool *ret_origin)
 
 	*ret_origin = actor.p[0] == 'o';
 	if (!*ret_origin)
-		return client_of(index);
+		return client_at(index);
 	origin = fake_peer_connected(index);
 	if (origin != NULL) {
 		cut_up(origin, true);

@@ -1,0 +1,250 @@
+/* Requests in: heads and bodies, as far as bytes, answers and the turn allow. */
+#include "proxy/client/client_requests.h"
+
+#include "proxy/base/cause.h"
+#include "proxy/base/monotonic.h"
+#include "proxy/client/client_sink.h"
+#include "proxy/exchange/failure_log.h"
+#include "proxy/http1/parse_fault.h"
+
+/* A head that cannot be read: answered, and nothing after it is (HAZARDS F9). */
+static void refuse_request(struct client *client, struct exchange *x, enum failure failure)
+{
+	client->sink.last = true;
+	x->req.body = BODY_NONE;
+	x->req.keep_alive = false;
+	exchange_fail(x, failure);
+}
+
+/* The request's body cannot be had: its origin must not take what came for the whole (HAZARDS F6).
+ */
+void client_fail_body(struct client *client, enum failure failure)
+{
+	struct exchange *x = client->exchange;
+
+	client->sink.last = true;
+	if (x->frontend->cancel(x))
+		client_abort(client); /* never: what has a body is not shared */
+	else
+		exchange_fail(x, failure);
+}
+
+static void begin_body(struct client *client, const struct exchange *x)
+{
+	body_begin(&client->body, x->req.body, x->req.content_length);
+	client->sink.reading_body = !client->body.done;
+	client->body_paused = client->held = false;
+}
+
+/*
+ * RFC 9112 9.3: no connection between an HTTP/1.0 client and a proxy persists, as a proxy between
+ * them may pass the wish on without knowing it.  Who asks in absolute form takes us for a proxy.
+ */
+static bool may_persist(const struct client *client, const struct http_request *req)
+{
+	return req->keep_alive || (req->asks_keep_alive && client->frontend->is_origin &&
+				   req->form != TARGET_ABSOLUTE);
+}
+
+/* Read the next request head and have it handled.  False when it is not whole yet. */
+static bool next_request(struct client *client)
+{
+	struct clients *all = client->all;
+	struct exchange *x = exchange_new(all->exchanges, &client->sink, client->frontend);
+	enum failure failure = FAILURE_INTERNAL;
+	enum parse_result result;
+	char fault[PARSE_FAULT_SIZE];
+	size_t length;
+
+	if (x == NULL) {
+		client_close(client);
+		return false;
+	}
+	x->peer = client->peer;
+	x->req.fields =
+		(struct http_fields){.at = all->lines, .capacity = PARSE_REQUEST_FIELDS_MAX};
+	result = parse_request(buf_waiting(&client->in), all->conf, all->memo, &client->progress,
+			       &x->req, &length, &failure);
+	if (result == PARSE_MORE) {
+		exchange_discard(x);
+		return false;
+	}
+	client->exchange = x;
+	client->in_head = false;
+	client->requests++;
+	if (client->frontend->is_reserved)
+		STATS_ADD(operator_requests, 1);
+	else
+		STATS_ADD(requests, 1);
+	COUNT_TRAFFIC(client, exchanges, 1);
+	if (result == PARSE_FAILED && failure_log_tells_all())
+		cause_set("%s", parse_fault_request(buf_waiting(&client->in), failure, fault));
+	if (result == PARSE_FAILED || client->refusal != FAILURE_NONE) {
+		refuse_request(client, x, result == PARSE_FAILED ? failure : client->refusal);
+		cause_clear();
+		return true;
+	}
+	x->bytes_in = length;
+	client->sink.last = !may_persist(client, &x->req) || all->turn->draining ||
+			    client->requests >= all->conf->client_requests;
+	begin_body(client, x);
+	client->frontend->handle(x);
+	if (client->conn != NULL)
+		buf_consume(&client->in, length); /* the request was a view of it until here */
+	return true;
+}
+
+/* Decode what is there of the body and give it to the exchange.  False when more bytes are needed.
+ */
+static bool feed_body(struct client *client)
+{
+	struct exchange *x = client->exchange;
+	struct slice content;
+	size_t consumed;
+	enum body_result result;
+
+	result = body_decode(&client->body, buf_waiting(&client->in), &consumed, &content);
+	if (result == BODY_BAD) {
+		client_fail_body(client, FAILURE_BAD_BODY);
+		return true;
+	}
+	x->bytes_in += consumed;
+	pace_moved(&client->giving, consumed, client->all->conf, client->all->turn->now_ms);
+	if (content.n > 0 && !client->frontend->body(x, content))
+		client->body_paused = true;
+	if (client->conn == NULL)
+		return false;
+	if (consumed > 0)
+		buf_consume(&client->in, consumed);
+	/* the exchange may have ended with an early answer: then the connection ends, too */
+	if (client->exchange != x)
+		return true;
+	if (result == BODY_DONE) {
+		client->sink.reading_body = false;
+		client->frontend->body_end(x);
+	}
+	return consumed > 0 || result == BODY_DONE;
+}
+
+/* Is there a share of the turn left for another step?  If not, it is taken up in the next one. */
+static bool may_go_on(struct client *client, unsigned most)
+{
+	if (share_take(&client->share, client->all->turn, most))
+		return true;
+	client->put_off = true;
+	turn_later(client->all->turn, &client->resume);
+	return false;
+}
+
+/* Bytes that were read, compared and written for a request count as well. */
+static bool serve_next(struct client *client)
+{
+	const struct cache_counts *counts = client->all->counts;
+	size_t in = buf_length(&client->in), out = buf_length(&client->out);
+	uint64_t compared = counts->compared;
+	bool served = next_request(client);
+
+	if (client->conn == NULL)
+		return false;
+	client->share.bytes += in - buf_length(&client->in) + (counts->compared - compared);
+	if (buf_length(&client->out) > out)
+		client->share.bytes += buf_length(&client->out) - out;
+	return served;
+}
+
+static bool advance_once(struct client *client)
+{
+	if (client->exchange != NULL)
+		return client->sink.reading_body && !client->body_paused &&
+		       buf_length(&client->in) > 0 && may_go_on(client, SHARE_PIECES) &&
+		       feed_body(client);
+	if (client->sink.last)
+		return false;
+	/* a client that does not read its answers gets no more made */
+	client->stalled = buf_length(&client->out) > HIGH_WATER;
+	return !client->stalled && buf_length(&client->in) > 0 &&
+	       may_go_on(client, SHARE_REQUESTS) && serve_next(client);
+}
+
+/*
+ * Requests that were answered at once have waited from the start of the turn until here, or of the
+ * one that read them.
+ */
+static void measure(struct exchanges *exchanges, int64_t since_us)
+{
+	if (exchanges->answered == 0)
+		return;
+	histogram_add(&stats->hit_latency, (uint64_t)(monotonic_us() - since_us),
+		      exchanges->answered);
+	exchanges->answered = 0;
+}
+
+/* Go as far as the bytes at hand allow. */
+static void advance(struct client *client)
+{
+	client->advancing = true;
+	while (client->conn != NULL && advance_once(client))
+		if (buf_length(&client->out) > HIGH_WATER)
+			client_flush(client);
+	client->advancing = false;
+	if (client->conn == NULL)
+		return;
+	/* the peer will send no more: what is incomplete, and not held back here, stays so */
+	if (client->ended && client->exchange == NULL && !client->stalled && !client->put_off) {
+		if (!client->sink.last && buf_length(&client->in) > 0)
+			failure_log_left(&client->peer, buf_length(&client->in));
+		client->sink.last = true;
+	}
+	if (client->ended && client->sink.reading_body && !client->body_paused &&
+	    !client->put_off) {
+		client_close(client);
+		return;
+	}
+	client_settle(client);
+}
+
+/* As far as it goes; the answers made on the way have gone out together in the end. */
+void client_advance(struct client *client)
+{
+	struct clients *all = client->all;
+	int64_t since_us = client->waits_since_us != 0 ? client->waits_since_us : all->turn->now_us;
+
+	client->put_off = false;
+	advance(client);
+	client->waits_since_us = client->put_off ? since_us : 0;
+	measure(all->exchanges, since_us);
+}
+
+void client_go_on(void *owner)
+{
+	struct client *client = client_of(owner);
+
+	if (client->conn == NULL) {
+		client_free_later(client);
+		return;
+	}
+	client->body_paused = client->held;
+	if (!client->lingering)
+		client_advance(client);
+}
+
+/* The request did not come in time: the client is told so, or that it was refused in any case. */
+void client_head_expired(struct client *client)
+{
+	struct exchange *x = exchange_new(client->all->exchanges, &client->sink, client->frontend);
+	enum failure failure = FAILURE_HEAD_TIMEOUT;
+
+	if (x == NULL) {
+		client_close(client);
+		return;
+	}
+	x->peer = client->peer;
+	client->exchange = x;
+	COUNT_TRAFFIC(client, exchanges, 1);
+	if (client->refusal != FAILURE_NONE) {
+		failure = client->refusal;
+		/* the deadline that has passed was its only one */
+		conn_deadline(client->conn, CLIENT_REFUSAL_MS);
+	}
+	refuse_request(client, x, failure);
+}

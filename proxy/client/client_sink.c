@@ -1,0 +1,283 @@
+/* Answers out, and what a client is waited for. */
+#include "proxy/client/client_sink.h"
+
+/* Bytes kept ahead of the request under way: more than the largest head. */
+enum { AHEAD_MAX = HIGH_WATER + 16 * 1024 };
+
+/* Send what waits.  False when the connection failed and the client is closed. */
+bool client_flush(struct client *client)
+{
+	const struct clients *all = client->all;
+	struct turn *turn = all->turn;
+
+	while (buf_length(&client->out) > 0) {
+		struct slice waiting = buf_waiting(&client->out);
+		struct iovec part = iovec_of(waiting);
+		size_t n;
+
+		switch (conn_send(client->conn, &part, 1, &n)) {
+		case IO_OK:
+			COUNT_TRAFFIC(client, client_bytes_out, n);
+			buf_consume(&client->out, n);
+			pace_moved(&client->taking, n, all->conf, turn->now_ms);
+			continue;
+		case IO_AGAIN:
+			if (scratch_settle(&turn->out, &client->out))
+				return true;
+			break;
+		case IO_END:
+		case IO_ERROR:
+			break;
+		}
+		client_close(client);
+		return false;
+	}
+	return scratch_settle(&turn->out, &client->out);
+}
+
+/* After the last answer: FIN, then read on for a while so that the answer is not lost to an RST. */
+static void client_finish(struct client *client)
+{
+	conn_unfinished(client->conn, false);
+	if (client->ended) {
+		client_close(client);
+		return;
+	}
+	conn_end(client->conn);
+	client->lingering = true;
+	scratch_free(&client->all->turn->in, &client->in);
+	conn_watch(client->conn, true, false);
+	conn_deadline(client->conn, CLIENT_LINGER_MS);
+}
+
+/* Bytes are waited for on either side of the connection: the first deadline of the two. */
+static int64_t bytes_left_ms(const struct client *client, int64_t now_ms)
+{
+	const struct pace *pace = &client->taking;
+
+	if (pace->until_us == 0 ||
+	    (client->giving.until_us != 0 && client->giving.until_us < pace->until_us))
+		pace = &client->giving;
+	return pace_left_ms(pace, now_ms);
+}
+
+static void set_deadline(struct client *client, bool sending)
+{
+	const struct conf *conf = client->all->conf;
+	int64_t now_ms = client->all->turn->now_ms;
+	bool giving = client->sink.reading_body && !client->body_paused && !client->put_off;
+
+	pace_wait(&client->taking, sending, conf, now_ms);
+	pace_wait(&client->giving, giving, conf, now_ms);
+	if (client->refusal != FAILURE_NONE)
+		; /* it has one of its own, whatever it does */
+	else if (sending || giving)
+		conn_deadline(client->conn, bytes_left_ms(client, now_ms));
+	else if (client->exchange != NULL || client->put_off)
+		conn_deadline(client->conn, 0); /* it is not the client that is waited for */
+	else if (buf_length(&client->in) == 0)
+		conn_deadline(client->conn, conf->keepalive_timeout_ms);
+	else if (!client->in_head)
+		conn_deadline(client->conn, conf->head_timeout_ms);
+	client->in_head =
+		client->exchange == NULL && buf_length(&client->in) > 0 && !client->put_off;
+}
+
+/*
+ * The one place that decides what to wait for, from the state alone, so that no connection can be
+ * left waiting for nothing.
+ */
+void client_settle(struct client *client)
+{
+	struct turn *turn = client->all->turn;
+	bool sending, reading;
+
+	if (client->conn == NULL || client->lingering)
+		return;
+	if (!client_flush(client))
+		return;
+	sending = buf_length(&client->out) > 0;
+	if (client->stalled && !sending) {
+		client->stalled = false;
+		turn_soon(turn, &client->resume);
+	}
+	if (client->sink.last && client->exchange == NULL && !sending) {
+		client_finish(client);
+		return;
+	}
+	if (!scratch_settle(&turn->in, &client->in)) {
+		client_close(client);
+		return;
+	}
+	/* also behind the last request: an RST must not wait to be seen until the answer is there
+	 */
+	reading = !client->ended && (!client->sink.last || client->exchange != NULL) &&
+		  buf_length(&client->in) < AHEAD_MAX;
+	if (client->sink.reading_body)
+		reading = !client->ended && !client->body_paused;
+	/* it has enough to do */
+	reading = reading && !client->put_off;
+	conn_watch(client->conn, reading, sending);
+	set_deadline(client, sending);
+}
+
+void client_send_out(void *owner)
+{
+	struct client *client = client_of(owner);
+
+	if (client->conn == NULL)
+		client_free_later(client);
+	else
+		client_settle(client);
+}
+
+/* ---- what exchanges ask for ------------------------------------------------------------------ */
+
+/* Its first member; whoever calls by client_sink has one. */
+static struct client *client_of_sink(struct answer_sink *sink)
+{
+	return (struct client *)sink;
+}
+
+static struct buf *sink_out(struct answer_sink *sink)
+{
+	struct client *client = client_of_sink(sink);
+
+	scratch_lend(&client->all->turn->out, &client->out);
+	return &client->out;
+}
+
+static void sink_push(struct answer_sink *sink)
+{
+	struct client *client = client_of_sink(sink);
+
+	turn_soon(client->all->turn, &client->push);
+}
+
+/* Send what waits and the parts after it in one call; *ret_sent counts both. */
+static enum io send_all(struct client *client, const struct iovec *parts, int count,
+			size_t *ret_sent)
+{
+	struct iovec all[1 + SINK_PARTS_MAX];
+	int waiting = buf_length(&client->out) > 0;
+
+	assert(count <= SINK_PARTS_MAX);
+	all[0] = iovec_of(buf_waiting(&client->out));
+	memcpy(all + waiting, parts, (size_t)count * sizeof(*parts));
+	*ret_sent = 0;
+	return conn_send(client->conn, all, waiting + count, ret_sent);
+}
+
+static bool sink_send(struct answer_sink *sink, const struct iovec *parts, int count)
+{
+	struct client *client = client_of_sink(sink);
+	size_t sent, waiting = buf_length(&client->out);
+
+	if (client->conn == NULL)
+		return true;
+	if (send_all(client, parts, count, &sent) == IO_ERROR) {
+		client_close(client);
+		return true;
+	}
+	COUNT_TRAFFIC(client, client_bytes_out, sent);
+	pace_moved(&client->taking, sent, client->all->conf, client->all->turn->now_ms);
+	if (waiting > 0)
+		buf_consume(&client->out, sent < waiting ? sent : waiting);
+	sent -= sent < waiting ? sent : waiting;
+	for (int i = 0; i < count; i++) {
+		size_t skip = sent < parts[i].iov_len ? sent : parts[i].iov_len;
+
+		sent -= skip;
+		if (!buf_append(&client->out, slice_of((char *)parts[i].iov_base + skip,
+						       parts[i].iov_len - skip))) {
+			client_close(client);
+			return true;
+		}
+	}
+	client_settle(client);
+	return client->conn == NULL || buf_length(&client->out) == 0;
+}
+
+static void sink_unfinished(struct answer_sink *sink)
+{
+	conn_unfinished(client_of_sink(sink)->conn, true);
+}
+
+static void sink_abort(struct answer_sink *sink)
+{
+	client_abort(client_of_sink(sink));
+}
+
+static void sink_ended(struct answer_sink *sink, bool keep_alive)
+{
+	struct client *client = client_of_sink(sink);
+
+	client->exchange = NULL;
+	if (client->conn == NULL)
+		return;
+	if (!keep_alive || client->sink.reading_body)
+		client->sink.last = true;
+	client->sink.reading_body = false;
+	if (client->advancing)
+		return;
+	client_settle(client);
+	if (client->conn != NULL && !client->lingering)
+		turn_soon(client->all->turn, &client->resume);
+}
+
+static void sink_resume(struct answer_sink *sink)
+{
+	struct client *client = client_of_sink(sink);
+
+	turn_soon(client->all->turn, &client->resume);
+}
+
+static void sink_hold(struct answer_sink *sink)
+{
+	struct client *client = client_of_sink(sink);
+
+	client->held = client->body_paused = true;
+}
+
+static void sink_let_go(struct answer_sink *sink, const struct exchange *x)
+{
+	struct client *client = client_of_sink(sink);
+
+	if (client->conn == NULL || client->exchange != x)
+		return;
+	client->held = false;
+	sink_resume(sink);
+}
+
+static void sink_detach(struct answer_sink *sink, struct sink_detached *ret_detached)
+{
+	struct client *client = client_of_sink(sink);
+	struct buf early = {0}, unsent = {0};
+	bool whole = buf_append(&early, buf_waiting(&client->in)) &&
+		     buf_append(&unsent, buf_waiting(&client->out));
+
+	*ret_detached = (struct sink_detached){
+		.conn = client->conn,
+		.place = client->place,
+		.early = early,
+		.unsent = unsent,
+		.ended = client->ended,
+		.whole = whole,
+	};
+	client->place = (struct holding){.all = NULL};
+	client->exchange = NULL;
+	client_release(client);
+}
+
+const struct answer_sink_kind client_sink = {
+	.out = sink_out,
+	.ended = sink_ended,
+	.push = sink_push,
+	.send = sink_send,
+	.unfinished = sink_unfinished,
+	.abort = sink_abort,
+	.resume = sink_resume,
+	.hold = sink_hold,
+	.let_go = sink_let_go,
+	.detach = sink_detach,
+};

@@ -1,0 +1,24 @@
+/*
+ * Sending answers to a client, and what it is waited for: the sink of its exchanges.
+ */
+#ifndef PROXY_CLIENT_CLIENT_SINK_H
+#define PROXY_CLIENT_CLIENT_SINK_H
+
+#include "proxy/client/client_state.h"
+
+/* Of struct client's first member. */
+extern const struct answer_sink_kind client_sink;
+
+/* Send what waits.  False when the connection failed and the client is closed. */
+bool client_flush(struct client *client);
+
+/*
+ * The one place that decides what to wait for, from the state alone, so that no connection can be
+ * left waiting for nothing.
+ */
+void client_settle(struct client *client);
+
+/* A task: what was composed goes out. */
+void client_send_out(void *owner);
+
+#endif

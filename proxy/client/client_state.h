@@ -1,0 +1,109 @@
+/*
+ * A client as the files that work on it see it: its state, its place among the limits, and its end.
+ * client.h is for who accepts connections; requests are client_requests.c's, answers client_sink.c's.
+ */
+#ifndef PROXY_CLIENT_CLIENT_STATE_H
+#define PROXY_CLIENT_CLIENT_STATE_H
+
+#include <assert.h>
+
+#include "proxy/http1/body.h"
+#include "proxy/base/buf.h"
+#include "proxy/loop/conn.h"
+#include "proxy/exchange/exchange.h"
+#include "proxy/limits/pace.h"
+#include "proxy/http1/parse.h"
+
+enum {
+	CLIENT_MAGIC = 0x436c6e74,
+	CLIENT_LINGER_MS = 2000, /* read on after the last answer, so that no RST destroys it */
+	CLIENT_LINGER_BYTES = 1 << 20,
+	CLIENT_REFUSAL_MS = 2000, /* to say what is refused and be told so; if it did not, again */
+};
+
+struct parse_memo;
+
+/* What clients use, all of which outlives them, and all of them. */
+struct clients {
+	const struct conf *conf;
+	struct turn *turn;
+	const struct cache_counts *counts; /* how much lookups go through is a part of a turn */
+	const struct access *access;
+	const struct budgets *budgets;
+	struct exchanges *exchanges;
+	struct parse_memo *memo; /* of requests' fields */
+	struct client *first;
+	struct http_field lines[PARSE_REQUEST_FIELDS_MAX]; /* of the head that is being handled */
+};
+
+struct client {
+	struct answer_sink sink; /* of the exchange under way */
+	uint32_t magic;
+	bool body_paused; /* until sink_resume() */
+	bool held;        /* nothing of the body is taken until sink_let_go() */
+	bool ended;       /* the peer sent FIN */
+	bool lingering;
+	bool advancing; /* client_advance() is on the stack */
+	bool stalled;   /* requests wait in `in` for room in `out` */
+	bool put_off;   /* what is in `in` waits for the next turn */
+	bool in_head;   /* a request head has begun: its deadline stands */
+	struct clients *all;
+	const struct frontend *frontend;
+	enum failure refusal; /* what its first request is answered with, whatever it is */
+	struct conn *conn;    /* NULL when closed */
+	struct exchange *exchange;
+	struct buf in;
+	struct buf out;
+	struct body body;
+	struct pace taking; /* of what waits to be sent */
+	struct pace giving; /* of a request's body */
+	struct parse_progress progress;
+	uint32_t requests;
+	uint32_t lingered;
+	union address peer;
+	struct holding place;        /* of its connection, in the budget of clients or another */
+	struct client *next, **link; /* in all->first */
+	struct share share;
+	int64_t waits_since_us; /* start of the turn that read what was put off; 0 for none */
+	struct task resume;     /* go on reading */
+	struct task push;       /* send what was composed */
+};
+
+/* Of what clients do: an operator's look at the pages is no traffic. */
+#define COUNT_TRAFFIC(client, name, n)                \
+	do {                                          \
+		if (!(client)->frontend->is_reserved) \
+			STATS_ADD(name, n);           \
+	} while (0)
+
+static inline struct client *client_of(void *owner)
+{
+	struct client *client = owner;
+
+	assert(client->magic == CLIENT_MAGIC);
+	return client;
+}
+
+/* Its first connection event answers its first request with that, whatever it is, or it is closed:
+   a refusal can be understood, a closed connection cannot; many at a time are just closed. */
+void client_refuse(struct client *client, enum failure refusal);
+
+/* Refused unless its connection has got a place. */
+void client_enter(struct client *client, enum budget_verdict verdict);
+
+/*
+ * Close now, without another byte, and with an RST if an answer is not all sent.  The exchange
+ * under way is abandoned.
+ */
+void client_close(struct client *client);
+
+/* The same with an RST: the end of an answer that is told by closing must not look like its end. */
+void client_abort(struct client *client);
+
+/* Everything but the socket goes; memory at the end of the turn. */
+void client_release(struct client *client);
+
+/* Free it: one that is queued, when its last task is run. */
+void client_free_later(struct client *client);
+
+#endif
