@@ -16,8 +16,6 @@ static void refuse_request(struct client *client, struct exchange *x, enum failu
 	exchange_fail(x, failure);
 }
 
-/* The request's body cannot be had: its origin must not take what came for the whole (HAZARDS F6).
- */
 void client_fail_body(struct client *client, enum failure failure)
 {
 	struct exchange *x = client->exchange;
@@ -228,7 +226,6 @@ void client_go_on(void *owner)
 		client_advance(client);
 }
 
-/* The request did not come in time: the client is told so, or that it was refused in any case. */
 void client_head_expired(struct client *client)
 {
 	struct exchange *x = exchange_new(client->all->exchanges, &client->sink, client->frontend);

@@ -4,7 +4,6 @@
 /* Bytes kept ahead of the request under way: more than the largest head. */
 enum { AHEAD_MAX = HIGH_WATER + 16 * 1024 };
 
-/* Send what waits.  False when the connection failed and the client is closed. */
 bool client_flush(struct client *client)
 {
 	const struct clients *all = client->all;
@@ -83,10 +82,6 @@ static void set_deadline(struct client *client, bool sending)
 		client->exchange == NULL && buf_length(&client->in) > 0 && !client->put_off;
 }
 
-/*
- * The one place that decides what to wait for, from the state alone, so that no connection can be
- * left waiting for nothing.
- */
 void client_settle(struct client *client)
 {
 	struct turn *turn = client->all->turn;

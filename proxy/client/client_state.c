@@ -1,14 +1,12 @@
 /* Places of clients, and their ends. */
 #include "proxy/client/client_state.h"
 
-/* One that is queued is freed when its last task is run. */
 void client_free_later(struct client *client)
 {
 	if (!client->resume.queued && !client->push.queued)
 		turn_free(client);
 }
 
-/* Everything but the socket goes; memory at the end of the turn. */
 void client_release(struct client *client)
 {
 	*client->link = client->next;
@@ -49,10 +47,6 @@ void client_abort(struct client *client)
 	client_close(client);
 }
 
-/*
- * It may say what it wants, and is told no: an answer can be understood, a closed connection
- * cannot.  Many at a time are just closed.
- */
 void client_refuse(struct client *client, enum failure refusal)
 {
 	const struct budgets *budgets = client->all->budgets;
@@ -73,7 +67,6 @@ void client_refuse(struct client *client, enum failure refusal)
 	conn_deadline(client->conn, CLIENT_REFUSAL_MS);
 }
 
-/* Refused unless its connection has got a place. */
 void client_enter(struct client *client, enum budget_verdict verdict)
 {
 	if (verdict == BUDGET_FULL)

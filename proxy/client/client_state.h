@@ -84,11 +84,13 @@ static inline struct client *client_of(void *owner)
 	return client;
 }
 
-/* Its first connection event answers its first request with that, whatever it is, or it is closed:
-   a refusal can be understood, a closed connection cannot; many at a time are just closed. */
+/*
+ * Its first request is answered with the refusal, whatever it asks for: an answer can be understood,
+ * a closed connection cannot.  Many at a time are just closed.
+ */
 void client_refuse(struct client *client, enum failure refusal);
 
-/* Refused unless its connection has got a place. */
+/* Refuse it unless its connection has got a place. */
 void client_enter(struct client *client, enum budget_verdict verdict);
 
 /*

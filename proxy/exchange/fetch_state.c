@@ -11,7 +11,6 @@ struct fetch *fetches_find(struct fetches *fetches, const struct cache_key *key)
 	return fetch;
 }
 
-/* What the workers have learnt of a key; asking renews the memory that it cannot be shared. */
 enum shareable fetches_recall(const struct fetches *fetches, const struct cache_key *key)
 {
 	return shareable_recall(fetches->use.shareable, key, fetches->use.turn->now_us / 1000,
@@ -72,7 +71,6 @@ struct collapse_wait fetch_wait_of(const struct fetch *fetch)
 	};
 }
 
-/* Somebody waits. */
 void fetch_arm_patience(struct fetch *fetch)
 {
 	struct collapse_wait wait = fetch_wait_of(fetch);
@@ -81,10 +79,6 @@ void fetch_arm_patience(struct fetch *fetch)
 	deadline_set(&fetch->patience, left_ms > 0 ? left_ms : 0);
 }
 
-/*
- * It goes on by itself, before the turn ends if it has not to give way to others: answered from
- * what was stored meanwhile, or asking alone; with a failure, failed, or answered stale.
- */
 void fetch_release_waiter(struct fetch *fetch, struct exchange *x, bool stored,
 			  enum failure failure)
 {
@@ -100,7 +94,6 @@ void fetch_release_waiter(struct fetch *fetch, struct exchange *x, bool stored,
 	turn_soon(fetches->use.turn, &fetches->release);
 }
 
-/* It goes on, or its client has left. */
 void fetches_remove_released(struct fetches *fetches, struct exchange *x)
 {
 	*x->waiter_link = x->next_waiter;
@@ -118,7 +111,6 @@ void fetch_release_waiters(struct fetch *fetch, bool stored)
 		fetch_release_waiter(fetch, fetch->waiters, stored, FAILURE_NONE);
 }
 
-/* What was learnt is in the store, for all workers, before another of them may ask the same. */
 void fetches_end_lease(const struct fetches *fetches, const struct fetch_plan *plan)
 {
 	struct lease lease = plan->lease;
@@ -146,7 +138,6 @@ void fetch_free(struct fetch *fetch)
 	turn_free(fetch);
 }
 
-/* Take the leader out: the fetch goes on, if at all, without anybody to answer. */
 struct exchange *fetch_dismiss_leader(struct fetch *fetch)
 {
 	struct exchange *x = fetch->leader;
@@ -157,7 +148,6 @@ struct exchange *fetch_dismiss_leader(struct fetch *fetch)
 	return x;
 }
 
-/* Its client left, and those for whom it went on do not wait any more. */
 void fetch_drop_if_unwanted(struct fetch *fetch)
 {
 	struct exchange *x = fetch->leader;

@@ -3,8 +3,6 @@
 
 #include "proxy/exchange/response_policy.h"
 
-/* Answer with a stale record in the place of an error, if it has one that allows it (RFC 5861 4).
- */
 bool stale_answer(struct exchange *x, enum failure failure)
 {
 	struct failure_subject subject = exchange_subject(x);
@@ -21,7 +19,6 @@ bool stale_answer(struct exchange *x, enum failure failure)
 	return exchange_answer_record(x, &record);
 }
 
-/* The origin could not be asked, or broke off. */
 void stale_answer_or_fail(struct exchange *x, enum failure failure)
 {
 	struct record_view record;

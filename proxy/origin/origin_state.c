@@ -80,7 +80,6 @@ static void set_deadline(struct origin *origin, bool sending)
 		conn_deadline(origin->conn, head_left_ms(origin));
 }
 
-/* What to wait for, and how long: decided from the state alone. */
 void origin_settle(struct origin *origin)
 {
 	bool sending;

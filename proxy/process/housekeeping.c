@@ -19,7 +19,6 @@ static void flush_some(struct housekeeping *keeping)
 
 static void arm_flush(struct housekeeping *keeping)
 {
-
 	if (!cache_flush_is_due(keeping->cache) || deadline_is_set(&keeping->flush))
 		return;
 	if (keeping->conf->store_interval_ms == 0)
