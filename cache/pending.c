@@ -27,7 +27,7 @@ static struct pending_item *item_new(enum pending_kind kind, const struct cache_
 	size_t size = sizeof(struct pending_item) + record.n + uri.n;
 	struct pending_item *item = malloc(size);
 
-	if (!item)
+	if (item == NULL)
 		return NULL;
 	*item = (struct pending_item){.op = {.key = *key, .kind = kind}, .size = size, .ops = 1};
 	item->last = item;
@@ -56,7 +56,7 @@ void pending_fini(struct pending *pending)
 {
 	struct pending_op *ops;
 
-	while ((ops = pending_take(pending)))
+	while ((ops = pending_take(pending)) != NULL)
 		pending_release(ops);
 }
 
@@ -67,17 +67,17 @@ bool pending_add(struct pending *pending, enum pending_kind kind, const struct c
 
 	bool full = pending->count >= pending->limit;
 
-	if ((full && kind == PENDING_PUT) || !(item = item_new(kind, key, uri, record)))
+	if ((full && kind == PENDING_PUT) || (item = item_new(kind, key, uri, record)) == NULL)
 		return false;
 	first = find(pending, key);
-	if (first) {
+	if (first != NULL) {
 		first->last->op.next = &item->op;
 		first->last = item;
 		first->ops++;
 	} else {
 		first = item;
 		HASH_ADD(hh, pending->keys, op.key, sizeof(item->op.key), item);
-		if (!item->hh.tbl) {
+		if (item->hh.tbl == NULL) {
 			free(item);
 			return false;
 		}
@@ -91,21 +91,21 @@ bool pending_add(struct pending *pending, enum pending_kind kind, const struct c
 
 bool pending_has(const struct pending *pending, const struct cache_key *key)
 {
-	return pending->keys && find(pending, key);
+	return pending->keys != NULL && find(pending, key) != NULL;
 }
 
 static struct pending_op *take(struct pending *pending, struct pending_item *first)
 {
 	struct pending_item *item;
 
-	if (!first)
+	if (first == NULL)
 		return NULL;
 	HASH_DELETE(hh, pending->keys, first);
-	for (item = first; item; item = (struct pending_item *)(void *)item->op.next) {
+	for (item = first; item != NULL; item = (struct pending_item *)(void *)item->op.next) {
 		pending->count--;
 		pending->bytes -= item->size;
 	}
-	if (!pending->keys)
+	if (pending->keys == NULL)
 		pending->urgent = false;
 	return &first->op;
 }
@@ -117,12 +117,12 @@ struct pending_op *pending_take(struct pending *pending)
 
 struct pending_op *pending_take_key(struct pending *pending, const struct cache_key *key)
 {
-	return take(pending, pending->keys ? find(pending, key) : NULL);
+	return take(pending, pending->keys != NULL ? find(pending, key) : NULL);
 }
 
 void pending_release(struct pending_op *ops)
 {
-	while (ops) {
+	while (ops != NULL) {
 		struct pending_op *next = ops->next;
 
 		free(ops);

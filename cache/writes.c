@@ -21,7 +21,7 @@ bool writes_init(struct writes *writes, struct store *store, const struct conf *
 	pending_init(&writes->pending, conf->store_pending);
 	writes->entries[0] = malloc(ENTRY_SIZE_MAX);
 	writes->entries[1] = malloc(ENTRY_SIZE_MAX);
-	if (writes->entries[0] && writes->entries[1])
+	if (writes->entries[0] != NULL && writes->entries[1] != NULL)
 		return true;
 	writes_fini(writes);
 	return false;
@@ -190,7 +190,7 @@ static void rewrite_drop_absent(struct rewrite *rewrite)
 
 static void rewrite_apply(struct rewrite *rewrite, const struct pending_op *ops)
 {
-	for (const struct pending_op *op = ops; op; op = op->next) {
+	for (const struct pending_op *op = ops; op != NULL; op = op->next) {
 		if (op->kind == PENDING_PUT)
 			rewrite_put(rewrite, rewrite->entry, op);
 		else
@@ -206,7 +206,7 @@ static size_t rewrite_groups(struct rewrite *rewrite, struct cache_key *groups)
 {
 	size_t count = entry_groups(rewrite->entry, groups);
 
-	if (count == SIZE_MAX && rewrite->last_put) {
+	if (count == SIZE_MAX && rewrite->last_put != NULL) {
 		rewrite_put(rewrite, slice_of(NULL, 0), rewrite->last_put);
 		rewrite->stored--;
 		count = entry_groups(rewrite->entry, groups);
@@ -225,7 +225,7 @@ static enum store_result rewrite_give_up(struct rewrite *rewrite, const struct p
 	struct slice entry;
 	enum store_result result = store_read(rewrite->writes->store, &rewrite->key, &entry);
 
-	for (; result == STORE_OK && ops; ops = ops->next)
+	for (; result == STORE_OK && ops != NULL; ops = ops->next)
 		mark_superseded(rewrite->writes, entry, ops);
 	rewrite->dropped += rewrite->stored;
 	rewrite->stored = 0;
@@ -242,9 +242,9 @@ static enum store_result rewrite_write(struct rewrite *rewrite, const struct pen
 
 	if (rewrite->entry.n > 0)
 		result = store_put(store, &rewrite->key, rewrite->entry, groups, group_count);
-	if (rewrite->existed && (rewrite->entry.n == 0 || (result == STORE_FULL && !ops)))
+	if (rewrite->existed && (rewrite->entry.n == 0 || (result == STORE_FULL && ops == NULL)))
 		result = store_drop(store, &rewrite->key);
-	if (result == STORE_FULL && ops)
+	if (result == STORE_FULL && ops != NULL)
 		result = rewrite_give_up(rewrite, ops);
 	return result == STORE_NOT_FOUND ? STORE_OK : result;
 }
@@ -293,7 +293,7 @@ static uint64_t count_ops(const struct pending_op *ops)
 {
 	uint64_t count = 0;
 
-	for (; ops; ops = ops->next)
+	for (; ops != NULL; ops = ops->next)
 		count++;
 	return count;
 }
@@ -348,7 +348,7 @@ static void mark_lost(struct writes *writes, const struct taken *taken)
 {
 	writes->busy = true;
 	for (size_t i = 0; i < taken->count; i++) {
-		for (const struct pending_op *op = taken->ops[i]; op; op = op->next) {
+		for (const struct pending_op *op = taken->ops[i]; op != NULL; op = op->next) {
 			if (op->kind == PENDING_PUT)
 				mark_lost_put(writes, op);
 		}
@@ -381,11 +381,11 @@ static void write_batch(struct writes *writes, const struct cache_key *key, size
 	enum store_result result = begin_batch(writes, &begun);
 	struct batch batch = {0};
 	struct taken taken;
-	struct pending_op *ops = key ? pending_take_key(&writes->pending, key) : NULL;
+	struct pending_op *ops = key != NULL ? pending_take_key(&writes->pending, key) : NULL;
 
 	taken.count = 0;
 	while (batch.operations < most && taken.count < BATCH_OPS &&
-	       (ops || (ops = pending_take(&writes->pending)))) {
+	       (ops != NULL || (ops = pending_take(&writes->pending)) != NULL)) {
 		taken.ops[taken.count++] = ops;
 		if (result == STORE_OK)
 			result = write_taken(writes, ops, &batch);

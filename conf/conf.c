@@ -16,7 +16,7 @@ bool conf_split_gateway(const char *text, char *ret_host, uint16_t *ret_port,
 	const char *equals = strchr(text, '=');
 	char address[UNITS_HOST + 9];
 
-	if (!equals || (size_t)(equals - text) >= sizeof(address))
+	if (equals == NULL || (size_t)(equals - text) >= sizeof(address))
 		return false;
 	memcpy(address, text, (size_t)(equals - text));
 	address[equals - text] = '\0';

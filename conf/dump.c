@@ -9,7 +9,7 @@
 /* libconfuse takes all but the quote and the backslash of a single-quoted string as it is. */
 static void write_string(FILE *to, const char *text)
 {
-	if (!strpbrk(text, "\"\\$")) {
+	if (strpbrk(text, "\"\\$") == NULL) {
 		fprintf(to, "\"%s\"", text);
 		return;
 	}
@@ -58,7 +58,7 @@ static void write_value(FILE *to, const struct option *option, const struct conf
 void conf_dump(const struct conf *conf, FILE *to)
 {
 	fputs("# The options of cache204 in effect; as a file it has the same effect.\n", to);
-	if (strchr(conf->parent, '@'))
+	if (strchr(conf->parent, '@') != NULL)
 		fputs("# It has the password of the parent proxy: let nobody else read it (mode "
 		      "0600).\n",
 		      to);
@@ -106,7 +106,7 @@ void conf_help(FILE *to)
 
 		fprintf(to, "  %s (", option->name);
 		write_kind(to, option);
-		if (option->preset)
+		if (option->preset != NULL)
 			fprintf(to, "; default %s", *option->preset ? option->preset : "empty");
 		else {
 			option_write_number(option, option->number, number);

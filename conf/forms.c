@@ -30,7 +30,7 @@ static bool is_token(const char *text)
 {
 	const char *at = text;
 
-	while (*at && (is_alnum(*at) || strchr("!#$%&'*+-.^_`|~", *at)))
+	while (*at && (is_alnum(*at) || strchr("!#$%&'*+-.^_`|~", *at) != NULL))
 		at++;
 	return at > text && *at == '\0';
 }
@@ -48,7 +48,7 @@ static bool add_resolver_port(const char *text, char to[UNITS_HOST + 9])
 {
 	char host[UNITS_HOST];
 	uint16_t port;
-	bool bare = *text != '[' && strchr(text, ':');
+	bool bare = *text != '[' && strchr(text, ':') != NULL;
 
 	return snprintf(to, UNITS_HOST + 9, "%s%s%s:53", bare ? "[" : "", text, bare ? "]" : "") <
 		       UNITS_HOST + 9 &&
@@ -126,7 +126,7 @@ static bool is_authority(const char *text)
 
 	if (units_parse_address(text, host, &port_16))
 		return port_16 != 0;
-	return colon && is_name(text, (size_t)(colon - text)) && strlen(colon + 1) <= 5 &&
+	return colon != NULL && is_name(text, (size_t)(colon - text)) && strlen(colon + 1) <= 5 &&
 	       units_parse_count(colon + 1, &port) && port >= 1 && port <= UINT16_MAX;
 }
 
@@ -143,7 +143,7 @@ static bool is_hex(char c)
 /* user:password; each % begins the escape of a byte that is no control character. */
 static bool is_userinfo(const char *text, size_t length)
 {
-	if (*text == ':' || !memchr(text, ':', length))
+	if (*text == ':' || memchr(text, ':', length) == NULL)
 		return false;
 	for (size_t i = 0; i < length; i++) {
 		unsigned byte;
@@ -184,10 +184,10 @@ static bool is_parent(const char *text)
 		return false;
 	text += 7;
 	at = strrchr(text, '@');
-	if (at && !is_userinfo(text, (size_t)(at - text)))
+	if (at != NULL && !is_userinfo(text, (size_t)(at - text)))
 		return false;
-	text = without_slash(at ? at + 1 : text, authority, sizeof(authority));
-	return text && is_authority(text);
+	text = without_slash(at != NULL ? at + 1 : text, authority, sizeof(authority));
+	return text != NULL && is_authority(text);
 }
 
 /* http://host or https://host, with or without a port. */
@@ -202,7 +202,7 @@ static bool is_origin(const char *text)
 	else
 		return false;
 	text = without_slash(text, authority, sizeof(authority));
-	if (!text)
+	if (text == NULL)
 		return false;
 	if (is_authority(text))
 		return true;
@@ -215,7 +215,7 @@ static bool is_gateway(const char *text)
 	const char *equals = strchr(text, '=');
 	char address[UNITS_HOST + 9];
 
-	if (!equals || (size_t)(equals - text) >= sizeof(address))
+	if (equals == NULL || (size_t)(equals - text) >= sizeof(address))
 		return false;
 	memcpy(address, text, (size_t)(equals - text));
 	address[equals - text] = '\0';
@@ -230,7 +230,7 @@ static const char *show(const char *value, char to[FORM_SHOWN])
 	const char *at = strrchr(value, '@');
 	char rest[FORM_SHOWN];
 
-	if (!at)
+	if (at == NULL)
 		return form_show(value, to);
 	snprintf(to, FORM_SHOWN, "...%.68s", form_show(at, rest));
 	return to;
@@ -263,15 +263,15 @@ static bool explain_address(const char *value, char *why, size_t size)
 	char text[FORM_SHOWN];
 	uint16_t first, last;
 
-	if (port)
+	if (port != NULL)
 		snprintf(why, size,
 			 "%s has no address; use 127.0.0.1:%s for this machine alone, 0.0.0.0:%s "
 			 "and [::]:%s for all",
 			 value, port, port, port);
-	else if (strstr(value, "://"))
+	else if (strstr(value, "://") != NULL)
 		snprintf(why, size, "%s is a URL; use an address with a port, as 127.0.0.1:3128",
 			 show(value, text));
-	else if (!strchr(value, '/') && units_parse_network(value, &host))
+	else if (strchr(value, '/') == NULL && units_parse_network(value, &host))
 		snprintf(why, size,
 			 host.family == AF_INET
 				 ? "%s has no port; use %s:PORT"
@@ -279,13 +279,13 @@ static bool explain_address(const char *value, char *why, size_t size)
 			 value, value);
 	else if (is_bracketed(value))
 		snprintf(why, size, "%s has no port; use %s:PORT", value, value);
-	else if (*value == '[' && !strchr(value, ']'))
+	else if (*value == '[' && strchr(value, ']') == NULL)
 		snprintf(why, size, "%s is not an address; a list stands in braces: {a, b}",
 			 show(value, text));
-	else if (colon && units_parse_ports(colon + 1, &first, &last) && first != last)
+	else if (colon != NULL && units_parse_ports(colon + 1, &first, &last) && first != last)
 		snprintf(why, size, "%s has a range of ports; use one address for each",
 			 show(value, text));
-	else if (colon && is_name(value, (size_t)(colon - value)))
+	else if (colon != NULL && is_name(value, (size_t)(colon - value)))
 		snprintf(why, size, "%s has a name; use the address in digits, as 127.0.0.1%s",
 			 show(value, text), strlen(colon) <= 6 ? colon : ":3128");
 	else
@@ -310,9 +310,9 @@ static bool explain_port(const char *value, char *why, size_t size)
 	char shown[FORM_SHOWN];
 	size_t digits = strspn(value, "0123456789");
 
-	if (strchr(value, ','))
+	if (strchr(value, ',') != NULL)
 		snprintf(why, size, "%s is several; use one text for each", show(value, shown));
-	else if (digits > 0 && value[digits] == '-' && lone_port(value + digits + 1))
+	else if (digits > 0 && value[digits] == '-' && lone_port(value + digits + 1) != NULL)
 		snprintf(why, size, "%s is no range within 1-65535, the lower port first",
 			 show(value, shown));
 	else if (digits > 0 && value[digits])
@@ -352,12 +352,12 @@ static bool explain_network(const char *value, char *why, size_t size)
 	show(value, shown);
 	if (is_everything(value))
 		snprintf(why, size, "%s is not a network; use 0.0.0.0/0 and ::/0 for all", value);
-	else if (slash && bits_of_mask(slash + 1) >= 0)
+	else if (slash != NULL && bits_of_mask(slash + 1) >= 0)
 		snprintf(why, size, "%s has a netmask; use %.*s/%d", shown, (int)(slash - value),
 			 value, bits_of_mask(slash + 1));
 	else if (units_parse_address(value, host, &port))
 		snprintf(why, size, "%s has a port; use %s", shown, host);
-	else if (is_name(value, strlen(value)) || strchr(value, '-'))
+	else if (is_name(value, strlen(value)) || strchr(value, '-') != NULL)
 		snprintf(why, size, "%s is not a network; use addresses in digits, as 10.0.0.0/8",
 			 shown);
 	else
@@ -367,7 +367,7 @@ static bool explain_network(const char *value, char *why, size_t size)
 
 static bool explain_destination(const char *value, char *why, size_t size)
 {
-	const char *scheme = strstr(value, "://"), *host = scheme ? scheme + 3 : value;
+	const char *scheme = strstr(value, "://"), *host = scheme != NULL ? scheme + 3 : value;
 	size_t length = strcspn(host, ":/?");
 	char shown[FORM_SHOWN];
 
@@ -377,10 +377,10 @@ static bool explain_destination(const char *value, char *why, size_t size)
 	else if (strncmp(value, "*.", 2) == 0 && is_host(value + 2))
 		snprintf(why, size, "%s has a *; use %s for a name and all below it", shown,
 			 value + 1);
-	else if (scheme && !strchr(host, '@') && is_name(host, length))
+	else if (scheme != NULL && strchr(host, '@') == NULL && is_name(host, length))
 		snprintf(why, size, "%s is a URL; use the host alone: %.*s", shown, (int)length,
 			 host);
-	else if (!scheme && host[length] == ':' && is_name(host, length))
+	else if (scheme == NULL && host[length] == ':' && is_name(host, length))
 		snprintf(why, size, "%s has a port; use the host alone: %.*s", shown, (int)length,
 			 host);
 	else if (length > 1 && host[length] == '\0' && host[length - 1] == '.' &&
@@ -415,15 +415,15 @@ static const char *path_of(const char *authority)
 /* What to say of a URL behind it: "has a path" and the like; NULL when that is not it. */
 static const char *origin_fault(const char *url)
 {
-	const char *scheme = strstr(url, "://"), *authority = scheme ? scheme + 3 : url;
+	const char *scheme = strstr(url, "://"), *authority = scheme != NULL ? scheme + 3 : url;
 
-	if (!scheme)
+	if (scheme == NULL)
 		return "has no scheme; begin it with http://";
 	if (strncasecmp(url, "http://", 7) != 0 && strncasecmp(url, "https://", 8) != 0)
 		return "is neither of http nor of https";
-	if (memchr(authority, '@', strcspn(authority, "/?#")))
+	if (memchr(authority, '@', strcspn(authority, "/?#")) != NULL)
 		return "has a user; leave that out, as clients send their own";
-	if (path_of(authority))
+	if (path_of(authority) != NULL)
 		return "has a path, but a gateway is for a whole origin; leave out what follows "
 		       "the host and port";
 	return NULL;
@@ -431,19 +431,19 @@ static const char *origin_fault(const char *url)
 
 static const char *parent_fault(const char *url)
 {
-	const char *scheme = strstr(url, "://"), *user = scheme ? scheme + 3 : url;
-	const char *at = strrchr(user, '@'), *authority = at ? at + 1 : user;
+	const char *scheme = strstr(url, "://"), *user = scheme != NULL ? scheme + 3 : url;
+	const char *at = strrchr(user, '@'), *authority = at != NULL ? at + 1 : user;
 
-	if (!scheme)
+	if (scheme == NULL)
 		return "has no scheme; begin it with http://";
 	if (strncasecmp(url, "http://", 7) != 0)
 		return "is not of http, which a parent is asked over; use http://host:port";
-	if (at && !is_userinfo(user, (size_t)(at - user)))
+	if (at != NULL && !is_userinfo(user, (size_t)(at - user)))
 		return "has a user and password that cannot be read; use user:password, with %40 "
 		       "for @ and %25 for %";
-	if (path_of(authority))
+	if (path_of(authority) != NULL)
 		return "has a path; leave out what follows the port";
-	if (!strchr(authority, ':'))
+	if (strchr(authority, ':') == NULL)
 		return "has no port; use http://host:port";
 	return NULL;
 }
@@ -452,10 +452,10 @@ static bool explain_gateway(const char *value, char *why, size_t size)
 {
 	const char *equals = strchr(value, '=');
 	char address[UNITS_HOST + 9], shown[FORM_SHOWN], inner[160];
-	size_t length = equals ? (size_t)(equals - value) : 0;
+	size_t length = equals != NULL ? (size_t)(equals - value) : 0;
 	const char *fault;
 
-	if (!equals || length >= sizeof(address))
+	if (equals == NULL || length >= sizeof(address))
 		return false;
 	memcpy(address, value, length);
 	address[length] = '\0';
@@ -466,7 +466,7 @@ static bool explain_gateway(const char *value, char *why, size_t size)
 		return true;
 	}
 	fault = origin_fault(equals + 1);
-	if (fault)
+	if (fault != NULL)
 		snprintf(why, size, "%s %s", show(equals + 1, shown), fault);
 	return fault != NULL;
 }
@@ -476,7 +476,7 @@ static bool explain_parent(const char *value, char *why, size_t size)
 	const char *fault = parent_fault(value);
 	char shown[FORM_SHOWN];
 
-	if (fault)
+	if (fault != NULL)
 		snprintf(why, size, "%s %s", show(value, shown), fault);
 	return fault != NULL;
 }
@@ -526,7 +526,7 @@ bool form_check(enum form form, const char *value, char *why, size_t why_size)
 	char shown[FORM_SHOWN];
 
 	if (!forms[form].is(value)) {
-		if (forms[form].explain && is_any(value) &&
+		if (forms[form].explain != NULL && is_any(value) &&
 		    forms[form].explain(value, why, why_size))
 			return false;
 		snprintf(why, why_size, "%s is not %s; use %s", show(value, shown),

@@ -130,7 +130,7 @@ static cfg_t *new_cfg(void)
 {
 	cfg_opt_t *table = calloc(option_total + 1, sizeof(*table));
 	cfg_t *cfg = NULL;
-	bool whole = table;
+	bool whole = table != NULL;
 
 	for (size_t i = 0; whole && i < option_total; i++) {
 		table[i].name = options[i].name;
@@ -145,9 +145,9 @@ static cfg_t *new_cfg(void)
 	}
 	if (whole)
 		cfg = cfg_init(table, CFGF_NONE);
-	if (table)
+	if (table != NULL)
 		free_table(table);
-	if (cfg)
+	if (cfg != NULL)
 		cfg_set_error_function(cfg, error_cb);
 	return cfg;
 }
@@ -162,7 +162,7 @@ static bool take_values(struct loading *load, const struct option *option, cfg_o
 	if (!(opt->flags & CFGF_MODIFIED))
 		return true;
 	values = calloc(count + 1, sizeof(*values));
-	if (!values)
+	if (values == NULL)
 		return false;
 	for (size_t i = 0; i < count; i++)
 		values[i] = cfg_opt_getnstr(opt, (unsigned)i);
@@ -177,16 +177,16 @@ static bool take_values(struct loading *load, const struct option *option, cfg_o
 static bool load_text(struct loading *load, char *text)
 {
 	cfg_t *cfg = new_cfg();
-	bool set = cfg;
+	bool set = cfg != NULL;
 
 	statements_check(text, load->lines, keep_fault, load);
-	if (cfg && cfg_parse_buf(cfg, text) != CFG_SUCCESS)
+	if (cfg != NULL && cfg_parse_buf(cfg, text) != CFG_SUCCESS)
 		load->error_count += load->error_count + load->fault_count == 0;
 	say_faults(load, INT_MAX);
 	load->error_count += load->faults_more;
 	for (size_t i = 0; set && load->error_count == 0 && i < option_total; i++)
 		set = take_values(load, &options[i], cfg_getopt(cfg, options[i].name));
-	if (cfg)
+	if (cfg != NULL)
 		cfg_free(cfg);
 	return set;
 }
@@ -196,7 +196,7 @@ static bool load_file(struct loading *load)
 	char *text = conf_source_read(load->file, load->errors);
 	bool set = true;
 
-	if (text) {
+	if (text != NULL) {
 		loading = load;
 		set = load_text(load, text);
 		loading = NULL;
@@ -219,7 +219,7 @@ static bool set_values(struct loading *load, const struct option *option,
 	if (!adds)
 		return option_set(option, load->conf, values->at, values->count);
 	all = calloc(old->count + values->count + 1, sizeof(*all));
-	if (!all)
+	if (all == NULL)
 		return false;
 	memcpy(all, old->at, old->count * sizeof(*all));
 	memcpy(all + old->count, values->at, values->count * sizeof(*all));
@@ -236,7 +236,7 @@ static bool load_value(struct loading *load, const struct option *option, const 
 	unsigned before = load->error_count;
 	bool set = setting_values(option, text, &values, &why);
 
-	if (set && why)
+	if (set && why != NULL)
 		complain(load, FROM_SETTING, option->name, "%s", why);
 	else if (set && adds && option->type != OPTION_IS_LIST)
 		complain(load, FROM_SETTING, option->name, "+= is for lists; use =");
@@ -257,7 +257,7 @@ static void complain_setting(struct loading *load, char *name, bool has_value)
 
 	name[length] = '\0';
 	option = option_find(name);
-	if (behind != '\0' && option) {
+	if (behind != '\0' && option != NULL) {
 		complain(load, FROM_SETTING, name, "no = between name and value; use -o %s=...",
 			 name);
 		return;
@@ -278,14 +278,14 @@ static bool load_setting(struct loading *load, const char *setting)
 	bool adds, set = true;
 	const char *value, *start = setting_split(setting, &length, &adds, &value);
 	char *name = strndup(start, length);
-	const struct option *option = name ? option_find(name) : NULL;
+	const struct option *option = name != NULL ? option_find(name) : NULL;
 
-	if (option && value)
+	if (option != NULL && value != NULL)
 		set = load_value(load, option, value, adds);
-	else if (name)
+	else if (name != NULL)
 		complain_setting(load, name, value != NULL);
 	free(name);
-	return set && name;
+	return set && name != NULL;
 }
 
 /* Of two options at odds, the one that was given, and given last. */
@@ -345,7 +345,8 @@ static bool is_wildcard(const struct listening *one)
 /* An address of all is one of its own family alone. */
 static bool is_within(const struct listening *one, const struct listening *all)
 {
-	return is_wildcard(all) && !strchr(one->host, ':') == !strchr(all->host, ':');
+	return is_wildcard(all) &&
+	       (strchr(one->host, ':') == NULL) == (strchr(all->host, ':') == NULL);
 }
 
 /* No address may be listened on twice; port 0 is any free one. */
@@ -393,7 +394,7 @@ static void check_together(struct loading *load)
 
 static bool load_all(struct loading *load, char *const *settings, size_t setting_count)
 {
-	if (!load->conf || !load->lines || (load->file && !load_file(load)))
+	if (load->conf == NULL || load->lines == NULL || (load->file != NULL && !load_file(load)))
 		return false;
 	for (size_t i = 0; i < setting_count; i++)
 		if (!load_setting(load, settings[i]))
@@ -413,11 +414,11 @@ struct conf *conf_load(const char *file, char *const *settings, size_t setting_c
 	};
 
 	if (!load_all(&load, settings, setting_count)) {
-		fprintf(errors, "%s: out of memory\n", file ? file : "-o");
+		fprintf(errors, "%s: out of memory\n", file != NULL ? file : "-o");
 		load.error_count++;
 	}
 	if (load.error_count > ERRORS_MAX)
-		fprintf(errors, "%s: %u errors more\n", file ? file : "-o",
+		fprintf(errors, "%s: %u errors more\n", file != NULL ? file : "-o",
 			load.error_count - ERRORS_MAX);
 	free(load.lines);
 	if (load.error_count == 0)
@@ -430,7 +431,7 @@ struct conf *conf_defaults(void)
 {
 	struct conf *conf = calloc(1, sizeof(*conf));
 
-	if (conf && !setting_presets(conf)) {
+	if (conf != NULL && !setting_presets(conf)) {
 		conf_free(conf);
 		return NULL;
 	}
@@ -439,9 +440,9 @@ struct conf *conf_defaults(void)
 
 void conf_free(struct conf *conf)
 {
-	for (size_t i = 0; conf && i < option_total; i++)
+	for (size_t i = 0; conf != NULL && i < option_total; i++)
 		option_release(&options[i], conf);
-	if (conf)
+	if (conf != NULL)
 		free(conf->instance);
 	free(conf);
 }

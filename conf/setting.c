@@ -21,13 +21,13 @@ const char *setting_split(const char *setting, size_t *ret_length, bool *ret_add
 	while (is_space(*setting))
 		setting++;
 	sign = strchr(setting, '=');
-	length = sign ? (size_t)(sign - setting) : strlen(setting);
-	*ret_adds = sign && length > 0 && sign[-1] == '+';
+	length = sign != NULL ? (size_t)(sign - setting) : strlen(setting);
+	*ret_adds = sign != NULL && length > 0 && sign[-1] == '+';
 	length -= *ret_adds;
 	while (length > 0 && is_space(setting[length - 1]))
 		length--;
 	*ret_length = length;
-	*ret_value = sign ? sign + 1 : NULL;
+	*ret_value = sign != NULL ? sign + 1 : NULL;
 	return setting;
 }
 
@@ -65,14 +65,14 @@ static char *unquote(char *text, const char **ret_why)
 	char quote = *text, *end, *to = text;
 
 	if (quote != '"' && quote != '\'') {
-		if (statement_odd_character(text, strlen(text)))
+		if (statement_odd_character(text, strlen(text)) != NULL)
 			*ret_why = "an invisible space or a curved quote is in it; if that is "
 				   "meant, put quotes around the value";
 		return text;
 	}
 	end = quoted_end(text);
-	if (!end || *end) {
-		*ret_why = end ? "text behind the closing quote" : "a string does not end";
+	if (end == NULL || *end) {
+		*ret_why = end != NULL ? "text behind the closing quote" : "a string does not end";
 		return text;
 	}
 	for (char *from = text + 1; from < end - 1; from++) {
@@ -111,7 +111,7 @@ static char *member_end(char *at)
 	if (*at == '"' || *at == '\'') {
 		char *end = quoted_end(at);
 
-		at = end ? end : at;
+		at = end != NULL ? end : at;
 	}
 	return strchrnul(at, ',');
 }
@@ -121,7 +121,7 @@ static void split_list(struct setting_values *ret, const char **ret_why)
 	bool braces, last = false;
 	char *at = without_braces(trim(ret->text), &braces, ret_why);
 
-	while (!last && !*ret_why) {
+	while (!last && *ret_why == NULL) {
 		char *end = member_end(at), *member;
 
 		last = *end == '\0';
@@ -146,7 +146,7 @@ bool setting_values(const struct option *option, const char *text, struct settin
 		most += *c == ',';
 	*ret = (struct setting_values){
 		.text = strdup(text), .length = strlen(text), .at = calloc(most, sizeof(*ret->at))};
-	if (!ret->text || !ret->at)
+	if (ret->text == NULL || ret->at == NULL)
 		return false;
 	if (option->type == OPTION_IS_LIST)
 		split_list(ret, ret_why);
@@ -160,7 +160,7 @@ bool setting_values(const struct option *option, const char *text, struct settin
 
 void setting_values_free(struct setting_values *values)
 {
-	if (values->text)
+	if (values->text != NULL)
 		explicit_bzero(values->text, values->length);
 	free(values->text);
 	free(values->at);
@@ -174,7 +174,7 @@ bool setting_presets(struct conf *conf)
 		const char *why;
 		bool set;
 
-		if (!option->preset) {
+		if (option->preset == NULL) {
 			option_set_number(option, conf, option->number);
 			continue;
 		}

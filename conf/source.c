@@ -18,7 +18,7 @@ static const char *unreadable(const char *text, size_t length)
 		return "larger than 1MiB";
 	if (length >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0))
 		return "is in UTF-16; save it as UTF-8";
-	if (memchr(text, '\0', length))
+	if (memchr(text, '\0', length) != NULL)
 		return "has a NUL byte; save it as text in UTF-8";
 	return NULL;
 }
@@ -30,16 +30,16 @@ static char *read_text(const char *path, FILE *errors)
 	size_t length = 0;
 	const char *why = NULL;
 
-	if (!file || !text)
+	if (file == NULL || text == NULL)
 		why = strerror(errno);
-	if (!why) {
+	if (why == NULL) {
 		errno = 0;
 		length = fread(text, 1, CONF_SOURCE_MAX + 1, file);
 		why = ferror(file) ? strerror(errno) : unreadable(text, length);
 	}
-	if (file)
+	if (file != NULL)
 		fclose(file);
-	if (why) {
+	if (why != NULL) {
 		fprintf(errors, "%s: %s\n", path, why);
 		free(text);
 		return NULL;
@@ -77,7 +77,7 @@ enum span {
 /* Inside a word nothing begins but a string, which is refused later. */
 static enum span span_at(const char *at, char before)
 {
-	bool in_word = !strchr(" \t\n={},()\"'", before);
+	bool in_word = strchr(" \t\n={},()\"'", before) == NULL;
 
 	if (*at == '"' || *at == '\'')
 		return *at == '"' ? SPAN_DOUBLE : SPAN_SINGLE;
@@ -96,7 +96,7 @@ static const char *span_end(const char *at, enum span span)
 	if (span == SPAN_COMMENT) {
 		const char *end = strstr(at + 2, "*/");
 
-		return end ? end + 2 : NULL;
+		return end != NULL ? end + 2 : NULL;
 	}
 	for (at++; *at && *at != (char)span; at++)
 		if (*at == '\\' && at[1])
@@ -119,7 +119,7 @@ static const char *blank_comments(char *text, unsigned *ret_line)
 		enum span span = span_at(at, at > text ? at[-1] : '\n');
 		const char *end = span == SPAN_NONE ? at + 1 : span_end(at, span);
 
-		if (!end)
+		if (end == NULL)
 			return span == SPAN_COMMENT ? "a comment does not end"
 						    : "a string does not end";
 		if (span == SPAN_LINE || span == SPAN_COMMENT)
@@ -136,11 +136,11 @@ char *conf_source_read(const char *path, FILE *errors)
 	const char *why;
 	unsigned line;
 
-	if (!text)
+	if (text == NULL)
 		return NULL;
 	make_plain(text);
 	why = blank_comments(text, &line);
-	if (why) {
+	if (why != NULL) {
 		fprintf(errors, "%s:%u: %s\n", path, line, why);
 		explicit_bzero(text, strlen(text));
 		free(text);

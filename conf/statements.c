@@ -49,7 +49,7 @@ static char *string_end(char *at)
 /* As libconfuse ends a word, but for characters that it would drop or take for a string. */
 static char *word_end(char *at)
 {
-	while (*at && !strchr(" \t\n={},\"'", *at) && !(at[0] == '+' && at[1] == '='))
+	while (*at && strchr(" \t\n={},\"'", *at) == NULL && !(at[0] == '+' && at[1] == '='))
 		at++;
 	return at;
 }
@@ -58,7 +58,7 @@ static struct token token_at(char *at, int line)
 {
 	struct token token = {.line = line};
 
-	for (; *at && strchr(" \t\n", *at); at++)
+	for (; *at && strchr(" \t\n", *at) != NULL; at++)
 		token.line += *at == '\n';
 	token.start = at;
 	token.end = at + (*at != '\0');
@@ -144,15 +144,16 @@ static bool begins_statement(const struct token *token)
 
 static bool begins_known_statement(const struct token *token)
 {
-	return begins_statement(token) && option_of(token, (size_t)(token->end - token->start));
+	return begins_statement(token) &&
+	       option_of(token, (size_t)(token->end - token->start)) != NULL;
 }
 
 /* As names are made, which values with = in them are not. */
 static bool is_name_like(const struct token *word)
 {
 	for (const char *at = word->start; at < word->end; at++)
-		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-",
-			    *at))
+		if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-",
+			   *at) == NULL)
 			return false;
 	return true;
 }
@@ -180,9 +181,9 @@ void statement_explain_unknown(const char *name, char why[OPTION_WHY])
 	const struct option *nearest = option_nearest(name);
 	const char *odd = statement_odd_character(name, strlen(name));
 
-	if (odd)
+	if (odd != NULL)
 		snprintf(why, OPTION_WHY, "no such option; the name has %s in it", odd);
-	else if (nearest)
+	else if (nearest != NULL)
 		snprintf(why, OPTION_WHY, "no such option; did you mean %s?", nearest->name);
 	else
 		snprintf(why, OPTION_WHY, "no such option; --help lists them");
@@ -206,7 +207,7 @@ const char *statement_odd_character(const char *value, size_t length)
 	for (size_t i = 0; i < sizeof(odd) / sizeof(*odd); i++) {
 		const char *at = memmem(value, length, odd[i].bytes, strlen(odd[i].bytes));
 
-		if (at && (at == value || odd[i].anywhere))
+		if (at != NULL && (at == value || odd[i].anywhere))
 			return odd[i].name;
 	}
 	return NULL;
@@ -219,9 +220,9 @@ static bool is_colon(const struct token *name, const struct option **ret_option)
 	size_t length = (size_t)(name->end - name->start);
 	const char *colon = memchr(name->start, ':', length);
 
-	if (!colon && next.kind == TOKEN_WORD && *next.start == ':')
+	if (colon == NULL && next.kind == TOKEN_WORD && *next.start == ':')
 		colon = name->end;
-	*ret_option = colon ? option_of(name, (size_t)(colon - name->start)) : NULL;
+	*ret_option = colon != NULL ? option_of(name, (size_t)(colon - name->start)) : NULL;
 	return *ret_option != NULL;
 }
 
@@ -236,7 +237,7 @@ static void check_name(struct scan *scan)
 		scan->name.end = scan->name.start + strlen(meant->name);
 		complain(scan, scan->name.line,
 			 "no = between name and value, but a colon; use %s = ...", meant->name);
-	} else if (!scan->option) {
+	} else if (scan->option == NULL) {
 		statement_explain_unknown(text_of(&scan->name, name), why);
 		complain(scan, scan->name.line, "%s", why);
 	}
@@ -251,12 +252,12 @@ static void complain_no_sign(struct scan *scan)
 		complain(scan, line, "no ; belongs at the end of a line");
 	else if (*scan->name.start == '[')
 		complain(scan, line, "there are no sections; use name = value");
-	else if (scan->now.kind == TOKEN_OPEN && !scan->option)
+	else if (scan->now.kind == TOKEN_OPEN && scan->option == NULL)
 		complain(scan, line, "no such option, and there are no sections; use name = value");
-	else if (scan->option && scan->now.kind != TOKEN_END && *scan->now.start != ':')
+	else if (scan->option != NULL && scan->now.kind != TOKEN_END && *scan->now.start != ':')
 		complain(scan, line, "no = between name and value; use %s = ...",
 			 scan->option->name);
-	else if (scan->option && scan->now.kind == TOKEN_END)
+	else if (scan->option != NULL && scan->now.kind == TOKEN_END)
 		complain(scan, line, "no value");
 	check_name(scan);
 }
@@ -264,10 +265,10 @@ static void complain_no_sign(struct scan *scan)
 /* A second statement would replace what the first one said. */
 static void check_repeated(struct scan *scan)
 {
-	int *line = scan->option ? &scan->lines[scan->option - options] : NULL;
+	int *line = scan->option != NULL ? &scan->lines[scan->option - options] : NULL;
 	bool adds = scan->now.kind == TOKEN_ADD;
 
-	if (!line)
+	if (line == NULL)
 		return;
 	if (adds && scan->option->type != OPTION_IS_LIST)
 		complain(scan, scan->name.line, "+= is for lists; use =");
@@ -291,7 +292,7 @@ static bool is_nul_escape(const char *at)
 
 	if (zeros == 0)
 		return false;
-	return zeros >= most || !strchr(hex ? "123456789abcdefABCDEF" : "1234567", next);
+	return zeros >= most || strchr(hex ? "123456789abcdefABCDEF" : "1234567", next) == NULL;
 }
 
 /* A NUL in a double-quoted string would end it early. */
@@ -307,7 +308,7 @@ static void check_string(struct scan *scan, const struct token *string)
 {
 	if (*string->start != '"')
 		return;
-	if (memmem(string->start, (size_t)(string->end - string->start), "${", 2))
+	if (memmem(string->start, (size_t)(string->end - string->start), "${", 2) != NULL)
 		complain(scan, string->line, "${ needs single quotes; no variables are put in");
 	else if (has_nul_escape(string))
 		complain(scan, string->line, "a NUL character ends the text; leave it out");
@@ -322,8 +323,8 @@ static void check_word(struct scan *scan, const struct token *word)
 	const char *sign = NULL;
 
 	form_show(text_of(word, text), shown);
-	for (const char *at = word->start; !sign && at < word->end; at++)
-		if (strchr("*+()#", *at))
+	for (const char *at = word->start; sign == NULL && at < word->end; at++)
+		if (strchr("*+()#", *at) != NULL)
 			sign = at;
 	if (word->end[-1] == '$' && *word->end == '{')
 		complain(scan, word->line, "${ needs single quotes; no variables are put in");
@@ -334,13 +335,13 @@ static void check_word(struct scan *scan, const struct token *word)
 			 "no line goes on in the next one by a backslash; a value "
 			 "with one at its end needs quotes");
 	else if (*word->start == '[' && (word->end[-1] == ']' || length == 1) &&
-		 !memchr(word->start, ':', length))
+		 memchr(word->start, ':', length) == NULL)
 		complain(scan, word->line, "a list stands in braces: {a, b}");
-	else if (odd)
+	else if (odd != NULL)
 		complain(scan, word->line, "the value has %s in it", odd);
-	else if (sign && scan->option && scan->option->form == FORM_PARENT)
+	else if (sign != NULL && scan->option != NULL && scan->option->form == FORM_PARENT)
 		complain(scan, word->line, "a value with %c in it needs quotes", *sign);
-	else if (sign)
+	else if (sign != NULL)
 		complain(scan, word->line, "%s needs quotes, for the %c in it", shown, *sign);
 }
 
@@ -354,9 +355,9 @@ static void check_value(struct scan *scan, const struct token *value)
 
 static const char *no_value(const struct option *option)
 {
-	if (option && option->type == OPTION_IS_LIST)
+	if (option != NULL && option->type == OPTION_IS_LIST)
 		return "no value; use {} for an empty list";
-	if (option && option->type == OPTION_IS_STRING)
+	if (option != NULL && option->type == OPTION_IS_STRING)
 		return "no value; use \"\" for an empty text";
 	return "no value";
 }
@@ -424,7 +425,7 @@ static void take_list(struct scan *scan)
 {
 	int line = scan->now.line;
 
-	if (scan->option && scan->option->type != OPTION_IS_LIST)
+	if (scan->option != NULL && scan->option->type != OPTION_IS_LIST)
 		complain(scan, line, "no list; braces are for lists");
 	take(scan);
 	while (take_member(scan, line))
@@ -434,7 +435,7 @@ static void take_list(struct scan *scan)
 /* Behind a value: the end of the line, or another statement. */
 static void check_behind(struct scan *scan)
 {
-	bool is_list = scan->option && scan->option->type == OPTION_IS_LIST;
+	bool is_list = scan->option != NULL && scan->option->type == OPTION_IS_LIST;
 
 	if (scan->now.line > line_behind(&scan->last) || scan->now.kind == TOKEN_END ||
 	    scan->now.kind == TOKEN_CLOSE || begins_statement(&scan->now))

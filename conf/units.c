@@ -41,11 +41,11 @@ static bool parse_with_unit(const char *text, const struct unit *units, int64_t 
 	int64_t number;
 	const char *rest = parse_digits(text, &number);
 
-	if (!rest)
+	if (rest == NULL)
 		return false;
 	if (*rest == ' ')
 		rest++;
-	for (const struct unit *unit = units; unit->name; unit++) {
+	for (const struct unit *unit = units; unit->name != NULL; unit++) {
 		if (strcmp(rest, unit->name) != 0)
 			continue;
 		if (__builtin_mul_overflow(number, unit->factor, ret))
@@ -59,7 +59,7 @@ static void write_with_unit(int64_t number, const struct unit *units, char *to)
 {
 	const struct unit *unit = units;
 
-	while (unit[1].name && (number % unit->factor != 0 || number < unit->factor))
+	while (unit[1].name != NULL && (number % unit->factor != 0 || number < unit->factor))
 		unit++;
 	if (number == 0)
 		snprintf(to, UNITS_TEXT, "0");
@@ -72,7 +72,7 @@ bool units_parse_count(const char *text, int64_t *ret)
 	int64_t number;
 	const char *rest = parse_digits(text, &number);
 
-	if (!rest || *rest)
+	if (rest == NULL || *rest)
 		return false;
 	*ret = number;
 	return true;
@@ -105,13 +105,13 @@ static bool guess(const char *text, const struct spelling *spellings, char *to)
 	const char *rest = parse_digits(text, &number);
 	char name[16];
 
-	if (!rest || number == UNITS_MAX)
+	if (rest == NULL || number == UNITS_MAX)
 		return false;
 	rest += strspn(rest, " ");
 	if (snprintf(name, sizeof(name), " %s ", rest) >= (int)sizeof(name))
 		return false;
-	for (; spellings->names; spellings++)
-		if (strcasestr(spellings->names, name))
+	for (; spellings->names != NULL; spellings++)
+		if (strcasestr(spellings->names, name) != NULL)
 			return snprintf(to, UNITS_TEXT, "%" PRId64 "%s", number, spellings->unit) <
 			       UNITS_TEXT;
 	return false;
@@ -155,9 +155,9 @@ bool units_parse_ports(const char *text, uint16_t *ret_first, uint16_t *ret_last
 		return true;
 	}
 	last = first;
-	if (rest && *rest == '-')
+	if (rest != NULL && *rest == '-')
 		rest = rest[1] == '0' ? NULL : parse_digits(rest + 1, &last);
-	if (!rest || *rest || *text == '0' || last < first || last > UINT16_MAX)
+	if (rest == NULL || *rest || *text == '0' || last < first || last > UINT16_MAX)
 		return false;
 	*ret_first = (uint16_t)first;
 	*ret_last = (uint16_t)last;
@@ -212,7 +212,7 @@ bool units_parse_address(const char *text, char *ret_host, uint16_t *ret_port)
 	int64_t port;
 	int family;
 
-	if (!colon || strlen(colon + 1) > 5 || !units_parse_count(colon + 1, &port) ||
+	if (colon == NULL || strlen(colon + 1) > 5 || !units_parse_count(colon + 1, &port) ||
 	    port > UINT16_MAX)
 		return false;
 	if (bracketed && (colon < text + 2 || colon[-1] != ']'))

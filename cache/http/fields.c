@@ -182,7 +182,7 @@ unsigned http_fields_lines(const struct http_fields *fields, enum http_field_id 
 	const struct http_field *line = http_fields_first(fields, id);
 	unsigned count = 0;
 
-	for (; line; line = http_fields_next(fields, line))
+	for (; line != NULL; line = http_fields_next(fields, line))
 		count++;
 	return count;
 }
@@ -267,7 +267,7 @@ static void nominate(struct http_field *line)
  */
 static bool connection_next(struct http_list *list, struct slice *ret_option)
 {
-	while (list->line) {
+	while (list->line != NULL) {
 		struct slice value = list->line->value;
 		size_t start = list->offset, end = start;
 
@@ -333,7 +333,7 @@ struct http_list http_list_of(const struct http_fields *fields, enum http_field_
 
 bool http_list_next(struct http_list *list, struct slice *ret_member)
 {
-	while (list->line) {
+	while (list->line != NULL) {
 		if (http_list_member(list->line->value, &list->offset, ret_member, &list->broken))
 			return true;
 		list->line = http_fields_next(list->fields, list->line);

@@ -344,7 +344,7 @@ struct sf_reader sf_reader_of(const struct http_fields *fields, struct slice nam
 		.name = name,
 	};
 
-	reader.joined = reader.line && line_after(&reader, reader.line);
+	reader.joined = reader.line != NULL && line_after(&reader, reader.line) != NULL;
 	return reader;
 }
 
@@ -368,7 +368,7 @@ static enum sf_result next_start(struct sf_reader *reader)
 {
 	if (reader->invalid)
 		return SF_INVALID;
-	if (!reader->line)
+	if (reader->line == NULL)
 		return SF_END;
 	if (!reader->started) {
 		reader->started = true;
@@ -385,7 +385,7 @@ static enum sf_result next_start(struct sf_reader *reader)
 			skip_ows(reader);
 		} else {
 			reader->line = line_after(reader, reader->line);
-			if (!reader->line)
+			if (reader->line == NULL)
 				return SF_END;
 			begin_line(reader);
 		}

@@ -95,7 +95,7 @@ static bool is_ipv6(struct slice address)
 	char text[INET6_ADDRSTRLEN];
 	struct in6_addr ignored;
 
-	if (address.n >= sizeof(text) || memchr(address.p, 0, address.n))
+	if (address.n >= sizeof(text) || memchr(address.p, 0, address.n) != NULL)
 		return false;
 	memcpy(text, address.p, address.n);
 	text[address.n] = 0;
@@ -533,7 +533,7 @@ bool http_uri_refers_to(const struct http_uri *uri, struct slice reference)
 	char *normal = malloc(normal_max + resolved_max);
 	bool same = false;
 
-	if (!normal)
+	if (normal == NULL)
 		return false;
 	normal_n = http_uri_normal(uri, normal);
 	if (http_uri_resolve_same_origin(uri, reference, normal + normal_max, resolved_max,

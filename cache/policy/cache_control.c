@@ -263,11 +263,11 @@ bool cache_control_is_too_long(const struct http_fields *fields, enum http_field
 	const struct http_field *line, *first = http_fields_first(fields, id);
 	size_t bytes = 0, commas = 0;
 
-	for (line = first; line; line = http_fields_next(fields, line))
+	for (line = first; line != NULL; line = http_fields_next(fields, line))
 		bytes += line->value.n;
 	if (bytes <= CC_COMMAS_MAX || bytes > CC_BYTES_MAX)
 		return bytes > CC_BYTES_MAX;
-	for (line = first; line; line = http_fields_next(fields, line))
+	for (line = first; line != NULL; line = http_fields_next(fields, line))
 		commas += count_commas(line->value);
 	return commas > CC_COMMAS_MAX;
 }
@@ -292,7 +292,8 @@ static void set_unread(const struct http_fields *fields, enum http_field_id id,
 	const struct http_field *line;
 
 	control->broken = true;
-	for (line = http_fields_first(fields, id); line; line = http_fields_next(fields, line)) {
+	for (line = http_fields_first(fields, id); line != NULL;
+	     line = http_fields_next(fields, line)) {
 		if (mentions(line->value, directives[CC_ONLY_IF_CACHED].name))
 			set_present(control, CC_ONLY_IF_CACHED);
 	}

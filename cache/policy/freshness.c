@@ -35,7 +35,7 @@ static bool single_value(const struct http_fields *fields, enum http_field_id id
 {
 	const struct http_field *line = http_fields_first(fields, id);
 
-	if (!line || http_fields_next(fields, line))
+	if (line == NULL || http_fields_next(fields, line) != NULL)
 		return false;
 	*ret_value = line->value;
 	return true;
@@ -74,11 +74,11 @@ static uint32_t age_value(const struct http_fields *fields)
 	const char *comma;
 	uint32_t age;
 
-	if (!line)
+	if (line == NULL)
 		return 0;
 	first = line->value;
 	comma = first.n > 0 ? memchr(first.p, ',', first.n) : NULL;
-	if (comma)
+	if (comma != NULL)
 		first = slice_trim(slice_of(first.p, (size_t)(comma - first.p)));
 	return parse_seconds(first, &age) ? age : 0;
 }

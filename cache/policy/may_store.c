@@ -54,8 +54,8 @@ static bool has_quoted_string(const struct http_fields *fields, enum http_field_
 {
 	const struct http_field *line = http_fields_first(fields, id);
 
-	for (; line; line = http_fields_next(fields, line)) {
-		if (line->value.n > 0 && memchr(line->value.p, '"', line->value.n))
+	for (; line != NULL; line = http_fields_next(fields, line)) {
+		if (line->value.n > 0 && memchr(line->value.p, '"', line->value.n) != NULL)
 			return true;
 	}
 	return false;
@@ -169,8 +169,8 @@ static bool is_located_at_target(const struct candidate *candidate)
 	const struct http_fields *fields = &candidate->res->fields;
 	const struct http_field *line = http_fields_first(fields, FIELD_CONTENT_LOCATION);
 
-	return line && !http_fields_next(fields, line) && line->value.n > 0 &&
-	       !memchr(line->value.p, '#', line->value.n) &&
+	return line != NULL && http_fields_next(fields, line) == NULL && line->value.n > 0 &&
+	       memchr(line->value.p, '#', line->value.n) == NULL &&
 	       http_uri_refers_to(&candidate->req->uri, line->value);
 }
 

@@ -45,7 +45,7 @@ static bool has_one_value(const struct http_fields *fields, enum http_field_id i
 {
 	const struct http_field *line = http_fields_first(fields, id);
 
-	return line && line->value.n > 0 && !http_fields_next(fields, line);
+	return line != NULL && line->value.n > 0 && http_fields_next(fields, line) == NULL;
 }
 
 /* It asks for something that the key of preflights does not have (key_preflight_write()). */

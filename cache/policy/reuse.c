@@ -131,7 +131,7 @@ static enum reuse reuse_at_all(const struct http_request *req, const struct cach
 								 : REASON_BAD_CACHE_CONTROL;
 		return REUSE_BYPASS;
 	}
-	if (!meta || !policy_kind_serves((enum record_kind)meta->kind, req)) {
+	if (meta == NULL || !policy_kind_serves((enum record_kind)meta->kind, req)) {
 		*ret_why = REASON_NO_RECORD;
 		return REUSE_MISS;
 	}

@@ -28,7 +28,7 @@ struct slice policy_etag(const struct http_fields *fields)
 {
 	const struct http_field *line = http_fields_first(fields, FIELD_ETAG);
 
-	if (!line || http_fields_next(fields, line) || line->value.n == 0 ||
+	if (line == NULL || http_fields_next(fields, line) != NULL || line->value.n == 0 ||
 	    tag_end(line->value, 0) != line->value.n)
 		return slice_of(NULL, 0);
 	return line->value;
@@ -86,13 +86,13 @@ static struct tag_list read_if_none_match(const struct http_fields *fields, stru
 	struct tag_list list = {0};
 
 	/* what nearly all say that have a record of ours: its tag, and no more */
-	list.matched =
-		line && tag.n > 0 && slice_eq(line->value, tag) && !http_fields_next(fields, line);
+	list.matched = line != NULL && tag.n > 0 && slice_eq(line->value, tag) &&
+		       http_fields_next(fields, line) == NULL;
 	if (list.matched)
 		return list;
 	/* once for all members: both may be long */
 	tag = tag.n > 0 && tag_end(tag, 0) == tag.n ? opaque_part(tag) : slice_of(NULL, 0);
-	for (; line && !list.malformed; line = http_fields_next(fields, line)) {
+	for (; line != NULL && !list.malformed; line = http_fields_next(fields, line)) {
 		struct slice value = line->value;
 		size_t i = 0;
 

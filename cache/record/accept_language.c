@@ -48,7 +48,7 @@ static bool parse_range(struct slice member, struct range *ret_range)
 	struct slice tag = member, parameter;
 
 	ret_range->weight = WEIGHT_ONE;
-	if (semicolon) {
+	if (semicolon != NULL) {
 		tag.n = (size_t)(semicolon - member.p);
 		parameter = slice_trim(slice_of(semicolon + 1, member.n - tag.n - 1));
 		if (parameter.n < 3 || (parameter.p[0] | 0x20) != 'q' || parameter.p[1] != '=' ||

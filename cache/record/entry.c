@@ -114,7 +114,7 @@ static bool is_gone(struct lookup *lookup, const struct record_view *view)
 {
 	uint64_t bit = (uint64_t)1 << (view - lookup->records);
 
-	if (lookup->cutoff->epoch_of && !((lookup->present | lookup->gone) & bit)) {
+	if (lookup->cutoff->epoch_of != NULL && !((lookup->present | lookup->gone) & bit)) {
 		if (record_is_invalidated(view, lookup->cutoff))
 			lookup->gone |= bit;
 		else
@@ -143,7 +143,7 @@ static const struct record_view *latest_vary(struct lookup *lookup)
 {
 	const struct record_view *latest;
 
-	while ((latest = latest_of(lookup)) && is_gone(lookup, latest))
+	while ((latest = latest_of(lookup)) != NULL && is_gone(lookup, latest))
 		;
 	return latest;
 }
@@ -215,7 +215,7 @@ static void match_set(struct lookup *lookup, unsigned first, struct slice first_
 	uint64_t set = lookup->records[first].vary_set;
 	struct slice selected, fields = first_fields;
 	bool known = vary_select(first_fields, &lookup->asked, block, sizeof(block), &selected);
-	bool covers = lookup->latest && vary_covers(first_fields, lookup->latest->vary);
+	bool covers = lookup->latest != NULL && vary_covers(first_fields, lookup->latest->vary);
 
 	for (unsigned i = first; i < lookup->count; i++) {
 		const struct record_view *view = &lookup->records[i];
@@ -272,7 +272,7 @@ static bool gather(struct lookup *lookup, struct entry_walk *walk)
 
 	while (entry_next(walk, view)) {
 		if (view->meta->response_steady_ms <= cutoff->purged_ms ||
-		    (cutoff->epoch_of && view->meta->asked_at < cutoff->asked_before))
+		    (cutoff->epoch_of != NULL && view->meta->asked_at < cutoff->asked_before))
 			continue;
 		lookup->serving |= (uint64_t)policy_kind_serves((enum record_kind)view->meta->kind,
 								lookup->req)
@@ -439,7 +439,8 @@ static void plan_begin(struct entry_plan *plan, struct slice old, struct slice n
 	if (!entry_open(old, &walk) || !slice_eq(walk.uri, normal_uri))
 		return;
 	while (entry_next(&walk, &view)) {
-		if (!(fresh && record_supersedes(fresh, &view)) && record_is_intact(&view, seed))
+		if (!(fresh != NULL && record_supersedes(fresh, &view)) &&
+		    record_is_intact(&view, seed))
 			plan_add(plan, &view);
 	}
 }

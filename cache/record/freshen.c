@@ -104,7 +104,7 @@ static bool add_age(struct http_fields *merged, const struct http_response *res_
 {
 	const struct http_field *age = http_fields_first(&res_304->fields, FIELD_AGE);
 
-	for (; age; age = http_fields_next(&res_304->fields, age)) {
+	for (; age != NULL; age = http_fields_next(&res_304->fields, age)) {
 		if (!http_fields_add(merged, age->name, age->value))
 			return false;
 	}

@@ -8,13 +8,13 @@
 static struct slice origin_of(struct slice normal_uri)
 {
 	const char *host = memchr(normal_uri.p, ':', normal_uri.n);
-	size_t host_at = host ? (size_t)(host - normal_uri.p) + 3 : normal_uri.n;
+	size_t host_at = host != NULL ? (size_t)(host - normal_uri.p) + 3 : normal_uri.n;
 	const char *path;
 
 	if (host_at >= normal_uri.n)
 		return normal_uri;
 	path = memchr(normal_uri.p + host_at, '/', normal_uri.n - host_at);
-	return path ? slice_of(normal_uri.p, (size_t)(path - normal_uri.p)) : normal_uri;
+	return path != NULL ? slice_of(normal_uri.p, (size_t)(path - normal_uri.p)) : normal_uri;
 }
 
 static bool is_before(const struct cache_key *a, const struct cache_key *b)

@@ -130,9 +130,10 @@ static void writer_put(struct record_writer *writer, struct slice bytes)
 /* The parser lets no such line in; one that got here would answer as two (CWE-113). */
 static bool is_one_line(struct slice name, struct slice value)
 {
-	return http_is_token(name) && !memchr(value.p ? value.p : "", '\n', value.n) &&
-	       !memchr(value.p ? value.p : "", '\r', value.n) &&
-	       !memchr(value.p ? value.p : "", '\0', value.n);
+	return http_is_token(name) &&
+	       memchr(value.p != NULL ? value.p : "", '\n', value.n) == NULL &&
+	       memchr(value.p != NULL ? value.p : "", '\r', value.n) == NULL &&
+	       memchr(value.p != NULL ? value.p : "", '\0', value.n) == NULL;
 }
 
 /* Returns where the value is, from the start of the record. */
@@ -190,7 +191,8 @@ static bool date_is_kept(const struct http_response *res, const struct policy_dr
 {
 	const struct http_field *date = http_fields_first(&res->fields, FIELD_DATE);
 
-	return date && !http_fields_next(&res->fields, date) && !policy_drops_field(drops, date) &&
+	return date != NULL && http_fields_next(&res->fields, date) == NULL &&
+	       !policy_drops_field(drops, date) &&
 	       http_date_parse(date->value, meta->response_wall_s) != HTTP_DATE_INVALID;
 }
 
@@ -298,10 +300,10 @@ static bool take_line(struct slice *rest, struct slice *ret_name, struct slice *
 	const char *end = memchr(rest->p, '\n', rest->n);
 	const char *colon;
 
-	if (!end || end == rest->p || end[-1] != '\r')
+	if (end == NULL || end == rest->p || end[-1] != '\r')
 		return false;
 	colon = memchr(rest->p, ':', (size_t)(end - 1 - rest->p));
-	if (!colon)
+	if (colon == NULL)
 		return false;
 	*ret_name = slice_of(rest->p, (size_t)(colon - rest->p));
 	*ret_value = slice_trim(slice_of(colon + 1, (size_t)(end - 1 - (colon + 1))));
@@ -319,7 +321,7 @@ bool record_language(const struct record_view *view, struct slice *ret_value)
 	if (at == 0 || at >= view->head_rest.n)
 		return false;
 	end = memchr(view->head_rest.p + at, '\r', view->head_rest.n - at);
-	if (!end)
+	if (end == NULL)
 		return false;
 	*ret_value = slice_of(view->head_rest.p + at, (size_t)(end - view->head_rest.p) - at);
 	return true;

@@ -123,10 +123,10 @@ static const struct http_field *other_line(const struct joined *joined,
 {
 	const uint32_t *tag = joined->tags;
 
-	if (tag)
+	if (tag != NULL)
 		tag += from - joined->fields->at;
 	for (; from != end; from++) {
-		if ((!tag || *tag++ == joined->tag) && from->id == FIELD_OTHER &&
+		if ((tag == NULL || *tag++ == joined->tag) && from->id == FIELD_OTHER &&
 		    !http_field_is_hop(from) && slice_ieq(from->name, joined->name))
 			return from;
 	}
@@ -218,7 +218,7 @@ static bool joined_language(struct vary_request *asked, char to[LANGUAGE_VALUE_M
 	struct slice piece;
 
 	joined_begin(&joined, asked, SLICE("Accept-Language"));
-	if (!joined.line)
+	if (joined.line == NULL)
 		return false;
 	while (joined_next(&joined, &piece))
 		block_put(&block, piece.p, piece.n);
@@ -259,7 +259,7 @@ static void block_put_joined(struct block *block, struct vary_request *asked, st
 		block_put(block, piece.p, piece.n);
 		joined->line = NULL;
 	}
-	while (joined->line && joined_next(joined, &piece))
+	while (joined->line != NULL && joined_next(joined, &piece))
 		block_put(block, piece.p, piece.n);
 	block_end(block, at, joined->name.n, present);
 }
@@ -340,11 +340,11 @@ uint64_t vary_names_hash(struct slice block)
 /* Most values come as one line that is in normal form already, as this one then is. */
 static bool is_as_sent(const struct joined *joined, const struct item *item)
 {
-	if (!joined->line || !item->present)
-		return !joined->line && !item->present;
+	if (joined->line == NULL || !item->present)
+		return joined->line == NULL && !item->present;
 	return slice_eq(joined->line->value, item->value) &&
 	       (!http_may_be_repeated(joined->fields, joined->id) ||
-		!joined_line(joined, joined->line + 1));
+		joined_line(joined, joined->line + 1) == NULL);
 }
 
 bool vary_select(struct slice block, struct vary_request *asked, char *to, size_t size,

@@ -93,7 +93,7 @@ struct checker {
 
 static bool wrong(struct checker *check, const char *why)
 {
-	if (!check->why)
+	if (check->why == NULL)
 		check->why = why;
 	return false;
 }
@@ -153,7 +153,7 @@ static const char *head_fault(int fd, struct lmdb_meta *ret_newer)
 		if (!head_read(fd, at * (uint64_t)sysconf(_SC_PAGESIZE), &meta))
 			return "it is not an LMDB file";
 		why = meta_fault(&meta, at, (uint64_t)st.st_size);
-		if (why)
+		if (why != NULL)
 			return why;
 		if (at == 0 || meta.transaction > ret_newer->transaction)
 			*ret_newer = meta;
@@ -166,11 +166,11 @@ bool store_check_head(int fd, struct store_check *ret_check)
 	struct lmdb_meta meta;
 
 	*ret_check = (struct store_check){.why = head_fault(fd, &meta)};
-	if (!ret_check->why) {
+	if (ret_check->why == NULL) {
 		ret_check->pages = meta.last_page + 1;
 		ret_check->transaction = meta.transaction;
 	}
-	return !ret_check->why;
+	return ret_check->why == NULL;
 }
 
 /* Every page has one use at most. */
@@ -336,7 +336,7 @@ static bool overflow_check(struct checker *check, const struct lmdb_node *node,
 	if (kind->free_list && count * check->page_size > check->run_size) {
 		char *run = realloc(check->run, count * check->page_size);
 
-		if (!run)
+		if (run == NULL)
 			return wrong(check, "there is no memory to check it");
 		check->run = run;
 		check->run_size = count * check->page_size;
@@ -460,7 +460,7 @@ bool store_check_tree(int fd, struct store_check *ret_check)
 	struct lmdb_meta meta;
 
 	*ret_check = (struct store_check){.why = head_fault(fd, &meta)};
-	if (ret_check->why)
+	if (ret_check->why != NULL)
 		return false;
 	check.page_size = (size_t)sysconf(_SC_PAGESIZE); /* as the head was found to say */
 	check.pages = ret_check->pages = meta.last_page + 1;
@@ -469,12 +469,12 @@ bool store_check_tree(int fd, struct store_check *ret_check)
 	check.levels = malloc(DEPTH_MAX * check.page_size);
 	check.run = malloc(check.page_size);
 	check.run_size = check.page_size;
-	if (!check.seen || !check.levels || !check.run)
+	if (check.seen == NULL || check.levels == NULL || check.run == NULL)
 		ret_check->why = "there is no memory to check it";
 	else if (!trees_check(&check, &meta))
 		ret_check->why = check.why;
 	free(check.seen);
 	free(check.levels);
 	free(check.run);
-	return !ret_check->why;
+	return ret_check->why == NULL;
 }

@@ -207,7 +207,7 @@ static bool file_end(struct copying *copying)
 	use_page_cache(copying->to);
 	if (!store_check_head(copying->to, &check) || check.pages * page_size() != end->size) {
 		errno = EIO;
-		return failed(copying, check.why ? check.why : "it is not whole");
+		return failed(copying, check.why != NULL ? check.why : "it is not whole");
 	}
 	end->transaction = check.transaction;
 	if (!clock_note(copying))
@@ -253,11 +253,11 @@ static bool copy_make(struct copying *copying, uint64_t size)
 		return false;
 	copy = tables_copy_begin(options->directory, options->size, &from, error, sizeof(error));
 	store_files_leave(&copying->files);
-	done = copy && pump(copying, from);
-	read_well = copy && tables_copy_end(copy, error, sizeof(error));
+	done = copy != NULL && pump(copying, from);
+	read_well = copy != NULL && tables_copy_end(copy, error, sizeof(error));
 	reading_end(copying);
 	/* When it was given up here, that the other end failed says nothing. */
-	if (!copy || (done && !read_well))
+	if (copy == NULL || (done && !read_well))
 		store_notice_add(copying->notice, "%s/" COPY_NAME ": %s", options->directory,
 				 error);
 	return done && read_well && file_end(copying);
@@ -280,7 +280,7 @@ enum store_result store_copy(const struct store_options *options, int64_t wall_s
 	uint64_t size;
 
 	notice[0] = '\0';
-	if (!copying.buffer)
+	if (copying.buffer == NULL)
 		store_notice_add(&text, "no memory for a copy of the store");
 	else if (store_files_open(&copying.files, options->directory, false, &text)) {
 		/* Who is alone does not know what the file is worth. */

@@ -367,9 +367,9 @@ static bool state_parse(char *text, struct store_state *ret_state)
 	size_t count = 0;
 
 	text[strcspn(text, "\n")] = '\0';
-	while (text && count < STATE_WORDS)
+	while (text != NULL && count < STATE_WORDS)
 		words[count++] = strsep(&text, " ");
-	if (text || count != STATE_WORDS || strcmp(words[WORD_NAME], STATE_NAME) != 0 ||
+	if (text != NULL || count != STATE_WORDS || strcmp(words[WORD_NAME], STATE_NAME) != 0 ||
 	    strcmp(words[WORD_END], ".") != 0 || strlen(words[WORD_BOOT]) >= BOOT_ID_SIZE ||
 	    !number_of(words[WORD_VERSION], &version) || version != STATE_VERSION ||
 	    !number_of(words[WORD_CLEAN], &clean) || clean > 1 ||
@@ -462,7 +462,7 @@ bool store_files_mark(const struct store_files *files, int clean_fd)
 
 static bool unlink_all(const struct store_files *files, const char *const *names)
 {
-	for (; *names; names++)
+	for (; *names != NULL; names++)
 		if (unlinkat(files->directory, *names, 0) != 0 && errno != ENOENT)
 			return false;
 	return true;

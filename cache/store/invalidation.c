@@ -103,7 +103,7 @@ uint64_t invalidation_overtake(struct invalidations *all, const struct cache_key
 		raise_all(all, keys, count, epoch);
 		before = UINT64_MAX;
 	}
-	if (ret_before)
+	if (ret_before != NULL)
 		*ret_before = before;
 	return epoch;
 }

@@ -155,7 +155,7 @@ enum tables_opened tables_open(struct tables *tables)
 
 	tables->handles = handles;
 	tables->viewing = tables->writing = false;
-	if (!handles) {
+	if (handles == NULL) {
 		snprintf(tables->error, sizeof(tables->error), "open: no memory");
 		return TABLES_FAILED;
 	}
@@ -173,12 +173,12 @@ void tables_close(struct tables *tables)
 {
 	struct tables_handles *handles = tables->handles;
 
-	if (!handles)
+	if (handles == NULL)
 		return;
 	tables_abort(tables);
 	tables_view_end(tables);
 	mdb_txn_abort(handles->reader);
-	if (handles->env)
+	if (handles->env != NULL)
 		mdb_env_close(handles->env);
 	free(handles);
 	tables->handles = NULL;
@@ -188,7 +188,7 @@ int tables_fd(const struct tables *tables)
 {
 	int fd;
 
-	return tables->handles && mdb_env_get_fd(tables->handles->env, &fd) == 0 ? fd : -1;
+	return tables->handles != NULL && mdb_env_get_fd(tables->handles->env, &fd) == 0 ? fd : -1;
 }
 
 uint64_t tables_pages(const struct tables *tables)
@@ -210,16 +210,17 @@ enum store_result tables_resize(struct tables *tables, uint64_t size)
 
 enum store_result tables_sync(struct tables *tables)
 {
-	return tables_result(tables,
-			     tables->handles ? mdb_env_sync(tables->handles->env, 1) : MDB_PANIC,
-			     "sync");
+	return tables_result(
+		tables, tables->handles != NULL ? mdb_env_sync(tables->handles->env, 1) : MDB_PANIC,
+		"sync");
 }
 
 bool tables_check_readers(struct tables *tables)
 {
 	int dead = 0;
 
-	return tables->handles && mdb_reader_check(tables->handles->env, &dead) == 0 && dead > 0;
+	return tables->handles != NULL && mdb_reader_check(tables->handles->env, &dead) == 0 &&
+	       dead > 0;
 }
 
 /* ---- transactions ---- */
@@ -230,7 +231,7 @@ enum store_result tables_view_begin(struct tables *tables)
 
 	if (tables->viewing)
 		return STORE_OK;
-	rc = tables->handles ? mdb_txn_renew(tables->handles->reader) : MDB_PANIC;
+	rc = tables->handles != NULL ? mdb_txn_renew(tables->handles->reader) : MDB_PANIC;
 	tables->viewing = rc == 0;
 	return tables_result(tables, rc, "read");
 }
@@ -246,7 +247,7 @@ void tables_view_end(struct tables *tables)
 
 static int begin(struct tables *tables)
 {
-	return tables->handles
+	return tables->handles != NULL
 		       ? mdb_txn_begin(tables->handles->env, NULL, 0, &tables->handles->writer)
 		       : MDB_PANIC;
 }
@@ -287,7 +288,7 @@ uint64_t tables_last_transaction(const struct tables *tables)
 {
 	MDB_envinfo info = {0};
 
-	if (tables->handles)
+	if (tables->handles != NULL)
 		mdb_env_info(tables->handles->env, &info);
 	return info.me_last_txnid;
 }
@@ -381,7 +382,7 @@ enum store_result tables_cursor_open(struct tables *tables, enum tables_side sid
 
 void tables_cursor_close(struct tables_cursor *cursor)
 {
-	if (cursor->handle)
+	if (cursor->handle != NULL)
 		mdb_cursor_close(cursor->handle);
 	cursor->handle = NULL;
 }
@@ -458,7 +459,7 @@ static int oldest_reader(const char *line, void *context)
 	size_t *oldest = context, transaction;
 	char *end;
 
-	if (!last)
+	if (last == NULL)
 		return 0;
 	transaction = strtoull(last, &end, 10);
 	if (end != last && *end == '\n' && transaction < *oldest)
@@ -559,7 +560,7 @@ static int copy_begin(struct tables_copy *copy, const char *directory, uint64_t 
 
 static void copy_free(struct tables_copy *copy)
 {
-	if (copy->env)
+	if (copy->env != NULL)
 		mdb_env_close(copy->env);
 	free(copy);
 }
@@ -568,14 +569,14 @@ struct tables_copy *tables_copy_begin(const char *directory, uint64_t size, int 
 				      char *error, size_t error_size)
 {
 	struct tables_copy *copy = calloc(1, sizeof(*copy));
-	int rc = copy ? copy_begin(copy, directory, size) : ENOMEM;
+	int rc = copy != NULL ? copy_begin(copy, directory, size) : ENOMEM;
 
 	if (rc == 0) {
 		*ret_from = copy->from;
 		return copy;
 	}
 	snprintf(error, error_size, "%s", mdb_strerror(rc));
-	if (copy)
+	if (copy != NULL)
 		copy_free(copy);
 	return NULL;
 }

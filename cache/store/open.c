@@ -52,14 +52,14 @@ static uint64_t page_size(void)
 static bool discard(struct store *store, const char *kind, const struct store_notice *notice,
 		    const char *why)
 {
-	bool done =
-		kind ? store_files_set_aside(&store->files, kind) : store_files_drop(&store->files);
+	bool done = kind != NULL ? store_files_set_aside(&store->files, kind)
+				 : store_files_drop(&store->files);
 
 	store->renewed = true;
 	if (!done)
 		store_notice_add(notice, "%s/" STORE_DATA_NAME ": %s, and cannot be moved away: %s",
 				 store->directory, why, strerror(errno));
-	else if (kind)
+	else if (kind != NULL)
 		store_notice_add(notice,
 				 "%s/" STORE_DATA_NAME ": %s; set aside as " STORE_DATA_NAME
 				 ".%s and begun anew",
@@ -86,22 +86,22 @@ static bool replace(struct store *store, const char *kind, const struct store_no
 
 	if (store->copied)
 		fault = store_copy_fault(&store->files, &wanted, &end);
-	if (!fault && store->invalidations_lost)
+	if (fault == NULL && store->invalidations_lost)
 		fault = invalidations_lost;
-	if (fault) {
+	if (fault != NULL) {
 		if (fault[0] != '\0')
 			store_notice_add(notice, "%s/" STORE_DATA_NAME ".copy: %s",
 					 store->directory, fault);
 		return discard(store, kind, notice, why);
 	}
 	store->renewed = true;
-	if ((kind && !store_files_set_aside(&store->files, kind)) ||
+	if ((kind != NULL && !store_files_set_aside(&store->files, kind)) ||
 	    !store_copy_take(&store->files, &end, &store->clock_map)) {
 		store_notice_add(notice, "%s/" STORE_DATA_NAME ": %s, and cannot be replaced: %s",
 				 store->directory, why, strerror(errno));
 		return false;
 	}
-	if (gmtime_r(&(time_t){end.wall_s}, &tm))
+	if (gmtime_r(&(time_t){end.wall_s}, &tm) != NULL)
 		strftime(date, sizeof(date), "%F %T", &tm);
 	store_notice_add(notice,
 			 "%s/" STORE_DATA_NAME ": %s; its copy of %s UTC takes its place, to be "
@@ -233,7 +233,7 @@ static bool open_first(struct store *store, const struct store_notice *notice)
 	}
 	opened = tables_open(&store->tables);
 	why = reason_to_discard(store, opened);
-	if (why) {
+	if (why != NULL) {
 		tables_close(&store->tables);
 		if (!discard(store, NULL, notice, why))
 			return false;
@@ -401,7 +401,7 @@ struct store *store_open(const struct store_options *options, char *notice, size
 	struct store *store = calloc(1, sizeof(*store));
 
 	notice[0] = '\0';
-	if (!store) {
+	if (store == NULL) {
 		store_notice_add(&text, "no memory for the store");
 		return NULL;
 	}
@@ -442,7 +442,7 @@ void store_close(struct store *store)
 {
 	int data = -1;
 
-	if (!store)
+	if (store == NULL)
 		return;
 	store_abort(store);
 	store_files_closing(&store->files);

@@ -107,7 +107,7 @@ bool shared_map_sync(const struct shared_map *map)
 
 void shared_map_close(struct shared_map *map)
 {
-	if (map->data)
+	if (map->data != NULL)
 		munmap((char *)map->data - sizeof(struct shared_map_head),
 		       sizeof(struct shared_map_head) + map->size);
 	*map = (struct shared_map){0};

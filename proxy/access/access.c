@@ -60,7 +60,7 @@ static bool add_client(struct access *access, struct network network)
 	struct network *clients =
 		reallocarray(access->clients, access->client_count + 1, sizeof(*clients));
 
-	if (!clients)
+	if (clients == NULL)
 		return false;
 	access->clients = clients;
 	clients[access->client_count++] = network;
@@ -71,7 +71,7 @@ static bool add_own(struct access *access, struct network network, uint16_t port
 {
 	struct endpoint *own = reallocarray(access->own, access->own_count + 1, sizeof(*own));
 
-	if (!own)
+	if (own == NULL)
 		return false;
 	access->own = own;
 	own[access->own_count++] = (struct endpoint){network, port};
@@ -99,7 +99,7 @@ static bool read_interface(const struct ifaddrs *interface, union address *ret_a
 	unsigned size;
 	unsigned i;
 
-	if (!interface->ifa_addr || !interface->ifa_netmask)
+	if (interface->ifa_addr == NULL || interface->ifa_netmask == NULL)
 		return false;
 	if (interface->ifa_addr->sa_family != AF_INET && interface->ifa_addr->sa_family != AF_INET6)
 		return false;
@@ -154,7 +154,7 @@ static bool add_listener(struct access *access, const union address *listener,
 	    (!add_own(access, network_of_text("127.0.0.0/8"), port) ||
 	     !add_own(access, network_of_text("::1"), port)))
 		return false;
-	for (interface = interfaces; interface; interface = interface->ifa_next)
+	for (interface = interfaces; interface != NULL; interface = interface->ifa_next)
 		if (read_interface(interface, &address, &bits) &&
 		    !add_interface(access, listener, &address, bits))
 			return false;
@@ -208,7 +208,7 @@ static bool set_senders(struct access *access, const struct conf_list *list, cha
 	size_t i;
 
 	access->senders = calloc(list->count + 1, sizeof(*access->senders));
-	if (!access->senders) {
+	if (access->senders == NULL) {
 		snprintf(error, error_size, "proxy_protocol_from: out of memory");
 		return false;
 	}
@@ -292,9 +292,9 @@ struct access *access_new(const struct conf *conf, const union address *own, uns
 {
 	struct access *access = calloc(1, sizeof(*access));
 
-	if (access)
+	if (access != NULL)
 		access->memo = calloc(MEMO_SLOTS, sizeof(*access->memo));
-	if (!access || !access->memo) {
+	if (access == NULL || access->memo == NULL) {
 		free(access);
 		snprintf(error, error_size, "access: out of memory");
 		return NULL;
@@ -309,10 +309,10 @@ struct access *access_new(const struct conf *conf, const union address *own, uns
 		goto fail;
 	access->is_local_only = serves_this_machine_only(access, conf, own, own_count);
 	access->deny = rules_new(&conf->deny, "deny", error, error_size);
-	if (!access->deny)
+	if (access->deny == NULL)
 		goto fail;
 	access->allow = rules_new(&conf->allow, "allow", error, error_size);
-	if (!access->allow)
+	if (access->allow == NULL)
 		goto fail;
 	return access;
 fail:
@@ -322,7 +322,7 @@ fail:
 
 void access_free(struct access *access)
 {
-	if (!access)
+	if (access == NULL)
 		return;
 	rules_free(access->deny);
 	rules_free(access->allow);
@@ -380,11 +380,11 @@ static bool line_has_been_here(const struct access *access, struct slice value)
 {
 	while (value.n > 0) {
 		const char *comma = memchr(value.p, ',', value.n);
-		size_t n = comma ? (size_t)(comma - value.p) : value.n;
+		size_t n = comma != NULL ? (size_t)(comma - value.p) : value.n;
 
 		if (slice_ieq(received_by(slice_trim(slice_of(value.p, n))), access->instance))
 			return true;
-		n += comma ? 1 : 0;
+		n += comma != NULL ? 1 : 0;
 		value = slice_of(value.p + n, value.n - n);
 	}
 	return false;
@@ -394,7 +394,7 @@ static bool has_been_here(const struct access *access, const struct http_request
 {
 	const struct http_field *line = http_fields_first(&req->fields, FIELD_VIA);
 
-	for (; line; line = http_fields_next(&req->fields, line))
+	for (; line != NULL; line = http_fields_next(&req->fields, line))
 		if (line_has_been_here(access, line->value))
 			return true;
 	return false;

@@ -64,11 +64,11 @@ struct rules *rules_new(const struct conf_list *list, const char *option, char *
 	struct rules *rules = calloc(1, sizeof(*rules));
 	size_t i;
 
-	if (rules) {
+	if (rules != NULL) {
 		rules->networks = calloc(list->count + 1, sizeof(*rules->networks));
 		rules->names = calloc(list->count + 1, sizeof(*rules->names));
 	}
-	if (!rules || !rules->networks || !rules->names) {
+	if (rules == NULL || rules->networks == NULL || rules->names == NULL) {
 		snprintf(error, error_size, "%s: out of memory", option);
 		rules_free(rules);
 		return NULL;
@@ -88,7 +88,7 @@ struct rules *rules_new(const struct conf_list *list, const char *option, char *
 
 void rules_free(struct rules *rules)
 {
-	if (!rules)
+	if (rules == NULL)
 		return;
 	free(rules->networks);
 	free(rules->names);
@@ -125,7 +125,7 @@ bool rules_have_name(const struct rules *rules, struct slice host)
 
 		if (has_rule(rules, name, below))
 			return true;
-		if (!dot)
+		if (dot == NULL)
 			return false;
 		name = slice_of(dot + 1, name.n - (size_t)(dot + 1 - name.p));
 		below = true;

@@ -56,7 +56,7 @@ static bool is_journal(void)
 	const char *stream = getenv("JOURNAL_STREAM");
 	unsigned long long device, inode;
 	struct stat status;
-	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	return stream != NULL && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
 	       fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device &&
 	       status.st_ino == inode;
 }
@@ -68,7 +68,7 @@ static void write_prefix(enum log_level level, char prefix[PREFIX_LENGTH])
 	struct tm parts;
 	if (is_journal())
 		snprintf(prefix, PREFIX_LENGTH, "<%c>", levels[level].priority);
-	else if (!gmtime_r(&now, &parts) ||
+	else if (gmtime_r(&now, &parts) == NULL ||
 		 strftime(prefix, PREFIX_LENGTH, "%Y-%m-%dT%H:%M:%SZ ", &parts) == 0)
 		prefix[0] = '\0';
 }

@@ -11,8 +11,8 @@ static const struct slice v1_start = {"PROXY ", 6};
 static struct slice take_word(struct slice *line)
 {
 	const char *space = memchr(line->p, ' ', line->n);
-	struct slice word = slice_of(line->p, space ? (size_t)(space - line->p) : line->n);
-	size_t taken = word.n + (space ? 1 : 0);
+	struct slice word = slice_of(line->p, space != NULL ? (size_t)(space - line->p) : line->n);
+	size_t taken = word.n + (space != NULL ? 1 : 0);
 
 	*line = slice_of(line->p + taken, line->n - taken);
 	return word;

@@ -27,7 +27,7 @@ struct dns_cache *dns_cache_new(uint32_t max)
 {
 	struct dns_cache *cache = calloc(1, sizeof(*cache));
 
-	if (cache)
+	if (cache != NULL)
 		cache->max = max;
 	return cache;
 }
@@ -40,9 +40,9 @@ static void drop(struct dns_cache *cache, struct dns_entry *entry)
 
 void dns_cache_free(struct dns_cache *cache)
 {
-	if (!cache)
+	if (cache == NULL)
 		return;
-	while (cache->entries)
+	while (cache->entries != NULL)
 		drop(cache, cache->entries);
 	free(cache);
 }
@@ -59,7 +59,7 @@ static struct dns_entry *find(struct dns_cache *cache, struct slice name)
 static void insert(struct dns_cache *cache, struct dns_entry *entry)
 {
 	HASH_ADD_KEYPTR(hh, cache->entries, entry->name, entry->name_length, entry);
-	if (!entry->hh.tbl)
+	if (entry->hh.tbl == NULL)
 		free(entry);
 }
 
@@ -68,7 +68,7 @@ bool dns_cache_find(struct dns_cache *cache, struct slice name, int64_t now_ms,
 {
 	struct dns_entry *entry = find(cache, name);
 
-	if (!entry)
+	if (entry == NULL)
 		return false;
 	if (now_ms >= entry->until_ms) {
 		drop(cache, entry);
@@ -89,7 +89,7 @@ static struct dns_entry *entry_new(struct slice name, const struct addresses *fo
 	size_t size = found->count * sizeof(*found->at);
 	struct dns_entry *entry = malloc(sizeof(*entry) + size + name.n);
 
-	if (!entry)
+	if (entry == NULL)
 		return NULL;
 	entry->why_none = found->why_none;
 	entry->count = found->count;
@@ -106,12 +106,12 @@ void dns_cache_put(struct dns_cache *cache, struct slice name, int64_t until_ms,
 {
 	struct dns_entry *entry = find(cache, name);
 
-	if (entry)
+	if (entry != NULL)
 		drop(cache, entry);
 	if (cache->max == 0)
 		return;
 	entry = entry_new(name, found);
-	if (!entry)
+	if (entry == NULL)
 		return;
 	entry->until_ms = until_ms;
 	entry->failure = failure;

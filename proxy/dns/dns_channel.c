@@ -109,7 +109,7 @@ bool dns_channel_open(struct dns_channel *channel, const struct dns_servers *ser
 
 void dns_channel_close(struct dns_channel *channel)
 {
-	if (channel->ares)
+	if (channel->ares != NULL)
 		ares_destroy(channel->ares);
 	channel->ares = NULL;
 }
@@ -311,5 +311,5 @@ int64_t dns_channel_retry_ms(const struct dns_channel *channel)
 	struct timeval limit = {0, 0};
 	struct timeval *retry = ares_timeout(channel->ares, NULL, &limit);
 
-	return retry ? (int64_t)retry->tv_sec * 1000 + retry->tv_usec / 1000 + 1 : -1;
+	return retry != NULL ? (int64_t)retry->tv_sec * 1000 + retry->tv_usec / 1000 + 1 : -1;
 }

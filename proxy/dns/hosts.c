@@ -65,7 +65,7 @@ static bool add_host(struct hosts *hosts, struct slice word, const union address
 		size_t capacity = hosts->capacity ? 2 * hosts->capacity : 16;
 		struct host *at = reallocarray(hosts->at, capacity, sizeof(*at));
 
-		if (!at)
+		if (at == NULL)
 			return false;
 		hosts->at = at;
 		hosts->capacity = capacity;
@@ -84,7 +84,7 @@ static bool parse_line(struct hosts *hosts, struct slice line)
 	union address address;
 	struct slice word;
 
-	if (comment)
+	if (comment != NULL)
 		line.n = (size_t)(comment - line.p);
 	if (!address_parse(next_word(&line), &address))
 		return true;
@@ -116,18 +116,18 @@ struct hosts *hosts_parse(struct slice text)
 {
 	struct hosts *hosts = calloc(1, sizeof(*hosts));
 
-	if (!hosts)
+	if (hosts == NULL)
 		return NULL;
 	hosts->text = malloc(text.n + 1); /* names never grow */
-	if (!hosts->text)
+	if (hosts->text == NULL)
 		goto fail;
 	while (text.n > 0) {
 		const char *end = memchr(text.p, '\n', text.n);
-		size_t n = end ? (size_t)(end - text.p) : text.n;
+		size_t n = end != NULL ? (size_t)(end - text.p) : text.n;
 
 		if (!parse_line(hosts, slice_of(text.p, n)))
 			goto fail;
-		n += end ? 1 : 0;
+		n += end != NULL ? 1 : 0;
 		text = slice_of(text.p + n, text.n - n);
 	}
 	if (hosts->count > 0)
@@ -140,7 +140,7 @@ fail:
 
 void hosts_free(struct hosts *hosts)
 {
-	if (!hosts)
+	if (hosts == NULL)
 		return;
 	free(hosts->at);
 	free(hosts->text);
@@ -219,11 +219,11 @@ static struct hosts *read_hosts(int fd, struct stat *ret_seen)
 		return NULL;
 	}
 	text = malloc(HOSTS_SIZE_MAX + 1);
-	if (!text)
+	if (text == NULL)
 		return NULL;
 	if (read_all(fd, text, &length)) {
 		hosts = hosts_parse(slice_of(text, length));
-		if (!hosts)
+		if (hosts == NULL)
 			errno = ENOMEM;
 	}
 	free(text);
@@ -259,12 +259,12 @@ struct hosts_file *hosts_file_open(const char *path, char *error, size_t error_s
 {
 	struct hosts_file *file = calloc(1, sizeof(*file));
 
-	if (file) {
+	if (file != NULL) {
 		file->checked_ms = INT64_MIN;
 		file->path = strdup(path);
-		if (file->path)
+		if (file->path != NULL)
 			file->hosts = load(path, &file->seen);
-		if (file->hosts)
+		if (file->hosts != NULL)
 			return file;
 	}
 	snprintf(error, error_size, "hosts_file: %s: %s", path, why(errno));
@@ -274,7 +274,7 @@ struct hosts_file *hosts_file_open(const char *path, char *error, size_t error_s
 
 void hosts_file_close(struct hosts_file *file)
 {
-	if (!file)
+	if (file == NULL)
 		return;
 	hosts_free(file->hosts);
 	free(file->path);
@@ -303,10 +303,10 @@ const struct hosts *hosts_file_current(struct hosts_file *file, int64_t now_ms)
 		return file->hosts;
 	file->seen = state; /* an unreadable state is tried once, not each second */
 	hosts = load(file->path, &state);
-	if (!hosts)
+	if (hosts == NULL)
 		log_error("hosts_file: %s: cannot be read, what it said before holds: %s",
 			  file->path, why(errno));
-	if (hosts) {
+	if (hosts != NULL) {
 		hosts_free(file->hosts);
 		file->hosts = hosts;
 		file->seen = state;

@@ -17,16 +17,16 @@ struct known_names *known_names_new(const struct conf *conf, char *error, size_t
 {
 	struct known_names *known = calloc(1, sizeof(*known));
 
-	if (known)
+	if (known != NULL)
 		known->kept = dns_cache_new(conf->dns_cache);
-	if (!known || !known->kept) {
+	if (known == NULL || known->kept == NULL) {
 		snprintf(error, error_size, "resolvers: out of memory");
 		free(known);
 		return NULL;
 	}
 	if (conf->hosts_file[0] != '\0') {
 		known->hosts = hosts_file_open(conf->hosts_file, error, error_size);
-		if (!known->hosts) {
+		if (known->hosts == NULL) {
 			known_names_free(known);
 			return NULL;
 		}
@@ -36,7 +36,7 @@ struct known_names *known_names_new(const struct conf *conf, char *error, size_t
 
 void known_names_free(struct known_names *known)
 {
-	if (!known)
+	if (known == NULL)
 		return;
 	hosts_file_close(known->hosts);
 	dns_cache_free(known->kept);
@@ -68,7 +68,8 @@ static bool find_fixed(struct slice name, enum failure *ret_failure, struct addr
 bool known_names_find(struct known_names *known, struct slice name, int64_t now_ms,
 		      enum failure *ret_failure, struct addresses *ret_found)
 {
-	if (known->hosts && hosts_find(hosts_file_current(known->hosts, now_ms), name, ret_found)) {
+	if (known->hosts != NULL &&
+	    hosts_find(hosts_file_current(known->hosts, now_ms), name, ret_found)) {
 		*ret_failure = FAILURE_NONE;
 		return true;
 	}

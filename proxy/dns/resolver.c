@@ -114,7 +114,7 @@ static void lookup_answer(struct lookup *lookup)
 	enum failure failure = dns_answer(&lookup->v6, &lookup->v4, &found);
 
 	lookup->is_told = true;
-	while (lookup->queries) {
+	while (lookup->queries != NULL) {
 		struct resolver_query query = *lookup->queries;
 
 		query_unlink(lookup->queries);
@@ -135,7 +135,7 @@ static void lookup_free(struct lookup *lookup)
 {
 	deadline_stop(&lookup->ring);
 	dns_channel_close(&lookup->channel);
-	while (lookup->queries)
+	while (lookup->queries != NULL)
 		query_unlink(lookup->queries);
 	lookup_list(lookup, false);
 	assert(lookup->sockets == 0);
@@ -293,12 +293,12 @@ static void watch_socket(void *context, int fd, bool readable, bool writable)
 
 		if (candidate->fd == fd)
 			watcher = candidate;
-		else if (candidate->fd < 0 && !watcher)
+		else if (candidate->fd < 0 && watcher == NULL)
 			watcher = candidate;
 	}
 	if (!readable && !writable)
 		socket_closed(lookup);
-	if (!watcher)
+	if (watcher == NULL)
 		return; /* more servers than DNS_SERVERS_MAX in resolv.conf: this one is not heard
 			 */
 	lookup->had_socket = true;
@@ -349,7 +349,7 @@ static bool make_room(struct lookup *lookup, budget_id holder)
 	while (!take_places(lookup, holder)) {
 		struct lookup *oldest = resolver->unwanted;
 
-		if (!oldest)
+		if (oldest == NULL)
 			return false;
 		STATS_ADD(lookups_dropped, 1);
 		HASH_DEL(resolver->lookups, oldest);
@@ -366,7 +366,7 @@ static struct lookup *lookup_new(struct resolver *resolver, struct slice name, b
 	unsigned i;
 
 	*ret_failure = FAILURE_DNS_ERROR;
-	if (!lookup)
+	if (lookup == NULL)
 		return NULL;
 	lookup->resolver = resolver;
 	lookup->deadline_ms = deadlines_now_ms() + resolver->conf->dns_timeout_ms;
@@ -392,7 +392,7 @@ static struct lookup *lookup_new(struct resolver *resolver, struct slice name, b
 		return NULL;
 	}
 	HASH_ADD_KEYPTR(hh, resolver->lookups, lookup->name, lookup->name_length, lookup);
-	if (!lookup->hh.tbl) {
+	if (lookup->hh.tbl == NULL) {
 		lookup_free(lookup);
 		return NULL;
 	}
@@ -422,7 +422,7 @@ static struct resolver_query *lookup_join(struct lookup *lookup, resolver_done d
 {
 	struct resolver_query *query = malloc(sizeof(*query));
 
-	if (!query)
+	if (query == NULL)
 		return NULL;
 	query->lookup = lookup;
 	query->done = done;
@@ -444,10 +444,10 @@ static struct lookup *find_lookup(struct resolver *resolver, struct slice name, 
 
 	HASH_FIND(hh, resolver->lookups, name.p, name.n, lookup);
 	*ret_failure = FAILURE_TOO_MANY_LOOKUPS;
-	if (lookup)
+	if (lookup != NULL)
 		return lookup->query_count < resolver->conf->clients_max ? lookup : NULL;
 	lookup = lookup_new(resolver, name, holder, ret_failure);
-	if (lookup)
+	if (lookup != NULL)
 		lookup_ask(lookup);
 	return lookup;
 }
@@ -461,16 +461,16 @@ static struct resolver_query *ask(struct resolver *resolver, struct slice name, 
 	struct lookup *lookup = find_lookup(resolver, name, holder, &failure);
 	struct resolver_query *query = NULL;
 
-	if (lookup && lookup->is_answered) {
+	if (lookup != NULL && lookup->is_answered) {
 		failure = dns_answer(&lookup->v6, &lookup->v4, &found);
-	} else if (lookup && !lookup->queries && is_complete(lookup)) {
+	} else if (lookup != NULL && lookup->queries == NULL && is_complete(lookup)) {
 		failure = dns_answer(&lookup->v6, &lookup->v4, &found);
 		lookup_finish(lookup); /* it ended at once */
-	} else if (lookup) {
+	} else if (lookup != NULL) {
 		query = lookup_join(lookup, done, context);
 		lookup_set_ring(lookup);
 	}
-	if (!query)
+	if (query == NULL)
 		answer(resolver, done, context, failure, &found);
 	return query;
 }
@@ -544,11 +544,11 @@ struct resolver *resolver_new(void *loop, const struct conf *conf, const struct 
 	struct resolver *resolver;
 	const char *wrong = dns_channel_library_init();
 
-	resolver = wrong ? NULL : calloc(1, sizeof(*resolver));
-	if (!resolver) {
+	resolver = wrong != NULL ? NULL : calloc(1, sizeof(*resolver));
+	if (resolver == NULL) {
 		snprintf(error, error_size, "resolvers: c-ares cannot start: %s",
-			 wrong ? wrong : strerror(ENOMEM));
-		if (!wrong)
+			 wrong != NULL ? wrong : strerror(ENOMEM));
+		if (wrong == NULL)
 			dns_channel_library_cleanup();
 		return NULL;
 	}
@@ -557,7 +557,7 @@ struct resolver *resolver_new(void *loop, const struct conf *conf, const struct 
 	resolver->budgets = budgets;
 	if (add_servers(resolver, error, error_size))
 		resolver->known = known_names_new(conf, error, error_size);
-	if (!resolver->known) {
+	if (resolver->known == NULL) {
 		resolver_free(resolver);
 		return NULL;
 	}
@@ -566,10 +566,10 @@ struct resolver *resolver_new(void *loop, const struct conf *conf, const struct 
 
 void resolver_free(struct resolver *resolver)
 {
-	if (!resolver)
+	if (resolver == NULL)
 		return;
 	assert(resolver->calls == 0);
-	while (resolver->lookups) {
+	while (resolver->lookups != NULL) {
 		struct lookup *lookup = resolver->lookups;
 
 		HASH_DEL(resolver->lookups, lookup);

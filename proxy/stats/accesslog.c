@@ -122,7 +122,7 @@ struct accesslog *accesslog_open(const char *path, const char *format)
 		return NULL;
 	}
 	struct accesslog *log = malloc(sizeof(*log) + strlen(path) + 1);
-	if (!log)
+	if (log == NULL)
 		return NULL;
 	log->used = 0;
 	log->stuck = log->mid_line = false;
@@ -147,7 +147,7 @@ static size_t piece(const struct accesslog *log, const char *from, size_t n)
 	if (log->sink == SINK_FILE || n <= PIPE_BUF)
 		return n;
 	const char *last = memrchr(from, '\n', PIPE_BUF);
-	return last ? (size_t)(last + 1 - from) : PIPE_BUF;
+	return last != NULL ? (size_t)(last + 1 - from) : PIPE_BUF;
 }
 
 /* As write(): bytes taken, or -1 with errno, EAGAIN when it would have to wait. */
@@ -261,7 +261,7 @@ void accesslog_finish(struct accesslog *log)
 
 void accesslog_close(struct accesslog *log)
 {
-	if (!log)
+	if (log == NULL)
 		return;
 	accesslog_finish(log);
 	close(log->fd);

@@ -157,7 +157,7 @@ static void make_stamp(struct accesslog_stamp *stamp, time_t second)
 	size_t n = 0;
 	if (stamp->squid)
 		n = (size_t)(append_number(stamp->text, (uint64_t)second) - stamp->text);
-	else if (gmtime_r(&second, &tm))
+	else if (gmtime_r(&second, &tm) != NULL)
 		n = strftime(stamp->text, sizeof(stamp->text), "%Y-%m-%dT%H:%M:%S", &tm);
 	stamp->length = n;
 	stamp->second = second;
