@@ -2,9 +2,8 @@
  * The marks whose records are still to be removed from the store: those that this process set, in
  * the order they came, and those that another has left.
  *
- * Only a list of places: what is to be done stands in shared memory (invalidation.h), so a
- * place that is forgotten, with its process or because the list is full, is found again by
- * tidy_find().
+ * Only a list of places: what is to be done stands in shared memory (invalidation.h), so a place
+ * that is forgotten, with its process or because the list is full, is found again by tidy_find().
  */
 #ifndef CACHE_TIDY_H
 #define CACHE_TIDY_H

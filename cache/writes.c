@@ -99,8 +99,10 @@ static void mark_superseded(struct writes *writes, struct slice entry, const str
 	}
 }
 
-/* What a transaction has done so far, counted when it is committed.  (One that the store commits in
-   parts and that fails later is counted as dropped whole.) */
+/*
+ * What a transaction has done so far, counted when it is committed.  (One that the store commits in
+ * parts and that fails later is counted as dropped whole.)
+ */
 struct batch {
 	uint64_t operations;
 	uint64_t stored;
@@ -426,7 +428,7 @@ bool writes_flush_some(struct writes *writes)
 	return writes->pending.count > 0;
 }
 
-/* ---- removing ---- */
+/* ---- removing ------------------------------------------------------------------------------- */
 
 /* Without what is absent of it.  *count goes up when there was such. */
 static enum store_result clean_key(struct writes *writes, const struct cache_key *key,

@@ -3,9 +3,9 @@
  *
  * An entry is read inside the transaction that writes it anew, since other processes write too.
  *
- * A removal is a mark first (invalidation.h), in force at once and for all processes; taking
- * the records out of the store only tidies up, and is tried until it succeeds.  A record that could
- * not be put costs itself, and is counted; what it was to replace is marked.
+ * A removal is a mark first (invalidation.h), in force at once and for all processes; taking the
+ * records out of the store only tidies up, and is tried until it succeeds.  A record that could not
+ * be put costs itself, and is counted; what it was to replace is marked.
  */
 #ifndef CACHE_WRITES_H
 #define CACHE_WRITES_H
@@ -33,8 +33,10 @@ bool writes_init(struct writes *writes, struct store *store, const struct conf *
 /* Flushes, and releases. */
 void writes_fini(struct writes *writes);
 
-/* Queue an operation; false, and counted, when there is no room.  May flush.  A record that is
-   overtaken when its turn comes is not put into the store. */
+/*
+ * Queue an operation; false, and counted, when there is no room.  May flush.  A record that is
+ * overtaken when its turn comes is not put into the store.
+ */
 bool writes_add(struct writes *writes, enum pending_kind kind, const struct cache_key *key,
 		struct slice uri, struct slice record);
 
@@ -53,8 +55,10 @@ void writes_flush_key(struct writes *writes, const struct cache_key *key);
  */
 bool writes_flush_some(struct writes *writes);
 
-/* Mark a key as of its epoch, the second half (invalidation_add()), and put its removal on the
-   list.  Where there is no place for it, marks are tidied up first: views of the store end. */
+/*
+ * Mark a key as of its epoch, the second half (invalidation_add()), and put its removal on the
+ * list.  Where there is no place for it, marks are tidied up first: views of the store end.
+ */
 void writes_mark(struct writes *writes, enum invalidation_kind kind, const struct cache_key *key,
 		 const struct cache_key *entry, uint64_t epoch);
 

@@ -78,8 +78,10 @@ static bool is_port(const char *text)
 	return units_parse_ports(text, &first, &last);
 }
 
-/* Labels of letters, digits, - and _ (seen in practice).  A last label of digits is a broken
- * address. */
+/*
+ * Labels of letters, digits, - and _ (seen in practice).  A last label of digits is a broken
+ * address.
+ */
 static bool is_name(const char *text, size_t length)
 {
 	size_t label = 0, digits = 0;
@@ -484,7 +486,7 @@ static bool explain_parent(const char *value, char *why, size_t size)
 static const struct {
 	bool (*is)(const char *text);
 	const char *name, *article, *wanted;
-	/* what was meant by a value that is not of the form, if that can be told; may be NULL */
+	/* What was meant by a value that is not of the form, if that can be told; may be NULL. */
 	bool (*explain)(const char *value, char *why, size_t size);
 } forms[] = {
 	[FORM_ANY] = {is_any, "text", "a text", "letters, digits and signs, no control characters"},

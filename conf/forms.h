@@ -1,6 +1,4 @@
-/*
- * What a text or a member of a list may be: the forms named by the rows of options.def.
- */
+/* What a text or a member of a list may be: the forms named by the rows of options.def. */
 #ifndef CONF_FORMS_H
 #define CONF_FORMS_H
 

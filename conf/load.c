@@ -98,7 +98,8 @@ static void check_values(struct loading *load, int line, const struct option *op
 			complain(load, line, option->name, "%s", why);
 }
 
-/* libconfuse found a value of an option, or a member of a list: told here, where the line is known.
+/*
+ * libconfuse found a value of an option, or a member of a list: told here, where the line is known.
  */
 static int value_cb(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {
@@ -107,7 +108,7 @@ static int value_cb(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 	return 0;
 }
 
-/* libconfuse's own errors, of which statements_check() has left none but odd escapes. */
+/* Libconfuse's own errors, of which statements_check() has left none but odd escapes. */
 __attribute__((format(printf, 2, 0))) static void error_cb(cfg_t *cfg, const char *format,
 							   va_list arguments)
 {

@@ -128,7 +128,7 @@ static void split_list(struct setting_values *ret, const char **ret_why)
 		*end = '\0';
 		member = trim(at);
 		at = end + 1;
-		/* nothing at all is an empty list; in braces the last comma may be one too many */
+		/* Nothing at all is an empty list; in braces the last comma may be one too many. */
 		if (*member)
 			ret->at[ret->count++] = unquote(member, ret_why);
 		else if (!last || (ret->count > 0 && !braces))

@@ -1,6 +1,4 @@
-/*
- * The text of a configuration file, made ready for conf/statements.h and libconfuse.
- */
+/* The text of a configuration file, made ready for conf/statements.h and libconfuse. */
 #ifndef CONF_SOURCE_H
 #define CONF_SOURCE_H
 

@@ -30,7 +30,7 @@ struct scan {
 	int *lines;
 	statement_fault *fault;
 	void *owner;
-	/* of the statement that is read */
+	/* Of the statement that is read. */
 	const struct option *option; /* NULL for an unknown one */
 	struct token name;
 	bool is_wrong;

@@ -1,6 +1,4 @@
-/*
- * Letters, digits and decimal numbers as protocols have them: ASCII, whatever the locale.  Pure.
- */
+/* Letters, digits and decimal numbers as protocols have them: ASCII, whatever the locale.  Pure. */
 #ifndef CACHE_BASE_ASCII_H
 #define CACHE_BASE_ASCII_H
 

@@ -30,8 +30,10 @@ void cache_key_set_seed(uint64_t seed);
 
 struct cache_key cache_key_of_uri(struct slice normal_uri);
 
-/* Of a cache group (RFC 9875): the origin "scheme://host[:port]" in normal form, and the group
- * name. */
+/*
+ * Of a cache group (RFC 9875): the origin "scheme://host[:port]" in normal form, and the group
+ * name.
+ */
 struct cache_key cache_key_of_group(struct slice origin, struct slice group);
 
 #endif

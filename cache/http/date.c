@@ -170,8 +170,10 @@ static bool take_part(struct slice *text, char conversion, struct date *date)
 	}
 }
 
-/* The whole of `text` in a form written as for strptime(), which itself is too lenient and
- * locale-bound. */
+/*
+ * The whole of `text` in a form written as for strptime(), which itself is too lenient and
+ * locale-bound.
+ */
 static bool take_form(struct slice text, const char *form, struct date *date)
 {
 	for (; *form; form++) {

@@ -1,6 +1,4 @@
-/*
- * HTTP dates to seconds and back (RFC 9110 5.6.7).  Pure, no locale, no time zone data.
- */
+/* HTTP dates to seconds and back (RFC 9110 5.6.7).  Pure, no locale, no time zone data. */
 #ifndef CACHE_HTTP_DATE_H
 #define CACHE_HTTP_DATE_H
 

@@ -4,8 +4,7 @@
 enum {
 	KNOWN_NAME_MAX = 40, /* longer names are not known ones */
 	SLOT_COUNT = 256,    /* so sparse that a probe nearly always ends where it starts */
-	NOMINATED_MAX = 64,  /* unknown fields that Connection may name, see http_fields_nominate()
-			      */
+	NOMINATED_MAX = 64,  /* unknown fields that Connection may name */
 	VARY_MEMBERS_MAX = 4 * HTTP_VARY_NAMES_MAX, /* of Vary, repetitions included */
 };
 
@@ -31,8 +30,8 @@ _Static_assert(FIELD_ID_COUNT <= 64, "http_fields.present is a set of fields in 
 #undef FIELD
 
 /*
- * The known names by hash.  A byte c of a name read is byte i of this one in any case when
- * (c | fold[i]) == lower[i]: fold has the case bit where the name has a letter.  So eight bytes are
+ * The known names by hash.  A byte c of a name read is byte i of this one in any case when (c |
+ * fold[i]) == lower[i]: fold has the case bit where the name has a letter.  So eight bytes are
  * compared at a time, exactly.
  */
 static struct {
@@ -213,7 +212,7 @@ uint32_t http_name_hash(struct slice name)
 	uint64_t hash = name.n, word = 0;
 	size_t i = 0;
 
-	/* bit 0x20 is the case of letters; a few other bytes look alike as well */
+	/* Bit 0x20 is the case of letters; a few other bytes look alike as well. */
 	for (; i + sizeof(word) <= name.n; i += sizeof(word)) {
 		memcpy(&word, name.p + i, sizeof(word));
 		hash = (hash ^ (word | 0x2020202020202020)) * 0x9e3779b97f4a7c15;
@@ -252,8 +251,10 @@ static void nominate_others(struct http_fields *fields, const struct nominated *
 	}
 }
 
-/* A line that belongs to the connection.  One that is not ours to read there is not known to anyone
-   any more, so that no rule and no key goes by what the next server does not see. */
+/*
+ * A line that belongs to the connection.  One that is not ours to read there is not known to anyone
+ * any more, so that no rule and no key goes by what the next server does not see.
+ */
 static void nominate(struct http_field *line)
 {
 	line->nominated = true;
@@ -354,7 +355,8 @@ bool http_connection_has(const struct http_fields *fields, struct slice option)
 	return false;
 }
 
-/* The end of a quoted string that starts at `i`: past its closing quote, or n + 1 when it has none.
+/*
+ * The end of a quoted string that starts at `i`: past its closing quote, or n + 1 when it has none.
  */
 static size_t quoted_end(struct slice value, size_t i)
 {

@@ -1,6 +1,4 @@
-/*
- * Field lines of a message: the known fields, and the walking of list-valued ones (RFC 9110 5).
- */
+/* Field lines of a message: the known fields, and the walking of list-valued ones (RFC 9110 5). */
 #ifndef CACHE_HTTP_FIELDS_H
 #define CACHE_HTTP_FIELDS_H
 
@@ -37,8 +35,8 @@ struct http_field {
 /*
  * Field lines in the order received.  `present` has bit `id` set for each known field that occurs,
  * so that the usual question, "is there any?", costs one test.  What Connection nominates does not
- * count, unless it is a field of the connection anyway.  `repeated` has the bits of those that
- * have more than one line, and may have more bits once lines were taken out.
+ * count, unless it is a field of the connection anyway.  `repeated` has the bits of those that have
+ * more than one line, and may have more bits once lines were taken out.
  */
 struct http_fields {
 	struct http_field *at;
@@ -118,7 +116,7 @@ bool http_field_is_hop(const struct http_field *field);
 
 /*
  * Members of a comma-separated list over all lines of a field (RFC 9110 5.6.1): quoted strings are
- *kept whole, empty members skipped, members trimmed.
+ * kept whole, empty members skipped, members trimmed.
  *
  *	struct http_list list = http_list_of(fields, FIELD_VARY);
  *	while (http_list_next(&list, &member))

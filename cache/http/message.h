@@ -44,15 +44,16 @@ struct http_request {
 	struct slice method_name;
 	struct slice target; /* as received */
 	bool target_read;    /* `target` has its form and `uri`; otherwise it is any bytes */
-	/* An HTTP/1.0 client asked for its connection to be kept, which an origin may grant and a
-	 * proxy not (RFC 9112 9.3); `keep_alive` is false then. */
+	/*
+	 * An HTTP/1.0 client asked for its connection to be kept, which an origin may grant and a
+	 * proxy not (RFC 9112 9.3); `keep_alive` is false then.
+	 */
 	bool asks_keep_alive;
 	struct http_uri uri; /* of absolute-form and authority-form; of origin-form only the path */
 	uint8_t version_minor;
 	bool keep_alive; /* the client allows another request on the connection */
 	bool expect_continue;
-	bool upgrade; /* another protocol is asked for, and that is to be passed on (RFC 9110 7.8)
-		       */
+	bool upgrade; /* asks for another protocol, and that is passed on (RFC 9110 7.8) */
 	enum http_body body;
 	uint64_t content_length; /* with BODY_LENGTH */
 	struct http_fields fields;

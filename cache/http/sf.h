@@ -45,8 +45,7 @@ enum sf_type {
  */
 struct sf_item {
 	enum sf_type type;
-	int64_t number; /* integer; date in seconds; decimal in thousandths; boolean 0 or 1; else 0
-			 */
+	int64_t number;    /* integer, seconds of a date, thousandths, boolean 0 or 1; else 0 */
 	struct slice text; /* empty for a boolean that is not written */
 };
 

@@ -84,7 +84,7 @@ static size_t name_length(struct slice text, bool *ret_is_lower)
 		label = i + 1;
 	}
 	*ret_is_lower = !(seen & IS_UPPER);
-	/* a dot at the end is the root: "example.com." is a complete name */
+	/* A dot at the end is the root: "example.com." is a complete name. */
 	n = i > 0 && i == label ? i - 1 : i;
 	return n > 0 && n <= NAME_LENGTH_MAX && i - label <= URI_LABEL_MAX ? i : 0;
 }
@@ -303,7 +303,7 @@ enum http_uri_result http_uri_parse_absolute(struct slice target, struct http_ur
 {
 	bool is_normal;
 
-	/* as nearly all are spelt */
+	/* As nearly all are spelt. */
 	if (target.n < 5 || memcmp(target.p, "http:", 5) != 0)
 		return parse_other(target, ret_uri);
 	if (!parse_hierarchy(SCHEME_HTTP, slice_from(target, 5), ret_uri, &is_normal))
@@ -429,8 +429,10 @@ static size_t remove_dot_segments(char *path, size_t n)
 	return out;
 }
 
-/* A path in three parts: the directory it is relative to, if any, and the reference's path and
- * query. */
+/*
+ * A path in three parts: the directory it is relative to, if any, and the reference's path and
+ * query.
+ */
 struct merged {
 	struct slice directory;
 	struct slice path;

@@ -1,6 +1,6 @@
 /*
- * Request targets, and the normal form of a target URI that keys are made of
- * (RFC 9112 3.2, RFC 9110 4.2, RFC 3986).
+ * Request targets, and the normal form of a target URI that keys are made of (RFC 9112 3.2, RFC
+ * 9110 4.2, RFC 3986).
  */
 #ifndef CACHE_HTTP_URI_H
 #define CACHE_HTTP_URI_H
@@ -12,9 +12,8 @@
 enum http_scheme { SCHEME_HTTP, SCHEME_HTTPS };
 
 /*
- * A parsed absolute-form or authority-form target, as views of the target's bytes.
- * `host` is a registered name or IPv4 address, or an IPv6 address with its brackets; case as
- * received.
+ * A parsed absolute-form or authority-form target, as views of the target's bytes.  `host` is a
+ * registered name or IPv4 address, or an IPv6 address with its brackets; case as received.
  */
 struct http_uri {
 	enum http_scheme scheme;
@@ -43,7 +42,8 @@ enum { URI_HOST_MAX = 255, URI_LABEL_MAX = 63 };
  */
 enum http_uri_result http_uri_parse_absolute(struct slice target, struct http_uri *ret_uri);
 
-/* authority-form of CONNECT: host ":" port and nothing else.  scheme is SCHEME_HTTPS, path empty.
+/*
+ * authority-form of CONNECT: host ":" port and nothing else.  scheme is SCHEME_HTTPS, path empty.
  */
 enum http_uri_result http_uri_parse_authority(struct slice target, struct http_uri *ret_uri);
 
@@ -72,8 +72,10 @@ bool http_uri_same_origin(const struct http_uri *a, const struct http_uri *b);
 size_t http_uri_normal_max(const struct http_uri *uri);
 size_t http_uri_normal(const struct http_uri *uri, char *to);
 
-/* "host[:port]" for the Host field, lower case, default port of the scheme dropped; at most
-   URI_HOST_MAX + 6 bytes. */
+/*
+ * "host[:port]" for the Host field, lower case, default port of the scheme dropped; at most
+ * URI_HOST_MAX + 6 bytes.
+ */
 size_t http_uri_authority(const struct http_uri *uri, char *to);
 
 /* The digits of a port, 5 at most; returns how many. */

@@ -140,7 +140,8 @@ static void merge_names(struct cache_control *control, unsigned directive, struc
 	if (cache_control_is_unqualified(control, (enum cache_directive)directive))
 		return;
 	while (http_list_member(list, &offset, &name, &odd)) {
-		/* An escaped name is not a token either: it is legal, but nobody means well by it.
+		/*
+		 * An escaped name is not a token either: it is legal, but nobody means well by it.
 		 */
 		if (!http_is_token(name) || names->count == CC_NAMES_MAX) {
 			odd = true;

@@ -60,8 +60,10 @@ struct cache_control {
 	uint32_t stale_while_revalidate;
 	uint32_t stale_if_error;
 
-	/* Empty when the directive is unqualified anywhere; more than CC_NAMES_MAX, an empty or odd
-	   list, and an argument without quotes make it so. */
+	/*
+	 * Empty when the directive is unqualified anywhere; more than CC_NAMES_MAX, an empty or odd
+	 * list, and an argument without quotes make it so.
+	 */
 	struct cache_control_names no_cache;
 	struct cache_control_names private;
 };

@@ -1,8 +1,8 @@
 /*
  * How long a response is fresh and how old it came, from its fields (RFC 9111 4.2).
  *
- * Part of the policy: for may_store.c, which keeps the results in a struct record_meta.  Pure;
- * all times are seconds of the wall clock, all lifetimes and ages are at most CC_SECONDS_MAX.
+ * Part of the policy: for may_store.c, which keeps the results in a struct record_meta.  Pure; all
+ * times are seconds of the wall clock, all lifetimes and ages are at most CC_SECONDS_MAX.
  */
 #ifndef CACHE_POLICY_FRESHNESS_H
 #define CACHE_POLICY_FRESHNESS_H
@@ -42,13 +42,15 @@ int64_t freshness_made(const struct http_fields *fields, int64_t receipt_s);
 uint32_t freshness_initial_age(const struct http_fields *fields, int64_t made_s,
 			       const struct exchange_times *times);
 
-/* s-maxage, max-age, Expires, a guess from Last-Modified, or the operator's default, in this order.
+/*
+ * s-maxage, max-age, Expires, a guess from Last-Modified, or the operator's default, in this order.
  */
 struct lifetime freshness_lifetime(const struct http_fields *fields,
 				   const struct response_control *control, int64_t made_s,
 				   int64_t receipt_s, const struct conf *conf);
 
-/* Of a preflight: explicit or Access-Control-Max-Age, within the operator's bound; 0 when neither.
+/*
+ * Of a preflight: explicit or Access-Control-Max-Age, within the operator's bound; 0 when neither.
  */
 struct lifetime freshness_preflight(const struct http_fields *fields,
 				    const struct response_control *control, int64_t made_s,

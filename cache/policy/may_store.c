@@ -190,7 +190,8 @@ static void find_freshness(struct candidate *candidate)
 			fields, &candidate->control, candidate->made_s, receipt_s, candidate->conf);
 }
 
-/* A lifetime, or a way to validate; or the origin's word that it means the response to be stored.
+/*
+ * A lifetime, or a way to validate; or the origin's word that it means the response to be stored.
  */
 static bool is_of_use(const struct candidate *candidate)
 {
@@ -204,7 +205,8 @@ static enum reason freshness_bars(const struct candidate *candidate)
 {
 	bool is_explicit = lifetime_is_explicit(candidate->lifetime.source);
 
-	/* What tells users apart is stored only when the origin has thought of it (RFC 9111 7.3).
+	/*
+	 * What tells users apart is stored only when the origin has thought of it (RFC 9111 7.3).
 	 */
 	if (http_has_field(&candidate->res->fields, FIELD_SET_COOKIE) &&
 	    (!candidate->conf->store_set_cookie || !is_explicit))

@@ -85,15 +85,17 @@ struct exchange_times {
 	int64_t request_steady_ms;
 	struct http_clock response; /* both clocks at receipt of the head */
 	uint64_t asked_at;          /* cache_epoch() at the request */
-	/* From the request to receipt, by a clock that nobody sets: response_delay of RFC 9111
-	   4.2.3.  The steady clock jumps with the wall clock. */
+	/*
+	 * From the request to receipt, by a clock that nobody sets: response_delay of RFC 9111
+	 * 4.2.3.  The steady clock jumps with the wall clock.
+	 */
 	int64_t delay_ms;
 	uint32_t admission; /* where it came from, for who may be shown it; the proxy's */
 };
 
 /*
- * May this final response to this request be stored (RFC 9111 3)?  True writes *ret_meta.
- * Writes *ret_why in all cases.
+ * May this final response to this request be stored (RFC 9111 3)?  True writes *ret_meta.  Writes
+ * *ret_why in all cases.
  */
 bool policy_may_store(const struct http_request *req, const struct http_response *res,
 		      const struct exchange_times *times, const struct conf *conf,
@@ -112,15 +114,18 @@ struct policy_drops {
 void policy_drops_read(const struct http_response *res, struct policy_drops *ret_drops);
 bool policy_drops_field(const struct policy_drops *drops, const struct http_field *field);
 
-/* Which kind of record the request could be answered by; false when by none (bypass; *ret_why says
- * why). */
+/*
+ * Which kind of record the request could be answered by; false when by none (bypass; *ret_why says
+ * why).
+ */
 bool policy_is_lookup(const struct http_request *req, const struct conf *conf,
 		      enum reason *ret_why);
 
 /* Whether a record of `kind` may answer this request at all: method and preflight. */
 bool policy_kind_serves(enum record_kind kind, const struct http_request *req);
 
-/* current_age in seconds, never negative (RFC 9111 4.2.3), and the lifetime as capped by max_ttl.
+/*
+ * current_age in seconds, never negative (RFC 9111 4.2.3), and the lifetime as capped by max_ttl.
  */
 int64_t policy_age_s(const struct record_meta *meta, const struct http_clock *now);
 int64_t policy_lifetime_s(const struct record_meta *meta, const struct conf *conf);
@@ -145,9 +150,9 @@ enum reuse policy_reuse(const struct http_request *req, const struct record_meta
 			enum reason *ret_why);
 
 /*
- * The client's own condition against a record that is going to answer (RFC 9110 13.1, RFC
- * 9111 4.3.2): true when it is met by a 304.  `etag` is the record's, empty when none.  Does not
- * look at conf->conditional_hit.
+ * The client's own condition against a record that is going to answer (RFC 9110 13.1, RFC 9111
+ * 4.3.2): true when it is met by a 304.  `etag` is the record's, empty when none.  Does not look at
+ * conf->conditional_hit.
  */
 bool policy_not_modified(const struct http_request *req, const struct record_meta *meta,
 			 struct slice etag, const struct http_clock *now);
@@ -162,13 +167,11 @@ enum validation {
 	VALIDATION_FRESHEN,  /* 304 for the record: update it and answer from it */
 	VALIDATION_PASS_304, /* 304 for a tag that only the client has: pass on, keep the record */
 	VALIDATION_RETRY,    /* 304 that fits neither: ask again without any condition */
-	VALIDATION_REPLACE,  /* 204: pass on; it replaces the record, or removes it if not storable
-			      */
+	VALIDATION_REPLACE,  /* 204: pass on; replaces the record, or removes it if not storable */
 	VALIDATION_UPDATE,   /* 204 to a HEAD, for a GET's record: pass on, and update the record */
 	VALIDATION_REMOVE,   /* what supersedes it: pass on, and remove the record */
 	VALIDATION_KEEP,     /* another error: pass on without touching the record */
-	VALIDATION_STALE, /* 500, 502, 503, 504 and stale-if-error allows the record: answer from it
-			   */
+	VALIDATION_STALE,    /* 500, 502, 503, 504 within stale-if-error: answer from the record */
 };
 
 enum validation policy_validation(const struct http_request *req, const struct record_meta *meta,
@@ -176,9 +179,7 @@ enum validation policy_validation(const struct http_request *req, const struct r
 				  bool background, const struct http_clock *now,
 				  const struct conf *conf);
 
-/*
- * The origin could not be asked, or failed: may the stale record answer (RFC 5861 4)?
- */
+/* The origin could not be asked, or failed: may the stale record answer (RFC 5861 4)? */
 bool policy_stale_if_error(const struct http_request *req, const struct record_meta *meta,
 			   const struct http_clock *now, const struct conf *conf);
 
@@ -192,8 +193,10 @@ bool policy_supersedes(uint16_t status);
 /* Whether a reason not to store is about the request, so that it says nothing of what is stored. */
 bool policy_is_about_request(enum reason why);
 
-/* After an answer that was not stored: are others who ask the same not to wait for one another for
-   a while?  Not for an error, or an answer to a request that is unlike theirs (HAZARDS X8). */
+/*
+ * After an answer that was not stored: are others who ask the same not to wait for one another for
+ * a while?  Not for an error, or an answer to a request that is unlike theirs (HAZARDS X8).
+ */
 bool policy_is_unshareable(const struct http_request *req, const struct http_response *res);
 
 /* May it be sent again when a kept connection turns out to be lost (RFC 9110 9.2.2)? */

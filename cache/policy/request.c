@@ -1,4 +1,5 @@
-/* What the policy reads from a request alone: its part in caching, its wishes, whether it may wait.
+/*
+ * What the policy reads from a request alone: its part in caching, its wishes, whether it may wait.
  */
 #include "cache/policy/request.h"
 

@@ -1,6 +1,4 @@
-/*
- * What the policy reads from a request alone.  Part of the policy: for its own files.
- */
+/* What the policy reads from a request alone.  Part of the policy: for its own files. */
 #ifndef CACHE_POLICY_REQUEST_H
 #define CACHE_POLICY_REQUEST_H
 

@@ -54,7 +54,8 @@ struct tag_list {
 	bool others;    /* other tags are */
 };
 
-/* The member that starts at `i`; returns its end, past a comma.  `tag` is opaque_part() of a tag.
+/*
+ * The member that starts at `i`; returns its end, past a comma.  `tag` is opaque_part() of a tag.
  */
 static size_t read_member(struct slice value, size_t i, struct slice tag, struct tag_list *list)
 {
@@ -85,12 +86,12 @@ static struct tag_list read_if_none_match(const struct http_fields *fields, stru
 	const struct http_field *line = http_fields_first(fields, FIELD_IF_NONE_MATCH);
 	struct tag_list list = {0};
 
-	/* what nearly all say that have a record of ours: its tag, and no more */
+	/* What nearly all say that have a record of ours: its tag, and no more. */
 	list.matched = line != NULL && tag.n > 0 && slice_eq(line->value, tag) &&
 		       http_fields_next(fields, line) == NULL;
 	if (list.matched)
 		return list;
-	/* once for all members: both may be long */
+	/* Once for all members: both may be long. */
 	tag = tag.n > 0 && tag_end(tag, 0) == tag.n ? opaque_part(tag) : slice_of(NULL, 0);
 	for (; line != NULL && !list.malformed; line = http_fields_next(fields, line)) {
 		struct slice value = line->value;

@@ -1,6 +1,4 @@
-/*
- * Entity tags as the policy reads them (RFC 9110 8.8.3).  Part of the policy: for its own files.
- */
+/* Entity tags as the policy reads them (RFC 9110 8.8.3).  Part of the policy: for its own files. */
 #ifndef CACHE_POLICY_VALIDATION_H
 #define CACHE_POLICY_VALIDATION_H
 

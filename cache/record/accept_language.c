@@ -115,7 +115,7 @@ size_t language_normal(struct slice value, char to[LANGUAGE_VALUE_MAX])
 
 	if (count == SIZE_MAX)
 		return SIZE_MAX;
-	/* no spelling of a range, or of what parts two, is shorter than the one put here */
+	/* No spelling of a range, or of what parts two, is shorter than the one put here. */
 	for (size_t i = 0; i < count; i++) {
 		if (i > 0)
 			to[n++] = ',';

@@ -19,7 +19,8 @@ enum { LANGUAGE_VALUE_MAX = 512, LANGUAGE_RANGES_MAX = 32 };
  */
 size_t language_normal(struct slice value, char to[LANGUAGE_VALUE_MAX]);
 
-/* The language that the value puts above all others; none when "*" or an equal makes it doubtful.
+/*
+ * The language that the value puts above all others; none when "*" or an equal makes it doubtful.
  */
 bool language_first(struct slice value, struct slice *ret_language);
 

@@ -52,8 +52,10 @@ static bool entry_is_walked(const struct entry_walk *walk)
 	return walk->left == 0 && walk->rest.n == 0;
 }
 
-/* The better comes last: a response that varies is meant for some, one that does not may have been
-   sent without Vary by mistake (RFC 9111 4.1). */
+/*
+ * The better comes last: a response that varies is meant for some, one that does not may have been
+ * sent without Vary by mistake (RFC 9111 4.1).
+ */
 enum match {
 	MATCH_NONE,
 	MATCH_LANGUAGE, /* by what it is, not by what was asked for */
@@ -263,7 +265,8 @@ static void match_all(struct lookup *lookup)
 	}
 }
 
-/* The records that may be there, for all that is told at a glance; false when the entry is damaged.
+/*
+ * The records that may be there, for all that is told at a glance; false when the entry is damaged.
  */
 static bool gather(struct lookup *lookup, struct entry_walk *walk)
 {
@@ -388,8 +391,10 @@ static int64_t plan_received_ms(const struct entry_plan *plan, size_t count, uin
 	return latest_ms;
 }
 
-/* How many different Varys there are; of those that are not the last record's, the one whose latest
-   record is the oldest. */
+/*
+ * How many different Varys there are; of those that are not the last record's, the one whose latest
+ * record is the oldest.
+ */
 static unsigned plan_sets(const struct entry_plan *plan, uint64_t *ret_oldest)
 {
 	uint64_t kept = plan->records[plan->count - 1].vary_set;

@@ -28,8 +28,8 @@ enum entry_select {
  * then the latest receipt, then a GET's over a HEAD's.  With `by_language` one in the language that
  * the request wants most does as well, when no other matches: more than RFC 9111 4.1 allows by its
  * letter, see option language_select.  What the request has for the names of a Vary is written once
- * for all variants, so the work is linear in the bytes of the request and of the entry.
- * Records that the cutoff makes absent are passed over.
+ * for all variants, so the work is linear in the bytes of the request and of the entry.  Records
+ * that the cutoff makes absent are passed over.
  */
 enum entry_select entry_select(struct slice entry, struct slice normal_uri,
 			       const struct http_request *req, bool by_language,
@@ -56,12 +56,16 @@ bool entry_has_absent(struct slice entry, const struct record_cutoff *cutoff);
 size_t entry_drop_absent(struct slice old, const struct record_cutoff *cutoff, char *to,
 			 size_t size);
 
-/* Whether an old record of the same URI makes way for `fresh`: it is of the same kind and variant,
-   or a HEAD's of the variant of a GET's. */
+/*
+ * Whether an old record of the same URI makes way for `fresh`: it is of the same kind and variant,
+ * or a HEAD's of the variant of a GET's.
+ */
 bool record_supersedes(const struct record_view *fresh, const struct record_view *old);
 
-/* Whether an entry has a record of the variant of `record` that is not absent, and was asked for at
-   the same epoch. */
+/*
+ * Whether an entry has a record of the variant of `record` that is not absent, and was asked for at
+ * the same epoch.
+ */
 bool entry_has_variant(struct slice entry, struct slice normal_uri,
 		       const struct record_view *record, const struct record_cutoff *cutoff);
 

@@ -26,13 +26,17 @@ enum {
 size_t groups_of_response(const struct http_response *res, struct slice normal_uri,
 			  struct cache_key to[GROUPS_MAX]);
 
-/* Add what is not there yet of the groups of one record to `count` others; how many there are then,
-   or SIZE_MAX when there are too many. */
+/*
+ * Add what is not there yet of the groups of one record to `count` others; how many there are then,
+ * or SIZE_MAX when there are too many.
+ */
 size_t groups_add(struct cache_key to[GROUPS_MAX], size_t count, const struct cache_key *groups,
 		  size_t group_count);
 
-/* The groups that a response invalidates (Cache-Group-Invalidation); of more than GROUPS_NAMED_MAX
-   that of all instead. */
+/*
+ * The groups that a response invalidates (Cache-Group-Invalidation); of more than GROUPS_NAMED_MAX
+ * that of all instead.
+ */
 size_t groups_invalidated(const struct http_response *res, struct slice normal_uri,
 			  struct cache_key to[GROUPS_MAX]);
 

@@ -97,8 +97,8 @@ static inline struct slice record_head(const struct record_view *view, bool is_3
  * Write a record of a response that policy_may_store() allowed.  `size` bytes at `to`, 8-aligned.
  * Date is written as meta->date_s says when the response has none, several or an invalid one (RFC
  * 9110 6.6.1).  Returns its length, a multiple of 8; 0 when it does not fit, or has a Vary that no
- * request matches (vary_write()), or names more than GROUPS_NAMED_MAX cache groups: an
- * invalidation would miss some.
+ * request matches (vary_write()), or names more than GROUPS_NAMED_MAX cache groups: an invalidation
+ * would miss some.
  */
 size_t record_write(const struct http_request *req, const struct http_response *res,
 		    const struct record_meta *meta, struct slice normal_uri, char *to, size_t size);
@@ -132,16 +132,20 @@ bool record_is_intact(const struct record_view *view, uint64_t seed);
 /* View a record alone (a copy of record_bytes()); false when damaged or not of that URI. */
 bool record_view(struct slice bytes, struct slice normal_uri, struct record_view *ret_view);
 
-/* The stored head as a response message: `at` and `capacity` of its fields are given
-   (RECORD_FIELDS_MAX is enough).  False when they are too few or the head is no list of field
-   lines. */
+/*
+ * The stored head as a response message: `at` and `capacity` of its fields are given
+ * (RECORD_FIELDS_MAX is enough).  False when they are too few or the head is no list of field
+ * lines.
+ */
 bool record_to_response(const struct record_view *view, struct http_response *ret_res);
 
 /* The value of its Content-Language, when that has just one line. */
 bool record_language(const struct record_view *view, struct slice *ret_value);
 
-/* What tells the variants of all URIs apart, as a key: of the entry's key, the kind and the
-   selecting fields. */
+/*
+ * What tells the variants of all URIs apart, as a key: of the entry's key, the kind and the
+ * selecting fields.
+ */
 struct cache_key record_variant_key(const struct record_view *view, const struct cache_key *entry);
 
 /*

@@ -447,7 +447,8 @@ static void sort_names(struct slice *names, size_t count)
 	}
 }
 
-/* Members of Access-Control-Request-Headers in order, each once; SIZE_MAX when there are too many.
+/*
+ * Members of Access-Control-Request-Headers in order, each once; SIZE_MAX when there are too many.
  */
 static size_t requested_headers(const struct http_fields *fields,
 				struct slice names[PREFLIGHT_NAMES_MAX])

@@ -29,7 +29,8 @@ uint64_t vary_names_hash(struct slice block);
 /* Whether a block has that name, in any case. */
 bool vary_has_name(struct slice block, struct slice name);
 
-/* Whether a block has every name that another has: all that this one's Vary asks was written down.
+/*
+ * Whether a block has every name that another has: all that this one's Vary asks was written down.
  */
 bool vary_covers(struct slice block, struct slice other);
 

@@ -290,8 +290,10 @@ static int key_compare(const struct checker *check, const struct lmdb_node *node
 	return order != 0 ? order : (node->key_size > size) - (check->key_size > size);
 }
 
-/* Keys grow from left to right; one of a branch page is not above the first of the page to its
- * right. */
+/*
+ * Keys grow from left to right; one of a branch page is not above the first of the page to its
+ * right.
+ */
 static bool key_follows(struct checker *check, const struct lmdb_node *node, bool is_bound,
 			const struct tree_kind *kind)
 {

@@ -28,7 +28,8 @@ struct store_table_spec {
 extern const struct store_table_spec store_table_specs[STORE_TABLES];
 
 enum {
-	/* A check reads this many pages at most, 8 GiB; what is beyond is not known to be damaged.
+	/*
+	 * A check reads this many pages at most, 8 GiB; what is beyond is not known to be damaged.
 	 */
 	STORE_CHECK_PAGES_MAX = 1 << 21,
 };

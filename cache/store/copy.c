@@ -27,7 +27,7 @@ static uint64_t page_size(void)
 	return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* ---- the end of a copy ---- */
+/* ---- the end of a copy ---------------------------------------------------------------------- */
 
 static int copy_open(const struct store_files *files)
 {
@@ -48,7 +48,7 @@ static bool end_read(int fd, struct store_copy_end *ret_end)
 	       ret_end->clock.latest_ms < INT64_MAX / 2;
 }
 
-/* ---- making one ---- */
+/* ---- making one ----------------------------------------------------------------------------- */
 
 struct copying {
 	const struct store_options *options;
@@ -222,8 +222,10 @@ static bool file_end(struct copying *copying)
 	return true;
 }
 
-/* From now on writers know that pages are kept: before the reader that keeps them is in LMDB's
-   table, so the store is not to pass it. */
+/*
+ * From now on writers know that pages are kept: before the reader that keeps them is in LMDB's
+ * table, so the store is not to pass it.
+ */
 static bool reading_begin(struct copying *copying)
 {
 	if (shared_map_open(&copying->note_map, copying->files.directory, &store_note_spec,
@@ -298,7 +300,7 @@ enum store_result store_copy(const struct store_options *options, int64_t wall_s
 	return result;
 }
 
-/* ---- taking it ---- */
+/* ---- taking it ------------------------------------------------------------------------------ */
 
 const char *store_copy_fault(const struct store_files *files,
 			     const struct store_copy_wanted *wanted, struct store_copy_end *ret_end)
@@ -335,8 +337,10 @@ bool store_copy_take(const struct store_files *files, const struct store_copy_en
 	clock->restored_ms = end->clock.latest_ms + CLOCK_SLACK_MS;
 	if (clock->latest_ms <= clock->restored_ms)
 		clock->latest_ms = clock->restored_ms + 1;
-	/* on disk before the copy has its new name: after a power failure between the two it would
-	 * pass for a file that nothing was lost of */
+	/*
+	 * on disk before the copy has its new name: after a power failure between the two it would
+	 * pass for a file that nothing was lost of
+	 */
 	return shared_map_sync(clock_map) && store_files_put(files, COPY_NAME);
 }
 

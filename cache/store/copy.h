@@ -1,10 +1,10 @@
 /*
  * A copy of the store beside it, for after a power failure: data.mdb.copy.
  *
- * The data file itself is never synced while it is in use (files.h), and a sync now and then
- * would not help: a moment later the kernel again has written some pages of a commit and not
- * others. So what is to outlive a power failure is a file of its own, which nobody writes to: a
- * copy, synced under another name and then renamed, so that under its name it is always whole.
+ * The data file itself is never synced while it is in use (files.h), and a sync now and then would
+ * not help: a moment later the kernel again has written some pages of a commit and not others. So
+ * what is to outlive a power failure is a file of its own, which nobody writes to: a copy, synced
+ * under another name and then renamed, so that under its name it is always whole.
  *
  * Behind its last page stands a struct store_copy_end.  It says what the copy is of, and what the
  * steady clock showed when it was made.  Whatever was invalidated since is in it still: so no
@@ -41,8 +41,10 @@ const char *store_copy_fault(const struct store_files *files,
 			     const struct store_copy_wanted *wanted,
 			     struct store_copy_end *ret_end);
 
-/* Put it in the data file's place.  The map of the clock is told first, and synced: who is killed
-   in between, or loses power, does not trust what the copy has. */
+/*
+ * Put it in the data file's place.  The map of the clock is told first, and synced: who is killed
+ * in between, or loses power, does not trust what the copy has.
+ */
 bool store_copy_take(const struct store_files *files, const struct store_copy_end *end,
 		     const struct shared_map *clock_map);
 

@@ -43,8 +43,10 @@ struct evict_item {
 	uint32_t slot;
 };
 
-/* The order of arrival: the first item with a sequence of at least `from`; false when there is
- * none. */
+/*
+ * The order of arrival: the first item with a sequence of at least `from`; false when there is
+ * none.
+ */
 struct evict_order {
 	bool (*next)(void *context, uint64_t from, struct evict_item *ret_item);
 	void *context;
@@ -55,8 +57,10 @@ static inline uint64_t evict_words(uint32_t slots)
 	return ((uint64_t)slots + 63) / 64;
 }
 
-/* A hit.  Writes only when the bit is clear, so that a popular entry's line stays shared by all
- * caches. */
+/*
+ * A hit.  Writes only when the bit is clear, so that a popular entry's line stays shared by all
+ * caches.
+ */
 void evict_visit(const struct evict_bits *bits, uint32_t slot);
 
 bool evict_visited(const struct evict_bits *bits, uint32_t slot);
@@ -72,8 +76,10 @@ bool evict_choose(struct evict_state *state, const struct evict_bits *bits,
 uint32_t evict_slot_take(struct evict_state *state, const struct evict_bits *bits);
 void evict_slot_give(struct evict_state *state, const struct evict_bits *bits, uint32_t slot);
 
-/* Begin anew with `entries` slots taken for granted: for a store that is empty, or whose bits were
- * lost. */
+/*
+ * Begin anew with `entries` slots taken for granted: for a store that is empty, or whose bits were
+ * lost.
+ */
 void evict_reset(struct evict_state *state, uint64_t entries);
 
 #endif

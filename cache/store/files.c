@@ -79,7 +79,8 @@ static int directory_open(const char *path)
 			continue;
 		memcpy(part, path, i);
 		part[i] = '\0';
-		/* an existing one may be reported in several ways: whether it will do, shows below
+		/*
+		 * An existing one may be reported in several ways: whether it will do, shows below.
 		 */
 		if (mkdir(part, 0700) != 0 && errno != EEXIST && errno != EISDIR && why == 0)
 			why = errno;
@@ -136,7 +137,7 @@ int store_files_lock(const char *path, const struct store_notice *notice)
 	struct store_files files;
 	int lock = -1;
 
-	/* a number that no standard stream has, also where these were closed */
+	/* A number that no standard stream has, also where these were closed. */
 	if (files_open_both(&files, path, notice) && lock_service(files.lock, path, notice))
 		lock = fcntl(files.lock, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	store_files_close(&files);
@@ -197,7 +198,7 @@ void store_files_close(struct store_files *files)
 	*files = (struct store_files){.directory = -1, .lock = -1, .data = -1};
 }
 
-/* ---- what a path names ---- */
+/* ---- what a path names ---------------------------------------------------------------------- */
 
 static const char *const place_names[STORE_PLACE_FILES] = {
 	"lock", STORE_DATA_NAME, "lock.mdb", "visited", "clock", "noted", "invalidations",
@@ -507,7 +508,8 @@ static uint64_t room_for(int fd)
 	return room > RESERVE_UNIT ? room - RESERVE_UNIT : 0;
 }
 
-/* Not posix_fallocate(): where the file system cannot, that one writes to each block, for minutes.
+/*
+ * Not posix_fallocate(): where the file system cannot, that one writes to each block, for minutes.
  */
 static int reserve(int fd, uint64_t size)
 {

@@ -1,6 +1,6 @@
 /*
  * The store's directory: who may use it, how it was left, and what becomes of files that are of no
- *use.
+ * use.
  *
  *	data.mdb lock.mdb   LMDB's own
  *	lock                the locks below
@@ -10,15 +10,15 @@
  *	data.mdb.copy       the last copy (cache/store/copy.h); data.mdb.copy.new while it is made
  *	data.mdb.damaged    set aside, one at most; data.mdb.foreign likewise
  *
- * Locks are open-file-description locks on four bytes of `lock`: SERVICE is held by the one
- *service that may use the directory, and passes to the processes it forks; OPENING while a process
- *opens or closes; USERS is shared by all that have the store open; WRITING is held from the begin
- *of a write transaction until after its commit was noted.  The kernel drops the locks of the dead.
+ * Locks are open-file-description locks on four bytes of `lock`: SERVICE is held by the one service
+ * that may use the directory, and passes to the processes it forks; OPENING while a process opens
+ * or closes; USERS is shared by all that have the store open; WRITING is held from the begin of a
+ * write transaction until after its commit was noted.  The kernel drops the locks of the dead.
  *
  * A path may come to name other files while processes have these open: somebody removes the
- *directory, one of its files, or puts another in its place.  Locks are of files, not of paths, so
- *`lock` alone would not keep a second service away then: the data file is locked by its users as
- *well, and store_place tells whether a path still names what a process has open.
+ * directory, one of its files, or puts another in its place.  Locks are of files, not of paths, so
+ * `lock` alone would not keep a second service away then: the data file is locked by its users as
+ * well, and store_place tells whether a path still names what a process has open.
  */
 #ifndef CACHE_STORE_FILES_H
 #define CACHE_STORE_FILES_H
@@ -42,8 +42,7 @@ enum store_left {
 	STORE_LEFT_UNKNOWN,  /* a data file without a state of ours: not known to be this cache's */
 	STORE_LEFT_CLEAN,    /* closed and synced, and untouched since */
 	STORE_LEFT_TOUCHED,  /* closed and synced, but the data file is not as it was */
-	STORE_LEFT_RUNNING,  /* not closed, but the system has not gone down since: nothing was lost
-			      */
+	STORE_LEFT_RUNNING,  /* not closed, but the system has stayed up: nothing was lost */
 	STORE_LEFT_REBOOTED, /* not closed, and the system went down: anything may be lost */
 };
 

@@ -36,7 +36,8 @@ static size_t overflow_of(const struct cache_key *key)
 	return (size_t)(key->word[0] % INVALIDATION_OVERFLOW);
 }
 
-/* Never back: another process may have marked a later epoch meanwhile.  Returns what stood there.
+/*
+ * Never back: another process may have marked a later epoch meanwhile.  Returns what stood there.
  */
 static uint64_t raise(_Atomic uint64_t *slot, uint64_t epoch)
 {
@@ -96,8 +97,10 @@ uint64_t invalidation_overtake(struct invalidations *all, const struct cache_key
 	uint64_t epoch = atomic_fetch_add(&all->last, count) + count;
 	uint64_t before = raise_all(all, keys, count, epoch);
 
-	/* Who took a later epoch before the slots stood may hold that nothing has overtaken what it
-	   asked for: ours is later, then. */
+	/*
+	 * Who took a later epoch before the slots stood may hold that nothing has overtaken what it
+	 * asked for: ours is later, then.
+	 */
 	if (atomic_load(&all->last) != epoch) {
 		epoch = atomic_fetch_add(&all->last, count) + count;
 		raise_all(all, keys, count, epoch);

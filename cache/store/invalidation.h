@@ -154,8 +154,10 @@ bool invalidation_has_place(const struct invalidations *all, const struct cache_
 bool invalidation_at(const struct invalidations *all, uint32_t place,
 		     struct invalidation_mark *ret_mark);
 
-/* Its records are removed, in a transaction that began after the mark was added and is committed.
-   Nothing when it was marked anew meanwhile. */
+/*
+ * Its records are removed, in a transaction that began after the mark was added and is committed.
+ * Nothing when it was marked anew meanwhile.
+ */
 void invalidation_retire(struct invalidations *all, const struct invalidation_mark *mark);
 
 #endif

@@ -30,7 +30,7 @@ struct tables_format {
 	uint64_t key_seed;
 };
 
-/* ---- results ---- */
+/* ---- results -------------------------------------------------------------------------------- */
 
 static enum store_result tables_result(struct tables *tables, int rc, const char *what)
 {
@@ -61,13 +61,13 @@ static MDB_val key_of(enum store_table table, const void *key)
 	return val_of(key, store_table_specs[table].key_size);
 }
 
-/* ---- opening ---- */
+/* ---- opening -------------------------------------------------------------------------------- */
 
 /*
- * NOSYNC: nothing is synced at a commit; cache/store/files.h has what makes up for it.
- * NOTLS: a reader's slot belongs to the transaction object, so that renewing it takes no lock, and
- * one can read the free list while writing. NORDAHEAD: keys are hashes, so a page's neighbours are
- * not wanted next; reading them ahead would push out pages that are. No WRITEMAP: a stray pointer
+ * NOSYNC: nothing is synced at a commit; cache/store/files.h has what makes up for it.  NOTLS: a
+ * reader's slot belongs to the transaction object, so that renewing it takes no lock, and one can
+ * read the free list while writing. NORDAHEAD: keys are hashes, so a page's neighbours are not
+ * wanted next; reading them ahead would push out pages that are. No WRITEMAP: a stray pointer
  * cannot spoil the file, and a full disk is an error of a write and not a SIGBUS.  No NOMEMINIT:
  * unset memory of this process must not reach the disk.
  */
@@ -223,7 +223,7 @@ bool tables_check_readers(struct tables *tables)
 	       dead > 0;
 }
 
-/* ---- transactions ---- */
+/* ---- transactions --------------------------------------------------------------------------- */
 
 enum store_result tables_view_begin(struct tables *tables)
 {
@@ -320,7 +320,7 @@ enum store_result tables_unnest(struct tables *tables, bool keep)
 	return tables_result(tables, rc, "commit");
 }
 
-/* ---- rows ---- */
+/* ---- rows ----------------------------------------------------------------------------------- */
 
 static MDB_txn *side_txn(const struct tables *tables, enum tables_side side)
 {
@@ -422,7 +422,7 @@ enum store_result tables_last(struct tables *tables, struct tables_cursor *curso
 	return cursor_get(tables, cursor, val_of(NULL, 0), MDB_LAST, ret_key, ret_value);
 }
 
-/* ---- what is used and what is free ---- */
+/* ---- what is used and what is free ---------------------------------------------------------- */
 
 static uint64_t table_pages(MDB_txn *txn, MDB_dbi table, MDB_stat *ret_stat)
 {
@@ -504,7 +504,7 @@ uint64_t tables_available(struct tables *tables, uint64_t enough, uint64_t *ret_
 	return sum;
 }
 
-/* ---- a copy of all ---- */
+/* ---- a copy of all -------------------------------------------------------------------------- */
 
 struct tables_copy {
 	MDB_env *env;

@@ -17,8 +17,8 @@
  * else in the very tick of the kernel's clock (10 ms at most) in which the last commit was noted,
  * there is as much after a clean end; records have checksums of their own.
  *
- * Beside it stands what writers and the process that makes a copy of the store (copy.h) have
- * to tell each other: its reader keeps pages from being used again.
+ * Beside it stands what writers and the process that makes a copy of the store (copy.h) have to
+ * tell each other: its reader keeps pages from being used again.
  *
  * All zero is no note.  Rubbish is at worst a note that does not match: the slow way.
  */

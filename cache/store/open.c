@@ -133,8 +133,10 @@ static bool is_as_left(const struct store *store, enum store_left left, int fd)
 
 	if (left == STORE_LEFT_CLEAN)
 		return !store_note_is_doubted(store->note);
-	/* pages of the last commits that did not reach a disk are lost with its mount, though head
-	 * and note may agree */
+	/*
+	 * Pages of the last commits that did not reach a disk are lost with its mount, though head
+	 * and note may agree.
+	 */
 	return left == STORE_LEFT_RUNNING && store->note_was_cached &&
 	       store_check_head(fd, &check) && store_note_holds(store->note, fd, check.transaction);
 }
@@ -320,7 +322,8 @@ static bool open_next(struct store *store, const struct store_notice *notice)
 	return false;
 }
 
-/* The maps of one struct: for the first of a directory's processes they are begun anew if need be.
+/*
+ * The maps of one struct: for the first of a directory's processes they are begun anew if need be.
  */
 static bool small_maps_open(struct store *store, const struct store_notice *notice)
 {
@@ -446,14 +449,18 @@ void store_close(struct store *store)
 		return;
 	store_abort(store);
 	store_files_closing(&store->files);
-	/* The clock, too: without it what was purged would come back after a power failure, and
-	 * what was restored be trusted. */
+	/*
+	 * The clock, too: without it what was purged would come back after a power failure, and
+	 * what was restored be trusted.
+	 */
 	if (store->files.first && tables_sync(&store->tables) == STORE_OK &&
 	    shared_map_sync(&store->clock_map) && shared_map_sync(&store->invalidations_map))
 		data = fcntl(tables_fd(&store->tables), F_DUPFD_CLOEXEC, 0);
 	tables_close(&store->tables);
-	/* A mark that fails costs a check of the file at the next opening, or after a reboot the
-	 * store. */
+	/*
+	 * A mark that fails costs a check of the file at the next opening, or after a reboot the
+	 * store.
+	 */
 	if (data >= 0) {
 		(void)store_files_mark(&store->files, data);
 		close(data);

@@ -2,21 +2,21 @@
  * How full the store may get, and what a write transaction may use: plain arithmetic on pages.
  *
  * LMDB never writes over a page that a reader, or a restart, may still want: every page that a
- *transaction changes is a new one, and the old one is free two transactions later.  A transaction
- *that finds no free page fails as a whole (MDB_MAP_FULL), deletes included.  So a part of the map
- *is kept free, the reserve:
+ * transaction changes is a new one, and the old one is free two transactions later.  A transaction
+ * that finds no free page fails as a whole (MDB_MAP_FULL), deletes included.  So a part of the map
+ * is kept free, the reserve:
  *
  *	0 ........................ high .......... full .......... pages
  *	    used by the trees       | eviction      | no puts       |
  *	                            |<---------- reserve ---------->|
  *
  * Up to `high` nothing is evicted.  From there a put pays for its bytes with those of victims, up
- *to twice at `full`, so that use settles in between; bytes and not pages are counted, because pages
- *are given back only when they are three quarters empty.
+ * to twice at `full`, so that use settles in between; bytes and not pages are counted, because
+ * pages are given back only when they are three quarters empty.
  *
  * A transaction is committed in parts, each within `part` pages and within what is available now.
- *What a change can touch is counted as an upper bound, and each page of a tree once; what is true
- *after a part is counted anew.
+ * What a change can touch is counted as an upper bound, and each page of a tree once; what is true
+ * after a part is counted anew.
  */
 #ifndef CACHE_STORE_ROOM_H
 #define CACHE_STORE_ROOM_H

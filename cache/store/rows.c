@@ -122,8 +122,10 @@ static bool has_key(const struct cache_key *keys, size_t count, const struct cac
 	return false;
 }
 
-/* Rows of the groups that are no more go.  All others are written, also those that should be there:
-   a row that is missing would keep the entry from an invalidation. */
+/*
+ * Rows of the groups that are no more go.  All others are written, also those that should be there:
+ * a row that is missing would keep the entry from an invalidation.
+ */
 static enum store_result groups_replace(struct store *store, const struct put_job *put,
 					size_t old_count)
 {

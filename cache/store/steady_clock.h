@@ -1,7 +1,7 @@
 /*
- * The cache's own clock (clock.h), from readings of the wall clock.  Pure but for the state,
- * which all processes of the store share: each field is read and written whole, two who see the
- * same step at once come to the same result, and no reading is later than the latest noted.
+ * The cache's own clock (clock.h), from readings of the wall clock.  Pure but for the state, which
+ * all processes of the store share: each field is read and written whole, two who see the same step
+ * at once come to the same result, and no reading is later than the latest noted.
  */
 #ifndef CACHE_STORE_STEADY_CLOCK_H
 #define CACHE_STORE_STEADY_CLOCK_H
@@ -10,7 +10,8 @@
 #include "cache/store/store.h"
 
 enum {
-	/* A wall clock this far behind was set back; less is slewing, or another process's reading.
+	/*
+	 * A wall clock this far behind was set back; less is slewing, or another process's reading.
 	 */
 	CLOCK_STEP_BACK_MS = 1000,
 };

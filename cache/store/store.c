@@ -33,7 +33,7 @@ static enum store_result store_break(struct store *store, enum store_result resu
 	return result;
 }
 
-/* ---- reading ---- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 static enum store_result view_begin(struct store *store)
 {
@@ -159,7 +159,7 @@ void store_usage(struct store *store, struct store_usage *ret_usage)
 		store_turn_end(store);
 }
 
-/* ---- parts of a transaction ---- */
+/* ---- parts of a transaction ----------------------------------------------------------------- */
 
 /* Is the file still as the last writer left it (cache/store/note.h)?  After tables_begin(). */
 static void part_note_begin(struct store *store)
@@ -253,7 +253,7 @@ enum store_result store_read(struct store *store, const struct cache_key *key,
 	return result;
 }
 
-/* ---- putting ---- */
+/* ---- putting -------------------------------------------------------------------------------- */
 
 /*
  * A value that needs pages in a row may find none even where enough are free.  A transaction within
@@ -387,7 +387,7 @@ enum store_result store_put(struct store *store, const struct cache_key *key, st
 	return put_once(store, &put);
 }
 
-/* ---- dropping ---- */
+/* ---- dropping ------------------------------------------------------------------------------- */
 
 /* With the last pages if need be. */
 enum store_result store_drop(struct store *store, const struct cache_key *key)
@@ -414,7 +414,7 @@ enum store_result store_drop(struct store *store, const struct cache_key *key)
 	return STORE_OK;
 }
 
-/* ---- groups ---- */
+/* ---- groups --------------------------------------------------------------------------------- */
 
 /* The first row from `from` on; it is copied, for the next change takes it away. */
 static enum store_result group_row_next(struct store *store, const struct group_row *from,
@@ -479,7 +479,7 @@ enum store_result store_group_next(struct store *store, const struct cache_key *
 	return STORE_PART_FULL;
 }
 
-/* ---- the rest ---- */
+/* ---- the rest ------------------------------------------------------------------------------- */
 
 void store_give_up_copy(struct store *store)
 {

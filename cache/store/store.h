@@ -1,8 +1,7 @@
 /*
  * The contract of the record store: a bounded map from key to value, in one directory, shared by
- * the processes that open it.  store.c keeps it in LMDB; tests/doubles/store_memory.c in
- * memory, behind the same symbols: a program links one of them, and test_store.c holds
- * for both.
+ * the processes that open it.  store.c keeps it in LMDB; tests/doubles/store_memory.c in memory,
+ * behind the same symbols: a program links one of them, and test_store.c holds for both.
  *
  * Reading: store_get() gives a view that is valid until store_turn_end(), the next store_begin() or
  * store_close(), whichever is first.  It never writes to disk, never takes a lock and, once warm,
@@ -86,9 +85,9 @@ void store_close(struct store *store);
  * has nothing of the store open, and may take as long as the disk: the others go on reading and
  * writing, but pages that they free meanwhile are not used again before the store has been read: so
  * one that is full takes no puts and no drops until then (STORE_FULL), or until a writer says
- * store_give_up_copy().
- * STORE_NOT_FOUND when there is nothing to do: nothing was stored since the last copy, or nobody
- * has the store open.  STORE_FAILED with a notice.  `wall_s` is told to who takes the copy one day.
+ * store_give_up_copy().  STORE_NOT_FOUND when there is nothing to do: nothing was stored since the
+ * last copy, or nobody has the store open.  STORE_FAILED with a notice.  `wall_s` is told to who
+ * takes the copy one day.
  */
 enum store_result store_copy(const struct store_options *options, int64_t wall_s, char *notice,
 			     size_t notice_size);
@@ -119,7 +118,8 @@ enum store_result store_begin(struct store *store);
 /* Time to end this part of the transaction? */
 bool store_part_is_done(const struct store *store);
 
-/* Commit what there is, let others write, and go on: what was read before does not hold any more.
+/*
+ * Commit what there is, let others write, and go on: what was read before does not hold any more.
  */
 enum store_result store_renew(struct store *store);
 

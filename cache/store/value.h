@@ -1,13 +1,13 @@
 /*
  * What stands before a value in the store: where it is in the order of arrival, its visited bit,
- *its groups.
+ * its groups.
  *
  *	sequence 8 | slot 4 | groups 2 | padding 1 | zero 1 | group keys, 16 each | value | padding
  *
  * The whole is a multiple of 8 bytes, and keys are 16 bytes: so every node of the data table is a
- *multiple of 8 bytes, LMDB lays them out from the end of a page without gaps, and all values are
- *8-aligned, also in overflow pages (their header is 16 bytes) and in the pages of a write
- *transaction.  One odd size in the table would end that; the other tables are other pages.
+ * multiple of 8 bytes, LMDB lays them out from the end of a page without gaps, and all values are
+ * 8-aligned, also in overflow pages (their header is 16 bytes) and in the pages of a write
+ * transaction.  One odd size in the table would end that; the other tables are other pages.
  *
  * Layouts are of this machine's byte order.
  */

@@ -133,7 +133,8 @@ static bool add_interface(struct access *access, const union address *listener,
 	return add_client(access, network_of(address, bits));
 }
 
-/* What a listener makes of the machine's addresses; they are own ones, and their networks clients.
+/*
+ * What a listener makes of the machine's addresses; they are own ones, and their networks clients.
  */
 static bool add_listener(struct access *access, const union address *listener,
 			 const struct ifaddrs *interfaces)
@@ -358,7 +359,8 @@ bool access_sender(const struct access *access, const union address *peer)
 	return any_has(access->senders, access->sender_count, peer);
 }
 
-/* The received-by of a Via member: [ protocol-name "/" ] version RWS received-by [ RWS comment ].
+/*
+ * The received-by of a Via member: [ protocol-name "/" ] version RWS received-by [ RWS comment ].
  */
 static struct slice received_by(struct slice member)
 {
@@ -524,7 +526,7 @@ static bool is_refused_by_default(const struct access *access, enum address_sour
 	case RANGE_NEVER:
 		return true;
 	}
-	/* a page's own name, pointed here or at a neighbour once the page is loaded (rebinding) */
+	/* A page's own name, pointed here or at a neighbour once the page is loaded (rebinding). */
 	return source == FROM_NAME_SERVERS &&
 	       (address_is_loopback(address) || !access->dns_private);
 }

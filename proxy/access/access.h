@@ -6,17 +6,16 @@
  *
  * Public addresses: yes.
  *
- * Link-local, metadata, multicast, broadcast, unspecified, reserved and documentation ranges
- * (NEVER in ranges.def): no.  No web server is there, but in most clouds one that gives the
- * machine's credentials to whoever sends it a GET.  The same in every spelling: mapped, NAT64,
- * 6to4, Teredo.
+ * Link-local, metadata, multicast, broadcast, unspecified, reserved and documentation ranges (NEVER
+ * in ranges.def): no.  No web server is there, but in most clouds one that gives the machine's
+ * credentials to whoever sends it a GET.  The same in every spelling: mapped, NAT64, 6to4, Teredo.
  *
- * Loopback and private networks: no, unless only this machine may be a client.  A proxy that
- * serves others stands where they do not: on this machine and inside its network, whose servers
- * trust by address.  A client would borrow that trust.  If only this machine's own users are
- * served, they reach all of this without the proxy: a refusal would protect nothing, and 127.0.0.1
- * is where people try things out.  Only this machine may be a client when all networks of the
- * option `clients` are loopback, or, without that option, all listening addresses; and never with
+ * Loopback and private networks: no, unless only this machine may be a client.  A proxy that serves
+ * others stands where they do not: on this machine and inside its network, whose servers trust by
+ * address.  A client would borrow that trust.  If only this machine's own users are served, they
+ * reach all of this without the proxy: a refusal would protect nothing, and 127.0.0.1 is where
+ * people try things out.  Only this machine may be a client when all networks of the option
+ * `clients` are loopback, or, without that option, all listening addresses; and never with
  * proxy_protocol_from, whose connections are made for clients elsewhere.
  *
  * Names that name servers say are loopback: no, even then.  A page of any site can point its own
@@ -72,10 +71,10 @@ bool access_method(const struct access *access, struct slice method);
 bool access_is_loop(const struct access *access, const struct http_request *req);
 
 /*
- * What can be decided from the request alone: FAILURE_NONE, or DENIED_METHOD, LOOP (our
- * name in Via, RFC 9110 7.6.3), DENIED_PORT, for CONNECT DENIED_TUNNEL, DENIED_DESTINATION (name
- * rules). A numeric host is judged as by access_address().  A name that `deny` has needs a name in
- * `allow`; a network there is not enough.
+ * What can be decided from the request alone: FAILURE_NONE, or DENIED_METHOD, LOOP (our name in
+ * Via, RFC 9110 7.6.3), DENIED_PORT, for CONNECT DENIED_TUNNEL, DENIED_DESTINATION (name rules). A
+ * numeric host is judged as by access_address().  A name that `deny` has needs a name in `allow`; a
+ * network there is not enough.
  */
 enum failure access_request(const struct access *access, const struct http_request *req);
 
@@ -83,8 +82,8 @@ enum failure access_request(const struct access *access, const struct http_reque
  * May the proxy connect to this very address (port set)?  `host` is the name it was found under,
  * for rules by name, and `source` says who told it.  FAILURE_NONE, DENIED_DESTINATION (by `deny`),
  * DENIED_PRIVATE or DENIED_RESERVED (by default: `allow` gives them back), or OWN_ADDRESS for the
- * proxy's own listeners.  Of an address that stands for IPv4 ones, these are judged too; but for `allow` to
- * count, it must have the outer one.
+ * proxy's own listeners.  Of an address that stands for IPv4 ones, these are judged too; but for
+ * `allow` to count, it must have the outer one.
  */
 enum failure access_address(const struct access *access, struct slice host,
 			    enum address_source source, const union address *address);

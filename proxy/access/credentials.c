@@ -247,7 +247,7 @@ void credentials_free(struct credentials *credentials)
 
 /* ---- what a request brings ------------------------------------------------------------------ */
 
-/* name:password, in the clear for as short as can be. */
+/* Name:password, in the clear for as short as can be. */
 struct presented {
 	char text[CREDENTIALS_TEXT_MAX + 1];
 	size_t length;
@@ -399,7 +399,7 @@ static enum failure check(struct credentials *credentials, const struct presente
 		return FAILURE_NONE;
 	if (is_known(wrong, &hash) && now_ms < wrong->until_ms)
 		return FAILURE_AUTH_FAILED;
-	/* while others keep us busy, who was right before still is: the file is the same */
+	/* While others keep us busy, who was right before still is: the file is the same. */
 	if (!may_work || !is_allowed(credentials, now_ms))
 		return right ? FAILURE_NONE : FAILURE_TOO_MANY_LOGINS;
 	if (!verify(credentials, user, presented)) {

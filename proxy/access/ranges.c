@@ -47,8 +47,10 @@ static unsigned row_of(const union address *address)
 	return i;
 }
 
-/* Where the four IPv4 bytes are in the 16 of an address with the prefix of RFC 6052 2.2: the ninth
-   byte is left out. */
+/*
+ * Where the four IPv4 bytes are in the 16 of an address with the prefix of RFC 6052 2.2: the ninth
+ * byte is left out.
+ */
 static const uint8_t nat64_places[RANGE_EMBEDDED_MAX][4] = {
 	{6, 7, 9, 10},    /* of 48 bits */
 	{7, 9, 10, 11},   /* of 56 bits */
@@ -56,7 +58,8 @@ static const uint8_t nat64_places[RANGE_EMBEDDED_MAX][4] = {
 	{12, 13, 14, 15}, /* of 96 bits */
 };
 
-/* All readings but those in 0.0.0.0/8, which are what the wrong ones of an ordinary address give.
+/*
+ * All readings but those in 0.0.0.0/8, which are what the wrong ones of an ordinary address give.
  */
 static unsigned read_local_nat64(const uint8_t *bytes, union address *ret_embedded)
 {

@@ -1,6 +1,4 @@
-/*
- * What kind of place an address is, by the table of ranges.def.  Pure.
- */
+/* What kind of place an address is, by the table of ranges.def.  Pure. */
 #ifndef PROXY_ACCESS_RANGES_H
 #define PROXY_ACCESS_RANGES_H
 
@@ -23,8 +21,8 @@ enum range_kind range_kind(const union address *address);
 
 /*
  * The IPv4 addresses that a NAT64, 6to4 or Teredo address stands for, with its port; returns how
- * many. A local NAT64 address (64:ff9b:1::/48) is read in each way its translator might (RFC
- * 6052 2.2).
+ * many. A local NAT64 address (64:ff9b:1::/48) is read in each way its translator might (RFC 6052
+ * 2.2).
  */
 unsigned range_embedded(const union address *address,
 			union address ret_embedded[static RANGE_EMBEDDED_MAX]);

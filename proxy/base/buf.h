@@ -5,8 +5,8 @@
  *	   done          waiting         room
  *
  * A buffer has no memory until it needs some, and gives it back when it is empty, so that an idle
- *connection holds none.  It may work for the length of an event on a block that it borrows (the
- *worker's scratch blocks); buf_settle() then moves what is left to memory of its own.
+ * connection holds none.  It may work for the length of an event on a block that it borrows (the
+ * worker's scratch blocks); buf_settle() then moves what is left to memory of its own.
  */
 #ifndef PROXY_BASE_BUF_H
 #define PROXY_BASE_BUF_H
@@ -37,7 +37,7 @@ static inline size_t buf_length(const struct buf *buf)
 
 static inline struct slice buf_waiting(const struct buf *buf)
 {
-	/* without memory there is no offset either: adding 0 to NULL is undefined */
+	/* Without memory there is no offset either: adding 0 to NULL is undefined. */
 	return slice_of(buf->head > 0 ? buf->block + buf->head : buf->block, buf_length(buf));
 }
 

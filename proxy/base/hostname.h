@@ -1,6 +1,4 @@
-/*
- * Host names as DNS has them: one spelling for comparing, and which host is none.  Pure.
- */
+/* Host names as DNS has them: one spelling for comparing, and which host is none.  Pure. */
 #ifndef PROXY_BASE_HOSTNAME_H
 #define PROXY_BASE_HOSTNAME_H
 

@@ -50,7 +50,7 @@ static const struct {
 	[LOG_LEVEL_DEBUG] = {"debug", '7'},
 };
 
-/* systemd tells the socket's device and inode, so that a redirected stderr is not taken for it. */
+/* Systemd tells the socket's device and inode, so that a redirected stderr is not taken for it. */
 static bool is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
@@ -139,8 +139,10 @@ static void tell_left_out(int64_t second)
 	}
 }
 
-/* The site's place, or a free one; with none free in this second sites share and are limited
- * together. */
+/*
+ * The site's place, or a free one; with none free in this second sites share and are limited
+ * together.
+ */
 static struct site *find_site(const char *format, int64_t second)
 {
 	uintptr_t start = (uintptr_t)format / sizeof(void *);

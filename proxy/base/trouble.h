@@ -1,7 +1,7 @@
 /*
- * A fault that comes back, as a full disk does at each write: when is a line about it due?  At
- * once for each new kind of it, then with the count every TROUBLE_AGAIN_MS, and once more when none
- * has come for TROUBLE_OVER_MS.  Pure: the caller has the counts and writes the line.
+ * A fault that comes back, as a full disk does at each write: when is a line about it due?  At once
+ * for each new kind of it, then with the count every TROUBLE_AGAIN_MS, and once more when none has
+ * come for TROUBLE_OVER_MS.  Pure: the caller has the counts and writes the line.
  */
 #ifndef PROXY_BASE_TROUBLE_H
 #define PROXY_BASE_TROUBLE_H

@@ -3,7 +3,7 @@
 
 #include "cache/base/ascii.h"
 
-/* ---- version 1: "PROXY TCP4 192.0.2.1 192.0.2.2 56324 443" CRLF ------------------------------ */
+/* ---- version 1: "PROXY TCP4 192.0.2.1 192.0.2.2 56324 443" CRLF ----------------------------- */
 
 static const struct slice v1_start = {"PROXY ", 6};
 
@@ -73,7 +73,7 @@ static enum proxy_header_result parse_v1(struct slice bytes, struct proxy_header
 	struct slice line;
 
 	if (cr == NULL) {
-		/* a bare LF will not become right by what follows */
+		/* A bare LF will not become right by what follows. */
 		if (most == PROXY_HEADER_V1_MAX || memchr(bytes.p, '\n', most) != NULL)
 			return PROXY_HEADER_BAD;
 		return PROXY_HEADER_MORE;
@@ -89,7 +89,7 @@ static enum proxy_header_result parse_v1(struct slice bytes, struct proxy_header
 	return PROXY_HEADER_DONE;
 }
 
-/* ---- version 2: signature, command, family, length, addresses, TLVs -------------------------- */
+/* ---- version 2: signature, command, family, length, addresses, TLVs ------------------------- */
 
 static const struct slice v2_signature = {"\r\n\r\n\0\r\nQUIT\n", 12};
 
@@ -161,7 +161,7 @@ static bool read_v2_block(unsigned family, const unsigned char *p, size_t n,
 		ret_header->source = address_from_bytes(AF_INET6, p);
 		address_set_port(&ret_header->source, (uint16_t)read_16(p + 32));
 	}
-	/* after an unknown family it is unknown what follows */
+	/* After an unknown family it is unknown what follows. */
 	return family == V2_UNSPEC || tlvs_fit(p + size, n - size);
 }
 
@@ -171,7 +171,7 @@ static enum proxy_header_result parse_v2(struct slice bytes, struct proxy_header
 	const unsigned char *p = (const unsigned char *)bytes.p;
 	size_t length;
 
-	/* each byte is judged when it comes */
+	/* Each byte is judged when it comes. */
 	if (bytes.n > 12 && p[12] != V2_LOCAL && p[12] != V2_PROXY)
 		return PROXY_HEADER_BAD;
 	if (bytes.n < V2_HEAD)
@@ -182,7 +182,7 @@ static enum proxy_header_result parse_v2(struct slice bytes, struct proxy_header
 	if (bytes.n < length)
 		return PROXY_HEADER_MORE;
 	*ret_header = (struct proxy_header){.local = p[12] == V2_LOCAL};
-	/* of a local connection the rest is to be ignored */
+	/* Of a local connection the rest is to be ignored. */
 	if (!ret_header->local && !read_v2_block(p[13], p + V2_HEAD, length - V2_HEAD, ret_header))
 		return PROXY_HEADER_BAD;
 	*ret_length = length;

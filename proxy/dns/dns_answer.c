@@ -60,7 +60,7 @@ enum failure dns_answer(const struct dns_part *v6, const struct dns_part *v4,
 	addresses_interleave(ret_found, v6->at, v6->count, v4->at, v4->count);
 	if (ret_found->count > 0)
 		return FAILURE_NONE;
-	/* that one family has no address says less than what became of the other */
+	/* That one family has no address says less than what became of the other. */
 	ret_found->why_none = why_none(v4->status == DNS_NO_ADDRESS ? v6->status : v4->status);
 	/* Without the name there is nothing of either family (RFC 8020). */
 	if (v4->status == DNS_NO_NAME || is_failed(v4) || is_failed(v6))

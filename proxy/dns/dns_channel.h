@@ -21,8 +21,10 @@
 enum {
 	DNS_SERVERS_MAX = 8,
 	DNS_SOCKETS_MAX = 2 * DNS_SERVERS_MAX, /* of one channel: UDP and TCP */
-	/* One more than dns_timeout has room for: c-ares gives up after its own deadline, which it
-	   lets pass without a look, and ours comes before. */
+	/*
+	 * One more than dns_timeout has room for: c-ares gives up after its own deadline, which it
+	 * lets pass without a look, and ours comes before.
+	 */
 	DNS_TRIES = 4,
 };
 
@@ -40,7 +42,8 @@ bool dns_servers_add(struct dns_servers *servers, const union address *address, 
 /* Socket `fd` was opened, closes (neither flag), or waits for something else. */
 typedef void (*dns_channel_watch)(void *context, int fd, bool readable, bool writable);
 
-/* One more socket was opened.  False: there are enough, it closes again without a call of `watch`.
+/*
+ * One more socket was opened.  False: there are enough, it closes again without a call of `watch`.
  */
 typedef bool (*dns_channel_admit)(void *context);
 

@@ -283,7 +283,7 @@ void hosts_file_close(struct hosts_file *file)
 
 static bool is_same_state(const struct stat *a, const struct stat *b)
 {
-	/* ctime, not mtime: it also tells a chmod, and a copy that brought its old mtime along. */
+	/* Ctime, not mtime: it also tells a chmod, and a copy that brought its old mtime along. */
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
 	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
 }

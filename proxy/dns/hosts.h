@@ -1,6 +1,4 @@
-/*
- * The hosts file (hosts(5)): addresses for names, known without asking anybody.
- */
+/* The hosts file (hosts(5)): addresses for names, known without asking anybody. */
 #ifndef PROXY_DNS_HOSTS_H
 #define PROXY_DNS_HOSTS_H
 

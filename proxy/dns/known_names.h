@@ -1,6 +1,4 @@
-/*
- * Names whose answer is at hand: of the hosts file, fixed by RFCs, or kept from name servers.
- */
+/* Names whose answer is at hand: of the hosts file, fixed by RFCs, or kept from name servers. */
 #ifndef PROXY_DNS_KNOWN_NAMES_H
 #define PROXY_DNS_KNOWN_NAMES_H
 

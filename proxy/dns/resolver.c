@@ -26,9 +26,9 @@
 /*
  * A name that name servers are being asked for.
  *
- * Each has a channel of its own.  That costs some 20 microseconds, and buys what one channel
- * for all cannot do: to stop one look-up at its deadline, and a source port of its own for each,
- * which makes answers hard to forge (RFC 5452 9.2).
+ * Each has a channel of its own.  That costs some 20 microseconds, and buys what one channel for
+ * all cannot do: to stop one look-up at its deadline, and a source port of its own for each, which
+ * makes answers hard to forge (RFC 5452 9.2).
  *
  * A channel only writes down what came; lookup_advance() acts on it when the channel has returned.
  * So `done` is never called from inside c-ares, and a channel never closed from there.
@@ -171,7 +171,7 @@ static void lookup_set_ring(struct lookup *lookup)
 	wait_ms = next_ms - deadlines_now_ms();
 	if (retry_ms >= 0 && retry_ms < wait_ms)
 		wait_ms = retry_ms;
-	/* what is due is not put off, however often something comes */
+	/* What is due is not put off, however often something comes. */
 	deadline_set(&lookup->ring, wait_ms > 0 ? wait_ms : 0);
 }
 
@@ -299,8 +299,7 @@ static void watch_socket(void *context, int fd, bool readable, bool writable)
 	if (!readable && !writable)
 		socket_closed(lookup);
 	if (watcher == NULL)
-		return; /* more servers than DNS_SERVERS_MAX in resolv.conf: this one is not heard
-			 */
+		return; /* more than DNS_SERVERS_MAX servers in resolv.conf: ignore this one */
 	lookup->had_socket = true;
 	ev_io_stop(loop, watcher);
 	ev_io_set(watcher, fd, (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0));

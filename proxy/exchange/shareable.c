@@ -29,7 +29,7 @@ struct shareable_keys *shareable_map(void)
 
 static _Atomic uint64_t *bucket_of(struct shareable_keys *keys, const struct cache_key *key)
 {
-	/* keys of one URI differ in their lowest bits, by the door and the method (fetch_key()) */
+	/* Keys of one URI differ in their lowest bits, by the door and the method (fetch_key()). */
 	return keys->bucket[(key->word[0] + 2 * key->word[1]) % SHAREABLE_BUCKETS];
 }
 
@@ -65,7 +65,7 @@ enum shareable shareable_recall(struct shareable_keys *keys, const struct cache_
 
 		if (!is_of(word, key) || deadline_of(word) <= now_ms)
 			continue;
-		/* unless another worker has just learnt better */
+		/* Unless another worker has just learnt better. */
 		atomic_compare_exchange_strong_explicit(
 			slot, &word, yes ? word | USED : word_of(key, USED, now_ms + no_ms),
 			memory_order_relaxed, memory_order_relaxed);
@@ -93,7 +93,7 @@ void shareable_note(struct shareable_keys *keys, const struct cache_key *key, bo
 		uint64_t word = load(slot);
 
 		if (is_of(word, key)) {
-			/* two workers may have noted it at once, in a slot each */
+			/* Two workers may have noted it at once, in a slot each. */
 			atomic_store_explicit(slot, 0, memory_order_relaxed);
 			used |= word & USED;
 			word = 0;

@@ -1,8 +1,8 @@
 /*
  * Who takes the answer of an exchange: the connection of a client, as far as exchanges know it.
  *
- * client.c implements it.  A sink lives at least as long as the exchange under way, which is told by
- * `cancel` of its front end (exchange.h) when its client leaves, and has none from then on.
+ * client.c implements it.  A sink lives at least as long as the exchange under way, which is told
+ * by `cancel` of its front end (exchange.h) when its client leaves, and has none from then on.
  */
 #ifndef PROXY_EXCHANGE_SINK_H
 #define PROXY_EXCHANGE_SINK_H
@@ -41,24 +41,32 @@ struct answer_sink_kind {
 	/* Send content at once as far as it goes, keeping the rest.  False when enough waits. */
 	bool (*send)(struct answer_sink *sink, const struct iovec *parts, int count);
 
-	/* Only closing will tell that the answer under way is whole: until then, see
-	   conn_unfinished(). */
+	/*
+	 * Only closing will tell that the answer under way is whole: until then, see
+	 * conn_unfinished().
+	 */
 	void (*unfinished)(struct answer_sink *sink);
 
-	/* Close with an RST, for an answer whose end must not look like one.  The exchange under
-	   way is abandoned. */
+	/*
+	 * Close with an RST, for an answer whose end must not look like one.  The exchange under
+	 * way is abandoned.
+	 */
 	void (*abort)(struct answer_sink *sink);
 
 	/* Go on before the turn ends, with a request's content that was paused. */
 	void (*resume)(struct answer_sink *sink);
 
-	/* Of the request just read, take no byte of its body until it is let go, whatever resumes;
-	   let_go() does nothing when another exchange is under way by then. */
+	/*
+	 * Of the request just read, take no byte of its body until it is let go, whatever resumes;
+	 * let_go() does nothing when another exchange is under way by then.
+	 */
 	void (*hold)(struct answer_sink *sink);
 	void (*let_go)(struct answer_sink *sink, const struct exchange *x);
 
-	/* Hand the connection over, to be owned in this call.  The sink is gone; the exchange is
-	   the caller's. */
+	/*
+	 * Hand the connection over, to be owned in this call.  The sink is gone; the exchange is
+	 * the caller's.
+	 */
 	void (*detach)(struct answer_sink *sink, struct sink_detached *ret_detached);
 };
 

@@ -24,8 +24,10 @@ struct tunnels *tunnels_new(struct turn *turn, struct dialers *dialers);
 /* None stands any more. */
 void tunnels_free(struct tunnels *tunnels);
 
-/* Whether there is room for one more under conf->tunnels_max, of all workers; it may be gone when
-   it is wanted. */
+/*
+ * Whether there is room for one more under conf->tunnels_max, of all workers; it may be gone when
+ * it is wanted.
+ */
 bool tunnel_may_open(const struct tunnels *tunnels);
 
 /* Begin for a parked exchange; it ends when the tunnel does. */

@@ -46,8 +46,8 @@ bool compose_record(struct buf *to, const struct conf *conf, const struct record
 		    const struct delivery *delivery);
 
 /*
- * A final response passed on.  *ret_chunked: its content is to be sent in chunks; otherwise
- * by its length or until close (then `keep_alive` must be false: see compose_needs_close()).
+ * A final response passed on.  *ret_chunked: its content is to be sent in chunks; otherwise by its
+ * length or until close (then `keep_alive` must be false: see compose_needs_close()).
  */
 bool compose_response(struct buf *to, const struct conf *conf, const struct http_response *res,
 		      const struct cache_status *status_field, const struct delivery *delivery,
@@ -67,7 +67,8 @@ bool compose_failure(struct buf *to, const struct conf *conf, enum failure failu
 		     const struct cache_status *status_field, const struct delivery *delivery,
 		     int64_t now_s);
 
-/* Allow, a whole field line: the methods of the option, or those that are known (RFC 9110 10.2.1).
+/*
+ * Allow, a whole field line: the methods of the option, or those that are known (RFC 9110 10.2.1).
  */
 bool compose_allow(struct buf *to, const struct conf *conf);
 

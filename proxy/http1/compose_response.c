@@ -25,8 +25,10 @@ static size_t own_fields_max(const struct conf *conf, const struct cache_status 
 	return 512 + 3 * strlen(conf->pseudonym) + 2 * status->key.n;
 }
 
-/* The key as a String of RFC 9651: a URI has neither quotes nor controls, but is escaped all the
- * same. */
+/*
+ * The key as a String of RFC 9651: a URI has neither quotes nor controls, but is escaped all the
+ * same.
+ */
 static char *put_key(char *at, struct slice key)
 {
 	at = PUT(at, "; key=\"");
@@ -199,7 +201,7 @@ static char *put_framing(char *at, const struct http_response *res, const struct
 		*ret_chunked = delivery->client_minor > 0;
 		return *ret_chunked ? PUT(at, "Transfer-Encoding: chunked\r\n") : at;
 	}
-	/* a HEAD or 304 tells the length that a GET would have (RFC 9110 8.6), if it is one */
+	/* A HEAD or 304 tells the length that a GET would have (RFC 9110 8.6), if it is one. */
 	if (!may_have_length(res) || !http_has_field(&res->fields, FIELD_CONTENT_LENGTH) ||
 	    http_has_field(&res->fields, FIELD_TRANSFER_ENCODING))
 		return at;

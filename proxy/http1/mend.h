@@ -2,8 +2,8 @@
  * Response heads that are not by the grammar, but can be read in one way only.
  *
  * Mended are white space before the colon (RFC 9112 5.1), a bare LF as line end (2.2), folded
- * values (5.2), control bytes in values (RFC 9110 5.5), equal values of Content-Length (8.6), and
- * a Transfer-Encoding of `identity`, which was never more than to say that there is none (RFC 9112
+ * values (5.2), control bytes in values (RFC 9110 5.5), equal values of Content-Length (8.6), and a
+ * Transfer-Encoding of `identity`, which was never more than to say that there is none (RFC 9112
  * 7).  What can be read in two ways is left alone, so that the strict pass refuses it.
  *
  * Pure functions of the bytes, without memory of their own.

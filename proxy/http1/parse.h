@@ -46,10 +46,10 @@ struct parse_progress {
 /*
  * A request head at the start of `bytes`.  On PARSE_DONE *ret_consumed is its length with the empty
  * line (and empty lines before it).  req->fields.at and capacity are given by the caller; after a
- * recall from `memo`, which may be NULL, the fields are the memo's.
- * On PARSE_FAILED *ret_failure is BAD_REQUEST, BAD_FRAMING, BAD_HOST, BAD_TARGET, URI_TOO_LONG,
- * HEAD_TOO_LARGE, EXPECTATION, UNSUPPORTED_CODING, UNSUPPORTED_SCHEME or UNSUPPORTED_VERSION;
- * req->method_name and req->target are set when they could be read, for the log.
+ * recall from `memo`, which may be NULL, the fields are the memo's.  On PARSE_FAILED *ret_failure
+ * is BAD_REQUEST, BAD_FRAMING, BAD_HOST, BAD_TARGET, URI_TOO_LONG, HEAD_TOO_LARGE, EXPECTATION,
+ * UNSUPPORTED_CODING, UNSUPPORTED_SCHEME or UNSUPPORTED_VERSION; req->method_name and req->target
+ * are set when they could be read, for the log.
  */
 enum parse_result parse_request(struct slice bytes, const struct conf *conf,
 				struct parse_memo *memo, struct parse_progress *progress,

@@ -4,7 +4,7 @@
 #include "cache/base/ascii.h"
 #include "cache/http/fields.h"
 
-/* the library's list of methods has the tag of ours */
+/* The library's list of methods has the tag of ours. */
 #define http_method http_parser_method
 #include <http_parser.h>
 #undef http_method
@@ -42,7 +42,7 @@ bool head_find_end(struct slice bytes, size_t start, struct parse_progress *prog
 	while ((lf = memchr(p, '\n', (size_t)(end - p))) != NULL) {
 		const char *line = lf;
 
-		/* an empty line, be it ended by CRLF or (to be refused later) a bare LF */
+		/* An empty line, be it ended by CRLF or (to be refused later) a bare LF. */
 		if (line > bytes.p && line[-1] == '\r')
 			line--;
 		if (line == bytes.p + start || line[-1] == '\n') {
@@ -66,8 +66,10 @@ bool head_value_is_clean(struct slice value)
 	return true;
 }
 
-/* One field line: name ":" OWS value OWS, no white space at the start (obs-fold) or before the
- * colon. */
+/*
+ * One field line: name ":" OWS value OWS, no white space at the start (obs-fold) or before the
+ * colon.
+ */
 static bool field_line(struct slice line, struct http_fields *fields)
 {
 	size_t colon = 0;
@@ -226,7 +228,7 @@ static int on_headers_complete(http_parser *parser)
 	opinion->framing.chunked = (parser->flags & F_CHUNKED) != 0;
 	opinion->method = parser->method;
 	opinion->status = parser->status_code;
-	/* an Upgrade field must not make it stop (HAZARDS P11) */
+	/* An Upgrade field must not make it stop (HAZARDS P11). */
 	if (parser->method != HTTP_CONNECT || parser->type == HTTP_RESPONSE)
 		parser->upgrade = 0;
 	return opinion->no_body ? 1 : 0;
@@ -269,7 +271,7 @@ static bool ask_parser(enum http_parser_type type, struct slice line, struct sli
 
 	http_parser_init(&parser, type);
 	parser.data = opinion;
-	/* a response with both is decoded and its connection closed (RFC 9112 6.3) */
+	/* A response with both is decoded and its connection closed (RFC 9112 6.3). */
 	parser.allow_chunked_length = type == HTTP_RESPONSE;
 	opinion->complete = false;
 	if (line.n > 0 && !feed(&parser, line))
@@ -312,7 +314,7 @@ bool head_confirm_request(enum http_method method, struct slice fields,
 		[METHOD_OPTIONS] = SHOWN(OPTIONS, "/"),   [METHOD_TRACE] = SHOWN(TRACE, "/"),
 		[METHOD_CONNECT] = SHOWN(CONNECT, "h:1"),
 	};
-	/* it knows a list of methods, and that is not ours: others are shown as POST */
+	/* It knows a list of methods, and that is not ours: others are shown as POST. */
 	const struct shown *shown = &all[method <= METHOD_CONNECT ? method : METHOD_POST];
 	struct opinion opinion = {.no_body = false};
 

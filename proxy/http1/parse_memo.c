@@ -28,7 +28,7 @@ struct parse_memo {
 
 struct parse_memo *parse_memo_new(void)
 {
-	/* pages that are never touched take no room */
+	/* Pages that are never touched take no room. */
 	return calloc(1, sizeof(struct parse_memo));
 }
 

@@ -3,9 +3,9 @@
  *
  * A client says the same fields with each of its requests, clients of a kind say the same, and one
  * that polls asks the same again.  What a head means depends on nothing but its bytes and the
- * configuration, and what its field lines mean on nothing but theirs, the method, the form of
- * the target and the minor version (read_fields()): so what is, byte for byte, what was accepted
- * before is accepted again without being parsed, by us or by http-parser.  Refusals are not kept.
+ * configuration, and what its field lines mean on nothing but theirs, the method, the form of the
+ * target and the minor version (read_fields()): so what is, byte for byte, what was accepted before
+ * is accepted again without being parsed, by us or by http-parser.  Refusals are not kept.
  *
  * What comes for the second time is kept; newer takes the place of older with the same slot.  One
  * memo per configuration; not for responses, whose Date changes.

@@ -70,7 +70,7 @@ static void forget_line(struct http_request *req)
 	req->target_read = false;
 }
 
-/* method SP target SP version, each checked. */
+/* Method SP target SP version, each checked. */
 static enum failure read_request_line(struct slice line, const struct conf *conf,
 				      struct http_request *req)
 {
@@ -80,7 +80,7 @@ static enum failure read_request_line(struct slice line, const struct conf *conf
 
 	if (first == NULL || first == last)
 		return FAILURE_BAD_REQUEST;
-	/* what is no token is no method, and not logged as one: it may be a URI with a password */
+	/* What is no token is no method, and not logged as one: it may be a URI with a password. */
 	if (!http_is_token(slice_of(line.p, (size_t)(first - line.p))))
 		return FAILURE_BAD_REQUEST;
 	req->method_name = slice_of(line.p, (size_t)(first - line.p));
@@ -107,7 +107,7 @@ static enum failure check_host(const struct http_request *req)
 
 	if (host == NULL)
 		return req->version_minor == 0 ? FAILURE_NONE : FAILURE_BAD_HOST;
-	/* beside a target with an authority it is not heeded (RFC 9112 3.2.2), and may be empty */
+	/* Beside a target with an authority it is not heeded (RFC 9112 3.2.2), and may be empty. */
 	if (http_fields_lines(&req->fields, FIELD_HOST) == 1 && host->value.n == 0 &&
 	    req->form == TARGET_ABSOLUTE)
 		return FAILURE_NONE;
@@ -132,15 +132,15 @@ static enum failure request_framing(struct http_request *req, struct framing *fr
 		head_set_chunked(&req->fields, framing);
 	req->body = framing->chunked ? BODY_CHUNKED : framing->length > 0 ? BODY_LENGTH : BODY_NONE;
 	req->content_length = framing->length;
-	/* a tunnel has no request body (HAZARDS P9, T5) */
+	/* A tunnel has no request body (HAZARDS P9, T5). */
 	if (req->method == METHOD_CONNECT && (framing->has_length || framing->chunked))
 		return FAILURE_BAD_FRAMING;
 	return FAILURE_NONE;
 }
 
 /*
- * Is another protocol asked for that may be passed on?  Not h2c: that would be a connection of
- * HTTP requests that nobody looks at, and clients offer it with whatever they ask.
+ * Is another protocol asked for that may be passed on?  Not h2c: that would be a connection of HTTP
+ * requests that nobody looks at, and clients offer it with whatever they ask.
  */
 static bool asks_upgrade(const struct http_request *req)
 {
@@ -235,7 +235,7 @@ static enum parse_result start_line(struct slice bytes, size_t start, const stru
 				    struct parse_progress *progress, struct http_request *req,
 				    size_t *ret_next, enum failure *ret_failure)
 {
-	/* what was looked at of an incomplete line has no LF */
+	/* What was looked at of an incomplete line has no LF. */
 	size_t from =
 		!progress->line_checked && progress->scanned > start ? progress->scanned : start;
 	const char *lf = memchr(bytes.p + from, '\n', bytes.n - from);
@@ -268,7 +268,7 @@ static bool has_same_fields(struct slice bytes, size_t start, size_t fields_at,
 	struct slice rest = slice_of(bytes.p + fields_at, bytes.n - fields_at);
 	size_t line = fields_at - start, length;
 
-	/* one that makes the head too large is not looked for */
+	/* One that makes the head too large is not looked for. */
 	if (rest.n + line > conf->head_size)
 		rest.n = conf->head_size > line ? conf->head_size - line : 0;
 	if (!parse_memo_block_again(memo, *hints, rest, req, &length))
@@ -291,7 +291,7 @@ static enum parse_result parse_whole(struct slice bytes, const struct conf *conf
 		*ret_failure = FAILURE_BAD_REQUEST;
 		return result;
 	}
-	/* an incomplete head whose line was judged before: look for its end first */
+	/* An incomplete head whose line was judged before: look for its end first. */
 	if (progress->line_checked && !head_find_end(bytes, start, progress, &end) &&
 	    bytes.n - start <= conf->head_size)
 		return PARSE_MORE;

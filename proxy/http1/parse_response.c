@@ -1,4 +1,5 @@
-/* Response heads: a strict pass of our own, over mended ones if need be, confirmed by http-parser.
+/*
+ * Response heads: a strict pass of our own, over mended ones if need be, confirmed by http-parser.
  */
 #include "cache/base/ascii.h"
 #include "proxy/http1/parse_head.h"
@@ -53,7 +54,8 @@ static bool response_framing(struct http_response *res, enum http_method method,
 	return true;
 }
 
-/* May the connection be kept after this response?  Doubtful framing says no (HAZARDS A3, A4, A7).
+/*
+ * May the connection be kept after this response?  Doubtful framing says no (HAZARDS A3, A4, A7).
  */
 static bool response_keeps_alive(const struct http_response *res, const struct framing *framing)
 {

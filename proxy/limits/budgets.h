@@ -1,7 +1,7 @@
 /*
  * What clients may hold: each thing that takes a descriptor or memory until it is closed belongs to
- * a budget, and is counted for the address that it is held for, over all workers together
- * (HAZARDS L1, L5).
+ * a budget, and is counted for the address that it is held for, over all workers together (HAZARDS
+ * L1, L5).
  *
  * A budget has a limit for the service, one for this process (its share of the descriptors), and
  * for either a part that one address may have.  That is option clients_per_address for connections,
@@ -31,8 +31,10 @@ enum budget {
 	BUDGET_REFUSALS,  /* connections that are open to be told that they are refused */
 	BUDGET_TUNNELS,   /* tunnels that stand or are being made, each in a client's place */
 	BUDGET_PIPES,     /* of tunnels: two descriptors each */
-	/* Requests at work at one origin: `thing` is the origin.  Their descriptors are in the
-	   client's place, but for those of the next two. */
+	/*
+	 * Requests at work at one origin: `thing` is the origin.  Their descriptors are in the
+	 * client's place, but for those of the next two.
+	 */
 	BUDGET_ORIGIN,
 	BUDGET_EXTRAS,  /* origin connections of no client's request: validations in the background,
 			   and connects that race another one of the same request */
@@ -54,8 +56,10 @@ enum budget_verdict {
 struct budget_limit {
 	uint32_t all, here;         /* of all workers, of this one */
 	uint32_t one_all, one_here; /* for one holder */
-	/* One holder, or one thing of a budget that has things, has at most `times` what is left
-	   of `rest` beyond an eighth; 0: whatever is left. */
+	/*
+	 * One holder, or one thing of a budget that has things, has at most `times` what is left of
+	 * `rest` beyond an eighth; 0: whatever is left.
+	 */
 	uint32_t times;
 	enum budget rest;
 };

@@ -115,7 +115,7 @@ static void tls_io_cb(struct ev_loop *l, ev_io *io, int revents)
 		conn->shaking = false;
 		conn->watched = EV_WRITE;
 	}
-	/* either direction may have waited for the other's event */
+	/* Either direction may have waited for the other's event. */
 	if (conn->watched & EV_WRITE)
 		conn->events->writable(conn->owner);
 	if (!conn->closed && conn->watched & EV_READ)

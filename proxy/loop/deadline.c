@@ -1,4 +1,5 @@
-/* Deadlines on libev's timers, lazily re-armed; what is waited for is looked at before they pass.
+/*
+ * Deadlines on libev's timers, lazily re-armed; what is waited for is looked at before they pass.
  */
 #include "proxy/loop/deadline.h"
 
@@ -81,7 +82,7 @@ void deadline_init(struct deadline *deadline, const struct deadline_kind *kind, 
 {
 	_Static_assert(offsetof(struct deadline, timer) == 0, "timer_cb() takes one for the other");
 	ev_timer_init(&deadline->timer, timer_cb, 0, 0);
-	/* after the events of descriptors that are at hand in the same turn */
+	/* After the events of descriptors that are at hand in the same turn. */
 	ev_set_priority(&deadline->timer, EV_MINPRI);
 	deadline->timer.data = owner;
 	deadline->kind = kind;
@@ -93,7 +94,7 @@ void deadline_set(struct deadline *deadline, int64_t ms)
 {
 	assert(ms >= 0);
 	deadline->at_ms = now_ms + ms;
-	/* what is set for at once may have passed before, and was looked at then */
+	/* What is set for at once may have passed before, and was looked at then. */
 	if (ms > 1)
 		deadline->looks = 0;
 	if (!ev_is_active(&deadline->timer) || deadline->at_ms < deadline->armed_ms)

@@ -1,6 +1,4 @@
-/*
- * What comes of moving bytes without waiting: over a socket (conn.h), or TLS on it (tls.h).
- */
+/* What comes of moving bytes without waiting: over a socket (conn.h), or TLS on it (tls.h). */
 #ifndef PROXY_LOOP_IO_H
 #define PROXY_LOOP_IO_H
 

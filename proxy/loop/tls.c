@@ -43,8 +43,7 @@ struct tls {
 	bool send_wants_read;
 	enum failure failure;
 	const char *why;   /* it failed */
-	int64_t expires_s; /* of the chain that was verified, in this handshake or the one resumed
-			    */
+	int64_t expires_s; /* of the verified chain, of this handshake or the one resumed */
 	SSL *ssl;
 	struct tls_context *context;
 	char peer[PEER_MAX]; /* NUL-terminated */
@@ -132,7 +131,8 @@ static const char *library_error(void)
 	return text == NULL ? "the TLS library does not say why" : text;
 }
 
-/* The library says little of a file that it cannot use, and nothing of one without a certificate.
+/*
+ * The library says little of a file that it cannot use, and nothing of one without a certificate.
  */
 static bool load_file(SSL_CTX *ssl_ctx, const char *path, char *error, size_t error_size)
 {
@@ -172,7 +172,7 @@ static void configure(SSL_CTX *ssl_ctx)
 	SSL_CTX_set_mode(ssl_ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
 					  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 					  SSL_MODE_RELEASE_BUFFERS);
-	/* one record a call: a peer that sends nothing but tickets must not hold the loop */
+	/* One record a call: a peer that sends nothing but tickets must not hold the loop. */
 	SSL_CTX_clear_mode(ssl_ctx, SSL_MODE_AUTO_RETRY);
 	SSL_CTX_set_verify(ssl_ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_alpn_protos(ssl_ctx, http_1_1, sizeof(http_1_1) - 1);
@@ -302,7 +302,7 @@ static enum failure why_failed(const SSL *ssl, int error)
 	    (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST ||
 	     reason == SSL_R_PACKET_LENGTH_TOO_LONG || reason == SSL_R_RECORD_LENGTH_MISMATCH))
 		return FAILURE_TLS_PLAIN;
-	/* reasons from SSL_AD_REASON_OFFSET on are alerts that the peer sent */
+	/* Reasons from SSL_AD_REASON_OFFSET on are alerts that the peer sent. */
 	if (ERR_GET_LIB(first) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET)
 		return FAILURE_TLS_ALERT;
 	return FAILURE_TLS_PROTOCOL;
@@ -376,7 +376,7 @@ static enum io judge(struct tls *tls, int result, int crossing, bool *ret_crosse
 	case SSL_ERROR_ZERO_RETURN:
 		return IO_END;
 	case SSL_ERROR_SYSCALL:
-		/* what came before the connection broke may still be read */
+		/* What came before the connection broke may still be read. */
 		tls->mute = true;
 		tls->broken = crossing == SSL_ERROR_WANT_WRITE;
 		errno = saved;
@@ -433,7 +433,7 @@ bool tls_is_quiet(struct tls *tls)
 
 	if (tls->broken || tls->mute)
 		return false;
-	/* what is TLS's own is read on the way: tickets come after the handshake */
+	/* What is TLS's own is read on the way: tickets come after the handshake. */
 	for (int i = 0; i < QUIET_RECORDS; i++) {
 		if (is_drained(tls))
 			return !SSL_has_pending(tls->ssl); /* not even part of a record */

@@ -2,8 +2,8 @@
  * TLS to origins over a socket of conn.c's: 1.2 or later, certificate and host verified, SNI, ALPN
  * http/1.1, sessions kept and resumed per host and port.
  *
- * A context is a worker's; a struct tls belongs to one conn, and works on its socket without
- * owning it.  Non-blocking: IO_AGAIN says that the socket must become what tls_watch() tells.
+ * A context is a worker's; a struct tls belongs to one conn, and works on its socket without owning
+ * it.  Non-blocking: IO_AGAIN says that the socket must become what tls_watch() tells.
  */
 #ifndef PROXY_LOOP_TLS_H
 #define PROXY_LOOP_TLS_H

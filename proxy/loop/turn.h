@@ -20,8 +20,10 @@
 struct store_clock;
 
 enum {
-	/* Scratch blocks: what is read and composed in one event, before it needs memory of its
-	   own. */
+	/*
+	 * Scratch blocks: what is read and composed in one event, before it needs memory of its
+	 * own.
+	 */
 	SCRATCH_SIZE = 128 * 1024,
 	/* Bytes waiting for a slow peer above which the other side is not read (HAZARDS L4). */
 	HIGH_WATER = 64 * 1024,

@@ -33,7 +33,8 @@ static uint64_t add_list(uint64_t hash, const char *name, const struct conf_list
 	return hash;
 }
 
-/* Of `deny` the networks alone: its names are looked at with each request.  *ret_any: it has some.
+/*
+ * Of `deny` the networks alone: its names are looked at with each request.  *ret_any: it has some.
  */
 static uint64_t add_networks(uint64_t hash, const struct conf_list *deny, bool *ret_any)
 {

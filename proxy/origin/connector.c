@@ -267,7 +267,7 @@ static void attempt_expired(void *owner)
 		try_next(c);
 		return;
 	}
-	/* each has a deadline of its own, for another may be connected by now */
+	/* Each has a deadline of its own, for another may be connected by now. */
 	conn_close(attempt->conn);
 	attempt->conn = NULL;
 	note_failure(c, FAILURE_CONNECT_TIMEOUT, &c->addresses.at[attempt - c->attempts], 0);

@@ -25,9 +25,8 @@ struct dialers {
 
 /*
  * Called once, never before dialer_start() returns.  On success `conn` is the caller's, to be owned
- * by conn_own() in this call; `to` is whom it connects to, the parent when there is one;
- * `early` is what the far end of a tunnel has said already, valid during the call.  The dialer is
- * gone.
+ * by conn_own() in this call; `to` is whom it connects to, the parent when there is one; `early` is
+ * what the far end of a tunnel has said already, valid during the call.  The dialer is gone.
  */
 typedef void (*dialer_done)(void *context, enum failure failure, struct conn *conn,
 			    const struct destination *to, struct slice early);

@@ -39,7 +39,7 @@ static int make_copy(const struct copier *copier, pid_t parent)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		return EXIT_FAILURE; /* killed before that took effect */
-	/* listening sockets, and the lock of the service, which must not outlive it here */
+	/* Listening sockets, and the lock of the service, which must not outlive it here. */
 	close_range(STDERR_FILENO + 1, ~0U, 0);
 	setpriority(PRIO_PROCESS, 0, NICE_MOST);
 	switch (cache_copy(copier->conf, wall_clock_ms() / 1000, error, sizeof(error))) {

@@ -1,4 +1,5 @@
-/* What tells this installation from all others: a name with a random part, kept beside the store.
+/*
+ * What tells this installation from all others: a name with a random part, kept beside the store.
  */
 #include "proxy/process/instance.h"
 

@@ -50,7 +50,7 @@ bool privileges_drop(const char *user, char *error, size_t error_size)
 void privileges_harden(bool debugging)
 {
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	/* to become another user switched it off already */
+	/* To become another user switched it off already. */
 	prctl(PR_SET_DUMPABLE, debugging, 0, 0, 0);
 	if (!debugging)
 		setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});

@@ -1,6 +1,4 @@
-/*
- * Giving up what is not needed once the sockets are bound.
- */
+/* Giving up what is not needed once the sockets are bound. */
 #ifndef PROXY_PROCESS_PRIVILEGES_H
 #define PROXY_PROCESS_PRIVILEGES_H
 

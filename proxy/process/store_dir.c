@@ -77,7 +77,8 @@ char *store_dir_default(bool root, char *error, size_t error_size)
 	return path;
 }
 
-/* The directory with its parents.  Returns 0, or why the first that is missing could not be made.
+/*
+ * The directory with its parents.  Returns 0, or why the first that is missing could not be made.
  */
 static int make_all(const char *path)
 {

@@ -1,6 +1,4 @@
-/*
- * Where the store is when the operator does not say, and making it for another user.
- */
+/* Where the store is when the operator does not say, and making it for another user. */
 #ifndef PROXY_PROCESS_STORE_DIR_H
 #define PROXY_PROCESS_STORE_DIR_H
 

@@ -1,5 +1,7 @@
-/* Lines of the access log, composed by hand: no formatting library, no allocation, no look at
- * bounds. */
+/*
+ * Lines of the access log, composed by hand: no formatting library, no allocation, no look at
+ * bounds.
+ */
 #include "proxy/stats/accesslog_line.h"
 #include "proxy/stats/accesslog_mask.h"
 
@@ -61,7 +63,8 @@ static inline uint64_t below(uint64_t word, unsigned char least)
 	return ((word - ones * least) | word) & ones * 0x80;
 }
 
-/* Eight bytes that stand for themselves: printable ASCII from `least` on, but quote and backslash.
+/*
+ * Eight bytes that stand for themselves: printable ASCII from `least` on, but quote and backslash.
  */
 static inline bool are_plain(uint64_t word, unsigned char least)
 {
@@ -100,8 +103,10 @@ static char *append_percent_escape(char *at, unsigned char c)
 	return at;
 }
 
-/* Most texts have nothing to escape and are short, so eight bytes at a time is all the speed there
- * is. */
+/*
+ * Most texts have nothing to escape and are short, so eight bytes at a time is all the speed there
+ * is.
+ */
 static inline char *append_text(char *at, struct slice text, unsigned char least,
 				append_escape *escape)
 {
@@ -183,7 +188,7 @@ static uint64_t held_us(const struct accesslog_entry *entry)
 	return entry->held_us < 0 ? 0 : (uint64_t)entry->held_us;
 }
 
-/* ---- JSON */
+/* ---- JSON ----------------------------------------------------------------------------------- */
 
 /*
  * Fields after `time`, in their order.  WORD and FLAG are text of ours; TEXT is a peer's, escaped
@@ -233,7 +238,7 @@ static char *append_json_line(struct accesslog_stamp *stamp, char *at,
 	return APPEND(at, "}\n");
 }
 
-/* ---- Squid native */
+/* ---- Squid native --------------------------------------------------------------------------- */
 
 /* The result codes of Squid that come nearest: for tools that know no others. */
 static const char *const squid_outcomes[OUTCOME_COUNT] = {
@@ -317,7 +322,7 @@ static struct slice join(struct slice origin_uri, struct slice target, char *roo
 
 char *accesslog_line(struct accesslog_stamp *stamp, char *at, const struct accesslog_entry *entry)
 {
-	/* one more, so that what is cut is seen to be */
+	/* One more, so that what is cut is seen to be. */
 	char room[TARGET_LENGTH + 1], whole[TARGET_LENGTH + 1];
 	struct accesslog_entry shown = *entry;
 	char *end;

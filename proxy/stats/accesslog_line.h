@@ -34,8 +34,10 @@ struct accesslog_entry {
 /* No line is longer. */
 enum { ACCESSLOG_LINE_LENGTH = 16 * 1024 };
 
-/* The form of the lines, and the part of their time that lasts a second.  Zero but for `squid` to
- * begin. */
+/*
+ * The form of the lines, and the part of their time that lasts a second.  Zero but for `squid` to
+ * begin.
+ */
 struct accesslog_stamp {
 	bool squid;
 	size_t length;

@@ -47,8 +47,10 @@ static bool is_scheme_byte(char c)
 	return ascii_is_digit(c) || ascii_is_alpha(c) || c == '+' || c == '-' || c == '.';
 }
 
-/* Where the authority of a target begins that was not understood: past a scheme and its slashes, at
-   the start when it has none. */
+/*
+ * Where the authority of a target begins that was not understood: past a scheme and its slashes, at
+ * the start when it has none.
+ */
 static size_t unread_authority(struct slice target)
 {
 	size_t scheme = 0, i;
@@ -63,14 +65,15 @@ static size_t unread_authority(struct slice target)
 	return i;
 }
 
-/* Shows what may be shown of the start of a target that was not understood, and returns its length.
+/*
+ * Shows what may be shown of the start of a target that was not understood, and returns its length.
  */
 static size_t mask_unread(struct masked *masked, struct slice target)
 {
 	const char *last_at = memrchr(target.p, '@', target.n);
 	size_t begin = unread_authority(target), end;
 
-	/* a path that is no good */
+	/* A path that is no good. */
 	if (begin == 1 && last_at == NULL)
 		return 0;
 	show(masked, part(target, 0, begin));
