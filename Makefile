@@ -344,12 +344,18 @@ uninstall: ## remove what install has put there with the same variables, but a c
 		echo "$(CONF) was changed, and stays"
 	$(call as_root,systemctl) || ! $(is_up) || systemctl daemon-reload
 
-# The tracked files as they are here, and the version that git tells.
+# The tracked files as they are here, and the version that git tells; of an archive, all that is not built.
 DIST := build/cache204-$(VERSION).tar.gz
+ifneq ($(wildcard .git),)
+archive = git archive --format=tar --prefix=cache204-$(VERSION)/ \
+	--add-virtual-file=cache204-$(VERSION)/.version:$(VERSION) "$$(git stash create | grep . || echo HEAD)"
+else
+archive = tar c --sort=name --owner=0 --group=0 --numeric-owner --exclude=./build --exclude=__pycache__ \
+	--transform='s|^[.]|cache204-$(VERSION)|' .
+endif
 dist: ## make an archive of the sources, which builds without git, below build/
 	@mkdir -p build
-	@git archive --format=tar --prefix=cache204-$(VERSION)/ --add-virtual-file=cache204-$(VERSION)/.version:$(VERSION) \
-		"$$(git stash create | grep . || echo HEAD)" | gzip -9n >$(DIST)
+	@$(archive) >$(DIST:.gz=) && gzip -9nf $(DIST:.gz=)
 	@echo $(DIST)
 
 # From the archive, so that nothing else of this folder comes in.

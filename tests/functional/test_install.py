@@ -125,10 +125,12 @@ def test_archive_has_the_version_and_needs_no_git(tmp_path):
     tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True,
                              timeout=WAIT).stdout.split("\0")
     assert files_below(tree) == {name for name in tracked if name and (ROOT / name).exists()} | {".version"}
-    shown = subprocess.run(["make", "-s", "-p", "-n", "help"], cwd=tree, capture_output=True, text=True, timeout=WAIT,
-                           env={**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path)}).stdout
-    version = re.search("^VERSION := (.*)$", shown, re.M).group(1)
-    assert f"cache204-{version}" == tree.name == pathlib.Path(made).name.removesuffix(".tar.gz")
+    again = subprocess.run(["make", "-s", "dist"], cwd=tree, capture_output=True, text=True, timeout=WAIT, check=True,
+                           env={**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path)}).stdout.split()[-1]
+    assert pathlib.Path(again).name == pathlib.Path(made).name == f"{tree.name}.tar.gz"
+    (tmp_path / "again").mkdir()
+    subprocess.run(["tar", "xzf", tree / again, "-C", tmp_path / "again"], check=True, timeout=WAIT)
+    assert files_below(tmp_path / "again" / tree.name) | {again} == files_below(tree)
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze")
