@@ -59,7 +59,7 @@ packages() {
 		END
 		;;
 	deb) cat <<-'END'
-		dpkg-dev             building packages
+		build-essential      building packages, which every package's build may count on
 		debhelper            what all packages do alike
 		lintian              checks of packages
 		libcmocka-dev        unit tests, run while it is built
