@@ -32,6 +32,7 @@ fi
 
 umask 022
 mkdir -p build/deb-try
+trap 'rm -rf "${work:-}"' EXIT
 rm -rf --one-file-system "$root"
 cp -a "$base" "$root"
 mount -t proc proc "$root/proc"
