@@ -14,7 +14,7 @@ enum {
 	URI_SIZE = 64 << 10,     /* a normal form; conf->uri_length is at most half of it */
 	RECORD_SIZE = 256 << 10, /* a record while it is made: two heads and a selecting block */
 	VIEW_TRIES = 8,          /* of a lookup, while removals are committed beside it */
-	READERS_SPARE = 16,      /* beside two generations of workers: commands, helpers */
+	READERS_SPARE = 16,      /* beside workers: commands, helpers */
 };
 
 struct cache {
@@ -32,7 +32,7 @@ static struct store_options options_of(const struct conf *conf)
 	return (struct store_options){
 		.directory = conf->store,
 		.size = conf->store_size,
-		.readers = 2 * conf->workers + READERS_SPARE,
+		.readers = conf_worker_slots(conf) + READERS_SPARE,
 		.format = RECORD_VERSION,
 		.copied = conf->sync_ms > 0,
 	};
@@ -86,14 +86,6 @@ failed:
 	free(memory);
 	free(cache);
 	return NULL;
-}
-
-bool cache_open_anew(struct cache *cache, int lock, char *notice, size_t notice_size)
-{
-	writes_fini(&cache->writes);
-	store_close(cache->store);
-	*cache = (struct cache){.conf = cache->conf, .record = cache->record, .uris = cache->uris};
-	return open_parts(cache, lock, notice, notice_size);
 }
 
 void cache_close(struct cache *cache)

@@ -32,12 +32,6 @@ enum {
 struct cache *cache_open(const struct conf *conf, int lock, char *notice, size_t notice_size);
 void cache_close(struct cache *cache);
 
-/*
- * Close the store, and open what its path names now, under another lock; counts begin at 0.  False
- * on failure, and nothing may be done with the cache any more.
- */
-bool cache_open_anew(struct cache *cache, int lock, char *notice, size_t notice_size);
-
 /* A copy of the store, made by a process that has no cache open: store_copy() in store.h. */
 enum store_result cache_copy(const struct conf *conf, int64_t wall_s, char *notice,
 			     size_t notice_size);

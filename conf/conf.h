@@ -49,6 +49,20 @@ struct conf {
 	char *instance;
 };
 
+/*
+ * Workers of several configurations may be at work at once (proxy/process/master.h).  What they
+ * share is mapped at the start, with room for so many of each configuration to come.
+ */
+enum { CONF_GENERATIONS_MAX = 5, CONF_WORKERS_ROOM = 8 };
+
+/* Workers that there is room for, of all generations and of one that is being started. */
+static inline unsigned conf_worker_slots(const struct conf *conf)
+{
+	unsigned most = conf->workers > CONF_WORKERS_ROOM ? conf->workers : CONF_WORKERS_ROOM;
+
+	return (CONF_GENERATIONS_MAX + 1) * most;
+}
+
 static inline const char *conf_instance(const struct conf *conf)
 {
 	return conf->instance != NULL ? conf->instance : conf->pseudonym;

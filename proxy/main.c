@@ -10,22 +10,16 @@
 #include <unistd.h>
 
 #include "conf/conf.h"
-#include "proxy/access/access.h"
-#include "proxy/stats/accesslog.h"
-#include "proxy/front/admin.h"
 #include "proxy/access/credentials.h"
-#include "proxy/front/forward.h"
-#include "proxy/front/gateway.h"
-#include "proxy/dns/hosts.h"
 #include "proxy/process/greeting.h"
 #include "proxy/process/instance.h"
 #include "proxy/loop/listener.h"
 #include "proxy/base/log.h"
+#include "proxy/process/generation.h"
 #include "proxy/process/master.h"
 #include "proxy/process/privileges.h"
 #include "proxy/process/store_dir.h"
 #include "proxy/process/terminal.h"
-#include "proxy/loop/tls.h"
 #include "proxy/base/version.h"
 #include "proxy/process/worker.h"
 
@@ -186,25 +180,15 @@ static bool prepare_store(struct conf *conf, char *error, size_t error_size)
 	       store_dir_give(conf->store, conf->user, error, error_size);
 }
 
-/* The passwords, which their owner may keep from the user that we become. */
-static bool load_credentials(const struct conf *conf, struct credentials **ret_credentials,
-			     char *error, size_t error_size)
-{
-	*ret_credentials = NULL;
-	if (conf->password_file[0] == '\0')
-		return true;
-	*ret_credentials = credentials_load(conf->password_file, error, error_size);
-	return *ret_credentials != NULL;
-}
-
 static bool check_password_file(const struct conf *conf, char *error, size_t error_size)
 {
 	struct credentials *credentials;
 
-	if (!load_credentials(conf, &credentials, error, error_size))
-		return false;
+	if (conf->password_file[0] == '\0')
+		return true;
+	credentials = credentials_load(conf->password_file, error, error_size);
 	credentials_free(credentials);
-	return true;
+	return credentials != NULL;
 }
 
 static bool check_store(const struct conf *conf, char *error, size_t error_size)
@@ -223,42 +207,6 @@ static bool check_user(const struct conf *conf, char *error, size_t error_size)
 	return privileges_drop(conf->user, error, error_size);
 }
 
-static bool check_access_log(const struct conf *conf, char *error, size_t error_size)
-{
-	bool may = conf->access_log[0] == '\0' || accesslog_may_open(conf->access_log);
-
-	if (!may)
-		accesslog_describe(conf->access_log, "cannot be opened", error, error_size);
-	return may;
-}
-
-static bool check_authorities(const struct conf *conf, char *error, size_t error_size)
-{
-	struct tls_context *context = tls_context_new(conf->tls_ca_file, error, error_size);
-
-	tls_context_free(context);
-	return context != NULL;
-}
-
-static bool check_hosts_file(const struct conf *conf, char *error, size_t error_size)
-{
-	struct hosts_file *file = conf->hosts_file[0] == '\0'
-					  ? NULL
-					  : hosts_file_open(conf->hosts_file, error, error_size);
-
-	if (file != NULL)
-		hosts_file_close(file);
-	return file != NULL || conf->hosts_file[0] == '\0';
-}
-
-static bool check_rules(const struct conf *conf, char *error, size_t error_size)
-{
-	struct access *access = access_new(conf, NULL, 0, error, error_size);
-
-	access_free(access);
-	return access != NULL;
-}
-
 /*
  * What -t looks at beside the configuration itself: whatever a start would refuse, but that an
  * address or the store is in use, for -t is to be asked of a running proxy's file, too.
@@ -266,8 +214,9 @@ static bool check_rules(const struct conf *conf, char *error, size_t error_size)
 static int check_files(const struct conf *conf)
 {
 	static bool (*const checks[])(const struct conf *, char *, size_t) = {
-		check_password_file, check_store,      check_user,  check_access_log,
-		check_authorities,   check_hosts_file, check_rules,
+		check_password_file,
+		check_store,
+		check_user,
 	};
 	char error[ERROR_MAX];
 	int status = EXIT_SUCCESS;
@@ -277,38 +226,10 @@ static int check_files(const struct conf *conf)
 			fprintf(stderr, "cache204: %s\n", error);
 			status = EXIT_USAGE;
 		}
+	if (!generation_check_files(conf, stderr))
+		status = EXIT_USAGE;
 	if (status == EXIT_SUCCESS)
 		fputs("cache204: configuration ok\n", stderr);
-	return status;
-}
-
-static bool bind_all(const struct conf *conf, struct listener *listener, char *error,
-		     size_t error_size)
-{
-	listener->reuse_port = conf->workers > 1;
-	return listener_bind(listener, &conf->listen, &forward_frontend, error, error_size) &&
-	       gateways_bind(conf, listener, error, error_size) &&
-	       listener_bind(listener, &conf->admin, &admin_frontend, error, error_size);
-}
-
-static int run_alone(const struct conf *conf, const struct worker_shared *shared,
-		     struct listener *listener)
-{
-	char error[ERROR_MAX] = "";
-	struct worker *worker;
-	int status;
-
-	/* the first process of a container gets the children of those that are gone: this one has
-	 * no others, and no end of one is to be waited for */
-	signal(SIGCHLD, SIG_IGN);
-	worker = worker_new(conf, shared, 0, listener, error, sizeof(error));
-	if (worker == NULL) {
-		log_error("%s", error);
-		return EXIT_FAILURE;
-	}
-	greeting_print(conf, listener);
-	status = worker_run(worker);
-	worker_free(worker);
 	return status;
 }
 
@@ -324,50 +245,52 @@ static bool take_store(struct conf *conf, struct worker_shared *shared, char *er
 	return conf->instance != NULL;
 }
 
-/* One to a process, which ends with it. */
-static struct listener listener;
-static struct credentials *credentials;
-
-static int run(struct conf *conf)
+/* Takes `conf` over. */
+static int run(struct conf *conf, const struct generation_source *source)
 {
 	char error[ERROR_MAX];
 	struct worker_shared *shared = worker_shared_map(conf);
-	struct master *master = NULL;
+	struct generation *first = NULL;
+	struct master *master;
 	int status = EXIT_FAILURE;
 
 	snprintf(error, sizeof(error), "cannot map memory for %u workers: %s", conf->workers,
 		 strerror(errno));
-	if (shared == NULL || !load_credentials(conf, &credentials, error, sizeof(error)) ||
-	    !prepare_store(conf, error, sizeof(error)) ||
-	    !bind_all(conf, &listener, error, sizeof(error)) ||
-	    (shared->has_master &&
-	     (master = master_new(conf, shared, &listener, error, sizeof(error))) == NULL) ||
-	    !privileges_drop(conf->user, error, sizeof(error))) {
+	if (shared == NULL || !prepare_store(conf, error, sizeof(error)) ||
+	    (first = generation_first(conf, error, sizeof(error))) == NULL ||
+	    !privileges_drop(conf->user, error, sizeof(error)) ||
+	    !take_store(conf, shared, error, sizeof(error))) {
 		log_error("%s", error);
-	} else if (!take_store(conf, shared, error, sizeof(error))) {
-		log_error("%s", error);
-	} else {
-		greeting_warn_of_admin(&listener);
-		privileges_harden(conf->log_level == CONF_LOG_LEVEL_DEBUG);
-		shared->credentials = credentials;
-		status = master != NULL ? master_run(master, greeting_print)
-					: run_alone(conf, shared, &listener);
+		if (first == NULL)
+			conf_free(conf);
+		generation_free(first);
+		return status;
 	}
-	if (master != NULL)
-		master_free(master);
-	credentials_free(credentials);
+	greeting_warn_of_admin(&first->sets[0]);
+	privileges_harden(conf->log_level == CONF_LOG_LEVEL_DEBUG);
+	master = master_new(first, source, shared);
+	if (master == NULL) {
+		log_error("out of memory");
+		generation_free(first);
+		return status;
+	}
+	status = master_run(master, greeting_print);
+	master_free(master);
 	return status;
 }
 
 int main(int argc, char **argv)
 {
 	struct arguments arguments = {0};
+	struct generation_source source;
 	struct conf *conf;
 	int status = EXIT_SUCCESS;
 
 	act_as_first_process();
 	parse_arguments(argc, argv, &arguments);
-	conf = conf_load(arguments.file, arguments.settings, arguments.setting_count, stderr);
+	source = (struct generation_source){arguments.file, arguments.settings,
+					    arguments.setting_count};
+	conf = conf_load(source.file, source.settings, source.setting_count, stderr);
 	if (conf == NULL)
 		return EXIT_USAGE;
 	if (arguments.dump)
@@ -378,10 +301,8 @@ int main(int argc, char **argv)
 		ignore_signals();
 		umask(077);
 		raise_descriptor_limit();
-		log_set_level(conf->log_level == CONF_LOG_LEVEL_DEBUG   ? LOG_LEVEL_DEBUG
-			      : conf->log_level == CONF_LOG_LEVEL_ERROR ? LOG_LEVEL_ERROR
-									: LOG_LEVEL_INFO);
-		status = run(conf);
+		generation_set_log_level(conf);
+		return run(conf, &source);
 	}
 	conf_free(conf);
 	return status;

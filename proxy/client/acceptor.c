@@ -15,7 +15,8 @@
 
 enum {
 	ACCEPTS_PER_EVENT = 64,
-	PAUSE_MS = 100, /* between looks whether descriptors are to be had again */
+	REST_MAX = 4096, /* more do not wait in a socket */
+	PAUSE_MS = 100,  /* between looks whether descriptors are to be had again */
 };
 
 struct acceptor {
@@ -25,6 +26,7 @@ struct acceptor {
 };
 
 struct acceptors {
+	ev_io go; /* readable when they may begin */
 	struct ev_loop *loop;
 	struct clients *clients;
 	struct deadline pause;
@@ -105,32 +107,45 @@ static void admit(struct acceptor *acceptor, int fd, const union address *peer)
 	client_new(clients, acceptor->frontend, fd, peer, refusal);
 }
 
-static void accept_cb(struct ev_loop *loop, ev_io *io, int revents)
+static void accept_some(struct acceptor *acceptor, int most)
 {
-	struct acceptor *acceptor = io->data;
-
-	(void)loop;
-	(void)revents;
-	for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
+	for (int i = 0; i < most; i++) {
 		union address peer = {0};
 		socklen_t length = sizeof(peer);
-		int fd = accept4(io->fd, &peer.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept4(acceptor->io.fd, &peer.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
 			admit(acceptor, fd, &peer);
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-			out_of_descriptors(acceptor->all, io->fd);
+			out_of_descriptors(acceptor->all, acceptor->io.fd);
 		if (errno != EINTR && errno != ECONNABORTED)
 			return;
 	}
 }
 
+static void accept_cb(struct ev_loop *loop, ev_io *io, int revents)
+{
+	(void)loop;
+	(void)revents;
+	accept_some(io->data, ACCEPTS_PER_EVENT);
+}
+
+static void go_cb(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct acceptors *all = io->data;
+
+	(void)revents;
+	ev_io_stop(loop, io);
+	close(io->fd);
+	set_watching(all, true);
+}
+
 static const struct deadline_kind pauses = {.passed = pause_passed};
 
 struct acceptors *acceptors_start(void *loop, struct clients *clients,
-				  const struct listener *listener)
+				  const struct listener *listener, int go)
 {
 	struct acceptors *all = calloc(1, sizeof(*all));
 
@@ -148,12 +163,24 @@ struct acceptors *acceptors_start(void *loop, struct clients *clients,
 		ev_io_init(&acceptor->io, accept_cb, listener->at[i].fd, EV_READ);
 		acceptor->io.data = acceptor;
 	}
-	set_watching(all, true);
+	ev_io_init(&all->go, go_cb, go, EV_READ);
+	all->go.data = all;
+	if (go >= 0)
+		ev_io_start(loop, &all->go);
+	else
+		set_watching(all, true);
 	return all;
+}
+
+void acceptors_take_rest(struct acceptors *all)
+{
+	for (unsigned i = 0; i < all->count; i++)
+		accept_some(&all->at[i], REST_MAX);
 }
 
 void acceptors_stop(struct acceptors *all)
 {
+	ev_io_stop(all->loop, &all->go);
 	set_watching(all, false);
 	deadline_stop(&all->pause);
 	for (unsigned i = 0; i < all->count; i++)

@@ -80,6 +80,14 @@ static void client_drain(struct client *client)
 	/* a head that has begun is still served, and told that it is the last */
 }
 
+void clients_retire(struct clients *clients)
+{
+	/* an idle one may be sending its next request just now: that is answered, as the last */
+	for (struct client *client = clients->first; client != NULL; client = client->next)
+		if (client->exchange != NULL)
+			client->sink.last = true;
+}
+
 void clients_drain(struct clients *clients)
 {
 	struct client *client, *next;

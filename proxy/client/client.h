@@ -26,6 +26,9 @@ void client_new_behind(struct clients *clients, const struct frontend *frontend,
 /* The proxy goes down: no more requests, idle ones close. */
 void clients_drain(struct clients *clients);
 
+/* The same for who may take longer: one that is idle has its time to ask once more. */
+void clients_retire(struct clients *clients);
+
 /*
  * Close all now, without another byte, and with an RST where an answer is not all sent.  Exchanges
  * under way are abandoned.

@@ -117,8 +117,7 @@ void fetches_end_lease(const struct fetches *fetches, const struct fetch_plan *p
 
 	if (lease.slot == NULL)
 		return;
-	if (fetches->use.service->workers > 1)
-		cache_flush_key(fetches->use.cache, &plan->uri_key);
+	cache_flush_key(fetches->use.cache, &plan->uri_key);
 	lease_release(&lease);
 }
 

@@ -1,7 +1,9 @@
 /* The operators' front end: a table of paths. */
 #include "proxy/front/admin.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "cache/http/fields.h"
 #include "proxy/front/admin_page.h"
@@ -9,6 +11,7 @@
 #include "proxy/loop/env.h"
 #include "proxy/stats/report.h"
 #include "proxy/stats/store_counts.h"
+#include "proxy/base/log.h"
 #include "proxy/base/version.h"
 
 static void answer_text(struct exchange *x, const char *content_type, char *text, size_t length)
@@ -21,7 +24,8 @@ static void answer_text(struct exchange *x, const char *content_type, char *text
 	free(text);
 }
 
-static struct report_input snapshot(const struct env *env, struct stats *sum)
+static struct report_input snapshot(const struct env *env, struct stats *sum,
+				    struct reload_result *reload)
 {
 	const struct stats_service *service = env->service;
 	struct report_input input = {
@@ -33,8 +37,10 @@ static struct report_input snapshot(const struct env *env, struct stats *sum)
 	struct stats_store store;
 
 	stats_copies_read(&service->copies, &input.copies);
+	if (reload_read(service->reload, reload))
+		input.reload = reload;
 	store_counts_note(env->counts);
-	stats_sum(service->blocks, service->workers, sum);
+	stats_sum(service->blocks, atomic_load_explicit(&service->used, memory_order_relaxed), sum);
 	stats_store_get(sum, &store);
 	input.cache = store.cache;
 	store_usage(cache_store_of(env->cache), &input.store);
@@ -47,7 +53,8 @@ static struct report_input snapshot(const struct env *env, struct stats *sum)
 static void show_stats(struct exchange *x)
 {
 	struct stats sum;
-	struct report_input input = snapshot(x->use->env, &sum);
+	struct reload_result reload;
+	struct report_input input = snapshot(x->use->env, &sum, &reload);
 	size_t length = 0;
 	char *text = report_json(&input, &length);
 
@@ -57,11 +64,25 @@ static void show_stats(struct exchange *x)
 static void show_metrics(struct exchange *x)
 {
 	struct stats sum;
-	struct report_input input = snapshot(x->use->env, &sum);
+	struct reload_result reload;
+	struct report_input input = snapshot(x->use->env, &sum, &reload);
 	size_t length = 0;
 	char *text = report_prometheus(&input, &length);
 
 	answer_text(x, "text/plain; version=0.0.4; charset=utf-8", text, length);
+}
+
+static void show_reload(struct exchange *x)
+{
+	const struct reload *reload = x->use->env->service->reload;
+	uint64_t asked = reload_asked(reload);
+	struct reload_result result;
+	size_t length = 0;
+	char *text = NULL;
+
+	if (reload_read(reload, &result))
+		text = report_reload(&result, asked, &length);
+	answer_text(x, "application/json", text, length);
 }
 
 static void show_health(struct exchange *x)
@@ -75,10 +96,34 @@ static void show_index(struct exchange *x)
 	static const char text[] = "cache204\n/stats    statistics as JSON\n"
 				   "/metrics  statistics for Prometheus\n"
 				   "/healthz  204 when able to serve\n"
-				   "/purge    forgets all by POST; /purge?uri=URI one\n";
+				   "/purge    forgets all by POST; /purge?uri=URI one\n"
+				   "/reload   the last one; by POST asks for one\n";
 
 	exchange_answer_local(x, 200, "text/plain; charset=utf-8", SLICE(ADMIN_FIELDS),
 			      SLICE(text));
+}
+
+/* The answer has the ticket; what comes of it is told by GET. */
+static void ask_reload(struct exchange *x)
+{
+	const struct env *env = x->use->env;
+	static const pid_t wanted = 0;
+	char text[64], operator[ADDRESS_TEXT_SIZE];
+
+	if (!admin_is_from_own_page(&x->req)) {
+		admin_refuse(x, 403, ADMIN_FIELDS,
+			     "403 Forbidden\nA page of another origin asked.\n");
+		return;
+	}
+	snprintf(text, sizeof(text), "{\n  \"asked\": %llu\n}\n",
+		 (unsigned long long)reload_ask(env->service->reload));
+	address_format(&x->peer, operator);
+	log_info("reload: asked for by %s", operator);
+	if (write(env->to_master, &wanted, sizeof(wanted)) != (ssize_t)sizeof(wanted)) {
+		exchange_fail(x, FAILURE_INTERNAL);
+		return;
+	}
+	exchange_answer_local(x, 202, "application/json", SLICE(ADMIN_FIELDS), slice_str(text));
 }
 
 static const struct page {
@@ -89,7 +134,8 @@ static const struct page {
 } pages[] = {
 	{"/", show_index, false, false},          {"/stats", show_stats, false, false},
 	{"/metrics", show_metrics, false, false}, {"/healthz", show_health, false, true},
-	{"/purge", admin_purge, true, false},
+	{"/purge", admin_purge, true, false},     {"/reload", ask_reload, true, false},
+	{"/reload", show_reload, false, false},
 };
 
 static bool is_named(const struct conf_list *names, struct slice host)
@@ -147,12 +193,16 @@ static void turn_page(struct exchange *x, const struct page *page)
 					   : ADMIN_FIELDS "Allow: GET, HEAD\r\n");
 }
 
+/* A path may have two: one that is read, and one that changes something. */
 static const struct page *page_of(const struct http_request *req)
 {
+	const struct page *found = NULL;
+
 	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
-		if (slice_eq(path_of(req), slice_str(pages[i].path)))
-			return &pages[i];
-	return NULL;
+		if (slice_eq(path_of(req), slice_str(pages[i].path)) &&
+		    (found == NULL || pages[i].changes == (req->method == METHOD_POST)))
+			found = &pages[i];
+	return found;
 }
 
 static void admin_handle(struct exchange *x)

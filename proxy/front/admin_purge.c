@@ -27,7 +27,7 @@ static bool origin_is_ours(const struct http_request *req, struct slice origin)
  * (RFC 6454 7) in all of them, Sec-Fetch-Site (Fetch Metadata) in newer ones.  A program sends
  * neither.
  */
-static bool is_from_own_page(const struct http_request *req)
+bool admin_is_from_own_page(const struct http_request *req)
 {
 	for (size_t i = 0; i < req->fields.count; i++) {
 		const struct http_field *field = &req->fields.at[i];
@@ -109,7 +109,7 @@ void admin_purge(struct exchange *x)
 	size_t path_n = sizeof("/purge") - 1, named_n = sizeof("/purge?uri=") - 1;
 	struct http_uri uri;
 
-	if (!is_from_own_page(&x->req)) {
+	if (!admin_is_from_own_page(&x->req)) {
 		admin_refuse(x, 403, ADMIN_FIELDS, "A page of another origin may not purge.\n");
 		return;
 	}

@@ -19,4 +19,7 @@
  */
 void admin_purge(struct exchange *x);
 
+/* The page that sends a request which changes something, if a page does, is from here. */
+bool admin_is_from_own_page(const struct http_request *req);
+
 #endif

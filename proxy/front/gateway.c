@@ -98,10 +98,20 @@ static bool bind_gateway(struct listener *listener, char *text, char *error, siz
 	}
 	spell_origin(gateway);
 	snprintf(address, sizeof(address), "%.*s", (int)(gateway->text - text - 1), text);
-	if (listener_bind(listener, &list, &gateway->frontend, error, error_size))
+	if (listener_bind(listener, &list, "gateway", &gateway->frontend, error, error_size))
 		return true;
 	free(gateway);
 	return false;
+}
+
+void gateways_free(struct listener *listener)
+{
+	for (unsigned i = 0; i < listener->count; i++) {
+		const struct gateway *gateway = gateway_of(listener->at[i].frontend);
+
+		listener->at[i].frontend = NULL;
+		free((void *)(uintptr_t)gateway);
+	}
 }
 
 bool gateways_bind(const struct conf *conf, struct listener *listener, char *error,

@@ -10,11 +10,14 @@
 #include "proxy/loop/listener.h"
 
 /*
- * Make a front end for each member of conf->gateway, and bind its address.  They live as long as
- * the process.  False with a line in `error`.
+ * Make a front end for each member of conf->gateway, and bind its address.  They live until
+ * gateways_free(), and `conf` as long.  False with a line in `error`.
  */
 bool gateways_bind(const struct conf *conf, struct listener *listener, char *error,
 		   size_t error_size);
+
+/* Those of a set, which nobody accepts from in this process. */
+void gateways_free(struct listener *listener);
 
 /* "http://host:port" of a gateway, NULL for any other front end. */
 const char *gateway_origin(const struct frontend *frontend);

@@ -111,7 +111,7 @@ struct holdings *budgets_map(const struct conf *conf)
 
 	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
 		return NULL;
-	return holdings_map(conf->workers, clients * KEYS_PER_CLIENT + KEYS_MORE);
+	return holdings_map(conf_worker_slots(conf), clients * KEYS_PER_CLIENT + KEYS_MORE);
 }
 
 /* The last bit is set: 0 is for nobody. */

@@ -22,8 +22,10 @@ struct holdings_row {
 
 /* The first page of the mapping, the rows follow; the same address in all processes. */
 struct holdings {
-	size_t size; /* of the mapping, in bytes */
-	size_t rows; /* of a block */
+	_Atomic unsigned
+		used; /* blocks from the first on that anybody has used: all others are empty */
+	size_t size;  /* of the mapping, in bytes */
+	size_t rows;  /* of a block */
 	unsigned blocks;
 	struct holdings_row *row;
 };
@@ -51,6 +53,18 @@ struct holdings *holdings_map(unsigned blocks, size_t most)
 void holdings_unmap(struct holdings *holdings)
 {
 	munmap(holdings, holdings->size);
+}
+
+/* Whoever counts in a block says so before, so that others look into it. */
+static void use_block(struct holdings *holdings, unsigned block)
+{
+	unsigned used = atomic_load_explicit(&holdings->used, memory_order_seq_cst);
+
+	assert(block < holdings->blocks);
+	while (used <= block &&
+	       !atomic_compare_exchange_weak_explicit(&holdings->used, &used, block + 1,
+						      memory_order_seq_cst, memory_order_seq_cst))
+		;
 }
 
 static struct holdings_row *row_at(const struct holdings *holdings, unsigned block, uint64_t key,
@@ -109,9 +123,11 @@ static struct holdings_row *own_row(struct holdings *holdings, unsigned block, u
 struct holdings_row *holdings_take(struct holdings *holdings, unsigned block, uint64_t key,
 				   uint32_t most_here, uint32_t most_all)
 {
-	struct holdings_row *row = own_row(holdings, block, key);
+	struct holdings_row *row;
 	uint32_t count;
 
+	use_block(holdings, block);
+	row = own_row(holdings, block, key);
 	if (row == NULL)
 		return NULL;
 	count = atomic_load_explicit(&row->count, memory_order_relaxed);
@@ -123,7 +139,7 @@ struct holdings_row *holdings_take(struct holdings *holdings, unsigned block, ui
 	 * sees the other.
 	 */
 	atomic_store_explicit(&row->count, count + 1, memory_order_seq_cst);
-	if (holdings->blocks == 1 || holdings_all(holdings, key) <= most_all)
+	if (holdings_all(holdings, key) <= most_all)
 		return row;
 	atomic_store_explicit(&row->count, count, memory_order_release);
 	return NULL;
@@ -145,9 +161,11 @@ uint32_t holdings_here(const struct holdings *holdings, unsigned block, uint64_t
 
 uint32_t holdings_all(const struct holdings *holdings, uint64_t key)
 {
+	/* in the one order of sequentially consistent operations: use_block(), count, look */
+	unsigned used = atomic_load_explicit(&holdings->used, memory_order_seq_cst);
 	uint32_t sum = 0;
 
-	for (unsigned block = 0; block < holdings->blocks; block++)
+	for (unsigned block = 0; block < used; block++)
 		sum += count_of(holdings, block, key);
 	return sum;
 }

@@ -33,6 +33,7 @@ struct env {
 	struct leases *leases; /* of background validations, shared with other workers */
 	const struct store_counts *counts;
 	const struct stats_service *service;
+	int to_master; /* a pipe, see process/worker.h */
 };
 
 #endif

@@ -2,9 +2,10 @@
 #include "proxy/loop/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
-#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { BACKLOG = 4096 };
@@ -15,6 +16,47 @@ static void close_keeping_errno(int fd)
 
 	close(fd);
 	errno = error;
+}
+
+static bool is_same(const union address *a, const union address *b)
+{
+	return address_equal(a, b) && address_port(a) == address_port(b);
+}
+
+/* The socket that a set has bound to this address, as another descriptor; -1 for none. */
+static int share_socket(const struct listener *former, const union address *bound)
+{
+	for (unsigned i = 0; former != NULL && i < former->count; i++)
+		if (is_same(&former->at[i].address, bound))
+			return fcntl(former->at[i].fd, F_DUPFD_CLOEXEC, 0);
+	return -1;
+}
+
+static bool has_bound(const struct listener *listener, const union address *bound)
+{
+	for (unsigned i = 0; i < listener->count; i++)
+		if (is_same(&listener->at[i].address, bound))
+			return true;
+	return false;
+}
+
+/*
+ * What the former set has bound for what is asked for now, and this one has not taken yet.  Of
+ * ports that the system chose each kind of listener keeps its own.
+ */
+static const struct listener_address *find_former(const struct listener *listener,
+						  const union address *asked, const char *option)
+{
+	const struct listener *former = listener->former;
+
+	for (unsigned i = 0; former != NULL && i < former->count; i++) {
+		const struct listener_address *at = &former->at[i];
+
+		if (is_same(&at->asked, asked) && !has_bound(listener, &at->address) &&
+		    (address_port(asked) != 0 || strcmp(at->option, option) == 0))
+			return at;
+	}
+	return NULL;
 }
 
 static int bind_socket(const union address *address, bool reuse_port)
@@ -38,17 +80,6 @@ static int bind_socket(const union address *address, bool reuse_port)
 	return fd;
 }
 
-static int open_socket(const union address *address, bool reuse_port)
-{
-	int fd = bind_socket(address, reuse_port);
-
-	if (fd >= 0 && listen(fd, BACKLOG) != 0) {
-		close_keeping_errno(fd);
-		return -1;
-	}
-	return fd;
-}
-
 /*
  * The first of a group.  Any process of the same user could join the group of another service, and
  * take half of its connections: a socket that is of no group tells whether the address is free, and
@@ -63,7 +94,7 @@ static int open_first(union address *address)
 	if (probe < 0)
 		return -1;
 	getsockname(probe, &address->any, &length);
-	fd = open_socket(address, true);
+	fd = bind_socket(address, true);
 	close_keeping_errno(probe);
 	return fd;
 }
@@ -86,9 +117,11 @@ static const char *advice(int error)
 	}
 }
 
-static bool bind_one(struct listener *listener, const char *text, const struct frontend *frontend)
+static bool bind_one(struct listener *listener, const char *text, const char *option,
+		     const struct frontend *frontend)
 {
 	struct listener_address *to = &listener->at[listener->count];
+	const struct listener_address *former;
 	char host[46];
 	uint16_t port;
 	socklen_t length = sizeof(to->address);
@@ -99,16 +132,22 @@ static bool bind_one(struct listener *listener, const char *text, const struct f
 		return false;
 	}
 	address_set_port(&to->address, port);
-	to->fd = listener->reuse_port ? open_first(&to->address) : open_socket(&to->address, false);
+	to->asked = to->address;
+	former = find_former(listener, &to->asked, option);
+	if (former != NULL)
+		to->address = former->address;
+	to->fd = former != NULL ? share_socket(listener->former, &to->address)
+				: open_first(&to->address);
 	if (to->fd < 0)
 		return false;
 	getsockname(to->fd, &to->address.any, &length);
+	to->option = option;
 	to->frontend = frontend;
 	listener->count++;
 	return true;
 }
 
-bool listener_bind(struct listener *listener, const struct conf_list *list,
+bool listener_bind(struct listener *listener, const struct conf_list *list, const char *option,
 		   const struct frontend *frontend, char *error, size_t error_size)
 {
 	for (size_t i = 0; i < list->count; i++) {
@@ -117,7 +156,7 @@ bool listener_bind(struct listener *listener, const struct conf_list *list,
 				 LISTENERS_MAX);
 			return false;
 		}
-		if (!bind_one(listener, list->at[i], frontend)) {
+		if (!bind_one(listener, list->at[i], option, frontend)) {
 			snprintf(error, error_size, "cannot listen on %s: %s%s", list->at[i],
 				 strerror(errno), advice(errno));
 			return false;
@@ -126,16 +165,18 @@ bool listener_bind(struct listener *listener, const struct conf_list *list,
 	return true;
 }
 
-bool listener_again(const struct listener *first, struct listener *ret_set, char *error,
-		    size_t error_size)
+bool listener_again(const struct listener *first, const struct listener *former,
+		    struct listener *ret_set, char *error, size_t error_size)
 {
-	*ret_set = (struct listener){.reuse_port = true};
+	*ret_set = (struct listener){0};
 	for (unsigned i = 0; i < first->count; i++) {
 		struct listener_address *to = &ret_set->at[i];
 		char text[ADDRESS_TEXT_SIZE];
 
 		*to = first->at[i];
-		to->fd = open_socket(&to->address, true);
+		to->fd = share_socket(former, &to->address);
+		if (to->fd < 0)
+			to->fd = bind_socket(&to->address, true);
 		if (to->fd < 0) {
 			address_format_port(&to->address, text);
 			snprintf(error, error_size, "cannot listen on %s once for each worker: %s",
@@ -144,6 +185,45 @@ bool listener_again(const struct listener *first, struct listener *ret_set, char
 		}
 		ret_set->count++;
 	}
+	return true;
+}
+
+bool listener_listen(const struct listener *listener, char *error, size_t error_size)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	for (unsigned i = 0; i < listener->count; i++) {
+		if (listen(listener->at[i].fd, BACKLOG) == 0)
+			continue;
+		address_format_port(&listener->at[i].address, text);
+		snprintf(error, error_size, "cannot listen on %s: %s%s", text, strerror(errno),
+			 advice(errno));
+		return false;
+	}
+	return true;
+}
+
+bool listener_keep(const struct listener *first, const struct listener *former,
+		   struct listener *ret_set)
+{
+	*ret_set = (struct listener){0};
+	for (unsigned i = 0; i < first->count; i++) {
+		struct listener_address *to = &ret_set->at[ret_set->count];
+
+		*to = first->at[i];
+		to->fd = share_socket(former, &to->address);
+		if (to->fd >= 0)
+			ret_set->count++;
+	}
+	return ret_set->count > 0;
+}
+
+bool listener_join(struct listener *to, const struct listener *from)
+{
+	if (to->count + from->count > LISTENERS_MAX)
+		return false;
+	for (unsigned i = 0; i < from->count; i++)
+		to->at[to->count++] = from->at[i];
 	return true;
 }
 

@@ -15,7 +15,9 @@ struct frontend; /* who handles what comes; carried along, and not looked at her
 enum { LISTENERS_MAX = 64 };
 
 struct listener_address {
+	union address asked;   /* as configured: its port may be 0 */
 	union address address; /* as bound: port 0 was replaced by the one chosen */
+	const char *option;    /* that has it, static text: ports chosen here stay with it */
 	const struct frontend *frontend;
 	int fd;
 };
@@ -24,19 +26,35 @@ struct listener_address {
 struct listener {
 	struct listener_address at[LISTENERS_MAX];
 	unsigned count;
-	bool reuse_port; /* sockets are of a group that others may join: one for each worker */
+	/* A set that is in use: sockets of addresses that were asked for there are shared with it, so
+	   that no connection waiting in them is lost; NULL for none. */
+	const struct listener *former;
 };
 
-/* Bind and listen on each "ADDRESS:PORT" of `list`.  False with a line in `error`. */
-bool listener_bind(struct listener *listener, const struct conf_list *list,
+/*
+ * Bind each "ADDRESS:PORT" of `list`, an option's; sockets are of a group that others may join, one
+ * for each worker.  listener_listen() follows when all else is right, for what waits in a socket
+ * that is closed again is lost.  False with a line in `error`.
+ */
+bool listener_bind(struct listener *listener, const struct conf_list *list, const char *option,
 		   const struct frontend *frontend, char *error, size_t error_size);
 
 /*
- * Another set of sockets, on the addresses of `first` (which has reuse_port): the kernel deals
- * connections out to the sets.  False with a line in `error`.
+ * Another set of sockets, on the addresses of `first`: the kernel deals connections out to the
+ * sets.  Those that `former` has are shared with it.  False with a line in `error`.
  */
-bool listener_again(const struct listener *first, struct listener *ret_set, char *error,
-		    size_t error_size);
+bool listener_again(const struct listener *first, const struct listener *former,
+		    struct listener *ret_set, char *error, size_t error_size);
+
+/* From here on connections wait in its sockets.  False with a line in `error`. */
+bool listener_listen(const struct listener *listener, char *error, size_t error_size);
+
+/* What `former` has of the addresses of `first`, and no more. */
+bool listener_keep(const struct listener *first, const struct listener *former,
+		   struct listener *ret_set);
+
+/* Add the sockets of a set to another, which owns them then; false when there is no room. */
+bool listener_join(struct listener *to, const struct listener *from);
 
 /* Close the sockets of a set: for those who hold a copy after a fork. */
 void listener_close(struct listener *listener);

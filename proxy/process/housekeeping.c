@@ -93,8 +93,7 @@ static void second_passed(struct housekeeping *keeping)
 		accesslog_flush(keeping->accesslog);
 		note_lost_lines(keeping);
 	}
-	if (store_watch_look(keeping->store))
-		keeping->failures = 0; /* it is another store, and counts from there */
+	store_watch_look(keeping->store);
 }
 
 static void tick_passed(void *owner)

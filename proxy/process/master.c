@@ -14,11 +14,11 @@
 #include <unistd.h>
 
 #include "cache/store/store.h"
-#include "proxy/process/copier.h"
 #include "proxy/loop/deadline.h"
 #include "proxy/base/log.h"
 #include "proxy/base/monotonic.h"
 #include "proxy/limits/holdings.h"
+#include "proxy/process/master_impl.h"
 #include "proxy/process/terminal.h"
 #include "proxy/process/worker.h"
 
@@ -27,70 +27,46 @@ enum {
 	DELAY_MIN_MS = 50,  /* before a third start in a row; doubled for each one more */
 	DELAY_MAX_MS = 800, /* with the start itself: within a second */
 	STARTS_MAX = 5,     /* failed starts in a row, for each worker */
-	GRACE_MS = 5000,    /* for a worker to end, after its own deadline to drain */
-	HURRY_MS = 4000,    /* to end at once: with what was queued stored, and that synced */
 	FINISH_MS = 1000,   /* to end when all are replaced: nobody is served meanwhile */
 	ERROR_MAX = 512,
-};
-
-#define NEVER INT64_MAX
-
-struct member {
-	pid_t pid;  /* 0 for none */
-	bool ready; /* it serves */
-	int64_t started_ms;
-	int64_t due_ms;   /* when to be started */
-	unsigned at_once; /* deaths in a row soon after the start */
-	struct listener listener;
-};
-
-struct master {
-	const struct conf *conf;
-	struct worker_shared *shared;
-	void (*ready)(const struct conf *conf, const struct listener *first);
-	struct member *members;
-	unsigned count;
-	unsigned failed_starts; /* in a row, of all */
-	int signals;
-	int started[2]; /* pipe: a worker that serves says so by its process id */
-	sigset_t mask_before;
-	struct copier copier;
-	int64_t now_ms;   /* monotonic, less the time in which this process stood still */
-	int64_t still_ms; /* how much that was */
-	int64_t kill_ms;  /* when stopping or replacing: the last deadline */
-	bool greeted;
-	bool stopping;
-	bool hurried;
-	bool replacing; /* all, and none is started before all have ended */
-	int status;
 };
 
 /* ---- the worker's side ---------------------------------------------------------------------- */
 
 /* Only what is its own stays open: a socket that nobody accepts from would hold connections. */
-static void close_others(struct master *master, const struct member *own)
+static void close_others(struct master *master, const struct generation *own,
+			 struct listener *ret_listener, unsigned index)
 {
+	const struct generation *both[] = {master->now, master->next};
+
 	close(master->signals);
 	close(master->started[0]);
-	for (unsigned i = 0; i < master->count; i++)
-		if (&master->members[i] != own)
-			listener_close(&master->members[i].listener);
+	generation_sockets(own, index, ret_listener);
+	for (unsigned i = 0; i < 2; i++)
+		if (both[i] != NULL)
+			generation_close_others(both[i], both[i] == own, ret_listener);
 }
 
 static int run_worker(struct master *master, struct member *own, pid_t parent)
 {
-	unsigned index = (unsigned)(own - master->members);
+	const struct generation *generation =
+		own->generation == master->now->number ? master->now : master->next;
+	struct listener *listener = calloc(1, sizeof(*listener));
 	pid_t pid = getpid();
-	char error[ERROR_MAX] = "";
-	struct worker *worker;
+	char error[ERROR_MAX] = "worker: out of memory";
+	struct worker *worker = NULL;
 	int status;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		return EXIT_FAILURE; /* killed before that took effect */
-	close_others(master, own);
-	worker = worker_new(master->conf, master->shared, index, &own->listener, error,
-			    sizeof(error));
+	generation_set_log_level(generation->conf);
+	if (listener != NULL) {
+		close_others(master, generation, listener, own->index);
+		worker = worker_new(
+			generation->conf, master->shared, (unsigned)(own - master->members),
+			listener, generation->credentials, generation->go[0], error, sizeof(error));
+	}
 	if (worker == NULL) {
 		log_error("%s", error);
 		return EXIT_FAILURE;
@@ -102,12 +78,13 @@ static int run_worker(struct master *master, struct member *own, pid_t parent)
 	sigprocmask(SIG_SETMASK, &master->mask_before, NULL);
 	status = worker_run(worker);
 	worker_free(worker);
+	free(listener);
 	return status;
 }
 
 /* ---- stopping ------------------------------------------------------------------------------- */
 
-static void signal_all(const struct master *master, int number)
+void master_signal_all(const struct master *master, int number)
 {
 	for (unsigned i = 0; i < master->count; i++)
 		if (master->members[i].pid != 0)
@@ -120,18 +97,19 @@ static void stop(struct master *master, int status)
 	master->stopping = true;
 	master->replacing = master->hurried = false;
 	master->status = status;
-	master->kill_ms = master->now_ms + master->conf->drain_timeout_ms + GRACE_MS;
-	for (unsigned i = 0; i < master->count; i++)
-		listener_close(&master->members[i].listener);
-	signal_all(master, SIGTERM);
+	master->kill_ms = master->now_ms + master->now->conf->drain_timeout_ms + MASTER_GRACE_MS;
+	generation_free(master->next);
+	master->next = NULL;
+	generation_close(master->now);
+	master_signal_all(master, SIGTERM);
 	copier_stop(&master->copier);
 }
 
 static void hurry(struct master *master)
 {
 	master->hurried = true;
-	master->kill_ms = master->now_ms + HURRY_MS;
-	signal_all(master, SIGQUIT);
+	master->kill_ms = master->now_ms + MASTER_HURRY_MS;
+	master_signal_all(master, SIGQUIT);
 }
 
 static bool any_left(const struct master *master)
@@ -155,8 +133,8 @@ static void kill_late(struct master *master)
 		return;
 	log_error("killing workers that have not ended in time");
 	master->status = EXIT_FAILURE;
-	master->kill_ms = master->now_ms + HURRY_MS;
-	signal_all(master, SIGKILL);
+	master->kill_ms = master->now_ms + MASTER_HURRY_MS;
+	master_signal_all(master, SIGKILL);
 }
 
 /* ---- replacing all -------------------------------------------------------------------------- */
@@ -168,14 +146,16 @@ static void kill_late(struct master *master)
 static void replace_all(struct master *master)
 {
 	if (master->replacing || master->stopping ||
-	    !store_hold_again(&master->shared->hold, master->conf->store))
+	    !store_hold_again(&master->shared->hold, master->now->conf->store))
 		return;
 	log_error("store: %s: files were removed or exchanged, all workers are replaced",
-		  master->conf->store);
+		  master->now->conf->store);
+	master_give_up_next(master,
+			    "the store's files were removed or exchanged meanwhile: try again");
 	master->replacing = true;
 	master->hurried = false;
 	master->kill_ms = master->now_ms + FINISH_MS;
-	signal_all(master, SIGTERM);
+	master_signal_all(master, SIGTERM);
 	copier_cancel(&master->copier);
 }
 
@@ -183,9 +163,9 @@ static void hurry_replaced(struct master *master)
 {
 	if (!master->replacing || master->now_ms < master->kill_ms)
 		return;
-	signal_all(master, master->hurried ? SIGKILL : SIGQUIT);
+	master_signal_all(master, master->hurried ? SIGKILL : SIGQUIT);
 	master->hurried = true;
-	master->kill_ms = master->now_ms + HURRY_MS;
+	master->kill_ms = master->now_ms + MASTER_HURRY_MS;
 }
 
 /* All have ended: no process has the old store open. */
@@ -196,7 +176,8 @@ static void start_all(struct master *master)
 	master->replacing = false;
 	master->hurried = false;
 	for (unsigned i = 0; i < master->count; i++)
-		master->members[i].due_ms = master->now_ms;
+		if (master->members[i].generation == master->now->number)
+			master->members[i].due_ms = master->now_ms;
 }
 
 /*
@@ -205,7 +186,7 @@ static void start_all(struct master *master)
  */
 static bool give_up(struct master *master, bool told)
 {
-	bool too_often = ++master->failed_starts >= STARTS_MAX * master->count;
+	bool too_often = ++master->failed_starts >= STARTS_MAX * master->now->conf->workers;
 
 	if (master->greeted ? !too_often || master->shared->service.alive > 0 : !too_often && !told)
 		return false;
@@ -243,6 +224,10 @@ static void start(struct master *master, struct member *member)
 		member->pid = pid;
 		return;
 	}
+	if (master->next != NULL && member->generation == master->next->number) {
+		master_give_up_next(master, "a worker cannot be started: the log says why");
+		return;
+	}
 	log_error("cannot start a worker: %s%s", strerror(errno),
 		  errno == EAGAIN ? ": raise the limit of processes (TasksMax, ulimit -u)" : "");
 	if (!give_up(master, false))
@@ -255,41 +240,48 @@ static void start_due(struct master *master)
 	for (unsigned i = 0; i < master->count && !master->stopping; i++) {
 		if (master->members[i].due_ms > master->now_ms || master->replacing)
 			continue;
-		if (!store_lock_in_place(master->conf->store, master->shared->hold.lock))
+		if (!store_lock_in_place(master->now->conf->store, master->shared->hold.lock))
 			replace_all(master);
 		if (!master->replacing)
 			start(master, &master->members[i]);
 	}
 }
 
-static void count_alive(struct master *master)
+void master_count_alive(struct master *master)
 {
 	unsigned alive = 0;
 
 	for (unsigned i = 0; i < master->count; i++)
-		alive += master->members[i].ready;
+		alive += master->members[i].ready &&
+			 master->members[i].generation == master->now->number;
 	atomic_store_explicit(&master->shared->service.alive, alive, memory_order_relaxed);
 }
 
 /* The first worker alone judges the store and the options, and says once what is wrong. */
 static void start_others(struct master *master)
 {
-	for (unsigned i = 1; i < master->count; i++)
+	for (unsigned i = 1; i < master->now->conf->workers; i++)
 		if (master->members[i].pid == 0 && master->members[i].started_ms == 0)
 			master->members[i].due_ms = master->now_ms;
 }
 
 static void member_serves(struct master *master, struct member *member)
 {
+	if (member->generation < master->now->number) {
+		member->retired = true;
+		return;
+	}
 	member->ready = true;
 	master->failed_starts = 0;
-	count_alive(master);
+	master_count_alive(master);
+	if (master->next != NULL && member->generation == master->next->number)
+		master_take_over(master);
 	if (master->greeted || master->stopping)
 		return;
 	start_others(master);
-	if (master->shared->service.alive == master->count) {
+	if (master->shared->service.alive == master->now->conf->workers) {
 		master->greeted = true;
-		master->ready(master->conf, &master->members[0].listener);
+		master->ready(master->now->conf, &master->now->sets[0]);
 	}
 }
 
@@ -306,9 +298,11 @@ static void note_started(struct master *master)
 	pid_t pid;
 
 	while (read(master->started[0], &pid, sizeof(pid)) == (ssize_t)sizeof(pid)) {
-		struct member *member = find_member(master, abs(pid));
+		struct member *member = pid == 0 ? NULL : find_member(master, abs(pid));
 
-		if (member != NULL && pid > 0)
+		if (pid == 0)
+			master->reload = true;
+		else if (member != NULL && pid > 0)
 			member_serves(master, member);
 		else if (member != NULL)
 			replace_all(master);
@@ -331,16 +325,20 @@ static void member_ended(struct master *master, struct member *member, int statu
 {
 	bool failed = !member->ready;
 	bool well = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
-	unsigned index = (unsigned)(member - master->members);
+	unsigned block = (unsigned)(member - master->members);
 
 	/* its descriptors are closed: what it held is there for others */
-	holdings_clear(master->shared->holdings, index);
-	stats_reset_gauges(&master->shared->service.blocks[index]);
+	holdings_clear(master->shared->holdings, block);
+	stats_reset_gauges(&master->shared->service.blocks[block]);
+	if (member->generation != master->now->number) {
+		master_other_ended(master, member, status);
+		return;
+	}
 	if (!master->stopping && !master->replacing && !(failed && WIFEXITED(status)))
 		tell_end(member, status);
 	member->pid = 0;
 	member->ready = false;
-	count_alive(master);
+	master_count_alive(master);
 	if (master->stopping) {
 		if (!well && !master->hurried)
 			master->status = EXIT_FAILURE;
@@ -373,10 +371,13 @@ static void note_signal(struct master *master, int number)
 {
 	if (number == SIGCHLD)
 		return; /* reap() looks each time */
-	if (number == SIGUSR1 || (number == SIGHUP && !terminal_is_gone())) {
-		signal_all(master, SIGUSR1);
-		if (master->conf->access_log[0] != '\0')
-			log_info("access_log: %s: opened anew", master->conf->access_log);
+	if (number == SIGHUP && !terminal_is_gone()) {
+		master->reload = true;
+		return;
+	}
+	if (number == SIGUSR1) {
+		master_signal_all(master, SIGUSR1);
+		log_info("workers open their logs anew, by SIGUSR1");
 		return;
 	}
 	if (master->stopping) {
@@ -384,7 +385,7 @@ static void note_signal(struct master *master, int number)
 		return;
 	}
 	log_info("%s: going down, what is in flight has %lld ms to finish", log_signal_name(number),
-		 (long long)master->conf->drain_timeout_ms);
+		 (long long)master->now->conf->drain_timeout_ms);
 	stop(master, EXIT_SUCCESS);
 }
 
@@ -397,14 +398,24 @@ static void note_signals(struct master *master)
 	}
 }
 
+static int64_t sooner(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 static int wait_ms(const struct master *master)
 {
 	bool ending = master->stopping || master->replacing;
 	int64_t next = ending ? master->kill_ms : copier_due_ms(&master->copier);
 
-	for (unsigned i = 0; i < master->count && !ending; i++)
-		if (master->members[i].due_ms < next)
-			next = master->members[i].due_ms;
+	if (master->next != NULL)
+		next = sooner(next, master->next_ms);
+	next = sooner(next, master->retire_ms);
+	for (unsigned i = 0; i < master->count; i++) {
+		if (!ending)
+			next = sooner(next, master->members[i].due_ms);
+		next = sooner(next, master->members[i].kill_ms);
+	}
 	if (next == NEVER)
 		return -1;
 	return next > master->now_ms ? (int)(next - master->now_ms) : 0;
@@ -442,6 +453,7 @@ static void watch(struct master *master)
 {
 	master->now_ms = monotonic_us() / 1000;
 	while (!is_done(master)) {
+		master_begin_reload(master);
 		start_due(master);
 		if (!master->stopping)
 			copier_turn(&master->copier, master->now_ms);
@@ -451,6 +463,8 @@ static void watch(struct master *master)
 		reap(master);
 		kill_late(master);
 		hurry_replaced(master);
+		master_end_late_others(master);
+		master_finish_reload(master);
 	}
 }
 
@@ -474,45 +488,37 @@ static bool take_signals(struct master *master)
 	return master->signals >= 0;
 }
 
-static bool open_sets(struct master *master, const struct listener *first, char *error,
-		      size_t error_size)
-{
-	master->members[0].listener = *first;
-	for (unsigned i = 1; i < master->count; i++) {
-		master->members[i].due_ms = NEVER;
-		if (!listener_again(first, &master->members[i].listener, error, error_size))
-			return false;
-	}
-	return true;
-}
-
-struct master *master_new(const struct conf *conf, struct worker_shared *shared,
-			  const struct listener *first, char *error, size_t error_size)
+struct master *master_new(struct generation *first, const struct generation_source *source,
+			  struct worker_shared *shared)
 {
 	struct master *master = calloc(1, sizeof(*master));
+	unsigned count = conf_worker_slots(first->conf);
 
-	snprintf(error, error_size, "workers: out of memory");
 	if (master == NULL)
 		return NULL;
 	*master = (struct master){
-		.conf = conf,
+		.source = source,
+		.now = first,
 		.shared = shared,
-		.count = conf->workers,
-		.members = calloc(conf->workers, sizeof(*master->members)),
+		.count = count,
+		.members = calloc(count, sizeof(*master->members)),
 		.signals = -1,
 		.started = {-1, -1},
+		.retire_ms = NEVER,
 	};
-	shared->service.alive = 0;
-	if (master->members == NULL || !open_sets(master, first, error, error_size)) {
-		master_free(master);
+	if (master->members == NULL) {
+		free(master);
 		return NULL;
 	}
+	for (unsigned i = 0; i < count; i++)
+		master->members[i].due_ms = master->members[i].kill_ms = NEVER;
+	master_take_places(master, first, NEVER); /* none is taken yet */
 	return master;
 }
 
 static bool set_up(struct master *master, char *error, size_t error_size)
 {
-	copier_init(&master->copier, master->conf, &master->shared->service.copies,
+	copier_init(&master->copier, master->now->conf, &master->shared->service.copies,
 		    monotonic_us() / 1000);
 	if (take_signals(master) && pipe2(master->started, O_NONBLOCK | O_CLOEXEC) == 0) {
 		master->shared->to_master = master->started[1];
@@ -538,6 +544,7 @@ int master_run(struct master *master,
 
 void master_free(struct master *master)
 {
+	generation_free(master->now);
 	free(master->members);
 	free(master);
 }

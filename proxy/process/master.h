@@ -1,6 +1,6 @@
 /*
- * Several workers, or one and copies of its store: a process that starts them, replaces those that
- * die, and ends with them.
+ * The process that starts the workers, replaces those that die, exchanges them for those of a new
+ * configuration, and ends with them.
  *
  * The master serves nothing and runs no loop but poll(): it holds what must outlive a worker, which
  * is the listening sockets (a set for each, so that what is queued for a dead worker waits for the
@@ -9,25 +9,31 @@
  *
  * A worker that dies is replaced at once; one that does so again right away a little later each
  * time, but never later than a second.  When workers cannot start at all the master gives up.
- * SIGTERM and SIGINT drain the workers and then end the master, a second one ends all at once;
- * SIGHUP is passed on.  All workers are replaced when the store's files are not what its path names
- * any more (store_hold.h).  The kernel kills the workers of a master that is killed.
+ * SIGTERM and SIGINT drain the workers and then end the master, a second one ends all at once.  All workers are replaced when the store's files are not what its path names
+ * any more (store_hold.h).  SIGUSR1 has logs opened anew.
+ *
+ * SIGHUP, or an operator, asks for a reload: a new generation is read, checked, bound and started
+ * beside the one in effect.  When all of its workers serve, those before it retire: they accept no
+ * more, and end with their last connection.  When anything is wrong with the new one nothing
+ * changes.  Sockets are shared by the generations that have their address, so that no connection
+ * is refused or lost.  At most CONF_GENERATIONS_MAX are at work: the oldest is ended by
+ * drain_timeout for the next.  The kernel kills the workers of a master that is killed.
  */
 #ifndef PROXY_PROCESS_MASTER_H
 #define PROXY_PROCESS_MASTER_H
 
-#include "proxy/loop/listener.h"
+#include "proxy/process/generation.h"
+#include "proxy/process/worker.h"
 
 struct master;
 struct worker_shared;
 
 /*
- * For conf->workers workers on the addresses of `first`, bound with reuse_port if there are
- * several; takes the sockets over, and binds as many sets more, so privileges are dropped after
- * this.  NULL with a line in `error`.
+ * For the workers of `first`, which it takes over; `source` is where reloads read, and outlives it.
+ * NULL when out of memory.
  */
-struct master *master_new(const struct conf *conf, struct worker_shared *shared,
-			  const struct listener *first, char *error, size_t error_size);
+struct master *master_new(struct generation *first, const struct generation_source *source,
+			  struct worker_shared *shared);
 
 /* `ready` is called once, when all workers serve.  Returns the exit status, in the master only. */
 int master_run(struct master *master,

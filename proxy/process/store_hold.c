@@ -48,56 +48,13 @@ bool store_hold_again(struct store_hold *hold, const char *directory)
 	return true;
 }
 
-/*
- * The steady clock goes on where it was: deadlines of what is in flight are told on it.  What was
- * asked for before may have been invalidated in the old store, of which the new one knows nothing.
- */
-static void leave_behind(struct store_watch *watch, const struct store_clock *before)
-{
-	struct store_clock *clock = store_clock(cache_store_of(watch->cache));
-
-	watch->turn->steady = clock;
-	store_clock_raise(&clock->lead_ms, before->lead_ms);
-	store_clock_raise(&clock->latest_ms, before->latest_ms);
-	turn_read_clocks(watch->turn);
-	cache_purge_all(watch->cache, &watch->turn->now);
-	turn_read_clocks(watch->turn);
-}
-
-/* The old store is closed first: LMDB may not have a file open twice, nor the disk room for two. */
-static void open_anew(struct store_watch *watch)
-{
-	struct store_clock clock = *store_clock(cache_store_of(watch->cache));
-	char error[ERROR_MAX];
-
-	log_error("store: %s: files were removed or exchanged, it is opened anew",
-		  watch->conf->store);
-	store_counts_keep(watch->counts);
-	crash_watch(NULL);
-	if (!cache_open_anew(watch->cache, watch->hold.lock, error, sizeof(error))) {
-		log_error("%s", error);
-		exit(EXIT_FAILURE); /* as a start would: there is no service without a store */
-	}
-	crash_watch(cache_store_of(watch->cache));
-	if (error[0] != '\0')
-		log_info("%s", error);
-	leave_behind(watch, &clock);
-}
-
-bool store_watch_look(struct store_watch *watch)
+void store_watch_look(struct store_watch *watch)
 {
 	pid_t told = -getpid(); /* again in a second, if it goes unheard */
 
 	if (watch->turn->draining || store_in_place(cache_store_of(watch->cache)))
-		return false;
-	if (watch->alone) {
-		if (!store_hold_again(&watch->hold, watch->conf->store))
-			return false;
-		open_anew(watch);
-		return true;
-	}
+		return;
 	if (write(watch->to_master, &told, sizeof(told)) != (ssize_t)sizeof(told))
 		log_debug("cannot tell the first process that files of the store are gone: %s",
 			  strerror(errno));
-	return false;
 }

@@ -37,20 +37,15 @@ bool store_hold_again(struct store_hold *hold, const char *directory);
 
 /* A worker's look at the store that it has open; all of it outlives it. */
 struct store_watch {
-	const struct conf *conf;
-	struct turn *turn;
+	const struct turn *turn;
 	struct cache *cache;
-	struct store_counts *counts;
-	struct store_hold hold; /* the service's, as a lone worker goes on with it */
-	bool alone;             /* there is no master */
-	int to_master;          /* a pipe, see struct worker_shared */
+	int to_master; /* a pipe, see struct worker_shared */
 };
 
 /*
- * Once a second, outside the use of the store.  A worker with a master tells it of files that are
- * gone, by its negative process id; a lone one opens the store anew, with what is in flight
- * counting as asked for before, so that no answer to it is stored.  True when it did.
+ * Once a second, outside the use of the store: the master is told of files that are gone, by the
+ * negative process id.
  */
-bool store_watch_look(struct store_watch *watch);
+void store_watch_look(struct store_watch *watch);
 
 #endif

@@ -1,11 +1,14 @@
 /* One process, one loop: what it is made of, the order of a turn, signals, and the drain. */
 #include "proxy/process/worker.h"
 
+#include <errno.h>
 #include <ev.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "proxy/base/log.h"
 #include "proxy/base/monotonic.h"
@@ -23,8 +26,8 @@
 #include "proxy/origin/origin.h"
 #include "proxy/process/crash.h"
 #include "proxy/process/housekeeping.h"
-#include "proxy/process/terminal.h"
 #include "proxy/stats/accesslog.h"
+#include "proxy/stats/reload.h"
 
 enum { ERROR_MAX = 512 };
 
@@ -47,7 +50,8 @@ struct worker {
 	struct fetches *fetches;
 	struct exchanges exchanges;
 	struct clients clients;
-	struct logins *logins; /* NULL when nobody needs to log in */
+	struct credentials *credentials; /* NULL when nobody needs to log in */
+	struct logins *logins;           /* likewise */
 	struct env env;
 	struct acceptors *acceptors;
 	struct store_counts counts;
@@ -58,7 +62,7 @@ struct worker {
 	ev_prepare prepare;
 	ev_check check;
 	ev_idle busy; /* active while tasks are left: the loop does not wait for events */
-	ev_signal terminate, interrupt, quit, hangup, reopen;
+	ev_signal terminate, retire, quit, reopen;
 	struct deadline drain;
 };
 
@@ -122,27 +126,42 @@ static void drain_passed(void *owner)
 	end_at_once(owner);
 }
 
-/* Take no more, finish what is in flight, within the deadline. */
+/* Accept no more, and answer what is asked. */
+static void drain(struct worker *worker, void (*leave)(struct clients *))
+{
+	worker->turn.draining = true;
+	acceptors_stop(worker->acceptors);
+	leave(&worker->clients);
+}
+
+/* Within the deadline. */
 static void terminate_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents)
 {
 	struct worker *worker = signal_watcher->data;
 
 	(void)ev;
 	(void)revents;
-	if (worker->turn.draining) {
-		if (!worker->shared->has_master)
-			end_at_once(worker); /* asked twice */
-		return;
-	}
-	if (!worker->shared->has_master)
-		log_info("%s: going down, what is in flight has %lld ms to finish",
-			 log_signal_name(signal_watcher->signum),
-			 (long long)worker->conf->drain_timeout_ms);
-	worker->turn.draining = true;
-	acceptors_stop(worker->acceptors);
-	clients_drain(&worker->clients);
-	tunnels_close(worker->tunnels);
-	deadline_set(&worker->drain, worker->conf->drain_timeout_ms);
+	if (!deadline_is_set(&worker->drain))
+		deadline_set(&worker->drain, worker->conf->drain_timeout_ms);
+	drain(worker, clients_drain);
+}
+
+/*
+ * Others have taken over: those who are connected are served to their end, and the master hears
+ * that nobody is accepted here any more.
+ */
+static void retire_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents)
+{
+	struct worker *worker = signal_watcher->data;
+	pid_t pid = getpid();
+
+	(void)ev;
+	(void)revents;
+	acceptors_take_rest(worker->acceptors);
+	drain(worker, clients_retire);
+	if (write(worker->shared->to_master, &pid, sizeof(pid)) != (ssize_t)sizeof(pid))
+		log_debug("cannot tell the first process that this worker has retired: %s",
+			  strerror(errno));
 }
 
 static void quit_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents)
@@ -170,19 +189,6 @@ static void reopen_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents
 		return;
 	if (!accesslog_reopen(worker->accesslog))
 		tell_log_failure(worker->conf, "cannot be opened anew, the old file is written on");
-	else if (!worker->shared->has_master)
-		log_info("access_log: %s: opened anew", worker->conf->access_log);
-}
-
-/* A master hears of the terminal's end itself, and decides for all. */
-static void hangup_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents)
-{
-	struct worker *worker = signal_watcher->data;
-
-	if (!worker->shared->has_master && terminal_is_gone())
-		terminate_cb(ev, signal_watcher, revents);
-	else
-		reopen_cb(ev, signal_watcher, revents);
 }
 
 static void watch_signal(struct worker *worker, ev_signal *watcher, int number,
@@ -195,16 +201,13 @@ static void watch_signal(struct worker *worker, ev_signal *watcher, int number,
 
 static void watch_signals(struct worker *worker)
 {
-	bool alone = !worker->shared->has_master;
-
 	watch_signal(worker, &worker->terminate, SIGTERM, terminate_cb);
-	watch_signal(worker, &worker->quit, SIGQUIT, alone ? terminate_cb : quit_cb);
-	watch_signal(worker, &worker->hangup, SIGHUP, hangup_cb);
+	watch_signal(worker, &worker->retire, SIGUSR2, retire_cb);
+	watch_signal(worker, &worker->quit, SIGQUIT, quit_cb);
 	watch_signal(worker, &worker->reopen, SIGUSR1, reopen_cb);
-	if (alone)
-		watch_signal(worker, &worker->interrupt, SIGINT, terminate_cb);
-	else
-		signal(SIGINT, SIG_IGN);
+	/* for the master, which decides for all, and hears of the terminal's end */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -340,8 +343,8 @@ static bool open_clients(struct worker *worker)
 	worker->clients.budgets = &worker->budgets;
 	worker->clients.exchanges = &worker->exchanges;
 	worker->clients.memo = worker->memo;
-	if (shared->credentials != NULL)
-		worker->logins = logins_new(&worker->turn, &worker->budgets, shared->credentials,
+	if (worker->credentials != NULL)
+		worker->logins = logins_new(&worker->turn, &worker->budgets, worker->credentials,
 					    forward_known);
 	worker->env = (struct env){
 		.conf = worker->conf,
@@ -356,8 +359,9 @@ static bool open_clients(struct worker *worker)
 		.leases = shared->leases,
 		.counts = &worker->counts,
 		.service = &shared->service,
+		.to_master = shared->to_master,
 	};
-	return worker->memo != NULL && (shared->credentials == NULL || worker->logins != NULL);
+	return worker->memo != NULL && (worker->credentials == NULL || worker->logins != NULL);
 }
 
 static void open_housekeeping(struct worker *worker)
@@ -365,12 +369,8 @@ static void open_housekeeping(struct worker *worker)
 	const struct worker_shared *shared = worker->shared;
 
 	worker->store = (struct store_watch){
-		.conf = worker->conf,
 		.turn = &worker->turn,
 		.cache = worker->cache,
-		.counts = &worker->counts,
-		.hold = shared->hold,
-		.alone = !shared->has_master,
 		.to_master = shared->to_master,
 	};
 	worker->keeping = (struct housekeeping){
@@ -394,35 +394,33 @@ struct worker_shared *worker_shared_map(const struct conf *conf)
 	if (shared == MAP_FAILED)
 		return NULL;
 	shared->service.started_us = monotonic_us();
-	shared->service.workers = conf->workers;
-	shared->has_master = conf->workers > 1 || conf->sync_ms > 0;
-	atomic_store_explicit(&shared->service.alive, 1, memory_order_relaxed);
-	shared->service.blocks = stats_map(conf->workers);
+	shared->service.blocks = stats_map(conf_worker_slots(conf));
+	shared->service.reload = reload_map();
 	shared->leases = leases_map();
 	shared->holdings = budgets_map(conf);
 	shared->shareable = shareable_map();
-	if (shared->service.blocks == NULL || shared->leases == NULL || shared->shareable == NULL ||
-	    shared->holdings == NULL)
+	if (shared->service.blocks == NULL || shared->service.reload == NULL ||
+	    shared->leases == NULL || shared->shareable == NULL || shared->holdings == NULL)
 		return NULL;
 	return shared;
 }
 
 /* What the service may hold, by its options and by this process's limit of descriptors. */
-static void share_out(struct worker *worker, unsigned index, const struct listener *listener)
+static void share_out(struct worker *worker, unsigned block, const struct listener *listener)
 {
 	const struct conf *conf = worker->conf;
 	struct descriptors descriptors = descriptors_here(listener->count);
 
-	budgets_init(&worker->budgets, worker->shared->holdings, index, conf, &descriptors);
+	budgets_init(&worker->budgets, worker->shared->holdings, block, conf, &descriptors);
 	/* the others would say the same */
-	if (index == 0 && descriptors.clients < conf->clients_max)
+	if (block == 0 && descriptors.clients < conf->clients_max)
 		log_info("clients_max: the limit of descriptors leaves room for %u clients of %lld "
 			 "in each worker: raise it (LimitNOFILE, ulimit -n), or lower clients_max",
 			 descriptors.clients, (long long)conf->clients_max);
 }
 
 /* The rest, in an order in which each finds what it uses. */
-static bool open_parts(struct worker *worker, const struct listener *listener, char *error,
+static bool open_parts(struct worker *worker, const struct listener *listener, int go, char *error,
 		       size_t error_size)
 {
 	if (worker->turn.in.block == NULL || worker->turn.out.block == NULL || !open_loop(worker) ||
@@ -433,12 +431,13 @@ static bool open_parts(struct worker *worker, const struct listener *listener, c
 	if (!open_origins(worker) || !open_clients(worker))
 		return false;
 	open_housekeeping(worker);
-	worker->acceptors = acceptors_start(worker->ev, &worker->clients, listener);
+	worker->acceptors = acceptors_start(worker->ev, &worker->clients, listener, go);
 	return worker->acceptors != NULL;
 }
 
 struct worker *worker_new(const struct conf *conf, const struct worker_shared *shared,
-			  unsigned index, struct listener *listener, char *error, size_t error_size)
+			  unsigned block, struct listener *listener,
+			  struct credentials *credentials, int go, char *error, size_t error_size)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 
@@ -447,12 +446,13 @@ struct worker *worker_new(const struct conf *conf, const struct worker_shared *s
 		return NULL;
 	worker->conf = conf;
 	worker->shared = shared;
-	stats_attach(&shared->service.blocks[index]);
-	share_out(worker, index, listener);
+	worker->credentials = credentials;
+	stats_attach(&shared->service.blocks[block]);
+	share_out(worker, block, listener);
 	turn_init(&worker->turn);
 	worker->turn.in = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
 	worker->turn.out = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
-	if (open_parts(worker, listener, error, error_size))
+	if (open_parts(worker, listener, go, error, error_size))
 		return worker;
 	worker_free(worker);
 	return NULL;

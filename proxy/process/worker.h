@@ -18,29 +18,33 @@ struct worker;
 /* What the workers of a service share, in memory mapped before the fork. */
 struct worker_shared {
 	struct stats_service service;
-	bool has_master; /* also of one worker, when copies of the store are to be made */
 	struct store_hold
 		hold;  /* of the service, written before a worker is made, as is the next */
-	int to_master; /* a pipe of process ids: one that serves, or negative, see store_hold.h */
+	int to_master; /* a pipe of process ids: one that serves or has retired, or negative, see
+			  store_hold.h; 0 asks for a reload */
 	struct leases *leases;
 	struct shareable_keys *shareable;
-	struct holdings *holdings;       /* what each worker holds; a dead one's is cleared */
-	struct credentials *credentials; /* NULL when nobody needs to log in; each worker's own */
+	struct holdings *holdings; /* what each worker holds; a dead one's is cleared */
 };
 
 /* NULL when out of memory.  Lives as long as the process, and those forked from it. */
 struct worker_shared *worker_shared_map(const struct conf *conf);
 
-/* It lives as long as the process.  `listeners` are bound already; `index` is below conf->workers.  NULL with a line in `error`. */
+/*
+ * `block` is this worker's in what is shared, below conf_worker_slots() of the first configuration;
+ * `listeners` are bound already, and accepted from when `go` is readable or ended (-1 for at once);
+ * `credentials` may be NULL; all outlive it.  It lives as long as the process.  NULL
+ * with a line in `error`.
+ */
 struct worker *worker_new(const struct conf *conf, const struct worker_shared *shared,
-			  unsigned index, struct listener *listeners, char *error,
-			  size_t error_size);
+			  unsigned block, struct listener *listeners,
+			  struct credentials *credentials, int go, char *error, size_t error_size);
 
 /*
- * Until it was asked to end and has drained.  Returns the exit status.  A lone worker takes SIGTERM
- * and SIGINT; asked twice it ends at once.  One with a master leaves asking to it, and expects
- * others (a terminal, a service manager) to signal the whole group as well: SIGTERM asks, however
- * often, SIGQUIT ends at once, SIGINT is not for it.
+ * Until it was asked to end and has drained.  Returns the exit status.  It is the master that is
+ * asked, but others (a terminal, a service manager) signal the whole group as well.  So SIGTERM
+ * asks, however often, to end within conf->drain_timeout; SIGUSR2 to end with the last connection;
+ * SIGQUIT to end at once; SIGINT is not for it.
  */
 int worker_run(struct worker *worker);
 

@@ -191,6 +191,34 @@ static bool set_summary(json_t *root, const struct report_input *in)
 	return ok;
 }
 
+static json_t *json_reload(const struct reload_result *result)
+{
+	json_t *reload = json_object();
+	bool ok = set_number(reload, "generation", result->generation);
+
+	ok &= set_number(reload, "older_generations", result->older);
+	ok &= set(reload, "time", json_integer(result->at_s));
+	ok &= set(reload, "ok", json_boolean(result->ok));
+	ok &= set(reload, "errors", json_string(result->text));
+	if (ok)
+		return reload;
+	json_decref(reload);
+	return NULL;
+}
+
+char *report_reload(const struct reload_result *result, uint64_t asked, size_t *ret_length)
+{
+	json_t *root = json_reload(result);
+	bool ok = root != NULL && set_number(root, "asked", asked) &&
+		  set_number(root, "answered", result->answered);
+	char *text = ok ? json_dumps(root, JSON_INDENT(2)) : NULL;
+
+	json_decref(root);
+	if (text != NULL)
+		*ret_length = strlen(text);
+	return text;
+}
+
 char *report_json(const struct report_input *input, size_t *ret_length)
 {
 	json_t *root = json_object();
@@ -198,6 +226,8 @@ char *report_json(const struct report_input *input, size_t *ret_length)
 	ok &= set(root, "uptime_s", json_integer(input->uptime_s));
 	ok &= set_number(root, "workers", input->workers);
 	ok &= set_summary(root, input);
+	if (input->reload != NULL)
+		ok &= set(root, "reload", json_reload(input->reload));
 	ok &= set(root, "outcomes", json_outcomes(input));
 	ok &= set(root, "latency_us", json_latency(input));
 	ok &= set(root, "store", json_store(input));

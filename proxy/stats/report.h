@@ -5,6 +5,7 @@
 #define PROXY_STATS_REPORT_H
 
 #include "cache/cache.h"
+#include "proxy/stats/reload.h"
 #include "proxy/stats/stats.h"
 
 struct report_input {
@@ -15,11 +16,15 @@ struct report_input {
 	int64_t uptime_s;
 	const char *version;
 	unsigned workers;
-	uint64_t map_used; /* bytes */
+	const struct reload_result *reload; /* NULL when it is being written */
+	uint64_t map_used;                  /* bytes */
 };
 
 /* JSON object; *ret_length without the NUL.  NULL when out of memory. */
 char *report_json(const struct report_input *input, size_t *ret_length);
+
+/* What `cache204 reload` waits for: the result, and the last ticket given out. */
+char *report_reload(const struct reload_result *result, uint64_t asked, size_t *ret_length);
 
 /* Prometheus text exposition format, names prefixed cache204_. */
 char *report_prometheus(const struct report_input *input, size_t *ret_length);

@@ -84,11 +84,12 @@ struct stats {
 
 /* What the workers of a service tell of themselves, in memory mapped before the fork. */
 struct stats_service {
-	int64_t started_us; /* monotonic */
-	unsigned workers;
+	int64_t started_us;         /* monotonic */
 	_Atomic unsigned alive;     /* that serve now; written by the master, a number by itself */
+	_Atomic unsigned used;      /* blocks from the first on that a worker has had; likewise */
+	struct reload *reload;      /* the last one, written by the master */
 	struct stats_copies copies; /* written by the master */
-	struct stats *blocks;       /* one for each worker */
+	struct stats *blocks;       /* one for each worker that there is room for */
 };
 
 /* This worker's block; never NULL. */

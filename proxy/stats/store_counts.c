@@ -19,9 +19,3 @@ void store_counts_note(const struct store_counts *counts)
 	stats_store_add(&sum, &own);
 	stats_store_set(stats, &sum);
 }
-
-void store_counts_keep(struct store_counts *counts)
-{
-	store_counts_note(counts);
-	stats_store_get(stats, &counts->before);
-}

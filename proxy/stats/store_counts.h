@@ -9,7 +9,7 @@
 
 struct store_counts {
 	struct cache *cache;
-	struct stats_store before; /* counted by others, and before it was opened anew */
+	struct stats_store before; /* counted by others */
 };
 
 /* After stats_attach().  The cache outlives it. */
@@ -17,8 +17,5 @@ void store_counts_begin(struct store_counts *counts, struct cache *cache);
 
 /* Bring them into this process's block: a few times a second, and before it is reported. */
 void store_counts_note(const struct store_counts *counts);
-
-/* The same, before the cache is opened anew. */
-void store_counts_keep(struct store_counts *counts);
 
 #endif

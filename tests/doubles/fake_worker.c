@@ -349,7 +349,6 @@ struct fake_worker *fake_worker_new(const struct conf *conf)
 	memset(&service, 0, sizeof(service));
 	service.shared = (struct stats_service){
 		.started_us = monotonic_us(),
-		.workers = 1,
 		.alive = 1,
 		.blocks = service.stats,
 	};
@@ -361,7 +360,6 @@ struct fake_worker *fake_worker_new(const struct conf *conf)
 
 struct fake_worker *fake_worker_join(const struct fake_worker *first)
 {
-	service.shared.workers = service.count + 1;
 	service.shared.alive = service.count + 1;
 	return worker_make(first->conf);
 }

@@ -17,27 +17,27 @@ SPARE = 12  # descriptors that are left
 
 
 def processor_time(proxy):
-    with open(f"/proc/{proxy.pid}/stat", encoding="ascii") as stat:
+    with open(f"/proc/{proxy.worker}/stat", encoding="ascii") as stat:
         fields = stat.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def descriptors(proxy):
-    return len(os.listdir(f"/proc/{proxy.pid}/fd"))
+    return len(os.listdir(f"/proc/{proxy.worker}/fd"))
 
 
 def leave(proxy, spare):
     """From now on it can open so many more."""
-    highest = max(int(fd) for fd in os.listdir(f"/proc/{proxy.pid}/fd"))
+    highest = max(int(fd) for fd in os.listdir(f"/proc/{proxy.worker}/fd"))
     assert highest < descriptors(proxy) + 8, "numbers are not given out from the bottom"
     limit = descriptors(proxy) + spare
-    _, hard = resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, (limit, hard))
+    _, hard = resource.prlimit(proxy.worker, resource.RLIMIT_NOFILE)
+    resource.prlimit(proxy.worker, resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def give_back(proxy):
-    _, hard = resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, (hard, hard))
+    _, hard = resource.prlimit(proxy.worker, resource.RLIMIT_NOFILE)
+    resource.prlimit(proxy.worker, resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @pytest.fixture

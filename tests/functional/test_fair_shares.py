@@ -26,11 +26,11 @@ CROWD = 8
 
 @contextlib.contextmanager
 def stopped(proxy):
-    os.kill(proxy.pid, signal.SIGSTOP)
+    os.kill(proxy.worker, signal.SIGSTOP)
     try:
         yield
     finally:
-        os.kill(proxy.pid, signal.SIGCONT)
+        os.kill(proxy.worker, signal.SIGCONT)
 
 
 def short(url):

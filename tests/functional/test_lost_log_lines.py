@@ -38,12 +38,12 @@ def test_file_size_limit(start_proxy, origin):
     proxy = start_proxy()
     ask(proxy, origin, 100)
     until(lambda: proxy.access_log.stat().st_size > 10000, "nothing is written")
-    _, hard = resource.prlimit(proxy.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(proxy.pid, resource.RLIMIT_FSIZE, (10000, hard))
+    _, hard = resource.prlimit(proxy.worker, resource.RLIMIT_FSIZE)
+    resource.prlimit(proxy.worker, resource.RLIMIT_FSIZE, (10000, hard))
     ask(proxy, origin, 3)
     until(lambda: lost(proxy), "the loss is not told")
     assert {why for _, why in lost(proxy)} == {"File too large"}
-    resource.prlimit(proxy.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    resource.prlimit(proxy.worker, resource.RLIMIT_FSIZE, (hard, hard))
     ask(proxy, origin, 2)
     proxy.stop()
     dropped = sum(count for count, _ in lost(proxy))
@@ -77,7 +77,7 @@ def test_log_that_cannot_be_opened_anew(start_proxy, origin, tmp_path):
     proxy = start_proxy(f"access_log={path}")
     with open(path, encoding="utf-8") as old:
         shutil.rmtree(directory)
-        os.kill(proxy.pid, signal.SIGHUP)
+        os.kill(proxy.pid, signal.SIGUSR1)
         line = (f"cache204: error: access_log: {path}: cannot be opened anew, the old file is written on: "
                 "No such file or directory (as user ")
         until(lambda: line in proxy.errors(), "it is not told")

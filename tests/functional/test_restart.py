@@ -1,5 +1,6 @@
 """The store outlives the process: a hit before is a hit after, with its age right."""
 
+import os
 import signal
 import struct
 import time
@@ -7,6 +8,7 @@ import time
 import pytest
 
 from support.origin import respond
+from support.processes import until_ended
 from support.proxy import run
 from support.until import settle
 
@@ -145,10 +147,13 @@ def test_a_fault_of_its_own_is_not_trusted(start_proxy, origin, fault):
     origin.default = respond(204, "Cache-Control: max-age=600")
     hit(proxy, origin)
     assert hit(proxy, origin).hit
-    proxy.process.send_signal(fault)
-    assert proxy.process.wait(15) != 0
+    worker = proxy.worker
+    os.kill(proxy.pid, signal.SIGSTOP)  # it would start another
+    os.kill(worker, fault)
+    until_ended([worker])
     proxy.error_log.unlink()  # a sanitizer tells of the signal
     assert is_doubted(proxy) == (fault != signal.SIGKILL)
+    proxy.kill()
     proxy.start()
     assert not is_doubted(proxy)
     assert hit(proxy, origin).hit

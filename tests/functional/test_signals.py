@@ -24,11 +24,12 @@ def test_logs_are_opened_anew(start_proxy, origin, name):
     proxy.access_log.rename(proxy.directory / "access.log.1")
     proxy.process.send_signal(getattr(signal, name))
     until(proxy.access_log.exists, "the log is made anew")
+    told = "open their logs anew" if name == "SIGUSR1" else "reload: generation 2 serves"
+    until(lambda: told in proxy.errors(), "it is told")
     with proxy.connect() as client:
         assert client.get(origin.url("/2")).status == 204
     proxy.stop()
     assert "/2" in proxy.access_log.read_text()
-    assert "anew" in proxy.errors()
 
 
 @pytest.mark.parametrize("name", ["SIGUSR1", "SIGHUP"])
@@ -37,16 +38,15 @@ def test_a_log_that_cannot_be_opened_anew_is_told_with_its_path(start_proxy, nam
     proxy.access_log.rename(proxy.directory / "access.log.1")
     proxy.access_log.mkdir()
     proxy.process.send_signal(getattr(signal, name))
-    until(lambda: "access_log" in proxy.errors(), "it is told")
+    until(lambda: "(as user" in proxy.errors(), "it is told")
     assert str(proxy.access_log) in proxy.errors() and "Is a directory" in proxy.errors()
-    assert "(as user" in proxy.errors()
 
 
 def test_other_signals_do_not_end_it(start_proxy, origin):
     proxy = start_proxy()
     processes = {proxy.pid} | proxy.workers()
     for pid in processes:
-        for name in IGNORED:
+        for name in IGNORED if pid == proxy.pid else set(IGNORED) - {"SIGUSR2"}:  # asks a worker to retire
             os.kill(pid, getattr(signal, name))
     with proxy.connect() as client:
         assert client.get(origin.url()).status == 204
@@ -99,7 +99,7 @@ def test_nohup_outlives_the_terminal(tmp_path, worker_count):
     process, terminal = on_terminal(tmp_path, worker_count, tmp_path / "out", ignore_hangup=True)
     try:
         os.close(terminal)
-        until(lambda: "anew" in (tmp_path / "out").read_text(), "the log is opened anew")
+        until(lambda: "generation 2 serves" in (tmp_path / "out").read_text(), "it reloads")
         assert process.poll() is None
         process.terminate()
         assert process.wait(15) == 0

@@ -141,26 +141,6 @@ def test_again_and_again(start_proxy, origin, workers):
     is_one_store(proxy, origin, workers)
 
 
-@pytest.mark.one_worker("of a lone process")
-def test_what_is_in_flight_of_a_lone_process_is_not_lost(start_proxy, origin):
-    """It was asked for in the time of the old store, whose invalidations are gone with it."""
-    proxy = start_proxy()
-    go = threading.Event()
-    origin.on("/", [go, respond(204, FRESH, "X-A: old")], respond(200), respond(204, FRESH, "X-A: new"))
-    with proxy.connect() as client:
-        client.request("GET", origin.url())
-        origin.wait_requests(1)
-        assert ask(proxy, "POST", origin.url()).status == 200
-        remove_directory(proxy.store)
-        begun_anew(proxy)
-        go.set()
-        answer = client.response()
-        assert answer["X-A"] == "old" and not answer.stored
-        assert client.get(origin.url())["X-A"] == "new"
-        assert client.get(origin.url()).hit
-    assert proxy.stats()["store"]["failures"] == 0
-
-
 def test_requests_end_before_workers_are_replaced(start_proxy, origin):
     proxy = start_proxy("workers=2")
     go = threading.Event()

@@ -154,11 +154,9 @@ def test_a_torn_copy_is_not_used(start_proxy, origin, tear):
     assert hit(proxy, origin, "/tagged").hit
 
 
-@pytest.mark.one_worker("one worker needs no process beside it")
 def test_without_the_option_it_begins_anew(start_proxy, origin):
     proxy = start_proxy()
     store_both(proxy, origin)
-    assert not proxy.workers()
     power_fails(proxy, lambda data: data)
     proxy.start()
     assert "begun anew" in proxy.errors()

@@ -143,10 +143,16 @@ class Proxy:
         """The access log so far; it is buffered, so stop() first to have all of it."""
         return self.access_log.read_text(errors="replace").splitlines()
 
+    @property
+    def worker(self):
+        """The process id of the one worker."""
+        only, = self.workers()
+        return only
+
     def memory(self):
-        """Resident bytes of the process."""
-        with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
-            return int(re.search(r"VmRSS:\s+(\d+) kB", status.read())[1]) * 1024
+        """Resident bytes of the workers."""
+        return sum(int(re.search(r"VmRSS:\s+(\d+) kB", pathlib.Path(f"/proc/{pid}/status").read_text())[1]) * 1024
+                   for pid in self.workers())
 
     def grew_less_than(self, size, before):
         """Whether memory() grew by less than size. A sanitized build keeps what was freed for a
@@ -155,7 +161,7 @@ class Proxy:
         return self.memory() - before < size * (32 if sanitized else 1)
 
     def workers(self):
-        """Process ids of the workers, when there are several: the children of the process."""
+        """Process ids of the workers: the children of the process."""
         found = set()
         for directory in pathlib.Path("/proc").glob("[0-9]*"):
             try:

@@ -1,0 +1,302 @@
+/* Configurations and what is made of them before a fork. */
+#include "proxy/process/generation.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proxy/access/access.h"
+#include "proxy/base/log.h"
+#include "proxy/dns/hosts.h"
+#include "proxy/front/admin.h"
+#include "proxy/front/forward.h"
+#include "proxy/front/gateway.h"
+#include "proxy/loop/tls.h"
+#include "proxy/process/instance.h"
+#include "proxy/stats/accesslog.h"
+
+enum { ERROR_MAX = 512 };
+
+/* ---- what a start would refuse -------------------------------------------------------------- */
+
+static bool check_access_log(const struct conf *conf, char *error, size_t error_size)
+{
+	bool may = conf->access_log[0] == '\0' || accesslog_may_open(conf->access_log);
+
+	if (!may)
+		accesslog_describe(conf->access_log, "cannot be opened", error, error_size);
+	return may;
+}
+
+static bool check_authorities(const struct conf *conf, char *error, size_t error_size)
+{
+	struct tls_context *context = tls_context_new(conf->tls_ca_file, error, error_size);
+
+	tls_context_free(context);
+	return context != NULL;
+}
+
+static bool check_hosts_file(const struct conf *conf, char *error, size_t error_size)
+{
+	struct hosts_file *file = conf->hosts_file[0] == '\0'
+					  ? NULL
+					  : hosts_file_open(conf->hosts_file, error, error_size);
+
+	if (file != NULL)
+		hosts_file_close(file);
+	return file != NULL || conf->hosts_file[0] == '\0';
+}
+
+static bool check_rules(const struct conf *conf, char *error, size_t error_size)
+{
+	struct access *access = access_new(conf, NULL, 0, error, error_size);
+
+	access_free(access);
+	return access != NULL;
+}
+
+bool generation_check_files(const struct conf *conf, FILE *errors)
+{
+	static bool (*const checks[])(const struct conf *, char *, size_t) = {
+		check_access_log,
+		check_authorities,
+		check_hosts_file,
+		check_rules,
+	};
+	char error[ERROR_MAX];
+	bool good = true;
+
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
+		if (!checks[i](conf, error, sizeof(error))) {
+			fprintf(errors, "cache204: %s\n", error);
+			good = false;
+		}
+	return good;
+}
+
+static void close_go(struct generation *generation)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		if (generation->go[i] >= 0)
+			close(generation->go[i]);
+		generation->go[i] = -1;
+	}
+}
+
+/* ---- sockets -------------------------------------------------------------------------------- */
+
+static bool bind_all(const struct conf *conf, struct listener *listener, char *error,
+		     size_t error_size)
+{
+	return listener_bind(listener, &conf->listen, "listen", &forward_frontend, error,
+			     error_size) &&
+	       gateways_bind(conf, listener, error, error_size) &&
+	       listener_bind(listener, &conf->admin, "admin", &admin_frontend, error, error_size);
+}
+
+static const struct listener *former_set(const struct generation *former, unsigned index)
+{
+	return former != NULL && index < former->set_count ? &former->sets[index] : NULL;
+}
+
+/* A set for each worker; what others were accepting from is kept, as connections may wait there. */
+static bool open_sets(struct generation *generation, const struct generation *former, char *error,
+		      size_t error_size)
+{
+	const struct conf *conf = generation->conf;
+	unsigned most = conf->workers;
+	struct listener *first;
+
+	if (former != NULL && former->set_count > most)
+		most = former->set_count;
+	snprintf(error, error_size, "out of memory");
+	generation->sets = calloc(most, sizeof(*generation->sets));
+	if (generation->sets == NULL)
+		return false;
+	first = &generation->sets[0];
+	first->former = former_set(former, 0);
+	generation->set_count = 1;
+	if (!bind_all(conf, first, error, error_size))
+		return false;
+	first->former = NULL;
+	for (unsigned i = 1; i < most; i++, generation->set_count++) {
+		struct listener *set = &generation->sets[i];
+
+		if (i >= conf->workers)
+			listener_keep(first, former_set(former, i), set);
+		else if (!listener_again(first, former_set(former, i), set, error, error_size)) {
+			listener_close(set);
+			return false;
+		}
+	}
+	return true;
+}
+
+void generation_sockets(const struct generation *generation, unsigned index,
+			struct listener *ret_listener)
+{
+	*ret_listener = generation->sets[index];
+	for (unsigned i = index + generation->conf->workers; i < generation->set_count;
+	     i += generation->conf->workers)
+		if (!listener_join(ret_listener, &generation->sets[i]))
+			return;
+}
+
+bool generation_go(struct generation *generation, char *error, size_t error_size)
+{
+	for (unsigned i = 0; i < generation->set_count; i++)
+		if (!listener_listen(&generation->sets[i], error, error_size))
+			return false;
+	close_go(generation);
+	return true;
+}
+
+void generation_close_others(const struct generation *generation, bool is_its,
+			     const struct listener *own)
+{
+	if (generation->go[1] >= 0)
+		close(generation->go[1]);
+	if (generation->go[0] >= 0 && !is_its)
+		close(generation->go[0]);
+	for (unsigned i = 0; i < generation->set_count; i++) {
+		const struct listener *set = &generation->sets[i];
+
+		for (unsigned j = 0; j < set->count; j++) {
+			bool kept = false;
+
+			for (unsigned k = 0; k < own->count && !kept; k++)
+				kept = own->at[k].fd == set->at[j].fd;
+			if (!kept)
+				close(set->at[j].fd);
+		}
+	}
+}
+
+void generation_close(struct generation *generation)
+{
+	for (unsigned i = 0; i < generation->set_count; i++)
+		listener_close(&generation->sets[i]);
+}
+
+void generation_set_log_level(const struct conf *conf)
+{
+	log_set_level(conf->log_level == CONF_LOG_LEVEL_DEBUG   ? LOG_LEVEL_DEBUG
+		      : conf->log_level == CONF_LOG_LEVEL_ERROR ? LOG_LEVEL_ERROR
+								: LOG_LEVEL_INFO);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+static bool load_credentials(struct generation *generation, char *error, size_t error_size)
+{
+	const char *file = generation->conf->password_file;
+
+	if (file[0] == '\0')
+		return true;
+	generation->credentials = credentials_load(file, error, error_size);
+	return generation->credentials != NULL;
+}
+
+void generation_free(struct generation *generation)
+{
+	if (generation == NULL)
+		return;
+	if (generation->set_count > 0)
+		gateways_free(&generation->sets[0]);
+	close_go(generation);
+	generation_close(generation);
+	free(generation->sets);
+	credentials_free(generation->credentials);
+	conf_free(generation->conf);
+	free(generation);
+}
+
+struct generation *generation_first(struct conf *conf, char *error, size_t error_size)
+{
+	struct generation *generation = calloc(1, sizeof(*generation));
+
+	snprintf(error, error_size, "out of memory");
+	if (generation == NULL)
+		return NULL;
+	*generation = (struct generation){.number = 1, .conf = conf, .go = {-1, -1}};
+	if (load_credentials(generation, error, error_size) &&
+	    open_sets(generation, NULL, error, error_size) &&
+	    generation_go(generation, error, error_size))
+		return generation;
+	generation->conf = NULL;
+	generation_free(generation);
+	return NULL;
+}
+
+/* What is bound to the process, and all of its workers. */
+static bool may_follow(const struct conf *now, const struct conf *next, FILE *errors)
+{
+	bool good = true;
+
+	if (strcmp(now->store, next->store) != 0) {
+		fprintf(errors, "store: %s: a reload cannot leave %s: restart\n", next->store,
+			now->store);
+		good = false;
+	}
+	if (now->store_size != next->store_size) {
+		fprintf(errors, "store_size: a reload cannot change it: restart\n");
+		good = false;
+	}
+	if (strcmp(now->user, next->user) != 0) {
+		fprintf(errors, "user: %s: a reload cannot change it: restart\n", next->user);
+		good = false;
+	}
+	return good;
+}
+
+/* The store by default is that of the user that we were at the start. */
+static bool complete(const struct generation *now, struct generation *next)
+{
+	struct conf *conf = next->conf;
+
+	if (conf->store[0] == '\0') {
+		free(conf->store);
+		conf->store = strdup(now->conf->store);
+	}
+	if (conf->store == NULL)
+		return false;
+	conf->instance = instance_name(conf);
+	return conf->instance != NULL;
+}
+
+struct generation *generation_next(const struct generation *now,
+				   const struct generation_source *source, FILE *errors)
+{
+	struct generation *next = calloc(1, sizeof(*next));
+	char error[ERROR_MAX] = "out of memory";
+	bool good;
+
+	if (next == NULL) {
+		fprintf(errors, "%s\n", error);
+		return NULL;
+	}
+	next->number = now->number + 1;
+	next->go[0] = next->go[1] = -1;
+	next->conf = conf_load(source->file, source->settings, source->setting_count, errors);
+	if (next->conf == NULL) {
+		free(next);
+		return NULL;
+	}
+	good = complete(now, next) && may_follow(now->conf, next->conf, errors) &&
+	       generation_check_files(next->conf, errors);
+	if (good && pipe2(next->go, O_CLOEXEC) != 0) {
+		fprintf(errors, "cannot make a pipe: %s\n", strerror(errno));
+		good = false;
+	}
+	if (good && (!load_credentials(next, error, sizeof(error)) ||
+		     !open_sets(next, now, error, sizeof(error)))) {
+		fprintf(errors, "%s\n", error);
+		good = false;
+	}
+	if (good)
+		return next;
+	generation_free(next);
+	return NULL;
+}

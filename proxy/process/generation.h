@@ -1,0 +1,72 @@
+/*
+ * A configuration in effect and what was made of it before workers are forked: its listening
+ * sockets, its passwords.  The master has one, and a second one while it tries a new one
+ * (master.h); workers have copies of what was there at their start.
+ */
+#ifndef PROXY_PROCESS_GENERATION_H
+#define PROXY_PROCESS_GENERATION_H
+
+#include <stdio.h>
+
+#include "conf/conf.h"
+#include "proxy/access/credentials.h"
+#include "proxy/loop/listener.h"
+
+/* Where options come from: a file, and settings over it; see conf_load(). */
+struct generation_source {
+	const char *file; /* NULL for none */
+	char *const *settings;
+	size_t setting_count;
+};
+
+struct generation {
+	uint64_t number; /* from 1 on */
+	struct conf *conf;
+	struct credentials *credentials; /* NULL when nobody needs to log in */
+	/* Of addresses bound: one for each worker, and those left over when there were more. */
+	struct listener *sets;
+	unsigned set_count;
+	/* A pipe whose end tells workers that they may accept; -1 both when it is over. */
+	int go[2];
+};
+
+/*
+ * What is wrong with the files that options name, a line for each on `errors`, as a start would say
+ * it.  Not whether an address or the store is in use: it may be asked of a proxy that runs.
+ */
+bool generation_check_files(const struct conf *conf, FILE *errors);
+
+/* What is said on stderr from here on, by this process. */
+void generation_set_log_level(const struct conf *conf);
+
+/*
+ * The first: takes `conf` over and loads its passwords, which their owner may keep from the user
+ * that we become, and binds its addresses.  NULL with a line in `error`; then `conf` is the
+ * caller's.
+ */
+struct generation *generation_first(struct conf *conf, char *error, size_t error_size);
+
+/*
+ * The next: read, checked and bound, with the sockets shared that stay.  NULL with lines in
+ * `errors`; then all is as before.
+ */
+struct generation *generation_next(const struct generation *now,
+				   const struct generation_source *source, FILE *errors);
+
+/* Connections are taken from here on, by its workers.  False with a line in `error`. */
+bool generation_go(struct generation *generation, char *error, size_t error_size);
+
+/* The sockets of the `index`-th worker: its set, and a part of those that are left over. */
+void generation_sockets(const struct generation *generation, unsigned index,
+			struct listener *ret_listener);
+
+/* For a worker after the fork, of this generation or another: close all but the sockets `own`. */
+void generation_close_others(const struct generation *generation, bool is_its,
+			     const struct listener *own);
+
+/* Close its sockets: nobody is accepted any more. */
+void generation_close(struct generation *generation);
+
+void generation_free(struct generation *generation);
+
+#endif

@@ -1,0 +1,286 @@
+/* The master's reloads: generations of workers before and after the one in effect. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "proxy/base/log.h"
+#include "proxy/base/wall_clock.h"
+#include "proxy/process/master_impl.h"
+#include "proxy/stats/reload.h"
+
+enum {
+	NEXT_MS = 60000,  /* for the workers of a new configuration to serve */
+	RETIRE_MS = 5000, /* to accept no more: a worker that is stopped is not waited for */
+	ERROR_MAX = 512,
+};
+
+/* Places for the workers of a generation; false when there are too few. */
+bool master_take_places(struct master *master, const struct generation *generation, int64_t due_ms)
+{
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < master->count; i++)
+		found += master->members[i].generation == 0;
+	if (found < generation->conf->workers)
+		return false;
+	for (unsigned i = 0, index = 0; index < generation->conf->workers; i++) {
+		if (master->members[i].generation != 0)
+			continue;
+		master->members[i] = (struct member){
+			.generation = generation->number,
+			.index = index,
+			.due_ms = index == 0 ? master->now_ms : due_ms,
+			.kill_ms = NEVER,
+		};
+		index++;
+		if (i + 1 >
+		    atomic_load_explicit(&master->shared->service.used, memory_order_relaxed))
+			atomic_store_explicit(&master->shared->service.used, i + 1,
+					      memory_order_relaxed);
+	}
+	return true;
+}
+
+static unsigned count_older(const struct master *master)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < master->count; i++) {
+		uint64_t number = master->members[i].generation;
+		bool counted = number == 0 || number >= master->now->number;
+
+		for (unsigned j = 0; j < i && !counted; j++)
+			counted = master->members[j].generation == number;
+		count += !counted;
+	}
+	return count;
+}
+
+static void answer_reload(struct master *master, bool ok, const char *text)
+{
+	struct reload_result result = {
+		.answered = master->ticket,
+		.generation = master->now->number,
+		.older = count_older(master),
+		.at_s = wall_clock_ms() / 1000,
+		.ok = ok,
+	};
+
+	snprintf(result.text, sizeof(result.text), "%s", text);
+	reload_answer(master->shared->service.reload, &result);
+}
+
+/* The same as last time, but for how many are left. */
+static void note_older(struct master *master)
+{
+	struct reload_result result;
+
+	if (!reload_read(master->shared->service.reload, &result))
+		return;
+	result.older = count_older(master);
+	reload_answer(master->shared->service.reload, &result);
+}
+
+/* A line for each thing that is wrong. */
+static void refuse_reload(struct master *master, char *text)
+{
+	size_t length = strlen(text);
+	char *rest = text;
+
+	for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n"))
+		if (line[0] != '\0')
+			log_error("reload: %s", line);
+	log_error("reload: refused, generation %llu stays in effect",
+		  (unsigned long long)master->now->number);
+	for (char *end = text; rest == NULL && end < text + length; end++)
+		if (*end == '\0')
+			*end = '\n';
+	answer_reload(master, false, text);
+}
+
+static void kill_generation(struct master *master, uint64_t number, int signal_number)
+{
+	for (unsigned i = 0; i < master->count; i++)
+		if (master->members[i].generation == number && master->members[i].pid != 0)
+			kill(master->members[i].pid, signal_number);
+}
+
+/* Back to what there was. */
+void master_give_up_next(struct master *master, const char *why)
+{
+	char text[RELOAD_TEXT_SIZE];
+
+	if (master->next == NULL)
+		return;
+	snprintf(text, sizeof(text), "%s", why);
+	for (unsigned i = 0; i < master->count; i++) {
+		struct member *member = &master->members[i];
+
+		if (member->generation != master->next->number)
+			continue;
+		member->due_ms = NEVER;
+		member->kill_ms = master->now_ms + MASTER_HURRY_MS;
+		member->hurried = true;
+		if (member->pid == 0)
+			*member = (struct member){.due_ms = NEVER, .kill_ms = NEVER};
+		else
+			kill(member->pid, SIGQUIT);
+	}
+	generation_free(master->next);
+	master->next = NULL;
+	refuse_reload(master, text);
+}
+
+/* The oldest that has connections is to end now. */
+static void end_oldest(struct master *master)
+{
+	uint64_t oldest = master->now->number;
+
+	for (unsigned i = 0; i < master->count; i++)
+		if (master->members[i].pid != 0 && master->members[i].generation < oldest)
+			oldest = master->members[i].generation;
+	for (unsigned i = 0; i < master->count; i++) {
+		struct member *member = &master->members[i];
+
+		if (oldest == master->now->number || member->generation != oldest ||
+		    member->kill_ms != NEVER)
+			continue;
+		log_info("reload: generation %llu still has connections: it has %lld ms to finish",
+			 (unsigned long long)oldest,
+			 (long long)master->now->conf->drain_timeout_ms);
+		kill(member->pid, SIGTERM);
+		member->kill_ms =
+			master->now_ms + master->now->conf->drain_timeout_ms + MASTER_GRACE_MS;
+	}
+}
+
+static bool all_ready(const struct master *master, uint64_t number)
+{
+	for (unsigned i = 0; i < master->count; i++)
+		if (master->members[i].generation == number && !master->members[i].ready)
+			return false;
+	return true;
+}
+
+/* A worker of the next generation serves.  With the last of them the others retire. */
+void master_take_over(struct master *master)
+{
+	struct generation *before = master->now;
+	char error[ERROR_MAX];
+
+	if (!all_ready(master, master->next->number))
+		return;
+	if (!generation_go(master->next, error, sizeof(error))) {
+		master_give_up_next(master, error);
+		return;
+	}
+	master->now = master->next;
+	master->next = NULL;
+	master->copier.conf = master->now->conf;
+	generation_set_log_level(master->now->conf);
+	master_count_alive(master);
+	/* those that wait to be started again are of no use any more */
+	for (unsigned i = 0; i < master->count; i++)
+		if (master->members[i].generation == before->number && master->members[i].pid == 0)
+			master->members[i] = (struct member){.due_ms = NEVER, .kill_ms = NEVER};
+	kill_generation(master, before->number, SIGUSR2);
+	generation_free(before);
+	master->retire_ms = master->now_ms + RETIRE_MS;
+	log_info("reload: generation %llu serves, workers: %u; older ones with connections: %u",
+		 (unsigned long long)master->now->number, master->now->conf->workers,
+		 count_older(master));
+	if (count_older(master) >= CONF_GENERATIONS_MAX)
+		end_oldest(master);
+}
+
+/* Of a generation that is not in effect. */
+void master_other_ended(struct master *master, struct member *member, int status)
+{
+	bool starts = master->next != NULL && member->generation == master->next->number;
+
+	if (WIFSIGNALED(status) && !member->hurried)
+		log_error("worker %d of generation %llu died of signal %d (%s)", (int)member->pid,
+			  (unsigned long long)member->generation, WTERMSIG(status),
+			  strsignal(WTERMSIG(status)));
+	*member = (struct member){.due_ms = NEVER, .kill_ms = NEVER};
+	if (starts)
+		master_give_up_next(master, "a worker could not start: the log says why");
+	else
+		note_older(master);
+}
+
+/* A reload is over when those before accept no more. */
+void master_finish_reload(struct master *master)
+{
+	bool all = master->now_ms >= master->retire_ms;
+
+	if (master->retire_ms == NEVER)
+		return;
+	for (unsigned i = 0; i < master->count && !all; i++)
+		if (master->members[i].pid != 0 && !master->members[i].retired &&
+		    master->members[i].generation < master->now->number)
+			return;
+	master->retire_ms = NEVER;
+	answer_reload(master, true, "");
+}
+
+void master_end_late_others(struct master *master)
+{
+	if (master->next != NULL && master->now_ms >= master->next_ms)
+		master_give_up_next(master, "its workers were not ready in time");
+	for (unsigned i = 0; i < master->count; i++) {
+		struct member *member = &master->members[i];
+
+		if (member->kill_ms > master->now_ms)
+			continue;
+		kill(member->pid, member->hurried ? SIGKILL : SIGQUIT);
+		member->hurried = true;
+		member->kill_ms = master->now_ms + MASTER_HURRY_MS;
+	}
+}
+
+static struct generation *read_next(struct master *master, char *text, size_t size)
+{
+	char *errors = NULL;
+	size_t length = 0;
+	FILE *to = open_memstream(&errors, &length);
+	struct generation *next = NULL;
+
+	snprintf(text, size, "out of memory");
+	if (to == NULL)
+		return NULL;
+	next = generation_next(master->now, master->source, to);
+	if (fclose(to) == 0)
+		snprintf(text, size, "%s", errors);
+	free(errors);
+	return next;
+}
+
+/* When it was asked for; it waits for one that is under way, and for the oldest to end. */
+void master_begin_reload(struct master *master)
+{
+	char text[RELOAD_TEXT_SIZE];
+
+	if (!master->reload || master->next != NULL || master->retire_ms != NEVER ||
+	    !master->greeted || master->stopping || master->replacing)
+		return;
+	if (count_older(master) >= CONF_GENERATIONS_MAX) {
+		end_oldest(master);
+		return;
+	}
+	master->reload = false;
+	master->ticket = reload_asked(master->shared->service.reload);
+	master->next = read_next(master, text, sizeof(text));
+	if (master->next == NULL) {
+		refuse_reload(master, text);
+	} else if (!master_take_places(master, master->next, master->now_ms)) {
+		generation_free(master->next);
+		master->next = NULL;
+		snprintf(text, sizeof(text), "workers: a reload has no room for so many: restart");
+		refuse_reload(master, text);
+	} else {
+		master->next_ms = master->now_ms + NEXT_MS;
+		master_signal_all(master, SIGUSR1); /* files of logs may have been moved */
+	}
+}

@@ -1,0 +1,287 @@
+"""A new configuration without a connection refused, a request lost or a stream cut."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import threading
+
+import pytest
+
+from support.origin import CLOSE, respond
+from support.proxy import Proxy
+from support.rawclient import Client
+from support.until import until
+
+pytestmark = pytest.mark.one_worker("each test says how many there are")
+
+FRESH = "Cache-Control: max-age=600"
+MANY = int(os.environ.get("CACHE204_RELOADS", "20"))  # under load; `make reload-storm` has 1,000
+
+
+def read_until(client, end):
+    """Raw bytes, however they are framed."""
+    data = client.stream.buffered()
+    while end not in data:
+        data += client.sock.recv(65536)
+    return data
+
+
+class Reloaded:
+    """A proxy of a configuration file, which is written anew."""
+
+    def __init__(self, directory, **options):
+        self.proxy = Proxy(directory, start=False)
+        self.file = directory / "cache204.conf"
+        self.options = {"listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "store": self.proxy.store,
+                        "access_log": self.proxy.access_log, "store_size": "16MiB", **options}
+        self.write()
+        self.proxy.options, self.proxy.arguments = [], ["-c", str(self.file)]
+        self.proxy.start()
+
+    def write(self, **options):
+        self.options.update(options)
+        text = [f"{name} = {self.spell(value)}\n" for name, value in self.options.items() if value is not None]
+        self.file.write_text("".join(text), encoding="utf-8")
+
+    @staticmethod
+    def spell(value):
+        if isinstance(value, (list, tuple)):
+            return "{" + ", ".join(f'"{member}"' for member in value) + "}"
+        return f'"{value}"'
+
+    def result(self):
+        return json.loads(self.proxy.admin("/reload").body)
+
+    def reload(self, **options):
+        """Write options anew and reload, to the end of it: the result."""
+        self.write(**options)
+        asked = json.loads(self.proxy.admin("/reload", "POST").body)["asked"]
+        until(lambda: self.result()["answered"] >= asked, "the reload ends")
+        return self.result()
+
+
+@pytest.fixture
+def begin(tmp_path):
+    with contextlib.ExitStack() as stack:
+        def start(**options):
+            reloaded = Reloaded(tmp_path, **options)
+            stack.callback(reloaded.proxy.kill)
+            return reloaded
+        yield start
+
+
+def stop(reloaded):
+    reloaded.proxy.stop()
+    assert "Sanitizer" not in reloaded.proxy.errors()
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_option_is_in_effect_for_new_connections(begin, origin, workers):
+    running = begin(workers=workers)
+    origin.default = respond(204, FRESH)
+    with running.proxy.connect() as client:
+        assert client.get(origin.url()).status == 204
+        result = running.reload(deny=["127.0.0.1"])
+        assert (result["ok"], result["generation"], result["errors"]) == (True, 2, "")
+    with running.proxy.connect() as client:
+        assert client.get(origin.url("/other")).status == 403
+    assert running.reload(deny=None)["generation"] == 3
+    with running.proxy.connect() as client:
+        assert client.get(origin.url()).hit  # the store is the same
+    stop(running)
+
+
+def test_by_signal(begin):
+    running = begin()
+    running.write(pseudonym="another")
+    os.kill(running.proxy.pid, signal.SIGHUP)
+    until(lambda: running.result()["generation"] == 2, "the reload")
+    with running.proxy.connect() as client:
+        assert "another" in client.get("http://192.0.2.1:1/")["Proxy-Status"]
+    stop(running)
+
+
+@pytest.mark.parametrize("options, words", [
+    ({"clients_max": "many"}, "cache204.conf:6: clients_max"),
+    ({"nonsense": "1"}, "cache204.conf:6: nonsense"),
+    ({"password_file": "/nowhere/passwords"}, "/nowhere/passwords"),
+    ({"tls_ca_file": "/nowhere/ca.pem"}, "/nowhere/ca.pem"),
+    ({"access_log": "/nowhere/log"}, "/nowhere/log"),
+    ({"store": "/tmp/elsewhere"}, "store: "),
+    ({"store_size": "32MiB"}, "store_size: "),
+    ({"listen": "192.0.2.1:80"}, "192.0.2.1:80"),
+    ({"workers": "60"}, "workers: ")])
+def test_what_is_wrong_changes_nothing(begin, origin, options, words):
+    running = begin()
+    origin.default = respond(204, FRESH)
+    with running.proxy.connect() as client:
+        client.get(origin.url())
+        workers = running.proxy.workers()
+        result = running.reload(**options)
+        assert (result["ok"], result["generation"]) == (False, 1)
+        assert words in result["errors"], result["errors"]
+        assert words in running.proxy.errors() and "generation 1 stays in effect" in running.proxy.errors()
+        assert client.get(origin.url()).hit
+    assert running.proxy.workers() == workers
+    assert running.proxy.stats()["reload"]["ok"] is False
+    for name in options:
+        running.options[name] = {"listen": "127.0.0.1:0", "access_log": running.proxy.access_log,
+                                 "store": running.proxy.store, "store_size": "16MiB"}.get(name)
+    assert running.reload()["ok"]
+    stop(running)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_stream_and_a_tunnel_survive_three_reloads(begin, origin, workers):
+    running = begin(workers=workers, connect_ports=f"{origin.port}", allow="127.0.0.1")
+    go_on = threading.Event()
+    origin.on("/stream", [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", b"data: 1\n\n",
+                          go_on, b"data: 2\n\n", CLOSE])
+    with running.proxy.connect() as stream, running.proxy.connect() as tunnel:
+        stream.request("GET", origin.url("/stream"))
+        read_until(stream, b"data: 1")
+        tunnel.send(f"CONNECT {origin.authority} HTTP/1.1\r\nHost: {origin.authority}\r\n\r\n".encode())
+        read_until(tunnel, b"\r\n\r\n")
+        for generation in (2, 3, 4):
+            assert running.reload()["generation"] == generation
+        assert running.result()["older_generations"] >= 1
+        go_on.set()
+        read_until(stream, b"data: 2")
+        tunnel.send(f"GET / HTTP/1.1\r\nHost: {origin.authority}\r\n\r\n".encode())
+        assert tunnel.response().status == 204
+    until(lambda: running.result()["older_generations"] == 0, "the old ones end with their connections")
+    stop(running)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_listeners_come_and_go(begin, origin):
+    first, second = free_port(), free_port()
+    running = begin(listen=[f"127.0.0.1:{first}", "127.0.0.1:0"])
+    origin.default = respond(204)
+    assert running.reload(listen=[f"127.0.0.1:{second}", f"127.0.0.1:{first}", "127.0.0.1:0"])["ok"]
+    for port in (first, second):
+        with Client(port) as client:
+            assert client.get(origin.url()).status == 204
+    assert running.reload(listen=[f"127.0.0.1:{second}", "127.0.0.1:0"])["ok"]
+    with Client(second) as client:
+        assert client.get(origin.url()).status == 204
+
+    def is_refused():
+        try:
+            Client(first).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+    until(is_refused, "nobody listens there any more")
+    stop(running)
+
+
+class Load:
+    """Clients that ask again and again, each with a connection for every third request."""
+
+    def __init__(self, proxy, origin, clients=6):
+        self.proxy, self.origin = proxy, origin
+        self.end = threading.Event()
+        self.failures, self.answers = [], 0
+        self.threads = [threading.Thread(target=self.run, args=(n,)) for n in range(clients)]
+
+    def run(self, number):
+        asked = 0
+        while not self.end.is_set():
+            try:
+                with Client(self.proxy.port) as client:
+                    for _ in range(3):
+                        asked += 1
+                        answer = client.get(self.origin.url(f"/{number}-{asked % 7}"))
+                        assert answer.status == 204, answer
+                        self.answers += 1
+                        if answer["Connection"] == "close":
+                            break
+            except Exception as failure:  # whatever it is, it is for the one who waits
+                self.failures.append(repr(failure))
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.end.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def test_many_under_load_lose_nothing(begin, origin):
+    """The number of workers changes as well, and each time in between something is wrong."""
+    running = begin(workers=2)
+    origin.default = respond(204, FRESH)
+    with Load(running.proxy, origin) as load:
+        for n in range(MANY):
+            if n % 5 == 4:
+                assert not running.reload(clients_max="many")["ok"]
+                running.options.pop("clients_max")
+            assert running.reload(workers=1 + n % 3)["ok"]
+    assert not load.failures and load.answers > MANY, load.failures[:5]
+    until(lambda: running.result()["older_generations"] == 0, "all the old ones end")
+    assert len(running.proxy.workers()) == 1 + (MANY - 1) % 3
+    stop(running)
+
+
+def test_the_sixth_generation_ends_the_oldest(begin, origin):
+    running = begin(drain_timeout="500ms")
+    held = threading.Event()
+    origin.on("/stream", [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", b"data: 1\n\n", held])
+    with contextlib.ExitStack() as stack:
+        streams = []
+        for generation in range(1, 6):
+            streams.append(stack.enter_context(running.proxy.connect()))
+            streams[-1].request("GET", origin.url("/stream"))
+            read_until(streams[-1], b"data: 1")
+            assert running.reload()["generation"] == generation + 1
+        assert streams[0].end() in ("fin", "rst")
+        assert "generation 1 still has connections: it has 500 ms to finish" in running.proxy.errors()
+        until(lambda: running.result()["older_generations"] == 4, "the first has ended")
+        assert running.reload()["ok"]
+        held.set()
+    stop(running)
+
+
+def test_passwords_are_read_anew(begin, origin, tmp_path):
+    passwords = tmp_path / "passwords"
+    passwords.write_text("ali:$5$rounds=1000$Yp2kQvS1$vGczs8RKiCNWsRAaHrG4HLJrQuqvLg01/WWM8c4nwk2\n", encoding="ascii")
+    passwords.chmod(0o600)
+    running = begin(password_file=passwords)
+    with running.proxy.connect() as client:
+        assert client.get(origin.url()).status == 407
+    assert running.reload(password_file=None)["ok"]
+    origin.default = respond(204)
+    with running.proxy.connect() as client:
+        assert client.get(origin.url()).status == 204
+    stop(running)
+
+
+def test_a_killed_worker_of_the_new_generation_is_replaced(begin):
+    running = begin(workers=2)
+    before = running.proxy.workers()
+    assert running.reload()["ok"]
+    until(lambda: not before & running.proxy.workers(), "the old ones are gone")
+    victim = min(running.proxy.workers())
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: len(running.proxy.workers() - {victim}) == 2, "it is replaced")
+    until(lambda: running.proxy.stats()["workers"] == 2, "it serves")
+    assert "and is replaced" in running.proxy.errors()
+    stop(running)
+
+
+def test_no_page_of_others_may_ask(begin):
+    running = begin()
+    assert running.proxy.admin("/reload", "POST", "Origin: http://evil.example").status == 403
+    assert running.result()["asked"] == 0
+    stop(running)

@@ -1,0 +1,92 @@
+/* LINKS: proxy/stats */
+/* The result of a reload, written by one process and read by others. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "proxy/stats/reload.h"
+
+static void the_first_is_good(void **state)
+{
+	struct reload *reload = reload_map();
+	struct reload_result result;
+
+	(void)state;
+	assert_non_null(reload);
+	assert_true(reload_read(reload, &result));
+	assert_true(result.ok);
+	assert_int_equal(result.generation, 1);
+	assert_int_equal(result.answered, 0);
+	assert_int_equal(result.at_s, 0);
+	assert_string_equal(result.text, "");
+}
+
+static void each_asker_has_a_ticket(void **state)
+{
+	struct reload *reload = reload_map();
+	struct reload_result result = {.answered = 2, .generation = 7, .text = "a\nb\n"}, read;
+
+	(void)state;
+	assert_int_equal(reload_ask(reload), 1);
+	assert_int_equal(reload_ask(reload), 2);
+	assert_int_equal(reload_asked(reload), 2);
+	reload_answer(reload, &result);
+	assert_true(reload_read(reload, &read));
+	assert_memory_equal(&read, &result, sizeof(read));
+}
+
+/* All of a result is of one letter, and the number of that. */
+static void write_letter(struct reload *reload, unsigned letter)
+{
+	struct reload_result result = {.answered = letter, .generation = letter, .at_s = letter};
+
+	memset(result.text, (int)letter, sizeof(result.text) - 1);
+	reload_answer(reload, &result);
+}
+
+static void none_is_read_in_the_middle(void **state)
+{
+	struct reload *reload = reload_map();
+	unsigned seen = 0;
+	pid_t pid;
+
+	(void)state;
+	write_letter(reload, 'a');
+	pid = fork();
+	if (pid == 0)
+		for (unsigned letter = 'a';; letter = letter == 'z' ? 'a' : letter + 1)
+			write_letter(reload, letter);
+	assert_true(pid > 0);
+	for (unsigned i = 0; i < 20000; i++) {
+		struct reload_result result;
+
+		if (!reload_read(reload, &result))
+			continue;
+		seen++;
+		assert_int_equal(result.generation, result.answered);
+		assert_int_equal((uint64_t)result.at_s, result.answered);
+		for (size_t at = 0; at < sizeof(result.text) - 1; at += 97)
+			assert_int_equal((unsigned char)result.text[at], result.answered);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_true(seen > 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_first_is_good),
+		cmocka_unit_test(each_asker_has_a_ticket),
+		cmocka_unit_test(none_is_read_in_the_middle),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
