@@ -1,0 +1,43 @@
+/*
+ * What the service manager is to know of this process: sd_notify(3) without its library, one
+ * datagram for each state to the socket that NOTIFY_SOCKET names.  Without that variable nothing is
+ * sent.
+ *
+ * To be used by the first process alone: systemd takes no word of others (NotifyAccess=main).  A
+ * datagram waits NOTIFY_WAIT_MS at most; one that cannot be sent is an error in the log, and no
+ * more.
+ */
+#ifndef PROXY_PROCESS_NOTIFY_H
+#define PROXY_PROCESS_NOTIFY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { NOTIFY_WAIT_MS = 1000 };
+
+/*
+ * Take NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID out of the environment, so that no child
+ * speaks for this process.  A watchdog that is another process's is none.  To be called once, at
+ * the start.
+ */
+void notify_init(void);
+
+/*
+ * In service, also again after notify_reloading().  `status` is one line of text for `systemctl
+ * status`, here and below.
+ */
+void notify_ready(const char *status);
+
+/* A reload began; notify_ready() ends it, however it went. */
+void notify_reloading(const char *status);
+
+/* The end takes `within_ms` at most: the manager is to wait so long, whatever its own timeout. */
+void notify_stopping(const char *status, int64_t within_ms);
+
+/*
+ * Send the watchdog its sign of life, if half of its time has passed since the last.  Milliseconds
+ * until this is to be called again, -1 for never.
+ */
+int notify_watchdog(void);
+
+#endif
