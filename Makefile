@@ -312,7 +312,7 @@ format: ## lay the sources out
 # The configuration is the operator's: one that is there stays as it is.  Nothing is set in a new one, so that
 # it holds no default back that a later version changes.
 PAGES   := man8/cache204.8 man5/cache204.conf.5 man7/cache204-origins.7
-DOCS    := cache204.conf.example haproxy.cfg.example
+DOCS    := cache204.conf.example haproxy.cfg.example cache204.socket
 CONF    = $(DESTDIR)$(SYSCONFDIR)/cache204.conf
 initial = sed 's/^[a-z]/\#&/' conf/cache204.conf.example
 as_root = [ -z "$(ACTIVATE)" ] || [ "$$(id -u)" != 0 ] || ! command -v $(1) >/dev/null

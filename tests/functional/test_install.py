@@ -48,6 +48,7 @@ def test_files(tmp_path):
         "usr/local/share/man/man8/cache204.8",
         "usr/local/share/doc/cache204/cache204.conf.example",
         "usr/local/share/doc/cache204/haproxy.cfg.example",
+        "usr/local/share/doc/cache204/cache204.socket",
         "usr/local/lib/systemd/system/cache204.service",
         "usr/local/lib/sysusers.d/cache204.conf",
     }
@@ -115,6 +116,16 @@ def test_user_of_the_unit_is_the_one_that_is_made(tmp_path):
     user = re.search("^User=(.*)$", unit, re.M).group(1)
     lines = (tmp_path / "usr/local/lib/sysusers.d/cache204.conf").read_text().splitlines()
     assert [line.split()[:2] for line in lines if line[0] != "#"] == [["u", user]]
+
+
+def test_addresses_of_the_socket_are_options():
+    """The example is for a proxy without options."""
+    text = (ROOT / "conf/cache204.socket").read_text()
+    options = subprocess.run([BINARY, "-T"], capture_output=True, text=True, check=True, timeout=WAIT).stdout
+    addresses = re.findall("^ListenStream=(.*)$", text, re.M)
+    assert addresses
+    for address in addresses:
+        assert re.search(f"^listen = .*{re.escape(address)}", options, re.M), options
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists() or not shutil.which("git"), reason="no working copy of git")
