@@ -13,10 +13,12 @@
 #include "proxy/access/credentials.h"
 #include "proxy/process/greeting.h"
 #include "proxy/process/instance.h"
+#include "proxy/loop/activation.h"
 #include "proxy/loop/listener.h"
 #include "proxy/base/log.h"
 #include "proxy/process/generation.h"
 #include "proxy/process/master.h"
+#include "proxy/process/notify.h"
 #include "proxy/process/privileges.h"
 #include "proxy/process/store_dir.h"
 #include "proxy/process/terminal.h"
@@ -257,7 +259,9 @@ static int run(struct conf *conf, const struct generation_source *source)
 	snprintf(error, sizeof(error), "cannot map memory for %u workers: %s", conf->workers,
 		 strerror(errno));
 	if (shared == NULL || !prepare_store(conf, error, sizeof(error)) ||
+	    !activation_init(error, sizeof(error)) ||
 	    (first = generation_first(conf, error, sizeof(error))) == NULL ||
+	    !activation_all_taken(error, sizeof(error)) ||
 	    !privileges_drop(conf->user, error, sizeof(error)) ||
 	    !take_store(conf, shared, error, sizeof(error))) {
 		log_error("%s", error);
@@ -299,6 +303,7 @@ int main(int argc, char **argv)
 		status = check_files(conf);
 	else {
 		ignore_signals();
+		notify_init();
 		umask(077);
 		raise_descriptor_limit();
 		generation_set_log_level(conf);

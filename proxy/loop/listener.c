@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proxy/loop/activation.h"
+
 enum { BACKLOG = 4096 };
 
 static void close_keeping_errno(int fd)
@@ -99,6 +101,22 @@ static int open_first(union address *address)
 	return fd;
 }
 
+/* Shared with what the former set has for it, passed by the service manager, or bound now. */
+static int find_socket(struct listener_address *to, const struct listener *former,
+		       const struct listener_address *before)
+{
+	int fd;
+
+	if (before != NULL) {
+		to->address = before->address;
+		to->is_passed = before->is_passed;
+		return share_socket(former, &to->address);
+	}
+	fd = activation_take(&to->asked);
+	to->is_passed = fd >= 0;
+	return fd >= 0 ? fd : open_first(&to->address);
+}
+
 /* What to do about it, where that can be known. */
 static const char *advice(int error)
 {
@@ -134,10 +152,7 @@ static bool bind_one(struct listener *listener, const char *text, const char *op
 	address_set_port(&to->address, port);
 	to->asked = to->address;
 	former = find_former(listener, &to->asked, option);
-	if (former != NULL)
-		to->address = former->address;
-	to->fd = former != NULL ? share_socket(listener->former, &to->address)
-				: open_first(&to->address);
+	to->fd = find_socket(to, listener->former, former);
 	if (to->fd < 0)
 		return false;
 	getsockname(to->fd, &to->address.any, &length);
@@ -176,7 +191,8 @@ bool listener_again(const struct listener *first, const struct listener *former,
 		*to = first->at[i];
 		to->fd = share_socket(former, &to->address);
 		if (to->fd < 0)
-			to->fd = bind_socket(&to->address, true);
+			to->fd = to->is_passed ? share_socket(first, &to->address)
+					       : bind_socket(&to->address, true);
 		if (to->fd < 0) {
 			address_format_port(&to->address, text);
 			snprintf(error, error_size, "cannot listen on %s once for each worker: %s",

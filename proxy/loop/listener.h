@@ -20,6 +20,7 @@ struct listener_address {
 	const char *option;    /* that has it, static text: ports chosen here stay with it */
 	const struct frontend *frontend;
 	int fd;
+	bool is_passed; /* bound by the service manager: no other socket can join its group */
 };
 
 /* Addresses bound before privileges are dropped and workers forked; a set. */

@@ -19,6 +19,7 @@
 #include "proxy/base/monotonic.h"
 #include "proxy/limits/holdings.h"
 #include "proxy/process/master_impl.h"
+#include "proxy/process/notify.h"
 #include "proxy/process/terminal.h"
 #include "proxy/process/worker.h"
 
@@ -98,6 +99,7 @@ static void stop(struct master *master, int status)
 	master->replacing = master->hurried = false;
 	master->status = status;
 	master->kill_ms = master->now_ms + master->now->conf->drain_timeout_ms + MASTER_GRACE_MS;
+	notify_stopping("going down", master->kill_ms + MASTER_HURRY_MS - master->now_ms);
 	generation_free(master->next);
 	master->next = NULL;
 	generation_close(master->now);
@@ -281,6 +283,7 @@ static void member_serves(struct master *master, struct member *member)
 	start_others(master);
 	if (master->shared->service.alive == master->now->conf->workers) {
 		master->greeted = true;
+		master_notify_serving(master, "");
 		master->ready(master->now->conf, &master->now->sets[0]);
 	}
 }
@@ -443,8 +446,10 @@ static void wait_for_any(struct master *master)
 		{.fd = master->signals, .events = POLLIN},
 		{.fd = master->started[0], .events = POLLIN},
 	};
-	int ms = wait_ms(master);
+	int ms = wait_ms(master), watchdog_ms = notify_watchdog();
 
+	if (watchdog_ms >= 0 && (ms < 0 || watchdog_ms < ms))
+		ms = watchdog_ms;
 	poll(fds, sizeof(fds) / sizeof(fds[0]), ms);
 	read_clock(master, ms < 0 ? NEVER : master->now_ms + ms);
 }

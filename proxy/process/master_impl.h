@@ -76,6 +76,9 @@ void master_other_ended(struct master *master, struct member *member, int status
 void master_end_late_others(struct master *master);
 void master_finish_reload(struct master *master);
 
+/* Tell the service manager what is in effect, after `before`. */
+void master_notify_serving(const struct master *master, const char *before);
+
 void master_signal_all(const struct master *master, int number);
 void master_count_alive(struct master *master);
 

@@ -7,6 +7,7 @@
 #include "proxy/base/log.h"
 #include "proxy/base/wall_clock.h"
 #include "proxy/process/master_impl.h"
+#include "proxy/process/notify.h"
 #include "proxy/stats/reload.h"
 
 enum {
@@ -57,6 +58,17 @@ static unsigned count_older(const struct master *master)
 	return count;
 }
 
+void master_notify_serving(const struct master *master, const char *before)
+{
+	char status[128];
+
+	if (master->stopping)
+		return;
+	snprintf(status, sizeof(status), "%sserving, generation %llu, workers: %u", before,
+		 (unsigned long long)master->now->number, master->now->conf->workers);
+	notify_ready(status);
+}
+
 static void answer_reload(struct master *master, bool ok, const char *text)
 {
 	struct reload_result result = {
@@ -69,6 +81,7 @@ static void answer_reload(struct master *master, bool ok, const char *text)
 
 	snprintf(result.text, sizeof(result.text), "%s", text);
 	reload_answer(master->shared->service.reload, &result);
+	master_notify_serving(master, ok ? "" : "reload refused, the log says why; ");
 }
 
 /* The same as last time, but for how many are left. */
@@ -270,6 +283,7 @@ void master_begin_reload(struct master *master)
 		return;
 	}
 	master->reload = false;
+	notify_reloading("reloading");
 	master->ticket = reload_asked(master->shared->service.reload);
 	master->next = read_next(master, text, sizeof(text));
 	if (master->next == NULL) {

@@ -51,6 +51,7 @@ class Proxy:
         self.arguments = []
         self.wrapper = []  # a program to run it under, with its arguments
         self.environment = {}
+        self.pass_fds = ()  # descriptors that it has from the start
         self.process = None
         self.written = False
         if start:
@@ -62,7 +63,7 @@ class Proxy:
             self.process = subprocess.Popen([*self.wrapper, BINARY, *arguments],
                                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                             stderr=errors, cwd=self.directory, text=True,
-                                            env=self.whole_environment())
+                                            env=self.whole_environment(), pass_fds=self.pass_fds)
         self.output = []
         self.ready = threading.Event()
         self.reader = threading.Thread(daemon=True, target=self.read_output,
