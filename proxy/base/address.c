@@ -39,9 +39,9 @@ bool address_parse(struct slice text, union address *ret_address)
 		text = slice_of(text.p + 1, text.n - 2);
 		family = AF_INET6;
 	}
-	if (text.n == 0 || text.n >= sizeof(copy) || memchr(text.p, '\0', text.n))
+	if (text.n == 0 || text.n >= sizeof(copy) || memchr(text.p, '\0', text.n) != NULL)
 		return false;
-	if (memchr(text.p, ':', text.n))
+	if (memchr(text.p, ':', text.n) != NULL)
 		family = AF_INET6;
 	memcpy(copy, text.p, text.n);
 	copy[text.n] = '\0';
@@ -54,7 +54,8 @@ bool address_parse(struct slice text, union address *ret_address)
 
 size_t address_format(const union address *address, char to[static ADDRESS_TEXT_SIZE])
 {
-	if (!inet_ntop(address->any.sa_family, address_bytes(address), to, ADDRESS_TEXT_SIZE))
+	if (inet_ntop(address->any.sa_family, address_bytes(address), to, ADDRESS_TEXT_SIZE) ==
+	    NULL)
 		to[0] = '\0';
 	return strlen(to);
 }
@@ -192,14 +193,14 @@ struct network network_of(const union address *address, unsigned bits)
 bool network_parse(struct slice text, struct network *ret_network)
 {
 	const char *slash = text.n > 0 ? memchr(text.p, '/', text.n) : NULL;
-	struct slice host = slash ? slice_of(text.p, (size_t)(slash - text.p)) : text;
+	struct slice host = slash != NULL ? slice_of(text.p, (size_t)(slash - text.p)) : text;
 	union address address;
 	unsigned bits;
 
 	if (!address_parse(host, &address))
 		return false;
 	bits = (unsigned)(8 * byte_count(address.any.sa_family));
-	if (slash && !parse_bits(slice_of(slash + 1, text.n - host.n - 1), bits, &bits))
+	if (slash != NULL && !parse_bits(slice_of(slash + 1, text.n - host.n - 1), bits, &bits))
 		return false;
 	*ret_network = network_of(&address, bits);
 	return true;

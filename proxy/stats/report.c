@@ -241,7 +241,7 @@ char *report_json(const struct report_input *input, size_t *ret_length)
 
 	char *text = ok ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
 	json_decref(root);
-	if (text)
+	if (text != NULL)
 		*ret_length = strlen(text);
 	return text;
 }
@@ -382,7 +382,7 @@ char *report_prometheus(const struct report_input *input, size_t *ret_length)
 {
 	char *text = NULL;
 	FILE *out = open_memstream(&text, ret_length);
-	if (!out)
+	if (out == NULL)
 		return NULL;
 	print_process(out, input);
 	print_counters(out, input);

@@ -94,7 +94,7 @@ struct stats *stats_map(unsigned workers)
 
 void stats_attach(struct stats *block)
 {
-	assert(block);
+	assert(block) != NULL;
 	stats = block;
 }
 
