@@ -121,7 +121,7 @@ static enum entry_select read_record(struct cache *cache, const struct http_requ
 		cache->writes.counts.failures += result != STORE_NOT_FOUND;
 		return ENTRY_NONE;
 	}
-	/* after the entry was read, see cache/store/invalidation.h */
+	/* After the entry was read, see cache/store/invalidation.h. */
 	overtaken_cutoff(cache->store, &lookup->key, &cutoff);
 	cache->writes.counts.compared += entry.n;
 	selected = entry_select(entry, lookup->normal_uri, req, cache->conf->language_select,
@@ -216,8 +216,10 @@ bool cache_store(struct cache *cache, const struct http_request *req,
 	return true;
 }
 
-/* Queue what a freshening leaves in the store; the old record goes when the new is not its
- * successor. */
+/*
+ * Queue what a freshening leaves in the store; the old record goes when the new is not its
+ * successor.
+ */
 static void queue_freshened(struct cache *cache, const struct cache_key *key, struct slice uri,
 			    const struct record_view *old, const struct record_view *fresh,
 			    bool kept)
@@ -248,17 +250,17 @@ bool cache_freshen(struct cache *cache, const struct http_request *req, struct s
 		return false;
 	}
 	ret_record->generation = view_generation_now(&cache->record_generation);
-	/* what is absent goes by itself, and may have a successor that is to stay */
+	/* What is absent goes by itself, and may have a successor that is to stay. */
 	if (cache_is_absent(cache, uri, &view)) {
 		*ret_why = REASON_OVERTAKEN;
 		return true;
 	}
-	/* nor is it for a mark of another key, or of groups that it was not in, to remove it */
+	/* Nor is it for a mark of another key, or of groups that it was not in, to remove it. */
 	if (*ret_why == REASON_NONE && is_overtaken(cache, &key, ret_record, times)) {
 		*ret_why = REASON_OVERTAKEN;
 		return true;
 	}
-	/* what speaks against keeping may be this request: then the record stays as it was */
+	/* What speaks against keeping may be this request: then the record stays as it was. */
 	if (!policy_is_about_request(*ret_why))
 		queue_freshened(cache, &key, uri, &view, ret_record, *ret_why == REASON_NONE);
 	return true;
@@ -399,8 +401,10 @@ unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
 	if (group_count > GROUPS_MAX)
 		group_count = 0; /* then it is not stored */
 	find_invalidated(cache, req, res, uri, &invalidated);
-	/* What waits under a key is to be removed and counted, not refused; what waits in a group
-	   is refused when its turn comes: to flush all would keep everybody waiting. */
+	/*
+	 * What waits under a key is to be removed and counted, not refused; what waits in a group
+	 * is refused when its turn comes: to flush all would keep everybody waiting.
+	 */
 	for (unsigned i = 0; i < invalidated.uris; i++)
 		writes_flush_key(writes, &invalidated.keys[i]);
 	for (unsigned i = 0; i < invalidated.uris; i++)
@@ -441,8 +445,10 @@ bool cache_is_absent(struct cache *cache, struct slice normal_uri, const struct 
 		return true;
 	if (!overtaken_record(cache->store, &key, record))
 		return false;
-	/* Its removal is done, unless the mark is another key's that shares the slot: then what was
-	   asked for when it was still stands. */
+	/*
+	 * Its removal is done, unless the mark is another key's that shares the slot: then what was
+	 * asked for when it was still stands.
+	 */
 	writes_flush_key(&cache->writes, &key);
 	store_turn_end(cache->store);
 	return store_get(cache->store, &key, &entry) != STORE_OK ||

@@ -4,9 +4,9 @@
  * Reads come straight from the store.  Writes are queued, bounded by conf->store_pending, and put
  * into the store together, in short transactions: by cache_flush_some(), turn by turn of the loop
  * once a timer has begun it, or a few at once when a lookup asks for a URI that has a write waiting
- * (so that a process always reads what it wrote), or when much of them has gathered.
- * Invalidations are in force, for all processes, when the call returns (invalidation.h); what they
- * leave in the store is removed with the writes.
+ * (so that a process always reads what it wrote), or when much of them has gathered.  Invalidations
+ * are in force, for all processes, when the call returns (invalidation.h); what they leave in the
+ * store is removed with the writes.
  *
  * Not thread-safe; one per process.  Owns the store.
  */
@@ -51,9 +51,7 @@ struct cache_lookup {
 void cache_lookup(struct cache *cache, const struct http_request *req, const struct http_clock *now,
 		  struct cache_lookup *ret_lookup);
 
-/*
- * Store the response if the policy allows.  True when queued; *ret_why says why not.
- */
+/* Store the response if the policy allows.  True when queued; *ret_why says why not. */
 bool cache_store(struct cache *cache, const struct http_request *req,
 		 const struct http_response *res, const struct exchange_times *times,
 		 enum reason *ret_why);
@@ -70,8 +68,10 @@ bool cache_freshen(struct cache *cache, const struct http_request *req, struct s
 		   const struct http_response *res_304, const struct exchange_times *times,
 		   struct record_view *ret_record, enum reason *ret_why);
 
-/* Remove the one record that `old` (a record's bytes, 8-aligned) is a copy of, or its successor of
-   the same kind and variant.  In force on return, for all processes. */
+/*
+ * Remove the one record that `old` (a record's bytes, 8-aligned) is a copy of, or its successor of
+ * the same kind and variant.  In force on return, for all processes.
+ */
 void cache_remove(struct cache *cache, const struct http_request *req, struct slice old);
 
 /*
@@ -117,8 +117,10 @@ bool cache_is_absent(struct cache *cache, struct slice normal_uri,
 /* Whether something is left to remove of what was purged.  Cheap. */
 bool cache_purge_is_due(const struct cache *cache);
 
-/* Remove a small part of it: CACHE_PURGED_ALL when nothing is left, CACHE_PURGE_GOES_ON, or
-   CACHE_PURGE_FAILED, which may be tried again.  Several processes at it do no harm. */
+/*
+ * Remove a small part of it: CACHE_PURGED_ALL when nothing is left, CACHE_PURGE_GOES_ON, or
+ * CACHE_PURGE_FAILED, which may be tried again.  Several processes at it do no harm.
+ */
 enum cache_purging cache_purge_some(struct cache *cache);
 
 /* Put queued writes into the store.  Cheap when there are none. */
@@ -136,8 +138,10 @@ bool cache_flush_some(struct cache *cache);
 /* Whether it has something to do. */
 bool cache_flush_is_due(const struct cache *cache);
 
-/* About once a second: removals that failed are tried again, and those that a process which died
-   has left. */
+/*
+ * About once a second: removals that failed are tried again, and those that a process which died
+ * has left.
+ */
 void cache_tick(struct cache *cache);
 
 /* Writes that are queued. */

@@ -45,7 +45,7 @@ struct conf {
 #undef OPTION_COUNT
 #undef OPTION_SIZE
 #undef OPTION_DURATION
-	/* no option: our name in Via of requests, see instance.h; NULL for the pseudonym */
+	/* No option: our name in Via of requests, see instance.h; NULL for the pseudonym. */
 	char *instance;
 };
 

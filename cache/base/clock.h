@@ -8,8 +8,8 @@
  *			are validated before use
  *
  * The steady clock follows the wall clock forwards, and continues from where it was when the wall
- * clock is set back.  It never decreases, not even across a restart: its lead over the wall clock is
- * kept beside the store.  So a clock that is set back can make a record stale, but never younger
+ * clock is set back.  It never decreases, not even across a restart: its lead over the wall clock
+ * is kept beside the store.  So a clock that is set back can make a record stale, but never younger
  * than it was.
  */
 #ifndef CACHE_BASE_CLOCK_H

@@ -54,8 +54,10 @@ struct network {
 	uint8_t bytes[16];
 };
 
-/* A numeric address, IPv6 with or without brackets, nothing else; the port is 0.  False when it is
- * none. */
+/*
+ * A numeric address, IPv6 with or without brackets, nothing else; the port is 0.  False when it is
+ * none.
+ */
 bool address_parse(struct slice text, union address *ret_address);
 
 /* From the 4 bytes of AF_INET or the 16 of AF_INET6; the port is 0. */
@@ -64,8 +66,10 @@ union address address_from_bytes(sa_family_t family, const void *bytes);
 /* The 4 or 16 bytes of the address, valid as long as the address. */
 const uint8_t *address_bytes(const union address *address);
 
-/* "192.0.2.1" or "2001:db8::1", and with the port "192.0.2.1:80" or "[2001:db8::1]:80".  Both
-   return the length and end the text with NUL. */
+/*
+ * "192.0.2.1" or "2001:db8::1", and with the port "192.0.2.1:80" or "[2001:db8::1]:80".  Both
+ * return the length and end the text with NUL.
+ */
 size_t address_format(const union address *address, char to[static ADDRESS_TEXT_SIZE]);
 size_t address_format_port(const union address *address, char to[static ADDRESS_TEXT_SIZE]);
 
@@ -79,8 +83,10 @@ socklen_t address_length(const union address *address);
 /* The same address, ports not looked at.  An IPv4 address and its IPv4-mapped form differ here. */
 bool address_equal(const union address *a, const union address *b);
 
-/* ::ffff:a.b.c.d as a.b.c.d, for that is where the kernel connects to; others as they are.  Keeps
-   the port. */
+/*
+ * ::ffff:a.b.c.d as a.b.c.d, for that is where the kernel connects to; others as they are.  Keeps
+ * the port.
+ */
 union address address_unmapped(const union address *address);
 
 /* 127.0.0.0/8 or ::1; 0.0.0.0 or ::.  Mapped forms count. */
@@ -88,8 +94,8 @@ bool address_is_loopback(const union address *address);
 bool address_is_wildcard(const union address *address);
 
 /*
- * Append what is not there yet, as long as there is room: IPv6 and IPv4 in turn, IPv6 first
- * (RFC 8305 4).
+ * Append what is not there yet, as long as there is room: IPv6 and IPv4 in turn, IPv6 first (RFC
+ * 8305 4).
  */
 void addresses_interleave(struct addresses *to, const union address *v6, unsigned v6_count,
 			  const union address *v4, unsigned v4_count);

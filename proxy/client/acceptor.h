@@ -1,6 +1,4 @@
-/*
- * Accepting from listening sockets: within limits, and pausing when descriptors run out.
- */
+/* Accepting from listening sockets: within limits, and pausing when descriptors run out. */
 #ifndef PROXY_CLIENT_ACCEPTOR_H
 #define PROXY_CLIENT_ACCEPTOR_H
 

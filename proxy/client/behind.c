@@ -24,7 +24,7 @@ static void header_done(struct client *client, const struct proxy_header *header
 
 	if (header->source.any.sa_family != AF_UNSPEC)
 		client->peer = address_unmapped(&header->source);
-	/* what the load balancer asks for itself it may, as who could pretend to be anybody */
+	/* What the load balancer asks for itself it may, as who could pretend to be anybody. */
 	if (!header->local && !access_client(all->access, &client->peer))
 		client_refuse(client, FAILURE_DENIED_CLIENT);
 	else if (client->refusal == FAILURE_NONE)
@@ -66,7 +66,7 @@ static void header_readable(void *owner)
 	}
 	if (result == PROXY_HEADER_MORE && scratch_settle(scratch, &client->in))
 		return;
-	/* one that leaves without a word only looked whether we are here */
+	/* One that leaves without a word only looked whether we are here. */
 	if (result == PROXY_HEADER_BAD && buf_length(&client->in) > 0) {
 		STATS_ADD(proxy_header_bad, 1);
 		failure_log_header(&client->peer, client->all->turn->now_ms);

@@ -1,6 +1,4 @@
-/*
- * Connections behind a load balancer: until their PROXY header has come (proxy_protocol.h).
- */
+/* Connections behind a load balancer: until their PROXY header has come (proxy_protocol.h). */
 #ifndef PROXY_CLIENT_BEHIND_H
 #define PROXY_CLIENT_BEHIND_H
 

@@ -77,7 +77,7 @@ static void client_drain(struct client *client)
 		client->sink.last = true;
 	else if (buf_length(&client->out) == 0 && buf_length(&client->in) == 0)
 		client_close(client);
-	/* a head that has begun is still served, and told that it is the last */
+	/* A head that has begun is still served, and told that it is the last. */
 }
 
 void clients_retire(struct clients *clients)

@@ -2,7 +2,8 @@
  * A client's connection: reads requests, one at a time, and sends answers in their order.
  *
  * While an exchange is under way, what the client sends ahead is kept up to HIGH_WATER bytes, then
- * not read.  It owns the connection and the buffers; the exchange under way is its own until it ends.
+ * not read.  It owns the connection and the buffers; the exchange under way is its own until it
+ * ends.
  */
 #ifndef PROXY_CLIENT_CLIENT_H
 #define PROXY_CLIENT_CLIENT_H

@@ -1,6 +1,4 @@
-/*
- * What becomes of events on a client's connection.
- */
+/* What becomes of events on a client's connection. */
 #ifndef PROXY_CLIENT_CLIENT_EVENTS_H
 #define PROXY_CLIENT_CLIENT_EVENTS_H
 

@@ -92,7 +92,8 @@ static bool next_request(struct client *client)
 	return true;
 }
 
-/* Decode what is there of the body and give it to the exchange.  False when more bytes are needed.
+/*
+ * Decode what is there of the body and give it to the exchange.  False when more bytes are needed.
  */
 static bool feed_body(struct client *client)
 {
@@ -114,7 +115,7 @@ static bool feed_body(struct client *client)
 		return false;
 	if (consumed > 0)
 		buf_consume(&client->in, consumed);
-	/* the exchange may have ended with an early answer: then the connection ends, too */
+	/* The exchange may have ended with an early answer: then the connection ends, too. */
 	if (client->exchange != x)
 		return true;
 	if (result == BODY_DONE) {
@@ -158,7 +159,7 @@ static bool advance_once(struct client *client)
 		       feed_body(client);
 	if (client->sink.last)
 		return false;
-	/* a client that does not read its answers gets no more made */
+	/* A client that does not read its answers gets no more made. */
 	client->stalled = buf_length(&client->out) > HIGH_WATER;
 	return !client->stalled && buf_length(&client->in) > 0 &&
 	       may_go_on(client, SHARE_REQUESTS) && serve_next(client);
@@ -187,7 +188,7 @@ static void advance(struct client *client)
 	client->advancing = false;
 	if (client->conn == NULL)
 		return;
-	/* the peer will send no more: what is incomplete, and not held back here, stays so */
+	/* The peer will send no more: what is incomplete, and not held back here, stays so. */
 	if (client->ended && client->exchange == NULL && !client->stalled && !client->put_off) {
 		if (!client->sink.last && buf_length(&client->in) > 0)
 			failure_log_left(&client->peer, buf_length(&client->in));
@@ -240,7 +241,7 @@ void client_head_expired(struct client *client)
 	COUNT_TRAFFIC(client, exchanges, 1);
 	if (client->refusal != FAILURE_NONE) {
 		failure = client->refusal;
-		/* the deadline that has passed was its only one */
+		/* The deadline that has passed was its only one. */
 		conn_deadline(client->conn, CLIENT_REFUSAL_MS);
 	}
 	refuse_request(client, x, failure);

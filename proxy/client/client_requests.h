@@ -1,6 +1,4 @@
-/*
- * Reading requests of a client, one at a time, and handing them to its front end.
- */
+/* Reading requests of a client, one at a time, and handing them to its front end. */
 #ifndef PROXY_CLIENT_CLIENT_REQUESTS_H
 #define PROXY_CLIENT_CLIENT_REQUESTS_H
 

@@ -104,13 +104,14 @@ void client_settle(struct client *client)
 		client_close(client);
 		return;
 	}
-	/* also behind the last request: an RST must not wait to be seen until the answer is there
+	/*
+	 * Also behind the last request: an RST must not wait to be seen until the answer is there.
 	 */
 	reading = !client->ended && (!client->sink.last || client->exchange != NULL) &&
 		  buf_length(&client->in) < AHEAD_MAX;
 	if (client->sink.reading_body)
 		reading = !client->ended && !client->body_paused;
-	/* it has enough to do */
+	/* It has enough to do. */
 	reading = reading && !client->put_off;
 	conn_watch(client->conn, reading, sending);
 	set_deadline(client, sending);
@@ -126,7 +127,7 @@ void client_send_out(void *owner)
 		client_settle(client);
 }
 
-/* ---- what exchanges ask for ------------------------------------------------------------------ */
+/* ---- what exchanges ask for ----------------------------------------------------------------- */
 
 /* Its first member; whoever calls by client_sink has one. */
 static struct client *client_of_sink(struct answer_sink *sink)

@@ -1,6 +1,4 @@
-/*
- * Sending answers to a client, and what it is waited for: the sink of its exchanges.
- */
+/* Sending answers to a client, and what it is waited for: the sink of its exchanges. */
 #ifndef PROXY_CLIENT_CLIENT_SINK_H
 #define PROXY_CLIENT_CLIENT_SINK_H
 

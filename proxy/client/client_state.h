@@ -1,6 +1,7 @@
 /*
  * A client as the files that work on it see it: its state, its place among the limits, and its end.
- * client.h is for who accepts connections; requests are client_requests.c's, answers client_sink.c's.
+ * client.h is for who accepts connections; requests are client_requests.c's, answers
+ * client_sink.c's.
  */
 #ifndef PROXY_CLIENT_CLIENT_STATE_H
 #define PROXY_CLIENT_CLIENT_STATE_H
@@ -85,8 +86,8 @@ static inline struct client *client_of(void *owner)
 }
 
 /*
- * Its first request is answered with the refusal, whatever it asks for: an answer can be understood,
- * a closed connection cannot.  Many at a time are just closed.
+ * Its first request is answered with the refusal, whatever it asks for: an answer can be
+ * understood, a closed connection cannot.  Many at a time are just closed.
  */
 void client_refuse(struct client *client, enum failure refusal);
 

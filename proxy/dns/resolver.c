@@ -90,7 +90,7 @@ static void answer(struct resolver *resolver, resolver_done done, void *context,
 static void lookup_list(struct lookup *lookup, bool is_unwanted)
 {
 	if (is_unwanted && !lookup->is_unwanted)
-		DL_APPEND(lookup->resolver->unwanted != NULL, lookup);
+		DL_APPEND(lookup->resolver->unwanted, lookup);
 	else if (!is_unwanted && lookup->is_unwanted)
 		DL_DELETE(lookup->resolver->unwanted, lookup);
 	lookup->is_unwanted = is_unwanted;
@@ -426,7 +426,7 @@ static struct resolver_query *lookup_join(struct lookup *lookup, resolver_done d
 	query->lookup = lookup;
 	query->done = done;
 	query->context = context;
-	DL_APPEND(lookup->queries != NULL, query);
+	DL_APPEND(lookup->queries, query);
 	lookup->query_count++;
 	lookup_list(lookup, false);
 	return query;

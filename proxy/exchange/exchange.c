@@ -197,7 +197,7 @@ void exchange_end(struct exchange *x)
 	if (x->key != NULL)
 		free(x->key);
 	x->magic = 0;
-	/* one that was parked may still be named by events of this turn */
+	/* One that was parked may still be named by events of this turn. */
 	if (x->memory != NULL) {
 		turn_free(x->memory);
 		turn_free(x);
@@ -212,7 +212,7 @@ void exchange_abandon(struct exchange *x)
 {
 	if (x->failure == FAILURE_NONE)
 		x->failure = FAILURE_CLIENT_GONE;
-	/* the front end may let a fetch go on for those who wait */
+	/* The front end may let a fetch go on for those who wait. */
 	if (x->frontend->cancel(x))
 		x->sink = NULL;
 	else
@@ -365,7 +365,7 @@ void exchange_fail(struct exchange *x, enum failure failure)
 	x->keep_alive = may_keep_alive(x) && failure_status(failure) != 400 && !may_send_more(x);
 	tell_key(x);
 	told = x->status_field;
-	/* whoever is refused is not told that others went there (HAZARDS X7) */
+	/* Whoever is refused is not told that others went there (HAZARDS X7). */
 	if (told.why == REASON_ADMISSION)
 		told.why = REASON_NONE;
 	delivery = delivery_of(x);
@@ -412,7 +412,7 @@ void exchange_pass_head(struct exchange *x, const struct http_response *res)
 	x->bytes_out += buf_length(out) - before;
 	if (compose_needs_close(res, &delivery))
 		x->sink->kind->unfinished(x->sink);
-	/* content is likely to be at hand: the head goes out with it, or with the end */
+	/* Content is likely to be at hand: the head goes out with it, or with the end. */
 	if (res->body == BODY_LENGTH || x->chunked || res->body == BODY_UNTIL_CLOSE)
 		x->sink->kind->push(x->sink);
 }

@@ -85,8 +85,10 @@ budget_id exchange_holder(const struct exchange *x);
 /* Who handles a listener's requests. */
 struct frontend {
 	const char *name;
-	/* operators': gets through when clients are at their limits, and is not counted or logged
-	   as traffic */
+	/*
+	 * Operators': gets through when clients are at their limits, and is not counted or logged
+	 * as traffic.
+	 */
 	bool is_reserved;
 	bool chosen;    /* the operator chose the destination: address rules do not apply */
 	bool is_origin; /* to its clients: those of HTTP/1.0 may ask for a connection to be kept */
@@ -94,8 +96,10 @@ struct frontend {
 	struct slice origin_uri; /* of its one origin, as "http://a.test:8080"; empty for none */
 	/* A whole request head: answer, fail, or park and answer later. */
 	void (*handle)(struct exchange *x);
-	/* Content of the request's body, decoded; false: enough for now, wait for
-	   exchange_resume(). */
+	/*
+	 * Content of the request's body, decoded; false: enough for now, wait for
+	 * exchange_resume().
+	 */
 	bool (*body)(struct exchange *x, struct slice content);
 	void (*body_end)(struct exchange *x);
 	/* Look a parked request up anew, after the fetch it waited for; it does not wait again. */
@@ -110,8 +114,10 @@ struct frontend {
 	bool (*cancel)(struct exchange *x);
 };
 
-/* A new exchange for a client's request, or, without a sink, for nobody's.  NULL when out of
-   memory. */
+/*
+ * A new exchange for a client's request, or, without a sink, for nobody's.  NULL when out of
+ * memory.
+ */
 struct exchange *exchange_new(struct exchanges *use, struct answer_sink *sink,
 			      const struct frontend *frontend);
 

@@ -18,8 +18,10 @@ static struct {
 	unsigned left_out;
 } kinds[FAILURE_COUNT];
 
-/* A client that sends rubbish, or leaves, is no news; what it may not reach, or an origin lacks,
- * is. */
+/*
+ * A client that sends rubbish, or leaves, is no news; what it may not reach, or an origin lacks,
+ * is.
+ */
 static bool is_told(enum failure failure)
 {
 	switch (failure) {

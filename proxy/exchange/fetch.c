@@ -169,7 +169,7 @@ void fetch_start(struct fetches *fetches, struct exchange *x, struct fetch_plan 
 	may_share = learnt != SHAREABLE_NO;
 	plan->proved |= learnt == SHAREABLE_YES;
 	fetch = may_share && !x->no_wait && !background ? find_for(fetches, x, plan) : NULL;
-	/* one who may ask where others may not is not made to fail with them */
+	/* One who may ask where others may not is not made to fail with them. */
 	if (fetch != NULL && fetch->leader != NULL &&
 	    fetch->leader->frontend->chosen != x->frontend->chosen)
 		fetch = NULL;

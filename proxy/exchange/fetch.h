@@ -3,10 +3,10 @@
  *
  * Requests that miss, or must validate, a key that is being asked for wait for the head of the
  * answer (RULES 10).  When it is stored they are looked up again, each by the rules for its own
- * request; when it cannot be shared they are all released, and the key is remembered for a while
- * as not worth waiting for (shareable.h).  collapse.h has how long they wait at most.  A leader
- * whose client leaves goes on without a client while others wait; a fetch that fails hands over to
- * the next waiter, and a second failure fails them all.
+ * request; when it cannot be shared they are all released, and the key is remembered for a while as
+ * not worth waiting for (shareable.h).  collapse.h has how long they wait at most.  A leader whose
+ * client leaves goes on without a client while others wait; a fetch that fails hands over to the
+ * next waiter, and a second failure fails them all.
  */
 #ifndef PROXY_EXCHANGE_FETCH_H
 #define PROXY_EXCHANGE_FETCH_H
@@ -37,8 +37,10 @@ bool fetch_send(struct exchange *x, struct slice content);
 void fetch_send_end(struct exchange *x);
 void fetch_resume(struct exchange *x);
 
-/* The exchange wants no answer any more.  True when the fetch goes on with it as a leader without
- * client. */
+/*
+ * The exchange wants no answer any more.  True when the fetch goes on with it as a leader without
+ * client.
+ */
 bool fetch_leave(struct fetches *fetches, struct exchange *x);
 
 #endif

@@ -252,7 +252,7 @@ static void on_head(void *context, const struct http_response *res)
 	tell_waiters(fetch, effect.stored);
 	if (res->body == BODY_NONE)
 		return;
-	/* content that nobody is there to take */
+	/* Content that nobody is there to take. */
 	x = fetch->leader;
 	if (x != NULL && x->sink == NULL)
 		exchange_end(fetch_dismiss_leader(fetch));

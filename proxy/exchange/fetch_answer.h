@@ -1,6 +1,4 @@
-/*
- * The answer to a fetch: what it means for the store, for the leader, and for those who wait.
- */
+/* The answer to a fetch: what it means for the store, for the leader, and for those who wait. */
 #ifndef PROXY_EXCHANGE_FETCH_ANSWER_H
 #define PROXY_EXCHANGE_FETCH_ANSWER_H
 

@@ -1,5 +1,6 @@
 /*
- * The question of a fetch: a request made of the exchange's, and sent to the origin along its route.
+ * The question of a fetch: a request made of the exchange's, and sent to the origin along its
+ * route.
  */
 #ifndef PROXY_EXCHANGE_FETCH_ASK_H
 #define PROXY_EXCHANGE_FETCH_ASK_H

@@ -1,7 +1,8 @@
 /* Keys of what is asked for. */
 #include "proxy/exchange/fetch_plan.h"
 
-/* GET and HEAD have keys of their own, for the one is no answer to the other; and so has OPTIONS.
+/*
+ * GET and HEAD have keys of their own, for the one is no answer to the other; and so has OPTIONS.
  */
 struct cache_key fetch_key(const struct cache_key *uri_key, enum http_method method, bool chosen)
 {

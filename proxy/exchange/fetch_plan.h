@@ -1,6 +1,6 @@
 /*
- * What fetches are given: once, what they use; and each time what is to be asked for, by what the lookup
- * said.
+ * What fetches are given: once, what they use; and each time what is to be asked for, by what the
+ * lookup said.
  */
 #ifndef PROXY_EXCHANGE_FETCH_PLAN_H
 #define PROXY_EXCHANGE_FETCH_PLAN_H
@@ -39,9 +39,11 @@ struct fetch_plan {
 	struct lease lease; /* released when the fetch has ended; of a background validation */
 };
 
-/* The key that requests like this one wait for, from that of the target URI.  Those of a gateway
-   (frontend->chosen) and others have keys of their own: what refuses the one is no answer to the
-   other. */
+/*
+ * The key that requests like this one wait for, from that of the target URI.  Those of a gateway
+ * (frontend->chosen) and others have keys of their own: what refuses the one is no answer to the
+ * other.
+ */
 struct cache_key fetch_key(const struct cache_key *uri_key, enum http_method method, bool chosen);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * Fetches under way, as the files that work on them see them: who leads, who waits, what was learnt of
- * their keys, and their end.  fetch.h is for who asks; fetch_ask.c puts the question, fetch_answer.c
- * takes the answer.
+ * Fetches under way, as the files that work on them see them: who leads, who waits, what was learnt
+ * of their keys, and their end.  fetch.h is for who asks; fetch_ask.c puts the question,
+ * fetch_answer.c takes the answer.
  */
 #ifndef PROXY_EXCHANGE_FETCH_STATE_H
 #define PROXY_EXCHANGE_FETCH_STATE_H
@@ -43,7 +43,7 @@ struct fetch {
 struct fetches {
 	struct fetches_use use;
 	struct fetch *by_key;
-	/* exchanges that need not wait any more, in their order: so many go on in each turn */
+	/* Exchanges that need not wait any more, in their order: so many go on in each turn. */
 	struct exchange *released, **released_end;
 	struct share share;
 	struct task release;

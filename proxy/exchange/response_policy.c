@@ -41,7 +41,7 @@ bool response_policy_allows_stale(const struct exchange *x, struct record_view *
 				     x->use->conf);
 }
 
-/* ---- what became of it, for client, log and statistics --------------------------------------- */
+/* ---- what became of it, for client, log and statistics -------------------------------------- */
 
 static void note_stored(struct exchange *x)
 {
@@ -61,7 +61,7 @@ static void note_offender(struct offenders *offenders, const struct http_uri *ur
 	char name[URI_HOST_MAX + 8];
 	size_t n = http_uri_authority(uri, name);
 
-	/* the port is shown always, also the one that goes without saying */
+	/* The port is shown always, also the one that goes without saying. */
 	if (uri->port == http_scheme_port(uri->scheme))
 		n += (size_t)snprintf(name + n, sizeof(name) - n, ":%u", uri->port);
 	offenders_add(offenders, slice_of(name, n), 1);
@@ -76,8 +76,7 @@ void response_policy_note_mended(const struct exchange *x)
 	note_offender(&stats->mended, &x->req.uri);
 }
 
-/* ---- storing ----------------------------------------------------------------------------------
- */
+/* ---- storing -------------------------------------------------------------------------------- */
 
 /* Store the response if the rules allow; otherwise *ret_why says what bars it. */
 static bool store(const struct trial *trial, enum reason *ret_why)
@@ -122,8 +121,10 @@ static bool update(const struct trial *trial, const struct record_view *old)
 	return why == REASON_NONE;
 }
 
-/* A 204 in the place of the record.  A HEAD's that is not about a GET's shows that this is out of
-   date. */
+/*
+ * A 204 in the place of the record.  A HEAD's that is not about a GET's shows that this is out of
+ * date.
+ */
 static bool replace(const struct trial *trial, const struct record_view *old)
 {
 	const struct http_request *req = &trial->x->req;
@@ -152,8 +153,7 @@ static void remove_passed_over(const struct trial *trial)
 		cache_remove(trial->cache, req, record_bytes(&lookup.record));
 }
 
-/* ---- judging ----------------------------------------------------------------------------------
- */
+/* ---- judging -------------------------------------------------------------------------------- */
 
 /* Without the record, and so without conditions. */
 static enum response_action ask_again(struct exchange *x)
@@ -244,7 +244,7 @@ enum response_action response_policy_apply(struct exchange *x,
 	trial.times.response = x->use->turn->now;
 	ret_effect->stored = false;
 	action = apply(&trial, ret_effect);
-	/* before the answer: who has it may look at this at once */
+	/* Before the answer: who has it may look at this at once. */
 	STATS_SET(writes_waiting, (int64_t)cache_pending(trial.cache));
 	return action;
 }

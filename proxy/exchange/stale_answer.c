@@ -23,7 +23,7 @@ void stale_answer_or_fail(struct exchange *x, enum failure failure)
 {
 	struct record_view record;
 
-	/* what the proxy itself refuses is no error of the origin */
+	/* What the proxy itself refuses is no error of the origin. */
 	if (failure_status(failure) >= 500) {
 		if (x->sink != NULL && stale_answer(x, failure))
 			return;

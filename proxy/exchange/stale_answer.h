@@ -7,8 +7,8 @@
 #include "proxy/exchange/exchange.h"
 
 /*
- * Answer with the stale record that the exchange keeps, if that may be: true, and it has ended.  The
- * failure in whose place it is, or FAILURE_NONE, is logged.
+ * Answer with the stale record that the exchange keeps, if that may be: true, and it has ended.
+ * The failure in whose place it is, or FAILURE_NONE, is logged.
  */
 bool stale_answer(struct exchange *x, enum failure failure);
 

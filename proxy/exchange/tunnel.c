@@ -251,7 +251,7 @@ static enum io splice_across(struct side *from)
 		count_passed(from, n);
 		to->piped += n;
 	}
-	/* nothing to read, or no room: if there is something to drain, wait for that first */
+	/* Nothing to read, or no room: if there is something to drain, wait for that first. */
 	to->full = to->piped >= PIPE_SIZE || (io == IO_AGAIN && to->piped > 0);
 	return io;
 }
@@ -284,7 +284,7 @@ static void side_expired(void *owner)
 {
 	struct side *side = side_of(owner);
 
-	/* what keeps a tunnel open may come from either side */
+	/* What keeps a tunnel open may come from either side. */
 	side->silent = true;
 	if (side->other->silent)
 		tunnel_close(side->tunnel);

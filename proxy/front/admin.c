@@ -148,8 +148,10 @@ static bool is_named(const struct conf_list *names, struct slice host)
 	return slice_ieq(host, SLICE("localhost"));
 }
 
-/* Host without port is a numeric address, localhost or one of admin_hosts: nothing a rebound name
- * can be. */
+/*
+ * Host without port is a numeric address, localhost or one of admin_hosts: nothing a rebound name
+ * can be.
+ */
 static bool host_is_ours(const struct conf *conf, const struct http_request *req)
 {
 	const struct http_field *field = http_fields_first(&req->fields, FIELD_HOST);

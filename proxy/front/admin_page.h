@@ -1,6 +1,4 @@
-/*
- * What all pages of the operators' front end have in common.
- */
+/* What all pages of the operators' front end have in common. */
 #ifndef PROXY_FRONT_ADMIN_PAGE_H
 #define PROXY_FRONT_ADMIN_PAGE_H
 

@@ -23,9 +23,8 @@ static bool origin_is_ours(const struct http_request *req, struct slice origin)
 }
 
 /*
- * A browser sends a POST to any address for any page (HAZARDS M4), but says from where: Origin
- * (RFC 6454 7) in all of them, Sec-Fetch-Site (Fetch Metadata) in newer ones.  A program sends
- * neither.
+ * A browser sends a POST to any address for any page (HAZARDS M4), but says from where: Origin (RFC
+ * 6454 7) in all of them, Sec-Fetch-Site (Fetch Metadata) in newer ones.  A program sends neither.
  */
 bool admin_is_from_own_page(const struct http_request *req)
 {
@@ -49,8 +48,10 @@ static void answer(struct exchange *x, unsigned status, const char *content_type
 	exchange_answer_local(x, status, content_type, SLICE(ADMIN_FIELDS), slice_str(text));
 }
 
-/* For the log on stderr: what changes something is told there, as operators are not in the access
-   log. */
+/*
+ * For the log on stderr: what changes something is told there, as operators are not in the access
+ * log.
+ */
 static const char *operator_of(const struct exchange *x, char text[static ADDRESS_TEXT_SIZE])
 {
 	address_format(&x->peer, text);

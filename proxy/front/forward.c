@@ -63,7 +63,7 @@ static bool step_admit(struct exchange *x, enum failure failure)
 		answer_options(x);
 		return false;
 	}
-	/* a TRACE would show fields of the proxy's side to the client (HAZARDS T8) */
+	/* A TRACE would show fields of the proxy's side to the client (HAZARDS T8). */
 	if (x->req.method == METHOD_TRACE) {
 		exchange_fail(x, FAILURE_DENIED_METHOD);
 		return false;
@@ -267,7 +267,7 @@ static bool answer(struct exchange *x, const struct cache_lookup *lookup)
 	x->outcome = fresh ? OUTCOME_HIT : OUTCOME_STALE;
 	x->status_field.why = fresh ? REASON_NONE : lookup->why;
 	if (x->no_wait) {
-		/* what it waited for was fetched: no hit, by RFC 9211 2.6 */
+		/* What it waited for was fetched: no hit, by RFC 9211 2.6. */
 		x->outcome = OUTCOME_COLLAPSED;
 		x->status_field.collapsed = true;
 		x->status_field.fwd_status = 0;
@@ -355,7 +355,8 @@ static void forward_again(struct exchange *x)
 	step_lookup(x);
 }
 
-/* No record could answer a request like this: the origin is asked, unless the request forbids it.
+/*
+ * No record could answer a request like this: the origin is asked, unless the request forbids it.
  */
 static void step_bypass(struct exchange *x, enum reason why)
 {

@@ -1,6 +1,4 @@
-/*
- * The forward proxy, front end 1: what happens to a request, step by step.
- */
+/* The forward proxy, front end 1: what happens to a request, step by step. */
 #ifndef PROXY_FRONT_FORWARD_H
 #define PROXY_FRONT_FORWARD_H
 

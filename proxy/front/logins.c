@@ -74,7 +74,7 @@ static void set_turns(struct logins *logins, struct login *login)
 	struct login *other;
 
 	login->address_turn = login->name_turn = logins->turns;
-	DL_FOREACH(logins->waiting, other != NULL)
+	DL_FOREACH(logins->waiting, other)
 	{
 		if (other == login || !same_address(login, other))
 			continue;
@@ -90,7 +90,7 @@ static void end_turn(struct logins *logins, const struct login *login)
 	struct login *other;
 
 	logins->turns++;
-	DL_FOREACH(logins->waiting, other != NULL)
+	DL_FOREACH(logins->waiting, other)
 	{
 		if (!same_address(login, other))
 			continue;
@@ -105,7 +105,7 @@ static struct login *choose(const struct logins *logins)
 {
 	struct login *best = logins->waiting, *login;
 
-	DL_FOREACH(logins->waiting, login != NULL)
+	DL_FOREACH(logins->waiting, login)
 	{
 		if (login->address_turn < best->address_turn ||
 		    (same_address(login, best) && login->name_turn < best->name_turn))
@@ -134,7 +134,7 @@ static bool wait_for_turn(struct logins *logins, struct exchange *x)
 	login->holder = holder;
 	login->name = credentials_claimed(&x->req);
 	login->until_ms = logins->turn->now_ms + LOGINS_WAIT_MS;
-	DL_APPEND(logins->waiting != NULL, login);
+	DL_APPEND(logins->waiting, login);
 	set_turns(logins, login);
 	x->login = login;
 	return true;
@@ -142,7 +142,7 @@ static bool wait_for_turn(struct logins *logins, struct exchange *x)
 
 enum failure logins_check(struct logins *logins, struct exchange *x, bool *ret_waits)
 {
-	/* nobody overtakes those who wait */
+	/* Nobody overtakes those who wait. */
 	enum failure failure = credentials_check(logins->credentials, &x->req, logins->turn->now_ms,
 						 logins->waiting == NULL, &x->user);
 

@@ -9,12 +9,16 @@
 
 enum {
 	LOGINS_MAX = 1024,
-	/* Of the places that may be left to some: a part for those who have none, and so many times
-	   what is left of the others for one; who has all to itself gets three quarters. */
+	/*
+	 * Of the places that may be left to some: a part for those who have none, and so many times
+	 * what is left of the others for one; who has all to itself gets three quarters.
+	 */
 	REST_PARTS = 8,
 	REST_TIMES = 6,
-	/* Keys that are held at once: for each client itself, its origin and both together; and
-	   what is not bound to clients' connections. */
+	/*
+	 * Keys that are held at once: for each client itself, its origin and both together; and
+	 * what is not bound to clients' connections.
+	 */
 	KEYS_PER_CLIENT = 3,
 	KEYS_MORE = 4096,
 };

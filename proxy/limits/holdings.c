@@ -150,7 +150,7 @@ void holdings_give(struct holdings_row *row)
 	uint32_t count = atomic_load_explicit(&row->count, memory_order_relaxed);
 
 	assert(count > 0);
-	/* release: whoever sees it given back sees what was done before, such as close() */
+	/* Release: whoever sees it given back sees what was done before, such as close(). */
 	atomic_store_explicit(&row->count, count - 1, memory_order_release);
 }
 
@@ -174,7 +174,7 @@ void holdings_clear(struct holdings *holdings, unsigned block)
 {
 	struct holdings_row *row = &holdings->row[block * holdings->rows];
 
-	/* the memory itself goes, and is all zero when it is used again */
+	/* The memory itself goes, and is all zero when it is used again. */
 	if (madvise(row, holdings->rows * sizeof(*row), MADV_REMOVE) == 0)
 		return;
 	for (size_t i = 0; i < holdings->rows; i++)

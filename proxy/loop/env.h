@@ -1,8 +1,8 @@
 /*
  * What front ends ask of the worker they are in: services that it made and that outlive every
- * request.  Pointers alone, so that loop/ knows none of them; whoever calls one includes its header.
- * For process/, which fills it in, and front/ (scripts/check-layers.py).  All others get what they
- * use when they are made.
+ * request.  Pointers alone, so that loop/ knows none of them; whoever calls one includes its
+ * header.  For process/, which fills it in, and front/ (scripts/check-layers.py).  All others get
+ * what they use when they are made.
  */
 #ifndef PROXY_LOOP_ENV_H
 #define PROXY_LOOP_ENV_H

@@ -1,6 +1,4 @@
-/*
- * Listening sockets: their addresses, bound.  client/acceptor accepts from them.
- */
+/* Listening sockets: their addresses, bound.  client/acceptor accepts from them. */
 #ifndef PROXY_LOOP_LISTENER_H
 #define PROXY_LOOP_LISTENER_H
 

@@ -177,7 +177,7 @@ bool origin_send(struct origin *origin, struct slice content)
 	if (origin->closed || origin->request_done)
 		return true;
 	if (!append_content(origin, content)) {
-		/* cut the request: its promised end never comes (HAZARDS F6) */
+		/* Cut the request: its promised end never comes (HAZARDS F6). */
 		conn_close(origin->conn);
 		origin_fail(origin, FAILURE_INTERNAL);
 		return true;
@@ -355,7 +355,7 @@ struct origin *origin_start(struct origins *origins, const struct http_request *
 	if (origin->conn != NULL) {
 		STATS_ADD(origin_reused, 1);
 		origin->reused = true;
-		/* what fails here is told later: see origin_flush() */
+		/* What fails here is told later: see origin_flush(). */
 		origin_flush(origin);
 		origin_settle(origin);
 	} else if (!start_anew(origin, req)) {
@@ -423,7 +423,7 @@ static void origin_readable(void *owner)
 	}
 	if (io == IO_ERROR)
 		cause_set("%s", strerror(error));
-	/* an RST is no clean end, whatever the framing */
+	/* An RST is no clean end, whatever the framing. */
 	if (io == IO_ERROR && origin->head_done && origin->events != NULL)
 		origin_fail(origin, FAILURE_RESPONSE_CUT);
 	else

@@ -97,19 +97,19 @@ static bool read_head(struct origin *origin)
 		switched(origin, &res, length);
 		return false;
 	}
-	/* after one that was mended none is trusted, be that of an interim response (HAZARDS A7) */
+	/* After one that was mended none is trusted, be that of an interim response (HAZARDS A7). */
 	origin->mended = res.mended = origin->mended || res.mended;
 	if (res.status < 200) {
 		interim(origin, &res);
 	} else if (res.status == 407) {
-		/* it asks us, not our client (RFC 9110 11.7.1, HAZARDS H3) */
+		/* It asks us, not our client (RFC 9110 11.7.1, HAZARDS H3). */
 		cause_set("a 407 asks the proxy for credentials");
 		origin_fail(origin, origin->route.parent && !origin->route.tunnel
 					    ? FAILURE_PARENT_AUTHENTICATION
 					    : FAILURE_BAD_RESPONSE);
 	} else {
 		origin->head_done = true;
-		/* bytes that follow a 204 at once are a body it must not have (HAZARDS A3) */
+		/* Bytes that follow a 204 at once are a body it must not have (HAZARDS A3). */
 		if (res.status == 204 && length < buf_length(&origin->in))
 			res.framing_trouble = true;
 		origin->keep =

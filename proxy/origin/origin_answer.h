@@ -1,6 +1,4 @@
-/*
- * The answer on an origin's connection: heads and content, as far as bytes and the turn allow.
- */
+/* The answer on an origin's connection: heads and content, as far as bytes and the turn allow. */
 #ifndef PROXY_ORIGIN_ORIGIN_ANSWER_H
 #define PROXY_ORIGIN_ORIGIN_ANSWER_H
 

@@ -31,7 +31,7 @@ void origin_release(struct origin *origin)
 	buf_free(&origin->out);
 	buf_free(&origin->request);
 	buf_free(&origin->connect);
-	/* a queued one is freed when its task is run */
+	/* A queued one is freed when its task is run. */
 	if (!origin->resume.queued)
 		turn_free(origin);
 }

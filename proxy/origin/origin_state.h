@@ -1,6 +1,6 @@
 /*
- * A connection to an origin as the files that work on it see it: its state, what to wait for by that
- * state, and the one way out.  origin.h is for who asks; the request is origin.c's, the answer
+ * A connection to an origin as the files that work on it see it: its state, what to wait for by
+ * that state, and the one way out.  origin.h is for who asks; the request is origin.c's, the answer
  * origin_answer.c's.
  */
 #ifndef PROXY_ORIGIN_ORIGIN_STATE_H
@@ -23,7 +23,7 @@ struct origins {
 	struct dialers *dialers;
 	const struct admission *admission;
 	struct pool *pool;
-	/* of the head that is being handled */
+	/* Of the head that is being handled. */
 	struct http_field response_lines[PARSE_FIELDS_MAX];
 	char response_mended[PARSE_MENDED_MAX];
 };

@@ -158,8 +158,10 @@ static bool goes_direct(const struct routes *routes, struct slice host)
 	return rules_have_name(routes->no_proxy, host);
 }
 
-/* What the look-up would say that the parent makes in our place.  Addresses were judged with the
- * request. */
+/*
+ * What the look-up would say that the parent makes in our place.  Addresses were judged with the
+ * request.
+ */
 static enum failure judge_unresolved(struct slice host)
 {
 	char name[HOSTNAME_MAX];
@@ -191,7 +193,7 @@ static char way_of(const struct route *route)
 {
 	if (route->parent)
 		return route->tunnel ? 't' : 'p';
-	/* what the operator chose may lead where others may not go (HAZARDS T6) */
+	/* What the operator chose may lead where others may not go (HAZARDS T6). */
 	if (route->chosen)
 		return route->tls ? 'S' : 'H';
 	return route->tls ? 's' : 'h';

@@ -26,8 +26,7 @@ struct copier {
 	const struct conf *conf;
 	struct stats_copies *counts;
 	pid_t pid;      /* 0 for none */
-	int64_t due_ms; /* of the next copy, or the end of the one that is made; INT64_MAX for never
-			 */
+	int64_t due_ms; /* of the next copy, or the limit of the one being made; INT64_MAX: never */
 	bool failing;   /* and that was told */
 	bool stopped;
 };

@@ -40,7 +40,7 @@ static bool find_outer(const union address *bound, union address *ret_outer)
 		    (i->ifa_flags & IFF_UP) == 0)
 			continue;
 		memcpy(ret_outer, i->ifa_addr, address_length(bound));
-		/* not link-local ones, which need a zone */
+		/* Not link-local ones, which need a zone. */
 		found = !address_is_loopback(ret_outer) && range_kind(ret_outer) != RANGE_NEVER;
 		address_set_port(ret_outer, address_port(bound));
 	}
@@ -86,9 +86,7 @@ static void warn_of_no_proxy(const char *variable)
 		       variable, host.n > 64 ? 64 : (int)host.n, host.p);
 }
 
-/*
- * Some programs read one spelling of the variable alone, without a word about the other.
- */
+/* Some programs read one spelling of the variable alone, without a word about the other. */
 void greeting_print(const struct conf *conf, const struct listener *listener)
 {
 	for (unsigned i = 0; i < listener->count; i++)

@@ -37,7 +37,7 @@ static void verify_passed(void *owner)
 	struct housekeeping *keeping = owner;
 	int64_t due_ms = logins_turn(keeping->logins);
 
-	/* not at once: others come first, as verifying takes a while */
+	/* Not at once: others come first, as verifying takes a while. */
 	if (due_ms >= 0)
 		deadline_set(&keeping->verify, due_ms > 0 ? due_ms : 1);
 }

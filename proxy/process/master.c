@@ -75,7 +75,7 @@ static int run_worker(struct master *master, struct member *own, pid_t parent)
 	if (write(master->started[1], &pid, sizeof(pid)) != (ssize_t)sizeof(pid))
 		log_error("cannot tell the first process that this worker serves: %s",
 			  strerror(errno));
-	/* what came meanwhile is handled now, and not by the default action */
+	/* What came meanwhile is handled now, and not by the default action. */
 	sigprocmask(SIG_SETMASK, &master->mask_before, NULL);
 	status = worker_run(worker);
 	worker_free(worker);

@@ -216,7 +216,7 @@ static const struct deadline_kind drains = {.look = drain_look, .passed = drain_
 
 static bool open_loop(struct worker *worker)
 {
-	/* libev's io_uring backend costs 1.6 times the CPU of epoll for this work */
+	/* Libev's io_uring backend costs 1.6 times the CPU of epoll for this work. */
 	worker->ev = ev_loop_new(EVBACKEND_EPOLL);
 	if (worker->ev == NULL)
 		return false;

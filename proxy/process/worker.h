@@ -1,6 +1,4 @@
-/*
- * One process, one loop: makes what the proxy consists of, gives each what it uses, and runs it.
- */
+/* One process, one loop: makes what the proxy consists of, gives each what it uses, and runs it. */
 #ifndef PROXY_PROCESS_WORKER_H
 #define PROXY_PROCESS_WORKER_H
 

@@ -246,9 +246,7 @@ char *report_json(const struct report_input *input, size_t *ret_length)
 	return text;
 }
 
-/*
- * Prometheus text exposition format 0.0.4.  Base units, so seconds; counters end in _total.
- */
+/* Prometheus text exposition format 0.0.4.  Base units, so seconds; counters end in _total. */
 
 /* A label value.  Help needs no escapes: it is ours, one line, and quotes are plain there. */
 static void print_escaped(FILE *out, const char *text)

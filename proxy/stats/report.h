@@ -1,6 +1,4 @@
-/*
- * A snapshot of the statistics as text.  Pure but for allocating the text: the caller frees it.
- */
+/* A snapshot of the statistics as text.  Pure but for allocating the text: the caller frees it. */
 #ifndef PROXY_STATS_REPORT_H
 #define PROXY_STATS_REPORT_H
 

@@ -65,7 +65,8 @@ uint64_t histogram_quantile(const struct histogram *histogram, double quantile)
 	if (total == 0)
 		return 0;
 
-	/* The smallest rank with at least this share of all at or below it: rounded up, 1 at least.
+	/*
+	 * The smallest rank with at least this share of all at or below it: rounded up, 1 at least.
 	 */
 	double share = quantile * (double)total;
 	uint64_t rank = (uint64_t)share;
@@ -94,7 +95,7 @@ struct stats *stats_map(unsigned workers)
 
 void stats_attach(struct stats *block)
 {
-	assert(block) != NULL;
+	assert(block != NULL);
 	stats = block;
 }
 

@@ -76,9 +76,9 @@ struct stats {
 	struct offenders repaired;                 /* origins by 204 responses that were repaired */
 	struct offenders mended;                   /* origins by responses that were mended */
 	_Atomic uint64_t store[STATS_STORE_WORDS]; /* stats_store_set(), a few times a second */
-	/* from the start of the loop's turn in which the request was read */
+	/* From the start of the loop's turn in which the request was read. */
 	struct histogram hit_latency; /* to its answer sent */
-	/* to the end of its answer, but for the time in which the client did not take it */
+	/* To the end of its answer, but for the time in which the client did not take it. */
 	struct histogram miss_latency;
 } __attribute__((aligned(64)));
 

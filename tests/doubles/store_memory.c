@@ -103,7 +103,7 @@ static bool fails(struct store *store, enum store_result *ret_result)
 	return true;
 }
 
-/* ---- lists of entries ---- */
+/* ---- lists of entries ----------------------------------------------------------------------- */
 
 static uint64_t entry_bytes(const struct entry *entry)
 {
@@ -196,7 +196,7 @@ static size_t entries_find(const struct entries *entries, const struct cache_key
 	return low;
 }
 
-/* ---- opening ---- */
+/* ---- opening -------------------------------------------------------------------------------- */
 
 static struct memory *memory_of(const char *directory)
 {
@@ -301,7 +301,7 @@ void store_close(struct store *store)
 	free(store);
 }
 
-/* ---- reading ---- */
+/* ---- reading -------------------------------------------------------------------------------- */
 
 static void view_begin(struct store *store)
 {
@@ -390,7 +390,7 @@ void store_usage(struct store *store, struct store_usage *ret_usage)
 					  .failures = store->failures};
 }
 
-/* ---- writing ---- */
+/* ---- writing -------------------------------------------------------------------------------- */
 
 enum store_result store_begin(struct store *store)
 {
@@ -581,7 +581,7 @@ enum store_result store_group_next(struct store *store, const struct cache_key *
 	return STORE_NOT_FOUND;
 }
 
-/* ---- the rest ---- */
+/* ---- the rest ------------------------------------------------------------------------------- */
 
 enum store_result store_copy(const struct store_options *options, int64_t wall_s, char *notice,
 			     size_t notice_size)

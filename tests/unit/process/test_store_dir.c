@@ -86,7 +86,7 @@ static void test_relative_paths_are_ignored(void **state)
 	check_default(false, (struct environment){NULL, NULL, NULL}, expected);
 }
 
-/* ---- giving ---------------------------------------------------------------------------------- */
+/* ---- giving --------------------------------------------------------------------------------- */
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {

@@ -204,7 +204,7 @@ static void test_any_state(void **state)
 	assert_true(evict_slot_take(&f->state, &f->bits) < SLOTS);
 }
 
-/* ---- a trace ---- */
+/* ---- a trace -------------------------------------------------------------------------------- */
 
 enum {
 	OBJECTS = 5000,

@@ -184,7 +184,7 @@ static void a_mark_is_in_force_on_return(void **state)
 	}
 }
 
-/* ---- a lookup misses no mark ----------------------------------------------------------------- */
+/* ---- a lookup misses no mark ---------------------------------------------------------------- */
 
 static bool store_has_it; /* the record that the mark is to remove */
 
@@ -278,7 +278,7 @@ static void a_mark_is_no_other_keys(void **state)
 	at_each_point(look_up_neighbour, retire_and_mark_another);
 }
 
-/* ---- what counts as asked for later ---------------------------------------------------------- */
+/* ---- what counts as asked for later --------------------------------------------------------- */
 
 static uint64_t claimed; /* the epoch at which the answer to a POST of `b` counts as asked for */
 static uint64_t marked;

@@ -78,7 +78,7 @@ int fallocate(int fd, int mode, off_t offset, off_t length)
 	return (int)syscall(SYS_fallocate, fd, mode, offset, length);
 }
 
-/* ---- files ---- */
+/* ---- files ---------------------------------------------------------------------------------- */
 
 static int file_open(const struct store_fixture *f, const char *name, int flags)
 {
@@ -138,7 +138,7 @@ static void power_fails(const struct store_fixture *f)
 	file_fill(f, "data.mdb", 0xa5);
 }
 
-/* ---- processes: a copy is made by one that has no store open, a death is one's own ---- */
+/* ---- processes: a copy is made by one that has no store open, a death is one's own ---------- */
 
 static enum store_result copy_in_child(struct store_fixture *f, unsigned *ret_syncs)
 {
@@ -294,7 +294,7 @@ static int setup(void **state)
 	return epochs == MAP_FAILED ? -1 : 0;
 }
 
-/* ---- making ---- */
+/* ---- making --------------------------------------------------------------------------------- */
 
 static void test_made_when_something_changed(void **state)
 {
@@ -521,7 +521,7 @@ static void test_killed_while_it_is_made(void **state)
 	}
 }
 
-/* ---- taking ---- */
+/* ---- taking --------------------------------------------------------------------------------- */
 
 static void test_taken_after_a_power_failure(void **state)
 {

@@ -27,7 +27,7 @@ enum {
 	GARBLED = 120,
 };
 
-/* ---- a disk as the test wants it: these stand before the C library's ---- */
+/* ---- a disk as the test wants it: these stand before the C library's ------------------------ */
 
 static int fallocate_error;
 static uint64_t fallocate_room = UINT64_MAX;
@@ -48,7 +48,7 @@ int fstatvfs(int fd, struct statvfs *ret_disk)
 	return 0;
 }
 
-/* ---- files ---- */
+/* ---- files ---------------------------------------------------------------------------------- */
 
 static int file_open(const struct store_fixture *f, const char *name, int flags)
 {
@@ -124,7 +124,7 @@ static void boot_id_change(const struct store_fixture *f)
 	file_write(f, "state", state, size);
 }
 
-/* ---- stores ---- */
+/* ---- stores --------------------------------------------------------------------------------- */
 
 /* Some values in leaves, some in overflow pages, with groups. */
 static void fill(struct store_fixture *f)
@@ -200,7 +200,7 @@ static void assert_kept(struct store_fixture *f)
 		assert_in_store(f->store, n, 0);
 }
 
-/* ---- damage ---- */
+/* ---- damage --------------------------------------------------------------------------------- */
 
 static void test_truncated(void **state)
 {
@@ -375,7 +375,7 @@ static void test_state_lost(void **state)
 	assert_begun_anew(f, "not known to be this cache's");
 }
 
-/* ---- how it was left ---- */
+/* ---- how it was left ------------------------------------------------------------------------ */
 
 /* As if the process had been killed: the state says that it runs. */
 static void left_running(struct store_fixture *f)
@@ -458,7 +458,7 @@ static void test_data_file_removed(void **state)
 	assert_works(f);
 }
 
-/* ---- the files beside ---- */
+/* ---- the files beside ----------------------------------------------------------------------- */
 
 static void test_maps_damaged(void **state)
 {
@@ -506,7 +506,7 @@ static void test_visited_bits_are_rubbish(void **state)
 	assert_in_store(f->store, 1999, 0);
 }
 
-/* ---- sizes ---- */
+/* ---- sizes ---------------------------------------------------------------------------------- */
 
 static void test_smaller_bound(void **state)
 {
@@ -597,7 +597,7 @@ static int teardown(void **state)
 	return store_teardown(state);
 }
 
-/* ---- who may open it ---- */
+/* ---- who may open it ------------------------------------------------------------------------ */
 
 /* Run in a process of its own, as nobody when this is root; 0 when it went well. */
 static int as_nobody(struct store_fixture *f, const char *wanted)

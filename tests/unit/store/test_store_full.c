@@ -30,7 +30,7 @@ enum {
 	VALUE_MAX = 776, /* 400 bytes on average */
 };
 
-/* ---- a disk that is full: these stand before the C library's, for LMDB too ---- */
+/* ---- a disk that is full: these stand before the C library's, for LMDB too ------------------ */
 
 static enum {
 	DISK_WELL,
@@ -56,7 +56,7 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
 	return disk_refuses(2 * PAGE) ? -1 : (ssize_t)syscall(SYS_writev, fd, parts, count);
 }
 
-/* ---- floods ---- */
+/* ---- floods --------------------------------------------------------------------------------- */
 
 static struct store_usage usage_of(struct store *store)
 {
@@ -240,7 +240,7 @@ static void test_drop_everything(void **state)
 	assert_int_equal(usage_of(f->store).failures, 0);
 }
 
-/* ---- in the way ---- */
+/* ---- in the way ----------------------------------------------------------------------------- */
 
 /* A process that ends when the test does. */
 static pid_t process_start(void)
@@ -349,7 +349,7 @@ static void test_disk_full(void **state)
 	assert_int_equal(count_stored(f->store, 0, 100), 100);
 }
 
-/* ---- two writers ---- */
+/* ---- two writers ---------------------------------------------------------------------------- */
 
 struct shared {
 	_Atomic uint64_t commits;

@@ -48,7 +48,7 @@ int fstat(int fd, struct stat *ret_st)
 	return fstatat(fd, "", ret_st, AT_EMPTY_PATH);
 }
 
-/* ---- stores ---- */
+/* ---- stores --------------------------------------------------------------------------------- */
 
 static void fill(struct store *store, uint64_t turn)
 {
@@ -148,7 +148,7 @@ static void touch(const struct store_fixture *f, const char *name, off_t at, cha
 	close(fd);
 }
 
-/* ---- tests ---- */
+/* ---- tests ---------------------------------------------------------------------------------- */
 
 static void test_untouched_after_death(void **state)
 {
