@@ -96,7 +96,7 @@ void cache_close(struct cache *cache)
 	free(cache);
 }
 
-/* The normal form and key of a request's target; false when it is too long for anybody. */
+/* The normal form and key of a request's target; false when it is too long. */
 static bool find_key(struct cache *cache, const struct http_request *req, struct slice *ret_uri,
 		     struct cache_key *ret_key)
 {
@@ -250,17 +250,17 @@ bool cache_freshen(struct cache *cache, const struct http_request *req, struct s
 		return false;
 	}
 	ret_record->generation = view_generation_now(&cache->record_generation);
-	/* What is absent goes by itself, and may have a successor that is to stay. */
+	/* Absent records are removed anyway, and a successor may have to stay. */
 	if (cache_is_absent(cache, uri, &view)) {
 		*ret_why = REASON_OVERTAKEN;
 		return true;
 	}
-	/* Nor is it for a mark of another key, or of groups that it was not in, to remove it. */
+	/* Do not remove it for a mark of another key that shares the slot, or of groups that it was not in. */
 	if (*ret_why == REASON_NONE && is_overtaken(cache, &key, ret_record, times)) {
 		*ret_why = REASON_OVERTAKEN;
 		return true;
 	}
-	/* What speaks against keeping may be this request: then the record stays as it was. */
+	/* The reason not to keep it may be this request alone: then the record stays as it was. */
 	if (!policy_is_about_request(*ret_why))
 		queue_freshened(cache, &key, uri, &view, ret_record, *ret_why == REASON_NONE);
 	return true;
@@ -291,7 +291,7 @@ static bool reference_key(struct cache *cache, const struct http_request *req,
 	return true;
 }
 
-/* Whether an entry has something that is not absent, as far as this process knows. */
+/* Whether an entry has a record that is not absent, as far as this process knows. */
 static bool has_present(struct cache *cache, const struct cache_key *key)
 {
 	struct record_cutoff cutoff;
@@ -310,7 +310,7 @@ struct invalidated {
 	unsigned uris, count;
 };
 
-/* Not of a URI twice: it would be counted twice. */
+/* Add a URI once only: it would be counted twice. */
 static void add_reference(struct cache *cache, const struct http_request *req,
 			  const struct http_response *res, enum http_field_id id,
 			  struct invalidated *invalidated)
@@ -345,8 +345,8 @@ static void find_invalidated(struct cache *cache, const struct http_request *req
 }
 
 /*
- * Like is_overtaken(), of an answer that is no record, and may not become one: were its URI or
- * groups marked after it was asked for, but by itself, at that epoch?
+ * Like is_overtaken(), for an answer that is not a record: were its URI or groups marked after it
+ * was requested, other than by itself, at that epoch?
  */
 static bool is_answer_overtaken(struct cache *cache, const struct cache_key *groups, size_t count,
 				const struct exchange_times *times, uint64_t own)
@@ -363,9 +363,9 @@ static bool is_answer_overtaken(struct cache *cache, const struct cache_key *gro
 }
 
 /*
- * Marks, and tells whether the answer itself, which may be stored, counts as asked for at that
- * moment: else what it invalidates would be itself.  Its own epoch is taken before others' marks
- * are looked at: of what they mark from then on theirs is later.
+ * Set the marks; returns whether the answer itself, which may be stored, counts as requested at
+ * that moment: otherwise it would invalidate itself.  Its own epoch is taken before the marks of
+ * others are checked: those that they set later have a later epoch.
  */
 static void mark_invalidated(struct cache *cache, const struct invalidated *invalidated,
 			     const struct cache_key *groups, size_t group_count,
@@ -402,8 +402,9 @@ unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
 		group_count = 0; /* then it is not stored */
 	find_invalidated(cache, req, res, uri, &invalidated);
 	/*
-	 * What waits under a key is to be removed and counted, not refused; what waits in a group
-	 * is refused when its turn comes: to flush all would keep everybody waiting.
+	 * A write that waits under a key is put in first, so that it is removed and counted; one
+	 * that waits in a group is refused when it is flushed, since flushing all of them now would
+	 * take too long.
 	 */
 	for (unsigned i = 0; i < invalidated.uris; i++)
 		writes_flush_key(writes, &invalidated.keys[i]);
@@ -446,8 +447,8 @@ bool cache_is_absent(struct cache *cache, struct slice normal_uri, const struct 
 	if (!overtaken_record(cache->store, &key, record))
 		return false;
 	/*
-	 * Its removal is done, unless the mark is another key's that shares the slot: then what was
-	 * asked for when it was still stands.
+	 * It may have been removed, or the mark may be that of another key that shares the slot:
+	 * then the record is still there.
 	 */
 	writes_flush_key(&cache->writes, &key);
 	store_turn_end(cache->store);

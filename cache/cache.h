@@ -1,12 +1,12 @@
 /*
- * The front door of the cache: what the proxy asks of it, in the terms of RFC 9111.
+ * The front door of the cache: the operations that the proxy uses, in the terms of RFC 9111.
  *
  * Reads come straight from the store.  Writes are queued, bounded by conf->store_pending, and put
- * into the store together, in short transactions: by cache_flush_some(), turn by turn of the loop
- * once a timer has begun it, or a few at once when a lookup asks for a URI that has a write waiting
- * (so that a process always reads what it wrote), or when much of them has gathered.  Invalidations
- * are in force, for all processes, when the call returns (invalidation.h); what they leave in the
- * store is removed with the writes.
+ * into the store together, in short transactions: by cache_flush_some(), in each turn of the loop
+ * once a timer has started it; when a lookup asks for a URI with a queued write, so that a process
+ * always reads what it wrote; or when the queue has grown large.  An invalidation is in force for
+ * all processes when the call returns (invalidation.h); the records it makes useless are removed
+ * from the store later, with the writes.
  *
  * Not thread-safe; one per process.  Owns the store.
  */
@@ -26,8 +26,8 @@ enum {
 };
 
 /*
- * `conf` must outlive it.  `lock` is what the service holds of the store, store_lock() in store.h,
- * or one of the above.  NULL on failure; `notice` as in store_open().
+ * `conf` must outlive it.  `lock` is the descriptor of the service's lock, from store_lock() in
+ * store.h, or one of the above.  NULL on failure; `notice` as in store_open().
  */
 struct cache *cache_open(const struct conf *conf, int lock, char *notice, size_t notice_size);
 void cache_close(struct cache *cache);
@@ -60,9 +60,9 @@ bool cache_store(struct cache *cache, const struct http_request *req,
  * A 304 confirmed `old` (a record's bytes, copied by the caller, 8-aligned): queue the freshened
  * record.  Returns a view of it, in the cache's scratch memory (valid until the next call of the
  * cache); it answers the client even when it may not be kept (then the old one is removed, and
- * *ret_why says why).  False when the copy is damaged or far too many fields have gathered: there
- * is no answer then but asking anew.  A 204 to a HEAD that is about a GET's record does as well as
- * a 304 (RFC 9111 4.3.5).
+ * *ret_why says why).  False when the copy is damaged or has gathered far too many fields: then ask
+ * the origin again.  A 204 to a HEAD, for the record of a GET, has the same effect as a 304 (RFC
+ * 9111 4.3.5).
  */
 bool cache_freshen(struct cache *cache, const struct http_request *req, struct slice old,
 		   const struct http_response *res_304, const struct exchange_times *times,
@@ -77,18 +77,18 @@ void cache_remove(struct cache *cache, const struct http_request *req, struct sl
 /*
  * After any final response; does nothing unless policy_invalidates() says so.  Remove the target
  * URI in all variants, Location and Content-Location of the same origin, and the groups of
- * Cache-Group-Invalidation.  In force on return, whatever becomes of the store.  What was asked for
- * before, by whichever process, is neither used nor stored any more under these URIs, nor in these
- * groups.  The answer itself is of the state after it: *times go on as if it had been asked for
- * now, unless another invalidation came between, or at the same moment.  Returns the number of URIs
- * removed by now: members of large groups are counted later.
+ * Cache-Group-Invalidation.  In force on return, even if the store fails.  Responses that any
+ * process requested before are no longer used or stored under these URIs, nor in these groups.  The
+ * answer itself shows the state after the change: *times is set as if it had been requested now,
+ * unless another invalidation came in between or at the same moment.  Returns the number of URIs
+ * removed so far: members of large groups are counted later.
  */
 unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
 			  const struct http_response *res, struct exchange_times *times);
 
 /*
- * For the times of what is asked for now: it tells what was asked for before an invalidation from
- * what was asked for after it, however soon after.
+ * The epoch for the times of a request sent now: it distinguishes requests sent before an
+ * invalidation from those sent after it, however soon after.
  */
 uint64_t cache_epoch(const struct cache *cache);
 
@@ -99,48 +99,48 @@ uint64_t cache_epoch(const struct cache *cache);
 enum cache_purging cache_purge(struct cache *cache, struct slice normal_uri);
 
 /*
- * All that is stored, or was asked for by now in whichever process and is still to come, counts as
- * absent from here on, for all processes: it is not found, not freshened and not stored.  It is
- * removed by cache_purge_some().  Constant time.  `now` is to be read just before, and again just
- * after: the clock may have been put forward by a millisecond, so that what comes next is told from
- * what was before.
+ * Everything that is stored now, and every answer to a request already sent by any process, counts
+ * as absent from here on, for all processes: it is not found, not freshened and not stored.
+ * cache_purge_some() removes it.  Constant time.  Read `now` just before the call, and again just
+ * after it: the call may move the clock forward by a millisecond, so that later records differ from
+ * purged ones.
  */
 void cache_purge_all(struct cache *cache, const struct http_clock *now);
 
 /*
- * Whether a record, of which the caller has a copy, has been purged or invalidated since: it may
- * answer nothing any more, not even instead of an error.  Ends views.
+ * Whether a record, of which the caller has a copy, has been purged or invalidated since.  Then it
+ * must not answer anything, not even in place of an error.  Ends views.
  */
 bool cache_is_absent(struct cache *cache, struct slice normal_uri,
 		     const struct record_view *record);
 
-/* Whether something is left to remove of what was purged.  Cheap. */
+/* Whether purged records remain to be removed.  Cheap.  */
 bool cache_purge_is_due(const struct cache *cache);
 
 /*
- * Remove a small part of it: CACHE_PURGED_ALL when nothing is left, CACHE_PURGE_GOES_ON, or
- * CACHE_PURGE_FAILED, which may be tried again.  Several processes at it do no harm.
+ * Remove a small part of them: CACHE_PURGED_ALL when none are left, CACHE_PURGE_GOES_ON, or
+ * CACHE_PURGE_FAILED, after which it may be tried again.  Several processes may do this at once.
  */
 enum cache_purging cache_purge_some(struct cache *cache);
 
 /* Put queued writes into the store.  Cheap when there are none. */
 void cache_flush(struct cache *cache);
 
-/* Those of one URI, and no more than a few others with them. */
+/* Put those of one URI into the store, with a few others at most.  */
 void cache_flush_key(struct cache *cache, const struct cache_key *key);
 
 /*
- * Put some of them into the store, or remove some of what was invalidated, a matter of 0.1 ms; true
- * when more is left, for after requests at hand were served.
+ * Put some queued writes into the store, or remove some invalidated records.  Takes about 0.1 ms.
+ * True when more is left: call again after serving the requests at hand.
  */
 bool cache_flush_some(struct cache *cache);
 
-/* Whether it has something to do. */
+/* Whether cache_flush_some() has something to do.  */
 bool cache_flush_is_due(const struct cache *cache);
 
 /*
- * About once a second: removals that failed are tried again, and those that a process which died
- * has left.
+ * Call about once a second: retries removals that failed, and those left behind by a process that
+ * died.
  */
 void cache_tick(struct cache *cache);
 

@@ -9,7 +9,7 @@ struct cache_counts {
 	uint64_t dropped;     /* writes that did not fit the queue or the store */
 	uint64_t damaged;     /* records found damaged, and dropped */
 	uint64_t invalidated; /* URIs removed by unsafe methods and groups */
-	uint64_t purged;      /* entries removed, or rid of old records, for operators */
+	uint64_t purged;      /* entries that a purge removed, or removed records from */
 	uint64_t flushes;     /* write transactions */
 	uint64_t failures;    /* failed ones */
 	uint64_t compared;    /* bytes of entries that lookups went through */

@@ -1,4 +1,4 @@
-/* What no longer counts, after an invalidation or a purge. */
+/* Records and answers that an invalidation or a purge has overtaken. */
 #include "cache/overtaken.h"
 
 #include "cache/store/purge_mark.h"

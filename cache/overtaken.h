@@ -1,6 +1,6 @@
 /*
- * What no longer counts: records and answers that an invalidation (invalidation.h) or a purge
- * (cache/store/purge_mark.h) has overtaken.
+ * Records and answers that an invalidation (invalidation.h) or a purge (cache/store/purge_mark.h)
+ * has overtaken, and that therefore no longer count.
  */
 #ifndef CACHE_OVERTAKEN_H
 #define CACHE_OVERTAKEN_H
@@ -8,7 +8,7 @@
 #include "cache/record/record.h"
 #include "cache/store/store.h"
 
-/* For lookups and rewrites: what makes records of the entry of that key absent, as of now. */
+/* For lookups and rewrites: which records of that entry count as absent now.  */
 void overtaken_cutoff(struct store *store, const struct cache_key *entry,
 		      struct record_cutoff *ret_cutoff);
 

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-/* Memory may run out: the table then stays as it was and the element says so (uthash 2.3). */
+/* Out of memory, the table stays as it was and the element shows it (uthash 2.3). */
 #define HASH_NONFATAL_OOM 1
 #include "cache/base/table.h"
 

@@ -1,5 +1,6 @@
 /*
- * Writes that wait for the store: a queue bounded in number, by key, each key's in order.
+ * Writes that wait for the store: a bounded queue, grouped by key; operations of one key stay in
+ * order.
  *
  * The queue owns its operations and the bytes they need; pending_take() hands them over.
  */
@@ -27,7 +28,7 @@ struct pending {
 	size_t count;              /* operations */
 	size_t limit;
 	size_t bytes;
-	bool urgent; /* many bytes, or many operations of one key: better taken at once */
+	bool urgent; /* many bytes, or many operations of one key: flush now */
 };
 
 void pending_init(struct pending *pending, size_t limit);
@@ -36,8 +37,8 @@ void pending_init(struct pending *pending, size_t limit);
 void pending_fini(struct pending *pending);
 
 /*
- * Copies what it is given.  False, and nothing is done, when the queue or memory is full.  What
- * removes gets in over the limit, and makes the queue urgent.
+ * Copies its arguments.  Returns false, and changes nothing, when the queue is full or memory has
+ * run out.  Removals are accepted beyond the limit, and make the queue urgent.
  */
 bool pending_add(struct pending *pending, enum pending_kind kind, const struct cache_key *key,
 		 struct slice uri, struct slice record);
@@ -51,7 +52,7 @@ struct pending_op *pending_take(struct pending *pending);
 /* Those of this key; NULL when there are none. */
 struct pending_op *pending_take_key(struct pending *pending, const struct cache_key *key);
 
-/* Release what these gave. */
+/* Release what pending_take() and pending_take_key() returned.  */
 void pending_release(struct pending_op *ops);
 
 #endif

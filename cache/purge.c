@@ -1,4 +1,4 @@
-/* Walks the store for entries that a purge has left, and removes them. */
+/* Walks the store and removes purged entries. */
 #include "cache/purge.h"
 
 #include "cache/record/entry.h"
@@ -30,7 +30,7 @@ enum cache_purging purge_batch(struct purge_walk *walk, struct writes *writes)
 
 	if (!purge_mark_is_due(store))
 		return CACHE_PURGED_ALL;
-	/* From the beginning: what stands before the cursor may have come after an earlier mark. */
+	/* Start from the beginning: entries before the cursor may be newer than an earlier mark. */
 	if (walk->pass_ms == 0)
 		*walk = (struct purge_walk){.pass_ms = batch.cutoff.purged_ms};
 	cursor = walk->cursor;

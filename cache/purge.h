@@ -1,6 +1,6 @@
 /*
- * The removal of what a purge leaves, in batches.  All of it is absent from the moment that the
- * mark stands (cache/store/purge_mark.h): the removal only gives the room back, and may end early.
+ * Removal of purged records, in batches.  They count as absent as soon as the mark is set
+ * (cache/store/purge_mark.h): removing them only frees their room, and may stop early.
  */
 #ifndef CACHE_PURGE_H
 #define CACHE_PURGE_H
@@ -14,18 +14,18 @@ enum {
 	PURGE_REMOVE = 8, /* entries changed in a batch: each costs up to 12 us of CPU */
 };
 
-/* How far a purge has come. */
+/* The progress of a purge.  */
 enum cache_purging {
-	CACHE_PURGED_NOTHING, /* there was none */
-	CACHE_PURGED_ALL,     /* that was to be removed */
+	CACHE_PURGED_NOTHING, /* nothing was stored */
+	CACHE_PURGED_ALL,     /* finished */
 	CACHE_PURGE_GOES_ON,  /* there is more to remove */
-	CACHE_PURGE_FAILED,   /* by the store, for now */
+	CACHE_PURGE_FAILED,   /* the store failed; may be tried again */
 };
 
-/* A walk over the store that goes on from batch to batch; all zero to begin. */
+/* A walk over the store, continued by each batch; start with all zero.  */
 struct purge_walk {
 	struct cache_key cursor;
-	int64_t pass_ms; /* the mark of which nothing is left at the end; 0 between walks */
+	int64_t pass_ms; /* the mark whose records this walk removes; 0 between walks */
 };
 
 /* One batch, in one short transaction. */

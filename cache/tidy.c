@@ -33,7 +33,7 @@ void tidy_put_off(struct tidy *tidy)
 	tidy_add(tidy, place);
 }
 
-/* What falls off a full list is found again by tidy_find(). */
+/* tidy_find() finds those again that fall off a full list. */
 static void add_first(struct tidy *tidy, uint32_t place)
 {
 	tidy->first = (tidy->first + TIDY_LIST - 1) % TIDY_LIST;

@@ -1,9 +1,9 @@
 /*
- * The marks whose records are still to be removed from the store: those that this process set, in
- * the order they came, and those that another has left.
+ * The invalidation marks whose records are still to be removed from the store: those that this
+ * process set, oldest first, and those that another process left behind.
  *
- * Only a list of places: what is to be done stands in shared memory (invalidation.h), so a place
- * that is forgotten, with its process or because the list is full, is found again by tidy_find().
+ * This is only a list of places; the marks themselves are in shared memory (invalidation.h).  So
+ * tidy_find() finds a place again that was lost because its process died or the list was full.
  */
 #ifndef CACHE_TIDY_H
 #define CACHE_TIDY_H
@@ -25,10 +25,10 @@ struct tidy {
 	uint32_t walked_place;
 };
 
-/* A mark that was added; INVALIDATION_NO_PLACE is nothing to tidy. */
+/* List a new mark; does nothing for INVALIDATION_NO_PLACE.  */
 void tidy_add(struct tidy *tidy, uint32_t place);
 
-/* The mark that is listed longest and still there; false when there is none. */
+/* The first listed mark that still exists; false when there is none.  */
 bool tidy_first(struct tidy *tidy, const struct invalidations *all,
 		struct invalidation_mark *ret_mark);
 
@@ -43,16 +43,16 @@ void tidy_set_first(struct tidy *tidy, const struct invalidations *all,
 		    const struct cache_key *key);
 
 /*
- * May the group of this mark be walked, from tidy->cursor on?  Groups are walked one after the
- * other, since there is one cursor; tidy_walked() when it is at the end, or what was done is lost.
+ * Whether the group of this mark may be walked now, from tidy->cursor on.  There is one cursor, so
+ * groups are walked one after another; call tidy_walked() at the end, or to start over.
  */
 bool tidy_walk(struct tidy *tidy, const struct invalidations *all,
 	       const struct invalidation_mark *mark);
 void tidy_walked(struct tidy *tidy);
 
 /*
- * Now and then, about once a second: when the list is empty, put on it marks that were there the
- * last time.  Whoever set them has died, or has too many.
+ * Call about once a second: when the list is empty, lists marks that were already there at the last
+ * call.  The process that set them has died, or has too many.
  */
 void tidy_find(struct tidy *tidy, const struct invalidations *all);
 

@@ -1,4 +1,4 @@
-/* Puts queued writes into the store, and removes what must go at once. */
+/* Puts queued writes into the store, and removes invalidated records. */
 #include "cache/writes.h"
 
 #include <stdlib.h>
@@ -53,8 +53,8 @@ bool writes_add(struct writes *writes, enum pending_kind kind, const struct cach
 }
 
 /*
- * Beyond the places of its set a mark would count for other keys, too.  Marks crowd there by
- * chance, or because somebody makes them.
+ * Beyond the places of its set a mark would also affect other keys.  A set fills up by coincidence,
+ * or by attack.
  */
 static void make_place(struct writes *writes, const struct cache_key *key)
 {
@@ -83,7 +83,7 @@ void writes_mark_variant(struct writes *writes, const struct record_view *record
 		    invalidation_overtake(store_invalidations(writes->store), &variant, 1, NULL));
 }
 
-/* A record that cannot be put was to replace these: they must not go on answering. */
+/* A record that cannot be put should have replaced these: they must not answer any more. */
 static void mark_superseded(struct writes *writes, struct slice entry, const struct pending_op *op)
 {
 	struct record_view fresh, old;
@@ -135,7 +135,7 @@ static void rewrite_become(struct rewrite *rewrite, size_t n)
 	rewrite->changed = true;
 }
 
-/* The store takes no value over a part of its size (store_put()): variants make way before that. */
+/* The store refuses values larger than a part of its size (store_put()): drop variants before that. */
 static size_t entry_size_max(const struct conf *conf)
 {
 	uint64_t part = conf->store_size / (conf->store_size < 4 << 20 ? 16 : 64);
@@ -144,7 +144,7 @@ static size_t entry_size_max(const struct conf *conf)
 	return part - overhead < ENTRY_SIZE_MAX ? part - overhead : ENTRY_SIZE_MAX;
 }
 
-/* Invalidated or purged while it waited, by whichever process. */
+/* Invalidated or purged while it waited, by any process. */
 static bool is_put_overtaken(const struct rewrite *rewrite, const struct pending_op *op)
 {
 	struct record_view view;
@@ -201,8 +201,8 @@ static void rewrite_apply(struct rewrite *rewrite, const struct pending_op *ops)
 }
 
 /*
- * The groups of the entry.  When its records are in too many, all but the last put are let go; if
- * that is in too many by itself, it cannot be kept.
+ * The groups of the entry.  When its records are in too many groups, all records but the last put
+ * are dropped; if that is in too many by itself, it cannot be kept.
  */
 static size_t rewrite_groups(struct rewrite *rewrite, struct cache_key *groups)
 {
@@ -221,7 +221,7 @@ static size_t rewrite_groups(struct rewrite *rewrite, struct cache_key *groups)
 	return 0;
 }
 
-/* There is no room for what the operations make of it.  It stays, but for what they supersede. */
+/* There is no room for the new entry.  The old one stays, without the records that were superseded. */
 static enum store_result rewrite_give_up(struct rewrite *rewrite, const struct pending_op *ops)
 {
 	struct slice entry;
@@ -234,7 +234,7 @@ static enum store_result rewrite_give_up(struct rewrite *rewrite, const struct p
 	return result == STORE_NOT_FOUND ? STORE_OK : result;
 }
 
-/* STORE_FULL only without operations: what is absent stays for now. */
+/* STORE_FULL only without operations: absent records stay for now. */
 static enum store_result rewrite_write(struct rewrite *rewrite, const struct pending_op *ops)
 {
 	struct store *store = rewrite->writes->store;
@@ -267,9 +267,9 @@ static enum store_result rewrite_begin(struct rewrite *rewrite, struct writes *w
 }
 
 /*
- * Rewrite the entry of one key, inside a transaction: without what is absent, and as the
- * operations, if any, make it.  What was read holds until the part ends: in the next one it is read
- * anew, and everything decided once more.
+ * Rewrite the entry of one key, inside a transaction: drop absent records, and apply the
+ * operations, if any.  Values read are valid until the part ends: in the next one the entry is read
+ * and processed again.
  */
 static enum store_result rewrite_key(struct writes *writes, const struct cache_key *key,
 				     const struct pending_op *ops, struct rewrite *rewrite)
@@ -328,7 +328,7 @@ struct taken {
 	size_t count;
 };
 
-/* A failed put was to replace what is there; if that cannot be read, what may be there. */
+/* A failed put should have replaced what is stored; if that cannot be read, what may be stored. */
 static void mark_lost_put(struct writes *writes, const struct pending_op *op)
 {
 	struct record_view fresh;
@@ -373,8 +373,8 @@ static enum store_result write_taken(struct writes *writes, struct pending_op *o
 }
 
 /*
- * One transaction, of the operations of `key`, if any, and those that wait longest; whatever comes
- * of it, they are off the queue.
+ * One transaction for the operations of `key`, if any, and those that wait longest.  They leave the
+ * queue whether it succeeds or not.
  */
 static void write_batch(struct writes *writes, const struct cache_key *key, size_t most)
 {
@@ -430,7 +430,7 @@ bool writes_flush_some(struct writes *writes)
 
 /* ---- removing ------------------------------------------------------------------------------- */
 
-/* Without what is absent of it.  *count goes up when there was such. */
+/* Drop absent records; *count goes up when there were any. */
 static enum store_result clean_key(struct writes *writes, const struct cache_key *key,
 				   uint64_t *count)
 {
@@ -441,7 +441,7 @@ static enum store_result clean_key(struct writes *writes, const struct cache_key
 	return result;
 }
 
-/* What one transaction may do, and has done. */
+/* The limits and the progress of one transaction. */
 struct tidying {
 	unsigned entries; /* left to look at */
 	uint64_t members; /* of groups, removed */
@@ -449,7 +449,7 @@ struct tidying {
 	size_t done_count;
 };
 
-/* Goes on where it was; *ret_done at the end of the group.  Another's turn may be first. */
+/* Continue the walk of a group; *ret_done at its end.  Another group may come first. */
 static enum store_result tidy_group(struct writes *writes, const struct invalidation_mark *mark,
 				    struct tidying *tidying, bool *ret_done)
 {
@@ -514,7 +514,7 @@ bool writes_tidy_some(struct writes *writes)
 		wait = true;
 		result = STORE_OK;
 	}
-	/* Those that are lost from the list are found again by writes_tick(). */
+	/* writes_tick() finds those again that fall off the list. */
 	if (!end_batch(writes, begun, result)) {
 		tidy_walked(&writes->tidy);
 		for (size_t i = 0; i < tidying.done_count; i++)

@@ -1,11 +1,12 @@
 /*
- * Writes on their way into the store: queued records, put in together, and removals.
+ * Writes to the store: queued records, which are put in together, and removals.
  *
- * An entry is read inside the transaction that writes it anew, since other processes write too.
+ * An entry is read inside the transaction that rewrites it, since other processes write too.
  *
- * A removal is a mark first (invalidation.h), in force at once and for all processes; taking the
- * records out of the store only tidies up, and is tried until it succeeds.  A record that could not
- * be put costs itself, and is counted; what it was to replace is marked.
+ * A removal begins with a mark (invalidation.h), which is in force at once for all processes;
+ * removing the records from the store is only cleaning up, and is retried until it succeeds.  A
+ * record that could not be put is dropped and counted, and the record it should have replaced is
+ * marked.
  */
 #ifndef CACHE_WRITES_H
 #define CACHE_WRITES_H
@@ -24,7 +25,7 @@ struct writes {
 	bool waiting;     /* the last transaction failed, or there is no room: removals wait for
 			     writes_tick() */
 	bool busy;        /* in a transaction, or with a view in hand */
-	char *entries[2]; /* an entry being rewritten goes from one to the other */
+	char *entries[2]; /* an entry is rewritten from one into the other */
 };
 
 /* `store` and `conf` must outlive it.  False without memory. */
@@ -35,7 +36,7 @@ void writes_fini(struct writes *writes);
 
 /*
  * Queue an operation; false, and counted, when there is no room.  May flush.  A record that is
- * overtaken when its turn comes is not put into the store.
+ * overtaken while it waits is not put into the store.
  */
 bool writes_add(struct writes *writes, enum pending_kind kind, const struct cache_key *key,
 		struct slice uri, struct slice record);

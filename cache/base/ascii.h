@@ -29,8 +29,8 @@ static inline void ascii_write_lower(struct slice text, char *to)
 }
 
 /*
- * The number that the text begins with, and how many digits it has, which may be none.  A larger
- * one than `most`, which is at most UINT64_MAX / 10 - 1, is `most`.
+ * Read the number at the start of the text; returns how many digits it has, 0 for none.  A number
+ * larger than `most` (at most UINT64_MAX / 10 - 1) becomes `most`.
  */
 static inline size_t ascii_take_decimal(struct slice text, uint64_t most, uint64_t *ret_number)
 {
@@ -47,8 +47,8 @@ static inline size_t ascii_take_decimal(struct slice text, uint64_t most, uint64
 }
 
 /*
- * The number that the text is: one or more digits and nothing else, or false.  A larger one than
- * `most` is `most`: to refuse it, ask for one more than what is allowed.
+ * Read a text that is one or more digits and nothing else; false otherwise.  A number larger than
+ * `most` becomes `most`: to refuse it, pass the largest allowed number plus one.
  */
 static inline bool ascii_decimal(struct slice text, uint64_t most, uint64_t *ret_number)
 {

@@ -1,11 +1,10 @@
 /*
- * Keys of the store.  Pure, but for a seed that all processes of a store have in common and nobody
- * else knows: so nobody can choose URIs whose hashes meet, to push another's record out or to have
- * it invalidated with their own.
+ * Keys of the store.  Pure, except for a secret seed shared by all processes of a store: it keeps
+ * clients from choosing URIs whose hashes collide, to push out or invalidate another URI's record.
  *
- * The primary key is a hash of the normal form of the target URI (RFC 9111 2); the URI itself is in
- * the entry and is compared, so a collision is a miss.  What else tells records of one URI apart
- * (kind, Vary) is compared record by record within the entry.
+ * The primary key is a hash of the normal form of the target URI (RFC 9111 2); the URI itself is
+ * stored in the entry and compared, so a collision is a miss.  Records of one URI differ by kind
+ * and Vary, which are compared record by record within the entry.
  */
 #ifndef CACHE_BASE_KEY_H
 #define CACHE_BASE_KEY_H

@@ -1,5 +1,5 @@
 /*
- * A run of bytes that somebody else owns.
+ * A run of bytes, without ownership.
  *
  * A slice is passed by value and is valid as long as the memory it points into: the header that
  * hands one out says how long that is.  It is not NUL-terminated.  `p` may be NULL when `n` is 0.

@@ -1,12 +1,12 @@
 /*
- * uthash with a hash that nobody outside can know.
+ * uthash with a secret hash function.
  *
- * Names and keys in tables come from clients and origins, and uthash's own functions are the same
- * everywhere: whoever makes keys of one hash turns a table into a list, and each look into it into
- * a walk.  Here the hash depends on numbers that are drawn when the process starts.  Elements are
- * walked in the order of their coming, as ever.
+ * Names and keys in tables come from clients and origins, and uthash's own hash functions are
+ * public: an attacker could choose keys with the same hash, and turn each lookup into a linear
+ * search.  Here the hash depends on random numbers drawn when the process starts.  As always in
+ * uthash, iteration is in order of insertion.
  *
- * To be included in the place of <uthash.h>, with what is to be defined before it.
+ * Include this instead of <uthash.h>, after the macros that uthash.h wants defined before it.
  */
 #ifndef CACHE_BASE_TABLE_H
 #define CACHE_BASE_TABLE_H
@@ -18,7 +18,7 @@
 
 static uint64_t table_secret[2] = {UINT64_C(0x9e3779b97f4a7c15), UINT64_C(0xd1b54a32d192ed03)};
 
-/* Drawn for each file that has tables.  Early in a boot there may be none: then they stay. */
+/* Each file that has tables draws its own.  Early in a boot there may be no randomness: then the constants stay. */
 __attribute__((constructor)) static void table_draw_secret(void)
 {
 	uint64_t drawn[2];

@@ -1,11 +1,10 @@
 /*
- * Bytes that their owner takes back: a view of the store, or of memory that the next call uses
- * again (HAZARDS X1).
+ * Borrowed bytes: a view of the store, or of memory that the next call reuses (HAZARDS X1).
  *
- * The owner counts its generations up when it takes them back; a view carries the generation that
- * it was made in.  Who puts such bytes into an answer compares the two in every build; who reads
- * them has them compared by VIEW_ASSERT() in builds that check more than those for use: sanitized
- * ones and those without optimization.
+ * The owner counts a generation up when it takes the bytes back; a view has the generation that it
+ * was made in.  Code that puts such bytes into an answer compares the two in every build.  Code
+ * that only reads them uses VIEW_ASSERT(), which compares in sanitized builds and those without
+ * optimization.
  */
 #ifndef CACHE_BASE_VIEW_H
 #define CACHE_BASE_VIEW_H
@@ -19,7 +18,7 @@
 #define CACHE204_CHECKS 1
 #endif
 
-/* Of zeros: bytes that nobody takes back while the view is in use. */
+/* All zero for bytes that stay valid as long as the view is used.  */
 struct view_generation {
 	const uint64_t *owners; /* as it is now; lives as long as the owner */
 	uint64_t own;

@@ -11,8 +11,8 @@ enum { HTTP_DATE_LENGTH = 29 }; /* "Sun, 06 Nov 1994 08:49:37 GMT" */
 
 /*
  * Seconds since the epoch, or HTTP_DATE_INVALID.  IMF-fixdate, RFC 850 or asctime form; names in
- * any case, zone GMT only, nothing before, after or between that the grammar has not.  `now_s`
- * decides the century of an RFC 850 year: one more than 50 years ahead is in the past.
+ * any case, zone GMT only, otherwise exactly as in the grammar.  `now_s` decides the century of an
+ * RFC 850 year: one more than 50 years ahead is in the past.
  */
 int64_t http_date_parse(struct slice text, int64_t now_s);
 

@@ -28,15 +28,15 @@ enum http_field_flags {
 struct http_field {
 	struct slice name;
 	struct slice value;
-	uint8_t id;     /* enum http_field_id; of what is nominated only fields flagged HOP */
+	uint8_t id;     /* enum http_field_id; FIELD_OTHER once nominated, unless flagged HOP */
 	bool nominated; /* a Connection option names it: hop-by-hop in this message */
 };
 
 /*
  * Field lines in the order received.  `present` has bit `id` set for each known field that occurs,
- * so that the usual question, "is there any?", costs one test.  What Connection nominates does not
- * count, unless it is a field of the connection anyway.  `repeated` has the bits of those that have
- * more than one line, and may have more bits once lines were taken out.
+ * so that testing for a field is one instruction.  Fields that Connection nominates are not in it,
+ * unless flagged HOP.  `repeated` has the bits of fields with more than one line, and possibly more
+ * bits after lines were removed.
  */
 struct http_fields {
 	struct http_field *at;
@@ -82,7 +82,7 @@ static inline bool http_has_field(const struct http_fields *fields, enum http_fi
 	return (fields->present >> id) & 1;
 }
 
-/* False: it has one line at most. */
+/* Whether the field may have more than one line. */
 static inline bool http_may_be_repeated(const struct http_fields *fields, enum http_field_id id)
 {
 	return id == FIELD_OTHER || ((fields->repeated >> id) & 1);
@@ -91,7 +91,7 @@ static inline bool http_may_be_repeated(const struct http_fields *fields, enum h
 /* Number of lines of a known field. */
 unsigned http_fields_lines(const struct http_fields *fields, enum http_field_id id);
 
-/* Order of names without case: the shorter first, then by their letters. */
+/* Case-insensitive order of names: by length, then by letters. */
 int http_name_compare(struct slice a, struct slice b);
 
 /* A hash that does not depend on case, never 0: to look for many names in many lines. */
@@ -105,13 +105,14 @@ const struct http_field *http_fields_unknown(const struct http_fields *fields, u
 					     struct slice name);
 
 /*
- * Mark what Connection options nominate, but for fields flagged KEEP (RFC 9110 7.6.1; HAZARDS H1,
- * H2).  What is marked does not travel on, so the functions above find it no more, and no rule goes
- * by it; but for fields flagged HOP, which are for us to read.  Called once by the parser.
+ * Mark the fields that Connection options nominate, except those flagged KEEP (RFC 9110 7.6.1;
+ * HAZARDS H1, H2).  Marked fields are not forwarded, so the functions above no longer find them and
+ * no rule depends on them, except for fields flagged HOP, which are meant for us.  Called once by
+ * the parser.
  */
 void http_fields_nominate(struct http_fields *fields);
 
-/* True when the field does not travel on: HOP, FRAMING or nominated. */
+/* True when the field is not forwarded: HOP, FRAMING or nominated. */
 bool http_field_is_hop(const struct http_field *field);
 
 /*
@@ -138,10 +139,9 @@ bool http_list_member(struct slice value, size_t *offset, struct slice *ret_memb
 		      bool *ret_broken);
 
 /*
- * The names that Vary lists, each once whatever its case, in an order that depends on nothing else.
- * False when it selects by what cannot be compared: by "*", what is no list of names, or more of
- * them than this, which count as "*": they are of no use to anybody, and each costs a search in
- * each request.
+ * The names that Vary lists, without duplicates (ignoring case), sorted.  False when nothing can be
+ * compared: for "*", a malformed list, or more names than this, which count as "*" because each
+ * name costs a search in each request.
  */
 enum { HTTP_VARY_NAMES_MAX = 16 };
 bool http_vary_names(const struct http_fields *fields, struct slice names[HTTP_VARY_NAMES_MAX],

@@ -22,7 +22,7 @@ enum http_method {
 	METHOD_OTHER,
 };
 
-/* How the end of a body is told (RFC 9112 6.3). */
+/* How the length of a body is given (RFC 9112 6.3). */
 enum http_body {
 	BODY_NONE,
 	BODY_LENGTH, /* content_length bytes, more than 0 */
@@ -43,10 +43,10 @@ struct http_request {
 	enum http_target form;
 	struct slice method_name;
 	struct slice target; /* as received */
-	bool target_read;    /* `target` has its form and `uri`; otherwise it is any bytes */
+	bool target_read;    /* `target` was parsed into `form` and `uri`; else arbitrary bytes */
 	/*
-	 * An HTTP/1.0 client asked for its connection to be kept, which an origin may grant and a
-	 * proxy not (RFC 9112 9.3); `keep_alive` is false then.
+	 * An HTTP/1.0 client asked for its connection to be kept, which an origin may grant but a
+	 * proxy must not (RFC 9112 9.3); `keep_alive` is false then.
 	 */
 	bool asks_keep_alive;
 	struct http_uri uri; /* of absolute-form and authority-form; of origin-form only the path */
@@ -64,7 +64,7 @@ struct http_response {
 	uint8_t version_minor;
 	bool keep_alive;
 	bool framing_trouble; /* a 204 that announced a body (RULES: repaired, not stored) */
-	bool mended; /* was not by the grammar: passed on as it must be meant, not stored */
+	bool mended;          /* broke the grammar: passed on corrected, not stored */
 	enum http_body body;
 	uint64_t content_length;
 	struct http_fields fields;

@@ -2,8 +2,8 @@
  * Structured fields (RFC 9651): dictionaries and lists read from all lines of a field.  Pure, no
  * allocation, no recursion, linear in the bytes of the field.
  *
- * A reader checks as it goes, and RFC 9651 4.2 wants a field with an error ignored whole: whoever
- * walks one keeps nothing of it until SF_END.
+ * A reader checks as it goes, but RFC 9651 4.2 requires that a field with an error be ignored as a
+ * whole: use what was read only after SF_END.
  *
  *	struct sf_reader reader = sf_reader_of(fields, name);
  *	enum sf_result result;
@@ -13,9 +13,8 @@
  *	if (result == SF_INVALID)
  *		forget it
  *
- * Lines are joined as if by a comma, except that nothing but the list goes on from one line to the
- * next (RFC 9651 4.2 lets a parser fail there).  Keys, items and their parts are views of the field
- * values.
+ * Lines are joined as if by a comma, except that an item must not continue on the next line (RFC
+ * 9651 4.2 lets a parser fail there).  Keys, items and their parts are views of the field values.
  */
 #ifndef CACHE_HTTP_SF_H
 #define CACHE_HTTP_SF_H
@@ -39,9 +38,9 @@ enum sf_type {
 /*
  * The value of a member without its parameters, which are checked and skipped.
  *
- * `text` of a string is what is between the quotes, with its backslashes: RFC 9651 has one spelling
- * for each string, so equal strings have equal text.  Byte sequences, display strings and inner
- * lists also lack just their delimiters.
+ * `text` of a string is the bytes between the quotes, with its backslashes: RFC 9651 has one
+ * spelling for each string, so equal strings have equal text.  Byte sequences, display strings and
+ * inner lists are also given without their delimiters.
  */
 struct sf_item {
 	enum sf_type type;

@@ -20,7 +20,7 @@ struct http_uri {
 	struct slice host;
 	uint16_t port;       /* the scheme's default when absent; never 0 */
 	struct slice path;   /* path and query byte for byte as received, "" when empty */
-	struct slice normal; /* the whole target when it is a normal form already; else empty */
+	struct slice normal; /* the whole target if it is in normal form already, else empty */
 };
 
 enum http_uri_result {
@@ -54,8 +54,8 @@ bool http_uri_path_is_valid(struct slice path);
 bool http_host_is_valid(struct slice host);
 
 /*
- * Whether a label is what some readers take for a number: all digits, or 0x and hexadecimal digits,
- * maybe none.
+ * Whether some software would read a label as a number: all digits, or 0x followed by any number of
+ * hexadecimal digits.
  */
 bool http_label_is_number(struct slice label);
 
@@ -91,8 +91,8 @@ bool http_uri_resolve_same_origin(const struct http_uri *base, struct slice refe
 				  size_t size, size_t *ret_length);
 
 /*
- * Whether a reference in an answer about this URI is that URI again, in its normal form.  False
- * also without memory.
+ * Whether a reference, resolved against this URI, is the same URI in normal form.  False also when
+ * out of memory.
  */
 bool http_uri_refers_to(const struct http_uri *uri, struct slice reference);
 

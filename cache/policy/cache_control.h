@@ -2,8 +2,8 @@
  * Cache directives of either side: Cache-Control (RFC 9111 5.2), Pragma, which has the same
  * grammar, and targeted fields (RFC 9213).  Pure; linear in the bytes of the field.
  *
- * What is unclear gets the stricter reading, and no reading depends on the order of directives or
- * lines (RULES 2, HAZARDS C1 and C3).
+ * Ambiguous directives get the stricter reading, and the result never depends on the order of
+ * directives or lines (RULES 2, HAZARDS C1 and C3).
  */
 #ifndef CACHE_POLICY_CACHE_CONTROL_H
 #define CACHE_POLICY_CACHE_CONTROL_H
@@ -21,13 +21,13 @@ enum cache_directive {
 	CC_DIRECTIVE_COUNT
 };
 
-/* Seconds that no argument exceeds (RFC 9111 1.2.2), and max-stale without an argument. */
+/* The largest value of an argument (RFC 9111 1.2.2), and max-stale without an argument. */
 #define CC_SECONDS_MAX ((uint32_t)1 << 31)
 #define CC_SECONDS_ANY UINT32_MAX
 
 enum {
 	CC_NAMES_MAX = 16,
-	CC_BYTES_MAX = 2048, /* of all lines; nobody means well by more */
+	CC_BYTES_MAX = 2048, /* of all lines; more is hostile */
 	CC_COMMAS_MAX = 128, /* the same of commas: two bytes may be a directive */
 };
 
@@ -61,8 +61,8 @@ struct cache_control {
 	uint32_t stale_if_error;
 
 	/*
-	 * Empty when the directive is unqualified anywhere; more than CC_NAMES_MAX, an empty or odd
-	 * list, and an argument without quotes make it so.
+	 * Empty when the directive is unqualified anywhere.  More than CC_NAMES_MAX names, an empty
+	 * or malformed list, and an argument without quotes count as unqualified.
 	 */
 	struct cache_control_names no_cache;
 	struct cache_control_names private;
@@ -73,8 +73,9 @@ bool cache_control_is_too_long(const struct http_fields *fields, enum http_field
 
 /*
  * All lines of a field: FIELD_CACHE_CONTROL, or FIELD_PRAGMA for its no-cache.  An absent field
- * gives no directives.  One that is too long is broken, and not read, but for only-if-cached: a
- * message is asked for its directives more than once.  Writes *ret_control in all cases.
+ * gives no directives.  One that is too long counts as broken and is not read, except for
+ * only-if-cached: this bounds the work, as a message is parsed for its directives more than once.
+ * Always writes *ret_control.
  */
 void cache_control_parse(const struct http_fields *fields, enum http_field_id id,
 			 struct cache_control *ret_control);
@@ -82,7 +83,7 @@ void cache_control_parse(const struct http_fields *fields, enum http_field_id id
 /*
  * A targeted field, by name since the operator chooses them.  False when it is absent, empty or not
  * a valid dictionary: it is then ignored (RFC 9213 2.1), and *ret_control has no directives.  A
- * member whose value has not the type its directive takes is ignored; of several with one key the
+ * member whose value has the wrong type for its directive is ignored; of several with one key the
  * last counts (RFC 9651 3.2).  `broken` is never set.
  */
 bool cache_control_from_sf(const struct http_fields *fields, struct slice name,

@@ -1,5 +1,5 @@
 /*
- * How long a response is fresh and how old it came, from its fields (RFC 9111 4.2).
+ * How long a response is fresh, and its age on arrival, from its fields (RFC 9111 4.2).
  *
  * Part of the policy: for may_store.c, which keeps the results in a struct record_meta.  Pure; all
  * times are seconds of the wall clock, all lifetimes and ages are at most CC_SECONDS_MAX.
@@ -13,7 +13,7 @@
 /* The directives that count for a response (RFC 9213 2.2). */
 struct response_control {
 	struct cache_control directives;
-	bool targeted; /* of a targeted field: Cache-Control and Expires have no say */
+	bool targeted; /* from a targeted field: Cache-Control and Expires are ignored */
 };
 
 struct lifetime {
@@ -49,9 +49,7 @@ struct lifetime freshness_lifetime(const struct http_fields *fields,
 				   const struct response_control *control, int64_t made_s,
 				   int64_t receipt_s, const struct conf *conf);
 
-/*
- * Of a preflight: explicit or Access-Control-Max-Age, within the operator's bound; 0 when neither.
- */
+/* For a preflight: explicit, or Access-Control-Max-Age, capped by preflight_max_age; 0 if neither. */
 struct lifetime freshness_preflight(const struct http_fields *fields,
 				    const struct response_control *control, int64_t made_s,
 				    int64_t receipt_s, const struct conf *conf);

@@ -22,7 +22,7 @@ enum reason {
 
 const char *reason_token(enum reason reason);
 
-/* Where a reason may stand in the way. */
+/* Whether a reason prevents storing, reusing, or both. */
 enum reason_where {
 	REASON_AT_STORE = 1,
 	REASON_AT_REUSE = 2,
@@ -57,7 +57,7 @@ enum record_meta_flags {
 	META_HAS_ETAG = 16,
 	META_HAS_LAST_MODIFIED = 32,
 	META_IMMUTABLE = 64,
-	META_HTTP_1_0 = 128, /* it came as HTTP/1.0, which Via tells */
+	META_HTTP_1_0 = 128, /* it came as HTTP/1.0: for Via */
 };
 
 /*
@@ -77,7 +77,7 @@ struct record_meta {
 	uint8_t kind;                /* enum record_kind */
 	uint8_t lifetime_source;     /* enum lifetime_source */
 	uint16_t flags;              /* enum record_meta_flags */
-	uint32_t admission;          /* as in struct exchange_times */
+	uint32_t admission;          /* from struct exchange_times */
 };
 
 /* When the exchange with the origin took place, and how long it took. */
@@ -86,11 +86,11 @@ struct exchange_times {
 	struct http_clock response; /* both clocks at receipt of the head */
 	uint64_t asked_at;          /* cache_epoch() at the request */
 	/*
-	 * From the request to receipt, by a clock that nobody sets: response_delay of RFC 9111
-	 * 4.2.3.  The steady clock jumps with the wall clock.
+	 * From the request to receipt, on the boot clock: response_delay of RFC 9111 4.2.3.  The
+	 * steady clock would not do, because it jumps with the wall clock.
 	 */
 	int64_t delay_ms;
-	uint32_t admission; /* where it came from, for who may be shown it; the proxy's */
+	uint32_t admission; /* where it came from (proxy/origin/admission.h); opaque here */
 };
 
 /*
@@ -102,22 +102,19 @@ bool policy_may_store(const struct http_request *req, const struct http_response
 		      struct record_meta *ret_meta, enum reason *ret_why);
 
 /*
- * Which lines of a response are to be left out of the record: hop-by-hop ones, UNSTORED ones, and
- * those that a qualified no-cache or private of Cache-Control names.  Read once for all lines; it
- * has views of the response.
+ * Which lines of a response are left out of the record: hop-by-hop ones, UNSTORED ones, and those
+ * named by a qualified no-cache or private of Cache-Control.  Read once for all lines; it has views
+ * of the response.
  */
 struct policy_drops {
-	bool all; /* of those that may be named: Cache-Control is too long to be read */
+	bool all; /* Cache-Control is too long to be read: drop whatever it could name */
 	struct cache_control_names no_cache;
 	struct cache_control_names private;
 };
 void policy_drops_read(const struct http_response *res, struct policy_drops *ret_drops);
 bool policy_drops_field(const struct policy_drops *drops, const struct http_field *field);
 
-/*
- * Which kind of record the request could be answered by; false when by none (bypass; *ret_why says
- * why).
- */
+/* Whether a record could answer the request at all; false for a bypass (*ret_why says why). */
 bool policy_is_lookup(const struct http_request *req, const struct conf *conf,
 		      enum reason *ret_why);
 
@@ -136,32 +133,32 @@ enum reuse {
 	REUSE_REVALIDATE, /* answer from the record now, validate in the background */
 	REUSE_VALIDATE,   /* ask the origin, with the record's validators when it has any */
 	REUSE_MISS,       /* no record, or a preflight's that is not usable: ask the origin */
-	REUSE_BYPASS,     /* ask the origin, the record has no part in it */
+	REUSE_BYPASS,     /* ask the origin without using the record */
 	REUSE_REFUSED,    /* only-if-cached and nothing usable: 504 */
 };
 
 /*
  * May this record, whose URI, kind and variant match, answer the request (RFC 9111 4)?  `meta` is
- * NULL when there is no record, or policy_is_lookup() says no: then too only-if-cached is REFUSED.
- * Writes *ret_why in all cases, REASON_NONE with FRESH alone.
+ * NULL when there is no record or policy_is_lookup() returned false; only-if-cached is REFUSED
+ * then, too.  Always writes *ret_why: REASON_NONE exactly for FRESH.
  */
 enum reuse policy_reuse(const struct http_request *req, const struct record_meta *meta,
 			const struct http_clock *now, const struct conf *conf,
 			enum reason *ret_why);
 
 /*
- * The client's own condition against a record that is going to answer (RFC 9110 13.1, RFC 9111
- * 4.3.2): true when it is met by a 304.  `etag` is the record's, empty when none.  Does not look at
- * conf->conditional_hit.
+ * Evaluate the client's own condition against a record that is going to answer (RFC 9110 13.1, RFC
+ * 9111 4.3.2): true when the answer is a 304.  `etag` is the record's, empty when none.  Does not
+ * look at conf->conditional_hit.
  */
 bool policy_not_modified(const struct http_request *req, const struct record_meta *meta,
 			 struct slice etag, const struct http_clock *now);
 
 /*
  * What a final response to a validation of a record means (RFC 9111 4.3.3, 4.3.4).  `req` is the
- * client's request.  The question to the origin had the record's validators; its tag, if any, was
- * joined by those of the client; nothing else of the client's conditions was asked.  In the
- * `background` no error removes anything: it may be the fault of whoever made us ask.
+ * client's request.  The request to the origin had the record's validators and the client's own
+ * entity tags, and no other conditions of the client.  In the `background` no error removes a
+ * record: the request that triggered the validation may have caused it.
  */
 enum validation {
 	VALIDATION_FRESHEN,  /* 304 for the record: update it and answer from it */
@@ -169,7 +166,7 @@ enum validation {
 	VALIDATION_RETRY,    /* 304 that fits neither: ask again without any condition */
 	VALIDATION_REPLACE,  /* 204: pass on; replaces the record, or removes it if not storable */
 	VALIDATION_UPDATE,   /* 204 to a HEAD, for a GET's record: pass on, and update the record */
-	VALIDATION_REMOVE,   /* what supersedes it: pass on, and remove the record */
+	VALIDATION_REMOVE,   /* supersedes the record: pass on, and remove the record */
 	VALIDATION_KEEP,     /* another error: pass on without touching the record */
 	VALIDATION_STALE,    /* 500, 502, 503, 504 within stale-if-error: answer from the record */
 };
@@ -184,30 +181,32 @@ bool policy_stale_if_error(const struct http_request *req, const struct record_m
 			   const struct http_clock *now, const struct conf *conf);
 
 /*
- * Does a final status tell that the stored response is out of date?  Another 2xx or 3xx does, 404
- * and 410 do; other errors may be due to what one client sent (400, 403, 412, 414, 429, ...), or to
- * a server that fails (HAZARDS X8).  Of a 204 it depends on the rest; a 304 confirms what is there.
+ * Does a final status show that the stored response is out of date?  Other 2xx and 3xx do, and so
+ * do 404 and 410; other errors may be caused by one client's request (400, 403, 412, 414, 429,
+ * ...), or by a failing server (HAZARDS X8).  A 204 depends on its fields; a 304 confirms the
+ * record.
  */
 bool policy_supersedes(uint16_t status);
 
-/* Whether a reason not to store is about the request, so that it says nothing of what is stored. */
+/* Whether a reason not to store concerns only the request, not the resource. */
 bool policy_is_about_request(enum reason why);
 
 /*
- * After an answer that was not stored: are others who ask the same not to wait for one another for
- * a while?  Not for an error, or an answer to a request that is unlike theirs (HAZARDS X8).
+ * After an answer that was not stored: should requests for the same key stop waiting for one
+ * another for a while?  Not after an error, or an answer to an unusual request (HAZARDS X8).
  */
 bool policy_is_unshareable(const struct http_request *req, const struct http_response *res);
 
-/* May it be sent again when a kept connection turns out to be lost (RFC 9110 9.2.2)? */
+/* May it be sent again when a kept connection turns out to be closed (RFC 9110 9.2.2)? */
 bool policy_is_repeatable(const struct http_request *req);
 
 /* RFC 9111 4.4: must the target URI (and Location, Content-Location) be invalidated? */
 bool policy_invalidates(const struct http_request *req, const struct http_response *res);
 
 /*
- * Whether a field is of the client that sent it alone, and no part of a question that is asked for
- * all: conditions, Range, Authorization, directives, and what proxies before us tell of it.
+ * Whether a field concerns only the client that sent it, and is left out of a request made on
+ * behalf of all: conditions, Range, Authorization, directives, and what earlier proxies say of the
+ * client.
  */
 bool policy_is_personal(const struct http_field *field);
 

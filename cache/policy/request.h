@@ -11,7 +11,7 @@
  */
 bool policy_request_stands_alone(const struct http_request *req, enum reason *ret_why);
 
-/* A CORS preflight without credentials (Fetch 4.8), that asks for what we know of. */
+/* A CORS preflight without credentials (Fetch 4.8) and without unknown request fields. */
 bool policy_request_is_preflight(const struct http_request *req);
 
 /* Its Cache-Control; without one, Pragma: no-cache sets *ret_pragma (RFC 9111 5.4). */

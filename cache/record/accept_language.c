@@ -1,4 +1,4 @@
-/* Accept-Language in one spelling, and the language it wants most. */
+/* The normal form of Accept-Language, and the preferred language. */
 #include "cache/record/accept_language.h"
 
 #include <stdint.h>
@@ -71,7 +71,7 @@ static int compare(const struct range *a, const struct range *b)
 	return (a->weight > b->weight) - (a->weight < b->weight);
 }
 
-/* The ranges in order; SIZE_MAX when they are too many or one is none. */
+/* The ranges, sorted; SIZE_MAX when there are too many or one is malformed. */
 static size_t parse_ranges(struct slice value, struct range ranges[LANGUAGE_RANGES_MAX])
 {
 	struct slice member;
@@ -115,7 +115,7 @@ size_t language_normal(struct slice value, char to[LANGUAGE_VALUE_MAX])
 
 	if (count == SIZE_MAX)
 		return SIZE_MAX;
-	/* No spelling of a range, or of what parts two, is shorter than the one put here. */
+	/* The normal form of a range or separator is never longer than the original. */
 	for (size_t i = 0; i < count; i++) {
 		if (i > 0)
 			to[n++] = ',';

@@ -9,7 +9,7 @@ enum {
 	PREFLIGHT_BLOCK_MAX = 8 << 10,
 };
 
-/* What is left of an entry on a walk over its records. */
+/* The rest of an entry while walking over its records. */
 struct entry_walk {
 	struct slice uri;
 	struct slice rest;
@@ -35,7 +35,7 @@ static bool entry_open(struct slice entry, struct entry_walk *ret_walk)
 	return true;
 }
 
-/* The next record, not summed yet; false at the end or at damage. */
+/* The next record, with its checksum not yet verified; false at the end or at damage. */
 static bool entry_next(struct entry_walk *walk, struct record_view *ret_view)
 {
 	if (walk->left == 0 || !record_parse(walk->rest, ret_view))
@@ -46,19 +46,19 @@ static bool entry_next(struct entry_walk *walk, struct record_view *ret_view)
 	return true;
 }
 
-/* Whether a walk that stopped has come to the end. */
+/* Whether a walk stopped at the end rather than at damage. */
 static bool entry_is_walked(const struct entry_walk *walk)
 {
 	return walk->left == 0 && walk->rest.n == 0;
 }
 
 /*
- * The better comes last: a response that varies is meant for some, one that does not may have been
- * sent without Vary by mistake (RFC 9111 4.1).
+ * From worst to best: a response with Vary is meant for specific requests, one without may have
+ * been sent without Vary by mistake (RFC 9111 4.1).
  */
 enum match {
 	MATCH_NONE,
-	MATCH_LANGUAGE, /* by what it is, not by what was asked for */
+	MATCH_LANGUAGE, /* by its Content-Language, not by the request's fields */
 	MATCH_ALL,      /* no Vary */
 	MATCH_FIELDS,
 };
@@ -95,22 +95,22 @@ struct lookup {
 	const struct http_request *req;
 	const struct record_cutoff *cutoff;
 	bool by_language;
-	uint64_t present; /* records by place: those that were found to be */
-	uint64_t gone;    /* those that were found to be invalidated */
-	uint64_t serving; /* records by place: those for the method */
+	uint64_t present; /* bits of records known not to be invalidated */
+	uint64_t gone;    /* bits of records known to be invalidated */
+	uint64_t serving; /* bits of records that serve the method */
 	unsigned sets;
 	unsigned count;
 	struct choice best;
-	const struct record_view *latest; /* with Vary; NULL when no other record is to know it */
+	const struct record_view *latest; /* with Vary; NULL when it does not matter */
 	struct slice preflight;           /* block of the request, when it is one */
-	uint64_t matched;                 /* records by place: nothing is left to do with them */
+	uint64_t matched;                 /* bits of records already compared */
 	struct vary_request asked;
 	struct record_view records[ENTRY_RECORDS_MAX];
 };
 
 /*
- * Whether a record was invalidated.  It may be in many groups, so that is asked of those only that
- * would have a say otherwise, and once.
+ * Whether a record was invalidated.  It may be in many groups, so this is checked only for records
+ * that could be selected, and once.
  */
 static bool is_gone(struct lookup *lookup, const struct record_view *view)
 {
@@ -150,7 +150,7 @@ static const struct record_view *latest_vary(struct lookup *lookup)
 	return latest;
 }
 
-/* Not all to zero: it is large, and little of it is used. */
+/* Set field by field: it is large, and little of it is used. */
 static void lookup_begin(struct lookup *lookup, const struct http_request *req, bool by_language,
 			 const struct record_cutoff *cutoff)
 {
@@ -177,8 +177,8 @@ static void consider(struct lookup *lookup, const struct record_view *view, enum
 }
 
 /*
- * What Vary named: for a preflight, which begins with the block of a request that it is the same
- * as, what follows that.  False when the record cannot be for this request.
+ * The part of the block that comes from Vary: a preflight's block begins with that of the preflight
+ * request.  False when the record cannot be for this request.
  */
 static bool selecting_fields(const struct lookup *lookup, unsigned i, struct slice *ret_fields)
 {
@@ -192,7 +192,7 @@ static bool selecting_fields(const struct lookup *lookup, unsigned i, struct sli
 	return true;
 }
 
-/* An older record may have been made for a request that differs in what was not asked for then. */
+/* An older record may be for a request that differs in fields which its own Vary did not name. */
 static bool knows_vary(const struct lookup *lookup, const struct record_view *view,
 		       bool set_covers_latest)
 {
@@ -210,7 +210,7 @@ static bool matches_language(struct lookup *lookup, const struct record_view *vi
 	       vary_differs_in_language(fields, selected);
 }
 
-/* All records with the Vary of the one at `first`: what the request has for it is written once. */
+/* Compare all records with the same Vary as the one at `first`; the request's block is written once. */
 static void match_set(struct lookup *lookup, unsigned first, struct slice first_fields)
 {
 	char block[ENTRY_BLOCK_MAX];
@@ -265,9 +265,7 @@ static void match_all(struct lookup *lookup)
 	}
 }
 
-/*
- * The records that may be there, for all that is told at a glance; false when the entry is damaged.
- */
+/* Collect the candidate records by a quick check; false when the entry is damaged. */
 static bool gather(struct lookup *lookup, struct entry_walk *walk)
 {
 	const struct record_cutoff *cutoff = lookup->cutoff;
@@ -285,7 +283,7 @@ static bool gather(struct lookup *lookup, struct entry_walk *walk)
 	return entry_is_walked(walk);
 }
 
-/* Most entries have one record, and most requests are, byte for byte, what it was made for. */
+/* Most entries have one record, and most requests equal the one it was made for, byte for byte. */
 static bool is_only_one(struct entry_walk walk, const struct http_request *req,
 			const struct record_cutoff *cutoff, struct record_view *ret_view)
 {
@@ -297,8 +295,8 @@ static bool is_only_one(struct entry_walk walk, const struct http_request *req,
 }
 
 /*
- * Only the record chosen is summed: damage to another has made it lose at worst, and it is found
- * when it wins or the entry is written anew.
+ * Only the chosen record's checksum is verified: at worst, damage to another one kept it from being
+ * chosen.  That is found when it is chosen or when the entry is rewritten.
  */
 enum entry_select entry_select(struct slice entry, struct slice normal_uri,
 			       const struct http_request *req, bool by_language,
@@ -336,7 +334,7 @@ struct entry_plan {
 	size_t size;
 };
 
-/* Whether they are for the same requests: one of them is enough. */
+/* Whether both are for the same requests, so that one is enough. */
 static bool is_same_variant(const struct record_view *a, const struct record_view *b)
 {
 	return a->meta->kind == b->meta->kind && slice_eq(a->vary, b->vary);
@@ -364,7 +362,7 @@ static void plan_remove(struct entry_plan *plan, size_t i)
 		(plan->count - i) * sizeof(*plan->records));
 }
 
-/* Receipt is our own clock's: a Date of far ahead does not hold a place (HAZARDS L1). */
+/* The time of receipt is by our own clock: a Date far in the future does not keep a record (HAZARDS L1). */
 static size_t plan_oldest(const struct entry_plan *plan, size_t count)
 {
 	size_t oldest = 0;
@@ -392,8 +390,8 @@ static int64_t plan_received_ms(const struct entry_plan *plan, size_t count, uin
 }
 
 /*
- * How many different Varys there are; of those that are not the last record's, the one whose latest
- * record is the oldest.
+ * Count the different Varys; *ret_oldest is the least recently received one, other than the last
+ * record's.
  */
 static unsigned plan_sets(const struct entry_plan *plan, uint64_t *ret_oldest)
 {
@@ -417,7 +415,7 @@ static unsigned plan_sets(const struct entry_plan *plan, uint64_t *ret_oldest)
 	return sets;
 }
 
-/* A request is written anew for each Vary at each lookup, so there are only a few. */
+/* Each different Vary costs work in each lookup, so only a few are allowed. */
 static void plan_bound_sets(struct entry_plan *plan)
 {
 	uint64_t oldest = 0;

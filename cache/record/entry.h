@@ -1,8 +1,8 @@
 /*
  * The entry of a URI: all its records as one value of the store (record.h).  Pure.
  *
- * All functions check the entry's lengths before they believe them; a damaged entry is like none, a
- * damaged record is not carried over when an entry is written.  Entries are 8-aligned.
+ * All functions check the entry's lengths before they use them; a damaged entry counts as absent,
+ * and a damaged record is dropped when an entry is rewritten.  Entries are 8-aligned.
  */
 #ifndef CACHE_RECORD_ENTRY_H
 #define CACHE_RECORD_ENTRY_H
@@ -25,11 +25,11 @@ enum entry_select {
 /*
  * Choose the record that the request selects: kind and selecting fields match, also those that the
  * most recent Vary names; one with Vary wins over one without (RFC 9111 4.1), then the latest Date,
- * then the latest receipt, then a GET's over a HEAD's.  With `by_language` one in the language that
- * the request wants most does as well, when no other matches: more than RFC 9111 4.1 allows by its
- * letter, see option language_select.  What the request has for the names of a Vary is written once
- * for all variants, so the work is linear in the bytes of the request and of the entry.  Records
- * that the cutoff makes absent are passed over.
+ * then the latest receipt, then a GET's over a HEAD's.  With `by_language`, when no other record
+ * matches, one in the request's preferred language is chosen: more than the letter of RFC 9111 4.1
+ * allows, see option language_select.  The request's values for the names of a Vary are written
+ * once for all variants, so the work is linear in the bytes of the request and of the entry.
+ * Records that the cutoff makes absent are skipped.
  */
 enum entry_select entry_select(struct slice entry, struct slice normal_uri,
 			       const struct http_request *req, bool by_language,
@@ -37,11 +37,11 @@ enum entry_select entry_select(struct slice entry, struct slice normal_uri,
 
 /*
  * The entry with `record` added: it replaces the record of the same kind and selecting fields, a
- * GET's also the HEAD's.  Over `variants` records (at most 64), or when it does not fit `size` or
- * ENTRY_SIZE_MAX, the one received first goes; over ENTRY_SETS_MAX sets of names in Vary, all
- * records of the one that was sent least recently.  `old` may be empty or damaged; `to`, 8-aligned,
- * must not overlap it.  Returns the length written at `to`; 0 when `record` is damaged or does not
- * fit alone.
+ * GET's also the HEAD's.  Beyond `variants` records (at most 64), or beyond `size` or
+ * ENTRY_SIZE_MAX, the record received first is dropped; beyond ENTRY_SETS_MAX different Varys, all
+ * records of the least recent one.  `old` may be empty or damaged; `to`, 8-aligned, must not
+ * overlap it.  Returns the length written at `to`; 0 when `record` is damaged or does not fit
+ * alone.
  */
 size_t entry_put(struct slice old, struct slice normal_uri, struct slice record, uint32_t variants,
 		 char *to, size_t size);
@@ -72,7 +72,7 @@ bool entry_has_variant(struct slice entry, struct slice normal_uri,
 /* Walk: the i-th record's view; false past the end or damaged. */
 bool entry_at(struct slice entry, unsigned i, struct slice *ret_uri, struct record_view *ret_view);
 
-/* The groups of all its records, in the manner of groups_of_response(). */
+/* The groups of all its records, as groups_of_response() returns them.  */
 size_t entry_groups(struct slice entry, struct cache_key to[GROUPS_MAX]);
 
 #endif

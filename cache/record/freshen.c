@@ -3,8 +3,8 @@
 #include "cache/record/record.h"
 
 /*
- * Fields of the 304 that update, as a set: known ones by their bit, the others by a bit of the hash
- * of their name, so that most stored lines are cleared of suspicion by one test.
+ * The fields that the 304 updates, as a set: known fields by their bit, others by a bit of the hash
+ * of their name, so that one test rules out most stored lines.
  */
 struct updated {
 	uint64_t known;
@@ -18,7 +18,7 @@ static uint64_t hash_bit(struct slice name)
 	return (uint64_t)1 << (http_name_hash(name) >> 26);
 }
 
-/* Where a name is, or would be: both heads may have many lines, so not every one is compared. */
+/* Where a name is or belongs, by binary search: both heads may have many lines. */
 static unsigned find_name(const struct updated *updated, struct slice name)
 {
 	unsigned low = 0, high = updated->count;
@@ -65,7 +65,7 @@ static bool is_updated(const struct updated *updated, const struct http_field *f
 	       has_name(updated, find_name(updated, field->name), field->name);
 }
 
-/* Lines of the 304 first, so that the set is there when the stored ones are looked at. */
+/* Read the 304's lines first: the set is needed for the stored ones. */
 static bool add_304(struct http_fields *merged, const struct http_response *res_304,
 		    struct updated *updated)
 {
@@ -99,7 +99,7 @@ static bool add_stored(struct http_fields *merged, const struct http_fields *sto
 	return true;
 }
 
-/* Age is no part of the record, but of its age: the policy is to see it. */
+/* Age is not kept in the record, but the policy needs it to compute the age. */
 static bool add_age(struct http_fields *merged, const struct http_response *res_304)
 {
 	const struct http_field *age = http_fields_first(&res_304->fields, FIELD_AGE);
@@ -124,8 +124,8 @@ static bool merge(const struct record_view *old, const struct http_response *res
 }
 
 /*
- * What the policy says of a response that it does not let us keep: it is asked for the same one
- * with just its dates, age and validators, in answer to a plain request.
+ * The meta of a response that the policy does not let us keep: ask the policy again for one with
+ * only its dates, age and validators, as an answer to a plain request.
  */
 static bool passing_meta(const struct http_response *merged, const struct exchange_times *times,
 			 const struct conf *conf, struct record_meta *ret_meta)
@@ -169,7 +169,7 @@ size_t record_freshen(const struct record_view *old, const struct http_request *
 	if (!merge(old, res_304, &merged.fields))
 		return 0;
 	if (policy_may_store(req, &merged, times, conf, &meta, ret_why)) {
-		/* A HEAD that validated makes no HEAD's record of a GET's. */
+		/* A GET's record that a HEAD validated stays a GET's. */
 		meta.kind = old->meta->kind;
 		n = record_write(req, &merged, &meta, normal_uri, to, size);
 		*ret_why = REASON_NONE;

@@ -22,16 +22,16 @@ static bool is_before(const struct cache_key *a, const struct cache_key *b)
 	return a->word[0] != b->word[0] ? a->word[0] < b->word[0] : a->word[1] < b->word[1];
 }
 
-/* The group of all that is in any of the origin's: no string can have a line's end. */
+/* The origin's common group.  Its name has a line feed, which no string can have. */
 static struct cache_key all_groups_of(struct slice origin)
 {
 	return cache_key_of_group(origin, SLICE("\n"));
 }
 
 /*
- * Adds a group to others, which are in order, so that finding it does not cost the product of all
- * records and groups; how many there are then, or SIZE_MAX.  *at is where it may well be, and
- * becomes where the next may well be: groups of a record are in order, too.
+ * Add a group to a sorted list, so that merging is not quadratic.  Returns the new number, or
+ * SIZE_MAX.  *at is a hint where to look, updated for the next one, since the groups of a record
+ * are sorted, too.
  */
 static size_t add_group(struct cache_key *to, size_t count, const struct cache_key *group,
 			size_t *at)
@@ -60,7 +60,7 @@ static size_t add_group(struct cache_key *to, size_t count, const struct cache_k
 	return count + 1;
 }
 
-/* Adds the groups that a field names to those of `to`; how many there are then, or SIZE_MAX. */
+/* Add the groups that a field names to those of `to`.  Returns the new number, or SIZE_MAX. */
 static size_t add_groups(const struct http_fields *fields, enum http_field_id id,
 			 struct slice origin, struct cache_key *to, size_t count)
 {

@@ -2,8 +2,8 @@
  * The headers of records and entries as they lie in the store.  The structures are read and written
  * by record.c and entry.c alone.
  *
- * All lengths come from disk: they are believed after record_parse() has looked at them, the bytes
- * after record_is_intact().
+ * All lengths come from disk: trust them only after record_parse() has checked them, and the bytes
+ * only after record_is_intact().
  */
 #ifndef CACHE_RECORD_LAYOUT_H
 #define CACHE_RECORD_LAYOUT_H

@@ -16,11 +16,11 @@ static uint64_t checksum_of(const struct record_header *header, uint64_t seed)
 {
 	size_t skipped = sizeof(header->checksum);
 
-	/* As good as a seed to the hash here, which would make it prepare a secret each time. */
+	/* As good as a seeded hash here, which would have to prepare a secret each time. */
 	return XXH3_64bits((const char *)header + skipped, header->length - skipped) ^ seed;
 }
 
-/* A value that header and part agree on: within the part, or empty at its very end. */
+/* A value whose place in the header is consistent: within the part, or empty at its end. */
 static bool is_part(uint32_t at, uint32_t n, uint32_t whole)
 {
 	return at <= whole && n <= whole - at;
@@ -107,7 +107,7 @@ bool record_is_invalidated(const struct record_view *view, const struct record_c
 	return asked_at < cutoff->epoch_of(cutoff->context, &variant);
 }
 
-/* A record being written; once it does not fit, nothing more is. */
+/* A record being written; once something does not fit, the rest is skipped. */
 struct record_writer {
 	struct record_header header;
 	char *to;
@@ -127,7 +127,7 @@ static void writer_put(struct record_writer *writer, struct slice bytes)
 	writer->used += bytes.n;
 }
 
-/* The parser lets no such line in; one that got here would answer as two (CWE-113). */
+/* The parser refuses such lines; one stored here would be sent as two (CWE-113). */
 static bool is_one_line(struct slice name, struct slice value)
 {
 	return http_is_token(name) &&
@@ -185,7 +185,7 @@ static void writer_vary(struct record_writer *writer, const struct http_request 
 	writer->header.vary_n = (uint32_t)(writer->used - start);
 }
 
-/* One Date that can be read is kept as it came and never changed (RFC 9110 6.6.1). */
+/* A single valid Date is kept as received and never changed (RFC 9110 6.6.1). */
 static bool date_is_kept(const struct http_response *res, const struct policy_drops *drops,
 			 const struct record_meta *meta)
 {
@@ -260,7 +260,7 @@ static void writer_head_rest(struct record_writer *writer, const struct http_res
 	header->head_rest_n = (uint32_t)(writer->used - start);
 }
 
-/* Padding, then the header over its place. */
+/* Add padding, then fill in the header. */
 static size_t writer_end(struct record_writer *writer, struct slice normal_uri)
 {
 	struct record_header *header = &writer->header;
@@ -294,7 +294,7 @@ size_t record_write(const struct http_request *req, const struct http_response *
 	return writer_end(&writer, normal_uri);
 }
 
-/* The line at the start of *rest, taken off it. */
+/* Take the line at the start of *rest off it. */
 static bool take_line(struct slice *rest, struct slice *ret_name, struct slice *ret_value)
 {
 	const char *end = memchr(rest->p, '\n', rest->n);

@@ -26,11 +26,11 @@ enum {
 };
 
 /*
- * A view of one record, valid as long as the bytes it was made from.  Outside of cache/ it is read
- * by the functions below, which know when that was too long.
+ * A view of one record, valid as long as the bytes it was made from.  Outside of cache/, read it
+ * with the functions below, which check that the bytes are still valid.
  */
 struct record_view {
-	struct view_generation generation; /* of who lends the bytes */
+	struct view_generation generation; /* of the owner of the bytes */
 	const struct record_meta *meta;
 	const struct cache_key *groups; /* keys of the cache groups it is in */
 	size_t group_count;
@@ -55,7 +55,7 @@ static inline const struct record_meta *record_meta(const struct record_view *vi
 	return view->meta;
 }
 
-/* Of HTTP/1.x, as the origin's last message about it was; a later one counts as 1. */
+/* The minor HTTP/1 version of the origin's last message about it; later versions count as 1.  */
 static inline uint8_t record_minor_version(const struct record_view *view)
 {
 	return record_meta(view)->flags & META_HTTP_1_0 ? 0 : 1;
@@ -108,25 +108,26 @@ size_t record_write(const struct http_request *req, const struct http_response *
  * those of the same name, the rest stays, never Content-Length nor hop-by-hop; Date is that of the
  * 304, or of its receipt.  The meta is worked out anew from the merged fields, the kind stays.
  *
- * *ret_why is REASON_NONE when the record may be kept.  When it may not be (the policy says why, or
- * it is over conf->record_size), what is written is good for one answer, and not for the store.
- * Returns the length; 0 when not even that fits.  `to` must not overlap `old`.
+ * *ret_why is REASON_NONE when the record may be kept.  Otherwise (the policy says why, or it is
+ * over conf->record_size) the record written may be used for one answer, but not stored.  Returns
+ * the length; 0 when it does not fit.  `to` must not overlap `old`.
  */
 size_t record_freshen(const struct record_view *old, const struct http_request *req,
 		      const struct http_response *res_304, const struct exchange_times *times,
 		      const struct conf *conf, struct slice normal_uri, char *to, size_t size,
 		      enum reason *ret_why);
 
-/* What ties the checksum of a record to its URI. */
+/* Ties the checksum of a record to its URI.  */
 uint64_t record_seed(struct slice normal_uri);
 
 /*
- * View the record at the start of `bytes`, which may go on behind it.  Nothing outside of `bytes`
- * is touched or shown, whatever they are, but they are not summed.  False when they are no record.
+ * View the record at the start of `bytes`, which may continue after it.  Never reads outside of
+ * `bytes`, whatever they contain, but does not verify the checksum.  False when they are not a
+ * record.
  */
 bool record_parse(struct slice bytes, struct record_view *ret_view);
 
-/* Whether a parsed record is what was written, and for the URI of that seed. */
+/* Whether the checksum of a parsed record is right, for the URI of that seed.  */
 bool record_is_intact(const struct record_view *view, uint64_t seed);
 
 /* View a record alone (a copy of record_bytes()); false when damaged or not of that URI. */
@@ -134,8 +135,7 @@ bool record_view(struct slice bytes, struct slice normal_uri, struct record_view
 
 /*
  * The stored head as a response message: `at` and `capacity` of its fields are given
- * (RECORD_FIELDS_MAX is enough).  False when they are too few or the head is no list of field
- * lines.
+ * (RECORD_FIELDS_MAX is enough).  False when they are too few or the head is malformed.
  */
 bool record_to_response(const struct record_view *view, struct http_response *ret_res);
 
@@ -143,14 +143,13 @@ bool record_to_response(const struct record_view *view, struct http_response *re
 bool record_language(const struct record_view *view, struct slice *ret_value);
 
 /*
- * What tells the variants of all URIs apart, as a key: of the entry's key, the kind and the
- * selecting fields.
+ * A key for one variant of one URI: made from the entry's key, the kind and the selecting fields.
  */
 struct cache_key record_variant_key(const struct record_view *view, const struct cache_key *entry);
 
 /*
- * What makes records of an entry count as absent.  Plain data of one lookup or write; with no mark
- * in force (cache/store/invalidation.h) `epoch_of` is NULL, and nothing but the purge is looked at.
+ * Which records of an entry count as absent.  Plain data of one lookup or write; without any mark
+ * in force (cache/store/invalidation.h) `epoch_of` is NULL, and only the purge is checked.
  */
 struct record_cutoff {
 	int64_t purged_ms;     /* received at or before it: purged (cache/store/purge_mark.h) */

@@ -24,7 +24,7 @@ struct item_header {
 
 _Static_assert(sizeof(struct item_header) == 8, "the layout of a block has no padding");
 
-/* Bytes being written; once they do not fit, nothing more is. */
+/* Bytes being written; once something does not fit, the rest is skipped. */
 struct block {
 	char *to;
 	size_t size;
@@ -96,8 +96,8 @@ static void make_tags(struct vary_request *asked)
 }
 
 /*
- * All lines of a request field as one value in normal form, in pieces.  The origin sees the field
- * as it is sent on, so a line of this connection only is no line (HAZARDS C5).
+ * All lines of a request field as one value in normal form, in pieces.  Lines that are not
+ * forwarded do not count, since the origin does not see them (HAZARDS C5).
  */
 struct joined {
 	const struct http_fields *fields;
@@ -133,7 +133,7 @@ static const struct http_field *other_line(const struct joined *joined,
 	return NULL;
 }
 
-/* Two loops: what is known by its number is found in a fraction of the time. */
+/* Two loops: a field with an id is found much faster. */
 static const struct http_field *joined_line(const struct joined *joined,
 					    const struct http_field *from)
 {
@@ -164,7 +164,7 @@ static void joined_begin(struct joined *joined, struct vary_request *asked, stru
 		joined->line = joined_line(joined, fields->at);
 }
 
-/* The end of what stands before the next comma; commas in quoted strings do not count. */
+/* The position of the next comma or the end; commas in quoted strings do not count. */
 static size_t member_end(struct slice value, size_t i)
 {
 	bool quoted = false;
@@ -179,8 +179,8 @@ static size_t member_end(struct slice value, size_t i)
 }
 
 /*
- * The next piece: what is between two commas without the white space beside them, or ", " for a
- * comma or the end of a line that is not the last.
+ * The next piece: the text between two commas without surrounding white space, or ", " for a comma
+ * or the end of a line that is not the last.
  */
 static bool joined_next(struct joined *joined, struct slice *ret_piece)
 {
@@ -209,7 +209,7 @@ static bool is_language(struct slice name)
 	return slice_ieq(name, SLICE("Accept-Language"));
 }
 
-/* The whole of Accept-Language in `to`; false when it is absent, or too long to be looked into. */
+/* Write the joined Accept-Language to `to`; false when it is absent or too long. */
 static bool joined_language(struct vary_request *asked, char to[LANGUAGE_VALUE_MAX],
 			    struct slice *ret_value)
 {
@@ -226,7 +226,7 @@ static bool joined_language(struct vary_request *asked, char to[LANGUAGE_VALUE_M
 	return !block.full;
 }
 
-/* Accept-Language in the one spelling for all that mean the same, when it has one. */
+/* Accept-Language in normal form, when it has one. */
 static bool normal_language(struct vary_request *asked, struct slice *ret_value)
 {
 	char whole[LANGUAGE_VALUE_MAX];
@@ -279,7 +279,7 @@ struct item {
 	bool present;
 };
 
-/* Takes the first item off a block; false at its end, or when it is damaged. */
+/* Take the first item off a block; false at its end, or when it is damaged. */
 static bool block_take(struct slice *block, struct item *ret_item)
 {
 	struct item_header header;
@@ -337,7 +337,7 @@ uint64_t vary_names_hash(struct slice block)
 	return hash;
 }
 
-/* Most values come as one line that is in normal form already, as this one then is. */
+/* Most values are one line in normal form: then compare it as it is. */
 static bool is_as_sent(const struct joined *joined, const struct item *item)
 {
 	if (joined->line == NULL || !item->present)
@@ -420,7 +420,7 @@ bool vary_differs_in_language(struct slice a, struct slice b)
 	return a.n == 0 && b.n == 0;
 }
 
-/* Two runs in order, one after the other, into one. */
+/* Merge two adjacent sorted runs. */
 static void merge_names(const struct slice *from, size_t middle, size_t end, struct slice *to)
 {
 	size_t a = 0, b = middle;
@@ -432,7 +432,7 @@ static void merge_names(const struct slice *from, size_t middle, size_t end, str
 	}
 }
 
-/* Not by insertion: a client chooses how many there are. */
+/* Merge sort, since a client chooses how many there are. */
 static void sort_names(struct slice *names, size_t count)
 {
 	struct slice spare[PREFLIGHT_NAMES_MAX];
@@ -447,9 +447,7 @@ static void sort_names(struct slice *names, size_t count)
 	}
 }
 
-/*
- * Members of Access-Control-Request-Headers in order, each once; SIZE_MAX when there are too many.
- */
+/* The members of Access-Control-Request-Headers, sorted, each once; SIZE_MAX for too many. */
 static size_t requested_headers(const struct http_fields *fields,
 				struct slice names[PREFLIGHT_NAMES_MAX])
 {

@@ -1,15 +1,15 @@
 /*
- * Is a file an LMDB file of ours that LMDB can be trusted with?  Read by our own code, with
- * pread(), so that whatever is in the file can neither crash nor fool: LMDB itself believes all it
- * reads, and a page beyond the end of a truncated file is a SIGBUS.
+ * Checks whether a file is an LMDB file of ours that is safe to open with LMDB.  It is read by our
+ * own code, with pread(), so that no content can crash us: LMDB trusts all that it reads, and a
+ * page beyond the end of a truncated file is a SIGBUS.
  *
  * The head check is two small reads and is made at every opening.  The tree check reads every page
  * in use (about 1 us each): page numbers, bounds of nodes, key sizes, depth, no page used twice or
- * both used and free.  It is for files that are not as their last user is known to have left them.
+ * both used and free.  It is for files that may have changed since their last user left them.
  *
- * The layout known here is that of LMDB 0.9 on 64-bit machines, in this machine's byte order; a
- * file in another one is not whole.  Keys out of order and damaged values do no harm to LMDB and
- * are not looked for: values have a checksum of their own.
+ * The layout is that of LMDB 0.9 on 64-bit machines, in this machine's byte order; any other layout
+ * fails the check.  Damaged values do not harm LMDB and are not looked for: they have a checksum of
+ * their own.
  */
 #ifndef CACHE_STORE_CHECK_H
 #define CACHE_STORE_CHECK_H
@@ -28,9 +28,7 @@ struct store_table_spec {
 extern const struct store_table_spec store_table_specs[STORE_TABLES];
 
 enum {
-	/*
-	 * A check reads this many pages at most, 8 GiB; what is beyond is not known to be damaged.
-	 */
+	/* A check reads at most so many pages, 8 GiB; pages beyond are not checked. */
 	STORE_CHECK_PAGES_MAX = 1 << 21,
 };
 

@@ -1,14 +1,14 @@
 /*
  * A copy of the store beside it, for after a power failure: data.mdb.copy.
  *
- * The data file itself is never synced while it is in use (files.h), and a sync now and then would
- * not help: a moment later the kernel again has written some pages of a commit and not others. So
- * what is to outlive a power failure is a file of its own, which nobody writes to: a copy, synced
- * under another name and then renamed, so that under its name it is always whole.
+ * The data file itself is never synced while it is in use (files.h), and a periodic sync would not
+ * help: a moment later the kernel has again written some pages of a commit and not others.  So the
+ * file that survives a power failure is a separate one that is never modified: a copy, synced under
+ * a temporary name and then renamed, so that it is always whole.
  *
- * Behind its last page stands a struct store_copy_end.  It says what the copy is of, and what the
- * steady clock showed when it was made.  Whatever was invalidated since is in it still: so no
- * record of it is used without validation, see restored_ms in store.h.
+ * A struct store_copy_end follows its last page.  It identifies the file that was copied, and has
+ * the steady clock's time of the copy.  Records that were invalidated later are still in the copy:
+ * so none of its records is used without validation, see restored_ms in store.h.
  */
 #ifndef CACHE_STORE_COPY_H
 #define CACHE_STORE_COPY_H
@@ -27,14 +27,14 @@ struct store_copy_end {
 	struct store_clock clock;
 };
 
-/* What a copy must be to be taken. */
+/* The requirements on a copy. */
 struct store_copy_wanted {
 	uint32_t layout, format;
 	uint64_t size_max; /* of the pages */
 };
 
 /*
- * Is there a whole one?  It is read through.  NULL when it may be taken, else why not; "" when
+ * Read the copy through and check it.  NULL when it may be used, else the reason why not; "" when
  * there is none.
  */
 const char *store_copy_fault(const struct store_files *files,
@@ -42,13 +42,13 @@ const char *store_copy_fault(const struct store_files *files,
 			     struct store_copy_end *ret_end);
 
 /*
- * Put it in the data file's place.  The map of the clock is told first, and synced: who is killed
- * in between, or loses power, does not trust what the copy has.
+ * Put it in the place of the data file.  The clock's map is updated and synced first, so that after
+ * a crash or power failure in between the copy's records are not trusted.
  */
 bool store_copy_take(const struct store_files *files, const struct store_copy_end *end,
 		     const struct shared_map *clock_map);
 
-/* Remove what is left of one that was not finished; the copy itself. */
+/* Remove an unfinished copy; remove the copy itself. */
 void store_copy_sweep(const struct store_files *files);
 void store_copy_remove(const struct store_files *files);
 

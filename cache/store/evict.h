@@ -3,12 +3,12 @@
  *
  * Entries stand in the order in which they came, each with a slot: the index of its visited bit.  A
  * hit sets the bit and moves nothing.  A hand walks from the oldest to the newest and round again:
- * it clears the bits that are set and stops at the first that is not.  That entry is the victim.
+ * it clears the bits that are set and stops at the first that is clear.  That entry is the victim.
  *
- * The order, the bits and the hand are given: here they lie in a database and in memory that
- * processes share.  Bits are set by any process at any time; all else is called by one at a time,
- * who holds the writer's lock.  Nothing here is worth protecting from a crash: a lost bit or hand
- * costs a lap in order of arrival, and two entries with one slot share a bit.
+ * The caller provides the order (a table of the database), the bits and the hand (memory shared by
+ * processes).  Any process may set bits at any time; everything else needs the writers' lock.  None
+ * of it needs protection from a crash: a lost bit or hand costs one lap in order of arrival, and
+ * two entries with one slot share a bit.
  */
 #ifndef CACHE_STORE_EVICT_H
 #define CACHE_STORE_EVICT_H
@@ -23,7 +23,7 @@ enum {
 	EVICT_SLOTS_MIN = 64,
 };
 
-/* Kept with the bits; all zero to begin with.  Any content is safe. */
+/* Kept with the bits; initially all zero.  Any content is safe. */
 struct evict_state {
 	uint64_t hand;      /* sequence the hand looks at next */
 	uint64_t slot_next; /* slots given out so far, when none was free */
@@ -58,8 +58,8 @@ static inline uint64_t evict_words(uint32_t slots)
 }
 
 /*
- * A hit.  Writes only when the bit is clear, so that a popular entry's line stays shared by all
- * caches.
+ * Call on a hit.  Writes only when the bit is clear, so that the cache line of a popular entry
+ * stays shared by all processors.
  */
 void evict_visit(const struct evict_bits *bits, uint32_t slot);
 
@@ -72,12 +72,12 @@ bool evict_visited(const struct evict_bits *bits, uint32_t slot);
 bool evict_choose(struct evict_state *state, const struct evict_bits *bits,
 		  const struct evict_order *order, unsigned *steps, struct evict_item *ret_victim);
 
-/* A slot for a new entry, its bit clear; and back when the entry is gone. */
+/* Take a slot, with its bit clear, for a new entry; give it back when the entry is removed. */
 uint32_t evict_slot_take(struct evict_state *state, const struct evict_bits *bits);
 void evict_slot_give(struct evict_state *state, const struct evict_bits *bits, uint32_t slot);
 
 /*
- * Begin anew with `entries` slots taken for granted: for a store that is empty, or whose bits were
+ * Start over, assuming that `entries` slots are in use: for an empty store, or one whose bits were
  * lost.
  */
 void evict_reset(struct evict_state *state, uint64_t entries);

@@ -1,7 +1,7 @@
 /*
- * What kind of file system a store's directory is on.  LMDB's locks and memory maps hold between
- * the processes of one machine, and only where the file system shares their pages: on one of a
- * network two machines would write one file, each unseen by the other.
+ * What kind of file system a store's directory is on.  LMDB's locks and memory maps work between
+ * the processes of one machine, and only where the file system shares their pages: on a network
+ * file system two machines could write to one file without noticing each other.
  */
 #ifndef CACHE_STORE_FILE_SYSTEM_H
 #define CACHE_STORE_FILE_SYSTEM_H

@@ -1,4 +1,4 @@
-/* Inside the store: what store.c, rows.c and cache/store/open.c share, and nobody else. */
+/* Private to the store: shared by store.c, rows.c and open.c only. */
 #ifndef CACHE_STORE_IMPL_H
 #define CACHE_STORE_IMPL_H
 
@@ -13,13 +13,13 @@
 /* Shared by all processes, beside the tables; the visited bits follow. */
 struct store_shared {
 	uint64_t bound;           /* of the data file, set by the first process to open it */
-	struct store_place place; /* what it opened, and all others are to */
+	struct store_place place; /* the files it opened, which all others must open */
 	struct evict_state evict;
 };
 
 /*
- * What was read in this view, by key, direct-mapped.  What is popular is asked for many times in a
- * turn of the loop, and the view does not change: the tree is walked once.
+ * Values read in this view, by key, direct-mapped.  A popular key is read many times in a turn of
+ * the loop while the view does not change: so the tree is walked once.
  */
 enum { STORE_RECENT = 64 };
 
@@ -30,7 +30,7 @@ struct store_recent {
 	uint32_t slot;
 };
 
-/* Of the last put, when it is to be tried again in the next part. */
+/* What a failed put has still to pay when it is retried in the next part. */
 struct store_debt {
 	struct cache_key key;
 	uint64_t due; /* as in struct put_job */
@@ -55,8 +55,8 @@ struct store {
 	struct store_files files;
 	struct store_place place;
 	bool copied;
-	bool invalidations_lost; /* the map had to be begun anew */
-	bool renewed;            /* the data is not what it was: empty, or an older copy */
+	bool invalidations_lost; /* the map was created anew */
+	bool renewed;            /* the data was replaced: empty, or an older copy */
 	uint64_t evictions, failures;
 	struct cache_key old_groups[STORE_GROUPS_MAX];
 	struct store_debt debt;
@@ -85,24 +85,25 @@ struct put_job {
 	bool at_mark;     /* it failed because the store is full, not the part */
 };
 
-/* A value that is damaged counts as not there; the next put replaces it. */
+/* A damaged value counts as absent; the next put replaces it. */
 enum store_result rows_get(struct store *store, enum tables_side side, const struct cache_key *key,
 			   struct store_value *ret_value);
 
 /*
- * Put an entry into all tables, or take it from them, within a transaction.  One that replaces
- * another keeps its place in the order and its visited bit.  `value` is what rows_get() found.
+ * Put an entry into all tables, or remove it from them, within a transaction.  One that replaces
+ * another keeps its place in the order and its visited bit.  `value` is the result of rows_get().
  */
 enum store_result rows_write(struct store *store, const struct put_job *put);
 enum store_result rows_delete(struct store *store, const struct cache_key *key,
 			      const struct store_value *value);
 
-/* What putting or dropping a stored value of that size and so many group rows changes. */
+/* The pages that putting or dropping a value of that size and so many group rows may change. */
 struct store_change rows_change(const struct store *store, size_t stored_size, size_t group_rows);
 
 /*
- * Evict until *due bytes are paid or *victims is 0, which go down with each.  Ends early, with
- * STORE_OK, when there is nothing to evict (then nothing is due) or no room in this part to do it.
+ * Evict until *due bytes are paid or *victims is 0; both decrease with each victim.  Stops early,
+ * with STORE_OK, when there is nothing to evict (then nothing is due) or no room in this part to do
+ * it.
  */
 enum store_result rows_evict(struct store *store, uint64_t *due, unsigned *victims);
 

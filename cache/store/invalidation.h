@@ -1,30 +1,30 @@
 /*
- * When keys were invalidated, in memory shared by the processes of a store: what was asked of an
- * origin before an invalidation is neither stored nor used after it, by whichever process, in
- * whatever order requests, commits and crashes fall (RFC 9111 4.4).
+ * When keys were invalidated, in memory shared by the processes of a store: a response requested
+ * before an invalidation is neither stored nor used after it, by any process, whatever the order of
+ * requests, commits and crashes (RFC 9111 4.4).
  *
- * Time is a count, the *epoch*: within a millisecond a clock says nothing.  Each mark takes a new
- * epoch, what is asked for now has the current one (invalidation_now()), and a record keeps the one
- * it was asked for at.  The file of this map keeps the count when all processes are killed.  When
- * marks may have been lost, the count goes on far above every epoch that was ever given out
+ * Time is a counter, the *epoch*, since a clock cannot order events within a millisecond.  Each
+ * mark takes a new epoch, a request has the current one (invalidation_now()), and a record keeps
+ * the epoch of its request.  The file of this map keeps the count when all processes are killed.
+ * When marks may have been lost, the count continues far above every epoch ever given out
  * (invalidation_begin_life()), so that records of an earlier life are older than any mark.
  *
- * A mark stands in two places:
+ * A mark is kept in two places:
  *
- *   slots   for writes.  By hash, for ever: an answer that comes late is not stored, at worst that
- *           of another key which shares the slot.  A write looks inside its transaction.
- *   marks   for lookups.  By full key, from before the unsafe request is answered until the removal
- *           from the store is committed (invalidation_retire()).  So an invalidation is in force
- *           without a write to the store, and the removal only tidies up: it may fail, wait, or be
- *           taken up by another process.  Of a bounded number; beyond it a mark goes into a slot by
- *           hash that lookups heed, too, and stays there.
+ *	slots	for writes.  By hash, for ever: a late answer is not stored, and at worst neither is
+ *		one of another key that shares the slot.  A write checks inside its transaction.
+ *	marks	for lookups.  By full key, from before the unsafe request is answered until the
+ *		removal from the store is committed (invalidation_retire()).  So an invalidation is
+ *		in force without a write to the store, and the removal only cleans up: it may fail,
+ *		wait, or be taken over by another process.  Their number is bounded; beyond it a mark
+ *		goes into a slot by hash, which lookups check as well, and stays there.
  *
- * A lookup reads a snapshot of the store.  It heeds the marks after it has read, and reads again
- * when a mark was retired since the snapshot was taken: what it then has is either of after the
- * removal, or under a mark.
+ * A lookup reads a snapshot of the store.  It checks the marks after it has read, and reads again
+ * when a mark was retired since the snapshot was taken: so what it has read is either newer than
+ * the removal, or still marked.
  *
- * Lock-free, and safe against kill -9 at any instruction: what a killed process leaves half done is
- * at worst a place that is not used until the store is next opened by the first process.
+ * Lock-free, and safe against kill -9 at any instruction: at worst a killed process leaves a place
+ * that cannot be used until a first process opens the store again.
  */
 #ifndef CACHE_STORE_INVALIDATION_H
 #define CACHE_STORE_INVALIDATION_H
@@ -39,8 +39,7 @@ enum {
 	INVALIDATION_WAYS = 16,       /* marks of one set */
 	INVALIDATION_SETS = 512,
 	INVALIDATION_MARKS = INVALIDATION_SETS * INVALIDATION_WAYS,
-	INVALIDATION_NO_PLACE =
-		INVALIDATION_MARKS, /* the mark stands in a slot by hash, for good */
+	INVALIDATION_NO_PLACE = INVALIDATION_MARKS, /* the mark is in a slot by hash, for ever */
 };
 
 /* What a mark is about. */
@@ -50,7 +49,7 @@ enum invalidation_kind {
 	INVALIDATION_GROUP,   /* those in a cache group */
 };
 
-/* Of one key.  The tag tells it from other keys of the set; 0 for a free place. */
+/* The place of one key.  Its tag in the set identifies the key; 0 for a free place. */
 struct invalidation_place {
 	_Atomic uint64_t epoch; /* 0 when no mark is in force */
 	_Atomic uint64_t rest, entry[2];
@@ -65,8 +64,8 @@ struct invalidation_set {
 
 struct invalidations {
 	_Atomic uint64_t last;    /* the epoch */
-	_Atomic uint64_t retired; /* counts, before each, the retirements */
-	_Atomic uint64_t live;    /* places taken, and once there is one, marks by hash: at least */
+	_Atomic uint64_t retired; /* number of retirements, counted before each */
+	_Atomic uint64_t live;    /* at least the places in use and marks by hash */
 	_Atomic uint64_t slots[INVALIDATION_SLOTS];
 	_Atomic uint64_t overflow[INVALIDATION_OVERFLOW];
 	struct invalidation_set sets[INVALIDATION_SETS];
@@ -75,32 +74,32 @@ struct invalidations {
 /* A mark to be tidied up. */
 struct invalidation_mark {
 	struct cache_key key;
-	struct cache_key entry; /* of the store, where the records are; of a group its key */
+	struct cache_key entry; /* key of the entry with the records; of a group, the group's key */
 	enum invalidation_kind kind;
 	uint64_t epoch;
 	uint32_t place;
 };
 
 /*
- * For the first process that opens the store, alone: nothing that was in force is in force any
- * more, and every epoch from now on is later than any before.  For a store whose content is lost,
- * or validated before it is used.  The map should be synced to disk then.
+ * For the first process that opens the store: no earlier mark is in force any more, and every epoch
+ * from now on is later than any before.  For a store whose content is lost, or validated before
+ * use.  Sync the map to disk afterwards.
  */
 void invalidation_begin_life(struct invalidations *all);
 
-/* For the first process that opens the store, alone: free what killed processes left half done. */
+/* For the first process that opens the store: free places that killed processes left unfinished. */
 void invalidation_recover(struct invalidations *all);
 
-/* For what is asked for now. */
+/* The epoch for a request sent now. */
 uint64_t invalidation_now(const struct invalidations *all);
 
 /*
- * Take an epoch for each of these keys, and overtake at the writes what was asked for before: the
- * first half of marking them.  Returns the last; no other key has one of those between.
+ * Take an epoch for each of these keys, and mark them for writes: the first half of an
+ * invalidation.  Returns the last epoch; no other key has one in between.
  *
- * *ret_before, unless NULL, is the latest epoch at which their slots were marked before: so what
- * was asked for at it or later, and at no epoch that others have marked with, may count as asked
- * for at the one that is returned.  UINT64_MAX when others took epochs meanwhile.
+ * *ret_before, unless NULL, is the latest epoch at which their slots were marked before: an answer
+ * requested at that epoch or later, and not at an epoch of another mark, may count as requested at
+ * the returned one.  UINT64_MAX when other marks took epochs meanwhile.
  */
 uint64_t invalidation_overtake(struct invalidations *all, const struct cache_key *keys,
 			       unsigned count, uint64_t *ret_before);
@@ -126,15 +125,15 @@ static inline bool invalidation_any(const struct invalidations *all)
 	return atomic_load_explicit(&all->live, memory_order_acquire) != 0;
 }
 
-/* So many that places may become short. */
+/* Whether free places are running low. */
 bool invalidation_are_many(const struct invalidations *all);
 
 /* For lookups: the epoch of the mark in force for a key, 0 for none. */
 uint64_t invalidation_of(const struct invalidations *all, const struct cache_key *key);
 
 /*
- * Changes when a mark is retired.  Read before a snapshot is taken, and once more after the marks
- * were heeded: when it is the same, no removal came between (see above).
+ * Changes when a mark is retired.  Read it before taking a snapshot, and again after checking the
+ * marks: if it is the same, no removal came in between (see above).
  */
 static inline uint64_t invalidation_retired(const struct invalidations *all)
 {
@@ -155,8 +154,8 @@ bool invalidation_at(const struct invalidations *all, uint32_t place,
 		     struct invalidation_mark *ret_mark);
 
 /*
- * Its records are removed, in a transaction that began after the mark was added and is committed.
- * Nothing when it was marked anew meanwhile.
+ * Call when its records have been removed by a committed transaction that began after the mark was
+ * added.  Does nothing when the key was marked again meanwhile.
  */
 void invalidation_retire(struct invalidations *all, const struct invalidation_mark *mark);
 

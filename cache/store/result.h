@@ -1,11 +1,11 @@
-/* What the calls of the store return, and the bound on what they take: for all its files. */
+/* Results and bounds common to all files of the store. */
 #ifndef CACHE_STORE_RESULT_H
 #define CACHE_STORE_RESULT_H
 
 enum store_result {
 	STORE_OK,
 	STORE_NOT_FOUND,
-	STORE_PART_FULL, /* not in this part: store_renew(), read anew, and try again */
+	STORE_PART_FULL, /* no room in this part: store_renew(), read again, and retry */
 	STORE_FULL,
 	STORE_FAILED, /* disk or system; store_error() has the text */
 };

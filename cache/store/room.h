@@ -52,10 +52,10 @@ struct store_room {
 	uint64_t pages, reserve, high, full, part;
 	uint32_t page_size;
 	uint64_t available; /* pages that this part could count on when it began */
-	uint64_t margin;    /* of them, left alone while a copy is made */
+	uint64_t margin;    /* of these, kept free while a copy is made */
 	uint64_t spent;
 	struct store_tree untouched[STORE_TABLES]; /* by this part, at least */
-	uint64_t credit;                           /* bytes of victims that nobody has needed yet */
+	uint64_t credit;                           /* bytes evicted and not yet used by a put */
 };
 
 /* What a put, drop or eviction changes: one row of data and order, so many of groups. */
@@ -66,16 +66,16 @@ struct store_change {
 
 void store_room_init(struct store_room *room, uint64_t size, uint32_t page_size);
 
-/* A new part, with so many pages to be had. */
+/* Begin a new part, with so many pages available. */
 void store_room_begin(struct store_room *room, const struct store_trees *trees, uint64_t available);
 
-/* Pages that are freed now cannot be used before a copy has been read: changes stop in time. */
+/* Keep a margin, since pages freed now cannot be reused until a copy has been read. */
 void store_room_keep_margin(struct store_room *room);
 
-/* Too little is left for any change, until the copy has been read. */
+/* Whether too little is left for any change until the copy has been read. */
 bool store_room_is_scarce(const struct store_room *room);
 
-/* As many pages are enough: more need not be counted. */
+/* The number of available pages above which counting may stop. */
 uint64_t store_room_wanted(const struct store_room *room);
 
 /* Pages that a value takes outside the tree's own, 0 when it stands in a leaf. */
@@ -84,7 +84,7 @@ uint64_t store_room_overflow(const struct store_room *room, size_t stored_size);
 /* Most pages that a change can touch. */
 uint64_t store_room_cost(const struct store_room *room, struct store_change change);
 
-/* Are there so many left?  Drops may go deeper into what is left than puts. */
+/* Are so many pages left?  Drops may use more of the rest than puts. */
 bool store_room_fits_put(const struct store_room *room, uint64_t cost);
 bool store_room_fits_drop(const struct store_room *room, uint64_t cost);
 void store_room_spend(struct store_room *room, struct store_change change);
@@ -98,10 +98,10 @@ size_t store_room_value_max(const struct store_room *room);
 /* Are the trees, with `more` pages, within what puts may fill? */
 bool store_room_below_full(const struct store_room *room, uint64_t used, uint64_t more);
 
-/* The bytes of victims that a put of `bytes` has to pay, beyond what credit there is. */
+/* The bytes of victims that a put of `bytes` has to evict, after using up the credit. */
 uint64_t store_room_price(struct store_room *room, uint64_t used, size_t bytes);
 
-/* What a victim of `bytes` leaves to be paid of `due`; what is over is credit. */
+/* Pay `due` with a victim of `bytes`: returns the rest; any excess becomes credit. */
 uint64_t store_room_pay(struct store_room *room, uint64_t due, size_t bytes);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * A small file mapped by several processes: what they share beside the database.
+ * A small file mapped by several processes, for what they share beside the database.
  *
- * Its head names what it is (magic), the layout (version) and the size; a file that is not exactly
- * that is never used.  The file's room is reserved before it is mapped, so that writing to the map
- * cannot meet a full disk, which would be a SIGBUS.  What was not synced may be lost.
+ * Its head names what it is (magic), the layout (version) and the size; a file that differs is
+ * never used.  The file's room is reserved before it is mapped, so that writing to the map cannot
+ * meet a full disk, which would be a SIGBUS.  What was not synced may be lost.
  */
 #ifndef CACHE_STORE_SHARED_MAP_H
 #define CACHE_STORE_SHARED_MAP_H
@@ -32,13 +32,13 @@ enum shared_map_result {
 };
 
 /*
- * `directory` is a descriptor.  With `renew` a missing or wrong file is replaced: only for one who
- * knows that nobody else has it mapped.
+ * `directory` is a descriptor.  With `renew` a missing or wrong file is replaced: only when no
+ * other process has it mapped.
  */
 enum shared_map_result shared_map_open(struct shared_map *map, int directory,
 				       const struct shared_map_spec *spec, bool renew);
 
-/* Content to disk; false with errno.  Waits for the disk: not for a loop. */
+/* Sync the content to disk; false with errno.  Blocks: not for the event loop. */
 bool shared_map_sync(const struct shared_map *map);
 
 void shared_map_close(struct shared_map *map);

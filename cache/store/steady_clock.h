@@ -1,7 +1,8 @@
 /*
  * The cache's own clock (clock.h), from readings of the wall clock.  Pure but for the state, which
- * all processes of the store share: each field is read and written whole, two who see the same step
- * at once come to the same result, and no reading is later than the latest noted.
+ * all processes of the store share: each field is read and written atomically, two processes that
+ * see the same step at once come to the same result, and no reading is later than the latest one
+ * noted.
  */
 #ifndef CACHE_STORE_STEADY_CLOCK_H
 #define CACHE_STORE_STEADY_CLOCK_H
@@ -11,15 +12,16 @@
 
 enum {
 	/*
-	 * A wall clock this far behind was set back; less is slewing, or another process's reading.
+	 * A wall clock this far behind was set back; less may be slewing, or another process's
+	 * reading.
 	 */
 	CLOCK_STEP_BACK_MS = 1000,
 };
 
 /*
- * What a wall clock that shows `wall_ms` since the epoch means.  *ret_now's steady time is not less
- * than any before.  Returns the milliseconds by which the wall clock was found to be set back, 0
- * usually.
+ * Convert a reading of the wall clock, `wall_ms` since the epoch.  The steady time in *ret_now is
+ * never less than one before.  Returns the milliseconds by which the wall clock was set back,
+ * usually 0.
  */
 int64_t clock_read(struct store_clock *state, int64_t wall_ms, struct http_clock *ret_now);
 

@@ -1,11 +1,11 @@
 /*
  * The tables of the store on disk: ordered keys, one view, one write transaction.
- * cache/store/lmdb.c keeps them in LMDB and is the only file that knows it; what is an entry, and
- * which go when room is short, is store.c's.
+ * cache/store/lmdb.c keeps them in LMDB and is the only file that includes it; entries and eviction
+ * are the business of store.c.
  *
- * Results are those of the store: STORE_NOT_FOUND and STORE_FULL are ordinary; after STORE_FULL or
- * STORE_FAILED of a change the transaction takes nothing more and must be aborted.  STORE_FAILED
- * leaves its text in `error`.
+ * Results are those of the store: STORE_NOT_FOUND and STORE_FULL are ordinary; when a change
+ * returns STORE_FULL or STORE_FAILED the transaction must be aborted.  STORE_FAILED leaves its text
+ * in `error`.
  *
  * One per process, opened after a fork.  Bytes that a call returns are the database's own memory:
  * those of a view last until tables_view_end(), those of a transaction until its next change.
@@ -19,7 +19,7 @@
 #include "cache/store/room.h"
 
 struct tables {
-	struct tables_handles *handles; /* NULL when closed, or broken and not yet opened again */
+	struct tables_handles *handles; /* NULL when closed, or broken and not yet reopened */
 	const char *directory;
 	uint64_t size; /* bound on the file */
 	uint32_t readers, layout, format;
@@ -47,7 +47,7 @@ int tables_fd(const struct tables *tables);
 /* Pages up to the last ever used, metas and one that LMDB leaves unused included. */
 uint64_t tables_pages(const struct tables *tables);
 
-/* Another bound; not within a view or transaction. */
+/* Change the bound; not within a view or transaction. */
 enum store_result tables_resize(struct tables *tables, uint64_t size);
 
 enum store_result tables_sync(struct tables *tables);
@@ -55,26 +55,26 @@ enum store_result tables_sync(struct tables *tables);
 /* Clear the slots of readers that died; true when there were any. */
 bool tables_check_readers(struct tables *tables);
 
-/* The view: what was committed when it began.  Beginning one that has begun is nothing. */
+/* The view: what was committed when it began.  Beginning it twice does nothing. */
 enum store_result tables_view_begin(struct tables *tables);
 void tables_view_end(struct tables *tables);
 
 /*
- * The write transaction; waits for that of another process.  A database that cannot go on, because
- * its head could not be written, is opened again.
+ * The write transaction; waits for that of another process.  A database whose head could not be
+ * written is reopened.
  */
 enum store_result tables_begin(struct tables *tables);
 enum store_result tables_commit(struct tables *tables);
 void tables_abort(struct tables *tables);
 
-/* Number of the last that changed anything, whosever. */
+/* Number of the last transaction that changed anything, of any process. */
 uint64_t tables_last_transaction(const struct tables *tables);
 
-/* A transaction within it, so that a change that fails leaves the outer one as it was. */
+/* A nested transaction, so that a failed change leaves the outer one as it was. */
 enum store_result tables_nest(struct tables *tables);
 enum store_result tables_unnest(struct tables *tables, bool keep);
 
-/* Which state a read is of. */
+/* Whether to read from the view or within the write transaction. */
 enum tables_side {
 	TABLES_VIEW,
 	TABLES_WRITE,
@@ -87,7 +87,7 @@ enum store_result tables_get(struct tables *tables, enum tables_side side, enum 
 enum store_result tables_put(struct tables *tables, enum store_table table, const void *key,
 			     size_t size, char **ret_to);
 
-/* The same for a key above all others: fills pages to the brim. */
+/* The same for a key above all others: fills pages completely. */
 enum store_result tables_append(struct tables *tables, enum store_table table, const void *key,
 				size_t size, char **ret_to);
 
@@ -116,16 +116,16 @@ struct store_trees tables_trees(struct tables *tables, enum tables_side side,
 				uint64_t *ret_entries);
 
 /*
- * Pages that the transaction, which has changed nothing yet, may use: never used ones (*ret_virgin,
- * they are in one run), and of the free list those that no reader and no restart may still want.
- * Stops counting at `enough`, mostly in the free list's first record.
+ * The number of pages that the transaction, before its first change, may use: never used ones
+ * (*ret_virgin, in one run), and those of the free list that no reader and no restart still needs.
+ * Stops counting at `enough`, usually in the free list's first record.
  */
 uint64_t tables_available(struct tables *tables, uint64_t enough, uint64_t *ret_virgin);
 
 /*
- * The bytes of the whole file as they are at this moment, for a process that has no tables open: to
- * be read from *ret_from to the end, then tables_copy_end() says whether that was all.  NULL with
- * `error`.  Writers wait while two pages are read; pages freed meanwhile are not used again.
+ * Stream a snapshot of the whole file, for a process that has no tables open: read *ret_from to its
+ * end, then tables_copy_end() tells whether it is complete.  NULL with `error`.  Writers wait only
+ * while the first two pages are read; pages freed meanwhile are not reused.
  */
 struct tables_copy;
 struct tables_copy *tables_copy_begin(const char *directory, uint64_t size, int *ret_from,

@@ -1,13 +1,14 @@
 /*
- * What stands before a value in the store: where it is in the order of arrival, its visited bit,
- * its groups.
+ * The header of a value in the store: its place in the order of arrival, its visited bit, its
+ * groups.
  *
  *	sequence 8 | slot 4 | groups 2 | padding 1 | zero 1 | group keys, 16 each | value | padding
  *
- * The whole is a multiple of 8 bytes, and keys are 16 bytes: so every node of the data table is a
+ * The total is a multiple of 8 bytes, and keys are 16 bytes: so every node of the data table is a
  * multiple of 8 bytes, LMDB lays them out from the end of a page without gaps, and all values are
- * 8-aligned, also in overflow pages (their header is 16 bytes) and in the pages of a write
- * transaction.  One odd size in the table would end that; the other tables are other pages.
+ * 8-aligned, also in overflow pages (whose header is 16 bytes) and in the pages of a write
+ * transaction.  This holds only if every size in the table is such a multiple; other tables use
+ * other pages.
  *
  * Layouts are of this machine's byte order.
  */
@@ -24,12 +25,12 @@ struct store_value_head {
 	uint64_t sequence;
 	uint32_t slot;
 	uint16_t group_count;
-	uint8_t padding; /* bytes at the end that are not the value's, 0-7 */
+	uint8_t padding; /* bytes after the value, 0-7 */
 	uint8_t zero;
 };
 _Static_assert(sizeof(struct store_value_head) == 16, "the head has no gaps");
 
-/* Where things stand in a stored value; pointers into it. */
+/* The parts of a stored value, as pointers into it. */
 struct store_value {
 	struct store_value_head head;
 	const struct cache_key *groups;
