@@ -255,7 +255,10 @@ bool cache_freshen(struct cache *cache, const struct http_request *req, struct s
 		*ret_why = REASON_OVERTAKEN;
 		return true;
 	}
-	/* Do not remove it for a mark of another key that shares the slot, or of groups that it was not in. */
+	/*
+	 * Do not remove it for a mark of another key that shares the slot, or of groups that it was
+	 * not in.
+	 */
 	if (*ret_why == REASON_NONE && is_overtaken(cache, &key, ret_record, times)) {
 		*ret_why = REASON_OVERTAKEN;
 		return true;

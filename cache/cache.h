@@ -114,7 +114,7 @@ void cache_purge_all(struct cache *cache, const struct http_clock *now);
 bool cache_is_absent(struct cache *cache, struct slice normal_uri,
 		     const struct record_view *record);
 
-/* Whether purged records remain to be removed.  Cheap.  */
+/* Whether purged records remain to be removed.  Cheap. */
 bool cache_purge_is_due(const struct cache *cache);
 
 /*
@@ -126,7 +126,7 @@ enum cache_purging cache_purge_some(struct cache *cache);
 /* Put queued writes into the store.  Cheap when there are none. */
 void cache_flush(struct cache *cache);
 
-/* Put those of one URI into the store, with a few others at most.  */
+/* Put those of one URI into the store, with a few others at most. */
 void cache_flush_key(struct cache *cache, const struct cache_key *key);
 
 /*
@@ -135,7 +135,7 @@ void cache_flush_key(struct cache *cache, const struct cache_key *key);
  */
 bool cache_flush_some(struct cache *cache);
 
-/* Whether cache_flush_some() has something to do.  */
+/* Whether cache_flush_some() has something to do. */
 bool cache_flush_is_due(const struct cache *cache);
 
 /*

@@ -8,7 +8,7 @@
 #include "cache/record/record.h"
 #include "cache/store/store.h"
 
-/* For lookups and rewrites: which records of that entry count as absent now.  */
+/* For lookups and rewrites: which records of that entry count as absent now. */
 void overtaken_cutoff(struct store *store, const struct cache_key *entry,
 		      struct record_cutoff *ret_cutoff);
 

@@ -52,7 +52,7 @@ struct pending_op *pending_take(struct pending *pending);
 /* Those of this key; NULL when there are none. */
 struct pending_op *pending_take_key(struct pending *pending, const struct cache_key *key);
 
-/* Release what pending_take() and pending_take_key() returned.  */
+/* Release what pending_take() and pending_take_key() returned. */
 void pending_release(struct pending_op *ops);
 
 #endif

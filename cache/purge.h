@@ -14,7 +14,7 @@ enum {
 	PURGE_REMOVE = 8, /* entries changed in a batch: each costs up to 12 us of CPU */
 };
 
-/* The progress of a purge.  */
+/* The progress of a purge. */
 enum cache_purging {
 	CACHE_PURGED_NOTHING, /* nothing was stored */
 	CACHE_PURGED_ALL,     /* finished */
@@ -22,7 +22,7 @@ enum cache_purging {
 	CACHE_PURGE_FAILED,   /* the store failed; may be tried again */
 };
 
-/* A walk over the store, continued by each batch; start with all zero.  */
+/* A walk over the store, continued by each batch; start with all zero. */
 struct purge_walk {
 	struct cache_key cursor;
 	int64_t pass_ms; /* the mark whose records this walk removes; 0 between walks */

@@ -25,10 +25,10 @@ struct tidy {
 	uint32_t walked_place;
 };
 
-/* List a new mark; does nothing for INVALIDATION_NO_PLACE.  */
+/* List a new mark; does nothing for INVALIDATION_NO_PLACE. */
 void tidy_add(struct tidy *tidy, uint32_t place);
 
-/* The first listed mark that still exists; false when there is none.  */
+/* The first listed mark that still exists; false when there is none. */
 bool tidy_first(struct tidy *tidy, const struct invalidations *all,
 		struct invalidation_mark *ret_mark);
 

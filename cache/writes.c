@@ -135,7 +135,9 @@ static void rewrite_become(struct rewrite *rewrite, size_t n)
 	rewrite->changed = true;
 }
 
-/* The store refuses values larger than a part of its size (store_put()): drop variants before that. */
+/*
+ * The store refuses values larger than a part of its size (store_put()): drop variants before that.
+ */
 static size_t entry_size_max(const struct conf *conf)
 {
 	uint64_t part = conf->store_size / (conf->store_size < 4 << 20 ? 16 : 64);
@@ -221,7 +223,9 @@ static size_t rewrite_groups(struct rewrite *rewrite, struct cache_key *groups)
 	return 0;
 }
 
-/* There is no room for the new entry.  The old one stays, without the records that were superseded. */
+/*
+ * There is no room for the new entry.  The old one stays, without the records that were superseded.
+ */
 static enum store_result rewrite_give_up(struct rewrite *rewrite, const struct pending_op *ops)
 {
 	struct slice entry;

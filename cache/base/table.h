@@ -18,7 +18,10 @@
 
 static uint64_t table_secret[2] = {UINT64_C(0x9e3779b97f4a7c15), UINT64_C(0xd1b54a32d192ed03)};
 
-/* Each file that has tables draws its own.  Early in a boot there may be no randomness: then the constants stay. */
+/*
+ * Each file that has tables draws its own.  Early in a boot there may be no randomness: then the
+ * constants stay.
+ */
 __attribute__((constructor)) static void table_draw_secret(void)
 {
 	uint64_t drawn[2];

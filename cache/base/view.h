@@ -18,7 +18,7 @@
 #define CACHE204_CHECKS 1
 #endif
 
-/* All zero for bytes that stay valid as long as the view is used.  */
+/* All zero for bytes that stay valid as long as the view is used. */
 struct view_generation {
 	const uint64_t *owners; /* as it is now; lives as long as the owner */
 	uint64_t own;

@@ -198,7 +198,7 @@ static int64_t time_of_date(const struct date *date)
 	       date->hour * 3600 + date->minute * 60 + second;
 }
 
-/* RFC 9110 5.6.7: what appears to be more than 50 years ahead is the last such year in the past. */
+/* RFC 9110 5.6.7: a year more than 50 years ahead is the latest past year with these digits. */
 static void expand_year(struct date *date, int64_t now_s)
 {
 	struct date latest;

@@ -2,7 +2,7 @@
 #include "cache/http/fields.h"
 
 enum {
-	KNOWN_NAME_MAX = 40, /* longer names are not known ones */
+	KNOWN_NAME_MAX = 40, /* longer names are unknown */
 	SLOT_COUNT = 256,    /* so sparse that a probe nearly always ends where it starts */
 	NOMINATED_MAX = 64,  /* unknown fields that Connection may name */
 	VARY_MEMBERS_MAX = 4 * HTTP_VARY_NAMES_MAX, /* of Vary, repetitions included */
@@ -30,7 +30,7 @@ _Static_assert(FIELD_ID_COUNT <= 64, "http_fields.present is a set of fields in 
 #undef FIELD
 
 /*
- * The known names by hash.  A byte c of a name read is byte i of this one in any case when (c |
+ * The known names by hash.  A byte c matches byte i of a known name, ignoring case, when (c |
  * fold[i]) == lower[i]: fold has the case bit where the name has a letter.  So eight bytes are
  * compared at a time, exactly.
  */
@@ -49,7 +49,7 @@ static inline unsigned slot_of(struct slice name)
 	return ((unsigned)name.n + first + middle + 32 * last) % SLOT_COUNT;
 }
 
-/* Filled before main(), for C cannot hash the rows of a table when it compiles; constant after. */
+/* Filled before main(), since C cannot compute hashes at compile time; constant after that. */
 __attribute__((constructor)) static void table_fill(void)
 {
 	for (unsigned id = FIELD_OTHER + 1; id < FIELD_ID_COUNT; id++) {
@@ -225,7 +225,7 @@ uint32_t http_name_hash(struct slice name)
 	return (uint32_t)(hash >> 32) | 1;
 }
 
-/* Names that are no known ones, and their hashes. */
+/* Unknown names, and their hashes. */
 struct nominated {
 	uint32_t hashes[NOMINATED_MAX];
 	struct slice names[NOMINATED_MAX];
@@ -252,8 +252,8 @@ static void nominate_others(struct http_fields *fields, const struct nominated *
 }
 
 /*
- * A line that belongs to the connection.  One that is not ours to read there is not known to anyone
- * any more, so that no rule and no key goes by what the next server does not see.
+ * Mark a line as belonging to the connection.  Unless we have to read it there, it becomes unknown,
+ * so that no rule and no key depends on a field that the next server does not see.
  */
 static void nominate(struct http_field *line)
 {
@@ -263,8 +263,8 @@ static void nominate(struct http_field *line)
 }
 
 /*
- * The next option of Connection.  Options are tokens: a quote is no more than a byte that no option
- * has, for what we took as quoted the next reader may take as an option.
+ * The next option of Connection.  Options are tokens: a quote gets no special meaning, because the
+ * next server may read what we took as quoted as an option.
  */
 static bool connection_next(struct http_list *list, struct slice *ret_option)
 {
@@ -287,9 +287,9 @@ static bool connection_next(struct http_list *list, struct slice *ret_option)
 }
 
 /*
- * Known fields are gathered in a set, others by their hashes.  A message with more than
- * NOMINATED_MAX of these, which nobody sends in earnest, loses all its unknown fields instead, or
- * options times lines would be a way to burn our time.
+ * Known fields are collected in a set, others by their hashes.  A message that nominates more than
+ * NOMINATED_MAX unknown fields, which only an attacker sends, loses all its unknown fields instead:
+ * otherwise the work would be the number of options times that of lines.
  */
 void http_fields_nominate(struct http_fields *fields)
 {

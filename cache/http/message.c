@@ -1,7 +1,7 @@
 /* Copies of message heads into memory of their own. */
 #include "cache/http/message.h"
 
-/* Where the next bytes of a copy go: after the field array, never aligned. */
+/* Where the next bytes of a copy go: after the field array, without alignment. */
 struct tail {
 	char *p;
 };
@@ -24,7 +24,7 @@ static bool is_within(struct slice part, struct slice whole)
 	return part_at >= whole_at && part.n <= whole.n && part_at - whole_at <= whole.n - part.n;
 }
 
-/* A part of `from` becomes the same part of its copy; what is not one is copied on its own. */
+/* A slice within `from` becomes the same slice of its copy; any other is copied separately. */
 static struct slice copy_part(struct tail *tail, struct slice part, struct slice from,
 			      struct slice to)
 {

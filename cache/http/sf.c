@@ -61,7 +61,7 @@ static struct slice taken_since(const struct sf_reader *reader, const char *star
 	return slice_of(start, (size_t)(reader->p - start));
 }
 
-/* Digits from here on, added up in *ret_value; their number.  Stops after `max` + 1 of them. */
+/* Read digits into *ret_value; returns their number.  Stops after `max` + 1 of them. */
 static int read_digits(struct sf_reader *reader, int max, int64_t *ret_value)
 {
 	int count = 0;
@@ -132,7 +132,7 @@ static bool read_token(struct sf_reader *reader, struct sf_item *item)
 	return true;
 }
 
-/* RFC 9651 4.2.7: base64, of which missing padding and non-zero pad bits are let pass. */
+/* RFC 9651 4.2.7: base64; missing padding and non-zero pad bits are accepted. */
 static bool read_bytes(struct sf_reader *reader, struct sf_item *item)
 {
 	const char *start = reader->p;
@@ -363,7 +363,7 @@ static void begin_line(struct sf_reader *reader)
 	skip_spaces(reader);
 }
 
-/* Go to where a member has to be: past the comma, or to the next line, which stands for one. */
+/* Go to the next member: past the comma, or to the next line, which acts as a comma. */
 static enum sf_result next_start(struct sf_reader *reader)
 {
 	if (reader->invalid)

@@ -11,10 +11,10 @@ enum { NAME_LENGTH_MAX = 253, PORT_DIGITS_MAX = 5 };
 enum { IN_TARGET = 1, IN_NAME = 2, IS_UPPER = 4 };
 
 /*
- * What a byte may be in.  Targets, in path and query: all but controls, SP, DEL and '#', since
- * fragments are not sent (RFC 9110 4.2.5).  Clients send more than RFC 3986 has, browsers by their
- * own standard, and origins know what to make of it.  Names of hosts: letters, digits, '-' and '_';
- * the dots are seen to apart.
+ * Where each byte may occur.  In path and query: all but controls, SP, DEL and '#', since fragments
+ * are not sent (RFC 9110 4.2.5).  Clients send more than RFC 3986 allows, browsers by their own
+ * standard, and origins expect it.  In host names: letters, digits, '-' and '_'; dots are handled
+ * separately.
  */
 #define ONES 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1
 static const uint8_t byte_class[256] = {
@@ -39,7 +39,7 @@ static bool has_target_bytes(struct slice s)
 {
 	unsigned all = IN_TARGET;
 
-	/* No way out of the loop: targets are nearly always good, and it runs for every request. */
+	/* No early exit: targets are nearly always valid, and this runs for every request. */
 	for (size_t i = 0; i < s.n; i++)
 		all &= byte_class[(unsigned char)s.p[i]];
 	return all & IN_TARGET;
@@ -62,7 +62,7 @@ static size_t find_byte(struct slice s, char c)
 
 /*
  * The length of a name at the start of the text, 0 when there is none: of the DNS, or an IPv4
- * address.  RFC 3986 would allow more bytes, but none that a name can be looked up by.
+ * address.  RFC 3986 allows more bytes, but not in names that can be looked up.
  */
 static size_t name_length(struct slice text, bool *ret_is_lower)
 {
@@ -139,7 +139,7 @@ static bool is_dotted_quad(struct slice text)
 	return dots == 3 && digits > 0;
 }
 
-/* For each target: compiled into its one caller here. */
+/* Called for each target, so inlined into its only caller here. */
 static inline bool is_number(struct slice label)
 {
 	bool hex = label.n >= 2 && label.p[0] == '0' && (label.p[1] | 0x20) == 'x';
@@ -171,8 +171,8 @@ static struct slice last_label(struct slice name)
 }
 
 /*
- * Whether a host is an address to some readers and a name to others: it ends in a number and is no
- * dotted quad, as "127.1", "0x7f.1", "2130706433" (HAZARDS T3, T6).
+ * Whether some software would read a host as an address and other software as a name: it ends in a
+ * number but is not a dotted quad, as "127.1", "0x7f.1", "2130706433" (HAZARDS T3, T6).
  */
 static bool is_ambiguous(struct slice host)
 {
@@ -267,7 +267,7 @@ static bool parse_hierarchy(enum http_scheme scheme, struct slice text, struct h
 	return true;
 }
 
-/* What is wrong with a target that cannot be parsed, as far as its sender may want to know. */
+/* The kind of mistake in a target that cannot be parsed, for the message to its sender. */
 static enum http_uri_result fault_of(struct slice target)
 {
 	size_t begin = scheme_length(target);
@@ -303,7 +303,7 @@ enum http_uri_result http_uri_parse_absolute(struct slice target, struct http_ur
 {
 	bool is_normal;
 
-	/* As nearly all are spelt. */
+	/* Nearly all targets are spelt like this. */
 	if (target.n < 5 || memcmp(target.p, "http:", 5) != 0)
 		return parse_other(target, ret_uri);
 	if (!parse_hierarchy(SCHEME_HTTP, slice_from(target, 5), ret_uri, &is_normal))
@@ -519,7 +519,7 @@ bool http_uri_resolve_same_origin(const struct http_uri *base, struct slice refe
 	}
 	if (!http_uri_same_origin(base, &uri))
 		return false;
-	/* Whatever its path is, none of the base's goes into it. */
+	/* It has its own authority: nothing of the base's path is used. */
 	merged = (struct merged){
 		.path = slice_of(uri.path.p, find_byte(uri.path, '?')),
 	};
@@ -527,7 +527,7 @@ bool http_uri_resolve_same_origin(const struct http_uri *base, struct slice refe
 	return write_merged(&uri, &merged, to, size, ret_length);
 }
 
-/* Both forms are written: dot segments are removed from the one, and not from the other. */
+/* Write both forms: one with dot segments removed, the other as it is. */
 bool http_uri_refers_to(const struct http_uri *uri, struct slice reference)
 {
 	size_t normal_max = http_uri_normal_max(uri);

@@ -23,7 +23,7 @@ static const struct {
 _Static_assert(CC_DIRECTIVE_COUNT <= 32,
 	       "cache_control.present is a set of directives in one word");
 
-/* Most bytes of a long list are short members, if somebody wants to burn our time. */
+/* A hostile list has many short members: check the length first. */
 enum { NAME_MIN = sizeof("public") - 1 };
 #define DIRECTIVE(id, name, kind) \
 	_Static_assert(sizeof(name) - 1 >= NAME_MIN, "short directive name");
@@ -35,7 +35,7 @@ enum { NAME_MIN = sizeof("public") - 1 };
 enum argument_form {
 	ARGUMENT_NONE,
 	ARGUMENT_QUOTED, /* text is between the quotes, with its backslashes */
-	ARGUMENT_OTHER,  /* a token, or what stands for one */
+	ARGUMENT_OTHER,  /* a token, or something in its place */
 };
 
 struct argument {
@@ -43,7 +43,7 @@ struct argument {
 	struct slice text;
 };
 
-/* CC_DIRECTIVE_COUNT when nobody knows it. */
+/* CC_DIRECTIVE_COUNT for an unknown directive. */
 static unsigned find_directive(struct slice name)
 {
 	unsigned i = 0;
@@ -51,7 +51,7 @@ static unsigned find_directive(struct slice name)
 	if (name.n < NAME_MIN)
 		return CC_DIRECTIVE_COUNT;
 	for (; i < CC_DIRECTIVE_COUNT; i++) {
-		/* The first letter spares most calls. */
+		/* Comparing the first letter saves most calls. */
 		if (directives[i].name.n == name.n &&
 		    directives[i].name.p[0] == (name.p[0] | 0x20) &&
 		    slice_ieq(directives[i].name, name))
@@ -107,7 +107,7 @@ static void merge_seconds(struct cache_control *control, unsigned directive, uin
 	set_present(control, directive);
 }
 
-/* A value that nobody can read asks for the strictest. */
+/* A value that cannot be read counts as the strictest. */
 static void merge_invalid(struct cache_control *control, unsigned directive)
 {
 	merge_seconds(control, directive,
@@ -127,7 +127,7 @@ static void set_unqualified(struct cache_control *control, unsigned directive)
 	names_of(control, directive)->count = 0;
 }
 
-/* The list of a qualified directive; one that names nothing we can go by holds for the whole. */
+/* The list of a qualified directive; one without usable names counts as unqualified. */
 static void merge_names(struct cache_control *control, unsigned directive, struct slice list)
 {
 	struct cache_control_names *names = names_of(control, directive);
@@ -140,9 +140,7 @@ static void merge_names(struct cache_control *control, unsigned directive, struc
 	if (cache_control_is_unqualified(control, (enum cache_directive)directive))
 		return;
 	while (http_list_member(list, &offset, &name, &odd)) {
-		/*
-		 * An escaped name is not a token either: it is legal, but nobody means well by it.
-		 */
+		/* An escaped name is legal, but not a token, and suspicious. */
 		if (!http_is_token(name) || names->count == CC_NAMES_MAX) {
 			odd = true;
 			break;
@@ -197,7 +195,7 @@ static bool is_quoted_string(struct slice text)
 	return i == text.n - 1;
 }
 
-/* More than the bytes of a token are let pass, but none that could hide another directive. */
+/* Accepts more bytes than a token may have, but none that could hide another directive. */
 static bool is_plain(struct slice text)
 {
 	for (size_t i = 0; i < text.n; i++) {
@@ -228,7 +226,10 @@ static bool parse_argument(struct slice text, struct argument *ret_argument)
 	return is_plain(text);
 }
 
-/* Names that matter are of letters and dashes: the whole set is asked for the rest only. */
+/*
+ * Known names consist of letters and dashes: the full set of token bytes is checked only for
+ * others.
+ */
 static inline bool is_name_char(char c)
 {
 	return ascii_is_alpha(c) || c == '-' || http_is_tchar((unsigned char)c);
@@ -284,8 +285,8 @@ static bool mentions(struct slice value, struct slice name)
 }
 
 /*
- * Of a request that is not read, all directives are kept by asking the origin and storing nothing,
- * but the one that forbids asking it.  Wherever it stands, also within a longer word.
+ * When a request's directives are not read, asking the origin and storing nothing satisfies all of
+ * them except only-if-cached, so that is searched for anywhere, even within a longer word.
  */
 static void set_unread(const struct http_fields *fields, enum http_field_id id,
 		       struct cache_control *control)

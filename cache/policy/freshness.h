@@ -49,7 +49,9 @@ struct lifetime freshness_lifetime(const struct http_fields *fields,
 				   const struct response_control *control, int64_t made_s,
 				   int64_t receipt_s, const struct conf *conf);
 
-/* For a preflight: explicit, or Access-Control-Max-Age, capped by preflight_max_age; 0 if neither. */
+/*
+ * For a preflight: explicit, or Access-Control-Max-Age, capped by preflight_max_age; 0 if neither.
+ */
 struct lifetime freshness_preflight(const struct http_fields *fields,
 				    const struct response_control *control, int64_t made_s,
 				    int64_t receipt_s, const struct conf *conf);

@@ -25,7 +25,7 @@ static bool says(const struct candidate *candidate, enum cache_directive directi
 	return cache_control_has(&candidate->control.directives, directive);
 }
 
-/* A name whose field the rules or other caches go by: the copy would be unsound without it. */
+/* A field that the rules or other caches depend on: a copy without it would be wrong. */
 static bool names_needed_field(const struct cache_control_names *names)
 {
 	for (uint32_t i = 0; i < names->count; i++) {
@@ -36,8 +36,8 @@ static bool names_needed_field(const struct cache_control_names *names)
 }
 
 /*
- * Whether no-cache or private holds for the response as a whole (RFC 9111 5.2.2.4, 5.2.2.7).  A
- * targeted field's lists count as if they were not there: policy_drops_field() has no options.
+ * Whether no-cache or private holds for the response as a whole (RFC 9111 5.2.2.4, 5.2.2.7).  The
+ * lists of a targeted field are ignored, since policy_drops_field() does not know the options.
  */
 static bool holds_whole(const struct candidate *candidate, enum cache_directive directive,
 			const struct cache_control_names *names)
@@ -141,7 +141,7 @@ static enum reason directives_bar(const struct candidate *candidate)
 
 	if (cache_control_is_too_long(&candidate->res->fields, FIELD_CACHE_CONTROL))
 		return REASON_BAD_CACHE_CONTROL;
-	/* We understand 204, so the no-store is for those who do not (RFC 9111 5.2.2.3). */
+	/* We understand 204, so this no-store is for caches that do not (RFC 9111 5.2.2.3). */
 	if (says(candidate, CC_NO_STORE) && !says(candidate, CC_MUST_UNDERSTAND))
 		return REASON_RESPONSE_NO_STORE;
 	if (holds_whole(candidate, CC_PRIVATE, &directives->private))
@@ -154,7 +154,7 @@ static enum reason directives_bar(const struct candidate *candidate)
 	return REASON_NONE;
 }
 
-/* It selects by something that we cannot compare, as "*" does. */
+/* Vary selects by something that we cannot compare, such as "*". */
 static bool varies_on_anything(const struct http_fields *fields)
 {
 	struct slice names[HTTP_VARY_NAMES_MAX];
@@ -190,9 +190,7 @@ static void find_freshness(struct candidate *candidate)
 			fields, &candidate->control, candidate->made_s, receipt_s, candidate->conf);
 }
 
-/*
- * A lifetime, or a way to validate; or the origin's word that it means the response to be stored.
- */
+/* A lifetime, a validator, or the origin's explicit permission to store the response. */
 static bool is_of_use(const struct candidate *candidate)
 {
 	if (candidate->kind == RECORD_PREFLIGHT)
@@ -206,7 +204,8 @@ static enum reason freshness_bars(const struct candidate *candidate)
 	bool is_explicit = lifetime_is_explicit(candidate->lifetime.source);
 
 	/*
-	 * What tells users apart is stored only when the origin has thought of it (RFC 9111 7.3).
+	 * A cookie may identify a user: store it only when the origin gives explicit freshness (RFC
+	 * 9111 7.3).
 	 */
 	if (http_has_field(&candidate->res->fields, FIELD_SET_COOKIE) &&
 	    (!candidate->conf->store_set_cookie || !is_explicit))
@@ -217,7 +216,7 @@ static enum reason freshness_bars(const struct candidate *candidate)
 	return is_of_use(candidate) ? REASON_NONE : REASON_NO_FRESHNESS;
 }
 
-/* A preflight is never validated, so one that must be is of no use. */
+/* A preflight is never validated, so one that requires validation is useless. */
 static bool is_preflight_to_validate(const struct candidate *candidate)
 {
 	return candidate->kind == RECORD_PREFLIGHT &&

@@ -1,5 +1,6 @@
 /*
- * What the policy reads from a request alone: its part in caching, its wishes, whether it may wait.
+ * What the policy reads from a request alone: use of the cache, directives, and whether it may
+ * wait.
  */
 #include "cache/policy/request.h"
 
@@ -11,7 +12,7 @@
 static const uint64_t preconditions =
 	FIELD_BIT(IF_MATCH) | FIELD_BIT(IF_UNMODIFIED_SINCE) | FIELD_BIT(IF_RANGE);
 
-/* What may be taken for another method or another target than it has (HAZARDS C10). */
+/* Fields that some origins use to override the method or target (HAZARDS C10). */
 static const uint64_t overrides = FIELD_BIT(X_HTTP_METHOD) | FIELD_BIT(X_HTTP_METHOD_OVERRIDE) |
 				  FIELD_BIT(X_METHOD_OVERRIDE) | FIELD_BIT(X_ORIGINAL_URL) |
 				  FIELD_BIT(X_REWRITE_URL);
@@ -49,7 +50,7 @@ static bool has_one_value(const struct http_fields *fields, enum http_field_id i
 	return line != NULL && line->value.n > 0 && http_fields_next(fields, line) == NULL;
 }
 
-/* It asks for something that the key of preflights does not have (key_preflight_write()). */
+/* It has request fields that a preflight's key does not include (vary_write_preflight()). */
 static bool asks_for_more(const struct http_fields *fields)
 {
 	struct slice prefix = SLICE("Access-Control-Request-");

@@ -3,7 +3,7 @@
 
 enum {
 	MS_PER_S = 1000,
-	/* Workers read their clocks at different turns: so little is not the future. */
+	/* Workers read their clocks at different times: a small difference is not the future. */
 	FUTURE_MAX_MS = 1000,
 };
 
@@ -13,7 +13,7 @@ static bool is_from_future(const struct record_meta *meta, const struct http_clo
 	       meta->response_steady_ms - now->steady_ms > FUTURE_MAX_MS;
 }
 
-/* It may have been invalidated, by somebody whose invalidation was lost. */
+/* It may have been invalidated, and the invalidation lost. */
 static bool is_restored(const struct record_meta *meta, const struct http_clock *now)
 {
 	return now->restored_ms != 0 && meta->response_steady_ms <= now->restored_ms;
@@ -33,13 +33,13 @@ int64_t policy_lifetime_s(const struct record_meta *meta, const struct conf *con
 	return conf->max_ttl_ms > 0 && meta->lifetime_s > most ? most : meta->lifetime_s;
 }
 
-/* Stale for so long is "no more than" the window; no window allows nothing. */
+/* Stale for exactly the window's length is still allowed; a window of 0 allows nothing. */
 static bool is_within(int64_t staleness, uint32_t window)
 {
 	return window > 0 && staleness <= window;
 }
 
-/* RFC 9111 5.2.1.1: who limits the age wants nothing stale, unless max-stale says how stale. */
+/* RFC 9111 5.2.1.1: a request with max-age wants nothing stale, unless it has max-stale. */
 static bool takes_stale(const struct cache_control *asked)
 {
 	return asked->min_fresh == 0 &&
@@ -158,7 +158,7 @@ enum reuse policy_reuse(const struct http_request *req, const struct record_meta
 	return REUSE_REFUSED;
 }
 
-/* The stricter of what request and response say; the operator is heard when neither does. */
+/* The stricter of request and response; the operator's option only when neither has it. */
 static uint32_t if_error_window(const struct cache_control *asked, const struct record_meta *meta,
 				const struct conf *conf)
 {

@@ -46,10 +46,10 @@ static bool etag_weak_match(struct slice a, struct slice b)
 	return a.n > 0 && tag_end(a, 0) == a.n && slice_eq(opaque_part(a), opaque_part(b));
 }
 
-/* What If-None-Match says of one tag. */
+/* How If-None-Match relates to one tag. */
 struct tag_list {
 	bool star;      /* "*" and nothing else */
-	bool malformed; /* then it says nothing, whatever else is in it */
+	bool malformed; /* then the whole field is ignored */
 	bool matched;   /* the tag is among them */
 	bool others;    /* other tags are */
 };
@@ -86,12 +86,12 @@ static struct tag_list read_if_none_match(const struct http_fields *fields, stru
 	const struct http_field *line = http_fields_first(fields, FIELD_IF_NONE_MATCH);
 	struct tag_list list = {0};
 
-	/* What nearly all say that have a record of ours: its tag, and no more. */
+	/* Most clients that have our record send its tag and nothing else. */
 	list.matched = line != NULL && tag.n > 0 && slice_eq(line->value, tag) &&
 		       http_fields_next(fields, line) == NULL;
 	if (list.matched)
 		return list;
-	/* Once for all members: both may be long. */
+	/* Compute it once for all members: both may be long. */
 	tag = tag.n > 0 && tag_end(tag, 0) == tag.n ? opaque_part(tag) : slice_of(NULL, 0);
 	for (; line != NULL && !list.malformed; line = http_fields_next(fields, line)) {
 		struct slice value = line->value;
@@ -109,7 +109,7 @@ static struct tag_list read_if_none_match(const struct http_fields *fields, stru
 	return list;
 }
 
-/* The record's tag; one that could not be read is none. */
+/* The record's tag; a malformed one counts as absent. */
 static struct slice record_tag(const struct record_meta *meta, struct slice etag)
 {
 	return meta->flags & META_HAS_ETAG ? etag : slice_of(NULL, 0);
@@ -141,7 +141,7 @@ bool policy_not_modified(const struct http_request *req, const struct record_met
 	return list.star || list.matched;
 }
 
-/* A 304 with a tag: it is for the one who has that tag (RFC 9111 4.3.4). */
+/* A 304 with a tag is for the party that has that tag (RFC 9111 4.3.4). */
 static enum validation tagged_304(const struct http_request *req, struct slice etag,
 				  struct slice tag)
 {
@@ -162,7 +162,7 @@ static bool other_last_modified(const struct record_meta *meta, const struct htt
 	       modified != meta->last_modified_s;
 }
 
-/* A 304 without a tag: only the question tells what it is for. */
+/* A 304 without a tag: what it confirms follows from the request only. */
 static enum validation untagged_304(const struct http_request *req, const struct record_meta *meta,
 				    struct slice etag, const struct http_response *res)
 {

@@ -210,7 +210,10 @@ static bool matches_language(struct lookup *lookup, const struct record_view *vi
 	       vary_differs_in_language(fields, selected);
 }
 
-/* Compare all records with the same Vary as the one at `first`; the request's block is written once. */
+/*
+ * Compare all records with the same Vary as the one at `first`; the request's block is written
+ * once.
+ */
 static void match_set(struct lookup *lookup, unsigned first, struct slice first_fields)
 {
 	char block[ENTRY_BLOCK_MAX];
@@ -362,7 +365,10 @@ static void plan_remove(struct entry_plan *plan, size_t i)
 		(plan->count - i) * sizeof(*plan->records));
 }
 
-/* The time of receipt is by our own clock: a Date far in the future does not keep a record (HAZARDS L1). */
+/*
+ * The time of receipt is by our own clock: a Date far in the future does not keep a record (HAZARDS
+ * L1).
+ */
 static size_t plan_oldest(const struct entry_plan *plan, size_t count)
 {
 	size_t oldest = 0;

@@ -72,7 +72,7 @@ bool entry_has_variant(struct slice entry, struct slice normal_uri,
 /* Walk: the i-th record's view; false past the end or damaged. */
 bool entry_at(struct slice entry, unsigned i, struct slice *ret_uri, struct record_view *ret_view);
 
-/* The groups of all its records, as groups_of_response() returns them.  */
+/* The groups of all its records, as groups_of_response() returns them. */
 size_t entry_groups(struct slice entry, struct cache_key to[GROUPS_MAX]);
 
 #endif

@@ -55,7 +55,7 @@ static inline const struct record_meta *record_meta(const struct record_view *vi
 	return view->meta;
 }
 
-/* The minor HTTP/1 version of the origin's last message about it; later versions count as 1.  */
+/* The minor HTTP/1 version of the origin's last message about it; later versions count as 1. */
 static inline uint8_t record_minor_version(const struct record_view *view)
 {
 	return record_meta(view)->flags & META_HTTP_1_0 ? 0 : 1;
@@ -117,7 +117,7 @@ size_t record_freshen(const struct record_view *old, const struct http_request *
 		      const struct conf *conf, struct slice normal_uri, char *to, size_t size,
 		      enum reason *ret_why);
 
-/* Ties the checksum of a record to its URI.  */
+/* Ties the checksum of a record to its URI. */
 uint64_t record_seed(struct slice normal_uri);
 
 /*
@@ -127,7 +127,7 @@ uint64_t record_seed(struct slice normal_uri);
  */
 bool record_parse(struct slice bytes, struct record_view *ret_view);
 
-/* Whether the checksum of a parsed record is right, for the URI of that seed.  */
+/* Whether the checksum of a parsed record is right, for the URI of that seed. */
 bool record_is_intact(const struct record_view *view, uint64_t seed);
 
 /* View a record alone (a copy of record_bytes()); false when damaged or not of that URI. */

@@ -8,7 +8,7 @@
 #include "cache/http/message.h"
 #include "cache/record/accept_language.h"
 
-/* Requests with up to so many lines are searched by hashes, larger ones name by name.  */
+/* Requests with up to so many lines are searched by hashes, larger ones name by name. */
 enum { VARY_LINES_MAX = 512 };
 
 /*
@@ -23,13 +23,13 @@ enum { VARY_LINES_MAX = 512 };
 size_t vary_write(const struct http_fields *response, const struct http_request *req, char *to,
 		  size_t size);
 
-/* A hash of the names in a block: equal for blocks of the same names. 0 for an empty block.  */
+/* A hash of the names in a block: equal for blocks of the same names. 0 for an empty block. */
 uint64_t vary_names_hash(struct slice block);
 
 /* Whether a block has that name, in any case. */
 bool vary_has_name(struct slice block, struct slice name);
 
-/* Whether a block has every name that another has.  */
+/* Whether a block has every name that another has. */
 bool vary_covers(struct slice block, struct slice other);
 
 /* Whether two blocks of the same names differ in the value of Accept-Language at most. */
@@ -59,7 +59,9 @@ void vary_request_begin(struct vary_request *asked, const struct http_request *r
 bool vary_select(struct slice block, struct vary_request *asked, char *to, size_t size,
 		 struct slice *ret_selected);
 
-/* A quick comparison: whether all values are byte for byte as in the block.  May miss equal ones.  */
+/*
+ * A quick comparison: whether all values are byte for byte as in the block.  May miss equal ones.
+ */
 bool vary_is_as_sent(struct slice block, const struct http_request *req);
 
 /* The language that the request wants most, if there is one (language_first()). */

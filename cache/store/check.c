@@ -85,7 +85,7 @@ struct checker {
 	uint8_t starts[PAGE_SIZE_MAX / 2];    /* where a page has nodes: 1, or 2 for any key */
 	unsigned char key[LMDB_KEY_SIZE_MAX]; /* the last seen of the tree, in order */
 	size_t key_size;
-	bool key_is_bound; /* it stood in a branch page: the next may be the same */
+	bool key_is_bound; /* it came from a branch page: the next key may be equal */
 	struct lmdb_tree tables[STORE_TABLES];
 	bool has_table[STORE_TABLES];
 	const char *why;
@@ -173,7 +173,7 @@ bool store_check_head(int fd, struct store_check *ret_check)
 	return ret_check->why == NULL;
 }
 
-/* Every page has one use at most. */
+/* Every page may be used once only. */
 static bool mark(struct checker *check, uint64_t number, uint64_t count)
 {
 	if (number < FIRST_PAGE || number >= check->pages || count > check->pages - number)
@@ -227,7 +227,7 @@ static bool tree_page_read(struct checker *check, uint64_t number, bool leaf,
 	return true;
 }
 
-/* 0 when the node at that offset is not whole, or not of that kind of page. */
+/* The node's size; 0 when it is incomplete or of the wrong kind for the page. */
 static size_t node_size(const struct checker *check, const struct lmdb_page *page, size_t at,
 			bool leaf, size_t key_size)
 {
@@ -246,8 +246,8 @@ static size_t node_size(const struct checker *check, const struct lmdb_page *pag
 }
 
 /*
- * LMDB moves nodes about by their sizes, so they must fill the page from the end of the free space
- * to its own end, without gaps or overlaps, and the pointers be to each of them once.
+ * LMDB moves nodes within a page by their sizes, so they must fill it from the end of the free
+ * space to the end of the page, without gaps or overlaps, with one pointer to each.
  */
 static bool nodes_check(struct checker *check, const struct lmdb_page *page, bool leaf,
 			const struct tree_kind *kind)

@@ -18,7 +18,7 @@
 enum {
 	COPY_VERSION = 1,
 	CHUNK = 1 << 20,
-	/* By so much may the clocks of two processes differ that stored at the same time. */
+	/* How much the clocks of two processes may differ when they store at the same time. */
 	CLOCK_SLACK_MS = 1000,
 };
 
@@ -68,7 +68,7 @@ static bool failed(const struct copying *copying, const char *what)
 	return false;
 }
 
-/* Of what is it going to be a copy, and is there one already? */
+/* Determine what will be copied, and whether there is such a copy already. */
 static bool is_needed(struct copying *copying, uint64_t *ret_size)
 {
 	struct store_copy_end last;
@@ -78,7 +78,10 @@ static bool is_needed(struct copying *copying, uint64_t *ret_size)
 	int copy = copy_open(&copying->files);
 	bool known = data >= 0 && store_files_look(data, &look), needed = known;
 
-	/* It may be written to at this moment, and the look at it fail: then it is needed. */
+	/*
+	 * The check may fail because the file is being written to at this moment: then a copy is
+	 * needed.
+	 */
 	if (known && store_check_head(data, &check) && copy >= 0 && end_read(copy, &last))
 		needed = last.inode != look.inode || last.transaction != check.transaction;
 	copying->end.inode = known ? look.inode : 0;
@@ -91,8 +94,8 @@ static bool is_needed(struct copying *copying, uint64_t *ret_size)
 }
 
 /*
- * Past the page cache, where that goes: pages that wait to be written would be held against the
- * workers, too, whose writes could then have to wait for the disk.
+ * Bypass the page cache where possible: dirty pages count against all processes, so that the writes
+ * of workers could have to wait for the disk.
  */
 static bool file_begin(struct copying *copying, uint64_t size)
 {
@@ -119,7 +122,7 @@ static void use_page_cache(int fd)
 		(void)fcntl(fd, F_SETFL, flags & ~O_DIRECT);
 }
 
-/* Some file systems take the flag, and no write with it. */
+/* Some file systems accept the flag, but then fail every write. */
 static bool write_all(int fd, const char *from, size_t size, uint64_t at)
 {
 	bool again = true;
@@ -159,7 +162,7 @@ static ssize_t read_all(int fd, char *to, size_t size)
 	return (ssize_t)got;
 }
 
-/* Writers say when they cannot wait for the pages that this keeps. */
+/* Writers signal when they need the pages that this copy keeps. */
 static bool gives_way(const struct copying *copying)
 {
 	if (!atomic_load_explicit(&copying->note->give_way, memory_order_relaxed))
@@ -184,7 +187,7 @@ static bool pump(struct copying *copying, int from)
 	return n == 0 || failed(copying, "the store cannot be read");
 }
 
-/* After the copy: no record in it was received later. */
+/* Read after the copy, so that no record in it was received later. */
 static bool clock_note(struct copying *copying)
 {
 	struct shared_map map;
@@ -197,7 +200,7 @@ static bool clock_note(struct copying *copying)
 	return true;
 }
 
-/* Behind the pages; then it is synced, and gets its name. */
+/* Write the end after the pages, sync the file, and give it its name. */
 static bool file_end(struct copying *copying)
 {
 	struct store_copy_end *end = &copying->end;
@@ -223,8 +226,8 @@ static bool file_end(struct copying *copying)
 }
 
 /*
- * From now on writers know that pages are kept: before the reader that keeps them is in LMDB's
- * table, so the store is not to pass it.
+ * Tell writers that pages are kept, before the reader that keeps them is in LMDB's table: so this
+ * store must not be reordered after that.
  */
 static bool reading_begin(struct copying *copying)
 {
@@ -258,7 +261,7 @@ static bool copy_make(struct copying *copying, uint64_t size)
 	done = copy != NULL && pump(copying, from);
 	read_well = copy != NULL && tables_copy_end(copy, error, sizeof(error));
 	reading_end(copying);
-	/* When it was given up here, that the other end failed says nothing. */
+	/* After giving up here, a failure of the other end means nothing. */
 	if (copy == NULL || (done && !read_well))
 		store_notice_add(copying->notice, "%s/" COPY_NAME ": %s", options->directory,
 				 error);
@@ -285,7 +288,7 @@ enum store_result store_copy(const struct store_options *options, int64_t wall_s
 	if (copying.buffer == NULL)
 		store_notice_add(&text, "no memory for a copy of the store");
 	else if (store_files_open(&copying.files, options->directory, false, &text)) {
-		/* Who is alone does not know what the file is worth. */
+		/* Without another process there is no one who has checked the file. */
 		if (copying.files.first || !is_needed(&copying, &size))
 			result = STORE_NOT_FOUND;
 		else if (copy_make(&copying, size))

@@ -1,7 +1,7 @@
-/* SIEVE over an order and visited bits, both given to it. */
+/* SIEVE over an order and visited bits that the caller provides. */
 #include "cache/store/evict.h"
 
-/* A slot out of range comes from a store that had more slots: it shares a bit. */
+/* A slot out of range was given out by a larger store: it shares a bit. */
 static _Atomic uint64_t *evict_word(const struct evict_bits *bits, uint32_t slot,
 				    uint64_t *ret_mask)
 {

@@ -1,4 +1,4 @@
-/* Local or of a network, by the file system's type. */
+/* Local or network, by the file system's type. */
 #include "cache/store/file_system.h"
 
 #include <stdio.h>

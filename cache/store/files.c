@@ -80,7 +80,8 @@ static int directory_open(const char *path)
 		memcpy(part, path, i);
 		part[i] = '\0';
 		/*
-		 * An existing one may be reported in several ways: whether it will do, shows below.
+		 * An existing directory may be reported in several ways: whether it is usable is
+		 * checked below.
 		 */
 		if (mkdir(part, 0700) != 0 && errno != EEXIST && errno != EISDIR && why == 0)
 			why = errno;
@@ -137,7 +138,7 @@ int store_files_lock(const char *path, const struct store_notice *notice)
 	struct store_files files;
 	int lock = -1;
 
-	/* A number that no standard stream has, also where these were closed. */
+	/* Use a number above the standard streams, even if these were closed. */
 	if (files_open_both(&files, path, notice) && lock_service(files.lock, path, notice))
 		lock = fcntl(files.lock, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	store_files_close(&files);
@@ -227,7 +228,7 @@ bool store_files_place(const struct store_files *files, struct store_place *ret_
 	return true;
 }
 
-/* That nothing, or something else, is there is known; other errors say nothing of the file. */
+/* These errors show that the file is missing or another one; others say nothing about it. */
 static bool names_file(const char *directory, const char *name, const struct store_place_file *file)
 {
 	struct store_place_file found;
@@ -307,8 +308,8 @@ bool store_files_data_in_use(const struct store_files *files)
 }
 
 /*
- * The kernel closes the descriptors of the dead in their order.  Whoever finds `lock` free must
- * find the data file free, too, so that is the lower of the two.
+ * The kernel closes the descriptors of a dead process in ascending order.  When `lock` is free the
+ * data file must be free, too, so that must be the lower descriptor.
  */
 bool store_files_use_data(struct store_files *files)
 {
@@ -325,7 +326,7 @@ bool store_files_use_data(struct store_files *files)
 	return true;
 }
 
-/* "-" when the system has none: then no store that was not closed is ever kept. */
+/* "-" when the system has none: then a store that was not closed is never kept. */
 static void boot_id(char *to)
 {
 	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
@@ -339,7 +340,7 @@ static void boot_id(char *to)
 		strcpy(to, "-");
 }
 
-/* The line in words, the last of which shows that it is whole. */
+/* The words of the line; the last one shows that it is complete. */
 enum state_word {
 	WORD_NAME,
 	WORD_VERSION,
@@ -436,8 +437,8 @@ enum store_left store_files_left(const struct store_files *files)
 }
 
 /*
- * Written over in place: a write that the power cuts short leaves a line that does not parse, and a
- * store without a state is not believed.
+ * Overwritten in place: a write cut short by a power failure leaves a line that does not parse, and
+ * a store without a valid state is not trusted.
  */
 bool store_files_mark(const struct store_files *files, int clean_fd)
 {
@@ -494,7 +495,7 @@ bool store_files_put(const struct store_files *files, const char *name)
 	       renameat(files->directory, name, files->directory, STORE_DATA_NAME) == 0;
 }
 
-/* What the disk can still give to this file, in whole units, less one for the files beside it. */
+/* How much the disk still has for this file, in whole units, less one for the other files. */
 static uint64_t room_for(int fd)
 {
 	struct statvfs disk;
@@ -509,7 +510,7 @@ static uint64_t room_for(int fd)
 }
 
 /*
- * Not posix_fallocate(): where the file system cannot, that one writes to each block, for minutes.
+ * Not posix_fallocate(): without support by the file system it writes to each block, for minutes.
  */
 static int reserve(int fd, uint64_t size)
 {

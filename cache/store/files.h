@@ -96,7 +96,9 @@ bool store_files_open(struct store_files *files, const char *directory, bool exc
 		      const struct store_notice *notice);
 bool store_files_opened(struct store_files *files);
 
-/* Instead of store_files_opened(): do not become a user of the store, but keep the directory open. */
+/*
+ * Instead of store_files_opened(): do not become a user of the store, but keep the directory open.
+ */
 void store_files_leave(struct store_files *files);
 
 /*

@@ -2,7 +2,7 @@
  * When keys were invalidated: marks in shared memory, without locks.
  *
  * All atomic accesses here are sequentially consistent: a mark is several words that others read
- * one by one, and what was retired is told from what is in force by the order of all of them.
+ * one by one, and only their common order distinguishes a retired mark from one in force.
  */
 #include "cache/store/invalidation.h"
 
@@ -36,9 +36,7 @@ static size_t overflow_of(const struct cache_key *key)
 	return (size_t)(key->word[0] % INVALIDATION_OVERFLOW);
 }
 
-/*
- * Never back: another process may have marked a later epoch meanwhile.  Returns what stood there.
- */
+/* Raise a slot: another process may have set a later epoch meanwhile.  Returns the old value. */
 static uint64_t raise(_Atomic uint64_t *slot, uint64_t epoch)
 {
 	uint64_t old = atomic_load(slot);
@@ -98,8 +96,8 @@ uint64_t invalidation_overtake(struct invalidations *all, const struct cache_key
 	uint64_t before = raise_all(all, keys, count, epoch);
 
 	/*
-	 * Who took a later epoch before the slots stood may hold that nothing has overtaken what it
-	 * asked for: ours is later, then.
+	 * A process that took a later epoch before our slots were set may have seen its request as
+	 * not overtaken: then take a later epoch.
 	 */
 	if (atomic_load(&all->last) != epoch) {
 		epoch = atomic_fetch_add(&all->last, count) + count;
@@ -118,8 +116,8 @@ static bool is_key(struct invalidations *all, uint32_t place, const struct cache
 }
 
 /*
- * Raise the mark that the key has, unless it is later already.  An epoch is given out once, so
- * while it stands there the key is the same: it is looked at once more after the key was compared.
+ * Raise the key's mark, unless it is later already.  Each epoch is given out once, so as long as
+ * the epoch is the same, so is the key: read it again after comparing the key.
  */
 static bool renew(struct invalidations *all, uint32_t place, const struct cache_key *key,
 		  uint64_t epoch)
@@ -136,7 +134,7 @@ static bool renew(struct invalidations *all, uint32_t place, const struct cache_
 	return false;
 }
 
-/* The tag takes the place, the epoch, last of all, puts the mark into force. */
+/* Setting the tag takes the place; setting the epoch, last of all, puts the mark into force. */
 static bool take(struct invalidations *all, uint32_t place, const struct invalidation_mark *mark)
 {
 	struct invalidation_place *at = place_at(all, place);
@@ -160,7 +158,7 @@ static uint32_t put(struct invalidations *all, const struct invalidation_mark *m
 		if (renew(all, place, &mark->key, mark->epoch))
 			return place;
 	}
-	/* Before the place is taken: whoever sees none live has not missed one. */
+	/* Count before taking the place: a reader that sees 0 has not missed a mark. */
 	atomic_fetch_add(&all->live, 1);
 	for (uint32_t place = first; place < first + INVALIDATION_WAYS; place++) {
 		if (take(all, place, mark))
@@ -200,7 +198,9 @@ uint64_t invalidation_of(const struct invalidations *all, const struct cache_key
 	const struct invalidation_set *set = &all->sets[key->word[1] % INVALIDATION_SETS];
 	uint64_t latest = atomic_load(&all->overflow[overflow_of(key)]), tag = tag_of(key);
 
-	/* A record may be in many groups, and each is looked for: mostly in vain. */
+	/*
+	 * A record may be in many groups, and most lookups of them find nothing: make that cheap.
+	 */
 #pragma GCC unroll 16
 	for (size_t i = 0; i < INVALIDATION_WAYS; i++) {
 		uint64_t epoch;
@@ -209,7 +209,7 @@ uint64_t invalidation_of(const struct invalidations *all, const struct cache_key
 		    atomic_load(&set->places[i].rest) != key->word[1])
 			continue;
 		epoch = atomic_load(&set->places[i].epoch);
-		/* When another key has got the place, the mark of this one was retired. */
+		/* If the place belongs to another key now, the mark of this one was retired. */
 		if (epoch > latest && atomic_load(&set->tags[i]) == tag)
 			latest = epoch;
 	}
@@ -235,7 +235,7 @@ bool invalidation_at(const struct invalidations *all, uint32_t place,
 	const struct invalidation_set *set = &all->sets[place / INVALIDATION_WAYS];
 	const struct invalidation_place *at = &set->places[place % INVALIDATION_WAYS];
 
-	/* Of one mark, when its epoch is the same before and after. */
+	/* The words belong to one mark if its epoch is the same before and after. */
 	ret_mark->place = place;
 	ret_mark->epoch = atomic_load(&at->epoch);
 	ret_mark->key.word[0] = atomic_load(&set->tags[place % INVALIDATION_WAYS]);
@@ -250,7 +250,9 @@ void invalidation_retire(struct invalidations *all, const struct invalidation_ma
 {
 	uint64_t epoch = mark->epoch;
 
-	/* Before the mark goes: a lookup that misses it sees that the count has changed. */
+	/*
+	 * Count before removing the mark: a lookup that misses it sees that the count has changed.
+	 */
 	atomic_fetch_add(&all->retired, 1);
 	if (!atomic_compare_exchange_strong(&place_at(all, mark->place)->epoch, &epoch, 0))
 		return;

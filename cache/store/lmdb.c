@@ -45,7 +45,7 @@ static enum store_result tables_result(struct tables *tables, int rc, const char
 	}
 }
 
-/* LMDB does not write through what it is given. */
+/* LMDB takes a pointer to non-const, but does not write through it. */
 static MDB_val val_of(const void *p, size_t n)
 {
 	return (MDB_val){.mv_size = n, .mv_data = (void *)(uintptr_t)p};
@@ -514,8 +514,8 @@ struct tables_copy {
 };
 
 /*
- * As it is, and not compacted: that would read the pages in the order of keys, which is none on the
- * disk, and gains nothing when the store is full.
+ * Not compacted: compacting would read pages in the order of keys, which is random on the disk, and
+ * gains nothing when the store is full.
  */
 static void *copy_run(void *argument)
 {
@@ -531,8 +531,8 @@ static void *copy_run(void *argument)
 }
 
 /*
- * LMDB writes the heads while it holds the lock of writers.  Into a pipe, which has room for them,
- * that is over at once; a file might wait for the disk.
+ * LMDB writes the heads while it holds the lock of writers.  A pipe has room for them, so this is
+ * fast; writing to a file could wait for the disk.
  */
 static int copy_begin(struct tables_copy *copy, const char *directory, uint64_t size)
 {

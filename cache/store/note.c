@@ -11,8 +11,8 @@ bool store_note_holds(const struct store_note *note, int fd, uint64_t transactio
 }
 
 /*
- * The fences are for the compiler: who is killed between two stores has made the first.  Whoever
- * reads them after that has got the writer lock from the kernel, which is fence enough for others.
+ * The fences are for the compiler: a process killed between two stores must have made the first.
+ * Later readers get the writer lock from the kernel, which orders memory between processes.
  */
 void store_note_take(struct store_note *note, int fd, uint64_t transaction)
 {

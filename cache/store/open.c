@@ -40,7 +40,7 @@ const struct shared_map_spec store_note_spec = {.name = "noted",
 						.version = NOTE_VERSION,
 						.size = sizeof(struct store_note)};
 
-/* Then nobody knows which records, of the store and of its copy, may be used. */
+/* Without the map it is unknown which records of the store and its copy may be used. */
 static const char invalidations_lost[] = "the times of its invalidations are lost";
 
 static uint64_t page_size(void)
@@ -48,7 +48,7 @@ static uint64_t page_size(void)
 	return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* `kind` NULL: the file is of no use to anybody, and goes. */
+/* `kind` NULL: the file is useless and is removed. */
 static bool discard(struct store *store, const char *kind, const struct store_notice *notice,
 		    const char *why)
 {
@@ -71,8 +71,8 @@ static bool discard(struct store *store, const char *kind, const struct store_no
 }
 
 /*
- * The data file is lost: the copy takes its place, else it is begun anew.  The file is set aside as
- * `kind` like in discard().
+ * The data file is lost: replace it with the copy, or start with an empty one.  It is set aside as
+ * `kind`, as in discard().
  */
 static bool replace(struct store *store, const char *kind, const struct store_notice *notice,
 		    const char *why)
@@ -126,7 +126,7 @@ static bool map_open(struct store *store, struct shared_map *map,
 	return false;
 }
 
-/* Whether nobody has touched the file since its last user: then its head says enough. */
+/* Whether the file is unchanged since its last user: then checking its head is enough. */
 static bool is_as_left(const struct store *store, enum store_left left, int fd)
 {
 	struct store_check check;
@@ -134,8 +134,8 @@ static bool is_as_left(const struct store *store, enum store_left left, int fd)
 	if (left == STORE_LEFT_CLEAN)
 		return !store_note_is_doubted(store->note);
 	/*
-	 * Pages of the last commits that did not reach a disk are lost with its mount, though head
-	 * and note may agree.
+	 * If the disk was unmounted before pages of the last commits reached it, they are lost
+	 * although head and note may agree.
 	 */
 	return left == STORE_LEFT_RUNNING && store->note_was_cached &&
 	       store_check_head(fd, &check) && store_note_holds(store->note, fd, check.transaction);
@@ -201,14 +201,14 @@ static bool invalidations_begin(struct store *store, const struct store_notice *
 		return true;
 	}
 	invalidation_begin_life(store_invalidations(store));
-	/* No epoch of this life may be given out again by one that begins after a power failure. */
+	/* Sync it, so that epochs are not given out a second time after a power failure. */
 	if (shared_map_sync(&store->invalidations_map))
 		return true;
 	store_notice_add(notice, "%s/invalidations: %s", store->directory, strerror(errno));
 	return false;
 }
 
-/* The process that finds no other: it judges the files, and may replace them. */
+/* For the first process: check the files, and replace them if necessary. */
 static bool open_first(struct store *store, const struct store_notice *notice)
 {
 	enum tables_opened opened;
@@ -301,7 +301,7 @@ static bool place_check(struct store *store, const struct store_notice *notice)
 	return false;
 }
 
-/* The place is looked at before LMDB opens, and maybe makes, any file, and again after. */
+/* Check the place before LMDB opens, and possibly creates, any file, and again afterwards. */
 static bool open_next(struct store *store, const struct store_notice *notice)
 {
 	enum tables_opened opened;
@@ -322,9 +322,7 @@ static bool open_next(struct store *store, const struct store_notice *notice)
 	return false;
 }
 
-/*
- * The maps of one struct: for the first of a directory's processes they are begun anew if need be.
- */
+/* The maps with one struct each: the first process creates them anew if necessary. */
 static bool small_maps_open(struct store *store, const struct store_notice *notice)
 {
 	bool fresh;
@@ -339,7 +337,7 @@ static bool small_maps_open(struct store *store, const struct store_notice *noti
 	return true;
 }
 
-/* The directory must be the one that the service has locked, not one that came in its place. */
+/* The directory must be the one that the service has locked, not a replacement. */
 static bool files_open(struct store *store, const struct store_options *options,
 		       const struct store_notice *notice)
 {
@@ -450,17 +448,14 @@ void store_close(struct store *store)
 	store_abort(store);
 	store_files_closing(&store->files);
 	/*
-	 * The clock, too: without it what was purged would come back after a power failure, and
-	 * what was restored be trusted.
+	 * Sync the clock, too: otherwise, after a power failure, purged records would come back and
+	 * restored records would be trusted.
 	 */
 	if (store->files.first && tables_sync(&store->tables) == STORE_OK &&
 	    shared_map_sync(&store->clock_map) && shared_map_sync(&store->invalidations_map))
 		data = fcntl(tables_fd(&store->tables), F_DUPFD_CLOEXEC, 0);
 	tables_close(&store->tables);
-	/*
-	 * A mark that fails costs a check of the file at the next opening, or after a reboot the
-	 * store.
-	 */
+	/* If this fails, the next opening has to check the file, or after a reboot to drop it. */
 	if (data >= 0) {
 		(void)store_files_mark(&store->files, data);
 		close(data);

@@ -1,7 +1,7 @@
-/* The mark of a purge: two words of the store's clock, which processes set at once. */
+/* The mark of a purge: two words of the store's clock, set by several processes. */
 #include "cache/store/purge_mark.h"
 
-/* Mark and clock are two words that processes set at once: both must see them in one order. */
+/* Mark and clock are set by several processes, which must all see the two in one order. */
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_seq_cst)
 
 int64_t purge_mark(struct store *store)
@@ -10,8 +10,8 @@ int64_t purge_mark(struct store *store)
 }
 
 /*
- * Another process may read the clock while the mark is being set, and not see it yet when it stores
- * what it got.  Such a reading is in latest_ms by then: the mark goes behind it.
+ * Another process may read the clock while the mark is being set, and store a response before it
+ * sees the mark.  Its reading is in latest_ms by then: so the mark is set later than that.
  */
 void purge_mark_set(struct store *store, int64_t now_ms)
 {

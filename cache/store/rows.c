@@ -1,4 +1,4 @@
-/* Entries: what the three tables say together; which of them to evict. */
+/* Entries, which are rows of three tables; and which of them to evict. */
 #include "cache/store/impl.h"
 
 enum {
@@ -22,7 +22,7 @@ enum store_result rows_get(struct store *store, enum tables_side side, const str
 	return result;
 }
 
-/* `groups` may not be memory of the tables: it does not outlast the first change. */
+/* `groups` must not be memory of the tables, which is invalid after the first change. */
 static enum store_result groups_delete(struct store *store, const struct cache_key *key,
 				       const struct cache_key *groups, size_t count)
 {
@@ -123,8 +123,8 @@ static bool has_key(const struct cache_key *keys, size_t count, const struct cac
 }
 
 /*
- * Rows of the groups that are no more go.  All others are written, also those that should be there:
- * a row that is missing would keep the entry from an invalidation.
+ * Remove rows of groups that the entry has left, and write all others, even those that should
+ * exist: a missing row would hide the entry from an invalidation.
  */
 static enum store_result groups_replace(struct store *store, const struct put_job *put,
 					size_t old_count)
@@ -225,14 +225,14 @@ static enum store_result evict_one(struct store *store, uint64_t *due)
 	if (result != STORE_OK)
 		return result;
 	result = rows_get(store, TABLES_WRITE, &key, &value);
-	/* A row of the order that nothing stands for. */
+	/* A row of the order without an entry. */
 	if (result == STORE_NOT_FOUND ||
 	    (result == STORE_OK && value.head.sequence != victim.sequence))
 		return tables_delete(&store->tables, STORE_ORDER, &victim.sequence);
 	if (result != STORE_OK)
 		return result;
 	size = store_value_size(value.value.n, value.head.group_count);
-	/* Pages that a value gives back cost nothing. */
+	/* Freeing the pages of a value costs nothing. */
 	change = rows_change(store, 0, value.head.group_count);
 	if (!store_room_fits_put(&store->room, store_room_cost(&store->room, change)))
 		return STORE_FULL;

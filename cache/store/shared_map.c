@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* One cache line, so that the data behind it is aligned for whatever is put there. */
+/* One cache line, so that the data after it is aligned. */
 struct shared_map_head {
 	_Alignas(64) uint64_t magic;
 	uint64_t size; /* of the data */
@@ -54,7 +54,7 @@ static enum shared_map_result shared_map_try(struct shared_map *map, int fd,
 	return shared_map_take(map, fd, head.size, SHARED_MAP_KEPT);
 }
 
-/* Under another name first: whoever has the old file mapped keeps it whole. */
+/* Create it under another name first, so that a process with the old file mapped keeps it. */
 static enum shared_map_result shared_map_create(struct shared_map *map, int directory,
 						const struct shared_map_spec *spec)
 {

@@ -1,11 +1,11 @@
 /* The steady clock: follows the wall clock forwards, and never back. */
 #include "cache/store/steady_clock.h"
 
-/* Relaxed: each word is a time by itself, and one that is read a moment late is as good. */
+/* Relaxed: each word is independent, and a slightly old value is good enough. */
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
 #define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
 
-/* Whole seconds at or before it: the epoch is no mirror. */
+/* Whole seconds, rounded down also before the epoch. */
 static int64_t seconds_of(int64_t ms)
 {
 	return ms / 1000 - (ms % 1000 < 0);

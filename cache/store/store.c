@@ -25,7 +25,7 @@ static void part_abort(struct store *store)
 	part_note_end(store);
 }
 
-/* After an error nothing more is taken in a transaction: what it held is lost. */
+/* After an error the transaction is aborted and its changes are lost. */
 static enum store_result store_break(struct store *store, enum store_result result)
 {
 	part_abort(store);
@@ -224,7 +224,7 @@ enum store_result store_renew(struct store *store)
 
 	if (result != STORE_OK)
 		return result;
-	/* The lock is not fair: let one who waits for it have it. */
+	/* The lock is not fair: give a waiting process the chance to take it. */
 	sched_yield();
 	return part_begin(store);
 }
@@ -256,8 +256,8 @@ enum store_result store_read(struct store *store, const struct cache_key *key,
 /* ---- putting -------------------------------------------------------------------------------- */
 
 /*
- * A value that needs pages in a row may find none even where enough are free.  A transaction within
- * the transaction takes the failure, so that what was put before stays.
+ * A value that needs a run of pages may find none although enough pages are free.  A nested
+ * transaction contains the failure, so that earlier puts are kept.
  */
 static enum store_result write_guarded(struct store *store, const struct put_job *put)
 {
@@ -287,8 +287,8 @@ static struct store_change put_change(struct store *store, const struct put_job 
 }
 
 /*
- * STORE_FULL, with nothing changed but what was evicted, when it does not fit into this part.  A
- * put goes in when it has paid: with the bytes of victims, or ten of them.
+ * STORE_FULL, with nothing changed apart from evictions, when it does not fit into this part.  A
+ * put has to evict enough bytes first, or ten victims.
  */
 static enum store_result put_try(struct store *store, struct put_job *put, bool first)
 {
@@ -324,15 +324,15 @@ static enum store_result put_try(struct store *store, struct put_job *put, bool 
 }
 
 /*
- * Make room for another try in the next part.  If this one was begun afresh for the put and was
- * still too small, or the store is at its mark, a batch is evicted.
+ * Make room for a retry in the next part.  If this part was begun for the put and was still too
+ * small, or the store is at its high-water mark, evict a batch.
  */
 static enum store_result put_room(struct store *store, const struct put_job *put)
 {
 	enum store_result result = STORE_OK;
 	unsigned victims = STORE_EVICT_MAX;
 	uint64_t all = UINT64_MAX;
-	/* A reader that died keeps pages, too, until somebody looks. */
+	/* A dead reader keeps pages, too, until its slot is cleared. */
 	bool freed = store->room.spent == 0 && tables_check_readers(&store->tables);
 
 	if (store_room_is_scarce(&store->room) && store->room.spent == 0 && !freed)
@@ -341,11 +341,11 @@ static enum store_result put_room(struct store *store, const struct put_job *put
 		result = rows_evict(store, &all, &victims);
 	if (result != STORE_OK)
 		return store_break(store, result);
-	/* Nothing to commit, nothing to evict: a reader keeps the pages. */
+	/* Nothing to commit and nothing to evict: some reader keeps the pages. */
 	return store->room.spent == 0 && !freed ? STORE_FULL : STORE_PART_FULL;
 }
 
-/* What a put has paid so far is not asked of it again in the next part. */
+/* Remember what a put has paid, so that it does not pay twice in the next part. */
 static struct store_debt *debt_of(struct store *store, const struct cache_key *key)
 {
 	struct store_debt *debt = &store->debt;
@@ -389,7 +389,7 @@ enum store_result store_put(struct store *store, const struct cache_key *key, st
 
 /* ---- dropping ------------------------------------------------------------------------------- */
 
-/* With the last pages if need be. */
+/* Uses the last pages if necessary. */
 enum store_result store_drop(struct store *store, const struct cache_key *key)
 {
 	enum store_result result = STORE_FAILED;
@@ -403,7 +403,9 @@ enum store_result store_drop(struct store *store, const struct cache_key *key)
 	if (store_room_is_scarce(&store->room))
 		return STORE_FULL;
 	change = rows_change(store, 0, value.head.group_count);
-	/* In the next part there is what this one gives back, and what a dead reader has kept. */
+	/*
+	 * The next part can use pages that this one frees, and those that a dead reader has kept.
+	 */
 	if (!store_room_fits_drop(&store->room, store_room_cost(&store->room, change)) &&
 	    (store->room.spent > 0 || tables_check_readers(&store->tables)))
 		return STORE_PART_FULL;
@@ -416,7 +418,7 @@ enum store_result store_drop(struct store *store, const struct cache_key *key)
 
 /* ---- groups --------------------------------------------------------------------------------- */
 
-/* The first row from `from` on; it is copied, for the next change takes it away. */
+/* The first row from `from` on; copied, because the next change invalidates it. */
 static enum store_result group_row_next(struct store *store, const struct group_row *from,
 					struct group_row *ret_row)
 {
@@ -437,7 +439,7 @@ static enum store_result group_row_next(struct store *store, const struct group_
 	return result;
 }
 
-/* Does an entry stand for the row? */
+/* Does the row's entry exist, and is it a member of the group? */
 static enum store_result group_row_is_right(struct store *store, const struct group_row *row,
 					    bool *ret_right)
 {

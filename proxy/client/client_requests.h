@@ -10,7 +10,9 @@ void client_advance(struct client *client);
 /* A task: the same, with a body that was paused or requests that were put off. */
 void client_go_on(void *owner);
 
-/* The request's body cannot be had: its origin must not take what came for the whole (HAZARDS F6). */
+/*
+ * The request's body cannot be had: its origin must not take what came for the whole (HAZARDS F6).
+ */
 void client_fail_body(struct client *client, enum failure failure);
 
 /* The request did not come in time: the client is told so, or that it was refused in any case. */

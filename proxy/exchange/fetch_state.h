@@ -100,7 +100,9 @@ struct exchange *fetch_dismiss_leader(struct fetch *fetch);
 /* None waits any more. */
 void fetch_free(struct fetch *fetch);
 
-/* The same, of one whose client left, and for whose waiters it went on: they do not wait any more. */
+/*
+ * The same, of one whose client left, and for whose waiters it went on: they do not wait any more.
+ */
 void fetch_drop_if_unwanted(struct fetch *fetch);
 
 /* What was learnt is in the store, for all workers, before another of them may ask the same. */

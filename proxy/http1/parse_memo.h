@@ -20,7 +20,9 @@ struct parse_memo;
 struct parse_memo *parse_memo_new(void); /* NULL when out of memory */
 void parse_memo_free(struct parse_memo *memo);
 
-/* Where the last request of a connection is kept: written by what is below, any numbers are safe. */
+/*
+ * Where the last request of a connection is kept: written by what is below, any numbers are safe.
+ */
 struct parse_hints {
 	uint8_t head, block;
 };

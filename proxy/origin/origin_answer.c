@@ -97,7 +97,9 @@ static bool read_head(struct origin *origin)
 		switched(origin, &res, length);
 		return false;
 	}
-	/* After one that was mended none is trusted, be that of an interim response (HAZARDS A7). */
+	/*
+	 * After one that was mended none is trusted, be that of an interim response (HAZARDS A7).
+	 */
 	origin->mended = res.mended = origin->mended || res.mended;
 	if (res.status < 200) {
 		interim(origin, &res);
