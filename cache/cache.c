@@ -58,7 +58,7 @@ enum store_result cache_copy(const struct conf *conf, int64_t wall_s, char *noti
 static bool open_parts(struct cache *cache, int lock, char *notice, size_t notice_size)
 {
 	cache->store = open_store(cache->conf, lock, notice, notice_size);
-	if (!cache->store)
+	if (cache->store == NULL)
 		return false;
 	cache_key_set_seed(store_key_seed(cache->store));
 	if (writes_init(&cache->writes, cache->store, cache->conf))
@@ -73,7 +73,7 @@ struct cache *cache_open(const struct conf *conf, int lock, char *notice, size_t
 	struct cache *cache = calloc(1, sizeof(*cache));
 	char *memory = malloc(RECORD_SIZE + URI_SIZE);
 
-	if (!cache || !memory) {
+	if (cache == NULL || memory == NULL) {
 		snprintf(notice, notice_size, "out of memory");
 		goto failed;
 	}
@@ -287,7 +287,7 @@ static bool reference_key(struct cache *cache, const struct http_request *req,
 	const struct http_field *field = http_fields_first(&res->fields, id);
 	size_t n;
 
-	if (!field ||
+	if (field == NULL ||
 	    !http_uri_resolve_same_origin(&req->uri, field->value, cache->uris, URI_SIZE, &n))
 		return false;
 	*ret_key = cache_key_of_uri(slice_of(cache->uris, n));

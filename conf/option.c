@@ -184,7 +184,7 @@ bool option_check(const struct option *option, const char *value, char why[OPTIO
 /* A text may be, or have, a password: nothing of it is left behind. */
 static void free_text(char *text)
 {
-	if (text)
+	if (text != NULL)
 		explicit_bzero(text, strlen(text));
 	free(text);
 }
@@ -201,11 +201,11 @@ static bool set_list(struct conf_list *list, enum form form, const char *const *
 {
 	struct conf_list fresh = {.at = calloc(count + 1, sizeof(*fresh.at))};
 
-	if (!fresh.at)
+	if (fresh.at == NULL)
 		return false;
 	for (; fresh.count < count; fresh.count++) {
 		fresh.at[fresh.count] = form_normal(form, values[fresh.count]);
-		if (!fresh.at[fresh.count]) {
+		if (fresh.at[fresh.count] == NULL) {
 			free_list(&fresh);
 			return false;
 		}
@@ -219,7 +219,7 @@ static bool set_string(char **string, enum form form, const char *value)
 {
 	char *fresh = form_normal(form, value);
 
-	if (!fresh)
+	if (fresh == NULL)
 		return false;
 	free_text(*string);
 	*string = fresh;

@@ -82,7 +82,7 @@ static void client_drain(struct client *client)
 
 void clients_retire(struct clients *clients)
 {
-	/* an idle one may be sending its next request just now: that is answered, as the last */
+	/* An idle one may be sending its next request just now: that is answered, as the last. */
 	for (struct client *client = clients->first; client != NULL; client = client->next)
 		if (client->exchange != NULL)
 			client->sink.last = true;

@@ -161,7 +161,7 @@ uint32_t holdings_here(const struct holdings *holdings, unsigned block, uint64_t
 
 uint32_t holdings_all(const struct holdings *holdings, uint64_t key)
 {
-	/* in the one order of sequentially consistent operations: use_block(), count, look */
+	/* In the one order of sequentially consistent operations: use_block(), count, look. */
 	unsigned used = atomic_load_explicit(&holdings->used, memory_order_seq_cst);
 	uint32_t sum = 0;
 

@@ -25,8 +25,10 @@ struct listener_address {
 struct listener {
 	struct listener_address at[LISTENERS_MAX];
 	unsigned count;
-	/* A set that is in use: sockets of addresses that were asked for there are shared with it, so
-	   that no connection waiting in them is lost; NULL for none. */
+	/*
+	 * A set that is in use: sockets of addresses that were asked for there are shared with it,
+	 * so that no connection waiting in them is lost; NULL for none.
+	 */
 	const struct listener *former;
 };
 

@@ -330,7 +330,7 @@ static void member_ended(struct master *master, struct member *member, int statu
 	bool well = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
 	unsigned block = (unsigned)(member - master->members);
 
-	/* its descriptors are closed: what it held is there for others */
+	/* Its descriptors are closed: what it held is there for others. */
 	holdings_clear(master->shared->holdings, block);
 	stats_reset_gauges(&master->shared->service.blocks[block]);
 	if (member->generation != master->now->number) {

@@ -9,15 +9,16 @@
  *
  * A worker that dies is replaced at once; one that does so again right away a little later each
  * time, but never later than a second.  When workers cannot start at all the master gives up.
- * SIGTERM and SIGINT drain the workers and then end the master, a second one ends all at once.  All workers are replaced when the store's files are not what its path names
- * any more (store_hold.h).  SIGUSR1 has logs opened anew.
+ * SIGTERM and SIGINT drain the workers and then end the master, a second one ends all at once.  All
+ * workers are replaced when the store's files are not what its path names any more (store_hold.h).
+ * SIGUSR1 has logs opened anew.
  *
  * SIGHUP, or an operator, asks for a reload: a new generation is read, checked, bound and started
  * beside the one in effect.  When all of its workers serve, those before it retire: they accept no
  * more, and end with their last connection.  When anything is wrong with the new one nothing
- * changes.  Sockets are shared by the generations that have their address, so that no connection
- * is refused or lost.  At most CONF_GENERATIONS_MAX are at work: the oldest is ended by
- * drain_timeout for the next.  The kernel kills the workers of a master that is killed.
+ * changes.  Sockets are shared by the generations that have their address, so that no connection is
+ * refused or lost.  At most CONF_GENERATIONS_MAX are at work: the oldest is ended by drain_timeout
+ * for the next.  The kernel kills the workers of a master that is killed.
  */
 #ifndef PROXY_PROCESS_MASTER_H
 #define PROXY_PROCESS_MASTER_H

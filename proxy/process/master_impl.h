@@ -56,8 +56,10 @@ struct master {
 	int status;
 };
 
-/* Places for the workers of a generation, the first to be started now and the others at `due_ms`;
-   false when there are too few. */
+/*
+ * Places for the workers of a generation, the first to be started now and the others at `due_ms`;
+ * false when there are too few.
+ */
 bool master_take_places(struct master *master, const struct generation *generation, int64_t due_ms);
 
 /* Begin the reload that was asked for, when nothing stands in its way. */

@@ -193,7 +193,7 @@ void master_take_over(struct master *master)
 	master->copier.conf = master->now->conf;
 	generation_set_log_level(master->now->conf);
 	master_count_alive(master);
-	/* those that wait to be started again are of no use any more */
+	/* Those that wait to be started again are of no use any more. */
 	for (unsigned i = 0; i < master->count; i++)
 		if (master->members[i].generation == before->number && master->members[i].pid == 0)
 			master->members[i] = (struct member){.due_ms = NEVER, .kill_ms = NEVER};

@@ -205,7 +205,7 @@ static void watch_signals(struct worker *worker)
 	watch_signal(worker, &worker->retire, SIGUSR2, retire_cb);
 	watch_signal(worker, &worker->quit, SIGQUIT, quit_cb);
 	watch_signal(worker, &worker->reopen, SIGUSR1, reopen_cb);
-	/* for the master, which decides for all, and hears of the terminal's end */
+	/* For the master, which decides for all, and hears of the terminal's end. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 }
@@ -412,7 +412,7 @@ static void share_out(struct worker *worker, unsigned block, const struct listen
 	struct descriptors descriptors = descriptors_here(listener->count);
 
 	budgets_init(&worker->budgets, worker->shared->holdings, block, conf, &descriptors);
-	/* the others would say the same */
+	/* The others would say the same. */
 	if (block == 0 && descriptors.clients < conf->clients_max)
 		log_info("clients_max: the limit of descriptors leaves room for %u clients of %lld "
 			 "in each worker: raise it (LimitNOFILE, ulimit -n), or lower clients_max",

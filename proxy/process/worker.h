@@ -31,8 +31,8 @@ struct worker_shared *worker_shared_map(const struct conf *conf);
 /*
  * `block` is this worker's in what is shared, below conf_worker_slots() of the first configuration;
  * `listeners` are bound already, and accepted from when `go` is readable or ended (-1 for at once);
- * `credentials` may be NULL; all outlive it.  It lives as long as the process.  NULL
- * with a line in `error`.
+ * `credentials` may be NULL; all outlive it.  It lives as long as the process.  NULL with a line in
+ * `error`.
  */
 struct worker *worker_new(const struct conf *conf, const struct worker_shared *shared,
 			  unsigned block, struct listener *listeners,

@@ -46,7 +46,7 @@ void reload_answer(struct reload *reload, const struct reload_result *result)
 
 	memcpy(words, result, sizeof(*result));
 	atomic_store_explicit(&reload->sequence, sequence + 1, memory_order_relaxed);
-	/* no word is seen before the odd number */
+	/* No word is seen before the odd number. */
 	atomic_thread_fence(memory_order_release);
 	for (size_t i = 0; i < WORDS; i++)
 		atomic_store_explicit(&reload->word[i], words[i], memory_order_relaxed);
@@ -64,7 +64,7 @@ bool reload_read(const struct reload *reload, struct reload_result *ret_result)
 		before = atomic_load_explicit(&reload->sequence, memory_order_acquire);
 		for (size_t i = 0; i < WORDS; i++)
 			words[i] = atomic_load_explicit(&reload->word[i], memory_order_relaxed);
-		/* no word is read after the number */
+		/* No word is read after the number. */
 		atomic_thread_fence(memory_order_acquire);
 		after = atomic_load_explicit(&reload->sequence, memory_order_relaxed);
 	} while (before != after || before % 2 != 0);
