@@ -46,7 +46,7 @@ static void client_readable(void *owner)
 	case IO_AGAIN:
 		break;
 	case IO_END:
-		client->ended = true;
+		client->fin_received = true;
 		break;
 	case IO_ERROR:
 		client_close(client);

@@ -108,7 +108,7 @@ static bool feed_body(struct client *client)
 		return true;
 	}
 	x->bytes_in += consumed;
-	pace_moved(&client->giving, consumed, client->all->conf, client->all->turn->now_ms);
+	pace_moved(&client->recv_pace, consumed, client->all->conf, client->all->turn->now_ms);
 	if (content.n > 0 && !client->frontend->body(x, content))
 		client->body_paused = true;
 	if (client->conn == NULL)
@@ -189,12 +189,13 @@ static void advance(struct client *client)
 	if (client->conn == NULL)
 		return;
 	/* The peer will send no more: what is incomplete, and not held back here, stays so. */
-	if (client->ended && client->exchange == NULL && !client->stalled && !client->put_off) {
+	if (client->fin_received && client->exchange == NULL && !client->stalled &&
+	    !client->put_off) {
 		if (!client->sink.last && buf_length(&client->in) > 0)
 			failure_log_left(&client->peer, buf_length(&client->in));
 		client->sink.last = true;
 	}
-	if (client->ended && client->sink.reading_body && !client->body_paused &&
+	if (client->fin_received && client->sink.reading_body && !client->body_paused &&
 	    !client->put_off) {
 		client_close(client);
 		return;

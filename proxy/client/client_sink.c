@@ -18,7 +18,7 @@ bool client_flush(struct client *client)
 		case IO_OK:
 			COUNT_TRAFFIC(client, client_bytes_out, n);
 			buf_consume(&client->out, n);
-			pace_moved(&client->taking, n, all->conf, turn->now_ms);
+			pace_moved(&client->send_pace, n, all->conf, turn->now_ms);
 			continue;
 		case IO_AGAIN:
 			if (scratch_settle(&turn->out, &client->out))
@@ -38,7 +38,7 @@ bool client_flush(struct client *client)
 static void client_finish(struct client *client)
 {
 	conn_unfinished(client->conn, false);
-	if (client->ended) {
+	if (client->fin_received) {
 		client_close(client);
 		return;
 	}
@@ -52,11 +52,11 @@ static void client_finish(struct client *client)
 /* Bytes are waited for on either side of the connection: the first deadline of the two. */
 static int64_t bytes_left_ms(const struct client *client, int64_t now_ms)
 {
-	const struct pace *pace = &client->taking;
+	const struct pace *pace = &client->send_pace;
 
 	if (pace->until_us == 0 ||
-	    (client->giving.until_us != 0 && client->giving.until_us < pace->until_us))
-		pace = &client->giving;
+	    (client->recv_pace.until_us != 0 && client->recv_pace.until_us < pace->until_us))
+		pace = &client->recv_pace;
 	return pace_left_ms(pace, now_ms);
 }
 
@@ -64,13 +64,13 @@ static void set_deadline(struct client *client, bool sending)
 {
 	const struct conf *conf = client->all->conf;
 	int64_t now_ms = client->all->turn->now_ms;
-	bool giving = client->sink.reading_body && !client->body_paused && !client->put_off;
+	bool receiving = client->sink.reading_body && !client->body_paused && !client->put_off;
 
-	pace_wait(&client->taking, sending, conf, now_ms);
-	pace_wait(&client->giving, giving, conf, now_ms);
+	pace_wait(&client->send_pace, sending, conf, now_ms);
+	pace_wait(&client->recv_pace, receiving, conf, now_ms);
 	if (client->refusal != FAILURE_NONE)
 		; /* it has one of its own, whatever it does */
-	else if (sending || giving)
+	else if (sending || receiving)
 		conn_deadline(client->conn, bytes_left_ms(client, now_ms));
 	else if (client->exchange != NULL || client->put_off)
 		conn_deadline(client->conn, 0); /* it is not the client that is waited for */
@@ -107,10 +107,10 @@ void client_settle(struct client *client)
 	/*
 	 * Also behind the last request: an RST must not wait to be seen until the answer is there.
 	 */
-	reading = !client->ended && (!client->sink.last || client->exchange != NULL) &&
+	reading = !client->fin_received && (!client->sink.last || client->exchange != NULL) &&
 		  buf_length(&client->in) < AHEAD_MAX;
 	if (client->sink.reading_body)
-		reading = !client->ended && !client->body_paused;
+		reading = !client->fin_received && !client->body_paused;
 	/* It has enough to do. */
 	reading = reading && !client->put_off;
 	conn_watch(client->conn, reading, sending);
@@ -176,7 +176,7 @@ static bool sink_send(struct answer_sink *sink, const struct iovec *parts, int c
 		return true;
 	}
 	COUNT_TRAFFIC(client, client_bytes_out, sent);
-	pace_moved(&client->taking, sent, client->all->conf, client->all->turn->now_ms);
+	pace_moved(&client->send_pace, sent, client->all->conf, client->all->turn->now_ms);
 	if (waiting > 0)
 		buf_consume(&client->out, sent < waiting ? sent : waiting);
 	sent -= sent < waiting ? sent : waiting;
@@ -257,7 +257,7 @@ static void sink_detach(struct answer_sink *sink, struct sink_detached *ret_deta
 		.place = client->place,
 		.early = early,
 		.unsent = unsent,
-		.ended = client->ended,
+		.fin_received = client->fin_received,
 		.whole = whole,
 	};
 	client->place = (struct holding){.all = NULL};

@@ -40,9 +40,9 @@ struct clients {
 struct client {
 	struct answer_sink sink; /* of the exchange under way */
 	uint32_t magic;
-	bool body_paused; /* until sink_resume() */
-	bool held;        /* nothing of the body is taken until sink_let_go() */
-	bool ended;       /* the peer sent FIN */
+	bool body_paused;  /* until sink_resume() */
+	bool held;         /* nothing of the body is taken until sink_let_go() */
+	bool fin_received; /* the peer sent FIN */
 	bool lingering;
 	bool advancing; /* client_advance() is on the stack */
 	bool stalled;   /* requests wait in `in` for room in `out` */
@@ -56,8 +56,8 @@ struct client {
 	struct buf in;
 	struct buf out;
 	struct body body;
-	struct pace taking; /* of what waits to be sent */
-	struct pace giving; /* of a request's body */
+	struct pace send_pace; /* of what waits to be sent */
+	struct pace recv_pace; /* of a request's body */
 	struct parse_progress progress;
 	uint32_t requests;
 	uint32_t lingered;

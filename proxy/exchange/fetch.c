@@ -162,7 +162,7 @@ void fetch_start(struct fetches *fetches, struct exchange *x, struct fetch_plan 
 	bool may_share, background = x->sink == NULL;
 	struct fetch *fetch;
 
-	if (plan->spent)
+	if (plan->not_reusable)
 		fetches_note_unshareable(fetches, &plan->key);
 	if (plan->cacheable && conf->collapse_timeout_ms > 0 && policy_may_wait(&x->req))
 		learnt = fetches_recall(fetches, &plan->key);

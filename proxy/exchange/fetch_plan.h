@@ -32,7 +32,7 @@ struct fetches_use {
 struct fetch_plan {
 	bool cacheable; /* the answer may be stored, and shared */
 	struct passed_over passed_over;
-	bool spent;           /* what was just stored for it may not answer it: waiting is no use */
+	bool not_reusable;    /* the record just stored must not answer it: do not wait again */
 	bool proved;          /* a stored record shows that others were served by such an answer */
 	struct cache_key key; /* with cacheable: fetch_key() */
 	struct cache_key uri_key; /* of what the lease is for */

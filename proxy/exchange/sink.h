@@ -24,7 +24,7 @@ struct sink_detached {
 	struct holding place; /* among the clients */
 	struct buf early;     /* what the client sent ahead */
 	struct buf unsent;    /* what was composed for it, and waits */
-	bool ended;           /* the client sent FIN */
+	bool fin_received;    /* the client sent FIN */
 	bool whole;           /* nothing of these was lost for want of memory */
 };
 

@@ -21,14 +21,14 @@ struct side {
 	struct tunnel *tunnel;
 	struct side *other;
 	struct conn *conn;
-	struct buf out; /* to be sent on conn */
-	bool ended;     /* its peer sent FIN */
-	bool told;      /* we sent FIN */
-	bool spliced;   /* what comes for it goes through the pipe */
-	bool unpiped;   /* there was no pipe to be had: copy */
-	bool full;      /* the pipe takes no more, however few bytes it holds */
-	bool silent;    /* its deadline has passed */
-	int pipe[2];    /* valid when spliced */
+	struct buf out;    /* to be sent on conn */
+	bool fin_received; /* its peer sent FIN */
+	bool fin_sent;     /* we sent FIN */
+	bool spliced;      /* what comes for it goes through the pipe */
+	bool no_pipe;      /* there was no pipe to be had: copy */
+	bool full;         /* the pipe takes no more, however few bytes it holds */
+	bool silent;       /* its deadline has passed */
+	int pipe[2];       /* valid when spliced */
 	struct holding pipe_place;
 	size_t piped;    /* bytes in the pipe, to be sent after `out` */
 	uint64_t copied; /* bytes that came for it by copying */
@@ -116,7 +116,7 @@ static bool takes_more(const struct side *side)
 
 static void settle(struct side *side)
 {
-	conn_watch(side->conn, !side->ended && takes_more(side->other),
+	conn_watch(side->conn, !side->fin_received && takes_more(side->other),
 		   buf_length(&side->out) > 0 || side->piped > 0);
 	conn_deadline(side->conn, side->tunnel->all->conf->tunnel_timeout_ms);
 	side->silent = false;
@@ -158,11 +158,11 @@ static bool flush(struct side *side)
 		tunnel_close(side->tunnel);
 		return false;
 	}
-	if (side->other->ended && !side->told) {
-		side->told = true;
+	if (side->other->fin_received && !side->fin_sent) {
+		side->fin_sent = true;
 		conn_end(side->conn);
 	}
-	if (side->told && side->other->told) {
+	if (side->fin_sent && side->other->fin_sent) {
 		conn_unfinished(side->conn, false);
 		conn_unfinished(side->other->conn, false);
 		tunnel_close(side->tunnel);
@@ -202,10 +202,10 @@ static void begin_splicing(struct side *to)
 {
 	const struct budgets *budgets = to->tunnel->all->budgets;
 
-	if (to->spliced || to->unpiped || to->copied < SPLICE_AFTER)
+	if (to->spliced || to->no_pipe || to->copied < SPLICE_AFTER)
 		return;
 	if (!conn_can_splice(to->conn) || !conn_can_splice(to->other->conn)) {
-		to->unpiped = true;
+		to->no_pipe = true;
 		return;
 	}
 	if (budget_take(budgets, BUDGET_PIPES, 0, exchange_holder(to->tunnel->x),
@@ -213,7 +213,7 @@ static void begin_splicing(struct side *to)
 	    pipe2(to->pipe, O_NONBLOCK | O_CLOEXEC) != 0) {
 		budget_give(&to->pipe_place);
 		STATS_ADD(tunnels_unpiped, 1);
-		to->unpiped = true;
+		to->no_pipe = true;
 		return;
 	}
 	fcntl(to->pipe[1], F_SETPIPE_SZ, PIPE_SIZE); /* a smaller one does as well */
@@ -266,7 +266,7 @@ static void side_readable(void *owner)
 	case IO_AGAIN:
 		break;
 	case IO_END:
-		side->ended = true;
+		side->fin_received = true;
 		break;
 	case IO_ERROR:
 		tunnel_close(tunnel);
@@ -308,7 +308,7 @@ static void tunnel_open(struct tunnel *tunnel, struct conn *conn, unsigned statu
 		.other = &tunnel->target,
 		.conn = detached.conn,
 		.out = detached.unsent,
-		.ended = detached.ended,
+		.fin_received = detached.fin_received,
 	};
 	tunnel->target = (struct side){
 		.tunnel = tunnel,

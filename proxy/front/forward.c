@@ -126,8 +126,9 @@ static void ask(struct exchange *x, const struct cache_lookup *lookup)
 	/* "no record" is what fwd= says already */
 	if (lookup->has_record || lookup->why == REASON_ADMISSION)
 		x->status_field.why = lookup->why;
-	plan.spent = x->stored_for && lookup->has_record &&
-		     (lookup->why == REASON_EXPIRED || lookup->why == REASON_RESPONSE_NO_CACHE);
+	plan.not_reusable =
+		x->stored_for && lookup->has_record &&
+		(lookup->why == REASON_EXPIRED || lookup->why == REASON_RESPONSE_NO_CACHE);
 	plan.proved = lookup->has_record && lookup->why != REASON_RESPONSE_NO_CACHE &&
 		      policy_lifetime_s(record_meta(&lookup->record), x->use->conf) > 0;
 	plan.passed_over.had_fresh =

@@ -18,10 +18,10 @@ enum { CONN_MAGIC = 0x436f6e6e };
 struct conn {
 	uint32_t magic;
 	bool closed;
-	bool shaking;    /* the TLS handshake is under way */
-	bool unfinished; /* ends with an RST */
-	uint8_t watched; /* EV_READ | EV_WRITE as asked for */
-	struct tls *tls; /* NULL in the clear */
+	bool handshaking; /* the TLS handshake is under way */
+	bool unfinished;  /* ends with an RST */
+	uint8_t watched;  /* EV_READ | EV_WRITE as asked for */
+	struct tls *tls;  /* NULL in the clear */
 	ev_io io;
 	struct deadline deadline;
 	const struct conn_events *events;
@@ -107,12 +107,12 @@ static void tls_io_cb(struct ev_loop *l, ev_io *io, int revents)
 	(void)l;
 	(void)revents;
 	assert(conn->magic == CONN_MAGIC);
-	if (conn->shaking) {
+	if (conn->handshaking) {
 		if (tls_handshake(conn->tls) == IO_AGAIN) {
 			watch_tls(conn);
 			return;
 		}
-		conn->shaking = false;
+		conn->handshaking = false;
 		conn->watched = EV_WRITE;
 	}
 	/* Either direction may have waited for the other's event. */
@@ -226,7 +226,7 @@ bool conn_secure(struct conn *conn, struct tls_context *context, struct slice ho
 	conn->tls = tls_new(context, conn->io.fd, host, port);
 	if (conn->tls == NULL)
 		return false;
-	conn->shaking = true;
+	conn->handshaking = true;
 	ev_set_cb(&conn->io, tls_io_cb);
 	watch_tls(conn);
 	return true;

@@ -35,7 +35,7 @@ struct tls_context {
 
 struct tls {
 	uint32_t magic;
-	bool shaken;           /* the handshake is done */
+	bool handshaken;       /* the handshake is done */
 	bool mute;             /* sending failed */
 	bool broken;           /* nothing more may be asked of the library */
 	bool wants_write;      /* the handshake waits to send, else to receive */
@@ -272,7 +272,7 @@ void tls_mute(struct tls *tls)
 void tls_end(struct tls *tls)
 {
 	ERR_clear_error();
-	if (tls->shaken && !tls->broken && !tls->mute)
+	if (tls->handshaken && !tls->broken && !tls->mute)
 		SSL_shutdown(tls->ssl);
 }
 
@@ -347,7 +347,7 @@ enum io tls_handshake(struct tls *tls)
 		tls->why = "the origin chose another protocol than http/1.1 by ALPN";
 		return IO_ERROR;
 	}
-	tls->shaken = true;
+	tls->handshaken = true;
 	STATS_ADD(tls_handshakes, 1);
 	if (SSL_session_reused(tls->ssl))
 		STATS_ADD(tls_resumed, 1);
@@ -447,14 +447,14 @@ bool tls_is_quiet(struct tls *tls)
 
 bool tls_has_more(const struct tls *tls)
 {
-	return tls->shaken && !tls->broken && SSL_pending(tls->ssl) > 0;
+	return tls->handshaken && !tls->broken && SSL_pending(tls->ssl) > 0;
 }
 
 void tls_watch(const struct tls *tls, bool *read, bool *write)
 {
 	bool reading = *read, writing = *write;
 
-	if (!tls->shaken) {
+	if (!tls->handshaken) {
 		*read = !tls->wants_write;
 		*write = tls->wants_write;
 		return;

@@ -116,7 +116,7 @@ static bool send_some(struct origin *origin, struct slice waiting, size_t *ret_s
 	switch (conn_send(origin->conn, &part, 1, ret_sent)) {
 	case IO_OK:
 		STATS_ADD(origin_bytes_out, *ret_sent);
-		pace_moved(&origin->taking, *ret_sent, origin->use->conf,
+		pace_moved(&origin->send_pace, *ret_sent, origin->use->conf,
 			   origin->use->turn->now_ms);
 		return true;
 	case IO_AGAIN:
@@ -405,7 +405,7 @@ static void origin_readable(void *owner)
 	if (io == IO_OK) {
 		STATS_ADD(origin_bytes_in, n);
 		buf_added(&origin->in, n);
-		pace_anew(&origin->giving, origin->use->conf, origin->use->turn->now_ms);
+		pace_anew(&origin->recv_pace, origin->use->conf, origin->use->turn->now_ms);
 		if (origin->events == NULL) { /* idle: nobody asked */
 			STATS_ADD(origin_unasked, 1);
 			origin_release(origin);

@@ -63,17 +63,17 @@ static void set_deadline(struct origin *origin, bool sending)
 {
 	const struct conf *conf = origin->use->conf;
 	int64_t now_ms = origin->use->turn->now_ms;
-	bool giving =
+	bool receiving =
 		origin->events != NULL && origin->head_done && !origin->paused && !origin->put_off;
 
-	pace_wait(&origin->taking, sending, conf, now_ms);
-	pace_wait(&origin->giving, giving, conf, now_ms);
+	pace_wait(&origin->send_pace, sending, conf, now_ms);
+	pace_wait(&origin->recv_pace, receiving, conf, now_ms);
 	if (origin->events == NULL)
 		conn_deadline(origin->conn, conf->origin_idle_timeout_ms);
 	else if (sending)
-		conn_deadline(origin->conn, pace_left_ms(&origin->taking, now_ms));
-	else if (giving)
-		conn_deadline(origin->conn, pace_left_ms(&origin->giving, now_ms));
+		conn_deadline(origin->conn, pace_left_ms(&origin->send_pace, now_ms));
+	else if (receiving)
+		conn_deadline(origin->conn, pace_left_ms(&origin->recv_pace, now_ms));
 	else if (origin->paused || origin->put_off || !origin->request_done)
 		conn_deadline(origin->conn, 0); /* the client's deadlines stand */
 	else

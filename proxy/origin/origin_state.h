@@ -78,8 +78,8 @@ struct origin {
 	struct buf out;     /* request content */
 	struct buf in;
 	struct body body;
-	struct pace taking;    /* of what waits to be sent */
-	struct pace giving;    /* of the answer's content */
+	struct pace send_pace; /* of what waits to be sent */
+	struct pace recv_pace; /* of the answer's content */
 	int64_t head_until_ms; /* monotonic, of the next head; 0 before the request was sent */
 	struct parse_progress progress;
 	union address address;

@@ -23,7 +23,7 @@ struct conn {
 	bool woken;
 	bool unfinished;                             /* closing it is an RST */
 	bool ready_read, ready_write, ready_expired; /* events of this turn, not handed out yet */
-	bool shaking;
+	bool handshaking;
 	enum failure secured;
 	int64_t expires_ms; /* 0 for never */
 	unsigned looks;     /* after it has passed */
@@ -279,11 +279,11 @@ static bool hand_out(struct conn *conn)
 
 	if (!conn->closed && conn->ready_write && conn->write) {
 		any = true;
-		if (conn->shaking) {
+		if (conn->handshaking) {
 			conn->secured = secures;
 			progress++;
 		}
-		conn->shaking = false;
+		conn->handshaking = false;
 		conn->events->writable(conn->owner);
 	}
 	if (!conn->closed && conn->ready_read && conn->read) {
@@ -495,7 +495,7 @@ bool conn_secure(struct conn *conn, struct tls_context *context, struct slice ho
 	if (fails())
 		return false;
 	conn->peer->secured = true;
-	conn->shaking = true;
+	conn->handshaking = true;
 	conn_watch(conn, false, true);
 	return true;
 }
@@ -518,7 +518,7 @@ static enum io look(struct conn *conn)
 {
 	struct fake_peer *peer = conn->peer;
 
-	assert(conn->magic == FAKE_MAGIC && !conn->closed && !conn->shaking);
+	assert(conn->magic == FAKE_MAGIC && !conn->closed && !conn->handshaking);
 	assert(peer->connect == 0);
 	if (fails())
 		fake_peer_reset(peer);
