@@ -1,4 +1,4 @@
-/* Who may ask for what. */
+/* Access rules: which clients may reach which destinations. */
 #include "proxy/access/access.h"
 
 #include <errno.h>
@@ -46,7 +46,7 @@ struct access {
 	size_t sender_count;
 	struct endpoint *own;
 	size_t own_count;
-	bool is_local_only; /* nobody but this machine may be a client */
+	bool is_local_only; /* only this machine may be a client */
 	bool dns_private;   /* names that the DNS says are private may be asked for */
 	struct ports connect_ports;
 	struct ports ports;          /* of all other requests */
@@ -438,7 +438,7 @@ static enum failure judge_plain(const struct access *access, const struct http_u
 						     : FAILURE_DENIED_PORT;
 }
 
-/* By port and both ends of the name: what is between them hardly tells hosts apart. */
+/* Hash the port and both ends of the name: the middle rarely differs between hosts. */
 static struct memo *memo_slot(const struct access *access, const struct http_uri *uri)
 {
 	uint64_t first = 0, last = 0;

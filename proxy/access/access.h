@@ -1,6 +1,6 @@
 /*
- * Who may ask for what: pure decisions over networks, ports and names.  No I/O, no name look-up;
- * only access_new() looks at the machine, for its addresses.
+ * Access rules: which clients may reach which destinations.  Pure decisions over networks, ports
+ * and names: no I/O, no name look-up; only access_new() reads the machine's addresses.
  *
  * Where the proxy goes unless `allow` says otherwise (HAZARDS T6):
  *
@@ -52,7 +52,9 @@ struct access *access_new(const struct conf *conf, const union address *own, uns
 			  char *error, size_t error_size);
 void access_free(struct access *access);
 
-/* Nobody but this machine reaches the proxy, so private places are open to it (see above). */
+/*
+ * Whether only this machine may be a client, so that private destinations are allowed (see above).
+ */
 bool access_is_local_only(const struct access *access);
 
 /*

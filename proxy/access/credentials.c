@@ -315,7 +315,7 @@ static bool read_presented(const struct http_request *req, struct presented *to)
 
 /* ---- verifying ------------------------------------------------------------------------------ */
 
-/* In a time that does not tell where they differ. */
+/* Compare in constant time. */
 static bool same_bytes(const void *a, const void *b, size_t n)
 {
 	const volatile unsigned char *x = a, *y = b;
@@ -354,9 +354,9 @@ static bool is_allowed(struct credentials *credentials, int64_t now_ms)
 }
 
 /*
- * Hashes of different kinds take different times.  So a name that does not exist is given one of
- * the users' hashes, always the same as long as the file is, as if it had been drawn among them:
- * whoever asks cannot tell by the time that nobody has it.
+ * Hashes of different kinds take different times.  So an unknown name is checked against one of the
+ * users' hashes, always the same one for the same file: the time does not reveal whether a user
+ * exists.
  */
 const char *credentials_stand_in(const struct credentials *credentials, struct slice name)
 {
@@ -399,7 +399,10 @@ static enum failure check(struct credentials *credentials, const struct presente
 		return FAILURE_NONE;
 	if (is_known(wrong, &hash) && now_ms < wrong->until_ms)
 		return FAILURE_AUTH_FAILED;
-	/* While others keep us busy, who was right before still is: the file is the same. */
+	/*
+	 * When there is no time to verify, accept a password that was right before: the file is the
+	 * same.
+	 */
 	if (!may_work || !is_allowed(credentials, now_ms))
 		return right ? FAILURE_NONE : FAILURE_TOO_MANY_LOGINS;
 	if (!verify(credentials, user, presented)) {

@@ -1,10 +1,11 @@
 /*
  * What the system, a library or the bytes themselves said about a failure, for the line in the log.
  *
- * A failure is found deep down and handed up as an enum (failures.def), by calls that end with the
- * exchanges that fail.  Whoever finds it sets the cause before it calls up, and clears it when that
- * call returns: so it is there for all who fail by it, and for nobody else.  One text in a process.
- * It has no bytes of a peer but those that were escaped, and no credentials (HAZARDS M3).
+ * A failure is detected in a lower layer and passed up as an enum (failures.def) through callbacks,
+ * to the exchanges that fail.  The code that detects it sets the cause before the callback, and
+ * clears it afterwards: so the cause is available to all exchanges that fail from it, and to no
+ * others.  There is one text per process.  Bytes of a peer in it are escaped, and it has no
+ * credentials (HAZARDS M3).
  */
 #ifndef PROXY_BASE_CAUSE_H
 #define PROXY_BASE_CAUSE_H

@@ -1,4 +1,4 @@
-/* Host names as DNS has them: one spelling for comparing, and which host is none.  Pure. */
+/* Host names of the DNS: their normal form, and which hosts are invalid.  Pure. */
 #ifndef PROXY_BASE_HOSTNAME_H
 #define PROXY_BASE_HOSTNAME_H
 

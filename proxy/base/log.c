@@ -105,7 +105,7 @@ const char *log_quote(const char *bytes, size_t n, char *to, size_t size)
 	return to;
 }
 
-/* False when stderr would have to be waited for, or is gone. */
+/* False when writing to stderr would block, or it is closed. */
 static bool write_line(enum log_level level, const char *text)
 {
 	char line[LINE_LENGTH], prefix[PREFIX_LENGTH];
@@ -125,7 +125,7 @@ static bool write_line(enum log_level level, const char *text)
 	return poll(&ready, 1, 0) == 1 && write(STDERR_FILENO, line, (size_t)(at - line)) > 0;
 }
 
-/* What was left out in earlier seconds is told by the first line after, of whatever site. */
+/* Lines omitted in earlier seconds are reported with the next line of any call site. */
 static void tell_left_out(int64_t second)
 {
 	char text[TEXT_LENGTH];

@@ -1,8 +1,8 @@
 /*
- * Everything said to the operator but the access log: one line each on stderr, "cache204: level:
- * text", with journald's <N> prefix when stderr is the journal, else with the time (UTC) before it,
- * which nobody else would add.  Control characters are escaped.  Repeated lines of one call site
- * are limited to 10 a second, and the number left out is told.
+ * All messages to the operator except the access log: one line each on stderr, "cache204: level:
+ * text", with journald's <N> prefix when stderr is the journal, otherwise with the time (UTC) in
+ * front.  Control characters are escaped.  Repeated lines of one call site are limited to 10 a
+ * second, and the number left out is told.
  */
 #ifndef PROXY_BASE_LOG_H
 #define PROXY_BASE_LOG_H

@@ -24,7 +24,10 @@ static void header_done(struct client *client, const struct proxy_header *header
 
 	if (header->source.any.sa_family != AF_UNSPEC)
 		client->peer = address_unmapped(&header->source);
-	/* What the load balancer asks for itself it may, as who could pretend to be anybody. */
+	/*
+	 * The load balancer's own requests are allowed, since it could claim any client address
+	 * anyway.
+	 */
 	if (!header->local && !access_client(all->access, &client->peer))
 		client_refuse(client, FAILURE_DENIED_CLIENT);
 	else if (client->refusal == FAILURE_NONE)
@@ -66,7 +69,7 @@ static void header_readable(void *owner)
 	}
 	if (result == PROXY_HEADER_MORE && scratch_settle(scratch, &client->in))
 		return;
-	/* One that leaves without a word only looked whether we are here. */
+	/* A connection that closes without a byte is a health check. */
 	if (result == PROXY_HEADER_BAD && buf_length(&client->in) > 0) {
 		STATS_ADD(proxy_header_bad, 1);
 		failure_log_header(&client->peer, client->all->turn->now_ms);

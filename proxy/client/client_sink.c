@@ -1,4 +1,4 @@
-/* Answers out, and what a client is waited for. */
+/* Sends answers, and decides what to wait for from a client. */
 #include "proxy/client/client_sink.h"
 
 /* Bytes kept ahead of the request under way: more than the largest head. */
@@ -111,7 +111,7 @@ void client_settle(struct client *client)
 		  buf_length(&client->in) < AHEAD_MAX;
 	if (client->sink.reading_body)
 		reading = !client->fin_received && !client->body_paused;
-	/* It has enough to do. */
+	/* It has enough unread answers. */
 	reading = reading && !client->put_off;
 	conn_watch(client->conn, reading, sending);
 	set_deadline(client, sending);

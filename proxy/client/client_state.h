@@ -28,7 +28,7 @@ struct parse_memo;
 struct clients {
 	const struct conf *conf;
 	struct turn *turn;
-	const struct cache_counts *counts; /* how much lookups go through is a part of a turn */
+	const struct cache_counts *counts; /* bytes that lookups compared count against the share */
 	const struct access *access;
 	const struct budgets *budgets;
 	struct exchanges *exchanges;
@@ -70,7 +70,7 @@ struct client {
 	struct task push;       /* send what was composed */
 };
 
-/* Of what clients do: an operator's look at the pages is no traffic. */
+/* Count traffic of clients: operators' requests are not included. */
 #define COUNT_TRAFFIC(client, name, n)                \
 	do {                                          \
 		if (!(client)->frontend->is_reserved) \

@@ -124,7 +124,7 @@ static bool is_hit(const struct exchange *x)
 	       x->outcome == OUTCOME_STALE;
 }
 
-/* What operators ask for is no traffic, nor is it logged as such. */
+/* Operators' requests do not count as traffic, and are not in the access log. */
 static void count(const struct exchange *x)
 {
 	if (x->frontend->is_reserved)
@@ -155,8 +155,8 @@ static void measure(const struct exchange *x)
 }
 
 /*
- * The client does not take what there is, and the origin is not read meanwhile: this time is the
- * client's.  While it goes on, held_us is less by when it began.
+ * The client is slow to read, and the origin is not read meanwhile: this time counts as the
+ * client's.  While it lasts, the start time is subtracted from held_us.
  */
 static void hold(struct exchange *x)
 {
@@ -197,7 +197,7 @@ void exchange_end(struct exchange *x)
 	if (x->key != NULL)
 		free(x->key);
 	x->magic = 0;
-	/* One that was parked may still be named by events of this turn. */
+	/* Events of this turn may still refer to a parked one. */
 	if (x->memory != NULL) {
 		turn_free(x->memory);
 		turn_free(x);
@@ -249,7 +249,7 @@ static void tell_key(struct exchange *x)
 		x->status_field.key = slice_of(x->key, http_uri_normal(&x->req.uri, x->key));
 }
 
-/* Nothing can be composed for want of memory: the client sees the connection close. */
+/* Out of memory, no answer can be composed: close the connection. */
 static void out_of_memory(struct exchange *x)
 {
 	x->failure = FAILURE_INTERNAL;
@@ -365,7 +365,7 @@ void exchange_fail(struct exchange *x, enum failure failure)
 	x->keep_alive = may_keep_alive(x) && failure_status(failure) != 400 && !may_send_more(x);
 	tell_key(x);
 	told = x->status_field;
-	/* Whoever is refused is not told that others went there (HAZARDS X7). */
+	/* Do not reveal to a refused client that others were allowed to go there (HAZARDS X7). */
 	if (told.why == REASON_ADMISSION)
 		told.why = REASON_NONE;
 	delivery = delivery_of(x);

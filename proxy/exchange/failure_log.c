@@ -19,8 +19,8 @@ static struct {
 } kinds[FAILURE_COUNT];
 
 /*
- * A client that sends rubbish, or leaves, is no news; what it may not reach, or an origin lacks,
- * is.
+ * Malformed requests and clients that leave are not logged at info; refused destinations and
+ * failing origins are.
  */
 static bool is_told(enum failure failure)
 {

@@ -74,7 +74,7 @@ static void release_some(void *owner)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-/* What they wait for may be there, unread: once, they are left for it. */
+/* The answer may have arrived unread: give waiters one more chance to get it. */
 static bool look_at_origin(void *owner)
 {
 	struct fetch *fetch = fetch_of(owner);
@@ -169,7 +169,7 @@ void fetch_start(struct fetches *fetches, struct exchange *x, struct fetch_plan 
 	may_share = learnt != SHAREABLE_NO;
 	plan->proved |= learnt == SHAREABLE_YES;
 	fetch = may_share && !x->no_wait && !background ? find_for(fetches, x, plan) : NULL;
-	/* One who may ask where others may not is not made to fail with them. */
+	/* A request that is allowed to go there must not fail together with others that are not. */
 	if (fetch != NULL && fetch->leader != NULL &&
 	    fetch->leader->frontend->chosen != x->frontend->chosen)
 		fetch = NULL;

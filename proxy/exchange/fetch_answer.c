@@ -1,4 +1,4 @@
-/* Answers of origins: passed on, stored, told to those who wait; and failures. */
+/* Answers of origins: passed on, stored, and given to waiters; and failures. */
 #include "proxy/exchange/fetch_answer.h"
 
 #include "cache/http/fields.h"
@@ -42,7 +42,7 @@ static void fail_waiters(struct fetch *fetch, enum failure failure)
 		fetch_release_waiter(fetch, fetch->waiters, false, failure);
 }
 
-/* Those who may have a stale record instead of the error do not ask a failing origin again. */
+/* Waiters that may get a stale record instead of the error do not ask a failing origin again. */
 static void answer_waiters_stale(struct fetch *fetch, enum failure failure)
 {
 	struct exchange *x, *next;
@@ -58,7 +58,7 @@ static void answer_waiters_stale(struct fetch *fetch, enum failure failure)
 	}
 }
 
-/* Failures of an origin that had the request before it: it may be what it did not like. */
+/* Failures after the origin received the request: the request may be the cause. */
 static bool is_after_request(enum failure failure)
 {
 	switch (failure) {
@@ -75,9 +75,9 @@ static bool is_after_request(enum failure failure)
 }
 
 /*
- * The fetch has failed: the next waiter asks, the others wait for it.  Not a third time: they fail
- * as well when the origin cannot be reached, and otherwise ask each for itself, lest two odd
- * requests fail all others (HAZARDS X8).
+ * The fetch has failed: the next waiter asks, and the others wait for it.  After the second failure
+ * all fail if the origin cannot be reached; otherwise each asks for itself, so that two bad
+ * requests do not make all others fail (HAZARDS X8).
  */
 static void hand_over(struct fetch *fetch, enum failure failure)
 {
@@ -252,7 +252,7 @@ static void on_head(void *context, const struct http_response *res)
 	tell_waiters(fetch, effect.stored);
 	if (res->body == BODY_NONE)
 		return;
-	/* Content that nobody is there to take. */
+	/* Content without a receiver. */
 	x = fetch->leader;
 	if (x != NULL && x->sink == NULL)
 		exchange_end(fetch_dismiss_leader(fetch));

@@ -30,7 +30,7 @@ static bool compose_question(const struct routes *routes, struct exchange *x,
 	struct record_view record;
 	struct request_form form = {
 		.validate = response_policy_kept_record(x, &record) ? &record : NULL,
-		/* What nobody waits for is asked for the store's sake alone. */
+		/* A fetch without a client or waiters is made only for the store. */
 		.unconditional = again || x->sink == NULL,
 		.absolute = route->parent && !route->tunnel,
 		.max_forwards = fewer_forwards(&x->req, forwards),

@@ -1,6 +1,5 @@
 /*
- * The question of a fetch: a request made of the exchange's, and sent to the origin along its
- * route.
+ * The request of a fetch: made from that of the exchange, and sent to the origin along its route.
  */
 #ifndef PROXY_EXCHANGE_FETCH_ASK_H
 #define PROXY_EXCHANGE_FETCH_ASK_H

@@ -80,7 +80,7 @@ bool leases_take(struct leases *leases, const struct cache_key *key, int64_t now
 	ret_lease->slot = put(bucket, word, now_ms);
 	ret_lease->word = word;
 	if (ret_lease->slot == NULL)
-		return true; /* others cannot be told */
+		return true; /* without a lease */
 	/*
 	 * Two that looked at once may have found different slots: each looks again after its own
 	 * word stands, so at least one sees the other, and gives way.

@@ -1,13 +1,13 @@
 /*
- * Which keys are being validated in the background, told to all workers: one at a time validates a
- * key (RFC 5861 3), whichever process it is.
+ * Which keys are being validated in the background, shared by all workers: only one process at a
+ * time validates a key (RFC 5861 3).
  *
  * A table of fixed size in memory shared over fork().  A lease is one word, put there and taken out
  * by compare-and-swap, and lapses by itself: a worker that dies leaves nothing that another must
- * clear.  Nobody ever waits; a refusal means that somebody else is at it, or in rare cases (two at
- * the same instant) that it is left to the next request.  With a full bucket nothing is refused, or
- * origins that are slow to answer some keys could keep others from being validated: others cannot
- * be told then, and several workers may validate the same key.
+ * clear.  Taking a lease never waits.  A refusal means that another process validates the key, or
+ * in rare cases (two at the same instant) that it is left to the next request.  With a full bucket
+ * nothing is refused, so that origins that are slow for some keys cannot keep others from being
+ * validated: then several workers may validate the same key.
  */
 #ifndef PROXY_EXCHANGE_LEASES_H
 #define PROXY_EXCHANGE_LEASES_H

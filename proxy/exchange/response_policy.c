@@ -61,7 +61,7 @@ static void note_offender(struct offenders *offenders, const struct http_uri *ur
 	char name[URI_HOST_MAX + 8];
 	size_t n = http_uri_authority(uri, name);
 
-	/* The port is shown always, also the one that goes without saying. */
+	/* Always show the port, even the default one. */
 	if (uri->port == http_scheme_port(uri->scheme))
 		n += (size_t)snprintf(name + n, sizeof(name) - n, ":%u", uri->port);
 	offenders_add(offenders, slice_of(name, n), 1);
@@ -106,7 +106,7 @@ static void freshen(const struct trial *trial, const struct record_view *old,
 		note_not_stored(x, why);
 }
 
-/* RFC 9111 4.3.5: what a HEAD brought updates the GET's record, or makes an end of it. */
+/* RFC 9111 4.3.5: the answer to a HEAD updates the GET's record, or removes it. */
 static bool update(const struct trial *trial, const struct record_view *old)
 {
 	struct record_view record;
@@ -244,7 +244,7 @@ enum response_action response_policy_apply(struct exchange *x,
 	trial.times.response = x->use->turn->now;
 	ret_effect->stored = false;
 	action = apply(&trial, ret_effect);
-	/* Before the answer: who has it may look at this at once. */
+	/* Before the answer is sent: its receiver may check the statistics at once. */
 	STATS_SET(writes_waiting, (int64_t)cache_pending(trial.cache));
 	return action;
 }

@@ -1,5 +1,5 @@
 /*
- * Who takes the answer of an exchange: the connection of a client, as far as exchanges know it.
+ * The receiver of an exchange's answer: a client's connection, as far as exchanges know it.
  *
  * client.c implements it.  A sink lives at least as long as the exchange under way, which is told
  * by `cancel` of its front end (exchange.h) when its client leaves, and has none from then on.

@@ -25,7 +25,7 @@ struct side {
 	bool fin_received; /* its peer sent FIN */
 	bool fin_sent;     /* we sent FIN */
 	bool spliced;      /* what comes for it goes through the pipe */
-	bool no_pipe;      /* there was no pipe to be had: copy */
+	bool no_pipe;      /* no pipe was available: copy */
 	bool full;         /* the pipe takes no more, however few bytes it holds */
 	bool silent;       /* its deadline has passed */
 	int pipe[2];       /* valid when spliced */
@@ -86,9 +86,8 @@ static void tunnel_free(struct tunnel *tunnel)
 }
 
 /*
- * Both connections and everything else go together: with an RST to both, unless both said FIN.  An
- * RST of one side, a deadline or the end of the proxy must not look to the other like the end of
- * what it was told.
+ * Close both connections together: with an RST to both, unless both have sent FIN.  An RST from one
+ * side, a deadline or the end of the proxy must not look like a complete transfer to the other.
  */
 static void tunnel_close(struct tunnel *tunnel)
 {
@@ -220,7 +219,7 @@ static void begin_splicing(struct side *to)
 	to->spliced = true;
 }
 
-/* What this side said goes to the other: at once as far as it goes, the rest waits. */
+/* Send what this side sent to the other: as much as possible at once, the rest waits. */
 static enum io copy_across(struct side *from)
 {
 	struct side *to = from->other;
@@ -251,7 +250,7 @@ static enum io splice_across(struct side *from)
 		count_passed(from, n);
 		to->piped += n;
 	}
-	/* Nothing to read, or no room: if there is something to drain, wait for that first. */
+	/* Nothing to read, or no room: if something waits to be sent, wait for that first. */
 	to->full = to->piped >= PIPE_SIZE || (io == IO_AGAIN && to->piped > 0);
 	return io;
 }
@@ -284,7 +283,7 @@ static void side_expired(void *owner)
 {
 	struct side *side = side_of(owner);
 
-	/* What keeps a tunnel open may come from either side. */
+	/* Bytes from either side keep a tunnel open. */
 	side->silent = true;
 	if (side->other->silent)
 		tunnel_close(side->tunnel);

@@ -1,10 +1,9 @@
 /*
  * The operators' front end: /stats, /metrics, /healthz and /purge on listeners of their own.
  *
- * Loopback unless told otherwise, and never reachable through the proxy.  The Host of a request
- * must be a numeric address, localhost or a name of the option admin_hosts, so that a page
- * elsewhere cannot read it by rebinding a name (HAZARDS M4); /healthz tells nothing, and is for any
- * Host.
+ * On loopback by default, and never reachable through the proxy.  The Host of a request must be a
+ * numeric address, localhost or a name of the option admin_hosts, so that a page elsewhere cannot
+ * read it by rebinding a name (HAZARDS M4); /healthz tells nothing, and is for any Host.
  */
 #ifndef PROXY_FRONT_ADMIN_H
 #define PROXY_FRONT_ADMIN_H

@@ -142,7 +142,7 @@ static bool wait_for_turn(struct logins *logins, struct exchange *x)
 
 enum failure logins_check(struct logins *logins, struct exchange *x, bool *ret_waits)
 {
-	/* Nobody overtakes those who wait. */
+	/* Keep the order: do not overtake logins that wait. */
 	enum failure failure = credentials_check(logins->credentials, &x->req, logins->turn->now_ms,
 						 logins->waiting == NULL, &x->user);
 

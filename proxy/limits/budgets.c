@@ -23,7 +23,7 @@ enum {
 	KEYS_MORE = 4096,
 };
 
-/* Random, so that nobody can choose addresses or names whose hashes meet. */
+/* Random, so that a peer cannot choose addresses or names whose hashes collide. */
 static uint64_t seed;
 
 /* ---- limits --------------------------------------------------------------------------------- */
@@ -118,7 +118,7 @@ struct holdings *budgets_map(const struct conf *conf)
 	return holdings_map(conf_worker_slots(conf), clients * KEYS_PER_CLIENT + KEYS_MORE);
 }
 
-/* The last bit is set: 0 is for nobody. */
+/* The last bit is set, since 0 means no holder. */
 static budget_id id_of(const void *bytes, size_t length, uint64_t family)
 {
 	return XXH3_64bits_withSeed(bytes, length, seed + family) | 1;

@@ -28,7 +28,7 @@ enum budget {
 	/* Client connections, tunnels' ones too, but for those of the next two. */
 	BUDGET_CLIENTS,
 	BUDGET_OPERATORS, /* connections to the admin pages */
-	BUDGET_REFUSALS,  /* connections that are open to be told that they are refused */
+	BUDGET_REFUSALS,  /* connections kept open only to send a refusal */
 	BUDGET_TUNNELS,   /* tunnels that stand or are being made, each in a client's place */
 	BUDGET_PIPES,     /* of tunnels: two descriptors each */
 	/*
@@ -49,8 +49,8 @@ enum budget {
 
 enum budget_verdict {
 	BUDGET_OK,
-	BUDGET_FULL,     /* nobody gets any more */
-	BUDGET_ONE_FULL, /* this holder gets no more */
+	BUDGET_FULL,     /* used up by all together */
+	BUDGET_ONE_FULL, /* this holder has used up its part */
 };
 
 struct budget_limit {

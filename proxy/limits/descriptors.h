@@ -1,8 +1,7 @@
 /*
- * How a process shares its descriptors out, so that nobody takes those that somebody else needs
- * (HAZARDS L5): each place that makes a descriptor has a share.  Each client has one for its
- * connection and one for the origin it asks, and store, logs and listeners have theirs in any case.
- * budgets.c keeps within the shares.
+ * How a process divides its descriptors between uses (HAZARDS L5): each place that opens
+ * descriptors has a share.  Each client has one for its connection and one for the origin it asks,
+ * and store, logs and listeners have theirs in any case. budgets.c keeps within the shares.
  */
 #ifndef PROXY_LIMITS_DESCRIPTORS_H
 #define PROXY_LIMITS_DESCRIPTORS_H

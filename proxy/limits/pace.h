@@ -1,5 +1,5 @@
 /*
- * A deadline for bytes that slow ones cannot push out for ever (HAZARDS L3).
+ * A deadline for moving bytes that a slow peer cannot postpone for ever (HAZARDS L3).
  *
  * It begins conf->body_timeout away.  Each byte that moves gives back its part of a second at
  * conf->body_rate, but the deadline is never further away than at the beginning: who keeps to the

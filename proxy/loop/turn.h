@@ -1,7 +1,6 @@
 /*
- * A turn of the loop: when it is, the memory that its events work in, what is still to be done
- * before it ends, what is put off to the next, and how much of it one connection may have (HAZARDS
- * X4).
+ * A turn of the loop: its time, the scratch memory for its events, tasks to run before it ends,
+ * tasks put off to the next, and the share of it that one connection may use (HAZARDS X4).
  *
  * Whatever a peer can make long in one event, requests sent ahead, tiny chunks, a crowd that waits
  * for one answer, is done in shares: when its share of the turn is used up, it goes on in the next
@@ -30,8 +29,8 @@ enum {
 };
 
 /*
- * Something to go on with outside the events that led to it: so that no callback runs inside a
- * function that began its work.  Embedded in its owner, which stays alive while queued.
+ * Work that continues outside of the event that caused it, so that no callback runs inside the
+ * function that began the work.  Embedded in its owner, which stays alive while queued.
  */
 struct task {
 	void (*run)(void *owner);

@@ -1,4 +1,4 @@
-/* Whom a stored response may be shown, by where it came from. */
+/* Which clients may get a stored response, by where it came from. */
 #include "proxy/origin/admission.h"
 
 #include "proxy/access/ranges.h"

@@ -1,5 +1,5 @@
 /*
- * Whom a stored response may be shown, by where it came from (HAZARDS X7).
+ * Which clients may get a stored response, by where it came from (HAZARDS X7).
  *
  * A hit asks nobody, so the rules for addresses, which are looked at when the proxy connects, do
  * not see it.  But the store outlives the rules, and is one for all doors: a response may have come

@@ -1,6 +1,6 @@
 /*
- * From a route to a connection that leads to its end: connected, through the parent's tunnel where
- * the route has one, with TLS where it says so.
+ * From a route to an established connection: connected, through the parent's tunnel where the route
+ * has one, and with TLS where required.
  *
  * Directly, all of it takes conf->connect_timeout at most.  Each further step of a way through the
  * parent has a deadline of its own: its answer to CONNECT conf->first_byte_timeout, TLS behind it

@@ -16,7 +16,7 @@ struct origins *origins_new(struct dialers *dialers, const struct admission *adm
 /* Connections that are idle are closed. */
 void origins_free(struct origins *origins);
 
-/* Who asks, and what is done with the answer. */
+/* The request's owner, and how it receives the answer. */
 struct origin_asker {
 	budget_id holder; /* for whom (budgets.h) */
 	bool is_extra;    /* for no client's request: its connection is in no client's place */
@@ -25,8 +25,8 @@ struct origin_asker {
 };
 
 /*
- * Ask by way of `route`: `head` is a request head composed for it, whose memory is taken over.
- * NULL with *ret_failure when there is no room.
+ * Ask the origin along its route: `head` is a request head composed for it, whose memory is taken
+ * over.  NULL with *ret_failure when there is no room.
  */
 struct origin *origin_start(struct origins *origins, const struct http_request *req,
 			    const struct route *route, struct buf *head,

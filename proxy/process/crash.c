@@ -1,4 +1,4 @@
-/* A process that dies of a fault of its own tells the store. */
+/* Marks the store as doubtful when this process crashes. */
 #include "proxy/process/crash.h"
 
 #include <signal.h>
@@ -12,8 +12,8 @@ static struct store *watched;
 static bool installed;
 
 /*
- * What was to be done without us is done next: the faulty instruction runs again, and abort() goes
- * on.  What another process sent has to be sent again.
+ * Restore the default action: the faulty instruction runs again, and abort() continues.  A signal
+ * that another process sent must be raised again.
  */
 static void fault_cb(int number, siginfo_t *info, void *context)
 {

@@ -1,4 +1,4 @@
-/* The first lines on standard output, for whoever started the program and for scripts. */
+/* The first lines on standard output, for users and scripts. */
 #include "proxy/process/greeting.h"
 
 #include <ifaddrs.h>
@@ -74,7 +74,7 @@ static void print_listener(const struct listener_address *listening)
 	print_outer(&listening->address);
 }
 
-/* Who has this environment and tries the proxy on this machine sees nothing of it otherwise. */
+/* Warn: with this environment, requests for this machine bypass the proxy silently. */
 static void warn_of_no_proxy(const char *variable)
 {
 	const char *value = getenv(variable);

@@ -1,6 +1,4 @@
-/*
- * What tells this installation from all others: a name with a random part, kept beside the store.
- */
+/* A unique name of this installation: a pseudonym with a random part, kept beside the store. */
 #include "proxy/process/instance.h"
 
 #include <errno.h>
@@ -47,7 +45,7 @@ static void write_digits(const char *path, const char *digits)
 		close(fd);
 }
 
-/* Two of these are the same by a chance in 2^48; it need not be a secret. */
+/* 48 random bits: two installations hardly ever have the same.  It need not be secret. */
 static void make_digits(char to[static DIGITS + 1])
 {
 	unsigned char bytes[DIGITS] = {0};

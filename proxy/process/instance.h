@@ -1,11 +1,11 @@
 /*
- * What tells this installation from all others: its name in the Via field of requests, by which it
- * knows one that comes back (RFC 9110 7.6.3).
+ * The unique name of this installation in the Via field of requests, by which it recognises a
+ * request that comes back (RFC 9110 7.6.3).
  *
- * A pseudonym that the operator chose is that name.  The preset one is everybody's: with it two
- * proxies in a chain, neither of them configured, would each take the other's requests for its own.
- * So it is followed by a random part, which is kept in the store's directory, in the file
- * `instance`: a loop that goes on while one of its proxies starts again is still noticed.
+ * A pseudonym that the operator chose is used as it is.  The default one is the same everywhere:
+ * with it two unconfigured proxies in a chain would each mistake the other's requests for its own.
+ * So it is followed by a random part, which is kept in the file `instance` in the store's
+ * directory: a loop is detected even after one of its proxies restarts.
  */
 #ifndef PROXY_PROCESS_INSTANCE_H
 #define PROXY_PROCESS_INSTANCE_H

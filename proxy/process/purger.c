@@ -1,4 +1,4 @@
-/* Removing what was purged, in small parts. */
+/* Removal of purged records, in small parts. */
 #include "proxy/process/purger.h"
 
 #include "proxy/base/log.h"
@@ -10,10 +10,13 @@ enum {
 	LEASE_RENEW_MS = LEASE_MS / 3,
 };
 
-/* A URI has it by a chance in 2^128. */
+/* No real URI has this hash, except with probability 2^-128. */
 static const struct cache_key removal_key = {{UINT64_MAX, UINT64_MAX}};
 
-/* Is this worker the one to do it?  The lease lapses, so that one who dies is replaced. */
+/*
+ * Does this worker hold the lease?  The lease lapses, so that another worker takes over after a
+ * crash.
+ */
 static bool take_lease(struct purger *purger)
 {
 	int64_t now_ms = purger->turn->now_us / 1000; /* a clock that all workers have */

@@ -18,9 +18,9 @@ struct purger {
 };
 
 /*
- * Part of the removal, if one is due and no other worker is at it: a fraction of a millisecond.
- * Milliseconds until it is to be called again, 0 when there is nothing to do for this worker.  To
- * be called a few times a second besides, since another worker may have died over it.
+ * Do a part of the removal, a fraction of a millisecond, if one is due and no other worker does it.
+ * Returns the milliseconds until the next call, 0 when there is nothing to do for this worker.
+ * Call it a few times a second in any case, since the worker that was removing may have died.
  */
 int64_t purger_step(struct purger *purger);
 

@@ -6,7 +6,7 @@
  *
  * Lines go to a bounded buffer that is written when it is nearly full, by accesslog_flush() (a
  * timer of the worker, once a second), and at close.  A log that cannot be written (disk full)
- * drops lines and counts them; it never blocks or ends the proxy.  The file is opened O_APPEND, so
+ * drops lines and counts them; it never blocks or stops the proxy.  The file is opened O_APPEND, so
  * that workers share it.
  */
 #ifndef PROXY_STATS_ACCESSLOG_H

@@ -1,4 +1,4 @@
-/* A table of fixed size of who breaks rules how often. */
+/* A table of fixed size that counts violations by name. */
 #include "proxy/stats/offenders.h"
 
 static struct slice name_of(const struct offender *row)

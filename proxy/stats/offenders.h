@@ -1,7 +1,6 @@
 /*
- * Who breaks rules, and how often: a table of names of fixed size.  The most frequent and the most
- * recent stay in it: a name that has no place takes that of the rarest, of equals the oldest, so
- * that one who offends once does not drive out one who does all the time.
+ * A table of fixed size that counts violations by name.  A new name replaces the least frequent
+ * one, of equals the oldest, so that a single offence does not displace a frequent offender.
  *
  * Owned by one process, which alone adds; others in whose memory it stands may merge from it at any
  * time, and pass over a row that is being written: the version, odd while it is, frames the other
