@@ -54,7 +54,7 @@ LIBS := -lev -lhttp_parser -llmdb -lcares -lconfuse -ljansson -lxxhash -lcrypt -
 
 # The rooms, from the outermost to the innermost: what is in one includes and links those after it
 # (scripts/check-layers.py).
-ROOMS := proxy/process proxy/front proxy/client proxy/exchange proxy/origin proxy/access proxy/dns \
+ROOMS := proxy/cli proxy/process proxy/front proxy/client proxy/exchange proxy/origin proxy/access proxy/dns \
 	proxy/http1 proxy/loop proxy/stats proxy/limits proxy/base cache cache/record cache/policy \
 	cache/http cache/store cache/base conf
 
@@ -314,6 +314,7 @@ format: ## lay the sources out
 PAGES   := man8/cache204.8 man5/cache204.conf.5 man7/cache204-origins.7
 DOCS    := cache204.conf.example haproxy.cfg.example cache204.socket
 CONF    = $(DESTDIR)$(SYSCONFDIR)/cache204.conf
+COMPLETION = $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cache204
 initial = sed 's/^[a-z]/\#&/' conf/cache204.conf.example
 as_root = [ -z "$(ACTIVATE)" ] || [ "$$(id -u)" != 0 ] || ! command -v $(1) >/dev/null
 is_up   = [ -d /run/systemd/system ]
@@ -323,6 +324,8 @@ install: all ## install below DESTDIR/PREFIX, and cache204.conf below DESTDIR/SY
 		install -D -m 644 conf/$${page#*/} $(DESTDIR)$(PREFIX)/share/man/$$page || exit 1; done
 	for doc in $(DOCS); do \
 		install -D -m 644 conf/$$doc $(DESTDIR)$(PREFIX)/share/doc/cache204/$$doc || exit 1; done
+	install -d $(dir $(COMPLETION))
+	$(BUILD)/cache204 completion bash | install -m 644 /dev/stdin $(COMPLETION)
 	install -d $(DESTDIR)$(UNITDIR)
 	sed 's|@PREFIX@|$(PREFIX)|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' conf/cache204.service | \
 		install -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/cache204.service
@@ -337,7 +340,7 @@ uninstall: ## remove what install has put there with the same variables, but a c
 	$(call as_root,systemctl) || ! $(is_up) || systemctl disable --now cache204.service || true
 	rm -f $(DESTDIR)$(PREFIX)/sbin/cache204 $(PAGES:%=$(DESTDIR)$(PREFIX)/share/man/%) \
 		$(DOCS:%=$(DESTDIR)$(PREFIX)/share/doc/cache204/%) $(DESTDIR)$(UNITDIR)/cache204.service \
-		$(DESTDIR)$(SYSUSERSDIR)/cache204.conf
+		$(DESTDIR)$(SYSUSERSDIR)/cache204.conf $(COMPLETION)
 	[ ! -d $(DESTDIR)$(PREFIX)/share/doc/cache204 ] || \
 		rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/share/doc/cache204
 	[ ! -e $(CONF) ] || { $(initial) | cmp -s - $(CONF) && rm -f $(CONF); } || \

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/nearest.h"
 #include "conf/units.h"
 
 #define KiB ((int64_t)1 << 10)
@@ -44,47 +45,15 @@ const struct option *option_find(const char *name)
 	return NULL;
 }
 
-/* Letters to insert, delete or replace to make `a` from `b`; both shorter than 64. */
-static size_t edit_distance(const char *a, const char *b)
-{
-	size_t row[64], length = strlen(b);
-
-	for (size_t j = 0; j <= length; j++)
-		row[j] = j;
-	for (size_t i = 0; a[i]; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i + 1;
-		for (size_t j = 1; j <= length; j++) {
-			size_t least = diagonal + (a[i] != b[j - 1]);
-
-			if (row[j] + 1 < least)
-				least = row[j] + 1;
-			if (row[j - 1] + 1 < least)
-				least = row[j - 1] + 1;
-			diagonal = row[j];
-			row[j] = least;
-		}
-	}
-	return row[length];
-}
-
 const struct option *option_nearest(const char *name)
 {
-	const struct option *nearest = NULL;
-	size_t least = strlen(name) / 3 + 1;
+	struct nearest nearest = nearest_to(name);
+	const struct option *found = NULL;
 
-	if (strlen(name) >= 64)
-		return NULL;
-	for (size_t i = 0; i < option_total; i++) {
-		size_t distance = edit_distance(name, options[i].name);
-
-		if (distance < least) {
-			least = distance;
-			nearest = &options[i];
-		}
-	}
-	return nearest;
+	for (size_t i = 0; i < option_total; i++)
+		if (nearest_is(&nearest, options[i].name))
+			found = &options[i];
+	return found;
 }
 
 void option_write_choices(const struct option *option, char to[OPTION_CHOICES])

@@ -1,7 +1,8 @@
 /*
  * The rows of options.def as data, and one option of a struct conf: check, set, look up.
  *
- * Shared by the files of conf/; all others read the members of struct conf.
+ * Shared by the files of conf/, and for names to complete; all others read the members of struct
+ * conf.
  */
 #ifndef CONF_OPTION_H
 #define CONF_OPTION_H

@@ -1,6 +1,5 @@
 /* Arguments, configuration, sockets, privileges; then the worker, or the master of several. */
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 
 #include "conf/conf.h"
 #include "proxy/access/credentials.h"
+#include "proxy/cli/arguments.h"
 #include "proxy/process/greeting.h"
 #include "proxy/process/instance.h"
 #include "proxy/loop/activation.h"
@@ -22,96 +22,9 @@
 #include "proxy/process/privileges.h"
 #include "proxy/process/store_dir.h"
 #include "proxy/process/terminal.h"
-#include "proxy/base/version.h"
 #include "proxy/process/worker.h"
 
-enum { SETTINGS_MAX = 256, ERROR_MAX = 512, EXIT_USAGE = 2 };
-
-struct arguments {
-	const char *file;
-	char *settings[SETTINGS_MAX];
-	size_t setting_count;
-	bool check;
-	bool dump;
-};
-
-static void usage(FILE *to)
-{
-	fputs("usage: cache204 [-c FILE] [-o NAME=VALUE]... [-t | -T]\n"
-	      "A caching forward proxy for 204 responses.\n\n"
-	      "  -c FILE        read the configuration from FILE\n"
-	      "  -o NAME=VALUE  set one option over it; any number of times\n"
-	      "  -t             check the configuration and exit\n"
-	      "  -T             print the options in effect, as a configuration file, and exit\n"
-	      "  -h, --help     this text and all options\n"
-	      "  -V, --version  the version\n",
-	      to);
-}
-
-static void help(void)
-{
-	usage(stdout);
-	fputs("\nOptions:\n", stdout);
-	conf_help(stdout);
-	exit(fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE);
-}
-
-static void add_setting(struct arguments *arguments, char *setting)
-{
-	if (arguments->setting_count == SETTINGS_MAX) {
-		fprintf(stderr, "cache204: more than %d options by -o\n", SETTINGS_MAX);
-		exit(EXIT_USAGE);
-	}
-	arguments->settings[arguments->setting_count++] = setting;
-}
-
-static void parse_arguments(int argc, char **argv, struct arguments *arguments)
-{
-	static const struct option options[] = {
-		{"help", no_argument, NULL, 'h'},
-		{"version", no_argument, NULL, 'V'},
-		{NULL, 0, NULL, 0},
-	};
-	int option;
-
-	while ((option = getopt_long(argc, argv, "c:o:tThV", options, NULL)) != -1) {
-		switch (option) {
-		case 'c':
-			if (arguments->file != NULL) {
-				fprintf(stderr,
-					"cache204: -c %s: one file is read, and -c %s names "
-					"it already\n",
-					optarg, arguments->file);
-				exit(EXIT_USAGE);
-			}
-			arguments->file = optarg;
-			break;
-		case 'o':
-			add_setting(arguments, optarg);
-			break;
-		case 't':
-			arguments->check = true;
-			break;
-		case 'T':
-			arguments->dump = true;
-			break;
-		case 'h':
-			help();
-			break;
-		case 'V':
-			puts("cache204 " CACHE204_VERSION);
-			exit(EXIT_SUCCESS);
-		default:
-			usage(stderr);
-			exit(EXIT_USAGE);
-		}
-	}
-	if (optind < argc) {
-		fprintf(stderr, "cache204: unexpected argument: %s\n", argv[optind]);
-		usage(stderr);
-		exit(EXIT_USAGE);
-	}
-}
+enum { ERROR_MAX = 512 };
 
 /* As many descriptors as the system lets us have: each exchange takes two. */
 static void raise_descriptor_limit(void)
@@ -285,21 +198,24 @@ static int run(struct conf *conf, const struct generation_source *source)
 
 int main(int argc, char **argv)
 {
-	struct arguments arguments = {0};
+	struct arguments arguments;
 	struct generation_source source;
 	struct conf *conf;
 	int status = EXIT_SUCCESS;
 
 	act_as_first_process();
-	parse_arguments(argc, argv, &arguments);
+	if (!arguments_parse(argc, argv, &arguments, &status))
+		return status;
+	if (arguments.command != NULL)
+		return arguments.command->run(&arguments);
 	source = (struct generation_source){arguments.file, arguments.settings,
 					    arguments.setting_count};
 	conf = conf_load(source.file, source.settings, source.setting_count, stderr);
 	if (conf == NULL)
 		return EXIT_USAGE;
-	if (arguments.dump)
+	if (arguments_have(&arguments, FLAG_DUMP))
 		conf_dump(conf, stdout);
-	else if (arguments.check)
+	else if (arguments_have(&arguments, FLAG_CHECK))
 		status = check_files(conf);
 	else {
 		ignore_signals();

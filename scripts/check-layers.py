@@ -18,6 +18,9 @@ import sys
 STRANGERS = [("proxy/front", "proxy/client"), ("cache/store", "cache/record"),
              ("cache/store", "cache/policy"), ("cache/store", "cache/http")]
 
+# Rooms that know these others alone: a subcommand talks to a running proxy, and has no part of one.
+ALONE = {"proxy/cli": ["proxy/base", "cache/base", "conf"]}
+
 # What is included by these rooms and files alone.
 KEPT = {
     "proxy/loop/env.h": ["proxy/process", "proxy/front", "proxy/client"],
@@ -25,7 +28,7 @@ KEPT = {
     "ev.h": ["proxy/loop/deadline.h", "proxy/loop/conn.c", "proxy/client/acceptor.c", "proxy/dns/resolver.c",
              "proxy/process/worker.c"],
     "ares.h": ["proxy/dns/dns_channel.c"],
-    "jansson.h": ["proxy/stats/report.c"],
+    "jansson.h": ["proxy/stats/report.c", "proxy/cli/json.c"],
     "openssl/*": ["proxy/loop/tls.c"],
     "lmdb.h": ["cache/store/lmdb.c"],
     "xxhash.h": ["cache/base/key.c", "cache/record/vary.c", "cache/record/record.c", "proxy/limits/budgets.c",
@@ -104,6 +107,8 @@ def order_faults(path, rooms):
             yield f"{path}:{number}: {name} is in no room"
         elif path != MAIN and rooms.index(other) < rooms.index(room):
             yield f"{path}:{number}: {room} is below {other}"
+        elif room != other and other not in ALONE.get(room, rooms):
+            yield f"{path}:{number}: {room} does not know {other}"
         elif (room, other) in STRANGERS or (other, room) in STRANGERS:
             yield f"{path}:{number}: {room} and {other} do not know each other"
 

@@ -142,6 +142,19 @@ static void add_once(struct addresses *to, const union address *address)
 		to->at[to->count++] = *address;
 }
 
+union address address_reached_here(const union address *bound)
+{
+	static const uint8_t v4[4] = {127, 0, 0, 1};
+	static const uint8_t v6[16] = {[15] = 1};
+	union address here = *bound;
+
+	if (!address_is_wildcard(bound))
+		return here;
+	here = address_from_bytes(bound->any.sa_family, bound->any.sa_family == AF_INET ? v4 : v6);
+	address_set_port(&here, address_port(bound));
+	return here;
+}
+
 void addresses_interleave(struct addresses *to, const union address *v6, unsigned v6_count,
 			  const union address *v4, unsigned v4_count)
 {

@@ -94,6 +94,12 @@ bool address_is_loopback(const union address *address);
 bool address_is_wildcard(const union address *address);
 
 /*
+ * Where a program of this machine reaches what is bound to `bound`: that address itself, or the
+ * loopback one of its family for a wildcard, with its port.
+ */
+union address address_reached_here(const union address *bound);
+
+/*
  * Append what is not there yet, as long as there is room: IPv6 and IPv4 in turn, IPv6 first (RFC
  * 8305 4).
  */

@@ -14,19 +14,6 @@
 #include "proxy/front/gateway.h"
 #include "proxy/process/no_proxy.h"
 
-static union address greeting_here(const union address *bound)
-{
-	static const uint8_t v4[4] = {127, 0, 0, 1};
-	static const uint8_t v6[16] = {[15] = 1};
-	union address here = *bound;
-
-	if (!address_is_wildcard(bound))
-		return here;
-	here = address_from_bytes(bound->any.sa_family, bound->any.sa_family == AF_INET ? v4 : v6);
-	address_set_port(&here, address_port(bound));
-	return here;
-}
-
 /* An address of a wildcard listener that other machines may know; false when there is none. */
 static bool find_outer(const union address *bound, union address *ret_outer)
 {
@@ -61,7 +48,7 @@ static void print_outer(const union address *bound)
 
 static void print_listener(const struct listener_address *listening)
 {
-	union address here = greeting_here(&listening->address);
+	union address here = address_reached_here(&listening->address);
 	char text[ADDRESS_TEXT_SIZE];
 
 	address_format_port(&here, text);

@@ -1,0 +1,224 @@
+/* A request over a socket of its own, with a deadline. */
+#include "proxy/cli/ask.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proxy/base/monotonic.h"
+#include "proxy/cli/place.h"
+
+enum { READ_SIZE = 16 * 1024 };
+
+/* ---- sockets -------------------------------------------------------------------------------- */
+
+static bool say(char error[ASK_ERROR], const union address *address, const char *what)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	address_format_port(address, text);
+	snprintf(error, ASK_ERROR, "%s: %s", text, what);
+	return false;
+}
+
+/* Until the socket can be read or written.  False with errno when the time is over. */
+static bool wait_for(int fd, short events, int64_t deadline_us)
+{
+	struct pollfd poll_fd = {.fd = fd, .events = events};
+	int64_t left_us;
+	int ready;
+
+	do {
+		left_us = deadline_us - monotonic_us();
+		ready = poll(&poll_fd, 1, left_us > 0 ? (int)(left_us / 1000) + 1 : 0);
+	} while (ready < 0 && errno == EINTR);
+	if (ready == 0)
+		errno = ETIMEDOUT;
+	return ready > 0;
+}
+
+/* A socket, or -1 with errno. */
+static int open_connection(const union address *address, int64_t deadline_us)
+{
+	int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int wrong = 0;
+	socklen_t length = sizeof(wrong);
+
+	if (fd < 0)
+		return -1;
+	if (connect(fd, &address->any, address_length(address)) == 0)
+		return fd;
+	wrong = errno;
+	if (wrong == EINPROGRESS) {
+		if (!wait_for(fd, POLLOUT, deadline_us))
+			wrong = errno;
+		else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &wrong, &length) != 0)
+			wrong = errno;
+	}
+	if (wrong == 0)
+		return fd;
+	close(fd);
+	errno = wrong;
+	return -1;
+}
+
+static bool send_all(int fd, const char *bytes, size_t n, int64_t deadline_us)
+{
+	while (n > 0) {
+		ssize_t sent = send(fd, bytes, n, MSG_NOSIGNAL);
+
+		if (sent < 0 && errno != EAGAIN && errno != EINTR)
+			return false;
+		if (sent < 0 && !wait_for(fd, POLLOUT, deadline_us))
+			return false;
+		if (sent > 0) {
+			bytes += sent;
+			n -= (size_t)sent;
+		}
+	}
+	return true;
+}
+
+/* Up to the end of the connection, which the request asked for. */
+static bool receive_all(int fd, struct buf *bytes, int64_t deadline_us)
+{
+	for (;;) {
+		char *room = buf_reserve(bytes, READ_SIZE);
+		ssize_t n;
+
+		if (room == NULL || buf_length(bytes) > ASK_ANSWER_MAX) {
+			errno = room == NULL ? ENOMEM : EMSGSIZE;
+			return false;
+		}
+		n = recv(fd, room, READ_SIZE, 0);
+		if (n == 0)
+			return true;
+		if (n > 0)
+			buf_added(bytes, (size_t)n);
+		else if (errno != EAGAIN && errno != EINTR)
+			return false;
+		else if (!wait_for(fd, POLLIN, deadline_us))
+			return false;
+	}
+}
+
+/* ---- answers -------------------------------------------------------------------------------- */
+
+/* Digits alone, up to 10 of them. */
+static bool parse_number(struct slice text, uint64_t *ret_number)
+{
+	*ret_number = 0;
+	for (size_t i = 0; i < text.n; i++) {
+		if (text.p[i] < '0' || text.p[i] > '9')
+			return false;
+		*ret_number = *ret_number * 10 + (uint64_t)(text.p[i] - '0');
+	}
+	return text.n > 0 && text.n <= 10;
+}
+
+/* A line of the head without its CRLF; moves `rest` behind it.  False when there is none. */
+static bool next_line(struct slice *rest, struct slice *ret_line)
+{
+	const char *end = memmem(rest->p, rest->n, "\r\n", 2);
+
+	if (end == NULL)
+		return false;
+	*ret_line = slice_of(rest->p, (size_t)(end - rest->p));
+	*rest = slice_of(end + 2, rest->n - ret_line->n - 2);
+	return true;
+}
+
+/*
+ * The operators' pages come with their length, and in no transfer coding: anything else is not
+ * one of them, or was cut.
+ */
+static bool parse_answer(struct answer *answer)
+{
+	struct slice rest = buf_waiting(&answer->bytes), line;
+	uint64_t status, length;
+	bool has_length = false;
+
+	if (!next_line(&rest, &line) || line.n < 12 || memcmp(line.p, "HTTP/1.", 7) != 0 ||
+	    line.p[8] != ' ' || !parse_number(slice_of(line.p + 9, 3), &status))
+		return false;
+	answer->status = (unsigned)status;
+	while (next_line(&rest, &line) && line.n > 0) {
+		static const struct slice name = {.p = "Content-Length:", .n = 15};
+
+		if (line.n < name.n || !slice_ieq(slice_of(line.p, name.n), name))
+			continue;
+		has_length = parse_number(slice_trim(slice_of(line.p + name.n, line.n - name.n)),
+					  &length);
+	}
+	answer->content = rest;
+	return line.n == 0 && (has_length ? length == rest.n : status == 204);
+}
+
+static bool exchange_over(int fd, const union address *address, const char *method,
+			  const char *path, struct answer *answer, int64_t deadline_us,
+			  char error[ASK_ERROR])
+{
+	char host[ADDRESS_TEXT_SIZE], request[512];
+	int n;
+
+	address_format_port(address, host);
+	n = snprintf(request, sizeof(request),
+		     "%s %s HTTP/1.1\r\nHost: %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+		     method, path, host);
+	if (n < 0 || (size_t)n >= sizeof(request))
+		return say(error, address, "the request is too long");
+	if (!send_all(fd, request, (size_t)n, deadline_us) ||
+	    !receive_all(fd, &answer->bytes, deadline_us))
+		return say(error, address, strerror(errno));
+	if (buf_length(&answer->bytes) == 0)
+		return say(error, address, "the connection was closed without an answer");
+	if (!parse_answer(answer))
+		return say(error, address, "the answer is not one of cache204, or was cut");
+	return true;
+}
+
+bool ask(const union address *address, const char *method, const char *path,
+	 struct answer *ret_answer, char error[ASK_ERROR])
+{
+	int64_t deadline_us = monotonic_us() + INT64_C(1000) * ASK_TIMEOUT_MS;
+	int fd = open_connection(address, deadline_us);
+	bool ok;
+
+	*ret_answer = (struct answer){0};
+	if (fd < 0)
+		return say(error, address, strerror(errno));
+	ok = exchange_over(fd, address, method, path, ret_answer, deadline_us, error);
+	close(fd);
+	return ok;
+}
+
+void ask_free(struct answer *answer)
+{
+	buf_free(&answer->bytes);
+}
+
+bool ask_find(const struct conf *conf, union address *ret_address, char error[ASK_ERROR])
+{
+	int64_t deadline_us = monotonic_us() + INT64_C(1000) * ASK_TIMEOUT_MS;
+
+	snprintf(error, ASK_ERROR,
+		 "admin: empty in this configuration: there is nothing to ask on");
+	for (size_t i = 0; i < conf->admin.count; i++) {
+		int fd;
+
+		if (!place_reached_here("admin", conf->admin.at[i], ret_address, error))
+			continue;
+		fd = open_connection(ret_address, deadline_us);
+		if (fd >= 0) {
+			close(fd);
+			return true;
+		}
+		snprintf(error, ASK_ERROR,
+			 "admin: %s: %s: is the proxy running, with this configuration?",
+			 conf->admin.at[i], strerror(errno));
+	}
+	return false;
+}

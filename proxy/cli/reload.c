@@ -1,0 +1,188 @@
+/* `cache204 reload`: ask for it, and wait for what comes of it. */
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/base/monotonic.h"
+#include "proxy/cli/ask.h"
+#include "proxy/cli/commands.h"
+#include "proxy/cli/json.h"
+
+enum {
+	WAIT_MS = 60000,    /* for the result: new workers may have to start several times */
+	SILENCE_MS = 10000, /* without an answer while waiting for it */
+	STEP_MIN_MS = 10,   /* between two questions; doubled up to: */
+	STEP_MAX_MS = 200,
+};
+
+/* The answer of GET /reload. */
+struct result {
+	uint64_t answered, generation, older;
+	bool ok;
+};
+
+static void complain(const char *text)
+{
+	fprintf(stderr, "cache204: reload: %s\n", text);
+}
+
+/* Of the proxy, for a terminal: controls other than the ends of lines are not for it. */
+static void write_lines(FILE *to, const char *text)
+{
+	size_t n = strlen(text);
+
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if ((c < ' ' && c != '\n') || c == 0x7f)
+			fprintf(to, "\\x%02x", c);
+		else
+			putc(c, to);
+	}
+	if (n > 0 && text[n - 1] != '\n')
+		putc('\n', to);
+}
+
+/* ---- asking --------------------------------------------------------------------------------- */
+
+static void say_status(const struct answer *answer, char error[ASK_ERROR])
+{
+	if (answer->status == 404 || answer->status == 405)
+		snprintf(error, ASK_ERROR,
+			 "the proxy that runs there knows no reload: it is older");
+	else
+		snprintf(error, ASK_ERROR, "the proxy answers %u: %.*s", answer->status,
+			 (int)(answer->content.n < 200 ? answer->content.n : 200),
+			 answer->content.p);
+}
+
+/* The ticket by which the result is known. */
+static bool ask_for_it(const union address *address, uint64_t *ret_ticket, char error[ASK_ERROR])
+{
+	struct answer answer;
+	struct json *json = NULL;
+	bool ok = ask(address, "POST", "/reload", &answer, error);
+
+	if (ok && answer.status != 202) {
+		say_status(&answer, error);
+		ok = false;
+	} else if (ok) {
+		json = json_read(answer.content);
+		ok = json != NULL && json_number(json, "asked", ret_ticket);
+		if (!ok)
+			snprintf(error, ASK_ERROR, "the answer has no ticket");
+	}
+	json_free(json);
+	ask_free(&answer);
+	return ok;
+}
+
+/*
+ * The result as it is now: `ret_answer` and `ret_json` have it whole, and are the caller's on
+ * success.  False with a line in `error`: it may come yet, as workers are exchanged meanwhile.
+ */
+static bool look(const union address *address, struct answer *ret_answer, struct json **ret_json,
+		 struct result *ret_result, char error[ASK_ERROR])
+{
+	*ret_json = NULL;
+	if (ask(address, "GET", "/reload", ret_answer, error)) {
+		if (ret_answer->status == 200)
+			*ret_json = json_read(ret_answer->content);
+		if (*ret_json != NULL &&
+		    json_number(*ret_json, "answered", &ret_result->answered) &&
+		    json_number(*ret_json, "generation", &ret_result->generation) &&
+		    json_number(*ret_json, "older_generations", &ret_result->older) &&
+		    json_switch(*ret_json, "ok", &ret_result->ok))
+			return true;
+		snprintf(error, ASK_ERROR, "the answer %u has no result", ret_answer->status);
+	}
+	json_free(*ret_json);
+	ask_free(ret_answer);
+	return false;
+}
+
+/* ---- telling -------------------------------------------------------------------------------- */
+
+static int show(const struct arguments *arguments, const struct answer *answer,
+		const struct json *json, const struct result *result)
+{
+	const char *errors = json_text(json, "errors");
+
+	if (arguments_have(arguments, FLAG_JSON)) {
+		fwrite(answer->content.p, 1, answer->content.n, stdout);
+		if (answer->content.n > 0 && answer->content.p[answer->content.n - 1] != '\n')
+			putchar('\n');
+	} else if (result->ok) {
+		printf("cache204: reloaded: generation %" PRIu64 " is in effect",
+		       result->generation);
+		if (result->older > 0)
+			printf(", connections of %" PRIu64 " before it go on", result->older);
+		putchar('\n');
+	} else {
+		write_lines(stderr, errors != NULL ? errors : "");
+		complain("refused: the configuration in effect stays");
+	}
+	if (fflush(stdout) != 0)
+		return EXIT_USAGE;
+	return result->ok ? EXIT_SUCCESS : EXIT_REFUSED;
+}
+
+/* Until the ticket is answered. */
+static int wait_for_it(const struct arguments *arguments, const union address *address,
+		       uint64_t ticket)
+{
+	int64_t begun_us = monotonic_us(), heard_us = begun_us, now_us = begun_us;
+	char error[ASK_ERROR] = "no answer";
+	int step_ms = STEP_MIN_MS;
+
+	while (now_us - begun_us < INT64_C(1000) * WAIT_MS &&
+	       now_us - heard_us < INT64_C(1000) * SILENCE_MS) {
+		struct result result;
+		struct answer answer;
+		struct json *json;
+
+		if (look(address, &answer, &json, &result, error)) {
+			bool done = result.answered >= ticket;
+			int status = done ? show(arguments, &answer, json, &result) : 0;
+
+			json_free(json);
+			ask_free(&answer);
+			if (done)
+				return status;
+			heard_us = monotonic_us();
+			snprintf(error, sizeof(error), "not done after %d s", WAIT_MS / 1000);
+		}
+		poll(NULL, 0, step_ms);
+		step_ms = step_ms < STEP_MAX_MS / 2 ? 2 * step_ms : STEP_MAX_MS;
+		now_us = monotonic_us();
+	}
+	complain(error);
+	complain(
+		"it was asked for, and what came of it is not known: the log of the proxy says it");
+	return EXIT_USAGE;
+}
+
+int run_reload(const struct arguments *arguments)
+{
+	struct conf *conf =
+		conf_load(arguments->file, arguments->settings, arguments->setting_count, stderr);
+	char error[ASK_ERROR];
+	union address address;
+	uint64_t ticket;
+	bool found;
+
+	/* the proxy would refuse it as well, and where it is to be asked is not known */
+	if (conf == NULL) {
+		complain("refused, without asking the proxy: the configuration in effect stays");
+		return EXIT_REFUSED;
+	}
+	found = ask_find(conf, &address, error);
+	conf_free(conf);
+	if (!found || !ask_for_it(&address, &ticket, error)) {
+		complain(error);
+		return EXIT_USAGE;
+	}
+	return wait_for_it(arguments, &address, ticket);
+}
