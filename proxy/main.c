@@ -184,6 +184,7 @@ static int run(struct conf *conf, const struct generation_source *source)
 		return status;
 	}
 	greeting_warn_of_admin(&first->sets[0]);
+	greeting_warn_of_open_proxy(conf, &first->sets[0]);
 	privileges_harden(conf->log_level == CONF_LOG_LEVEL_DEBUG);
 	master = master_new(first, source, shared);
 	if (master == NULL) {

@@ -50,10 +50,12 @@ static void write_values(void)
 		if (options[i].type == OPTION_IS_BOOL) {
 			printf("\t%s=*) words='on off' ;;\n", options[i].name);
 		} else if (options[i].type == OPTION_IS_CHOICE) {
-			printf("\t%s=*) words='", options[i].name);
-			for (const char *c = options[i].choices; *c != '\0'; c++)
-				putchar(*c == '|' ? ' ' : *c);
-			fputs("' ;;\n", stdout);
+			char choices[OPTION_CHOICES];
+
+			option_write_choices(&options[i], choices);
+			for (char *c = choices; *c != '\0'; c++)
+				*c = *c == '|' ? ' ' : *c;
+			printf("\t%s=*) words='%s' ;;\n", options[i].name, choices);
 		}
 	}
 	fputs("\t*=*) words= ;;\n"
@@ -80,8 +82,8 @@ static void write_bash(void)
 {
 	fputs("# Completion of cache204 for bash, made by: cache204 completion bash\n"
 	      "_cache204()\n{\n"
-	      "\tlocal line=${COMP_LINE:0:COMP_POINT} word last= command= at cut=\n"
-	      "\tlocal words flags commands options\n"
+	      "\tlocal line=${COMP_LINE:0:COMP_POINT} word last= command= cut=\n"
+	      "\tlocal words flags commands options at=()\n"
 	      "\tread -ra at <<<\"$line\"\n"
 	      "\tword=${line##*[[:space:]]}\n"
 	      "\t[ -z \"$word\" ] && at+=('')\n"

@@ -3,8 +3,12 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "proxy/base/log.h"
+#include "proxy/stats/notices.h"
 
 enum {
 	TUNNEL_MAGIC = 0x54756e6e,
@@ -336,6 +340,26 @@ static void tunnel_open(struct tunnel *tunnel, struct conn *conn, unsigned statu
 		tunnel_close(tunnel);
 }
 
+/*
+ * Nothing in it is seen by the cache: the first time that a host is asked for so, the operator is
+ * told what else could be done.
+ */
+static void note_unseen(const struct exchange *x)
+{
+	struct http_uri uri = x->req.uri;
+	char host[URI_HOST_MAX + sizeof(":65535")], origin[URI_HOST_MAX + sizeof(":65535")];
+	int n = snprintf(host, sizeof(host), "%.*s:%u", (int)uri.host.n, uri.host.p, uri.port);
+
+	offenders_add(&stats->tunnelled, slice_of(host, (size_t)n), 1);
+	if (!notices_first_tunnel(uri.host, uri.port))
+		return;
+	uri.scheme = uri.port == 80 ? SCHEME_HTTP : SCHEME_HTTPS;
+	log_info("tunnelled, not seen by the cache: CONNECT %s; for an origin that answers 204 use "
+		 "gateway=ADDRESS:PORT=%s://%.*s",
+		 host, uri.scheme == SCHEME_HTTP ? "http" : "https",
+		 (int)http_uri_authority(&uri, origin), origin);
+}
+
 static void connected(void *context, enum failure failure, struct conn *conn,
 		      const struct destination *to, struct slice early)
 {
@@ -350,6 +374,7 @@ static void connected(void *context, enum failure failure, struct conn *conn,
 		return;
 	}
 	x->origin = to->address;
+	note_unseen(x);
 	if (buf_append(exchange_out(x), SLICE("HTTP/1.1 200 OK\r\n\r\n"))) {
 		tunnel_open(tunnel, conn, 200, early);
 		return;

@@ -12,7 +12,9 @@
 #include "proxy/http1/parse.h"
 #include "proxy/loop/env.h"
 #include "proxy/origin/admission.h"
+#include "proxy/base/log.h"
 #include "proxy/exchange/tunnel.h"
+#include "proxy/stats/notices.h"
 
 /* ---- steps ---------------------------------------------------------------------------------- */
 
@@ -402,6 +404,37 @@ static void forward_handle(struct exchange *x)
 		handle_known(x, failure);
 }
 
+/* Without path and query, which may have secrets. */
+static void announce(const struct exchange *x)
+{
+	const struct http_uri *uri = &x->req.uri;
+	bool is_tunnel = x->req.method == METHOD_CONNECT;
+	char client[ADDRESS_TEXT_SIZE], authority[URI_HOST_MAX + sizeof("[]:65535")];
+	size_t length = http_uri_authority(uri, authority);
+
+	address_format(&x->peer, client);
+	log_info("first request through the proxy: %.*s %s%.*s from %s", (int)x->req.method_name.n,
+		 x->req.method_name.p,
+		 is_tunnel                     ? ""
+		 : uri->scheme == SCHEME_HTTPS ? "https://"
+					       : "http://",
+		 (int)length, authority, client);
+}
+
+/*
+ * Until a request has come that is one for a proxy: then forward_handle() takes its place, and no
+ * other pays for the look.
+ */
+static void forward_handle_first(struct exchange *x)
+{
+	if (x->req.uri.host.n > 0 && x->req.form != TARGET_ORIGIN) {
+		forward_frontend.handle = forward_handle;
+		if (notices_first_request())
+			announce(x);
+	}
+	forward_handle(x);
+}
+
 void forward_known(struct exchange *x, enum failure failure)
 {
 	struct answer_sink *sink = x->sink;
@@ -454,10 +487,10 @@ static bool forward_cancel(struct exchange *x)
 	return fetch_leave(x->use->env->fetches, x);
 }
 
-const struct frontend forward_frontend = {
+struct frontend forward_frontend = {
 	.name = "proxy",
 	.behind = true,
-	.handle = forward_handle,
+	.handle = forward_handle_first,
 	.body = forward_body,
 	.body_end = forward_body_end,
 	.again = forward_again,

@@ -4,7 +4,8 @@
 
 #include "proxy/exchange/exchange.h"
 
-extern const struct frontend forward_frontend;
+/* Its handle() becomes another one with the first request. */
+extern struct frontend forward_frontend;
 
 /* Go on with a request that waited for its password to be verified. */
 void forward_known(struct exchange *x, enum failure failure);

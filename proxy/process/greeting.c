@@ -2,17 +2,22 @@
 #include "proxy/process/greeting.h"
 
 #include <ifaddrs.h>
+#include <inttypes.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "conf/conf.h"
+#include "conf/units.h"
 #include "proxy/access/ranges.h"
 #include "proxy/base/log.h"
 #include "proxy/base/version.h"
 #include "proxy/front/admin.h"
+#include "proxy/front/forward.h"
 #include "proxy/front/gateway.h"
 #include "proxy/process/no_proxy.h"
+#include "proxy/process/open_proxy.h"
+#include "proxy/stats/notices.h"
 
 /* An address of a wildcard listener that other machines may know; false when there is none. */
 static bool find_outer(const union address *bound, union address *ret_outer)
@@ -34,6 +39,9 @@ static bool find_outer(const union address *bound, union address *ret_outer)
 	freeifaddrs(interfaces);
 	return found;
 }
+
+#define KiB ((uint64_t)1 << 10)
+#define MiB ((uint64_t)1 << 20)
 
 static void print_outer(const union address *bound)
 {
@@ -73,6 +81,36 @@ static void warn_of_no_proxy(const char *variable)
 		       variable, host.n > 64 ? 64 : (int)host.n, host.p);
 }
 
+static void print_store(const struct conf *conf)
+{
+	char used[UNITS_TEXT], most[UNITS_TEXT];
+	uint64_t uris, bytes;
+
+	notices_get_store(&uris, &bytes);
+	/* no unit has 5 digits */
+	bytes &= bytes < 10 * MiB ? ~(KiB - 1) : ~(MiB - 1);
+	units_write_size((int64_t)bytes, used);
+	units_write_size((int64_t)conf->store_size, most);
+	printf("store: %s\n# it holds %" PRIu64 " URI%s in %s, and may grow to %s\n", conf->store,
+	       uris, uris == 1 ? "" : "s", used, most);
+}
+
+/* A command that works as it stands, whatever no_proxy has. */
+static void print_trial(const struct listener *listener)
+{
+	for (unsigned i = 0; i < listener->count; i++) {
+		union address here = address_reached_here(&listener->at[i].address);
+		char text[ADDRESS_TEXT_SIZE];
+
+		if (listener->at[i].frontend != &forward_frontend)
+			continue;
+		address_format_port(&here, text);
+		printf("# try: curl --noproxy '' -x http://%s -i http://example.com/\n", text);
+		break;
+	}
+	puts("# other programs: cache204 env");
+}
+
 /* Some programs read one spelling of the variable alone, without a word about the other. */
 void greeting_print(const struct conf *conf, const struct listener *listener)
 {
@@ -81,7 +119,8 @@ void greeting_print(const struct conf *conf, const struct listener *listener)
 	puts("# both spellings: curl ignores HTTP_PROXY, some programs ignore http_proxy");
 	warn_of_no_proxy("no_proxy");
 	warn_of_no_proxy("NO_PROXY");
-	printf("store: %s\n", conf->store);
+	print_store(conf);
+	print_trial(listener);
 	puts("cache204 " CACHE204_VERSION " ready");
 	fflush(stdout);
 }
@@ -99,5 +138,25 @@ void greeting_warn_of_admin(const struct listener *listener)
 			  "the statistics and can empty the store; keep it behind a firewall, or "
 			  "to 127.0.0.1",
 			  text);
+	}
+}
+
+void greeting_warn_of_open_proxy(const struct conf *conf, const struct listener *listener)
+{
+	const char *everyone = open_proxy_clients(&conf->clients);
+
+	if (everyone == NULL || conf->password_file[0] != '\0')
+		return;
+	for (unsigned i = 0; i < listener->count; i++) {
+		const struct listener_address *at = &listener->at[i];
+		char text[ADDRESS_TEXT_SIZE];
+
+		if (at->frontend != &forward_frontend || address_is_loopback(&at->address))
+			continue;
+		address_format_port(&at->address, text);
+		log_error("listen: an open proxy: whoever reaches %s may use it, as clients has %s "
+			  "and there is no password_file; name your networks in clients, or give "
+			  "it a password_file",
+			  text, everyone);
 	}
 }

@@ -1,6 +1,7 @@
 /*
  * What the program prints on standard output once it serves: where it listens, as addresses that a
- * user can paste, and where its store is.  The lines are documented, and read by scripts.
+ * user can paste, where its store is and what it holds, and how to try it.  The lines are
+ * documented, and read by scripts.
  */
 #ifndef PROXY_PROCESS_GREETING_H
 #define PROXY_PROCESS_GREETING_H
@@ -12,5 +13,8 @@ void greeting_print(const struct conf *conf, const struct listener *listener);
 
 /* Whether other machines reach the operators' pages, which ask for no login: a line in the log. */
 void greeting_warn_of_admin(const struct listener *listener);
+
+/* Whether everyone may use the proxy, and other machines reach it: likewise. */
+void greeting_warn_of_open_proxy(const struct conf *conf, const struct listener *listener);
 
 #endif

@@ -27,6 +27,7 @@
 #include "proxy/process/crash.h"
 #include "proxy/process/housekeeping.h"
 #include "proxy/stats/accesslog.h"
+#include "proxy/stats/notices.h"
 #include "proxy/stats/reload.h"
 
 enum { ERROR_MAX = 512 };
@@ -245,6 +246,15 @@ static struct access *compile_access(const struct conf *conf, const struct liste
 	return access_new(conf, own, listener->count, error, error_size);
 }
 
+/* For what is printed at the start. */
+static void note_store(struct store *store)
+{
+	struct store_usage usage;
+
+	store_usage(store, &usage);
+	notices_set_store(usage.entries, usage.bytes_used);
+}
+
 static bool open_cache(struct worker *worker, char *error, size_t error_size)
 {
 	struct store *store;
@@ -255,6 +265,7 @@ static bool open_cache(struct worker *worker, char *error, size_t error_size)
 	if (error[0] != '\0')
 		log_info("%s", error);
 	store = cache_store_of(worker->cache);
+	note_store(store);
 	store_check_readers(store);
 	crash_watch(store);
 	worker->turn.steady = store_clock(store);
@@ -399,7 +410,7 @@ struct worker_shared *worker_shared_map(const struct conf *conf)
 	shared->leases = leases_map();
 	shared->holdings = budgets_map(conf);
 	shared->shareable = shareable_map();
-	if (shared->service.blocks == NULL || shared->service.reload == NULL ||
+	if (!notices_share() || shared->service.blocks == NULL || shared->service.reload == NULL ||
 	    shared->leases == NULL || shared->shareable == NULL || shared->holdings == NULL)
 		return NULL;
 	return shared;

@@ -236,6 +236,7 @@ char *report_json(const struct report_input *input, size_t *ret_length)
 	ok &= set(root, "not_reused", json_reasons(input->stats->not_reused, REASON_AT_REUSE));
 	ok &= set(root, "framing_repaired_by_origin", json_offenders(&input->stats->repaired));
 	ok &= set(root, "responses_mended_by_origin", json_offenders(&input->stats->mended));
+	ok &= set(root, "tunnelled_not_seen", json_offenders(&input->stats->tunnelled));
 	ok &= set(root, "counters", json_counters(input));
 	ok &= set(root, "gauges", json_gauges(input));
 
@@ -389,6 +390,9 @@ char *report_prometheus(const struct report_input *input, size_t *ret_length)
 			"204 responses that were repaired, by origin", &input->stats->repaired);
 	print_offenders(out, "responses_mended_by_origin", "Responses that were mended, by origin",
 			&input->stats->mended);
+	print_offenders(out, "tunnelled_not_seen",
+			"CONNECT tunnels, whose content the cache does not see, by host",
+			&input->stats->tunnelled);
 	print_store(out, input);
 	print_family(out, "latency_seconds", "summary", "From request head read to the answer");
 	print_histogram(out, "hit", &input->stats->hit_latency);

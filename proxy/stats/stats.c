@@ -176,6 +176,7 @@ void stats_sum(const struct stats *blocks, unsigned count, struct stats *ret_sum
 		add_all(ret_sum->not_reused, block->not_reused, REASON_COUNT);
 		offenders_merge(&ret_sum->repaired, &block->repaired);
 		offenders_merge(&ret_sum->mended, &block->mended);
+		offenders_merge(&ret_sum->tunnelled, &block->tunnelled);
 		add_all(ret_sum->store, block->store, STATS_STORE_WORDS);
 		add_histogram(&ret_sum->hit_latency, &block->hit_latency);
 		add_histogram(&ret_sum->miss_latency, &block->miss_latency);

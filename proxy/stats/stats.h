@@ -75,6 +75,7 @@ struct stats {
 	_Atomic uint64_t not_reused[REASON_COUNT]; /* requests that no fresh record answered */
 	struct offenders repaired;                 /* origins by 204 responses that were repaired */
 	struct offenders mended;                   /* origins by responses that were mended */
+	struct offenders tunnelled;                /* hosts by CONNECTs that were opened */
 	_Atomic uint64_t store[STATS_STORE_WORDS]; /* stats_store_set(), a few times a second */
 	/* From the start of the loop's turn in which the request was read. */
 	struct histogram hit_latency; /* to its answer sent */

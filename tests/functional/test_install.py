@@ -43,6 +43,7 @@ def test_files(tmp_path):
     assert files_below(tmp_path) == {
         "etc/cache204.conf",
         "usr/local/sbin/cache204",
+        "usr/local/share/bash-completion/completions/cache204",
         "usr/local/share/man/man5/cache204.conf.5",
         "usr/local/share/man/man7/cache204-origins.7",
         "usr/local/share/man/man8/cache204.8",
