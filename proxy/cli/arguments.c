@@ -191,8 +191,10 @@ bool arguments_parse(int argc, char **argv, struct arguments *ret_arguments, int
 			ret_arguments->operands[0]);
 		return false;
 	}
+	*ret_status = EXIT_SUCCESS;
 	if (!answer_at_once(command, ret_arguments))
 		return true;
-	*ret_status = fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	if (fflush(stdout) != 0)
+		*ret_status = EXIT_FAILURE;
 	return false;
 }

@@ -6,7 +6,10 @@
 
 #include "proxy/cli/commands.h"
 
-/* False when the program is to end with *ret_status: what was asked for, or is wrong, is printed. */
+/*
+ * False when the program is to end with *ret_status: what was asked for, or is wrong, is printed.
+ * Else that is 0.
+ */
 bool arguments_parse(int argc, char **argv, struct arguments *ret_arguments, int *ret_status);
 
 #endif

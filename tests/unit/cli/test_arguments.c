@@ -68,10 +68,11 @@ static void test_taken(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct arguments arguments;
 		char *said;
-		int status;
+		int status = EXIT_USAGE;
 
 		print_message("%s\n", rows[i].line);
 		assert_true(parse(rows[i].line, &arguments, &status, &said));
+		assert_int_equal(status, EXIT_SUCCESS);
 		assert_string_equal(said, "");
 		free(said);
 		if (rows[i].command == NULL)
