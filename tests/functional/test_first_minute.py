@@ -25,7 +25,8 @@ def holds(proxy):
     return int(found[0][1])
 
 
-def test_what_the_store_holds(proxy, origin):
+def test_what_the_store_holds(start_proxy, origin):
+    proxy = start_proxy()
     origin.default = respond(204, FRESH)
     assert holds(proxy) == 0
     for i in range(3):
@@ -107,7 +108,8 @@ def test_the_first_tunnel_to_a_host_is_told(start_proxy, origin, workers):
     assert f'cache204_tunnelled_not_seen{{origin="{name}"}} 1\n' in metrics
 
 
-def test_one_that_was_refused_is_not(proxy, origin):
+def test_one_that_was_refused_is_not(start_proxy, origin):
+    proxy = start_proxy()
     assert connect(proxy, origin.authority) == 403
     assert not lines_with(proxy, "tunnelled, not seen")
     assert proxy.stats()["tunnelled_not_seen"] == {}
