@@ -33,7 +33,7 @@ struct acceptors {
 	struct trouble trouble;
 	int spare_fd; /* given up to refuse a client when descriptors ran out */
 	unsigned count;
-	struct acceptor at[LISTENERS_MAX];
+	struct acceptor at[];
 };
 
 static void set_watching(struct acceptors *all, bool watching)
@@ -147,7 +147,7 @@ static const struct deadline_kind pauses = {.passed = pause_passed};
 struct acceptors *acceptors_start(void *loop, struct clients *clients,
 				  const struct listener *listener, int go)
 {
-	struct acceptors *all = calloc(1, sizeof(*all));
+	struct acceptors *all = calloc(1, sizeof(*all) + listener->count * sizeof(struct acceptor));
 
 	if (all == NULL)
 		return NULL;

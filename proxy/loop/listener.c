@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -18,6 +19,20 @@ static void close_keeping_errno(int fd)
 
 	close(fd);
 	errno = error;
+}
+
+/* The set owns the socket then; without memory it is closed. */
+static bool add(struct listener *listener, const struct listener_address *one)
+{
+	struct listener_address *at = reallocarray(listener->at, listener->count + 1, sizeof(*at));
+
+	if (at == NULL) {
+		close_keeping_errno(one->fd);
+		return false;
+	}
+	listener->at = at;
+	at[listener->count++] = *one;
+	return true;
 }
 
 static bool is_same(const union address *a, const union address *b)
@@ -138,28 +153,25 @@ static const char *advice(int error)
 static bool bind_one(struct listener *listener, const char *text, const char *option,
 		     const struct frontend *frontend)
 {
-	struct listener_address *to = &listener->at[listener->count];
+	struct listener_address one = {.option = option, .frontend = frontend};
 	const struct listener_address *former;
 	char host[46];
 	uint16_t port;
-	socklen_t length = sizeof(to->address);
+	socklen_t length = sizeof(one.address);
 
 	if (!conf_split_address(text, host, &port) ||
-	    !address_parse(slice_str(host), &to->address)) {
+	    !address_parse(slice_str(host), &one.address)) {
 		errno = EINVAL;
 		return false;
 	}
-	address_set_port(&to->address, port);
-	to->asked = to->address;
-	former = find_former(listener, &to->asked, option);
-	to->fd = find_socket(to, listener->former, former);
-	if (to->fd < 0)
+	address_set_port(&one.address, port);
+	one.asked = one.address;
+	former = find_former(listener, &one.asked, option);
+	one.fd = find_socket(&one, listener->former, former);
+	if (one.fd < 0)
 		return false;
-	getsockname(to->fd, &to->address.any, &length);
-	to->option = option;
-	to->frontend = frontend;
-	listener->count++;
-	return true;
+	getsockname(one.fd, &one.address.any, &length);
+	return add(listener, &one);
 }
 
 bool listener_bind(struct listener *listener, const struct conf_list *list, const char *option,
@@ -185,21 +197,19 @@ bool listener_again(const struct listener *first, const struct listener *former,
 {
 	*ret_set = (struct listener){0};
 	for (unsigned i = 0; i < first->count; i++) {
-		struct listener_address *to = &ret_set->at[i];
+		struct listener_address one = first->at[i];
 		char text[ADDRESS_TEXT_SIZE];
 
-		*to = first->at[i];
-		to->fd = share_socket(former, &to->address);
-		if (to->fd < 0)
-			to->fd = to->is_passed ? share_socket(first, &to->address)
-					       : bind_socket(&to->address, true);
-		if (to->fd < 0) {
-			address_format_port(&to->address, text);
+		one.fd = share_socket(former, &one.address);
+		if (one.fd < 0)
+			one.fd = one.is_passed ? share_socket(first, &one.address)
+					       : bind_socket(&one.address, true);
+		if (one.fd < 0 || !add(ret_set, &one)) {
+			address_format_port(&one.address, text);
 			snprintf(error, error_size, "cannot listen on %s once for each worker: %s",
 				 text, strerror(errno));
 			return false;
 		}
-		ret_set->count++;
 	}
 	return true;
 }
@@ -224,22 +234,22 @@ bool listener_keep(const struct listener *first, const struct listener *former,
 {
 	*ret_set = (struct listener){0};
 	for (unsigned i = 0; i < first->count; i++) {
-		struct listener_address *to = &ret_set->at[ret_set->count];
+		struct listener_address one = first->at[i];
 
-		*to = first->at[i];
-		to->fd = share_socket(former, &to->address);
-		if (to->fd >= 0)
-			ret_set->count++;
+		if (former == NULL || !has_bound(former, &one.address))
+			continue;
+		one.fd = share_socket(former, &one.address);
+		if (one.fd < 0 || !add(ret_set, &one))
+			return false;
 	}
-	return ret_set->count > 0;
+	return true;
 }
 
 bool listener_join(struct listener *to, const struct listener *from)
 {
-	if (to->count + from->count > LISTENERS_MAX)
-		return false;
 	for (unsigned i = 0; i < from->count; i++)
-		to->at[to->count++] = from->at[i];
+		if (!add(to, &from->at[i]))
+			return false;
 	return true;
 }
 
@@ -247,4 +257,6 @@ void listener_close(struct listener *listener)
 {
 	while (listener->count > 0)
 		close(listener->at[--listener->count].fd);
+	free(listener->at);
+	listener->at = NULL;
 }

@@ -10,7 +10,7 @@
 
 struct frontend; /* who handles what comes; carried along, and not looked at here */
 
-enum { LISTENERS_MAX = 64 };
+enum { LISTENERS_MAX = 64 }; /* addresses of a configuration */
 
 struct listener_address {
 	union address asked;   /* as configured: its port may be 0 */
@@ -23,8 +23,8 @@ struct listener_address {
 
 /* Addresses bound before privileges are dropped and workers forked; a set. */
 struct listener {
-	struct listener_address at[LISTENERS_MAX];
-	unsigned count;
+	struct listener_address *at;
+	unsigned count; /* more than LISTENERS_MAX when one worker has the sockets of several */
 	/*
 	 * A set that is in use: sockets of addresses that were asked for there are shared with it,
 	 * so that no connection waiting in them is lost; NULL for none.
@@ -50,14 +50,14 @@ bool listener_again(const struct listener *first, const struct listener *former,
 /* From here on connections wait in its sockets.  False with a line in `error`. */
 bool listener_listen(const struct listener *listener, char *error, size_t error_size);
 
-/* What `former` has of the addresses of `first`, and no more. */
+/* What `former` has of the addresses of `first`, and no more; false without descriptors or memory. */
 bool listener_keep(const struct listener *first, const struct listener *former,
 		   struct listener *ret_set);
 
-/* Add the sockets of a set to another, which owns them then; false when there is no room. */
+/* Add the sockets of a set to another, which owns them then; false without memory. */
 bool listener_join(struct listener *to, const struct listener *from);
 
-/* Close the sockets of a set: for those who hold a copy after a fork. */
+/* Close the sockets of a set, and free it: for those who hold a copy after a fork. */
 void listener_close(struct listener *listener);
 
 #endif

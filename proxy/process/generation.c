@@ -121,27 +121,30 @@ static bool open_sets(struct generation *generation, const struct generation *fo
 	if (!bind_all(conf, first, error, error_size))
 		return false;
 	first->former = NULL;
-	for (unsigned i = 1; i < most; i++, generation->set_count++) {
+	for (unsigned i = 1; i < most; i++) {
 		struct listener *set = &generation->sets[i];
 
-		if (i >= conf->workers)
-			listener_keep(first, former_set(former, i), set);
-		else if (!listener_again(first, former_set(former, i), set, error, error_size)) {
-			listener_close(set);
+		generation->set_count++;
+		if (i < conf->workers) {
+			if (!listener_again(first, former_set(former, i), set, error, error_size))
+				return false;
+		} else if (!listener_keep(first, former_set(former, i), set)) {
+			snprintf(error, error_size, "cannot keep the sockets of a worker: %s",
+				 strerror(errno));
 			return false;
 		}
 	}
 	return true;
 }
 
-void generation_sockets(const struct generation *generation, unsigned index,
+bool generation_sockets(const struct generation *generation, unsigned index,
 			struct listener *ret_listener)
 {
-	*ret_listener = generation->sets[index];
-	for (unsigned i = index + generation->conf->workers; i < generation->set_count;
-	     i += generation->conf->workers)
+	*ret_listener = (struct listener){0};
+	for (unsigned i = index; i < generation->set_count; i += generation->conf->workers)
 		if (!listener_join(ret_listener, &generation->sets[i]))
-			return;
+			return false;
+	return true;
 }
 
 bool generation_go(struct generation *generation, char *error, size_t error_size)

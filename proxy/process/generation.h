@@ -56,8 +56,9 @@ struct generation *generation_next(const struct generation *now,
 /* Connections are taken from here on, by its workers.  False with a line in `error`. */
 bool generation_go(struct generation *generation, char *error, size_t error_size);
 
-/* The sockets of the `index`-th worker: its set, and a part of those that are left over. */
-void generation_sockets(const struct generation *generation, unsigned index,
+/* The sockets of the `index`-th worker: its set, and a part of those that are left over; false
+   without memory. */
+bool generation_sockets(const struct generation *generation, unsigned index,
 			struct listener *ret_listener);
 
 /* For a worker after the fork, of this generation or another: close all but the sockets `own`. */

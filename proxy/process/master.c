@@ -35,24 +35,26 @@ enum {
 /* ---- the worker's side ---------------------------------------------------------------------- */
 
 /* Only what is its own stays open: a socket that nobody accepts from would hold connections. */
-static void close_others(struct master *master, const struct generation *own,
+static bool close_others(struct master *master, const struct generation *own,
 			 struct listener *ret_listener, unsigned index)
 {
 	const struct generation *both[] = {master->now, master->next};
 
 	close(master->signals);
 	close(master->started[0]);
-	generation_sockets(own, index, ret_listener);
+	if (!generation_sockets(own, index, ret_listener))
+		return false;
 	for (unsigned i = 0; i < 2; i++)
 		if (both[i] != NULL)
 			generation_close_others(both[i], both[i] == own, ret_listener);
+	return true;
 }
 
 static int run_worker(struct master *master, struct member *own, pid_t parent)
 {
 	const struct generation *generation =
 		own->generation == master->now->number ? master->now : master->next;
-	struct listener *listener = calloc(1, sizeof(*listener));
+	struct listener listener = {0};
 	pid_t pid = getpid();
 	char error[ERROR_MAX] = "worker: out of memory";
 	struct worker *worker = NULL;
@@ -62,12 +64,11 @@ static int run_worker(struct master *master, struct member *own, pid_t parent)
 	if (getppid() != parent)
 		return EXIT_FAILURE; /* killed before that took effect */
 	generation_set_log_level(generation->conf);
-	if (listener != NULL) {
-		close_others(master, generation, listener, own->index);
-		worker = worker_new(
-			generation->conf, master->shared, (unsigned)(own - master->members),
-			listener, generation->credentials, generation->go[0], error, sizeof(error));
-	}
+	if (close_others(master, generation, &listener, own->index))
+		worker = worker_new(generation->conf, master->shared,
+				    (unsigned)(own - master->members), &listener,
+				    generation->credentials, generation->go[0], error,
+				    sizeof(error));
 	if (worker == NULL) {
 		log_error("%s", error);
 		return EXIT_FAILURE;
@@ -79,7 +80,7 @@ static int run_worker(struct master *master, struct member *own, pid_t parent)
 	sigprocmask(SIG_SETMASK, &master->mask_before, NULL);
 	status = worker_run(worker);
 	worker_free(worker);
-	free(listener);
+	free(listener.at);
 	return status;
 }
 

@@ -240,10 +240,19 @@ static struct access *compile_access(const struct conf *conf, const struct liste
 				     char *error, size_t error_size)
 {
 	union address own[LISTENERS_MAX];
+	unsigned count = 0;
 
-	for (unsigned i = 0; i < listener->count; i++)
-		own[i] = listener->at[i].address;
-	return access_new(conf, own, listener->count, error, error_size);
+	for (unsigned i = 0; i < listener->count && count < LISTENERS_MAX; i++) {
+		const union address *address = &listener->at[i].address;
+		bool known = false; /* it has several sockets */
+
+		for (unsigned j = 0; j < count && !known; j++)
+			known = address_equal(&own[j], address) &&
+				address_port(&own[j]) == address_port(address);
+		if (!known)
+			own[count++] = *address;
+	}
+	return access_new(conf, own, count, error, error_size);
 }
 
 /* For what is printed at the start. */

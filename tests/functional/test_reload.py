@@ -183,6 +183,19 @@ def test_listeners_come_and_go(begin, origin):
     stop(running)
 
 
+def test_one_worker_takes_the_sockets_of_many(begin, origin):
+    """More than a configuration may have addresses."""
+    ports = [free_port() for _ in range(12)]
+    running = begin(workers=8, listen=[f"127.0.0.1:{port}" for port in ports])
+    origin.default = respond(204)
+    for workers in (1, 2, 1):
+        assert running.reload(workers=workers)["ok"]
+        for port in ports * 8:
+            with Client(port) as client:
+                assert client.get(origin.url()).status == 204
+    stop(running)
+
+
 class Load:
     """Clients that ask again and again, each with a connection for every third request."""
 
