@@ -71,7 +71,7 @@ static inline const char *conf_instance(const struct conf *conf)
 /* A choice as the operator writes it. */
 const char *conf_choice_word(enum conf_choice choice);
 
-/* The choice of an option that a word is; false when it is none of that option's. */
+/* Find the choice of an option by its word; false when the option has no such choice. */
 bool conf_choice_find(const char *option, const char *word, enum conf_choice *ret_choice);
 
 /* The i-th choice of an option; false past the last. */
@@ -97,8 +97,8 @@ void conf_dump(const struct conf *conf, FILE *to);
 void conf_help(FILE *to);
 
 /*
- * Split "ADDRESS:PORT" or "[v6]:port": a numeric address and a port 0-65535.  Returns false when it
- * is none.  `ret_host` needs 46 bytes.
+ * Split "ADDRESS:PORT" or "[v6]:port": a numeric address and a port 0-65535.  Returns false for any
+ * other text.  `ret_host` needs 46 bytes.
  */
 bool conf_split_address(const char *text, char *ret_host, uint16_t *ret_port);
 

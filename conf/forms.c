@@ -1,4 +1,4 @@
-/* The forms of texts and list members: what each takes, and what is said to one that is not. */
+/* The forms of texts and list members: what each accepts, and the message for other values. */
 #include "conf/forms.h"
 
 #include <arpa/inet.h>
@@ -327,7 +327,7 @@ static bool explain_port(const char *value, char *why, size_t size)
 	return true;
 }
 
-/* Bits of a netmask in dots; -1 when it is none. */
+/* Bits of a dotted netmask; -1 when it is not one. */
 static int bits_of_mask(const char *text)
 {
 	struct in_addr mask;
@@ -414,7 +414,7 @@ static const char *path_of(const char *authority)
 	return *path && path[1] ? path : NULL;
 }
 
-/* What to say of a URL behind it: "has a path" and the like; NULL when that is not it. */
+/* The mistake in a URL, such as "has a path"; NULL when it is another one. */
 static const char *origin_fault(const char *url)
 {
 	const char *scheme = strstr(url, "://"), *authority = scheme != NULL ? scheme + 3 : url;
@@ -486,7 +486,7 @@ static bool explain_parent(const char *value, char *why, size_t size)
 static const struct {
 	bool (*is)(const char *text);
 	const char *name, *article, *wanted;
-	/* What was meant by a value that is not of the form, if that can be told; may be NULL. */
+	/* A suggestion for a value that is not of the form; may be NULL. */
 	bool (*explain)(const char *value, char *why, size_t size);
 } forms[] = {
 	[FORM_ANY] = {is_any, "text", "a text", "letters, digits and signs, no control characters"},

@@ -289,7 +289,7 @@ static bool load_setting(struct loading *load, const char *setting)
 	return set && name != NULL;
 }
 
-/* Of two options at odds, the one that was given, and given last. */
+/* Of two conflicting options, the one that was given last. */
 static const struct option *culprit(const struct loading *load, const char *a, const char *b)
 {
 	const struct option *first = option_find(a), *second = option_find(b);
@@ -376,7 +376,7 @@ static void check_addresses(struct loading *load)
 	}
 }
 
-/* What no row can say alone. */
+/* Checks that involve several options. */
 static void check_together(struct loading *load)
 {
 	const struct conf *conf = load->conf;

@@ -37,7 +37,7 @@ extern const size_t option_total;
 /* Room for what option_check() has to say. */
 enum { OPTION_WHY = 256 };
 
-/* By name; NULL when there is none.  option_nearest() forgives a slip or two of the pen. */
+/* Find an option by name, or NULL. option_nearest() allows for a typing error or two. */
 const struct option *option_find(const char *name);
 const struct option *option_nearest(const char *name);
 

@@ -148,7 +148,7 @@ static bool begins_known_statement(const struct token *token)
 	       option_of(token, (size_t)(token->end - token->start)) != NULL;
 }
 
-/* As names are made, which values with = in them are not. */
+/* Whether a word could be a name, unlike a value with = in it. */
 static bool is_name_like(const struct token *word)
 {
 	for (const char *at = word->start; at < word->end; at++)
@@ -160,7 +160,7 @@ static bool is_name_like(const struct token *word)
 
 /* ---- what is wrong -------------------------------------------------------------------------- */
 
-/* What is said first of a statement is the cause of the rest. */
+/* Report only the first error of a statement, since it causes the others. */
 __attribute__((format(printf, 3, 4))) static void complain(struct scan *scan, int line,
 							   const char *format, ...)
 {
@@ -243,7 +243,7 @@ static void check_name(struct scan *scan)
 	}
 }
 
-/* Instead of the sign stands `now`. */
+/* Report that `now` stands in the place of the sign. */
 static void complain_no_sign(struct scan *scan)
 {
 	int line = scan->name.line;

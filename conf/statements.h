@@ -1,8 +1,8 @@
 /*
  * The statements of a configuration file: name = value, name = {value, value}, name += {value}.
  *
- * They are looked at before libconfuse reads them, which stops at the first that it does not
- * understand, takes some in a way that nobody means, and lets a second one replace the first.
+ * They are checked before libconfuse reads them, because it stops at the first that it does not
+ * understand, misreads some, and lets a second one replace the first.
  */
 #ifndef CONF_STATEMENTS_H
 #define CONF_STATEMENTS_H

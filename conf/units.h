@@ -1,9 +1,9 @@
 /*
  * Values as an operator writes them: numbers, sizes, durations, switches, addresses, networks.
  *
- * Pure, no allocation.  A parser takes the whole text, without space around it, returns false when
- * it is none of its kind, and then leaves *ret alone.  A number too large for any bound saturates
- * at UNITS_MAX, so that the check of bounds refuses it.
+ * Pure, no allocation.  A parser takes the whole text, without space around it; for a malformed
+ * text it returns false and does not set *ret.  A number too large for any bound saturates at
+ * UNITS_MAX, so that the check of bounds refuses it.
  */
 #ifndef CONF_UNITS_H
 #define CONF_UNITS_H
@@ -24,8 +24,8 @@ bool units_parse_size(const char *text, int64_t *ret);
 bool units_parse_duration(const char *text, int64_t *ret);
 
 /*
- * What was meant by a size or duration that is none: a unit in another spelling ("16MB", "5 sec").
- * False when that is not known.  `to` has UNITS_TEXT bytes.
+ * Suggest the right spelling for a malformed size or duration with a unit in another spelling
+ * ("16MB", "5 sec").  False when there is none.  `to` has UNITS_TEXT bytes.
  */
 bool units_guess_size(const char *text, char *to);
 bool units_guess_duration(const char *text, char *to);

@@ -111,7 +111,7 @@ void client_settle(struct client *client)
 		  buf_length(&client->in) < AHEAD_MAX;
 	if (client->sink.reading_body)
 		reading = !client->fin_received && !client->body_paused;
-	/* It has enough unread answers. */
+	/* What was read already waits for the next turn. */
 	reading = reading && !client->put_off;
 	conn_watch(client->conn, reading, sending);
 	set_deadline(client, sending);

@@ -15,8 +15,8 @@
 enum { ACTIVATION_MAX = 64 };
 
 /*
- * Take the variables out of the environment, and look at what they name: each has to be a
- * listening TCP socket.  Variables for another process are ignored.  False with a line in `error`.
+ * Take the variables out of the environment, and look at what they name: each has to be a listening
+ * TCP socket.  Variables for another process are ignored.  False with a line in `error`.
  */
 bool activation_init(char *error, size_t error_size);
 
