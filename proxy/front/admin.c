@@ -87,7 +87,7 @@ static void show_reload(struct exchange *x)
 
 static void show_health(struct exchange *x)
 {
-	exchange_answer_local(x, x->use->turn->draining ? 503 : 204, "", SLICE(ADMIN_FIELDS),
+	exchange_answer_local(x, x->use->turn->leaving ? 503 : 204, "", SLICE(ADMIN_FIELDS),
 			      slice_of("", 0));
 }
 

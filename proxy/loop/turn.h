@@ -56,7 +56,8 @@ struct turn {
 	struct store_clock *steady; /* the state of the steady clock, shared with other workers */
 	struct scratch in;          /* what an event reads */
 	struct scratch out;         /* what it composes */
-	bool draining;              /* asked to end: nothing is kept for later */
+	bool leaving;               /* asked to end: others are to be asked from now on */
+	bool draining;              /* and nothing is kept for later */
 	uint64_t number;            /* from 1 */
 	struct task_queue soon;     /* to be run before the turn ends */
 	struct task_queue later;    /* from the next turn on, in the order in which they came */

@@ -28,6 +28,7 @@ enum {
 	DELAY_MIN_MS = 50,  /* before a third start in a row; doubled for each one more */
 	DELAY_MAX_MS = 800, /* with the start itself: within a second */
 	STARTS_MAX = 5,     /* failed starts in a row, for each worker */
+	LOOK_MS = 1000,     /* between two looks for workers that hang */
 	FINISH_MS = 1000,   /* to end when all are replaced: nobody is served meanwhile */
 	ERROR_MAX = 512,
 };
@@ -99,7 +100,8 @@ static void stop(struct master *master, int status)
 	master->stopping = true;
 	master->replacing = master->hurried = false;
 	master->status = status;
-	master->kill_ms = master->now_ms + master->now->conf->drain_timeout_ms + MASTER_GRACE_MS;
+	master->kill_ms = master->now_ms + master->now->conf->drain_delay_ms +
+			  master->now->conf->drain_timeout_ms + MASTER_GRACE_MS;
 	notify_stopping("going down", master->kill_ms + MASTER_HURRY_MS - master->now_ms);
 	generation_free(master->next);
 	master->next = NULL;
@@ -198,6 +200,11 @@ static bool give_up(struct master *master, bool told)
 	return true;
 }
 
+static int64_t sooner(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 /* ---- starting ------------------------------------------------------------------------------- */
 
 /* Starting it failed, or it died: when is the next? */
@@ -275,6 +282,8 @@ static void member_serves(struct master *master, struct member *member)
 		return;
 	}
 	member->ready = true;
+	member->turned_ms = master->now_ms;
+	master->look_ms = sooner(master->look_ms, master->now_ms);
 	master->failed_starts = 0;
 	master_count_alive(master);
 	if (master->next != NULL && member->generation == master->next->number)
@@ -369,6 +378,58 @@ static void reap(struct master *master)
 	}
 }
 
+/* ---- those that hang ------------------------------------------------------------------------ */
+
+/* All have their time anew. */
+static void turned_all(struct master *master, int64_t now_ms)
+{
+	for (unsigned i = 0; i < master->count; i++)
+		master->members[i].turned_ms = now_ms;
+}
+
+/* When a worker's loop has turned last, as far as it was looked at. */
+static void note_turns(struct master *master, struct member *member)
+{
+	const struct stats *block = &master->shared->service.blocks[member - master->members];
+	uint64_t turns = atomic_load_explicit(&block->turns, memory_order_relaxed);
+
+	if (turns != member->turns)
+		member->turned_ms = master->now_ms;
+	member->turns = turns;
+}
+
+/*
+ * Once a second.  A loop turns four times a second with nothing to do; the clock is that of the
+ * master's deadlines, so a machine that stood still has none that hangs.  One may wait for another
+ * that does, so only the first goes, and the others have their time anew.
+ */
+static void look_for_hung(struct master *master)
+{
+	int64_t timeout_ms = master->now->conf->watchdog_timeout_ms;
+	struct member *first = NULL;
+
+	if (master->now_ms < master->look_ms)
+		return;
+	master->look_ms = master->now_ms + LOOK_MS;
+	for (unsigned i = 0; i < master->count; i++) {
+		struct member *member = &master->members[i];
+
+		if (!member->ready || member->pid == 0)
+			continue;
+		note_turns(master, member);
+		if (first == NULL || member->turned_ms < first->turned_ms)
+			first = member;
+	}
+	if (first == NULL)
+		master->look_ms = NEVER;
+	if (first == NULL || timeout_ms == 0 || master->now_ms - first->turned_ms < timeout_ms)
+		return;
+	log_error("worker %d hangs: its loop has not turned for %lld ms, it is killed",
+		  (int)first->pid, (long long)(master->now_ms - first->turned_ms));
+	kill(first->pid, SIGKILL);
+	turned_all(master, master->now_ms);
+}
+
 /* ---- the loop ------------------------------------------------------------------------------- */
 
 static void note_signal(struct master *master, int number)
@@ -402,11 +463,6 @@ static void note_signals(struct master *master)
 	}
 }
 
-static int64_t sooner(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 static int wait_ms(const struct master *master)
 {
 	bool ending = master->stopping || master->replacing;
@@ -420,6 +476,7 @@ static int wait_ms(const struct master *master)
 			next = sooner(next, master->members[i].due_ms);
 		next = sooner(next, master->members[i].kill_ms);
 	}
+	next = sooner(next, master->look_ms);
 	if (next == NEVER)
 		return -1;
 	return next > master->now_ms ? (int)(next - master->now_ms) : 0;
@@ -436,6 +493,7 @@ static void read_clock(struct master *master, int64_t due_ms)
 	if (now_ms - due_ms > DEADLINE_TURN_MAX_MS) {
 		master->still_ms += now_ms - due_ms - DEADLINE_TURN_MAX_MS;
 		now_ms = due_ms + DEADLINE_TURN_MAX_MS;
+		turned_all(master, now_ms);
 	}
 	master->now_ms = now_ms;
 }
@@ -471,6 +529,7 @@ static void watch(struct master *master)
 		hurry_replaced(master);
 		master_end_late_others(master);
 		master_finish_reload(master);
+		look_for_hung(master);
 	}
 }
 
@@ -511,6 +570,7 @@ struct master *master_new(struct generation *first, const struct generation_sour
 		.signals = -1,
 		.started = {-1, -1},
 		.retire_ms = NEVER,
+		.look_ms = NEVER,
 	};
 	if (master->members == NULL) {
 		free(master);

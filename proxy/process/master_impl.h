@@ -23,10 +23,12 @@ struct member {
 	bool ready;          /* it serves */
 	bool retired;        /* and accepts no more, of an earlier generation */
 	int64_t started_ms;
-	int64_t due_ms;   /* when to be started */
-	unsigned at_once; /* deaths in a row soon after the start */
-	int64_t kill_ms;  /* of one of an earlier generation that is to end; NEVER for not */
-	bool hurried;     /* likewise */
+	int64_t due_ms;    /* when to be started */
+	unsigned at_once;  /* deaths in a row soon after the start */
+	int64_t turned_ms; /* its loop has, as far as it was looked at */
+	uint64_t turns;    /* by then */
+	int64_t kill_ms;   /* of one of an earlier generation that is to end; NEVER for not */
+	bool hurried;      /* likewise */
 };
 
 struct master {
@@ -35,6 +37,7 @@ struct master {
 	struct generation *next; /* its workers are being started; NULL for none */
 	int64_t next_ms;         /* when that is given up */
 	int64_t retire_ms; /* for those before to say that they accept no more; NEVER for not */
+	int64_t look_ms;   /* for workers that hang; INT64_MAX while none serves */
 	bool reload;       /* asked for */
 	uint64_t ticket;   /* of the last that was begun */
 	struct worker_shared *shared;

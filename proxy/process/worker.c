@@ -64,6 +64,7 @@ struct worker {
 	ev_check check;
 	ev_idle busy; /* active while tasks are left: the loop does not wait for events */
 	ev_signal terminate, retire, quit, reopen;
+	struct deadline delay; /* before the drain */
 	struct deadline drain;
 };
 
@@ -130,21 +131,32 @@ static void drain_passed(void *owner)
 /* Accept no more, and answer what is asked. */
 static void drain(struct worker *worker, void (*leave)(struct clients *))
 {
-	worker->turn.draining = true;
+	worker->turn.leaving = worker->turn.draining = true;
 	acceptors_stop(worker->acceptors);
 	leave(&worker->clients);
 }
 
 /* Within the deadline. */
+static void delay_passed(void *owner)
+{
+	struct worker *worker = owner;
+
+	if (!deadline_is_set(&worker->drain))
+		deadline_set(&worker->drain, worker->conf->drain_timeout_ms);
+	drain(worker, clients_drain);
+}
+
 static void terminate_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents)
 {
 	struct worker *worker = signal_watcher->data;
 
 	(void)ev;
 	(void)revents;
-	if (!deadline_is_set(&worker->drain))
-		deadline_set(&worker->drain, worker->conf->drain_timeout_ms);
-	drain(worker, clients_drain);
+	if (worker->conf->drain_delay_ms == 0 || worker->turn.draining)
+		delay_passed(worker);
+	else if (!deadline_is_set(&worker->delay))
+		deadline_set(&worker->delay, worker->conf->drain_delay_ms);
+	worker->turn.leaving = true;
 }
 
 /*
@@ -213,6 +225,7 @@ static void watch_signals(struct worker *worker)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
+static const struct deadline_kind delays = {.passed = delay_passed};
 static const struct deadline_kind drains = {.look = drain_look, .passed = drain_passed};
 
 static bool open_loop(struct worker *worker)
@@ -226,6 +239,7 @@ static bool open_loop(struct worker *worker)
 	ev_set_priority(&worker->check, EV_MAXPRI); /* the clocks before whoever uses them */
 	deadlines_setup(worker->ev);
 	deadlines_advance(monotonic_us() / 1000);
+	deadline_init(&worker->delay, &delays, worker);
 	deadline_init(&worker->drain, &drains, worker);
 	ev_idle_init(&worker->busy, busy_cb);
 	worker->prepare.data = worker->check.data = worker;

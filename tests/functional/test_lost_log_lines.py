@@ -6,7 +6,11 @@ import resource
 import shutil
 import signal
 
+import pytest
+
 from support.until import until
+
+pytestmark = pytest.mark.one_worker("each worker tells what it has lost")
 
 
 def lost(proxy):

@@ -93,7 +93,7 @@ def test_all_begin_with_what_is_there_now(start_proxy, origin, way, workers):
     before = proxy.workers()
     way(proxy.store)
     begun_anew(proxy)
-    until(lambda: len(proxy.workers() - before) == (workers if workers > 1 else 0), "replaced")
+    until(lambda: len(proxy.workers() - before) == workers, "replaced")
     until(lambda: proxy.stats()["workers"] == workers, "all serve")
     is_one_store(proxy, origin, 3 * workers)
     assert "another service uses this store" in second_service(proxy)
