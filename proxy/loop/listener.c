@@ -57,6 +57,21 @@ static bool has_bound(const struct listener *listener, const union address *boun
 	return false;
 }
 
+/* One is of all addresses of the machine, the other of one of them, with the same port. */
+static bool overlap(const union address *a, const union address *b)
+{
+	return a->any.sa_family == b->any.sa_family && address_port(a) == address_port(b) &&
+	       address_is_wildcard(a) != address_is_wildcard(b);
+}
+
+static bool overlaps(const struct listener *listener, const union address *address)
+{
+	for (unsigned i = 0; listener != NULL && i < listener->count; i++)
+		if (overlap(&listener->at[i].address, address))
+			return true;
+	return false;
+}
+
 /*
  * What the former set has bound for what is asked for now, and this one has not taken yet.  Of
  * ports that the system chose each kind of listener keeps its own.
@@ -100,14 +115,16 @@ static int bind_socket(const union address *address, bool reuse_port)
 /*
  * The first of a group.  Any process of the same user could join the group of another service, and
  * take half of its connections: a socket that is of no group tells whether the address is free, and
- * decides the port.
+ * decides the port.  Not so when it is `is_ours` that stands in its way.
  */
-static int open_first(union address *address)
+static int open_first(union address *address, bool is_ours)
 {
-	int probe = bind_socket(address, false);
+	int probe = is_ours ? -1 : bind_socket(address, false);
 	socklen_t length = sizeof(*address);
 	int fd;
 
+	if (is_ours)
+		return bind_socket(address, true);
 	if (probe < 0)
 		return -1;
 	getsockname(probe, &address->any, &length);
@@ -129,7 +146,28 @@ static int find_socket(struct listener_address *to, const struct listener *forme
 	}
 	fd = activation_take(&to->asked);
 	to->is_passed = fd >= 0;
-	return fd >= 0 ? fd : open_first(&to->address);
+	return fd >= 0 ? fd : open_first(&to->address, overlaps(former, &to->asked));
+}
+
+/* Those of single addresses that all addresses include now go on: connections may wait there. */
+static bool keep_included(struct listener *listener, const struct listener_address *all)
+{
+	const struct listener *former = listener->former;
+
+	for (unsigned i = 0; former != NULL && i < former->count; i++) {
+		struct listener_address one = former->at[i];
+
+		if (address_is_wildcard(&one.address) || !overlap(&one.address, &all->address) ||
+		    has_bound(listener, &one.address))
+			continue;
+		one.asked = one.address;
+		one.option = all->option;
+		one.frontend = all->frontend;
+		one.fd = share_socket(former, &one.address);
+		if (one.fd < 0 || !add(listener, &one))
+			return false;
+	}
+	return true;
 }
 
 /* What to do about it, where that can be known. */
@@ -171,7 +209,7 @@ static bool bind_one(struct listener *listener, const char *text, const char *op
 	if (one.fd < 0)
 		return false;
 	getsockname(one.fd, &one.address.any, &length);
-	return add(listener, &one);
+	return add(listener, &one) && keep_included(listener, &one);
 }
 
 bool listener_bind(struct listener *listener, const struct conf_list *list, const char *option,
@@ -201,9 +239,11 @@ bool listener_again(const struct listener *first, const struct listener *former,
 		char text[ADDRESS_TEXT_SIZE];
 
 		one.fd = share_socket(former, &one.address);
-		if (one.fd < 0)
-			one.fd = one.is_passed ? share_socket(first, &one.address)
-					       : bind_socket(&one.address, true);
+		if (one.fd < 0 && !one.is_passed)
+			one.fd = bind_socket(&one.address, true);
+		/* a group is of one user, and we may have been another when it was begun */
+		if (one.fd < 0 && (one.is_passed || errno == EADDRINUSE || errno == EACCES))
+			one.fd = share_socket(first, &one.address);
 		if (one.fd < 0 || !add(ret_set, &one)) {
 			address_format_port(&one.address, text);
 			snprintf(error, error_size, "cannot listen on %s once for each worker: %s",

@@ -253,10 +253,14 @@ static bool open_loop(struct worker *worker)
 static struct access *compile_access(const struct conf *conf, const struct listener *listener,
 				     char *error, size_t error_size)
 {
-	union address own[LISTENERS_MAX];
+	union address *own = calloc(listener->count + 1, sizeof(*own));
+	struct access *access;
 	unsigned count = 0;
 
-	for (unsigned i = 0; i < listener->count && count < LISTENERS_MAX; i++) {
+	snprintf(error, error_size, "worker: out of memory");
+	if (own == NULL)
+		return NULL;
+	for (unsigned i = 0; i < listener->count; i++) {
 		const union address *address = &listener->at[i].address;
 		bool known = false; /* it has several sockets */
 
@@ -266,7 +270,9 @@ static struct access *compile_access(const struct conf *conf, const struct liste
 		if (!known)
 			own[count++] = *address;
 	}
-	return access_new(conf, own, count, error, error_size);
+	access = access_new(conf, own, count, error, error_size);
+	free(own);
+	return access;
 }
 
 /* For what is printed at the start. */

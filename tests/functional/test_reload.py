@@ -3,8 +3,11 @@
 import contextlib
 import json
 import os
+import pathlib
+import pwd
 import signal
 import socket
+import tempfile
 import threading
 
 import pytest
@@ -194,6 +197,42 @@ def test_one_worker_takes_the_sockets_of_many(begin, origin):
             with Client(port) as client:
                 assert client.get(origin.url()).status == 204
     stop(running)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_all_addresses_instead_of_one_and_back(begin, origin, workers):
+    port = free_port()
+    one, every = f"127.0.0.1:{port}", f"0.0.0.0:{port}"
+    running = begin(workers=workers, listen=one, allow="127.0.0.1")
+    running.proxy.port = port
+    origin.default = respond(204, FRESH)
+    with Load(running.proxy, origin) as load:
+        for listen in (every, [one.replace("0.1:", "0.2:"), one], every, one, every):
+            result = running.reload(listen=listen, workers=workers)
+            assert result["ok"], result
+    assert load.answers > 0 and not load.failures, load.failures[:5]
+    with Client(port, host="127.0.0.3") as client:
+        assert client.get(origin.url()).status == 204
+    for listen, admin in ((one, every), (every, one)):
+        assert "listened on twice" in running.reload(listen=listen, admin=["127.0.0.1:0", admin])["errors"]
+    stop(running)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+def test_more_workers_than_when_we_were_root(origin):
+    user = pwd.getpwnam("nobody")
+    origin.default = respond(204)
+    with tempfile.TemporaryDirectory() as place, contextlib.ExitStack() as stack:
+        os.chown(place, user.pw_uid, user.pw_gid)  # where that user can read, unlike in tmp_path
+        running = Reloaded(pathlib.Path(place), workers=1, user="nobody", allow="127.0.0.1")
+        stack.callback(running.proxy.kill)
+        result = running.reload(workers=4)
+        assert result["ok"], result
+        until(lambda: len(running.proxy.workers()) == 4, "the old one ends")
+        for _ in range(20):
+            with running.proxy.connect() as client:
+                assert client.get(origin.url()).status == 204
+        stop(running)
 
 
 class Load:
