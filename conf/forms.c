@@ -315,7 +315,7 @@ static bool explain_port(const char *value, char *why, size_t size)
 	if (strchr(value, ',') != NULL)
 		snprintf(why, size, "%s is several; use one text for each", show(value, shown));
 	else if (digits > 0 && value[digits] == '-' && lone_port(value + digits + 1) != NULL)
-		snprintf(why, size, "%s is no range within 1-65535, the lower port first",
+		snprintf(why, size, "%s is not a range within 1-65535, lower port first",
 			 show(value, shown));
 	else if (digits > 0 && value[digits])
 		snprintf(why, size,

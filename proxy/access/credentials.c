@@ -118,7 +118,7 @@ static const char *add_user(struct credentials *credentials, const char *line)
 	if (colon == NULL || colon == line || has_control(slice_of(line, length)))
 		return "not name:hash";
 	if (!is_hash(colon + 1))
-		return "the hash is none of crypt(3) with $y$, $6$ or $5$";
+		return "the hash is not of crypt(3) with $y$, $6$ or $5$";
 	users = reallocarray(credentials->users, credentials->count + 1, sizeof(*users));
 	if (users == NULL)
 		return "out of memory";

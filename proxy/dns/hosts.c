@@ -304,7 +304,7 @@ const struct hosts *hosts_file_current(struct hosts_file *file, int64_t now_ms)
 	file->seen = state; /* an unreadable state is tried once, not each second */
 	hosts = load(file->path, &state);
 	if (hosts == NULL)
-		log_error("hosts_file: %s: cannot be read, what it said before holds: %s",
+		log_error("hosts_file: %s: cannot be read, its earlier content stays in effect: %s",
 			  file->path, why(errno));
 	if (hosts != NULL) {
 		hosts_free(file->hosts);

@@ -129,7 +129,7 @@ void failure_log_mended(const struct failure_subject *of)
 		return;
 	if (of->peer->any.sa_family != AF_UNSPEC)
 		address_format(of->peer, client);
-	log_debug("mended: %.*s:%u for client %s: a response was not by the grammar",
+	log_debug("mended: %.*s:%u for client %s: a response broke the grammar of HTTP",
 		  of->req->uri.host.n > 128 ? 128 : (int)of->req->uri.host.n, of->req->uri.host.p,
 		  of->req->uri.port, client);
 }

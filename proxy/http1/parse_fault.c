@@ -149,7 +149,7 @@ static bool is_bad_request_line(const struct look *look)
 	size_t method = name_length(line), last = line.n, at;
 
 	if (is_proxy_header(look))
-		return say(look, 0, "a PROXY header, of a sender that proxy_protocol_from lacks");
+		return say(look, 0, "a PROXY header, from a sender not in proxy_protocol_from");
 	if (is_tls(look))
 		return say_byte(look, 0, "begins TLS, this address speaks plain HTTP");
 	if (method == 0)

@@ -134,7 +134,7 @@ void greeting_warn_of_admin(const struct listener *listener)
 		if (at->frontend != &admin_frontend || address_is_loopback(&at->address))
 			continue;
 		address_format_port(&at->address, text);
-		log_error("admin: other machines may reach %s, and ask for no login: who does sees "
+		log_error("admin: other machines may reach %s, which asks for no login: they see "
 			  "the statistics and can empty the store; keep it behind a firewall, or "
 			  "to 127.0.0.1",
 			  text);

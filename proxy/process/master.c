@@ -442,7 +442,7 @@ static void note_signal(struct master *master, int number)
 	}
 	if (number == SIGUSR1) {
 		master_signal_all(master, SIGUSR1);
-		log_info("workers open their logs anew, by SIGUSR1");
+		log_info("workers reopen their logs (SIGUSR1)");
 		return;
 	}
 	if (master->stopping) {

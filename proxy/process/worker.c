@@ -201,7 +201,7 @@ static void reopen_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents
 	if (worker->accesslog == NULL)
 		return;
 	if (!accesslog_reopen(worker->accesslog))
-		tell_log_failure(worker->conf, "cannot be opened anew, the old file is written on");
+		tell_log_failure(worker->conf, "cannot be reopened, the old file stays in use");
 }
 
 static void watch_signal(struct worker *worker, ev_signal *watcher, int number,

@@ -90,7 +90,7 @@ def test_hosts_file_that_goes_bad(start_proxy, origin, tmp_path):
     assert fetch(proxy, url).status == 204
     file.unlink()
     file.mkdir()
-    line = f"cache204: error: hosts_file: {file}: cannot be read, what it said before holds: not a regular file"
+    line = f"cache204: error: hosts_file: {file}: cannot be read, its earlier content stays in effect: not a regular file"
     until(lambda: fetch(proxy, url).status == 204 and line in proxy.errors(), "it is not told")
     proxy.stop()
     assert proxy.errors().count(line) == 1
@@ -199,6 +199,6 @@ def test_debug_tells_of_what_does_not_fail(start_proxy, start_origin):
             client.end()
         proxy.stop()
         text = proxy.errors()
-        line = f"cache204: debug: mended: {origin.authority} for client 127.0.0.1: a response was not by the grammar"
+        line = f"cache204: debug: mended: {origin.authority} for client 127.0.0.1: a response broke the grammar of HTTP"
         assert text.count(line) == count
         assert text.count("cache204: debug: client 127.0.0.1 left after 24 bytes of a request head") == count

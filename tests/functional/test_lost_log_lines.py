@@ -82,7 +82,7 @@ def test_log_that_cannot_be_opened_anew(start_proxy, origin, tmp_path):
     with open(path, encoding="utf-8") as old:
         shutil.rmtree(directory)
         os.kill(proxy.pid, signal.SIGUSR1)
-        line = (f"cache204: error: access_log: {path}: cannot be opened anew, the old file is written on: "
+        line = (f"cache204: error: access_log: {path}: cannot be reopened, the old file stays in use: "
                 "No such file or directory (as user ")
         until(lambda: line in proxy.errors(), "it is not told")
         ask(proxy, origin, 2)

@@ -434,13 +434,14 @@ static void test_traps_in_files(void **state)
 		{"resolvers = {8.8.8.8, \"\"}",
 		 "FILE:1: resolvers: \"\" is not the address of a name server; use 192.0.2.53, "
 		 "192.0.2.53:53 or [2001:db8::53]:53\n"},
-		{"connect_ports = 8999-8000", "FILE:1: connect_ports: 8999-8000 is no range within "
-					      "1-65535, the lower port first\n"},
+		{"connect_ports = 8999-8000",
+		 "FILE:1: connect_ports: 8999-8000 is not a range within "
+		 "1-65535, lower port first\n"},
 		{"connect_ports = 8000-70000",
 		 "FILE:1: connect_ports: 8000-70000 is not a port; use 1 to 65535, a range as "
 		 "8000-8999, or * for all\n"},
 		{"connect_ports = 0-5",
-		 "FILE:1: connect_ports: 0-5 is no range within 1-65535, the lower port first\n"},
+		 "FILE:1: connect_ports: 0-5 is not a range within 1-65535, lower port first\n"},
 		{"connect_ports = 443-", "FILE:1: connect_ports: 443- is not a port; use 1 to "
 					 "65535, a range as 8000-8999, or * for all\n"},
 		{"connect_ports = 8000:8999", "FILE:1: connect_ports: 8000:8999 is not a port; use "
