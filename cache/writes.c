@@ -8,7 +8,7 @@
 
 enum {
 	BATCH_OPS = 256, /* operations of a transaction; those of one key stay together */
-	SLICE_OPS = 2,   /* and of one that nobody waits for, but for a part of what is queued */
+	SLICE_OPS = 2,   /* of one in the background, plus a part of the queue: */
 	SLICE_PART = 32,
 	KEY_OPS = 32,      /* and of one that a lookup waits for, with those of its key */
 	TIDY_ENTRIES = 32, /* entries rewritten or looked at in one that removes */

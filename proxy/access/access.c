@@ -18,9 +18,8 @@ struct endpoint {
 };
 
 /*
- * Verdicts on destinations named lately.  The rules are constant, so a verdict is one for good; it
- * is asked for at every request, hits included, and working it out costs more than the rest of a
- * hit.
+ * Verdicts on recent destinations.  The rules are constant, so a verdict never changes; it is
+ * needed for every request, hits included, and working it out costs more than the rest of a hit.
  */
 enum { MEMO_SLOTS = 64, MEMO_HOST_MAX = 58 };
 

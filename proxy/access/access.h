@@ -21,8 +21,9 @@
  * Names that name servers say are loopback: no, even then.  A page of any site can point its own
  * name there once a browser has loaded it, and would speak with this machine's servers as if they
  * were its own (rebinding).  localhost, names below it and those of the hosts file are not looked
- * up, so nobody else can point them.  Names that name servers say are private: as the addresses,
- * for that is how the names of many networks are kept; with dns_private = refuse as loopback.
+ * up, so other parties cannot point them elsewhere.  Names that name servers say are private: as
+ * the addresses, for that is how the names of many networks are kept; with dns_private = refuse as
+ * loopback.
  *
  * The proxy's own listeners: never, not even by `allow`; a request for one is a loop.
  *

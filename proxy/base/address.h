@@ -27,13 +27,13 @@ union address {
 	struct sockaddr_in6 v6;
 };
 
-/* Who says what address a name has. */
+/* The source of a name's address. */
 enum address_source {
-	FROM_NAME_SERVERS, /* which whoever owns the name can make say anything */
+	FROM_NAME_SERVERS, /* whose answers the owner of the name controls */
 	FROM_HERE,         /* it is numeric, of the hosts file, or localhost */
 };
 
-/* The address that a connection leads to, and who says that it is the host's. */
+/* The address that a connection leads to, and the source of that address. */
 struct destination {
 	union address address;
 	enum address_source source;

@@ -61,7 +61,7 @@ static bool is_journal(void)
 	       status.st_ino == inode;
 }
 
-/* The journal is told the level, and has a time of its own; anything else gets the time. */
+/* The journal gets the level, and adds the time itself; anything else gets the time. */
 static void write_prefix(enum log_level level, char prefix[PREFIX_LENGTH])
 {
 	time_t now = (time_t)(wall_clock_ms() / 1000);

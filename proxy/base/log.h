@@ -2,7 +2,7 @@
  * All messages to the operator except the access log: one line each on stderr, "cache204: level:
  * text", with journald's <N> prefix when stderr is the journal, otherwise with the time (UTC) in
  * front.  Control characters are escaped.  Repeated lines of one call site are limited to 10 a
- * second, and the number left out is told.
+ * second, and the number left out is logged.
  */
 #ifndef PROXY_BASE_LOG_H
 #define PROXY_BASE_LOG_H
@@ -14,7 +14,7 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 void log_set_level(enum log_level level);
 bool log_has(enum log_level level);
-/* "SIGTERM", for a line; valid for good. */
+/* "SIGTERM", for a line; a static text. */
 const char *log_signal_name(int number);
 
 /*

@@ -16,7 +16,7 @@ int64_t wall_clock_ms(void);
 
 /*
  * Milliseconds since this machine was started, those in which it was suspended included: for how
- * old something from outside has become.  Nobody sets it.
+ * old something from outside has become.  It cannot be set.
  */
 int64_t boot_clock_ms(void);
 

@@ -15,7 +15,7 @@ void client_go_on(void *owner);
  */
 void client_fail_body(struct client *client, enum failure failure);
 
-/* The request did not come in time: the client is told so, or that it was refused in any case. */
+/* The request did not come in time: answer that, or the refusal if the client is refused anyway. */
 void client_head_expired(struct client *client);
 
 #endif

@@ -129,7 +129,7 @@ void client_send_out(void *owner)
 
 /* ---- what exchanges ask for ----------------------------------------------------------------- */
 
-/* Its first member; whoever calls by client_sink has one. */
+/* The sink is the client's first member. */
 static struct client *client_of_sink(struct answer_sink *sink)
 {
 	return (struct client *)sink;

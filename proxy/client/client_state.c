@@ -29,7 +29,7 @@ void client_close(struct client *client)
 
 	if (client->conn == NULL)
 		return;
-	/* An answer whose end is told by closing must not look whole (HAZARDS A5). */
+	/* An answer that ends by closing must not look complete (HAZARDS A5). */
 	if (buf_length(&client->out) > 0 || (x != NULL && x->status != 0))
 		conn_abort(client->conn);
 	conn_close(client->conn);

@@ -19,7 +19,8 @@ enum {
 	CLIENT_MAGIC = 0x436c6e74,
 	CLIENT_LINGER_MS = 2000, /* read on after the last answer, so that no RST destroys it */
 	CLIENT_LINGER_BYTES = 1 << 20,
-	CLIENT_REFUSAL_MS = 2000, /* to say what is refused and be told so; if it did not, again */
+	CLIENT_REFUSAL_MS =
+		2000, /* to send the request that is refused; then again to read the answer */
 };
 
 struct parse_memo;
@@ -100,7 +101,7 @@ void client_enter(struct client *client, enum budget_verdict verdict);
  */
 void client_close(struct client *client);
 
-/* The same with an RST: the end of an answer that is told by closing must not look like its end. */
+/* The same with an RST, so that a cut answer that ends by closing does not look complete. */
 void client_abort(struct client *client);
 
 /* Everything but the socket goes; memory at the end of the turn. */

@@ -38,9 +38,9 @@ enum failure dns_answer(const struct dns_part *v6, const struct dns_part *v4,
 
 /*
  * How long to keep it; 0 for not at all.  With addresses: their shortest TTL, a second at least, a
- * day at most; if nobody denied A addresses and there are none, no longer than `negative_ms`, for
+ * day at most; if A addresses are missing but were not denied, no longer than `negative_ms`, for
  * the AAAA ones alone may be of no use.  A name or family denied: `negative_ms`.  Servers that
- * failed or were silent: the same, 5 minutes at most (RFC 9520 3.2).  Nobody asked: 0.
+ * failed or were silent: the same, 5 minutes at most (RFC 9520 3.2).  No server asked: 0.
  */
 int64_t dns_answer_keep_ms(const struct dns_part *v6, const struct dns_part *v4,
 			   int64_t negative_ms);

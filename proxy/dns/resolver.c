@@ -45,7 +45,7 @@ struct lookup {
 	bool had_socket;
 	struct resolver_query *queries;
 	unsigned query_count;
-	struct lookup *prev, *next; /* in the list of those that nobody waits for */
+	struct lookup *prev, *next; /* in the list of those without waiters */
 	bool is_unwanted;           /* in that list */
 	bool is_told;               /* `done` is being called for those who wait */
 	struct holding place, zone_place, host_place;
@@ -71,7 +71,7 @@ struct resolver {
 	const struct budgets *budgets;
 	struct known_names *known;
 	struct lookup *lookups;     /* by name */
-	struct lookup *unwanted;    /* that nobody waits for, the oldest first */
+	struct lookup *unwanted;    /* without waiters, the oldest first */
 	struct dns_servers servers; /* none: those of the system */
 	unsigned calls;             /* of `done` that have not returned */
 };
@@ -86,7 +86,7 @@ static void answer(struct resolver *resolver, resolver_done done, void *context,
 	resolver->calls--;
 }
 
-/* Into the list of those that nobody waits for, or out of it, as it is. */
+/* Add it to the list of those without waiters, or remove it, as needed. */
 static void lookup_list(struct lookup *lookup, bool is_unwanted)
 {
 	if (is_unwanted && !lookup->is_unwanted)
@@ -340,7 +340,7 @@ static bool take_places(struct lookup *lookup, budget_id holder)
 	return false;
 }
 
-/* The same; those that nobody waits for make way. */
+/* The same; drops look-ups without waiters to make room. */
 static bool make_room(struct lookup *lookup, budget_id holder)
 {
 	struct resolver *resolver = lookup->resolver;

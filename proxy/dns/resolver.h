@@ -18,7 +18,7 @@
  * (budgets.h), half for names that have their last two labels in common and a quarter for three, so
  * that a zone that is silent does not take all; conf->clients_max queries for each name (look-ups
  * of one name are shared); conf->dns_timeout for each in all; conf->dns_cache answers.  A look-up
- * that nobody waits for any more makes way for one that somebody wants.
+ * without waiters is dropped for one that a request needs.
  */
 #ifndef PROXY_DNS_RESOLVER_H
 #define PROXY_DNS_RESOLVER_H
@@ -65,7 +65,7 @@ void resolver_free(struct resolver *resolver);
 struct resolver_query *resolver_start(struct resolver *resolver, struct slice host,
 				      budget_id holder, resolver_done done, void *context);
 
-/* `done` will not be called.  The look-up itself goes on, for whoever asks next. */
+/* `done` will not be called.  The look-up itself continues, for later requests. */
 void resolver_cancel(struct resolver_query *query);
 
 #endif

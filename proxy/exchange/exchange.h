@@ -44,11 +44,11 @@ void exchanges_free(struct exchanges *exchanges);
 struct exchange {
 	uint32_t magic;
 	struct exchanges *use;
-	struct answer_sink *sink; /* NULL: nobody is to get the answer */
+	struct answer_sink *sink; /* NULL: the answer has no receiver */
 	const struct frontend *frontend;
 	struct http_request req;
 	void *memory;      /* of a parked request */
-	struct slice user; /* who logged in, empty for nobody; credentials.c's */
+	struct slice user; /* who logged in, empty for none; credentials.c's */
 
 	int64_t started_us; /* monotonic: the head was read */
 	int64_t held_us;    /* that the client did not take what there was; see hold() */
@@ -67,7 +67,7 @@ struct exchange {
 	uint64_t bytes_out;
 	union address peer;   /* the client's; family 0 when it never had one */
 	union address origin; /* asked; family 0 when none */
-	budget_id holder;     /* for whom it asks when it has no client; 0 for nobody */
+	budget_id holder;     /* its holder when it has no client; 0 for none */
 
 	struct fetch *fetch;    /* what it waits for or leads */
 	int64_t waits_since_ms; /* for that; on the clock of deadlines */

@@ -146,7 +146,7 @@ void failure_log_left(const union address *client, size_t n)
 
 /*
  * The address comes first, and what the client chose behind it, in quotes: programs that look for
- * guessers read this line (cache204(8)).  Each is told, for they count them.
+ * guessers read this line (cache204(8)).  Each is logged, because they count them.
  */
 static void tell_failed_login(const struct failure_subject *of)
 {

@@ -20,7 +20,7 @@ enum { LEASE_MS = 30000 }; /* a lease that is not released lapses after this */
 
 struct leases;
 
-/* A lease that is held; all zero for none, and for one that others cannot be told of. */
+/* A lease that is held; all zero for none, and for one without a slot. */
 struct lease {
 	_Atomic uint64_t *slot;
 	uint64_t word;

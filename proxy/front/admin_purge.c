@@ -49,7 +49,7 @@ static void answer(struct exchange *x, unsigned status, const char *content_type
 }
 
 /*
- * For the log on stderr: what changes something is told there, as operators are not in the access
+ * For the log on stderr: changes are logged there, since operators' requests are not in the access
  * log.
  */
 static const char *operator_of(const struct exchange *x, char text[static ADDRESS_TEXT_SIZE])

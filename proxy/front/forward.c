@@ -146,7 +146,7 @@ static void ask(struct exchange *x, const struct cache_lookup *lookup)
 		fetch_start(x->use->env->fetches, x, &plan);
 }
 
-/* A personal field by which the record was chosen is none: others sent the same. */
+/* A personal field that selected the record does not count as personal: others sent the same. */
 static bool is_left_out(const struct http_field *field, struct slice vary)
 {
 	bool needed = http_field_flags((enum http_field_id)field->id) & KEEP;

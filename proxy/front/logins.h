@@ -2,11 +2,11 @@
  * Logins that wait for their password to be verified.
  *
  * Verifying is slow on purpose and may take a part of the processor's time only (credentials.h), so
- * whoever sends wrong passwords keeps others from being verified.  What there is no time for waits
- * here, with its connection, and is taken in turn: each address as often as others, and of one
- * address each user name as often as others, the oldest first.  So a right password gets through
- * however many wrong ones strangers send, and the work for one address is bounded by its share.
- * After LOGINS_WAIT_MS it is refused (TOO_MANY_LOGINS), and so is what does not fit into
+ * a client that sends wrong passwords could keep others from being verified.  What there is no time
+ * for waits here, with its connection, and is taken in turn: each address as often as others, and
+ * of one address each user name as often as others, the oldest first.  So a right password gets
+ * through however many wrong ones strangers send, and the work for one address is bounded by its
+ * share.  After LOGINS_WAIT_MS it is refused (TOO_MANY_LOGINS), and so is what does not fit into
  * BUDGET_LOGINS.
  */
 #ifndef PROXY_FRONT_LOGINS_H

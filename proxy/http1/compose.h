@@ -35,7 +35,7 @@ struct cache_status {
 
 /* How an answer travels to its client. */
 struct delivery {
-	bool keep_alive;      /* an HTTP/1.0 client is told so (RFC 9112 9.3) */
+	bool keep_alive;      /* announced to an HTTP/1.0 client (RFC 9112 9.3) */
 	uint8_t client_minor; /* HTTP version of the request */
 	bool head_only;       /* the request was HEAD */
 };
@@ -56,7 +56,7 @@ bool compose_response(struct buf *to, const struct conf *conf, const struct http
 /* A 101 passed on, with its Upgrade (RFC 9110 15.2.2). */
 bool compose_switch(struct buf *to, const struct conf *conf, const struct http_response *res);
 
-/* Whether the end of this response can only be told by closing the client's connection. */
+/* Whether only closing the client's connection can mark the end of this response. */
 bool compose_needs_close(const struct http_response *res, const struct delivery *delivery);
 
 /* An interim response (1xx) passed on. */

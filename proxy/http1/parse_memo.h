@@ -50,12 +50,12 @@ bool parse_memo_block_again(struct parse_memo *memo, struct parse_hints hints, s
 bool parse_memo_recall(struct parse_memo *memo, struct parse_hints *hints, struct slice block,
 		       struct http_request *req);
 
-/* After a recall in vain: the same block was accepted, and `req` is what it means. */
+/* After an unsuccessful recall: the same block was accepted, and `req` is what it means. */
 void parse_memo_note_block(struct parse_memo *memo, struct slice block,
 			   const struct http_request *req);
 
 /*
- * After a recall with success: the block is that of `head` from `fields_at` on, and the whole was
+ * After a successful recall: the block is that of `head` from `fields_at` on, and the whole was
  * accepted.
  */
 void parse_memo_note_head(struct parse_memo *memo, struct parse_hints *hints, struct slice head,

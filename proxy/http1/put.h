@@ -1,7 +1,6 @@
 /*
- * Parts of heads, written into room that was reserved: each returns the end of what it wrote.
- * Whoever composes a head reserves once and then only advances, so `at` never passes what was
- * reserved.
+ * Parts of heads, written into room that was reserved: each returns the end of what it wrote.  A
+ * composer reserves room once and then only advances, so `at` never passes what was reserved.
  */
 #ifndef PROXY_HTTP1_PUT_H
 #define PROXY_HTTP1_PUT_H

@@ -70,7 +70,7 @@ struct budgets {
 	struct budget_limit limit[BUDGET_COUNT];
 };
 
-/* Who a thing is held for; 0 stands for nobody in particular, to whom no part is bound. */
+/* The holder of a thing; 0 for no particular holder, to which no bound per holder applies. */
 typedef uint64_t budget_id;
 
 /* What is held, to be given back by budget_give(); all zero: nothing. */
@@ -100,8 +100,8 @@ enum budget_verdict budget_take(const struct budgets *budgets, enum budget budge
 				budget_id holder, struct holding *ret_holding);
 
 /*
- * A holding of nobody in particular, of a budget without things, becomes one of `holder`;
- * BUDGET_ONE_FULL: it stays as it is.
+ * A holding without a holder, of a budget without things, becomes one of `holder`; BUDGET_ONE_FULL:
+ * it stays as it is.
  */
 enum budget_verdict budget_assign(const struct budgets *budgets, enum budget budget,
 				  budget_id holder, struct holding *holding);

@@ -11,7 +11,7 @@
 struct descriptors {
 	uint32_t clients;      /* client connections, and as many to origins */
 	uint32_t operators;    /* connections to the admin pages */
-	uint32_t refusals;     /* connections that are open to be told that they are refused */
+	uint32_t refusals;     /* connections kept open only to send a refusal */
 	uint32_t origins_idle; /* origin connections kept */
 	uint32_t extras;       /* further ones, that are no client's or race another */
 	uint32_t pipes;        /* two descriptors each */

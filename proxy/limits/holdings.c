@@ -55,7 +55,7 @@ void holdings_unmap(struct holdings *holdings)
 	munmap(holdings, holdings->size);
 }
 
-/* Whoever counts in a block says so before, so that others look into it. */
+/* Register before counting in a block, so that other processes read it. */
 static void use_block(struct holdings *holdings, unsigned block)
 {
 	unsigned used = atomic_load_explicit(&holdings->used, memory_order_seq_cst);
@@ -97,7 +97,7 @@ static uint32_t count_of(const struct holdings *holdings, unsigned block, uint64
 
 /*
  * Its row in the caller's own block, or a free one that becomes its; NULL when its window is full.
- * Nobody else writes here, so relaxed loads do.
+ * No other process writes here, so relaxed loads are enough.
  */
 static struct holdings_row *own_row(struct holdings *holdings, unsigned block, uint64_t key)
 {
@@ -150,7 +150,10 @@ void holdings_give(struct holdings_row *row)
 	uint32_t count = atomic_load_explicit(&row->count, memory_order_relaxed);
 
 	assert(count > 0);
-	/* Release: whoever sees it given back sees what was done before, such as close(). */
+	/*
+	 * Release: a process that sees it given back also sees what was done before, such as
+	 * close().
+	 */
 	atomic_store_explicit(&row->count, count - 1, memory_order_release);
 }
 

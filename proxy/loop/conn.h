@@ -2,10 +2,9 @@
  * A socket with one deadline.  libev's events become the three below; nothing else here knows
  * libev.
  *
- * A conn belongs to whoever made it, its owner, until conn_close(): the socket is closed at once
- * and no event comes any more, the memory goes at the end of the loop turn, because events already
- * fetched may still name it.  An owner of a closed conn frees itself by turn_free() for the same
- * reason.
+ * A conn belongs to its owner until conn_close(): the socket is closed at once and no event comes
+ * any more, the memory goes at the end of the loop turn, because events already fetched may still
+ * name it.  An owner of a closed conn frees itself by turn_free() for the same reason.
  */
 #ifndef PROXY_LOOP_CONN_H
 #define PROXY_LOOP_CONN_H
@@ -43,7 +42,7 @@ int conn_connected(struct conn *conn);
  * Speak TLS from now on, to `host` (tls.h).  Writable tells that the handshake is decided, as it
  * tells of a connect; until then no other event but the deadline's comes.  From then on all below
  * but conn_splice_*() are as ever, of the content; IO_END is the peer's close_notify, and an end
- * without one is IO_ERROR.  False when out of memory, or the host is none that can be verified.
+ * without one is IO_ERROR.  False when out of memory, or the host cannot be verified.
  */
 bool conn_secure(struct conn *conn, struct tls_context *context, struct slice host, uint16_t port);
 

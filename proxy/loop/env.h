@@ -1,8 +1,8 @@
 /*
  * What front ends ask of the worker they are in: services that it made and that outlive every
- * request.  Pointers alone, so that loop/ knows none of them; whoever calls one includes its
- * header.  For process/, which fills it in, and front/ (scripts/check-layers.py).  All others get
- * what they use when they are made.
+ * request.  Pointers only, so that loop/ depends on none of them; callers include their headers.
+ * For process/, which fills it in, and front/ (scripts/check-layers.py).  All others get what they
+ * use when they are made.
  */
 #ifndef PROXY_LOOP_ENV_H
 #define PROXY_LOOP_ENV_H
@@ -29,7 +29,7 @@ struct env {
 	struct exchanges *exchanges;
 	struct fetches *fetches;
 	struct tunnels *tunnels;
-	struct logins *logins; /* NULL when nobody needs to log in */
+	struct logins *logins; /* NULL without a password file */
 	struct leases *leases; /* of background validations, shared with other workers */
 	const struct store_counts *counts;
 	const struct stats_service *service;

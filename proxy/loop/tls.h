@@ -28,7 +28,7 @@ void tls_context_free(struct tls_context *context);
 
 /*
  * Speak to `host` (a name, or a numeric address with brackets or without) over `fd`.  NULL when out
- * of memory, or when the host is none that a certificate can name.
+ * of memory, or when a certificate cannot name the host.
  */
 struct tls *tls_new(struct tls_context *context, int fd, struct slice host, uint16_t port);
 
@@ -38,7 +38,7 @@ void tls_free(struct tls *tls);
 /* IO_OK when it is done, IO_ERROR when it failed, or IO_AGAIN. */
 enum io tls_handshake(struct tls *tls);
 
-/* FAILURE_NONE when it did not fail; else *ret_why is a text that lives for good. */
+/* FAILURE_NONE when it did not fail; else *ret_why is a static text. */
 enum failure tls_failure(const struct tls *tls, const char **ret_why);
 
 /*

@@ -1,11 +1,11 @@
 /*
  * Which clients may get a stored response, by where it came from (HAZARDS X7).
  *
- * A hit asks nobody, so the rules for addresses, which are looked at when the proxy connects, do
- * not see it.  But the store outlives the rules, and is one for all doors: a response may have come
- * by way of a gateway, whose origin the operator chose and clients of the proxy may be refused, or
- * at a time when less was denied.  So a record has a number that is made when the response comes,
- * and a hit compares it.  It tells
+ * A hit does not connect, so the rules for addresses, which are looked at when the proxy connects,
+ * do not see it.  But the store outlives the rules, and is one for all doors: a response may have
+ * come by way of a gateway, whose origin the operator chose and clients of the proxy may be
+ * refused, or at a time when less was denied.  So a record has a number that is made when the
+ * response comes, and a hit compares it.  It tells
  *
  * - what kind of place the address is (ranges.def), or that a parent proxy found it;
  * - by which rules for addresses clients of the proxy may go there: a fingerprint of all options

@@ -99,7 +99,7 @@ static void finish(struct connector *c, enum failure failure, struct conn *conn,
 		cause_clear();
 }
 
-/* An address failed; the last that does is what is told. */
+/* An address failed; the last failure is reported. */
 static void note_failure(struct connector *c, enum failure failure, const union address *of,
 			 int error)
 {

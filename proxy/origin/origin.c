@@ -355,7 +355,7 @@ struct origin *origin_start(struct origins *origins, const struct http_request *
 	if (origin->conn != NULL) {
 		STATS_ADD(origin_reused, 1);
 		origin->reused = true;
-		/* What fails here is told later: see origin_flush(). */
+		/* A failure here is reported later: see origin_flush(). */
 		origin_flush(origin);
 		origin_settle(origin);
 	} else if (!start_anew(origin, req)) {
@@ -406,12 +406,13 @@ static void origin_readable(void *owner)
 		STATS_ADD(origin_bytes_in, n);
 		buf_added(&origin->in, n);
 		pace_anew(&origin->recv_pace, origin->use->conf, origin->use->turn->now_ms);
-		if (origin->events == NULL) { /* idle: nobody asked */
+		if (origin->events == NULL) { /* idle */
 			STATS_ADD(origin_unasked, 1);
 			origin_release(origin);
 			return;
 		}
-		if (origin->request_sent == 0) { /* nobody asked yet: no answer to this request */
+		if (origin->request_sent ==
+		    0) { /* the request was not sent yet: this cannot answer it */
 			STATS_ADD(origin_unasked, 1);
 			if (!origin_retry(origin))
 				origin_fail(origin, FAILURE_BAD_RESPONSE);

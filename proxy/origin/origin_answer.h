@@ -7,9 +7,7 @@
 /* Read on in what has come, as far as that goes. */
 void origin_advance(struct origin *origin);
 
-/*
- * The answer is whole: the connection is kept if nothing speaks against it, then the asker is told.
- */
+/* The answer is whole: the connection is kept if possible, then `end` is called. */
 void origin_finish(struct origin *origin);
 
 #endif

@@ -2,8 +2,9 @@
  * Copies of the store, every conf->sync_ms: when, and by whom.
  *
  * Each is made by a child of the master, which has nothing of the store open and little memory to
- * be forked with: nice, short-lived, one at a time.  Nobody waits for it.  One that takes longer
- * than COPIER_TIME_MAX_MS is killed.  The first of failures in a row is logged, each is counted.
+ * be forked with: nice, short-lived, one at a time.  No process waits for it.  One that takes
+ * longer than COPIER_TIME_MAX_MS is killed.  The first of failures in a row is logged, each is
+ * counted.
  *
  * Times are monotonic, in milliseconds.
  */

@@ -22,7 +22,7 @@ struct generation_source {
 struct generation {
 	uint64_t number; /* from 1 on */
 	struct conf *conf;
-	struct credentials *credentials; /* NULL when nobody needs to log in */
+	struct credentials *credentials; /* NULL without a password file */
 	/* Of addresses bound: one for each worker, and those left over when there were more. */
 	struct listener *sets;
 	unsigned set_count;

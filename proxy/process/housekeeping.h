@@ -21,7 +21,7 @@ struct housekeeping {
 	const struct turn *turn;
 	struct cache *cache;
 	struct accesslog *accesslog; /* NULL for none */
-	struct logins *logins;       /* NULL when nobody needs to log in */
+	struct logins *logins;       /* NULL without a password file */
 	struct store_counts *counts;
 	struct store_watch *store;
 	struct purger purger;

@@ -1,4 +1,4 @@
-/* Inside the master: what master.c and reload.c share, and nobody else. */
+/* Private to the master: shared by master.c and reload.c only. */
 #ifndef PROXY_PROCESS_MASTER_IMPL_H
 #define PROXY_PROCESS_MASTER_IMPL_H
 

@@ -119,7 +119,10 @@ static bool is_empty(int fd)
 	return empty;
 }
 
-/* Only what nobody else has a hand in: a mistyped path must not give away a part of the system. */
+/*
+ * Only a directory that no other user has changed: a mistyped path must not give away a part of the
+ * system.
+ */
 static bool may_be_given(int fd)
 {
 	struct stat st;
@@ -202,7 +205,7 @@ static bool user_may_write(const struct stat *st, const char *user)
 	const struct passwd *entry = getpwnam(user);
 
 	if (entry == NULL || entry->pw_uid == 0 || st->st_uid == entry->pw_uid)
-		return true; /* an unknown user is told elsewhere */
+		return true; /* an unknown user is reported elsewhere */
 	if (st->st_gid == entry->pw_gid)
 		return (st->st_mode & S_IWGRP) != 0;
 	return (st->st_mode & S_IWOTH) != 0;

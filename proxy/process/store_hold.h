@@ -7,10 +7,10 @@
  * not reach what the other answers from; and another service could lock the new directory.  Hence
  * all processes of a service use the one directory that its lock is in (a start in any other
  * fails), each looks once a second whether the path still names the files that it has open, and if
- * not, all leave them and begin with what is there now, under its lock.  Whoever removed the files
- * wanted what was in them gone.  No process opens the new store before all have closed the old one.
+ * not, all leave them and begin with what is there now, under its lock.  Removing the files means
+ * that their content should go.  No process opens the new store before all have closed the old one.
  * When the new directory cannot be had, as another service was quicker, the old store is used on:
- * it is one store to all of the service's processes; and that is told, and tried again.
+ * it is one store to all of the service's processes; this is logged, and retried.
  */
 #ifndef PROXY_PROCESS_STORE_HOLD_H
 #define PROXY_PROCESS_STORE_HOLD_H

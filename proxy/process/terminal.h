@@ -8,8 +8,8 @@
 #include <stdbool.h>
 
 /*
- * At the start, before any signal is watched for.  Whoever had SIGHUP ignored, as nohup(1) does,
- * wants to outlive the terminal, and counts as having none.
+ * At the start, before any signal is watched for.  A process started with SIGHUP ignored, as by
+ * nohup(1), should outlive the terminal, and counts as having none.
  */
 void terminal_note(void);
 

@@ -51,7 +51,7 @@ struct worker {
 	struct fetches *fetches;
 	struct exchanges exchanges;
 	struct clients clients;
-	struct credentials *credentials; /* NULL when nobody needs to log in */
+	struct credentials *credentials; /* NULL without a password file */
 	struct logins *logins;           /* likewise */
 	struct env env;
 	struct acceptors *acceptors;

@@ -8,9 +8,9 @@
  * failing.  A socket (stdout of a service under journald): MSG_DONTWAIT, which is for the one call.
  * A stdout that cannot be opened anew: poll() first, then no more than a pipe takes at once.
  *
- * With nobody reading, lines stay in the buffer until it is full, then new ones are dropped.  On
- * any other error what is in the buffer is dropped, so that a full disk costs one call per buffer
- * and not one per line.  SIGPIPE and SIGXFSZ must be ignored by the program.
+ * When the log is not read, lines stay in the buffer until it is full, then new ones are dropped.
+ * On any other error what is in the buffer is dropped, so that a full disk costs one call per
+ * buffer and not one per line.  SIGPIPE and SIGXFSZ must be ignored by the program.
  */
 #include "proxy/stats/accesslog.h"
 

@@ -8,7 +8,7 @@
 #include "cache/http/message.h"
 #include "proxy/stats/stats.h"
 
-/* What is told of an exchange.  Slices are copied by the call. */
+/* What a line has of an exchange.  Slices are copied by the call. */
 struct accesslog_entry {
 	int64_t wall_ms;     /* when it ended, since the epoch */
 	int64_t elapsed_us;  /* from the request head read to the end of the answer, but for: */
@@ -27,7 +27,7 @@ struct accesslog_entry {
 	enum reason why; /* not stored, or not reused */
 	bool stored;
 	struct slice origin; /* numeric address and port asked, empty when none */
-	struct slice user;   /* who logged in, empty for nobody */
+	struct slice user;   /* who logged in, empty for none */
 	struct slice user_agent;
 };
 

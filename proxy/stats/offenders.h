@@ -23,7 +23,7 @@ struct offender {
 	char name[OFFENDER_NAME_MAX + 1];
 };
 
-/* All zero: nobody yet. */
+/* All zero: empty. */
 struct offenders {
 	uint64_t turn;
 	struct offender at[OFFENDERS_MAX];

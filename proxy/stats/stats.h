@@ -1,11 +1,11 @@
 /*
  * Counters, gauges and latency histograms, a block per worker.
  *
- * A worker writes only its own block; whoever reports adds the blocks up. Blocks stand in memory
- * shared by all workers (stats_attach()), or in the process when there is one.
+ * A worker writes only its own block; a report adds the blocks up. Blocks stand in memory shared by
+ * all workers (stats_attach()), or in the process when there is one.
  *
- * All numbers of a block are atomic, so that whoever reads them has each whole, and all accesses
- * are relaxed, for none says anything about another.  With one writer an addition is a load and a
+ * All numbers of a block are atomic, so that a reader gets each whole, and all accesses are
+ * relaxed, for none says anything about another.  With one writer an addition is a load and a
  * store, STATS_BUMP(): `+=` on an atomic is a locked instruction, `make check` looks for it.
  */
 #ifndef PROXY_STATS_STATS_H
