@@ -16,8 +16,8 @@
  *	marks	for lookups.  By full key, from before the unsafe request is answered until the
  *		removal from the store is committed (invalidation_retire()).  So an invalidation is
  *		in force without a write to the store, and the removal only cleans up: it may fail,
- *		wait, or be taken over by another process.  Their number is bounded; beyond it a mark
- *		goes into a slot by hash, which lookups check as well, and stays there.
+ *		wait, or be taken over by another process.  Their number is bounded; beyond it a
+ *		mark goes into a slot by hash, which lookups check as well, and stays there.
  *
  * A lookup reads a snapshot of the store.  It checks the marks after it has read, and reads again
  * when a mark was retired since the snapshot was taken: so what it has read is either newer than

@@ -1,4 +1,6 @@
-/* `cache204 completion`: a script for a shell, made of the tables of flags, commands and options. */
+/*
+ * `cache204 completion`: a script for a shell, made of the tables of flags, commands and options.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -50,7 +50,9 @@ bool listener_again(const struct listener *first, const struct listener *former,
 /* From here on connections wait in its sockets.  False with a line in `error`. */
 bool listener_listen(const struct listener *listener, char *error, size_t error_size);
 
-/* What `former` has of the addresses of `first`, and no more; false without descriptors or memory. */
+/*
+ * What `former` has of the addresses of `first`, and no more; false without descriptors or memory.
+ */
 bool listener_keep(const struct listener *first, const struct listener *former,
 		   struct listener *ret_set);
 

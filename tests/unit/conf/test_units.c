@@ -286,7 +286,7 @@ static void test_forms(void **state)
 		{FORM_HOST, "", "not a host name"},
 		{FORM_HOST, "a/b", "not a host name"},
 		{FORM_PORT, "8000-8000", NULL},
-		{FORM_PORT, "8001-8000", "the lower port first"},
+		{FORM_PORT, "8001-8000", "lower port first"},
 		{FORM_TOKEN, "a b", "a b is not a token; use"},
 		{FORM_TOKEN, "a:b", "not a token"},
 		{FORM_ADDRESS, "[::1]:0", NULL},
