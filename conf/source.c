@@ -5,9 +5,15 @@
 #include "conf/source.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FIFO_MS = 1000 };
 
 #define UTF8_MARK "\xef\xbb\xbf"
 
@@ -23,9 +29,41 @@ static const char *unreadable(const char *text, size_t length)
 	return NULL;
 }
 
+static bool has_come(int fd)
+{
+	struct pollfd one = {.fd = fd, .events = POLLIN};
+	struct stat status;
+
+	if (fstat(fd, &status) != 0)
+		return false;
+	if (!S_ISFIFO(status.st_mode) || poll(&one, 1, FIFO_MS) > 0)
+		return true;
+	errno = ETIMEDOUT;
+	return false;
+}
+
+FILE *conf_source_open(const char *path)
+{
+	/* to open a FIFO that nobody writes to would wait as long */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	FILE *file = NULL;
+	int error;
+
+	if (fd < 0)
+		return NULL;
+	if (has_come(fd) && fcntl(fd, F_SETFL, 0) == 0)
+		file = fdopen(fd, "r");
+	if (file != NULL)
+		return file;
+	error = errno;
+	close(fd);
+	errno = error;
+	return NULL;
+}
+
 static char *read_text(const char *path, FILE *errors)
 {
-	FILE *file = fopen(path, "re");
+	FILE *file = conf_source_open(path);
 	char *text = malloc(CONF_SOURCE_MAX + 1);
 	size_t length = 0;
 	const char *why = NULL;

@@ -13,4 +13,10 @@
 enum { CONF_SOURCE_MAX = 1 << 20 };
 char *conf_source_read(const char *path, FILE *errors);
 
+/*
+ * fopen() to read a file that the operator names, of a process that others wait for: a FIFO that
+ * says nothing for a second is ETIMEDOUT.
+ */
+FILE *conf_source_open(const char *path);
+
 #endif

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "cache/http/fields.h"
+#include "conf/source.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -189,7 +190,7 @@ static bool sort_users(struct credentials *credentials, const char *path, char *
 
 static FILE *open_file(const char *path, char *error, size_t error_size)
 {
-	FILE *file = fopen(path, "re");
+	FILE *file = conf_source_open(path);
 	struct stat status;
 
 	if (file == NULL || fstat(fileno(file), &status) != 0) {

@@ -8,8 +8,10 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 
+#include "conf/source.h"
 #include "proxy/base/address.h"
 #include "proxy/base/hostname.h"
 #include "proxy/base/wall_clock.h"
@@ -136,10 +138,14 @@ static const char *library_error(void)
  */
 static bool load_file(SSL_CTX *ssl_ctx, const char *path, char *error, size_t error_size)
 {
-	FILE *file = fopen(path, "re");
+	FILE *file = conf_source_open(path);
 	const char *why = file == NULL ? strerror(errno) : NULL;
+	struct stat status;
 
-	if (file != NULL && getc(file) == EOF && ferror(file))
+	/* the library opens it again, and would wait for a FIFO */
+	if (file != NULL && fstat(fileno(file), &status) == 0 && S_ISFIFO(status.st_mode))
+		why = "not a regular file";
+	else if (file != NULL && getc(file) == EOF && ferror(file))
 		why = strerror(errno); /* a directory */
 	if (file != NULL)
 		fclose(file);

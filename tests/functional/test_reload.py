@@ -319,6 +319,21 @@ def test_passwords_are_read_anew(begin, origin, tmp_path):
     stop(running)
 
 
+@pytest.mark.parametrize("option", [None, "password_file", "tls_ca_file", "hosts_file"])
+def test_a_fifo_is_not_waited_for(begin, tmp_path, option):
+    running = begin()
+    fifo = running.file if option is None else tmp_path / "fifo"
+    if option is None:
+        fifo.unlink()
+    else:
+        running.write(**{option: fifo})
+    os.mkfifo(fifo, 0o600)
+    os.kill(running.proxy.pid, signal.SIGHUP)
+    until(lambda: not running.result()["ok"], "it is refused")
+    assert str(fifo) in running.result()["errors"]
+    stop(running)
+
+
 def test_a_killed_worker_of_the_new_generation_is_replaced(begin):
     running = begin(workers=2)
     before = running.proxy.workers()
