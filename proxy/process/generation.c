@@ -179,6 +179,8 @@ void generation_close_others(const struct generation *generation, bool is_its,
 
 void generation_close(struct generation *generation)
 {
+	if (generation->set_count > 0)
+		gateways_free(&generation->sets[0]);
 	for (unsigned i = 0; i < generation->set_count; i++)
 		listener_close(&generation->sets[i]);
 }
@@ -206,8 +208,6 @@ void generation_free(struct generation *generation)
 {
 	if (generation == NULL)
 		return;
-	if (generation->set_count > 0)
-		gateways_free(&generation->sets[0]);
 	close_go(generation);
 	generation_close(generation);
 	free(generation->sets);
