@@ -4,6 +4,7 @@ import pytest
 
 from support.origin import CLOSE, respond
 from support.rawclient import Client
+from support.until import until
 
 
 def test_healthz(proxy):
@@ -78,6 +79,7 @@ def test_operators_are_no_traffic(start_proxy, origin):
     origin.on("/", respond(204, "Cache-Control: max-age=60"))
     with proxy.connect() as client:
         assert client.get(origin.url()).stored
+    until(lambda: proxy.stats()["gauges"]["clients"] == 0, "its connection is closed there, too")
 
     def ask():
         for target in ("/", "/stats", "/metrics", "/healthz", "/none", f"/purge?uri={origin.url('/none')}"):

@@ -24,7 +24,7 @@ def test_logs_are_opened_anew(start_proxy, origin, name):
     proxy.access_log.rename(proxy.directory / "access.log.1")
     proxy.process.send_signal(getattr(signal, name))
     until(proxy.access_log.exists, "the log is made anew")
-    told = "open their logs anew" if name == "SIGUSR1" else "reload: generation 2 serves"
+    told = "reopen their logs" if name == "SIGUSR1" else "reload: generation 2 serves"
     until(lambda: told in proxy.errors(), "it is told")
     with proxy.connect() as client:
         assert client.get(origin.url("/2")).status == 204
