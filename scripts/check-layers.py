@@ -11,8 +11,9 @@ writes to the log.
 import glob
 import os
 import re
-import subprocess
 import sys
+
+from objects import symbols
 
 # Rooms that do not know each other, in either direction.
 STRANGERS = [("proxy/front", "proxy/client"), ("cache/store", "cache/record"),
@@ -121,22 +122,9 @@ def lent_faults(path):
                 yield f"{path}:{number}: a record is read by the functions of cache/record/record.h"
 
 
-def symbols(build):
-    """By object: the symbols it defines, and those it wants."""
-    objects = sorted(glob.glob(f"{build}/obj/[pc]*/*.o") + glob.glob(f"{build}/obj/[pc]*/*/*.o"))
-    table, current = {}, None
-    for line in subprocess.run(["nm", *objects], check=True, capture_output=True, text=True).stdout.splitlines():
-        if line.endswith(":"):
-            current = table.setdefault(line[:-1], (set(), set()))
-        elif line:
-            *_, kind, name = line.split()
-            current[kind in "Uw"].add(name)
-    return table
-
-
 def impure_faults(build):
     """Objects of pure rooms that call what is not pure, themselves or by way of others."""
-    table = symbols(build)
+    table = symbols(build, ["proxy", "cache", "conf"])
     owner = {name: path for path, (defined, _) in table.items() for name in defined}
     why = {path: name for path, (_, wanted) in table.items() for name in sorted(wanted)
            if name not in owner and not PURE_CALLS.fullmatch(name)}
@@ -145,9 +133,8 @@ def impure_faults(build):
         spreading = {path: f"{name} ({why[owner[name]]})" for path, (_, wanted) in table.items() if path not in why
                      for name in sorted(wanted) if owner.get(name) in why}
         why.update(spreading)
-    for path, name in sorted(why.items()):
-        source = path[len(build) + len("/obj/"):-1] + "c"
-        if os.path.dirname(source) in PURE and os.path.exists(source):
+    for source, name in sorted(why.items()):
+        if os.path.dirname(source) in PURE:
             yield f"{source}: calls {name}, and is to be pure"
 
 

@@ -12,8 +12,9 @@ unit test.  To be run when all objects of tests and benches are built.
 import glob
 import os
 import re
-import subprocess
 import sys
+
+from objects import symbols
 
 PROGRAM = ["proxy", "cache", "conf"]
 OTHERS = ["tests", "bench"]
@@ -23,23 +24,6 @@ FOR_TESTS = {
     "holdings_count": "tests of all rooms ask whether all that was taken has been given back",
     "holdings_unmap": "a test process has more than one",
 }
-
-
-def symbols(build, folders):
-    """By source that is still there: the symbols its object defines for all, and those it wants."""
-    objects = [path for folder in folders for path in glob.glob(f"{build}/obj/{folder}/**/*.o", recursive=True)]
-    table, current = {}, None
-    for line in subprocess.run(["nm", "-A", *objects], check=True, capture_output=True, text=True).stdout.splitlines():
-        path, rest = line.split(":", 1)
-        source = path[len(f"{build}/obj/"):-1] + "c"
-        *_, kind, name = rest.split()
-        if os.path.exists(source):
-            current = table.setdefault(source, (set(), set()))
-            if kind in "Uw":
-                current[1].add(name)
-            elif kind in "TDBRVC":
-                current[0].add(name)
-    return table
 
 
 def uses_itself(source, name):
