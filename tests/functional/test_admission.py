@@ -1,12 +1,12 @@
 """What is stored is shown to those alone who may go where it came from: whatever the door, also after the
 rules have changed."""
 
-import socket
 import threading
 
 import pytest
 
 from support.origin import CLOSE, respond
+from support.ports import free_port
 from support.rawclient import Client
 from support.until import until, until_waiting
 
@@ -15,11 +15,6 @@ TAGGED = 'ETag: "a"'
 
 pytestmark = pytest.mark.one_worker(
     "what one door stored is asked for at once at another, which may be another worker's")
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return one.getsockname()[1]
 
 
 @pytest.fixture

@@ -7,12 +7,8 @@ import pytest
 
 from support.nameserver import SERVFAIL, NameServer
 from support.origin import CLOSE, RESET, respond
+from support.ports import free_port
 from support.until import until
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def lines(proxy, kind):

@@ -8,6 +8,7 @@ import pytest
 
 from support.nameserver import SERVFAIL, NameServer
 from support.origin import CLOSE, NEVER, READ_BODY, respond
+from support.ports import free_port
 
 
 def assert_failure(answer, status, error):
@@ -76,12 +77,6 @@ def test_invalid_name_with_the_systems_resolver(start_proxy):
     answer = client.get("http://nowhere.invalid/")
     assert answer.status in (502, 504)
     assert "cache204; error=dns_" in answer["Proxy-Status"]
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])

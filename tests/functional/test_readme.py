@@ -12,13 +12,13 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import time
 
 import pytest
 
 from support.origin import respond
+from support.ports import free_port
 from support.proxy import ROOT, run
 from support.rawclient import Client
 
@@ -110,12 +110,6 @@ def shell(tmp_path):
     shell = Shell(tmp_path)
     yield shell
     shell.close()
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def wait_for(port):

@@ -6,13 +6,13 @@ import os
 import pathlib
 import pwd
 import signal
-import socket
 import tempfile
 import threading
 
 import pytest
 
 from support.origin import CLOSE, respond
+from support.ports import free_port
 from support.proxy import Proxy
 from support.rawclient import Client
 from support.until import until
@@ -156,12 +156,6 @@ def test_a_stream_and_a_tunnel_survive_three_reloads(begin, origin, workers):
         assert tunnel.response().status == 204
     until(lambda: running.result()["older_generations"] == 0, "the old ones end with their connections")
     stop(running)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_listeners_come_and_go(begin, origin):
