@@ -330,11 +330,7 @@ void conn_watch(struct conn *conn, bool read, bool write)
 		watch_tls(conn);
 		return;
 	}
-	ev_io_stop(loop, &conn->io);
-	if (wanted == 0)
-		return;
-	ev_io_modify(&conn->io, wanted);
-	ev_io_start(loop, &conn->io);
+	watch_socket(conn, wanted);
 }
 
 void conn_deadline(struct conn *conn, int64_t ms)

@@ -40,21 +40,20 @@ static bool is_same(const union address *a, const union address *b)
 	return address_equal(a, b) && address_port(a) == address_port(b);
 }
 
-/* The socket that a set has bound to this address, as another descriptor; -1 for none. */
-static int share_socket(const struct listener *former, const union address *bound)
+/* What a set has bound to this address; NULL for nothing. */
+static const struct listener_address *find_bound(const struct listener *listener,
+						 const union address *bound)
 {
-	for (unsigned i = 0; former != NULL && i < former->count; i++)
-		if (is_same(&former->at[i].address, bound))
-			return fcntl(former->at[i].fd, F_DUPFD_CLOEXEC, 0);
-	return -1;
+	for (unsigned i = 0; listener != NULL && i < listener->count; i++)
+		if (is_same(&listener->at[i].address, bound))
+			return &listener->at[i];
+	return NULL;
 }
 
-static bool has_bound(const struct listener *listener, const union address *bound)
+/* The same socket, by another descriptor; -1 for none. */
+static int share_socket(const struct listener_address *at)
 {
-	for (unsigned i = 0; i < listener->count; i++)
-		if (is_same(&listener->at[i].address, bound))
-			return true;
-	return false;
+	return at != NULL ? fcntl(at->fd, F_DUPFD_CLOEXEC, 0) : -1;
 }
 
 /* One is of all addresses of the machine, the other of one of them, with the same port. */
@@ -84,7 +83,7 @@ static const struct listener_address *find_former(const struct listener *listene
 	for (unsigned i = 0; former != NULL && i < former->count; i++) {
 		const struct listener_address *at = &former->at[i];
 
-		if (is_same(&at->asked, asked) && !has_bound(listener, &at->address) &&
+		if (is_same(&at->asked, asked) && find_bound(listener, &at->address) == NULL &&
 		    (address_port(asked) != 0 || strcmp(at->option, option) == 0))
 			return at;
 	}
@@ -94,8 +93,6 @@ static const struct listener_address *find_former(const struct listener *listene
 static int bind_socket(const union address *address, bool reuse_port)
 {
 	int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	socklen_t length =
-		address->any.sa_family == AF_INET ? sizeof(address->v4) : sizeof(address->v6);
 	int on = 1;
 
 	if (fd < 0)
@@ -105,7 +102,7 @@ static int bind_socket(const union address *address, bool reuse_port)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
 	if (address->any.sa_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-	if (bind(fd, &address->any, length) != 0) {
+	if (bind(fd, &address->any, address_length(address)) != 0) {
 		close_keeping_errno(fd);
 		return -1;
 	}
@@ -119,12 +116,12 @@ static int bind_socket(const union address *address, bool reuse_port)
  */
 static int open_first(union address *address, bool is_ours)
 {
-	int probe = is_ours ? -1 : bind_socket(address, false);
 	socklen_t length = sizeof(*address);
-	int fd;
+	int probe, fd;
 
 	if (is_ours)
 		return bind_socket(address, true);
+	probe = bind_socket(address, false);
 	if (probe < 0)
 		return -1;
 	getsockname(probe, &address->any, &length);
@@ -142,7 +139,7 @@ static int find_socket(struct listener_address *to, const struct listener *forme
 	if (before != NULL) {
 		to->address = before->address;
 		to->is_passed = before->is_passed;
-		return share_socket(former, &to->address);
+		return share_socket(before);
 	}
 	fd = activation_take(&to->asked);
 	to->is_passed = fd >= 0;
@@ -158,12 +155,12 @@ static bool keep_included(struct listener *listener, const struct listener_addre
 		struct listener_address one = former->at[i];
 
 		if (address_is_wildcard(&one.address) || !overlap(&one.address, &all->address) ||
-		    has_bound(listener, &one.address))
+		    find_bound(listener, &one.address) != NULL)
 			continue;
 		one.asked = one.address;
 		one.option = all->option;
 		one.frontend = all->frontend;
-		one.fd = share_socket(former, &one.address);
+		one.fd = share_socket(&one);
 		if (one.fd < 0 || !add(listener, &one))
 			return false;
 	}
@@ -238,12 +235,12 @@ bool listener_again(const struct listener *first, const struct listener *former,
 		struct listener_address one = first->at[i];
 		char text[ADDRESS_TEXT_SIZE];
 
-		one.fd = share_socket(former, &one.address);
+		one.fd = share_socket(find_bound(former, &one.address));
 		if (one.fd < 0 && !one.is_passed)
 			one.fd = bind_socket(&one.address, true);
 		/* a group is of one user, and we may have been another when it was begun */
 		if (one.fd < 0 && (one.is_passed || errno == EADDRINUSE || errno == EACCES))
-			one.fd = share_socket(first, &one.address);
+			one.fd = share_socket(&first->at[i]);
 		if (one.fd < 0 || !add(ret_set, &one)) {
 			address_format_port(&one.address, text);
 			snprintf(error, error_size, "cannot listen on %s once for each worker: %s",
@@ -276,9 +273,11 @@ bool listener_keep(const struct listener *first, const struct listener *former,
 	for (unsigned i = 0; i < first->count; i++) {
 		struct listener_address one = first->at[i];
 
-		if (former == NULL || !has_bound(former, &one.address))
+		const struct listener_address *before = find_bound(former, &one.address);
+
+		if (before == NULL)
 			continue;
-		one.fd = share_socket(former, &one.address);
+		one.fd = share_socket(before);
 		if (one.fd < 0 || !add(ret_set, &one))
 			return false;
 	}
