@@ -242,7 +242,9 @@ bool compose_response(struct buf *to, const struct conf *conf, const struct http
 	return true;
 }
 
-bool compose_interim(struct buf *to, const struct conf *conf, const struct http_response *res)
+/* A head that no content follows in this message: interim, or the last of HTTP on its connection. */
+static bool compose_1xx(struct buf *to, const struct conf *conf, const struct http_response *res,
+			bool upgrades)
 {
 	struct slice pseudonym = slice_str(conf->pseudonym);
 	char *start = buf_reserve(to, 256 + pseudonym.n + fields_max(&res->fields));
@@ -252,27 +254,22 @@ bool compose_interim(struct buf *to, const struct conf *conf, const struct http_
 		return false;
 	at = put_status_line(start, res->status);
 	at = put_end_to_end(at, &res->fields);
+	if (upgrades)
+		at = put_upgrade(at, &res->fields);
 	at = put_via(at, pseudonym, res->version_minor);
 	at = PUT(at, "\r\n");
 	buf_added(to, (size_t)(at - start));
 	return true;
 }
 
+bool compose_interim(struct buf *to, const struct conf *conf, const struct http_response *res)
+{
+	return compose_1xx(to, conf, res, false);
+}
+
 bool compose_switch(struct buf *to, const struct conf *conf, const struct http_response *res)
 {
-	struct slice pseudonym = slice_str(conf->pseudonym);
-	char *start = buf_reserve(to, 256 + pseudonym.n + fields_max(&res->fields));
-	char *at;
-
-	if (start == NULL)
-		return false;
-	at = put_status_line(start, res->status);
-	at = put_end_to_end(at, &res->fields);
-	at = put_upgrade(at, &res->fields);
-	at = put_via(at, pseudonym, res->version_minor);
-	at = PUT(at, "\r\n");
-	buf_added(to, (size_t)(at - start));
-	return true;
+	return compose_1xx(to, conf, res, true);
 }
 
 /* ---- answers made here ---------------------------------------------------------------------- */
