@@ -24,8 +24,7 @@ static void answer_text(struct exchange *x, const char *content_type, char *text
 	free(text);
 }
 
-static struct report_input snapshot(const struct env *env, struct stats *sum,
-				    struct reload_result *reload)
+static struct report_input snapshot(const struct env *env, struct stats *sum)
 {
 	const struct stats_service *service = env->service;
 	struct report_input input = {
@@ -37,8 +36,6 @@ static struct report_input snapshot(const struct env *env, struct stats *sum,
 	struct stats_store store;
 
 	stats_copies_read(&service->copies, &input.copies);
-	if (reload_read(service->reload, reload))
-		input.reload = reload;
 	store_counts_note(env->counts);
 	stats_sum(service->blocks, atomic_load_explicit(&service->used, memory_order_relaxed), sum);
 	stats_store_get(sum, &store);
@@ -54,18 +51,20 @@ static void show_stats(struct exchange *x)
 {
 	struct stats sum;
 	struct reload_result reload;
-	struct report_input input = snapshot(x->use->env, &sum, &reload);
+	struct report_input input = snapshot(x->use->env, &sum);
 	size_t length = 0;
-	char *text = report_json(&input, &length);
+	char *text;
 
+	if (reload_read(x->use->env->service->reload, &reload))
+		input.reload = &reload;
+	text = report_json(&input, &length);
 	answer_text(x, "application/json", text, length);
 }
 
 static void show_metrics(struct exchange *x)
 {
 	struct stats sum;
-	struct reload_result reload;
-	struct report_input input = snapshot(x->use->env, &sum, &reload);
+	struct report_input input = snapshot(x->use->env, &sum);
 	size_t length = 0;
 	char *text = report_prometheus(&input, &length);
 
