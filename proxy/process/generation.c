@@ -269,36 +269,39 @@ static bool complete(const struct generation *now, struct generation *next)
 	return conf->instance != NULL;
 }
 
+/* Read, checked and bound, or what is wrong on `errors`. */
+static bool prepare_next(struct generation *next, const struct generation *now,
+			 const struct generation_source *source, FILE *errors)
+{
+	char error[ERROR_MAX];
+
+	next->conf = conf_load(source->file, source->settings, source->setting_count, errors);
+	if (next->conf == NULL || !complete(now, next) ||
+	    !may_follow(now->conf, next->conf, errors) ||
+	    !generation_check_files(next->conf, errors))
+		return false;
+	if (pipe2(next->go, O_CLOEXEC) != 0) {
+		fprintf(errors, "cannot make a pipe: %s\n", strerror(errno));
+		return false;
+	}
+	if (load_credentials(next, error, sizeof(error)) &&
+	    open_sets(next, now, error, sizeof(error)))
+		return true;
+	fprintf(errors, "%s\n", error);
+	return false;
+}
+
 struct generation *generation_next(const struct generation *now,
 				   const struct generation_source *source, FILE *errors)
 {
 	struct generation *next = calloc(1, sizeof(*next));
-	char error[ERROR_MAX] = "out of memory";
-	bool good;
 
 	if (next == NULL) {
-		fprintf(errors, "%s\n", error);
+		fprintf(errors, "out of memory\n");
 		return NULL;
 	}
-	next->number = now->number + 1;
-	next->go[0] = next->go[1] = -1;
-	next->conf = conf_load(source->file, source->settings, source->setting_count, errors);
-	if (next->conf == NULL) {
-		free(next);
-		return NULL;
-	}
-	good = complete(now, next) && may_follow(now->conf, next->conf, errors) &&
-	       generation_check_files(next->conf, errors);
-	if (good && pipe2(next->go, O_CLOEXEC) != 0) {
-		fprintf(errors, "cannot make a pipe: %s\n", strerror(errno));
-		good = false;
-	}
-	if (good && (!load_credentials(next, error, sizeof(error)) ||
-		     !open_sets(next, now, error, sizeof(error)))) {
-		fprintf(errors, "%s\n", error);
-		good = false;
-	}
-	if (good)
+	*next = (struct generation){.number = now->number + 1, .go = {-1, -1}};
+	if (prepare_next(next, now, source, errors))
 		return next;
 	generation_free(next);
 	return NULL;

@@ -577,7 +577,7 @@ struct master *master_new(struct generation *first, const struct generation_sour
 		return NULL;
 	}
 	for (unsigned i = 0; i < count; i++)
-		master->members[i].due_ms = master->members[i].kill_ms = NEVER;
+		master_free_place(&master->members[i]);
 	master_take_places(master, first, NEVER); /* none is taken yet */
 	return master;
 }

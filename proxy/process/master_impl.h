@@ -59,6 +59,9 @@ struct master {
 	int status;
 };
 
+/* No worker has it. */
+void master_free_place(struct member *member);
+
 /*
  * Places for the workers of a generation, the first to be started now and the others at `due_ms`;
  * false when there are too few.

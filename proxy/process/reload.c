@@ -16,7 +16,11 @@ enum {
 	ERROR_MAX = 512,
 };
 
-/* Places for the workers of a generation; false when there are too few. */
+void master_free_place(struct member *member)
+{
+	*member = (struct member){.due_ms = NEVER, .kill_ms = NEVER};
+}
+
 bool master_take_places(struct master *master, const struct generation *generation, int64_t due_ms)
 {
 	unsigned found = 0;
@@ -96,19 +100,17 @@ static void note_older(struct master *master)
 }
 
 /* A line for each thing that is wrong. */
-static void refuse_reload(struct master *master, char *text)
+static void refuse_reload(struct master *master, const char *text)
 {
-	size_t length = strlen(text);
-	char *rest = text;
+	for (const char *line = text; *line != '\0'; line += strspn(line, "\n")) {
+		size_t length = strcspn(line, "\n");
 
-	for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n"))
-		if (line[0] != '\0')
-			log_error("reload: %s", line);
+		if (length > 0)
+			log_error("reload: %.*s", (int)length, line);
+		line += length;
+	}
 	log_error("reload: refused, generation %llu stays in effect",
 		  (unsigned long long)master->now->number);
-	for (char *end = text; rest == NULL && end < text + length; end++)
-		if (*end == '\0')
-			*end = '\n';
 	answer_reload(master, false, text);
 }
 
@@ -119,30 +121,27 @@ static void kill_generation(struct master *master, uint64_t number, int signal_n
 			kill(master->members[i].pid, signal_number);
 }
 
-/* Back to what there was. */
 void master_give_up_next(struct master *master, const char *why)
 {
-	char text[RELOAD_TEXT_SIZE];
-
 	if (master->next == NULL)
 		return;
-	snprintf(text, sizeof(text), "%s", why);
 	for (unsigned i = 0; i < master->count; i++) {
 		struct member *member = &master->members[i];
 
 		if (member->generation != master->next->number)
 			continue;
+		if (member->pid == 0) {
+			master_free_place(member);
+			continue;
+		}
 		member->due_ms = NEVER;
 		member->kill_ms = master->now_ms + MASTER_HURRY_MS;
 		member->hurried = true;
-		if (member->pid == 0)
-			*member = (struct member){.due_ms = NEVER, .kill_ms = NEVER};
-		else
-			kill(member->pid, SIGQUIT);
+		kill(member->pid, SIGQUIT);
 	}
 	generation_free(master->next);
 	master->next = NULL;
-	refuse_reload(master, text);
+	refuse_reload(master, why);
 }
 
 /* The oldest that has connections is to end now. */
@@ -176,7 +175,6 @@ static bool all_ready(const struct master *master, uint64_t number)
 	return true;
 }
 
-/* A worker of the next generation serves.  With the last of them the others retire. */
 void master_take_over(struct master *master)
 {
 	struct generation *before = master->now;
@@ -196,7 +194,7 @@ void master_take_over(struct master *master)
 	/* Those that wait to be started again are of no use any more. */
 	for (unsigned i = 0; i < master->count; i++)
 		if (master->members[i].generation == before->number && master->members[i].pid == 0)
-			master->members[i] = (struct member){.due_ms = NEVER, .kill_ms = NEVER};
+			master_free_place(&master->members[i]);
 	kill_generation(master, before->number, SIGUSR2);
 	generation_free(before);
 	master->retire_ms = master->now_ms + RETIRE_MS;
@@ -207,7 +205,6 @@ void master_take_over(struct master *master)
 		end_oldest(master);
 }
 
-/* Of a generation that is not in effect. */
 void master_other_ended(struct master *master, struct member *member, int status)
 {
 	bool starts = master->next != NULL && member->generation == master->next->number;
@@ -216,7 +213,7 @@ void master_other_ended(struct master *master, struct member *member, int status
 		log_error("worker %d of generation %llu died of signal %d (%s)", (int)member->pid,
 			  (unsigned long long)member->generation, WTERMSIG(status),
 			  strsignal(WTERMSIG(status)));
-	*member = (struct member){.due_ms = NEVER, .kill_ms = NEVER};
+	master_free_place(member);
 	if (starts)
 		master_give_up_next(master, "a worker could not start: the log says why");
 	else
@@ -291,8 +288,7 @@ void master_begin_reload(struct master *master)
 	} else if (!master_take_places(master, master->next, master->now_ms)) {
 		generation_free(master->next);
 		master->next = NULL;
-		snprintf(text, sizeof(text), "workers: a reload has no room for so many: restart");
-		refuse_reload(master, text);
+		refuse_reload(master, "workers: a reload has no room for so many: restart");
 	} else {
 		master->next_ms = master->now_ms + NEXT_MS;
 		master_signal_all(master, SIGUSR1); /* files of logs may have been moved */
