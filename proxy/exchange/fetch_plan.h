@@ -25,7 +25,6 @@ struct fetches_use {
 	struct origins *origins;
 	struct tunnels *tunnels;
 	struct shareable_keys *shareable;
-	const struct stats_service *service; /* how many workers share the cache */
 };
 
 /* What the lookup said of the exchange's request. */

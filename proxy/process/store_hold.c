@@ -2,15 +2,12 @@
 #include "proxy/process/store_hold.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <unistd.h>
 
+#include "cache/cache.h"
 #include "cache/store/file_system.h"
 #include "proxy/base/log.h"
-#include "proxy/process/crash.h"
-#include "cache/cache.h"
 #include "proxy/loop/turn.h"
-#include "proxy/stats/store_counts.h"
 
 enum { ERROR_MAX = 512 };
 

@@ -19,8 +19,6 @@
 #include <stddef.h>
 
 struct cache;
-struct conf;
-struct store_counts;
 struct turn;
 
 struct store_hold {

@@ -358,7 +358,6 @@ static bool open_origins(struct worker *worker)
 		.origins = worker->origins,
 		.tunnels = worker->tunnels,
 		.shareable = worker->shared->shareable,
-		.service = &worker->shared->service,
 	});
 	return worker->fetches != NULL;
 }

@@ -311,7 +311,6 @@ static void open_parts(struct fake_worker *worker)
 		.origins = worker->origins,
 		.tunnels = worker->tunnels,
 		.shareable = &service.shareable,
-		.service = &service.shared,
 	});
 	require(worker->fetches != NULL, "out of memory");
 	open_clients(worker);
