@@ -2,87 +2,14 @@
 #include "proxy/front/admin.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "cache/http/fields.h"
 #include "proxy/front/admin_page.h"
 #include "proxy/front/admin_purge.h"
-#include "proxy/loop/env.h"
-#include "proxy/stats/report.h"
-#include "proxy/stats/store_counts.h"
-#include "proxy/base/log.h"
+#include "proxy/front/admin_reload.h"
+#include "proxy/front/admin_stats.h"
 #include "proxy/base/version.h"
-
-static void answer_text(struct exchange *x, const char *content_type, char *text, size_t length)
-{
-	if (text == NULL) {
-		exchange_fail(x, FAILURE_INTERNAL);
-		return;
-	}
-	exchange_answer_local(x, 200, content_type, SLICE(ADMIN_FIELDS), slice_of(text, length));
-	free(text);
-}
-
-static struct report_input snapshot(const struct env *env, struct stats *sum)
-{
-	const struct stats_service *service = env->service;
-	struct report_input input = {
-		.stats = sum,
-		.uptime_s = (env->turn->now_us - service->started_us) / 1000000,
-		.version = CACHE204_VERSION,
-		.workers = atomic_load_explicit(&service->alive, memory_order_relaxed),
-	};
-	struct stats_store store;
-
-	stats_copies_read(&service->copies, &input.copies);
-	store_counts_note(env->counts);
-	stats_sum(service->blocks, atomic_load_explicit(&service->used, memory_order_relaxed), sum);
-	stats_store_get(sum, &store);
-	input.cache = store.cache;
-	store_usage(cache_store_of(env->cache), &input.store);
-	input.store.evictions = store.evictions;
-	input.store.failures = store.failures;
-	input.map_used = input.store.bytes_used;
-	return input;
-}
-
-static void show_stats(struct exchange *x)
-{
-	struct stats sum;
-	struct reload_result reload;
-	struct report_input input = snapshot(x->use->env, &sum);
-	size_t length = 0;
-	char *text;
-
-	if (reload_read(x->use->env->service->reload, &reload))
-		input.reload = &reload;
-	text = report_json(&input, &length);
-	answer_text(x, "application/json", text, length);
-}
-
-static void show_metrics(struct exchange *x)
-{
-	struct stats sum;
-	struct report_input input = snapshot(x->use->env, &sum);
-	size_t length = 0;
-	char *text = report_prometheus(&input, &length);
-
-	answer_text(x, "text/plain; version=0.0.4; charset=utf-8", text, length);
-}
-
-static void show_reload(struct exchange *x)
-{
-	const struct reload *reload = x->use->env->service->reload;
-	uint64_t asked = reload_asked(reload);
-	struct reload_result result;
-	size_t length = 0;
-	char *text = NULL;
-
-	if (reload_read(reload, &result))
-		text = report_reload(&result, asked, &length);
-	answer_text(x, "application/json", text, length);
-}
 
 static void show_health(struct exchange *x)
 {
@@ -90,52 +17,38 @@ static void show_health(struct exchange *x)
 			      slice_of("", 0));
 }
 
-static void show_index(struct exchange *x)
-{
-	static const char text[] = "cache204\n/stats    statistics as JSON\n"
-				   "/metrics  statistics for Prometheus\n"
-				   "/healthz  204 when able to serve\n"
-				   "/purge    forgets all by POST; /purge?uri=URI one\n"
-				   "/reload   the last one; by POST asks for one\n";
+static void show_index(struct exchange *x);
 
-	exchange_answer_local(x, 200, "text/plain; charset=utf-8", SLICE(ADMIN_FIELDS),
-			      SLICE(text));
-}
-
-/* The answer has the ticket; what comes of it is told by GET. */
-static void ask_reload(struct exchange *x)
-{
-	const struct env *env = x->use->env;
-	static const pid_t wanted = 0;
-	char text[64], operator[ADDRESS_TEXT_SIZE];
-
-	if (!admin_is_from_own_page(&x->req)) {
-		admin_refuse(x, 403, ADMIN_FIELDS,
-			     "403 Forbidden\nA page of another origin asked.\n");
-		return;
-	}
-	snprintf(text, sizeof(text), "{\n  \"asked\": %llu\n}\n",
-		 (unsigned long long)reload_ask(env->service->reload));
-	address_format(&x->peer, operator);
-	log_info("reload: asked for by %s", operator);
-	if (write(env->to_master, &wanted, sizeof(wanted)) != (ssize_t)sizeof(wanted)) {
-		exchange_fail(x, FAILURE_INTERNAL);
-		return;
-	}
-	exchange_answer_local(x, 202, "application/json", SLICE(ADMIN_FIELDS), slice_str(text));
-}
+/* What a page does, and for which Host. */
+enum page_use { READS, CHANGES };
+enum page_host { OURS, ANY };
 
 static const struct page {
 	const char *path;
 	void (*answer)(struct exchange *x);
-	bool changes;  /* something: by POST, and nothing else is allowed */
-	bool any_host; /* it tells nothing, and load balancers ask under names of their own */
+	enum page_use use;
+	enum page_host host;
+	const char *help;
 } pages[] = {
-	{"/", show_index, false, false},          {"/stats", show_stats, false, false},
-	{"/metrics", show_metrics, false, false}, {"/healthz", show_health, false, true},
-	{"/purge", admin_purge, true, false},     {"/reload", ask_reload, true, false},
-	{"/reload", show_reload, false, false},
+#define PAGE(path, answer, use, host, help) {path, answer, use, host, help},
+#include "proxy/front/admin_pages.def"
+#undef PAGE
 };
+
+enum { PAGES = sizeof(pages) / sizeof(pages[0]) };
+
+static void show_index(struct exchange *x)
+{
+	char text[64 + 96 * PAGES];
+	size_t n = (size_t)snprintf(text, sizeof(text), "cache204 %s\n", CACHE204_VERSION);
+
+	for (size_t i = 0; i < PAGES && n < sizeof(text); i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%-5s %-12s %s\n",
+				      pages[i].use == CHANGES ? "POST" : "GET", pages[i].path,
+				      pages[i].help);
+	exchange_answer_local(x, 200, "text/plain; charset=utf-8", SLICE(ADMIN_FIELDS),
+			      slice_str(text));
+}
 
 static bool is_named(const struct conf_list *names, struct slice host)
 {
@@ -182,26 +95,44 @@ static void answer_error(struct exchange *x, unsigned status, const char *fields
 	admin_refuse(x, status, fields, compose_reason_phrase(status));
 }
 
-static void turn_page(struct exchange *x, const struct page *page)
+static bool is_allowed(enum page_use use, enum http_method method)
 {
-	bool reads = x->req.method == METHOD_GET || x->req.method == METHOD_HEAD;
-
-	if (page->changes ? x->req.method == METHOD_POST : reads)
-		page->answer(x);
-	else
-		answer_error(x, 405,
-			     page->changes ? ADMIN_FIELDS "Allow: POST\r\n"
-					   : ADMIN_FIELDS "Allow: GET, HEAD\r\n");
+	if (use == CHANGES)
+		return method == METHOD_POST;
+	return method == METHOD_GET || method == METHOD_HEAD;
 }
 
-/* A path may have two: one that is read, and one that changes something. */
+static void turn_page(struct exchange *x, const struct page *page)
+{
+	if (!is_allowed(page->use, x->req.method))
+		answer_error(x, 405,
+			     page->use == CHANGES ? ADMIN_FIELDS "Allow: POST\r\n"
+						  : ADMIN_FIELDS "Allow: GET, HEAD\r\n");
+	else if (page->use == CHANGES && !admin_is_from_own_page(&x->req))
+		admin_refuse(x, 403, ADMIN_FIELDS,
+			     "403 Forbidden\nThe request was sent by a web page of another "
+			     "origin (its Origin or Sec-Fetch-Site says so).\n");
+	else
+		page->answer(x);
+}
+
+static bool is_path(const char *pattern, struct slice path)
+{
+	size_t n = strlen(pattern);
+
+	if (n > 0 && pattern[n - 1] == '*')
+		return path.n >= n && memcmp(path.p, pattern, n - 1) == 0;
+	return slice_eq(path, slice_str(pattern));
+}
+
+/* A path may have two rows: one that is read, and one that changes something. */
 static const struct page *page_of(const struct http_request *req)
 {
 	const struct page *found = NULL;
 
-	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
-		if (slice_eq(path_of(req), slice_str(pages[i].path)) &&
-		    (found == NULL || pages[i].changes == (req->method == METHOD_POST)))
+	for (size_t i = 0; i < PAGES; i++)
+		if (is_path(pages[i].path, path_of(req)) &&
+		    (found == NULL || is_allowed(pages[i].use, req->method)))
 			found = &pages[i];
 	return found;
 }
@@ -215,7 +146,7 @@ static void admin_handle(struct exchange *x)
 		return;
 	}
 	page = page_of(&x->req);
-	if ((page == NULL || !page->any_host) && !host_is_ours(x->use->conf, &x->req))
+	if ((page == NULL || page->host != ANY) && !host_is_ours(x->use->conf, &x->req))
 		admin_refuse(x, 403, ADMIN_FIELDS,
 			     "403 Forbidden\nThe Host of the request is not a numeric address, "
 			     "localhost or a name of the option admin_hosts: add the name there. "

@@ -12,4 +12,10 @@
 /* An error with ADMIN_FIELDS, and more, in plain text. */
 void admin_refuse(struct exchange *x, unsigned status, const char *fields, const char *text);
 
+/* 200 with text from malloc(), which is freed; an error of the proxy for NULL. */
+void admin_answer_text(struct exchange *x, const char *content_type, char *text, size_t length);
+
+/* The page that sends a request which changes something, if a page does, is from here. */
+bool admin_is_from_own_page(const struct http_request *req);
+
 #endif

@@ -3,45 +3,13 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cache/http/fields.h"
 #include "proxy/front/admin_page.h"
+#include "proxy/front/admin_params.h"
 #include "proxy/loop/env.h"
 #include "proxy/base/log.h"
-
-/* ---- who may -------------------------------------------------------------------------------- */
-
-/* The page that sends it, if one does, is from here: "http://" and our Host. */
-static bool origin_is_ours(const struct http_request *req, struct slice origin)
-{
-	const struct http_field *host = http_fields_first(&req->fields, FIELD_HOST);
-	struct slice scheme = SLICE("http://");
-
-	return host != NULL && origin.n == scheme.n + host->value.n &&
-	       slice_eq(slice_of(origin.p, scheme.n), scheme) &&
-	       slice_ieq(slice_of(origin.p + scheme.n, host->value.n), host->value);
-}
-
-/*
- * A browser sends a POST to any address for any page (HAZARDS M4), but says from where: Origin (RFC
- * 6454 7) in all of them, Sec-Fetch-Site (Fetch Metadata) in newer ones.  A program sends neither.
- */
-bool admin_is_from_own_page(const struct http_request *req)
-{
-	for (size_t i = 0; i < req->fields.count; i++) {
-		const struct http_field *field = &req->fields.at[i];
-
-		if (field->id == FIELD_ORIGIN && !origin_is_ours(req, field->value))
-			return false;
-		if (slice_ieq(field->name, SLICE("Sec-Fetch-Site")) &&
-		    !slice_eq(field->value, SLICE("same-origin")) &&
-		    !slice_eq(field->value, SLICE("none")))
-			return false;
-	}
-	return true;
-}
-
-/* ---- purging -------------------------------------------------------------------------------- */
 
 static void answer(struct exchange *x, unsigned status, const char *content_type, const char *text)
 {
@@ -103,28 +71,31 @@ static void purge_uri(struct exchange *x, const struct http_uri *uri)
 	       result == CACHE_PURGED_ALL ? "{\"purged\": 1}\n" : "{\"purged\": 0}\n");
 }
 
-/* A query that is not understood is no purge of everything: a script may have lost its URI. */
+/* The one parameter is a URI.  A query that is not understood is no purge of everything. */
+static bool read_uri(struct admin_params *params, struct http_uri *ret_uri)
+{
+	struct slice name, value;
+
+	return admin_params_next(params, &name, &value) && slice_eq(name, SLICE("uri")) &&
+	       http_uri_parse_absolute(value, ret_uri) == URI_OK && params->rest.n == 0;
+}
+
 void admin_purge(struct exchange *x)
 {
-	struct slice query = x->req.uri.path;
-	size_t path_n = sizeof("/purge") - 1, named_n = sizeof("/purge?uri=") - 1;
+	struct admin_params params;
 	struct http_uri uri;
 
-	if (!admin_is_from_own_page(&x->req)) {
-		admin_refuse(x, 403, ADMIN_FIELDS, "A page of another origin may not purge.\n");
-		return;
-	}
-	if (query.n == path_n) {
+	if (memchr(x->req.uri.path.p, '?', x->req.uri.path.n) == NULL) {
 		purge_all(x);
 		return;
 	}
-	if (query.n >= named_n && memcmp(query.p, "/purge?uri=", named_n) == 0 &&
-	    http_uri_parse_absolute(slice_of(query.p + named_n, query.n - named_n), &uri) ==
-		    URI_OK) {
+	admin_params_begin(&params, x->req.uri.path);
+	if (read_uri(&params, &uri))
 		purge_uri(x, &uri);
-		return;
-	}
-	admin_refuse(x, 400, ADMIN_FIELDS,
-		     "Say /purge for all, or /purge?uri= and an absolute http or https URI as it "
-		     "is: nothing encoded, no user, no fragment.\n");
+	else
+		admin_refuse(
+			x, 400, ADMIN_FIELDS,
+			"Say /purge for all, or /purge?uri= and an absolute http or https URI, "
+			"as it is or encoded as in a form, without user and fragment.\n");
+	admin_params_end(&params);
 }

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+import urllib.parse
 
 import pytest
 
@@ -66,6 +67,13 @@ def test_one_uri(proxy, client, origin):
     assert client.get(origin.url("/a")).hit
 
 
+def test_one_uri_encoded_as_in_a_form(proxy, client, origin):
+    origin.default = respond(204, FRESH)
+    client.get(origin.url("/a?b=1&c=2"))
+    assert purge_uri(proxy, urllib.parse.quote(origin.url("/a?b=1&c=2"), safe="")) == 1
+    assert not is_stored(client, origin.url("/a?b=1&c=2"))
+
+
 def test_all_variants_of_it(proxy, client, origin):
     origin.default = respond(204, FRESH, "Vary: X")
     for x in "123":
@@ -96,7 +104,7 @@ def test_its_normal_form_counts(proxy, client, origin):
 
 @pytest.mark.parametrize("query", [
     "?", "?uri", "?uri=", "?uri=/a", "?uri=a", "?uri=127.0.0.1:80", "?uri=ftp://a/", "?uri=http:///",
-    "?uri=http%3A%2F%2Fa%2F", "?uri=http://u:p@a/", "?uri=http://a:0/", "?uri=http://a:/", "?url=http://a/",
+    "?uri=http%3A%2F%2Fa%2", "?uri=http%3A%2F%2Fa%2F&all=1", "?uri=http://u:p@a/", "?uri=http://a:0/", "?uri=http://a:/", "?url=http://a/",
     "?URI=http://a/", "?all", "?x&uri=http://a/"])
 def test_what_is_no_uri_purges_nothing(proxy, client, origin, query):
     origin.default = respond(204, FRESH)

@@ -1,0 +1,41 @@
+/* Reloads by operators. */
+#include "proxy/front/admin_reload.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "proxy/front/admin_page.h"
+#include "proxy/loop/env.h"
+#include "proxy/stats/report.h"
+#include "proxy/base/log.h"
+
+void admin_reload_show(struct exchange *x)
+{
+	const struct reload *reload = x->use->env->service->reload;
+	uint64_t asked = reload_asked(reload);
+	struct reload_result result;
+	size_t length = 0;
+	char *text = NULL;
+
+	if (reload_read(reload, &result))
+		text = report_reload(&result, asked, &length);
+	admin_answer_text(x, "application/json", text, length);
+}
+
+/* The answer has the ticket; what comes of it is told by GET. */
+void admin_reload_ask(struct exchange *x)
+{
+	const struct env *env = x->use->env;
+	static const pid_t wanted = 0;
+	char text[64], operator[ADDRESS_TEXT_SIZE];
+
+	snprintf(text, sizeof(text), "{\n  \"asked\": %llu\n}\n",
+		 (unsigned long long)reload_ask(env->service->reload));
+	address_format(&x->peer, operator);
+	log_info("reload: asked for by %s", operator);
+	if (write(env->to_master, &wanted, sizeof(wanted)) != (ssize_t)sizeof(wanted)) {
+		exchange_fail(x, FAILURE_INTERNAL);
+		return;
+	}
+	exchange_answer_local(x, 202, "application/json", SLICE(ADMIN_FIELDS), slice_str(text));
+}
