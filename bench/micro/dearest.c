@@ -494,7 +494,8 @@ static void open_all(const char *below)
 	cache = cache_open(conf, CACHE_LOCK_TAKE, notice, sizeof(notice));
 	if (!cache)
 		fail(notice);
-	access_rules = access_new(conf, NULL, 0, notice, sizeof(notice));
+	access_rules = access_new(conf, &(struct access_place){.listener_count = 0}, notice,
+				  sizeof(notice));
 	if (!access_rules)
 		fail(notice);
 }

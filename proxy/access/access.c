@@ -1,8 +1,6 @@
 /* Access rules: which clients may reach which destinations. */
 #include "proxy/access/access.h"
 
-#include <errno.h>
-#include <ifaddrs.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -90,28 +88,6 @@ static struct network network_of_one(const union address *address)
 	return network_of(address, address->any.sa_family == AF_INET ? 32 : 128);
 }
 
-/* An interface's address and the length of its prefix; false when it is of another family. */
-static bool read_interface(const struct ifaddrs *interface, union address *ret_address,
-			   unsigned *ret_bits)
-{
-	union address mask;
-	unsigned size;
-	unsigned i;
-
-	if (interface->ifa_addr == NULL || interface->ifa_netmask == NULL)
-		return false;
-	if (interface->ifa_addr->sa_family != AF_INET && interface->ifa_addr->sa_family != AF_INET6)
-		return false;
-	size = interface->ifa_addr->sa_family == AF_INET ? sizeof(mask.v4) : sizeof(mask.v6);
-	memcpy(ret_address, interface->ifa_addr, size);
-	memcpy(&mask, interface->ifa_netmask, size);
-	mask.any.sa_family = ret_address->any.sa_family; /* not always set in masks */
-	*ret_bits = 0;
-	for (i = 0; i < (mask.any.sa_family == AF_INET ? 4U : 16U); i++)
-		*ret_bits += (unsigned)__builtin_popcount(address_bytes(&mask)[i]);
-	return true;
-}
-
 /* A wildcard listener has the address: an IPv6 one may take IPv4 connections, too. */
 static bool wildcard_has(const union address *wildcard, const union address *address)
 {
@@ -119,8 +95,9 @@ static bool wildcard_has(const union address *wildcard, const union address *add
 }
 
 static bool add_interface(struct access *access, const union address *listener,
-			  const union address *address, unsigned bits)
+			  const struct interface_address *interface)
 {
+	const union address *address = &interface->address;
 	bool wildcard = address_is_wildcard(listener);
 	union address bound = address_unmapped(listener);
 	bool listens = wildcard ? wildcard_has(listener, address) : address_equal(&bound, address);
@@ -129,19 +106,16 @@ static bool add_interface(struct access *access, const union address *listener,
 		return true;
 	if (wildcard && !add_own(access, network_of_one(address), address_port(listener)))
 		return false;
-	return add_client(access, network_of(address, bits));
+	return add_client(access, network_of(address, interface->bits));
 }
 
 /*
  * What a listener makes of the machine's addresses; they are own ones, and their networks clients.
  */
 static bool add_listener(struct access *access, const union address *listener,
-			 const struct ifaddrs *interfaces)
+			 const struct access_place *place)
 {
 	uint16_t port = address_port(listener);
-	const struct ifaddrs *interface;
-	union address address;
-	unsigned bits;
 
 	/* Connecting to 0.0.0.0 or :: reaches this machine. */
 	if (!add_own(access, network_of_one(listener), port) ||
@@ -154,28 +128,22 @@ static bool add_listener(struct access *access, const union address *listener,
 	    (!add_own(access, network_of_text("127.0.0.0/8"), port) ||
 	     !add_own(access, network_of_text("::1"), port)))
 		return false;
-	for (interface = interfaces; interface != NULL; interface = interface->ifa_next)
-		if (read_interface(interface, &address, &bits) &&
-		    !add_interface(access, listener, &address, bits))
+	for (size_t i = 0; i < place->interface_count; i++)
+		if (!add_interface(access, listener, &place->interfaces[i]))
 			return false;
 	return true;
 }
 
-static bool add_listeners(struct access *access, const union address *own, unsigned own_count,
-			  char *error, size_t error_size)
+static bool add_listeners(struct access *access, const struct access_place *place, char *error,
+			  size_t error_size)
 {
-	struct ifaddrs *interfaces = NULL;
-	bool ok;
-	unsigned i;
+	bool ok = add_client(access, network_of_text("127.0.0.0/8")) &&
+		  add_client(access, network_of_text("::1"));
 
-	ok = getifaddrs(&interfaces) == 0 && add_client(access, network_of_text("127.0.0.0/8")) &&
-	     add_client(access, network_of_text("::1"));
-	for (i = 0; ok && i < own_count; i++)
-		ok = add_listener(access, &own[i], interfaces);
+	for (size_t i = 0; ok && i < place->listener_count; i++)
+		ok = add_listener(access, &place->listeners[i], place);
 	if (!ok)
-		snprintf(error, error_size, "cannot read the addresses of this machine: %s",
-			 strerror(errno));
-	freeifaddrs(interfaces);
+		snprintf(error, error_size, "access: out of memory");
 	return ok;
 }
 
@@ -258,14 +226,14 @@ static bool is_loopback_only(const struct network *network)
  * of the interfaces of the listening addresses, which may get wider with them.
  */
 static bool serves_this_machine_only(const struct access *access, const struct conf *conf,
-				     const union address *own, unsigned own_count)
+				     const struct access_place *place)
 {
-	bool local = own_count > 0 && access->sender_count == 0;
+	bool local = place->listener_count > 0 && access->sender_count == 0;
 
 	for (size_t i = 0; i < access->client_count; i++)
 		local = local && is_loopback_only(&access->clients[i]);
-	for (unsigned i = 0; conf->clients.count == 0 && i < own_count; i++)
-		local = local && address_is_loopback(&own[i]);
+	for (size_t i = 0; conf->clients.count == 0 && i < place->listener_count; i++)
+		local = local && address_is_loopback(&place->listeners[i]);
 	return local;
 }
 
@@ -287,8 +255,8 @@ static bool set_ports(struct access *access, const struct conf *conf, char *erro
 			 error_size);
 }
 
-struct access *access_new(const struct conf *conf, const union address *own, unsigned own_count,
-			  char *error, size_t error_size)
+struct access *access_new(const struct conf *conf, const struct access_place *place, char *error,
+			  size_t error_size)
 {
 	struct access *access = calloc(1, sizeof(*access));
 
@@ -302,12 +270,12 @@ struct access *access_new(const struct conf *conf, const union address *own, uns
 	access->dns_private = conf->dns_private != CONF_DNS_PRIVATE_REFUSE;
 	access->methods = &conf->methods;
 	access->instance = slice_str(conf_instance(conf));
-	if (!add_listeners(access, own, own_count, error, error_size) ||
+	if (!add_listeners(access, place, error, error_size) ||
 	    !set_clients(access, &conf->clients, error, error_size) ||
 	    !set_senders(access, &conf->proxy_protocol_from, error, error_size) ||
 	    !set_ports(access, conf, error, error_size))
 		goto fail;
-	access->is_local_only = serves_this_machine_only(access, conf, own, own_count);
+	access->is_local_only = serves_this_machine_only(access, conf, place);
 	access->deny = rules_new(&conf->deny, "deny", error, error_size);
 	if (access->deny == NULL)
 		goto fail;

@@ -1,6 +1,6 @@
 /*
  * Access rules: which clients may reach which destinations.  Pure decisions over networks, ports
- * and names: no I/O, no name look-up; only access_new() reads the machine's addresses.
+ * and names: no I/O, no name look-up.
  *
  * Where the proxy goes unless `allow` says otherwise (HAZARDS T6):
  *
@@ -42,15 +42,29 @@
 
 struct access;
 
+/* An address of a network interface, and the length of its network's prefix. */
+struct interface_address {
+	union address address;
+	unsigned bits;
+	bool is_up;
+};
+
+/* Where the proxy is: the addresses bound by all listeners, ports set, and those of the machine. */
+struct access_place {
+	const union address *listeners;
+	size_t listener_count;
+	const struct interface_address *interfaces;
+	size_t interface_count;
+};
+
 /*
  * Rules compiled from the options (clients, proxy_protocol_from, methods, connect_ports,
- * allow_ports, deny, allow, dns_private, pseudonym and what instance.h makes of it).  `own` are the
- * addresses really bound by all listeners, ports set.  A wildcard address stands for all addresses
- * that the machine has at that time.  NULL when out of memory or a rule is bad (line in `error`).
- * `conf` must outlive it.
+ * allow_ports, deny, allow, dns_private, pseudonym and what instance.h makes of it).  A listener's
+ * wildcard address stands for all addresses of the place.  NULL when out of memory or a rule is bad
+ * (line in `error`).  `conf` must outlive it, `place` need not.
  */
-struct access *access_new(const struct conf *conf, const union address *own, unsigned own_count,
-			  char *error, size_t error_size);
+struct access *access_new(const struct conf *conf, const struct access_place *place, char *error,
+			  size_t error_size);
 void access_free(struct access *access);
 
 /*

@@ -51,7 +51,8 @@ static bool check_hosts_file(const struct conf *conf, char *error, size_t error_
 
 static bool check_rules(const struct conf *conf, char *error, size_t error_size)
 {
-	struct access *access = access_new(conf, NULL, 0, error, error_size);
+	const struct access_place nowhere = {.listener_count = 0};
+	struct access *access = access_new(conf, &nowhere, error, error_size);
 
 	access_free(access);
 	return access != NULL;

@@ -1,9 +1,7 @@
 /* The first lines on standard output, for users and scripts. */
 #include "proxy/process/greeting.h"
 
-#include <ifaddrs.h>
 #include <inttypes.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -15,6 +13,7 @@
 #include "proxy/front/admin.h"
 #include "proxy/front/forward.h"
 #include "proxy/front/gateway.h"
+#include "proxy/process/interfaces.h"
 #include "proxy/process/no_proxy.h"
 #include "proxy/process/open_proxy.h"
 #include "proxy/stats/notices.h"
@@ -22,21 +21,19 @@
 /* An address of a wildcard listener that other machines may know; false when there is none. */
 static bool find_outer(const union address *bound, union address *ret_outer)
 {
-	struct ifaddrs *interfaces = NULL;
+	char error[128];
+	size_t count;
+	struct interface_address *interfaces = interfaces_read(&count, error, sizeof(error));
 	bool found = false;
 
-	if (getifaddrs(&interfaces) != 0)
-		return false;
-	for (const struct ifaddrs *i = interfaces; i != NULL && !found; i = i->ifa_next) {
-		if (i->ifa_addr == NULL || i->ifa_addr->sa_family != bound->any.sa_family ||
-		    (i->ifa_flags & IFF_UP) == 0)
-			continue;
-		memcpy(ret_outer, i->ifa_addr, address_length(bound));
+	for (size_t i = 0; interfaces != NULL && i < count && !found; i++) {
+		*ret_outer = interfaces[i].address;
 		/* Not link-local ones, which need a zone. */
-		found = !address_is_loopback(ret_outer) && range_kind(ret_outer) != RANGE_NEVER;
+		found = interfaces[i].is_up && ret_outer->any.sa_family == bound->any.sa_family &&
+			!address_is_loopback(ret_outer) && range_kind(ret_outer) != RANGE_NEVER;
 		address_set_port(ret_outer, address_port(bound));
 	}
-	freeifaddrs(interfaces);
+	free(interfaces);
 	return found;
 }
 

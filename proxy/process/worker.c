@@ -26,6 +26,7 @@
 #include "proxy/origin/origin.h"
 #include "proxy/process/crash.h"
 #include "proxy/process/housekeeping.h"
+#include "proxy/process/interfaces.h"
 #include "proxy/stats/accesslog.h"
 #include "proxy/stats/notices.h"
 #include "proxy/stats/reload.h"
@@ -253,9 +254,10 @@ static bool open_loop(struct worker *worker)
 static struct access *compile_access(const struct conf *conf, const struct listener *listener,
 				     char *error, size_t error_size)
 {
+	struct access_place place = {.listener_count = 0};
+	struct interface_address *interfaces;
 	union address *own = calloc(listener->count + 1, sizeof(*own));
-	struct access *access;
-	unsigned count = 0;
+	struct access *access = NULL;
 
 	snprintf(error, error_size, "worker: out of memory");
 	if (own == NULL)
@@ -264,13 +266,18 @@ static struct access *compile_access(const struct conf *conf, const struct liste
 		const union address *address = &listener->at[i].address;
 		bool known = false; /* it has several sockets */
 
-		for (unsigned j = 0; j < count && !known; j++)
+		for (unsigned j = 0; j < place.listener_count && !known; j++)
 			known = address_equal(&own[j], address) &&
 				address_port(&own[j]) == address_port(address);
 		if (!known)
-			own[count++] = *address;
+			own[place.listener_count++] = *address;
 	}
-	access = access_new(conf, own, count, error, error_size);
+	interfaces = interfaces_read(&place.interface_count, error, error_size);
+	place.listeners = own;
+	place.interfaces = interfaces;
+	if (interfaces != NULL)
+		access = access_new(conf, &place, error, error_size);
+	free(interfaces);
 	free(own);
 	return access;
 }

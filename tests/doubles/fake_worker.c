@@ -285,7 +285,9 @@ static void open_parts(struct fake_worker *worker)
 	require(worker->cache != NULL, error);
 	worker->turn.steady = store_clock(cache_store_of(worker->cache));
 	own = address_of(FAKE_LISTEN, FAKE_PORT);
-	worker->access = access_new(worker->conf, &own, 1, error, sizeof(error));
+	worker->access = access_new(worker->conf,
+				    &(struct access_place){.listeners = &own, .listener_count = 1},
+				    error, sizeof(error));
 	require(worker->access != NULL, error);
 	worker->routes = routes_new(worker->conf, error, sizeof(error));
 	require(worker->routes != NULL, error);

@@ -40,7 +40,9 @@ static struct setup setup_of(const char *options, const char *listener)
 	}
 	assert_true(address_parse(slice_str(listener), &own));
 	address_set_port(&own, 3128);
-	setup.access = access_new(setup.conf, &own, 1, error, sizeof(error));
+	setup.access = access_new(setup.conf,
+				  &(struct access_place){.listeners = &own, .listener_count = 1},
+				  error, sizeof(error));
 	setup.routes = routes_new(setup.conf, error, sizeof(error));
 	assert_string_equal(error, "");
 	setup.admission = admission_new(setup.conf, setup.access, setup.routes);
