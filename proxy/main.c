@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "conf/conf.h"
-#include "proxy/access/credentials.h"
 #include "proxy/cli/arguments.h"
 #include "proxy/process/greeting.h"
 #include "proxy/process/instance.h"
@@ -19,6 +18,7 @@
 #include "proxy/process/generation.h"
 #include "proxy/process/master.h"
 #include "proxy/process/notify.h"
+#include "proxy/process/password_file.h"
 #include "proxy/process/privileges.h"
 #include "proxy/process/store_dir.h"
 #include "proxy/process/terminal.h"
@@ -101,7 +101,7 @@ static bool check_password_file(const struct conf *conf, char *error, size_t err
 
 	if (conf->password_file[0] == '\0')
 		return true;
-	credentials = credentials_load(conf->password_file, error, error_size);
+	credentials = password_file_load(conf->password_file, error, error_size);
 	credentials_free(credentials);
 	return credentials != NULL;
 }

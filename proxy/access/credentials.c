@@ -1,27 +1,21 @@
-/* A password file and Basic credentials. */
+/* Users and Basic credentials. */
 #include "proxy/access/credentials.h"
 
 #include <crypt.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
-#include <sys/stat.h>
-#include <time.h>
 
 #include "cache/http/fields.h"
-#include "conf/source.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
 enum {
-	SECRET_SIZE = 192,
 	WRONG_SLOTS = 256, /* direct-mapped: a collision forgets the older */
 	/* Processor time that verifying may take: this at once, and a tenth of what passes. */
 	ALLOWANCE_MAX_US = 250 * 1000,
 	ALLOWANCE_US_PER_MS = 100,
-	LINE_MAX_LENGTH = 512,
+	LINE_MAX_LENGTH = 511, /* with the NUL that ends it */
 };
 
 /* A hash of name and password under our secret, and how long what it stands for is known. */
@@ -44,7 +38,7 @@ struct credentials {
 	int64_t allowance_us;
 	int64_t allowance_ms; /* when it was last added to */
 	struct crypt_data crypt;
-	unsigned char secret[SECRET_SIZE];
+	struct credentials_use use;
 };
 
 /* ---- the file ------------------------------------------------------------------------------- */
@@ -135,36 +129,40 @@ static const char *add_user(struct credentials *credentials, const char *line)
 	return NULL;
 }
 
-/* Without the line's end; what is wrong with it, or NULL. */
-static const char *read_line(struct credentials *credentials, char *line)
-{
-	size_t length = strlen(line);
-
-	if (length == LINE_MAX_LENGTH - 1 && line[length - 1] != '\n')
-		return "the line is too long";
-	line[strcspn(line, "\r\n")] = '\0';
-	return line[0] == '\0' || line[0] == '#' ? NULL : add_user(credentials, line);
-}
-
-static bool read_users(struct credentials *credentials, FILE *file, const char *path, char *error,
-		       size_t error_size)
+/* What is wrong with a line, or NULL. */
+static const char *read_line(struct credentials *credentials, struct slice from)
 {
 	char line[LINE_MAX_LENGTH];
-	unsigned number = 0;
 	const char *wrong = NULL;
 
-	while (wrong == NULL && fgets(line, sizeof(line), file) != NULL) {
-		number++;
-		wrong = read_line(credentials, line);
-	}
+	if (from.n >= sizeof(line))
+		return "the line is too long";
+	memcpy(line, from.p, from.n);
+	line[from.n] = '\0';
+	line[strcspn(line, "\r")] = '\0';
+	if (line[0] != '\0' && line[0] != '#')
+		wrong = add_user(credentials, line);
 	explicit_bzero(line, sizeof(line));
-	if (wrong != NULL)
-		snprintf(error, error_size, "password_file: %s:%u: %s", path, number, wrong);
-	else if (ferror(file))
-		snprintf(error, error_size, "password_file: %s: %s", path, strerror(errno));
-	else
-		return true;
-	return false;
+	return wrong;
+}
+
+static bool read_users(struct credentials *credentials, struct slice text, const char *path,
+		       char *error, size_t error_size)
+{
+	for (unsigned number = 1; text.n > 0; number++) {
+		const char *end = memchr(text.p, '\n', text.n);
+		size_t n = end != NULL ? (size_t)(end - text.p) : text.n;
+		const char *wrong = read_line(credentials, slice_of(text.p, n));
+
+		if (wrong != NULL) {
+			snprintf(error, error_size, "password_file: %s:%u: %s", path, number,
+				 wrong);
+			return false;
+		}
+		n += end != NULL ? 1 : 0;
+		text = slice_of(text.p + n, text.n - n);
+	}
+	return true;
 }
 
 /* In the order of their names, each once. */
@@ -188,44 +186,20 @@ static bool sort_users(struct credentials *credentials, const char *path, char *
 	return true;
 }
 
-static FILE *open_file(const char *path, char *error, size_t error_size)
-{
-	FILE *file = conf_source_open(path);
-	struct stat status;
-
-	if (file == NULL || fstat(fileno(file), &status) != 0) {
-		snprintf(error, error_size, "password_file: %s: %s", path, strerror(errno));
-	} else if (!S_ISREG(status.st_mode)) {
-		snprintf(error, error_size, "password_file: %s: not a regular file", path);
-	} else if (status.st_mode & (S_IROTH | S_IWOTH)) {
-		snprintf(error, error_size,
-			 "password_file: %s: everybody may read or write it: chmod o-rw", path);
-	} else {
-		return file;
-	}
-	if (file != NULL)
-		fclose(file);
-	return NULL;
-}
-
-struct credentials *credentials_load(const char *path, char *error, size_t error_size)
+struct credentials *credentials_new(const char *path, struct slice text,
+				    const struct credentials_use *use, char *error,
+				    size_t error_size)
 {
 	struct credentials *credentials = calloc(1, sizeof(*credentials));
-	FILE *file;
-	bool ok;
 
-	if (credentials == NULL || getrandom(credentials->secret, SECRET_SIZE, 0) != SECRET_SIZE) {
-		snprintf(error, error_size, "password_file: %s: %s", path, strerror(errno));
-		free(credentials);
+	if (credentials == NULL) {
+		snprintf(error, error_size, "password_file: %s: out of memory", path);
 		return NULL;
 	}
+	credentials->use = *use;
 	credentials->allowance_us = ALLOWANCE_MAX_US;
-	file = open_file(path, error, error_size);
-	ok = file != NULL && read_users(credentials, file, path, error, error_size) &&
-	     sort_users(credentials, path, error, error_size);
-	if (file != NULL)
-		fclose(file);
-	if (ok)
+	if (read_users(credentials, text, path, error, error_size) &&
+	    sort_users(credentials, path, error, error_size))
 		return credentials;
 	credentials_free(credentials);
 	return NULL;
@@ -332,14 +306,6 @@ static bool is_known(const struct known *known, const XXH128_hash_t *hash)
 	return known->until_ms != 0 && same_bytes(&known->hash, hash, sizeof(*hash));
 }
 
-static int64_t processor_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 static bool is_allowed(struct credentials *credentials, int64_t now_ms)
 {
 	int64_t passed_ms = now_ms - credentials->allowance_ms;
@@ -375,21 +341,22 @@ static bool verify(struct credentials *credentials, const struct user *user,
 	const char *hash =
 		user != NULL ? user->hash : credentials_stand_in(credentials, presented->name);
 	size_t length = strlen(hash);
-	int64_t began_us = processor_us();
+	int64_t began_us = credentials->use.processor_us();
 	const char *found = crypt_rn(presented->password, hash, &credentials->crypt,
 				     (int)sizeof(credentials->crypt));
 	bool same = found != NULL && strlen(found) == length && same_bytes(found, hash, length);
 
 	explicit_bzero(&credentials->crypt, sizeof(credentials->crypt));
-	credentials->allowance_us -= processor_us() - began_us;
+	credentials->allowance_us -= credentials->use.processor_us() - began_us;
 	return same && user != NULL;
 }
 
 static enum failure check(struct credentials *credentials, const struct presented *presented,
 			  int64_t now_ms, bool may_work, struct slice *ret_user)
 {
-	XXH128_hash_t hash = XXH3_128bits_withSecret(presented->text, presented->length,
-						     credentials->secret, SECRET_SIZE);
+	XXH128_hash_t hash =
+		XXH3_128bits_withSecret(presented->text, presented->length, credentials->use.secret,
+					CREDENTIALS_SECRET_SIZE);
 	struct user *user = find_user(credentials, presented->name);
 	struct known *wrong = &credentials->wrong[hash.low64 % WRONG_SLOTS];
 	bool right = user != NULL && is_known(&user->right, &hash);

@@ -1,6 +1,6 @@
 /*
- * Who may log in: a file of names and crypt(3) hashes, and the Basic credentials of requests held
- * against it (RFC 9110 11.7.1, RFC 7617).
+ * Who may log in: names and crypt(3) hashes, and the Basic credentials of requests held against them
+ * (RFC 9110 11.7.1, RFC 7617).  No I/O: proxy/process/password_file.h reads the file.
  *
  * A crypt(3) hash is slow on purpose, and the loop waits for it.  So the last right password of
  * each user is remembered for CREDENTIALS_MEMORY_MS as a fast hash under a random secret, wrong
@@ -8,7 +8,7 @@
  * what comes beyond that is TOO_MANY_LOGINS, but for those who are remembered, and waits its turn
  * (logins.h).  Names that do not exist cost as much as those that do.
  *
- * Passwords are wiped as soon as they were looked at.  The file is read once.
+ * Passwords are wiped as soon as they were looked at.
  */
 #ifndef PROXY_ACCESS_CREDENTIALS_H
 #define PROXY_ACCESS_CREDENTIALS_H
@@ -20,16 +20,25 @@ enum {
 	CREDENTIALS_MEMORY_MS = 10 * 60 * 1000,
 	CREDENTIALS_WRONG_MS = 10 * 1000,
 	CREDENTIALS_TEXT_MAX = 256, /* of name and password together */
+	CREDENTIALS_SECRET_SIZE = 192,
 };
 
 struct credentials;
 
+/* What credentials need and do not read by themselves. */
+struct credentials_use {
+	unsigned char secret[CREDENTIALS_SECRET_SIZE]; /* random bytes */
+	int64_t (*processor_us)(void);                 /* time of the processor used so far */
+};
+
 /*
- * The users of a file: lines "name:hash", the hash of a method that is still good ($5$, $6$, $y$);
+ * The users of a password file: lines "name:hash", the hash of a method that is still good ($5$, $6$, $y$);
  * empty lines and those that begin with # say nothing.  NULL with a line "FILE:LINE: what" or
- * "FILE: what" in `error`: also when everybody may read the file.
+ * "FILE: what" in `error`, where FILE is `path`.  Keeps none of what it is given.
  */
-struct credentials *credentials_load(const char *path, char *error, size_t error_size);
+struct credentials *credentials_new(const char *path, struct slice text,
+				    const struct credentials_use *use, char *error,
+				    size_t error_size);
 
 /* Hashes are wiped. */
 void credentials_free(struct credentials *credentials);

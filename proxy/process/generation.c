@@ -15,6 +15,7 @@
 #include "proxy/front/gateway.h"
 #include "proxy/loop/tls.h"
 #include "proxy/process/instance.h"
+#include "proxy/process/password_file.h"
 #include "proxy/stats/accesslog.h"
 
 enum { ERROR_MAX = 512 };
@@ -201,7 +202,7 @@ static bool load_credentials(struct generation *generation, char *error, size_t 
 
 	if (file[0] == '\0')
 		return true;
-	generation->credentials = credentials_load(file, error, error_size);
+	generation->credentials = password_file_load(file, error, error_size);
 	return generation->credentials != NULL;
 }
 
