@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 
 enum {
 	ACCEPTS_PER_EVENT = 64,
+	FULL_EVENTS = 4, /* then it tries for twice as many */
 	REST_MAX = 4096, /* more do not wait in a socket */
 	PAUSE_MS = 100,  /* between looks whether descriptors are to be had again */
 };
@@ -22,6 +22,8 @@ enum {
 struct acceptor {
 	struct acceptors *all;
 	const struct frontend *frontend;
+	uint8_t most; /* to accept in an event: more only where more were waiting */
+	uint8_t full; /* events in a row that found as many */
 	ev_io io;
 };
 
@@ -93,11 +95,9 @@ static void admit(struct acceptor *acceptor, int fd, const union address *peer)
 {
 	struct clients *clients = acceptor->all->clients;
 	enum failure refusal = FAILURE_NONE;
-	int on = 1;
 
 	if (!acceptor->frontend->is_reserved)
 		STATS_ADD(client_connections, 1);
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (acceptor->frontend->behind && access_sender(clients->access, peer)) {
 		client_new_behind(clients, acceptor->frontend, fd, peer, refusal);
 		return;
@@ -107,29 +107,48 @@ static void admit(struct acceptor *acceptor, int fd, const union address *peer)
 	client_new(clients, acceptor->frontend, fd, peer, refusal);
 }
 
-static void accept_some(struct acceptor *acceptor, int most)
+/* True when as many were waiting: there may be more. */
+static bool accept_some(struct acceptor *acceptor, int most, int *ret_accepted)
 {
-	for (int i = 0; i < most; i++) {
+	int *accepted = ret_accepted;
+
+	for (*accepted = 0; *accepted < most;) {
 		union address peer = {0};
 		socklen_t length = sizeof(peer);
 		int fd = accept4(acceptor->io.fd, &peer.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
+			++*accepted;
 			admit(acceptor, fd, &peer);
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 			out_of_descriptors(acceptor->all, acceptor->io.fd);
 		if (errno != EINTR && errno != ECONNABORTED)
-			return;
+			return false;
 	}
+	return true;
 }
+
+/*
+ * The call that finds nobody waiting is left out as a rule: the loop tells of one that was left.
+ */
 
 static void accept_cb(struct ev_loop *loop, ev_io *io, int revents)
 {
+	struct acceptor *acceptor = io->data;
+	int accepted;
+
 	(void)loop;
 	(void)revents;
-	accept_some(io->data, ACCEPTS_PER_EVENT);
+	if (!accept_some(acceptor, acceptor->most, &accepted)) {
+		acceptor->most = (uint8_t)(accepted > 0 ? accepted : 1);
+		acceptor->full = 0;
+	} else if (++acceptor->full == FULL_EVENTS) {
+		if (acceptor->most < ACCEPTS_PER_EVENT)
+			acceptor->most = (uint8_t)(2 * acceptor->most);
+		acceptor->full = 0;
+	}
 }
 
 static void go_cb(struct ev_loop *loop, ev_io *io, int revents)
@@ -159,6 +178,7 @@ struct acceptors *acceptors_start(void *loop, struct clients *clients,
 		struct acceptor *acceptor = &all->at[all->count++];
 
 		acceptor->all = all;
+		acceptor->most = 1;
 		acceptor->frontend = listener->at[i].frontend;
 		ev_io_init(&acceptor->io, accept_cb, listener->at[i].fd, EV_READ);
 		acceptor->io.data = acceptor;
@@ -174,8 +194,10 @@ struct acceptors *acceptors_start(void *loop, struct clients *clients,
 
 void acceptors_take_rest(struct acceptors *all)
 {
+	int accepted;
+
 	for (unsigned i = 0; i < all->count; i++)
-		accept_some(&all->at[i], REST_MAX);
+		accept_some(&all->at[i], REST_MAX, &accepted);
 }
 
 void acceptors_stop(struct acceptors *all)

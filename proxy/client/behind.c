@@ -38,9 +38,6 @@ static void header_done(struct client *client, const struct proxy_header *header
 	buf_consume(&client->in, length);
 	conn_own(client->conn, &client_events, client);
 	client_advance(client);
-	if (client->conn != NULL && client->refusal == FAILURE_NONE && client->requests == 0 &&
-	    buf_length(&client->in) == 0)
-		conn_deadline(client->conn, all->conf->head_timeout_ms);
 }
 
 static void header_readable(void *owner)

@@ -41,6 +41,13 @@ static struct client *client_begin(struct clients *clients, const struct fronten
 	return client;
 }
 
+/* Its first request is there as a rule, or is so soon that the loop's event comes in this turn. */
+static void read_now(const struct client *client)
+{
+	if (client->conn != NULL)
+		conn_read_now(client->conn);
+}
+
 /* Operators have places of their own, that clients cannot take. */
 static enum budget budget_of(const struct frontend *frontend)
 {
@@ -57,6 +64,8 @@ void client_new(struct clients *clients, const struct frontend *frontend, int fd
 	else if (client != NULL)
 		client_enter(client, budget_take(clients->budgets, budget_of(frontend), 0,
 						 budget_holder(peer), &client->place));
+	if (client != NULL)
+		read_now(client);
 }
 
 void client_new_behind(struct clients *clients, const struct frontend *frontend, int fd,
@@ -69,6 +78,8 @@ void client_new_behind(struct clients *clients, const struct frontend *frontend,
 	else if (client != NULL) /* whose place it is will be told */
 		client_enter(client,
 			     budget_take(clients->budgets, BUDGET_CLIENTS, 0, 0, &client->place));
+	if (client != NULL)
+		read_now(client);
 }
 
 static void client_drain(struct client *client)

@@ -26,7 +26,7 @@ static void client_readable(void *owner)
 {
 	struct client *client = client_of(owner);
 	char *to;
-	size_t n = 0;
+	size_t n = 0, size;
 
 	if (client->lingering) {
 		linger(client);
@@ -38,8 +38,10 @@ static void client_readable(void *owner)
 		client_close(client);
 		return;
 	}
-	switch (conn_recv(client->conn, to, client->in.size - client->in.tail, &n)) {
+	size = client->in.size - client->in.tail;
+	switch (conn_recv(client->conn, to, size, &n)) {
 	case IO_OK:
+		client->all_read = n < size;
 		COUNT_TRAFFIC(client, client_bytes_in, n);
 		buf_added(&client->in, n);
 		break;

@@ -53,6 +53,7 @@ static bool next_request(struct client *client)
 	enum parse_result result;
 	char fault[PARSE_FAULT_SIZE];
 	size_t length;
+	bool persists;
 
 	if (x == NULL) {
 		client_close(client);
@@ -83,8 +84,10 @@ static bool next_request(struct client *client)
 		return true;
 	}
 	x->bytes_in = length;
-	client->sink.last = !may_persist(client, &x->req) || all->turn->draining ||
-			    client->requests >= all->conf->client_requests;
+	persists = may_persist(client, &x->req);
+	client->said_last = !persists && x->req.body == BODY_NONE;
+	client->sink.last =
+		!persists || all->turn->draining || client->requests >= all->conf->client_requests;
 	begin_body(client, x);
 	client->frontend->handle(x);
 	if (client->conn != NULL)

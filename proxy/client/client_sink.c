@@ -34,11 +34,21 @@ bool client_flush(struct client *client)
 	return scratch_settle(&turn->out, &client->out);
 }
 
+/*
+ * A client that said that it sends no more (RFC 9112 9.6), and of which all was read: closing at once
+ * is a FIN.  Bytes that come later, against its word, are answered with an RST.
+ */
+static bool sends_no_more(const struct client *client)
+{
+	return client->fin_received ||
+	       (client->said_last && client->all_read && buf_length(&client->in) == 0);
+}
+
 /* After the last answer: FIN, then read on for a while so that the answer is not lost to an RST. */
 static void client_finish(struct client *client)
 {
 	conn_unfinished(client->conn, false);
-	if (client->fin_received) {
+	if (sends_no_more(client)) {
 		client_close(client);
 		return;
 	}
@@ -74,7 +84,7 @@ static void set_deadline(struct client *client, bool sending)
 		conn_deadline(client->conn, bytes_left_ms(client, now_ms));
 	else if (client->exchange != NULL || client->put_off)
 		conn_deadline(client->conn, 0); /* it is not the client that is waited for */
-	else if (buf_length(&client->in) == 0)
+	else if (buf_length(&client->in) == 0 && client->requests > 0)
 		conn_deadline(client->conn, conf->keepalive_timeout_ms);
 	else if (!client->in_head)
 		conn_deadline(client->conn, conf->head_timeout_ms);

@@ -44,6 +44,8 @@ struct client {
 	bool body_paused;  /* until sink_resume() */
 	bool held;         /* nothing of the body is taken until sink_let_go() */
 	bool fin_received; /* the peer sent FIN */
+	bool all_read;     /* the last recv() took all that was there */
+	bool said_last; /* by the request under way, or the last one: it sends nothing after it */
 	bool lingering;
 	bool advancing; /* client_advance() is on the stack */
 	bool stalled;   /* requests wait in `in` for room in `out` */

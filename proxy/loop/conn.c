@@ -333,6 +333,12 @@ void conn_watch(struct conn *conn, bool read, bool write)
 	watch_socket(conn, wanted);
 }
 
+void conn_read_now(struct conn *conn)
+{
+	if (!conn->closed && conn->watched & EV_READ && conn->tls == NULL)
+		conn->events->readable(conn->owner);
+}
+
 void conn_deadline(struct conn *conn, int64_t ms)
 {
 	if (conn->closed)

@@ -69,6 +69,12 @@ bool conn_is_quiet(struct conn *conn);
 void conn_watch(struct conn *conn, bool read, bool write);
 
 /*
+ * Have what the peer has sent already read now, without waiting for the loop to tell.  What waits for
+ * nothing any more by the end of the turn costs the loop no call.
+ */
+void conn_read_now(struct conn *conn);
+
+/*
  * Expire so many ms from now; 0 for never.  Setting it again and again is cheap.  An event that the
  * socket has by then comes first, however late we are to see it (deadline.h).
  */

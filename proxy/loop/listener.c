@@ -102,6 +102,8 @@ static int bind_socket(const union address *address, bool reuse_port)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
 	if (address->any.sa_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	/* accepted sockets have it from here (Linux) */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (bind(fd, &address->any, address_length(address)) != 0) {
 		close_keeping_errno(fd);
 		return -1;
@@ -143,6 +145,8 @@ static int find_socket(struct listener_address *to, const struct listener *forme
 	}
 	fd = activation_take(&to->asked);
 	to->is_passed = fd >= 0;
+	if (fd >= 0)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	return fd >= 0 ? fd : open_first(&to->address, overlaps(former, &to->asked));
 }
 

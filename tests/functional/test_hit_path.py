@@ -2,9 +2,11 @@
 
 import collections
 import mmap
+import os
 import pathlib
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import time
@@ -12,9 +14,11 @@ import time
 import pytest
 from support.origin import respond
 from support.proxy import BINARY, PRELOAD, Proxy
+from support.rawclient import request_bytes
 
 WARM = 20
 HITS = 500
+ALONE = 40
 COUNTER = r"""
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -93,6 +97,48 @@ def test_system_calls_of_a_hit(wrapped, origin, tmp_path, condition):
     names = collections.Counter(re.findall(r"^\d+ +(\w+)\(", between, re.M))
     assert names["sendto"] >= HITS - 1, names
     assert set(names) <= {"epoll_wait", "recvfrom", "sendto"}, names
+
+
+def ask_alone(proxy, origin, path="/hit"):
+    """On a connection of its own, of which all is there when the worker sees it."""
+    os.kill(proxy.worker, signal.SIGSTOP)
+    with proxy.connect() as client:
+        client.send(request_bytes("GET", origin.url(path), "Connection: close"))
+        os.kill(proxy.worker, signal.SIGCONT)
+        answer = client.response()
+        assert client.end() == "fin"
+    return answer
+
+
+@pytest.mark.one_worker("the calls of one worker are counted")
+def test_system_calls_of_a_hit_on_a_connection_of_its_own(wrapped, origin, tmp_path):
+    """Accept, receive, send, close; and one more accept in each few, which finds no other."""
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+    skip_if_sanitized()
+    trace = tmp_path / "trace"
+    wrapped.wrapper = ["strace", "-D", "-f", "-q", "-s", "200", "-o", str(trace)]
+    origin.on("/hit", respond(204, "Cache-Control: max-age=600"))
+    wrapped.start()
+    worker = wrapped.worker
+    for _ in range(WARM):
+        ask_alone(wrapped, origin)
+    ask_alone(wrapped, origin, "/hit?mark")
+    for _ in range(ALONE):
+        assert ask_alone(wrapped, origin).hit
+    ask_alone(wrapped, origin, "/hit?mark")
+    wrapped.stop()
+    wait_for_end(trace)
+    lines = [line.split(maxsplit=1)[1] for line in trace.read_text(errors="replace").splitlines()
+             if line.startswith(f"{worker} ")]
+    marks = [n for n, line in enumerate(lines) if "/hit?mark" in line and "recvfrom" in line]
+    hits = [n for n, line in enumerate(lines) if '/hit HTTP' in line and n > marks[-2]]
+    calls = (re.match(r"\w+(?=\()", line) for line in lines[hits[0] + 1:hits[-1] + 1])
+    names = collections.Counter(call[0] for call in calls if call)
+    names.pop("restart_syscall", None)
+    assert set(names) <= {"epoll_wait", "accept4", "recvfrom", "sendto", "close"}, names
+    assert names["recvfrom"] == names["sendto"] == names["close"] == ALONE - 1, names
+    assert names["accept4"] <= 1.3 * ALONE, names
 
 
 @pytest.mark.parametrize("condition", [[], ['If-None-Match: "a"']], ids=["204", "304"])
