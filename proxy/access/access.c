@@ -471,6 +471,11 @@ static bool is_own(const struct access *access, const union address *address)
 	return false;
 }
 
+bool access_has_wildcard_port(const struct access *access, uint16_t port)
+{
+	return ports_have(&access->wildcard_ports, port);
+}
+
 bool access_is_wildcard_own(const struct access *access, const union address *local,
 			    const union address *peer)
 {

@@ -113,6 +113,9 @@ enum failure access_address(const struct access *access, struct slice host,
 bool access_is_wildcard_own(const struct access *access, const union address *local,
 			    const union address *peer);
 
+/* Only a connection to such a port can be one: the addresses of others need not be asked for. */
+bool access_has_wildcard_port(const struct access *access, uint16_t port);
+
 /* The same of a destination that the operator chose: OWN_ADDRESS for the proxy itself, or NONE. */
 enum failure access_chosen(const struct access *access, const union address *address);
 

@@ -163,7 +163,9 @@ static bool flush(struct side *side)
 	}
 	if (side->other->fin_received && !side->fin_sent) {
 		side->fin_sent = true;
-		conn_end(side->conn);
+		/* the second FIN is that of closing, where it needs no TLS */
+		if (!side->other->fin_sent || !conn_can_splice(side->conn))
+			conn_end(side->conn);
 	}
 	if (side->fin_sent && side->other->fin_sent) {
 		conn_unfinished(side->conn, false);

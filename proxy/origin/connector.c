@@ -222,11 +222,13 @@ static void try_next(struct connector *c)
 /* An address of this machine that it did not have when it listened on all of them. */
 static bool is_ourselves(const struct attempt *attempt, const union address *to)
 {
+	const struct access *access = attempt->connector->use->access;
 	union address local;
 	socklen_t length = sizeof(local);
 
-	return getsockname(conn_fd(attempt->conn), &local.any, &length) == 0 &&
-	       access_is_wildcard_own(attempt->connector->use->access, &local, to);
+	return access_has_wildcard_port(access, address_port(to)) &&
+	       getsockname(conn_fd(attempt->conn), &local.any, &length) == 0 &&
+	       access_is_wildcard_own(access, &local, to);
 }
 
 static void attempt_writable(void *owner)
