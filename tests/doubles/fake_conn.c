@@ -677,6 +677,12 @@ void conn_deadline(struct conn *conn, int64_t ms)
 		conn->expires_ms = ms == 0 ? 0 : now_ms + ms;
 }
 
+void conn_read_now(struct conn *conn)
+{
+	if (!conn->closed && conn->read)
+		conn->events->readable(conn->owner);
+}
+
 void conn_acknowledge(struct conn *conn)
 {
 	(void)conn;
