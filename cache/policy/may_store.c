@@ -123,7 +123,7 @@ static enum reason request_bars(struct candidate *candidate)
 	policy_request_control(req, &asked, &pragma);
 	if (cache_control_has(&asked, CC_NO_STORE))
 		return REASON_REQUEST_NO_STORE;
-	return asked.broken ? REASON_BAD_CACHE_CONTROL : REASON_NONE;
+	return asked.broken ? REASON_REQUEST_BAD_CACHE_CONTROL : REASON_NONE;
 }
 
 /* RFC 9111 3.5. */
@@ -231,7 +231,7 @@ static enum reason response_bars(struct candidate *candidate)
 	if (why != REASON_NONE)
 		return why;
 	if (is_preflight_to_validate(candidate))
-		return REASON_RESPONSE_NO_CACHE;
+		return REASON_PREFLIGHT_NO_CACHE;
 	if (varies_on_anything(&res->fields))
 		return REASON_VARY_STAR;
 	find_freshness(candidate);

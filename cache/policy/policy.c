@@ -20,7 +20,7 @@ bool reason_is_at(enum reason reason, enum reason_where where)
 #undef REASON
 	};
 
-	return reason != REASON_NONE && (places[reason] & where) != 0;
+	return (places[reason] & where) != 0;
 }
 
 bool policy_supersedes(uint16_t status)
@@ -32,18 +32,8 @@ bool policy_supersedes(uint16_t status)
 
 bool policy_is_about_request(enum reason why)
 {
-	switch (why) {
-	case REASON_METHOD:
-	case REASON_REQUEST_NO_STORE:
-	case REASON_AUTHORIZATION:
-	case REASON_RANGE:
-	case REASON_PRECONDITION:
-	case REASON_UPGRADE:
-	case REASON_OVERRIDE:
-		return true;
-	default:
-		return false;
-	}
+	return reason_is_at(why, REASON_AT_REQUEST) || why == REASON_AUTHORIZATION ||
+	       why == REASON_RANGE;
 }
 
 static bool overrides_method(const struct http_request *req)

@@ -22,11 +22,16 @@ enum reason {
 
 const char *reason_token(enum reason reason);
 
-/* Whether a reason prevents storing, reusing, or both. */
+/* The lists of reasons.def; a set of them is their sum. */
 enum reason_where {
-	REASON_AT_STORE = 1,
-	REASON_AT_REUSE = 2,
-	REASON_AT_ANY = 3,
+	REASON_AT_OTHER = 1,
+	REASON_AT_REQUEST = 2,
+	REASON_AT_ASKED = 4,
+	REASON_AT_STORE = 8,
+	REASON_AT_STALE = 16,
+	/* Why the origin was asked, and why a 204 may not be in the store after that. */
+	REASON_ASKED = REASON_AT_REQUEST + REASON_AT_ASKED,
+	REASON_NOT_STORED = REASON_AT_REQUEST + REASON_AT_STORE,
 };
 
 bool reason_is_at(enum reason reason, enum reason_where where);

@@ -25,7 +25,7 @@ bool policy_request_stands_alone(const struct http_request *req, enum reason *re
 		return false;
 	/* A POST is never looked up, and its answer may be stored with or without a body. */
 	if (has_body)
-		*ret_why = REASON_RANGE;
+		*ret_why = REASON_REQUEST_BODY;
 	else if (req->fields.present & preconditions)
 		*ret_why = REASON_PRECONDITION;
 	else

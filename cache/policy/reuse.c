@@ -60,11 +60,9 @@ static enum reuse reuse_stale(const struct cache_control *asked, const struct re
 	if (meta->flags & META_NO_STALE || !takes_stale(asked))
 		return REUSE_VALIDATE;
 	if (is_within(staleness, meta->while_revalidate_s)) {
-		/* Not even in the background does only-if-cached ask the origin. */
-		if (cache_control_has(asked, CC_ONLY_IF_CACHED))
-			return REUSE_STALE;
 		*ret_why = REASON_REVALIDATING;
-		return REUSE_REVALIDATE;
+		/* Not even in the background does only-if-cached ask the origin. */
+		return cache_control_has(asked, CC_ONLY_IF_CACHED) ? REUSE_STALE : REUSE_REVALIDATE;
 	}
 	if (is_within(staleness, asked->max_stale)) {
 		*ret_why = REASON_STALE_ALLOWED;
@@ -128,7 +126,7 @@ static enum reuse reuse_at_all(const struct http_request *req, const struct cach
 		return REUSE_BYPASS;
 	if (cache_control_has(asked, CC_NO_STORE) || asked->broken) {
 		*ret_why = cache_control_has(asked, CC_NO_STORE) ? REASON_REQUEST_NO_STORE
-								 : REASON_BAD_CACHE_CONTROL;
+								 : REASON_REQUEST_BAD_CACHE_CONTROL;
 		return REUSE_BYPASS;
 	}
 	if (meta == NULL || !policy_kind_serves((enum record_kind)meta->kind, req)) {

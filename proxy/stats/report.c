@@ -232,8 +232,9 @@ char *report_json(const struct report_input *input, size_t *ret_length)
 	ok &= set(root, "latency_us", json_latency(input));
 	ok &= set(root, "store", json_store(input));
 	ok &= set(root, "failures", json_failures(input));
-	ok &= set(root, "not_stored", json_reasons(input->stats->not_stored, REASON_AT_STORE));
-	ok &= set(root, "not_reused", json_reasons(input->stats->not_reused, REASON_AT_REUSE));
+	ok &= set(root, "not_stored", json_reasons(input->stats->not_stored, REASON_NOT_STORED));
+	ok &= set(root, "not_reused",
+		  json_reasons(input->stats->not_reused, REASON_ASKED + REASON_AT_STALE));
 	ok &= set(root, "framing_repaired_by_origin", json_offenders(&input->stats->repaired));
 	ok &= set(root, "responses_mended_by_origin", json_offenders(&input->stats->mended));
 	ok &= set(root, "tunnelled_not_seen", json_offenders(&input->stats->tunnelled));
@@ -331,9 +332,9 @@ static void print_tables(FILE *out, const struct report_input *in)
 		print_labelled(out, "failures_total", "failure", failure_name(f),
 			       in->stats->failure[f]);
 	print_reasons(out, "not_stored_total", "Responses not stored by reason",
-		      in->stats->not_stored, REASON_AT_STORE);
+		      in->stats->not_stored, REASON_NOT_STORED);
 	print_reasons(out, "not_reused_total", "Requests that no fresh response answered by reason",
-		      in->stats->not_reused, REASON_AT_REUSE);
+		      in->stats->not_reused, REASON_ASKED + REASON_AT_STALE);
 }
 
 /* A gauge: a name that makes way for another begins anew when it comes back. */

@@ -233,7 +233,8 @@ static enum reuse reuse_after(const struct situation *situation, const struct re
 	enum reuse reuse = policy_reuse(req, meta, &now, situation->conf, &why);
 
 	HOLDS(why < REASON_COUNT && reason_token(why) != NULL);
-	HOLDS(reuse == REUSE_FRESH || reason_is_at(why, REASON_AT_REUSE));
+	HOLDS(reuse == REUSE_FRESH || why == REASON_ONLY_IF_CACHED ||
+	      reason_is_at(why, REASON_ASKED + REASON_AT_STALE));
 	HOLDS((why == REASON_NONE) == (reuse == REUSE_FRESH));
 	if (lists(joined(&req->fields, "cache-control"), "only-if-cached"))
 		HOLDS(reuse == REUSE_FRESH || reuse == REUSE_STALE || reuse == REUSE_REFUSED);

@@ -89,7 +89,8 @@ static const struct record_meta *record_of(const struct play *play)
 
 static void tell_stored(struct play *play, char *to)
 {
-	if (!play->stored && !reason_is_at(play->why, REASON_AT_STORE))
+	if (!play->stored && play->why != REASON_STATUS &&
+	    !reason_is_at(play->why, REASON_NOT_STORED))
 		refuse(play, "%s is no reason not to store", reason_token(play->why));
 	strcpy(to, play->stored ? "yes" : reason_token(play->why));
 }
@@ -152,9 +153,28 @@ static void tell_lookup(struct play *play, char *to)
 	enum reason why;
 	bool yes = policy_is_lookup(&play->asked.req, play->conf, &why);
 
-	if (!yes && !reason_is_at(why, REASON_AT_REUSE))
+	if (!yes && !reason_is_at(why, REASON_AT_REQUEST))
 		refuse(play, "%s is no reason not to reuse", reason_token(why));
 	strcpy(to, yes ? "yes" : reason_token(why));
+}
+
+/* Where the statistics count it. */
+static enum reason_where list_of(enum reuse reuse)
+{
+	switch (reuse) {
+	case REUSE_STALE:
+	case REUSE_REVALIDATE:
+		return REASON_AT_STALE;
+	case REUSE_VALIDATE:
+	case REUSE_MISS:
+		return REASON_AT_ASKED;
+	case REUSE_BYPASS:
+		return REASON_AT_REQUEST;
+	case REUSE_FRESH:
+	case REUSE_REFUSED:
+		break;
+	}
+	return REASON_AT_OTHER;
 }
 
 static void tell_reuse(struct play *play, char *to)
@@ -163,7 +183,7 @@ static void tell_reuse(struct play *play, char *to)
 	enum reuse reuse = policy_reuse(&play->asked.req, play->stored ? &play->meta : NULL,
 					&play->now, play->conf, &why);
 
-	if (reuse != REUSE_FRESH && !reason_is_at(why, REASON_AT_REUSE))
+	if (reuse != REUSE_FRESH && !reason_is_at(why, list_of(reuse)))
 		refuse(play, "%s is no reason not to reuse", reason_token(why));
 	if (reuse == REUSE_FRESH && why == REASON_NONE)
 		strcpy(to, "fresh");

@@ -106,8 +106,9 @@ static void test_json_has_every_row_of_the_tables(void **state)
 		assert_int_equal(number(root, "outcomes", outcome_name(o)), numbers.outcome[o]);
 	for (enum failure f = FAILURE_NONE + 1; f < FAILURE_COUNT; f++)
 		assert_int_equal(number(root, "failures", failure_name(f)), numbers.failure[f]);
-	assert_reasons(json_object_get(root, "not_stored"), numbers.not_stored, REASON_AT_STORE);
-	assert_reasons(json_object_get(root, "not_reused"), numbers.not_reused, REASON_AT_REUSE);
+	assert_reasons(json_object_get(root, "not_stored"), numbers.not_stored, REASON_NOT_STORED);
+	assert_reasons(json_object_get(root, "not_reused"), numbers.not_reused,
+		       REASON_ASKED + REASON_AT_STALE);
 	assert_null(json_object_get(json_object_get(root, "failures"), "none"));
 	json_decref(root);
 }
@@ -253,10 +254,10 @@ static void test_prometheus_has_every_row_of_the_tables(void **state)
 		assert_series(text, numbers.failure[f], "cache204_failures_total{failure=\"%s\"}",
 			      failure_name(f));
 	for (enum reason r = REASON_NONE + 1; r < REASON_COUNT; r++) {
-		if (reason_is_at(r, REASON_AT_STORE))
+		if (reason_is_at(r, REASON_NOT_STORED))
 			assert_series(text, numbers.not_stored[r],
 				      "cache204_not_stored_total{reason=\"%s\"}", reason_token(r));
-		if (reason_is_at(r, REASON_AT_REUSE))
+		if (reason_is_at(r, REASON_ASKED + REASON_AT_STALE))
 			assert_series(text, numbers.not_reused[r],
 				      "cache204_not_reused_total{reason=\"%s\"}", reason_token(r));
 	}
