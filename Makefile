@@ -56,7 +56,7 @@ LIBS := -lev -lhttp_parser -llmdb -lcares -lconfuse -ljansson -lxxhash -lcrypt -
 # (scripts/check-layers.py).
 ROOMS := proxy/cli proxy/process proxy/front proxy/client proxy/exchange proxy/origin proxy/access proxy/dns \
 	proxy/http1 proxy/loop proxy/stats proxy/limits proxy/base cache cache/record cache/policy \
-	cache/http cache/store cache/base conf
+	cache/http cache/store conf cache/base
 
 SOURCES := proxy/main.c $(wildcard $(ROOMS:%=%/*.c))
 HEADERS := $(wildcard $(ROOMS:%=%/*.h) $(ROOMS:%=%/*.def))

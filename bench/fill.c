@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cache/base/diagnostic.h"
 #include "cache/cache.h"
 #include "cache/store/steady_clock.h"
 #include "proxy/http1/parse.h"
@@ -86,7 +87,7 @@ static void fill(struct cache *cache, const char *url, unsigned long count)
 
 int main(int argc, char **argv)
 {
-	char notice[512] = "";
+	struct diagnostic notice = {""};
 	struct store_usage usage;
 
 	if (argc < 3) {
@@ -96,9 +97,9 @@ int main(int argc, char **argv)
 	conf = conf_load(NULL, argv + 3, (size_t)argc - 3, stderr);
 	if (!conf)
 		return 2;
-	struct cache *cache = cache_open(conf, CACHE_LOCK_TAKE, notice, sizeof(notice));
+	struct cache *cache = cache_open(conf, CACHE_LOCK_TAKE, &notice);
 	if (!cache)
-		stop(notice);
+		stop(notice.text);
 	fill(cache, argv[2], strtoul(argv[1], NULL, 10));
 	store_usage(cache_store_of(cache), &usage);
 	if (cache_counts(cache)->dropped > 0 || cache_counts(cache)->failures > 0)

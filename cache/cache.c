@@ -38,49 +38,48 @@ static struct store_options options_of(const struct conf *conf)
 	};
 }
 
-static struct store *open_store(const struct conf *conf, int lock, char *notice, size_t notice_size)
+static struct store *open_store(const struct conf *conf, int lock, struct diagnostic *notice)
 {
 	struct store_options options = options_of(conf);
 
 	options.exclusive = lock == CACHE_LOCK_TAKE;
 	options.lock = lock;
-	return store_open(&options, notice, notice_size);
+	return store_open(&options, notice);
 }
 
-enum store_result cache_copy(const struct conf *conf, int64_t wall_s, char *notice,
-			     size_t notice_size)
+enum store_result cache_copy(const struct conf *conf, int64_t wall_s, struct diagnostic *notice)
 {
 	struct store_options options = options_of(conf);
 
-	return store_copy(&options, wall_s, notice, notice_size);
+	return store_copy(&options, wall_s, notice);
 }
 
-static bool open_parts(struct cache *cache, int lock, char *notice, size_t notice_size)
+static bool open_parts(struct cache *cache, int lock, struct diagnostic *notice)
 {
-	cache->store = open_store(cache->conf, lock, notice, notice_size);
+	cache->store = open_store(cache->conf, lock, notice);
 	if (cache->store == NULL)
 		return false;
 	cache_key_set_seed(store_key_seed(cache->store));
 	if (writes_init(&cache->writes, cache->store, cache->conf))
 		return true;
-	snprintf(notice, notice_size, "out of memory");
+	diagnostic_set(notice, "out of memory");
 	store_close(cache->store);
 	return false;
 }
 
-struct cache *cache_open(const struct conf *conf, int lock, char *notice, size_t notice_size)
+struct cache *cache_open(const struct conf *conf, int lock, struct diagnostic *notice)
 {
 	struct cache *cache = calloc(1, sizeof(*cache));
 	char *memory = malloc(RECORD_SIZE + URI_SIZE);
 
 	if (cache == NULL || memory == NULL) {
-		snprintf(notice, notice_size, "out of memory");
+		diagnostic_set(notice, "out of memory");
 		goto failed;
 	}
 	cache->conf = conf;
 	cache->record = memory;
 	cache->uris = memory + RECORD_SIZE;
-	if (open_parts(cache, lock, notice, notice_size))
+	if (open_parts(cache, lock, notice))
 		return cache;
 failed:
 	free(memory);

@@ -13,6 +13,7 @@
 #ifndef CACHE_CACHE_H
 #define CACHE_CACHE_H
 
+#include "cache/base/diagnostic.h"
 #include "cache/counts.h"
 #include "cache/purge.h"
 #include "cache/record/record.h"
@@ -29,12 +30,11 @@ enum {
  * `conf` must outlive it.  `lock` is the descriptor of the service's lock, from store_lock() in
  * store.h, or one of the above.  NULL on failure; `notice` as in store_open().
  */
-struct cache *cache_open(const struct conf *conf, int lock, char *notice, size_t notice_size);
+struct cache *cache_open(const struct conf *conf, int lock, struct diagnostic *notice);
 void cache_close(struct cache *cache);
 
 /* A copy of the store, made by a process that has no cache open: store_copy() in store.h. */
-enum store_result cache_copy(const struct conf *conf, int64_t wall_s, char *notice,
-			     size_t notice_size);
+enum store_result cache_copy(const struct conf *conf, int64_t wall_s, struct diagnostic *notice);
 
 /* The result of a lookup.  Views are valid until the next lookup or write, or cache_turn_end(). */
 struct cache_lookup {

@@ -258,7 +258,7 @@ static bool is_bracketed(const char *value)
 	return *value == '[' && add_resolver_port(value, with_port);
 }
 
-static bool explain_address(const char *value, char *why, size_t size)
+static bool explain_address(const char *value, struct diagnostic *why)
 {
 	struct units_network host;
 	const char *port = lone_port(value), *colon = strrchr(value, ':');
@@ -266,62 +266,64 @@ static bool explain_address(const char *value, char *why, size_t size)
 	uint16_t first, last;
 
 	if (port != NULL)
-		snprintf(why, size,
-			 "%s has no address; use 127.0.0.1:%s for this machine alone, 0.0.0.0:%s "
-			 "and [::]:%s for all",
-			 value, port, port, port);
+		diagnostic_set(
+			why,
+			"%s has no address; use 127.0.0.1:%s for this machine alone, 0.0.0.0:%s "
+			"and [::]:%s for all",
+			value, port, port, port);
 	else if (strstr(value, "://") != NULL)
-		snprintf(why, size, "%s is a URL; use an address with a port, as 127.0.0.1:3128",
-			 show(value, text));
+		diagnostic_set(why, "%s is a URL; use an address with a port, as 127.0.0.1:3128",
+			       show(value, text));
 	else if (strchr(value, '/') == NULL && units_parse_network(value, &host))
-		snprintf(why, size,
-			 host.family == AF_INET
-				 ? "%s has no port; use %s:PORT"
-				 : "%s is IPv6 without brackets; use [ADDRESS]:PORT, as [::1]:3128",
-			 value, value);
+		diagnostic_set(
+			why,
+			host.family == AF_INET
+				? "%s has no port; use %s:PORT"
+				: "%s is IPv6 without brackets; use [ADDRESS]:PORT, as [::1]:3128",
+			value, value);
 	else if (is_bracketed(value))
-		snprintf(why, size, "%s has no port; use %s:PORT", value, value);
+		diagnostic_set(why, "%s has no port; use %s:PORT", value, value);
 	else if (*value == '[' && strchr(value, ']') == NULL)
-		snprintf(why, size, "%s is not an address; a list stands in braces: {a, b}",
-			 show(value, text));
+		diagnostic_set(why, "%s is not an address; a list stands in braces: {a, b}",
+			       show(value, text));
 	else if (colon != NULL && units_parse_ports(colon + 1, &first, &last) && first != last)
-		snprintf(why, size, "%s has a range of ports; use one address for each",
-			 show(value, text));
+		diagnostic_set(why, "%s has a range of ports; use one address for each",
+			       show(value, text));
 	else if (colon != NULL && is_name(value, (size_t)(colon - value)))
-		snprintf(why, size, "%s has a name; use the address in digits, as 127.0.0.1%s",
-			 show(value, text), strlen(colon) <= 6 ? colon : ":3128");
+		diagnostic_set(why, "%s has a name; use the address in digits, as 127.0.0.1%s",
+			       show(value, text), strlen(colon) <= 6 ? colon : ":3128");
 	else
 		return false;
 	return true;
 }
 
-static bool explain_resolver(const char *value, char *why, size_t size)
+static bool explain_resolver(const char *value, struct diagnostic *why)
 {
 	const char *colon = strchrnul(value, ':');
 	char shown[FORM_SHOWN];
 
 	if (!is_name(value, (size_t)(colon - value)))
 		return false;
-	snprintf(why, size, "%s is a name; use the address of the name server, as 192.0.2.53",
-		 show(value, shown));
+	diagnostic_set(why, "%s is a name; use the address of the name server, as 192.0.2.53",
+		       show(value, shown));
 	return true;
 }
 
-static bool explain_port(const char *value, char *why, size_t size)
+static bool explain_port(const char *value, struct diagnostic *why)
 {
 	char shown[FORM_SHOWN];
 	size_t digits = strspn(value, "0123456789");
 
 	if (strchr(value, ',') != NULL)
-		snprintf(why, size, "%s is several; use one text for each", show(value, shown));
+		diagnostic_set(why, "%s is several; use one text for each", show(value, shown));
 	else if (digits > 0 && value[digits] == '-' && lone_port(value + digits + 1) != NULL)
-		snprintf(why, size, "%s is not a range within 1-65535, lower port first",
-			 show(value, shown));
+		diagnostic_set(why, "%s is not a range within 1-65535, lower port first",
+			       show(value, shown));
 	else if (digits > 0 && value[digits])
-		snprintf(why, size,
-			 "%s is not a port; use 1 to 65535, a range as 8000-8999, or * "
-			 "for all",
-			 show(value, shown));
+		diagnostic_set(why,
+			       "%s is not a port; use 1 to 65535, a range as 8000-8999, or * "
+			       "for all",
+			       show(value, shown));
 	else
 		return false;
 	return true;
@@ -345,7 +347,7 @@ static bool is_everything(const char *value)
 	       strcasecmp(value, "any") == 0;
 }
 
-static bool explain_network(const char *value, char *why, size_t size)
+static bool explain_network(const char *value, struct diagnostic *why)
 {
 	const char *slash = strchr(value, '/');
 	char shown[FORM_SHOWN], host[UNITS_HOST];
@@ -353,21 +355,21 @@ static bool explain_network(const char *value, char *why, size_t size)
 
 	show(value, shown);
 	if (is_everything(value))
-		snprintf(why, size, "%s is not a network; use 0.0.0.0/0 and ::/0 for all", value);
+		diagnostic_set(why, "%s is not a network; use 0.0.0.0/0 and ::/0 for all", value);
 	else if (slash != NULL && bits_of_mask(slash + 1) >= 0)
-		snprintf(why, size, "%s has a netmask; use %.*s/%d", shown, (int)(slash - value),
-			 value, bits_of_mask(slash + 1));
+		diagnostic_set(why, "%s has a netmask; use %.*s/%d", shown, (int)(slash - value),
+			       value, bits_of_mask(slash + 1));
 	else if (units_parse_address(value, host, &port))
-		snprintf(why, size, "%s has a port; use %s", shown, host);
+		diagnostic_set(why, "%s has a port; use %s", shown, host);
 	else if (is_name(value, strlen(value)) || strchr(value, '-') != NULL)
-		snprintf(why, size, "%s is not a network; use addresses in digits, as 10.0.0.0/8",
-			 shown);
+		diagnostic_set(why, "%s is not a network; use addresses in digits, as 10.0.0.0/8",
+			       shown);
 	else
 		return false;
 	return true;
 }
 
-static bool explain_destination(const char *value, char *why, size_t size)
+static bool explain_destination(const char *value, struct diagnostic *why)
 {
 	const char *scheme = strstr(value, "://"), *host = scheme != NULL ? scheme + 3 : value;
 	size_t length = strcspn(host, ":/?");
@@ -375,35 +377,35 @@ static bool explain_destination(const char *value, char *why, size_t size)
 
 	show(value, shown);
 	if (strcmp(value, "*") == 0)
-		snprintf(why, size, "* is not a destination; use 0.0.0.0/0 and ::/0 for all");
+		diagnostic_set(why, "* is not a destination; use 0.0.0.0/0 and ::/0 for all");
 	else if (strncmp(value, "*.", 2) == 0 && is_host(value + 2))
-		snprintf(why, size, "%s has a *; use %s for a name and all below it", shown,
-			 value + 1);
+		diagnostic_set(why, "%s has a *; use %s for a name and all below it", shown,
+			       value + 1);
 	else if (scheme != NULL && strchr(host, '@') == NULL && is_name(host, length))
-		snprintf(why, size, "%s is a URL; use the host alone: %.*s", shown, (int)length,
-			 host);
+		diagnostic_set(why, "%s is a URL; use the host alone: %.*s", shown, (int)length,
+			       host);
 	else if (scheme == NULL && host[length] == ':' && is_name(host, length))
-		snprintf(why, size, "%s has a port; use the host alone: %.*s", shown, (int)length,
-			 host);
+		diagnostic_set(why, "%s has a port; use the host alone: %.*s", shown, (int)length,
+			       host);
 	else if (length > 1 && host[length] == '\0' && host[length - 1] == '.' &&
 		 is_name(host, length - 1))
-		snprintf(why, size, "%s has a dot at its end; use %.*s", shown, (int)length - 1,
-			 host);
+		diagnostic_set(why, "%s has a dot at its end; use %.*s", shown, (int)length - 1,
+			       host);
 	else
-		return explain_network(value, why, size);
+		return explain_network(value, why);
 	return true;
 }
 
-static bool explain_host(const char *value, char *why, size_t size)
+static bool explain_host(const char *value, struct diagnostic *why)
 {
 	const char *name = value + (*value == '.' || *value == '*');
 	char shown[FORM_SHOWN];
 
 	if (!is_network(value) && (name == value || !is_host(name + (*name == '.'))))
-		return explain_destination(value, why, size);
-	snprintf(why, size, "%s is %s", show(value, shown),
-		 is_network(value) ? "an address, which needs no entry; use a name"
-				   : "a domain; use the names themselves");
+		return explain_destination(value, why);
+	diagnostic_set(why, "%s is %s", show(value, shown),
+		       is_network(value) ? "an address, which needs no entry; use a name"
+					 : "a domain; use the names themselves");
 	return true;
 }
 
@@ -450,10 +452,11 @@ static const char *parent_fault(const char *url)
 	return NULL;
 }
 
-static bool explain_gateway(const char *value, char *why, size_t size)
+static bool explain_gateway(const char *value, struct diagnostic *why)
 {
 	const char *equals = strchr(value, '=');
-	char address[UNITS_HOST + 9], shown[FORM_SHOWN], inner[160];
+	char address[UNITS_HOST + 9], shown[FORM_SHOWN];
+	struct diagnostic inner;
 	size_t length = equals != NULL ? (size_t)(equals - value) : 0;
 	const char *fault;
 
@@ -462,24 +465,24 @@ static bool explain_gateway(const char *value, char *why, size_t size)
 	memcpy(address, value, length);
 	address[length] = '\0';
 	if (!is_address(address)) {
-		if (!explain_address(address, inner, sizeof(inner)))
+		if (!explain_address(address, &inner))
 			return false;
-		snprintf(why, size, "%s", inner);
+		diagnostic_set(why, "%s", inner.text);
 		return true;
 	}
 	fault = origin_fault(equals + 1);
 	if (fault != NULL)
-		snprintf(why, size, "%s %s", show(equals + 1, shown), fault);
+		diagnostic_set(why, "%s %s", show(equals + 1, shown), fault);
 	return fault != NULL;
 }
 
-static bool explain_parent(const char *value, char *why, size_t size)
+static bool explain_parent(const char *value, struct diagnostic *why)
 {
 	const char *fault = parent_fault(value);
 	char shown[FORM_SHOWN];
 
 	if (fault != NULL)
-		snprintf(why, size, "%s %s", show(value, shown), fault);
+		diagnostic_set(why, "%s %s", show(value, shown), fault);
 	return fault != NULL;
 }
 
@@ -487,7 +490,7 @@ static const struct {
 	bool (*is)(const char *text);
 	const char *name, *article, *wanted;
 	/* A suggestion for a value that is not of the form; may be NULL. */
-	bool (*explain)(const char *value, char *why, size_t size);
+	bool (*explain)(const char *value, struct diagnostic *why);
 } forms[] = {
 	[FORM_ANY] = {is_any, "text", "a text", "letters, digits and signs, no control characters"},
 	[FORM_TOKEN] = {is_token, "token", "a token", "letters, digits and !#$%&'*+-.^_`|~"},
@@ -510,7 +513,7 @@ static const struct {
 };
 
 /* A network with bits beyond its length is likely a slip: say which network it lies in. */
-static bool check_host_bits(const char *value, char *why, size_t why_size)
+static bool check_host_bits(const char *value, struct diagnostic *why)
 {
 	struct units_network network;
 	char address[UNITS_HOST];
@@ -518,25 +521,24 @@ static bool check_host_bits(const char *value, char *why, size_t why_size)
 	if (!units_parse_network(value, &network) || !units_network_mask(&network))
 		return true;
 	inet_ntop(network.family, network.address, address, sizeof(address));
-	snprintf(why, why_size, "%s has bits beyond its length; use %s/%u", value, address,
-		 network.bits);
+	diagnostic_set(why, "%s has bits beyond its length; use %s/%u", value, address,
+		       network.bits);
 	return false;
 }
 
-bool form_check(enum form form, const char *value, char *why, size_t why_size)
+bool form_check(enum form form, const char *value, struct diagnostic *why)
 {
 	char shown[FORM_SHOWN];
 
 	if (!forms[form].is(value)) {
-		if (forms[form].explain != NULL && is_any(value) &&
-		    forms[form].explain(value, why, why_size))
+		if (forms[form].explain != NULL && is_any(value) && forms[form].explain(value, why))
 			return false;
-		snprintf(why, why_size, "%s is not %s; use %s", show(value, shown),
-			 forms[form].article, forms[form].wanted);
+		diagnostic_set(why, "%s is not %s; use %s", show(value, shown), forms[form].article,
+			       forms[form].wanted);
 		return false;
 	}
 	if (form == FORM_NETWORK || form == FORM_DESTINATION)
-		return check_host_bits(value, why, why_size);
+		return check_host_bits(value, why);
 	return true;
 }
 

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cache/base/diagnostic.h"
+
 enum form {
 	FORM_ANY,         /* any text without control characters */
 	FORM_TOKEN,       /* a token of RFC 9110 5.6.2 */
@@ -22,7 +24,7 @@ enum form {
  * Is it of that form?  If not, writes why, and what would be right, to `why`, without what may be a
  * password.  Pure.
  */
-bool form_check(enum form form, const char *value, char *why, size_t why_size);
+bool form_check(enum form form, const char *value, struct diagnostic *why);
 
 /*
  * A value that passed form_check() as all others read it: a name server with its port, a URL of an

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/base/diagnostic.h"
 #include "conf/option.h"
 #include "conf/setting.h"
 #include "conf/source.h"
@@ -22,7 +23,8 @@ enum {
 /* What is wrong with a statement of the file, kept until libconfuse comes to its line. */
 struct fault {
 	int line;
-	char name[FORM_SHOWN], why[OPTION_WHY];
+	char name[FORM_SHOWN];
+	struct diagnostic why;
 };
 
 /* One call of conf_load(). */
@@ -66,7 +68,7 @@ static void say_faults(struct loading *load, int line)
 	       load->faults[load->fault_said].line <= line) {
 		const struct fault *fault = &load->faults[load->fault_said++];
 
-		complain(load, fault->line, fault->name, "%s", fault->why);
+		complain(load, fault->line, fault->name, "%s", fault->why.text);
 	}
 }
 
@@ -82,20 +84,20 @@ static void keep_fault(void *owner, int line, const char *name, const char *why)
 	fault = &load->faults[load->fault_count++];
 	fault->line = line;
 	form_show(name, fault->name);
-	snprintf(fault->why, sizeof(fault->why), "%s", why);
+	diagnostic_set(&fault->why, "%s", why);
 }
 
 static void check_values(struct loading *load, int line, const struct option *option,
 			 const char *const *values, size_t count)
 {
-	char why[OPTION_WHY];
+	struct diagnostic why;
 
 	if (line != FROM_SETTING)
 		say_faults(load, line);
 	load->lines[option - options] = line;
 	for (size_t i = 0; i < count; i++)
-		if (!option_check(option, values[i], why))
-			complain(load, line, option->name, "%s", why);
+		if (!option_check(option, values[i], &why))
+			complain(load, line, option->name, "%s", why.text);
 }
 
 /*
@@ -253,7 +255,8 @@ static bool load_value(struct loading *load, const struct option *option, const 
 static void complain_setting(struct loading *load, char *name, bool has_value)
 {
 	size_t length = strcspn(name, ": \t");
-	char behind = name[length], why[OPTION_WHY];
+	char behind = name[length];
+	struct diagnostic why;
 	const struct option *option;
 
 	name[length] = '\0';
@@ -268,8 +271,8 @@ static void complain_setting(struct loading *load, char *name, bool has_value)
 		complain(load, FROM_SETTING, name, "no value; use -o name=value");
 		return;
 	}
-	statement_explain_unknown(name, why);
-	complain(load, FROM_SETTING, name, "%s", why);
+	statement_explain_unknown(name, &why);
+	complain(load, FROM_SETTING, name, "%s", why.text);
 }
 
 /* One -o name=value. */
@@ -305,13 +308,13 @@ __attribute__((format(printf, 4, 5))) static void complain_of_both(struct loadin
 								   const char *format, ...)
 {
 	const struct option *option = culprit(load, a, b);
-	char why[OPTION_WHY];
+	struct diagnostic why;
 	va_list arguments;
 
 	va_start(arguments, format);
-	vsnprintf(why, sizeof(why), format, arguments);
+	vsnprintf(why.text, sizeof(why.text), format, arguments);
 	va_end(arguments);
-	complain(load, load->lines[option - options], option->name, "%s", why);
+	complain(load, load->lines[option - options], option->name, "%s", why.text);
 }
 
 /* An address to listen on, of one of three options. */

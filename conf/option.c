@@ -67,7 +67,7 @@ void option_write_choices(const struct option *option, char to[OPTION_CHOICES])
 				      conf_choice_word(choice));
 }
 
-static bool check_choice(const struct option *option, const char *value, char *why)
+static bool check_choice(const struct option *option, const char *value, struct diagnostic *why)
 {
 	char shown[FORM_SHOWN], choices[OPTION_CHOICES];
 	enum conf_choice choice;
@@ -75,8 +75,7 @@ static bool check_choice(const struct option *option, const char *value, char *w
 	if (conf_choice_find(option->name, value, &choice))
 		return true;
 	option_write_choices(option, choices);
-	snprintf(why, OPTION_WHY, "%s is not a choice; use one of %s", form_show(value, shown),
-		 choices);
+	diagnostic_set(why, "%s is not a choice; use one of %s", form_show(value, shown), choices);
 	return false;
 }
 
@@ -106,7 +105,7 @@ static bool parse_number(const struct option *option, const char *value, int64_t
 	}
 }
 
-static bool check_number(const struct option *option, const char *value, char *why)
+static bool check_number(const struct option *option, const char *value, struct diagnostic *why)
 {
 	static const char *const kinds[] = {
 		[OPTION_IS_BOOL] = "a switch; use on or off",
@@ -120,29 +119,28 @@ static bool check_number(const struct option *option, const char *value, char *w
 	if (!parse_number(option, value, &number)) {
 		if ((option->type == OPTION_IS_SIZE && units_guess_size(value, meant)) ||
 		    (option->type == OPTION_IS_DURATION && units_guess_duration(value, meant)))
-			snprintf(why, OPTION_WHY, "%s is not %.*s; use %s", form_show(value, shown),
-				 (int)strcspn(kinds[option->type], ";"), kinds[option->type],
-				 meant);
+			diagnostic_set(why, "%s is not %.*s; use %s", form_show(value, shown),
+				       (int)strcspn(kinds[option->type], ";"), kinds[option->type],
+				       meant);
 		else
-			snprintf(why, OPTION_WHY, "%s is not %s", form_show(value, shown),
-				 kinds[option->type]);
+			diagnostic_set(why, "%s is not %s", form_show(value, shown),
+				       kinds[option->type]);
 		return false;
 	}
 	if (option->type == OPTION_IS_BOOL || (number >= option->min && number <= option->max))
 		return true;
 	option_write_number(option, option->min, min);
 	option_write_number(option, option->max, max);
-	snprintf(why, OPTION_WHY, "%s is out of bounds; use %s to %s", form_show(value, shown), min,
-		 max);
+	diagnostic_set(why, "%s is out of bounds; use %s to %s", form_show(value, shown), min, max);
 	return false;
 }
 
-bool option_check(const struct option *option, const char *value, char why[OPTION_WHY])
+bool option_check(const struct option *option, const char *value, struct diagnostic *why)
 {
 	switch (option->type) {
 	case OPTION_IS_LIST:
 	case OPTION_IS_STRING:
-		return form_check(option->form, value, why, OPTION_WHY);
+		return form_check(option->form, value, why);
 	case OPTION_IS_CHOICE:
 		return check_choice(option, value, why);
 	default:

@@ -7,6 +7,7 @@
 #ifndef CONF_OPTION_H
 #define CONF_OPTION_H
 
+#include "cache/base/diagnostic.h"
 #include "conf/conf.h"
 #include "conf/forms.h"
 
@@ -34,15 +35,12 @@ struct option {
 extern const struct option options[];
 extern const size_t option_total;
 
-/* Room for what option_check() has to say. */
-enum { OPTION_WHY = 256 };
-
 /* Find an option by name, or NULL. option_nearest() allows for a typing error or two. */
 const struct option *option_find(const char *name);
 const struct option *option_nearest(const char *name);
 
 /* May this be its value, or a member of its list?  If not, writes why and what would be right. */
-bool option_check(const struct option *option, const char *value, char why[OPTION_WHY]);
+bool option_check(const struct option *option, const char *value, struct diagnostic *why);
 
 /*
  * Give it values that passed option_check(): any number for a list, else one.  False when memory is

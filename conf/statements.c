@@ -164,29 +164,30 @@ static bool is_name_like(const struct token *word)
 __attribute__((format(printf, 3, 4))) static void complain(struct scan *scan, int line,
 							   const char *format, ...)
 {
-	char name[TEXT_MAX], why[OPTION_WHY];
+	char name[TEXT_MAX];
+	struct diagnostic why;
 	va_list arguments;
 
 	if (scan->is_wrong)
 		return;
 	scan->is_wrong = true;
 	va_start(arguments, format);
-	vsnprintf(why, sizeof(why), format, arguments);
+	vsnprintf(why.text, sizeof(why.text), format, arguments);
 	va_end(arguments);
-	scan->fault(scan->owner, line, text_of(&scan->name, name), why);
+	scan->fault(scan->owner, line, text_of(&scan->name, name), why.text);
 }
 
-void statement_explain_unknown(const char *name, char why[OPTION_WHY])
+void statement_explain_unknown(const char *name, struct diagnostic *why)
 {
 	const struct option *nearest = option_nearest(name);
 	const char *odd = statement_odd_character(name, strlen(name));
 
 	if (odd != NULL)
-		snprintf(why, OPTION_WHY, "no such option; the name has %s in it", odd);
+		diagnostic_set(why, "no such option; the name has %s in it", odd);
 	else if (nearest != NULL)
-		snprintf(why, OPTION_WHY, "no such option; did you mean %s?", nearest->name);
+		diagnostic_set(why, "no such option; did you mean %s?", nearest->name);
 	else
-		snprintf(why, OPTION_WHY, "no such option; --help lists them");
+		diagnostic_set(why, "no such option; --help lists them");
 }
 
 const char *statement_odd_character(const char *value, size_t length)
@@ -228,7 +229,8 @@ static bool is_colon(const struct token *name, const struct option **ret_option)
 
 static void check_name(struct scan *scan)
 {
-	char name[TEXT_MAX], why[OPTION_WHY];
+	char name[TEXT_MAX];
+	struct diagnostic why;
 	const struct option *meant;
 
 	if (scan->is_wrong)
@@ -238,8 +240,8 @@ static void check_name(struct scan *scan)
 		complain(scan, scan->name.line,
 			 "no = between name and value, but a colon; use %s = ...", meant->name);
 	} else if (scan->option == NULL) {
-		statement_explain_unknown(text_of(&scan->name, name), why);
-		complain(scan, scan->name.line, "%s", why);
+		statement_explain_unknown(text_of(&scan->name, name), &why);
+		complain(scan, scan->name.line, "%s", why.text);
 	}
 }
 

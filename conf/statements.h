@@ -7,6 +7,7 @@
 #ifndef CONF_STATEMENTS_H
 #define CONF_STATEMENTS_H
 
+#include "cache/base/diagnostic.h"
 #include "conf/option.h"
 
 /* Called once for each statement that is wrong, in the order of the file. */
@@ -20,7 +21,7 @@ typedef void statement_fault(void *owner, int line, const char *name, const char
 void statements_check(char *text, int *lines, statement_fault *fault, void *owner);
 
 /* Why there is no option of this name, and which may be meant. */
-void statement_explain_unknown(const char *name, char why[OPTION_WHY]);
+void statement_explain_unknown(const char *name, struct diagnostic *why);
 
 /*
  * Why an unquoted value cannot be meant: an invisible space or a curved quote in it, as pasted from

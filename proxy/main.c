@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/base/diagnostic.h"
 #include "conf/conf.h"
 #include "proxy/cli/arguments.h"
 #include "proxy/process/greeting.h"
@@ -23,8 +24,6 @@
 #include "proxy/process/store_dir.h"
 #include "proxy/process/terminal.h"
 #include "proxy/process/worker.h"
-
-enum { ERROR_MAX = 512 };
 
 /* As many descriptors as the system lets us have: each exchange takes two. */
 static void raise_descriptor_limit(void)
@@ -79,47 +78,46 @@ static void ignore_signals(void)
 }
 
 /* The store is named before anybody opens it, and made while we may. */
-static bool prepare_store(struct conf *conf, char *error, size_t error_size)
+static bool prepare_store(struct conf *conf, struct diagnostic *error)
 {
 	bool root = geteuid() == 0;
 
 	if (conf->store[0] == '\0') {
-		char *path = store_dir_default(root, error, error_size);
+		char *path = store_dir_default(root, error);
 
 		if (path == NULL)
 			return false;
 		free(conf->store);
 		conf->store = path;
 	}
-	return !root || conf->user[0] == '\0' ||
-	       store_dir_give(conf->store, conf->user, error, error_size);
+	return !root || conf->user[0] == '\0' || store_dir_give(conf->store, conf->user, error);
 }
 
-static bool check_password_file(const struct conf *conf, char *error, size_t error_size)
+static bool check_password_file(const struct conf *conf, struct diagnostic *error)
 {
 	struct credentials *credentials;
 
 	if (conf->password_file[0] == '\0')
 		return true;
-	credentials = password_file_load(conf->password_file, error, error_size);
+	credentials = password_file_load(conf->password_file, error);
 	credentials_free(credentials);
 	return credentials != NULL;
 }
 
-static bool check_store(const struct conf *conf, char *error, size_t error_size)
+static bool check_store(const struct conf *conf, struct diagnostic *error)
 {
-	char *path = conf->store[0] == '\0' ? store_dir_default(geteuid() == 0, error, error_size)
+	char *path = conf->store[0] == '\0' ? store_dir_default(geteuid() == 0, error)
 					    : strdup(conf->store);
-	bool usable = path != NULL && store_dir_check(path, conf->user, error, error_size);
+	bool usable = path != NULL && store_dir_check(path, conf->user, error);
 
 	free(path);
 	return usable;
 }
 
 /* What follows is looked at as the user that the proxy will be. */
-static bool check_user(const struct conf *conf, char *error, size_t error_size)
+static bool check_user(const struct conf *conf, struct diagnostic *error)
 {
-	return privileges_drop(conf->user, error, error_size);
+	return privileges_drop(conf->user, error);
 }
 
 /*
@@ -128,17 +126,17 @@ static bool check_user(const struct conf *conf, char *error, size_t error_size)
  */
 static int check_files(const struct conf *conf)
 {
-	static bool (*const checks[])(const struct conf *, char *, size_t) = {
+	static bool (*const checks[])(const struct conf *, struct diagnostic *) = {
 		check_password_file,
 		check_store,
 		check_user,
 	};
-	char error[ERROR_MAX];
+	struct diagnostic error;
 	int status = EXIT_SUCCESS;
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
-		if (!checks[i](conf, error, sizeof(error))) {
-			fprintf(stderr, "cache204: %s\n", error);
+		if (!checks[i](conf, &error)) {
+			fprintf(stderr, "cache204: %s\n", error.text);
 			status = EXIT_USAGE;
 		}
 	if (!generation_check_files(conf, stderr))
@@ -149,35 +147,31 @@ static int check_files(const struct conf *conf)
 }
 
 /* The store is ours, and what is kept in it of ourselves is known, before anybody opens it. */
-static bool take_store(struct conf *conf, struct worker_shared *shared, char *error,
-		       size_t error_size)
+static bool take_store(struct conf *conf, struct worker_shared *shared, struct diagnostic *error)
 {
-	if (!store_hold_take(&shared->hold, conf->store, error, error_size))
+	if (!store_hold_take(&shared->hold, conf->store, error))
 		return false;
 	conf->instance = instance_name(conf);
 	if (conf->instance == NULL)
-		snprintf(error, error_size, "out of memory");
+		diagnostic_set(error, "out of memory");
 	return conf->instance != NULL;
 }
 
 /* Takes `conf` over. */
 static int run(struct conf *conf, const struct generation_source *source)
 {
-	char error[ERROR_MAX];
+	struct diagnostic error;
 	struct worker_shared *shared = worker_shared_map(conf);
 	struct generation *first = NULL;
 	struct master *master;
 	int status = EXIT_FAILURE;
 
-	snprintf(error, sizeof(error), "cannot map memory for %u workers: %s", conf->workers,
-		 strerror(errno));
-	if (shared == NULL || !prepare_store(conf, error, sizeof(error)) ||
-	    !activation_init(error, sizeof(error)) ||
-	    (first = generation_first(conf, error, sizeof(error))) == NULL ||
-	    !activation_all_taken(error, sizeof(error)) ||
-	    !privileges_drop(conf->user, error, sizeof(error)) ||
-	    !take_store(conf, shared, error, sizeof(error))) {
-		log_error("%s", error);
+	diagnostic_set(&error, "cannot map memory for %u workers: %s", conf->workers,
+		       strerror(errno));
+	if (shared == NULL || !prepare_store(conf, &error) || !activation_init(&error) ||
+	    (first = generation_first(conf, &error)) == NULL || !activation_all_taken(&error) ||
+	    !privileges_drop(conf->user, &error) || !take_store(conf, shared, &error)) {
+		log_error("%s", error.text);
 		if (first == NULL)
 			conf_free(conf);
 		generation_free(first);

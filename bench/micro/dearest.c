@@ -484,20 +484,20 @@ __attribute__((noinline)) static void measured(const struct row *row)
 
 static void open_all(const char *below)
 {
-	char directory[DIRECTORY_MAX], notice[512];
+	char directory[DIRECTORY_MAX];
+	struct diagnostic notice;
 
 	conf = test_conf_new();
 	snprintf(directory, sizeof(directory), "%s/dearest", below);
 	if (!test_conf_set(conf, "store", directory) ||
 	    !test_conf_set(conf, "preflight_cache", "on"))
 		fail("an option is not known");
-	cache = cache_open(conf, CACHE_LOCK_TAKE, notice, sizeof(notice));
+	cache = cache_open(conf, CACHE_LOCK_TAKE, &notice);
 	if (!cache)
-		fail(notice);
-	access_rules = access_new(conf, &(struct access_place){.listener_count = 0}, notice,
-				  sizeof(notice));
+		fail(notice.text);
+	access_rules = access_new(conf, &(struct access_place){.listener_count = 0}, &notice);
 	if (!access_rules)
-		fail(notice);
+		fail(notice.text);
 }
 
 int main(int argc, char **argv)

@@ -330,15 +330,16 @@ __attribute__((noinline)) static void measured(const struct phase *phase)
 static struct cache *open_cache(const char *below, const char *name, const char *size)
 {
 	struct conf *its = test_conf_new();
-	char directory[TEXT_SIZE], notice[512];
+	char directory[TEXT_SIZE];
+	struct diagnostic notice;
 	struct cache *cache;
 
 	snprintf(directory, sizeof(directory), "%s/%s", below, name);
 	if (!test_conf_set(its, "store", directory) || !test_conf_set(its, "store_size", size))
 		fail("an option is not known");
-	cache = cache_open(its, CACHE_LOCK_TAKE, notice, sizeof(notice));
+	cache = cache_open(its, CACHE_LOCK_TAKE, &notice);
 	if (!cache)
-		fail(notice);
+		fail(notice.text);
 	return cache;
 }
 

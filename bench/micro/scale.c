@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cache/base/diagnostic.h"
 #include "cache/store/store.h"
 
 enum {
@@ -85,10 +86,10 @@ static double user_seconds(void)
 
 static void open_store(struct scale *scale)
 {
-	char notice[512];
-	scale->store = store_open(&scale->options, notice, sizeof(notice));
-	if (notice[0] != '\0')
-		fprintf(stderr, "scale: %s\n", notice);
+	struct diagnostic notice;
+	scale->store = store_open(&scale->options, &notice);
+	if (notice.text[0] != '\0')
+		fprintf(stderr, "scale: %s\n", notice.text);
 	if (!scale->store)
 		exit(1);
 }

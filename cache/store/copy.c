@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/base/diagnostic.h"
 #include "cache/store/impl.h"
 
 #define COPY_NAME STORE_DATA_NAME ".copy"
@@ -52,7 +53,7 @@ static bool end_read(int fd, struct store_copy_end *ret_end)
 
 struct copying {
 	const struct store_options *options;
-	const struct store_notice *notice;
+	struct diagnostic *notice;
 	struct store_files files;
 	struct store_copy_end end;
 	struct shared_map note_map;
@@ -63,8 +64,8 @@ struct copying {
 
 static bool failed(const struct copying *copying, const char *what)
 {
-	store_notice_add(copying->notice, "%s/" COPY_NAME ": %s: %s", copying->options->directory,
-			 what, strerror(errno));
+	diagnostic_add(copying->notice, "%s/" COPY_NAME ": %s: %s", copying->options->directory,
+		       what, strerror(errno));
 	return false;
 }
 
@@ -167,9 +168,9 @@ static bool gives_way(const struct copying *copying)
 {
 	if (!atomic_load_explicit(&copying->note->give_way, memory_order_relaxed))
 		return false;
-	store_notice_add(copying->notice,
-			 "%s/" COPY_NAME ": given up, too many removals wait for room",
-			 copying->options->directory);
+	diagnostic_add(copying->notice,
+		       "%s/" COPY_NAME ": given up, too many removals wait for room",
+		       copying->options->directory);
 	return true;
 }
 
@@ -249,31 +250,30 @@ static void reading_end(struct copying *copying)
 static bool copy_make(struct copying *copying, uint64_t size)
 {
 	const struct store_options *options = copying->options;
-	char error[128] = "";
+	struct diagnostic error = {""};
 	struct tables_copy *copy;
 	bool done, read_well;
 	int from;
 
 	if (!file_begin(copying, size) || !reading_begin(copying))
 		return false;
-	copy = tables_copy_begin(options->directory, options->size, &from, error, sizeof(error));
+	copy = tables_copy_begin(options->directory, options->size, &from, &error);
 	store_files_leave(&copying->files);
 	done = copy != NULL && pump(copying, from);
-	read_well = copy != NULL && tables_copy_end(copy, error, sizeof(error));
+	read_well = copy != NULL && tables_copy_end(copy, &error);
 	reading_end(copying);
 	/* After giving up here, a failure of the other end means nothing. */
 	if (copy == NULL || (done && !read_well))
-		store_notice_add(copying->notice, "%s/" COPY_NAME ": %s", options->directory,
-				 error);
+		diagnostic_add(copying->notice, "%s/" COPY_NAME ": %s", options->directory,
+			       error.text);
 	return done && read_well && file_end(copying);
 }
 
-enum store_result store_copy(const struct store_options *options, int64_t wall_s, char *notice,
-			     size_t notice_size)
+enum store_result store_copy(const struct store_options *options, int64_t wall_s,
+			     struct diagnostic *notice)
 {
-	struct store_notice text = {notice, notice_size};
 	struct copying copying = {.options = options,
-				  .notice = &text,
+				  .notice = notice,
 				  .end = {.magic = COPY_MAGIC,
 					  .version = COPY_VERSION,
 					  .layout = STORE_VALUE_LAYOUT,
@@ -284,10 +284,10 @@ enum store_result store_copy(const struct store_options *options, int64_t wall_s
 	enum store_result result = STORE_FAILED;
 	uint64_t size;
 
-	notice[0] = '\0';
+	diagnostic_clear(notice);
 	if (copying.buffer == NULL)
-		store_notice_add(&text, "no memory for a copy of the store");
-	else if (store_files_open(&copying.files, options->directory, false, &text)) {
+		diagnostic_add(notice, "no memory for a copy of the store");
+	else if (store_files_open(&copying.files, options->directory, false, notice)) {
 		/* Without another process there is no one who has checked the file. */
 		if (copying.files.first || !is_needed(&copying, &size))
 			result = STORE_NOT_FOUND;

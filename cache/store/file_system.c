@@ -21,24 +21,26 @@ struct file_system file_system_of_type(uint32_t type)
 	return (struct file_system){FILE_SYSTEM_LOCAL, ""};
 }
 
-enum file_system_fit file_system_check(int directory, const char *path, char *text, size_t size)
+enum file_system_fit file_system_check(int directory, const char *path, struct diagnostic *text)
 {
 	struct file_system on = {FILE_SYSTEM_LOCAL, ""};
 	struct statfs is;
 
-	text[0] = '\0';
+	diagnostic_clear(text);
 	/* f_type is signed and wider on some architectures: its 32 bits are what counts */
 	if (fstatfs(directory, &is) == 0)
 		on = file_system_of_type((uint32_t)is.f_type);
 	if (on.fit == FILE_SYSTEM_NETWORK)
-		snprintf(text, size,
-			 "store: %s: is on %s, which other machines may share, and a store cannot: "
-			 "give the option a directory on a disk of this machine or on a tmpfs",
-			 path, on.name);
+		diagnostic_set(
+			text,
+			"store: %s: is on %s, which other machines may share, and a store cannot: "
+			"give the option a directory on a disk of this machine or on a tmpfs",
+			path, on.name);
 	else if (on.fit == FILE_SYSTEM_UNKNOWN)
-		snprintf(text, size,
-			 "store: %s: is on %s: if other machines share that, the store may be "
-			 "damaged, and an invalidated response be used",
-			 path, on.name);
+		diagnostic_set(
+			text,
+			"store: %s: is on %s: if other machines share that, the store may be "
+			"damaged, and an invalidated response be used",
+			path, on.name);
 	return on.fit;
 }

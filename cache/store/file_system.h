@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cache/base/diagnostic.h"
+
 enum file_system_fit {
 	FILE_SYSTEM_LOCAL,
 	FILE_SYSTEM_NETWORK, /* no store may be there */
@@ -28,6 +30,6 @@ struct file_system file_system_of_type(uint32_t type);
  * Of an open directory; local when the system does not say.  `text` is one line on what that means
  * for a store at `path`, empty when it may be there.
  */
-enum file_system_fit file_system_check(int directory, const char *path, char *text, size_t size);
+enum file_system_fit file_system_check(int directory, const char *path, struct diagnostic *text);
 
 #endif

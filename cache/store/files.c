@@ -38,20 +38,6 @@ struct store_state {
 	struct store_look look; /* of the data file, when clean */
 };
 
-void store_notice_add(const struct store_notice *notice, const char *format, ...)
-{
-	size_t used = strnlen(notice->text, notice->size);
-	va_list arguments;
-
-	if (used > 0 && used + 2 < notice->size)
-		used += (size_t)snprintf(notice->text + used, notice->size - used, "; ");
-	if (used >= notice->size)
-		return;
-	va_start(arguments, format);
-	vsnprintf(notice->text + used, notice->size - used, format, arguments);
-	va_end(arguments);
-}
-
 static int lock_set(int fd, enum store_lock_byte byte, short type, bool wait)
 {
 	struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
@@ -98,42 +84,41 @@ static int lock_open(int directory)
 	return openat(directory, "lock", O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0600);
 }
 
-static bool lock_service(int lock, const char *path, const struct store_notice *notice)
+static bool lock_service(int lock, const char *path, struct diagnostic *notice)
 {
 	if (lock_set(lock, LOCK_SERVICE, F_WRLCK, false) == 0)
 		return true;
 	if (errno == EAGAIN || errno == EACCES)
-		store_notice_add(
+		diagnostic_add(
 			notice,
 			"%s: another service uses this store: give this one a store of its own",
 			path);
 	else
-		store_notice_add(notice, "%s: cannot be locked: %s", path, strerror(errno));
+		diagnostic_add(notice, "%s: cannot be locked: %s", path, strerror(errno));
 	return false;
 }
 
-static bool files_open_both(struct store_files *files, const char *path,
-			    const struct store_notice *notice)
+static bool files_open_both(struct store_files *files, const char *path, struct diagnostic *notice)
 {
-	char why[512];
+	struct diagnostic why;
 
 	*files = (struct store_files){.directory = -1, .lock = -1, .data = -1};
 	files->directory = directory_open(path);
 	if (files->directory >= 0 &&
-	    file_system_check(files->directory, path, why, sizeof(why)) == FILE_SYSTEM_NETWORK) {
-		store_notice_add(notice, "%s", why);
+	    file_system_check(files->directory, path, &why) == FILE_SYSTEM_NETWORK) {
+		diagnostic_add(notice, "%s", why.text);
 		return false;
 	}
 	if (files->directory >= 0)
 		files->lock = lock_open(files->directory);
 	if (files->lock >= 0)
 		return true;
-	store_notice_add(notice, "store: %s: cannot be made or written by this user: %s", path,
-			 strerror(errno));
+	diagnostic_add(notice, "store: %s: cannot be made or written by this user: %s", path,
+		       strerror(errno));
 	return false;
 }
 
-int store_files_lock(const char *path, const struct store_notice *notice)
+int store_files_lock(const char *path, struct diagnostic *notice)
 {
 	struct store_files files;
 	int lock = -1;
@@ -146,14 +131,14 @@ int store_files_lock(const char *path, const struct store_notice *notice)
 }
 
 bool store_files_open(struct store_files *files, const char *path, bool exclusive,
-		      const struct store_notice *notice)
+		      struct diagnostic *notice)
 {
 	if (!files_open_both(files, path, notice))
 		return false;
 	if (exclusive && !lock_service(files->lock, path, notice))
 		return false;
 	if (lock_set(files->lock, LOCK_OPENING, F_WRLCK, true) != 0) {
-		store_notice_add(notice, "%s: cannot be locked: %s", path, strerror(errno));
+		diagnostic_add(notice, "%s: cannot be locked: %s", path, strerror(errno));
 		return false;
 	}
 	files->first = lock_set(files->lock, LOCK_USERS, F_WRLCK, false) == 0;
@@ -525,7 +510,7 @@ static int reserve(int fd, uint64_t size)
 }
 
 bool store_files_reserve(const struct store_files *files, const char *path, int fd, uint64_t *size,
-			 uint64_t least, const struct store_notice *notice)
+			 uint64_t least, struct diagnostic *notice)
 {
 	int error = reserve(fd, *size);
 
@@ -536,21 +521,21 @@ bool store_files_reserve(const struct store_files *files, const char *path, int 
 
 		if (room < least || room >= *size)
 			room = least;
-		store_notice_add(notice,
-				 "store: %s: no room on disk for %" PRIu64 " KiB, using %" PRIu64
-				 " KiB: make room, or lower store_size",
-				 path, *size / 1024, room / 1024);
+		diagnostic_add(notice,
+			       "store: %s: no room on disk for %" PRIu64 " KiB, using %" PRIu64
+			       " KiB: make room, or lower store_size",
+			       path, *size / 1024, room / 1024);
 		*size = room;
 		error = reserve(fd, room);
 	}
 	if (error == EOPNOTSUPP || error == ENOSYS) {
-		store_notice_add(notice,
-				 "store: %s: the file system cannot reserve room: what does not "
-				 "fit on disk will not be stored",
-				 path);
+		diagnostic_add(notice,
+			       "store: %s: the file system cannot reserve room: what does not "
+			       "fit on disk will not be stored",
+			       path);
 		return true;
 	}
 	if (error != 0)
-		store_notice_add(notice, "store: %s: no room on disk: %s", path, strerror(error));
+		diagnostic_add(notice, "store: %s: no room on disk: %s", path, strerror(error));
 	return error == 0;
 }

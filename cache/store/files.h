@@ -28,6 +28,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cache/base/diagnostic.h"
+
 #define STORE_DATA_NAME "data.mdb"
 
 struct store_files {
@@ -74,26 +76,18 @@ bool store_files_lock_in_place(const char *directory, int lock);
 bool store_files_have_lock(const struct store_files *files, int lock);
 bool store_files_place(const struct store_files *files, struct store_place *ret_place);
 
-/* One line about what went wrong or was done; the first one is kept. */
-struct store_notice {
-	char *text;
-	size_t size;
-};
-void store_notice_add(const struct store_notice *notice, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
 /*
  * Take the service lock of a directory, which is made when missing.  Returns a descriptor that
  * holds the lock until it and its copies in forked processes are closed; -1 with a notice.
  */
-int store_files_lock(const char *directory, const struct store_notice *notice);
+int store_files_lock(const char *directory, struct diagnostic *notice);
 
 /*
  * Open the directory and begin opening the store; waits for processes that are opening or closing
  * it. store_files_opened() ends the opening; store_files_close() undoes both.  False with a notice.
  */
 bool store_files_open(struct store_files *files, const char *directory, bool exclusive,
-		      const struct store_notice *notice);
+		      struct diagnostic *notice);
 bool store_files_opened(struct store_files *files);
 
 /*
@@ -150,6 +144,6 @@ bool store_files_put(const struct store_files *files, const char *name);
  * notice.  False when fewer than `least` bytes are available.
  */
 bool store_files_reserve(const struct store_files *files, const char *path, int fd, uint64_t *size,
-			 uint64_t least, const struct store_notice *notice);
+			 uint64_t least, struct diagnostic *notice);
 
 #endif

@@ -40,7 +40,7 @@ static enum store_result tables_result(struct tables *tables, int rc, const char
 	case MDB_NOTFOUND:
 		return STORE_NOT_FOUND;
 	default:
-		snprintf(tables->error, sizeof(tables->error), "%s: %s", what, mdb_strerror(rc));
+		diagnostic_set(&tables->error, "%s: %s", what, mdb_strerror(rc));
 		return rc == MDB_MAP_FULL || rc == MDB_TXN_FULL ? STORE_FULL : STORE_FAILED;
 	}
 }
@@ -156,7 +156,7 @@ enum tables_opened tables_open(struct tables *tables)
 	tables->handles = handles;
 	tables->viewing = tables->writing = false;
 	if (handles == NULL) {
-		snprintf(tables->error, sizeof(tables->error), "open: no memory");
+		diagnostic_set(&tables->error, "open: no memory");
 		return TABLES_FAILED;
 	}
 	rc = env_create(tables, &handles->env);
@@ -566,7 +566,7 @@ static void copy_free(struct tables_copy *copy)
 }
 
 struct tables_copy *tables_copy_begin(const char *directory, uint64_t size, int *ret_from,
-				      char *error, size_t error_size)
+				      struct diagnostic *error)
 {
 	struct tables_copy *copy = calloc(1, sizeof(*copy));
 	int rc = copy != NULL ? copy_begin(copy, directory, size) : ENOMEM;
@@ -575,13 +575,13 @@ struct tables_copy *tables_copy_begin(const char *directory, uint64_t size, int 
 		*ret_from = copy->from;
 		return copy;
 	}
-	snprintf(error, error_size, "%s", mdb_strerror(rc));
+	diagnostic_set(error, "%s", mdb_strerror(rc));
 	if (copy != NULL)
 		copy_free(copy);
 	return NULL;
 }
 
-bool tables_copy_end(struct tables_copy *copy, char *error, size_t error_size)
+bool tables_copy_end(struct tables_copy *copy, struct diagnostic *error)
 {
 	int rc;
 
@@ -589,7 +589,7 @@ bool tables_copy_end(struct tables_copy *copy, char *error, size_t error_size)
 	pthread_join(copy->thread, NULL);
 	rc = copy->rc;
 	if (rc != 0)
-		snprintf(error, error_size, "%s", mdb_strerror(rc));
+		diagnostic_set(error, "%s", mdb_strerror(rc));
 	copy_free(copy);
 	return rc == 0;
 }

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cache/base/diagnostic.h"
 #include "cache/store/copy.h"
 #include "cache/store/impl.h"
 #include "cache/store/store.h"
@@ -49,7 +50,7 @@ static uint64_t page_size(void)
 }
 
 /* `kind` NULL: the file is useless and is removed. */
-static bool discard(struct store *store, const char *kind, const struct store_notice *notice,
+static bool discard(struct store *store, const char *kind, struct diagnostic *notice,
 		    const char *why)
 {
 	bool done = kind != NULL ? store_files_set_aside(&store->files, kind)
@@ -57,16 +58,16 @@ static bool discard(struct store *store, const char *kind, const struct store_no
 
 	store->renewed = true;
 	if (!done)
-		store_notice_add(notice, "%s/" STORE_DATA_NAME ": %s, and cannot be moved away: %s",
-				 store->directory, why, strerror(errno));
+		diagnostic_add(notice, "%s/" STORE_DATA_NAME ": %s, and cannot be moved away: %s",
+			       store->directory, why, strerror(errno));
 	else if (kind != NULL)
-		store_notice_add(notice,
-				 "%s/" STORE_DATA_NAME ": %s; set aside as " STORE_DATA_NAME
-				 ".%s and begun anew",
-				 store->directory, why, kind);
+		diagnostic_add(notice,
+			       "%s/" STORE_DATA_NAME ": %s; set aside as " STORE_DATA_NAME
+			       ".%s and begun anew",
+			       store->directory, why, kind);
 	else
-		store_notice_add(notice, "%s/" STORE_DATA_NAME ": %s; begun anew", store->directory,
-				 why);
+		diagnostic_add(notice, "%s/" STORE_DATA_NAME ": %s; begun anew", store->directory,
+			       why);
 	return done;
 }
 
@@ -74,7 +75,7 @@ static bool discard(struct store *store, const char *kind, const struct store_no
  * The data file is lost: replace it with the copy, or start with an empty one.  It is set aside as
  * `kind`, as in discard().
  */
-static bool replace(struct store *store, const char *kind, const struct store_notice *notice,
+static bool replace(struct store *store, const char *kind, struct diagnostic *notice,
 		    const char *why)
 {
 	struct store_copy_wanted wanted = {store->tables.layout, store->tables.format,
@@ -90,29 +91,28 @@ static bool replace(struct store *store, const char *kind, const struct store_no
 		fault = invalidations_lost;
 	if (fault != NULL) {
 		if (fault[0] != '\0')
-			store_notice_add(notice, "%s/" STORE_DATA_NAME ".copy: %s",
-					 store->directory, fault);
+			diagnostic_add(notice, "%s/" STORE_DATA_NAME ".copy: %s", store->directory,
+				       fault);
 		return discard(store, kind, notice, why);
 	}
 	store->renewed = true;
 	if ((kind != NULL && !store_files_set_aside(&store->files, kind)) ||
 	    !store_copy_take(&store->files, &end, &store->clock_map)) {
-		store_notice_add(notice, "%s/" STORE_DATA_NAME ": %s, and cannot be replaced: %s",
-				 store->directory, why, strerror(errno));
+		diagnostic_add(notice, "%s/" STORE_DATA_NAME ": %s, and cannot be replaced: %s",
+			       store->directory, why, strerror(errno));
 		return false;
 	}
 	if (gmtime_r(&(time_t){end.wall_s}, &tm) != NULL)
 		strftime(date, sizeof(date), "%F %T", &tm);
-	store_notice_add(notice,
-			 "%s/" STORE_DATA_NAME ": %s; its copy of %s UTC takes its place, to be "
-			 "validated before use",
-			 store->directory, why, date);
+	diagnostic_add(notice,
+		       "%s/" STORE_DATA_NAME ": %s; its copy of %s UTC takes its place, to be "
+		       "validated before use",
+		       store->directory, why, date);
 	return true;
 }
 
 static bool map_open(struct store *store, struct shared_map *map,
-		     const struct shared_map_spec *spec, const struct store_notice *notice,
-		     bool *ret_fresh)
+		     const struct shared_map_spec *spec, struct diagnostic *notice, bool *ret_fresh)
 {
 	enum shared_map_result result =
 		shared_map_open(map, store->files.directory, spec, store->files.first);
@@ -120,9 +120,9 @@ static bool map_open(struct store *store, struct shared_map *map,
 	*ret_fresh = result == SHARED_MAP_FRESH;
 	if (result == SHARED_MAP_KEPT || result == SHARED_MAP_FRESH)
 		return true;
-	store_notice_add(notice, "%s/%s: %s", store->directory, spec->name,
-			 result == SHARED_MAP_WRONG ? "damaged, while the store is in use"
-						    : strerror(errno));
+	diagnostic_add(notice, "%s/%s: %s", store->directory, spec->name,
+		       result == SHARED_MAP_WRONG ? "damaged, while the store is in use"
+						  : strerror(errno));
 	return false;
 }
 
@@ -142,7 +142,7 @@ static bool is_as_left(const struct store *store, enum store_left left, int fd)
 }
 
 /* Is the data file fit to be opened?  If not it is moved away; false when that failed. */
-static bool judge(struct store *store, const struct store_notice *notice)
+static bool judge(struct store *store, struct diagnostic *notice)
 {
 	enum store_left left = store_files_left(&store->files);
 	struct store_check check = {.why = "it cannot be opened"};
@@ -169,7 +169,7 @@ static bool judge(struct store *store, const struct store_notice *notice)
 	return true;
 }
 
-static bool data_reserve(struct store *store, const struct store_notice *notice)
+static bool data_reserve(struct store *store, struct diagnostic *notice)
 {
 	uint64_t least = tables_pages(&store->tables) * page_size(), size = store->tables.size;
 
@@ -180,7 +180,7 @@ static bool data_reserve(struct store *store, const struct store_notice *notice)
 		return false;
 	if (tables_resize(&store->tables, size) == STORE_OK)
 		return true;
-	store_notice_add(notice, "%s: %s", store->directory, store->tables.error);
+	diagnostic_add(notice, "%s: %s", store->directory, store->tables.error.text);
 	return false;
 }
 
@@ -194,7 +194,7 @@ static const char *reason_to_discard(const struct store *store, enum tables_open
 		       : NULL;
 }
 
-static bool invalidations_begin(struct store *store, const struct store_notice *notice)
+static bool invalidations_begin(struct store *store, struct diagnostic *notice)
 {
 	if (!store->renewed) {
 		invalidation_recover(store_invalidations(store));
@@ -204,20 +204,20 @@ static bool invalidations_begin(struct store *store, const struct store_notice *
 	/* Sync it, so that epochs are not given out a second time after a power failure. */
 	if (shared_map_sync(&store->invalidations_map))
 		return true;
-	store_notice_add(notice, "%s/invalidations: %s", store->directory, strerror(errno));
+	diagnostic_add(notice, "%s/invalidations: %s", store->directory, strerror(errno));
 	return false;
 }
 
 /* For the first process: check the files, and replace them if necessary. */
-static bool open_first(struct store *store, const struct store_notice *notice)
+static bool open_first(struct store *store, struct diagnostic *notice)
 {
 	enum tables_opened opened;
 	const char *why;
 
 	if (store_files_data_in_use(&store->files)) {
-		store_notice_add(notice,
-				 "%s: its lock was removed while another service uses this store",
-				 store->directory);
+		diagnostic_add(notice,
+			       "%s: its lock was removed while another service uses this store",
+			       store->directory);
 		return false;
 	}
 	store_copy_sweep(&store->files);
@@ -229,8 +229,8 @@ static bool open_first(struct store *store, const struct store_notice *notice)
 		store_copy_remove(&store->files);
 	*store->note = (struct store_note){0};
 	if (!store_files_mark(&store->files, -1)) {
-		store_notice_add(notice, "%s: cannot be written: %s", store->directory,
-				 strerror(errno));
+		diagnostic_add(notice, "%s: cannot be written: %s", store->directory,
+			       strerror(errno));
 		return false;
 	}
 	opened = tables_open(&store->tables);
@@ -242,7 +242,7 @@ static bool open_first(struct store *store, const struct store_notice *notice)
 		opened = tables_open(&store->tables);
 	}
 	if (opened != TABLES_OPENED) {
-		store_notice_add(notice, "%s: %s", store->directory, store->tables.error);
+		diagnostic_add(notice, "%s: %s", store->directory, store->tables.error.text);
 		return false;
 	}
 	if (!data_reserve(store, notice) || !invalidations_begin(store, notice))
@@ -267,7 +267,7 @@ static size_t visited_size(uint64_t size)
 }
 
 /* Opened by the first process with the size it decided on, by others to learn that size. */
-static bool visited_open(struct store *store, const struct store_notice *notice, bool *ret_fresh)
+static bool visited_open(struct store *store, struct diagnostic *notice, bool *ret_fresh)
 {
 	struct shared_map_spec spec = {
 		.name = "visited", .magic = VISITED_MAGIC, .version = VISITED_VERSION};
@@ -281,8 +281,8 @@ static bool visited_open(struct store *store, const struct store_notice *notice,
 	if (store->files.first)
 		store->shared->bound = store->tables.size;
 	if (map->size < sizeof(*store->shared) || map->size != visited_size(store->shared->bound)) {
-		store_notice_add(notice, "%s/visited: damaged, while the store is in use",
-				 store->directory);
+		diagnostic_add(notice, "%s/visited: damaged, while the store is in use",
+			       store->directory);
 		return false;
 	}
 	store->bits.words = (void *)(store->shared + 1);
@@ -291,18 +291,18 @@ static bool visited_open(struct store *store, const struct store_notice *notice,
 }
 
 /* Whether the directory has the files that all processes of the store are to have open. */
-static bool place_check(struct store *store, const struct store_notice *notice)
+static bool place_check(struct store *store, struct diagnostic *notice)
 {
 	if (store_files_place(&store->files, &store->place) &&
 	    memcmp(&store->place, &store->shared->place, sizeof(store->place)) == 0)
 		return true;
-	store_notice_add(notice, "%s: files were removed or exchanged while the store is in use",
-			 store->directory);
+	diagnostic_add(notice, "%s: files were removed or exchanged while the store is in use",
+		       store->directory);
 	return false;
 }
 
 /* Check the place before LMDB opens, and possibly creates, any file, and again afterwards. */
-static bool open_next(struct store *store, const struct store_notice *notice)
+static bool open_next(struct store *store, struct diagnostic *notice)
 {
 	enum tables_opened opened;
 	bool fresh;
@@ -310,20 +310,20 @@ static bool open_next(struct store *store, const struct store_notice *notice)
 	if (!visited_open(store, notice, &fresh) || !place_check(store, notice))
 		return false;
 	if (store->tables.size != store->shared->bound)
-		store_notice_add(notice, "%s: in use with another size, which it keeps",
-				 store->directory);
+		diagnostic_add(notice, "%s: in use with another size, which it keeps",
+			       store->directory);
 	store->tables.size = store->shared->bound;
 	opened = tables_open(&store->tables);
 	if (opened == TABLES_OPENED)
 		return place_check(store, notice);
-	store_notice_add(notice, "%s: %s", store->directory,
-			 opened == TABLES_OTHER_FORMAT ? "in use with another version"
-						       : store->tables.error);
+	diagnostic_add(notice, "%s: %s", store->directory,
+		       opened == TABLES_OTHER_FORMAT ? "in use with another version"
+						     : store->tables.error.text);
 	return false;
 }
 
 /* The maps with one struct each: the first process creates them anew if necessary. */
-static bool small_maps_open(struct store *store, const struct store_notice *notice)
+static bool small_maps_open(struct store *store, struct diagnostic *notice)
 {
 	bool fresh;
 
@@ -339,30 +339,30 @@ static bool small_maps_open(struct store *store, const struct store_notice *noti
 
 /* The directory must be the one that the service has locked, not a replacement. */
 static bool files_open(struct store *store, const struct store_options *options,
-		       const struct store_notice *notice)
+		       struct diagnostic *notice)
 {
 	if (!store_files_open(&store->files, store->directory, options->exclusive, notice))
 		return false;
 	if (options->exclusive || options->lock == 0 ||
 	    store_files_have_lock(&store->files, options->lock))
 		return true;
-	store_notice_add(notice, "%s: was removed or exchanged while the service uses it",
-			 store->directory);
+	diagnostic_add(notice, "%s: was removed or exchanged while the service uses it",
+		       store->directory);
 	return false;
 }
 
-static bool place_note(struct store *store, const struct store_notice *notice)
+static bool place_note(struct store *store, struct diagnostic *notice)
 {
 	if (store->files.first && store_files_place(&store->files, &store->place))
 		store->shared->place = store->place;
 	if (place_check(store, notice) && store_files_use_data(&store->files))
 		return true;
-	store_notice_add(notice, "%s: cannot be held: %s", store->directory, strerror(errno));
+	diagnostic_add(notice, "%s: cannot be held: %s", store->directory, strerror(errno));
 	return false;
 }
 
 static bool open_all(struct store *store, const struct store_options *options,
-		     const struct store_notice *notice)
+		     struct diagnostic *notice)
 {
 	struct store_usage usage;
 	bool fresh = false;
@@ -381,7 +381,7 @@ static bool open_all(struct store *store, const struct store_options *options,
 	}
 	if (store_files_opened(&store->files))
 		return true;
-	store_notice_add(notice, "%s: cannot be locked: %s", store->directory, strerror(errno));
+	diagnostic_add(notice, "%s: cannot be locked: %s", store->directory, strerror(errno));
 	return false;
 }
 
@@ -396,14 +396,13 @@ static void release(struct store *store)
 	free(store);
 }
 
-struct store *store_open(const struct store_options *options, char *notice, size_t notice_size)
+struct store *store_open(const struct store_options *options, struct diagnostic *notice)
 {
-	struct store_notice text = {notice, notice_size};
 	struct store *store = calloc(1, sizeof(*store));
 
-	notice[0] = '\0';
+	diagnostic_clear(notice);
 	if (store == NULL) {
-		store_notice_add(&text, "no memory for the store");
+		diagnostic_add(notice, "no memory for the store");
 		return NULL;
 	}
 	store->files = (struct store_files){.directory = -1, .lock = -1, .data = -1};
@@ -415,18 +414,18 @@ struct store *store_open(const struct store_options *options, char *notice, size
 	store->copied = options->copied;
 	snprintf(store->directory, sizeof(store->directory), "%s", options->directory);
 	if (store->tables.size < STORE_SIZE_MIN)
-		store_notice_add(&text, "%s: a store needs 1 MiB: raise store_size",
-				 store->directory);
-	else if (open_all(store, options, &text))
+		diagnostic_add(notice, "%s: a store needs 1 MiB: raise store_size",
+			       store->directory);
+	else if (open_all(store, options, notice))
 		return store;
 	release(store);
 	return NULL;
 }
 
-int store_lock(const char *directory, char *notice, size_t notice_size)
+int store_lock(const char *directory, struct diagnostic *notice)
 {
-	notice[0] = '\0';
-	return store_files_lock(directory, &(struct store_notice){notice, notice_size});
+	diagnostic_clear(notice);
+	return store_files_lock(directory, notice);
 }
 
 bool store_lock_in_place(const char *directory, int lock)

@@ -495,7 +495,7 @@ void store_check_readers(struct store *store)
 
 const char *store_error(const struct store *store)
 {
-	return store->tables.error;
+	return store->tables.error.text;
 }
 
 void store_doubt(struct store *store)

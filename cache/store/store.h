@@ -29,6 +29,7 @@
 
 #include <stdatomic.h>
 
+#include "cache/base/diagnostic.h"
 #include "cache/store/invalidation.h"
 #include "cache/store/result.h"
 
@@ -60,14 +61,14 @@ struct store_usage {
  * `exclusive` a second service on the same directory fails at once.  A process that forks must open
  * after the fork: the parent holds the exclusive lock with store_lock(), workers open without.
  */
-struct store *store_open(const struct store_options *options, char *notice, size_t notice_size);
+struct store *store_open(const struct store_options *options, struct diagnostic *notice);
 
 /*
  * The lock of `exclusive` alone, for a parent that opens no store itself.  The directory is made
  * when missing.  Returns a descriptor; the lock is held until it, and every copy of it in forked
  * processes, is closed.  -1 with a notice when another service has it, or on failure.
  */
-int store_lock(const char *directory, char *notice, size_t notice_size);
+int store_lock(const char *directory, struct diagnostic *notice);
 
 /*
  * Whether the directory's path still names the open files: that of `lock`, or all files of the
@@ -90,8 +91,8 @@ void store_close(struct store *store);
  * process has the store open.  STORE_FAILED with a notice.  `wall_s` is saved as the time of the
  * copy.
  */
-enum store_result store_copy(const struct store_options *options, int64_t wall_s, char *notice,
-			     size_t notice_size);
+enum store_result store_copy(const struct store_options *options, int64_t wall_s,
+			     struct diagnostic *notice);
 
 /* Remove what is left of a copy whose process was killed, in the directory and in memory. */
 void store_copy_clean(const char *directory);

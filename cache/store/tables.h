@@ -13,6 +13,7 @@
 #ifndef CACHE_STORE_TABLES_H
 #define CACHE_STORE_TABLES_H
 
+#include "cache/base/diagnostic.h"
 #include "cache/base/slice.h"
 #include "cache/store/check.h"
 #include "cache/store/result.h"
@@ -26,7 +27,7 @@ struct tables {
 	uint64_t key_seed; /* of the file: made with it, read when it is opened */
 	bool viewing, writing;
 	uint64_t generation; /* views that have ended */
-	char error[160];
+	struct diagnostic error;
 };
 
 enum tables_opened {
@@ -129,7 +130,7 @@ uint64_t tables_available(struct tables *tables, uint64_t enough, uint64_t *ret_
  */
 struct tables_copy;
 struct tables_copy *tables_copy_begin(const char *directory, uint64_t size, int *ret_from,
-				      char *error, size_t error_size);
-bool tables_copy_end(struct tables_copy *copy, char *error, size_t error_size);
+				      struct diagnostic *error);
+bool tables_copy_end(struct tables_copy *copy, struct diagnostic *error);
 
 #endif

@@ -134,8 +134,8 @@ static bool add_listener(struct access *access, const union address *listener,
 	return true;
 }
 
-static bool add_listeners(struct access *access, const struct access_place *place, char *error,
-			  size_t error_size)
+static bool add_listeners(struct access *access, const struct access_place *place,
+			  struct diagnostic *error)
 {
 	bool ok = add_client(access, network_of_text("127.0.0.0/8")) &&
 		  add_client(access, network_of_text("::1"));
@@ -143,13 +143,13 @@ static bool add_listeners(struct access *access, const struct access_place *plac
 	for (size_t i = 0; ok && i < place->listener_count; i++)
 		ok = add_listener(access, &place->listeners[i], place);
 	if (!ok)
-		snprintf(error, error_size, "access: out of memory");
+		diagnostic_set(error, "access: out of memory");
 	return ok;
 }
 
 /* The option `clients`, in place of what the listeners say. */
-static bool set_clients(struct access *access, const struct conf_list *list, char *error,
-			size_t error_size)
+static bool set_clients(struct access *access, const struct conf_list *list,
+			struct diagnostic *error)
 {
 	struct network network;
 	size_t i;
@@ -158,32 +158,31 @@ static bool set_clients(struct access *access, const struct conf_list *list, cha
 		access->client_count = 0;
 	for (i = 0; i < list->count; i++) {
 		if (!network_parse(slice_str(list->at[i]), &network)) {
-			snprintf(error, error_size, "clients: \"%s\" is not a network",
-				 list->at[i]);
+			diagnostic_set(error, "clients: \"%s\" is not a network", list->at[i]);
 			return false;
 		}
 		if (!add_client(access, network)) {
-			snprintf(error, error_size, "clients: out of memory");
+			diagnostic_set(error, "clients: out of memory");
 			return false;
 		}
 	}
 	return true;
 }
 
-static bool set_senders(struct access *access, const struct conf_list *list, char *error,
-			size_t error_size)
+static bool set_senders(struct access *access, const struct conf_list *list,
+			struct diagnostic *error)
 {
 	size_t i;
 
 	access->senders = calloc(list->count + 1, sizeof(*access->senders));
 	if (access->senders == NULL) {
-		snprintf(error, error_size, "proxy_protocol_from: out of memory");
+		diagnostic_set(error, "proxy_protocol_from: out of memory");
 		return false;
 	}
 	for (i = 0; i < list->count; i++) {
 		if (!network_parse(slice_str(list->at[i]), &access->senders[i])) {
-			snprintf(error, error_size, "proxy_protocol_from: \"%s\" is not a network",
-				 list->at[i]);
+			diagnostic_set(error, "proxy_protocol_from: \"%s\" is not a network",
+				       list->at[i]);
 			return false;
 		}
 		access->sender_count++;
@@ -193,7 +192,7 @@ static bool set_senders(struct access *access, const struct conf_list *list, cha
 
 /* Add the option's ports. */
 static bool add_ports(struct ports *ports, const struct conf_list *list, const char *option,
-		      char *error, size_t error_size)
+		      struct diagnostic *error)
 {
 	size_t i;
 
@@ -201,8 +200,7 @@ static bool add_ports(struct ports *ports, const struct conf_list *list, const c
 		uint16_t first, last;
 
 		if (!units_parse_ports(list->at[i], &first, &last)) {
-			snprintf(error, error_size, "%s: \"%s\" is not a port", option,
-				 list->at[i]);
+			diagnostic_set(error, "%s: \"%s\" is not a port", option, list->at[i]);
 			return false;
 		}
 		for (uint32_t port = first; port <= last; port++)
@@ -237,8 +235,7 @@ static bool serves_this_machine_only(const struct access *access, const struct c
 	return local;
 }
 
-static bool set_ports(struct access *access, const struct conf *conf, char *error,
-		      size_t error_size)
+static bool set_ports(struct access *access, const struct conf *conf, struct diagnostic *error)
 {
 	static const uint16_t others[] = {
 #define PORT(number, whose) number,
@@ -250,13 +247,12 @@ static bool set_ports(struct access *access, const struct conf *conf, char *erro
 	memset(ports->bits, 0xff, sizeof(ports->bits));
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		ports->bits[others[i] / 8] &= (uint8_t) ~(1 << others[i] % 8);
-	return add_ports(ports, &conf->allow_ports, "allow_ports", error, error_size) &&
-	       add_ports(&access->connect_ports, &conf->connect_ports, "connect_ports", error,
-			 error_size);
+	return add_ports(ports, &conf->allow_ports, "allow_ports", error) &&
+	       add_ports(&access->connect_ports, &conf->connect_ports, "connect_ports", error);
 }
 
-struct access *access_new(const struct conf *conf, const struct access_place *place, char *error,
-			  size_t error_size)
+struct access *access_new(const struct conf *conf, const struct access_place *place,
+			  struct diagnostic *error)
 {
 	struct access *access = calloc(1, sizeof(*access));
 
@@ -264,22 +260,21 @@ struct access *access_new(const struct conf *conf, const struct access_place *pl
 		access->memo = calloc(MEMO_SLOTS, sizeof(*access->memo));
 	if (access == NULL || access->memo == NULL) {
 		free(access);
-		snprintf(error, error_size, "access: out of memory");
+		diagnostic_set(error, "access: out of memory");
 		return NULL;
 	}
 	access->dns_private = conf->dns_private != CONF_DNS_PRIVATE_REFUSE;
 	access->methods = &conf->methods;
 	access->instance = slice_str(conf_instance(conf));
-	if (!add_listeners(access, place, error, error_size) ||
-	    !set_clients(access, &conf->clients, error, error_size) ||
-	    !set_senders(access, &conf->proxy_protocol_from, error, error_size) ||
-	    !set_ports(access, conf, error, error_size))
+	if (!add_listeners(access, place, error) || !set_clients(access, &conf->clients, error) ||
+	    !set_senders(access, &conf->proxy_protocol_from, error) ||
+	    !set_ports(access, conf, error))
 		goto fail;
 	access->is_local_only = serves_this_machine_only(access, conf, place);
-	access->deny = rules_new(&conf->deny, "deny", error, error_size);
+	access->deny = rules_new(&conf->deny, "deny", error);
 	if (access->deny == NULL)
 		goto fail;
-	access->allow = rules_new(&conf->allow, "allow", error, error_size);
+	access->allow = rules_new(&conf->allow, "allow", error);
 	if (access->allow == NULL)
 		goto fail;
 	return access;

@@ -35,6 +35,7 @@
 #ifndef PROXY_ACCESS_ACCESS_H
 #define PROXY_ACCESS_ACCESS_H
 
+#include "cache/base/diagnostic.h"
 #include "cache/http/message.h"
 #include "conf/conf.h"
 #include "proxy/base/address.h"
@@ -63,8 +64,8 @@ struct access_place {
  * wildcard address stands for all addresses of the place.  NULL when out of memory or a rule is bad
  * (line in `error`).  `conf` must outlive it, `place` need not.
  */
-struct access *access_new(const struct conf *conf, const struct access_place *place, char *error,
-			  size_t error_size);
+struct access *access_new(const struct conf *conf, const struct access_place *place,
+			  struct diagnostic *error);
 void access_free(struct access *access);
 
 /*

@@ -147,7 +147,7 @@ static const char *read_line(struct credentials *credentials, struct slice from)
 }
 
 static bool read_users(struct credentials *credentials, struct slice text, const char *path,
-		       char *error, size_t error_size)
+		       struct diagnostic *error)
 {
 	for (unsigned number = 1; text.n > 0; number++) {
 		const char *end = memchr(text.p, '\n', text.n);
@@ -155,8 +155,7 @@ static bool read_users(struct credentials *credentials, struct slice text, const
 		const char *wrong = read_line(credentials, slice_of(text.p, n));
 
 		if (wrong != NULL) {
-			snprintf(error, error_size, "password_file: %s:%u: %s", path, number,
-				 wrong);
+			diagnostic_set(error, "password_file: %s:%u: %s", path, number, wrong);
 			return false;
 		}
 		n += end != NULL ? 1 : 0;
@@ -166,11 +165,10 @@ static bool read_users(struct credentials *credentials, struct slice text, const
 }
 
 /* In the order of their names, each once. */
-static bool sort_users(struct credentials *credentials, const char *path, char *error,
-		       size_t error_size)
+static bool sort_users(struct credentials *credentials, const char *path, struct diagnostic *error)
 {
 	if (credentials->count == 0) {
-		snprintf(error, error_size, "password_file: %s: no user in it", path);
+		diagnostic_set(error, "password_file: %s: no user in it", path);
 		return false;
 	}
 	qsort(credentials->users, credentials->count, sizeof(struct user), compare_users);
@@ -179,27 +177,25 @@ static bool sort_users(struct credentials *credentials, const char *path, char *
 
 		if (compare_users(user - 1, user) != 0)
 			continue;
-		snprintf(error, error_size, "password_file: %s: the user %.*s is in it twice", path,
-			 (int)user->name_length, user->name);
+		diagnostic_set(error, "password_file: %s: the user %.*s is in it twice", path,
+			       (int)user->name_length, user->name);
 		return false;
 	}
 	return true;
 }
 
 struct credentials *credentials_new(const char *path, struct slice text,
-				    const struct credentials_use *use, char *error,
-				    size_t error_size)
+				    const struct credentials_use *use, struct diagnostic *error)
 {
 	struct credentials *credentials = calloc(1, sizeof(*credentials));
 
 	if (credentials == NULL) {
-		snprintf(error, error_size, "password_file: %s: out of memory", path);
+		diagnostic_set(error, "password_file: %s: out of memory", path);
 		return NULL;
 	}
 	credentials->use = *use;
 	credentials->allowance_us = ALLOWANCE_MAX_US;
-	if (read_users(credentials, text, path, error, error_size) &&
-	    sort_users(credentials, path, error, error_size))
+	if (read_users(credentials, text, path, error) && sort_users(credentials, path, error))
 		return credentials;
 	credentials_free(credentials);
 	return NULL;

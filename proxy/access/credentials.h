@@ -13,6 +13,7 @@
 #ifndef PROXY_ACCESS_CREDENTIALS_H
 #define PROXY_ACCESS_CREDENTIALS_H
 
+#include "cache/base/diagnostic.h"
 #include "cache/http/message.h"
 #include "proxy/base/failure.h"
 
@@ -37,8 +38,7 @@ struct credentials_use {
  * "FILE: what" in `error`, where FILE is `path`.  Keeps none of what it is given.
  */
 struct credentials *credentials_new(const char *path, struct slice text,
-				    const struct credentials_use *use, char *error,
-				    size_t error_size);
+				    const struct credentials_use *use, struct diagnostic *error);
 
 /* Hashes are wiped. */
 void credentials_free(struct credentials *credentials);

@@ -58,8 +58,7 @@ static bool add_rule(struct rules *rules, struct slice text)
 	return true;
 }
 
-struct rules *rules_new(const struct conf_list *list, const char *option, char *error,
-			size_t error_size)
+struct rules *rules_new(const struct conf_list *list, const char *option, struct diagnostic *error)
 {
 	struct rules *rules = calloc(1, sizeof(*rules));
 	size_t i;
@@ -69,15 +68,14 @@ struct rules *rules_new(const struct conf_list *list, const char *option, char *
 		rules->names = calloc(list->count + 1, sizeof(*rules->names));
 	}
 	if (rules == NULL || rules->networks == NULL || rules->names == NULL) {
-		snprintf(error, error_size, "%s: out of memory", option);
+		diagnostic_set(error, "%s: out of memory", option);
 		rules_free(rules);
 		return NULL;
 	}
 	for (i = 0; i < list->count; i++) {
 		if (!add_rule(rules, slice_str(list->at[i]))) {
-			snprintf(error, error_size,
-				 "%s: \"%s\" is not a network, a name or a .domain", option,
-				 list->at[i]);
+			diagnostic_set(error, "%s: \"%s\" is not a network, a name or a .domain",
+				       option, list->at[i]);
 			rules_free(rules);
 			return NULL;
 		}

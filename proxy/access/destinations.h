@@ -8,6 +8,7 @@
 #ifndef PROXY_ACCESS_DESTINATIONS_H
 #define PROXY_ACCESS_DESTINATIONS_H
 
+#include "cache/base/diagnostic.h"
 #include "conf/conf.h"
 #include "proxy/base/address.h"
 
@@ -17,8 +18,7 @@ struct rules;
  * `option` is its name, for the message in `error`: NULL is returned when a member is none of the
  * above, or out of memory.  Does not keep `list`.
  */
-struct rules *rules_new(const struct conf_list *list, const char *option, char *error,
-			size_t error_size);
+struct rules *rules_new(const struct conf_list *list, const char *option, struct diagnostic *error);
 void rules_free(struct rules *rules);
 
 /* Time grows with the labels of the name and the logarithm of the list. */

@@ -15,12 +15,12 @@ enum { READ_SIZE = 16 * 1024 };
 
 /* ---- sockets -------------------------------------------------------------------------------- */
 
-static bool say(char error[ASK_ERROR], const union address *address, const char *what)
+static bool say(struct diagnostic *error, const union address *address, const char *what)
 {
 	char text[ADDRESS_TEXT_SIZE];
 
 	address_format_port(address, text);
-	snprintf(error, ASK_ERROR, "%s: %s", text, what);
+	diagnostic_set(error, "%s: %s", text, what);
 	return false;
 }
 
@@ -159,7 +159,7 @@ static bool parse_answer(struct answer *answer)
 
 static bool exchange_over(int fd, const union address *address, const char *method,
 			  const char *path, struct answer *answer, int64_t deadline_us,
-			  char error[ASK_ERROR])
+			  struct diagnostic *error)
 {
 	char host[ADDRESS_TEXT_SIZE], request[512];
 	int n;
@@ -181,7 +181,7 @@ static bool exchange_over(int fd, const union address *address, const char *meth
 }
 
 bool ask(const union address *address, const char *method, const char *path,
-	 struct answer *ret_answer, char error[ASK_ERROR])
+	 struct answer *ret_answer, struct diagnostic *error)
 {
 	int64_t deadline_us = monotonic_us() + INT64_C(1000) * ASK_TIMEOUT_MS;
 	int fd = open_connection(address, deadline_us);
@@ -200,12 +200,11 @@ void ask_free(struct answer *answer)
 	buf_free(&answer->bytes);
 }
 
-bool ask_find(const struct conf *conf, union address *ret_address, char error[ASK_ERROR])
+bool ask_find(const struct conf *conf, union address *ret_address, struct diagnostic *error)
 {
 	int64_t deadline_us = monotonic_us() + INT64_C(1000) * ASK_TIMEOUT_MS;
 
-	snprintf(error, ASK_ERROR,
-		 "admin: empty in this configuration: there is nothing to ask on");
+	diagnostic_set(error, "admin: empty in this configuration: there is nothing to ask on");
 	for (size_t i = 0; i < conf->admin.count; i++) {
 		int fd;
 
@@ -216,9 +215,9 @@ bool ask_find(const struct conf *conf, union address *ret_address, char error[AS
 			close(fd);
 			return true;
 		}
-		snprintf(error, ASK_ERROR,
-			 "admin: %s: %s: is the proxy running, with this configuration?",
-			 conf->admin.at[i], strerror(errno));
+		diagnostic_set(error,
+			       "admin: %s: %s: is the proxy running, with this configuration?",
+			       conf->admin.at[i], strerror(errno));
 	}
 	return false;
 }

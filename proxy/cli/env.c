@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/base/diagnostic.h"
 #include "conf/conf.h"
 #include "conf/nearest.h"
 #include "proxy/base/address.h"
@@ -38,14 +39,14 @@ static bool find_names(const struct conf *conf, struct proxy_names *ret_names)
 	/* placeholders that a shell, JSON and a URI take as they are */
 	const char *login = conf->password_file[0] != '\0' ? "USER:PASSWORD@" : "";
 	union address address;
-	char error[PLACE_ERROR];
+	struct diagnostic error;
 
 	if (conf->listen.count == 0) {
 		fputs("cache204: listen: empty in this configuration\n", stderr);
 		return false;
 	}
-	if (!place_reached_here("listen", conf->listen.at[0], &address, error)) {
-		fprintf(stderr, "cache204: %s\n", error);
+	if (!place_reached_here("listen", conf->listen.at[0], &address, &error)) {
+		fprintf(stderr, "cache204: %s\n", error.text);
 		return false;
 	}
 	address_format(&address, ret_names->host);

@@ -6,19 +6,19 @@
 #include "conf/conf.h"
 
 bool place_reached_here(const char *option, const char *text, union address *ret_address,
-			char error[PLACE_ERROR])
+			struct diagnostic *error)
 {
 	union address bound;
 	char host[46];
 	uint16_t port;
 
 	if (!conf_split_address(text, host, &port) || !address_parse(slice_str(host), &bound)) {
-		snprintf(error, PLACE_ERROR, "%s: %s: not an address and a port", option, text);
+		diagnostic_set(error, "%s: %s: not an address and a port", option, text);
 		return false;
 	}
 	if (port == 0) {
-		snprintf(
-			error, PLACE_ERROR,
+		diagnostic_set(
+			error,
 			"%s: %s: port 0 is any free one, chosen at the start: give the one that it "
 			"printed, by -o %s=ADDRESS:PORT",
 			option, text, option);

@@ -4,9 +4,8 @@
 #ifndef PROXY_CLI_PLACE_H
 #define PROXY_CLI_PLACE_H
 
+#include "cache/base/diagnostic.h"
 #include "proxy/base/address.h"
-
-enum { PLACE_ERROR = 256 };
 
 /*
  * An address of the option `option`, "ADDRESS:PORT", as a program of this machine reaches it: the
@@ -14,6 +13,6 @@ enum { PLACE_ERROR = 256 };
  * running proxy knows.
  */
 bool place_reached_here(const char *option, const char *text, union address *ret_address,
-			char error[PLACE_ERROR]);
+			struct diagnostic *error);
 
 #endif

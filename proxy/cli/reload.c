@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/base/diagnostic.h"
 #include "proxy/base/monotonic.h"
 #include "proxy/cli/ask.h"
 #include "proxy/cli/commands.h"
@@ -47,19 +48,18 @@ static void write_lines(FILE *to, const char *text)
 
 /* ---- asking --------------------------------------------------------------------------------- */
 
-static void say_status(const struct answer *answer, char error[ASK_ERROR])
+static void say_status(const struct answer *answer, struct diagnostic *error)
 {
 	if (answer->status == 404 || answer->status == 405)
-		snprintf(error, ASK_ERROR,
-			 "the proxy that runs there knows no reload: it is older");
+		diagnostic_set(error, "the proxy that runs there knows no reload: it is older");
 	else
-		snprintf(error, ASK_ERROR, "the proxy answers %u: %.*s", answer->status,
-			 (int)(answer->content.n < 200 ? answer->content.n : 200),
-			 answer->content.p);
+		diagnostic_set(error, "the proxy answers %u: %.*s", answer->status,
+			       (int)(answer->content.n < 200 ? answer->content.n : 200),
+			       answer->content.p);
 }
 
 /* The ticket by which the result is known. */
-static bool ask_for_it(const union address *address, uint64_t *ret_ticket, char error[ASK_ERROR])
+static bool ask_for_it(const union address *address, uint64_t *ret_ticket, struct diagnostic *error)
 {
 	struct answer answer;
 	struct json *json = NULL;
@@ -72,7 +72,7 @@ static bool ask_for_it(const union address *address, uint64_t *ret_ticket, char 
 		json = json_read(answer.content);
 		ok = json != NULL && json_number(json, "asked", ret_ticket);
 		if (!ok)
-			snprintf(error, ASK_ERROR, "the answer has no ticket");
+			diagnostic_set(error, "the answer has no ticket");
 	}
 	json_free(json);
 	ask_free(&answer);
@@ -84,7 +84,7 @@ static bool ask_for_it(const union address *address, uint64_t *ret_ticket, char 
  * success.  False with a line in `error`: it may come yet, as workers are exchanged meanwhile.
  */
 static bool look(const union address *address, struct answer *ret_answer, struct json **ret_json,
-		 struct result *ret_result, char error[ASK_ERROR])
+		 struct result *ret_result, struct diagnostic *error)
 {
 	*ret_json = NULL;
 	if (ask(address, "GET", "/reload", ret_answer, error)) {
@@ -96,7 +96,7 @@ static bool look(const union address *address, struct answer *ret_answer, struct
 		    json_number(*ret_json, "older_generations", &ret_result->older) &&
 		    json_switch(*ret_json, "ok", &ret_result->ok))
 			return true;
-		snprintf(error, ASK_ERROR, "the answer %u has no result", ret_answer->status);
+		diagnostic_set(error, "the answer %u has no result", ret_answer->status);
 	}
 	json_free(*ret_json);
 	ask_free(ret_answer);
@@ -134,7 +134,7 @@ static int wait_for_it(const struct arguments *arguments, const union address *a
 		       uint64_t ticket)
 {
 	int64_t begun_us = monotonic_us(), heard_us = begun_us, now_us = begun_us;
-	char error[ASK_ERROR] = "no answer";
+	struct diagnostic error = {"no answer"};
 	int step_ms = STEP_MIN_MS;
 
 	while (now_us - begun_us < INT64_C(1000) * WAIT_MS &&
@@ -143,7 +143,7 @@ static int wait_for_it(const struct arguments *arguments, const union address *a
 		struct answer answer;
 		struct json *json;
 
-		if (look(address, &answer, &json, &result, error)) {
+		if (look(address, &answer, &json, &result, &error)) {
 			bool done = result.answered >= ticket;
 			int status = done ? show(arguments, &answer, json, &result) : 0;
 
@@ -152,13 +152,13 @@ static int wait_for_it(const struct arguments *arguments, const union address *a
 			if (done)
 				return status;
 			heard_us = monotonic_us();
-			snprintf(error, sizeof(error), "not done after %d s", WAIT_MS / 1000);
+			diagnostic_set(&error, "not done after %d s", WAIT_MS / 1000);
 		}
 		poll(NULL, 0, step_ms);
 		step_ms = step_ms < STEP_MAX_MS / 2 ? 2 * step_ms : STEP_MAX_MS;
 		now_us = monotonic_us();
 	}
-	complain(error);
+	complain(error.text);
 	complain(
 		"it was asked for, and what came of it is not known: the log of the proxy says it");
 	return EXIT_USAGE;
@@ -168,7 +168,7 @@ int run_reload(const struct arguments *arguments)
 {
 	struct conf *conf =
 		conf_load(arguments->file, arguments->settings, arguments->setting_count, stderr);
-	char error[ASK_ERROR];
+	struct diagnostic error;
 	union address address;
 	uint64_t ticket;
 	bool found;
@@ -178,10 +178,10 @@ int run_reload(const struct arguments *arguments)
 		complain("refused, without asking the proxy: the configuration in effect stays");
 		return EXIT_REFUSED;
 	}
-	found = ask_find(conf, &address, error);
+	found = ask_find(conf, &address, &error);
 	conf_free(conf);
-	if (!found || !ask_for_it(&address, &ticket, error)) {
-		complain(error);
+	if (!found || !ask_for_it(&address, &ticket, &error)) {
+		complain(error.text);
 		return EXIT_USAGE;
 	}
 	return wait_for_it(arguments, &address, ticket);

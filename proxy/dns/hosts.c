@@ -255,7 +255,7 @@ static const char *why(int error)
 	return error == EINVAL ? "not a regular file" : strerror(error);
 }
 
-struct hosts_file *hosts_file_open(const char *path, char *error, size_t error_size)
+struct hosts_file *hosts_file_open(const char *path, struct diagnostic *error)
 {
 	struct hosts_file *file = calloc(1, sizeof(*file));
 
@@ -267,7 +267,7 @@ struct hosts_file *hosts_file_open(const char *path, char *error, size_t error_s
 		if (file->hosts != NULL)
 			return file;
 	}
-	snprintf(error, error_size, "hosts_file: %s: %s", path, why(errno));
+	diagnostic_set(error, "hosts_file: %s: %s", path, why(errno));
 	hosts_file_close(file);
 	return NULL;
 }

@@ -2,6 +2,7 @@
 #ifndef PROXY_DNS_HOSTS_H
 #define PROXY_DNS_HOSTS_H
 
+#include "cache/base/diagnostic.h"
 #include "proxy/base/address.h"
 
 enum {
@@ -31,7 +32,7 @@ struct hosts_file;
  * Read it.  No file is an empty one.  NULL with a message in `error` when it cannot be read, is no
  * regular file, or too large.
  */
-struct hosts_file *hosts_file_open(const char *path, char *error, size_t error_size);
+struct hosts_file *hosts_file_open(const char *path, struct diagnostic *error);
 void hosts_file_close(struct hosts_file *file);
 
 /*

@@ -13,19 +13,19 @@ struct known_names {
 	struct dns_cache *kept;
 };
 
-struct known_names *known_names_new(const struct conf *conf, char *error, size_t error_size)
+struct known_names *known_names_new(const struct conf *conf, struct diagnostic *error)
 {
 	struct known_names *known = calloc(1, sizeof(*known));
 
 	if (known != NULL)
 		known->kept = dns_cache_new(conf->dns_cache);
 	if (known == NULL || known->kept == NULL) {
-		snprintf(error, error_size, "resolvers: out of memory");
+		diagnostic_set(error, "resolvers: out of memory");
 		free(known);
 		return NULL;
 	}
 	if (conf->hosts_file[0] != '\0') {
-		known->hosts = hosts_file_open(conf->hosts_file, error, error_size);
+		known->hosts = hosts_file_open(conf->hosts_file, error);
 		if (known->hosts == NULL) {
 			known_names_free(known);
 			return NULL;

@@ -2,6 +2,7 @@
 #ifndef PROXY_DNS_KNOWN_NAMES_H
 #define PROXY_DNS_KNOWN_NAMES_H
 
+#include "cache/base/diagnostic.h"
 #include "conf/conf.h"
 #include "proxy/base/address.h"
 #include "proxy/base/failure.h"
@@ -9,7 +10,7 @@
 struct known_names;
 
 /* Reads conf->hosts_file, "" for none; keeps conf->dns_cache answers.  NULL with a message. */
-struct known_names *known_names_new(const struct conf *conf, char *error, size_t error_size);
+struct known_names *known_names_new(const struct conf *conf, struct diagnostic *error);
 void known_names_free(struct known_names *known);
 
 /*

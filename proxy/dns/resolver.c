@@ -519,18 +519,18 @@ static bool add_server(struct resolver *resolver, const char *text)
 	return dns_servers_add(&resolver->servers, &address, port);
 }
 
-static bool add_servers(struct resolver *resolver, char *error, size_t error_size)
+static bool add_servers(struct resolver *resolver, struct diagnostic *error)
 {
 	const struct conf_list *list = &resolver->conf->resolvers;
 	size_t i;
 
 	if (list->count > DNS_SERVERS_MAX) {
-		snprintf(error, error_size, "resolvers: more than %d", DNS_SERVERS_MAX);
+		diagnostic_set(error, "resolvers: more than %d", DNS_SERVERS_MAX);
 		return false;
 	}
 	for (i = 0; i < list->count; i++) {
 		if (!add_server(resolver, list->at[i])) {
-			snprintf(error, error_size, "resolvers: %s: not ADDRESS:PORT", list->at[i]);
+			diagnostic_set(error, "resolvers: %s: not ADDRESS:PORT", list->at[i]);
 			return false;
 		}
 	}
@@ -538,15 +538,15 @@ static bool add_servers(struct resolver *resolver, char *error, size_t error_siz
 }
 
 struct resolver *resolver_new(void *loop, const struct conf *conf, const struct budgets *budgets,
-			      char *error, size_t error_size)
+			      struct diagnostic *error)
 {
 	struct resolver *resolver;
 	const char *wrong = dns_channel_library_init();
 
 	resolver = wrong != NULL ? NULL : calloc(1, sizeof(*resolver));
 	if (resolver == NULL) {
-		snprintf(error, error_size, "resolvers: c-ares cannot start: %s",
-			 wrong != NULL ? wrong : strerror(ENOMEM));
+		diagnostic_set(error, "resolvers: c-ares cannot start: %s",
+			       wrong != NULL ? wrong : strerror(ENOMEM));
 		if (wrong == NULL)
 			dns_channel_library_cleanup();
 		return NULL;
@@ -554,8 +554,8 @@ struct resolver *resolver_new(void *loop, const struct conf *conf, const struct 
 	resolver->loop = loop;
 	resolver->conf = conf;
 	resolver->budgets = budgets;
-	if (add_servers(resolver, error, error_size))
-		resolver->known = known_names_new(conf, error, error_size);
+	if (add_servers(resolver, error))
+		resolver->known = known_names_new(conf, error);
 	if (resolver->known == NULL) {
 		resolver_free(resolver);
 		return NULL;

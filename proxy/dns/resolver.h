@@ -23,6 +23,7 @@
 #ifndef PROXY_DNS_RESOLVER_H
 #define PROXY_DNS_RESOLVER_H
 
+#include "cache/base/diagnostic.h"
 #include "cache/base/slice.h"
 #include "conf/conf.h"
 #include "proxy/base/address.h"
@@ -53,7 +54,7 @@ typedef void (*resolver_done)(void *context, enum failure failure, const struct 
  * a message in `error` on failure.
  */
 struct resolver *resolver_new(void *loop, const struct conf *conf, const struct budgets *budgets,
-			      char *error, size_t error_size);
+			      struct diagnostic *error);
 
 /* Queries under way end without a call; their pointers are dead. */
 void resolver_free(struct resolver *resolver);

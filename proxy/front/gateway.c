@@ -73,7 +73,7 @@ static void spell_origin(struct gateway *gateway)
 	gateway->frontend.origin_uri = slice_of(gateway->origin_uri, n);
 }
 
-static bool bind_gateway(struct listener *listener, char *text, char *error, size_t error_size)
+static bool bind_gateway(struct listener *listener, char *text, struct diagnostic *error)
 {
 	struct gateway *gateway = calloc(1, sizeof(*gateway));
 	char host[46], address[64];
@@ -82,7 +82,7 @@ static bool bind_gateway(struct listener *listener, char *text, char *error, siz
 	uint16_t port;
 
 	if (gateway == NULL) {
-		snprintf(error, error_size, "gateway: out of memory");
+		diagnostic_set(error, "gateway: out of memory");
 		return false;
 	}
 	gateway->frontend = forward_frontend;
@@ -92,13 +92,13 @@ static bool bind_gateway(struct listener *listener, char *text, char *error, siz
 	gateway->frontend.is_origin = true;
 	if (!conf_split_gateway(text, host, &port, &gateway->text) ||
 	    http_uri_parse_absolute(slice_str(gateway->text), &gateway->origin) != URI_OK) {
-		snprintf(error, error_size, "gateway: %s: not ADDRESS:PORT=URL", text);
+		diagnostic_set(error, "gateway: %s: not ADDRESS:PORT=URL", text);
 		free(gateway);
 		return false;
 	}
 	spell_origin(gateway);
 	snprintf(address, sizeof(address), "%.*s", (int)(gateway->text - text - 1), text);
-	if (listener_bind(listener, &list, "gateway", &gateway->frontend, error, error_size))
+	if (listener_bind(listener, &list, "gateway", &gateway->frontend, error))
 		return true;
 	free(gateway);
 	return false;
@@ -114,11 +114,10 @@ void gateways_free(struct listener *listener)
 	}
 }
 
-bool gateways_bind(const struct conf *conf, struct listener *listener, char *error,
-		   size_t error_size)
+bool gateways_bind(const struct conf *conf, struct listener *listener, struct diagnostic *error)
 {
 	for (size_t i = 0; i < conf->gateway.count; i++)
-		if (!bind_gateway(listener, conf->gateway.at[i], error, error_size))
+		if (!bind_gateway(listener, conf->gateway.at[i], error))
 			return false;
 	return true;
 }

@@ -6,6 +6,7 @@
 #ifndef PROXY_FRONT_GATEWAY_H
 #define PROXY_FRONT_GATEWAY_H
 
+#include "cache/base/diagnostic.h"
 #include "proxy/exchange/exchange.h"
 #include "proxy/loop/listener.h"
 
@@ -13,8 +14,7 @@
  * Make a front end for each member of conf->gateway, and bind its address.  They live until
  * gateways_free(), and `conf` as long.  False with a line in `error`.
  */
-bool gateways_bind(const struct conf *conf, struct listener *listener, char *error,
-		   size_t error_size);
+bool gateways_bind(const struct conf *conf, struct listener *listener, struct diagnostic *error);
 
 /* Those of a set, which nobody accepts from in this process. */
 void gateways_free(struct listener *listener);

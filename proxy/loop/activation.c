@@ -72,7 +72,7 @@ static const char *look_at(struct passed *socket)
 	return NULL;
 }
 
-bool activation_init(char *error, size_t error_size)
+bool activation_init(struct diagnostic *error)
 {
 	bool ours = take_number("LISTEN_PID") == (unsigned)getpid();
 	unsigned count = take_number("LISTEN_FDS");
@@ -81,8 +81,7 @@ bool activation_init(char *error, size_t error_size)
 
 	passed_count = 0;
 	if (ours && count > ACTIVATION_MAX) {
-		snprintf(error, error_size, "socket activation: more than %d sockets",
-			 ACTIVATION_MAX);
+		diagnostic_set(error, "socket activation: more than %d sockets", ACTIVATION_MAX);
 		return false;
 	}
 	if (names == NULL)
@@ -94,8 +93,8 @@ bool activation_init(char *error, size_t error_size)
 		take_name(&names, socket->name);
 		why = look_at(socket);
 		if (why != NULL)
-			snprintf(error, error_size, "socket activation: descriptor %d (%s): %s",
-				 socket->fd, socket->name, why);
+			diagnostic_set(error, "socket activation: descriptor %d (%s): %s",
+				       socket->fd, socket->name, why);
 	}
 	unsetenv("LISTEN_FDNAMES");
 	return why == NULL;
@@ -115,7 +114,7 @@ int activation_take(const union address *address)
 	return -1;
 }
 
-bool activation_all_taken(char *error, size_t error_size)
+bool activation_all_taken(struct diagnostic *error)
 {
 	char text[ADDRESS_TEXT_SIZE];
 
@@ -123,11 +122,12 @@ bool activation_all_taken(char *error, size_t error_size)
 		if (passed[i].fd < 0)
 			continue;
 		address_format_port(&passed[i].address, text);
-		snprintf(error, error_size,
-			 "socket activation: %s (%s): none of the options listen, gateway and "
-			 "admin has "
-			 "that address, and one has to, or the socket unit not",
-			 text, passed[i].name);
+		diagnostic_set(
+			error,
+			"socket activation: %s (%s): none of the options listen, gateway and "
+			"admin has "
+			"that address, and one has to, or the socket unit not",
+			text, passed[i].name);
 		return false;
 	}
 	return true;

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cache/base/diagnostic.h"
 #include "proxy/base/address.h"
 
 enum { ACTIVATION_MAX = 64 };
@@ -18,7 +19,7 @@ enum { ACTIVATION_MAX = 64 };
  * Take the variables out of the environment, and look at what they name: each has to be a listening
  * TCP socket.  Variables for another process are ignored.  False with a line in `error`.
  */
-bool activation_init(char *error, size_t error_size);
+bool activation_init(struct diagnostic *error);
 
 /*
  * The descriptor of the socket that is bound to this address and has not been taken, -1 for none.
@@ -27,6 +28,6 @@ bool activation_init(char *error, size_t error_size);
 int activation_take(const union address *address);
 
 /* Whether all were taken.  False with a line in `error`, which names the first that was not. */
-bool activation_all_taken(char *error, size_t error_size);
+bool activation_all_taken(struct diagnostic *error);
 
 #endif

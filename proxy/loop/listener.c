@@ -214,17 +214,16 @@ static bool bind_one(struct listener *listener, const char *text, const char *op
 }
 
 bool listener_bind(struct listener *listener, const struct conf_list *list, const char *option,
-		   const struct frontend *frontend, char *error, size_t error_size)
+		   const struct frontend *frontend, struct diagnostic *error)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		if (listener->count == LISTENERS_MAX) {
-			snprintf(error, error_size, "more than %d listening addresses",
-				 LISTENERS_MAX);
+			diagnostic_set(error, "more than %d listening addresses", LISTENERS_MAX);
 			return false;
 		}
 		if (!bind_one(listener, list->at[i], option, frontend)) {
-			snprintf(error, error_size, "cannot listen on %s: %s%s", list->at[i],
-				 strerror(errno), advice(errno));
+			diagnostic_set(error, "cannot listen on %s: %s%s", list->at[i],
+				       strerror(errno), advice(errno));
 			return false;
 		}
 	}
@@ -232,7 +231,7 @@ bool listener_bind(struct listener *listener, const struct conf_list *list, cons
 }
 
 bool listener_again(const struct listener *first, const struct listener *former,
-		    struct listener *ret_set, char *error, size_t error_size)
+		    struct listener *ret_set, struct diagnostic *error)
 {
 	*ret_set = (struct listener){0};
 	for (unsigned i = 0; i < first->count; i++) {
@@ -247,15 +246,15 @@ bool listener_again(const struct listener *first, const struct listener *former,
 			one.fd = share_socket(&first->at[i]);
 		if (one.fd < 0 || !add(ret_set, &one)) {
 			address_format_port(&one.address, text);
-			snprintf(error, error_size, "cannot listen on %s once for each worker: %s",
-				 text, strerror(errno));
+			diagnostic_set(error, "cannot listen on %s once for each worker: %s", text,
+				       strerror(errno));
 			return false;
 		}
 	}
 	return true;
 }
 
-bool listener_listen(const struct listener *listener, char *error, size_t error_size)
+bool listener_listen(const struct listener *listener, struct diagnostic *error)
 {
 	char text[ADDRESS_TEXT_SIZE];
 
@@ -263,8 +262,8 @@ bool listener_listen(const struct listener *listener, char *error, size_t error_
 		if (listen(listener->at[i].fd, BACKLOG) == 0)
 			continue;
 		address_format_port(&listener->at[i].address, text);
-		snprintf(error, error_size, "cannot listen on %s: %s%s", text, strerror(errno),
-			 advice(errno));
+		diagnostic_set(error, "cannot listen on %s: %s%s", text, strerror(errno),
+			       advice(errno));
 		return false;
 	}
 	return true;

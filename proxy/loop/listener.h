@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cache/base/diagnostic.h"
 #include "conf/conf.h"
 #include "proxy/base/address.h"
 
@@ -38,17 +39,17 @@ struct listener {
  * that is closed again is lost.  False with a line in `error`.
  */
 bool listener_bind(struct listener *listener, const struct conf_list *list, const char *option,
-		   const struct frontend *frontend, char *error, size_t error_size);
+		   const struct frontend *frontend, struct diagnostic *error);
 
 /*
  * Another set of sockets, on the addresses of `first`: the kernel deals connections out to the
  * sets.  Those that `former` has are shared with it.  False with a line in `error`.
  */
 bool listener_again(const struct listener *first, const struct listener *former,
-		    struct listener *ret_set, char *error, size_t error_size);
+		    struct listener *ret_set, struct diagnostic *error);
 
 /* From here on connections wait in its sockets.  False with a line in `error`. */
-bool listener_listen(const struct listener *listener, char *error, size_t error_size);
+bool listener_listen(const struct listener *listener, struct diagnostic *error);
 
 /*
  * What `former` has of the addresses of `first`, and no more; false without descriptors or memory.

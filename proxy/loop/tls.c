@@ -136,7 +136,7 @@ static const char *library_error(void)
 /*
  * The library says little of a file that it cannot use, and nothing of one without a certificate.
  */
-static bool load_file(SSL_CTX *ssl_ctx, const char *path, char *error, size_t error_size)
+static bool load_file(SSL_CTX *ssl_ctx, const char *path, struct diagnostic *error)
 {
 	FILE *file = conf_source_open(path);
 	const char *why = file == NULL ? strerror(errno) : NULL;
@@ -153,19 +153,19 @@ static bool load_file(SSL_CTX *ssl_ctx, const char *path, char *error, size_t er
 		why = ERR_GET_LIB(ERR_peek_error()) == ERR_LIB_SYS ? library_error()
 								   : "no certificate in PEM form";
 	if (why != NULL)
-		snprintf(error, error_size, "tls_ca_file: %s: %s", path, why);
+		diagnostic_set(error, "tls_ca_file: %s: %s", path, why);
 	return why == NULL;
 }
 
-static bool load_authorities(SSL_CTX *ssl_ctx, const char *ca_file, char *error, size_t error_size)
+static bool load_authorities(SSL_CTX *ssl_ctx, const char *ca_file, struct diagnostic *error)
 {
 	if (ca_file[0] != '\0')
-		return load_file(ssl_ctx, ca_file, error, error_size);
+		return load_file(ssl_ctx, ca_file, error);
 	if (SSL_CTX_set_default_verify_paths(ssl_ctx) == 1)
 		return true;
-	snprintf(error, error_size,
-		 "cannot load the certificate authorities of the system, see tls_ca_file: %s",
-		 library_error());
+	diagnostic_set(error,
+		       "cannot load the certificate authorities of the system, see tls_ca_file: %s",
+		       library_error());
 	return false;
 }
 
@@ -186,7 +186,7 @@ static void configure(SSL_CTX *ssl_ctx)
 	SSL_CTX_sess_set_new_cb(ssl_ctx, keep_session);
 }
 
-struct tls_context *tls_context_new(const char *ca_file, char *error, size_t error_size)
+struct tls_context *tls_context_new(const char *ca_file, struct diagnostic *error)
 {
 	struct tls_context *context = calloc(1, sizeof(*context));
 
@@ -194,12 +194,12 @@ struct tls_context *tls_context_new(const char *ca_file, char *error, size_t err
 	if (context != NULL)
 		context->ssl_ctx = SSL_CTX_new(TLS_client_method());
 	if (context == NULL || context->ssl_ctx == NULL) {
-		snprintf(error, error_size, "TLS: out of memory");
+		diagnostic_set(error, "TLS: out of memory");
 		free(context);
 		return NULL;
 	}
 	configure(context->ssl_ctx);
-	if (!load_authorities(context->ssl_ctx, ca_file, error, error_size)) {
+	if (!load_authorities(context->ssl_ctx, ca_file, error)) {
 		tls_context_free(context);
 		return NULL;
 	}

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cache/base/diagnostic.h"
 #include "proxy/base/failure.h"
 #include "proxy/loop/io.h"
 
@@ -23,7 +24,7 @@ struct tls;
  * Authorities from `ca_file` (PEM), or those of the system when it is "".  NULL with a line in
  * `error`.
  */
-struct tls_context *tls_context_new(const char *ca_file, char *error, size_t error_size);
+struct tls_context *tls_context_new(const char *ca_file, struct diagnostic *error);
 void tls_context_free(struct tls_context *context);
 
 /*

@@ -97,16 +97,16 @@ static bool set_parent(struct routes *routes, const char *text)
 	return true;
 }
 
-struct routes *routes_new(const struct conf *conf, char *error, size_t error_size)
+struct routes *routes_new(const struct conf *conf, struct diagnostic *error)
 {
 	struct routes *routes = calloc(1, sizeof(*routes));
 
 	if (routes == NULL || !set_parent(routes, conf->parent)) {
-		snprintf(error, error_size, "parent: out of memory");
+		diagnostic_set(error, "parent: out of memory");
 		routes_free(routes);
 		return NULL;
 	}
-	routes->no_proxy = rules_new(&conf->no_proxy, "no_proxy", error, error_size);
+	routes->no_proxy = rules_new(&conf->no_proxy, "no_proxy", error);
 	if (routes->no_proxy == NULL) {
 		routes_free(routes);
 		return NULL;

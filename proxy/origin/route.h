@@ -5,6 +5,7 @@
 #ifndef PROXY_ORIGIN_ROUTE_H
 #define PROXY_ORIGIN_ROUTE_H
 
+#include "cache/base/diagnostic.h"
 #include "cache/http/message.h"
 #include "conf/conf.h"
 #include "proxy/base/failure.h"
@@ -29,7 +30,7 @@ struct parent {
 struct routes;
 
 /* NULL with a line in `error`.  Does not keep `conf`. */
-struct routes *routes_new(const struct conf *conf, char *error, size_t error_size);
+struct routes *routes_new(const struct conf *conf, struct diagnostic *error);
 
 /* The password is overwritten. */
 void routes_free(struct routes *routes);

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cache/base/diagnostic.h"
 #include "cache/cache.h"
 #include "proxy/base/log.h"
 #include "proxy/base/wall_clock.h"
@@ -17,7 +18,6 @@
 enum {
 	NOT_NEEDED = 2, /* exit status */
 	NICE_MOST = 19, /* of the disk's time as well (ioprio_set(2)) */
-	ERROR_MAX = 512,
 };
 
 #define NEVER INT64_MAX
@@ -34,7 +34,7 @@ static int64_t pause_ms(const struct copier *copier)
 /* Signals stay blocked, as they are in the master: it ends this process when it ends itself. */
 static int make_copy(const struct copier *copier, pid_t parent)
 {
-	char error[ERROR_MAX] = "";
+	struct diagnostic error = {""};
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
@@ -42,7 +42,7 @@ static int make_copy(const struct copier *copier, pid_t parent)
 	/* Listening sockets, and the lock of the service, which must not outlive it here. */
 	close_range(STDERR_FILENO + 1, ~0U, 0);
 	setpriority(PRIO_PROCESS, 0, NICE_MOST);
-	switch (cache_copy(copier->conf, wall_clock_ms() / 1000, error, sizeof(error))) {
+	switch (cache_copy(copier->conf, wall_clock_ms() / 1000, &error)) {
 	case STORE_OK:
 		return EXIT_SUCCESS;
 	case STORE_NOT_FOUND:
@@ -50,7 +50,7 @@ static int make_copy(const struct copier *copier, pid_t parent)
 	default:
 		if (!copier->failing)
 			log_error("no copy of the store, the next try is in %lld s: %s",
-				  (long long)pause_ms(copier) / 1000, error);
+				  (long long)pause_ms(copier) / 1000, error.text);
 		return EXIT_FAILURE;
 	}
 }

@@ -18,42 +18,39 @@
 #include "proxy/process/password_file.h"
 #include "proxy/stats/accesslog.h"
 
-enum { ERROR_MAX = 512 };
-
 /* ---- what a start would refuse -------------------------------------------------------------- */
 
-static bool check_access_log(const struct conf *conf, char *error, size_t error_size)
+static bool check_access_log(const struct conf *conf, struct diagnostic *error)
 {
 	bool may = conf->access_log[0] == '\0' || accesslog_may_open(conf->access_log);
 
 	if (!may)
-		accesslog_describe(conf->access_log, "cannot be opened", error, error_size);
+		accesslog_describe(conf->access_log, "cannot be opened", error);
 	return may;
 }
 
-static bool check_authorities(const struct conf *conf, char *error, size_t error_size)
+static bool check_authorities(const struct conf *conf, struct diagnostic *error)
 {
-	struct tls_context *context = tls_context_new(conf->tls_ca_file, error, error_size);
+	struct tls_context *context = tls_context_new(conf->tls_ca_file, error);
 
 	tls_context_free(context);
 	return context != NULL;
 }
 
-static bool check_hosts_file(const struct conf *conf, char *error, size_t error_size)
+static bool check_hosts_file(const struct conf *conf, struct diagnostic *error)
 {
-	struct hosts_file *file = conf->hosts_file[0] == '\0'
-					  ? NULL
-					  : hosts_file_open(conf->hosts_file, error, error_size);
+	struct hosts_file *file =
+		conf->hosts_file[0] == '\0' ? NULL : hosts_file_open(conf->hosts_file, error);
 
 	if (file != NULL)
 		hosts_file_close(file);
 	return file != NULL || conf->hosts_file[0] == '\0';
 }
 
-static bool check_rules(const struct conf *conf, char *error, size_t error_size)
+static bool check_rules(const struct conf *conf, struct diagnostic *error)
 {
 	const struct access_place nowhere = {.listener_count = 0};
-	struct access *access = access_new(conf, &nowhere, error, error_size);
+	struct access *access = access_new(conf, &nowhere, error);
 
 	access_free(access);
 	return access != NULL;
@@ -61,18 +58,18 @@ static bool check_rules(const struct conf *conf, char *error, size_t error_size)
 
 bool generation_check_files(const struct conf *conf, FILE *errors)
 {
-	static bool (*const checks[])(const struct conf *, char *, size_t) = {
+	static bool (*const checks[])(const struct conf *, struct diagnostic *) = {
 		check_access_log,
 		check_authorities,
 		check_hosts_file,
 		check_rules,
 	};
-	char error[ERROR_MAX];
+	struct diagnostic error;
 	bool good = true;
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
-		if (!checks[i](conf, error, sizeof(error))) {
-			fprintf(errors, "cache204: %s\n", error);
+		if (!checks[i](conf, &error)) {
+			fprintf(errors, "cache204: %s\n", error.text);
 			good = false;
 		}
 	return good;
@@ -89,13 +86,11 @@ static void close_go(struct generation *generation)
 
 /* ---- sockets -------------------------------------------------------------------------------- */
 
-static bool bind_all(const struct conf *conf, struct listener *listener, char *error,
-		     size_t error_size)
+static bool bind_all(const struct conf *conf, struct listener *listener, struct diagnostic *error)
 {
-	return listener_bind(listener, &conf->listen, "listen", &forward_frontend, error,
-			     error_size) &&
-	       gateways_bind(conf, listener, error, error_size) &&
-	       listener_bind(listener, &conf->admin, "admin", &admin_frontend, error, error_size);
+	return listener_bind(listener, &conf->listen, "listen", &forward_frontend, error) &&
+	       gateways_bind(conf, listener, error) &&
+	       listener_bind(listener, &conf->admin, "admin", &admin_frontend, error);
 }
 
 static const struct listener *former_set(const struct generation *former, unsigned index)
@@ -104,8 +99,8 @@ static const struct listener *former_set(const struct generation *former, unsign
 }
 
 /* A set for each worker; what others were accepting from is kept, as connections may wait there. */
-static bool open_sets(struct generation *generation, const struct generation *former, char *error,
-		      size_t error_size)
+static bool open_sets(struct generation *generation, const struct generation *former,
+		      struct diagnostic *error)
 {
 	const struct conf *conf = generation->conf;
 	unsigned most = conf->workers;
@@ -113,14 +108,14 @@ static bool open_sets(struct generation *generation, const struct generation *fo
 
 	if (former != NULL && former->set_count > most)
 		most = former->set_count;
-	snprintf(error, error_size, "out of memory");
+	diagnostic_set(error, "out of memory");
 	generation->sets = calloc(most, sizeof(*generation->sets));
 	if (generation->sets == NULL)
 		return false;
 	first = &generation->sets[0];
 	first->former = former_set(former, 0);
 	generation->set_count = 1;
-	if (!bind_all(conf, first, error, error_size))
+	if (!bind_all(conf, first, error))
 		return false;
 	first->former = NULL;
 	for (unsigned i = 1; i < most; i++) {
@@ -128,11 +123,11 @@ static bool open_sets(struct generation *generation, const struct generation *fo
 
 		generation->set_count++;
 		if (i < conf->workers) {
-			if (!listener_again(first, former_set(former, i), set, error, error_size))
+			if (!listener_again(first, former_set(former, i), set, error))
 				return false;
 		} else if (!listener_keep(first, former_set(former, i), set)) {
-			snprintf(error, error_size, "cannot keep the sockets of a worker: %s",
-				 strerror(errno));
+			diagnostic_set(error, "cannot keep the sockets of a worker: %s",
+				       strerror(errno));
 			return false;
 		}
 	}
@@ -149,10 +144,10 @@ bool generation_sockets(const struct generation *generation, unsigned index,
 	return true;
 }
 
-bool generation_go(struct generation *generation, char *error, size_t error_size)
+bool generation_go(struct generation *generation, struct diagnostic *error)
 {
 	for (unsigned i = 0; i < generation->set_count; i++)
-		if (!listener_listen(&generation->sets[i], error, error_size))
+		if (!listener_listen(&generation->sets[i], error))
 			return false;
 	close_go(generation);
 	return true;
@@ -196,13 +191,13 @@ void generation_set_log_level(const struct conf *conf)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-static bool load_credentials(struct generation *generation, char *error, size_t error_size)
+static bool load_credentials(struct generation *generation, struct diagnostic *error)
 {
 	const char *file = generation->conf->password_file;
 
 	if (file[0] == '\0')
 		return true;
-	generation->credentials = password_file_load(file, error, error_size);
+	generation->credentials = password_file_load(file, error);
 	return generation->credentials != NULL;
 }
 
@@ -218,17 +213,16 @@ void generation_free(struct generation *generation)
 	free(generation);
 }
 
-struct generation *generation_first(struct conf *conf, char *error, size_t error_size)
+struct generation *generation_first(struct conf *conf, struct diagnostic *error)
 {
 	struct generation *generation = calloc(1, sizeof(*generation));
 
-	snprintf(error, error_size, "out of memory");
+	diagnostic_set(error, "out of memory");
 	if (generation == NULL)
 		return NULL;
 	*generation = (struct generation){.number = 1, .conf = conf, .go = {-1, -1}};
-	if (load_credentials(generation, error, error_size) &&
-	    open_sets(generation, NULL, error, error_size) &&
-	    generation_go(generation, error, error_size))
+	if (load_credentials(generation, error) && open_sets(generation, NULL, error) &&
+	    generation_go(generation, error))
 		return generation;
 	generation->conf = NULL;
 	generation_free(generation);
@@ -275,7 +269,7 @@ static bool complete(const struct generation *now, struct generation *next)
 static bool prepare_next(struct generation *next, const struct generation *now,
 			 const struct generation_source *source, FILE *errors)
 {
-	char error[ERROR_MAX];
+	struct diagnostic error;
 
 	next->conf = conf_load(source->file, source->settings, source->setting_count, errors);
 	if (next->conf == NULL || !complete(now, next) ||
@@ -286,10 +280,9 @@ static bool prepare_next(struct generation *next, const struct generation *now,
 		fprintf(errors, "cannot make a pipe: %s\n", strerror(errno));
 		return false;
 	}
-	if (load_credentials(next, error, sizeof(error)) &&
-	    open_sets(next, now, error, sizeof(error)))
+	if (load_credentials(next, &error) && open_sets(next, now, &error))
 		return true;
-	fprintf(errors, "%s\n", error);
+	fprintf(errors, "%s\n", error.text);
 	return false;
 }
 

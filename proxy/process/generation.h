@@ -8,6 +8,7 @@
 
 #include <stdio.h>
 
+#include "cache/base/diagnostic.h"
 #include "conf/conf.h"
 #include "proxy/access/credentials.h"
 #include "proxy/loop/listener.h"
@@ -44,7 +45,7 @@ void generation_set_log_level(const struct conf *conf);
  * that we become, and binds its addresses.  NULL with a line in `error`; then `conf` is the
  * caller's.
  */
-struct generation *generation_first(struct conf *conf, char *error, size_t error_size);
+struct generation *generation_first(struct conf *conf, struct diagnostic *error);
 
 /*
  * The next: read, checked and bound, with the sockets shared that stay.  NULL with lines in
@@ -54,7 +55,7 @@ struct generation *generation_next(const struct generation *now,
 				   const struct generation_source *source, FILE *errors);
 
 /* Connections are taken from here on, by its workers.  False with a line in `error`. */
-bool generation_go(struct generation *generation, char *error, size_t error_size);
+bool generation_go(struct generation *generation, struct diagnostic *error);
 
 /* The sockets of the `index`-th worker: its set, and a part of those that are left over; false
    without memory. */

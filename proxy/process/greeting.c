@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cache/base/diagnostic.h"
 #include "conf/conf.h"
 #include "conf/units.h"
 #include "proxy/access/ranges.h"
@@ -21,9 +22,9 @@
 /* An address of a wildcard listener that other machines may know; false when there is none. */
 static bool find_outer(const union address *bound, union address *ret_outer)
 {
-	char error[128];
+	struct diagnostic error;
 	size_t count;
-	struct interface_address *interfaces = interfaces_read(&count, error, sizeof(error));
+	struct interface_address *interfaces = interfaces_read(&count, &error);
 	bool found = false;
 
 	for (size_t i = 0; interfaces != NULL && i < count && !found; i++) {

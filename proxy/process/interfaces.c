@@ -27,7 +27,7 @@ static bool read_interface(const struct ifaddrs *interface, struct interface_add
 	return true;
 }
 
-struct interface_address *interfaces_read(size_t *ret_count, char *error, size_t error_size)
+struct interface_address *interfaces_read(size_t *ret_count, struct diagnostic *error)
 {
 	struct ifaddrs *interfaces = NULL;
 	struct interface_address *at = NULL;
@@ -40,8 +40,8 @@ struct interface_address *interfaces_read(size_t *ret_count, char *error, size_t
 		at = calloc(room, sizeof(*at));
 	}
 	if (at == NULL)
-		snprintf(error, error_size, "cannot read the addresses of this machine: %s",
-			 strerror(errno));
+		diagnostic_set(error, "cannot read the addresses of this machine: %s",
+			       strerror(errno));
 	for (const struct ifaddrs *i = interfaces; at != NULL && i != NULL; i = i->ifa_next)
 		if (read_interface(i, &at[*ret_count]))
 			(*ret_count)++;

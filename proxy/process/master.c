@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cache/base/diagnostic.h"
 #include "cache/store/store.h"
 #include "proxy/loop/deadline.h"
 #include "proxy/base/log.h"
@@ -30,7 +31,6 @@ enum {
 	STARTS_MAX = 5,     /* failed starts in a row, for each worker */
 	LOOK_MS = 1000,     /* between two looks for workers that hang */
 	FINISH_MS = 1000,   /* to end when all are replaced: nobody is served meanwhile */
-	ERROR_MAX = 512,
 };
 
 /* ---- the worker's side ---------------------------------------------------------------------- */
@@ -57,7 +57,7 @@ static int run_worker(struct master *master, struct member *own, pid_t parent)
 		own->generation == master->now->number ? master->now : master->next;
 	struct listener listener = {0};
 	pid_t pid = getpid();
-	char error[ERROR_MAX] = "worker: out of memory";
+	struct diagnostic error = {"worker: out of memory"};
 	struct worker *worker = NULL;
 	int status;
 
@@ -68,10 +68,9 @@ static int run_worker(struct master *master, struct member *own, pid_t parent)
 	if (close_others(master, generation, &listener, own->index))
 		worker = worker_new(generation->conf, master->shared,
 				    (unsigned)(own - master->members), &listener,
-				    generation->credentials, generation->go[0], error,
-				    sizeof(error));
+				    generation->credentials, generation->go[0], &error);
 	if (worker == NULL) {
-		log_error("%s", error);
+		log_error("%s", error.text);
 		return EXIT_FAILURE;
 	}
 	if (write(master->started[1], &pid, sizeof(pid)) != (ssize_t)sizeof(pid))
@@ -582,7 +581,7 @@ struct master *master_new(struct generation *first, const struct generation_sour
 	return master;
 }
 
-static bool set_up(struct master *master, char *error, size_t error_size)
+static bool set_up(struct master *master, struct diagnostic *error)
 {
 	copier_init(&master->copier, master->now->conf, &master->shared->service.copies,
 		    monotonic_us() / 1000);
@@ -590,18 +589,18 @@ static bool set_up(struct master *master, char *error, size_t error_size)
 		master->shared->to_master = master->started[1];
 		return true;
 	}
-	snprintf(error, error_size, "workers: cannot watch them: %s", strerror(errno));
+	diagnostic_set(error, "workers: cannot watch them: %s", strerror(errno));
 	return false;
 }
 
 int master_run(struct master *master,
 	       void (*ready)(const struct conf *conf, const struct listener *first))
 {
-	char error[ERROR_MAX] = "";
+	struct diagnostic error = {""};
 
 	master->ready = ready;
-	if (!set_up(master, error, sizeof(error))) {
-		log_error("%s", error);
+	if (!set_up(master, &error)) {
+		log_error("%s", error.text);
 		return EXIT_FAILURE;
 	}
 	watch(master);

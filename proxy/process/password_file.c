@@ -60,7 +60,7 @@ static char *read_text(FILE *file, size_t *ret_size, const char **ret_why)
 	return NULL;
 }
 
-static struct credentials *read_users(FILE *file, const char *path, char *error, size_t error_size)
+static struct credentials *read_users(FILE *file, const char *path, struct diagnostic *error)
 {
 	struct credentials_use use = {.processor_us = processor_us};
 	struct credentials *credentials = NULL;
@@ -69,14 +69,14 @@ static struct credentials *read_users(FILE *file, const char *path, char *error,
 	size_t size;
 
 	if (getrandom(use.secret, sizeof(use.secret), 0) != sizeof(use.secret)) {
-		snprintf(error, error_size, "password_file: %s: %s", path, strerror(errno));
+		diagnostic_set(error, "password_file: %s: %s", path, strerror(errno));
 		return NULL;
 	}
 	text = read_text(file, &size, &why);
 	if (text == NULL) {
-		snprintf(error, error_size, "password_file: %s: %s", path, why);
+		diagnostic_set(error, "password_file: %s: %s", path, why);
 	} else {
-		credentials = credentials_new(path, slice_of(text, size), &use, error, error_size);
+		credentials = credentials_new(path, slice_of(text, size), &use, error);
 		explicit_bzero(text, size);
 	}
 	free(text);
@@ -84,17 +84,17 @@ static struct credentials *read_users(FILE *file, const char *path, char *error,
 	return credentials;
 }
 
-struct credentials *password_file_load(const char *path, char *error, size_t error_size)
+struct credentials *password_file_load(const char *path, struct diagnostic *error)
 {
 	FILE *file = conf_source_open(path);
 	struct credentials *credentials;
 
 	if (file == NULL) {
-		snprintf(error, error_size, "password_file: %s: %s", path, strerror(errno));
+		diagnostic_set(error, "password_file: %s: %s", path, strerror(errno));
 		return NULL;
 	}
 	setvbuf(file, NULL, _IONBF, 0); /* no copy of it in a buffer that is not wiped */
-	credentials = read_users(file, path, error, error_size);
+	credentials = read_users(file, path, error);
 	fclose(file);
 	return credentials;
 }

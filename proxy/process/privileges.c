@@ -19,7 +19,7 @@ static bool is_already(const struct passwd *entry)
 	       real == entry->pw_uid && effective == entry->pw_uid && saved == entry->pw_uid;
 }
 
-bool privileges_drop(const char *user, char *error, size_t error_size)
+bool privileges_drop(const char *user, struct diagnostic *error)
 {
 	const struct passwd *entry;
 
@@ -28,7 +28,7 @@ bool privileges_drop(const char *user, char *error, size_t error_size)
 	errno = 0;
 	entry = getpwnam(user);
 	if (entry == NULL) {
-		snprintf(error, error_size, "user: %s: no such user on this system", user);
+		diagnostic_set(error, "user: %s: no such user on this system", user);
 		return false;
 	}
 	if (is_already(entry))
@@ -36,12 +36,12 @@ bool privileges_drop(const char *user, char *error, size_t error_size)
 	if (initgroups(user, entry->pw_gid) != 0 ||
 	    setresgid(entry->pw_gid, entry->pw_gid, entry->pw_gid) != 0 ||
 	    setresuid(entry->pw_uid, entry->pw_uid, entry->pw_uid) != 0) {
-		snprintf(error, error_size, "user: cannot become %s: %s%s", user, strerror(errno),
-			 geteuid() == 0 ? "" : "; start as root, or without the option");
+		diagnostic_set(error, "user: cannot become %s: %s%s", user, strerror(errno),
+			       geteuid() == 0 ? "" : "; start as root, or without the option");
 		return false;
 	}
 	if (entry->pw_uid != 0 && setuid(0) == 0) {
-		snprintf(error, error_size, "user: cannot become %s for good", user);
+		diagnostic_set(error, "user: cannot become %s for good", user);
 		return false;
 	}
 	return true;

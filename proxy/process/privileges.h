@@ -5,11 +5,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cache/base/diagnostic.h"
+
 /*
  * Become `user` for good, with the groups that the user has; "" stays.  False with a line in
  * `error`.
  */
-bool privileges_drop(const char *user, char *error, size_t error_size);
+bool privileges_drop(const char *user, struct diagnostic *error);
 
 /*
  * No program run from here gains privileges, and, unless `debugging`, no core is dumped and no

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "cache/base/diagnostic.h"
 #include "proxy/base/log.h"
 #include "proxy/base/wall_clock.h"
 #include "proxy/process/master_impl.h"
@@ -13,7 +14,6 @@
 enum {
 	NEXT_MS = 60000,  /* for the workers of a new configuration to serve */
 	RETIRE_MS = 5000, /* to accept no more: a worker that is stopped is not waited for */
-	ERROR_MAX = 512,
 };
 
 void master_free_place(struct member *member)
@@ -178,12 +178,12 @@ static bool all_ready(const struct master *master, uint64_t number)
 void master_take_over(struct master *master)
 {
 	struct generation *before = master->now;
-	char error[ERROR_MAX];
+	struct diagnostic error;
 
 	if (!all_ready(master, master->next->number))
 		return;
-	if (!generation_go(master->next, error, sizeof(error))) {
-		master_give_up_next(master, error);
+	if (!generation_go(master->next, &error)) {
+		master_give_up_next(master, error.text);
 		return;
 	}
 	master->now = master->next;

@@ -65,15 +65,15 @@ static char *find_default(bool root)
 	return NULL;
 }
 
-char *store_dir_default(bool root, char *error, size_t error_size)
+char *store_dir_default(bool root, struct diagnostic *error)
 {
 	char *path = find_default(root);
 
 	if (path == NULL)
-		snprintf(error, error_size, "%s",
-			 errno == ENOMEM
-				 ? "out of memory"
-				 : "no home directory for the store; give the store option");
+		diagnostic_set(error, "%s",
+			       errno == ENOMEM
+				       ? "out of memory"
+				       : "no home directory for the store; give the store option");
 	return path;
 }
 
@@ -131,7 +131,7 @@ static bool may_be_given(int fd)
 	       is_empty(fcntl(fd, F_DUPFD_CLOEXEC, 0));
 }
 
-bool store_dir_give(const char *path, const char *user, char *error, size_t error_size)
+bool store_dir_give(const char *path, const char *user, struct diagnostic *error)
 {
 	const struct passwd *entry = getpwnam(user);
 	mode_t mask;
@@ -139,7 +139,7 @@ bool store_dir_give(const char *path, const char *user, char *error, size_t erro
 	int fd, why;
 
 	if (entry == NULL) {
-		snprintf(error, error_size, "user: %s: no such user on this system", user);
+		diagnostic_set(error, "user: %s: no such user on this system", user);
 		return false;
 	}
 	mask = umask(S_IWGRP | S_IWOTH);
@@ -148,8 +148,8 @@ bool store_dir_give(const char *path, const char *user, char *error, size_t erro
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	done = fd >= 0 && (!may_be_given(fd) || fchown(fd, entry->pw_uid, entry->pw_gid) == 0);
 	if (!done)
-		snprintf(error, error_size, "store: %s: cannot be made for user %s: %s", path, user,
-			 strerror(fd < 0 && errno == ENOENT && why != 0 ? why : errno));
+		diagnostic_set(error, "store: %s: cannot be made for user %s: %s", path, user,
+			       strerror(fd < 0 && errno == ENOENT && why != 0 ? why : errno));
 	if (fd >= 0)
 		close(fd);
 	return done;
@@ -179,7 +179,7 @@ static bool can_be_made(const char *path)
  * The directory, or the first of its parents that is there, where it would be made, is on a file
  * system that a store can be on.
  */
-static bool check_file_system(const char *path, char *error, size_t error_size)
+static bool check_file_system(const char *path, struct diagnostic *error)
 {
 	char *part = strdup(path), *slash;
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -192,7 +192,7 @@ static bool check_file_system(const char *path, char *error, size_t error_size)
 	if (fd < 0)
 		fd = open(path[0] == '/' ? "/" : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0) {
-		fits = file_system_check(fd, path, error, error_size) != FILE_SYSTEM_NETWORK;
+		fits = file_system_check(fd, path, error) != FILE_SYSTEM_NETWORK;
 		close(fd);
 	}
 	free(part);
@@ -211,7 +211,7 @@ static bool user_may_write(const struct stat *st, const char *user)
 	return (st->st_mode & S_IWOTH) != 0;
 }
 
-bool store_dir_check(const char *path, const char *user, char *error, size_t error_size)
+bool store_dir_check(const char *path, const char *user, struct diagnostic *error)
 {
 	bool other = user[0] != '\0' && geteuid() == 0;
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -227,9 +227,9 @@ bool store_dir_check(const char *path, const char *user, char *error, size_t err
 		usable = eaccess(path, W_OK | X_OK) == 0;
 	}
 	if (!usable)
-		snprintf(error, error_size, "store: %s: cannot be made or written%s%s: %s", path,
-			 other ? " by user " : "", other ? user : "", strerror(errno));
+		diagnostic_set(error, "store: %s: cannot be made or written%s%s: %s", path,
+			       other ? " by user " : "", other ? user : "", strerror(errno));
 	if (fd >= 0)
 		close(fd);
-	return usable && check_file_system(path, error, error_size);
+	return usable && check_file_system(path, error);
 }

@@ -9,34 +9,32 @@
 #include "proxy/base/log.h"
 #include "proxy/loop/turn.h"
 
-enum { ERROR_MAX = 512 };
-
-bool store_hold_take(struct store_hold *hold, const char *directory, char *error, size_t error_size)
+bool store_hold_take(struct store_hold *hold, const char *directory, struct diagnostic *error)
 {
-	char notice[ERROR_MAX];
+	struct diagnostic notice;
 
-	*hold = (struct store_hold){.lock = store_lock(directory, error, error_size)};
+	*hold = (struct store_hold){.lock = store_lock(directory, error)};
 	if (hold->lock >= 0 &&
-	    file_system_check(hold->lock, directory, notice, sizeof(notice)) == FILE_SYSTEM_UNKNOWN)
-		log_info("%s", notice);
+	    file_system_check(hold->lock, directory, &notice) == FILE_SYSTEM_UNKNOWN)
+		log_info("%s", notice.text);
 	return hold->lock >= 0;
 }
 
 bool store_hold_again(struct store_hold *hold, const char *directory)
 {
-	char error[ERROR_MAX];
+	struct diagnostic error;
 	int lock;
 
 	if (store_lock_in_place(directory, hold->lock)) {
 		hold->told = false;
 		return true;
 	}
-	lock = store_lock(directory, error, sizeof(error));
+	lock = store_lock(directory, &error);
 	if (lock < 0) {
 		if (!hold->told)
 			log_error("store: %s: files were removed or exchanged; what was open is "
 				  "used until its end, because what is there now cannot be: %s",
-				  directory, error);
+				  directory, error.text);
 		hold->told = true;
 		return false;
 	}

@@ -18,6 +18,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "cache/base/diagnostic.h"
+
 struct cache;
 struct turn;
 
@@ -27,8 +29,7 @@ struct store_hold {
 };
 
 /* Lock the directory.  False with a line in `error`. */
-bool store_hold_take(struct store_hold *hold, const char *directory, char *error,
-		     size_t error_size);
+bool store_hold_take(struct store_hold *hold, const char *directory, struct diagnostic *error);
 
 /* Lock what the path names now, if that is not locked already; false, and logged once, if not. */
 bool store_hold_again(struct store_hold *hold, const char *directory);

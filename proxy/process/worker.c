@@ -31,8 +31,6 @@
 #include "proxy/stats/notices.h"
 #include "proxy/stats/reload.h"
 
-enum { ERROR_MAX = 512 };
-
 struct worker {
 	const struct conf *conf;
 	const struct worker_shared *shared;
@@ -187,10 +185,10 @@ static void quit_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents)
 
 static void tell_log_failure(const struct conf *conf, const char *what)
 {
-	char text[ERROR_MAX];
+	struct diagnostic text;
 
-	accesslog_describe(conf->access_log, what, text, sizeof(text));
-	log_error("%s", text);
+	accesslog_describe(conf->access_log, what, &text);
+	log_error("%s", text.text);
 }
 
 static void reopen_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents)
@@ -252,14 +250,14 @@ static bool open_loop(struct worker *worker)
 }
 
 static struct access *compile_access(const struct conf *conf, const struct listener *listener,
-				     char *error, size_t error_size)
+				     struct diagnostic *error)
 {
 	struct access_place place = {.listener_count = 0};
 	struct interface_address *interfaces;
 	union address *own = calloc(listener->count + 1, sizeof(*own));
 	struct access *access = NULL;
 
-	snprintf(error, error_size, "worker: out of memory");
+	diagnostic_set(error, "worker: out of memory");
 	if (own == NULL)
 		return NULL;
 	for (unsigned i = 0; i < listener->count; i++) {
@@ -272,11 +270,11 @@ static struct access *compile_access(const struct conf *conf, const struct liste
 		if (!known)
 			own[place.listener_count++] = *address;
 	}
-	interfaces = interfaces_read(&place.interface_count, error, error_size);
+	interfaces = interfaces_read(&place.interface_count, error);
 	place.listeners = own;
 	place.interfaces = interfaces;
 	if (interfaces != NULL)
-		access = access_new(conf, &place, error, error_size);
+		access = access_new(conf, &place, error);
 	free(interfaces);
 	free(own);
 	return access;
@@ -291,15 +289,15 @@ static void note_store(struct store *store)
 	notices_set_store(usage.entries, usage.bytes_used);
 }
 
-static bool open_cache(struct worker *worker, char *error, size_t error_size)
+static bool open_cache(struct worker *worker, struct diagnostic *error)
 {
 	struct store *store;
 
-	worker->cache = cache_open(worker->conf, worker->shared->hold.lock, error, error_size);
+	worker->cache = cache_open(worker->conf, worker->shared->hold.lock, error);
 	if (worker->cache == NULL)
 		return false;
-	if (error[0] != '\0')
-		log_info("%s", error);
+	if (error->text[0] != '\0')
+		log_info("%s", error->text);
 	store = cache_store_of(worker->cache);
 	note_store(store);
 	store_check_readers(store);
@@ -310,7 +308,7 @@ static bool open_cache(struct worker *worker, char *error, size_t error_size)
 	return true;
 }
 
-static bool open_log(struct worker *worker, char *error, size_t error_size)
+static bool open_log(struct worker *worker, struct diagnostic *error)
 {
 	const struct conf *conf = worker->conf;
 
@@ -319,25 +317,25 @@ static bool open_log(struct worker *worker, char *error, size_t error_size)
 	worker->accesslog =
 		accesslog_open(conf->access_log, conf_choice_word(conf->access_log_format));
 	if (worker->accesslog == NULL)
-		accesslog_describe(conf->access_log, "cannot be opened", error, error_size);
+		accesslog_describe(conf->access_log, "cannot be opened", error);
 	return worker->accesslog != NULL;
 }
 
 /* What is compiled from the options alone. */
-static bool open_rules(struct worker *worker, const struct listener *listener, char *error,
-		       size_t error_size)
+static bool open_rules(struct worker *worker, const struct listener *listener,
+		       struct diagnostic *error)
 {
 	const struct conf *conf = worker->conf;
 
-	worker->access = compile_access(conf, listener, error, error_size);
+	worker->access = compile_access(conf, listener, error);
 	if (worker->access == NULL)
 		return false;
-	worker->routes = routes_new(conf, error, error_size);
-	worker->tls = tls_context_new(conf->tls_ca_file, error, error_size);
+	worker->routes = routes_new(conf, error);
+	worker->tls = tls_context_new(conf->tls_ca_file, error);
 	if (worker->routes == NULL || worker->tls == NULL)
 		return false;
 	worker->admission = admission_new(conf, worker->access, worker->routes);
-	worker->resolver = resolver_new(worker->ev, conf, &worker->budgets, error, error_size);
+	worker->resolver = resolver_new(worker->ev, conf, &worker->budgets, error);
 	return worker->resolver != NULL;
 }
 
@@ -466,14 +464,14 @@ static void share_out(struct worker *worker, unsigned block, const struct listen
 }
 
 /* The rest, in an order in which each finds what it uses. */
-static bool open_parts(struct worker *worker, const struct listener *listener, int go, char *error,
-		       size_t error_size)
+static bool open_parts(struct worker *worker, const struct listener *listener, int go,
+		       struct diagnostic *error)
 {
 	if (worker->turn.in.block == NULL || worker->turn.out.block == NULL || !open_loop(worker) ||
-	    !open_cache(worker, error, error_size) || !open_log(worker, error, error_size) ||
-	    !open_rules(worker, listener, error, error_size))
+	    !open_cache(worker, error) || !open_log(worker, error) ||
+	    !open_rules(worker, listener, error))
 		return false;
-	snprintf(error, error_size, "worker: out of memory");
+	diagnostic_set(error, "worker: out of memory");
 	if (!open_origins(worker) || !open_clients(worker))
 		return false;
 	open_housekeeping(worker);
@@ -483,11 +481,11 @@ static bool open_parts(struct worker *worker, const struct listener *listener, i
 
 struct worker *worker_new(const struct conf *conf, const struct worker_shared *shared,
 			  unsigned block, struct listener *listener,
-			  struct credentials *credentials, int go, char *error, size_t error_size)
+			  struct credentials *credentials, int go, struct diagnostic *error)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 
-	snprintf(error, error_size, "worker: out of memory");
+	diagnostic_set(error, "worker: out of memory");
 	if (worker == NULL)
 		return NULL;
 	worker->conf = conf;
@@ -498,7 +496,7 @@ struct worker *worker_new(const struct conf *conf, const struct worker_shared *s
 	turn_init(&worker->turn);
 	worker->turn.in = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
 	worker->turn.out = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
-	if (open_parts(worker, listener, go, error, error_size))
+	if (open_parts(worker, listener, go, error))
 		return worker;
 	worker_free(worker);
 	return NULL;

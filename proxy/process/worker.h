@@ -2,6 +2,7 @@
 #ifndef PROXY_PROCESS_WORKER_H
 #define PROXY_PROCESS_WORKER_H
 
+#include "cache/base/diagnostic.h"
 #include "conf/conf.h"
 #include "proxy/process/store_hold.h"
 #include "proxy/stats/stats.h"
@@ -36,7 +37,7 @@ struct worker_shared *worker_shared_map(const struct conf *conf);
  */
 struct worker *worker_new(const struct conf *conf, const struct worker_shared *shared,
 			  unsigned block, struct listener *listeners,
-			  struct credentials *credentials, int go, char *error, size_t error_size);
+			  struct credentials *credentials, int go, struct diagnostic *error);
 
 /*
  * Until it was asked to end and has drained.  Returns the exit status.  It is the master that is

@@ -105,13 +105,13 @@ bool accesslog_may_open(const char *path)
 	return errno == ENOENT && may_make(path);
 }
 
-void accesslog_describe(const char *path, const char *what, char *to, size_t size)
+void accesslog_describe(const char *path, const char *what, struct diagnostic *to)
 {
 	int error = errno;
 	const struct passwd *entry = getpwuid(geteuid());
 
-	snprintf(to, size, "access_log: %s: %s: %s (as user %s)", path, what, strerror(error),
-		 entry == NULL ? "without a name" : entry->pw_name);
+	diagnostic_set(to, "access_log: %s: %s: %s (as user %s)", path, what, strerror(error),
+		       entry == NULL ? "without a name" : entry->pw_name);
 }
 
 struct accesslog *accesslog_open(const char *path, const char *format)

@@ -12,6 +12,7 @@
 #ifndef PROXY_STATS_ACCESSLOG_H
 #define PROXY_STATS_ACCESSLOG_H
 
+#include "cache/base/diagnostic.h"
 #include "proxy/stats/accesslog_line.h"
 
 struct accesslog;
@@ -23,7 +24,7 @@ struct accesslog;
 bool accesslog_may_open(const char *path);
 
 /* A line of text that says why by errno, and as whom it was tried, which is half of most causes. */
-void accesslog_describe(const char *path, const char *what, char *to, size_t size);
+void accesslog_describe(const char *path, const char *what, struct diagnostic *to);
 
 /* `path` is a file, "-" for stdout.  NULL with errno on failure. */
 struct accesslog *accesslog_open(const char *path, const char *format);

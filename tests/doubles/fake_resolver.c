@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "cache/base/diagnostic.h"
 #include "tests/doubles/sure_memory.h"
 
 enum { FAKE_HOSTS = 64 };
@@ -34,13 +35,12 @@ struct resolver {
 };
 
 struct resolver *resolver_new(void *loop, const struct conf *conf, const struct budgets *budgets,
-			      char *error, size_t error_size)
+			      struct diagnostic *error)
 {
 	(void)loop;
 	(void)budgets;
 	(void)conf;
 	(void)error;
-	(void)error_size;
 	return sure_memory(NULL, 1, sizeof(struct resolver));
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "cache/base/diagnostic.h"
 #include "proxy/exchange/leases.c" /* to see what is left of them */
 #include "proxy/client/client.h"
 #include "proxy/exchange/failure_log.h"
@@ -278,22 +279,22 @@ static void open_clients(struct fake_worker *worker)
 
 static void open_parts(struct fake_worker *worker)
 {
-	char error[256] = "";
+	struct diagnostic error = {""};
 	union address own;
 
-	worker->cache = cache_open(worker->conf, CACHE_LOCK_NONE, error, sizeof(error));
-	require(worker->cache != NULL, error);
+	worker->cache = cache_open(worker->conf, CACHE_LOCK_NONE, &error);
+	require(worker->cache != NULL, error.text);
 	worker->turn.steady = store_clock(cache_store_of(worker->cache));
 	own = address_of(FAKE_LISTEN, FAKE_PORT);
-	worker->access = access_new(worker->conf,
-				    &(struct access_place){.listeners = &own, .listener_count = 1},
-				    error, sizeof(error));
-	require(worker->access != NULL, error);
-	worker->routes = routes_new(worker->conf, error, sizeof(error));
-	require(worker->routes != NULL, error);
+	worker->access =
+		access_new(worker->conf,
+			   &(struct access_place){.listeners = &own, .listener_count = 1}, &error);
+	require(worker->access != NULL, error.text);
+	worker->routes = routes_new(worker->conf, &error);
+	require(worker->routes != NULL, error.text);
 	worker->admission = admission_new(worker->conf, worker->access, worker->routes);
-	worker->resolver = resolver_new(NULL, worker->conf, &worker->budgets, error, sizeof(error));
-	require(worker->resolver != NULL, error);
+	worker->resolver = resolver_new(NULL, worker->conf, &worker->budgets, &error);
+	require(worker->resolver != NULL, error.text);
 	worker->dialers = (struct dialers){
 		.connectors = {.conf = worker->conf,
 			       .turn = &worker->turn,

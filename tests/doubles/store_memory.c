@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "cache/base/diagnostic.h"
 #include "tests/doubles/sure_memory.h"
 
 enum {
@@ -225,29 +226,27 @@ void store_memory_forget(void)
 	}
 }
 
-struct store *store_open(const struct store_options *options, char *notice, size_t notice_size)
+struct store *store_open(const struct store_options *options, struct diagnostic *notice)
 {
 	struct memory *memory = memory_of(options->directory);
 	struct store *store;
 
-	notice[0] = '\0';
+	diagnostic_clear(notice);
 	if (options->size < 1 << 20) {
-		snprintf(notice, notice_size, "%s: a store needs 1 MiB", options->directory);
+		diagnostic_set(notice, "%s: a store needs 1 MiB", options->directory);
 		return NULL;
 	}
 	if (options->exclusive && memory->locked) {
-		snprintf(notice, notice_size, "%s: another service uses this store",
-			 options->directory);
+		diagnostic_set(notice, "%s: another service uses this store", options->directory);
 		return NULL;
 	}
 	if (memory->format != options->format && memory->users > 0) {
-		snprintf(notice, notice_size, "%s: in use with another version",
-			 options->directory);
+		diagnostic_set(notice, "%s: in use with another version", options->directory);
 		return NULL;
 	}
 	if (memory->format != options->format && memory->entries.count > 0) {
-		snprintf(notice, notice_size, "%s: it is of another version; begun anew",
-			 options->directory);
+		diagnostic_set(notice, "%s: it is of another version; begun anew",
+			       options->directory);
 		entries_free(&memory->entries, true);
 	}
 	memory->format = options->format;
@@ -261,13 +260,13 @@ struct store *store_open(const struct store_options *options, char *notice, size
 }
 
 /* A lock of this program only: a descriptor of anything will do, and there is nothing to hold. */
-int store_lock(const char *directory, char *notice, size_t notice_size)
+int store_lock(const char *directory, struct diagnostic *notice)
 {
 	struct memory *memory = memory_of(directory);
 
-	notice[0] = '\0';
+	diagnostic_clear(notice);
 	if (memory->locked) {
-		snprintf(notice, notice_size, "%s: another service uses this store", directory);
+		diagnostic_set(notice, "%s: another service uses this store", directory);
 		return -1;
 	}
 	return open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -583,12 +582,12 @@ enum store_result store_group_next(struct store *store, const struct cache_key *
 
 /* ---- the rest ------------------------------------------------------------------------------- */
 
-enum store_result store_copy(const struct store_options *options, int64_t wall_s, char *notice,
-			     size_t notice_size)
+enum store_result store_copy(const struct store_options *options, int64_t wall_s,
+			     struct diagnostic *notice)
 {
 	(void)options;
 	(void)wall_s;
-	snprintf(notice, notice_size, "there is nothing on disk");
+	diagnostic_set(notice, "there is nothing on disk");
 	return STORE_FAILED;
 }
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cache/base/diagnostic.h"
+
 int64_t at_ms(int64_t s)
 {
 	return (NOW_S + s) * 1000;
@@ -14,12 +16,12 @@ int64_t at_ms(int64_t s)
 
 void cache_fixture_open(struct fixture *f)
 {
-	char notice[256] = "";
+	struct diagnostic notice = {""};
 
-	f->cache = cache_open(f->conf, CACHE_LOCK_NONE, notice, sizeof(notice));
+	f->cache = cache_open(f->conf, CACHE_LOCK_NONE, &notice);
 	if (!f->cache)
-		fail_msg("cache_open: %s", notice);
-	assert_string_equal(notice, "");
+		fail_msg("cache_open: %s", notice.text);
+	assert_string_equal(notice.text, "");
 }
 
 void cache_fixture_close(struct fixture *f)

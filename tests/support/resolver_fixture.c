@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cache/base/diagnostic.h"
 #include "proxy/loop/deadline.h"
 #include "tests/support/test_conf.h"
 
@@ -90,17 +91,16 @@ void resolver_fixture_set(struct fixture *fixture, const char *option, const cha
 void resolver_fixture_open(struct fixture *fixture, const struct name_row *rows)
 {
 	static const struct name_row none[] = {{.name = NULL}};
-	char error[256] = "";
+	struct diagnostic error = {""};
 
 	fixture->server = name_server_new(fixture->loop, rows ? rows : none);
 	if (fixture->conf->resolvers.count == 0)
 		resolver_fixture_set(fixture, "resolvers", name_server_address(fixture->server));
 	budgets_init(&fixture->budgets, holdings_map(1, 4096), 0, fixture->conf,
 		     &fixture->descriptors);
-	fixture->resolver =
-		resolver_new(fixture->loop, fixture->conf, &fixture->budgets, error, sizeof(error));
+	fixture->resolver = resolver_new(fixture->loop, fixture->conf, &fixture->budgets, &error);
 	if (!fixture->resolver)
-		fail_msg("%s", error);
+		fail_msg("%s", error.text);
 }
 
 void resolver_fixture_done(void *context, enum failure failure, const struct addresses *found)

@@ -128,9 +128,9 @@ int store_teardown(void **state)
 
 void store_fixture_open(struct store_fixture *f)
 {
-	f->store = store_open(&f->options, f->notice, sizeof(f->notice));
+	f->store = store_open(&f->options, &f->notice);
 	if (!f->store)
-		fail_msg("store_open: %s", f->notice);
+		fail_msg("store_open: %s", f->notice.text);
 }
 
 void store_fixture_reopen(struct store_fixture *f)

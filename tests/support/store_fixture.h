@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "cache/base/diagnostic.h"
 #include "cache/store/store.h"
 
 enum {
@@ -14,7 +15,7 @@ struct store_fixture {
 	char directory[64];
 	struct store_options options; /* 8 MiB, format 1 */
 	struct store *store;
-	char notice[512]; /* of the last fixture_open() */
+	struct diagnostic notice; /* of the last fixture_open() */
 };
 
 /* Well mixed numbers, the same in every run. */

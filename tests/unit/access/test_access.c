@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cache/base/diagnostic.h"
 #include "cache/http/fields.h"
 #include "conf/units.h"
 #include "proxy/access/access.h"
@@ -55,7 +56,7 @@ static const struct {
 
 /* The rules of a proxy on that machine. */
 static struct access *compile(const struct conf *conf, const union address *own, size_t count,
-			      char error[static 256])
+			      struct diagnostic *error)
 {
 	struct interface_address interfaces[COUNT(machine)];
 
@@ -65,14 +66,14 @@ static struct access *compile(const struct conf *conf, const union address *own,
 			.bits = machine[i].bits,
 		};
 	return access_new(conf, &(struct access_place){own, count, interfaces, COUNT(machine)},
-			  error, 256);
+			  error);
 }
 
 /* A proxy with options, "name=value;name=value", that listens on "ADDRESS:PORT ADDRESS:PORT". */
 struct setup {
 	struct conf *conf;
 	struct access *access;
-	char error[256];
+	struct diagnostic error;
 };
 
 static struct setup setup_of(const char *options, const char *listeners)
@@ -97,7 +98,7 @@ static struct setup setup_of(const char *options, const char *listeners)
 	rest = text;
 	while ((one = strsep(&rest, " ")))
 		own[count++] = endpoint_of(one);
-	setup.access = compile(setup.conf, own, count, setup.error);
+	setup.access = compile(setup.conf, own, count, &setup.error);
 	return setup;
 }
 
@@ -943,8 +944,8 @@ static void bad_rules_are_told(void **state)
 		struct setup setup = setup_of(cases[i].options, LOCAL);
 
 		assert_null(setup.access);
-		if (strncmp(setup.error, cases[i].error, strlen(cases[i].error)) != 0)
-			fail_msg("%s: %s", cases[i].options, setup.error);
+		if (strncmp(setup.error.text, cases[i].error, strlen(cases[i].error)) != 0)
+			fail_msg("%s: %s", cases[i].options, setup.error.text);
 		setup_end(&setup);
 	}
 }
@@ -966,7 +967,7 @@ static void a_long_list_is_matched_whole(void **state)
 		assert_non_null(conf->deny.at[i]);
 	}
 	conf->deny.count = MANY;
-	setup.access = compile(conf, &own, 1, setup.error);
+	setup.access = compile(conf, &own, 1, &setup.error);
 	assert_non_null(setup.access);
 	for (size_t i = 0; i < MANY; i++) {
 		snprintf(name, sizeof(name), "h%zu.example", i * 7919 % MANY);

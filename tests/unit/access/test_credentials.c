@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "cache/base/diagnostic.h"
 #include "proxy/access/credentials.h"
 #include "tests/support/messages.h"
 
@@ -19,7 +20,7 @@
 #define HASH_UTF8 "$6$rounds=1000$salt$"
 
 static const char path[] = "/etc/cache204.users";
-static char error[256];
+static struct diagnostic error;
 
 static int64_t processor_us(void)
 {
@@ -33,8 +34,8 @@ static struct credentials *load(const char *text)
 {
 	const struct credentials_use use = {.secret = "secret", .processor_us = processor_us};
 
-	error[0] = '\0';
-	return credentials_new(path, slice_str(text), &use, error, sizeof(error));
+	error.text[0] = '\0';
+	return credentials_new(path, slice_str(text), &use, &error);
 }
 
 /* "name:hash\n" at the end of `to`. */
@@ -297,8 +298,8 @@ static void test_bad_files(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		assert_null(load(bad[i].text));
 		snprintf(expected, sizeof(expected), "password_file: %s%s", path, bad[i].error);
-		if (strncmp(error, expected, strlen(expected)) != 0)
-			fail_msg("%s instead of %s", error, expected);
+		if (strncmp(error.text, expected, strlen(expected)) != 0)
+			fail_msg("%s instead of %s", error.text, expected);
 	}
 }
 
@@ -310,7 +311,7 @@ static void test_long_line(void **state)
 	memset(text, 'x', sizeof(text));
 	text[sizeof(text) - 1] = '\0';
 	assert_null(load(text));
-	assert_non_null(strstr(error, ":1: the line is too long"));
+	assert_non_null(strstr(error.text, ":1: the line is too long"));
 }
 
 /* Hashes of two kinds take two times: a name that nobody has must not always take the one. */

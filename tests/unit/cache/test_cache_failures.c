@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cache/base/diagnostic.h"
 #include "tests/doubles/counted_memory.h"
 #include "tests/support/cache_fixture.h"
 
@@ -265,7 +266,7 @@ static void a_cache_without_memory_does_not_open(void **state)
 {
 	struct fixture *f = *state;
 	size_t total, before = allocations_so_far();
-	char notice[256];
+	struct diagnostic notice;
 
 	cache_fixture_close(f);
 	cache_fixture_open(f);
@@ -273,9 +274,9 @@ static void a_cache_without_memory_does_not_open(void **state)
 	cache_fixture_close(f);
 	for (size_t n = 0; n < total; n = n == 1 ? total - 2 : n + 1) {
 		fail_allocation(n);
-		notice[0] = '\0';
-		assert_null(cache_open(f->conf, CACHE_LOCK_NONE, notice, sizeof(notice)));
-		assert_string_not_equal(notice, "");
+		notice.text[0] = '\0';
+		assert_null(cache_open(f->conf, CACHE_LOCK_NONE, &notice));
+		assert_string_not_equal(notice.text, "");
 	}
 	fail_no_allocation();
 	cache_fixture_open(f);

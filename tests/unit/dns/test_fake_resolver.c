@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "cache/base/diagnostic.h"
 #include "tests/doubles/fake_resolver.h"
 
 struct asked {
@@ -33,10 +34,10 @@ static void done(void *context, enum failure failure, const struct addresses *fo
 
 static int setup(void **state)
 {
-	char error[64];
+	struct diagnostic error;
 
 	calls = 0;
-	*state = resolver_new(NULL, NULL, NULL, error, sizeof(error));
+	*state = resolver_new(NULL, NULL, NULL, &error);
 	return *state ? 0 : -1;
 }
 

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/base/diagnostic.h"
 #include "proxy/dns/hosts.h"
 
 static char directory[] = "/tmp/test_hosts.XXXXXX";
@@ -141,11 +142,11 @@ static void a_name_has_no_more_addresses_than_there_is_room_for(void **state)
 static void a_changed_file_is_read_again(void **state)
 {
 	struct hosts_file *file;
-	char error[128] = "";
+	struct diagnostic error = {""};
 
 	(void)state;
 	write_file("192.0.2.1 web\n");
-	file = hosts_file_open(path, error, sizeof(error));
+	file = hosts_file_open(path, &error);
 	assert_non_null(file);
 	assert_string_equal(found(hosts_file_current(file, 0), "web"), "192.0.2.1");
 	write_file("192.0.2.22 web\n");
@@ -163,11 +164,11 @@ static void a_changed_file_is_read_again(void **state)
 static void what_was_read_stays_when_the_file_goes_bad(void **state)
 {
 	struct hosts_file *file;
-	char error[128] = "";
+	struct diagnostic error = {""};
 
 	(void)state;
 	write_file("192.0.2.1 web\n");
-	file = hosts_file_open(path, error, sizeof(error));
+	file = hosts_file_open(path, &error);
 	assert_non_null(file);
 	assert_int_equal(truncate(path, HOSTS_SIZE_MAX + 1), 0);
 	assert_string_equal(found(hosts_file_current(file, HOSTS_CHECK_MS), "web"), "192.0.2.1");
@@ -180,17 +181,17 @@ static void what_was_read_stays_when_the_file_goes_bad(void **state)
 static void a_file_may_be_so_large(void **state)
 {
 	struct hosts_file *file;
-	char error[128] = "";
+	struct diagnostic error = {""};
 
 	(void)state;
 	for (int more = -1; more <= 1; more++) {
 		write_file("192.0.2.1 web\n");
 		assert_int_equal(truncate(path, HOSTS_SIZE_MAX + more), 0);
-		file = hosts_file_open(path, error, sizeof(error));
+		file = hosts_file_open(path, &error);
 		if (more > 0) {
 			assert_null(file);
-			assert_non_null(strstr(error, path));
-			assert_non_null(strstr(error, "File too large"));
+			assert_non_null(strstr(error.text, path));
+			assert_non_null(strstr(error.text, "File too large"));
 		} else {
 			assert_non_null(file);
 			assert_string_equal(found(hosts_file_current(file, 0), "web"), "192.0.2.1");
@@ -202,11 +203,11 @@ static void a_file_may_be_so_large(void **state)
 static void no_file_is_an_empty_one(void **state)
 {
 	struct hosts_file *file;
-	char error[128] = "";
+	struct diagnostic error = {""};
 
 	(void)state;
 	unlink(path);
-	file = hosts_file_open(path, error, sizeof(error));
+	file = hosts_file_open(path, &error);
 	assert_non_null(file);
 	assert_string_equal(found(hosts_file_current(file, 0), "web"), "");
 	hosts_file_close(file);
@@ -214,16 +215,16 @@ static void no_file_is_an_empty_one(void **state)
 
 static void only_a_regular_file_is_read(void **state)
 {
-	char error[128] = "";
+	struct diagnostic error = {""};
 
 	(void)state;
 	unlink(path);
 	assert_int_equal(mkfifo(path, 0600), 0);
-	assert_null(hosts_file_open(path, error, sizeof(error)));
-	assert_non_null(strstr(error, "not a regular file"));
+	assert_null(hosts_file_open(path, &error));
+	assert_non_null(strstr(error.text, "not a regular file"));
 	unlink(path);
-	assert_null(hosts_file_open(directory, error, sizeof(error)));
-	assert_null(hosts_file_open("/dev/zero", error, sizeof(error)));
+	assert_null(hosts_file_open(directory, &error));
+	assert_null(hosts_file_open("/dev/zero", &error));
 }
 
 int main(void)

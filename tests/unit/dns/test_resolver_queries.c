@@ -1,5 +1,6 @@
 /* LINKS: proxy/dns */
 /* Queries of the resolver: shared, cancelled, at their bounds, and left over when it is freed. */
+#include "cache/base/diagnostic.h"
 #include "tests/support/resolver_fixture.h"
 #include "proxy/stats/stats.h"
 
@@ -455,19 +456,19 @@ static void bad_options_are_told(void **state)
 	};
 	struct fixture *fixture = *state;
 	struct resolver *resolver;
-	char error[128];
+	struct diagnostic error;
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		resolver_fixture_set(fixture, cases[i].option, cases[i].value);
-		resolver = resolver_new(fixture->loop, fixture->conf, NULL, error, sizeof(error));
+		resolver = resolver_new(fixture->loop, fixture->conf, NULL, &error);
 		assert_null(resolver);
-		if (strncmp(error, cases[i].error, strlen(cases[i].error)) != 0)
-			fail_msg("%s", error);
+		if (strncmp(error.text, cases[i].error, strlen(cases[i].error)) != 0)
+			fail_msg("%s", error.text);
 		resolver_fixture_set(fixture, cases[i].option, "");
 	}
 	resolver_fixture_set(fixture, "resolvers",
 			     "[::1]:1,[::1]:2,[::1]:3,[::1]:4,[::1]:5,[::1]:6,[::1]:7,[::1]:8");
-	resolver = resolver_new(fixture->loop, fixture->conf, NULL, error, sizeof(error));
+	resolver = resolver_new(fixture->loop, fixture->conf, NULL, &error);
 	assert_non_null(resolver);
 	resolver_free(resolver);
 }

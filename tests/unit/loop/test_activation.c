@@ -13,11 +13,12 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "cache/base/diagnostic.h"
 #include "proxy/loop/activation.h"
 
 enum { FIRST_FD = 3, KEPT_FDS = 8 };
 
-static char error[512];
+static struct diagnostic error;
 
 static union address address_of(const char *text, uint16_t port)
 {
@@ -66,8 +67,8 @@ static bool init(int count, const char *names)
 	snprintf(number, sizeof(number), "%d", (int)getpid());
 	setenv("LISTEN_PID", number, 1);
 	setenv("LISTEN_FDNAMES", names, 1);
-	error[0] = '\0';
-	return activation_init(error, sizeof(error));
+	error.text[0] = '\0';
+	return activation_init(&error);
 }
 
 static int teardown(void **state)
@@ -91,10 +92,10 @@ static void test_each_is_taken_once_by_its_address(void **state)
 	assert_int_equal(activation_take(&other), -1);
 	assert_int_equal(activation_take(&second), 4);
 	assert_int_equal(activation_take(&second), -1);
-	assert_false(activation_all_taken(error, sizeof(error)));
-	assert_non_null(strstr(error, "(a)"));
+	assert_false(activation_all_taken(&error));
+	assert_non_null(strstr(error.text, "(a)"));
 	assert_int_equal(activation_take(&first), 3);
-	assert_true(activation_all_taken(error, sizeof(error)));
+	assert_true(activation_all_taken(&error));
 	assert_true(fcntl(3, F_GETFL) & O_NONBLOCK);
 	assert_true(fcntl(3, F_GETFD) & FD_CLOEXEC);
 }
@@ -106,17 +107,17 @@ static void test_of_another_process(void **state)
 	(void)state;
 	setenv("LISTEN_FDS", "1", 1);
 	setenv("LISTEN_PID", "1", 1);
-	assert_true(activation_init(error, sizeof(error)));
+	assert_true(activation_init(&error));
 	assert_int_equal(activation_take(&address), -1);
-	assert_true(activation_all_taken(error, sizeof(error)));
+	assert_true(activation_all_taken(&error));
 	assert_null(getenv("LISTEN_FDS"));
 }
 
 static void test_no_variables(void **state)
 {
 	(void)state;
-	assert_true(activation_init(error, sizeof(error)));
-	assert_true(activation_all_taken(error, sizeof(error)));
+	assert_true(activation_init(&error));
+	assert_true(activation_all_taken(&error));
 }
 
 static void test_what_is_refused(void **state)
@@ -124,13 +125,13 @@ static void test_what_is_refused(void **state)
 	(void)state;
 	close(3);
 	assert_false(init(1, "gone"));
-	assert_non_null(strstr(error, "(gone)"));
+	assert_non_null(strstr(error.text, "(gone)"));
 	bind_at(3, "127.0.0.1", SOCK_DGRAM, false, false);
 	assert_false(init(1, "datagrams"));
 	bind_at(3, "127.0.0.1", SOCK_STREAM, false, false);
 	assert_false(init(1, "does not listen"));
 	assert_false(init(ACTIVATION_MAX + 1, ""));
-	assert_non_null(strstr(error, "more than"));
+	assert_non_null(strstr(error.text, "more than"));
 }
 
 /* The names may be fewer than the sockets, or odd. */
@@ -147,8 +148,8 @@ static void test_names(void **state)
 	memset(names, 'n', sizeof(names) - 1);
 	names[sizeof(names) - 1] = '\0';
 	assert_true(init(2, names));
-	assert_false(activation_all_taken(error, sizeof(error)));
-	assert_non_null(strstr(error, "(nnnn"));
+	assert_false(activation_all_taken(&error));
+	assert_non_null(strstr(error.text, "(nnnn"));
 }
 
 /* Clients of IPv4 behind mapped addresses would pass by rules for IPv4. */
@@ -163,7 +164,7 @@ static void test_ipv6(void **state)
 	close(probe);
 	bind_at(3, "::", SOCK_STREAM, true, false);
 	assert_false(init(1, ""));
-	assert_non_null(strstr(error, "BindIPv6Only"));
+	assert_non_null(strstr(error.text, "BindIPv6Only"));
 	address = listen_at(3, "::");
 	assert_true(init(1, ""));
 	assert_int_equal(activation_take(&address), 3);

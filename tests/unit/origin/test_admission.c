@@ -25,7 +25,8 @@ struct setup {
 static struct setup setup_of(const char *options, const char *listener)
 {
 	struct setup setup = {.conf = test_conf_new()};
-	char text[256], error[256] = "";
+	char text[256];
+	struct diagnostic error = {""};
 	char *rest = text, *one;
 	union address own;
 
@@ -40,11 +41,10 @@ static struct setup setup_of(const char *options, const char *listener)
 	}
 	assert_true(address_parse(slice_str(listener), &own));
 	address_set_port(&own, 3128);
-	setup.access = access_new(setup.conf,
-				  &(struct access_place){.listeners = &own, .listener_count = 1},
-				  error, sizeof(error));
-	setup.routes = routes_new(setup.conf, error, sizeof(error));
-	assert_string_equal(error, "");
+	setup.access = access_new(
+		setup.conf, &(struct access_place){.listeners = &own, .listener_count = 1}, &error);
+	setup.routes = routes_new(setup.conf, &error);
+	assert_string_equal(error.text, "");
 	setup.admission = admission_new(setup.conf, setup.access, setup.routes);
 	return setup;
 }

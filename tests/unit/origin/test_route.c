@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "cache/base/diagnostic.h"
 #include "proxy/origin/route.h"
 #include "tests/support/test_conf.h"
 
@@ -19,12 +20,12 @@ struct setup {
 static struct setup setup_of(const char *parent, const char *no_proxy)
 {
 	struct setup setup = {.conf = test_conf_new()};
-	char error[256] = "";
+	struct diagnostic error = {""};
 
 	assert_true(test_conf_set(setup.conf, "parent", parent));
 	assert_true(test_conf_set(setup.conf, "no_proxy", no_proxy));
-	setup.routes = routes_new(setup.conf, error, sizeof(error));
-	assert_string_equal(error, "");
+	setup.routes = routes_new(setup.conf, &error);
+	assert_string_equal(error.text, "");
 	assert_non_null(setup.routes);
 	return setup;
 }
@@ -208,12 +209,12 @@ static void test_this_machine(void **state)
 static void test_wrong_no_proxy(void **state)
 {
 	struct conf *conf = test_conf_new();
-	char error[256] = "";
+	struct diagnostic error = {""};
 
 	(void)state;
 	assert_true(test_conf_set(conf, "no_proxy", "a..b"));
-	assert_null(routes_new(conf, error, sizeof(error)));
-	assert_non_null(strstr(error, "no_proxy: \"a..b\""));
+	assert_null(routes_new(conf, &error));
+	assert_non_null(strstr(error.text, "no_proxy: \"a..b\""));
 	test_conf_free(conf);
 }
 

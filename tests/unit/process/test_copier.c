@@ -92,10 +92,9 @@ static void assert_counts(const struct fixture *f, uint64_t made, uint64_t faile
 /* So that a copy cannot begin: as if somebody opened the store for ever. */
 static struct store_files hold_opening(struct fixture *f)
 {
-	struct store_notice notice = {f->store->notice, sizeof(f->store->notice)};
 	struct store_files files;
 
-	assert_true(store_files_open(&files, f->store->directory, false, &notice));
+	assert_true(store_files_open(&files, f->store->directory, false, &f->store->notice));
 	return files;
 }
 

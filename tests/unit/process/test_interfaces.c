@@ -8,18 +8,19 @@
 
 #include <stdlib.h>
 
+#include "cache/base/diagnostic.h"
 #include "proxy/process/interfaces.h"
 
 static void test_each_has_a_network(void **state)
 {
 	struct interface_address *interfaces;
-	char error[256] = "";
+	struct diagnostic error = {""};
 	size_t count = 0;
 
 	(void)state;
-	interfaces = interfaces_read(&count, error, sizeof(error));
+	interfaces = interfaces_read(&count, &error);
 	assert_non_null(interfaces);
-	assert_string_equal(error, "");
+	assert_string_equal(error.text, "");
 	for (size_t i = 0; i < count; i++) {
 		const union address *address = &interfaces[i].address;
 		bool v4 = address->any.sa_family == AF_INET;

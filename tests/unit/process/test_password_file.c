@@ -11,10 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/base/diagnostic.h"
 #include "proxy/process/password_file.h"
 
 static char path[] = "/tmp/test_password_file.XXXXXX";
-static char error[256];
+static struct diagnostic error;
 
 static void write_file(const char *text)
 {
@@ -32,16 +33,16 @@ static void test_who_may_read_it(void **state)
 	(void)state;
 	write_file("ali:$5$salt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1\n");
 	chmod(path, 0644);
-	assert_null(password_file_load(path, error, sizeof(error)));
-	assert_non_null(strstr(error, "everybody"));
+	assert_null(password_file_load(path, &error));
+	assert_non_null(strstr(error.text, "everybody"));
 	chmod(path, 0640);
-	credentials = password_file_load(path, error, sizeof(error));
+	credentials = password_file_load(path, &error);
 	assert_non_null(credentials);
 	credentials_free(credentials);
 	chmod(path, 0600);
-	assert_null(password_file_load("/dev/null/users", error, sizeof(error)));
-	assert_string_equal(error, "password_file: /dev/null/users: Not a directory");
-	assert_null(password_file_load("/tmp", error, sizeof(error)));
+	assert_null(password_file_load("/dev/null/users", &error));
+	assert_string_equal(error.text, "password_file: /dev/null/users: Not a directory");
+	assert_null(password_file_load("/tmp", &error));
 }
 
 static void test_a_fault_has_its_line(void **state)
@@ -51,13 +52,13 @@ static void test_a_fault_has_its_line(void **state)
 	(void)state;
 	chmod(path, 0600);
 	write_file("# users\nali\n");
-	assert_null(password_file_load(path, error, sizeof(error)));
+	assert_null(password_file_load(path, &error));
 	snprintf(expected, sizeof(expected), "password_file: %s:2: not name:hash", path);
-	assert_string_equal(error, expected);
+	assert_string_equal(error.text, expected);
 	write_file("");
-	assert_null(password_file_load(path, error, sizeof(error)));
+	assert_null(password_file_load(path, &error));
 	snprintf(expected, sizeof(expected), "password_file: %s: no user in it", path);
-	assert_string_equal(error, expected);
+	assert_string_equal(error.text, expected);
 }
 
 static int make_file(void **state)

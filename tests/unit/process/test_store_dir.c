@@ -14,9 +14,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/base/diagnostic.h"
 #include "proxy/process/store_dir.h"
 
-static char error[200];
+static struct diagnostic error;
 static char root_of_test[] = "/tmp/store_dir.XXXXXX";
 
 struct environment {
@@ -38,7 +39,7 @@ static void check_default(bool root, struct environment environment, const char 
 	set("CACHE_DIRECTORY", environment.cache_directory);
 	set("XDG_CACHE_HOME", environment.xdg_cache_home);
 	set("HOME", environment.home);
-	path = store_dir_default(root, error, sizeof(error));
+	path = store_dir_default(root, &error);
 	assert_non_null(path);
 	assert_string_equal(path, expected);
 	free(path);
@@ -145,13 +146,13 @@ static void test_made_and_given(void **state)
 	mode_t mask = umask(077);
 
 	(void)state;
-	assert_true(store_dir_give(in_test("a/b/c"), "nobody", error, sizeof(error)));
+	assert_true(store_dir_give(in_test("a/b/c"), "nobody", &error));
 	assert_int_equal(umask(mask), 077);
 	assert_directory(in_test("a"), 0, 0755);
 	assert_directory(in_test("a/b"), 0, 0755);
 	assert_directory(in_test("a/b/c"), entry->pw_uid, 0700);
-	assert_true(store_dir_give(in_test("a/b/c"), "nobody", error, sizeof(error)));
-	assert_true(store_dir_give(in_test("d//"), "nobody", error, sizeof(error)));
+	assert_true(store_dir_give(in_test("a/b/c"), "nobody", &error));
+	assert_true(store_dir_give(in_test("d//"), "nobody", &error));
 	assert_directory(in_test("d"), entry->pw_uid, 0700);
 }
 
@@ -161,7 +162,7 @@ static void test_empty_one_of_root_is_given(void **state)
 
 	(void)state;
 	assert_int_equal(mkdir(in_test("a"), 0755), 0);
-	assert_true(store_dir_give(in_test("a"), "nobody", error, sizeof(error)));
+	assert_true(store_dir_give(in_test("a"), "nobody", &error));
 	assert_directory(in_test("a"), entry->pw_uid, 0755);
 }
 
@@ -175,17 +176,17 @@ static void test_what_may_be_in_use_is_left(void **state)
 	fd = open(in_test("full/file"), O_WRONLY | O_CREAT, 0600);
 	assert_true(fd >= 0);
 	close(fd);
-	assert_true(store_dir_give(in_test("full"), "nobody", error, sizeof(error)));
+	assert_true(store_dir_give(in_test("full"), "nobody", &error));
 	assert_directory(in_test("full"), 0, 0755);
 
 	assert_int_equal(mkdir(in_test("open"), 0777), 0);
 	assert_int_equal(chmod(in_test("open"), 0777), 0);
-	assert_true(store_dir_give(in_test("open"), "nobody", error, sizeof(error)));
+	assert_true(store_dir_give(in_test("open"), "nobody", &error));
 	assert_directory(in_test("open"), 0, 0777);
 
 	assert_int_equal(mkdir(in_test("other"), 0755), 0);
 	assert_int_equal(chown(in_test("other"), 12345, 12345), 0);
-	assert_true(store_dir_give(in_test("other"), "nobody", error, sizeof(error)));
+	assert_true(store_dir_give(in_test("other"), "nobody", &error));
 	assert_directory(in_test("other"), 12345, 0755);
 }
 
@@ -197,14 +198,14 @@ static void test_failures_are_told(void **state)
 	(void)state;
 	assert_true(fd >= 0);
 	close(fd);
-	assert_false(store_dir_give(in_test("a"), "no-such-user", error, sizeof(error)));
-	assert_string_equal(error, "user: no-such-user: no such user on this system");
+	assert_false(store_dir_give(in_test("a"), "no-such-user", &error));
+	assert_string_equal(error.text, "user: no-such-user: no such user on this system");
 	nobody();
-	assert_false(store_dir_give(in_test("file"), "nobody", error, sizeof(error)));
+	assert_false(store_dir_give(in_test("file"), "nobody", &error));
 	snprintf(expected, sizeof(expected),
 		 "store: %s: cannot be made for user nobody: Not a directory", in_test("file"));
-	assert_string_equal(error, expected);
-	assert_false(store_dir_give(in_test("file/a"), "nobody", error, sizeof(error)));
+	assert_string_equal(error.text, expected);
+	assert_false(store_dir_give(in_test("file/a"), "nobody", &error));
 }
 
 int main(void)

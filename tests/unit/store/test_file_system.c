@@ -20,7 +20,8 @@ enum { NFS = 0x6969, TMPFS = 0x01021994, EXT4 = 0xef53, OVERLAY = 0x794c7630, FU
 
 static uint32_t type; /* that each directory is of */
 static bool fails;
-static char directory[] = "/tmp/file_system.XXXXXX", path[200], text[600];
+static char directory[] = "/tmp/file_system.XXXXXX", path[200];
+static struct diagnostic text;
 
 /* In place of the system's: there is no network here. */
 int fstatfs(int fd, struct statfs *is)
@@ -56,18 +57,18 @@ static void test_types(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		type = rows[i].type;
 		assert_int_equal(file_system_of_type(type).fit, rows[i].fit);
-		assert_int_equal(file_system_check(0, "/x", text, sizeof(text)), rows[i].fit);
-		assert_int_equal(text[0] == '\0', rows[i].fit == FILE_SYSTEM_LOCAL);
+		assert_int_equal(file_system_check(0, "/x", &text), rows[i].fit);
+		assert_int_equal(text.text[0] == '\0', rows[i].fit == FILE_SYSTEM_LOCAL);
 	}
 	fails = true;
-	assert_int_equal(file_system_check(0, "/x", text, sizeof(text)), FILE_SYSTEM_LOCAL);
+	assert_int_equal(file_system_check(0, "/x", &text), FILE_SYSTEM_LOCAL);
 	fails = false;
 }
 
 static bool opens(const char *name)
 {
 	struct store_options options = {.directory = in_test(name), .size = 1 << 20, .readers = 2};
-	struct store *store = store_open(&options, text, sizeof(text));
+	struct store *store = store_open(&options, &text);
 
 	if (store != NULL)
 		store_close(store);
@@ -76,7 +77,7 @@ static bool opens(const char *name)
 
 static bool locks(const char *name)
 {
-	int lock = store_lock(in_test(name), text, sizeof(text));
+	int lock = store_lock(in_test(name), &text);
 
 	if (lock >= 0)
 		close(lock);
@@ -85,7 +86,7 @@ static bool locks(const char *name)
 
 static bool passes_check(const char *name)
 {
-	return store_dir_check(in_test(name), "", text, sizeof(text));
+	return store_dir_check(in_test(name), "", &text);
 }
 
 /* Each way to a store, for one that is there and one that is to be made. */
@@ -103,7 +104,7 @@ static void test_every_way(void **state)
 		type = NFS;
 		assert_false(ways[i / 3](names[i % 3]));
 		snprintf(expected, sizeof(expected), "store: %s: is on NFS, ", path);
-		assert_memory_equal(text, expected, strlen(expected));
+		assert_memory_equal(text.text, expected, strlen(expected));
 		type = FUSE;
 		assert_true(ways[i / 3](names[i % 3]));
 		type = TMPFS;

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "cache/base/diagnostic.h"
 #include "tests/support/store_fixture.h"
 
 #ifndef STORE_NAME
@@ -42,7 +43,7 @@ static void test_put_and_get(void **state)
 	struct store_fixture *f = *state;
 
 	store_fixture_open(f);
-	assert_string_equal(f->notice, "");
+	assert_string_equal(f->notice.text, "");
 	assert_absent(f->store, 1);
 	assert_int_equal(put_one(f->store, 1, bytes_of(1, 0, 400)), STORE_OK);
 	assert_in_store(f->store, 1, 0);
@@ -419,7 +420,7 @@ static void test_reopen(void **state)
 	put_range(f->store, 0, 100, 400);
 	store_clock(f->store)->lead_ms = 17;
 	store_fixture_reopen(f);
-	assert_string_equal(f->notice, "");
+	assert_string_equal(f->notice.text, "");
 	for (uint64_t n = 0; n < 100; n++)
 		assert_in_store(f->store, n, 0);
 	assert_int_equal(store_clock(f->store)->lead_ms, 17);
@@ -434,29 +435,29 @@ static void test_another_format(void **state)
 	put_range(f->store, 0, 10, 400);
 	f->options.format = 2;
 	store_fixture_reopen(f);
-	assert_non_null(strstr(f->notice, "version"));
+	assert_non_null(strstr(f->notice.text, "version"));
 	assert_int_equal(entries_of(f->store), 0);
 	put_range(f->store, 0, 10, 400);
 	store_fixture_reopen(f);
-	assert_string_equal(f->notice, "");
+	assert_string_equal(f->notice.text, "");
 	assert_int_equal(entries_of(f->store), 10);
 }
 
 static void test_exclusive(void **state)
 {
 	struct store_fixture *f = *state;
-	char notice[256];
+	struct diagnostic notice;
 	int lock;
 
 	f->options.exclusive = true;
 	store_fixture_open(f);
-	assert_int_equal(store_lock(f->directory, notice, sizeof(notice)), -1);
-	assert_non_null(strstr(notice, "another service"));
+	assert_int_equal(store_lock(f->directory, &notice), -1);
+	assert_non_null(strstr(notice.text, "another service"));
 	store_close(f->store);
 	f->store = NULL;
-	lock = store_lock(f->directory, notice, sizeof(notice));
+	lock = store_lock(f->directory, &notice);
 	assert_true(lock >= 0);
-	assert_string_equal(notice, "");
+	assert_string_equal(notice.text, "");
 	close(lock);
 	store_fixture_open(f);
 }
@@ -466,8 +467,8 @@ static void test_too_small(void **state)
 	struct store_fixture *f = *state;
 
 	f->options.size = MIB - 4096;
-	assert_null(store_open(&f->options, f->notice, sizeof(f->notice)));
-	assert_non_null(strstr(f->notice, "1 MiB"));
+	assert_null(store_open(&f->options, &f->notice));
+	assert_non_null(strstr(f->notice.text, "1 MiB"));
 }
 
 enum {

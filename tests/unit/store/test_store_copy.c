@@ -142,7 +142,7 @@ static void power_fails(const struct store_fixture *f)
 
 static enum store_result copy_in_child(struct store_fixture *f, unsigned *ret_syncs)
 {
-	char *notice = f->notice;
+	struct diagnostic *notice = &f->notice;
 	int ends[2], status;
 	pid_t child;
 
@@ -150,8 +150,7 @@ static enum store_result copy_in_child(struct store_fixture *f, unsigned *ret_sy
 	child = fork();
 	if (child == 0) {
 		unsigned before = syncs;
-		enum store_result result =
-			store_copy(&f->options, 1764000000, notice, sizeof(f->notice));
+		enum store_result result = store_copy(&f->options, 1764000000, notice);
 
 		before = syncs - before;
 		if (write(ends[1], &before, sizeof(before)) != sizeof(before) ||
@@ -173,9 +172,9 @@ static void assert_copied(struct store_fixture *f)
 	unsigned count;
 
 	if (copy_in_child(f, &count) != STORE_OK)
-		fail_msg("no copy: %s", f->notice);
+		fail_msg("no copy: %s", f->notice.text);
 	assert_in_range(count, 2, 3); /* the file and its name */
-	assert_string_equal(f->notice, "");
+	assert_string_equal(f->notice.text, "");
 	assert_false(file_exists(f, "data.mdb.copy.new"));
 }
 
@@ -211,7 +210,7 @@ static void live_and_die(struct store_fixture *f)
 	int status;
 
 	if (child == 0) {
-		f->store = store_open(&f->options, f->notice, sizeof(f->notice));
+		f->store = store_open(&f->options, &f->notice);
 		if (!f->store)
 			_exit(1);
 		store_clock(f->store)->latest_ms = LATEST_MS;
@@ -236,9 +235,9 @@ static void close_it(struct store_fixture *f)
 
 static void assert_notice(const struct store_fixture *f, const char *wanted)
 {
-	if (!strstr(f->notice, wanted))
-		fail_msg("notice \"%s\" does not say \"%s\"", f->notice, wanted);
-	assert_null(strchr(f->notice, '\n'));
+	if (!strstr(f->notice.text, wanted))
+		fail_msg("notice \"%s\" does not say \"%s\"", f->notice.text, wanted);
+	assert_null(strchr(f->notice.text, '\n'));
 }
 
 static void assert_all_stored(struct store_fixture *f, uint64_t turn)
@@ -265,7 +264,7 @@ static void assert_taken(struct store_fixture *f, const char *why)
 	fill(f->store, 3);
 	assert_all_stored(f, 3);
 	store_fixture_reopen(f);
-	assert_string_equal(f->notice, "");
+	assert_string_equal(f->notice.text, "");
 	assert_all_stored(f, 3);
 	assert_int_equal(store_clock(f->store)->restored_ms, LATEST_MS + SLACK_MS);
 }
@@ -360,7 +359,7 @@ static pid_t writer_start(struct store_fixture *f, int *ret_pipe)
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(ends[0]);
-		f->store = store_open(&f->options, f->notice, sizeof(f->notice));
+		f->store = store_open(&f->options, &f->notice);
 		for (uint64_t turn = 1; f->store; turn++) {
 			fill(f->store, turn);
 			if (write(ends[1], "", 1) != 1)
@@ -431,7 +430,7 @@ static pid_t copy_stopped(struct store_fixture *f)
 	if (child == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		stop_in_write = true;
-		_exit((int)store_copy(&f->options, 0, f->notice, sizeof(f->notice)));
+		_exit((int)store_copy(&f->options, 0, &f->notice));
 	}
 	assert_int_equal(waitpid(child, NULL, WUNTRACED), child);
 	snprintf(path, sizeof(path), "%s/data.mdb.copy.new", f->directory);
@@ -505,7 +504,7 @@ static void test_killed_while_it_is_made(void **state)
 		fill(f->store, i);
 		child = fork();
 		if (child == 0) {
-			store_copy(&f->options, 0, f->notice, sizeof(f->notice));
+			store_copy(&f->options, 0, &f->notice);
 			_exit(0);
 		}
 		for (volatile uint64_t spin = mix(i) & 0x1fffff; spin > 0; spin--)
@@ -549,7 +548,7 @@ static void test_not_taken_without_need(void **state)
 
 	live_and_die(f);
 	store_fixture_open(f);
-	assert_string_equal(f->notice, "");
+	assert_string_equal(f->notice.text, "");
 	assert_all_stored(f, 2);
 	assert_int_equal(store_clock(f->store)->restored_ms, 0);
 	store_fixture_reopen(f);

@@ -145,7 +145,7 @@ static void fill(struct store_fixture *f)
 static void made(struct store_fixture *f)
 {
 	store_fixture_open(f);
-	assert_string_equal(f->notice, "");
+	assert_string_equal(f->notice.text, "");
 	fill(f);
 }
 
@@ -166,9 +166,9 @@ static uint64_t entries_of(struct store_fixture *f)
 
 static void assert_notice(const struct store_fixture *f, const char *wanted)
 {
-	if (!strstr(f->notice, wanted))
-		fail_msg("notice \"%s\" does not say \"%s\"", f->notice, wanted);
-	assert_null(strchr(f->notice, '\n'));
+	if (!strstr(f->notice.text, wanted))
+		fail_msg("notice \"%s\" does not say \"%s\"", f->notice.text, wanted);
+	assert_null(strchr(f->notice.text, '\n'));
 }
 
 static void assert_works(struct store_fixture *f)
@@ -187,14 +187,14 @@ static void assert_begun_anew(struct store_fixture *f, const char *wanted)
 	assert_int_equal(entries_of(f), 0);
 	assert_works(f);
 	store_fixture_reopen(f);
-	assert_string_equal(f->notice, "");
+	assert_string_equal(f->notice.text, "");
 	assert_int_equal(entries_of(f), KEYS);
 }
 
 static void assert_kept(struct store_fixture *f)
 {
 	store_fixture_open(f);
-	assert_string_equal(f->notice, "");
+	assert_string_equal(f->notice.text, "");
 	assert_int_equal(entries_of(f), KEYS);
 	for (uint64_t n = 0; n < KEYS; n++)
 		assert_in_store(f->store, n, 0);
@@ -297,8 +297,8 @@ static void test_garbled(void **state)
 		file_write(f, "data.mdb", bad, size);
 		file_write(f, "state", mark, mark_size);
 		store_fixture_open(f);
-		damaged += f->notice[0] != '\0';
-		if (f->notice[0] != '\0')
+		damaged += f->notice.text[0] != '\0';
+		if (f->notice.text[0] != '\0')
 			assert_notice(f, "begun anew");
 		use_all(f);
 		store_close(f->store);
@@ -385,7 +385,7 @@ static void left_running(struct store_fixture *f)
 
 	assert_true(child >= 0);
 	if (child == 0) {
-		f->store = store_open(&f->options, f->notice, sizeof(f->notice));
+		f->store = store_open(&f->options, &f->notice);
 		if (f->store)
 			fill(f);
 		_exit(f->store ? 0 : 1);
@@ -453,7 +453,7 @@ static void test_data_file_removed(void **state)
 	closed(f);
 	file_remove(f, "data.mdb");
 	store_fixture_open(f);
-	assert_string_equal(f->notice, "");
+	assert_string_equal(f->notice.text, "");
 	assert_int_equal(entries_of(f), 0);
 	assert_works(f);
 }
@@ -574,7 +574,7 @@ static void test_no_room_at_all(void **state)
 
 	fallocate_error = ENOSPC;
 	fallocate_room = 1000;
-	assert_null(store_open(&f->options, f->notice, sizeof(f->notice)));
+	assert_null(store_open(&f->options, &f->notice));
 	assert_notice(f, "no room on disk: ");
 }
 
@@ -609,8 +609,8 @@ static int as_nobody(struct store_fixture *f, const char *wanted)
 	if (child == 0) {
 		if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
 			_exit(2);
-		f->store = store_open(&f->options, f->notice, sizeof(f->notice));
-		_exit(!f->store && strstr(f->notice, wanted) ? 0 : 1);
+		f->store = store_open(&f->options, &f->notice);
+		_exit(!f->store && strstr(f->notice.text, wanted) ? 0 : 1);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	return status;
@@ -634,11 +634,11 @@ static void test_no_directory(void **state)
 	snprintf(path, sizeof(path), "%s/state/store", f->directory);
 	file_write(f, "state", "x", 1);
 	f->options.directory = path;
-	assert_null(store_open(&f->options, f->notice, sizeof(f->notice)));
+	assert_null(store_open(&f->options, &f->notice));
 	assert_notice(f, "Not a directory");
 	snprintf(path, sizeof(path), "%s/a/b", f->directory);
 	store_fixture_open(f);
-	assert_string_equal(f->notice, "");
+	assert_string_equal(f->notice.text, "");
 	store_close(f->store);
 	f->store = NULL;
 	directory_remove(path);
@@ -654,8 +654,8 @@ static void second(struct store_fixture *f, const char *wanted, bool opens)
 
 	assert_true(child >= 0);
 	if (child == 0) {
-		struct store *store = store_open(&f->options, f->notice, sizeof(f->notice));
-		bool good = (store != NULL) == opens && strstr(f->notice, wanted);
+		struct store *store = store_open(&f->options, &f->notice);
+		bool good = (store != NULL) == opens && strstr(f->notice.text, wanted);
 		struct store_usage usage;
 
 		if (good && store) {

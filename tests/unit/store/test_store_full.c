@@ -131,7 +131,7 @@ static void flood(struct store_fixture *f, uint64_t size, uint64_t batch)
 	assert_int_equal(count_stored(f->store, keys - 100, keys), 100);
 	assert_int_equal(count_stored(f->store, 0, keys), usage.entries);
 	store_fixture_reopen(f);
-	assert_string_equal(f->notice, "");
+	assert_string_equal(f->notice.text, "");
 	assert_int_equal(usage_of(f->store).entries, usage.entries);
 }
 
@@ -262,7 +262,7 @@ static pid_t reader_start(struct store_fixture *f, uint64_t n)
 	assert_int_equal(pipe(ends), 0);
 	reader = process_start();
 	if (reader == 0) {
-		struct store *store = store_open(&f->options, f->notice, sizeof(f->notice));
+		struct store *store = store_open(&f->options, &f->notice);
 		struct cache_key key = key_of(n);
 		struct slice value;
 
@@ -345,7 +345,7 @@ static void test_disk_full(void **state)
 		assert_int_equal(count_stored(f->store, 0, 100), 100);
 	}
 	store_fixture_reopen(f);
-	assert_string_equal(f->notice, "");
+	assert_string_equal(f->notice.text, "");
 	assert_int_equal(count_stored(f->store, 0, 100), 100);
 }
 
@@ -358,7 +358,7 @@ struct shared {
 
 static void write_until_told(struct store_fixture *f, struct shared *shared)
 {
-	struct store *store = store_open(&f->options, f->notice, sizeof(f->notice));
+	struct store *store = store_open(&f->options, &f->notice);
 
 	if (!store)
 		_exit(1);

@@ -77,9 +77,9 @@ static void write_batch(struct store *store, struct progress *progress, uint64_t
 static void write_for_ever(struct store_fixture *f, struct progress *progress, uint64_t from,
 			   int pipe)
 {
-	struct store *store = store_open(&f->options, f->notice, sizeof(f->notice));
+	struct store *store = store_open(&f->options, &f->notice);
 
-	if (!store || f->notice[0] != '\0')
+	if (!store || f->notice.text[0] != '\0')
 		_exit(1);
 	do
 		write_batch(store, progress, from);
@@ -172,7 +172,7 @@ static void test_kill_the_only_one(void **state)
 		spin(random >> 32 & 0x3ffff);
 		writer_kill(&writer);
 		store_fixture_open(f);
-		assert_string_equal(f->notice, "");
+		assert_string_equal(f->notice.text, "");
 		assert_whole(f->store, progress, 0);
 		if (i % 2 == 0) {
 			store_close(f->store);
@@ -206,7 +206,7 @@ static void test_kill_one_of_two(void **state)
 	}
 	writer_kill(&steady);
 	store_fixture_open(f);
-	assert_string_equal(f->notice, "");
+	assert_string_equal(f->notice.text, "");
 	assert_whole(f->store, one, 0);
 	assert_whole(f->store, two, KEYS);
 	munmap(one, sizeof(*one));
@@ -230,7 +230,7 @@ static void test_kill_a_reader(void **state)
 		assert_int_equal(pipe(ends), 0);
 		reader = fork();
 		if (reader == 0) {
-			struct store *store = store_open(&f->options, f->notice, sizeof(f->notice));
+			struct store *store = store_open(&f->options, &f->notice);
 			struct cache_key key = key_of(i);
 			struct slice value;
 

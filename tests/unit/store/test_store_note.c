@@ -74,7 +74,7 @@ static void live_and_die(struct store_fixture *f, life live, int wanted)
 
 	assert_true(child >= 0);
 	if (child == 0) {
-		f->store = store_open(&f->options, f->notice, sizeof(f->notice));
+		f->store = store_open(&f->options, &f->notice);
 		if (!f->store)
 			_exit(1);
 		live(f);
@@ -93,7 +93,7 @@ static void open_whole(struct store_fixture *f)
 {
 	reads = 0;
 	store_fixture_open(f);
-	assert_string_equal(f->notice, "");
+	assert_string_equal(f->notice.text, "");
 	for (uint64_t n = 0; n < KEYS; n++)
 		assert_in_store(f->store, n, 1);
 }
@@ -244,8 +244,8 @@ static void test_touched_after_death(void **state)
 static void assert_damage_found(struct store_fixture *f)
 {
 	store_fixture_open(f);
-	if (!strstr(f->notice, "damaged page; set aside"))
-		fail_msg("notice \"%s\"", f->notice);
+	if (!strstr(f->notice.text, "damaged page; set aside"))
+		fail_msg("notice \"%s\"", f->notice.text);
 	assert_absent(f->store, 1);
 }
 
@@ -331,7 +331,7 @@ static void live_beside(struct store_fixture *f)
 	int status;
 
 	if (other == 0) {
-		struct store *store = store_open(&f->options, f->notice, sizeof(f->notice));
+		struct store *store = store_open(&f->options, &f->notice);
 
 		if (!store)
 			_exit(1);
