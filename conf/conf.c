@@ -1,6 +1,7 @@
 /* What the members of struct conf mean: words of choices, and addresses taken apart. */
 #include "conf/conf.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "conf/units.h"
@@ -22,6 +23,16 @@ bool conf_split_gateway(const char *text, char *ret_host, uint16_t *ret_port,
 	address[equals - text] = '\0';
 	*ret_origin = equals + 1;
 	return units_parse_address(address, ret_host, ret_port);
+}
+
+const char *conf_unix_path(const char *text)
+{
+	return strncmp(text, "unix:", 5) == 0 ? text + 5 : NULL;
+}
+
+unsigned conf_mode(const char *text)
+{
+	return (unsigned)strtoul(text, NULL, 8);
 }
 
 static const struct {

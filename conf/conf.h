@@ -106,4 +106,14 @@ bool conf_split_address(const char *text, char *ret_host, uint16_t *ret_port);
 bool conf_split_gateway(const char *text, char *ret_host, uint16_t *ret_port,
 			const char **ret_origin);
 
+/*
+ * The path in "unix:PATH", a member of `admin`; NULL for an address.  With its end it takes at most
+ * CONF_UNIX_PATH bytes (unix(7)).
+ */
+enum { CONF_UNIX_PATH = 108 };
+const char *conf_unix_path(const char *text);
+
+/* A text of the form MODE as permissions. */
+unsigned conf_mode(const char *text);
+
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "conf/conf.h"
 #include "conf/units.h"
 
 static bool is_alnum(char c)
@@ -41,6 +42,21 @@ static bool is_address(const char *text)
 	uint16_t port;
 
 	return units_parse_address(text, host, &port);
+}
+
+static bool is_admin(const char *text)
+{
+	const char *path = conf_unix_path(text);
+
+	return is_address(text) || (path != NULL && *path == '/' && path[1] != '\0' &&
+				    strlen(path) < CONF_UNIX_PATH && is_any(path));
+}
+
+static bool is_mode(const char *text)
+{
+	size_t digits = strspn(text, "01234567");
+
+	return text[digits] == '\0' && (digits == 3 || (digits == 4 && *text == '0'));
 }
 
 /* An address alone, IPv6 with or without brackets; writes it with the port of name servers. */
@@ -297,6 +313,24 @@ static bool explain_address(const char *value, struct diagnostic *why)
 	return true;
 }
 
+static bool explain_admin(const char *value, struct diagnostic *why)
+{
+	const char *path = conf_unix_path(value);
+	char text[FORM_SHOWN];
+
+	if (path == NULL && *value == '/')
+		diagnostic_set(why, "%s is a path; use unix:PATH for a Unix socket",
+			       show(value, text));
+	else if (path == NULL)
+		return explain_address(value, why);
+	else if (strlen(path) >= CONF_UNIX_PATH)
+		diagnostic_set(why, "%s is longer than the %d bytes of a Unix socket's path",
+			       show(value, text), CONF_UNIX_PATH - 1);
+	else
+		diagnostic_set(why, "%s has no absolute path; use unix:/path", show(value, text));
+	return true;
+}
+
 static bool explain_resolver(const char *value, struct diagnostic *why)
 {
 	const char *colon = strchrnul(value, ':');
@@ -496,6 +530,10 @@ static const struct {
 	[FORM_TOKEN] = {is_token, "token", "a token", "letters, digits and !#$%&'*+-.^_`|~"},
 	[FORM_ADDRESS] = {is_address, "ADDRESS:PORT", "an address with a port",
 			  "127.0.0.1:3128 or [::1]:3128", explain_address},
+	[FORM_ADMIN] = {is_admin, "ADDRESS:PORT or unix:/path", "an address with a port",
+			"127.0.0.1:3129, [::1]:3129 or unix:/run/cache204/admin.sock",
+			explain_admin},
+	[FORM_MODE] = {is_mode, "octal mode", "a file's mode in octal", "0600 or 0660"},
 	[FORM_RESOLVER] = {is_resolver, "ADDRESS[:PORT]", "the address of a name server",
 			   "192.0.2.53, 192.0.2.53:53 or [2001:db8::53]:53", explain_resolver},
 	[FORM_HOST] = {is_host, "name", "a host name", "proxy.example.com, without a port",

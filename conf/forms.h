@@ -11,6 +11,8 @@ enum form {
 	FORM_ANY,         /* any text without control characters */
 	FORM_TOKEN,       /* a token of RFC 9110 5.6.2 */
 	FORM_ADDRESS,     /* ADDRESS:PORT */
+	FORM_ADMIN,       /* ADDRESS:PORT or unix:/path */
+	FORM_MODE,        /* permissions of a file, 3 octal digits, or 4 of which the first is 0 */
 	FORM_RESOLVER,    /* ADDRESS or ADDRESS:PORT, port 53 without one */
 	FORM_HOST,        /* a host name */
 	FORM_NETWORK,     /* ADDRESS or ADDRESS/BITS, no bit set beyond BITS */

@@ -328,7 +328,7 @@ static struct listening listening_of(const struct conf *conf, size_t i)
 {
 	const struct conf_list *lists[] = {&conf->listen, &conf->gateway, &conf->admin};
 	static const char *const names[] = {"listen", "gateway", "admin"};
-	struct listening listening = {.option = NULL};
+	struct listening listening = {.host = ""};
 	const char *origin;
 	size_t list = 0;
 
@@ -338,7 +338,7 @@ static struct listening listening_of(const struct conf *conf, size_t i)
 	listening.text = lists[list]->at[i];
 	if (!conf_split_gateway(listening.text, listening.host, &listening.port, &origin))
 		units_parse_address(listening.text, listening.host, &listening.port);
-	return listening;
+	return listening; /* of a Unix socket: without host and port */
 }
 
 static bool is_wildcard(const struct listening *one)
@@ -353,6 +353,12 @@ static bool is_within(const struct listening *one, const struct listening *all)
 	       (strchr(one->host, ':') == NULL) == (strchr(all->host, ':') == NULL);
 }
 
+/* Of a Unix socket. */
+static bool is_same_file(const struct listening *a, const struct listening *b)
+{
+	return conf_unix_path(a->text) != NULL && strcmp(a->text, b->text) == 0;
+}
+
 /* No address may be listened on twice; port 0 is any free one. */
 static void check_addresses(struct loading *load)
 {
@@ -362,10 +368,13 @@ static void check_addresses(struct loading *load)
 	for (size_t i = 0; i < total; i++) {
 		struct listening one = listening_of(conf, i);
 
-		for (size_t j = 0; one.port != 0 && j < i; j++) {
+		for (size_t j = 0; j < i; j++) {
 			struct listening other = listening_of(conf, j);
 
-			if (one.port != other.port)
+			if (is_same_file(&one, &other))
+				complain_of_both(load, other.option, one.option,
+						 "%s is listened on twice", one.text);
+			if (one.port == 0 || one.port != other.port)
 				continue;
 			if (strcmp(one.host, other.host) == 0)
 				complain_of_both(load, other.option, one.option,

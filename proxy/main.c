@@ -10,6 +10,8 @@
 
 #include "cache/base/diagnostic.h"
 #include "conf/conf.h"
+#include "proxy/access/credentials.h"
+#include "proxy/base/admin_token.h"
 #include "proxy/cli/arguments.h"
 #include "proxy/process/greeting.h"
 #include "proxy/process/instance.h"
@@ -104,6 +106,15 @@ static bool check_password_file(const struct conf *conf, struct diagnostic *erro
 	return credentials != NULL;
 }
 
+static bool check_admin_token(const struct conf *conf, struct diagnostic *error)
+{
+	struct admin_token token;
+	bool good = admin_token_read(conf->admin_token_file, &token, error);
+
+	admin_token_forget(&token);
+	return good;
+}
+
 static bool check_store(const struct conf *conf, struct diagnostic *error)
 {
 	char *path = conf->store[0] == '\0' ? store_dir_default(geteuid() == 0, error)
@@ -128,6 +139,7 @@ static int check_files(const struct conf *conf)
 {
 	static bool (*const checks[])(const struct conf *, struct diagnostic *) = {
 		check_password_file,
+		check_admin_token,
 		check_store,
 		check_user,
 	};
@@ -174,16 +186,16 @@ static int run(struct conf *conf, const struct generation_source *source)
 		log_error("%s", error.text);
 		if (first == NULL)
 			conf_free(conf);
-		generation_free(first);
+		generation_free(first, NULL);
 		return status;
 	}
-	greeting_warn_of_admin(&first->sets[0]);
+	greeting_warn_of_admin(conf, &first->sets[0]);
 	greeting_warn_of_open_proxy(conf, &first->sets[0]);
 	privileges_harden(conf->log_level == CONF_LOG_LEVEL_DEBUG);
 	master = master_new(first, source, shared);
 	if (master == NULL) {
 		log_error("out of memory");
-		generation_free(first);
+		generation_free(first, NULL);
 		return status;
 	}
 	status = master_run(master, greeting_print);

@@ -313,7 +313,8 @@ static bool any_has(const struct network *networks, size_t count, const union ad
 
 bool access_client(const struct access *access, const union address *peer)
 {
-	return any_has(access->clients, access->client_count, peer);
+	return peer->any.sa_family == AF_UNIX ||
+	       any_has(access->clients, access->client_count, peer);
 }
 
 bool access_sender(const struct access *access, const union address *peer)

@@ -75,7 +75,8 @@ bool access_is_local_only(const struct access *access);
 
 /*
  * May this peer use the proxy?  With the option `clients` empty: loopback, and the networks of the
- * interfaces that have the listening addresses, all interfaces for a wildcard.
+ * interfaces that have the listening addresses, all interfaces for a wildcard.  Who came by a Unix
+ * socket may: the permissions of its file have decided.
  */
 bool access_client(const struct access *access, const union address *peer);
 

@@ -22,6 +22,11 @@ union address address_from_bytes(sa_family_t family, const void *bytes)
 	return address;
 }
 
+union address address_unix(void)
+{
+	return (union address){.any = {.sa_family = AF_UNIX}};
+}
+
 const uint8_t *address_bytes(const union address *address)
 {
 	if (address->any.sa_family == AF_INET)
@@ -54,8 +59,10 @@ bool address_parse(struct slice text, union address *ret_address)
 
 size_t address_format(const union address *address, char to[static ADDRESS_TEXT_SIZE])
 {
-	if (inet_ntop(address->any.sa_family, address_bytes(address), to, ADDRESS_TEXT_SIZE) ==
-	    NULL)
+	if (address->any.sa_family == AF_UNIX)
+		memcpy(to, "unix:", sizeof("unix:"));
+	else if (inet_ntop(address->any.sa_family, address_bytes(address), to, ADDRESS_TEXT_SIZE) ==
+		 NULL)
 		to[0] = '\0';
 	return strlen(to);
 }
@@ -65,6 +72,8 @@ size_t address_format_port(const union address *address, char to[static ADDRESS_
 	bool v6 = address->any.sa_family == AF_INET6;
 	char host[ADDRESS_TEXT_SIZE];
 
+	if (address->any.sa_family == AF_UNIX)
+		return address_format(address, to);
 	address_format(address, host);
 	return (size_t)snprintf(to, ADDRESS_TEXT_SIZE, "%s%.*s%s:%u", v6 ? "[" : "",
 				INET6_ADDRSTRLEN, host, v6 ? "]" : "", address_port(address));
@@ -72,6 +81,8 @@ size_t address_format_port(const union address *address, char to[static ADDRESS_
 
 uint16_t address_port(const union address *address)
 {
+	if (address->any.sa_family == AF_UNIX)
+		return 0;
 	return ntohs(address->any.sa_family == AF_INET ? address->v4.sin_port
 						       : address->v6.sin6_port);
 }
@@ -86,12 +97,14 @@ void address_set_port(union address *address, uint16_t port)
 
 socklen_t address_length(const union address *address)
 {
+	if (address->any.sa_family == AF_UNIX)
+		return sizeof(address->any.sa_family);
 	return address->any.sa_family == AF_INET ? sizeof(address->v4) : sizeof(address->v6);
 }
 
 static size_t byte_count(sa_family_t family)
 {
-	return family == AF_INET ? 4 : 16;
+	return family == AF_INET ? 4 : family == AF_INET6 ? 16 : 0;
 }
 
 bool address_equal(const union address *a, const union address *b)
@@ -117,6 +130,8 @@ bool address_is_loopback(const union address *address)
 {
 	union address plain = address_unmapped(address);
 
+	if (plain.any.sa_family == AF_UNIX)
+		return true;
 	if (plain.any.sa_family == AF_INET)
 		return address_bytes(&plain)[0] == 127;
 	return IN6_IS_ADDR_LOOPBACK(&plain.v6.sin6_addr);
@@ -128,7 +143,7 @@ bool address_is_wildcard(const union address *address)
 
 	if (plain.any.sa_family == AF_INET)
 		return plain.v4.sin_addr.s_addr == htonl(INADDR_ANY);
-	return IN6_IS_ADDR_UNSPECIFIED(&plain.v6.sin6_addr);
+	return plain.any.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&plain.v6.sin6_addr);
 }
 
 static void add_once(struct addresses *to, const union address *address)

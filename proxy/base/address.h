@@ -20,7 +20,12 @@ enum {
 	ADDRESS_TEXT_SIZE = 56, /* "[" IPv6 "]:" port NUL */
 };
 
-/* An IPv4 or IPv6 socket address; which one says any.sa_family.  The port is in network order. */
+/*
+ * An IPv4 or IPv6 socket address; which one says any.sa_family.  The port is in network order.
+ *
+ * AF_UNIX stands for the other end of a Unix socket, a process of this machine: all of them are one
+ * address here, without bytes and port, which is loopback, in no network, and "unix:" as text.
+ */
 union address {
 	struct sockaddr any;
 	struct sockaddr_in v4;
@@ -60,6 +65,9 @@ struct network {
  */
 bool address_parse(struct slice text, union address *ret_address);
 
+/* Of a peer that came by a Unix socket. */
+union address address_unix(void);
+
 /* From the 4 bytes of AF_INET or the 16 of AF_INET6; the port is 0. */
 union address address_from_bytes(sa_family_t family, const void *bytes);
 
@@ -89,7 +97,7 @@ bool address_equal(const union address *a, const union address *b);
  */
 union address address_unmapped(const union address *address);
 
-/* 127.0.0.0/8 or ::1; 0.0.0.0 or ::.  Mapped forms count. */
+/* 127.0.0.0/8, ::1 or a Unix socket; 0.0.0.0 or ::.  Mapped forms count. */
 bool address_is_loopback(const union address *address);
 bool address_is_wildcard(const union address *address);
 

@@ -5,21 +5,22 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "proxy/base/monotonic.h"
-#include "proxy/cli/place.h"
 
 enum { READ_SIZE = 16 * 1024 };
 
 /* ---- sockets -------------------------------------------------------------------------------- */
 
-static bool say(struct diagnostic *error, const union address *address, const char *what)
+static bool say(struct diagnostic *error, const struct asked *asked, const char *what)
 {
-	char text[ADDRESS_TEXT_SIZE];
+	char text[PLACE_NAME];
 
-	address_format_port(address, text);
+	place_name(&asked->place, text);
 	diagnostic_set(error, "%s: %s", text, what);
 	return false;
 }
@@ -40,16 +41,29 @@ static bool wait_for(int fd, short events, int64_t deadline_us)
 	return ready > 0;
 }
 
-/* A socket, or -1 with errno. */
-static int open_connection(const union address *address, int64_t deadline_us)
+/* connect() to an address or a path. */
+static int connect_to(int fd, const struct place *place)
 {
-	int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+
+	_Static_assert(sizeof(name.sun_path) >= sizeof(place->path), "a path fits");
+	if (place->path[0] == '\0')
+		return connect(fd, &place->address.any, address_length(&place->address));
+	memcpy(name.sun_path, place->path, sizeof(place->path));
+	return connect(fd, (const struct sockaddr *)&name, sizeof(name));
+}
+
+/* A socket, or -1 with errno. */
+static int open_connection(const struct place *place, int64_t deadline_us)
+{
+	int fd =
+		socket(place->address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int wrong = 0;
 	socklen_t length = sizeof(wrong);
 
 	if (fd < 0)
 		return -1;
-	if (connect(fd, &address->any, address_length(address)) == 0)
+	if (connect_to(fd, place) == 0)
 		return fd;
 	wrong = errno;
 	if (wrong == EINPROGRESS) {
@@ -157,40 +171,62 @@ static bool parse_answer(struct answer *answer)
 	return line.n == 0 && (has_length ? length == rest.n : status == 204);
 }
 
-static bool exchange_over(int fd, const union address *address, const char *method,
-			  const char *path, struct answer *answer, int64_t deadline_us,
-			  struct diagnostic *error)
+/* Numeric, or localhost for a Unix socket: as the admin pages take it. */
+static void write_host(const struct place *place, char to[PLACE_NAME])
 {
-	char host[ADDRESS_TEXT_SIZE], request[512];
+	if (place->path[0] == '\0')
+		place_name(place, to);
+	else
+		memcpy(to, "localhost", sizeof("localhost"));
+}
+
+static bool send_request(int fd, const struct asked *asked, const char *method, const char *path,
+			 int64_t deadline_us)
+{
+	bool token = asked->token.length > 0, sent;
+	char host[PLACE_NAME], *request = NULL;
 	int n;
 
-	address_format_port(address, host);
-	n = snprintf(request, sizeof(request),
-		     "%s %s HTTP/1.1\r\nHost: %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-		     method, path, host);
-	if (n < 0 || (size_t)n >= sizeof(request))
-		return say(error, address, "the request is too long");
-	if (!send_all(fd, request, (size_t)n, deadline_us) ||
+	write_host(&asked->place, host);
+	n = asprintf(&request,
+		     "%s %s HTTP/1.1\r\nHost: %s\r\n%s%s%sContent-Length: 0\r\nConnection: "
+		     "close\r\n\r\n",
+		     method, path, host, token ? "Authorization: Bearer " : "", asked->token.text,
+		     token ? "\r\n" : "");
+	if (n < 0) {
+		errno = ENOMEM;
+		return false;
+	}
+	sent = send_all(fd, request, (size_t)n, deadline_us);
+	explicit_bzero(request, (size_t)n);
+	free(request);
+	return sent;
+}
+
+static bool exchange_over(int fd, const struct asked *asked, const char *method, const char *path,
+			  struct answer *answer, int64_t deadline_us, struct diagnostic *error)
+{
+	if (!send_request(fd, asked, method, path, deadline_us) ||
 	    !receive_all(fd, &answer->bytes, deadline_us))
-		return say(error, address, strerror(errno));
+		return say(error, asked, strerror(errno));
 	if (buf_length(&answer->bytes) == 0)
-		return say(error, address, "the connection was closed without an answer");
+		return say(error, asked, "the connection was closed without an answer");
 	if (!parse_answer(answer))
-		return say(error, address, "the answer is not one of cache204, or was cut");
+		return say(error, asked, "the answer is not one of cache204, or was cut");
 	return true;
 }
 
-bool ask(const union address *address, const char *method, const char *path,
-	 struct answer *ret_answer, struct diagnostic *error)
+bool ask(const struct asked *asked, const char *method, const char *path, struct answer *ret_answer,
+	 struct diagnostic *error)
 {
 	int64_t deadline_us = monotonic_us() + INT64_C(1000) * ASK_TIMEOUT_MS;
-	int fd = open_connection(address, deadline_us);
+	int fd = open_connection(&asked->place, deadline_us);
 	bool ok;
 
 	*ret_answer = (struct answer){0};
 	if (fd < 0)
-		return say(error, address, strerror(errno));
-	ok = exchange_over(fd, address, method, path, ret_answer, deadline_us, error);
+		return say(error, asked, strerror(errno));
+	ok = exchange_over(fd, asked, method, path, ret_answer, deadline_us, error);
 	close(fd);
 	return ok;
 }
@@ -200,17 +236,19 @@ void ask_free(struct answer *answer)
 	buf_free(&answer->bytes);
 }
 
-bool ask_find(const struct conf *conf, union address *ret_address, struct diagnostic *error)
+bool ask_find(const struct conf *conf, struct asked *ret_asked, struct diagnostic *error)
 {
 	int64_t deadline_us = monotonic_us() + INT64_C(1000) * ASK_TIMEOUT_MS;
 
+	if (!admin_token_read(conf->admin_token_file, &ret_asked->token, error))
+		return false;
 	diagnostic_set(error, "admin: empty in this configuration: there is nothing to ask on");
 	for (size_t i = 0; i < conf->admin.count; i++) {
 		int fd;
 
-		if (!place_reached_here("admin", conf->admin.at[i], ret_address, error))
+		if (!place_reached_here("admin", conf->admin.at[i], &ret_asked->place, error))
 			continue;
-		fd = open_connection(ret_address, deadline_us);
+		fd = open_connection(&ret_asked->place, deadline_us);
 		if (fd >= 0) {
 			close(fd);
 			return true;
@@ -220,4 +258,9 @@ bool ask_find(const struct conf *conf, union address *ret_address, struct diagno
 			       conf->admin.at[i], strerror(errno));
 	}
 	return false;
+}
+
+void ask_end(struct asked *asked)
+{
+	admin_token_forget(&asked->token);
 }

@@ -6,8 +6,9 @@
 
 #include "cache/base/diagnostic.h"
 #include "conf/conf.h"
-#include "proxy/base/address.h"
+#include "proxy/base/admin_token.h"
 #include "proxy/base/buf.h"
+#include "proxy/cli/place.h"
 
 enum {
 	ASK_TIMEOUT_MS = 10000,  /* one question, from connecting to the end of the answer */
@@ -21,18 +22,26 @@ struct answer {
 	struct buf bytes;
 };
 
+/* Whom to ask, and the token to show; ask_end() overwrites that. */
+struct asked {
+	struct place place;
+	struct admin_token token;
+};
+
 /*
  * The first admin address of the configuration that a connection can be made to.  False with a line
- * in `error` when there is none.
+ * in `error` when there is none, or the token cannot be read.
  */
-bool ask_find(const struct conf *conf, union address *ret_address, struct diagnostic *error);
+bool ask_find(const struct conf *conf, struct asked *ret_asked, struct diagnostic *error);
+
+void ask_end(struct asked *asked);
 
 /*
  * Send a request without content, and wait for the answer.  False with a line in `error` when none
  * came that is whole, within ASK_TIMEOUT_MS.
  */
-bool ask(const union address *address, const char *method, const char *path,
-	 struct answer *ret_answer, struct diagnostic *error);
+bool ask(const struct asked *asked, const char *method, const char *path, struct answer *ret_answer,
+	 struct diagnostic *error);
 
 void ask_free(struct answer *answer);
 

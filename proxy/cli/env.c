@@ -38,20 +38,20 @@ static bool find_names(const struct conf *conf, struct proxy_names *ret_names)
 {
 	/* placeholders that a shell, JSON and a URI take as they are */
 	const char *login = conf->password_file[0] != '\0' ? "USER:PASSWORD@" : "";
-	union address address;
+	struct place place;
 	struct diagnostic error;
 
 	if (conf->listen.count == 0) {
 		fputs("cache204: listen: empty in this configuration\n", stderr);
 		return false;
 	}
-	if (!place_reached_here("listen", conf->listen.at[0], &address, &error)) {
+	if (!place_reached_here("listen", conf->listen.at[0], &place, &error)) {
 		fprintf(stderr, "cache204: %s\n", error.text);
 		return false;
 	}
-	address_format(&address, ret_names->host);
-	address_format_port(&address, ret_names->address);
-	snprintf(ret_names->port, sizeof(ret_names->port), "%u", address_port(&address));
+	address_format(&place.address, ret_names->host);
+	address_format_port(&place.address, ret_names->address);
+	snprintf(ret_names->port, sizeof(ret_names->port), "%u", address_port(&place.address));
 	snprintf(ret_names->url, sizeof(ret_names->url), "http://%s%s", login, ret_names->address);
 	return true;
 }

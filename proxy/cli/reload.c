@@ -52,6 +52,11 @@ static void say_status(const struct answer *answer, struct diagnostic *error)
 {
 	if (answer->status == 404 || answer->status == 405)
 		diagnostic_set(error, "the proxy that runs there knows no reload: it is older");
+	else if (answer->status == 401)
+		diagnostic_set(
+			error,
+			"the proxy does not take the token of admin_token_file: if the file is "
+			"newer than its last reload, reload by SIGHUP, which needs no token");
 	else
 		diagnostic_set(error, "the proxy answers %u: %.*s", answer->status,
 			       (int)(answer->content.n < 200 ? answer->content.n : 200),
@@ -59,11 +64,11 @@ static void say_status(const struct answer *answer, struct diagnostic *error)
 }
 
 /* The ticket by which the result is known. */
-static bool ask_for_it(const union address *address, uint64_t *ret_ticket, struct diagnostic *error)
+static bool ask_for_it(const struct asked *asked, uint64_t *ret_ticket, struct diagnostic *error)
 {
 	struct answer answer;
 	struct json *json = NULL;
-	bool ok = ask(address, "POST", "/reload", &answer, error);
+	bool ok = ask(asked, "POST", "/reload", &answer, error);
 
 	if (ok && answer.status != 202) {
 		say_status(&answer, error);
@@ -83,11 +88,11 @@ static bool ask_for_it(const union address *address, uint64_t *ret_ticket, struc
  * The result as it is now: `ret_answer` and `ret_json` have it whole, and are the caller's on
  * success.  False with a line in `error`: it may come yet, as workers are exchanged meanwhile.
  */
-static bool look(const union address *address, struct answer *ret_answer, struct json **ret_json,
+static bool look(const struct asked *asked, struct answer *ret_answer, struct json **ret_json,
 		 struct result *ret_result, struct diagnostic *error)
 {
 	*ret_json = NULL;
-	if (ask(address, "GET", "/reload", ret_answer, error)) {
+	if (ask(asked, "GET", "/reload", ret_answer, error)) {
 		if (ret_answer->status == 200)
 			*ret_json = json_read(ret_answer->content);
 		if (*ret_json != NULL &&
@@ -130,7 +135,7 @@ static int show(const struct arguments *arguments, const struct answer *answer,
 }
 
 /* Until the ticket is answered. */
-static int wait_for_it(const struct arguments *arguments, const union address *address,
+static int wait_for_it(const struct arguments *arguments, const struct asked *asked,
 		       uint64_t ticket)
 {
 	int64_t begun_us = monotonic_us(), heard_us = begun_us, now_us = begun_us;
@@ -143,7 +148,7 @@ static int wait_for_it(const struct arguments *arguments, const union address *a
 		struct answer answer;
 		struct json *json;
 
-		if (look(address, &answer, &json, &result, &error)) {
+		if (look(asked, &answer, &json, &result, &error)) {
 			bool done = result.answered >= ticket;
 			int status = done ? show(arguments, &answer, json, &result) : 0;
 
@@ -169,20 +174,24 @@ int run_reload(const struct arguments *arguments)
 	struct conf *conf =
 		conf_load(arguments->file, arguments->settings, arguments->setting_count, stderr);
 	struct diagnostic error;
-	union address address;
+	struct asked asked;
 	uint64_t ticket;
 	bool found;
+	int status;
 
 	/* the proxy would refuse it as well, and where it is to be asked is not known */
 	if (conf == NULL) {
 		complain("refused, without asking the proxy: the configuration in effect stays");
 		return EXIT_REFUSED;
 	}
-	found = ask_find(conf, &address, &error);
+	found = ask_find(conf, &asked, &error);
 	conf_free(conf);
-	if (!found || !ask_for_it(&address, &ticket, &error)) {
+	if (!found || !ask_for_it(&asked, &ticket, &error)) {
 		complain(error.text);
-		return EXIT_USAGE;
+		status = EXIT_USAGE;
+	} else {
+		status = wait_for_it(arguments, &asked, ticket);
 	}
-	return wait_for_it(arguments, &address, ticket);
+	ask_end(&asked);
+	return status;
 }

@@ -119,6 +119,9 @@ static bool accept_some(struct acceptor *acceptor, int most, int *ret_accepted)
 
 		if (fd >= 0) {
 			++*accepted;
+			/* the name that a process may have given to its end says nothing */
+			if (peer.any.sa_family == AF_UNIX)
+				peer = address_unix();
 			admit(acceptor, fd, &peer);
 			continue;
 		}

@@ -9,7 +9,9 @@
 #include "proxy/front/admin_purge.h"
 #include "proxy/front/admin_reload.h"
 #include "proxy/front/admin_stats.h"
+#include "proxy/base/admin_token.h"
 #include "proxy/base/version.h"
+#include "proxy/loop/env.h"
 
 static void show_health(struct exchange *x)
 {
@@ -102,12 +104,50 @@ static bool is_allowed(enum page_use use, enum http_method method)
 	return method == METHOD_GET || method == METHOD_HEAD;
 }
 
+/* A peer with a loopback address, or of a Unix socket, is on this machine, wherever it connected to. */
+static bool may_change(const struct exchange *x)
+{
+	return x->use->env->admin_token->length > 0 || address_is_loopback(&x->peer);
+}
+
+/* Pages for any Host tell nothing, and need no token. */
+static bool has_token(const struct exchange *x)
+{
+	const struct http_fields *fields = &x->req.fields;
+	const struct admin_token *token = x->use->env->admin_token;
+	const struct http_field *field = http_fields_first(fields, FIELD_AUTHORIZATION);
+
+	return token->length == 0 || (field != NULL && http_fields_next(fields, field) == NULL &&
+				      admin_token_is(token, field->value));
+}
+
+/* RFC 6750 3. */
+static void ask_for_token(struct exchange *x)
+{
+	const struct http_field *field = http_fields_first(&x->req.fields, FIELD_AUTHORIZATION);
+
+	admin_refuse(x, 401,
+		     field == NULL ? ADMIN_FIELDS "WWW-Authenticate: Bearer realm=\"cache204\"\r\n"
+				   : ADMIN_FIELDS "WWW-Authenticate: Bearer realm=\"cache204\", "
+						  "error=\"invalid_token\"\r\n",
+		     field == NULL
+			     ? "401 Unauthorized\nThis needs the token of the option "
+			       "admin_token_file, as in: Authorization: Bearer TOKEN\n"
+			     : "401 Unauthorized\nThe Authorization of the request is not Bearer "
+			       "with the token of the option admin_token_file.\n");
+}
+
 static void turn_page(struct exchange *x, const struct page *page)
 {
 	if (!is_allowed(page->use, x->req.method))
 		answer_error(x, 405,
 			     page->use == CHANGES ? ADMIN_FIELDS "Allow: POST\r\n"
 						  : ADMIN_FIELDS "Allow: GET, HEAD\r\n");
+	else if (page->use == CHANGES && !may_change(x))
+		admin_refuse(x, 403, ADMIN_FIELDS,
+			     "403 Forbidden\nFrom other machines nothing can be changed without "
+			     "a token: see the option admin_token_file, or ask on 127.0.0.1 or a "
+			     "Unix socket.\n");
 	else if (page->use == CHANGES && !admin_is_from_own_page(&x->req))
 		admin_refuse(x, 403, ADMIN_FIELDS,
 			     "403 Forbidden\nThe request was sent by a web page of another "
@@ -152,6 +192,8 @@ static void admin_handle(struct exchange *x)
 			     "localhost or a name of the option admin_hosts: add the name there. "
 			     "Others are refused, so that no web page can read this under a name "
 			     "of its own.\n");
+	else if ((page == NULL || page->host != ANY) && !has_token(x))
+		ask_for_token(x);
 	else if (page != NULL)
 		turn_page(x, page);
 	else

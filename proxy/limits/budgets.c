@@ -127,9 +127,11 @@ static budget_id id_of(const void *bytes, size_t length, uint64_t family)
 budget_id budget_holder(const union address *address)
 {
 	union address plain = address_unmapped(address);
-	bool v4 = plain.any.sa_family == AF_INET;
+	size_t length = plain.any.sa_family == AF_INET    ? 4
+			: plain.any.sa_family == AF_INET6 ? 8
+							  : 0;
 
-	return id_of(address_bytes(&plain), v4 ? 4 : 8, plain.any.sa_family);
+	return id_of(address_bytes(&plain), length, plain.any.sa_family);
 }
 
 budget_id budget_thing(struct slice name)

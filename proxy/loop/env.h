@@ -8,6 +8,7 @@
 #define PROXY_LOOP_ENV_H
 
 struct access;
+struct admin_token;
 struct admission;
 struct cache;
 struct conf;
@@ -29,7 +30,8 @@ struct env {
 	struct exchanges *exchanges;
 	struct fetches *fetches;
 	struct tunnels *tunnels;
-	struct logins *logins; /* NULL without a password file */
+	struct logins *logins;                 /* NULL without a password file */
+	const struct admin_token *admin_token; /* its length is 0 without one */
 	struct leases *leases; /* of background validations, shared with other workers */
 	const struct store_counts *counts;
 	const struct stats_service *service;

@@ -11,7 +11,7 @@
 
 #include "proxy/loop/activation.h"
 
-enum { BACKLOG = 4096 };
+enum { BACKLOG = 4096, NAME_SIZE = CONF_UNIX_PATH + 8 };
 
 static void close_keeping_errno(int fd)
 {
@@ -40,12 +40,13 @@ static bool is_same(const union address *a, const union address *b)
 	return address_equal(a, b) && address_port(a) == address_port(b);
 }
 
-/* What a set has bound to this address; NULL for nothing. */
+/* What a set has bound to the address and path of this one; NULL for nothing. */
 static const struct listener_address *find_bound(const struct listener *listener,
-						 const union address *bound)
+						 const struct listener_address *one)
 {
 	for (unsigned i = 0; listener != NULL && i < listener->count; i++)
-		if (is_same(&listener->at[i].address, bound))
+		if (is_same(&listener->at[i].address, &one->address) &&
+		    strcmp(listener->at[i].path, one->path) == 0)
 			return &listener->at[i];
 	return NULL;
 }
@@ -76,15 +77,16 @@ static bool overlaps(const struct listener *listener, const union address *addre
  * ports that the system chose each kind of listener keeps its own.
  */
 static const struct listener_address *find_former(const struct listener *listener,
-						  const union address *asked, const char *option)
+						  const struct listener_address *one)
 {
 	const struct listener *former = listener->former;
 
 	for (unsigned i = 0; former != NULL && i < former->count; i++) {
 		const struct listener_address *at = &former->at[i];
 
-		if (is_same(&at->asked, asked) && find_bound(listener, &at->address) == NULL &&
-		    (address_port(asked) != 0 || strcmp(at->option, option) == 0))
+		if (is_same(&at->asked, &one->asked) && strcmp(at->path, one->path) == 0 &&
+		    find_bound(listener, at) == NULL &&
+		    (address_port(&one->asked) != 0 || strcmp(at->option, one->option) == 0))
 			return at;
 	}
 	return NULL;
@@ -132,6 +134,15 @@ static int open_first(union address *address, bool is_ours)
 	return fd;
 }
 
+/* As in the configuration, with the port that was chosen. */
+static void write_name(const struct listener_address *at, char to[static NAME_SIZE])
+{
+	if (at->path[0] == '\0')
+		address_format_port(&at->address, to);
+	else
+		snprintf(to, NAME_SIZE, "unix:%s", at->path);
+}
+
 /* Shared with what the former set has for it, passed by the service manager, or bound now. */
 static int find_socket(struct listener_address *to, const struct listener *former,
 		       const struct listener_address *before)
@@ -159,7 +170,7 @@ static bool keep_included(struct listener *listener, const struct listener_addre
 		struct listener_address one = former->at[i];
 
 		if (address_is_wildcard(&one.address) || !overlap(&one.address, &all->address) ||
-		    find_bound(listener, &one.address) != NULL)
+		    find_bound(listener, &one) != NULL)
 			continue;
 		one.asked = one.address;
 		one.option = all->option;
@@ -189,43 +200,72 @@ static const char *advice(int error)
 	}
 }
 
-static bool bind_one(struct listener *listener, const char *text, const char *option,
-		     const struct frontend *frontend)
+/* False with why in `error`. */
+static bool bind_address(struct listener *listener, struct listener_address *one, const char *text,
+			 struct diagnostic *error)
 {
-	struct listener_address one = {.option = option, .frontend = frontend};
-	const struct listener_address *former;
 	char host[46];
 	uint16_t port;
-	socklen_t length = sizeof(one.address);
+	socklen_t length = sizeof(one->address);
 
-	if (!conf_split_address(text, host, &port) ||
-	    !address_parse(slice_str(host), &one.address)) {
-		errno = EINVAL;
-		return false;
+	errno = EINVAL;
+	if (conf_split_address(text, host, &port) &&
+	    address_parse(slice_str(host), &one->address)) {
+		address_set_port(&one->address, port);
+		one->asked = one->address;
+		one->fd = find_socket(one, listener->former, find_former(listener, one));
+		if (one->fd >= 0) {
+			getsockname(one->fd, &one->address.any, &length);
+			if (add(listener, one) && keep_included(listener, one))
+				return true;
+		}
 	}
-	address_set_port(&one.address, port);
-	one.asked = one.address;
-	former = find_former(listener, &one.asked, option);
-	one.fd = find_socket(&one, listener->former, former);
-	if (one.fd < 0)
-		return false;
-	getsockname(one.fd, &one.address.any, &length);
-	return add(listener, &one) && keep_included(listener, &one);
+	diagnostic_set(error, "%s%s", strerror(errno), advice(errno));
+	return false;
+}
+
+/* The same of a Unix socket.  One whose file was removed is reached by nobody, and made anew. */
+static bool bind_path(struct listener *listener, struct listener_address *one, const char *path,
+		      struct diagnostic *error)
+{
+	const struct listener_address *former;
+
+	one->address = one->asked = address_unix();
+	snprintf(one->path, sizeof(one->path), "%s", path);
+	former = find_former(listener, one);
+	if (former != NULL && listener_file_is_there(path, &former->file)) {
+		one->file = former->file;
+		one->fd = share_socket(former);
+		diagnostic_set(error, "%s", strerror(errno));
+	} else {
+		one->fd = listener_file_bind(path, &listener->owner, BACKLOG, &one->file, error);
+	}
+	if (one->fd < 0 || add(listener, one))
+		return one->fd >= 0;
+	diagnostic_set(error, "%s", strerror(errno));
+	if (former == NULL)
+		listener_file_remove(path, &one->file);
+	return false;
 }
 
 bool listener_bind(struct listener *listener, const struct conf_list *list, const char *option,
 		   const struct frontend *frontend, struct diagnostic *error)
 {
 	for (size_t i = 0; i < list->count; i++) {
+		struct listener_address one = {.option = option, .frontend = frontend};
+		const char *path;
+		struct diagnostic why;
+
 		if (listener->count == LISTENERS_MAX) {
 			diagnostic_set(error, "more than %d listening addresses", LISTENERS_MAX);
 			return false;
 		}
-		if (!bind_one(listener, list->at[i], option, frontend)) {
-			diagnostic_set(error, "cannot listen on %s: %s%s", list->at[i],
-				       strerror(errno), advice(errno));
-			return false;
-		}
+		path = conf_unix_path(list->at[i]);
+		if (path != NULL ? bind_path(listener, &one, path, &why)
+				 : bind_address(listener, &one, list->at[i], &why))
+			continue;
+		diagnostic_set(error, "cannot listen on %s: %s", list->at[i], why.text);
+		return false;
 	}
 	return true;
 }
@@ -233,19 +273,21 @@ bool listener_bind(struct listener *listener, const struct conf_list *list, cons
 bool listener_again(const struct listener *first, const struct listener *former,
 		    struct listener *ret_set, struct diagnostic *error)
 {
-	*ret_set = (struct listener){0};
+	*ret_set = (struct listener){.owner = first->owner};
 	for (unsigned i = 0; i < first->count; i++) {
 		struct listener_address one = first->at[i];
-		char text[ADDRESS_TEXT_SIZE];
+		char text[NAME_SIZE];
 
-		one.fd = share_socket(find_bound(former, &one.address));
-		if (one.fd < 0 && !one.is_passed)
+		bool is_alone = one.is_passed || one.path[0] != '\0';
+
+		one.fd = is_alone ? -1 : share_socket(find_bound(former, &one));
+		if (one.fd < 0 && !is_alone)
 			one.fd = bind_socket(&one.address, true);
 		/* a group is of one user, and we may have been another when it was begun */
-		if (one.fd < 0 && (one.is_passed || errno == EADDRINUSE || errno == EACCES))
+		if (one.fd < 0 && (is_alone || errno == EADDRINUSE || errno == EACCES))
 			one.fd = share_socket(&first->at[i]);
 		if (one.fd < 0 || !add(ret_set, &one)) {
-			address_format_port(&one.address, text);
+			write_name(&one, text);
 			diagnostic_set(error, "cannot listen on %s once for each worker: %s", text,
 				       strerror(errno));
 			return false;
@@ -256,12 +298,16 @@ bool listener_again(const struct listener *first, const struct listener *former,
 
 bool listener_listen(const struct listener *listener, struct diagnostic *error)
 {
-	char text[ADDRESS_TEXT_SIZE];
+	char text[NAME_SIZE];
 
 	for (unsigned i = 0; i < listener->count; i++) {
-		if (listen(listener->at[i].fd, BACKLOG) == 0)
+		const struct listener_address *at = &listener->at[i];
+
+		if (listen(at->fd, BACKLOG) == 0 &&
+		    (at->path[0] == '\0' ||
+		     listener_file_set_mode(at->path, &at->file, listener->owner.mode)))
 			continue;
-		address_format_port(&listener->at[i].address, text);
+		write_name(at, text);
 		diagnostic_set(error, "cannot listen on %s: %s%s", text, strerror(errno),
 			       advice(errno));
 		return false;
@@ -272,11 +318,11 @@ bool listener_listen(const struct listener *listener, struct diagnostic *error)
 bool listener_keep(const struct listener *first, const struct listener *former,
 		   struct listener *ret_set)
 {
-	*ret_set = (struct listener){0};
+	*ret_set = (struct listener){.owner = first->owner};
 	for (unsigned i = 0; i < first->count; i++) {
 		struct listener_address one = first->at[i];
 
-		const struct listener_address *before = find_bound(former, &one.address);
+		const struct listener_address *before = find_bound(former, &one);
 
 		if (before == NULL)
 			continue;
@@ -293,6 +339,16 @@ bool listener_join(struct listener *to, const struct listener *from)
 		if (!add(to, &from->at[i]))
 			return false;
 	return true;
+}
+
+void listener_remove_files(const struct listener *listener, const struct listener *kept)
+{
+	for (unsigned i = 0; i < listener->count; i++) {
+		const struct listener_address *at = &listener->at[i];
+
+		if (at->path[0] != '\0' && find_bound(kept, at) == NULL)
+			listener_file_remove(at->path, &at->file);
+	}
 }
 
 void listener_close(struct listener *listener)

@@ -8,6 +8,7 @@
 #include "cache/base/diagnostic.h"
 #include "conf/conf.h"
 #include "proxy/base/address.h"
+#include "proxy/loop/listener_file.h"
 
 struct frontend; /* who handles what comes; carried along, and not looked at here */
 
@@ -19,6 +20,8 @@ struct listener_address {
 	const char *option;    /* that has it, static text: ports chosen here stay with it */
 	const struct frontend *frontend;
 	int fd;
+	char path[CONF_UNIX_PATH]; /* of a Unix socket, "" for none */
+	struct listener_file file; /* which it made there */
 	bool is_passed; /* bound by the service manager: no other socket can join its group */
 };
 
@@ -31,12 +34,14 @@ struct listener {
 	 * so that no connection waiting in them is lost; NULL for none.
 	 */
 	const struct listener *former;
+	struct listener_owner owner; /* of the files of Unix sockets */
 };
 
 /*
- * Bind each "ADDRESS:PORT" of `list`, an option's; sockets are of a group that others may join, one
- * for each worker.  listener_listen() follows when all else is right, for what waits in a socket
- * that is closed again is lost.  False with a line in `error`.
+ * Bind each "ADDRESS:PORT" or "unix:PATH" of `list`, an option's; sockets are of a group that others
+ * may join, one for each worker, and a Unix socket is shared by all.  listener_listen() follows when
+ * all else is right, for what waits in a socket that is closed again is lost.  (A Unix socket listens
+ * at once, see listener_file.h.)  False with a line in `error`.
  */
 bool listener_bind(struct listener *listener, const struct conf_list *list, const char *option,
 		   const struct frontend *frontend, struct diagnostic *error);
@@ -48,7 +53,7 @@ bool listener_bind(struct listener *listener, const struct conf_list *list, cons
 bool listener_again(const struct listener *first, const struct listener *former,
 		    struct listener *ret_set, struct diagnostic *error);
 
-/* From here on connections wait in its sockets.  False with a line in `error`. */
+/* From here on connections wait in its sockets, and files have their permissions.  False with a line in `error`. */
 bool listener_listen(const struct listener *listener, struct diagnostic *error);
 
 /*
@@ -59,6 +64,12 @@ bool listener_keep(const struct listener *first, const struct listener *former,
 
 /* Add the sockets of a set to another, which owns them then; false without memory. */
 bool listener_join(struct listener *to, const struct listener *from);
+
+/*
+ * Remove the files of its Unix sockets which `kept` does not have (NULL: of all), before they are
+ * closed for good.
+ */
+void listener_remove_files(const struct listener *listener, const struct listener *kept);
 
 /* Close the sockets of a set, and free it: for those who hold a copy after a fork. */
 void listener_close(struct listener *listener);

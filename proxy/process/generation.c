@@ -16,6 +16,7 @@
 #include "proxy/loop/tls.h"
 #include "proxy/process/instance.h"
 #include "proxy/process/password_file.h"
+#include "proxy/process/privileges.h"
 #include "proxy/stats/accesslog.h"
 
 /* ---- what a start would refuse -------------------------------------------------------------- */
@@ -86,8 +87,19 @@ static void close_go(struct generation *generation)
 
 /* ---- sockets -------------------------------------------------------------------------------- */
 
+/* Of the user that we become, so that a reload can remove and exchange it. */
+static struct listener_owner owner_of(const struct conf *conf)
+{
+	struct listener_owner owner = {conf_mode(conf->admin_mode), (uid_t)-1, (gid_t)-1};
+
+	if (geteuid() == 0)
+		privileges_find(conf->user, &owner.uid, &owner.gid);
+	return owner;
+}
+
 static bool bind_all(const struct conf *conf, struct listener *listener, struct diagnostic *error)
 {
+	listener->owner = owner_of(conf);
 	return listener_bind(listener, &conf->listen, "listen", &forward_frontend, error) &&
 	       gateways_bind(conf, listener, error) &&
 	       listener_bind(listener, &conf->admin, "admin", &admin_frontend, error);
@@ -174,10 +186,12 @@ void generation_close_others(const struct generation *generation, bool is_its,
 	}
 }
 
-void generation_close(struct generation *generation)
+void generation_close(struct generation *generation, const struct generation *kept)
 {
-	if (generation->set_count > 0)
+	if (generation->set_count > 0) {
+		listener_remove_files(&generation->sets[0], kept != NULL ? &kept->sets[0] : NULL);
 		gateways_free(&generation->sets[0]);
+	}
 	for (unsigned i = 0; i < generation->set_count; i++)
 		listener_close(&generation->sets[i]);
 }
@@ -191,24 +205,27 @@ void generation_set_log_level(const struct conf *conf)
 
 /* ---- life ----------------------------------------------------------------------------------- */
 
-static bool load_credentials(struct generation *generation, struct diagnostic *error)
+static bool load_secrets(struct generation *generation, struct diagnostic *error)
 {
 	const char *file = generation->conf->password_file;
 
+	if (!admin_token_read(generation->conf->admin_token_file, &generation->token, error))
+		return false;
 	if (file[0] == '\0')
 		return true;
 	generation->credentials = password_file_load(file, error);
 	return generation->credentials != NULL;
 }
 
-void generation_free(struct generation *generation)
+void generation_free(struct generation *generation, const struct generation *kept)
 {
 	if (generation == NULL)
 		return;
 	close_go(generation);
-	generation_close(generation);
+	generation_close(generation, kept);
 	free(generation->sets);
 	credentials_free(generation->credentials);
+	admin_token_forget(&generation->token);
 	conf_free(generation->conf);
 	free(generation);
 }
@@ -221,11 +238,11 @@ struct generation *generation_first(struct conf *conf, struct diagnostic *error)
 	if (generation == NULL)
 		return NULL;
 	*generation = (struct generation){.number = 1, .conf = conf, .go = {-1, -1}};
-	if (load_credentials(generation, error) && open_sets(generation, NULL, error) &&
+	if (load_secrets(generation, error) && open_sets(generation, NULL, error) &&
 	    generation_go(generation, error))
 		return generation;
 	generation->conf = NULL;
-	generation_free(generation);
+	generation_free(generation, NULL);
 	return NULL;
 }
 
@@ -280,7 +297,7 @@ static bool prepare_next(struct generation *next, const struct generation *now,
 		fprintf(errors, "cannot make a pipe: %s\n", strerror(errno));
 		return false;
 	}
-	if (load_credentials(next, &error) && open_sets(next, now, &error))
+	if (load_secrets(next, &error) && open_sets(next, now, &error))
 		return true;
 	fprintf(errors, "%s\n", error.text);
 	return false;
@@ -298,6 +315,6 @@ struct generation *generation_next(const struct generation *now,
 	*next = (struct generation){.number = now->number + 1, .go = {-1, -1}};
 	if (prepare_next(next, now, source, errors))
 		return next;
-	generation_free(next);
+	generation_free(next, now);
 	return NULL;
 }

@@ -11,6 +11,7 @@
 #include "cache/base/diagnostic.h"
 #include "conf/conf.h"
 #include "proxy/access/credentials.h"
+#include "proxy/base/admin_token.h"
 #include "proxy/loop/listener.h"
 
 /* Where options come from: a file, and settings over it; see conf_load(). */
@@ -24,6 +25,7 @@ struct generation {
 	uint64_t number; /* from 1 on */
 	struct conf *conf;
 	struct credentials *credentials; /* NULL without a password file */
+	struct admin_token token;        /* of the admin pages; empty for none */
 	/* Of addresses bound: one for each worker, and those left over when there were more. */
 	struct listener *sets;
 	unsigned set_count;
@@ -66,9 +68,13 @@ bool generation_sockets(const struct generation *generation, unsigned index,
 void generation_close_others(const struct generation *generation, bool is_its,
 			     const struct listener *own);
 
-/* Close its sockets: nobody is accepted any more. */
-void generation_close(struct generation *generation);
+/*
+ * Close its sockets, and remove the files of Unix sockets that `kept` (NULL: that nothing else) goes on
+ * with: no client is accepted any more.  For the process that bound them.
+ */
+void generation_close(struct generation *generation, const struct generation *kept);
 
-void generation_free(struct generation *generation);
+/* The same, and free it. */
+void generation_free(struct generation *generation, const struct generation *kept);
 
 #endif

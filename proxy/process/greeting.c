@@ -52,11 +52,27 @@ static void print_outer(const union address *bound)
 	printf("# from other machines: http://%s\n", text);
 }
 
+/* A command that works when pasted, whatever the path has. */
+static void print_file(const char *path)
+{
+	fputs("stats: curl --unix-socket '", stdout);
+	for (; *path != '\0'; path++) {
+		if (*path == '\'')
+			fputs("'\\'", stdout);
+		putchar(*path);
+	}
+	puts("' http://localhost/stats");
+}
+
 static void print_listener(const struct listener_address *listening)
 {
 	union address here = address_reached_here(&listening->address);
 	char text[ADDRESS_TEXT_SIZE];
 
+	if (listening->path[0] != '\0') {
+		print_file(listening->path);
+		return;
+	}
 	address_format_port(&here, text);
 	if (listening->frontend == &admin_frontend)
 		printf("stats: http://%s/stats\n", text);
@@ -123,18 +139,18 @@ void greeting_print(const struct conf *conf, const struct listener *listener)
 	fflush(stdout);
 }
 
-void greeting_warn_of_admin(const struct listener *listener)
+void greeting_warn_of_admin(const struct conf *conf, const struct listener *listener)
 {
-	for (unsigned i = 0; i < listener->count; i++) {
+	for (unsigned i = 0; i < listener->count && conf->admin_token_file[0] == '\0'; i++) {
 		const struct listener_address *at = &listener->at[i];
 		char text[ADDRESS_TEXT_SIZE];
 
 		if (at->frontend != &admin_frontend || address_is_loopback(&at->address))
 			continue;
 		address_format_port(&at->address, text);
-		log_error("admin: other machines may reach %s, which asks for no login: they see "
-			  "the statistics and can empty the store; keep it behind a firewall, or "
-			  "to 127.0.0.1",
+		log_error("admin: other machines may reach %s, which asks for no token: they may "
+			  "read the statistics, and change nothing (403 for POST); give it an "
+			  "admin_token_file, or keep it to 127.0.0.1 or a Unix socket",
 			  text);
 	}
 }

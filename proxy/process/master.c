@@ -66,9 +66,11 @@ static int run_worker(struct master *master, struct member *own, pid_t parent)
 		return EXIT_FAILURE; /* killed before that took effect */
 	generation_set_log_level(generation->conf);
 	if (close_others(master, generation, &listener, own->index))
-		worker = worker_new(generation->conf, master->shared,
-				    (unsigned)(own - master->members), &listener,
-				    generation->credentials, generation->go[0], &error);
+		worker = worker_new(
+			generation->conf, master->shared, (unsigned)(own - master->members),
+			&listener,
+			&(struct worker_secrets){generation->credentials, &generation->token},
+			generation->go[0], &error);
 	if (worker == NULL) {
 		log_error("%s", error.text);
 		return EXIT_FAILURE;
@@ -102,9 +104,9 @@ static void stop(struct master *master, int status)
 	master->kill_ms = master->now_ms + master->now->conf->drain_delay_ms +
 			  master->now->conf->drain_timeout_ms + MASTER_GRACE_MS;
 	notify_stopping("going down", master->kill_ms + MASTER_HURRY_MS - master->now_ms);
-	generation_free(master->next);
+	generation_free(master->next, master->now);
 	master->next = NULL;
-	generation_close(master->now);
+	generation_close(master->now, NULL);
 	master_signal_all(master, SIGTERM);
 	copier_stop(&master->copier);
 }
@@ -609,7 +611,7 @@ int master_run(struct master *master,
 
 void master_free(struct master *master)
 {
-	generation_free(master->now);
+	generation_free(master->now, NULL);
 	free(master->members);
 	free(master);
 }

@@ -47,6 +47,17 @@ bool privileges_drop(const char *user, struct diagnostic *error)
 	return true;
 }
 
+bool privileges_find(const char *user, uid_t *ret_uid, gid_t *ret_gid)
+{
+	const struct passwd *entry = user[0] != '\0' ? getpwnam(user) : NULL;
+
+	if (entry == NULL)
+		return false;
+	*ret_uid = entry->pw_uid;
+	*ret_gid = entry->pw_gid;
+	return true;
+}
+
 void privileges_harden(bool debugging)
 {
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);

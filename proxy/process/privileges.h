@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "cache/base/diagnostic.h"
 
@@ -12,6 +13,9 @@
  * `error`.
  */
 bool privileges_drop(const char *user, struct diagnostic *error);
+
+/* The user's numbers; as they are, and false, when there is none of that name, or it is "". */
+bool privileges_find(const char *user, uid_t *ret_uid, gid_t *ret_gid);
 
 /*
  * No program run from here gains privileges, and, unless `debugging`, no core is dumped and no

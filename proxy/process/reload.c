@@ -7,6 +7,7 @@
 #include "cache/base/diagnostic.h"
 #include "proxy/base/log.h"
 #include "proxy/base/wall_clock.h"
+#include "proxy/process/greeting.h"
 #include "proxy/process/master_impl.h"
 #include "proxy/process/notify.h"
 #include "proxy/stats/reload.h"
@@ -139,7 +140,7 @@ void master_give_up_next(struct master *master, const char *why)
 		member->hurried = true;
 		kill(member->pid, SIGQUIT);
 	}
-	generation_free(master->next);
+	generation_free(master->next, master->now);
 	master->next = NULL;
 	refuse_reload(master, why);
 }
@@ -196,11 +197,13 @@ void master_take_over(struct master *master)
 		if (master->members[i].generation == before->number && master->members[i].pid == 0)
 			master_free_place(&master->members[i]);
 	kill_generation(master, before->number, SIGUSR2);
-	generation_free(before);
+	generation_free(before, master->now);
 	master->retire_ms = master->now_ms + RETIRE_MS;
 	log_info("reload: generation %llu serves, workers: %u; older ones with connections: %u",
 		 (unsigned long long)master->now->number, master->now->conf->workers,
 		 count_older(master));
+	greeting_warn_of_admin(master->now->conf, &master->now->sets[0]);
+	greeting_warn_of_open_proxy(master->now->conf, &master->now->sets[0]);
 	if (count_older(master) >= CONF_GENERATIONS_MAX)
 		end_oldest(master);
 }
@@ -286,7 +289,7 @@ void master_begin_reload(struct master *master)
 	if (master->next == NULL) {
 		refuse_reload(master, text);
 	} else if (!master_take_places(master, master->next, master->now_ms)) {
-		generation_free(master->next);
+		generation_free(master->next, master->now);
 		master->next = NULL;
 		refuse_reload(master, "workers: a reload has no room for so many: restart");
 	} else {

@@ -50,8 +50,8 @@ struct worker {
 	struct fetches *fetches;
 	struct exchanges exchanges;
 	struct clients clients;
-	struct credentials *credentials; /* NULL without a password file */
-	struct logins *logins;           /* likewise */
+	struct worker_secrets secrets;
+	struct logins *logins; /* NULL without a password file */
 	struct env env;
 	struct acceptors *acceptors;
 	struct store_counts counts;
@@ -262,7 +262,8 @@ static struct access *compile_access(const struct conf *conf, const struct liste
 		return NULL;
 	for (unsigned i = 0; i < listener->count; i++) {
 		const union address *address = &listener->at[i].address;
-		bool known = false; /* it has several sockets */
+		/* it has several sockets, or is of no network */
+		bool known = address->any.sa_family == AF_UNIX;
 
 		for (unsigned j = 0; j < place.listener_count && !known; j++)
 			known = address_equal(&own[j], address) &&
@@ -387,9 +388,9 @@ static bool open_clients(struct worker *worker)
 	worker->clients.budgets = &worker->budgets;
 	worker->clients.exchanges = &worker->exchanges;
 	worker->clients.memo = worker->memo;
-	if (worker->credentials != NULL)
-		worker->logins = logins_new(&worker->turn, &worker->budgets, worker->credentials,
-					    forward_known);
+	if (worker->secrets.credentials != NULL)
+		worker->logins = logins_new(&worker->turn, &worker->budgets,
+					    worker->secrets.credentials, forward_known);
 	worker->env = (struct env){
 		.conf = worker->conf,
 		.turn = &worker->turn,
@@ -400,12 +401,14 @@ static bool open_clients(struct worker *worker)
 		.fetches = worker->fetches,
 		.tunnels = worker->tunnels,
 		.logins = worker->logins,
+		.admin_token = worker->secrets.token,
 		.leases = shared->leases,
 		.counts = &worker->counts,
 		.service = &shared->service,
 		.to_master = shared->to_master,
 	};
-	return worker->memo != NULL && (worker->credentials == NULL || worker->logins != NULL);
+	return worker->memo != NULL &&
+	       (worker->secrets.credentials == NULL || worker->logins != NULL);
 }
 
 static void open_housekeeping(struct worker *worker)
@@ -481,7 +484,7 @@ static bool open_parts(struct worker *worker, const struct listener *listener, i
 
 struct worker *worker_new(const struct conf *conf, const struct worker_shared *shared,
 			  unsigned block, struct listener *listener,
-			  struct credentials *credentials, int go, struct diagnostic *error)
+			  const struct worker_secrets *secrets, int go, struct diagnostic *error)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 
@@ -490,7 +493,7 @@ struct worker *worker_new(const struct conf *conf, const struct worker_shared *s
 		return NULL;
 	worker->conf = conf;
 	worker->shared = shared;
-	worker->credentials = credentials;
+	worker->secrets = *secrets;
 	stats_attach(&shared->service.blocks[block]);
 	share_out(worker, block, listener);
 	turn_init(&worker->turn);

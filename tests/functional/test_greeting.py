@@ -59,7 +59,7 @@ def test_the_store_is_named(proxy):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_admin_address_for_others_is_told_once(start_proxy, workers):
     proxy = start_proxy(f"workers={workers}", "admin=0.0.0.0:0")
-    lines = [line for line in proxy.errors().splitlines() if "no login" in line]
+    lines = [line for line in proxy.errors().splitlines() if "no token" in line]
     assert len(lines) == 1 and f"0.0.0.0:{proxy.admin_port}" in lines[0], proxy.errors()
 
 

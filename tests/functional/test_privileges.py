@@ -63,6 +63,22 @@ def test_becomes_the_user(open_directory, origin, workers, level):
         proxy.kill()
 
 
+def test_a_socket_of_operators_is_the_users(open_directory):
+    """Its directory is root's alone, and a reload goes on with it; a start replaces what is left."""
+    entry, path = pwd.getpwnam(USER), open_directory / "admin.sock"
+    proxy = Proxy(open_directory / "run", f"user={USER}", "access_log=", f"store={open_directory}/made/store",
+                  f"admin=unix:{path},127.0.0.1:0", "admin_mode=0660")
+    try:
+        found = path.lstat()
+        assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (entry.pw_uid, entry.pw_gid, 0o660)
+        ended = run("reload", "-o", f"admin=unix:{path}", timeout=60)
+        assert ended.returncode == 0 and path.lstat().st_ino == found.st_ino, ended
+        proxy.restart()
+        assert run("reload", "-o", f"admin=unix:{path}", timeout=60).returncode == 0
+    finally:
+        proxy.kill()
+
+
 def test_unknown_user(tmp_path):
     result = run("-o", "user=no-such-user", "-o", f"store={tmp_path}/s", "-o", "listen=127.0.0.1:0",
                  "-o", "admin=127.0.0.1:0")

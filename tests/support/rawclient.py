@@ -75,16 +75,18 @@ def request_bytes(method, url, *fields, body=None, version="1.1"):
 
 
 class Client:
-    def __init__(self, port, host="127.0.0.1", receive_buffer=None, timeout=WAIT, source=None, seen=None):
+    def __init__(self, port, host="127.0.0.1", receive_buffer=None, timeout=WAIT, source=None, seen=None,
+                 path=None):
         self.seen = seen  # is called with each final answer
-        self.sock = socket.socket()
+        self.sock = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         if source:
             self.sock.bind((source, 0))
         self.sock.settimeout(timeout)
-        self.sock.connect((host, port))
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock.connect(str(path) if path else (host, port))
+        if not path:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.stream = Stream(self.sock)
 
     def close(self):

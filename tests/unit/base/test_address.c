@@ -340,6 +340,29 @@ static void domains_end_at_dots(void **state)
 	assert_false(hostname_is_within(SLICE("example.com.evil"), SLICE("example.com")));
 }
 
+static void peers_of_unix_sockets_are_one_address(void **state)
+{
+	union address peer = address_unix(), other = address_unix(), v4 = address_of("0.0.0.0");
+	char text[ADDRESS_TEXT_SIZE];
+	struct network all;
+
+	(void)state;
+	assert_int_equal(address_format(&peer, text), 5);
+	assert_string_equal(text, "unix:");
+	assert_int_equal(address_format_port(&peer, text), 5);
+	assert_string_equal(text, "unix:");
+	assert_int_equal(address_port(&peer), 0);
+	assert_true(address_equal(&peer, &other));
+	assert_false(address_equal(&peer, &v4));
+	assert_true(address_is_loopback(&peer));
+	assert_false(address_is_wildcard(&peer));
+	assert_true(network_parse(SLICE("0.0.0.0/0"), &all));
+	assert_false(network_has(&all, &peer));
+	assert_true(network_parse(SLICE("::/0"), &all));
+	assert_false(network_has(&all, &peer));
+	assert_false(address_parse(SLICE("unix:"), &other));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -354,6 +377,7 @@ int main(void)
 		cmocka_unit_test(host_names_have_one_form),
 		cmocka_unit_test(long_names_are_refused),
 		cmocka_unit_test(domains_end_at_dots),
+		cmocka_unit_test(peers_of_unix_sockets_are_one_address),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
