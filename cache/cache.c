@@ -153,23 +153,64 @@ static enum entry_select select_record(struct cache *cache, const struct http_re
 	return selected;
 }
 
+static void judge(struct cache *cache, const struct http_request *req, const struct http_clock *now,
+		  enum entry_select selected, struct cache_lookup *lookup)
+{
+	lookup->has_record = selected == ENTRY_SELECTED;
+	lookup->uri_known = selected == ENTRY_SELECTED || selected == ENTRY_NO_MATCH;
+	lookup->verdict = policy_reuse(req, lookup->has_record ? lookup->record.meta : NULL, now,
+				       cache->conf, &lookup->why);
+	if (selected == ENTRY_NO_MATCH && lookup->why == REASON_NO_RECORD)
+		lookup->why = REASON_VARY;
+}
+
 void cache_lookup(struct cache *cache, const struct http_request *req, const struct http_clock *now,
 		  struct cache_lookup *ret_lookup)
 {
 	enum entry_select selected = ENTRY_NONE;
 	bool keyed = find_key(cache, req, &ret_lookup->normal_uri, &ret_lookup->key);
 
-	ret_lookup->has_record = false;
-	ret_lookup->uri_known = false;
 	if (policy_is_lookup(req, cache->conf, &ret_lookup->why) && keyed)
 		selected = select_record(cache, req, ret_lookup);
-	ret_lookup->has_record = selected == ENTRY_SELECTED;
-	ret_lookup->uri_known = selected == ENTRY_SELECTED || selected == ENTRY_NO_MATCH;
-	ret_lookup->verdict =
-		policy_reuse(req, ret_lookup->has_record ? ret_lookup->record.meta : NULL, now,
-			     cache->conf, &ret_lookup->why);
-	if (selected == ENTRY_NO_MATCH && ret_lookup->why == REASON_NO_RECORD)
-		ret_lookup->why = REASON_VARY;
+	judge(cache, req, now, selected, ret_lookup);
+}
+
+static void peek_record(struct cache *cache, const struct http_request *req,
+			struct cache_found *found)
+{
+	struct cache_lookup *lookup = &found->lookup;
+
+	if (pending_has(&cache->writes.pending, &lookup->key))
+		writes_flush_key(&cache->writes, &lookup->key);
+	for (unsigned tries = 0; tries < VIEW_TRIES; tries++) {
+		found->selected = ENTRY_NONE;
+		store_turn_end(cache->store);
+		if (store_peek(cache->store, &lookup->key, &found->entry) != STORE_OK) {
+			found->entry = slice_of(NULL, 0);
+			return;
+		}
+		overtaken_cutoff(cache->store, &lookup->key, &found->cutoff);
+		found->selected =
+			entry_select(found->entry, lookup->normal_uri, req,
+				     cache->conf->language_select, &found->cutoff, &lookup->record);
+		lookup->record.generation = view_generation_now(store_generation(cache->store));
+		if (store_view_is_current(cache->store))
+			return;
+	}
+	found->selected = ENTRY_NONE;
+}
+
+void cache_peek(struct cache *cache, const struct http_request *req, const struct http_clock *now,
+		struct cache_found *ret_found)
+{
+	struct cache_lookup *lookup = &ret_found->lookup;
+	bool keyed = find_key(cache, req, &lookup->normal_uri, &lookup->key);
+
+	ret_found->selected = ENTRY_NONE;
+	ret_found->entry = slice_of(NULL, 0);
+	if (policy_is_lookup(req, cache->conf, &lookup->why) && keyed)
+		peek_record(cache, req, ret_found);
+	judge(cache, req, now, ret_found->selected, lookup);
 }
 
 uint64_t cache_epoch(const struct cache *cache)

@@ -16,7 +16,7 @@
 #include "cache/base/diagnostic.h"
 #include "cache/counts.h"
 #include "cache/purge.h"
-#include "cache/record/record.h"
+#include "cache/record/entry.h"
 #include "cache/store/store.h"
 
 struct cache;
@@ -50,6 +50,21 @@ struct cache_lookup {
 /* Find the record for a request and ask the policy.  Allocates nothing. */
 void cache_lookup(struct cache *cache, const struct http_request *req, const struct http_clock *now,
 		  struct cache_lookup *ret_lookup);
+
+/* What cache_lookup() would find, and all else that is stored under the URI. */
+struct cache_found {
+	struct cache_lookup lookup;
+	enum entry_select selected;
+	struct slice entry;          /* all records of the URI (entry.h); empty for none */
+	struct record_cutoff cutoff; /* which of them count as absent */
+};
+
+/*
+ * Look for an operator: nothing is counted, marked as used or removed, damage is left where it is.
+ * Views as in cache_lookup(), and `entry` likewise.
+ */
+void cache_peek(struct cache *cache, const struct http_request *req, const struct http_clock *now,
+		struct cache_found *ret_found);
 
 /* Store the response if the policy allows.  True when queued; *ret_why says why not. */
 bool cache_store(struct cache *cache, const struct http_request *req,

@@ -4,7 +4,7 @@
 const char *reason_token(enum reason reason)
 {
 	static const char *const tokens[REASON_COUNT] = {
-#define REASON(id, token, where, help) token,
+#define REASON(id, token, where, meaning, advice) token,
 #include "cache/policy/reasons.def"
 #undef REASON
 	};
@@ -12,10 +12,32 @@ const char *reason_token(enum reason reason)
 	return tokens[reason];
 }
 
+const char *reason_meaning(enum reason reason)
+{
+	static const char *const meanings[REASON_COUNT] = {
+#define REASON(id, token, where, meaning, advice) meaning,
+#include "cache/policy/reasons.def"
+#undef REASON
+	};
+
+	return meanings[reason];
+}
+
+const char *reason_advice(enum reason reason)
+{
+	static const char *const advices[REASON_COUNT] = {
+#define REASON(id, token, where, meaning, advice) advice,
+#include "cache/policy/reasons.def"
+#undef REASON
+	};
+
+	return advices[reason];
+}
+
 bool reason_is_at(enum reason reason, enum reason_where where)
 {
 	static const uint8_t places[REASON_COUNT] = {
-#define REASON(id, token, where, help) REASON_AT_##where,
+#define REASON(id, token, where, meaning, advice) REASON_AT_##where,
 #include "cache/policy/reasons.def"
 #undef REASON
 	};

@@ -14,13 +14,16 @@
 #include "conf/conf.h"
 
 enum reason {
-#define REASON(id, token, where, help) REASON_##id,
+#define REASON(id, token, where, meaning, advice) REASON_##id,
 #include "cache/policy/reasons.def"
 #undef REASON
 	REASON_COUNT
 };
 
+/* Static texts of the table's row: its name, what it means, and what to do about it. */
 const char *reason_token(enum reason reason);
+const char *reason_meaning(enum reason reason);
+const char *reason_advice(enum reason reason);
 
 /* The lists of reasons.def; a set of them is their sum. */
 enum reason_where {
@@ -180,6 +183,14 @@ enum validation policy_validation(const struct http_request *req, const struct r
 				  struct slice etag, const struct http_response *res,
 				  bool background, const struct http_clock *now,
 				  const struct conf *conf);
+
+/*
+ * For how many seconds after its lifetime a record may answer while it is validated in the
+ * background, and in the place of an error (RFC 5861 3, 4); 0 for never.
+ */
+uint32_t policy_while_revalidate_s(const struct record_meta *meta);
+uint32_t policy_if_error_s(const struct http_request *req, const struct record_meta *meta,
+			   const struct conf *conf);
 
 /* The origin could not be asked, or failed: may the stale record answer (RFC 5861 4)? */
 bool policy_stale_if_error(const struct http_request *req, const struct record_meta *meta,

@@ -174,16 +174,29 @@ static uint32_t if_error_window(const struct cache_control *asked, const struct 
 	return seconds < CC_SECONDS_MAX ? (uint32_t)seconds : CC_SECONDS_MAX;
 }
 
-bool policy_stale_if_error(const struct http_request *req, const struct record_meta *meta,
-			   const struct http_clock *now, const struct conf *conf)
+uint32_t policy_while_revalidate_s(const struct record_meta *meta)
 {
-	int64_t staleness = policy_age_s(meta, now) - policy_lifetime_s(meta, conf);
+	return meta->flags & META_NO_STALE ? 0 : meta->while_revalidate_s;
+}
+
+uint32_t policy_if_error_s(const struct http_request *req, const struct record_meta *meta,
+			   const struct conf *conf)
+{
 	struct cache_control asked;
 	bool pragma;
 
 	policy_request_control(req, &asked, &pragma);
-	if (meta->flags & META_NO_STALE || is_restored(meta, now) || is_from_future(meta, now) ||
-	    pragma || asked.broken || cache_control_has(&asked, CC_NO_CACHE))
-		return false;
-	return is_within(staleness, if_error_window(&asked, meta, conf));
+	if (meta->flags & META_NO_STALE || pragma || asked.broken ||
+	    cache_control_has(&asked, CC_NO_CACHE))
+		return 0;
+	return if_error_window(&asked, meta, conf);
+}
+
+bool policy_stale_if_error(const struct http_request *req, const struct record_meta *meta,
+			   const struct http_clock *now, const struct conf *conf)
+{
+	int64_t staleness = policy_age_s(meta, now) - policy_lifetime_s(meta, conf);
+
+	return !is_restored(meta, now) && !is_from_future(meta, now) &&
+	       is_within(staleness, policy_if_error_s(req, meta, conf));
 }

@@ -272,15 +272,7 @@ static void block_put_field(struct block *block, struct vary_request *asked, str
 	block_put_joined(block, asked, &joined);
 }
 
-/* One item of a block. */
-struct item {
-	struct slice name;
-	struct slice value;
-	bool present;
-};
-
-/* Take the first item off a block; false at its end, or when it is damaged. */
-static bool block_take(struct slice *block, struct item *ret_item)
+bool vary_take(struct slice *block, struct vary_item *ret_item)
 {
 	struct item_header header;
 	size_t value_n, rest;
@@ -302,9 +294,9 @@ static bool block_take(struct slice *block, struct item *ret_item)
 
 bool vary_has_name(struct slice block, struct slice name)
 {
-	struct item item;
+	struct vary_item item;
 
-	while (block_take(&block, &item)) {
+	while (vary_take(&block, &item)) {
 		if (slice_ieq(item.name, name))
 			return true;
 	}
@@ -329,16 +321,16 @@ size_t vary_write(const struct http_fields *response, const struct http_request 
 
 uint64_t vary_names_hash(struct slice block)
 {
-	struct item item;
+	struct vary_item item;
 	uint64_t hash = 0;
 
-	while (block_take(&block, &item))
+	while (vary_take(&block, &item))
 		hash = XXH3_64bits_withSeed(item.name.p, item.name.n, hash);
 	return hash;
 }
 
 /* Most values are one line in normal form: then compare it as it is. */
-static bool is_as_sent(const struct joined *joined, const struct item *item)
+static bool is_as_sent(const struct joined *joined, const struct vary_item *item)
 {
 	if (joined->line == NULL || !item->present)
 		return joined->line == NULL && !item->present;
@@ -353,13 +345,13 @@ bool vary_select(struct slice block, struct vary_request *asked, char *to, size_
 	struct block selected = {to, size, 0, false};
 	struct slice rest = block;
 	bool differs = false;
-	struct item item;
+	struct vary_item item;
 
 	while (rest.n > 0) {
 		const char *begin = rest.p;
 		struct joined joined;
 
-		if (!block_take(&rest, &item))
+		if (!vary_take(&rest, &item))
 			return false;
 		joined_begin(&joined, asked, item.name);
 		if (is_as_sent(&joined, &item)) {
@@ -380,11 +372,11 @@ bool vary_is_as_sent(struct slice block, const struct http_request *req)
 {
 	struct vary_request asked;
 	struct joined joined;
-	struct item item;
+	struct vary_item item;
 
 	vary_request_begin(&asked, req);
 	while (block.n > 0) {
-		if (!block_take(&block, &item))
+		if (!vary_take(&block, &item))
 			return false;
 		joined_begin(&joined, &asked, item.name);
 		if (!is_as_sent(&joined, &item))
@@ -395,11 +387,11 @@ bool vary_is_as_sent(struct slice block, const struct http_request *req)
 
 bool vary_covers(struct slice block, struct slice other)
 {
-	struct item wanted, item;
+	struct vary_item wanted, item;
 
-	while (block_take(&other, &wanted)) {
+	while (vary_take(&other, &wanted)) {
 		do {
-			if (!block_take(&block, &item))
+			if (!vary_take(&block, &item))
 				return false;
 		} while (!slice_eq(item.name, wanted.name));
 	}
@@ -408,10 +400,10 @@ bool vary_covers(struct slice block, struct slice other)
 
 bool vary_differs_in_language(struct slice a, struct slice b)
 {
-	struct item item_a, item_b;
+	struct vary_item item_a, item_b;
 
-	while (block_take(&a, &item_a)) {
-		if (!block_take(&b, &item_b) || !slice_eq(item_a.name, item_b.name))
+	while (vary_take(&a, &item_a)) {
+		if (!vary_take(&b, &item_b) || !slice_eq(item_a.name, item_b.name))
 			return false;
 		if ((item_a.present != item_b.present || !slice_eq(item_a.value, item_b.value)) &&
 		    !is_language(item_a.name))

@@ -23,6 +23,16 @@ enum { VARY_LINES_MAX = 512 };
 size_t vary_write(const struct http_fields *response, const struct http_request *req, char *to,
 		  size_t size);
 
+/* One name of a block, and the value of the request that it was made from. */
+struct vary_item {
+	struct slice name; /* in lower case */
+	struct slice value;
+	bool present; /* else the request did not have the field */
+};
+
+/* Take the first item off a block; false at its end, or when it is damaged. */
+bool vary_take(struct slice *block, struct vary_item *ret_item);
+
 /* A hash of the names in a block: equal for blocks of the same names. 0 for an empty block. */
 uint64_t vary_names_hash(struct slice block);
 

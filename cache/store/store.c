@@ -63,6 +63,19 @@ static enum store_result recent_fill(struct store *store, const struct cache_key
 	return result;
 }
 
+enum store_result store_peek(struct store *store, const struct cache_key *key,
+			     struct slice *ret_value)
+{
+	struct store_value value;
+	enum store_result result = view_begin(store);
+
+	if (result == STORE_OK)
+		result = rows_get(store, TABLES_VIEW, key, &value);
+	if (result == STORE_OK)
+		*ret_value = value.value;
+	return result;
+}
+
 enum store_result store_get(struct store *store, const struct cache_key *key,
 			    struct slice *ret_value)
 {

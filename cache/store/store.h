@@ -104,6 +104,10 @@ void store_copy_clean(const char *directory);
 enum store_result store_get(struct store *store, const struct cache_key *key,
 			    struct slice *ret_value);
 
+/* The same for an operator who looks: no bit is set, so that what is evicted does not depend on it. */
+enum store_result store_peek(struct store *store, const struct cache_key *key,
+			     struct slice *ret_value);
+
 /* Ends the turn's read view, if any; views are invalid from here.  Cheap when nothing was read. */
 void store_turn_end(struct store *store);
 

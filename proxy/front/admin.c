@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cache/http/fields.h"
+#include "proxy/front/admin_explain.h"
 #include "proxy/front/admin_page.h"
 #include "proxy/front/admin_purge.h"
 #include "proxy/front/admin_reload.h"

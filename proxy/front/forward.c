@@ -7,6 +7,7 @@
 #include "cache/http/fields.h"
 #include "cache/record/vary.h"
 #include "proxy/exchange/fetch.h"
+#include "proxy/front/forward_rules.h"
 #include "proxy/front/logins.h"
 #include "proxy/access/access.h"
 #include "proxy/http1/parse.h"
@@ -25,15 +26,6 @@ static bool park(struct exchange *x)
 		return true;
 	exchange_fail(x, FAILURE_INTERNAL);
 	return false;
-}
-
-/* RFC 9110 7.6.2: TRACE and OPTIONS stop here when Max-Forwards says so. */
-static bool stops_here(const struct exchange *x)
-{
-	const struct http_field *line = http_fields_first(&x->req.fields, FIELD_MAX_FORWARDS);
-
-	return (x->req.method == METHOD_OPTIONS || x->req.method == METHOD_TRACE) && line != NULL &&
-	       slice_eq(line->value, SLICE("0"));
 }
 
 static void answer_options(struct exchange *x)
@@ -56,18 +48,13 @@ static void answer_options(struct exchange *x)
 static bool step_admit(struct exchange *x, enum failure failure)
 {
 	if (failure == FAILURE_NONE)
-		failure = access_request(x->use->env->access, &x->req);
+		failure = forward_refuses(x->use->env->access, &x->req);
 	if (failure != FAILURE_NONE) {
 		exchange_fail(x, failure);
 		return false;
 	}
 	if (x->req.form == TARGET_ASTERISK) {
 		answer_options(x);
-		return false;
-	}
-	/* A TRACE would show fields of the proxy's side to the client (HAZARDS T8). */
-	if (x->req.method == METHOD_TRACE) {
-		exchange_fail(x, FAILURE_DENIED_METHOD);
 		return false;
 	}
 	if (x->req.form == TARGET_ORIGIN) {
@@ -89,30 +76,17 @@ static void bypass(struct exchange *x, enum forward_reason fwd, enum reason why,
 		fetch_start(x->use->env->fetches, x, &plan);
 }
 
-static enum forward_reason forward_reason_of(const struct cache_lookup *lookup)
+static void forget_status(struct exchange *x)
 {
-	if (!lookup->has_record)
-		return lookup->uri_known ? FWD_VARY_MISS : FWD_URI_MISS;
-	switch (lookup->why) {
-	case REASON_EXPIRED:
-	case REASON_CLOCK:
-	case REASON_RESTORED:
-	case REASON_RESPONSE_NO_CACHE:
-		return FWD_STALE;
-	default:
-		return FWD_REQUEST;
-	}
+	x->status_field.why = REASON_NONE;
+	x->status_field.collapsed = false;
 }
 
 /* As if there were no record. */
 static void forget_record(struct exchange *x, struct cache_lookup *lookup)
 {
-	lookup->has_record = false;
-	lookup->uri_known = false;
-	lookup->verdict =
-		policy_reuse(&x->req, NULL, &x->use->turn->now, x->use->conf, &lookup->why);
-	x->status_field.why = REASON_NONE;
-	x->status_field.collapsed = false;
+	forward_forget_record(&x->req, &x->use->turn->now, x->use->conf, lookup);
+	forget_status(x);
 }
 
 /* Ask the origin, validating the record that was found, if any. */
@@ -322,12 +296,10 @@ static bool may_be_shown(const struct exchange *x, const struct record_view *rec
 	       x->frontend->chosen;
 }
 
-/* A miss, which is refused or brings another record in its place. */
 static void hide_record(struct exchange *x, struct cache_lookup *lookup)
 {
-	forget_record(x, lookup);
-	if (lookup->why == REASON_NO_RECORD)
-		lookup->why = REASON_ADMISSION;
+	forward_hide_record(&x->req, &x->use->turn->now, x->use->conf, lookup);
+	forget_status(x);
 }
 
 /*
@@ -451,7 +423,7 @@ void forward_admitted(struct exchange *x)
 		exchange_fail(x, FAILURE_TOO_MANY_TUNNELS);
 		return;
 	}
-	if (x->req.method == METHOD_OPTIONS && stops_here(x))
+	if (x->req.method == METHOD_OPTIONS && forward_stops_here(&x->req))
 		answer_options(x);
 	else if (policy_is_lookup(&x->req, x->use->conf, &why))
 		step_lookup(x);

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "proxy/access/access.h"
 #include "proxy/front/forward.h"
+#include "proxy/front/forward_rules.h"
 #include "proxy/loop/env.h"
 
 struct gateway {
@@ -48,14 +48,9 @@ static enum failure complete_target(const struct http_uri *origin, struct http_r
 static void gateway_handle(struct exchange *x)
 {
 	const struct gateway *gateway = gateway_of(x->frontend);
-	enum failure failure = FAILURE_NONE;
+	enum failure failure = gateway_refuses(x->use->env->access, &x->req);
 
-	if (access_is_loop(x->use->env->access, &x->req))
-		failure = FAILURE_LOOP;
-	else if (x->req.method == METHOD_CONNECT || x->req.method == METHOD_TRACE ||
-		 !access_method(x->use->env->access, x->req.method_name))
-		failure = FAILURE_DENIED_METHOD;
-	else
+	if (failure == FAILURE_NONE)
 		failure = complete_target(&gateway->origin, &x->req);
 	if (failure == FAILURE_NONE)
 		forward_admitted(x);

@@ -40,6 +40,10 @@ struct delivery {
 	bool head_only;       /* the request was HEAD */
 };
 
+/* The value of Cache-Status that an answer would have, without the field's name. */
+bool compose_cache_status(struct buf *to, const struct conf *conf,
+			  const struct cache_status *status_field);
+
 /* A 204 or 304 from a record.  `age_s` is its Age. */
 bool compose_record(struct buf *to, const struct conf *conf, const struct record_view *record,
 		    unsigned status, int64_t age_s, const struct cache_status *status_field,

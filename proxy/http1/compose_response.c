@@ -70,6 +70,21 @@ static char *put_cache_status(char *at, struct slice pseudonym, const struct cac
 	return PUT(at, "\r\n");
 }
 
+bool compose_cache_status(struct buf *to, const struct conf *conf,
+			  const struct cache_status *status_field)
+{
+	size_t name_n = strlen("Cache-Status: "), n;
+	char *room = buf_reserve(to, own_fields_max(conf, status_field));
+
+	if (room == NULL)
+		return false;
+	n = (size_t)(put_cache_status(room, slice_str(conf->pseudonym), status_field) - room) -
+	    name_n - strlen("\r\n");
+	memmove(room, room + name_n, n);
+	buf_added(to, n);
+	return true;
+}
+
 static char *put_date(char *at, int64_t now_s)
 {
 	at = PUT(at, "Date: ");

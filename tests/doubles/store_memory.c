@@ -313,8 +313,8 @@ static void view_begin(struct store *store)
 	store->memory->views++;
 }
 
-enum store_result store_get(struct store *store, const struct cache_key *key,
-			    struct slice *ret_value)
+static enum store_result look(struct store *store, const struct cache_key *key, bool visit,
+			      struct slice *ret_value)
 {
 	enum store_result result;
 	bool is;
@@ -326,9 +326,22 @@ enum store_result store_get(struct store *store, const struct cache_key *key,
 	i = entries_find(&store->seen, key, &is);
 	if (!is)
 		return STORE_NOT_FOUND;
-	store->seen.at[i]->visited = true;
+	if (visit)
+		store->seen.at[i]->visited = true;
 	*ret_value = store->seen.at[i]->value;
 	return STORE_OK;
+}
+
+enum store_result store_get(struct store *store, const struct cache_key *key,
+			    struct slice *ret_value)
+{
+	return look(store, key, true, ret_value);
+}
+
+enum store_result store_peek(struct store *store, const struct cache_key *key,
+			     struct slice *ret_value)
+{
+	return look(store, key, false, ret_value);
 }
 
 bool store_view_is_current(const struct store *store)

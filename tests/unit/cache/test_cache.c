@@ -687,6 +687,33 @@ static void a_damaged_entry_is_a_miss_and_goes(void **state)
 	assert_hit(f, "GET http://a/\n", 0, "1");
 }
 
+/* What is found, and what is beside it; and all is as it was. */
+static void a_look_changes_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct http_clock now = {.wall_s = NOW_S, .steady_ms = at_ms(0)};
+	struct cache_counts before;
+	struct cache_found found;
+	struct record_view other;
+	struct slice uri;
+
+	assert_stored(f, "GET http://a/\nFoo: 1\n", FRESH "Vary: Foo\nX: one\n", 0);
+	assert_stored(f, "GET http://a/\nFoo: 2\n", FRESH "Vary: Foo\nX: two\n", 0);
+	put_raw(f, "http://b/", SLICE("What is this?"));
+	look_up(f, "GET http://a/\nFoo: 2\n", 0);
+	before = *cache_counts(f->cache);
+	cache_peek(f->cache, request_of(&f->req, "GET http://a/\nFoo: 2\n"), &now, &found);
+	assert_int_equal(found.selected, ENTRY_SELECTED);
+	assert_int_equal(found.lookup.verdict, REUSE_FRESH);
+	assert_true(entry_at(found.entry, 1, &uri, &other));
+	assert_false(entry_at(found.entry, 2, &uri, &other));
+	cache_peek(f->cache, request_of(&f->req, "GET http://b/\n"), &now, &found);
+	assert_int_equal(found.selected, ENTRY_DAMAGED);
+	assert_int_equal(found.lookup.why, REASON_NO_RECORD);
+	assert_int_equal(cache_pending(f->cache), 0);
+	assert_memory_equal(&before, cache_counts(f->cache), sizeof(before));
+}
+
 static void a_damaged_record_goes_alone(void **state)
 {
 	struct fixture *f = *state;
@@ -867,6 +894,7 @@ int main(void)
 		TEST(what_is_in_too_many_groups_is_not_kept),
 		TEST(operators_remove_one),
 		TEST(a_damaged_entry_is_a_miss_and_goes),
+		TEST(a_look_changes_nothing),
 		TEST(a_damaged_record_goes_alone),
 		TEST(the_entry_of_a_colliding_uri_is_a_miss),
 		TEST(a_hit_allocates_nothing),

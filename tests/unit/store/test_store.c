@@ -412,6 +412,27 @@ static void test_eviction(void **state)
 	assert_int_equal(usage.failures, 0);
 }
 
+/* An operator who looks at an entry does not keep it in the store. */
+static void test_peek(void **state)
+{
+	struct store_fixture *f = *state;
+	struct cache_key looked_at = key_of(0), used = key_of(1);
+	struct slice value, seen;
+
+	f->options.size = 2 * MIB;
+	store_fixture_open(f);
+	for (uint64_t n = 0; n < 10000; n += 20) {
+		put_range(f->store, n, n + 20, 800);
+		(void)store_peek(f->store, &looked_at, &value);
+		assert_int_equal(store_get(f->store, &used, &seen), STORE_OK);
+		assert_int_equal(store_peek(f->store, &used, &value), STORE_OK);
+		assert_true(slice_eq(value, seen));
+		store_turn_end(f->store);
+	}
+	assert_int_equal(store_peek(f->store, &looked_at, &value), STORE_NOT_FOUND);
+	assert_int_equal(store_peek(f->store, &used, &value), STORE_OK);
+}
+
 static void test_reopen(void **state)
 {
 	struct store_fixture *f = *state;
@@ -576,6 +597,7 @@ int main(void)
 		STORE_TEST(test_walk_ends),
 		STORE_TEST(test_purge_by_walk),
 		STORE_TEST(test_eviction),
+		STORE_TEST(test_peek),
 		STORE_TEST(test_reopen),
 		STORE_TEST(test_another_format),
 		STORE_TEST(test_exclusive),

@@ -1,0 +1,244 @@
+/* What was found out about a request, as JSON. */
+#include "proxy/front/explain_json.h"
+
+#include <stdlib.h>
+
+#include "cache/http/fields.h"
+#include "cache/record/vary.h"
+#include "proxy/front/explain_text.h"
+#include "proxy/loop/turn.h"
+#include "proxy/stats/stats.h"
+
+enum { MS_PER_S = 1000 };
+
+/* Member `name`: the lines of a head, as an array. */
+static void put_lines(struct json_writer *out, const char *name, struct slice lines)
+{
+	json_put_array(out, name);
+	while (lines.n > 0) {
+		const char *end = memmem(lines.p, lines.n, "\r\n", 2);
+		size_t n = end != NULL ? (size_t)(end - lines.p) : lines.n;
+
+		json_put_text(out, NULL, slice_of(lines.p, n));
+		n += end != NULL ? 2 : 0;
+		lines = slice_of(lines.p + n, lines.n - n);
+	}
+	json_put_end(out);
+}
+
+/* ---- records -------------------------------------------------------------------------------- */
+
+/* A time on the wall clock that lies so many seconds ahead; null for never. */
+static void put_time(struct json_writer *out, const char *name, const struct explained *explained,
+		     bool is_known, int64_t ahead_s)
+{
+	if (is_known)
+		json_put_signed(out, name, (explained->now.wall_s + ahead_s) * MS_PER_S);
+	else
+		json_put_null(out, name);
+}
+
+static const char *kind_text(const struct record_view *record)
+{
+	switch ((enum record_kind)record_meta(record)->kind) {
+	case RECORD_GET:
+		return "GET and HEAD";
+	case RECORD_HEAD:
+		return "HEAD";
+	case RECORD_PREFLIGHT:
+		return "the same preflight";
+	}
+	return NULL;
+}
+
+static void put_vary(struct json_writer *out, const struct record_view *record)
+{
+	struct slice block = record_vary(record);
+	struct vary_item item;
+
+	json_put_array(out, "vary");
+	while (vary_take(&block, &item)) {
+		json_put_object(out, NULL);
+		json_put_string(out, "name", item.name);
+		if (item.present)
+			json_put_string(out, "value", item.value);
+		else
+			json_put_null(out, "value");
+		json_put_end(out);
+	}
+	json_put_end(out);
+}
+
+/* The value of the first line of a field, or null. */
+static void put_field(struct json_writer *out, const char *name, const struct http_fields *fields,
+		      struct slice field_name)
+{
+	const struct http_field *field = http_fields_named(fields, field_name);
+
+	if (field != NULL)
+		json_put_string(out, name, field->value);
+	else
+		json_put_null(out, name);
+}
+
+/* How long it may answer, and then. */
+static void put_times(struct json_writer *out, const struct explained *explained,
+		      const struct record_view *record, const struct http_fields *fields)
+{
+	const struct record_meta *meta = record_meta(record);
+	int64_t left_s = explained->lifetime_s - explained->age_s;
+	uint32_t behind_s = policy_while_revalidate_s(meta);
+	uint32_t error_s = policy_if_error_s(explained->req, meta, explained->env->conf);
+	char source[EXPLAIN_SOURCE];
+
+	json_put_signed(out, "stored_ms", meta->response_wall_s * MS_PER_S);
+	json_put_signed(out, "age_s", explained->age_s);
+	json_put_signed(out, "lifetime_s", explained->lifetime_s);
+	json_put_words(out, "lifetime_from", explain_lifetime_source(explained, fields, source));
+	json_put_bool(out, "capped", explained->lifetime_s < (int64_t)meta->lifetime_s);
+	json_put_signed(out, "fresh_for_s", left_s > 0 ? left_s : 0);
+	put_time(out, "stale_at_ms", explained, true, left_s);
+	put_time(out, "renewed_behind_until_ms", explained, behind_s > 0, left_s + behind_s);
+	put_time(out, "if_error_until_ms", explained, error_s > 0, left_s + error_s);
+	json_put_bool(out, "always_validated", meta->flags & META_NO_CACHE);
+	json_put_bool(out, "never_stale", meta->flags & META_NO_STALE);
+}
+
+static void put_record(struct json_writer *out, const struct explained *explained)
+{
+	const struct record_view *record = &explained->in_store.lookup.record;
+	struct http_field *lines = calloc(RECORD_FIELDS_MAX, sizeof(*lines));
+	struct http_response head = {.fields = {.at = lines, .capacity = RECORD_FIELDS_MAX}};
+
+	if (lines == NULL || !record_to_response(record, &head)) {
+		free(lines);
+		json_put_null(out, "record");
+		return;
+	}
+	json_put_object(out, "record");
+	json_put_words(out, "answers", kind_text(record));
+	put_times(out, explained, record, &head.fields);
+	put_vary(out, record);
+	put_field(out, "etag", &head.fields, SLICE("ETag"));
+	put_field(out, "last_modified", &head.fields, SLICE("Last-Modified"));
+	put_field(out, "groups", &head.fields, SLICE("Cache-Groups"));
+	json_put_number(out, "bytes", record_bytes(record).n);
+	put_lines(out, "head", record_head(record, false));
+	json_put_end(out);
+	free(lines);
+}
+
+static void put_other(struct json_writer *out, const struct explained *explained,
+		      const struct record_view *record)
+{
+	int64_t age_s = policy_age_s(record_meta(record), &explained->now);
+
+	json_put_object(out, NULL);
+	json_put_words(out, "answers", kind_text(record));
+	json_put_signed(out, "age_s", age_s);
+	json_put_signed(out, "fresh_for_s",
+			policy_lifetime_s(record_meta(record), explained->env->conf) - age_s);
+	put_vary(out, record);
+	json_put_end(out);
+}
+
+/* The other records of the URI. */
+static void put_others(struct json_writer *out, const struct explained *explained)
+{
+	const struct cache_found *found = &explained->in_store;
+	unsigned shown = 0, more = 0;
+	struct record_view record = {.meta = NULL};
+	struct slice uri;
+
+	json_put_array(out, "others");
+	for (unsigned i = 0; entry_at(found->entry, i, &uri, &record); i++) {
+		if (!slice_eq(uri, found->lookup.normal_uri) ||
+		    record_is_absent(&record, &found->cutoff) ||
+		    (found->lookup.has_record &&
+		     record_bytes(&record).p == record_bytes(&found->lookup.record).p))
+			continue;
+		if (shown++ < EXPLAIN_OTHERS)
+			put_other(out, explained, &record);
+		else
+			more++;
+	}
+	json_put_end(out);
+	json_put_number(out, "others_left_out", more);
+}
+
+/* ---- the whole ------------------------------------------------------------------------------ */
+
+static void put_uri(struct json_writer *out, const struct http_uri *uri)
+{
+	char *normal = malloc(http_uri_normal_max(uri));
+
+	if (normal != NULL)
+		json_put_text(out, "uri", slice_of(normal, http_uri_normal(uri, normal)));
+	else
+		json_put_null(out, "uri");
+	free(normal);
+}
+
+static void put_cache_status(struct json_writer *out, const struct explained *explained)
+{
+	struct buf text = {0};
+
+	if (explained->verdict != EXPLAIN_LOCAL &&
+	    compose_cache_status(&text, explained->env->conf, &explained->status_field))
+		json_put_text(out, "cache_status", buf_waiting(&text));
+	else
+		json_put_null(out, "cache_status");
+	buf_free(&text);
+}
+
+static void put_why(struct json_writer *out, const struct explained *explained)
+{
+	bool is_known = explained->why != REASON_NONE;
+
+	json_put_words(out, "reason", is_known ? reason_token(explained->why) : NULL);
+	json_put_words(out, "meaning", is_known ? reason_meaning(explained->why) : NULL);
+	json_put_words(out, "do", is_known ? reason_advice(explained->why) : NULL);
+	json_put_words(out, "failure",
+		       explained->verdict == EXPLAIN_REFUSED ? failure_name(explained->refused)
+							     : NULL);
+}
+
+/* By which door it comes, and what stands before it. */
+static void put_door(struct json_writer *out, const struct explained *explained)
+{
+	if (explained->gateway.n > 0)
+		json_put_string(out, "gateway", explained->gateway);
+	else
+		json_put_null(out, "gateway");
+	json_put_words(out, "proxy_refuses",
+		       explained->proxy_refuses != FAILURE_NONE
+			       ? failure_sentence(explained->proxy_refuses)
+			       : NULL);
+	json_put_bool(out, "login", !explained->chosen && explained->env->logins != NULL);
+}
+
+void explain_put(struct json_writer *out, const struct explained *explained)
+{
+	char sentence[EXPLAIN_SENTENCE];
+
+	json_put_number(out, "v", 1);
+	put_uri(out, &explained->req->uri);
+	json_put_string(out, "method", explained->req->method_name);
+	json_put_signed(out, "now_ms", explained->now.wall_s * MS_PER_S);
+	json_put_words(out, "verdict", explain_verdict_token(explained->verdict));
+	json_put_bool(out, "from_store", explain_is_from_store(explained->verdict));
+	json_put_words(out, "sentence", explain_sentence(explained, sentence));
+	put_why(out, explained);
+	if (explained->status != 0)
+		json_put_number(out, "status", explained->status);
+	else
+		json_put_null(out, "status");
+	put_cache_status(out, explained);
+	put_door(out, explained);
+	if (explained->found && explained->in_store.lookup.has_record)
+		put_record(out, explained);
+	else
+		json_put_null(out, "record");
+	if (explained->found)
+		put_others(out, explained);
+}

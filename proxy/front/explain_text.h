@@ -1,0 +1,17 @@
+/* What was found out about a request, as sentences for people.  Pure. */
+#ifndef PROXY_FRONT_EXPLAIN_TEXT_H
+#define PROXY_FRONT_EXPLAIN_TEXT_H
+
+#include "proxy/front/explain.h"
+
+enum { EXPLAIN_SENTENCE = 1024, EXPLAIN_SOURCE = 160 };
+
+/* "HIT. A request now is answered from the store, fresh for 18 s more." */
+const char *explain_sentence(const struct explained *explained, char to[static EXPLAIN_SENTENCE]);
+
+/* Where the lifetime of its record comes from: "max-age=60 in Cache-Control". */
+const char *explain_lifetime_source(const struct explained *explained,
+				    const struct http_fields *fields,
+				    char to[static EXPLAIN_SOURCE]);
+
+#endif

@@ -1,0 +1,176 @@
+/* A request that an operator asks about, written and read as a client's. */
+#include "proxy/front/question.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "proxy/base/log.h"
+#include "proxy/http1/parse_fault.h"
+
+/* The parameters as they come. */
+struct asked {
+	struct slice uri, method;
+	struct buf lines; /* field lines */
+	bool has_uri, has_method, has_host, fetch;
+};
+
+static bool refuse(char error[QUESTION_ERROR], const char *text)
+{
+	snprintf(error, QUESTION_ERROR, "%s", text);
+	return false;
+}
+
+/* Neither ends a line nor a word of the start line. */
+static bool is_one_word(struct slice text)
+{
+	for (size_t i = 0; i < text.n; i++)
+		if ((unsigned char)text.p[i] <= ' ' || text.p[i] == 0x7f)
+			return false;
+	return text.n > 0;
+}
+
+static bool add_line(struct asked *asked, struct slice line, char error[QUESTION_ERROR])
+{
+	const char *colon = memchr(line.p, ':', line.n);
+	struct slice name = slice_of(line.p, colon != NULL ? (size_t)(colon - line.p) : 0);
+
+	if (!http_is_token(name) || memchr(line.p, '\r', line.n) != NULL ||
+	    memchr(line.p, '\n', line.n) != NULL)
+		return refuse(error, "header: write it as Name: value, on one line");
+	asked->has_host |= slice_ieq(name, SLICE("Host"));
+	if (buf_append(&asked->lines, line) && buf_append(&asked->lines, SLICE("\r\n")))
+		return true;
+	return refuse(error, "out of memory");
+}
+
+static bool read_one(struct asked *asked, struct slice name, struct slice value,
+		     char error[QUESTION_ERROR])
+{
+	char quoted[64];
+
+	if (slice_eq(name, SLICE("header")))
+		return add_line(asked, value, error);
+	if (slice_eq(name, SLICE("uri")) && !asked->has_uri) {
+		asked->uri = value;
+		asked->has_uri = true;
+	} else if (slice_eq(name, SLICE("method")) && !asked->has_method) {
+		asked->method = value;
+		asked->has_method = true;
+	} else if (slice_eq(name, SLICE("fetch")) &&
+		   (slice_eq(value, SLICE("1")) || slice_eq(value, SLICE("0")))) {
+		asked->fetch = value.p[0] == '1';
+	} else {
+		snprintf(error, QUESTION_ERROR,
+			 "%s: not a parameter, given twice, or of another value: they are uri, "
+			 "method, header (any number) and fetch=1",
+			 log_quote(name.p, name.n, quoted, sizeof(quoted)));
+		return false;
+	}
+	return true;
+}
+
+static bool check_uri(struct slice uri, char error[QUESTION_ERROR])
+{
+	struct http_uri parsed;
+
+	switch (is_one_word(uri) ? http_uri_parse_absolute(uri, &parsed) : URI_BAD) {
+	case URI_OK:
+		return true;
+	case URI_USERINFO:
+		return refuse(error, "uri: has a user before the host: proxies refuse that");
+	case URI_FRAGMENT:
+		return refuse(error, "uri: has a fragment (#), which is never sent: write %23 for "
+				     "the character, or leave it out");
+	case URI_BAD_SCHEME:
+		return refuse(error, "uri: the scheme may be http or https");
+	case URI_NO_PORT:
+	case URI_BAD:
+		break;
+	}
+	return refuse(error,
+		      "uri: not an absolute http or https URI: spaces and controls in it are "
+		      "written as %20 and the like, twice encoded (%2520) where a parameter is "
+		      "encoded as in a form");
+}
+
+static bool read_all(struct admin_params *params, struct asked *asked, char error[QUESTION_ERROR])
+{
+	struct slice name, value;
+
+	*asked = (struct asked){.method = SLICE("GET")};
+	while (admin_params_next(params, &name, &value))
+		if (!read_one(asked, name, value, error))
+			return false;
+	if (params->bad)
+		return refuse(error, "a parameter is not encoded as in a form: % needs two "
+				     "hexadecimal digits behind it");
+	if (!asked->has_uri)
+		return refuse(error, "say which URI: /explain?uri=http://example.com/");
+	if (!is_one_word(asked->method))
+		return refuse(error, "method: not a method");
+	return check_uri(asked->uri, error);
+}
+
+/* The head as a client would send it. */
+static bool write_text(const struct asked *asked, struct buf *text)
+{
+	return buf_append(text, asked->method) && buf_append(text, SLICE(" ")) &&
+	       buf_append(text, asked->uri) && buf_append(text, SLICE(" HTTP/1.1\r\n")) &&
+	       (asked->has_host || buf_append(text, SLICE("Host: _\r\n"))) &&
+	       buf_append(text, buf_waiting(&asked->lines)) && buf_append(text, SLICE("\r\n"));
+}
+
+static bool parse(struct question *question, const struct conf *conf, char error[QUESTION_ERROR])
+{
+	struct slice text = buf_waiting(&question->text);
+	struct parse_progress progress = {0};
+	enum failure failure = FAILURE_BAD_REQUEST;
+	char fault[PARSE_FAULT_SIZE];
+	size_t length;
+
+	question->req.fields =
+		(struct http_fields){.at = question->lines, .capacity = PARSE_REQUEST_FIELDS_MAX};
+	if (parse_request(text, conf, NULL, &progress, &question->req, &length, &failure) !=
+	    PARSE_DONE) {
+		parse_fault_request(text, failure, fault);
+		snprintf(error, QUESTION_ERROR, "such a request is answered %u: %s%s%s",
+			 failure_status(failure), failure_sentence(failure),
+			 fault[0] != '\0' ? " " : "", fault);
+		return false;
+	}
+	if (question->req.form == TARGET_ABSOLUTE)
+		return true;
+	return refuse(error, "method: CONNECT opens a tunnel, which the cache does not see into");
+}
+
+struct question *question_read(struct admin_params *params, const struct conf *conf,
+			       char error[QUESTION_ERROR])
+{
+	struct question *question = malloc(sizeof(*question));
+	struct asked asked = {0};
+	bool ok = question != NULL;
+
+	if (ok) {
+		question->text = (struct buf){0};
+		question->req = (struct http_request){0};
+		ok = read_all(params, &asked, error);
+		if (ok && !write_text(&asked, &question->text))
+			ok = refuse(error, "out of memory");
+		ok = ok && parse(question, conf, error);
+		question->fetch = asked.fetch;
+	} else {
+		refuse(error, "out of memory");
+	}
+	buf_free(&asked.lines);
+	if (ok)
+		return question;
+	question_free(question);
+	return NULL;
+}
+
+void question_free(struct question *question)
+{
+	if (question != NULL)
+		buf_free(&question->text);
+	free(question);
+}
