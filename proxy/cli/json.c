@@ -2,36 +2,50 @@
 #include "proxy/cli/json.h"
 
 #include <jansson.h>
-#include <stdlib.h>
 
-struct json {
-	json_t *root;
-};
+static const json_t *value_of(const struct json *json)
+{
+	return (const json_t *)json;
+}
+
+static const json_t *member(const struct json *json, const char *name)
+{
+	return json_object_get(value_of(json), name);
+}
 
 struct json *json_read(struct slice text)
 {
-	struct json *json = malloc(sizeof(*json));
+	json_t *root = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, NULL);
 
-	if (json == NULL)
-		return NULL;
-	json->root = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, NULL);
-	if (json_is_object(json->root))
-		return json;
-	json_free(json);
+	if (json_is_object(root))
+		return (struct json *)root;
+	json_decref(root);
 	return NULL;
 }
 
 void json_free(struct json *json)
 {
-	if (json == NULL)
-		return;
-	json_decref(json->root);
-	free(json);
+	json_decref((json_t *)json);
+}
+
+const struct json *json_get(const struct json *json, const char *name)
+{
+	return (const struct json *)member(json, name);
+}
+
+size_t json_count(const struct json *json)
+{
+	return json_array_size(value_of(json));
+}
+
+const struct json *json_at(const struct json *json, size_t index)
+{
+	return (const struct json *)json_array_get(value_of(json), index);
 }
 
 bool json_number(const struct json *json, const char *name, uint64_t *ret_number)
 {
-	const json_t *value = json_object_get(json->root, name);
+	const json_t *value = member(json, name);
 
 	if (!json_is_integer(value) || json_integer_value(value) < 0)
 		return false;
@@ -39,9 +53,19 @@ bool json_number(const struct json *json, const char *name, uint64_t *ret_number
 	return true;
 }
 
+bool json_float(const struct json *json, const char *name, double *ret_number)
+{
+	const json_t *value = member(json, name);
+
+	if (!json_is_number(value) || json_number_value(value) < 0)
+		return false;
+	*ret_number = json_number_value(value);
+	return true;
+}
+
 bool json_switch(const struct json *json, const char *name, bool *ret_on)
 {
-	const json_t *value = json_object_get(json->root, name);
+	const json_t *value = member(json, name);
 
 	if (!json_is_boolean(value))
 		return false;
@@ -51,5 +75,10 @@ bool json_switch(const struct json *json, const char *name, bool *ret_on)
 
 const char *json_text(const struct json *json, const char *name)
 {
-	return json_string_value(json_object_get(json->root, name));
+	return json_string_value(member(json, name));
+}
+
+const char *json_as_text(const struct json *json)
+{
+	return json_string_value(value_of(json));
 }
