@@ -26,6 +26,7 @@ FOR_TESTS = {
 }
 # The pages of operators that are to come write with these.
 FOR_TESTS["json_put_real"] = "for pages to come"
+FOR_TESTS["json_float"] = "for commands to come"
 
 
 def uses_itself(source, name):

@@ -74,6 +74,14 @@ static bool add_value(struct arguments *arguments, enum flag_id id, char *value)
 			return false;
 		}
 		arguments->settings[arguments->setting_count++] = value;
+	} else if (id == FLAG_HEADER) {
+		if (arguments->header_count == HEADERS_MAX) {
+			fprintf(stderr, "cache204: more than %d fields by -H\n", HEADERS_MAX);
+			return false;
+		}
+		arguments->headers[arguments->header_count++] = value;
+	} else if (id == FLAG_METHOD) {
+		arguments->method = value;
 	}
 	return true;
 }

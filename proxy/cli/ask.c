@@ -219,7 +219,7 @@ static bool exchange_over(int fd, const struct asked *asked, const char *method,
 bool ask(const struct asked *asked, const char *method, const char *path, struct answer *ret_answer,
 	 struct diagnostic *error)
 {
-	int64_t deadline_us = monotonic_us() + INT64_C(1000) * ASK_TIMEOUT_MS;
+	int64_t deadline_us = monotonic_us() + INT64_C(1000) * asked->timeout_ms;
 	int fd = open_connection(&asked->place, deadline_us);
 	bool ok;
 
@@ -240,6 +240,7 @@ bool ask_find(const struct conf *conf, struct asked *ret_asked, struct diagnosti
 {
 	int64_t deadline_us = monotonic_us() + INT64_C(1000) * ASK_TIMEOUT_MS;
 
+	ret_asked->timeout_ms = ASK_TIMEOUT_MS;
 	if (!admin_token_read(conf->admin_token_file, &ret_asked->token, error))
 		return false;
 	diagnostic_set(error, "admin: empty in this configuration: there is nothing to ask on");

@@ -12,7 +12,7 @@
 
 enum {
 	ASK_TIMEOUT_MS = 10000,  /* one question, from connecting to the end of the answer */
-	ASK_ANSWER_MAX = 1 << 20 /* bytes, head and content */
+	ASK_ANSWER_MAX = 3 << 20 /* bytes, head and content */
 };
 
 /* An answer, whole; ask_free() releases it, also after a failure. */
@@ -26,6 +26,7 @@ struct answer {
 struct asked {
 	struct place place;
 	struct admin_token token;
+	int64_t timeout_ms; /* of one question: set to ASK_TIMEOUT_MS by ask_find() */
 };
 
 /*
@@ -38,7 +39,7 @@ void ask_end(struct asked *asked);
 
 /*
  * Send a request without content, and wait for the answer.  False with a line in `error` when none
- * came that is whole, within ASK_TIMEOUT_MS.
+ * came that is whole, within its time.
  */
 bool ask(const struct asked *asked, const char *method, const char *path, struct answer *ret_answer,
 	 struct diagnostic *error);

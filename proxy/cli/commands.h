@@ -47,13 +47,16 @@ extern const struct command the_proxy;
  */
 enum { EXIT_REFUSED = 1, EXIT_USAGE = 2 };
 
-enum { SETTINGS_MAX = 256 };
+enum { SETTINGS_MAX = 256, HEADERS_MAX = 128 };
 
 /* Texts are those of argv. */
 struct arguments {
 	const char *file;             /* -c; NULL for none */
 	char *settings[SETTINGS_MAX]; /* -o */
 	size_t setting_count;
+	char *headers[HEADERS_MAX]; /* -H */
+	size_t header_count;
+	const char *method;            /* -X; NULL for none */
 	const struct command *command; /* NULL: run the proxy, or what -t and -T say */
 	char **operands;               /* of the command, `operand_count` of them */
 	size_t operand_count;

@@ -88,9 +88,8 @@ static bool check_uri(struct slice uri, char error[QUESTION_ERROR])
 		break;
 	}
 	return refuse(error,
-		      "uri: not an absolute http or https URI: spaces and controls in it are "
-		      "written as %20 and the like, twice encoded (%2520) where a parameter is "
-		      "encoded as in a form");
+		      "uri: not an absolute http or https URI, with spaces and controls written "
+		      "as %20 and the like");
 }
 
 static bool read_all(struct admin_params *params, struct asked *asked, char error[QUESTION_ERROR])

@@ -1,0 +1,396 @@
+/* `cache204 explain`: what would become of a request, in words. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "proxy/cli/ask.h"
+#include "proxy/cli/commands.h"
+#include "proxy/cli/json.h"
+#include "proxy/cli/shown.h"
+
+enum {
+	MS_PER_S = 1000,
+	LABEL = 16,            /* columns before what a label says */
+	FINDING = 22,          /* and before what a finding says */
+	FETCH_SPARE_MS = 5000, /* beyond the deadlines of a fetch */
+};
+
+static int complain(const char *text)
+{
+	fputs("cache204: explain: ", stderr);
+	shown_write(stderr, text);
+	putc('\n', stderr);
+	return EXIT_USAGE;
+}
+
+/* ---- asking --------------------------------------------------------------------------------- */
+
+static bool put_encoded(struct buf *to, const char *name, const char *value)
+{
+	char escape[4];
+	bool ok = buf_append(to, slice_str(name));
+
+	for (; ok && *value != '\0'; value++) {
+		unsigned char c = (unsigned char)*value;
+		bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+			     (c >= 'a' && c <= 'z') || (c != '\0' && strchr("-._~", c) != NULL);
+
+		snprintf(escape, sizeof(escape), plain ? "%c" : "%%%02x", c);
+		ok = buf_append(to, slice_str(escape));
+	}
+	return ok;
+}
+
+/* The target of the question, NUL-terminated; NULL without memory. */
+static const char *write_path(const struct arguments *arguments, struct buf *path)
+{
+	const char *url = arguments->operands[0];
+	bool ok = buf_append(path, SLICE("/explain?fetch="));
+
+	ok = ok &&
+	     buf_append(path, arguments_have(arguments, FLAG_FETCH) ? SLICE("1") : SLICE("0"));
+	if (arguments->method != NULL)
+		ok = ok && put_encoded(path, "&method=", arguments->method);
+	for (size_t i = 0; i < arguments->header_count; i++)
+		ok = ok && put_encoded(path, "&header=", arguments->headers[i]);
+	/* as programs that fetch do */
+	ok = ok && put_encoded(path, "&uri=", strstr(url, "://") != NULL ? "" : "http://") &&
+	     put_encoded(path, "", url) && buf_append(path, slice_of("", 1));
+	return ok ? buf_waiting(path).p : NULL;
+}
+
+/* The longest that a fetch may take. */
+static int64_t fetch_ms(const struct conf *conf)
+{
+	return conf->dns_timeout_ms + 2 * conf->connect_timeout_ms +
+	       2 * conf->first_byte_timeout_ms + FETCH_SPARE_MS;
+}
+
+static bool ask_it(const struct arguments *arguments, struct answer *ret_answer,
+		   struct diagnostic *error)
+{
+	bool fetch = arguments_have(arguments, FLAG_FETCH);
+	struct conf *conf =
+		conf_load(arguments->file, arguments->settings, arguments->setting_count, stderr);
+	struct buf path = {0};
+	struct asked asked;
+	const char *target;
+	bool ok;
+
+	*ret_answer = (struct answer){0};
+	if (conf == NULL) {
+		diagnostic_set(error,
+			       "the configuration cannot be read, so where to ask is not known");
+		return false;
+	}
+	ok = ask_find(conf, &asked, error);
+	if (ok && fetch)
+		asked.timeout_ms = fetch_ms(conf);
+	conf_free(conf);
+	target = write_path(arguments, &path);
+	if (ok && target == NULL)
+		diagnostic_set(error, "out of memory");
+	ok = ok && target != NULL && ask(&asked, fetch ? "POST" : "GET", target, ret_answer, error);
+	ask_end(&asked);
+	buf_free(&path);
+	return ok;
+}
+
+/* ---- telling -------------------------------------------------------------------------------- */
+
+static void write_label(const char *label)
+{
+	printf("  %-*s", LABEL - 2, label);
+}
+
+static void write_row(const char *label, const char *text)
+{
+	write_label(label);
+	shown_write_filled(stdout, text, LABEL, LABEL);
+}
+
+/* "14:12:29", or with its date when that is not the one of `now_s`. */
+static const char *write_time(int64_t time_s, int64_t now_s, char *to, size_t size)
+{
+	time_t time = (time_t)time_s, now = (time_t)now_s;
+	struct tm at, today;
+
+	if (localtime_r(&time, &at) == NULL || localtime_r(&now, &today) == NULL) {
+		snprintf(to, size, "%" PRId64, time_s);
+		return to;
+	}
+	strftime(to, size,
+		 at.tm_yday == today.tm_yday && at.tm_year == today.tm_year ? "%H:%M:%S"
+									    : "%Y-%m-%d %H:%M:%S",
+		 &at);
+	return to;
+}
+
+/* A member that is a time, in milliseconds; false when there is none. */
+static bool get_time(const struct json *json, const char *name, uint64_t now_ms, char *to,
+		     size_t size)
+{
+	uint64_t ms;
+
+	if (!json_number(json, name, &ms))
+		return false;
+	write_time((int64_t)ms / MS_PER_S, (int64_t)now_ms / MS_PER_S, to, size);
+	return true;
+}
+
+/* "60 s", "5 min", "2 h", "7 d": the largest unit that it is whole of. */
+static const char *write_span(uint64_t seconds, char *to, size_t size)
+{
+	static const struct {
+		unsigned s;
+		const char *name;
+	} units[] = {{86400, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+	size_t i = 0;
+
+	while (seconds % units[i].s != 0 || seconds < 2 * (uint64_t)units[i].s) {
+		if (units[i].s == 1)
+			break;
+		i++;
+	}
+	snprintf(to, size, "%" PRIu64 " %s", seconds / units[i].s, units[i].name);
+	return to;
+}
+
+/* What it is to the store: when it came, for how long it may answer, and what then. */
+static void write_times(const struct json *record, uint64_t now_ms)
+{
+	char text[256], stored[32], stale[32], behind[32], error[32], lifetime[32], age[32];
+	uint64_t bytes = 0, lifetime_s = 0, age_s = 0;
+	const char *from = json_text(record, "lifetime_from");
+	bool has_behind, has_error, capped = false;
+
+	json_number(record, "bytes", &bytes);
+	json_number(record, "lifetime_s", &lifetime_s);
+	json_number(record, "age_s", &age_s);
+	json_switch(record, "capped", &capped);
+	if (!get_time(record, "stored_ms", now_ms, stored, sizeof(stored)) ||
+	    !get_time(record, "stale_at_ms", now_ms, stale, sizeof(stale)))
+		return;
+	snprintf(text, sizeof(text), "%s, %" PRIu64 " bytes", stored, bytes);
+	write_row("stored", text);
+	snprintf(text, sizeof(text), "%s, %s%s; %s old",
+		 write_span(lifetime_s, lifetime, sizeof(lifetime)), from != NULL ? from : "",
+		 capped ? ", capped by the option max_ttl" : "",
+		 write_span(age_s, age, sizeof(age)));
+	write_row("lifetime", text);
+	has_behind = get_time(record, "renewed_behind_until_ms", now_ms, behind, sizeof(behind));
+	has_error = get_time(record, "if_error_until_ms", now_ms, error, sizeof(error));
+	snprintf(text, sizeof(text), "stale at %s;%s%s%s%s%s%s then validated", stale,
+		 has_behind ? " renewed behind to " : "", has_behind ? behind : "",
+		 has_behind ? ";" : "", has_error ? " if the origin fails to " : "",
+		 has_error ? error : "", has_error ? ";" : "");
+	write_row("then", text);
+}
+
+/* "Accept-Language: de", or with a "-" for an absent field. */
+static void write_selecting(const struct json *vary)
+{
+	for (size_t i = 0; i < json_count(vary); i++) {
+		const struct json *item = json_at(vary, i);
+		const char *name = json_text(item, "name"), *value = json_text(item, "value");
+
+		if (i > 0)
+			fputs(", ", stdout);
+		shown_write(stdout, name != NULL ? name : "");
+		fputs(value != NULL ? ": " : " absent", stdout);
+		shown_write(stdout, value != NULL ? value : "");
+	}
+}
+
+/* One line each: the variants that the request does not select. */
+static void write_others(const struct json *json)
+{
+	const struct json *others = json_get(json, "others");
+	uint64_t left_out = 0;
+
+	for (size_t i = 0; i < json_count(others); i++) {
+		const struct json *other = json_at(others, i);
+		const char *answers = json_text(other, "answers");
+		bool has_vary = json_count(json_get(other, "vary")) > 0;
+
+		write_label(i == 0 ? "others" : "");
+		write_selecting(json_get(other, "vary"));
+		if (!has_vary || (answers != NULL && strcmp(answers, "GET and HEAD") != 0))
+			printf("%sfor %s", has_vary ? "; " : "", answers != NULL ? answers : "");
+		putchar('\n');
+	}
+	json_number(json, "others_left_out", &left_out);
+	if (left_out > 0) {
+		write_label("");
+		printf("and %" PRIu64 " more\n", left_out);
+	}
+}
+
+static void write_validators(const struct json *record)
+{
+	const char *etag = json_text(record, "etag");
+	const char *modified = json_text(record, "last_modified");
+
+	write_label("validators");
+	if (etag != NULL)
+		fputs("ETag ", stdout);
+	shown_write(stdout, etag != NULL ? etag : "");
+	if (modified != NULL)
+		fputs(etag != NULL ? ", Last-Modified " : "Last-Modified ", stdout);
+	shown_write(stdout, modified != NULL ? modified : "");
+	puts(etag != NULL || modified != NULL ? "" : "none");
+}
+
+static void write_record(const struct json *json, const struct json *record)
+{
+	const struct json *vary = json_get(record, "vary");
+	const char *groups = json_text(record, "groups");
+	uint64_t now_ms = 0;
+
+	json_number(json, "now_ms", &now_ms);
+	write_times(record, now_ms);
+	if (json_count(vary) > 0) {
+		write_label("variant");
+		write_selecting(vary);
+		putchar('\n');
+	}
+	write_others(json);
+	write_validators(record);
+	if (groups != NULL)
+		write_row("groups", groups);
+}
+
+static void write_door(const struct json *json)
+{
+	const char *gateway = json_text(json, "gateway"),
+		   *refusal = json_text(json, "proxy_refuses");
+	bool login = false;
+
+	if (gateway != NULL)
+		write_row("gateway", gateway);
+	if (refusal != NULL)
+		write_row("proxy", refusal);
+	json_switch(json, "login", &login);
+	if (login)
+		write_row("login", "clients have to log in first (option password_file)");
+}
+
+/* ---- what the origin said ------------------------------------------------------------------- */
+
+static void write_finding(const struct json *finding)
+{
+	const char *level = json_text(finding, "level"), *name = json_text(finding, "name");
+	const char *text = json_text(finding, "text");
+
+	if (level == NULL || name == NULL || text == NULL)
+		return;
+	printf("  %-2s ", level);
+	shown_write(stdout, name);
+	if (strlen(name) + 5 >= FINDING)
+		printf("\n%*s", FINDING, "");
+	else
+		printf("%*s", (int)(FINDING - strlen(name) - 5), "");
+	shown_write_filled(stdout, text, FINDING, FINDING);
+}
+
+static void write_fetch(const struct json *fetch)
+{
+	const struct json *head = json_get(fetch, "head"), *findings = json_get(fetch, "findings");
+	const char *summary = json_text(fetch, "summary"), *ok = json_text(fetch, "ok");
+
+	if (summary != NULL)
+		shown_write_filled(stdout, summary, 0, 0);
+	for (size_t i = 0; i < json_count(findings); i++)
+		write_finding(json_at(findings, i));
+	if (ok != NULL) {
+		fputs("  ok ", stdout);
+		shown_write_filled(stdout, ok, 5, 5);
+	}
+	for (size_t i = 0; i < json_count(head); i++) {
+		const char *line = json_as_text(json_at(head, i));
+
+		fputs("  | ", stdout);
+		shown_write(stdout, line != NULL ? line : "");
+		putchar('\n');
+	}
+}
+
+/* ---- the whole ------------------------------------------------------------------------------ */
+
+static void write_text(const struct json *json)
+{
+	const char *sentence = json_text(json, "sentence"), *advice = json_text(json, "do");
+	const char *status = json_text(json, "cache_status");
+	const struct json *record = json_get(json, "record");
+
+	shown_write_filled(stdout, sentence != NULL ? sentence : "", 0, 0);
+	if (advice != NULL) {
+		fputs("Do this: ", stdout);
+		shown_write_filled(stdout, advice, 9, 0);
+	}
+	if (status != NULL)
+		write_row("Cache-Status", status);
+	write_door(json);
+	if (json_text(record, "answers") != NULL)
+		write_record(json, record);
+	else
+		write_others(json);
+	write_fetch(json_get(json, "fetch"));
+}
+
+/* The status that the process ends with. */
+static int tell(const struct arguments *arguments, const struct answer *answer)
+{
+	struct json *json = json_read(answer->content);
+	bool from_store = false, ok = json != NULL && json_switch(json, "from_store", &from_store);
+
+	if (ok && arguments_have(arguments, FLAG_JSON))
+		fwrite(answer->content.p, 1, answer->content.n, stdout);
+	else if (ok)
+		write_text(json);
+	json_free(json);
+	if (!ok)
+		return complain("the answer of the proxy is not one to this question");
+	if (fflush(stdout) != 0)
+		return EXIT_USAGE;
+	return from_store ? EXIT_SUCCESS : EXIT_REFUSED;
+}
+
+/* What the proxy says against the question, a line. */
+static int refused(const struct answer *answer)
+{
+	struct slice content = answer->content;
+	struct diagnostic text;
+	const char *end = memchr(content.p, '\n', content.n);
+
+	if (answer->status == 404)
+		return complain(
+			"the proxy that runs there does not know this question: it is older");
+	if (answer->status == 414)
+		return complain(
+			"the URL and the fields are longer than the proxy takes: see the option "
+			"uri_length");
+	if (end != NULL)
+		content.n = (size_t)(end - content.p);
+	diagnostic_set(&text, "%.*s", SLICE_ARG(content));
+	return complain(text.text);
+}
+
+int run_explain(const struct arguments *arguments)
+{
+	struct diagnostic error;
+	struct answer answer;
+	int status;
+
+	if (arguments->operand_count != 1)
+		return complain("give one URL");
+	if (!ask_it(arguments, &answer, &error))
+		status = complain(error.text);
+	else if (answer.status == 200)
+		status = tell(arguments, &answer);
+	else
+		status = refused(&answer);
+	ask_free(&answer);
+	return status;
+}
