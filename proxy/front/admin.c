@@ -6,6 +6,7 @@
 
 #include "cache/http/fields.h"
 #include "proxy/front/admin_explain.h"
+#include "proxy/front/admin_marks.h"
 #include "proxy/front/admin_page.h"
 #include "proxy/front/admin_purge.h"
 #include "proxy/front/admin_reload.h"

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "cache/http/fields.h"
+#include "proxy/loop/env.h"
+#include "proxy/stats/store_counts.h"
 
 void admin_refuse(struct exchange *x, unsigned status, const char *fields, const char *text)
 {
@@ -49,4 +51,13 @@ bool admin_is_from_own_page(const struct http_request *req)
 			return false;
 	}
 	return true;
+}
+
+void admin_page_sum(const struct env *env, struct stats *ret_sum)
+{
+	const struct stats_service *service = env->service;
+
+	store_counts_note(env->counts);
+	stats_sum(service->blocks, atomic_load_explicit(&service->used, memory_order_relaxed),
+		  ret_sum);
 }

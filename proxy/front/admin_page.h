@@ -18,4 +18,7 @@ void admin_answer_text(struct exchange *x, const char *content_type, char *text,
 /* The page that sends a request which changes something, if a page does, is from here. */
 bool admin_is_from_own_page(const struct http_request *req);
 
+/* What all workers have counted by now. */
+void admin_page_sum(const struct env *env, struct stats *ret_sum);
+
 #endif

@@ -1,4 +1,4 @@
-/* Statistics as pages of operators: GET /stats as JSON, GET /metrics for Prometheus. */
+/* Statistics as pages of operators: GET /stats as JSON, of all or between two marks, GET /metrics for Prometheus. */
 #ifndef PROXY_FRONT_ADMIN_STATS_H
 #define PROXY_FRONT_ADMIN_STATS_H
 

@@ -28,6 +28,7 @@
 #include "proxy/process/housekeeping.h"
 #include "proxy/process/interfaces.h"
 #include "proxy/stats/accesslog.h"
+#include "proxy/stats/marks.h"
 #include "proxy/stats/notices.h"
 #include "proxy/stats/reload.h"
 
@@ -443,11 +444,13 @@ struct worker_shared *worker_shared_map(const struct conf *conf)
 	shared->service.started_us = monotonic_us();
 	shared->service.blocks = stats_map(conf_worker_slots(conf));
 	shared->service.reload = reload_map();
+	shared->service.marks = marks_map();
 	shared->leases = leases_map();
 	shared->holdings = budgets_map(conf);
 	shared->shareable = shareable_map();
 	if (!notices_share() || shared->service.blocks == NULL || shared->service.reload == NULL ||
-	    shared->leases == NULL || shared->shareable == NULL || shared->holdings == NULL)
+	    shared->service.marks == NULL || shared->leases == NULL || shared->shareable == NULL ||
+	    shared->holdings == NULL)
 		return NULL;
 	return shared;
 }

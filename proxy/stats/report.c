@@ -60,6 +60,8 @@ enum { QUANTILES = sizeof(quantiles) / sizeof(quantiles[0]) };
  * anywhere arrives at the root as a false `ok`.
  */
 
+enum { JSON_FORM = JSON_INDENT(2) | JSON_REAL_PRECISION(6) | JSON_ENSURE_ASCII };
+
 static bool set(json_t *object, const char *name, json_t *value)
 {
 	return json_object_set_new(object, name, value) == 0;
@@ -141,6 +143,15 @@ static json_t *json_offenders(const struct offenders *offenders)
 	return whole_or_null(object, ok);
 }
 
+/* Counted since the start alone. */
+static bool set_names(json_t *root, const struct stats *from)
+{
+	bool ok = set(root, "framing_repaired_by_origin", json_offenders(&from->repaired));
+	ok &= set(root, "responses_mended_by_origin", json_offenders(&from->mended));
+	ok &= set(root, "tunnelled_not_seen", json_offenders(&from->tunnelled));
+	return ok;
+}
+
 static json_t *json_histogram(const struct histogram *histogram)
 {
 	double count = (double)histogram->count;
@@ -153,10 +164,27 @@ static json_t *json_histogram(const struct histogram *histogram)
 	return whole_or_null(object, ok);
 }
 
+/* Of a span: of all requests together, in the form of the operators' page. */
+static bool set_whole_latency(json_t *object, const struct histogram *histogram)
+{
+	bool ok = set_number(object, "n", histogram->count);
+	for (const struct quantile *q = quantiles; q < quantiles + QUANTILES; q++)
+		ok &= set_number(object, q->json_name, histogram_quantile(histogram, q->value));
+	ok &= set_number(object, "max", histogram_max(histogram));
+	return ok;
+}
+
 static json_t *json_latency(const struct report_input *in)
 {
 	json_t *object = json_object();
-	bool ok = set(object, "hit", json_histogram(&in->stats->hit_latency));
+	bool ok = true;
+	if (in->span != NULL) {
+		struct histogram all = {0};
+		histogram_merge(&all, &in->stats->hit_latency);
+		histogram_merge(&all, &in->stats->miss_latency);
+		ok = set_whole_latency(object, &all);
+	}
+	ok &= set(object, "hit", json_histogram(&in->stats->hit_latency));
 	ok &= set(object, "miss", json_histogram(&in->stats->miss_latency));
 	return whole_or_null(object, ok);
 }
@@ -188,6 +216,42 @@ static bool set_summary(json_t *root, const struct report_input *in)
 	ok &= set_number(root, "validations", from->validations);
 	ok &= set_number(root, "stores", from->stores);
 	ok &= set_number(root, "refusals", refusals);
+	return ok;
+}
+
+static json_t *json_text_or_null(const char *text)
+{
+	return text[0] == '\0' ? json_null() : json_stringn_nocheck(text, strlen(text));
+}
+
+/*
+ * What two load tests are compared by.  The share is that of answers that needed no origin, of
+ * those that the cache had a part in.
+ */
+static bool set_span(json_t *root, const struct report_input *in)
+{
+	const struct report_span *span = in->span;
+	const struct stats *from = in->stats;
+	double seconds = (double)span->length_us / 1e6, requests = (double)from->requests;
+	double here = (double)(from->outcome[OUTCOME_HIT] + from->outcome[OUTCOME_HIT_304] +
+			       from->outcome[OUTCOME_STALE] + from->outcome[OUTCOME_COLLAPSED]);
+	double asked = (double)(from->outcome[OUTCOME_MISS] + from->outcome[OUTCOME_VALIDATED]);
+	json_t *miss = json_object();
+	uint64_t errors = 0;
+	for (enum failure f = FAILURE_NONE + 1; f < FAILURE_COUNT; f++)
+		errors += failure_status(f) >= 500 ? from->failure[f] : 0;
+
+	bool ok = set(root, "since", json_text_or_null(span->since));
+	ok &= set(root, "until", json_text_or_null(span->until));
+	ok &= set(root, "note", json_text_or_null(span->note));
+	ok &= set(root, "from_ms", json_integer(span->from_ms));
+	ok &= set(root, "to_ms", json_integer(span->to_ms));
+	ok &= set(root, "window_s", json_real(seconds));
+	ok &= set(root, "rate", seconds > 0 ? json_real(requests / seconds) : json_null());
+	ok &= set(root, "share", here + asked > 0 ? json_real(here / (here + asked)) : json_null());
+	ok &= set_number(root, "origin", from->origin_requests);
+	ok &= set_number(root, "errors", errors);
+	ok &= set(root, "miss_us", miss) && set_whole_latency(miss, &from->miss_latency);
 	return ok;
 }
 
@@ -226,6 +290,8 @@ char *report_json(const struct report_input *input, size_t *ret_length)
 	ok &= set(root, "uptime_s", json_integer(input->uptime_s));
 	ok &= set_number(root, "workers", input->workers);
 	ok &= set_summary(root, input);
+	if (input->span != NULL)
+		ok &= set_span(root, input);
 	if (input->reload != NULL)
 		ok &= set(root, "reload", json_reload(input->reload));
 	ok &= set(root, "outcomes", json_outcomes(input));
@@ -235,13 +301,12 @@ char *report_json(const struct report_input *input, size_t *ret_length)
 	ok &= set(root, "not_stored", json_reasons(input->stats->not_stored, REASON_NOT_STORED));
 	ok &= set(root, "not_reused",
 		  json_reasons(input->stats->not_reused, REASON_ASKED + REASON_AT_STALE));
-	ok &= set(root, "framing_repaired_by_origin", json_offenders(&input->stats->repaired));
-	ok &= set(root, "responses_mended_by_origin", json_offenders(&input->stats->mended));
-	ok &= set(root, "tunnelled_not_seen", json_offenders(&input->stats->tunnelled));
+	if (input->span == NULL)
+		ok &= set_names(root, input->stats);
 	ok &= set(root, "counters", json_counters(input));
 	ok &= set(root, "gauges", json_gauges(input));
 
-	char *text = ok ? json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(6)) : NULL;
+	char *text = ok ? json_dumps(root, JSON_FORM) : NULL;
 	json_decref(root);
 	if (text != NULL)
 		*ret_length = strlen(text);

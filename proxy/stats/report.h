@@ -6,6 +6,15 @@
 #include "proxy/stats/reload.h"
 #include "proxy/stats/stats.h"
 
+/* What is reported is not all since the start, but what was counted between two moments. */
+struct report_span {
+	bool is_all;               /* no: it is */
+	int64_t from_ms, to_ms;    /* wall clock */
+	int64_t length_us;         /* monotonic */
+	char since[33], until[33]; /* names of the marks; "" for none */
+	char note[81];             /* of the first */
+};
+
 struct report_input {
 	const struct stats *stats; /* the sum of all workers */
 	struct cache_counts cache;
@@ -14,6 +23,7 @@ struct report_input {
 	int64_t uptime_s;
 	const char *version;
 	unsigned workers;
+	const struct report_span *span;     /* NULL for all since the start */
 	const struct reload_result *reload; /* NULL when it is being written */
 	uint64_t map_used;                  /* bytes */
 };

@@ -82,6 +82,18 @@ uint64_t histogram_quantile(const struct histogram *histogram, double quantile)
 	return bucket_middle(index);
 }
 
+uint64_t histogram_max(const struct histogram *histogram)
+{
+	unsigned index = HISTOGRAM_BUCKETS;
+
+	while (index > 0 && READ(histogram->bucket[index - 1]) == 0)
+		index--;
+	if (index == 0)
+		return 0;
+	index--;
+	return index < 8 ? index : ((uint64_t)(8 + index % 8 + 1) << (index / 8 - 1)) - 1;
+}
+
 struct stats *stats_map(unsigned workers)
 {
 	if (workers == 0) {
@@ -105,7 +117,7 @@ static void add_all(_Atomic uint64_t *to, const _Atomic uint64_t *from, size_t c
 		STATS_BUMP(to[i], READ(from[i]));
 }
 
-static void add_histogram(struct histogram *to, const struct histogram *from)
+void histogram_merge(struct histogram *to, const struct histogram *from)
 {
 	STATS_BUMP(to->count, READ(from->count));
 	STATS_BUMP(to->sum_us, READ(from->sum_us));
@@ -178,7 +190,44 @@ void stats_sum(const struct stats *blocks, unsigned count, struct stats *ret_sum
 		offenders_merge(&ret_sum->mended, &block->mended);
 		offenders_merge(&ret_sum->tunnelled, &block->tunnelled);
 		add_all(ret_sum->store, block->store, STATS_STORE_WORDS);
-		add_histogram(&ret_sum->hit_latency, &block->hit_latency);
-		add_histogram(&ret_sum->miss_latency, &block->miss_latency);
+		histogram_merge(&ret_sum->hit_latency, &block->hit_latency);
+		histogram_merge(&ret_sum->miss_latency, &block->miss_latency);
 	}
+}
+
+_Static_assert(offsetof(struct stats, repaired) % sizeof(uint64_t) == 0, "is made of words");
+
+/* The numbers of a block as an array: they are atomic words, one after the other. */
+static const _Atomic uint64_t *numbers_of(const struct stats *sum)
+{
+	return (const _Atomic uint64_t *)(const void *)sum;
+}
+
+void stats_get_numbers(const struct stats *sum, uint64_t ret_numbers[STATS_NUMBERS])
+{
+	for (size_t i = 0; i < STATS_NUMBERS; i++)
+		ret_numbers[i] = READ(numbers_of(sum)[i]);
+}
+
+void stats_set_numbers(struct stats *ret_sum, const uint64_t numbers[STATS_NUMBERS])
+{
+	_Atomic uint64_t *to = (_Atomic uint64_t *)(void *)ret_sum;
+
+	memset(ret_sum, 0, sizeof(*ret_sum));
+	for (size_t i = 0; i < STATS_NUMBERS; i++)
+		WRITE(to[i], numbers[i]);
+}
+
+void stats_difference(const struct stats *now, const struct stats *then, struct stats *ret_between)
+{
+	_Atomic uint64_t *to = (_Atomic uint64_t *)(void *)ret_between;
+
+	memset(ret_between, 0, sizeof(*ret_between));
+	for (size_t i = 0; i < STATS_NUMBERS; i++)
+		WRITE(to[i], READ(numbers_of(now)[i]) - READ(numbers_of(then)[i]));
+#define COUNTER(name, help)
+#define GAUGE(name, help) WRITE(ret_between->name, READ(now->name));
+#include "proxy/stats/counters.def"
+#undef COUNTER
+#undef GAUGE
 }

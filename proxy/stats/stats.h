@@ -44,8 +44,13 @@ struct histogram {
 
 void histogram_add(struct histogram *histogram, uint64_t us, uint64_t times);
 
+void histogram_merge(struct histogram *to, const struct histogram *from);
+
 /* Middle of the bucket that holds the given quantile (0-1), in microseconds; 0 when empty. */
 uint64_t histogram_quantile(const struct histogram *histogram, double quantile);
+
+/* The most that one in the highest bucket in use can be; 0 when empty. */
+uint64_t histogram_max(const struct histogram *histogram);
 
 /* What a worker's cache and store count. */
 struct stats_store {
@@ -73,15 +78,19 @@ struct stats {
 	_Atomic uint64_t failure[FAILURE_COUNT];
 	_Atomic uint64_t not_stored[REASON_COUNT]; /* responses to requests the cache looks at */
 	_Atomic uint64_t not_reused[REASON_COUNT]; /* requests that no fresh record answered */
-	struct offenders repaired;                 /* origins by 204 responses that were repaired */
-	struct offenders mended;                   /* origins by responses that were mended */
-	struct offenders tunnelled;                /* hosts by CONNECTs that were opened */
 	_Atomic uint64_t store[STATS_STORE_WORDS]; /* stats_store_set(), a few times a second */
 	/* From the start of the loop's turn in which the request was read. */
 	struct histogram hit_latency; /* to its answer sent */
 	/* To the end of its answer, but for the time in which the client did not take it. */
 	struct histogram miss_latency;
+	/* All before are 64-bit numbers (STATS_NUMBERS), and tables of names come last. */
+	struct offenders repaired;  /* origins by 204 responses that were repaired */
+	struct offenders mended;    /* origins by responses that were mended */
+	struct offenders tunnelled; /* hosts by CONNECTs that were opened */
 } __attribute__((aligned(64)));
+
+/* What a block or a sum has but for the tables of names. */
+enum { STATS_NUMBERS = offsetof(struct stats, repaired) / sizeof(uint64_t) };
 
 /* What the workers of a service tell of themselves, in memory mapped before the fork. */
 struct stats_service {
@@ -90,6 +99,7 @@ struct stats_service {
 	_Atomic unsigned used;      /* blocks from the first on that a worker has had; likewise */
 	struct reload *reload;      /* the last one, written by the master */
 	struct stats_copies copies; /* written by the master */
+	struct marks *marks;        /* moments, by operators */
 	struct stats *blocks;       /* one for each worker that there is room for */
 };
 
@@ -131,6 +141,16 @@ void stats_store_get(const struct stats *block, struct stats_store *ret_counts);
 
 /* As they are now, while another process writes them. */
 void stats_copies_read(const struct stats_copies *from, struct stats_copies *ret_copies);
+
+/* The numbers of a sum, to be kept; and such as a sum without tables of names. */
+void stats_get_numbers(const struct stats *sum, uint64_t ret_numbers[STATS_NUMBERS]);
+void stats_set_numbers(struct stats *ret_sum, const uint64_t numbers[STATS_NUMBERS]);
+
+/*
+ * What was counted between two sums: counters and histograms as differences, gauges as they are in
+ * `now`, no names.
+ */
+void stats_difference(const struct stats *now, const struct stats *then, struct stats *ret_between);
 
 /* Sum of blocks. */
 void stats_sum(const struct stats *blocks, unsigned count, struct stats *ret_sum);

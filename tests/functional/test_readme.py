@@ -184,6 +184,12 @@ def a_client(words, here, told=""):
     assert "Non-2xx" not in result.stdout, result.stdout
 
 
+def a_comparison(words, here):
+    if not shutil.which("wrk"):
+        pytest.skip("no wrk")
+    a_client(["env", "ADMIN=127.0.0.1:3129", *words], here, r"\nA +[1-9]\d* ")
+
+
 def of_a_unit(words, **_):
     """test_install.py runs what it starts."""
     assert words[1:] == ["enable", "--now", "cache204"]
@@ -197,6 +203,7 @@ COMMANDS = {
     "curl -i ": lambda words, here: a_client(words, here, "^HTTP/1.1 204 "),
     "curl -X POST ": lambda words, here: a_client(words, here, '"purged": 1'),
     "wrk ": lambda words, here: a_client(words, here, "Requests/sec"),
+    "bench/load/compare.sh ": a_comparison,
     "ab ": lambda words, here: a_client(words, here, r"Keep-Alive requests: +200\n"),
 }
 
