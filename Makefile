@@ -54,7 +54,7 @@ LIBS := -lev -lhttp_parser -llmdb -lcares -lconfuse -ljansson -lxxhash -lcrypt -
 
 # The rooms, from the outermost to the innermost: what is in one includes and links those after it
 # (scripts/check-layers.py).
-ROOMS := proxy/cli proxy/process proxy/front proxy/client proxy/exchange proxy/origin proxy/access proxy/dns \
+ROOMS := proxy/cli proxy/process proxy/front proxy/page proxy/client proxy/exchange proxy/origin proxy/access proxy/dns \
 	proxy/http1 proxy/loop proxy/stats proxy/limits proxy/base cache cache/record cache/policy \
 	cache/http cache/store conf cache/base
 
@@ -80,7 +80,7 @@ objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(1)))
 link     = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
 	$(call options,$(1)) $(LIBS) $(2)
 
-.PHONY: all help deps files run try test test-all unit replay functional functional-map conformance fuzz asan \
+.PHONY: all help deps files run try test test-all unit replay functional functional-map browser conformance fuzz asan \
 	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-symbols check-clocks check-messages \
 	check-atomics check-options check-tables check-labels check-manual check-length format install uninstall dist deb deb-try clean FORCE
 .SECONDARY:
@@ -113,6 +113,9 @@ $(BUILD)/flags/compiler: FORCE
 
 $(BUILD)/flags/compile $(BUILD)/flags/link: $(BUILD)/flags/compiler scripts/probe-flags.sh Makefile
 	@scripts/probe-flags.sh '$(CC)' $(if $(filter %/link,$@),$(LINKHARDEN),$(HARDEN)) >$@
+
+# The parts of the operator's page are read by the assembler, of which the compiler tells nothing.
+$(BUILD)/obj/proxy/page/page.o: $(wildcard proxy/page/*.html proxy/page/*.css proxy/page/*.js)
 
 # What shows the version is built anew when it changes.
 $(call objects,$(shell grep -l CACHE204_VERSION $(SOURCES) /dev/null)): $(BUILD)/version
@@ -167,10 +170,11 @@ test: ## install what is missing, build, and run every test
 	@$(MAKE) --no-print-directory replay
 	@$(MAKE) --no-print-directory functional
 
-test-all: ## check, test, test with several workers, again with two sanitizers; root with debootstrap: deb-try
+test-all: ## check, test, test with several workers and a browser, again with two sanitizers; root with debootstrap: deb-try
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory functional-map
+	@$(MAKE) --no-print-directory browser
 	@$(MAKE) --no-print-directory asan
 	@[ -n "$(CI)" ] || [ "$$(id -u)" != 0 ] || ! command -v debootstrap >/dev/null || \
 		$(MAKE) --no-print-directory deb-try
@@ -189,6 +193,9 @@ functional: all $(TOOLS) ## run the functional tests against the built proxy (PY
 functional-map: all $(BUILD)/map_shim.so ## all with 1 and with 3 workers, the store unreadable between transactions
 	@for workers in 1 3; do CACHE204_WORKERS=$$workers CACHE204_PRELOAD=$(abspath $(BUILD))/map_shim.so \
 		$(MAKE) --no-print-directory functional || exit 1; done
+
+browser: all ## the operator's page in Chromium, where that is (PYTEST="-k name", BROWSER_PICTURES=FOLDER)
+	@CACHE204_BIN=$(abspath $(BUILD))/cache204 $(PYTHON) -m pytest -p no:cacheprovider -q -rs tests/browser $(PYTEST)
 
 $(BUILD)/%.so: tests/tools/%.c
 	$(call say,LINK $@)

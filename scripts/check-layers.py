@@ -30,7 +30,7 @@ KEPT = {
              "proxy/process/worker.c"],
     "ares.h": ["proxy/dns/dns_channel.c"],
     "jansson.h": ["proxy/stats/report.c", "proxy/cli/json.c"],
-    "openssl/*": ["proxy/loop/tls.c"],
+    "openssl/*": ["proxy/loop/tls.c", "proxy/page/page.c"],
     "lmdb.h": ["cache/store/lmdb.c"],
     "xxhash.h": ["cache/base/key.c", "cache/record/vary.c", "cache/record/record.c", "proxy/limits/budgets.c",
                  "proxy/access/credentials.c", "proxy/http1/parse_memo.c"],

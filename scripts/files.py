@@ -10,6 +10,8 @@ import os
 import re
 import sys
 
+KINDS = (".h", ".c", ".def", ".css", ".js")  # of two with one stem the first says what both are
+
 
 def first_sentence(path):
     """Of the comment that a file begins with; a test's LINKS are left out."""
@@ -26,10 +28,10 @@ def main(rooms):
     for room in rooms:
         print(f"{room}/")
         stems = {}
-        for path in sorted(glob.glob(f"{room}/*.[ch]") + glob.glob(f"{room}/*.def")):
+        for path in sorted(sum((glob.glob(f"{room}/*{kind}") for kind in KINDS), [])):
             stems.setdefault(os.path.splitext(path)[0], []).append(path)
         for stem, paths in stems.items():
-            best = min(paths, key=lambda path: (".h", ".c", ".def").index(os.path.splitext(path)[1]))
+            best = min(paths, key=lambda path: KINDS.index(os.path.splitext(path)[1]))
             sentence = first_sentence(best)
             if not sentence:
                 silent.append(best)

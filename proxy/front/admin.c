@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cache/http/fields.h"
+#include "proxy/front/admin_dashboard.h"
 #include "proxy/front/admin_explain.h"
 #include "proxy/front/admin_marks.h"
 #include "proxy/front/admin_page.h"
@@ -46,12 +47,16 @@ static void show_index(struct exchange *x)
 	char text[64 + 96 * PAGES];
 	size_t n = (size_t)snprintf(text, sizeof(text), "cache204 %s\n", CACHE204_VERSION);
 
+	if (admin_wants_dashboard(&x->req)) {
+		admin_dashboard(x);
+		return;
+	}
 	for (size_t i = 0; i < PAGES && n < sizeof(text); i++)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "%-5s %-12s %s\n",
 				      pages[i].use == CHANGES ? "POST" : "GET", pages[i].path,
 				      pages[i].help);
-	exchange_answer_local(x, 200, "text/plain; charset=utf-8", SLICE(ADMIN_FIELDS),
-			      slice_str(text));
+	exchange_answer_local(x, 200, "text/plain; charset=utf-8",
+			      SLICE(ADMIN_FIELDS "Vary: Accept\r\n"), slice_str(text));
 }
 
 static bool is_named(const struct conf_list *names, struct slice host)
@@ -179,6 +184,16 @@ static const struct page *page_of(const struct http_request *req)
 	return found;
 }
 
+/*
+ * The operator's page asks for the token by itself: it has to be there first, and tells nothing
+ * without.
+ */
+static bool tells_nothing(const struct page *page, const struct http_request *req)
+{
+	return page != NULL &&
+	       (page->host == ANY || (page->answer == show_index && admin_wants_dashboard(req)));
+}
+
 static void admin_handle(struct exchange *x)
 {
 	const struct page *page;
@@ -194,7 +209,7 @@ static void admin_handle(struct exchange *x)
 			     "localhost or a name of the option admin_hosts: add the name there. "
 			     "Others are refused, so that no web page can read this under a name "
 			     "of its own.\n");
-	else if ((page == NULL || page->host != ANY) && !has_token(x))
+	else if (!tells_nothing(page, &x->req) && !has_token(x))
 		ask_for_token(x);
 	else if (page != NULL)
 		turn_page(x, page);
