@@ -82,7 +82,7 @@ link     = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.
 
 .PHONY: all help deps files run try test test-all unit replay functional functional-map browser conformance fuzz asan \
 	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-symbols check-clocks check-messages \
-	check-atomics check-options check-tables check-labels check-manual check-length format install uninstall dist deb deb-try clean FORCE
+	check-atomics check-options check-tables check-labels check-manual check-length check-parameters format install uninstall dist deb deb-try clean FORCE
 .SECONDARY:
 .SECONDEXPANSION:
 .DELETE_ON_ERROR:
@@ -251,7 +251,7 @@ check: ## everything but the tests: warnings, layout, layers, tables, manual, in
 	@scripts/deps.sh run test check
 	@$(MAKE) --no-print-directory $(JOBS) check-warnings
 	@$(MAKE) --no-print-directory -k check-format check-layers check-symbols check-clocks check-messages \
-		check-atomics check-options check-tables check-labels check-manual check-length
+		check-atomics check-options check-tables check-labels check-manual check-length check-parameters
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE= counted
 	@$(MAKE) --no-print-directory SANITIZE= check-instructions
 
@@ -303,6 +303,9 @@ check-manual: ## the manual pages are well formed
 
 check-length: ## show functions of more than 60 lines
 	@scripts/check-length.sh 60 $(SOURCES)
+
+check-parameters: ## no function has more than six parameters
+	@$(PYTHON) scripts/check-parameters.py 6 $(filter-out build/%,$(C_FILES))
 
 check-instructions: counted ## no count has outgrown bench/instructions.txt
 	@$(COUNT) check

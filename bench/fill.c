@@ -32,17 +32,17 @@ static void parse_answer(struct http_response *ret_response)
 	static struct http_field fields[8];
 	static char text[512];
 	struct parse_progress progress = {0};
-	enum failure failure;
 	time_t now = time(NULL);
-	size_t consumed, n;
+	struct parsed parsed;
+	size_t n;
 
 	n = strftime(text, sizeof(text),
 		     "HTTP/1.1 204 No Content\r\nDate: %a, %d %b %Y %H:%M:%S GMT\r\n"
 		     "Cache-Control: max-age=3600\r\nETag: \"bench\"\r\n\r\n",
 		     gmtime(&now));
 	*ret_response = (struct http_response){.fields = {.at = fields, .capacity = 8}};
-	if (parse_response(slice_of(text, n), conf, METHOD_GET, &progress, ret_response, NULL,
-			   &consumed, &failure) != PARSE_DONE)
+	if (parse_response(slice_of(text, n), &(struct response_rules){conf, METHOD_GET, NULL},
+			   &progress, ret_response, &parsed) != PARSE_DONE)
 		stop("the answer cannot be parsed");
 }
 
@@ -53,15 +53,14 @@ static void store(struct cache *cache, const char *url, unsigned long number,
 	struct http_field fields[8];
 	struct http_request request = {.fields = {.at = fields, .capacity = 8}};
 	struct parse_progress progress = {0};
-	enum failure failure;
 	enum reason why;
 	char text[2048];
-	size_t consumed;
+	struct parsed parsed;
 	int n = snprintf(text, sizeof(text), "GET %s%lu HTTP/1.1\r\nHost: %.*s\r\n\r\n", url,
 			 number, (int)strcspn(host, "/"), host);
 
-	if (parse_request(slice_of(text, (size_t)n), conf, NULL, &progress, &request, &consumed,
-			  &failure) != PARSE_DONE)
+	if (parse_request(slice_of(text, (size_t)n), conf, NULL, &progress, &request, &parsed) !=
+	    PARSE_DONE)
 		stop("the request cannot be parsed");
 	if (!cache_store(cache, &request, response, times, &why))
 		stop(reason_token(why));

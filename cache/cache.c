@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cache/record/entry.h"
 #include "cache/http/fields.h"
@@ -241,7 +242,7 @@ bool cache_store(struct cache *cache, const struct http_request *req,
 	cache->record_generation++;
 	if (find_key(cache, req, &uri, &key))
 		n = record_write(req, res, &meta, uri, cache->record, cache->conf->record_size);
-	if (n == 0 || !record_view(slice_of(cache->record, n), uri, &record)) {
+	if (!record_parse(slice_of(cache->record, n), &record)) {
 		*ret_why = REASON_TOO_LARGE;
 		return false;
 	}
@@ -260,63 +261,71 @@ bool cache_store(struct cache *cache, const struct http_request *req,
  * Queue what a freshening leaves in the store; the old record goes when the new is not its
  * successor.
  */
-static void queue_freshened(struct cache *cache, const struct cache_key *key, struct slice uri,
-			    const struct record_view *old, const struct record_view *fresh,
-			    bool kept)
+static void queue_freshened(struct cache *cache, const struct cache_kept *old,
+			    const struct record_view *fresh, bool stays)
 {
-	if (!kept || !slice_eq(old->vary, fresh->vary))
-		writes_mark_variant(&cache->writes, old, key);
-	if (kept)
-		writes_add(&cache->writes, PENDING_PUT, key, uri, fresh->bytes);
+	if (!stays || !slice_eq(old->record.vary, fresh->vary))
+		writes_mark_variant(&cache->writes, &old->record, &old->key);
+	if (stays)
+		writes_add(&cache->writes, PENDING_PUT, &old->key, old->normal_uri, fresh->bytes);
 }
 
-bool cache_freshen(struct cache *cache, const struct http_request *req, struct slice old,
-		   const struct http_response *res_304, const struct exchange_times *times,
-		   struct record_view *ret_record, enum reason *ret_why)
+struct cache_kept *cache_keep(struct slice record, struct slice normal_uri)
 {
-	struct record_view view;
-	struct cache_key key;
-	struct slice uri;
+	struct cache_kept *kept = malloc(sizeof(*kept) + record.n + normal_uri.n);
+	char *bytes = (char *)(kept + 1);
+
+	if (kept == NULL)
+		return NULL;
+	memcpy(bytes, record.p, record.n);
+	memcpy(bytes + record.n, normal_uri.p, normal_uri.n);
+	kept->normal_uri = slice_of(bytes + record.n, normal_uri.n);
+	kept->key = cache_key_of_uri(kept->normal_uri);
+	if (record_view(slice_of(bytes, record.n), kept->normal_uri, &kept->record))
+		return kept;
+	free(kept);
+	return NULL;
+}
+
+bool cache_freshen(struct cache *cache, const struct http_request *req,
+		   const struct cache_kept *old, const struct http_response *res_304,
+		   const struct exchange_times *times, struct cache_freshened *ret_freshened)
+{
+	const struct record_confirmation by = {req, res_304, times, cache->conf, old->normal_uri};
+	struct record_view *fresh = &ret_freshened->record;
+	enum reason *why = &ret_freshened->why;
 	size_t n;
 
-	*ret_why = REASON_TOO_LARGE;
-	if (!find_key(cache, req, &uri, &key) || !record_view(old, uri, &view))
-		return false;
 	cache->record_generation++;
-	n = record_freshen(&view, req, res_304, times, cache->conf, uri, cache->record, RECORD_SIZE,
-			   ret_why);
-	if (!record_view(slice_of(cache->record, n), uri, ret_record)) {
-		writes_mark_variant(&cache->writes, &view, &key);
+	n = record_freshen(&old->record, &by, cache->record, RECORD_SIZE, why);
+	if (!record_parse(slice_of(cache->record, n), fresh)) {
+		writes_mark_variant(&cache->writes, &old->record, &old->key);
 		return false;
 	}
-	ret_record->generation = view_generation_now(&cache->record_generation);
+	fresh->generation = view_generation_now(&cache->record_generation);
 	/* Absent records are removed anyway, and a successor may have to stay. */
-	if (cache_is_absent(cache, uri, &view)) {
-		*ret_why = REASON_OVERTAKEN;
+	if (cache_is_absent(cache, old)) {
+		*why = REASON_OVERTAKEN;
 		return true;
 	}
 	/*
 	 * Do not remove it for a mark of another key that shares the slot, or of groups that it was
 	 * not in.
 	 */
-	if (*ret_why == REASON_NONE && is_overtaken(cache, &key, ret_record, times)) {
-		*ret_why = REASON_OVERTAKEN;
+	if (*why == REASON_NONE && is_overtaken(cache, &old->key, fresh, times)) {
+		*why = REASON_OVERTAKEN;
 		return true;
 	}
 	/* The reason not to keep it may be this request alone: then the record stays as it was. */
-	if (!policy_is_about_request(*ret_why))
-		queue_freshened(cache, &key, uri, &view, ret_record, *ret_why == REASON_NONE);
+	if (!policy_is_about_request(*why))
+		queue_freshened(cache, old, fresh, *why == REASON_NONE);
 	return true;
 }
 
-void cache_remove(struct cache *cache, const struct http_request *req, struct slice old)
+void cache_remove(struct cache *cache, const struct cache_key *key,
+		  const struct record_view *record)
 {
-	struct record_view record;
-	struct cache_key key;
-	struct slice uri;
-
-	if (find_key(cache, req, &uri, &key) && record_view(old, uri, &record))
-		writes_mark_variant(&cache->writes, &record, &key);
+	writes_mark_variant(&cache->writes, record, key);
 }
 
 /* The key of a reference in a response, when it is to the origin of the request. */
@@ -478,25 +487,26 @@ void cache_purge_all(struct cache *cache, const struct http_clock *now)
 	purge_mark_set(cache->store, now->steady_ms);
 }
 
-bool cache_is_absent(struct cache *cache, struct slice normal_uri, const struct record_view *record)
+bool cache_is_absent(struct cache *cache, const struct cache_kept *kept)
 {
-	struct cache_key key = cache_key_of_uri(normal_uri);
+	const struct record_view *record = &kept->record;
+	const struct cache_key *key = &kept->key;
 	struct record_cutoff cutoff;
 	struct slice entry;
 
-	overtaken_cutoff(cache->store, &key, &cutoff);
+	overtaken_cutoff(cache->store, key, &cutoff);
 	if (record_is_absent(record, &cutoff))
 		return true;
-	if (!overtaken_record(cache->store, &key, record))
+	if (!overtaken_record(cache->store, key, record))
 		return false;
 	/*
 	 * It may have been removed, or the mark may be that of another key that shares the slot:
 	 * then the record is still there.
 	 */
-	writes_flush_key(&cache->writes, &key);
+	writes_flush_key(&cache->writes, key);
 	store_turn_end(cache->store);
-	return store_get(cache->store, &key, &entry) != STORE_OK ||
-	       !entry_has_variant(entry, normal_uri, record, &cutoff);
+	return store_get(cache->store, key, &entry) != STORE_OK ||
+	       !entry_has_variant(entry, kept->normal_uri, record, &cutoff);
 }
 
 bool cache_purge_is_due(const struct cache *cache)

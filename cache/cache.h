@@ -71,23 +71,41 @@ bool cache_store(struct cache *cache, const struct http_request *req,
 		 const struct http_response *res, const struct exchange_times *times,
 		 enum reason *ret_why);
 
-/*
- * A 304 confirmed `old` (a record's bytes, copied by the caller, 8-aligned): queue the freshened
- * record.  Returns a view of it, in the cache's scratch memory (valid until the next call of the
- * cache); it answers the client even when it may not be kept (then the old one is removed, and
- * *ret_why says why).  False when the copy is damaged or has gathered far too many fields: then ask
- * the origin again.  A 204 to a HEAD, for the record of a GET, has the same effect as a 304 (RFC
- * 9111 4.3.5).
- */
-bool cache_freshen(struct cache *cache, const struct http_request *req, struct slice old,
-		   const struct http_response *res_304, const struct exchange_times *times,
-		   struct record_view *ret_record, enum reason *ret_why);
+/* A copy of a record, for as long as the origin is asked about it. */
+struct cache_kept {
+	struct record_view record;
+	struct slice normal_uri;
+	struct cache_key key; /* of the URI */
+};
 
 /*
- * Remove the one record that `old` (a record's bytes, 8-aligned) is a copy of, or its successor of
- * the same kind and variant.  In force on return, for all processes.
+ * Copy a record and its URI, and verify them: once for all that is done with the copy.  For the
+ * caller to free(); NULL when out of memory or damaged.
  */
-void cache_remove(struct cache *cache, const struct http_request *req, struct slice old);
+struct cache_kept *cache_keep(struct slice record, struct slice normal_uri);
+
+/* What a record becomes by a 304. */
+struct cache_freshened {
+	struct record_view record; /* in the cache's scratch memory: until its next call */
+	enum reason why;           /* it may not be kept; else REASON_NONE */
+};
+
+/*
+ * A 304 confirmed `old`: queue the freshened record.  It answers the client even when it may not be
+ * kept (then the old one is removed).  False when it has gathered far too many fields: then ask the
+ * origin again.  A 204 to a HEAD, for the record of a GET, has the same effect as a 304 (RFC 9111
+ * 4.3.5).
+ */
+bool cache_freshen(struct cache *cache, const struct http_request *req,
+		   const struct cache_kept *old, const struct http_response *res_304,
+		   const struct exchange_times *times, struct cache_freshened *ret_freshened);
+
+/*
+ * Remove one record, or its successor of the same kind and variant, from the entry of `key`.  In
+ * force on return, for all processes.
+ */
+void cache_remove(struct cache *cache, const struct cache_key *key,
+		  const struct record_view *record);
 
 /*
  * After any final response; does nothing unless policy_invalidates() says so.  Remove the target
@@ -123,11 +141,9 @@ enum cache_purging cache_purge(struct cache *cache, struct slice normal_uri);
 void cache_purge_all(struct cache *cache, const struct http_clock *now);
 
 /*
- * Whether a record, of which the caller has a copy, has been purged or invalidated since.  Then it
- * must not answer anything, not even in place of an error.  Ends views.
+ * Whether a record has been purged or invalidated since it was copied.  Then it must not answer anything, not even in place of an error.  Ends views.
  */
-bool cache_is_absent(struct cache *cache, struct slice normal_uri,
-		     const struct record_view *record);
+bool cache_is_absent(struct cache *cache, const struct cache_kept *kept);
 
 /* Whether purged records remain to be removed.  Cheap. */
 bool cache_purge_is_due(const struct cache *cache);

@@ -89,7 +89,7 @@ static void mark_superseded(struct writes *writes, struct slice entry, const str
 	struct record_view fresh, old;
 	struct slice uri;
 
-	if (op->kind != PENDING_PUT || !record_view(op->record, op->uri, &fresh))
+	if (op->kind != PENDING_PUT || !record_parse(op->record, &fresh))
 		return;
 	for (unsigned i = 0; entry_at(entry, i, &uri, &old); i++) {
 		if (!slice_eq(uri, op->uri) || !record_supersedes(&fresh, &old) ||
@@ -151,8 +151,7 @@ static bool is_put_overtaken(const struct rewrite *rewrite, const struct pending
 {
 	struct record_view view;
 
-	return !record_view(op->record, op->uri, &view) ||
-	       record_is_absent(&view, &rewrite->cutoff) ||
+	return !record_parse(op->record, &view) || record_is_absent(&view, &rewrite->cutoff) ||
 	       overtaken_record(rewrite->writes->store, &op->key, &view);
 }
 
@@ -345,7 +344,7 @@ static void mark_lost_put(struct writes *writes, const struct pending_op *op)
 		mark_superseded(writes, entry, op);
 		break;
 	default:
-		if (record_view(op->record, op->uri, &fresh))
+		if (record_parse(op->record, &fresh))
 			writes_mark_variant(writes, &fresh, &op->key);
 	}
 }

@@ -75,9 +75,7 @@ static struct http_request request;
 static struct http_response response;
 static struct cache_lookup found;
 static struct buf out;
-static _Alignas(8) char stored[256 << 10]; /* a record, copied */
-static size_t stored_n;
-static struct record_view copied; /* of it */
+static struct cache_kept *kept; /* of the record that is stored */
 
 static void fail(const char *what)
 {
@@ -161,13 +159,12 @@ static void write_request(const struct row *row, char variant)
 static void read_request(void)
 {
 	struct parse_progress progress = {0};
-	enum failure failure;
-	size_t consumed;
+	struct parsed parsed;
 
 	request.fields = (struct http_fields){.at = request_lines, .capacity = PARSE_FIELDS_MAX};
 	if (parse_request(slice_of(request_text.bytes, request_text.n), conf, NULL, &progress,
-			  &request, &consumed, &failure) != PARSE_DONE)
-		fail(failure_name(failure));
+			  &request, &parsed) != PARSE_DONE)
+		fail(failure_name(parsed.failure));
 }
 
 static void write_response(const struct lines *lines, const char *status, char variant)
@@ -184,14 +181,13 @@ static void read_request_in_bytes(void)
 {
 	struct parse_progress progress = {0};
 	enum parse_result result = PARSE_MORE;
-	enum failure failure;
-	size_t consumed;
+	struct parsed parsed;
 
 	for (size_t n = 1; result == PARSE_MORE && n <= request_text.n; n++) {
 		request.fields =
 			(struct http_fields){.at = request_lines, .capacity = PARSE_FIELDS_MAX};
 		result = parse_request(slice_of(request_text.bytes, n), conf, NULL, &progress,
-				       &request, &consumed, &failure);
+				       &request, &parsed);
 	}
 	if (result != PARSE_DONE)
 		fail("a request in bytes is refused");
@@ -200,13 +196,13 @@ static void read_request_in_bytes(void)
 static void read_response(void)
 {
 	struct parse_progress progress = {0};
-	enum failure failure;
-	size_t consumed;
+	struct parsed parsed;
 
 	response.fields = (struct http_fields){.at = response_lines, .capacity = PARSE_FIELDS_MAX};
-	if (parse_response(slice_of(response_text.bytes, response_text.n), conf, METHOD_GET,
-			   &progress, &response, mended, &consumed, &failure) != PARSE_DONE)
-		fail(failure_name(failure));
+	if (parse_response(slice_of(response_text.bytes, response_text.n),
+			   &(struct response_rules){conf, METHOD_GET, mended}, &progress, &response,
+			   &parsed) != PARSE_DONE)
+		fail(failure_name(parsed.failure));
 }
 
 /* ---- phases --------------------------------------------------------------------------------- */
@@ -277,7 +273,7 @@ static void run_policy(const struct row *row)
 	policy_reuse(&request, &old, &now, conf, &why);
 	policy_not_modified(&request, &old, tag, &now);
 	policy_may_wait(&request);
-	policy_validation(&request, &old, tag, &response, false, &now, conf);
+	policy_validation(&request, &(struct validated){&old, tag, false}, &response, &now, conf);
 	policy_invalidates(&request, &response);
 	policy_may_store(&request, &response, &times, conf, &meta, &why);
 }
@@ -303,12 +299,10 @@ static void run_put(const struct row *row)
 static void run_freshen(const struct row *row)
 {
 	struct exchange_times times = times_now();
-	struct record_view view;
-	enum reason why;
+	struct cache_freshened freshened;
 
 	(void)row;
-	if (!cache_freshen(cache, &request, slice_of(stored, stored_n), &response, &times, &view,
-			   &why))
+	if (!cache_freshen(cache, &request, kept, &response, &times, &freshened))
 		fail("a record is not freshened");
 	cache_flush(cache);
 }
@@ -334,7 +328,8 @@ static void run_compose_record(const struct row *row)
 	struct delivery delivery = {.keep_alive = true, .client_minor = 1};
 
 	(void)row;
-	done_with_output(compose_record(&out, conf, &copied, 204, 12, &field, &delivery));
+	done_with_output(compose_record(&out, conf, &(struct record_answer){&kept->record, 204, 12},
+					&field, &delivery));
 }
 
 static void run_compose_request(const struct row *row)
@@ -349,11 +344,9 @@ static void run_compose_response(const struct row *row)
 {
 	struct cache_status field = {.fwd = FWD_URI_MISS};
 	struct delivery delivery = {.keep_alive = true, .client_minor = 1};
-	bool chunked;
 
 	(void)row;
-	done_with_output(
-		compose_response(&out, conf, &response, &field, &delivery, WALL_S, &chunked));
+	done_with_output(compose_response(&out, conf, &response, &field, &delivery, WALL_S));
 }
 
 static void run_log(const struct row *row)
@@ -417,11 +410,11 @@ static void store_variants(const struct row *row)
 	cache_lookup(cache, &request, &now, &found);
 	if (!found.has_record)
 		fail("what was stored is not found");
-	stored_n = found.record.bytes.n;
-	memcpy(stored, found.record.bytes.p, stored_n);
-	cache_turn_end(cache);
-	if (!record_view(slice_of(stored, stored_n), found.normal_uri, &copied))
+	free(kept);
+	kept = cache_keep(found.record.bytes, found.normal_uri);
+	if (!kept)
 		fail("a record is damaged");
+	cache_turn_end(cache);
 }
 
 /* So that lookups have marks to heed. */
@@ -464,7 +457,7 @@ static void prepare(const struct row *row)
 static size_t bytes_of(const struct row *row)
 {
 	if (row->run == run_compose_record)
-		return stored_n; /* copied as they are */
+		return kept->record.bytes.n; /* copied as they are */
 	if (row->run == run_request || row->run == run_request_in_bytes || row->run == run_lookup ||
 	    row->run == run_compose_request || row->run == run_compose_record ||
 	    row->run == run_log)

@@ -87,24 +87,23 @@ static void ask_for(unsigned uri)
 static void read_request(struct parse_memo *with)
 {
 	struct parse_progress progress = {0};
-	enum failure failure;
-	size_t consumed;
+	struct parsed parsed;
 
 	request.fields = (struct http_fields){.at = request_lines, .capacity = PARSE_FIELDS_MAX};
 	if (parse_request(slice_of(request_bytes, sizeof(request_bytes) - 1), conf, with, &progress,
-			  &request, &consumed, &failure) != PARSE_DONE)
+			  &request, &parsed) != PARSE_DONE)
 		fail("a request is refused");
 }
 
 static void read_response(void)
 {
 	struct parse_progress progress = {0};
-	enum failure failure;
-	size_t consumed;
+	struct parsed parsed;
 
 	response.fields = (struct http_fields){.at = response_lines, .capacity = PARSE_FIELDS_MAX};
-	if (parse_response(slice_of(response_text, sizeof(response_text) - 1), conf, METHOD_GET,
-			   &progress, &response, NULL, &consumed, &failure) != PARSE_DONE)
+	if (parse_response(slice_of(response_text, sizeof(response_text) - 1),
+			   &(struct response_rules){conf, METHOD_GET, NULL}, &progress, &response,
+			   &parsed) != PARSE_DONE)
 		fail("a response is refused");
 }
 
@@ -249,7 +248,8 @@ static void compose(unsigned status)
 	struct cache_status field = {.hit = true, .ttl_s = 3600};
 	struct delivery delivery = {.keep_alive = true, .client_minor = 1};
 
-	if (!compose_record(&out, conf, &found.record, status, 12, &field, &delivery))
+	if (!compose_record(&out, conf, &(struct record_answer){&found.record, status, 12}, &field,
+			    &delivery))
 		fail("out of memory");
 	buf_consume(&out, buf_length(&out));
 }

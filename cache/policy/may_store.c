@@ -111,8 +111,7 @@ static enum reason request_bars(struct candidate *candidate)
 {
 	const struct http_request *req = candidate->req;
 	enum reason why = method_bars(candidate);
-	struct cache_control asked;
-	bool pragma;
+	struct request_control control;
 
 	if (why != REASON_NONE)
 		return why;
@@ -120,10 +119,10 @@ static enum reason request_bars(struct candidate *candidate)
 		return why;
 	if (http_has_field(&req->fields, FIELD_RANGE))
 		return REASON_RANGE;
-	policy_request_control(req, &asked, &pragma);
-	if (cache_control_has(&asked, CC_NO_STORE))
+	policy_request_control(req, &control);
+	if (cache_control_has(&control.asked, CC_NO_STORE))
 		return REASON_REQUEST_NO_STORE;
-	return asked.broken ? REASON_REQUEST_BAD_CACHE_CONTROL : REASON_NONE;
+	return control.asked.broken ? REASON_REQUEST_BAD_CACHE_CONTROL : REASON_NONE;
 }
 
 /* RFC 9111 3.5. */

@@ -179,9 +179,15 @@ enum validation {
 	VALIDATION_STALE,    /* 500, 502, 503, 504 within stale-if-error: answer from the record */
 };
 
-enum validation policy_validation(const struct http_request *req, const struct record_meta *meta,
-				  struct slice etag, const struct http_response *res,
-				  bool background, const struct http_clock *now,
+/* The record that is validated. */
+struct validated {
+	const struct record_meta *meta;
+	struct slice etag; /* empty when it has none */
+	bool background;   /* no client waits for the answer */
+};
+
+enum validation policy_validation(const struct http_request *req, const struct validated *record,
+				  const struct http_response *res, const struct http_clock *now,
 				  const struct conf *conf);
 
 /*

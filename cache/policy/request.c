@@ -75,19 +75,18 @@ bool policy_request_is_preflight(const struct http_request *req)
 	       !asks_for_more(&req->fields);
 }
 
-void policy_request_control(const struct http_request *req, struct cache_control *ret_control,
-			    bool *ret_pragma)
+void policy_request_control(const struct http_request *req, struct request_control *ret_control)
 {
 	struct cache_control pragma;
 
-	*ret_pragma = false;
-	cache_control_parse(&req->fields, FIELD_CACHE_CONTROL, ret_control);
+	ret_control->pragma = false;
+	cache_control_parse(&req->fields, FIELD_CACHE_CONTROL, &ret_control->asked);
 	if (http_has_field(&req->fields, FIELD_CACHE_CONTROL) ||
 	    !http_has_field(&req->fields, FIELD_PRAGMA))
 		return;
 	cache_control_parse(&req->fields, FIELD_PRAGMA, &pragma);
-	*ret_pragma = cache_control_has(&pragma, CC_NO_CACHE) ||
-		      cache_control_is_too_long(&req->fields, FIELD_PRAGMA);
+	ret_control->pragma = cache_control_has(&pragma, CC_NO_CACHE) ||
+			      cache_control_is_too_long(&req->fields, FIELD_PRAGMA);
 }
 
 bool policy_is_lookup(const struct http_request *req, const struct conf *conf, enum reason *ret_why)
@@ -120,9 +119,9 @@ bool policy_kind_serves(enum record_kind kind, const struct http_request *req)
 
 bool policy_may_wait(const struct http_request *req)
 {
-	struct cache_control asked;
+	struct request_control control;
+	const struct cache_control *asked = &control.asked;
 	enum reason why;
-	bool pragma;
 
 	if (req->method != METHOD_GET && req->method != METHOD_HEAD &&
 	    !policy_request_is_preflight(req))
@@ -130,12 +129,12 @@ bool policy_may_wait(const struct http_request *req)
 	if (policy_request_stands_alone(req, &why) ||
 	    req->fields.present & (FIELD_BIT(AUTHORIZATION) | FIELD_BIT(RANGE)))
 		return false;
-	policy_request_control(req, &asked, &pragma);
+	policy_request_control(req, &control);
 	/* max-age=0 is not met by any answer but its own. */
-	return !pragma && !asked.broken && !cache_control_has(&asked, CC_NO_CACHE) &&
-	       !cache_control_has(&asked, CC_NO_STORE) &&
-	       !cache_control_has(&asked, CC_ONLY_IF_CACHED) &&
-	       !(cache_control_has(&asked, CC_MAX_AGE) && asked.max_age == 0);
+	return !control.pragma && !asked->broken && !cache_control_has(asked, CC_NO_CACHE) &&
+	       !cache_control_has(asked, CC_NO_STORE) &&
+	       !cache_control_has(asked, CC_ONLY_IF_CACHED) &&
+	       !(cache_control_has(asked, CC_MAX_AGE) && asked->max_age == 0);
 }
 
 bool policy_is_unshareable(const struct http_request *req, const struct http_response *res)

@@ -14,8 +14,11 @@ bool policy_request_stands_alone(const struct http_request *req, enum reason *re
 /* A CORS preflight without credentials (Fetch 4.8) and without unknown request fields. */
 bool policy_request_is_preflight(const struct http_request *req);
 
-/* Its Cache-Control; without one, Pragma: no-cache sets *ret_pragma (RFC 9111 5.4). */
-void policy_request_control(const struct http_request *req, struct cache_control *ret_control,
-			    bool *ret_pragma);
+struct request_control {
+	struct cache_control asked;
+	bool pragma; /* Pragma: no-cache, without a Cache-Control (RFC 9111 5.4) */
+};
+
+void policy_request_control(const struct http_request *req, struct request_control *ret_control);
 
 #endif

@@ -72,13 +72,12 @@ static enum reuse reuse_stale(const struct cache_control *asked, const struct re
 }
 
 /* Whether the request or the response wants validation of a record whatever its age. */
-static bool must_validate(const struct cache_control *asked, bool pragma,
-			  const struct record_meta *meta, const struct http_clock *now,
-			  enum reason *ret_why)
+static bool must_validate(const struct request_control *control, const struct record_meta *meta,
+			  const struct http_clock *now, enum reason *ret_why)
 {
-	if (cache_control_has(asked, CC_NO_CACHE))
+	if (cache_control_has(&control->asked, CC_NO_CACHE))
 		*ret_why = REASON_REQUEST_NO_CACHE;
-	else if (pragma)
+	else if (control->pragma)
 		*ret_why = REASON_REQUEST_PRAGMA;
 	else if (meta->flags & META_NO_CACHE)
 		*ret_why = REASON_RESPONSE_NO_CACHE;
@@ -91,14 +90,15 @@ static bool must_validate(const struct cache_control *asked, bool pragma,
 	return true;
 }
 
-static enum reuse reuse_record(const struct cache_control *asked, bool pragma,
+static enum reuse reuse_record(const struct request_control *control,
 			       const struct record_meta *meta, const struct http_clock *now,
 			       const struct conf *conf, enum reason *ret_why)
 {
+	const struct cache_control *asked = &control->asked;
 	int64_t age = policy_age_s(meta, now);
 	int64_t lifetime = policy_lifetime_s(meta, conf);
 
-	if (must_validate(asked, pragma, meta, now, ret_why))
+	if (must_validate(control, meta, now, ret_why))
 		return REUSE_VALIDATE;
 	if (lifetime <= age) {
 		*ret_why = REASON_EXPIRED;
@@ -115,11 +115,12 @@ static enum reuse reuse_record(const struct cache_control *asked, bool pragma,
 	return REUSE_FRESH;
 }
 
-static enum reuse reuse_at_all(const struct http_request *req, const struct cache_control *asked,
-			       bool pragma, const struct record_meta *meta,
-			       const struct http_clock *now, const struct conf *conf,
-			       enum reason *ret_why)
+static enum reuse reuse_at_all(const struct http_request *req,
+			       const struct request_control *control,
+			       const struct record_meta *meta, const struct http_clock *now,
+			       const struct conf *conf, enum reason *ret_why)
 {
+	const struct cache_control *asked = &control->asked;
 	enum reuse verdict;
 
 	if (!policy_is_lookup(req, conf, ret_why))
@@ -133,7 +134,7 @@ static enum reuse reuse_at_all(const struct http_request *req, const struct cach
 		*ret_why = REASON_NO_RECORD;
 		return REUSE_MISS;
 	}
-	verdict = reuse_record(asked, pragma, meta, now, conf, ret_why);
+	verdict = reuse_record(control, meta, now, conf, ret_why);
 	/* If-None-Match means something else to OPTIONS (RFC 9110 13.1.2). */
 	if (verdict == REUSE_VALIDATE && meta->kind == RECORD_PREFLIGHT)
 		return REUSE_MISS;
@@ -143,13 +144,12 @@ static enum reuse reuse_at_all(const struct http_request *req, const struct cach
 enum reuse policy_reuse(const struct http_request *req, const struct record_meta *meta,
 			const struct http_clock *now, const struct conf *conf, enum reason *ret_why)
 {
-	struct cache_control asked;
+	struct request_control control;
 	enum reuse verdict;
-	bool pragma;
 
-	policy_request_control(req, &asked, &pragma);
-	verdict = reuse_at_all(req, &asked, pragma, meta, now, conf, ret_why);
-	if (!cache_control_has(&asked, CC_ONLY_IF_CACHED) || verdict == REUSE_FRESH ||
+	policy_request_control(req, &control);
+	verdict = reuse_at_all(req, &control, meta, now, conf, ret_why);
+	if (!cache_control_has(&control.asked, CC_ONLY_IF_CACHED) || verdict == REUSE_FRESH ||
 	    verdict == REUSE_STALE)
 		return verdict;
 	*ret_why = REASON_ONLY_IF_CACHED;
@@ -182,14 +182,13 @@ uint32_t policy_while_revalidate_s(const struct record_meta *meta)
 uint32_t policy_if_error_s(const struct http_request *req, const struct record_meta *meta,
 			   const struct conf *conf)
 {
-	struct cache_control asked;
-	bool pragma;
+	struct request_control control;
 
-	policy_request_control(req, &asked, &pragma);
-	if (meta->flags & META_NO_STALE || pragma || asked.broken ||
-	    cache_control_has(&asked, CC_NO_CACHE))
+	policy_request_control(req, &control);
+	if (meta->flags & META_NO_STALE || control.pragma || control.asked.broken ||
+	    cache_control_has(&control.asked, CC_NO_CACHE))
 		return 0;
-	return if_error_window(&asked, meta, conf);
+	return if_error_window(&control.asked, meta, conf);
 }
 
 bool policy_stale_if_error(const struct http_request *req, const struct record_meta *meta,

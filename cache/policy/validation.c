@@ -201,14 +201,14 @@ static bool is_gateway_failure(uint16_t status)
 	return status == 500 || (status >= 502 && status <= 504);
 }
 
-enum validation policy_validation(const struct http_request *req, const struct record_meta *meta,
-				  struct slice etag, const struct http_response *res,
-				  bool background, const struct http_clock *now,
+enum validation policy_validation(const struct http_request *req, const struct validated *record,
+				  const struct http_response *res, const struct http_clock *now,
 				  const struct conf *conf)
 {
+	const struct record_meta *meta = record->meta;
+	struct slice etag = record_tag(meta, record->etag);
 	struct slice tag;
 
-	etag = record_tag(meta, etag);
 	if (res->status == 304) {
 		tag = policy_etag(&res->fields);
 		return tag.n > 0 ? tagged_304(req, etag, tag) : untagged_304(req, meta, etag, res);
@@ -216,7 +216,8 @@ enum validation policy_validation(const struct http_request *req, const struct r
 	if (res->status == 204)
 		return confirms_get(req, meta, etag, res) ? VALIDATION_UPDATE : VALIDATION_REPLACE;
 	if (policy_supersedes(res->status))
-		return background && res->status >= 400 ? VALIDATION_KEEP : VALIDATION_REMOVE;
+		return record->background && res->status >= 400 ? VALIDATION_KEEP
+								: VALIDATION_REMOVE;
 	if (is_gateway_failure(res->status) && policy_stale_if_error(req, meta, now, conf))
 		return VALIDATION_STALE;
 	return VALIDATION_KEEP;

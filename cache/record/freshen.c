@@ -151,35 +151,33 @@ static bool passing_meta(const struct http_response *merged, const struct exchan
 	return policy_may_store(&req, &res, times, conf, ret_meta, &why);
 }
 
-size_t record_freshen(const struct record_view *old, const struct http_request *req,
-		      const struct http_response *res_304, const struct exchange_times *times,
-		      const struct conf *conf, struct slice normal_uri, char *to, size_t size,
-		      enum reason *ret_why)
+size_t record_freshen(const struct record_view *old, const struct record_confirmation *by, char *to,
+		      size_t size, enum reason *ret_why)
 {
 	struct http_field lines[RECORD_FIELDS_MAX];
 	struct http_response merged = {.status = 204,
-				       .version_minor = res_304->version_minor,
-				       .mended = res_304->mended,
+				       .version_minor = by->res_304->version_minor,
+				       .mended = by->res_304->mended,
 				       .fields = {.at = lines, .capacity = RECORD_FIELDS_MAX}};
-	static const struct http_request nobody = {.method = METHOD_GET};
+	static const struct http_request plain = {.method = METHOD_GET};
 	struct record_meta meta;
 	size_t n;
 
 	*ret_why = REASON_TOO_LARGE;
-	if (!merge(old, res_304, &merged.fields))
+	if (!merge(old, by->res_304, &merged.fields))
 		return 0;
-	if (policy_may_store(req, &merged, times, conf, &meta, ret_why)) {
+	if (policy_may_store(by->req, &merged, by->times, by->conf, &meta, ret_why)) {
 		/* A GET's record that a HEAD validated stays a GET's. */
 		meta.kind = old->meta->kind;
-		n = record_write(req, &merged, &meta, normal_uri, to, size);
+		n = record_write(by->req, &merged, &meta, by->normal_uri, to, size);
 		*ret_why = REASON_NONE;
-		if (n > 0 && n <= conf->record_size)
+		if (n > 0 && n <= by->conf->record_size)
 			return n;
 		*ret_why = REASON_TOO_LARGE;
 	}
-	if (!passing_meta(&merged, times, conf, &meta))
+	if (!passing_meta(&merged, by->times, by->conf, &meta))
 		return 0;
 	meta.kind = RECORD_GET;
 	merged.fields.present &= ~((uint64_t)1 << FIELD_VARY | (uint64_t)1 << FIELD_CACHE_GROUPS);
-	return record_write(&nobody, &merged, &meta, normal_uri, to, size);
+	return record_write(&plain, &merged, &meta, by->normal_uri, to, size);
 }

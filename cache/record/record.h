@@ -112,10 +112,16 @@ size_t record_write(const struct http_request *req, const struct http_response *
  * over conf->record_size) the record written may be used for one answer, but not stored.  Returns
  * the length; 0 when it does not fit.  `to` must not overlap `old`.
  */
-size_t record_freshen(const struct record_view *old, const struct http_request *req,
-		      const struct http_response *res_304, const struct exchange_times *times,
-		      const struct conf *conf, struct slice normal_uri, char *to, size_t size,
-		      enum reason *ret_why);
+struct record_confirmation {
+	const struct http_request *req;
+	const struct http_response *res_304;
+	const struct exchange_times *times;
+	const struct conf *conf;
+	struct slice normal_uri;
+};
+
+size_t record_freshen(const struct record_view *old, const struct record_confirmation *by, char *to,
+		      size_t size, enum reason *ret_why);
 
 /* Ties the checksum of a record to its URI. */
 uint64_t record_seed(struct slice normal_uri);

@@ -203,11 +203,10 @@ static bool send_request(int fd, const struct asked *asked, const char *method, 
 	return sent;
 }
 
-static bool exchange_over(int fd, const struct asked *asked, const char *method, const char *path,
-			  struct answer *answer, int64_t deadline_us, struct diagnostic *error)
+static bool receive_answer(int fd, const struct asked *asked, int64_t deadline_us,
+			   struct answer *answer, struct diagnostic *error)
 {
-	if (!send_request(fd, asked, method, path, deadline_us) ||
-	    !receive_all(fd, &answer->bytes, deadline_us))
+	if (!receive_all(fd, &answer->bytes, deadline_us))
 		return say(error, asked, strerror(errno));
 	if (buf_length(&answer->bytes) == 0)
 		return say(error, asked, "the connection was closed without an answer");
@@ -226,7 +225,11 @@ bool ask(const struct asked *asked, const char *method, const char *path, struct
 	*ret_answer = (struct answer){0};
 	if (fd < 0)
 		return say(error, asked, strerror(errno));
-	ok = exchange_over(fd, asked, method, path, ret_answer, deadline_us, error);
+	ok = send_request(fd, asked, method, path, deadline_us);
+	if (ok)
+		ok = receive_answer(fd, asked, deadline_us, ret_answer, error);
+	else
+		say(error, asked, strerror(errno));
 	close(fd);
 	return ok;
 }

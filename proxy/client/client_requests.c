@@ -49,10 +49,9 @@ static bool next_request(struct client *client)
 {
 	struct clients *all = client->all;
 	struct exchange *x = exchange_new(all->exchanges, &client->sink, client->frontend);
-	enum failure failure = FAILURE_INTERNAL;
+	struct parsed parsed = {.failure = FAILURE_INTERNAL};
 	enum parse_result result;
 	char fault[PARSE_FAULT_SIZE];
-	size_t length;
 	bool persists;
 
 	if (x == NULL) {
@@ -63,7 +62,7 @@ static bool next_request(struct client *client)
 	x->req.fields =
 		(struct http_fields){.at = all->lines, .capacity = PARSE_REQUEST_FIELDS_MAX};
 	result = parse_request(buf_waiting(&client->in), all->conf, all->memo, &client->progress,
-			       &x->req, &length, &failure);
+			       &x->req, &parsed);
 	if (result == PARSE_MORE) {
 		exchange_discard(x);
 		return false;
@@ -77,13 +76,15 @@ static bool next_request(struct client *client)
 		STATS_ADD(requests, 1);
 	COUNT_TRAFFIC(client, exchanges, 1);
 	if (result == PARSE_FAILED && failure_log_tells_all())
-		cause_set("%s", parse_fault_request(buf_waiting(&client->in), failure, fault));
+		cause_set("%s",
+			  parse_fault_request(buf_waiting(&client->in), parsed.failure, fault));
 	if (result == PARSE_FAILED || client->refusal != FAILURE_NONE) {
-		refuse_request(client, x, result == PARSE_FAILED ? failure : client->refusal);
+		refuse_request(client, x,
+			       result == PARSE_FAILED ? parsed.failure : client->refusal);
 		cause_clear();
 		return true;
 	}
-	x->bytes_in = length;
+	x->bytes_in = parsed.consumed;
 	persists = may_persist(client, &x->req);
 	client->said_last = !persists && x->req.body == BODY_NONE;
 	client->sink.last =
@@ -91,7 +92,8 @@ static bool next_request(struct client *client)
 	begin_body(client, x);
 	client->frontend->handle(x);
 	if (client->conn != NULL)
-		buf_consume(&client->in, length); /* the request was a view of it until here */
+		buf_consume(&client->in,
+			    parsed.consumed); /* the request was a view of it until here */
 	return true;
 }
 

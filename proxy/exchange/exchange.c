@@ -71,17 +71,14 @@ bool exchange_park(struct exchange *x)
 	return true;
 }
 
-bool exchange_keep_record(struct exchange *x, const struct record_view *record)
+bool exchange_keep_record(struct exchange *x, const struct cache_lookup *found)
 {
-	struct slice bytes = record_bytes(record);
-	void *copy = malloc(bytes.n);
+	struct cache_kept *kept = cache_keep(record_bytes(&found->record), found->normal_uri);
 
-	if (copy == NULL)
+	if (kept == NULL)
 		return false;
-	memcpy(copy, bytes.p, bytes.n);
-	free(x->record);
-	x->record = copy;
-	x->record_length = bytes.n;
+	free(x->kept);
+	x->kept = kept;
 	return true;
 }
 
@@ -193,7 +190,7 @@ void exchange_end(struct exchange *x)
 		measure(x);
 	if (x->failure != FAILURE_NONE)
 		tell_failure(x);
-	free(x->record);
+	free(x->kept);
 	if (x->key != NULL)
 		free(x->key);
 	x->magic = 0;
@@ -299,7 +296,8 @@ bool exchange_answer_record(struct exchange *x, const struct record_view *record
 	delivery = delivery_of(x);
 	out = exchange_out(x);
 	before = buf_length(out);
-	if (!compose_record(out, use->conf, record, status, age_s, &x->status_field, &delivery))
+	if (!compose_record(out, use->conf, &(struct record_answer){record, status, age_s},
+			    &x->status_field, &delivery))
 		out_of_memory(x);
 	else
 		answered(x, status, buf_length(out) - before);
@@ -316,8 +314,8 @@ void exchange_answer_local(struct exchange *x, unsigned status, const char *cont
 	x->outcome = OUTCOME_LOCAL;
 	x->keep_alive = may_keep_alive(x);
 	delivery = delivery_of(x);
-	if (!compose_local(out, status, content_type, extra, content, &delivery,
-			   x->use->turn->now.wall_s))
+	if (!compose_local(out, &(struct local_answer){status, content_type, extra, content},
+			   &delivery, x->use->turn->now.wall_s))
 		out_of_memory(x);
 	else
 		answered(x, status, buf_length(out) - before);
@@ -402,10 +400,11 @@ void exchange_pass_head(struct exchange *x, const struct http_response *res)
 	x->keep_alive = may_keep_alive(x) && !compose_needs_close(res, &delivery);
 	tell_key(x);
 	delivery.keep_alive = x->keep_alive;
+	x->chunked = compose_is_chunked(res, &delivery);
 	out = exchange_out(x);
 	before = buf_length(out);
 	if (!compose_response(out, x->use->conf, res, &x->status_field, &delivery,
-			      x->use->turn->now.wall_s, &x->chunked)) {
+			      x->use->turn->now.wall_s)) {
 		x->sink->kind->abort(x->sink);
 		return;
 	}

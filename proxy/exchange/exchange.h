@@ -74,9 +74,8 @@ struct exchange {
 	struct exchange *next_waiter;
 	struct exchange **waiter_link; /* in the fetch's list, or of those released; else NULL */
 	struct tunnel *tunnel;
-	struct login *login; /* while its password waits to be verified */
-	void *record;        /* own copy of the stored record that is being validated */
-	size_t record_length;
+	struct login *login;     /* while its password waits to be verified */
+	struct cache_kept *kept; /* the stored record that is being validated */
 };
 
 /* For whom it holds what it holds. */
@@ -143,8 +142,8 @@ static inline void exchange_resume(struct exchange *x)
 /* Give the request memory of its own.  False when out of memory (then fail it). */
 bool exchange_park(struct exchange *x);
 
-/* Keep a copy of a record for a validation.  False when out of memory. */
-bool exchange_keep_record(struct exchange *x, const struct record_view *record);
+/* Keep a copy of the record found, for a validation.  False when out of memory. */
+bool exchange_keep_record(struct exchange *x, const struct cache_lookup *found);
 
 /*
  * Answer from a record: 204, or 304 when the client's condition asks for it.  Ends the exchange.

@@ -48,10 +48,8 @@ static void answer_waiters_stale(struct fetch *fetch, enum failure failure)
 	struct exchange *x, *next;
 
 	for (x = fetch->waiters; x != NULL; x = next) {
-		struct record_view record;
-
 		next = x->next_waiter;
-		if (!response_policy_allows_stale(x, &record))
+		if (!response_policy_allows_stale(x))
 			continue;
 		x->status_field.collapsed = true;
 		fetch_release_waiter(fetch, x, false, failure);

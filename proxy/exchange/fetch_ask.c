@@ -27,9 +27,9 @@ static bool compose_question(const struct routes *routes, struct exchange *x,
 			     const struct route *route, bool again, struct buf *head)
 {
 	char forwards[24];
-	struct record_view record;
+	const struct cache_kept *kept = response_policy_kept(x);
 	struct request_form form = {
-		.validate = response_policy_kept_record(x, &record) ? &record : NULL,
+		.validate = kept != NULL ? &kept->record : NULL,
 		/* A fetch without a client or waiters is made only for the store. */
 		.unconditional = again || x->sink == NULL,
 		.absolute = route->parent && !route->tunnel,

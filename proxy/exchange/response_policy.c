@@ -16,28 +16,17 @@ struct trial {
 	struct cache *cache;
 };
 
-bool response_policy_kept_record(const struct exchange *x, struct record_view *ret_record)
+const struct cache_kept *response_policy_kept(const struct exchange *x)
 {
-	struct slice uri;
-	char *normal;
-	bool usable;
-
-	if (x == NULL || x->record == NULL)
-		return false;
-	normal = malloc(http_uri_normal_max(&x->req.uri));
-	if (normal == NULL)
-		return false;
-	uri = slice_of(normal, http_uri_normal(&x->req.uri, normal));
-	usable = record_view(slice_of(x->record, x->record_length), uri, ret_record) &&
-		 !cache_is_absent(x->use->cache, uri, ret_record);
-	free(normal);
-	return usable;
+	if (x == NULL || x->kept == NULL || cache_is_absent(x->use->cache, x->kept))
+		return NULL;
+	return x->kept;
 }
 
-bool response_policy_allows_stale(const struct exchange *x, struct record_view *ret_record)
+bool response_policy_allows_stale(const struct exchange *x)
 {
-	return x->status == 0 && response_policy_kept_record(x, ret_record) &&
-	       policy_stale_if_error(&x->req, record_meta(ret_record), &x->use->turn->now,
+	return x->status == 0 && response_policy_kept(x) != NULL &&
+	       policy_stale_if_error(&x->req, record_meta(&x->kept->record), &x->use->turn->now,
 				     x->use->conf);
 }
 
@@ -91,52 +80,51 @@ static bool store(const struct trial *trial, enum reason *ret_why)
 }
 
 /* A 304 for the record: what it becomes answers, also when it may not be kept. */
-static void freshen(const struct trial *trial, const struct record_view *old,
+static void freshen(const struct trial *trial, const struct cache_kept *old,
 		    struct record_view *ret_record)
 {
 	struct exchange *x = trial->x;
-	enum reason why;
+	struct cache_freshened fresh;
 
 	STATS_ADD(validations_confirmed, 1);
-	if (!cache_freshen(trial->cache, &x->req, record_bytes(old), trial->res, &trial->times,
-			   ret_record, &why))
-		*ret_record = *old; /* confirmed all the same */
+	if (cache_freshen(trial->cache, &x->req, old, trial->res, &trial->times, &fresh))
+		*ret_record = fresh.record;
+	else
+		*ret_record = old->record; /* confirmed all the same */
 	x->status_field.why = REASON_NONE;
-	if (why != REASON_NONE)
-		note_not_stored(x, why);
+	if (fresh.why != REASON_NONE)
+		note_not_stored(x, fresh.why);
 }
 
 /* RFC 9111 4.3.5: the answer to a HEAD updates the GET's record, or removes it. */
-static bool update(const struct trial *trial, const struct record_view *old)
+static bool update(const struct trial *trial, const struct cache_kept *old)
 {
-	struct record_view record;
-	enum reason why;
+	struct cache_freshened fresh;
 
-	cache_freshen(trial->cache, &trial->x->req, record_bytes(old), trial->res, &trial->times,
-		      &record, &why);
-	if (why == REASON_NONE)
+	cache_freshen(trial->cache, &trial->x->req, old, trial->res, &trial->times, &fresh);
+	if (fresh.why == REASON_NONE)
 		note_stored(trial->x);
 	else
-		note_not_stored(trial->x, why);
-	return why == REASON_NONE;
+		note_not_stored(trial->x, fresh.why);
+	return fresh.why == REASON_NONE;
 }
 
 /*
  * A 204 in the place of the record.  A HEAD's that is not about a GET's shows that this is out of
  * date.
  */
-static bool replace(const struct trial *trial, const struct record_view *old)
+static bool replace(const struct trial *trial, const struct cache_kept *old)
 {
 	const struct http_request *req = &trial->x->req;
-	bool outdated = req->method == METHOD_HEAD && record_meta(old)->kind == RECORD_GET;
+	bool outdated = req->method == METHOD_HEAD && record_meta(&old->record)->kind == RECORD_GET;
 	enum reason why;
 	bool stored;
 
 	if (outdated)
-		cache_remove(trial->cache, req, record_bytes(old));
+		cache_remove(trial->cache, &old->key, &old->record);
 	stored = store(trial, &why);
 	if (!stored && !outdated && !trial->passed_over->had_fresh && !policy_is_about_request(why))
-		cache_remove(trial->cache, req, record_bytes(old));
+		cache_remove(trial->cache, &old->key, &old->record);
 	return stored;
 }
 
@@ -150,7 +138,7 @@ static void remove_passed_over(const struct trial *trial)
 		return;
 	cache_lookup(trial->cache, req, &trial->times.response, &lookup);
 	if (lookup.has_record)
-		cache_remove(trial->cache, req, record_bytes(&lookup.record));
+		cache_remove(trial->cache, &lookup.key, &lookup.record);
 }
 
 /* ---- judging -------------------------------------------------------------------------------- */
@@ -158,20 +146,21 @@ static void remove_passed_over(const struct trial *trial)
 /* Without the record, and so without conditions. */
 static enum response_action ask_again(struct exchange *x)
 {
-	free(x->record);
-	x->record = NULL;
+	free(x->kept);
+	x->kept = NULL;
 	return RESPONSE_ASK_AGAIN;
 }
 
 /* The answer in relation to the record that is being validated. */
 static enum response_action apply_validation(const struct trial *trial,
-					     const struct record_view *old,
+					     const struct cache_kept *old,
 					     struct response_effect *effect)
 {
 	struct exchange *x = trial->x;
+	const struct validated record = {record_meta(&old->record), record_etag(&old->record),
+					 x->outcome == OUTCOME_BACKGROUND};
 
-	switch (policy_validation(&x->req, record_meta(old), record_etag(old), trial->res,
-				  x->outcome == OUTCOME_BACKGROUND, &trial->times.response,
+	switch (policy_validation(&x->req, &record, trial->res, &trial->times.response,
 				  x->use->conf)) {
 	case VALIDATION_FRESHEN:
 		effect->stored = true;
@@ -189,7 +178,7 @@ static enum response_action apply_validation(const struct trial *trial,
 		break;
 	case VALIDATION_REMOVE:
 		note_not_stored(x, REASON_STATUS);
-		cache_remove(trial->cache, &x->req, record_bytes(old));
+		cache_remove(trial->cache, &old->key, &old->record);
 		break;
 	case VALIDATION_PASS_304:
 	case VALIDATION_KEEP:
@@ -209,7 +198,7 @@ static enum response_action apply(struct trial *trial, struct response_effect *r
 {
 	struct exchange *x = trial->x;
 	const struct http_response *res = trial->res;
-	struct record_view old;
+	const struct cache_kept *old;
 	enum reason why;
 
 	if (res->framing_trouble) {
@@ -221,9 +210,10 @@ static enum response_action apply(struct trial *trial, struct response_effect *r
 	if (policy_invalidates(&x->req, res))
 		STATS_ADD(invalidations,
 			  cache_invalidate(trial->cache, &x->req, res, &trial->times));
-	if (response_policy_kept_record(x, &old))
-		return apply_validation(trial, &old, ret_effect);
-	if (res->status == 304 && x->record != NULL)
+	old = response_policy_kept(x);
+	if (old != NULL)
+		return apply_validation(trial, old, ret_effect);
+	if (res->status == 304 && x->kept != NULL)
 		return ask_again(x); /* it was purged while it was being validated */
 	if (res->status == 304 && !is_conditional(&x->req))
 		return RESPONSE_REFUSE;

@@ -42,13 +42,10 @@ enum response_action response_policy_apply(struct exchange *x,
  */
 void response_policy_note_mended(const struct exchange *x);
 
-/*
- * The record that an exchange validates, a view of its own copy; false when it has none, or that
- * was purged meanwhile.
- */
-bool response_policy_kept_record(const struct exchange *x, struct record_view *ret_record);
+/* The record that an exchange validates; NULL when it has none, or that was purged meanwhile. */
+const struct cache_kept *response_policy_kept(const struct exchange *x);
 
 /* May it be answered with that, stale as it is, in the place of an error (RFC 5861 4)? */
-bool response_policy_allows_stale(const struct exchange *x, struct record_view *ret_record);
+bool response_policy_allows_stale(const struct exchange *x);
 
 #endif

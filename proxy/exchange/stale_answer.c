@@ -6,9 +6,8 @@
 bool stale_answer(struct exchange *x, enum failure failure)
 {
 	struct failure_subject subject = exchange_subject(x);
-	struct record_view record;
 
-	if (!response_policy_allows_stale(x, &record))
+	if (!response_policy_allows_stale(x))
 		return false;
 	if (failure != FAILURE_NONE)
 		failure_log_hidden(&subject, failure);
@@ -16,19 +15,19 @@ bool stale_answer(struct exchange *x, enum failure failure)
 	STATS_ADD(not_reused[REASON_STALE_ERROR], 1);
 	if (x->outcome != OUTCOME_BACKGROUND)
 		x->outcome = OUTCOME_STALE;
-	return exchange_answer_record(x, &record);
+	return exchange_answer_record(x, &x->kept->record);
 }
 
 void stale_answer_or_fail(struct exchange *x, enum failure failure)
 {
-	struct record_view record;
+	const struct cache_kept *kept;
 
 	/* What the proxy itself refuses is no error of the origin. */
 	if (failure_status(failure) >= 500) {
 		if (x->sink != NULL && stale_answer(x, failure))
 			return;
-		if (x->status == 0 && response_policy_kept_record(x, &record) &&
-		    record_meta(&record)->flags & META_MUST_REVALIDATE)
+		kept = x->status == 0 ? response_policy_kept(x) : NULL;
+		if (kept != NULL && record_meta(&kept->record)->flags & META_MUST_REVALIDATE)
 			failure = FAILURE_MUST_REVALIDATE; /* RFC 9111 5.2.2.2 */
 	}
 	exchange_fail(x, failure);

@@ -112,7 +112,7 @@ static void ask(struct exchange *x, const struct cache_lookup *lookup)
 		policy_age_s(record_meta(&lookup->record), &x->use->turn->now) <
 			policy_lifetime_s(record_meta(&lookup->record), x->use->conf);
 	if (lookup->has_record && lookup->verdict == REUSE_VALIDATE &&
-	    !exchange_keep_record(x, &lookup->record)) {
+	    !exchange_keep_record(x, lookup)) {
 		exchange_fail(x, FAILURE_INTERNAL);
 		return;
 	}
@@ -192,7 +192,7 @@ static void background_begin(void *owner)
 	x->req = background->req;
 	x->memory = background;
 	x->holder = background->holder;
-	if (!exchange_keep_record(x, &lookup.record)) {
+	if (!exchange_keep_record(x, &lookup)) {
 		exchange_fail(x, FAILURE_INTERNAL);
 		lease_release(&plan.lease);
 		return;

@@ -123,17 +123,15 @@ static bool parse(struct question *question, const struct conf *conf, char error
 {
 	struct slice text = buf_waiting(&question->text);
 	struct parse_progress progress = {0};
-	enum failure failure = FAILURE_BAD_REQUEST;
+	struct parsed parsed = {.failure = FAILURE_BAD_REQUEST};
 	char fault[PARSE_FAULT_SIZE];
-	size_t length;
 
 	question->req.fields =
 		(struct http_fields){.at = question->lines, .capacity = PARSE_REQUEST_FIELDS_MAX};
-	if (parse_request(text, conf, NULL, &progress, &question->req, &length, &failure) !=
-	    PARSE_DONE) {
-		parse_fault_request(text, failure, fault);
+	if (parse_request(text, conf, NULL, &progress, &question->req, &parsed) != PARSE_DONE) {
+		parse_fault_request(text, parsed.failure, fault);
 		snprintf(error, QUESTION_ERROR, "such a request is answered %u: %s%s%s",
-			 failure_status(failure), failure_sentence(failure),
+			 failure_status(parsed.failure), failure_sentence(parsed.failure),
 			 fault[0] != '\0' ? " " : "", fault);
 		return false;
 	}

@@ -44,18 +44,25 @@ struct delivery {
 bool compose_cache_status(struct buf *to, const struct conf *conf,
 			  const struct cache_status *status_field);
 
-/* A 204 or 304 from a record.  `age_s` is its Age. */
-bool compose_record(struct buf *to, const struct conf *conf, const struct record_view *record,
-		    unsigned status, int64_t age_s, const struct cache_status *status_field,
-		    const struct delivery *delivery);
+/* A 204 or 304 from a record, and its Age. */
+struct record_answer {
+	const struct record_view *record;
+	unsigned status;
+	int64_t age_s;
+};
+
+bool compose_record(struct buf *to, const struct conf *conf, const struct record_answer *answer,
+		    const struct cache_status *status_field, const struct delivery *delivery);
 
 /*
- * A final response passed on.  *ret_chunked: its content is to be sent in chunks; otherwise by its
- * length or until close (then `keep_alive` must be false: see compose_needs_close()).
+ * A final response passed on.  Its content is to be sent in chunks, see compose_is_chunked(), or by
+ * its length, or until close (then `keep_alive` must be false: see compose_needs_close()).
  */
 bool compose_response(struct buf *to, const struct conf *conf, const struct http_response *res,
 		      const struct cache_status *status_field, const struct delivery *delivery,
-		      int64_t now_s, bool *ret_chunked);
+		      int64_t now_s);
+
+bool compose_is_chunked(const struct http_response *res, const struct delivery *delivery);
 
 /* A 101 passed on, with its Upgrade (RFC 9110 15.2.2). */
 bool compose_switch(struct buf *to, const struct conf *conf, const struct http_response *res);
@@ -76,9 +83,16 @@ bool compose_failure(struct buf *to, const struct conf *conf, enum failure failu
  */
 bool compose_allow(struct buf *to, const struct conf *conf);
 
-/* An answer made here: `extra` is whole field lines. */
-bool compose_local(struct buf *to, unsigned status, const char *content_type, struct slice extra,
-		   struct slice content, const struct delivery *delivery, int64_t now_s);
+/* An answer made here. */
+struct local_answer {
+	unsigned status;
+	const char *content_type; /* "" for none */
+	struct slice extra;       /* whole field lines */
+	struct slice content;
+};
+
+bool compose_local(struct buf *to, const struct local_answer *answer,
+		   const struct delivery *delivery, int64_t now_s);
 
 /* A request to an origin. */
 struct request_form {

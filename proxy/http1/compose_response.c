@@ -170,24 +170,24 @@ static char *put_connection(char *at, const struct delivery *delivery)
 
 /* ---- answers from a record: the hit path ---------------------------------------------------- */
 
-bool compose_record(struct buf *to, const struct conf *conf, const struct record_view *record,
-		    unsigned status, int64_t age_s, const struct cache_status *status_field,
-		    const struct delivery *delivery)
+bool compose_record(struct buf *to, const struct conf *conf, const struct record_answer *answer,
+		    const struct cache_status *status_field, const struct delivery *delivery)
 {
 	struct slice pseudonym = slice_str(conf->pseudonym);
-	struct slice fields = record_head(record, status == 304);
+	bool is_304 = answer->status == 304;
+	struct slice fields = record_head(answer->record, is_304);
 	char *start, *at;
 
 	start = buf_reserve(to, 64 + fields.n + own_fields_max(conf, status_field));
 	if (start == NULL)
 		return false;
-	at = status == 304 ? PUT(start, "HTTP/1.1 304 Not Modified\r\n")
-			   : PUT(start, "HTTP/1.1 204 No Content\r\n");
+	at = is_304 ? PUT(start, "HTTP/1.1 304 Not Modified\r\n")
+		    : PUT(start, "HTTP/1.1 204 No Content\r\n");
 	at = put(at, fields);
 	at = PUT(at, "Age: ");
-	at = put_number(at, (uint64_t)age_s);
+	at = put_number(at, (uint64_t)answer->age_s);
 	at = PUT(at, "\r\n");
-	at = put_via(at, pseudonym, record_minor_version(record));
+	at = put_via(at, pseudonym, record_minor_version(answer->record));
 	at = put_cache_status(at, pseudonym, status_field);
 	at = put_connection(at, delivery);
 	buf_added(to, (size_t)(at - start));
@@ -207,15 +207,19 @@ bool compose_needs_close(const struct http_response *res, const struct delivery 
 	       (res->body == BODY_CHUNKED || res->body == BODY_UNTIL_CLOSE);
 }
 
-/* Content-Length, Transfer-Encoding or neither. */
-static char *put_framing(char *at, const struct http_response *res, const struct delivery *delivery,
-			 bool *ret_chunked)
+bool compose_is_chunked(const struct http_response *res, const struct delivery *delivery)
 {
-	*ret_chunked = false;
-	if (res->body == BODY_CHUNKED || res->body == BODY_UNTIL_CLOSE) {
-		*ret_chunked = delivery->client_minor > 0;
-		return *ret_chunked ? PUT(at, "Transfer-Encoding: chunked\r\n") : at;
-	}
+	return delivery->client_minor > 0 &&
+	       (res->body == BODY_CHUNKED || res->body == BODY_UNTIL_CLOSE);
+}
+
+/* Content-Length, Transfer-Encoding or neither. */
+static char *put_framing(char *at, const struct http_response *res, const struct delivery *delivery)
+{
+	if (compose_is_chunked(res, delivery))
+		return PUT(at, "Transfer-Encoding: chunked\r\n");
+	if (res->body == BODY_CHUNKED || res->body == BODY_UNTIL_CLOSE)
+		return at;
 	/* A HEAD or 304 tells the length that a GET would have (RFC 9110 8.6), if it is one. */
 	if (!may_have_length(res) || !http_has_field(&res->fields, FIELD_CONTENT_LENGTH) ||
 	    http_has_field(&res->fields, FIELD_TRANSFER_ENCODING))
@@ -235,7 +239,7 @@ static char *put_end_to_end(char *at, const struct http_fields *fields)
 
 bool compose_response(struct buf *to, const struct conf *conf, const struct http_response *res,
 		      const struct cache_status *status_field, const struct delivery *delivery,
-		      int64_t now_s, bool *ret_chunked)
+		      int64_t now_s)
 {
 	struct slice pseudonym = slice_str(conf->pseudonym);
 	char *start = buf_reserve(to, 128 + fields_max(&res->fields) +
@@ -249,7 +253,7 @@ bool compose_response(struct buf *to, const struct conf *conf, const struct http
 	/* RFC 9110 6.6.1: a response without Date gets the time of receipt */
 	if (!http_has_field(&res->fields, FIELD_DATE))
 		at = put_date(at, now_s);
-	at = put_framing(at, res, delivery, ret_chunked);
+	at = put_framing(at, res, delivery);
 	at = put_via(at, pseudonym, res->version_minor);
 	at = put_cache_status(at, pseudonym, status_field);
 	at = put_connection(at, delivery);
@@ -321,17 +325,19 @@ static char *put_local_end(char *at, unsigned status, struct slice content,
 	return has_content(status) && !delivery->head_only ? put(at, content) : at;
 }
 
-bool compose_local(struct buf *to, unsigned status, const char *content_type, struct slice extra,
-		   struct slice content, const struct delivery *delivery, int64_t now_s)
+bool compose_local(struct buf *to, const struct local_answer *answer,
+		   const struct delivery *delivery, int64_t now_s)
 {
-	char *start = buf_reserve(to, 512 + strlen(content_type) + extra.n + content.n);
+	struct slice content = answer->content;
+	char *start =
+		buf_reserve(to, 512 + strlen(answer->content_type) + answer->extra.n + content.n);
 	char *at;
 
 	if (start == NULL)
 		return false;
-	at = put_local_start(start, status, content_type, content.n, now_s);
-	at = put(at, extra);
-	at = put_local_end(at, status, content, delivery);
+	at = put_local_start(start, answer->status, answer->content_type, content.n, now_s);
+	at = put(at, answer->extra);
+	at = put_local_end(at, answer->status, content, delivery);
 	buf_added(to, (size_t)(at - start));
 	return true;
 }

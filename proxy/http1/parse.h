@@ -43,29 +43,39 @@ struct parse_progress {
 	struct parse_hints hints; /* of requests: what the last of the connection was */
 };
 
+/* What became of a head: how long it is when it is whole, and why it failed. */
+struct parsed {
+	size_t consumed;
+	enum failure failure;
+};
+
 /*
- * A request head at the start of `bytes`.  On PARSE_DONE *ret_consumed is its length with the empty
+ * A request head at the start of `bytes`.  On PARSE_DONE `consumed` is its length with the empty
  * line (and empty lines before it).  req->fields.at and capacity are given by the caller; after a
- * recall from `memo`, which may be NULL, the fields are the memo's.  On PARSE_FAILED *ret_failure
- * is BAD_REQUEST, BAD_FRAMING, BAD_HOST, BAD_TARGET, URI_TOO_LONG, HEAD_TOO_LARGE, EXPECTATION,
+ * recall from `memo`, which may be NULL, the fields are the memo's.  On PARSE_FAILED `failure` is
+ * BAD_REQUEST, BAD_FRAMING, BAD_HOST, BAD_TARGET, URI_TOO_LONG, HEAD_TOO_LARGE, EXPECTATION,
  * UNSUPPORTED_CODING, UNSUPPORTED_SCHEME or UNSUPPORTED_VERSION; req->method_name and req->target
  * are set when they could be read, for the log.
  */
 enum parse_result parse_request(struct slice bytes, const struct conf *conf,
 				struct parse_memo *memo, struct parse_progress *progress,
-				struct http_request *req, size_t *ret_consumed,
-				enum failure *ret_failure);
+				struct http_request *req, struct parsed *ret_parsed);
+
+/* What a response head is read by. */
+struct response_rules {
+	const struct conf *conf;
+	enum http_method method; /* of its request */
+	char *mended; /* room of PARSE_MENDED_MAX bytes; NULL: what has to be mended fails */
+};
 
 /*
- * A response head to a request of `method`.  `room`, of PARSE_MENDED_MAX bytes, is for a mended
- * head; NULL when none is wanted, and what would have to be mended fails.  On PARSE_FAILED
- * *ret_failure is BAD_RESPONSE, RESPONSE_HEAD_TOO_LARGE or RESPONSE_TOO_MANY_FIELDS.  Bodies of
+ * A response head at the start of `bytes`.  On PARSE_FAILED
+ * `failure` is BAD_RESPONSE, RESPONSE_HEAD_TOO_LARGE or RESPONSE_TOO_MANY_FIELDS.  Bodies of
  * 1xx, 204, 304 and answers to HEAD are BODY_NONE, whatever they announce (RFC 9112 6.3); a 204
  * that announced one has framing_trouble.  A status of 600 to 999 counts as mended.
  */
-enum parse_result parse_response(struct slice bytes, const struct conf *conf,
-				 enum http_method method, struct parse_progress *progress,
-				 struct http_response *res, char *room, size_t *ret_consumed,
-				 enum failure *ret_failure);
+enum parse_result parse_response(struct slice bytes, const struct response_rules *rules,
+				 struct parse_progress *progress, struct http_response *res,
+				 struct parsed *ret_parsed);
 
 #endif

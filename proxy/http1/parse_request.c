@@ -229,11 +229,11 @@ static enum parse_result skip_empty_lines(struct slice bytes, size_t *ret_start)
 
 /*
  * The request line is judged as soon as it is there, and a first byte that begins none at once:
- * other tongues (TLS, SMTP) never send the end of a head.
+ * other protocols (TLS, SMTP) never send the end of a head.  `consumed` is where the line ends.
  */
 static enum parse_result start_line(struct slice bytes, size_t start, const struct conf *conf,
 				    struct parse_progress *progress, struct http_request *req,
-				    size_t *ret_next, enum failure *ret_failure)
+				    struct parsed *ret_parsed)
 {
 	/* What was looked at of an incomplete line has no LF. */
 	size_t from =
@@ -243,87 +243,94 @@ static enum parse_result start_line(struct slice bytes, size_t start, const stru
 	struct slice line;
 
 	forget_line(req);
-	*ret_failure = FAILURE_BAD_REQUEST;
+	ret_parsed->failure = FAILURE_BAD_REQUEST;
 	if (!http_is_tchar((unsigned char)bytes.p[start]))
 		return PARSE_FAILED;
 	if (end - start > conf->uri_length + START_LINE_EXTRA) {
-		*ret_failure = FAILURE_URI_TOO_LONG;
+		ret_parsed->failure = FAILURE_URI_TOO_LONG;
 		return PARSE_FAILED;
 	}
 	if (lf == NULL) {
 		progress->scanned = (uint32_t)end;
 		return PARSE_MORE;
 	}
-	if (head_line(slice_of(bytes.p, end + 1), start, &line, ret_next) != PARSE_DONE)
+	if (head_line(slice_of(bytes.p, end + 1), start, &line, &ret_parsed->consumed) !=
+	    PARSE_DONE)
 		return PARSE_FAILED;
-	*ret_failure = read_request_line(line, conf, req);
-	return *ret_failure == FAILURE_NONE ? PARSE_DONE : PARSE_FAILED;
+	ret_parsed->failure = read_request_line(line, conf, req);
+	return ret_parsed->failure == FAILURE_NONE ? PARSE_DONE : PARSE_FAILED;
 }
 
-/* Are the field lines those of the connection's last request?  Then nothing is left to read. */
-static bool has_same_fields(struct slice bytes, size_t start, size_t fields_at,
-			    const struct conf *conf, struct parse_memo *memo,
-			    struct parse_hints *hints, struct http_request *req, size_t *ret_end)
+/*
+ * Are the field lines those of the connection's last request?  Then nothing is left to read.
+ * `head` begins with a line of that length, and may go on after its end.  Returns its length, or 0.
+ */
+static size_t same_fields(struct slice head, size_t line, const struct conf *conf,
+			  struct parse_memo *memo, struct parse_hints *hints,
+			  struct http_request *req)
 {
-	struct slice rest = slice_of(bytes.p + fields_at, bytes.n - fields_at);
-	size_t line = fields_at - start, length;
+	struct slice rest = slice_of(head.p + line, head.n - line);
+	size_t length;
 
 	/* One that makes the head too large is not looked for. */
 	if (rest.n + line > conf->head_size)
 		rest.n = conf->head_size > line ? conf->head_size - line : 0;
 	if (!parse_memo_block_again(memo, *hints, rest, req, &length))
-		return false;
-	*ret_end = fields_at + length;
-	parse_memo_note_head(memo, hints, slice_of(bytes.p + start, line + length), line, req);
-	return true;
+		return 0;
+	parse_memo_note_head(memo, hints, slice_of(head.p, line + length), line, req);
+	return line + length;
 }
 
 static enum parse_result parse_whole(struct slice bytes, const struct conf *conf,
 				     struct parse_memo *memo, struct parse_progress *progress,
-				     struct http_request *req, size_t *ret_consumed,
-				     enum failure *ret_failure)
+				     struct http_request *req, struct parsed *ret_parsed)
 {
-	size_t start, fields_at, end;
+	size_t start, line, end;
 	enum parse_result result = skip_empty_lines(bytes, &start);
 
 	if (result != PARSE_DONE) {
 		forget_line(req);
-		*ret_failure = FAILURE_BAD_REQUEST;
+		ret_parsed->failure = FAILURE_BAD_REQUEST;
 		return result;
 	}
 	/* An incomplete head whose line was judged before: look for its end first. */
 	if (progress->line_checked && !head_find_end(bytes, start, progress, &end) &&
 	    bytes.n - start <= conf->head_size)
 		return PARSE_MORE;
-	result = start_line(bytes, start, conf, progress, req, &fields_at, ret_failure);
+	result = start_line(bytes, start, conf, progress, req, ret_parsed);
 	if (result != PARSE_DONE)
 		return result;
 	progress->line_checked = true;
-	if (memo != NULL && has_same_fields(bytes, start, fields_at, conf, memo, &progress->hints,
-					    req, ret_consumed))
-		return PARSE_DONE;
+	line = ret_parsed->consumed - start;
+	if (memo != NULL) {
+		end = same_fields(slice_of(bytes.p + start, bytes.n - start), line, conf, memo,
+				  &progress->hints, req);
+		ret_parsed->consumed = start + end;
+		if (end > 0)
+			return PARSE_DONE;
+	}
 	if (!head_find_end(bytes, start, progress, &end)) {
-		*ret_failure = FAILURE_HEAD_TOO_LARGE;
+		ret_parsed->failure = FAILURE_HEAD_TOO_LARGE;
 		return bytes.n - start > conf->head_size ? PARSE_FAILED : PARSE_MORE;
 	}
-	*ret_failure = FAILURE_HEAD_TOO_LARGE;
+	ret_parsed->failure = FAILURE_HEAD_TOO_LARGE;
 	if (end - start > conf->head_size)
 		return PARSE_FAILED;
-	*ret_failure = read_fields(slice_of(bytes.p + start, end - start), fields_at - start, conf,
-				   memo, &progress->hints, req);
-	*ret_consumed = end;
-	return *ret_failure == FAILURE_NONE ? PARSE_DONE : PARSE_FAILED;
+	ret_parsed->failure = read_fields(slice_of(bytes.p + start, end - start), line, conf, memo,
+					  &progress->hints, req);
+	ret_parsed->consumed = end;
+	return ret_parsed->failure == FAILURE_NONE ? PARSE_DONE : PARSE_FAILED;
 }
 
 enum parse_result parse_request(struct slice bytes, const struct conf *conf,
 				struct parse_memo *memo, struct parse_progress *progress,
-				struct http_request *req, size_t *ret_consumed,
-				enum failure *ret_failure)
+				struct http_request *req, struct parsed *ret_parsed)
 {
 	enum parse_result result = PARSE_DONE;
 
-	if (memo == NULL || !parse_memo_again(memo, progress->hints, bytes, req, ret_consumed))
-		result = parse_whole(bytes, conf, memo, progress, req, ret_consumed, ret_failure);
+	if (memo == NULL ||
+	    !parse_memo_again(memo, progress->hints, bytes, req, &ret_parsed->consumed))
+		result = parse_whole(bytes, conf, memo, progress, req, ret_parsed);
 	if (result == PARSE_DONE)
 		*progress = (struct parse_progress){.hints = progress->hints};
 	return result;

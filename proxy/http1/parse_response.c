@@ -69,7 +69,7 @@ static bool response_keeps_alive(const struct http_response *res, const struct f
 }
 
 /* A whole head, by the grammar. */
-static enum failure read_head(struct slice head, const struct conf *conf, enum http_method method,
+static enum failure read_head(struct slice head, const struct response_rules *rules,
 			      struct http_response *res)
 {
 	struct framing framing;
@@ -79,27 +79,28 @@ static enum failure read_head(struct slice head, const struct conf *conf, enum h
 
 	if (head_line(head, 0, &line, &fields_at) != PARSE_DONE || !read_status_line(line, res))
 		return FAILURE_BAD_RESPONSE;
-	failure = head_fields(head, fields_at, (unsigned)conf->field_count, &res->fields,
+	failure = head_fields(head, fields_at, (unsigned)rules->conf->field_count, &res->fields,
 			      FAILURE_BAD_RESPONSE, FAILURE_RESPONSE_TOO_MANY_FIELDS);
 	if (failure != FAILURE_NONE)
 		return failure;
-	if (!response_framing(res, method, &framing) ||
-	    !head_confirm_response(head, res->status, response_has_no_body(res, method), &framing))
+	if (!response_framing(res, rules->method, &framing) ||
+	    !head_confirm_response(head, res->status, response_has_no_body(res, rules->method),
+				   &framing))
 		return FAILURE_BAD_RESPONSE;
 	res->keep_alive = response_keeps_alive(res, &framing);
 	return FAILURE_NONE;
 }
 
 /* The same head mended, which must then be by the grammar. */
-static enum failure read_mended(struct slice head, const struct conf *conf, enum http_method method,
-				struct http_response *res, char *room)
+static enum failure read_mended(struct slice head, const struct response_rules *rules,
+				struct http_response *res)
 {
 	enum failure failure;
 	size_t n;
 
-	if (room == NULL)
+	if (rules->mended == NULL)
 		return FAILURE_BAD_RESPONSE;
-	switch (mend_head(head, room, PARSE_MENDED_MAX, &n)) {
+	switch (mend_head(head, rules->mended, PARSE_MENDED_MAX, &n)) {
 	case MEND_DOUBTFUL:
 		return FAILURE_BAD_RESPONSE;
 	case MEND_NO_ROOM:
@@ -107,40 +108,39 @@ static enum failure read_mended(struct slice head, const struct conf *conf, enum
 	case MEND_DONE:
 		break;
 	}
-	failure = read_head(slice_of(room, n), conf, method, res);
+	failure = read_head(slice_of(rules->mended, n), rules, res);
 	res->mended = true;
 	res->keep_alive = false;
 	return failure;
 }
 
-enum parse_result parse_response(struct slice bytes, const struct conf *conf,
-				 enum http_method method, struct parse_progress *progress,
-				 struct http_response *res, char *room, size_t *ret_consumed,
-				 enum failure *ret_failure)
+enum parse_result parse_response(struct slice bytes, const struct response_rules *rules,
+				 struct parse_progress *progress, struct http_response *res,
+				 struct parsed *ret_parsed)
 {
 	struct slice head;
 	size_t end;
 
-	*ret_failure = FAILURE_BAD_RESPONSE;
+	ret_parsed->failure = FAILURE_BAD_RESPONSE;
 	if (bytes.n == 0)
 		return PARSE_MORE;
 	if (memcmp(bytes.p, "HTTP/1.", bytes.n < 7 ? bytes.n : 7) != 0)
 		return PARSE_FAILED;
 	if (!head_find_end(bytes, 0, progress, &end)) {
-		*ret_failure = FAILURE_RESPONSE_HEAD_TOO_LARGE;
-		return bytes.n > conf->head_size ? PARSE_FAILED : PARSE_MORE;
+		ret_parsed->failure = FAILURE_RESPONSE_HEAD_TOO_LARGE;
+		return bytes.n > rules->conf->head_size ? PARSE_FAILED : PARSE_MORE;
 	}
-	if (end > conf->head_size) {
-		*ret_failure = FAILURE_RESPONSE_HEAD_TOO_LARGE;
+	if (end > rules->conf->head_size) {
+		ret_parsed->failure = FAILURE_RESPONSE_HEAD_TOO_LARGE;
 		return PARSE_FAILED;
 	}
 	head = slice_of(bytes.p, end);
-	*ret_failure = read_head(head, conf, method, res);
-	if (*ret_failure == FAILURE_BAD_RESPONSE)
-		*ret_failure = read_mended(head, conf, method, res, room);
-	if (*ret_failure != FAILURE_NONE)
+	ret_parsed->failure = read_head(head, rules, res);
+	if (ret_parsed->failure == FAILURE_BAD_RESPONSE)
+		ret_parsed->failure = read_mended(head, rules, res);
+	if (ret_parsed->failure != FAILURE_NONE)
 		return PARSE_FAILED;
 	*progress = (struct parse_progress){0};
-	*ret_consumed = end;
+	ret_parsed->consumed = end;
 	return PARSE_DONE;
 }

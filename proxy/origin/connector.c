@@ -297,20 +297,21 @@ static void resolved(void *context, enum failure failure, const struct addresses
 		connect_first(c);
 }
 
-struct connector *connector_start(struct connectors *use, struct slice host, uint16_t port,
-				  bool chosen, budget_id holder, connector_done done, void *context)
+struct connector *connector_start(struct connectors *use, const struct connector_target *target,
+				  budget_id holder, connector_done done, void *context)
 {
+	struct slice host = target->host;
 	struct connector *c = calloc(1, sizeof(*c) + host.n);
 
 	if (c == NULL)
 		return NULL;
 	c->magic = CONNECTOR_MAGIC;
-	c->chosen = chosen;
+	c->chosen = target->chosen;
 	c->holder = holder;
 	c->use = use;
 	c->done = done;
 	c->context = context;
-	c->port = port;
+	c->port = target->port;
 	c->report = (struct task){.run = go_on, .owner = c};
 	c->host_length = host.n;
 	memcpy(c->host, host.p, host.n);

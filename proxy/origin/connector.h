@@ -36,13 +36,16 @@ struct connectors {
 typedef void (*connector_done)(void *context, enum failure failure, struct conn *conn,
 			       const struct destination *to);
 
-/*
- * For `holder` (budgets.h).  NULL when out of memory.  `chosen`: the operator named this
- * destination, and it is refused only when it is the proxy itself.
- */
-struct connector *connector_start(struct connectors *use, struct slice host, uint16_t port,
-				  bool chosen, budget_id holder, connector_done done,
-				  void *context);
+/* Where to connect to. */
+struct connector_target {
+	struct slice host;
+	uint16_t port;
+	bool chosen; /* named by the operator: refused only when it is the proxy itself */
+};
+
+/* For `holder` (budgets.h).  NULL when out of memory.  Does not keep `target`. */
+struct connector *connector_start(struct connectors *use, const struct connector_target *target,
+				  budget_id holder, connector_done done, void *context);
 
 /* Forget it; `done` is not called. */
 void connector_cancel(struct connector *connector);

@@ -176,26 +176,26 @@ static bool read_answer(struct dialer *dialer)
 {
 	struct http_response res = {
 		.fields = {.at = dialer->use->lines, .capacity = PARSE_FIELDS_MAX}};
-	const struct conf *conf = dialer->use->connectors.conf;
-	enum failure failure;
-	size_t length;
+	const struct response_rules rules = {.conf = dialer->use->connectors.conf,
+					     .method = METHOD_CONNECT};
+	struct parsed parsed;
 
-	switch (parse_response(buf_waiting(&dialer->in), conf, METHOD_CONNECT, &dialer->progress,
-			       &res, NULL, &length, &failure)) {
+	switch (parse_response(buf_waiting(&dialer->in), &rules, &dialer->progress, &res,
+			       &parsed)) {
 	case PARSE_MORE:
 		return false;
 	case PARSE_FAILED:
-		fail(dialer, failure);
+		fail(dialer, parsed.failure);
 		return false;
 	case PARSE_DONE:
 		break;
 	}
-	buf_consume(&dialer->in, length);
+	buf_consume(&dialer->in, parsed.consumed);
 	if (res.status >= 200 || res.status == 101) {
 		tunnel_answered(dialer, res.status);
 		return false;
 	}
-	if (++dialer->interims <= conf->interim_responses)
+	if (++dialer->interims <= dialer->use->connectors.conf->interim_responses)
 		return buf_length(&dialer->in) > 0;
 	fail(dialer, FAILURE_TOO_MANY_INTERIM);
 	return false;
@@ -271,7 +271,11 @@ struct dialer *dialer_start(struct dialers *use, const struct route *route, budg
 			    struct slice connect, dialer_done done, void *context)
 {
 	const struct parent *parent = routes_parent(use->routes);
-	struct slice host = route->parent ? parent->host : route->host;
+	const struct connector_target target = {
+		.host = route->parent ? parent->host : route->host,
+		.port = route->parent ? parent->port : route->port,
+		.chosen = route->parent || route->chosen,
+	};
 	struct dialer *dialer = calloc(1, sizeof(*dialer) + route->host.n);
 
 	if (dialer == NULL)
@@ -284,9 +288,8 @@ struct dialer *dialer_start(struct dialers *use, const struct route *route, budg
 	memcpy(dialer->host, route->host.p, route->host.n);
 	dialer->route.host.p = dialer->host;
 	if (buf_append(&dialer->out, connect))
-		dialer->connector = connector_start(
-			&use->connectors, host, route->parent ? parent->port : route->port,
-			route->parent || route->chosen, holder, connected, dialer);
+		dialer->connector =
+			connector_start(&use->connectors, &target, holder, connected, dialer);
 	if (dialer->connector == NULL) {
 		buf_free(&dialer->out);
 		free(dialer);

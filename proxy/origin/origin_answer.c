@@ -77,24 +77,24 @@ static bool read_head(struct origin *origin)
 {
 	struct http_response res = {
 		.fields = {.at = origin->use->response_lines, .capacity = PARSE_FIELDS_MAX}};
-	enum failure failure = FAILURE_BAD_RESPONSE;
-	size_t length;
+	const struct response_rules rules = {origin->use->conf, origin->method,
+					     origin->use->response_mended};
+	struct parsed parsed = {.failure = FAILURE_BAD_RESPONSE};
 
-	switch (parse_response(buf_waiting(&origin->in), origin->use->conf, origin->method,
-			       &origin->progress, &res, origin->use->response_mended, &length,
-			       &failure)) {
+	switch (parse_response(buf_waiting(&origin->in), &rules, &origin->progress, &res,
+			       &parsed)) {
 	case PARSE_MORE:
 		conn_acknowledge(origin->conn);
 		return false;
 	case PARSE_FAILED:
-		refuse_head(origin, failure);
+		refuse_head(origin, parsed.failure);
 		return false;
 	case PARSE_DONE:
 		break;
 	}
 	if (res.status == 101 && origin->upgrade &&
 	    origin->request_sent == buf_length(&origin->request)) {
-		switched(origin, &res, length);
+		switched(origin, &res, parsed.consumed);
 		return false;
 	}
 	/*
@@ -112,7 +112,7 @@ static bool read_head(struct origin *origin)
 	} else {
 		origin->head_done = true;
 		/* Bytes that follow a 204 at once are a body it must not have (HAZARDS A3). */
-		if (res.status == 204 && length < buf_length(&origin->in))
+		if (res.status == 204 && parsed.consumed < buf_length(&origin->in))
 			res.framing_trouble = true;
 		origin->keep =
 			origin->keep && res.keep_alive && !res.framing_trouble && !res.mended;
@@ -123,7 +123,7 @@ static bool read_head(struct origin *origin)
 	}
 	if (origin->closed)
 		return false;
-	buf_consume(&origin->in, length);
+	buf_consume(&origin->in, parsed.consumed);
 	if (origin->head_done && !origin->body.done && buf_length(&origin->in) == 0)
 		conn_acknowledge(origin->conn);
 	return true;

@@ -66,11 +66,8 @@ static int run_worker(struct master *master, struct member *own, pid_t parent)
 		return EXIT_FAILURE; /* killed before that took effect */
 	generation_set_log_level(generation->conf);
 	if (close_others(master, generation, &listener, own->index))
-		worker = worker_new(
-			generation->conf, master->shared, (unsigned)(own - master->members),
-			&listener,
-			&(struct worker_secrets){generation->credentials, &generation->token},
-			generation->go[0], &error);
+		worker = worker_new(generation, master->shared, (unsigned)(own - master->members),
+				    &listener, &error);
 	if (worker == NULL) {
 		log_error("%s", error.text);
 		return EXIT_FAILURE;

@@ -25,6 +25,7 @@
 #include "proxy/loop/tls.h"
 #include "proxy/origin/origin.h"
 #include "proxy/process/crash.h"
+#include "proxy/process/generation.h"
 #include "proxy/process/housekeeping.h"
 #include "proxy/process/interfaces.h"
 #include "proxy/stats/accesslog.h"
@@ -51,7 +52,8 @@ struct worker {
 	struct fetches *fetches;
 	struct exchanges exchanges;
 	struct clients clients;
-	struct worker_secrets secrets;
+	struct credentials *credentials; /* NULL without a password file */
+	const struct admin_token *token;
 	struct logins *logins; /* NULL without a password file */
 	struct env env;
 	struct acceptors *acceptors;
@@ -389,9 +391,9 @@ static bool open_clients(struct worker *worker)
 	worker->clients.budgets = &worker->budgets;
 	worker->clients.exchanges = &worker->exchanges;
 	worker->clients.memo = worker->memo;
-	if (worker->secrets.credentials != NULL)
-		worker->logins = logins_new(&worker->turn, &worker->budgets,
-					    worker->secrets.credentials, forward_known);
+	if (worker->credentials != NULL)
+		worker->logins = logins_new(&worker->turn, &worker->budgets, worker->credentials,
+					    forward_known);
 	worker->env = (struct env){
 		.conf = worker->conf,
 		.turn = &worker->turn,
@@ -402,14 +404,13 @@ static bool open_clients(struct worker *worker)
 		.fetches = worker->fetches,
 		.tunnels = worker->tunnels,
 		.logins = worker->logins,
-		.admin_token = worker->secrets.token,
+		.admin_token = worker->token,
 		.leases = shared->leases,
 		.counts = &worker->counts,
 		.service = &shared->service,
 		.to_master = shared->to_master,
 	};
-	return worker->memo != NULL &&
-	       (worker->secrets.credentials == NULL || worker->logins != NULL);
+	return worker->memo != NULL && (worker->credentials == NULL || worker->logins != NULL);
 }
 
 static void open_housekeeping(struct worker *worker)
@@ -485,24 +486,24 @@ static bool open_parts(struct worker *worker, const struct listener *listener, i
 	return worker->acceptors != NULL;
 }
 
-struct worker *worker_new(const struct conf *conf, const struct worker_shared *shared,
-			  unsigned block, struct listener *listener,
-			  const struct worker_secrets *secrets, int go, struct diagnostic *error)
+struct worker *worker_new(const struct generation *generation, const struct worker_shared *shared,
+			  unsigned block, struct listener *listener, struct diagnostic *error)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 
 	diagnostic_set(error, "worker: out of memory");
 	if (worker == NULL)
 		return NULL;
-	worker->conf = conf;
+	worker->conf = generation->conf;
 	worker->shared = shared;
-	worker->secrets = *secrets;
+	worker->credentials = generation->credentials;
+	worker->token = &generation->token;
 	stats_attach(&shared->service.blocks[block]);
 	share_out(worker, block, listener);
 	turn_init(&worker->turn);
 	worker->turn.in = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
 	worker->turn.out = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};
-	if (open_parts(worker, listener, go, error))
+	if (open_parts(worker, listener, generation->go[0], error))
 		return worker;
 	worker_free(worker);
 	return NULL;

@@ -7,7 +7,7 @@
 #include "proxy/process/store_hold.h"
 #include "proxy/stats/stats.h"
 
-struct credentials;
+struct generation;
 struct holdings;
 struct leases;
 struct listener;
@@ -29,21 +29,14 @@ struct worker_shared {
 /* NULL when out of memory.  Lives as long as the process, and those forked from it. */
 struct worker_shared *worker_shared_map(const struct conf *conf);
 
-/* What was read from files before privileges were dropped. */
-struct worker_secrets {
-	struct credentials *credentials; /* NULL without a password file */
-	const struct admin_token *token; /* its length is 0 without an admin_token_file */
-};
-
 /*
  * `block` is this worker's in what is shared, below conf_worker_slots() of the first configuration;
- * `listeners` are bound already, and accepted from when `go` is readable or ended (-1 for at once);
+ * `listeners` are bound already, and accepted from when the generation's `go` is readable or ended;
  * all outlive it.  It lives as long as the process.  NULL with a line in
  * `error`.
  */
-struct worker *worker_new(const struct conf *conf, const struct worker_shared *shared,
-			  unsigned block, struct listener *listeners,
-			  const struct worker_secrets *secrets, int go, struct diagnostic *error);
+struct worker *worker_new(const struct generation *generation, const struct worker_shared *shared,
+			  unsigned block, struct listener *listeners, struct diagnostic *error);
 
 /*
  * Until it was asked to end and has drained.  Returns the exit status.  It is the master that is

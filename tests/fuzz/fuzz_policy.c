@@ -282,9 +282,10 @@ static void check_conditions(const struct situation *situation, const struct rec
 				 .steady_ms = situation->times.response.steady_ms +
 					      situation->after_s * MS_PER_S};
 	struct slice tag = etag ? etag->value : slice_of(NULL, 0);
-	enum validation validation =
-		policy_validation(req, meta, tag, res, false, &now, situation->conf);
-	enum validation alone = policy_validation(req, meta, tag, res, true, &now, situation->conf);
+	enum validation validation = policy_validation(req, &(struct validated){meta, tag, false},
+						       res, &now, situation->conf);
+	enum validation alone = policy_validation(req, &(struct validated){meta, tag, true}, res,
+						  &now, situation->conf);
 	bool if_error = policy_stale_if_error(req, meta, &now, situation->conf);
 
 	if (policy_not_modified(req, meta, tag, &now))

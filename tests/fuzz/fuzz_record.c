@@ -121,8 +121,10 @@ static void use_record(const struct record_view *view, struct slice of)
 	touch(view->last_modified);
 	touch(view->bytes);
 	record_to_response(view, &res);
-	n = record_freshen(view, &requests[0].req, &not_modified.res, &times, conf, of, scratch,
-			   ROOM, &why);
+	n = record_freshen(view,
+			   &(struct record_confirmation){&requests[0].req, &not_modified.res,
+							 &times, conf, of},
+			   scratch, ROOM, &why);
 	if (n > 0 && !record_view(slice_of(scratch, n), of, &again))
 		abort();
 }

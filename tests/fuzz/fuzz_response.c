@@ -43,14 +43,14 @@ static bool compose(struct buf *out, const struct http_response *res, struct del
 {
 	static const struct cache_status status = {.fwd = FWD_URI_MISS, .fwd_status = 999};
 
-	*ret_chunked = false;
+	*ret_chunked = compose_is_chunked(res, delivery);
 	if (res->status < 200) {
 		delivery->keep_alive = true;
 		return compose_interim(out, confs[0], res);
 	}
 	if (compose_needs_close(res, delivery))
 		delivery->keep_alive = false;
-	return compose_response(out, confs[0], res, &status, delivery, 784111777, ret_chunked);
+	return compose_response(out, confs[0], res, &status, delivery, 784111777);
 }
 
 static void compose_and_parse(const struct wire *got, struct delivery delivery)

@@ -14,19 +14,20 @@
 void wire_parse(struct wire *wire, struct slice bytes)
 {
 	struct http_fields fields = {.at = wire->lines, .capacity = PARSE_FIELDS_MAX};
+	struct parsed parsed = {0};
 
-	wire->failure = FAILURE_NONE;
-	wire->consumed = 0;
 	if (wire->response) {
 		wire->res = (struct http_response){.fields = fields};
-		wire->result =
-			parse_response(bytes, wire->conf, wire->method, &wire->progress, &wire->res,
-				       wire->mended, &wire->consumed, &wire->failure);
+		wire->result = parse_response(
+			bytes, &(struct response_rules){wire->conf, wire->method, wire->mended},
+			&wire->progress, &wire->res, &parsed);
 	} else {
 		wire->req = (struct http_request){.fields = fields};
 		wire->result = parse_request(bytes, wire->conf, wire->memo, &wire->progress,
-					     &wire->req, &wire->consumed, &wire->failure);
+					     &wire->req, &parsed);
 	}
+	wire->failure = parsed.failure;
+	wire->consumed = parsed.consumed;
 }
 
 /* ---- the same bytes in pieces --------------------------------------------------------------- */

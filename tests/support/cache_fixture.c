@@ -143,12 +143,35 @@ struct slice copy_of_found(struct fixture *f)
 	return slice_of(f->old, bytes.n);
 }
 
+struct cache_kept *kept_of(struct fixture *f, const char *req, struct slice old)
+{
+	const struct http_uri *uri = &request_of(&f->req, req)->uri;
+	char normal[4096];
+
+	assert_true(http_uri_normal_max(uri) <= sizeof(normal));
+	return cache_keep(old, slice_of(normal, http_uri_normal(uri, normal)));
+}
+
 bool freshen(struct fixture *f, const char *req, struct slice old, const char *res_304, int64_t s,
 	     struct record_view *ret_record)
 {
 	struct exchange_times times = times_at(f, s);
-	enum reason why;
+	struct cache_kept *kept = kept_of(f, req, old);
+	struct cache_freshened fresh;
+	bool done = kept != NULL && cache_freshen(f->cache, &f->req.req, kept,
+						  response_of(&f->res, res_304), &times, &fresh);
 
-	return cache_freshen(f->cache, request_of(&f->req, req), old, response_of(&f->res, res_304),
-			     &times, ret_record, &why);
+	if (done)
+		*ret_record = fresh.record;
+	free(kept);
+	return done;
+}
+
+void remove_record(struct fixture *f, const char *req, struct slice old)
+{
+	struct cache_kept *kept = kept_of(f, req, old);
+
+	if (kept != NULL)
+		cache_remove(f->cache, &kept->key, &kept->record);
+	free(kept);
 }

@@ -43,6 +43,12 @@ const struct cache_lookup *look_up(struct fixture *f, const char *req, int64_t s
 void assert_hit(struct fixture *f, const char *req, int64_t s, const char *x);
 void assert_miss(struct fixture *f, const char *req, int64_t s);
 
+/* The copy of a record that was found for a request; free() it.  NULL when it is damaged. */
+struct cache_kept *kept_of(struct fixture *f, const char *req, struct slice old);
+
+/* Remove the record that was copied. */
+void remove_record(struct fixture *f, const char *req, struct slice old);
+
 /* The record of the last look_up(), and that which a request selects, copied to f->old. */
 struct slice copy_of_found(struct fixture *f);
 struct slice copy_of_record(struct fixture *f, const char *req, int64_t s);

@@ -138,7 +138,7 @@ static void writes_that_wait_are_bounded(void **state)
 	assert_int_equal(store(f, "GET http://a/more\n", FRESH, 0), REASON_STORE_BUSY);
 	assert_int_equal(cache_counts(f->cache)->dropped, 1);
 	/* A removal is not dropped. */
-	cache_remove(f->cache, request_of(&f->req, "GET http://a/0\n"), slice_of(NULL, 0));
+	remove_record(f, "GET http://a/0\n", slice_of(NULL, 0));
 	assert_int_equal(cache_counts(f->cache)->dropped, 1);
 	cache_flush(f->cache);
 	assert_int_equal(cache_pending(f->cache), 0);
@@ -253,14 +253,14 @@ static void one_record_is_removed(void **state)
 	assert_stored(f, "GET http://a/\nFoo: 1\n", FRESH "Vary: Foo\nX: 1\n", 0);
 	assert_stored(f, "GET http://a/\nFoo: 2\n", FRESH "Vary: Foo\nX: 2\n", 0);
 	old = copy_of_record(f, "GET http://a/\nFoo: 1\n", 0);
-	cache_remove(f->cache, request_of(&f->req, "GET http://a/\nFoo: 1\n"), old);
+	remove_record(f, "GET http://a/\nFoo: 1\n", old);
 	assert_miss(f, "GET http://a/\nFoo: 1\n", 0);
 	assert_hit(f, "GET http://a/\nFoo: 2\n", 0, "2");
 	old = copy_of_record(f, "GET http://a/\nFoo: 2\n", 0);
-	cache_remove(f->cache, request_of(&f->req, "GET http://a/\nFoo: 2\n"), old);
+	remove_record(f, "GET http://a/\nFoo: 2\n", old);
 	look_up(f, "GET http://a/\n", 0);
 	assert_false(f->lookup.uri_known);
-	cache_remove(f->cache, request_of(&f->req, "GET http://a/\nFoo: 2\n"), old);
+	remove_record(f, "GET http://a/\nFoo: 2\n", old);
 	cache_flush(f->cache);
 	assert_int_equal(cache_counts(f->cache)->failures, 0);
 }
@@ -322,6 +322,7 @@ static void a_shared_slot_costs_no_stored_record(void **state)
 	struct invalidations *all = store_invalidations(cache_store_of(f->cache));
 	struct cache_key other = cache_key_of_uri(SLICE("http://a/"));
 	struct record_view record;
+	struct cache_kept *kept;
 	struct slice old;
 
 	assert_stored(f, "GET http://a/\n", FRESH "ETag: \"1\"\nX: 1\n", 0);
@@ -329,8 +330,10 @@ static void a_shared_slot_costs_no_stored_record(void **state)
 	other.word[1]++;
 	invalidation_add(all, INVALIDATION_URI, &other, &other,
 			 invalidation_overtake(all, &other, 1, NULL));
-	assert_true(record_view(old, SLICE("http://a/"), &record));
-	assert_false(cache_is_absent(f->cache, SLICE("http://a/"), &record));
+	kept = kept_of(f, "GET http://a/\n", old);
+	assert_non_null(kept);
+	assert_false(cache_is_absent(f->cache, kept));
+	free(kept);
 	f->asked_long_ago = true;
 	freshen(f, "GET http://a/\n", old, "304\nETag: \"1\"\nX: 2\n", 0, &record);
 	assert_hit(f, "GET http://a/\n", 0, "1");
@@ -341,14 +344,17 @@ static void a_late_304_costs_no_successor(void **state)
 {
 	struct fixture *f = *state;
 	struct record_view record;
+	struct cache_kept *kept;
 	struct slice old;
 
 	assert_stored(f, "GET http://a/\n", FRESH "ETag: \"1\"\nX: 1\n", 0);
 	old = copy_of_record(f, "GET http://a/\n", 0);
 	invalidate(f, "PUT http://a/\n", "204\n");
 	assert_stored(f, "GET http://a/\n", FRESH "ETag: \"2\"\nX: 2\n", 0);
-	assert_true(record_view(old, SLICE("http://a/"), &record));
-	assert_true(cache_is_absent(f->cache, SLICE("http://a/"), &record));
+	kept = kept_of(f, "GET http://a/\n", old);
+	assert_non_null(kept);
+	assert_true(cache_is_absent(f->cache, kept));
+	free(kept);
 	f->asked_long_ago = true;
 	freshen(f, "GET http://a/\n", old, "304\nETag: \"1\"\n", 0, &record);
 	assert_hit(f, "GET http://a/\n", 0, "2");

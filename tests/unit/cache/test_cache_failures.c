@@ -299,7 +299,7 @@ static void use_everything(struct fixture *f, int64_t s)
 		old = copy_of_found(f);
 		freshen(f, "GET http://a/1\nFoo: 3\n", old, "304\nETag: \"e\"\n", s, &view);
 		cache_flush(f->cache);
-		cache_remove(f->cache, request_of(&f->req, "GET http://a/1\nFoo: 3\n"), old);
+		remove_record(f, "GET http://a/1\nFoo: 3\n", old);
 	}
 	cache_invalidate(f->cache, request_of(&f->req, "POST http://a/0\n"),
 			 response_of(&f->res, "200\nCache-Group-Invalidation: \"g\"\n"),
@@ -391,7 +391,7 @@ static void put_out_of_use(struct fixture *f, struct floors *floors, int version
 	look_up(f, "GET http://a/3\n", s);
 	if (version % 2 == 0 && f->lookup.has_record) {
 		old = copy_of_found(f);
-		cache_remove(f->cache, request_of(&f->req, "GET http://a/3\n"), old);
+		remove_record(f, "GET http://a/3\n", old);
 	} else {
 		store_version(f, 3, version + 1, s);
 		cache_flush(f->cache);

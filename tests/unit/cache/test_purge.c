@@ -1,5 +1,7 @@
 /* LINKS: cache */
 /* Purges: what they make of lookups and of answers on their way, and the removal in batches. */
+#include <stdlib.h>
+
 #include "tests/support/cache_fixture.h"
 
 #include <stdio.h>
@@ -137,27 +139,30 @@ static enum reason freshen_late(struct fixture *f, struct slice old, int64_t ask
 				       cache_epoch(f->cache),
 				       (answered - asked) * 1000,
 				       0};
-	struct record_view view;
-	enum reason why;
+	struct cache_kept *kept = kept_of(f, "GET http://a/\n", old);
+	struct cache_freshened fresh;
 
-	assert_true(cache_freshen(f->cache, request_of(&f->req, "GET http://a/\n"), old,
+	assert_true(cache_freshen(f->cache, &f->req.req, kept,
 				  response_of(&f->res, "304\nETag: \"e\"\nX: fresh\n"), &times,
-				  &view, &why));
-	return why;
+				  &fresh));
+	free(kept);
+	return fresh.why;
 }
 
 static void what_was_purged_is_not_freshened(void **state)
 {
 	struct fixture *f = *state;
-	struct record_view kept;
+	struct cache_kept *kept;
 	struct slice old;
 
 	assert_stored(f, "GET http://a/\n", FRESH "ETag: \"e\"\nX: old\n", 0);
 	old = copy_of_record(f, "GET http://a/\n", 0);
-	assert_true(record_view(old, SLICE("http://a/"), &kept));
-	assert_false(cache_is_absent(f->cache, SLICE("http://a/"), &kept));
+	kept = kept_of(f, "GET http://a/\n", old);
+	assert_non_null(kept);
+	assert_false(cache_is_absent(f->cache, kept));
 	purge_all(f, 1);
-	assert_true(cache_is_absent(f->cache, SLICE("http://a/"), &kept));
+	assert_true(cache_is_absent(f->cache, kept));
+	free(kept);
 	assert_int_equal(freshen_late(f, old, 0, 2), REASON_OVERTAKEN);
 	assert_int_equal(freshen_late(f, old, 2, 3), REASON_OVERTAKEN);
 	assert_miss(f, "GET http://a/\n", 3);

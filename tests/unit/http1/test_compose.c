@@ -85,10 +85,8 @@ static void request(const struct request_form *form)
 
 static bool respond(const struct delivery *delivery)
 {
-	bool chunked;
-
-	assert_true(compose_response(&out, conf, &got.res, &miss, delivery, NOW_S, &chunked));
-	return chunked;
+	assert_true(compose_response(&out, conf, &got.res, &miss, delivery, NOW_S));
+	return compose_is_chunked(&got.res, delivery);
 }
 
 /* ---- hits ----------------------------------------------------------------------------------- */
@@ -120,16 +118,19 @@ static void test_hits(void **state)
 
 	(void)state;
 	record.meta = &old_meta;
-	assert_true(compose_record(&out, conf, &record, 204, 0, &hit, &kept));
+	assert_true(
+		compose_record(&out, conf, &(struct record_answer){&record, 204, 0}, &hit, &kept));
 	expect_out("HTTP/1.1 204 No Content\r\n" HEAD_304 HEAD_REST "Age: 0\r\n"
 		   "Via: 1.0 cache204\r\nCache-Status: cache204; hit; ttl=376\r\n\r\n");
 	record.meta = &meta;
-	assert_true(compose_record(&out, conf, &record, 204, 0, &hit, &kept));
+	assert_true(
+		compose_record(&out, conf, &(struct record_answer){&record, 204, 0}, &hit, &kept));
 	expect_out("HTTP/1.1 204 No Content\r\n" HEAD_304 HEAD_REST "Age: 0\r\n" VIA
 		   "Cache-Status: cache204; hit; ttl=376\r\n\r\n");
 	hit.ttl_s = -5;
 	hit.why = REASON_EXPIRED;
-	assert_true(compose_record(&out, conf, &record, 304, 4294967296, &hit, &closing));
+	assert_true(compose_record(&out, conf, &(struct record_answer){&record, 304, 4294967296},
+				   &hit, &closing));
 	expect_out("HTTP/1.1 304 Not Modified\r\n" HEAD_304 "Age: 4294967296\r\n" VIA
 		   "Cache-Status: cache204; hit; ttl=-5; detail=expired\r\n"
 		   "Connection: close\r\n\r\n");
@@ -147,7 +148,9 @@ static void test_persistence_is_told_to_http_1_0(void **state)
 		const struct delivery *delivery = &deliveries[i % 2];
 
 		if (i < 2)
-			assert_true(compose_record(&out, conf, &record, 204, 1, &hit, delivery));
+			assert_true(compose_record(&out, conf,
+						   &(struct record_answer){&record, 204, 1}, &hit,
+						   delivery));
 		else
 			assert_true(
 				compose_failure(&out, conf, FAILURE_LOOP, &hit, delivery, NOW_S));
@@ -168,7 +171,8 @@ static void test_hits_parse_as_what_they_are(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(statuses); i++) {
-		assert_true(compose_record(&out, conf, &record, statuses[i], 1, &hit, &kept));
+		assert_true(compose_record(
+			&out, conf, &(struct record_answer){&record, statuses[i], 1}, &hit, &kept));
 		parse(&sent, buf_waiting(&out), true, METHOD_GET);
 		assert_int_equal(sent.consumed, buf_length(&out));
 		assert_int_equal(sent.res.status, statuses[i]);
@@ -201,7 +205,8 @@ static void test_cache_status(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		assert_true(compose_record(&out, conf, &record, 204, 7, &rows[i].status, &kept));
+		assert_true(compose_record(&out, conf, &(struct record_answer){&record, 204, 7},
+					   &rows[i].status, &kept));
 		sprintf(expected,
 			"HTTP/1.1 204 No Content\r\nAge: 7\r\n" VIA
 			"Cache-Status: cache204%s\r\n\r\n",
@@ -330,14 +335,17 @@ static void test_local_answers(void **state)
 	struct slice extra = SLICE("Allow: GET\r\n"), content = SLICE("hello");
 
 	(void)state;
-	assert_true(compose_local(&out, 200, "text/html", extra, content, &kept, NOW_S));
+	assert_true(compose_local(&out, &(struct local_answer){200, "text/html", extra, content},
+				  &kept, NOW_S));
 	expect_out("HTTP/1.1 200 OK\r\n" DATE "Content-Type: text/html\r\nContent-Length: 5\r\n"
 		   "Cache-Control: no-store\r\nAllow: GET\r\n\r\nhello");
-	assert_true(compose_local(&out, 200, "", slice_of(NULL, 0), content, &head_only, NOW_S));
+	assert_true(compose_local(&out, &(struct local_answer){200, "", slice_of(NULL, 0), content},
+				  &head_only, NOW_S));
 	expect_out("HTTP/1.1 200 OK\r\n" DATE "Content-Length: 5\r\n"
 		   "Cache-Control: no-store\r\nConnection: close\r\n\r\n");
 	/* A1: no framing, nor content, on a 204 */
-	assert_true(compose_local(&out, 204, "text/html", extra, content, &kept, NOW_S));
+	assert_true(compose_local(&out, &(struct local_answer){204, "text/html", extra, content},
+				  &kept, NOW_S));
 	expect_out("HTTP/1.1 204 No Content\r\n" DATE
 		   "Cache-Control: no-store\r\nAllow: GET\r\n\r\n");
 }
@@ -732,15 +740,15 @@ static void test_room_is_enough(void **state)
 		true,     true, true, FWD_VARY_MISS, 999, INT64_MIN, REASON_BAD_CACHE_CONTROL,
 		{NULL, 0}};
 	struct record_view record = a_record();
-	bool chunked;
 
 	(void)state;
 	assert_true(test_conf_set(conf, "pseudonym", long_run('p', 5000)));
 	all.key = slice_str(long_run('"', 8 << 10));
-	assert_true(compose_record(&out, conf, &record, 204, INT64_MAX, &all, &closing));
+	assert_true(compose_record(&out, conf, &(struct record_answer){&record, 204, INT64_MAX},
+				   &all, &closing));
 	buf_free(&out);
 	get("HTTP/1.1 511 X\r\nContent-Length: 9223372036854775807\r\n" END, METHOD_GET);
-	assert_true(compose_response(&out, conf, &got.res, &all, &closing, NOW_S, &chunked));
+	assert_true(compose_response(&out, conf, &got.res, &all, &closing, NOW_S));
 	buf_free(&out);
 	assert_true(compose_interim(&out, conf, &got.res));
 	buf_free(&out);
@@ -792,12 +800,12 @@ static void test_answers_queue(void **state)
 	struct record_view record = a_record();
 	struct cache_status hit = {.hit = true};
 	size_t n;
-	bool chunked;
 
 	(void)state;
 	ask(GET END);
 	get(OK END, METHOD_GET);
-	assert_true(compose_local(&out, 204, "", SLICE(""), SLICE(""), &kept, NOW_S));
+	assert_true(compose_local(&out, &(struct local_answer){204, "", SLICE(""), SLICE("")},
+				  &kept, NOW_S));
 	assert_true(compose_interim(&out, conf, &got.res));
 	assert_true(buf_settle(&out));
 	buf_reserve(&out, 1);
@@ -805,10 +813,12 @@ static void test_answers_queue(void **state)
 		assert_true(buf_append(&out, SLICE("x")));
 	n = buf_length(&out);
 	no_memory = true;
-	assert_false(compose_local(&out, 200, "", SLICE(""), SLICE(""), &kept, NOW_S));
-	assert_false(compose_record(&out, conf, &record, 204, 0, &hit, &kept));
+	assert_false(compose_local(&out, &(struct local_answer){200, "", SLICE(""), SLICE("")},
+				   &kept, NOW_S));
+	assert_false(
+		compose_record(&out, conf, &(struct record_answer){&record, 204, 0}, &hit, &kept));
 	assert_false(compose_interim(&out, conf, &got.res));
-	assert_false(compose_response(&out, conf, &got.res, &hit, &kept, NOW_S, &chunked));
+	assert_false(compose_response(&out, conf, &got.res, &hit, &kept, NOW_S));
 	assert_false(compose_failure(&out, conf, FAILURE_LOOP, &hit, &kept, NOW_S));
 	assert_false(compose_request(&out, conf, &asked.req, &plain));
 	assert_false(compose_connect(&out, conf, &asked.req, SLICE("")));

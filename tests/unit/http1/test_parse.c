@@ -967,14 +967,14 @@ static void test_nothing_is_mended_unasked(void **state)
 	static struct http_field lines[8];
 	struct http_response res = {.fields = {.at = lines, .capacity = 8}};
 	struct parse_progress progress = {0};
-	enum failure failure;
-	size_t consumed;
+	const struct response_rules rules = {.conf = conf, .method = METHOD_CONNECT};
+	struct parsed parsed;
 
 	(void)state;
-	assert_int_equal(parse_response(SLICE("HTTP/1.1 200 OK\n\n"), conf, METHOD_CONNECT,
-					&progress, &res, NULL, &consumed, &failure),
-			 PARSE_FAILED);
-	assert_int_equal(failure, FAILURE_BAD_RESPONSE);
+	assert_int_equal(
+		parse_response(SLICE("HTTP/1.1 200 OK\n\n"), &rules, &progress, &res, &parsed),
+		PARSE_FAILED);
+	assert_int_equal(parsed.failure, FAILURE_BAD_RESPONSE);
 }
 
 /* ---- not whole yet -------------------------------------------------------------------------- */

@@ -24,14 +24,13 @@ static const char *request_fault(struct slice bytes)
 	struct http_request req = {.fields = {.at = fields, .capacity = PARSE_REQUEST_FIELDS_MAX}};
 	struct parse_progress progress = {0};
 	char *copy = malloc(bytes.n);
-	enum failure failure = FAILURE_NONE;
-	size_t consumed;
+	struct parsed parsed;
 
 	memcpy(copy, bytes.p, bytes.n);
 	bytes.p = copy;
-	if (parse_request(bytes, conf, NULL, &progress, &req, &consumed, &failure) != PARSE_FAILED)
+	if (parse_request(bytes, conf, NULL, &progress, &req, &parsed) != PARSE_FAILED)
 		fail_msg("taken: %.*s", (int)bytes.n, bytes.p);
-	parse_fault_request(bytes, failure, to);
+	parse_fault_request(bytes, parsed.failure, to);
 	free(copy);
 	test_conf_free(conf);
 	return to;
@@ -44,13 +43,12 @@ static const char *response_fault(struct slice bytes)
 	struct http_response res = {.fields = {.at = fields, .capacity = PARSE_FIELDS_MAX}};
 	struct parse_progress progress = {0};
 	char *copy = malloc(bytes.n);
-	enum failure failure = FAILURE_NONE;
-	size_t consumed;
+	struct parsed parsed;
 
 	memcpy(copy, bytes.p, bytes.n);
 	bytes.p = copy;
-	if (parse_response(bytes, conf, METHOD_GET, &progress, &res, room, &consumed, &failure) !=
-	    PARSE_FAILED)
+	if (parse_response(bytes, &(struct response_rules){conf, METHOD_GET, room}, &progress, &res,
+			   &parsed) != PARSE_FAILED)
 		fail_msg("taken: %.*s", (int)bytes.n, bytes.p);
 	parse_fault_response(bytes, to);
 	free(copy);

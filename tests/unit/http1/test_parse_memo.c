@@ -38,11 +38,13 @@ static enum parse_result parse(struct parse_memo *memo, const char *line, const 
 	static char bytes[64 * 1024];
 	struct parse_progress progress = {0};
 	int n = snprintf(bytes, sizeof(bytes), "%s\r\n%s", line, fields);
-	size_t consumed;
+	struct parsed parsed;
+	enum parse_result result;
 
 	*req = (struct http_request){.fields = {.at = lines, .capacity = PARSE_FIELDS_MAX}};
-	return parse_request(slice_of(bytes, (size_t)n), conf, memo, &progress, req, &consumed,
-			     failure);
+	result = parse_request(slice_of(bytes, (size_t)n), conf, memo, &progress, req, &parsed);
+	*failure = parsed.failure;
+	return result;
 }
 
 /* Whether the fields of a request are the memo's: told by where they are. */
@@ -222,23 +224,21 @@ static unsigned ask_again(struct parse_memo *memo, const char *head, unsigned ti
 	static struct http_field lines[2][PARSE_FIELDS_MAX];
 	struct parse_progress progress = {0}, alone = {0};
 	struct http_request first = {.fields = {.at = lines[0], .capacity = PARSE_FIELDS_MAX}};
-	size_t first_length, length;
-	enum failure failure;
+	struct parsed first_parsed, parsed;
 	unsigned known = 0;
 
-	assert_int_equal(
-		parse_request(slice_str(head), conf, NULL, &alone, &first, &first_length, &failure),
-		PARSE_DONE);
+	assert_int_equal(parse_request(slice_str(head), conf, NULL, &alone, &first, &first_parsed),
+			 PARSE_DONE);
 	for (unsigned i = 0; i < times; i++) {
 		struct http_request req = {
 			.fields = {.at = lines[1], .capacity = PARSE_FIELDS_MAX}};
 		char *copy = strdup(head);
 
-		assert_int_equal(parse_request(slice_str(copy), conf, memo, &progress, &req,
-					       &length, &failure),
-				 PARSE_DONE);
+		assert_int_equal(
+			parse_request(slice_str(copy), conf, memo, &progress, &req, &parsed),
+			PARSE_DONE);
 		known += req.target.p != strchr(copy, ' ') + 1;
-		assert_int_equal(length, first_length);
+		assert_int_equal(parsed.consumed, first_parsed.consumed);
 		assert_same_request(&req, &first);
 		free(copy);
 	}
@@ -286,21 +286,20 @@ static void asks(struct parse_memo *memo, struct parse_progress *progress, const
 	struct http_request expected = {.fields = {.at = lines[0], .capacity = PARSE_FIELDS_MAX}};
 	struct http_request req = {.fields = {.at = lines[1], .capacity = PARSE_FIELDS_MAX}};
 	enum parse_result expected_result, result = PARSE_MORE;
-	enum failure expected_failure = FAILURE_NONE, failure = FAILURE_NONE;
-	size_t expected_length, length, n = strlen(head);
+	struct parsed expected_parsed = {0}, parsed = {0};
+	size_t n = strlen(head);
 
-	expected_result = parse_request(slice_of(head, n), conf, NULL, &alone, &expected,
-					&expected_length, &expected_failure);
+	expected_result =
+		parse_request(slice_of(head, n), conf, NULL, &alone, &expected, &expected_parsed);
 	for (size_t i = in_bytes ? 1 : n; i <= n && result == PARSE_MORE; i++)
-		result = parse_request(slice_of(head, i), conf, memo, progress, &req, &length,
-				       &failure);
+		result = parse_request(slice_of(head, i), conf, memo, progress, &req, &parsed);
 	assert_int_equal(result, expected_result);
 	if (result == PARSE_DONE) {
-		assert_int_equal(length, expected_length);
+		assert_int_equal(parsed.consumed, expected_parsed.consumed);
 		assert_same_request(&req, &expected);
 		return;
 	}
-	assert_int_equal(failure, expected_failure);
+	assert_int_equal(parsed.failure, expected_parsed.failure);
 	*progress = (struct parse_progress){.hints = progress->hints};
 }
 

@@ -61,14 +61,19 @@ static budget_id holder_of(const char *text)
 	return budget_holder(&address);
 }
 
+struct wanted {
+	enum budget budget;
+	budget_id thing, holder;
+};
+
 /* As many as there are for a holder, up to `most`, in turn by each worker. */
-static unsigned take_all(struct setup *setup, unsigned workers, enum budget budget, budget_id thing,
-			 budget_id holder, struct holding *held, unsigned most)
+static unsigned take_all(struct setup *setup, unsigned workers, struct wanted wanted,
+			 struct holding *held, unsigned most)
 {
 	unsigned count = 0;
 
-	while (count < most && budget_take(&setup->workers[count % workers], budget, thing, holder,
-					   &held[count]) == BUDGET_OK)
+	while (count < most && budget_take(&setup->workers[count % workers], wanted.budget,
+					   wanted.thing, wanted.holder, &held[count]) == BUDGET_OK)
 		count++;
 	return count;
 }
@@ -106,8 +111,10 @@ static void one_address_leaves_a_quarter_to_others(void **state)
 		for (unsigned workers = 1; workers <= 3; workers++) {
 			struct setup setup = setup_of(cases[i].options, 1 << 20);
 			struct holding more;
-			unsigned one = take_all(&setup, workers, BUDGET_CLIENTS, 0,
-						holder_of("127.0.0.1"), held, 20000);
+			unsigned one =
+				take_all(&setup, workers,
+					 (struct wanted){BUDGET_CLIENTS, 0, holder_of("127.0.0.1")},
+					 held, 20000);
 			unsigned rest = cases[i].all - one, count = 0;
 
 			assert_int_equal(one, cases[i].one);
@@ -148,7 +155,8 @@ static void several_leave_some_to_others(void **state)
 			struct holding more;
 
 			for (uint64_t holder = 1; holder < 17; holder += 2) {
-				count += take_all(&setup, workers, budgets[i], 0, holder,
+				count += take_all(&setup, workers,
+						  (struct wanted){budgets[i], 0, holder},
 						  held + count, 20000 - count);
 				first = first == 0 ? count : first;
 			}
@@ -183,7 +191,8 @@ static void each_budget_has_something_left_for_others(void **state)
 		struct setup setup = setup_of("", 256);
 		budget_id thing = budget_thing(SLICE("a thing"));
 		unsigned one =
-			take_all(&setup, 1, budget, thing, holder_of("127.0.0.1"), held, 20000);
+			take_all(&setup, 1, (struct wanted){budget, thing, holder_of("127.0.0.1")},
+				 held, 20000);
 		struct holding other;
 		enum budget_verdict verdict = budget_take(&setup.workers[0], budget, thing,
 							  holder_of("192.0.2.1"), &other);
@@ -213,8 +222,9 @@ static void one_address_may_be_allowed_all(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		unsigned count = take_all(&setup, 3, cases[i].budget, 0, holder_of("127.0.0.1"),
-					  held, 20000);
+		unsigned count = take_all(
+			&setup, 3, (struct wanted){cases[i].budget, 0, holder_of("127.0.0.1")},
+			held, 20000);
 
 		assert_int_equal(count, cases[i].all);
 		give_all(held, count);
@@ -230,7 +240,10 @@ static void a_thing_has_its_own_limit(void **state)
 	struct holding one, more;
 
 	(void)state;
-	assert_int_equal(take_all(&setup, 2, BUDGET_ORIGIN, a, holder_of("127.0.0.1"), held, 9), 3);
+	assert_int_equal(take_all(&setup, 2,
+				  (struct wanted){BUDGET_ORIGIN, a, holder_of("127.0.0.1")}, held,
+				  9),
+			 3);
 	assert_int_equal(budget_take(&setup.workers[2], BUDGET_ORIGIN, a, holder_of("::1"), &one),
 			 BUDGET_OK);
 	assert_int_equal(budget_take(&setup.workers[2], BUDGET_ORIGIN, a, holder_of("::1"), &more),

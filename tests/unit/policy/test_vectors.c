@@ -206,9 +206,10 @@ static void tell_not_modified(struct play *play, char *to)
 
 static void tell_validation(struct play *play, char *to)
 {
-	strcpy(to, validations[policy_validation(&play->asked.req, record_of(play), play->etag,
-						 &play->second.res, play->background, &play->now,
-						 play->conf)]);
+	const struct validated record = {record_of(play), play->etag, play->background};
+
+	strcpy(to, validations[policy_validation(&play->asked.req, &record, &play->second.res,
+						 &play->now, play->conf)]);
 }
 
 static void tell_stale_if_error(struct play *play, char *to)

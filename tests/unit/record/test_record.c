@@ -293,8 +293,10 @@ static struct record_view freshened(const char *stored, const char *req, const c
 
 	request_of(&request, req);
 	response_of(&response, res_304);
-	n = record_freshen(&old, &request.req, &response.res, &times, &conf, uri, memory_freshened,
-			   sizeof(memory_freshened), &why);
+	n = record_freshen(
+		&old,
+		&(struct record_confirmation){&request.req, &response.res, &times, &conf, uri},
+		memory_freshened, sizeof(memory_freshened), &why);
 	assert_int_equal(why, expected);
 	/* Nothing of the new record depends on the old one or on the message. */
 	memset(memory, 'z', sizeof(memory));
@@ -469,7 +471,9 @@ static void fields_do_not_gather_without_end(void **state)
 			sprintf(text + strlen(text), "X-%u: 1\n", added++);
 		request_of(&request, GET);
 		response_of(&response, text);
-		n = record_freshen(&old, &request.req, &response.res, &times, &conf, uri,
+		n = record_freshen(&old,
+				   &(struct record_confirmation){&request.req, &response.res,
+								 &times, &conf, uri},
 				   memory_freshened, sizeof(memory_freshened), &why);
 		memcpy(memory, memory_freshened, n);
 		record_view(slice_of(memory, n), uri, &old);

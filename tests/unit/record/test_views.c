@@ -78,7 +78,7 @@ static void fill_the_queue(struct fixture *f)
 		snprintf(request, sizeof(request), "GET http://b%d/\n", i);
 		assert_stored(f, request, FRESH, 0);
 	}
-	cache_remove(f->cache, request_of(&f->req, "GET http://a/\n"), f->lookup.record.bytes);
+	remove_record(f, "GET http://a/\n", f->lookup.record.bytes);
 	assert_int_equal(cache_pending(f->cache), PENDING_MAX);
 	cache_flush(f->cache);
 }
@@ -124,7 +124,7 @@ static void a_removal_by_a_view_is_done_without_memory(void **state)
 	request_of(&f->req, "GET http://a/\n");
 	if (!fail_allocation(0))
 		skip();
-	cache_remove(f->cache, &f->req.req, f->lookup.record.bytes);
+	cache_remove(f->cache, &f->lookup.key, &f->lookup.record);
 	fail_no_allocation();
 	assert_miss(f, "GET http://a/\n", 0);
 }
