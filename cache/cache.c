@@ -109,6 +109,26 @@ static bool find_key(struct cache *cache, const struct http_request *req, struct
 	return true;
 }
 
+/* A soft purge whose walk has not come to the record: show it as it will be then. */
+static enum entry_select make_found_stale(struct cache *cache, const struct record_cutoff *cutoff,
+					  struct cache_lookup *lookup)
+{
+	struct slice bytes = lookup->record.bytes;
+	int64_t purged_ms;
+
+	if (!record_is_made_stale(&lookup->record, cutoff, &purged_ms))
+		return ENTRY_SELECTED;
+	if (bytes.n > RECORD_SIZE)
+		return ENTRY_NONE;
+	cache->record_generation++;
+	memcpy(cache->record, bytes.p, bytes.n);
+	record_make_stale(cache->record, purged_ms, record_seed(lookup->normal_uri));
+	if (!record_parse(slice_of(cache->record, bytes.n), &lookup->record))
+		return ENTRY_NONE;
+	lookup->record.generation = view_generation_now(&cache->record_generation);
+	return ENTRY_SELECTED;
+}
+
 static enum entry_select read_record(struct cache *cache, const struct http_request *req,
 				     struct cache_lookup *lookup)
 {
@@ -122,11 +142,13 @@ static enum entry_select read_record(struct cache *cache, const struct http_requ
 		return ENTRY_NONE;
 	}
 	/* After the entry was read, see cache/store/invalidation.h. */
-	overtaken_cutoff(cache->store, &lookup->key, &cutoff);
+	overtaken_cutoff(cache->store, &lookup->key, lookup->normal_uri, &cutoff);
 	cache->writes.counts.compared += entry.n;
 	selected = entry_select(entry, lookup->normal_uri, req, cache->conf->language_select,
 				&cutoff, &lookup->record);
 	lookup->record.generation = view_generation_now(store_generation(cache->store));
+	if (cutoff.epoch_of != NULL && selected == ENTRY_SELECTED)
+		selected = make_found_stale(cache, &cutoff, lookup);
 	return selected;
 }
 
@@ -190,11 +212,13 @@ static void peek_record(struct cache *cache, const struct http_request *req,
 			found->entry = slice_of(NULL, 0);
 			return;
 		}
-		overtaken_cutoff(cache->store, &lookup->key, &found->cutoff);
+		overtaken_cutoff(cache->store, &lookup->key, lookup->normal_uri, &found->cutoff);
 		found->selected =
 			entry_select(found->entry, lookup->normal_uri, req,
 				     cache->conf->language_select, &found->cutoff, &lookup->record);
 		lookup->record.generation = view_generation_now(store_generation(cache->store));
+		if (found->selected == ENTRY_SELECTED && found->cutoff.epoch_of != NULL)
+			found->selected = make_found_stale(cache, &found->cutoff, lookup);
 		if (store_view_is_current(cache->store))
 			return;
 	}
@@ -220,11 +244,14 @@ uint64_t cache_epoch(const struct cache *cache)
 }
 
 /* Was a record's URI, or one of its groups, invalidated or purged after it was asked for? */
-static bool is_overtaken(struct cache *cache, const struct cache_key *key,
+static bool is_overtaken(struct cache *cache, const struct cache_key *key, struct slice uri,
 			 const struct record_view *record, const struct exchange_times *times)
 {
+	int64_t purged_ms;
+
 	return purge_mark_overtakes(cache->store, times->request_steady_ms) ||
-	       overtaken_record(cache->store, key, record);
+	       overtaken_record(cache->store, key, uri, record) ||
+	       overtaken_softly(cache->store, key, uri, record, &purged_ms);
 }
 
 bool cache_store(struct cache *cache, const struct http_request *req,
@@ -246,7 +273,7 @@ bool cache_store(struct cache *cache, const struct http_request *req,
 		*ret_why = REASON_TOO_LARGE;
 		return false;
 	}
-	if (is_overtaken(cache, &key, &record, times)) {
+	if (is_overtaken(cache, &key, uri, &record, times)) {
 		*ret_why = REASON_OVERTAKEN;
 		return false;
 	}
@@ -312,7 +339,7 @@ bool cache_freshen(struct cache *cache, const struct http_request *req,
 	 * Do not remove it for a mark of another key that shares the slot, or of groups that it was
 	 * not in.
 	 */
-	if (*why == REASON_NONE && is_overtaken(cache, &old->key, fresh, times)) {
+	if (*why == REASON_NONE && is_overtaken(cache, &old->key, old->normal_uri, fresh, times)) {
 		*why = REASON_OVERTAKEN;
 		return true;
 	}
@@ -352,7 +379,7 @@ static bool has_present(struct cache *cache, const struct cache_key *key)
 	store_turn_end(cache->store);
 	if (store_get(cache->store, key, &entry) != STORE_OK)
 		return false;
-	overtaken_cutoff(cache->store, key, &cutoff);
+	overtaken_cutoff(cache->store, key, entry_uri(entry), &cutoff);
 	return entry_has_present(entry, &cutoff);
 }
 
@@ -400,11 +427,17 @@ static void find_invalidated(struct cache *cache, const struct http_request *req
  * Like is_overtaken(), for an answer that is not a record: were its URI or groups marked after it
  * was requested, other than by itself, at that epoch?
  */
-static bool is_answer_overtaken(struct cache *cache, const struct cache_key *groups, size_t count,
+static bool is_answer_overtaken(struct cache *cache, const struct http_request *req,
+				const struct cache_key *groups, size_t count,
 				const struct exchange_times *times, uint64_t own)
 {
 	const struct invalidations *all = store_invalidations(cache->store);
-	bool overtaken = purge_mark_overtakes(cache->store, times->request_steady_ms);
+	struct cache_key key;
+	struct slice uri;
+	bool overtaken =
+		purge_mark_overtakes(cache->store, times->request_steady_ms) ||
+		!find_key(cache, req, &uri, &key) ||
+		overtaken_by_purge(cache->store, &key, uri, groups, count) > times->asked_at;
 
 	for (size_t i = 0; i < count && !overtaken; i++) {
 		uint64_t latest = invalidation_latest(all, &groups[i]);
@@ -419,16 +452,16 @@ static bool is_answer_overtaken(struct cache *cache, const struct cache_key *gro
  * that moment: otherwise it would invalidate itself.  Its own epoch is taken before the marks of
  * others are checked: those that they set later have a later epoch.
  */
-static void mark_invalidated(struct cache *cache, const struct invalidated *invalidated,
-			     const struct cache_key *groups, size_t group_count,
-			     struct exchange_times *times)
+static void mark_invalidated(struct cache *cache, const struct http_request *req,
+			     const struct invalidated *invalidated, const struct cache_key *groups,
+			     size_t group_count, struct exchange_times *times)
 {
 	uint64_t before;
 	uint64_t epoch = invalidation_overtake(store_invalidations(cache->store), invalidated->keys,
 					       invalidated->count, &before);
 
 	if (before <= times->asked_at &&
-	    !is_answer_overtaken(cache, groups, group_count, times, epoch))
+	    !is_answer_overtaken(cache, req, groups, group_count, times, epoch))
 		times->asked_at = epoch;
 	for (unsigned i = 0; i < invalidated->count; i++)
 		writes_mark(&cache->writes,
@@ -462,7 +495,7 @@ unsigned cache_invalidate(struct cache *cache, const struct http_request *req,
 		writes_flush_key(writes, &invalidated.keys[i]);
 	for (unsigned i = 0; i < invalidated.uris; i++)
 		*count += has_present(cache, &invalidated.keys[i]);
-	mark_invalidated(cache, &invalidated, groups, group_count, times);
+	mark_invalidated(cache, req, &invalidated, groups, group_count, times);
 	if (*count > before || invalidated.count > invalidated.uris)
 		writes_tidy_some(writes);
 	return (unsigned)(*count - before);
@@ -482,9 +515,69 @@ enum cache_purging cache_purge(struct cache *cache, struct slice normal_uri)
 	return existed ? CACHE_PURGED_ALL : CACHE_PURGED_NOTHING;
 }
 
-void cache_purge_all(struct cache *cache, const struct http_clock *now)
+uint64_t cache_purge_all(struct cache *cache, const struct http_clock *now)
 {
+	struct purge purge = {.kind = PURGE_ALL};
+
+	/* In force; what follows only lists it. */
 	purge_mark_set(cache->store, now->steady_ms);
+	return purge_begin(&cache->writes, now, &purge) == CACHE_PURGE_GOES_ON ? purge.id : 0;
+}
+
+enum cache_purging cache_purge_begin(struct cache *cache, const struct http_clock *now,
+				     struct purge *purge)
+{
+	enum cache_purging result;
+	bool existed;
+
+	if (purge->kind != PURGE_URI)
+		return purge_begin(&cache->writes, now, purge);
+	writes_flush_key(&cache->writes, &purge->keys[0]);
+	existed = has_present(cache, &purge->keys[0]);
+	result = purge_begin(&cache->writes, now, purge);
+	/* If this fails the walk does it. */
+	if (result == CACHE_PURGE_GOES_ON && writes_purge(&cache->writes, &purge->keys[0], 1)) {
+		purge_end(&cache->writes, purge);
+		return existed ? CACHE_PURGED_ALL : CACHE_PURGED_NOTHING;
+	}
+	return result;
+}
+
+/* Pending before ended, and the latest first. */
+static bool is_listed_before(const struct purge *a, const struct purge *b)
+{
+	if (a->pending != b->pending)
+		return a->pending;
+	return a->id > b->id;
+}
+
+unsigned cache_purges(struct cache *cache, struct purge *to, unsigned most)
+{
+	const struct purge_table *purges = &store_invalidations(cache->store)->purges;
+	unsigned count = 0;
+	struct purge purge;
+
+	for (uint64_t bits = purge_table_known(purges); bits != 0;) {
+		unsigned slot = purge_slot_next(&bits), at = count;
+
+		if (!purge_table_at(purges, slot, &purge) ||
+		    (!purge.pending && purge.ended_s == PURGE_NOT_ENDED))
+			continue;
+		while (at > 0 && is_listed_before(&purge, &to[at - 1]))
+			at--;
+		if (at == most)
+			continue;
+		count += count < most;
+		memmove(&to[at + 1], &to[at], (count - 1 - at) * sizeof(*to));
+		to[at] = purge;
+	}
+	return count;
+}
+
+uint64_t cache_purge_last_id(struct cache *cache)
+{
+	return atomic_load_explicit(&store_invalidations(cache->store)->purges.last_id,
+				    memory_order_acquire);
 }
 
 bool cache_is_absent(struct cache *cache, const struct cache_kept *kept)
@@ -494,10 +587,10 @@ bool cache_is_absent(struct cache *cache, const struct cache_kept *kept)
 	struct record_cutoff cutoff;
 	struct slice entry;
 
-	overtaken_cutoff(cache->store, key, &cutoff);
+	overtaken_cutoff(cache->store, key, kept->normal_uri, &cutoff);
 	if (record_is_absent(record, &cutoff))
 		return true;
-	if (!overtaken_record(cache->store, key, record))
+	if (!overtaken_record(cache->store, key, kept->normal_uri, record))
 		return false;
 	/*
 	 * It may have been removed, or the mark may be that of another key that shares the slot:
@@ -511,7 +604,7 @@ bool cache_is_absent(struct cache *cache, const struct cache_kept *kept)
 
 bool cache_purge_is_due(const struct cache *cache)
 {
-	return purge_mark_is_due(cache->store);
+	return purge_is_due(cache->store);
 }
 
 enum cache_purging cache_purge_some(struct cache *cache)

@@ -16,6 +16,7 @@
 #include "cache/base/diagnostic.h"
 #include "cache/counts.h"
 #include "cache/purge.h"
+#include "cache/purge_match.h"
 #include "cache/record/entry.h"
 #include "cache/store/store.h"
 
@@ -132,13 +133,30 @@ uint64_t cache_epoch(const struct cache *cache);
 enum cache_purging cache_purge(struct cache *cache, struct slice normal_uri);
 
 /*
+ * A purge of more than one URI, or a soft one: in force on return, for all processes, and for
+ * answers on their way.  Of those that it concerns, a hard one removes what is stored, a soft one
+ * makes it stale: validated before its next use, and in the meantime good for stale-if-error.
+ * `purge` is as purge_match.h makes it, with `soft` set; gets its id.  CACHE_PURGE_GOES_ON:
+ * cache_purge_some() does the rest.  For PURGE_URI that is done, as in cache_purge().  Else
+ * CACHE_PURGE_REFUSED or CACHE_PURGE_FAILED, and nothing is purged.
+ */
+enum cache_purging cache_purge_begin(struct cache *cache, const struct http_clock *now,
+				     struct purge *purge);
+
+/* Purges that are pending, then those that ended, each from the latest; at most `most`. */
+unsigned cache_purges(struct cache *cache, struct purge *to, unsigned most);
+
+/* The id of the latest purge; 0 when there was none. */
+uint64_t cache_purge_last_id(struct cache *cache);
+
+/*
  * Everything that is stored now, and every answer to a request already sent by any process, counts
  * as absent from here on, for all processes: it is not found, not freshened and not stored.
  * cache_purge_some() removes it.  Constant time.  Read `now` just before the call, and again just
  * after it: the call may move the clock forward by a millisecond, so that later records differ from
- * purged ones.
+ * purged ones.  Returns its id; 0 when the store failed, which keeps it from being listed alone.
  */
-void cache_purge_all(struct cache *cache, const struct http_clock *now);
+uint64_t cache_purge_all(struct cache *cache, const struct http_clock *now);
 
 /*
  * Whether a record has been purged or invalidated since it was copied.  Then it must not answer anything, not even in place of an error.  Ends views.

@@ -1,38 +1,136 @@
-/* Walks the store and removes purged entries. */
+/* Begins purges, and walks the store to carry them out. */
 #include "cache/purge.h"
 
 #include "cache/record/entry.h"
 #include "cache/store/purge_mark.h"
 #include "cache/writes.h"
 
+enum { MS_PER_S = 1000 };
+
+/*
+ * The transaction changes nothing in the store: it waits for those that did not see the purge, and
+ * keeps the table for this process.
+ */
+enum cache_purging purge_begin(struct writes *writes, const struct http_clock *now,
+			       struct purge *purge)
+{
+	bool added;
+
+	purge->steady_ms = now->steady_ms;
+	purge->began_s = now->wall_s;
+	if (store_begin(writes->store) != STORE_OK) {
+		writes->counts.failures++;
+		return CACHE_PURGE_FAILED;
+	}
+	added = invalidation_purge(store_invalidations(writes->store), purge);
+	purge->pending = added;
+	store_abort(writes->store);
+	return added ? CACHE_PURGE_GOES_ON : CACHE_PURGE_REFUSED;
+}
+
+/* As the clock was last read by any process. */
+static int64_t wall_s(struct store *store)
+{
+	const struct store_clock *clock = store_clock(store);
+	int64_t ms = atomic_load_explicit(&clock->latest_ms, memory_order_relaxed) -
+		     atomic_load_explicit(&clock->lead_ms, memory_order_relaxed);
+
+	return ms / MS_PER_S;
+}
+
+/* Those of `set` that have not been joined by another since. */
+static bool end_all(struct writes *writes, const struct purge_set *set)
+{
+	struct invalidations *all = store_invalidations(writes->store);
+	bool everything_is_due = purge_mark_is_due(writes->store);
+
+	if (set->count == 0)
+		return true;
+	if (store_begin(writes->store) != STORE_OK) {
+		writes->counts.failures++;
+		return false;
+	}
+	for (unsigned i = 0; i < set->count; i++) {
+		if (set->slots[i] != PURGE_SLOT_ALL || !everything_is_due)
+			invalidation_purge_end(all, set->slots[i], &set->at[i],
+					       wall_s(writes->store));
+	}
+	store_abort(writes->store);
+	return true;
+}
+
+void purge_end(struct writes *writes, const struct purge *purge)
+{
+	struct purge_set set;
+
+	purge_set_read(&set, writes->store);
+	for (unsigned i = 0; i < set.count; i++) {
+		if (set.at[i].id != purge->id)
+			continue;
+		set.slots[0] = set.slots[i];
+		set.at[0] = *purge;
+		set.count = 1;
+		(void)end_all(writes, &set);
+	}
+}
+
+bool purge_is_due(struct store *store)
+{
+	return purge_mark_is_due(store) ||
+	       purge_table_pending(&store_invalidations(store)->purges) != 0;
+}
+
+/* ---- the walk ------------------------------------------------------------------------------- */
+
 struct found {
 	struct cache_key keys[PURGE_REMOVE];
 	size_t count;
-	struct record_cutoff cutoff; /* of the purge alone */
+	struct record_cutoff cutoff; /* of the purge of everything alone */
+	const struct purge_set *set;
 };
 
 static bool purge_visit(void *context, const struct cache_key *key, struct slice value)
 {
 	struct found *batch = context;
 
-	if (entry_has_absent(value, &batch->cutoff))
+	if (entry_is_untidy(value, &batch->cutoff) ||
+	    purge_set_of_entry(batch->set, key, value) != 0)
 		batch->keys[batch->count++] = *key;
 	return batch->count < PURGE_REMOVE;
 }
 
-/* A failed batch is tried again: the walk stays where it was. */
+/* All entries from before the purges of the pass have been looked at. */
+static enum cache_purging end_pass(struct purge_walk *walk, struct writes *writes)
+{
+	purge_mark_removed(writes->store, walk->pass.purged_ms);
+	if (!end_all(writes, &walk->pass))
+		return CACHE_PURGE_FAILED;
+	walk->walking = false;
+	return purge_is_due(writes->store) ? CACHE_PURGE_GOES_ON : CACHE_PURGED_ALL;
+}
+
+/*
+ * A failed batch is tried again: the walk stays where it was.  What was committed before a purge
+ * began must be seen, so a view from before it ends.
+ */
 enum cache_purging purge_batch(struct purge_walk *walk, struct writes *writes)
 {
 	struct store *store = writes->store;
-	struct found batch = {.count = 0, .cutoff = {.purged_ms = purge_mark(store)}};
+	struct found batch = {.count = 0, .set = &walk->now};
 	struct cache_key cursor;
 	bool more;
 
-	if (!purge_mark_is_due(store))
+	if (!purge_is_due(store))
 		return CACHE_PURGED_ALL;
-	/* Start from the beginning: entries before the cursor may be newer than an earlier mark. */
-	if (walk->pass_ms == 0)
-		*walk = (struct purge_walk){.pass_ms = batch.cutoff.purged_ms};
+	purge_set_read(&walk->now, store);
+	store_turn_end(store);
+	/* Start from the beginning: entries before the cursor may be newer than an earlier purge. */
+	if (!walk->walking) {
+		walk->walking = true;
+		walk->cursor = (struct cache_key){{0, 0}};
+		walk->pass = walk->now;
+	}
+	batch.cutoff.purged_ms = walk->now.purged_ms;
 	cursor = walk->cursor;
 	if (store_walk(store, &cursor, PURGE_LOOK, purge_visit, &batch, &more) != STORE_OK) {
 		writes->counts.failures++;
@@ -41,9 +139,5 @@ enum cache_purging purge_batch(struct purge_walk *walk, struct writes *writes)
 	if (batch.count > 0 && !writes_purge(writes, batch.keys, batch.count))
 		return CACHE_PURGE_FAILED;
 	walk->cursor = cursor;
-	if (more)
-		return CACHE_PURGE_GOES_ON;
-	purge_mark_removed(store, walk->pass_ms);
-	walk->pass_ms = 0;
-	return purge_mark_is_due(store) ? CACHE_PURGE_GOES_ON : CACHE_PURGED_ALL;
+	return more ? CACHE_PURGE_GOES_ON : end_pass(walk, writes);
 }

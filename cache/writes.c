@@ -119,6 +119,7 @@ struct rewrite {
 	bool existed;
 	bool changed; /* it is one of ours, and no view of the store */
 	unsigned turn;
+	uint64_t purged; /* slots of purges that it carries out, and is counted for */
 	uint64_t stored;
 	uint64_t dropped;
 };
@@ -152,7 +153,44 @@ static bool is_put_overtaken(const struct rewrite *rewrite, const struct pending
 	struct record_view view;
 
 	return !record_parse(op->record, &view) || record_is_absent(&view, &rewrite->cutoff) ||
-	       overtaken_record(rewrite->writes->store, &op->key, &view);
+	       overtaken_record(rewrite->writes->store, &op->key, op->uri, &view);
+}
+
+static bool read_purges(struct writes *writes)
+{
+	if (purge_table_pending(&store_invalidations(writes->store)->purges) == 0)
+		return false;
+	purge_set_read(&writes->purges, writes->store);
+	return true;
+}
+
+/* For which purges something is removed from the entry, or made stale. */
+static void count_entry(struct rewrite *rewrite)
+{
+	if (read_purges(rewrite->writes))
+		rewrite->purged =
+			purge_set_of_entry(&rewrite->writes->purges, &rewrite->key, rewrite->entry);
+}
+
+/* The same of a put that waited. */
+static void count_put(struct rewrite *rewrite, const struct pending_op *op)
+{
+	struct record_view view;
+
+	if (read_purges(rewrite->writes) && record_parse(op->record, &view))
+		rewrite->purged |=
+			purge_set_of_record(&rewrite->writes->purges, &op->key, op->uri, &view);
+}
+
+/* Softly purged while it waited: put it as stale.  The queue owns its bytes. */
+static void make_put_stale(const struct rewrite *rewrite, const struct pending_op *op)
+{
+	struct record_view view;
+	int64_t purged_ms;
+
+	if (record_parse(op->record, &view) && !(view.meta->flags & META_PURGED) &&
+	    overtaken_softly(rewrite->writes->store, &op->key, op->uri, &view, &purged_ms))
+		record_make_stale((char *)(uintptr_t)op->record.p, purged_ms, record_seed(op->uri));
 }
 
 /* The variants within entry_size, or this one alone: record_size has bounded it. */
@@ -172,8 +210,10 @@ static void rewrite_put(struct rewrite *rewrite, struct slice old, const struct 
 {
 	size_t n;
 
+	count_put(rewrite, op);
 	if (is_put_overtaken(rewrite, op))
 		return;
+	make_put_stale(rewrite, op);
 	n = put_into(rewrite, old, op);
 	if (n == 0) {
 		mark_superseded(rewrite->writes, old, op);
@@ -185,10 +225,10 @@ static void rewrite_put(struct rewrite *rewrite, struct slice old, const struct 
 	rewrite->stored++;
 }
 
-static void rewrite_drop_absent(struct rewrite *rewrite)
+static void rewrite_tidy(struct rewrite *rewrite)
 {
-	rewrite_become(rewrite, entry_drop_absent(rewrite->entry, &rewrite->cutoff,
-						  rewrite_room(rewrite), ENTRY_SIZE_MAX));
+	rewrite_become(rewrite, entry_tidy(rewrite->entry, &rewrite->cutoff, rewrite_room(rewrite),
+					   ENTRY_SIZE_MAX));
 }
 
 static void rewrite_apply(struct rewrite *rewrite, const struct pending_op *ops)
@@ -197,7 +237,7 @@ static void rewrite_apply(struct rewrite *rewrite, const struct pending_op *ops)
 		if (op->kind == PENDING_PUT)
 			rewrite_put(rewrite, rewrite->entry, op);
 		else
-			rewrite_drop_absent(rewrite);
+			rewrite_tidy(rewrite);
 	}
 }
 
@@ -233,7 +273,7 @@ static enum store_result rewrite_give_up(struct rewrite *rewrite, const struct p
 	for (; result == STORE_OK && ops != NULL; ops = ops->next)
 		mark_superseded(rewrite->writes, entry, ops);
 	rewrite->dropped += rewrite->stored;
-	rewrite->stored = 0;
+	rewrite->stored = rewrite->purged = 0;
 	return result == STORE_NOT_FOUND ? STORE_OK : result;
 }
 
@@ -256,16 +296,21 @@ static enum store_result rewrite_write(struct rewrite *rewrite, const struct pen
 
 /* Read the entry of a key as it is in this part of the transaction, without what is absent. */
 static enum store_result rewrite_begin(struct rewrite *rewrite, struct writes *writes,
-				       const struct cache_key *key)
+				       const struct cache_key *key, const struct pending_op *ops)
 {
+	struct slice uri = ops != NULL ? ops->uri : slice_of("", 0);
 	enum store_result result;
 
 	*rewrite = (struct rewrite){.writes = writes, .key = *key};
-	overtaken_cutoff(writes->store, key, &rewrite->cutoff);
 	result = store_read(writes->store, key, &rewrite->entry);
 	rewrite->existed = result == STORE_OK;
-	if (rewrite->existed && entry_has_absent(rewrite->entry, &rewrite->cutoff))
-		rewrite_drop_absent(rewrite);
+	if (rewrite->existed) {
+		uri = entry_uri(rewrite->entry);
+		count_entry(rewrite);
+	}
+	overtaken_cutoff(writes->store, key, uri, &rewrite->cutoff);
+	if (rewrite->existed && entry_is_untidy(rewrite->entry, &rewrite->cutoff))
+		rewrite_tidy(rewrite);
 	return result == STORE_NOT_FOUND ? STORE_OK : result;
 }
 
@@ -281,7 +326,7 @@ static enum store_result rewrite_key(struct writes *writes, const struct cache_k
 		store_part_is_done(writes->store) ? store_renew(writes->store) : STORE_OK;
 
 	for (unsigned tries = 0; result == STORE_OK && tries < WRITE_TRIES; tries++) {
-		result = rewrite_begin(rewrite, writes, key);
+		result = rewrite_begin(rewrite, writes, key, ops);
 		if (result != STORE_OK)
 			return result;
 		rewrite_apply(rewrite, ops);
@@ -303,9 +348,37 @@ static uint64_t count_ops(const struct pending_op *ops)
 	return count;
 }
 
+/* Count an entry at once for the purges that it was changed for; taken back if that is lost. */
+static void count_purged(struct writes *writes, uint64_t slots)
+{
+	while (slots != 0) {
+		unsigned slot = purge_slot_next(&slots);
+		uint64_t bit = UINT64_C(1) << slot;
+
+		if (!(writes->counted_slots & bit))
+			writes->counted[slot] = 0;
+		writes->counted_slots |= bit;
+		writes->counted[slot]++;
+		purge_table_count(&store_invalidations(writes->store)->purges, slot, 1);
+	}
+}
+
+static void count_back(struct writes *writes)
+{
+	struct purge_table *purges = &store_invalidations(writes->store)->purges;
+
+	for (uint64_t slots = writes->counted_slots; slots != 0;) {
+		unsigned slot = purge_slot_next(&slots);
+
+		purge_table_count(purges, slot, -(int64_t)writes->counted[slot]);
+	}
+}
+
 static enum store_result begin_batch(struct writes *writes, bool *ret_begun)
 {
 	enum store_result result = store_begin(writes->store);
+
+	writes->counted_slots = 0;
 
 	writes->busy = *ret_begun = result == STORE_OK;
 	return result;
@@ -320,6 +393,8 @@ static bool end_batch(struct writes *writes, bool begun, enum store_result resul
 		result = store_commit(writes->store);
 	else if (begun)
 		store_abort(writes->store);
+	if (result != STORE_OK && writes->counted_slots != 0)
+		count_back(writes);
 	writes->counts.failures += result != STORE_OK;
 	writes->waiting = result != STORE_OK;
 	return result == STORE_OK;
@@ -370,6 +445,7 @@ static enum store_result write_taken(struct writes *writes, struct pending_op *o
 
 	if (result != STORE_OK)
 		return result;
+	count_purged(writes, rewrite.purged);
 	batch->stored += rewrite.stored;
 	batch->dropped += rewrite.dropped;
 	return STORE_OK;
@@ -440,6 +516,8 @@ static enum store_result clean_key(struct writes *writes, const struct cache_key
 	struct rewrite rewrite;
 	enum store_result result = rewrite_key(writes, key, NULL, &rewrite);
 
+	if (result == STORE_OK)
+		count_purged(writes, rewrite.purged);
 	*count += result == STORE_OK && rewrite.changed;
 	return result;
 }

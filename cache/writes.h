@@ -13,6 +13,7 @@
 
 #include "cache/counts.h"
 #include "cache/pending.h"
+#include "cache/purge_set.h"
 #include "cache/store/store.h"
 #include "cache/tidy.h"
 
@@ -26,6 +27,9 @@ struct writes {
 			     writes_tick() */
 	bool busy;        /* in a transaction, or with a view in hand */
 	char *entries[2]; /* an entry is rewritten from one into the other */
+	struct purge_set purges; /* in force when the rewrite under way began */
+	uint64_t counted_slots;  /* of the transaction under way: entries counted for purges */
+	uint64_t counted[PURGE_SLOTS];
 };
 
 /* `store` and `conf` must outlive it.  False without memory. */
@@ -83,7 +87,8 @@ static inline bool writes_tidy_is_due(const struct writes *writes)
 void writes_tick(struct writes *writes);
 
 /*
- * Remove from the entries of these keys what is absent (cache/overtaken.h), in one transaction.  In
+ * Remove from the entries of these keys what is absent (cache/overtaken.h), and make stale what was
+ * purged softly, in one transaction.  In
  * the store when it returns; false, and counted, when that failed.
  */
 bool writes_purge(struct writes *writes, const struct cache_key *keys, size_t count);

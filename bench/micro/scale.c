@@ -183,14 +183,14 @@ static void measure_get(struct scale *scale, struct row *row)
 	row->get_ns = (seconds(CLOCK_PROCESS_CPUTIME_ID) - begin) * 1e9 / GETS;
 }
 
-struct purge {
+struct emptying {
 	struct cache_key keys[PURGE_BATCH];
 	size_t count;
 };
 
 static bool purge_visit(void *context, const struct cache_key *key, struct slice value)
 {
-	struct purge *purge = context;
+	struct emptying *purge = context;
 	(void)value;
 	purge->keys[purge->count++] = *key;
 	return purge->count < PURGE_BATCH;
@@ -199,7 +199,7 @@ static bool purge_visit(void *context, const struct cache_key *key, struct slice
 static bool purge_batch(struct scale *scale)
 {
 	struct cache_key cursor = {{0, 0}};
-	struct purge purge = {.count = 0};
+	struct emptying purge = {.count = 0};
 	bool more;
 	check(scale, store_walk(scale->store, &cursor, PURGE_BATCH, purge_visit, &purge, &more),
 	      "walk");

@@ -66,6 +66,7 @@ enum record_meta_flags {
 	META_HAS_LAST_MODIFIED = 32,
 	META_IMMUTABLE = 64,
 	META_HTTP_1_0 = 128, /* it came as HTTP/1.0: for Via */
+	META_PURGED = 256,   /* purged softly: validate before use; its lifetime ended then */
 };
 
 /*

@@ -81,6 +81,8 @@ static bool must_validate(const struct request_control *control, const struct re
 		*ret_why = REASON_REQUEST_PRAGMA;
 	else if (meta->flags & META_NO_CACHE)
 		*ret_why = REASON_RESPONSE_NO_CACHE;
+	else if (meta->flags & META_PURGED)
+		*ret_why = REASON_PURGED;
 	else if (is_restored(meta, now))
 		*ret_why = REASON_RESTORED;
 	else if (is_from_future(meta, now))

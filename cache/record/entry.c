@@ -332,6 +332,7 @@ enum entry_select entry_select(struct slice entry, struct slice normal_uri,
 /* Records that go into an entry being written. */
 struct entry_plan {
 	struct slice uri;
+	const struct record_cutoff *cutoff; /* what makes records stale; NULL for nothing */
 	struct record_view records[ENTRY_RECORDS_MAX + 1];
 	size_t count;
 	size_t size;
@@ -443,6 +444,7 @@ static void plan_begin(struct entry_plan *plan, struct slice old, struct slice n
 	struct record_view view;
 
 	plan->uri = normal_uri;
+	plan->cutoff = NULL;
 	plan->count = 0;
 	plan->size = sizeof(struct entry_header) + record_pad(normal_uri.n);
 	if (!entry_open(old, &walk) || !slice_eq(walk.uri, normal_uri))
@@ -452,6 +454,15 @@ static void plan_begin(struct entry_plan *plan, struct slice old, struct slice n
 		    record_is_intact(&view, seed))
 			plan_add(plan, &view);
 	}
+}
+
+static void write_record(const struct entry_plan *plan, const struct record_view *view, char *to)
+{
+	int64_t purged_ms;
+
+	memcpy(to, view->bytes.p, view->bytes.n);
+	if (plan->cutoff != NULL && record_is_made_stale(view, plan->cutoff, &purged_ms))
+		record_make_stale(to, purged_ms, record_seed(plan->uri));
 }
 
 static size_t plan_write(const struct entry_plan *plan, char *to, size_t size)
@@ -468,7 +479,7 @@ static size_t plan_write(const struct entry_plan *plan, char *to, size_t size)
 	memset(to + used, 0, record_pad(used) - used);
 	used = record_pad(used);
 	for (size_t i = 0; i < plan->count; i++) {
-		memcpy(to + used, plan->records[i].bytes.p, plan->records[i].bytes.n);
+		write_record(plan, &plan->records[i], to + used);
 		used += plan->records[i].bytes.n;
 	}
 	return used;
@@ -508,22 +519,42 @@ bool entry_has_present(struct slice entry, const struct record_cutoff *cutoff)
 	return false;
 }
 
-bool entry_has_absent(struct slice entry, const struct record_cutoff *cutoff)
+bool entry_is_untidy(struct slice entry, const struct record_cutoff *cutoff)
 {
 	struct entry_walk walk;
 	struct record_view view;
+	int64_t purged_ms;
 
 	if (!entry_open(entry, &walk))
 		return true;
 	while (entry_next(&walk, &view)) {
-		if (record_is_absent(&view, cutoff))
+		if (record_is_absent(&view, cutoff) ||
+		    record_is_made_stale(&view, cutoff, &purged_ms))
 			return true;
 	}
 	return !entry_is_walked(&walk);
 }
 
-size_t entry_drop_absent(struct slice old, const struct record_cutoff *cutoff, char *to,
-			 size_t size)
+struct slice entry_uri(struct slice entry)
+{
+	struct entry_walk walk;
+
+	return entry_open(entry, &walk) ? walk.uri : slice_of("", 0);
+}
+
+void entry_visit(struct slice entry, bool (*visit)(void *context, const struct record_view *view),
+		 void *context)
+{
+	struct entry_walk walk;
+	struct record_view view;
+
+	if (!entry_open(entry, &walk))
+		return;
+	while (entry_next(&walk, &view) && visit(context, &view))
+		;
+}
+
+size_t entry_tidy(struct slice old, const struct record_cutoff *cutoff, char *to, size_t size)
 {
 	struct entry_walk walk;
 	struct entry_plan plan;
@@ -531,6 +562,7 @@ size_t entry_drop_absent(struct slice old, const struct record_cutoff *cutoff, c
 	if (!entry_open(old, &walk))
 		return 0;
 	plan_begin(&plan, old, walk.uri, NULL);
+	plan.cutoff = cutoff;
 	for (size_t i = plan.count; i-- > 0;) {
 		if (record_is_absent(&plan.records[i], cutoff))
 			plan_remove(&plan, i);

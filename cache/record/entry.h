@@ -49,12 +49,24 @@ size_t entry_put(struct slice old, struct slice normal_uri, struct slice record,
 /* Whether an entry has a record that is not absent. */
 bool entry_has_present(struct slice entry, const struct record_cutoff *cutoff);
 
-/* Whether an entry has a record that is absent, or is damaged.  Looks at no checksum. */
-bool entry_has_absent(struct slice entry, const struct record_cutoff *cutoff);
+/*
+ * Whether entry_tidy() would change an entry: a record is absent, made stale by a soft purge, or
+ * damaged.  Looks at no checksum.
+ */
+bool entry_is_untidy(struct slice entry, const struct record_cutoff *cutoff);
 
-/* The entry without those that are absent, and damaged ones; 0 when none is left. */
-size_t entry_drop_absent(struct slice old, const struct record_cutoff *cutoff, char *to,
-			 size_t size);
+/*
+ * The entry without records that are absent and damaged ones, and with those stale that a soft
+ * purge makes so; 0 when none is left.
+ */
+size_t entry_tidy(struct slice old, const struct record_cutoff *cutoff, char *to, size_t size);
+
+/* Its URI in normal form; empty when it is damaged. */
+struct slice entry_uri(struct slice entry);
+
+/* Visit its records until `visit` returns false.  Looks at no checksum. */
+void entry_visit(struct slice entry, bool (*visit)(void *context, const struct record_view *view),
+		 void *context);
 
 /*
  * Whether an old record of the same URI makes way for `fresh`: it is of the same kind and variant,

@@ -107,6 +107,34 @@ bool record_is_invalidated(const struct record_view *view, const struct record_c
 	return asked_at < cutoff->epoch_of(cutoff->context, &variant);
 }
 
+bool record_is_made_stale(const struct record_view *view, const struct record_cutoff *cutoff,
+			  int64_t *ret_ms)
+{
+	uint64_t asked_at = view->meta->asked_at;
+
+	if (cutoff->epoch_of == NULL || view->meta->flags & META_PURGED)
+		return false;
+	*ret_ms = cutoff->stale_ms;
+	if (asked_at < cutoff->stale_before)
+		return true;
+	for (size_t i = 0; cutoff->group_stale != NULL && i < view->group_count; i++) {
+		if (asked_at < cutoff->group_stale(cutoff->context, &view->groups[i], ret_ms))
+			return true;
+	}
+	return false;
+}
+
+void record_make_stale(char *record, int64_t purged_ms, uint64_t seed)
+{
+	struct record_header *header = (void *)record;
+	int64_t age_s = policy_age_s(&header->meta, &(struct http_clock){.steady_ms = purged_ms});
+
+	header->meta.flags |= META_PURGED;
+	if (age_s < header->meta.lifetime_s)
+		header->meta.lifetime_s = (uint32_t)age_s;
+	header->checksum = checksum_of(header, seed);
+}
+
 /* A record being written; once something does not fit, the rest is skipped. */
 struct record_writer {
 	struct record_header header;

@@ -163,10 +163,28 @@ struct record_cutoff {
 	uint64_t (*epoch_of)(const void *context, const struct cache_key *key);
 	const void *context;
 	struct cache_key entry; /* its key */
+	struct slice uri;       /* in normal form */
+	/* Soft purges, when `epoch_of` is not NULL: */
+	uint64_t stale_before; /* asked for before it: one of the URI, at stale_ms */
+	int64_t stale_ms;
+	uint64_t (*group_stale)(const void *context, const struct cache_key *key, int64_t *ret_ms);
 };
 
 /* Whether a mark in force on its URI, variant or groups came after the record was asked for. */
 bool record_is_invalidated(const struct record_view *view, const struct record_cutoff *cutoff);
+
+/*
+ * Whether a soft purge makes a record stale that is not so already; *ret_ms is when it was purged,
+ * on the steady clock.
+ */
+bool record_is_made_stale(const struct record_view *view, const struct record_cutoff *cutoff,
+			  int64_t *ret_ms);
+
+/*
+ * Make a record stale as of a soft purge, in the bytes of a copy: it is validated before its next
+ * use, and stale-if-error counts from the purge.  `seed` is record_seed() of its URI.
+ */
+void record_make_stale(char *record, int64_t purged_ms, uint64_t seed);
 
 static inline bool record_is_absent(const struct record_view *view,
 				    const struct record_cutoff *cutoff)

@@ -67,6 +67,7 @@ void invalidation_recover(struct invalidations *all)
 	for (size_t i = 0; i < INVALIDATION_OVERFLOW; i++)
 		live += atomic_load(&all->overflow[i]) != 0;
 	atomic_store(&all->live, live);
+	purge_table_recover(&all->purges);
 }
 
 uint64_t invalidation_now(const struct invalidations *all)
@@ -258,4 +259,15 @@ void invalidation_retire(struct invalidations *all, const struct invalidation_ma
 		return;
 	atomic_store(tag_at(all, mark->place), 0);
 	atomic_fetch_sub(&all->live, 1);
+}
+
+bool invalidation_purge(struct invalidations *all, struct purge *purge)
+{
+	return purge_table_add(&all->purges, &all->last, purge);
+}
+
+bool invalidation_purge_end(struct invalidations *all, unsigned slot, const struct purge *purge,
+			    int64_t ended_s)
+{
+	return purge_table_end(&all->purges, &all->retired, slot, purge, ended_s);
 }

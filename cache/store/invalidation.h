@@ -23,7 +23,10 @@
  * when a mark was retired since the snapshot was taken: so what it has read is either newer than
  * the removal, or still marked.
  *
- * Lock-free, and safe against kill -9 at any instruction: at worst a killed process leaves a place
+ * Purges of many URIs by operators have their own table (purge_table.h), which lookups and writes
+ * look at likewise.
+ *
+ * Lock-free, but for that table, and safe against kill -9 at any instruction: at worst a killed process leaves a place
  * that cannot be used until a first process opens the store again.
  */
 #ifndef CACHE_STORE_INVALIDATION_H
@@ -31,7 +34,7 @@
 
 #include <stdatomic.h>
 
-#include "cache/base/key.h"
+#include "cache/store/purge_table.h"
 
 enum {
 	INVALIDATION_SLOTS = 1 << 16, /* for writes */
@@ -66,6 +69,7 @@ struct invalidations {
 	_Atomic uint64_t last;    /* the epoch */
 	_Atomic uint64_t retired; /* number of retirements, counted before each */
 	_Atomic uint64_t live;    /* at least the places in use and marks by hash */
+	struct purge_table purges;
 	_Atomic uint64_t slots[INVALIDATION_SLOTS];
 	_Atomic uint64_t overflow[INVALIDATION_OVERFLOW];
 	struct invalidation_set sets[INVALIDATION_SETS];
@@ -124,6 +128,18 @@ static inline bool invalidation_any(const struct invalidations *all)
 {
 	return atomic_load_explicit(&all->live, memory_order_acquire) != 0;
 }
+
+/* For lookups: is any mark or purge in force?  Two loads. */
+static inline bool invalidation_any_or_purge(const struct invalidations *all)
+{
+	return (atomic_load_explicit(&all->live, memory_order_acquire) |
+		purge_table_pending(&all->purges)) != 0;
+}
+
+/* Within a write transaction: purge_table_add(), and purge_table_end(). */
+bool invalidation_purge(struct invalidations *all, struct purge *purge);
+bool invalidation_purge_end(struct invalidations *all, unsigned slot, const struct purge *purge,
+			    int64_t ended_s);
 
 /* Whether free places are running low. */
 bool invalidation_are_many(const struct invalidations *all);

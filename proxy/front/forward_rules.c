@@ -39,6 +39,7 @@ enum forward_reason forward_reason_of(const struct cache_lookup *lookup)
 	case REASON_EXPIRED:
 	case REASON_CLOCK:
 	case REASON_RESTORED:
+	case REASON_PURGED:
 	case REASON_RESPONSE_NO_CACHE:
 		return FWD_STALE;
 	default:

@@ -430,7 +430,10 @@ static void open_housekeeping(struct worker *worker)
 		.logins = worker->logins,
 		.counts = &worker->counts,
 		.store = &worker->store,
-		.purger = {.cache = worker->cache, .turn = &worker->turn, .leases = shared->leases},
+		.purger = {.cache = worker->cache,
+			   .turn = &worker->turn,
+			   .leases = shared->leases,
+			   .conf = worker->conf},
 	};
 	housekeeping_begin(&worker->keeping);
 }

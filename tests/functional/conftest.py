@@ -19,7 +19,8 @@ WITH_SEVERAL = {f"test_{name}" for name in """
     admin auth cache_groups clock_steps conditional_hit descriptors explain gateway head_records
     head_requests head_updates hit invalidation limits many_clients marks must_revalidate
     not_stored
-    origin_connections origin_failures post_with_content_location preflight_cache purge restart
+    origin_connections origin_failures post_with_content_location preflight_cache purge
+    purge_patterns restart
     shutdown signals stale_if_error stale_while_revalidate store_views sync tunnel upgrade validation
     vary
 """.split()}

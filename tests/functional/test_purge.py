@@ -414,8 +414,11 @@ def test_nothing_but_post(proxy, client, origin, method, query):
     origin.default = respond(204, FRESH)
     client.get(origin.url())
     answer = purge(proxy, query, method=method)
-    assert answer.status == 405
-    assert answer["Allow"] == "POST"
+    if query == "" and method in ("GET", "HEAD"):
+        assert answer.status == 200  # a list of them
+    else:
+        assert answer.status == 405
+        assert answer["Allow"] == "POST"
     assert is_stored(client, origin.url())
 
 

@@ -153,10 +153,10 @@ static void use_entry(struct slice entry)
 	    !entry_at(slice_of(scratch, n), entry_count(slice_of(scratch, n)) - 1, &of, &view) ||
 	    !slice_eq(view.bytes, slice_of(fresh, fresh_n)))
 		abort();
-	entry_drop_absent(entry, &none_absent, scratch, ROOM);
-	if (entry_has_absent(entry, &none_absent))
-		entry_drop_absent(entry, &none_absent, scratch, ROOM);
-	entry_drop_absent(entry, &(struct record_cutoff){.purged_ms = 784111777000}, scratch, ROOM);
+	entry_tidy(entry, &none_absent, scratch, ROOM);
+	if (entry_is_untidy(entry, &none_absent))
+		entry_tidy(entry, &none_absent, scratch, ROOM);
+	entry_tidy(entry, &(struct record_cutoff){.purged_ms = 784111777000}, scratch, ROOM);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

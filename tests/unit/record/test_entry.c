@@ -593,7 +593,7 @@ static void examine(struct slice damaged, struct slice original, struct slice re
 	assert_true(
 		entry_at(slice_of(again, n), entry_count(slice_of(again, n)) - 1, &ours, &view));
 	assert_true(slice_eq(view.bytes, record));
-	n = entry_drop_absent(damaged, &none_absent, again, sizeof(again));
+	n = entry_tidy(damaged, &none_absent, again, sizeof(again));
 	assert_records_are_ours(slice_of(again, n), original);
 }
 
@@ -673,7 +673,7 @@ static void damage_to_the_record_selected_is_told(void **state)
 	assert_string_equal(selected("GET" TARGET "Foo: b\n"), "second");
 	half ^= 1;
 	entry = slice_of(halves[half],
-			 entry_drop_absent(entry, &none_absent, halves[half], ENTRY_SIZE_MAX));
+			 entry_tidy(entry, &none_absent, halves[half], ENTRY_SIZE_MAX));
 	assert_int_equal(entry_count(entry), 1);
 	assert_string_equal(selected("GET" TARGET "Foo: a\n"), "");
 	assert_string_equal(selected("GET" TARGET "Foo: b\n"), "second");
@@ -681,7 +681,7 @@ static void damage_to_the_record_selected_is_told(void **state)
 
 static bool has_absent(int64_t purged_ms)
 {
-	return entry_has_absent(entry, &(struct record_cutoff){.purged_ms = purged_ms});
+	return entry_is_untidy(entry, &(struct record_cutoff){.purged_ms = purged_ms});
 }
 
 static void purged_records_count_as_absent(void **state)
@@ -712,8 +712,8 @@ static void drop_until(int64_t s)
 {
 	half ^= 1;
 	entry = slice_of(halves[half],
-			 entry_drop_absent(entry, &(struct record_cutoff){.purged_ms = ms_after(s)},
-					   halves[half], ENTRY_SIZE_MAX));
+			 entry_tidy(entry, &(struct record_cutoff){.purged_ms = ms_after(s)},
+				    halves[half], ENTRY_SIZE_MAX));
 }
 
 static void purged_records_are_dropped_and_others_stay(void **state)

@@ -1,4 +1,4 @@
-/* LINKS: */
+/* LINKS: cache/store/purge_table.c */
 /*
  * Marks of several processes: while one is at work another does its own, at each point between two
  * accesses to what they share, to its end or until it is killed at each point of its own.

@@ -1,0 +1,200 @@
+/* Compares purges with URIs, and reads their patterns. */
+#include "cache/purge_match.h"
+
+#include <stdlib.h>
+
+#include "cache/base/ascii.h"
+
+/* Behind the origin of a group; no origin has it. */
+enum { GROUP_SEPARATOR = ' ', ORIGIN_SIZE = URI_HOST_MAX + 32 };
+
+/* As much as fits: a text for people. */
+static void add_text(struct purge *purge, struct slice text)
+{
+	size_t room = PURGE_TEXT_MAX - purge->text_n, n = text.n < room ? text.n : room;
+
+	if (n > 0)
+		memcpy(purge->text + purge->text_n, text.p, n);
+	purge->text_n += (uint32_t)n;
+}
+
+static char *normal_of(const struct http_uri *uri, struct slice *ret_normal)
+{
+	char *memory = malloc(http_uri_normal_max(uri));
+
+	if (memory != NULL)
+		*ret_normal = slice_of(memory, http_uri_normal(uri, memory));
+	return memory;
+}
+
+bool purge_of_uri(const struct http_uri *uri, struct purge *ret_purge)
+{
+	struct slice normal;
+	char *memory = normal_of(uri, &normal);
+
+	if (memory == NULL)
+		return false;
+	ret_purge->kind = PURGE_URI;
+	ret_purge->keys[0] = ret_purge->keys[1] = cache_key_of_uri(normal);
+	add_text(ret_purge, normal);
+	free(memory);
+	return true;
+}
+
+bool purge_of_prefix(const struct http_uri *prefix, struct purge *ret_purge)
+{
+	if (http_uri_normal_max(prefix) > PURGE_TEXT_MAX)
+		return false;
+	ret_purge->kind = PURGE_PREFIX;
+	ret_purge->text_n = (uint32_t)http_uri_normal(prefix, ret_purge->text);
+	return true;
+}
+
+/* "scheme://host[:port]" in normal form; its length, 0 when the URI is none that we take. */
+static size_t origin_of(struct http_uri uri, char to[static ORIGIN_SIZE])
+{
+	uri.path = uri.normal = slice_of("", 0);
+	if (http_uri_normal_max(&uri) > ORIGIN_SIZE)
+		return 0;
+	return http_uri_normal(&uri, to) - 1; /* without the path "/" */
+}
+
+static void name_group(struct purge *purge, struct slice origin, struct slice group)
+{
+	purge->kind = PURGE_GROUP;
+	add_text(purge, origin);
+	add_text(purge, slice_of((const char[]){GROUP_SEPARATOR}, 1));
+	add_text(purge, group);
+}
+
+bool purge_of_group(const struct http_uri *uri, struct slice group, struct purge *ret_purge)
+{
+	char origin[ORIGIN_SIZE];
+	size_t n = origin_of(*uri, origin);
+
+	if (n == 0 || group.n == 0)
+		return false;
+	ret_purge->keys[0] = ret_purge->keys[1] = cache_key_of_group(slice_of(origin, n), group);
+	name_group(ret_purge, slice_of(origin, n), group);
+	return true;
+}
+
+bool purge_of_group_at(struct slice host_and_port, struct slice group, struct purge *ret_purge)
+{
+	static const char *const schemes[] = {"http://", "https://"};
+	char text[ORIGIN_SIZE], origin[ORIGIN_SIZE];
+	struct http_uri uri;
+
+	if (group.n == 0 || host_and_port.n > URI_HOST_MAX + 7)
+		return false;
+	for (unsigned i = 0; i < 2; i++) {
+		size_t n = strlen(schemes[i]);
+
+		memcpy(text, schemes[i], n);
+		memcpy(text + n, host_and_port.p, host_and_port.n);
+		n += host_and_port.n;
+		/* nothing behind the authority */
+		if (http_uri_parse_absolute(slice_of(text, n), &uri) != URI_OK || uri.path.n > 0)
+			return false;
+		n = origin_of(uri, origin);
+		if (n == 0)
+			return false;
+		ret_purge->keys[i] = cache_key_of_group(slice_of(origin, n), group);
+	}
+	name_group(ret_purge, host_and_port, group);
+	return true;
+}
+
+struct slice purge_text(const struct purge *purge)
+{
+	return slice_of(purge->text, purge->text_n);
+}
+
+struct slice purge_group_origin(const struct purge *purge)
+{
+	struct slice text = purge_text(purge);
+	const char *end = memchr(text.p, GROUP_SEPARATOR, text.n);
+
+	return end != NULL ? slice_of(text.p, (size_t)(end - text.p)) : text;
+}
+
+struct slice purge_group_name(const struct purge *purge)
+{
+	struct slice text = purge_text(purge);
+	size_t before = purge_group_origin(purge).n + 1;
+
+	return before < text.n ? slice_of(text.p + before, text.n - before) : slice_of("", 0);
+}
+
+/* ---- hosts ---------------------------------------------------------------------------------- */
+
+/* "host" or "host:port" taken apart; the host without a dot at its end, port 0 when there is none. */
+static void split_authority(struct slice authority, struct slice *ret_host, uint16_t *ret_port)
+{
+	const char *colon = memrchr(authority.p, ':', authority.n);
+	const char *bracket = memchr(authority.p, ']', authority.n);
+	unsigned port = 0;
+
+	*ret_host = authority;
+	if (colon != NULL && (bracket == NULL || bracket < colon)) {
+		for (const char *p = colon + 1; p < authority.p + authority.n; p++)
+			port = port * 10 + (unsigned)(*p - '0');
+		ret_host->n = (size_t)(colon - authority.p);
+	}
+	*ret_port = (uint16_t)port;
+	if (ret_host->n > 1 && ret_host->p[ret_host->n - 1] == '.')
+		ret_host->n--;
+}
+
+bool purge_of_host(struct slice host_and_port, struct purge *ret_purge)
+{
+	struct slice host;
+
+	if (host_and_port.n == 0 || host_and_port.n > URI_HOST_MAX + 7 ||
+	    !http_host_is_valid(host_and_port))
+		return false;
+	split_authority(host_and_port, &host, &ret_purge->port);
+	ret_purge->kind = PURGE_HOST;
+	ascii_write_lower(host, ret_purge->text);
+	ret_purge->text_n = (uint32_t)host.n;
+	return true;
+}
+
+/* A URI in normal form has a scheme of ours, an authority, and a path that begins with "/". */
+static bool is_of_host(const struct purge *purge, struct slice uri)
+{
+	bool secure = uri.n > 4 && uri.p[4] == 's';
+	size_t before = secure ? sizeof("https://") - 1 : sizeof("http://") - 1;
+	struct slice rest, host;
+	const char *path;
+	uint16_t port;
+
+	if (uri.n <= before)
+		return false;
+	rest = slice_of(uri.p + before, uri.n - before);
+	path = memchr(rest.p, '/', rest.n);
+	if (path != NULL)
+		rest.n = (size_t)(path - rest.p);
+	split_authority(rest, &host, &port);
+	if (port == 0)
+		port = http_scheme_port(secure ? SCHEME_HTTPS : SCHEME_HTTP);
+	return slice_eq(host, purge_text(purge)) && (purge->port == 0 || purge->port == port);
+}
+
+bool purge_concerns_uri(const struct purge *purge, const struct cache_key *key, struct slice uri)
+{
+	switch (purge->kind) {
+	case PURGE_ALL:
+		/* One that removes everything has a mark of its own (cache/store/purge_mark.h). */
+		return purge->soft;
+	case PURGE_URI:
+		return purge_has_key(purge, key);
+	case PURGE_PREFIX:
+		return uri.n >= purge->text_n && memcmp(uri.p, purge->text, purge->text_n) == 0;
+	case PURGE_HOST:
+		return is_of_host(purge, uri);
+	case PURGE_GROUP:
+		break;
+	}
+	return false;
+}

@@ -1,0 +1,229 @@
+/* LINKS: cache */
+/* Which URIs a purge by prefix, host, group or URI concerns. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+
+#include "cache/purge_match.h"
+
+static struct http_uri parsed(const char *text)
+{
+	struct http_uri uri;
+
+	assert_int_equal(http_uri_parse_absolute(slice_str(text), &uri), URI_OK);
+	return uri;
+}
+
+static bool concerns(const struct purge *purge, const char *text)
+{
+	char normal[2048];
+	struct http_uri uri = parsed(text);
+	struct slice n = slice_of(normal, http_uri_normal(&uri, normal));
+	struct cache_key key = cache_key_of_uri(n);
+
+	return purge_concerns_uri(purge, &key, n);
+}
+
+static struct purge prefix(const char *text)
+{
+	struct purge purge = {0};
+	struct http_uri uri = parsed(text);
+
+	assert_true(purge_of_prefix(&uri, &purge));
+	return purge;
+}
+
+static struct purge host(const char *text)
+{
+	struct purge purge = {0};
+
+	assert_true(purge_of_host(slice_str(text), &purge));
+	return purge;
+}
+
+static void a_prefix_is_compared_in_normal_form(void **state)
+{
+	struct purge purge = prefix("HTTP://A.Example:80/x");
+
+	(void)state;
+	assert_true(concerns(&purge, "http://a.example/x"));
+	assert_true(concerns(&purge, "http://A.example:80/xy?z"));
+	assert_false(concerns(&purge, "http://a.example/X"));
+	assert_false(concerns(&purge, "http://a.example:8080/x"));
+	assert_false(concerns(&purge, "https://a.example/x"));
+	assert_false(concerns(&purge, "http://a.example/"));
+}
+
+/* http://a is not http://ab, nor http://a:8080. */
+static void a_prefix_without_path_is_of_one_origin(void **state)
+{
+	struct purge purge = prefix("http://a");
+
+	(void)state;
+	assert_true(concerns(&purge, "http://a/"));
+	assert_true(concerns(&purge, "http://a?b"));
+	assert_false(concerns(&purge, "http://ab/"));
+	assert_false(concerns(&purge, "http://a:8080/"));
+	assert_false(concerns(&purge, "http://a.b/"));
+}
+
+static void a_prefix_may_end_anywhere_in_the_path(void **state)
+{
+	struct purge purge = prefix("http://a/b%2");
+
+	(void)state;
+	assert_true(concerns(&purge, "http://a/b%2Fc"));
+	assert_true(concerns(&purge, "http://a/b%2fc"));
+	assert_true(concerns(&purge, "http://a/b%2"));
+	assert_false(concerns(&purge, "http://a/b%3F"));
+	purge = prefix("http://a/?q=");
+	assert_true(concerns(&purge, "http://a/?q=1"));
+	assert_true(concerns(&purge, "http://a?q=1"));
+	assert_false(concerns(&purge, "http://a/?r=1"));
+}
+
+static void a_prefix_has_a_bound(void **state)
+{
+	char text[PURGE_TEXT_MAX + 16] = "http://a/";
+	struct purge purge = {0};
+	struct http_uri uri;
+
+	(void)state;
+	memset(text + 9, 'x', sizeof(text) - 10);
+	uri = parsed(text);
+	assert_false(purge_of_prefix(&uri, &purge));
+	text[1000] = '\0';
+	purge = prefix(text);
+	assert_int_equal(purge.text_n, 1000);
+	strcat(text, "y");
+	assert_true(concerns(&purge, text));
+	text[999] = 'z';
+	assert_false(concerns(&purge, text));
+}
+
+static void a_host_is_all_its_ports_and_schemes(void **state)
+{
+	struct purge purge = host("A.example");
+
+	(void)state;
+	assert_true(concerns(&purge, "http://a.example/"));
+	assert_true(concerns(&purge, "https://a.example/x"));
+	assert_true(concerns(&purge, "http://a.example:8080/x"));
+	assert_true(concerns(&purge, "http://a.example./x"));
+	assert_false(concerns(&purge, "http://b.a.example/"));
+	assert_false(concerns(&purge, "http://a.example.org/"));
+	assert_false(concerns(&purge, "http://b/?a.example/"));
+	purge = host("a.example.");
+	assert_true(concerns(&purge, "http://a.example/"));
+	assert_true(concerns(&purge, "http://a.example.:81/"));
+}
+
+static void a_host_with_a_port_is_of_that_port(void **state)
+{
+	struct purge purge = host("a:80");
+
+	(void)state;
+	assert_true(concerns(&purge, "http://a/"));
+	assert_true(concerns(&purge, "https://a:80/"));
+	assert_false(concerns(&purge, "https://a/"));
+	assert_false(concerns(&purge, "http://a:8080/"));
+	purge = host("a:443");
+	assert_true(concerns(&purge, "https://a/"));
+	assert_true(concerns(&purge, "http://a:443/"));
+	assert_false(concerns(&purge, "http://a/"));
+}
+
+static void addresses_are_hosts(void **state)
+{
+	struct purge purge = host("[::1]:8080");
+
+	(void)state;
+	assert_true(concerns(&purge, "http://[::1]:8080/"));
+	assert_false(concerns(&purge, "http://[::1]/"));
+	purge = host("[::1]");
+	assert_true(concerns(&purge, "http://[::1]:8080/"));
+	assert_true(concerns(&purge, "http://[::1]/"));
+	assert_false(concerns(&purge, "http://[::11]/"));
+	purge = host("127.0.0.1:81");
+	assert_true(concerns(&purge, "http://127.0.0.1:81/"));
+	assert_false(concerns(&purge, "http://127.0.0.1:811/"));
+}
+
+static void what_is_no_host_is_refused(void **state)
+{
+	static const char *const wrong[] = {"",         "a b", "a/",   "a:",  "a:0",     "a:65536",
+					    "http://a", "a@b", "[::1", "::1", "a:80:80", "."};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct purge purge = {0};
+
+		if (purge_of_host(slice_str(wrong[i]), &purge))
+			fail_msg("taken for a host: %s", wrong[i]);
+	}
+}
+
+static void a_uri_is_itself_alone(void **state)
+{
+	struct purge purge = {0};
+	struct http_uri uri = parsed("HTTP://A:80");
+
+	(void)state;
+	assert_true(purge_of_uri(&uri, &purge));
+	assert_true(concerns(&purge, "http://a/"));
+	assert_false(concerns(&purge, "http://a/b"));
+	assert_false(concerns(&purge, "http://a/?"));
+}
+
+/* A group is of an origin; of a host it is of both schemes. */
+static void groups_have_origins(void **state)
+{
+	struct cache_key http = cache_key_of_group(SLICE("http://a"), SLICE("g 1"));
+	struct cache_key https = cache_key_of_group(SLICE("https://a"), SLICE("g 1"));
+	struct cache_key other = cache_key_of_group(SLICE("http://b"), SLICE("g 1"));
+	struct cache_key at = cache_key_of_group(SLICE("https://a:80"), SLICE("g 1"));
+	struct http_uri uri = parsed("http://A:80/x?y");
+	struct purge purge = {0};
+
+	(void)state;
+	assert_true(purge_of_group(&uri, SLICE("g 1"), &purge));
+	assert_true(purge_has_key(&purge, &http));
+	assert_false(purge_has_key(&purge, &https));
+	assert_false(purge_has_key(&purge, &other));
+	assert_false(concerns(&purge, "http://a/x"));
+	assert_true(slice_eq(purge_group_origin(&purge), SLICE("http://a")));
+	assert_true(slice_eq(purge_group_name(&purge), SLICE("g 1")));
+	purge = (struct purge){0};
+	assert_true(purge_of_group_at(SLICE("A"), SLICE("g 1"), &purge));
+	assert_true(purge_has_key(&purge, &http));
+	assert_true(purge_has_key(&purge, &https));
+	assert_false(purge_has_key(&purge, &at));
+	purge = (struct purge){0};
+	assert_true(purge_of_group_at(SLICE("A:80"), SLICE("g 1"), &purge));
+	assert_true(purge_has_key(&purge, &http));
+	assert_true(purge_has_key(&purge, &at));
+	assert_false(purge_of_group_at(SLICE("a/b"), SLICE("g"), &purge));
+	assert_false(purge_of_group_at(SLICE("a?b"), SLICE("g"), &purge));
+	assert_false(purge_of_group_at(SLICE("a"), SLICE(""), &purge));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_prefix_is_compared_in_normal_form),
+		cmocka_unit_test(a_prefix_without_path_is_of_one_origin),
+		cmocka_unit_test(a_prefix_may_end_anywhere_in_the_path),
+		cmocka_unit_test(a_prefix_has_a_bound),
+		cmocka_unit_test(a_host_is_all_its_ports_and_schemes),
+		cmocka_unit_test(a_host_with_a_port_is_of_that_port),
+		cmocka_unit_test(addresses_are_hosts),
+		cmocka_unit_test(what_is_no_host_is_refused),
+		cmocka_unit_test(a_uri_is_itself_alone),
+		cmocka_unit_test(groups_have_origins),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
