@@ -29,6 +29,7 @@
 #include <stdlib.h>
 
 #include "cache/http/fields.h"
+#include "cache/policy/lint.h"
 #include "cache/policy/policy.h"
 #include "tests/support/heads.h"
 #include "tests/support/test_conf.h"
@@ -54,6 +55,7 @@ struct play {
 	struct slice etag;
 	enum reason why;
 	bool stored;
+	struct lint lint;
 	unsigned expectations;
 };
 
@@ -74,6 +76,12 @@ static const char *const validations[] = {"freshen", "pass-304", "retry", "repla
 static const char *const flag_names[] = {"no-cache",  "no-stale", "must-revalidate",
 					 "shareable", "etag",     "last-modified",
 					 "immutable", "http-1.0"};
+
+static const char *const lint_names[] = {
+#define LINT(id, group, level, name, text, section) #id,
+#include "cache/policy/lint.def"
+#undef LINT
+};
 
 static const char *yes_no(bool value)
 {
@@ -257,6 +265,24 @@ static void tell_waits(struct play *play, char *to)
 	strcpy(to, yes_no(policy_may_wait(&play->asked.req)));
 }
 
+/* Names of lint.def in the table's order, those that bar with "x", each with its detail. */
+static void tell_lint(struct play *play, char *to)
+{
+	*to = '\0';
+	for (enum lint_id id = 0; id < LINT_COUNT; id++) {
+		const struct lint_row *row = lint_row(id);
+		struct slice detail = play->lint.details[id];
+
+		if (!lint_has(&play->lint, id))
+			continue;
+		snprintf(to + strlen(to), VALUE_MAX - strlen(to), "%s%s%s%s%.*s%s", *to ? ", " : "",
+			 row->level == LINT_BARS ? "x " : "", lint_names[id],
+			 detail.n > 0 ? " (" : "", SLICE_ARG(detail), detail.n > 0 ? ")" : "");
+	}
+	if (*to == '\0')
+		strcpy(to, "none");
+}
+
 static const struct {
 	const char *name;
 	void (*tell)(struct play *play, char *to);
@@ -267,6 +293,7 @@ static const struct {
 	{"lifetime", tell_lifetime},                 /* seconds and source */
 	{"flags", tell_flags},                       /* names, or none */
 	{"while-revalidate", tell_while_revalidate}, /* seconds */
+	{"lint", tell_lint},                         /* what is found, or none */
 	{"drops", tell_drops},                       /* names of fields left out, or none */
 	{"invalidates", tell_invalidates},           /* yes, no */
 	{"supersedes", tell_supersedes},             /* yes, no */
@@ -413,6 +440,20 @@ static void parse_heads(struct play *play)
 		refuse(play, "no response head: %s", play->text[SECOND]);
 }
 
+/* Of every vector: it bars exactly what is not stored. */
+static void look_at(struct play *play, const struct exchange_times *times)
+{
+	bool bars = false;
+
+	lint_response(&play->fetched.req, &play->answer.res, times, play->conf, &play->lint);
+	for (enum lint_id id = 0; id < LINT_COUNT; id++)
+		bars |= lint_has(&play->lint, id) && lint_row(id)->level == LINT_BARS;
+	if (bars == play->stored || play->lint.stored != play->stored ||
+	    play->lint.why != play->why)
+		refuse(play, "the linter %s what the policy %s (%s)", bars ? "bars" : "allows",
+		       play->stored ? "stores" : "does not store", reason_token(play->why));
+}
+
 static void store(struct play *play)
 {
 	const struct http_field *etag;
@@ -428,6 +469,7 @@ static void store(struct play *play)
 		play->now.restored_ms = times.response.steady_ms + play->restored_s * MS_PER_S;
 	play->stored = policy_may_store(&play->fetched.req, &play->answer.res, &times, play->conf,
 					&play->meta, &play->why);
+	look_at(play, &times);
 	etag = http_fields_first(&play->answer.res.fields, FIELD_ETAG);
 	play->etag = etag ? etag->value : slice_of(NULL, 0);
 }
