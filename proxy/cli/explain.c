@@ -12,7 +12,7 @@
 enum {
 	MS_PER_S = 1000,
 	LABEL = 16,            /* columns before what a label says */
-	FINDING = 22,          /* and before what a finding says */
+	FINDING = 23,          /* and before what a finding says */
 	FETCH_SPARE_MS = 5000, /* beyond the deadlines of a fetch */
 };
 
@@ -281,9 +281,12 @@ static void write_door(const struct json *json)
 static void write_finding(const struct json *finding)
 {
 	const char *level = json_text(finding, "level"), *name = json_text(finding, "name");
-	const char *text = json_text(finding, "text");
+	const char *text = json_text(finding, "text"), *detail = json_text(finding, "detail");
+	char *whole = NULL;
 
-	if (level == NULL || name == NULL || text == NULL)
+	if (level == NULL || name == NULL || text == NULL ||
+	    asprintf(&whole, "%s%s%s", text, detail != NULL ? ": " : "",
+		     detail != NULL ? detail : "") < 0)
 		return;
 	printf("  %-2s ", level);
 	shown_write(stdout, name);
@@ -291,7 +294,8 @@ static void write_finding(const struct json *finding)
 		printf("\n%*s", FINDING, "");
 	else
 		printf("%*s", (int)(FINDING - strlen(name) - 5), "");
-	shown_write_filled(stdout, text, FINDING, FINDING);
+	shown_write_filled(stdout, whole, FINDING, FINDING);
+	free(whole);
 }
 
 static void write_fetch(const struct json *fetch)
@@ -318,9 +322,23 @@ static void write_fetch(const struct json *fetch)
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
+/* Where the origin was asked, what it does keeps its answers out, if anything. */
+static const char *advice_of(const struct json *json)
+{
+	const struct json *fetch = json_get(json, "fetch");
+	bool stored = false;
+
+	if (json_text(fetch, "do") != NULL)
+		return json_text(fetch, "do");
+	json_switch(fetch, "stored", &stored);
+	return stored && json_text(json_get(json, "record"), "answers") == NULL
+		       ? NULL
+		       : json_text(json, "do");
+}
+
 static void write_text(const struct json *json)
 {
-	const char *sentence = json_text(json, "sentence"), *advice = json_text(json, "do");
+	const char *sentence = json_text(json, "sentence"), *advice = advice_of(json);
 	const char *status = json_text(json, "cache_status");
 	const struct json *record = json_get(json, "record");
 

@@ -24,6 +24,7 @@
 struct accesslog;
 struct env;
 struct fetch;
+struct inquiry;
 struct login;
 struct tunnel;
 
@@ -74,7 +75,10 @@ struct exchange {
 	struct exchange *next_waiter;
 	struct exchange **waiter_link; /* in the fetch's list, or of those released; else NULL */
 	struct tunnel *tunnel;
-	struct login *login;     /* while its password waits to be verified */
+	union {
+		struct login *login;     /* while its password waits to be verified */
+		struct inquiry *inquiry; /* an operator's, while an origin is asked for it */
+	};
 	struct cache_kept *kept; /* the stored record that is being validated */
 };
 

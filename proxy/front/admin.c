@@ -217,7 +217,7 @@ static void admin_handle(struct exchange *x)
 		answer_error(x, 404, ADMIN_FIELDS);
 }
 
-/* Every answer is made before handle() returns: there is nothing to feed, resume or cancel. */
+/* No page takes content, and none is passed on: there is nothing to feed or resume. */
 static bool admin_body(struct exchange *x, struct slice content)
 {
 	(void)x;
@@ -232,7 +232,8 @@ static void admin_nothing(struct exchange *x)
 
 static bool admin_cancel(struct exchange *x)
 {
-	(void)x;
+	if (x->inquiry != NULL)
+		admin_explain_leave(x);
 	return false;
 }
 

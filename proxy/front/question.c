@@ -14,9 +14,9 @@ struct asked {
 	bool has_uri, has_method, has_host, fetch;
 };
 
-static bool refuse(char error[QUESTION_ERROR], const char *text)
+static bool refuse(struct diagnostic *error, const char *text)
 {
-	snprintf(error, QUESTION_ERROR, "%s", text);
+	diagnostic_set(error, "%s", text);
 	return false;
 }
 
@@ -29,7 +29,7 @@ static bool is_one_word(struct slice text)
 	return text.n > 0;
 }
 
-static bool add_line(struct asked *asked, struct slice line, char error[QUESTION_ERROR])
+static bool add_line(struct asked *asked, struct slice line, struct diagnostic *error)
 {
 	const char *colon = memchr(line.p, ':', line.n);
 	struct slice name = slice_of(line.p, colon != NULL ? (size_t)(colon - line.p) : 0);
@@ -44,7 +44,7 @@ static bool add_line(struct asked *asked, struct slice line, char error[QUESTION
 }
 
 static bool read_one(struct asked *asked, struct slice name, struct slice value,
-		     char error[QUESTION_ERROR])
+		     struct diagnostic *error)
 {
 	char quoted[64];
 
@@ -60,16 +60,17 @@ static bool read_one(struct asked *asked, struct slice name, struct slice value,
 		   (slice_eq(value, SLICE("1")) || slice_eq(value, SLICE("0")))) {
 		asked->fetch = value.p[0] == '1';
 	} else {
-		snprintf(error, QUESTION_ERROR,
-			 "%s: not a parameter, given twice, or of another value: they are uri, "
-			 "method, header (any number) and fetch=1",
-			 log_quote(name.p, name.n, quoted, sizeof(quoted)));
+		diagnostic_set(
+			error,
+			"%s: not a parameter, given twice, or of another value: they are uri, "
+			"method, header (any number) and fetch=1",
+			log_quote(name.p, name.n, quoted, sizeof(quoted)));
 		return false;
 	}
 	return true;
 }
 
-static bool check_uri(struct slice uri, char error[QUESTION_ERROR])
+static bool check_uri(struct slice uri, struct diagnostic *error)
 {
 	struct http_uri parsed;
 
@@ -92,7 +93,7 @@ static bool check_uri(struct slice uri, char error[QUESTION_ERROR])
 		      "as %20 and the like");
 }
 
-static bool read_all(struct admin_params *params, struct asked *asked, char error[QUESTION_ERROR])
+static bool read_all(struct admin_params *params, struct asked *asked, struct diagnostic *error)
 {
 	struct slice name, value;
 
@@ -119,7 +120,7 @@ static bool write_text(const struct asked *asked, struct buf *text)
 	       buf_append(text, buf_waiting(&asked->lines)) && buf_append(text, SLICE("\r\n"));
 }
 
-static bool parse(struct question *question, const struct conf *conf, char error[QUESTION_ERROR])
+static bool parse(struct question *question, const struct conf *conf, struct diagnostic *error)
 {
 	struct slice text = buf_waiting(&question->text);
 	struct parse_progress progress = {0};
@@ -130,7 +131,7 @@ static bool parse(struct question *question, const struct conf *conf, char error
 		(struct http_fields){.at = question->lines, .capacity = PARSE_REQUEST_FIELDS_MAX};
 	if (parse_request(text, conf, NULL, &progress, &question->req, &parsed) != PARSE_DONE) {
 		parse_fault_request(text, parsed.failure, fault);
-		snprintf(error, QUESTION_ERROR, "such a request is answered %u: %s%s%s",
+		diagnostic_set(error, "such a request is answered %u: %s%s%s",
 			 failure_status(parsed.failure), failure_sentence(parsed.failure),
 			 fault[0] != '\0' ? " " : "", fault);
 		return false;
@@ -141,7 +142,7 @@ static bool parse(struct question *question, const struct conf *conf, char error
 }
 
 struct question *question_read(struct admin_params *params, const struct conf *conf,
-			       char error[QUESTION_ERROR])
+			       struct diagnostic *error)
 {
 	struct question *question = malloc(sizeof(*question));
 	struct asked asked = {0};

@@ -8,10 +8,9 @@
 #define PROXY_FRONT_QUESTION_H
 
 #include "proxy/base/buf.h"
+#include "cache/base/diagnostic.h"
 #include "proxy/front/admin_params.h"
 #include "proxy/http1/parse.h"
-
-enum { QUESTION_ERROR = 512 };
 
 /* From malloc(), in one piece; question_free() releases it. */
 struct question {
@@ -26,7 +25,7 @@ struct question {
  * not understood or the request would be refused as malformed.
  */
 struct question *question_read(struct admin_params *params, const struct conf *conf,
-			       char error[QUESTION_ERROR]);
+			       struct diagnostic *error);
 void question_free(struct question *question);
 
 #endif

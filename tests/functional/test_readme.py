@@ -19,7 +19,7 @@ import pytest
 
 from support.origin import respond
 from support.ports import free_port
-from support.proxy import ROOT, run
+from support.proxy import BINARY, ROOT, run
 from support.rawclient import Client
 
 pytestmark = pytest.mark.one_worker("the session is with one")
@@ -44,6 +44,10 @@ VARIABLE = [
     re.compile(LOG_DATE),
     re.compile(r'(?<="version": ")[\w.+-]+'),
     re.compile(r'(?<="uptime_s": )\d+'),
+    re.compile(r"(?<=fresh for )(60|5\d) s"),
+    re.compile(r"(?<=^  stored        )(\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d, \d+ bytes$"),
+    re.compile(r"(?<=; )\d s old$"),
+    re.compile(r"(?<=stale at )(\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d"),
 ]
 
 
@@ -129,6 +133,7 @@ def test_session(start_proxy, shell):
     ports = {ORIGIN_PORT: free_port(), "3128": proxy.port, "3129": proxy.admin_port}
 
     def here(text):
+        text = text.replace("build/cache204 explain", f"{BINARY} explain -o admin=127.0.0.1:3129")
         return re.sub(r"(?<=[:( ])(8080|3128|3129)\b", lambda match: str(ports[match[0]]), text)
 
     commands = sessions(README.read_text(encoding="utf-8"))

@@ -1,0 +1,175 @@
+/* One question to an origin for an operator. */
+#include "proxy/exchange/probe.h"
+
+#include <stdlib.h>
+
+#include "proxy/base/monotonic.h"
+#include "proxy/base/wall_clock.h"
+#include "proxy/exchange/fetch_state.h"
+#include "proxy/http1/compose.h"
+
+struct probe {
+	const struct fetches_use *use;
+	const struct http_request *req;
+	struct origin *origin;
+	probe_done done; /* NULL once it was called: the rest is of no use */
+	void *context;
+	struct exchange_times times;
+	int64_t asked_ms; /* on the boot clock */
+	int64_t asked_us; /* monotonic */
+};
+
+static void tell(struct probe *probe, struct probe_answer *answer)
+{
+	probe_done done = probe->done;
+
+	answer->times = &probe->times;
+	answer->elapsed_us = monotonic_us() - probe->asked_us;
+	probe->done = NULL;
+	if (done != NULL)
+		done(probe->context, answer);
+}
+
+/* A head that came whole, with its empty line, at the start of `bytes`. */
+static struct slice head_of(struct slice bytes)
+{
+	size_t at = 0;
+
+	while (at < bytes.n) {
+		const char *line = bytes.p + at, *lf = memchr(line, '\n', bytes.n - at);
+
+		if (lf == NULL)
+			break;
+		at = (size_t)(lf - bytes.p) + 1;
+		if (lf == line || (lf == line + 1 && *line == '\r'))
+			break;
+	}
+	return slice_of(bytes.p, at);
+}
+
+static void on_interim(void *context, const struct http_response *res)
+{
+	(void)context;
+	(void)res;
+}
+
+static void on_failure(void *context, enum failure failure)
+{
+	struct probe *probe = context;
+	union address origin = probe->origin->address;
+	struct probe_answer answer = {.failure = failure, .origin = &origin};
+
+	tell(probe, &answer);
+	free(probe);
+}
+
+static void on_switched(void *context, const struct http_response *res, struct conn *conn,
+			struct slice early)
+{
+	(void)res;
+	(void)early;
+	conn_close(conn);
+	on_failure(context, FAILURE_UNASKED_UPGRADE);
+}
+
+static void on_head(void *context, const struct http_response *res)
+{
+	struct probe *probe = context;
+	struct origin *origin = probe->origin;
+	union address address = origin->address;
+	struct probe_answer answer = {.res = res, .origin = &address};
+
+	probe->times.response = probe->use->turn->now;
+	probe->times.delay_ms = boot_clock_ms() - probe->asked_ms;
+	probe->times.admission = origin->admission;
+	answer.raw = head_of(buf_waiting(&origin->in));
+	tell(probe, &answer);
+	if (res->body == BODY_NONE)
+		return;
+	origin_cancel(origin);
+	free(probe);
+}
+
+/* None comes: what has content was cancelled. */
+static bool on_content(void *context, struct slice content)
+{
+	(void)context;
+	(void)content;
+	return true;
+}
+
+static void on_end(void *context)
+{
+	free(context);
+}
+
+static void on_drained(void *context)
+{
+	(void)context;
+}
+
+static const struct origin_events events = {
+	.interim = on_interim,
+	.switched = on_switched,
+	.head = on_head,
+	.content = on_content,
+	.end = on_end,
+	.failure = on_failure,
+	.drained = on_drained,
+};
+
+static bool ask(struct probe *probe, bool chosen, budget_id holder, enum failure *ret_failure)
+{
+	const struct fetches_use *use = probe->use;
+	struct origin_asker asker = {
+		.holder = holder, .is_extra = true, .events = &events, .context = probe};
+	struct request_form form = {0};
+	struct buf head = {0};
+	struct route route;
+
+	*ret_failure = route_find(use->routes, probe->req, chosen, &route);
+	if (*ret_failure != FAILURE_NONE)
+		return false;
+	form.absolute = route.parent && !route.tunnel;
+	if (form.absolute)
+		form.proxy_authorization = routes_parent(use->routes)->authorization;
+	*ret_failure = FAILURE_INTERNAL;
+	if (!compose_request(&head, use->conf, probe->req, &form)) {
+		buf_free(&head);
+		return false;
+	}
+	probe->origin = origin_start(use->origins, probe->req, &route, &head, &asker, ret_failure);
+	return probe->origin != NULL;
+}
+
+struct probe *probe_start(struct fetches *fetches, const struct http_request *req, bool chosen,
+			  budget_id holder, probe_done done, void *context,
+			  enum failure *ret_failure)
+{
+	struct probe *probe = malloc(sizeof(*probe));
+
+	assert(req->body == BODY_NONE);
+	*ret_failure = FAILURE_INTERNAL;
+	if (probe == NULL)
+		return NULL;
+	*probe = (struct probe){
+		.use = &fetches->use,
+		.req = req,
+		.done = done,
+		.context = context,
+		.times = {.request_steady_ms = fetches->use.turn->now.steady_ms,
+			  .asked_at = cache_epoch(fetches->use.cache)},
+		.asked_ms = boot_clock_ms(),
+		.asked_us = monotonic_us(),
+	};
+	if (ask(probe, chosen, holder, ret_failure))
+		return probe;
+	free(probe);
+	return NULL;
+}
+
+void probe_cancel(struct probe *probe)
+{
+	origin_cancel(probe->origin);
+	free(probe);
+}
