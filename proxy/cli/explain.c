@@ -161,22 +161,22 @@ static const char *write_span(uint64_t seconds, char *to, size_t size)
 static void write_times(const struct json *record, uint64_t now_ms)
 {
 	char text[256], stored[32], stale[32], behind[32], error[32], lifetime[32], age[32];
-	uint64_t bytes = 0, lifetime_s = 0, age_s = 0;
+	uint64_t size = 0, lifetime_s = 0, age_s = 0;
 	const char *from = json_text(record, "lifetime_from");
 	bool has_behind, has_error, capped = false;
 
-	json_number(record, "bytes", &bytes);
+	json_number(record, "size", &size);
 	json_number(record, "lifetime_s", &lifetime_s);
 	json_number(record, "age_s", &age_s);
 	json_switch(record, "capped", &capped);
 	if (!get_time(record, "stored_ms", now_ms, stored, sizeof(stored)) ||
 	    !get_time(record, "stale_at_ms", now_ms, stale, sizeof(stale)))
 		return;
-	snprintf(text, sizeof(text), "%s, %" PRIu64 " bytes", stored, bytes);
+	snprintf(text, sizeof(text), "%s, %" PRIu64 " bytes", stored, size);
 	write_row("stored", text);
-	snprintf(text, sizeof(text), "%s, %s%s; %s old",
-		 write_span(lifetime_s, lifetime, sizeof(lifetime)), from != NULL ? from : "",
-		 capped ? ", capped by the option max_ttl" : "",
+	snprintf(text, sizeof(text), "%s%s%s%s; %s old",
+		 write_span(lifetime_s, lifetime, sizeof(lifetime)), from != NULL ? ", from " : "",
+		 from != NULL ? from : "", capped ? ", capped by the option max_ttl" : "",
 		 write_span(age_s, age, sizeof(age)));
 	write_row("lifetime", text);
 	has_behind = get_time(record, "renewed_behind_until_ms", now_ms, behind, sizeof(behind));
@@ -188,43 +188,44 @@ static void write_times(const struct json *record, uint64_t now_ms)
 	write_row("then", text);
 }
 
-/* "Accept-Language: de", or with a "-" for an absent field. */
-static void write_selecting(const struct json *vary)
-{
-	for (size_t i = 0; i < json_count(vary); i++) {
-		const struct json *item = json_at(vary, i);
-		const char *name = json_text(item, "name"), *value = json_text(item, "value");
+/* Texts that come one by one, as one row. */
+struct row {
+	struct buf text;
+	bool ok;
+};
 
-		if (i > 0)
-			fputs(", ", stdout);
-		shown_write(stdout, name != NULL ? name : "");
-		fputs(value != NULL ? ": " : " absent", stdout);
-		shown_write(stdout, value != NULL ? value : "");
-	}
+static void add_text(struct row *row, const char *text, const char *more)
+{
+	row->ok = row->ok && text != NULL &&
+		  (buf_length(&row->text) == 0 || buf_append(&row->text, SLICE(", "))) &&
+		  buf_append(&row->text, slice_str(text)) &&
+		  buf_append(&row->text, slice_str(more));
 }
 
-/* One line each: the variants that the request does not select. */
-static void write_others(const struct json *json)
+static void end_row(struct row *row, const char *label)
 {
-	const struct json *others = json_get(json, "others");
-	uint64_t left_out = 0;
+	if (row->ok && buf_length(&row->text) > 0 && buf_append(&row->text, slice_of("", 1)))
+		write_row(label, buf_waiting(&row->text).p);
+	buf_free(&row->text);
+}
+
+/* The variants that the request does not select. */
+static void write_others(const struct json *others)
+{
+	struct row row = {.ok = true};
 
 	for (size_t i = 0; i < json_count(others); i++) {
 		const struct json *other = json_at(others, i);
+		const char *variant = json_text(other, "variant");
 		const char *answers = json_text(other, "answers");
-		bool has_vary = json_count(json_get(other, "vary")) > 0;
+		bool for_all = answers == NULL || strcmp(answers, "GET and HEAD") == 0;
 
-		write_label(i == 0 ? "others" : "");
-		write_selecting(json_get(other, "vary"));
-		if (!has_vary || (answers != NULL && strcmp(answers, "GET and HEAD") != 0))
-			printf("%sfor %s", has_vary ? "; " : "", answers != NULL ? answers : "");
-		putchar('\n');
+		add_text(&row, variant != NULL ? variant : "no Vary",
+			 for_all                        ? ""
+			 : strcmp(answers, "HEAD") == 0 ? " (HEAD)"
+							: " (preflight)");
 	}
-	json_number(json, "others_left_out", &left_out);
-	if (left_out > 0) {
-		write_label("");
-		printf("and %" PRIu64 " more\n", left_out);
-	}
+	end_row(&row, "others");
 }
 
 static void write_validators(const struct json *record)
@@ -242,23 +243,27 @@ static void write_validators(const struct json *record)
 	puts(etag != NULL || modified != NULL ? "" : "none");
 }
 
+static void write_groups(const struct json *groups)
+{
+	struct row row = {.ok = true};
+
+	for (size_t i = 0; i < json_count(groups); i++)
+		add_text(&row, json_as_text(json_at(groups, i)), "");
+	end_row(&row, "groups");
+}
+
 static void write_record(const struct json *json, const struct json *record)
 {
-	const struct json *vary = json_get(record, "vary");
-	const char *groups = json_text(record, "groups");
+	const char *variant = json_text(record, "variant");
 	uint64_t now_ms = 0;
 
 	json_number(json, "now_ms", &now_ms);
 	write_times(record, now_ms);
-	if (json_count(vary) > 0) {
-		write_label("variant");
-		write_selecting(vary);
-		putchar('\n');
-	}
-	write_others(json);
+	if (variant != NULL)
+		write_row("variant", variant);
+	write_others(json_get(record, "others"));
 	write_validators(record);
-	if (groups != NULL)
-		write_row("groups", groups);
+	write_groups(json_get(record, "groups"));
 }
 
 static void write_door(const struct json *json)
@@ -278,71 +283,76 @@ static void write_door(const struct json *json)
 
 /* ---- what the origin said ------------------------------------------------------------------- */
 
-static void write_finding(const struct json *finding)
+/* ["no", "Date", "..."]: false when it is one of those that are all right. */
+static bool write_finding(const struct json *row)
 {
-	const char *level = json_text(finding, "level"), *name = json_text(finding, "name");
-	const char *text = json_text(finding, "text"), *detail = json_text(finding, "detail");
-	char *whole = NULL;
+	const char *kind = json_as_text(json_at(row, 0)), *name = json_as_text(json_at(row, 1));
+	const char *text = json_as_text(json_at(row, 2));
 
-	if (level == NULL || name == NULL || text == NULL ||
-	    asprintf(&whole, "%s%s%s", text, detail != NULL ? ": " : "",
-		     detail != NULL ? detail : "") < 0)
-		return;
-	printf("  %-2s ", level);
+	if (kind == NULL || name == NULL || text == NULL || strcmp(kind, "ok") == 0)
+		return false;
+	printf("  %-2s ", strcmp(kind, "no") == 0 ? "x" : "!");
 	shown_write(stdout, name);
 	if (strlen(name) + 5 >= FINDING)
 		printf("\n%*s", FINDING, "");
 	else
 		printf("%*s", (int)(FINDING - strlen(name) - 5), "");
-	shown_write_filled(stdout, whole, FINDING, FINDING);
-	free(whole);
+	shown_write_filled(stdout, text, FINDING, FINDING);
+	return true;
 }
 
-static void write_fetch(const struct json *fetch)
+static void write_findings(const struct json *rows)
 {
-	const struct json *head = json_get(fetch, "head"), *findings = json_get(fetch, "findings");
-	const char *summary = json_text(fetch, "summary"), *ok = json_text(fetch, "ok");
+	struct row good = {.ok = true};
 
-	if (summary != NULL)
-		shown_write_filled(stdout, summary, 0, 0);
-	for (size_t i = 0; i < json_count(findings); i++)
-		write_finding(json_at(findings, i));
-	if (ok != NULL) {
+	for (size_t i = 0; i < json_count(rows); i++)
+		if (!write_finding(json_at(rows, i)))
+			add_text(&good, json_as_text(json_at(json_at(rows, i), 1)), "");
+	if (good.ok && buf_length(&good.text) > 0 && buf_append(&good.text, slice_of("", 1))) {
 		fputs("  ok ", stdout);
-		shown_write_filled(stdout, ok, 5, 5);
+		shown_write_filled(stdout, buf_waiting(&good.text).p, 5, 5);
 	}
-	for (size_t i = 0; i < json_count(head); i++) {
-		const char *line = json_as_text(json_at(head, i));
+	buf_free(&good.text);
+}
+
+static void write_head(const char *head)
+{
+	while (head != NULL && *head != '\0') {
+		size_t n = strcspn(head, "\n");
+		char *line = strndup(head, n);
 
 		fputs("  | ", stdout);
 		shown_write(stdout, line != NULL ? line : "");
 		putchar('\n');
+		free(line);
+		head += n + (head[n] == '\n');
 	}
+}
+
+static void write_fetch(const struct json *fetch)
+{
+	const char *summary = json_text(fetch, "summary");
+
+	if (summary != NULL)
+		shown_write_filled(stdout, summary, 0, 0);
+	if (json_text(fetch, "failure") == NULL)
+		write_findings(json_get(fetch, "lint"));
+	write_head(json_text(fetch, "head"));
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
-/* Where the origin was asked, what it does keeps its answers out, if anything. */
-static const char *advice_of(const struct json *json)
-{
-	const struct json *fetch = json_get(json, "fetch");
-	bool stored = false;
-
-	if (json_text(fetch, "do") != NULL)
-		return json_text(fetch, "do");
-	json_switch(fetch, "stored", &stored);
-	return stored && json_text(json_get(json, "record"), "answers") == NULL
-		       ? NULL
-		       : json_text(json, "do");
-}
-
 static void write_text(const struct json *json)
 {
-	const char *sentence = json_text(json, "sentence"), *advice = advice_of(json);
-	const char *status = json_text(json, "cache_status");
+	const char *line = json_text(json, "line"), *advice = json_text(json, "do");
+	const char *verdict = json_text(json, "verdict"), *status = json_text(json, "cache_status");
 	const struct json *record = json_get(json, "record");
+	unsigned column = 0;
 
-	shown_write_filled(stdout, sentence != NULL ? sentence : "", 0, 0);
+	for (; verdict != NULL && *verdict >= 'a' && *verdict <= 'z'; verdict++, column++)
+		putchar(*verdict - 'a' + 'A');
+	fputs(". ", stdout);
+	shown_write_filled(stdout, line != NULL ? line : "", column + 2, 0);
 	if (advice != NULL) {
 		fputs("Do this: ", stdout);
 		shown_write_filled(stdout, advice, 9, 0);
@@ -353,7 +363,7 @@ static void write_text(const struct json *json)
 	if (json_text(record, "answers") != NULL)
 		write_record(json, record);
 	else
-		write_others(json);
+		write_others(json_get(json, "others"));
 	write_fetch(json_get(json, "fetch"));
 }
 

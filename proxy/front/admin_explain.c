@@ -41,15 +41,22 @@ static void answer(struct exchange *x, const struct question *question,
 {
 	struct explained explained;
 	struct json_writer out;
+	struct lint lint;
+	bool answered = answer != NULL && answer->res != NULL;
 	size_t length = 0;
 	char *text;
 
 	explain(x->use->env, &question->req, &explained);
+	if (answered) {
+		explain_lint(&question->req, answer, x->use->conf, &lint);
+		explain_answered(&explained, answer->res, &lint);
+	}
 	json_writer_begin(&out, JSON_LINES, EXPLAIN_JSON_MAX);
 	json_put_object(&out, NULL);
 	explain_put(&out, &explained);
 	if (answer != NULL)
-		explain_put_fetch(&out, &question->req, answer, x->use->conf);
+		explain_put_fetch(&out, answer, answered ? &lint : NULL, x->use->conf,
+				  explained.now.wall_s * 1000);
 	else
 		json_put_null(&out, "fetch");
 	json_put_end(&out);

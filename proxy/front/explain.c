@@ -174,3 +174,16 @@ void explain(const struct env *env, const struct http_request *req, struct expla
 		pass_by(ret_explained, why);
 	}
 }
+
+void explain_answered(struct explained *explained, const struct http_response *res,
+		      const struct lint *lint)
+{
+	explained->asked = true;
+	explained->kept = lint->stored;
+	explained->barred = lint->stored ? REASON_NONE : lint->why;
+	if (explain_is_from_store(explained->verdict))
+		return;
+	explained->status_field.fwd_status = res->status;
+	explained->status_field.stored = lint->stored;
+	explained->status_field.why = explained->barred;
+}

@@ -7,6 +7,7 @@
 #ifndef PROXY_FRONT_EXPLAIN_H
 #define PROXY_FRONT_EXPLAIN_H
 
+#include "cache/policy/lint.h"
 #include "proxy/front/forward_rules.h"
 #include "proxy/loop/env.h"
 
@@ -30,6 +31,8 @@ struct explained {
 	enum failure refused;       /* with REFUSED */
 	enum failure proxy_refuses; /* with a gateway: what clients of the proxy itself get */
 	enum reason why;            /* REASON_NONE with HIT */
+	enum reason barred;         /* why answers for it are not stored, where that is known */
+	bool asked, kept;           /* the origin was asked, and its answer may be stored */
 	unsigned status;            /* of the answer, when it is made here; else 0 */
 	struct cache_status status_field;
 	bool found; /* below is set, with views that end with the turn */
@@ -40,5 +43,9 @@ struct explained {
 /* `req` has an absolute target, and must outlive *ret_explained. */
 void explain(const struct env *env, const struct http_request *req,
 	     struct explained *ret_explained);
+
+/* The origin was asked, and this is what is found in its answer. */
+void explain_answered(struct explained *explained, const struct http_response *res,
+		      const struct lint *lint);
 
 #endif

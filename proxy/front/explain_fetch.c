@@ -5,12 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cache/policy/lint.h"
 #include "cache/record/record.h"
+#include "proxy/base/buf.h"
 #include "proxy/base/cause.h"
+#include "proxy/front/explain_checks.h"
 #include "proxy/http1/mend_fault.h"
 
-enum { SUMMARY = 512, OK_TEXT = 256 };
+enum { SUMMARY = 512, TEXT = 512, DETAIL_MAX = 200 };
 
 /* Whether a record of it fits: the last of the rules for storing, which needs the bytes. */
 static bool fits(const struct http_request *req, const struct http_response *res,
@@ -70,114 +71,116 @@ static void say_answer(const struct probe_answer *answer, const struct lint *lin
 }
 
 static void put_finding(struct json_writer *out, const struct lint *lint, enum lint_id id,
-			struct slice detail)
+			struct slice raw)
 {
 	const struct lint_row *row = lint_row(id);
-	char text[512];
+	char text[TEXT], fault[MEND_FAULT_SIZE];
+	struct slice detail = lint->details[id];
 
-	snprintf(text, sizeof(text), "%s (%s)", row->text, row->section);
-	json_put_object(out, NULL);
-	json_put_words(out, "level", row->level == LINT_BARS ? "x" : "!");
-	json_put_words(out, "name", row->name);
-	json_put_words(out, "text", text);
-	if (detail.n > 0)
-		json_put_string(out, "detail", detail);
-	else
-		json_put_null(out, "detail");
-	json_put_end(out);
-	(void)lint;
+	if (id == LINT_MENDED)
+		detail = slice_str(mend_fault(raw, fault));
+	if (detail.n > DETAIL_MAX)
+		detail.n = DETAIL_MAX;
+	snprintf(text, sizeof(text), "%s (%s)%s%.*s", row->text, row->section,
+		 detail.n > 0 ? ": " : "", SLICE_ARG(detail));
+	explain_put_check(out, row->level == LINT_BARS ? "no" : "warn", row->name, text);
 }
 
-static void put_findings(struct json_writer *out, const struct probe_answer *answer,
-			 const struct lint *lint)
+/* What is wrong first, then what is all right; of another status than 204 nothing more is said. */
+static void put_lint(struct json_writer *out, const struct lint *lint, struct slice raw)
 {
-	char fault[MEND_FAULT_SIZE];
-
-	json_put_array(out, "findings");
+	json_put_array(out, "lint");
 	for (enum lint_level level = LINT_BARS; level <= LINT_WARNS; level++)
 		for (enum lint_id id = 0; id < LINT_COUNT; id++)
 			if (lint_has(lint, id) && lint_row(id)->level == level)
-				put_finding(out, lint, id,
-					    id == LINT_MENDED
-						    ? slice_str(mend_fault(answer->raw, fault))
-						    : lint->details[id]);
+				put_finding(out, lint, id, raw);
+	for (enum lint_group group = 0; group < LINT_GROUP_COUNT; group++)
+		if (!lint_has_group(lint, group) && !lint_has(lint, LINT_STATUS))
+			explain_put_check(out, "ok", lint_group_text(group), "nothing is wrong");
 	json_put_end(out);
 }
 
-/* What is all right, in one line; null for a status of which nothing was looked at. */
-static void put_ok(struct json_writer *out, const struct lint *lint)
-{
-	char text[OK_TEXT] = "";
-	size_t n = 0;
-
-	for (enum lint_group group = 0; group < LINT_GROUP_COUNT; group++)
-		if (!lint_has_group(lint, group) && n < sizeof(text))
-			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", n > 0 ? ", " : "",
-					      lint_group_text(group));
-	json_put_words(out, "ok", lint_has(lint, LINT_STATUS) ? NULL : text);
-}
-
+/* The head as it came, with line feeds between its lines, and none at its end. */
 static void put_head(struct json_writer *out, struct slice raw)
 {
-	json_put_array(out, "head");
-	while (raw.n > 0) {
+	struct buf text = {0};
+	bool ok = true;
+
+	while (ok && raw.n > 0) {
 		const char *lf = memchr(raw.p, '\n', raw.n);
 		size_t n = lf != NULL ? (size_t)(lf - raw.p) : raw.n;
 		size_t shown = n > 0 && raw.p[n - 1] == '\r' ? n - 1 : n;
 
 		if (shown > 0)
-			json_put_text(out, NULL, slice_of(raw.p, shown));
+			ok = (buf_length(&text) == 0 || buf_append(&text, SLICE("\n"))) &&
+			     buf_append(&text, slice_of(raw.p, shown));
 		n += lf != NULL;
 		raw = slice_of(raw.p + n, raw.n - n);
 	}
-	json_put_end(out);
+	if (ok)
+		json_put_text(out, "head", buf_waiting(&text));
+	else
+		json_put_null(out, "head");
+	buf_free(&text);
 }
 
-static void put_answer(struct json_writer *out, const struct http_request *req,
-		       const struct probe_answer *answer, const struct conf *conf)
+static void put_answer(struct json_writer *out, const struct probe_answer *answer,
+		       const struct lint *lint, const struct conf *conf)
 {
 	char summary[SUMMARY];
-	struct lint lint;
 
-	lint_response(req, answer->res, answer->times, conf, &lint);
-	if (lint.stored && !fits(req, answer->res, &lint.meta, conf)) {
-		lint.stored = false;
-		lint.why = REASON_TOO_LARGE;
-		lint.found |= (uint64_t)1 << LINT_NOT_STORED;
-		lint.details[LINT_NOT_STORED] = slice_str(reason_meaning(lint.why));
-	}
-	say_answer(answer, &lint, conf, summary);
+	say_answer(answer, lint, conf, summary);
 	json_put_words(out, "summary", summary);
 	json_put_number(out, "status", answer->res->status);
-	json_put_bool(out, "stored", lint.stored);
-	json_put_words(out, "reason", lint.stored ? NULL : reason_token(lint.why));
-	json_put_words(out, "do", lint.stored ? NULL : reason_advice(lint.why));
-	if (lint.stored)
-		json_put_signed(out, "lifetime_s", policy_lifetime_s(&lint.meta, conf));
+	json_put_bool(out, "stored", lint->stored);
+	if (lint->stored)
+		json_put_signed(out, "lifetime_s", policy_lifetime_s(&lint->meta, conf));
 	else
 		json_put_null(out, "lifetime_s");
-	put_findings(out, answer, &lint);
-	put_ok(out, &lint);
+	put_lint(out, lint, answer->raw);
 	put_head(out, answer->raw);
 }
 
-void explain_put_fetch(struct json_writer *out, const struct http_request *req,
-		       const struct probe_answer *answer, const struct conf *conf)
+/* Nothing came, and that is what is wrong. */
+static void put_failure(struct json_writer *out, const struct probe_answer *answer)
 {
-	char address[ADDRESS_TEXT_SIZE], summary[SUMMARY];
+	char summary[SUMMARY];
+
+	say_failure(answer, summary);
+	json_put_words(out, "summary", summary);
+	json_put_array(out, "lint");
+	explain_put_check(out, "no", failure_name(answer->failure), summary);
+	json_put_end(out);
+}
+
+void explain_lint(const struct http_request *req, const struct probe_answer *answer,
+		  const struct conf *conf, struct lint *ret_lint)
+{
+	lint_response(req, answer->res, answer->times, conf, ret_lint);
+	if (!ret_lint->stored || fits(req, answer->res, &ret_lint->meta, conf))
+		return;
+	ret_lint->stored = false;
+	ret_lint->why = REASON_TOO_LARGE;
+	ret_lint->found |= (uint64_t)1 << LINT_NOT_STORED;
+	ret_lint->details[LINT_NOT_STORED] = slice_str(reason_meaning(REASON_TOO_LARGE));
+}
+
+void explain_put_fetch(struct json_writer *out, const struct probe_answer *answer,
+		       const struct lint *lint, const struct conf *conf, int64_t now_ms)
+{
+	char address[ADDRESS_TEXT_SIZE];
 	bool reached = answer->origin->any.sa_family != AF_UNSPEC;
 
 	json_put_object(out, "fetch");
 	if (reached)
 		address_format_port(answer->origin, address);
+	json_put_signed(out, "ms", now_ms);
+	json_put_signed(out, "took_us", answer->elapsed_us);
 	json_put_words(out, "origin", reached ? address : NULL);
-	json_put_signed(out, "us", answer->elapsed_us);
-	json_put_words(out, "failure", answer->res == NULL ? failure_name(answer->failure) : NULL);
-	if (answer->res != NULL) {
-		put_answer(out, req, answer, conf);
-	} else {
-		say_failure(answer, summary);
-		json_put_words(out, "summary", summary);
-	}
+	json_put_words(out, "failure", lint == NULL ? failure_name(answer->failure) : NULL);
+	if (lint != NULL)
+		put_answer(out, answer, lint, conf);
+	else
+		put_failure(out, answer);
 	json_put_end(out);
 }

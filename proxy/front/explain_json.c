@@ -1,29 +1,39 @@
 /* What was found out about a request, as JSON. */
 #include "proxy/front/explain_json.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "cache/http/fields.h"
+#include "cache/http/sf.h"
+#include "cache/record/groups.h"
 #include "cache/record/vary.h"
+#include "proxy/front/explain_checks.h"
 #include "proxy/front/explain_text.h"
 #include "proxy/loop/turn.h"
-#include "proxy/stats/stats.h"
 
 enum { MS_PER_S = 1000 };
 
-/* Member `name`: the lines of a head, as an array. */
-static void put_lines(struct json_writer *out, const char *name, struct slice lines)
+/* Member `name`: a head as text, with line feeds between its lines. */
+static void put_head(struct json_writer *out, const char *name, const char *status_line,
+		     struct slice lines)
 {
-	json_put_array(out, name);
-	while (lines.n > 0) {
+	struct buf text = {0};
+	bool ok = buf_append(&text, slice_str(status_line));
+
+	while (ok && lines.n > 0) {
 		const char *end = memmem(lines.p, lines.n, "\r\n", 2);
 		size_t n = end != NULL ? (size_t)(end - lines.p) : lines.n;
 
-		json_put_text(out, NULL, slice_of(lines.p, n));
+		ok = buf_append(&text, SLICE("\n")) && buf_append(&text, slice_of(lines.p, n));
 		n += end != NULL ? 2 : 0;
 		lines = slice_of(lines.p + n, lines.n - n);
 	}
-	json_put_end(out);
+	if (ok)
+		json_put_text(out, name, buf_waiting(&text));
+	else
+		json_put_null(out, name);
+	buf_free(&text);
 }
 
 /* ---- records -------------------------------------------------------------------------------- */
@@ -51,22 +61,41 @@ static const char *kind_text(const struct record_view *record)
 	return NULL;
 }
 
-static void put_vary(struct json_writer *out, const struct record_view *record)
+/* A name of a Vary block as it is registered. */
+static struct slice shown_name(struct slice name)
+{
+	enum http_field_id id = http_field_lookup(name);
+
+	return id == FIELD_OTHER ? name : http_field_name(id);
+}
+
+/*
+ * The request fields that select it: "Accept-Language: de, X: y", null for none; where there is one
+ * and `short_form`, its value alone.
+ */
+static void put_variant(struct json_writer *out, const struct record_view *record, bool short_form)
 {
 	struct slice block = record_vary(record);
+	char text[JSON_STRING_MAX + 1] = "";
 	struct vary_item item;
+	size_t n = 0, count = 0;
 
-	json_put_array(out, "vary");
-	while (vary_take(&block, &item)) {
-		json_put_object(out, NULL);
-		json_put_string(out, "name", item.name);
-		if (item.present)
-			json_put_string(out, "value", item.value);
-		else
-			json_put_null(out, "value");
-		json_put_end(out);
+	while (vary_take(&block, &item) && n < sizeof(text)) {
+		struct slice name = shown_name(item.name);
+
+		if (short_form && block.n == 0 && count == 0)
+			name.n = 0;
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%.*s%s%.*s",
+				      count++ > 0 ? ", " : "", SLICE_ARG(name),
+				      name.n == 0    ? ""
+				      : item.present ? ": "
+						     : "",
+				      SLICE_ARG(item.value));
+		if (!item.present && n < sizeof(text))
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s",
+					      name.n == 0 ? "absent" : " absent");
 	}
-	json_put_end(out);
+	json_put_words(out, "variant", count > 0 ? text : NULL);
 }
 
 /* The value of the first line of a field, or null. */
@@ -89,19 +118,69 @@ static void put_times(struct json_writer *out, const struct explained *explained
 	int64_t left_s = explained->lifetime_s - explained->age_s;
 	uint32_t behind_s = policy_while_revalidate_s(meta);
 	uint32_t error_s = policy_if_error_s(explained->req, meta, explained->env->conf);
-	char source[EXPLAIN_SOURCE];
+	char from[EXPLAIN_SOURCE];
 
-	json_put_signed(out, "stored_ms", meta->response_wall_s * MS_PER_S);
 	json_put_signed(out, "age_s", explained->age_s);
 	json_put_signed(out, "lifetime_s", explained->lifetime_s);
-	json_put_words(out, "lifetime_from", explain_lifetime_source(explained, fields, source));
+	explain_lifetime_source(explained, fields, from);
+	json_put_words(out, "lifetime_from", from[0] != '\0' ? from : NULL);
 	json_put_bool(out, "capped", explained->lifetime_s < (int64_t)meta->lifetime_s);
-	json_put_signed(out, "fresh_for_s", left_s > 0 ? left_s : 0);
+	json_put_number(out, "swr_s", behind_s);
+	json_put_number(out, "sie_s", error_s);
+	explain_error_source(explained, from);
+	json_put_words(out, "sie_from", from[0] != '\0' ? from : NULL);
+	json_put_signed(out, "stored_ms", meta->response_wall_s * MS_PER_S);
 	put_time(out, "stale_at_ms", explained, true, left_s);
 	put_time(out, "renewed_behind_until_ms", explained, behind_s > 0, left_s + behind_s);
 	put_time(out, "if_error_until_ms", explained, error_s > 0, left_s + error_s);
 	json_put_bool(out, "always_validated", meta->flags & META_NO_CACHE);
 	json_put_bool(out, "never_stale", meta->flags & META_NO_STALE);
+}
+
+static void put_other(struct json_writer *out, const struct explained *explained,
+		      const struct record_view *record)
+{
+	json_put_object(out, NULL);
+	put_variant(out, record, true);
+	json_put_signed(out, "age_s", policy_age_s(record_meta(record), &explained->now));
+	json_put_signed(out, "lifetime_s",
+			policy_lifetime_s(record_meta(record), explained->env->conf));
+	json_put_words(out, "answers", kind_text(record));
+	json_put_end(out);
+}
+
+/* The other records of the URI; how many there are in all. */
+static unsigned put_others(struct json_writer *out, const struct explained *explained)
+{
+	const struct cache_found *found = &explained->in_store;
+	struct record_view record = {.meta = NULL};
+	unsigned count = found->lookup.has_record;
+	struct slice uri;
+
+	json_put_array(out, "others");
+	for (unsigned i = 0; entry_at(found->entry, i, &uri, &record); i++) {
+		if (!slice_eq(uri, found->lookup.normal_uri) ||
+		    record_is_absent(&record, &found->cutoff) ||
+		    (found->lookup.has_record &&
+		     record_bytes(&record).p == record_bytes(&found->lookup.record).p))
+			continue;
+		if (++count <= EXPLAIN_OTHERS)
+			put_other(out, explained, &record);
+	}
+	json_put_end(out);
+	return count;
+}
+
+static void put_groups(struct json_writer *out, const struct http_fields *fields)
+{
+	struct slice names[GROUPS_NAMED_MAX], field = SLICE("Cache-Groups");
+	size_t count = 0;
+
+	json_put_array(out, "groups");
+	if (sf_read_strings(fields, field, names, GROUPS_NAMED_MAX, &count))
+		for (size_t i = 0; i < count && i < GROUPS_NAMED_MAX; i++)
+			json_put_string(out, NULL, names[i]);
+	json_put_end(out);
 }
 
 static void put_record(struct json_writer *out, const struct explained *explained)
@@ -118,52 +197,15 @@ static void put_record(struct json_writer *out, const struct explained *explaine
 	json_put_object(out, "record");
 	json_put_words(out, "answers", kind_text(record));
 	put_times(out, explained, record, &head.fields);
-	put_vary(out, record);
+	json_put_number(out, "size", record_bytes(record).n);
+	put_variant(out, record, false);
+	json_put_number(out, "variants", put_others(out, explained));
 	put_field(out, "etag", &head.fields, SLICE("ETag"));
 	put_field(out, "last_modified", &head.fields, SLICE("Last-Modified"));
-	put_field(out, "groups", &head.fields, SLICE("Cache-Groups"));
-	json_put_number(out, "bytes", record_bytes(record).n);
-	put_lines(out, "head", record_head(record, false));
+	put_groups(out, &head.fields);
 	json_put_end(out);
+	put_head(out, "head", "HTTP/1.1 204 No Content", record_head(record, false));
 	free(lines);
-}
-
-static void put_other(struct json_writer *out, const struct explained *explained,
-		      const struct record_view *record)
-{
-	int64_t age_s = policy_age_s(record_meta(record), &explained->now);
-
-	json_put_object(out, NULL);
-	json_put_words(out, "answers", kind_text(record));
-	json_put_signed(out, "age_s", age_s);
-	json_put_signed(out, "fresh_for_s",
-			policy_lifetime_s(record_meta(record), explained->env->conf) - age_s);
-	put_vary(out, record);
-	json_put_end(out);
-}
-
-/* The other records of the URI. */
-static void put_others(struct json_writer *out, const struct explained *explained)
-{
-	const struct cache_found *found = &explained->in_store;
-	unsigned shown = 0, more = 0;
-	struct record_view record = {.meta = NULL};
-	struct slice uri;
-
-	json_put_array(out, "others");
-	for (unsigned i = 0; entry_at(found->entry, i, &uri, &record); i++) {
-		if (!slice_eq(uri, found->lookup.normal_uri) ||
-		    record_is_absent(&record, &found->cutoff) ||
-		    (found->lookup.has_record &&
-		     record_bytes(&record).p == record_bytes(&found->lookup.record).p))
-			continue;
-		if (shown++ < EXPLAIN_OTHERS)
-			put_other(out, explained, &record);
-		else
-			more++;
-	}
-	json_put_end(out);
-	json_put_number(out, "others_left_out", more);
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */
@@ -193,14 +235,34 @@ static void put_cache_status(struct json_writer *out, const struct explained *ex
 
 static void put_why(struct json_writer *out, const struct explained *explained)
 {
-	bool is_known = explained->why != REASON_NONE;
+	enum reason why = explained->barred != REASON_NONE ? explained->barred : explained->why;
+	bool is_known = why != REASON_NONE;
+	/* Nothing is to be done about the first request for what is stored then. */
+	bool is_well = explained->kept && explained->verdict == EXPLAIN_MISS;
 
-	json_put_words(out, "reason", is_known ? reason_token(explained->why) : NULL);
-	json_put_words(out, "meaning", is_known ? reason_meaning(explained->why) : NULL);
-	json_put_words(out, "do", is_known ? reason_advice(explained->why) : NULL);
+	json_put_words(out, "reason", is_known ? reason_token(why) : NULL);
+	json_put_words(out, "meaning", is_known ? reason_meaning(why) : NULL);
+	json_put_words(out, "do", is_known && !is_well ? reason_advice(why) : NULL);
 	json_put_words(out, "failure",
 		       explained->verdict == EXPLAIN_REFUSED ? failure_name(explained->refused)
 							     : NULL);
+}
+
+/* The fields that it was asked about with. */
+static void put_headers(struct json_writer *out, const struct http_fields *fields)
+{
+	json_put_array(out, "headers");
+	for (uint32_t i = 0; i < fields->count; i++) {
+		const struct http_field *field = &fields->at[i];
+		char line[JSON_STRING_MAX + 1];
+
+		if (field->id == FIELD_HOST)
+			continue;
+		snprintf(line, sizeof(line), "%.*s: %.*s", SLICE_ARG(field->name),
+			 SLICE_ARG(field->value));
+		json_put_string(out, NULL, slice_str(line));
+	}
+	json_put_end(out);
 }
 
 /* By which door it comes, and what stands before it. */
@@ -224,10 +286,11 @@ void explain_put(struct json_writer *out, const struct explained *explained)
 	json_put_number(out, "v", 1);
 	put_uri(out, &explained->req->uri);
 	json_put_string(out, "method", explained->req->method_name);
+	put_headers(out, &explained->req->fields);
 	json_put_signed(out, "now_ms", explained->now.wall_s * MS_PER_S);
 	json_put_words(out, "verdict", explain_verdict_token(explained->verdict));
 	json_put_bool(out, "from_store", explain_is_from_store(explained->verdict));
-	json_put_words(out, "sentence", explain_sentence(explained, sentence));
+	json_put_words(out, "line", explain_sentence(explained, sentence));
 	put_why(out, explained);
 	if (explained->status != 0)
 		json_put_number(out, "status", explained->status);
@@ -235,10 +298,12 @@ void explain_put(struct json_writer *out, const struct explained *explained)
 		json_put_null(out, "status");
 	put_cache_status(out, explained);
 	put_door(out, explained);
-	if (explained->found && explained->in_store.lookup.has_record)
+	explain_put_checks(out, explained);
+	if (explained->found && explained->in_store.lookup.has_record) {
 		put_record(out, explained);
-	else
+	} else {
 		json_put_null(out, "record");
-	if (explained->found)
-		put_others(out, explained);
+		if (explained->found)
+			put_others(out, explained);
+	}
 }

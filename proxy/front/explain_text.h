@@ -6,12 +6,19 @@
 
 enum { EXPLAIN_SENTENCE = 1024, EXPLAIN_SOURCE = 160 };
 
-/* "HIT. A request now is answered from the store, fresh for 18 s more." */
+/* "A request now is answered from the store, fresh for 18 s more." */
 const char *explain_sentence(const struct explained *explained, char to[static EXPLAIN_SENTENCE]);
 
-/* Where the lifetime of its record comes from: "max-age=60 in Cache-Control". */
+/* Where the lifetime of its record comes from: "max-age=60 in Cache-Control"; "" for no lifetime. */
 const char *explain_lifetime_source(const struct explained *explained,
 				    const struct http_fields *fields,
 				    char to[static EXPLAIN_SOURCE]);
+
+/* The same of its time when the origin fails; "" for none. */
+const char *explain_error_source(const struct explained *explained, char to[static EXPLAIN_SOURCE]);
+
+/* "5 min 3 s", for a check. */
+enum { EXPLAIN_SPAN = 48 };
+const char *explain_span(int64_t seconds, char to[static EXPLAIN_SPAN]);
 
 #endif
