@@ -3,7 +3,7 @@
 #
 # Memory that processes share is _Atomic by its type, and each access says its order: arm64 keeps
 # none by itself.  A file whose accesses are all of the strictest order says that once, in the words
-# below.  Counters of a worker are added to by the macros of proxy/stats/stats.h, which do not lock.
+# below.  Counters of a worker are added to by the macros of proxy/stats/number.h, which do not lock.
 set -u
 failed=0
 strict='All atomic accesses here are sequentially consistent'

@@ -29,7 +29,7 @@ KEPT = {
     "ev.h": ["proxy/loop/deadline.h", "proxy/loop/conn.c", "proxy/client/acceptor.c", "proxy/dns/resolver.c",
              "proxy/process/worker.c"],
     "ares.h": ["proxy/dns/dns_channel.c"],
-    "jansson.h": ["proxy/stats/report.c", "proxy/cli/json.c"],
+    "jansson.h": ["proxy/cli/json.c"],
     "openssl/*": ["proxy/loop/tls.c", "proxy/page/page.c"],
     "lmdb.h": ["cache/store/lmdb.c"],
     "xxhash.h": ["cache/base/key.c", "cache/record/vary.c", "cache/record/record.c", "proxy/limits/budgets.c",

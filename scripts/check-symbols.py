@@ -25,7 +25,6 @@ FOR_TESTS = {
     "holdings_unmap": "a test process has more than one",
 }
 # The pages of operators that are to come write with these.
-FOR_TESTS["json_put_real"] = "for pages to come"
 FOR_TESTS["json_float"] = "for commands to come"
 
 

@@ -22,6 +22,7 @@ enum {
 struct acceptor {
 	struct acceptors *all;
 	const struct frontend *frontend;
+	uint8_t row;  /* of the statistics */
 	uint8_t most; /* to accept in an event: more only where more were waiting */
 	uint8_t full; /* events in a row that found as many */
 	ev_io io;
@@ -94,17 +95,20 @@ static void out_of_descriptors(struct acceptors *all, int listen_fd)
 static void admit(struct acceptor *acceptor, int fd, const union address *peer)
 {
 	struct clients *clients = acceptor->all->clients;
+	struct accepted accepted = {fd, acceptor->row, acceptor->frontend, *peer};
 	enum failure refusal = FAILURE_NONE;
 
-	if (!acceptor->frontend->is_reserved)
+	if (!acceptor->frontend->is_reserved) {
 		STATS_ADD(client_connections, 1);
+		STATS_ADD(listeners[acceptor->row].connections, 1);
+	}
 	if (acceptor->frontend->behind && access_sender(clients->access, peer)) {
-		client_new_behind(clients, acceptor->frontend, fd, peer, refusal);
+		client_new_behind(clients, &accepted, refusal);
 		return;
 	}
 	if (!access_client(clients->access, peer))
 		refusal = FAILURE_DENIED_CLIENT;
-	client_new(clients, acceptor->frontend, fd, peer, refusal);
+	client_new(clients, &accepted, refusal);
 }
 
 /* True when as many were waiting: there may be more. */
@@ -183,6 +187,7 @@ struct acceptors *acceptors_start(void *loop, struct clients *clients,
 		acceptor->all = all;
 		acceptor->most = 1;
 		acceptor->frontend = listener->at[i].frontend;
+		acceptor->row = listener->at[i].row;
 		ev_io_init(&acceptor->io, accept_cb, listener->at[i].fd, EV_READ);
 		acceptor->io.data = acceptor;
 	}

@@ -8,11 +8,11 @@
 #include "proxy/client/client_requests.h"
 #include "proxy/client/client_sink.h"
 
-static struct client *client_begin(struct clients *clients, const struct frontend *frontend, int fd,
-				   const union address *peer, const struct conn_events *events)
+static struct client *client_begin(struct clients *clients, const struct accepted *accepted,
+				   const struct conn_events *events)
 {
 	struct client *client = malloc(sizeof(*client));
-	struct conn *conn = conn_new(fd, events, client);
+	struct conn *conn = conn_new(accepted->fd, events, client);
 
 	if (client == NULL || conn == NULL) {
 		STATS_ADD(client_refused, 1);
@@ -24,9 +24,10 @@ static struct client *client_begin(struct clients *clients, const struct fronten
 		.sink = {.kind = &client_sink},
 		.magic = CLIENT_MAGIC,
 		.all = clients,
-		.frontend = frontend,
+		.listener = accepted->listener,
+		.frontend = accepted->frontend,
 		.conn = conn,
-		.peer = *peer,
+		.peer = accepted->peer,
 		.next = clients->first,
 		.link = &clients->first,
 		.resume = {.run = client_go_on, .owner = client},
@@ -54,24 +55,23 @@ static enum budget budget_of(const struct frontend *frontend)
 	return frontend->is_reserved ? BUDGET_OPERATORS : BUDGET_CLIENTS;
 }
 
-void client_new(struct clients *clients, const struct frontend *frontend, int fd,
-		const union address *peer, enum failure refusal)
+void client_new(struct clients *clients, const struct accepted *accepted, enum failure refusal)
 {
-	struct client *client = client_begin(clients, frontend, fd, peer, &client_events);
+	struct client *client = client_begin(clients, accepted, &client_events);
 
 	if (client != NULL && refusal != FAILURE_NONE)
 		client_refuse(client, refusal);
 	else if (client != NULL)
-		client_enter(client, budget_take(clients->budgets, budget_of(frontend), 0,
-						 budget_holder(peer), &client->place));
+		client_enter(client, budget_take(clients->budgets, budget_of(accepted->frontend), 0,
+						 budget_holder(&accepted->peer), &client->place));
 	if (client != NULL)
 		read_now(client);
 }
 
-void client_new_behind(struct clients *clients, const struct frontend *frontend, int fd,
-		       const union address *sender, enum failure refusal)
+void client_new_behind(struct clients *clients, const struct accepted *accepted,
+		       enum failure refusal)
 {
-	struct client *client = client_begin(clients, frontend, fd, sender, &client_behind_events);
+	struct client *client = client_begin(clients, accepted, &client_behind_events);
 
 	if (client != NULL && refusal != FAILURE_NONE)
 		client_refuse(client, refusal);

@@ -10,19 +10,26 @@
 
 #include "proxy/client/client_state.h"
 
+/* A connection as it was accepted. */
+struct accepted {
+	int fd;
+	uint8_t listener; /* by which: its row of the statistics */
+	const struct frontend *frontend;
+	union address peer;
+};
+
 /*
  * Takes over an accepted socket; counts and closes it when that is not possible.  A `refusal` other
  * than FAILURE_NONE is what the client's first request is answered with, if it makes one soon.
  */
-void client_new(struct clients *clients, const struct frontend *frontend, int fd,
-		const union address *peer, enum failure refusal);
+void client_new(struct clients *clients, const struct accepted *accepted, enum failure refusal);
 
 /*
  * The same behind a load balancer: the connection must begin with a header of the PROXY protocol,
  * and is the client's that this tells, if that one may use the proxy.
  */
-void client_new_behind(struct clients *clients, const struct frontend *frontend, int fd,
-		       const union address *sender, enum failure refusal);
+void client_new_behind(struct clients *clients, const struct accepted *accepted,
+		       enum failure refusal);
 
 /* The proxy goes down: no more requests, idle ones close. */
 void clients_drain(struct clients *clients);

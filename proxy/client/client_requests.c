@@ -59,6 +59,7 @@ static bool next_request(struct client *client)
 		return false;
 	}
 	x->peer = client->peer;
+	x->listener = client->listener;
 	x->req.fields =
 		(struct http_fields){.at = all->lines, .capacity = PARSE_REQUEST_FIELDS_MAX};
 	result = parse_request(buf_waiting(&client->in), all->conf, all->memo, &client->progress,
@@ -243,6 +244,7 @@ void client_head_expired(struct client *client)
 		return;
 	}
 	x->peer = client->peer;
+	x->listener = client->listener;
 	client->exchange = x;
 	COUNT_TRAFFIC(client, exchanges, 1);
 	if (client->refusal != FAILURE_NONE) {

@@ -47,10 +47,11 @@ struct client {
 	bool all_read;     /* the last recv() took all that was there */
 	bool said_last; /* by the request under way, or the last one: it sends nothing after it */
 	bool lingering;
-	bool advancing; /* client_advance() is on the stack */
-	bool stalled;   /* requests wait in `in` for room in `out` */
-	bool put_off;   /* what is in `in` waits for the next turn */
-	bool in_head;   /* a request head has begun: its deadline stands */
+	bool advancing;   /* client_advance() is on the stack */
+	bool stalled;     /* requests wait in `in` for room in `out` */
+	bool put_off;     /* what is in `in` waits for the next turn */
+	bool in_head;     /* a request head has begun: its deadline stands */
+	uint8_t listener; /* that it was accepted by: its row of the statistics */
 	struct clients *all;
 	const struct frontend *frontend;
 	enum failure refusal; /* what its first request is answered with, whatever it is */

@@ -82,6 +82,74 @@ bool exchange_keep_record(struct exchange *x, const struct cache_lookup *found)
 	return true;
 }
 
+/* ---- counting ------------------------------------------------------------------------------- */
+
+/* Of a 204 that was fetched: what became of it. */
+static void count_fetched(const struct exchange *x)
+{
+	enum reason why = x->status_field.why;
+
+	STATS_ADD(reason[x->asked], 1);
+	if (x->status_field.stored)
+		STATS_ADD(answers_stored, 1);
+	else if (reason_is_at(why, REASON_AT_STORE))
+		STATS_ADD(reason[why], 1);
+	else
+		STATS_ADD(answers_not_storable, 1); /* `asked` is why */
+}
+
+/* Of all but fresh hits. */
+static void count_reasons(const struct exchange *x, enum answer_kind answer)
+{
+	switch (answer) {
+	case ANSWER_STALE:
+		STATS_ADD(reason[x->status_field.why], 1);
+		break;
+	case ANSWER_CONFIRMED:
+		STATS_ADD(reason[x->asked], 1);
+		break;
+	case ANSWER_FETCHED:
+		count_fetched(x);
+		break;
+	case ANSWER_FRESH:
+	case ANSWER_SHARED:
+	case ANSWER_OTHER:
+	case ANSWER_FAILED:
+	case ANSWER_COUNT:
+		break;
+	}
+}
+
+static void count_answer(const struct exchange *x, enum status_row row)
+{
+	struct listener_counts *listener = &stats->listeners[x->listener];
+	enum answer_kind answer = answer_of(x->outcome, row);
+
+	STATS_BUMP(listener->answer[answer], 1);
+	if (x->outcome != OUTCOME_TUNNEL) {
+		STATS_BUMP(listener->bytes_in, x->bytes_in);
+		STATS_BUMP(listener->bytes_out, x->bytes_out);
+	}
+	if (answer != ANSWER_FRESH)
+		count_reasons(x, answer);
+}
+
+/* Once each, with its outcome decided.  Operators' are not counted as traffic. */
+static void count(const struct exchange *x)
+{
+	enum status_row row;
+
+	if (x->frontend->is_reserved)
+		return;
+	STATS_ADD(exchanges, -1);
+	row = status_row_of(x->status);
+	STATS_ADD(answers.at[row][x->outcome], 1);
+	if (x->outcome != OUTCOME_BACKGROUND)
+		count_answer(x, row);
+	if (x->failure != FAILURE_NONE)
+		STATS_ADD(failure[x->failure], 1);
+}
+
 /* ---- ending --------------------------------------------------------------------------------- */
 
 static void write_log(const struct exchange *x, int64_t elapsed_us)
@@ -119,17 +187,6 @@ static bool is_hit(const struct exchange *x)
 {
 	return x->outcome == OUTCOME_HIT || x->outcome == OUTCOME_HIT_304 ||
 	       x->outcome == OUTCOME_STALE;
-}
-
-/* Operators' requests do not count as traffic, and are not in the access log. */
-static void count(const struct exchange *x)
-{
-	if (x->frontend->is_reserved)
-		return;
-	STATS_ADD(exchanges, -1);
-	STATS_ADD(outcome[x->outcome], 1);
-	if (x->failure != FAILURE_NONE)
-		STATS_ADD(failure[x->failure], 1);
 }
 
 /* What is answered at once is measured by client.c, for all requests of an event together. */
@@ -182,7 +239,7 @@ void exchange_end(struct exchange *x)
 	bool keep_alive = x->keep_alive;
 
 	assert(x->magic == EXCHANGE_MAGIC && x->waiter_link == NULL);
-	if (x->failure != FAILURE_NONE)
+	if (x->failure != FAILURE_NONE && x->outcome != OUTCOME_BACKGROUND)
 		x->outcome = OUTCOME_FAILED;
 	count(x);
 	release(x);

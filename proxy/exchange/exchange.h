@@ -19,6 +19,7 @@
 #include "proxy/http1/compose.h"
 #include "proxy/limits/budgets.h"
 #include "proxy/loop/turn.h"
+#include "proxy/stats/origin_times.h"
 #include "proxy/stats/stats.h"
 
 struct accesslog;
@@ -57,6 +58,7 @@ struct exchange {
 	char *key; /* that it tells, when the target is not written so */
 	enum outcome outcome;
 	enum failure failure;
+	enum reason asked;         /* why its origin is asked, by the first look-up */
 	uint16_t status;           /* of the answer; 0 while none was begun */
 	bool keep_alive;           /* the answer lets the client's connection live on */
 	bool chunked;              /* the content is sent in chunks */
@@ -64,11 +66,13 @@ struct exchange {
 	bool stored_for;           /* and what that fetched was stored */
 	enum failure released_for; /* what it waited for has failed so; it need not wait any more */
 	bool held;                 /* the client does not take what there is, now */
+	uint8_t listener;          /* that it came by: its row of the statistics */
 	uint64_t bytes_in;
 	uint64_t bytes_out;
-	union address peer;   /* the client's; family 0 when it never had one */
-	union address origin; /* asked; family 0 when none */
-	budget_id holder;     /* its holder when it has no client; 0 for none */
+	union address peer;        /* the client's; family 0 when it never had one */
+	union address origin;      /* asked; family 0 when none */
+	struct origin_times times; /* on the way to it */
+	budget_id holder;          /* its holder when it has no client; 0 for none */
 
 	struct fetch *fetch;    /* what it waits for or leads */
 	int64_t waits_since_ms; /* for that; on the clock of deadlines */

@@ -157,10 +157,12 @@ static void on_switched(void *context, const struct http_response *res, struct c
 	struct fetch *fetch = fetch_of(context);
 	struct tunnels *tunnels = fetch->all->use.tunnels;
 	union address address = fetch->origin->address;
+	struct origin_times times = fetch->origin->times;
 	struct exchange *x;
 
 	fetch->origin = NULL;
 	x = fetch_dismiss_leader(fetch);
+	x->times = times;
 	fetch_free(fetch);
 	x->origin = address;
 	x->status_field.fwd_status = res->status;
@@ -219,6 +221,7 @@ static void on_head(void *context, const struct http_response *res)
 	struct response_effect effect;
 
 	x->origin = fetch->origin->address;
+	x->times = fetch->origin->times;
 	x->status_field.fwd_status = res->status;
 	fetch->times.delay_ms = boot_clock_ms() - fetch->asked_ms;
 	fetch->times.admission = fetch->origin->admission;
@@ -290,6 +293,9 @@ static void on_failure(void *context, enum failure failure)
 	struct fetch *fetch = fetch_of(context);
 	struct exchange *x = fetch_dismiss_leader(fetch);
 
+	/* It is released, and its memory there until the turn ends. */
+	if (x != NULL && fetch->origin != NULL)
+		x->times = fetch->origin->times;
 	fetch->origin = NULL;
 	if (x != NULL)
 		stale_answer_or_fail(x, failure);

@@ -41,7 +41,6 @@ static void note_stored(struct exchange *x)
 
 static void note_not_stored(struct exchange *x, enum reason why)
 {
-	STATS_ADD(not_stored[why], 1);
 	x->status_field.why = why;
 }
 

@@ -12,7 +12,6 @@ bool stale_answer(struct exchange *x, enum failure failure)
 	if (failure != FAILURE_NONE)
 		failure_log_hidden(&subject, failure);
 	x->status_field.why = REASON_STALE_ERROR;
-	STATS_ADD(not_reused[REASON_STALE_ERROR], 1);
 	if (x->outcome != OUTCOME_BACKGROUND)
 		x->outcome = OUTCOME_STALE;
 	return exchange_answer_record(x, &x->kept->record);

@@ -196,10 +196,13 @@ static void count_passed(struct side *from, size_t n)
 {
 	struct exchange *x = from->tunnel->x;
 
-	if (from == &from->tunnel->client)
+	if (from == &from->tunnel->client) {
 		x->bytes_in += n;
-	else
+		STATS_ADD(tunnel_bytes_in, n);
+	} else {
 		x->bytes_out += n;
+		STATS_ADD(tunnel_bytes_out, n);
+	}
 }
 
 /* A large transfer is under way: let the kernel move it, if there are descriptors for a pipe. */
@@ -401,8 +404,10 @@ static struct dialer *dial(struct tunnel *tunnel, enum failure *ret_failure)
 		return NULL;
 	if (!route.tunnel || compose_connect(&connect, all->conf, req,
 					     routes_parent(all->dialers->routes)->authorization))
-		dialer = dialer_start(all->dialers, &route, exchange_holder(tunnel->x),
-				      buf_waiting(&connect), connected, tunnel);
+		dialer = dialer_start(all->dialers,
+				      &(struct dial){&route, exchange_holder(tunnel->x),
+						     buf_waiting(&connect), &tunnel->x->times},
+				      connected, tunnel);
 	buf_free(&connect);
 	*ret_failure = FAILURE_INTERNAL;
 	return dialer;

@@ -5,23 +5,29 @@
 #include "proxy/front/admin_page.h"
 #include "proxy/loop/env.h"
 #include "proxy/stats/report.h"
-#include "proxy/stats/store_counts.h"
 #include "proxy/base/version.h"
 
-/* The counts of the store in the input are those of `stats`. */
-static struct report_input snapshot(const struct env *env, const struct stats *counted)
+/* `sum` is of all workers, or of a span of time: the counts of the store are its own. */
+static struct report_input snapshot(const struct env *env, const struct stats *sum,
+				    struct reload_result *reload)
 {
 	const struct stats_service *service = env->service;
 	struct report_input input = {
-		.stats = counted,
+		.stats = sum,
+		.blocks = service->blocks,
+		.block_count = STATS_READ(service->used),
+		.listeners = &service->listeners,
 		.uptime_s = (env->turn->now_us - service->started_us) / 1000000,
+		.started_ms = service->started_ms,
 		.version = CACHE204_VERSION,
-		.workers = atomic_load_explicit(&service->alive, memory_order_relaxed),
+		.workers = STATS_READ(service->alive),
 	};
 	struct stats_store store;
 
+	if (reload_read(service->reload, reload))
+		input.reload = reload;
 	stats_copies_read(&service->copies, &input.copies);
-	stats_store_get(counted, &store);
+	stats_store_get(sum, &store);
 	input.cache = store.cache;
 	store_usage(cache_store_of(env->cache), &input.store);
 	input.store.evictions = store.evictions;
@@ -42,11 +48,9 @@ void admin_stats(struct exchange *x)
 	admin_page_sum(x->use->env, &sum);
 	if (!admin_marks_span(x, &sum, &span, &between))
 		return;
-	input = snapshot(x->use->env, span.is_all ? &sum : &between);
+	input = snapshot(x->use->env, span.is_all ? &sum : &between, &reload);
 	if (!span.is_all)
 		input.span = &span;
-	if (reload_read(x->use->env->service->reload, &reload))
-		input.reload = &reload;
 	text = report_json(&input, &length);
 	admin_answer_text(x, "application/json", text, length);
 }
@@ -54,12 +58,13 @@ void admin_stats(struct exchange *x)
 void admin_metrics(struct exchange *x)
 {
 	struct stats sum;
+	struct reload_result reload;
 	struct report_input input;
 	size_t length = 0;
 	char *text;
 
 	admin_page_sum(x->use->env, &sum);
-	input = snapshot(x->use->env, &sum);
+	input = snapshot(x->use->env, &sum, &reload);
 	text = report_prometheus(&input, &length);
 	admin_answer_text(x, "text/plain; version=0.0.4; charset=utf-8", text, length);
 }

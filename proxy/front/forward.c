@@ -64,11 +64,19 @@ static bool step_admit(struct exchange *x, enum failure failure)
 	return true;
 }
 
+/* Counted when it is known what comes of it: the first look-up says why the origin is asked. */
+static void note_asked(struct exchange *x, enum reason why)
+{
+	if (x->asked == REASON_NONE)
+		x->asked = why;
+}
+
 /* Ask the origin: for this request alone, as the cache has no part in it. */
 static void bypass(struct exchange *x, enum forward_reason fwd, enum reason why, bool had_record)
 {
 	struct fetch_plan plan = {.cacheable = false, .passed_over.had_record = had_record};
 
+	note_asked(x, why);
 	x->outcome = OUTCOME_BYPASS;
 	x->status_field.fwd = (uint8_t)fwd;
 	x->status_field.why = why;
@@ -97,6 +105,7 @@ static void ask(struct exchange *x, const struct cache_lookup *lookup)
 		.key = fetch_key(&lookup->key, x->req.method, x->frontend->chosen),
 	};
 
+	note_asked(x, lookup->why);
 	x->outcome = OUTCOME_MISS;
 	x->status_field.fwd = (uint8_t)forward_reason_of(lookup);
 	/* "no record" is what fwd= says already */
@@ -302,16 +311,6 @@ static void hide_record(struct exchange *x, struct cache_lookup *lookup)
 	forget_status(x);
 }
 
-/*
- * Each request once, when it is first looked up: why no fresh record answers it.  What becomes of
- * it, stale answer, validation or miss, is its outcome.
- */
-static void note_not_reused(const struct exchange *x, enum reason why)
-{
-	if (!x->no_wait)
-		STATS_ADD(not_reused[why], 1);
-}
-
 static void step_lookup(struct exchange *x)
 {
 	struct cache_lookup lookup;
@@ -320,8 +319,6 @@ static void step_lookup(struct exchange *x)
 	forget_ended(x, &lookup);
 	if (lookup.has_record && !may_be_shown(x, &lookup.record))
 		hide_record(x, &lookup);
-	if (lookup.verdict != REUSE_FRESH)
-		note_not_reused(x, lookup.why);
 	step_answer(x, &lookup);
 }
 
@@ -339,12 +336,10 @@ static void step_bypass(struct exchange *x, enum reason why)
 
 	if (policy_reuse(&x->req, NULL, &x->use->turn->now, x->use->conf, &refusal) ==
 	    REUSE_REFUSED) {
-		note_not_reused(x, refusal);
 		x->status_field.why = refusal;
 		exchange_fail(x, FAILURE_ONLY_IF_CACHED);
 		return;
 	}
-	note_not_reused(x, why);
 	bypass(x, why == REASON_METHOD ? FWD_METHOD : FWD_BYPASS, why, false);
 }
 

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "cache/base/diagnostic.h"
 #include "conf/conf.h"
@@ -22,6 +23,7 @@ struct listener_address {
 	int fd;
 	char path[CONF_UNIX_PATH]; /* of a Unix socket, "" for none */
 	struct listener_file file; /* which it made there */
+	uint8_t row;    /* that counts what comes by it (stats/listeners.h); 0 unless given one */
 	bool is_passed; /* bound by the service manager: no other socket can join its group */
 };
 

@@ -8,6 +8,7 @@
 
 #include "proxy/base/cause.h"
 #include "proxy/base/log.h"
+#include "proxy/base/monotonic.h"
 #include "proxy/stats/stats.h"
 
 enum { CONNECTOR_MAGIC = 0x436e6374 };
@@ -27,6 +28,8 @@ struct connector {
 	connector_done done;
 	void *context;
 	budget_id holder;
+	struct origin_times *times;
+	int64_t since_us; /* the step under way: look-up or connecting */
 	struct resolver_query *query;
 	struct task report; /* of a failure that came at once; or to connect, without one */
 	int64_t expires_ms;
@@ -82,6 +85,27 @@ static void set_cause(const struct connector *c)
 		cause_set("address %s", address);
 }
 
+static void note_connect(const struct connector *c, bool connected)
+{
+	int64_t now_us;
+
+	if (c->addresses.count == 0)
+		return;
+	now_us = monotonic_us();
+	c->times->connect_us = origin_time_us(c->since_us, now_us);
+	if (connected)
+		histogram_add_since(&stats->origin_connect, c->since_us, now_us);
+}
+
+static void note_lookup(const struct connector *c, bool found)
+{
+	int64_t now_us = monotonic_us();
+
+	c->times->dns_us = origin_time_us(c->since_us, now_us);
+	if (found)
+		histogram_add_since(&stats->origin_dns, c->since_us, now_us);
+}
+
 static void finish(struct connector *c, enum failure failure, struct conn *conn,
 		   const union address *address)
 {
@@ -91,6 +115,7 @@ static void finish(struct connector *c, enum failure failure, struct conn *conn,
 
 	if (address != NULL)
 		to.address = *address;
+	note_connect(c, failure == FAILURE_NONE);
 	if (failure != FAILURE_NONE)
 		set_cause(c);
 	release(c, conn);
@@ -120,6 +145,7 @@ static void try_next(struct connector *c);
 static void connect_first(struct connector *c)
 {
 	c->failure = FAILURE_DNS_ERROR;
+	c->since_us = monotonic_us();
 	c->expires_ms = c->use->turn->now_ms + c->use->conf->connect_timeout_ms;
 	try_next(c);
 }
@@ -285,6 +311,8 @@ static void resolved(void *context, enum failure failure, const struct addresses
 	bool waited = c->query != NULL;
 
 	c->query = NULL;
+	if (waited)
+		note_lookup(c, failure == FAILURE_NONE);
 	c->failure = failure;
 	c->addresses = *found;
 	for (unsigned i = 0; i < c->addresses.count; i++)
@@ -298,7 +326,8 @@ static void resolved(void *context, enum failure failure, const struct addresses
 }
 
 struct connector *connector_start(struct connectors *use, const struct connector_target *target,
-				  budget_id holder, connector_done done, void *context)
+				  budget_id holder, struct origin_times *times, connector_done done,
+				  void *context)
 {
 	struct slice host = target->host;
 	struct connector *c = calloc(1, sizeof(*c) + host.n);
@@ -308,6 +337,8 @@ struct connector *connector_start(struct connectors *use, const struct connector
 	c->magic = CONNECTOR_MAGIC;
 	c->chosen = target->chosen;
 	c->holder = holder;
+	c->times = times;
+	c->since_us = monotonic_us();
 	c->use = use;
 	c->done = done;
 	c->context = context;

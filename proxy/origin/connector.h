@@ -13,6 +13,7 @@
 #include "proxy/limits/budgets.h"
 #include "proxy/loop/conn.h"
 #include "proxy/loop/turn.h"
+#include "proxy/stats/origin_times.h"
 
 enum { CONNECTOR_STAGGER_MS = 250 };
 
@@ -43,9 +44,13 @@ struct connector_target {
 	bool chosen; /* named by the operator: refused only when it is the proxy itself */
 };
 
-/* For `holder` (budgets.h).  NULL when out of memory.  Does not keep `target`. */
+/*
+ * For `holder` (budgets.h).  NULL when out of memory.  Does not keep `target`.  How long it took is
+ * written to `times`, which outlives it.
+ */
 struct connector *connector_start(struct connectors *use, const struct connector_target *target,
-				  budget_id holder, connector_done done, void *context);
+				  budget_id holder, struct origin_times *times, connector_done done,
+				  void *context);
 
 /* Forget it; `done` is not called. */
 void connector_cancel(struct connector *connector);

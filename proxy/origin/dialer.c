@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "proxy/base/cause.h"
+#include "proxy/base/monotonic.h"
 #include "proxy/http1/parse.h"
 #include "proxy/stats/stats.h"
 
@@ -21,8 +22,10 @@ struct dialer {
 	struct conn *conn;           /* the others */
 	struct route route;
 	struct destination to;
-	struct buf out; /* CONNECT */
-	struct buf in;  /* its answer, and what came after */
+	struct origin_times *times;
+	int64_t secure_us; /* the handshake began */
+	struct buf out;    /* CONNECT */
+	struct buf in;     /* its answer, and what came after */
 	struct parse_progress progress;
 	char host[]; /* of the route */
 };
@@ -103,6 +106,15 @@ static void tls_expired(void *owner)
 	fail(dialer_of(owner), FAILURE_TLS_TIMEOUT);
 }
 
+static void note_handshake(const struct dialer *dialer, bool succeeded)
+{
+	int64_t now_us = monotonic_us();
+
+	dialer->times->tls_us = origin_time_us(dialer->secure_us, now_us);
+	if (succeeded)
+		histogram_add_since(&stats->origin_tls, dialer->secure_us, now_us);
+}
+
 static void tls_decided(void *owner)
 {
 	struct dialer *dialer = dialer_of(owner);
@@ -110,6 +122,7 @@ static void tls_decided(void *owner)
 	const char *why;
 	enum failure failure = conn_secured(dialer->conn, &why);
 
+	note_handshake(dialer, failure == FAILURE_NONE);
 	if (failure == FAILURE_NONE) {
 		succeed(dialer);
 		return;
@@ -122,6 +135,7 @@ static void tls_decided(void *owner)
 static void secure(struct dialer *dialer)
 {
 	conn_own(dialer->conn, &tls_events, dialer);
+	dialer->secure_us = monotonic_us();
 	if (!conn_secure(dialer->conn, dialer->use->tls, dialer->route.host, dialer->route.port))
 		fail(dialer, FAILURE_TLS_CERTIFICATE);
 }
@@ -267,9 +281,10 @@ static void connected(void *context, enum failure failure, struct conn *conn,
 	}
 }
 
-struct dialer *dialer_start(struct dialers *use, const struct route *route, budget_id holder,
-			    struct slice connect, dialer_done done, void *context)
+struct dialer *dialer_start(struct dialers *use, const struct dial *dial, dialer_done done,
+			    void *context)
 {
+	const struct route *route = dial->route;
 	const struct parent *parent = routes_parent(use->routes);
 	const struct connector_target target = {
 		.host = route->parent ? parent->host : route->host,
@@ -284,12 +299,13 @@ struct dialer *dialer_start(struct dialers *use, const struct route *route, budg
 	dialer->use = use;
 	dialer->done = done;
 	dialer->context = context;
+	dialer->times = dial->times;
 	dialer->route = *route;
 	memcpy(dialer->host, route->host.p, route->host.n);
 	dialer->route.host.p = dialer->host;
-	if (buf_append(&dialer->out, connect))
-		dialer->connector =
-			connector_start(&use->connectors, &target, holder, connected, dialer);
+	if (buf_append(&dialer->out, dial->connect))
+		dialer->connector = connector_start(&use->connectors, &target, dial->holder,
+						    dial->times, connected, dialer);
 	if (dialer->connector == NULL) {
 		buf_free(&dialer->out);
 		free(dialer);

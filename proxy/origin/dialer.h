@@ -31,12 +31,17 @@ struct dialers {
 typedef void (*dialer_done)(void *context, enum failure failure, struct conn *conn,
 			    const struct destination *to, struct slice early);
 
-/*
- * For `holder` (budgets.h).  `connect` is the request head for the parent when the route has a
- * tunnel (compose_connect()); it is copied.  NULL when out of memory.
- */
-struct dialer *dialer_start(struct dialers *use, const struct route *route, budget_id holder,
-			    struct slice connect, dialer_done done, void *context);
+/* A connection as it is wanted. */
+struct dial {
+	const struct route *route;
+	budget_id holder;           /* for whom (budgets.h) */
+	struct slice connect;       /* head for the parent when the route has a tunnel: copied */
+	struct origin_times *times; /* how long each step took goes there; outlives the dialer */
+};
+
+/* NULL when out of memory.  Does not keep `dial`. */
+struct dialer *dialer_start(struct dialers *use, const struct dial *dial, dialer_done done,
+			    void *context);
 
 /* Forget it; `done` is not called. */
 void dialer_cancel(struct dialer *dialer);

@@ -7,6 +7,7 @@
 
 #include "proxy/base/cause.h"
 #include "proxy/base/log.h"
+#include "proxy/base/monotonic.h"
 #include "proxy/http1/compose.h"
 #include "proxy/http1/parse_fault.h"
 #include "proxy/origin/origin_answer.h"
@@ -116,6 +117,7 @@ static bool send_some(struct origin *origin, struct slice waiting, size_t *ret_s
 	switch (conn_send(origin->conn, &part, 1, ret_sent)) {
 	case IO_OK:
 		STATS_ADD(origin_bytes_out, *ret_sent);
+		origin->sent_us = monotonic_us();
 		pace_moved(&origin->send_pace, *ret_sent, origin->use->conf,
 			   origin->use->turn->now_ms);
 		return true;
@@ -145,6 +147,8 @@ static void origin_flush(struct origin *origin)
 			goto broken;
 		if (sent == 0)
 			return;
+		if (origin->request_sent == 0)
+			STATS_ADD(origin_requests, 1);
 		origin->request_sent += sent;
 	}
 	while (buf_length(&origin->out) > 0) {
@@ -229,8 +233,10 @@ static void connected(void *context, enum failure failure, struct conn *conn,
 
 static bool origin_connect(struct origin *origin)
 {
-	origin->dialer = dialer_start(origin->use->dialers, &origin->route, origin->holder,
-				      buf_waiting(&origin->connect), connected, origin);
+	struct dial dial = {&origin->route, origin->holder, buf_waiting(&origin->connect),
+			    &origin->times};
+
+	origin->dialer = dialer_start(origin->use->dialers, &dial, connected, origin);
 	return origin->dialer != NULL;
 }
 
@@ -274,8 +280,9 @@ static void begin(struct origin *origin, const struct http_request *req, struct 
 	origin->got_bytes = origin->head_done = origin->paused = origin->mended = false;
 	origin->interims = 0;
 	origin->head_until_ms = 0;
+	origin->times = (struct origin_times){0};
+	origin->sent_us = origin->first_us = 0;
 	origin->keep = true;
-	STATS_ADD(origin_requests, 1);
 }
 
 static struct origin *origin_new(struct origins *use, const struct route *route, struct slice key)
@@ -419,6 +426,8 @@ static void origin_readable(void *owner)
 			return;
 		}
 		origin->got_bytes = true;
+		if (origin->first_us == 0)
+			origin->first_us = monotonic_us();
 		origin_advance(origin);
 		return;
 	}

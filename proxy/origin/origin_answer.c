@@ -68,6 +68,12 @@ static void switched(struct origin *origin, const struct http_response *res, siz
 	origin_release(origin);
 }
 
+static void note_first_byte(struct origin *origin)
+{
+	origin->times.first_byte_us = origin_time_us(origin->sent_us, origin->first_us);
+	histogram_add_since(&stats->origin_first_byte, origin->sent_us, origin->first_us);
+}
+
 /*
  * A head from what was read.  False when it is not whole yet, or failed.  A part of an answer is
  * acknowledged at once: an origin that writes in parts, and has not set TCP_NODELAY, sends the next
@@ -94,6 +100,7 @@ static bool read_head(struct origin *origin)
 	}
 	if (res.status == 101 && origin->upgrade &&
 	    origin->request_sent == buf_length(&origin->request)) {
+		note_first_byte(origin);
 		switched(origin, &res, parsed.consumed);
 		return false;
 	}
@@ -111,6 +118,7 @@ static bool read_head(struct origin *origin)
 					    : FAILURE_BAD_RESPONSE);
 	} else {
 		origin->head_done = true;
+		note_first_byte(origin);
 		/* Bytes that follow a 204 at once are a body it must not have (HAZARDS A3). */
 		if (res.status == 204 && parsed.consumed < buf_length(&origin->in))
 			res.framing_trouble = true;
@@ -124,6 +132,8 @@ static bool read_head(struct origin *origin)
 	if (origin->closed)
 		return false;
 	buf_consume(&origin->in, parsed.consumed);
+	if (!origin->head_done && buf_length(&origin->in) == 0)
+		origin->first_us = 0; /* the next head is still to come */
 	if (origin->head_done && !origin->body.done && buf_length(&origin->in) == 0)
 		conn_acknowledge(origin->conn);
 	return true;

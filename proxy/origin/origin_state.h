@@ -80,6 +80,9 @@ struct origin {
 	struct body body;
 	struct pace send_pace; /* of what waits to be sent */
 	struct pace recv_pace; /* of the answer's content */
+	int64_t sent_us;       /* monotonic: the last bytes of the request were sent */
+	int64_t first_us;      /* likewise: the next head began to come; 0 before */
+	struct origin_times times;
 	int64_t head_until_ms; /* monotonic, of the next head; 0 before the request was sent */
 	struct parse_progress progress;
 	union address address;

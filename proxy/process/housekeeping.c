@@ -4,6 +4,7 @@
 #include "proxy/base/log.h"
 #include "proxy/front/logins.h"
 #include "proxy/stats/accesslog.h"
+#include "proxy/stats/stats.h"
 
 enum {
 	TICK_MS = 250,
@@ -105,6 +106,7 @@ static void tick_passed(void *owner)
 	if (++keeping->ticks % SECOND_TICKS == 0)
 		second_passed(keeping);
 	store_counts_note(keeping->counts);
+	process_watch_look(&keeping->process, keeping->turn->now_ms);
 	if (cache_purge_is_due(keeping->cache) && !deadline_is_set(&keeping->purge))
 		deadline_set(&keeping->purge, 0);
 }
@@ -116,6 +118,7 @@ static const struct deadline_kind ticks = {.passed = tick_passed};
 
 void housekeeping_begin(struct housekeeping *keeping)
 {
+	process_watch_begin(&keeping->process, &stats->process);
 	deadline_init(&keeping->flush, &flushes, keeping);
 	deadline_init(&keeping->purge, &purges, keeping);
 	deadline_init(&keeping->verify, &verifications, keeping);
@@ -137,6 +140,7 @@ void housekeeping_end(struct housekeeping *keeping)
 	cache_flush(keeping->cache);
 	purger_stop(&keeping->purger);
 	store_counts_note(keeping->counts);
+	process_watch_end(&keeping->process);
 	if (keeping->accesslog != NULL) {
 		accesslog_finish(keeping->accesslog);
 		note_lost_lines(keeping);

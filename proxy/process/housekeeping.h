@@ -10,6 +10,7 @@
 #include "proxy/loop/deadline.h"
 #include "proxy/process/purger.h"
 #include "proxy/process/store_hold.h"
+#include "proxy/stats/process.h"
 #include "proxy/stats/store_counts.h"
 
 struct accesslog;
@@ -25,6 +26,7 @@ struct housekeeping {
 	struct store_counts *counts;
 	struct store_watch *store;
 	struct purger purger;
+	struct process_watch process; /* begun with the worker */
 
 	struct deadline flush;  /* of the writes that wait */
 	struct deadline purge;  /* the next part of the removal */

@@ -19,6 +19,7 @@
 #include "proxy/base/log.h"
 #include "proxy/base/monotonic.h"
 #include "proxy/limits/holdings.h"
+#include "proxy/process/listener_rows.h"
 #include "proxy/process/master_impl.h"
 #include "proxy/process/notify.h"
 #include "proxy/process/terminal.h"
@@ -574,6 +575,7 @@ struct master *master_new(struct generation *first, const struct generation_sour
 		free(master);
 		return NULL;
 	}
+	listener_rows_give(first, &shared->service.listeners);
 	for (unsigned i = 0; i < count; i++)
 		master_free_place(&master->members[i]);
 	master_take_places(master, first, NEVER); /* none is taken yet */

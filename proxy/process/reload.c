@@ -8,6 +8,7 @@
 #include "proxy/base/log.h"
 #include "proxy/base/wall_clock.h"
 #include "proxy/process/greeting.h"
+#include "proxy/process/listener_rows.h"
 #include "proxy/process/master_impl.h"
 #include "proxy/process/notify.h"
 #include "proxy/stats/reload.h"
@@ -293,6 +294,7 @@ void master_begin_reload(struct master *master)
 		master->next = NULL;
 		refuse_reload(master, "workers: a reload has no room for so many: restart");
 	} else {
+		listener_rows_give(master->next, &master->shared->service.listeners);
 		master->next_ms = master->now_ms + NEXT_MS;
 		master_signal_all(master, SIGUSR1); /* files of logs may have been moved */
 	}

@@ -12,6 +12,7 @@
 
 #include "proxy/base/log.h"
 #include "proxy/base/monotonic.h"
+#include "proxy/base/wall_clock.h"
 #include "proxy/client/acceptor.h"
 #include "proxy/exchange/fetch.h"
 #include "proxy/exchange/leases.h"
@@ -446,6 +447,7 @@ struct worker_shared *worker_shared_map(const struct conf *conf)
 	if (shared == MAP_FAILED)
 		return NULL;
 	shared->service.started_us = monotonic_us();
+	shared->service.started_ms = wall_clock_ms();
 	shared->service.blocks = stats_map(conf_worker_slots(conf));
 	shared->service.reload = reload_map();
 	shared->service.marks = marks_map();

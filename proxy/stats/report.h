@@ -16,11 +16,15 @@ struct report_span {
 };
 
 struct report_input {
-	const struct stats *stats; /* the sum of all workers */
+	const struct stats *stats;  /* the sum of all workers */
+	const struct stats *blocks; /* of each, which may be counting: for what is told of each */
+	unsigned block_count;
+	const struct listener_names *listeners;
 	struct cache_counts cache;
 	struct store_usage store;
 	struct stats_copies copies;
 	int64_t uptime_s;
+	int64_t started_ms; /* since the epoch */
 	const char *version;
 	unsigned workers;
 	const struct report_span *span;     /* NULL for all since the start */
@@ -34,7 +38,7 @@ char *report_json(const struct report_input *input, size_t *ret_length);
 /* What `cache204 reload` waits for: the result, and the last ticket given out. */
 char *report_reload(const struct reload_result *result, uint64_t asked, size_t *ret_length);
 
-/* Prometheus text exposition format, names prefixed cache204_. */
+/* Prometheus text exposition format 0.0.4; names begin with cache204_ or process_. */
 char *report_prometheus(const struct report_input *input, size_t *ret_length);
 
 #endif

@@ -412,10 +412,10 @@ struct fake_peer *fake_worker_accept(struct fake_worker *worker, const struct fr
 				     const char *address, enum failure refusal)
 {
 	struct fake_peer *peer = fake_peer_new();
-	union address from = address_of(address, CLIENT_PORT);
+	struct accepted accepted = {peer->fd, 0, frontend, address_of(address, CLIENT_PORT)};
 
 	call_on(worker);
-	client_new(&worker->clients, frontend, peer->fd, &from, refusal);
+	client_new(&worker->clients, &accepted, refusal);
 	return peer;
 }
 
@@ -424,10 +424,10 @@ struct fake_peer *fake_worker_accept_behind(struct fake_worker *worker,
 					    enum failure refusal)
 {
 	struct fake_peer *peer = fake_peer_new();
-	union address from = address_of(sender, CLIENT_PORT);
+	struct accepted accepted = {peer->fd, 0, frontend, address_of(sender, CLIENT_PORT)};
 
 	call_on(worker);
-	client_new_behind(&worker->clients, frontend, peer->fd, &from, refusal);
+	client_new_behind(&worker->clients, &accepted, refusal);
 	return peer;
 }
 
@@ -468,8 +468,8 @@ const char *fake_worker_leftover(const struct fake_worker *worker)
 		return "a lease";
 	if (holdings_count(service.holdings, worker->index) > 0)
 		return "what is held of a budget";
-#define COUNTER(name, help)
-#define GAUGE(name, help)                           \
+#define COUNTER(name, metric, help)
+#define GAUGE(name, metric, help)                   \
 	if (service.stats[worker->index].name != 0) \
 		return "a count of " #name;
 #include "proxy/stats/counters.def"

@@ -105,7 +105,7 @@ def test_the_first_tunnel_to_a_host_is_told(start_proxy, origin, workers):
     assert lines[0].endswith(f" use gateway=ADDRESS:PORT=https://{origin.authority}")
     assert proxy.stats()["tunnelled_not_seen"] == {origin.authority: 3, name: 1}
     metrics = proxy.admin("/metrics").body.decode()
-    assert f'cache204_tunnelled_not_seen{{origin="{name}"}} 1\n' in metrics
+    assert f'cache204_tunnels_by_host{{host="{name}"}} 1\n' in metrics
 
 
 def test_one_that_was_refused_is_not(start_proxy, origin):

@@ -74,7 +74,7 @@ def test_origins_that_do_it_are_counted(start_proxy, start_origin):
     assert proxy.stats()["framing_repaired_by_origin"] == {one.authority: 3, two.authority: 1}
     assert proxy.stats()["counters"]["framing_repaired"] == 4
     metrics = proxy.admin("/metrics").body.decode()
-    assert f'cache204_framing_repaired_by_origin{{origin="{one.authority}"}} 3\n' in metrics
+    assert f'cache204_responses_repaired_by_origin{{origin="{one.authority}"}} 3\n' in metrics
 
 
 def test_the_table_of_them_is_bounded(start_proxy, start_origin):

@@ -51,7 +51,7 @@ static void test_a_difference_is_of_counters_and_not_of_gauges(void **state)
 	memset(&sum, 0, sizeof(sum));
 	sum.requests = 100;
 	sum.clients = 7;
-	sum.outcome[OUTCOME_HIT] = 60;
+	sum.answers.at[STATUS_204][OUTCOME_HIT] = 60;
 	histogram_add(&sum.hit_latency, 10, 60);
 	assert_true(set_mark(marks, "a", 5, NULL));
 	sum.requests = 150;
@@ -63,7 +63,7 @@ static void test_a_difference_is_of_counters_and_not_of_gauges(void **state)
 	stats_difference(&sum, &found, &between);
 	assert_int_equal(between.requests, 50);
 	assert_int_equal(between.clients, 3);
-	assert_int_equal(between.outcome[OUTCOME_HIT], 0);
+	assert_int_equal(between.answers.at[STATUS_204][OUTCOME_HIT], 0);
 	assert_int_equal(between.hit_latency.count, 40);
 	assert_in_range(histogram_quantile(&between.hit_latency, 0.01), 930, 1070);
 	assert_in_range(histogram_max(&between.hit_latency), 1000, 1125);

@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -159,28 +160,44 @@ static void test_a_torn_histogram_is_read_safely(void **state)
 static void fill(struct stats *block, unsigned times)
 {
 	for (unsigned i = 0; i < times; i++) {
-#define COUNTER(name, help) block->name += 1;
-#define GAUGE(name, help) block->name -= 1;
+#define COUNTER(name, metric, help) block->name += 1;
+#define GAUGE(name, metric, help) block->name -= 1;
 #include "proxy/stats/counters.def"
 #undef COUNTER
 #undef GAUGE
-		for (unsigned n = 0; n < OUTCOME_COUNT; n++)
-			block->outcome[n] += n;
+		for (unsigned row = 0; row < STATUS_ROWS; row++)
+			for (unsigned n = 0; n < OUTCOME_COUNT; n++)
+				block->answers.at[row][n] += row * OUTCOME_COUNT + n;
 		for (unsigned n = 0; n < FAILURE_COUNT; n++)
 			block->failure[n] += n;
-		for (unsigned n = 0; n < REASON_COUNT; n++) {
-			block->not_stored[n] += n;
-			block->not_reused[n] += 2 * n;
+		for (unsigned n = 0; n < REASON_COUNT; n++)
+			block->reason[n] += n;
+		for (unsigned n = 0; n < LISTENER_ROWS; n++) {
+			struct listener_counts *listener = &block->listeners[n];
+
+			listener->connections += n;
+			listener->bytes_in += 2 * n;
+			listener->bytes_out += 3 * n;
+			for (unsigned kind = 0; kind < ANSWER_COUNT; kind++)
+				listener->answer[kind] += n * kind;
 		}
-		histogram_add(&block->hit_latency, 3, 1);
-		histogram_add(&block->miss_latency, 3000, 1);
+#define HISTOGRAM(member, metric, labels, group, name, help) \
+	histogram_add(&block->member, offsetof(struct stats, member), 1);
+#include "proxy/stats/histograms.def"
+#undef HISTOGRAM
+		block->process.cpu_us += 7;
+		block->process.rss += 8;
+		block->process.fds += 9;
+		block->process.fds_max += 10;
+		block->process.virtual += 11;
 	}
 }
 
 static void test_the_sum_has_every_number(void **state)
 {
 	(void)state;
-	struct stats *blocks = stats_map(3), sum;
+	struct stats *blocks = stats_map(3);
+	static struct stats sum, expected;
 	assert_non_null(blocks);
 	assert_int_equal((uintptr_t)blocks % 64, 0);
 	fill(&blocks[0], 1);
@@ -188,13 +205,163 @@ static void test_the_sum_has_every_number(void **state)
 	memset(&sum, 0xff, sizeof(sum));
 	stats_sum(blocks, 3, &sum);
 
-	struct stats expected = {0};
 	fill(&expected, 5);
 	assert_memory_equal(&sum, &expected, sizeof(sum));
 	assert_int_equal(sum.clients, -5);
 	stats_sum(blocks, 0, &sum);
 	assert_int_equal(sum.requests, 0);
 	munmap(blocks, 3 * sizeof(*blocks));
+}
+
+/* The owner has died: what it had open is closed, what it counted stays. */
+static void test_gauges_end_with_their_process(void **state)
+{
+	(void)state;
+	static struct stats block, other;
+	fill(&block, 1);
+	fill(&other, 1);
+	block.process.pid = 1;
+	stats_reset_gauges(&block);
+#define COUNTER(name, metric, help) assert_int_equal(block.name, other.name);
+#define GAUGE(name, metric, help) assert_int_equal(block.name, 0);
+#include "proxy/stats/counters.def"
+#undef COUNTER
+#undef GAUGE
+	assert_int_equal(block.process.cpu_us, other.process.cpu_us);
+	assert_int_equal(block.process.rss + block.process.fds + block.process.fds_max +
+				 block.process.virtual + block.process.pid,
+			 0);
+	assert_memory_equal(&block.answers, &other.answers, sizeof(other.answers));
+	assert_memory_equal(block.reason, other.reason, sizeof(other.reason));
+	assert_memory_equal(block.listeners, other.listeners, sizeof(other.listeners));
+}
+
+static void test_answers_are_of_one_kind(void **state)
+{
+	(void)state;
+	static const struct {
+		enum outcome outcome;
+		unsigned status;
+		enum answer_kind answer;
+	} cases[] = {
+		{OUTCOME_HIT, 204, ANSWER_FRESH},
+		{OUTCOME_HIT_304, 304, ANSWER_FRESH},
+		{OUTCOME_COLLAPSED, 204, ANSWER_SHARED},
+		{OUTCOME_COLLAPSED, 304, ANSWER_SHARED},
+		{OUTCOME_STALE, 204, ANSWER_STALE},
+		{OUTCOME_STALE, 304, ANSWER_STALE},
+		{OUTCOME_VALIDATED, 204, ANSWER_CONFIRMED},
+		{OUTCOME_VALIDATED, 304, ANSWER_CONFIRMED},
+		{OUTCOME_MISS, 204, ANSWER_FETCHED},
+		{OUTCOME_MISS, 304, ANSWER_OTHER},
+		{OUTCOME_MISS, 200, ANSWER_OTHER},
+		{OUTCOME_MISS, 404, ANSWER_OTHER},
+		{OUTCOME_BYPASS, 204, ANSWER_FETCHED},
+		{OUTCOME_BYPASS, 304, ANSWER_OTHER},
+		{OUTCOME_BYPASS, 100, ANSWER_OTHER},
+		{OUTCOME_BYPASS, 999, ANSWER_OTHER},
+		{OUTCOME_TUNNEL, 200, ANSWER_OTHER},
+		{OUTCOME_LOCAL, 204, ANSWER_OTHER},
+		{OUTCOME_FAILED, 0, ANSWER_FAILED},
+		{OUTCOME_FAILED, 204, ANSWER_FAILED},
+		{OUTCOME_FAILED, 502, ANSWER_FAILED},
+	};
+	struct answer_counts counts = {0};
+	uint64_t kinds[ANSWER_COUNT], expected[ANSWER_COUNT] = {0};
+
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		enum status_row row = status_row_of(cases[i].status);
+
+		assert_int_equal(answer_of(cases[i].outcome, row), cases[i].answer);
+		counts.at[row][cases[i].outcome]++;
+		expected[cases[i].answer]++;
+	}
+	/* What is for no client is no answer. */
+	counts.at[STATUS_204][OUTCOME_BACKGROUND] = 100;
+	answer_counts_kinds(&counts, kinds);
+	assert_memory_equal(kinds, expected, sizeof(kinds));
+	assert_int_equal(answers_here(kinds), 6);
+	assert_int_equal(answers_204(kinds), 10);
+}
+
+static void test_statuses_have_rows(void **state)
+{
+	(void)state;
+	static const struct {
+		unsigned status;
+		const char *name;
+	} cases[] = {
+		{0, "none"},  {99, "none"}, {100, "1xx"},  {101, "101"},
+		{200, "200"}, {203, "2xx"}, {204, "204"},  {299, "2xx"},
+		{304, "304"}, {305, "3xx"}, {404, "404"},  {418, "4xx"},
+		{500, "500"}, {599, "5xx"}, {600, "more"}, {999, "more"},
+	};
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_string_equal(status_row_name(status_row_of(cases[i].status)), cases[i].name);
+	for (enum status_row row = 0; row < STATUS_ROWS; row++)
+		for (enum status_row other = 0; other < row; other++)
+			assert_string_not_equal(status_row_name(row), status_row_name(other));
+}
+
+static void test_addresses_keep_their_rows(void **state)
+{
+	(void)state;
+	static struct listener_names names;
+	char address[32];
+
+	assert_int_equal(listener_names_row(&names, "127.0.0.1:1", ""), 1);
+	assert_int_equal(listener_names_row(&names, "127.0.0.1:2", "http://a.test"), 2);
+	assert_int_equal(listener_names_row(&names, "127.0.0.1:2", "http://b.test"), 3);
+	assert_int_equal(listener_names_row(&names, "127.0.0.1:1", ""), 1);
+	assert_int_equal(listener_names_count(&names), 4);
+	for (unsigned port = 4; port < LISTENER_ROWS; port++) {
+		snprintf(address, sizeof(address), "127.0.0.1:%u", port);
+		assert_int_equal(listener_names_row(&names, address, ""), port);
+	}
+	assert_int_equal(listener_names_row(&names, "127.0.0.1:9999", ""), 0);
+	assert_int_equal(listener_names_row(&names, "127.0.0.1:2", "http://b.test"), 3);
+	assert_int_equal(listener_names_count(&names), LISTENER_ROWS);
+}
+
+static void test_a_process_sees_what_it_takes(void **state)
+{
+	(void)state;
+	static struct process_stats process;
+	struct process_watch watch;
+	int64_t before;
+	int more;
+
+	process.cpu_us = 5000000;
+	process_watch_begin(&watch, &process);
+	assert_true(process.cpu_us >= 5000000 && process.cpu_us < 5000000 + 60000000);
+	assert_int_equal(process.pid, getpid());
+	assert_true(process.rss > 100000 && process.virtual > process.rss);
+	assert_true(process.fds >= 5 && process.fds_max > process.fds);
+	before = process.fds;
+	more = dup(0);
+	process_watch_look(&watch, 10);
+	assert_int_equal(process.fds, before); /* not counted so often */
+	process_watch_look(&watch, 5000);
+	assert_int_equal(process.fds, before + 1);
+	close(more);
+	process_watch_end(&watch);
+}
+
+/* As many as the edge divides, exactly, at each edge that reports have. */
+static void test_buckets_end_at_powers_of_two(void **state)
+{
+	(void)state;
+	struct histogram histogram = {0};
+	for (uint64_t us = 1; us < UINT64_C(1) << 27; us += 1 + us / 40)
+		histogram_add(&histogram, us, 1);
+	for (unsigned exponent = 3; exponent < 27; exponent++) {
+		uint64_t edge = UINT64_C(1) << exponent, expected = 0;
+
+		for (uint64_t us = 1; us < UINT64_C(1) << 27; us += 1 + us / 40)
+			expected += us < edge;
+		assert_int_equal(histogram_below(&histogram, edge), expected);
+	}
+	assert_int_equal(histogram_below(&histogram, UINT64_MAX), histogram.count);
 }
 
 static void test_a_process_counts_in_its_own_block(void **state)
@@ -248,6 +415,12 @@ int main(void)
 		cmocka_unit_test(test_the_sum_has_every_number),
 		cmocka_unit_test(test_a_process_counts_in_its_own_block),
 		cmocka_unit_test(test_no_blocks),
+		cmocka_unit_test(test_gauges_end_with_their_process),
+		cmocka_unit_test(test_answers_are_of_one_kind),
+		cmocka_unit_test(test_statuses_have_rows),
+		cmocka_unit_test(test_addresses_keep_their_rows),
+		cmocka_unit_test(test_a_process_sees_what_it_takes),
+		cmocka_unit_test(test_buckets_end_at_powers_of_two),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
