@@ -57,8 +57,29 @@ bool address_parse(struct slice text, union address *ret_address)
 	return true;
 }
 
+/* By hand, as each line of the access log has one. */
+static size_t format_v4(const uint8_t *bytes, char *to)
+{
+	char *at = to;
+
+	for (int i = 0; i < 4; i++) {
+		unsigned byte = bytes[i];
+
+		if (byte >= 100)
+			*at++ = (char)('0' + byte / 100);
+		if (byte >= 10)
+			*at++ = (char)('0' + byte / 10 % 10);
+		*at++ = (char)('0' + byte % 10);
+		*at++ = '.';
+	}
+	*--at = '\0';
+	return (size_t)(at - to);
+}
+
 size_t address_format(const union address *address, char to[static ADDRESS_TEXT_SIZE])
 {
+	if (address->any.sa_family == AF_INET)
+		return format_v4(address_bytes(address), to);
 	if (address->any.sa_family == AF_UNIX)
 		memcpy(to, "unix:", sizeof("unix:"));
 	else if (inet_ntop(address->any.sa_family, address_bytes(address), to, ADDRESS_TEXT_SIZE) ==
