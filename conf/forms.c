@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "conf/conf.h"
+#include "conf/log_format.h"
 #include "conf/units.h"
 
 static bool is_alnum(char c)
@@ -34,6 +35,19 @@ static bool is_token(const char *text)
 	while (*at && (is_alnum(*at) || strchr("!#$%&'*+-.^_`|~", *at) != NULL))
 		at++;
 	return at > text && *at == '\0';
+}
+
+static bool is_token_or_nothing(const char *text)
+{
+	return *text == '\0' || is_token(text);
+}
+
+static bool is_log_format(const char *text)
+{
+	struct log_format format;
+	struct diagnostic error;
+
+	return is_any(text) && log_format_parse(text, &format, &error);
 }
 
 static bool is_address(const char *text)
@@ -331,6 +345,13 @@ static bool explain_admin(const char *value, struct diagnostic *why)
 	return true;
 }
 
+static bool explain_log_format(const char *value, struct diagnostic *why)
+{
+	struct log_format format;
+
+	return !log_format_parse(value, &format, why);
+}
+
 static bool explain_resolver(const char *value, struct diagnostic *why)
 {
 	const char *colon = strchrnul(value, ':');
@@ -528,6 +549,11 @@ static const struct {
 } forms[] = {
 	[FORM_ANY] = {is_any, "text", "a text", "letters, digits and signs, no control characters"},
 	[FORM_TOKEN] = {is_token, "token", "a token", "letters, digits and !#$%&'*+-.^_`|~"},
+	[FORM_TOKEN_OR_NOTHING] = {is_token_or_nothing, "token", "the name of a field",
+				   "X-Request-Id, or nothing"},
+	[FORM_LOG_FORMAT] = {is_log_format, "json, squid, combined or $fields", "a format",
+			     "json, squid, combined or fields, as $client $status",
+			     explain_log_format},
 	[FORM_ADDRESS] = {is_address, "ADDRESS:PORT", "an address with a port",
 			  "127.0.0.1:3128 or [::1]:3128", explain_address},
 	[FORM_ADMIN] = {is_admin, "ADDRESS:PORT or unix:/path", "an address with a port",

@@ -8,8 +8,10 @@
 #include "cache/base/diagnostic.h"
 
 enum form {
-	FORM_ANY,         /* any text without control characters */
-	FORM_TOKEN,       /* a token of RFC 9110 5.6.2 */
+	FORM_ANY,   /* any text without control characters */
+	FORM_TOKEN, /* a token of RFC 9110 5.6.2 */
+	FORM_TOKEN_OR_NOTHING,
+	FORM_LOG_FORMAT,  /* of the access log, log_format.h */
 	FORM_ADDRESS,     /* ADDRESS:PORT */
 	FORM_ADMIN,       /* ADDRESS:PORT or unix:/path */
 	FORM_MODE,        /* permissions of a file, 3 octal digits, or 4 of which the first is 0 */

@@ -351,8 +351,8 @@ static void run_compose_response(const struct row *row)
 
 static void run_log(const struct row *row)
 {
-	static char line[ACCESSLOG_LINE_LENGTH];
-	static struct accesslog_stamp stamp;
+	static char line[LOG_LINE_LENGTH];
+	static struct accesslog_format format = {.form.kind = LOG_JSON};
 	const struct http_field *agent = http_fields_first(&request.fields, FIELD_USER_AGENT);
 	static char odd[HEAD_MAX];
 	struct accesslog_entry entry = {
@@ -370,7 +370,7 @@ static void run_log(const struct row *row)
 		.user_agent = agent->value,
 	};
 
-	if (accesslog_line(&stamp, line, &entry) == line)
+	if (accesslog_line(&format, line, &entry) == line)
 		fail("no line is written");
 }
 

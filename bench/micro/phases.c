@@ -276,8 +276,8 @@ static void prepare_compose(void)
 
 static void run_log(unsigned i)
 {
-	static char line[ACCESSLOG_LINE_LENGTH];
-	static struct accesslog_stamp stamp;
+	static char line[LOG_LINE_LENGTH];
+	static struct accesslog_format format = {.form.kind = LOG_JSON};
 	struct accesslog_entry entry = {
 		.wall_ms = now.steady_ms,
 		.elapsed_us = 1234,
@@ -294,7 +294,7 @@ static void run_log(unsigned i)
 	};
 
 	(void)i;
-	check(accesslog_line(&stamp, line, &entry) > line, "no line is written");
+	check(accesslog_line(&format, line, &entry) > line, "no line is written");
 }
 
 /* --------------------------------------------------------------------------------------------- */

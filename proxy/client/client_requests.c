@@ -11,6 +11,7 @@
 static void refuse_request(struct client *client, struct exchange *x, enum failure failure)
 {
 	client->sink.last = true;
+	x->bytes_in = buf_length(&client->in); /* where its head ends is not known */
 	x->req.body = BODY_NONE;
 	x->req.keep_alive = false;
 	exchange_fail(x, failure);

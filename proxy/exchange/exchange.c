@@ -7,6 +7,7 @@
 #include "cache/http/fields.h"
 #include "proxy/loop/conn.h"
 #include "proxy/stats/accesslog.h"
+#include "proxy/stats/accesslog_ids.h"
 #include "proxy/base/monotonic.h"
 #include "proxy/base/wall_clock.h"
 
@@ -152,47 +153,96 @@ static void count(const struct exchange *x)
 
 /* ---- ending --------------------------------------------------------------------------------- */
 
+static bool is_fresh_hit(const struct exchange *x)
+{
+	return x->outcome == OUTCOME_HIT || x->outcome == OUTCOME_HIT_304;
+}
+
+static bool is_hit(const struct exchange *x)
+{
+	return is_fresh_hit(x) || x->outcome == OUTCOME_STALE;
+}
+
+static struct slice value_of(const struct http_field *line)
+{
+	return line == NULL ? slice_of("", 0) : line->value;
+}
+
+/* That which the request has, if it is to have one, or a new one. */
+static struct slice id_of(const struct exchange *x, char room[static ACCESSLOG_NEW_ID])
+{
+	const char *name = x->use->conf->request_id_field;
+	struct slice id = slice_of("", 0);
+
+	if (name[0] != '\0')
+		id = value_of(http_fields_named(&x->req.fields, slice_str(name)));
+	return accesslog_id_is_usable(id) ? id : accesslog_new_id(x->use->accesslog, room);
+}
+
+static struct slice traceparent_of(const struct http_fields *fields)
+{
+	const struct http_field *line = http_fields_first(fields, FIELD_TRACEPARENT);
+
+	/* one of several is none (W3C Trace Context 3.2) */
+	if (line == NULL || http_fields_next(fields, line) != NULL)
+		return slice_of("", 0);
+	return accesslog_traceparent(line->value);
+}
+
+static const char *protocol_of(const struct http_request *req)
+{
+	if (req->method_name.n == 0)
+		return NULL;
+	return req->version_minor == 0 ? "HTTP/1.0" : "HTTP/1.1";
+}
+
 static void write_log(const struct exchange *x, int64_t elapsed_us)
 {
-	char client[ADDRESS_TEXT_SIZE], origin[ADDRESS_TEXT_SIZE];
-	const struct http_field *agent = http_fields_first(&x->req.fields, FIELD_USER_AGENT);
+	char client[ADDRESS_TEXT_SIZE], origin[ADDRESS_TEXT_SIZE], id[ACCESSLOG_NEW_ID];
+	struct accesslog *log = x->use->accesslog;
+	uint8_t fwd = x->status_field.fwd;
 	struct accesslog_entry entry = {
 		.elapsed_us = elapsed_us,
 		.held_us = x->held_us,
+		.id = id_of(x, id),
+		.traceparent = traceparent_of(&x->req.fields),
 		.client = slice_of(client, address_format(&x->peer, client)),
 		.client_port = address_port(&x->peer),
 		.method = x->req.method_name,
 		.target = x->req.target,
 		.target_read = x->req.target_read,
 		.origin_uri = x->frontend->origin_uri,
+		.protocol = protocol_of(&x->req),
 		.status = x->status,
 		.bytes_in = x->bytes_in,
 		.bytes_out = x->bytes_out,
 		.outcome = x->outcome,
 		.failure = x->failure,
+		.fwd = fwd == FWD_NONE ? NULL : compose_forward_word(fwd),
 		.why = x->status_field.why,
 		.stored = x->status_field.stored,
+		.from_record = x->from_record,
+		.age_s = x->age_s,
+		.ttl_s = x->ttl_s,
 		.origin = slice_of(origin, x->origin.any.sa_family == AF_UNSPEC
 						   ? 0
 						   : address_format_port(&x->origin, origin)),
 		.user = x->user,
-		.user_agent = agent == NULL ? slice_of("", 0) : agent->value,
+		.user_agent = value_of(http_fields_first(&x->req.fields, FIELD_USER_AGENT)),
+		.sample = is_fresh_hit(x) ? accesslog_sample(log) : 1,
 	};
 
+	if (accesslog_shows_referer(log))
+		entry.referer = value_of(http_fields_named(&x->req.fields, SLICE("Referer")));
 	entry.wall_ms = wall_clock_ms();
-	accesslog_write(x->use->accesslog, &entry);
-}
-
-static bool is_hit(const struct exchange *x)
-{
-	return x->outcome == OUTCOME_HIT || x->outcome == OUTCOME_HIT_304 ||
-	       x->outcome == OUTCOME_STALE;
+	accesslog_write(log, &entry);
 }
 
 /* What is answered at once is measured by client.c, for all requests of an event together. */
 static void measure(const struct exchange *x)
 {
-	bool log = x->peer.any.sa_family != AF_UNSPEC && x->use->accesslog != NULL;
+	bool log = x->peer.any.sa_family != AF_UNSPEC && x->use->accesslog != NULL &&
+		   (!is_fresh_hit(x) || accesslog_takes_hit(x->use->accesslog));
 	bool hit = is_hit(x), at_once = hit && x->memory == NULL && x->sink != NULL;
 	int64_t elapsed_us = 0;
 
@@ -319,6 +369,15 @@ static void answered(struct exchange *x, unsigned status, size_t length)
 	exchange_end(x);
 }
 
+/* For the log. */
+static void note_record(struct exchange *x, const struct record_meta *meta, int64_t age_s)
+{
+	x->from_record = true;
+	x->age_s = age_s;
+	x->ttl_s = x->status_field.hit ? x->status_field.ttl_s
+				       : policy_lifetime_s(meta, x->use->conf) - age_s;
+}
+
 bool exchange_answer_record(struct exchange *x, const struct record_view *record)
 {
 	const struct exchanges *use = x->use;
@@ -348,6 +407,7 @@ bool exchange_answer_record(struct exchange *x, const struct record_view *record
 		x->status_field.hit = true;
 		x->status_field.ttl_s = policy_lifetime_s(meta, use->conf) - age_s;
 	}
+	note_record(x, meta, age_s);
 	x->keep_alive = may_keep_alive(x);
 	tell_key(x);
 	delivery = delivery_of(x);

@@ -53,6 +53,8 @@ struct exchange {
 	struct slice user; /* who logged in, empty for none; credentials.c's */
 
 	int64_t started_us; /* monotonic: the head was read */
+	int64_t age_s;      /* its Age */
+	int64_t ttl_s;      /* lifetime left, negative when stale */
 	int64_t held_us;    /* that the client did not take what there was; see hold() */
 	struct cache_status status_field;
 	char *key; /* that it tells, when the target is not written so */
@@ -65,6 +67,7 @@ struct exchange {
 	bool no_wait;              /* waited for another's fetch already */
 	bool stored_for;           /* and what that fetched was stored */
 	enum failure released_for; /* what it waited for has failed so; it need not wait any more */
+	bool from_record;          /* the answer is a stored response: */
 	bool held;                 /* the client does not take what there is, now */
 	uint8_t listener;          /* that it came by: its row of the statistics */
 	uint64_t bytes_in;

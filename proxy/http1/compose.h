@@ -21,6 +21,9 @@ enum forward_reason {
 	FWD_REQUEST,
 };
 
+/* As Cache-Status has it, "" for FWD_NONE. */
+const char *compose_forward_word(enum forward_reason reason);
+
 /* One member of Cache-Status. */
 struct cache_status {
 	bool hit;

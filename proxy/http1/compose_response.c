@@ -19,6 +19,11 @@ static const struct slice forward_reasons[] = {
 	[FWD_REQUEST] = {"request", 7},
 };
 
+const char *compose_forward_word(enum forward_reason reason)
+{
+	return forward_reasons[reason].p;
+}
+
 static size_t own_fields_max(const struct conf *conf, const struct cache_status *status)
 {
 	/* Via, Cache-Status with every parameter, Date, framing, Connection; the key is quoted */

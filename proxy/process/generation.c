@@ -23,11 +23,7 @@
 
 static bool check_access_log(const struct conf *conf, struct diagnostic *error)
 {
-	bool may = conf->access_log[0] == '\0' || accesslog_may_open(conf->access_log);
-
-	if (!may)
-		accesslog_describe(conf->access_log, "cannot be opened", error);
-	return may;
+	return accesslog_check(conf->access_log, error);
 }
 
 static bool check_authorities(const struct conf *conf, struct diagnostic *error)

@@ -320,7 +320,7 @@ static bool open_log(struct worker *worker, struct diagnostic *error)
 	if (conf->access_log[0] == '\0')
 		return true;
 	worker->accesslog =
-		accesslog_open(conf->access_log, conf_choice_word(conf->access_log_format));
+		accesslog_open(conf->access_log, conf->access_log_format, conf->access_log_hits);
 	if (worker->accesslog == NULL)
 		accesslog_describe(conf->access_log, "cannot be opened", error);
 	return worker->accesslog != NULL;

@@ -1,12 +1,5 @@
 /*
- * The access log's file and buffer: written without ever waiting.
- *
- * What keeps a write from waiting depends on what the log is.  A file: write() goes to the page
- * cache; nothing better is to be had without a thread.  A pipe, FIFO or terminal: O_NONBLOCK, and
- * stdout is opened anew through /proc for that, since the flag belongs to the open file, and the
- * one behind descriptor 1 is shared with whoever started us: a shell would find its own output
- * failing.  A socket (stdout of a service under journald): MSG_DONTWAIT, which is for the one call.
- * A stdout that cannot be opened anew: poll() first, then no more than a pipe takes at once.
+ * The access log's buffer.
  *
  * When the log is not read, lines stay in the buffer until it is full, then new ones are dropped.
  * On any other error what is in the buffer is dropped, so that a full disk costs one call per
@@ -14,95 +7,48 @@
  */
 #include "proxy/stats/accesslog.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
 #include <pwd.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
+#include <sys/random.h>
 #include <unistd.h>
 
-enum { BUFFER_LENGTH = 8 * ACCESSLOG_LINE_LENGTH };
+#include "proxy/stats/accesslog_put.h"
+#include "proxy/stats/accesslog_sink.h"
 
-enum sink {
-	SINK_FILE,
-	SINK_NONBLOCKING,
-	SINK_SOCKET,
-	SINK_POLLED,
+enum {
+	RECORD_LENGTH = ACCESSLOG_SINK_HEAD + LOG_LINE_LENGTH,
+	BUFFER_LENGTH = 8 * RECORD_LENGTH,
+	PREFIX_LENGTH = 17, /* of ids made here: 16 digits and a dash */
 };
 
+static_assert(PREFIX_LENGTH + 16 <= ACCESSLOG_NEW_ID, "an id made here fits");
+
 struct accesslog {
-	int fd;
-	enum sink sink;
-	bool stuck;    /* not read; tried again by the next accesslog_flush() */
-	int failure;   /* errno of the last write that failed, EAGAIN when not read */
-	uint64_t lost; /* lines, since accesslog_lost() */
-	bool mid_line; /* the last byte written was not the end of a line */
-	struct accesslog_stamp stamp;
+	struct accesslog_sink sink;
+	bool stuck;       /* not read; tried again by the next accesslog_flush() */
+	int failure;      /* errno of the last write that failed, EAGAIN when not read */
+	uint64_t lost;    /* lines, since accesslog_lost() */
+	bool mid_line;    /* the last byte written was not the end of a line */
+	uint32_t hits;    /* one in so many is taken, 0 for none */
+	uint32_t passing; /* that are left out before the next */
+	uint64_t random;
+	uint64_t ids; /* made */
+	char id_prefix[PREFIX_LENGTH];
+	struct accesslog_format format;
+	struct accesslog_stamp head_stamp;
 	size_t used;
 	char buffer[BUFFER_LENGTH];
 	char path[];
 };
 
-/* The descriptor and what it is of, or -1 with errno. */
-static int open_stdout(int flags, enum sink *ret_sink)
+bool accesslog_check(const char *path, struct diagnostic *error)
 {
-	struct stat status;
-	if (fstat(STDOUT_FILENO, &status) != 0)
-		return -1;
-	*ret_sink = SINK_NONBLOCKING;
-	int fd = -1;
-	if (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode))
-		fd = open("/proc/self/fd/1", flags);
-	if (fd >= 0)
-		return fd;
-	if (S_ISREG(status.st_mode))
-		*ret_sink = SINK_FILE;
-	else
-		*ret_sink = S_ISSOCK(status.st_mode) ? SINK_SOCKET : SINK_POLLED;
-	return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-}
-
-static int open_sink(const char *path, enum sink *ret_sink)
-{
-	const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-	if (strcmp(path, "-") == 0)
-		return open_stdout(flags, ret_sink);
-	int fd = open(path, flags | O_CREAT, 0640);
-	struct stat status;
-	bool is_file = fd >= 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
-	*ret_sink = is_file ? SINK_FILE : SINK_NONBLOCKING;
-	return fd;
-}
-
-/* A missing file is made in its directory, which must let us. */
-static bool may_make(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char *directory = slash == NULL   ? strdup(".")
-			  : slash == path ? strdup("/")
-					  : strndup(path, (size_t)(slash - path));
-	bool may = directory != NULL && eaccess(directory, W_OK | X_OK) == 0;
-
-	free(directory);
-	return may;
-}
-
-bool accesslog_may_open(const char *path)
-{
-	int fd;
-
-	if (strcmp(path, "-") == 0)
-		return fcntl(STDOUT_FILENO, F_GETFD) >= 0;
-	fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd >= 0) {
-		close(fd);
+	if (path[0] == '\0' || accesslog_sink_may_open(path))
 		return true;
-	}
-	return errno == ENOENT && may_make(path);
+	accesslog_describe(path, "cannot be opened", error);
+	return false;
 }
 
 void accesslog_describe(const char *path, const char *what, struct diagnostic *to)
@@ -114,55 +60,85 @@ void accesslog_describe(const char *path, const char *what, struct diagnostic *t
 		       entry == NULL ? "without a name" : entry->pw_name);
 }
 
-struct accesslog *accesslog_open(const char *path, const char *format)
+/* Ids of other workers, and of those before, begin otherwise. */
+static bool seed(struct accesslog *log)
 {
-	bool squid = strcmp(format, "squid") == 0;
-	if (!squid && strcmp(format, "json") != 0) {
-		errno = EINVAL;
-		return NULL;
-	}
+	uint64_t prefix;
+	char *at = log->id_prefix;
+
+	if (getrandom(&prefix, sizeof(prefix), 0) != (ssize_t)sizeof(prefix) ||
+	    getrandom(&log->random, sizeof(log->random), 0) != (ssize_t)sizeof(log->random))
+		return false;
+	log->random |= 1;
+	for (int shift = 60; shift >= 0; shift -= 4)
+		*at++ = "0123456789abcdef"[prefix >> shift & 15];
+	*at = '-';
+	return true;
+}
+
+struct accesslog *accesslog_open(const char *path, const char *format, uint32_t hits)
+{
 	struct accesslog *log = malloc(sizeof(*log) + strlen(path) + 1);
+	struct diagnostic error;
+
 	if (log == NULL)
 		return NULL;
 	log->used = 0;
 	log->stuck = log->mid_line = false;
 	log->failure = 0;
 	log->lost = 0;
-	log->stamp = (struct accesslog_stamp){.squid = squid};
+	log->hits = hits;
+	log->passing = 0;
+	log->ids = 0;
+	log->head_stamp.length = 0;
 	strcpy(log->path, path);
-	log->fd = open_sink(path, &log->sink);
-	if (log->fd < 0) {
-		free(log);
-		return NULL;
-	}
-	return log;
+	log->format = (struct accesslog_format){.stamps = {{0}}};
+	if (!log_format_parse(format, &log->format.form, &error))
+		errno = EINVAL;
+	else if (seed(log) && accesslog_sink_open(path, &log->sink))
+		return log;
+	free(log);
+	return NULL;
 }
 
-/*
- * How much to offer at once: a pipe takes PIPE_BUF bytes whole or not at all (pipe(7)), so that the
- * lines of several workers do not mix; longer lines may.
- */
-static size_t piece(const struct accesslog *log, const char *from, size_t n)
+/* xorshift64 (Marsaglia 2003): to be even is all that is asked of it. */
+static uint64_t next_random(struct accesslog *log)
 {
-	if (log->sink == SINK_FILE || n <= PIPE_BUF)
-		return n;
-	const char *last = memrchr(from, '\n', PIPE_BUF);
-	return last != NULL ? (size_t)(last + 1 - from) : PIPE_BUF;
+	log->random ^= log->random << 13;
+	log->random ^= log->random >> 7;
+	log->random ^= log->random << 17;
+	return log->random;
 }
 
-/* As write(): bytes taken, or -1 with errno, EAGAIN when it would have to wait. */
-static ssize_t write_piece(const struct accesslog *log, const char *from, size_t n)
+/* As many are left out between two as is a matter of chance, so that no rhythm of requests is missed. */
+bool accesslog_takes_hit(struct accesslog *log)
 {
-	if (log->sink == SINK_SOCKET)
-		return send(log->fd, from, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (log->sink == SINK_POLLED) {
-		struct pollfd ready = {.fd = log->fd, .events = POLLOUT};
-		if (poll(&ready, 1, 0) <= 0) {
-			errno = EAGAIN;
-			return -1;
-		}
+	if (log->hits == 1)
+		return true;
+	if (log->hits == 0 || log->passing > 0) {
+		log->passing -= log->passing > 0;
+		STATS_ADD(log_left_out, 1);
+		return false;
 	}
-	return write(log->fd, from, n);
+	log->passing = (uint32_t)(next_random(log) % (2 * (uint64_t)log->hits - 1));
+	return true;
+}
+
+uint32_t accesslog_sample(const struct accesslog *log)
+{
+	return log->hits;
+}
+
+bool accesslog_shows_referer(const struct accesslog *log)
+{
+	return log->format.form.shows_referer;
+}
+
+struct slice accesslog_new_id(struct accesslog *log, char room[static ACCESSLOG_NEW_ID])
+{
+	char *end = append_hex(append_bytes(room, log->id_prefix, PREFIX_LENGTH), ++log->ids);
+
+	return slice_of(room, (size_t)(end - room));
 }
 
 static void lose_line(struct accesslog *log)
@@ -184,61 +160,107 @@ static void drop(struct accesslog *log)
 		log->buffer[log->used++] = '\n';
 }
 
+/* Who listened at the socket has gone, and may be back: once in a flush. */
+static bool connect_again(struct accesslog *log, int error, bool *tried)
+{
+	struct accesslog_sink sink;
+
+	if (*tried || !accesslog_sink_is_lost(&log->sink, error))
+		return false;
+	*tried = true;
+	if (!accesslog_sink_open(log->path, &sink))
+		return false;
+	close(log->sink.fd);
+	log->sink = sink;
+	return true;
+}
+
+/* What did not go out waits, or is lost with the rest, or alone.  Bytes that are done with. */
+static size_t note_failure(struct accesslog *log, size_t n, int error)
+{
+	log->failure = error;
+	if (accesslog_sink_has_datagrams(&log->sink) && error == EMSGSIZE) {
+		lose_line(log);
+		return n;
+	}
+	if (error == EAGAIN || error == ENOBUFS || accesslog_sink_is_lost(&log->sink, error))
+		log->stuck = true;
+	return 0;
+}
+
 void accesslog_flush(struct accesslog *log)
 {
+	bool tried = false, failed = false;
 	size_t done = 0;
+
 	log->stuck = false;
-	while (done < log->used && !log->stuck) {
+	while (done < log->used && !log->stuck && !failed) {
 		const char *from = log->buffer + done;
-		ssize_t n = write_piece(log, from, piece(log, from, log->used - done));
+		size_t piece = accesslog_sink_piece(&log->sink, from, log->used - done), gone;
+		ssize_t n = accesslog_sink_write(&log->sink, from, piece);
+		int error = n == 0 ? EAGAIN : errno;
+
 		if (n > 0) {
 			done += (size_t)n;
 			log->mid_line = from[n - 1] != '\n';
-		} else if (n == 0 || errno == EAGAIN) {
-			log->stuck = true;
-			log->failure = EAGAIN;
-		} else if (errno != EINTR) {
-			log->failure = errno;
-			break;
+		} else if (error != EINTR && !connect_again(log, error, &tried)) {
+			gone = note_failure(log, piece, error);
+			failed = gone == 0 && !log->stuck;
+			done += gone;
 		}
 	}
 	log->used -= done;
 	memmove(log->buffer, log->buffer + done, log->used);
-	if (log->used > 0 && !log->stuck)
+	if (failed)
 		drop(log);
 }
 
 static bool has_room(const struct accesslog *log)
 {
-	return BUFFER_LENGTH - log->used >= ACCESSLOG_LINE_LENGTH;
+	return BUFFER_LENGTH - log->used >= RECORD_LENGTH;
 }
 
-void accesslog_write(struct accesslog *log, const struct accesslog_entry *entry)
+/* An error of this side or the origin's, a refusal, or all is well. */
+static enum accesslog_priority priority_of(const struct accesslog_entry *entry)
 {
+	if (entry->failure == FAILURE_NONE || entry->failure == FAILURE_CLIENT_GONE)
+		return PRIORITY_INFO;
+	return entry->status / 100 == 4 ? PRIORITY_NOTICE : PRIORITY_WARNING;
+}
+
+void accesslog_write(struct accesslog *log, struct accesslog_entry *entry)
+{
+	char *at;
+
 	if (!has_room(log) && !log->stuck)
 		accesslog_flush(log);
 	if (!has_room(log)) {
 		lose_line(log);
 		return;
 	}
-	char *end = accesslog_line(&log->stamp, log->buffer + log->used, entry);
-	log->used = (size_t)(end - log->buffer);
+	at = log->buffer + log->used;
+	if (accesslog_sink_has_datagrams(&log->sink))
+		at = accesslog_sink_put_head(&log->sink, &log->head_stamp, at, priority_of(entry),
+					     entry->wall_ms);
+	at = accesslog_line(&log->format, at, entry);
+	log->used = (size_t)(at - log->buffer);
 }
 
 bool accesslog_reopen(struct accesslog *log)
 {
-	enum sink sink;
+	struct accesslog_sink sink;
+
 	accesslog_flush(log);
 	if (strcmp(log->path, "-") == 0)
 		return true;
-	int fd = open_sink(log->path, &sink);
-	if (fd < 0)
+	if (!accesslog_sink_open(log->path, &sink))
 		return false;
-	drop(log);
-	close(log->fd);
-	log->fd = fd;
+	if (!accesslog_sink_has_datagrams(&sink)) {
+		drop(log);
+		log->used = 0;
+	}
+	close(log->sink.fd);
 	log->sink = sink;
-	log->used = 0;
 	log->mid_line = false;
 	log->stuck = false;
 	return true;
@@ -264,6 +286,6 @@ void accesslog_close(struct accesslog *log)
 	if (log == NULL)
 		return;
 	accesslog_finish(log);
-	close(log->fd);
+	close(log->sink.fd);
 	free(log);
 }

@@ -3,82 +3,21 @@
  * bounds.
  */
 #include "proxy/stats/accesslog_line.h"
-#include "proxy/stats/accesslog_mask.h"
 
 #include <assert.h>
-#include <time.h>
 
-/* Longest texts told of, in bytes as received; the rest is cut and a mark put in its place. */
+#include "proxy/stats/accesslog_mask.h"
+#include "proxy/stats/accesslog_put.h"
+
 enum {
-	CLIENT_LENGTH = 64,
-	METHOD_LENGTH = 64,
-	TARGET_LENGTH = 2048,
-	ORIGIN_LENGTH = 64,
-	USER_LENGTH = 64,
-	AGENT_LENGTH = 256,
-	TEXT_LENGTH = CLIENT_LENGTH + METHOD_LENGTH + TARGET_LENGTH + ORIGIN_LENGTH + USER_LENGTH +
-		      AGENT_LENGTH,
+	TEXT_LENGTH = ID_LENGTH + TRACEPARENT_LENGTH + CLIENT_LENGTH + METHOD_LENGTH +
+		      TARGET_LENGTH + ORIGIN_LENGTH + USER_LENGTH + AGENT_LENGTH,
 	ESCAPE_LENGTH = 6,   /* of the longest escape of a byte: \u00XX */
-	OTHER_LENGTH = 1024, /* keys, names, numbers and marks of a line */
+	OTHER_LENGTH = 1280, /* keys, names, numbers and marks of a line */
 };
 
-static_assert(ESCAPE_LENGTH * TEXT_LENGTH + OTHER_LENGTH <= ACCESSLOG_LINE_LENGTH,
+static_assert(ESCAPE_LENGTH * TEXT_LENGTH + OTHER_LENGTH <= LOG_LINE_LENGTH,
 	      "room for a line is room for any line");
-
-#define APPEND(at, literal) append_bytes(at, literal, sizeof(literal) - 1)
-
-static inline char *append_bytes(char *at, const char *bytes, size_t n)
-{
-	memcpy(at, bytes, n);
-	return at + n;
-}
-
-static char *append_word(char *at, const char *word)
-{
-	return append_bytes(at, word, strlen(word));
-}
-
-static char *append_number(char *at, uint64_t number)
-{
-	char digits[20];
-	size_t i = sizeof(digits);
-	do
-		digits[--i] = (char)('0' + number % 10);
-	while ((number /= 10) > 0);
-	return append_bytes(at, digits + i, sizeof(digits) - i);
-}
-
-static char *append_3_digits(char *at, unsigned number)
-{
-	*at++ = (char)('0' + number / 100 % 10);
-	*at++ = (char)('0' + number / 10 % 10);
-	*at++ = (char)('0' + number % 10);
-	return at;
-}
-
-/* Set in some byte of the result if any of the eight is below `least` (1-128) or above 127. */
-static inline uint64_t below(uint64_t word, unsigned char least)
-{
-	const uint64_t ones = UINT64_C(0x0101010101010101);
-	return ((word - ones * least) | word) & ones * 0x80;
-}
-
-/*
- * Eight bytes that stand for themselves: printable ASCII from `least` on, but quote and backslash.
- */
-static inline bool are_plain(uint64_t word, unsigned char least)
-{
-	const uint64_t ones = UINT64_C(0x0101010101010101);
-	return !(below(word, least) | below(word ^ ones * '"', 1) | below(word ^ ones * '\\', 1) |
-		 below(word ^ ones * 0x7f, 1));
-}
-
-static inline bool is_plain(unsigned char c, unsigned char least)
-{
-	return c >= least && c < 0x7f && c != '"' && c != '\\';
-}
-
-typedef char *append_escape(char *at, unsigned char c);
 
 static const char hex_digits[] = "0123456789abcdef";
 
@@ -103,40 +42,6 @@ static char *append_percent_escape(char *at, unsigned char c)
 	return at;
 }
 
-/*
- * Most texts have nothing to escape and are short, so eight bytes at a time is all the speed there
- * is.
- */
-static inline char *append_text(char *at, struct slice text, unsigned char least,
-				append_escape *escape)
-{
-	uint64_t word;
-	for (size_t i = 0; i < text.n;) {
-		size_t n = text.n - i < sizeof(word) ? text.n - i : sizeof(word);
-		if (n == sizeof(word)) {
-			memcpy(&word, text.p + i, sizeof(word));
-			if (are_plain(word, least)) {
-				at = append_bytes(at, text.p + i, sizeof(word));
-				i += sizeof(word);
-				continue;
-			}
-		}
-		for (size_t end = i + n; i < end; i++) {
-			unsigned char c = (unsigned char)text.p[i];
-			if (is_plain(c, least))
-				*at++ = (char)c;
-			else
-				at = escape(at, c);
-		}
-	}
-	return at;
-}
-
-static struct slice cut(struct slice text, size_t length)
-{
-	return slice_of(text.p, text.n < length ? text.n : length);
-}
-
 /* A cut text ends in U+2026, which no byte of a text can become. */
 static char *append_json_text(char *at, struct slice text, size_t length)
 {
@@ -156,87 +61,47 @@ static char *append_squid_text(char *at, struct slice text, size_t length)
 	return text.n > length ? APPEND(at, "...") : at;
 }
 
-static void make_stamp(struct accesslog_stamp *stamp, time_t second)
-{
-	struct tm tm;
-	size_t n = 0;
-	if (stamp->squid)
-		n = (size_t)(append_number(stamp->text, (uint64_t)second) - stamp->text);
-	else if (gmtime_r(&second, &tm) != NULL)
-		n = strftime(stamp->text, sizeof(stamp->text), "%Y-%m-%dT%H:%M:%S", &tm);
-	stamp->length = n;
-	stamp->second = second;
-}
-
-static char *append_time(struct accesslog_stamp *stamp, char *at, int64_t wall_ms)
-{
-	int64_t ms = wall_ms < 0 ? 0 : wall_ms;
-	if (stamp->length == 0 || stamp->second != ms / 1000)
-		make_stamp(stamp, ms / 1000);
-	at = append_bytes(at, stamp->text, stamp->length);
-	*at++ = '.';
-	return append_3_digits(at, (unsigned)(ms % 1000));
-}
-
-static uint64_t elapsed_us(const struct accesslog_entry *entry)
-{
-	return entry->elapsed_us < 0 ? 0 : (uint64_t)entry->elapsed_us;
-}
-
-static uint64_t held_us(const struct accesslog_entry *entry)
-{
-	return entry->held_us < 0 ? 0 : (uint64_t)entry->held_us;
-}
-
 /* ---- JSON ----------------------------------------------------------------------------------- */
 
-/*
- * Fields after `time`, in their order.  WORD and FLAG are text of ours; TEXT is a peer's, escaped
- * and cut to a length.  OPTIONAL ones are left out when there is nothing to tell.
- */
-#define JSON_FIELDS(TEXT, OPTIONAL_TEXT, NUMBER, OPTIONAL_NUMBER, WORD, OPTIONAL_WORD, FLAG)   \
-	TEXT("client", entry->client, CLIENT_LENGTH)                                           \
-	NUMBER("client_port", entry->client_port)                                              \
-	TEXT("method", entry->method, METHOD_LENGTH)                                           \
-	TEXT("target", entry->target, TARGET_LENGTH)                                           \
-	NUMBER("status", entry->status)                                                        \
-	NUMBER("elapsed_us", elapsed_us(entry))                                                \
-	OPTIONAL_NUMBER("held_us", held_us(entry))                                             \
-	NUMBER("bytes_in", entry->bytes_in)                                                    \
-	NUMBER("bytes_out", entry->bytes_out)                                                  \
-	WORD("outcome", outcome_name(entry->outcome))                                          \
-	OPTIONAL_WORD("failure", entry->failure != FAILURE_NONE, failure_name(entry->failure)) \
-	OPTIONAL_WORD("reason", entry->why != REASON_NONE, reason_token(entry->why))           \
-	FLAG("stored", entry->stored)                                                          \
-	OPTIONAL_TEXT("origin", entry->origin, ORIGIN_LENGTH)                                  \
-	OPTIONAL_TEXT("user", entry->user, USER_LENGTH)                                        \
-	OPTIONAL_TEXT("user_agent", entry->user_agent, AGENT_LENGTH)
+/* Each member begins with a comma; that of the first becomes the brace. */
+#define ALWAYS true
+#define IF(condition) (condition)
+#define IN_FORMATS(condition) false
 
-#define JSON_TEXT(key, slice, length) \
-	at = append_json_text(APPEND(at, ",\"" key "\":"), slice, length);
-#define JSON_OPTIONAL_TEXT(key, slice, length) \
-	if ((slice).n > 0)                     \
-	JSON_TEXT(key, slice, length)
-#define JSON_NUMBER(key, number) at = append_number(APPEND(at, ",\"" key "\":"), number);
-#define JSON_OPTIONAL_NUMBER(key, number) \
-	if ((number) > 0)                 \
-	JSON_NUMBER(key, number)
-#define JSON_WORD(key, word) at = APPEND(append_word(APPEND(at, ",\"" key "\":\""), word), "\"");
-#define JSON_OPTIONAL_WORD(key, condition, word) \
-	if (condition)                           \
-	JSON_WORD(key, word)
-#define JSON_FLAG(key, flag) at = append_word(APPEND(at, ",\"" key "\":"), flag ? "true" : "false");
+#define LOG_TEXT(name, when, slice, length, help) \
+	if (when)                                 \
+		at = append_json_text(APPEND(at, ",\"" #name "\":"), slice, length);
+#define LOG_WORD(name, when, word, help) \
+	if (when)                        \
+		at = APPEND(append_word(APPEND(at, ",\"" #name "\":\""), word), "\"");
+#define LOG_NUMBER(name, when, number, help) \
+	if (when)                            \
+		at = append_number(APPEND(at, ",\"" #name "\":"), number);
+#define LOG_FLAG(name, when, flag, help)                        \
+	if (when)                                               \
+		at = (flag) ? APPEND(at, ",\"" #name "\":true") \
+			    : APPEND(at, ",\"" #name "\":false");
+#define LOG_STAMP(name, when, stamp, help)                                                       \
+	if (when)                                                                                \
+		at = APPEND(accesslog_put_time(stamps, CLOCK_##stamp,                            \
+					       APPEND(at, ",\"" #name "\":\""), entry->wall_ms), \
+			    "\"");
 
-static char *append_json_line(struct accesslog_stamp *stamp, char *at,
+static char *append_json_line(struct accesslog_stamps *stamps, char *at,
 			      const struct accesslog_entry *entry)
 {
-	at = APPEND(at, "{\"time\":\"");
-	at = append_time(stamp, at, entry->wall_ms);
-	at = APPEND(at, "Z\"");
-	JSON_FIELDS(JSON_TEXT, JSON_OPTIONAL_TEXT, JSON_NUMBER, JSON_OPTIONAL_NUMBER, JSON_WORD,
-		    JSON_OPTIONAL_WORD, JSON_FLAG)
-	return APPEND(at, "}\n");
+	char *begin = at;
+
+#include "conf/log_fields.def"
+	*begin = '{';
+	return APPEND(at, "}");
 }
+
+#undef LOG_TEXT
+#undef LOG_WORD
+#undef LOG_NUMBER
+#undef LOG_FLAG
+#undef LOG_STAMP
 
 /* ---- Squid native --------------------------------------------------------------------------- */
 
@@ -290,11 +155,11 @@ static struct slice origin_host(struct slice origin)
 	return host;
 }
 
-static char *append_squid_line(struct accesslog_stamp *stamp, char *at,
+static char *append_squid_line(struct accesslog_stamps *stamps, char *at,
 			       const struct accesslog_entry *entry)
 {
-	at = append_time(stamp, at, entry->wall_ms);
-	at = append_number(APPEND(at, " "), elapsed_us(entry) / 1000);
+	at = accesslog_put_time(stamps, CLOCK_seconds, at, entry->wall_ms);
+	at = append_number(APPEND(at, " "), not_negative(entry->elapsed_us) / 1000);
 	at = append_squid_text(APPEND(at, " "), entry->client, CLIENT_LENGTH);
 	at = append_word(APPEND(at, " "), squid_code(entry));
 	at = append_3_digits(APPEND(at, "/"), entry->status);
@@ -304,7 +169,7 @@ static char *append_squid_line(struct accesslog_stamp *stamp, char *at,
 	at = append_squid_text(APPEND(at, " "), entry->user, USER_LENGTH);
 	at = append_word(APPEND(at, " "), entry->origin.n ? "HIER_DIRECT/" : "HIER_NONE/");
 	at = append_squid_text(at, origin_host(entry->origin), ORIGIN_LENGTH);
-	return APPEND(at, " -\n");
+	return APPEND(at, " -");
 }
 
 /* A path behind the URI of its origin; "*" is all of that (RFC 9110 7.1), any other form a URI. */
@@ -320,18 +185,28 @@ static struct slice join(struct slice origin_uri, struct slice target, char *roo
 	return slice_of(room, (size_t)(end - room));
 }
 
-char *accesslog_line(struct accesslog_stamp *stamp, char *at, const struct accesslog_entry *entry)
+/* What is shown of a URI is no more than what there is room for, and one more to see that it is cut. */
+char *accesslog_line(struct accesslog_format *format, char *at, struct accesslog_entry *entry)
 {
-	/* One more, so that what is cut is seen to be. */
-	char room[TARGET_LENGTH + 1], whole[TARGET_LENGTH + 1];
-	struct accesslog_entry shown = *entry;
-	char *end;
+	char room[TARGET_LENGTH + 1], whole[TARGET_LENGTH + 1], referer[REFERER_LENGTH + 1];
+	char *end = at;
 
-	shown.target = accesslog_mask(entry->target, entry->target_read, room, sizeof(room));
+	entry->target = accesslog_mask(entry->target, entry->target_read, room, sizeof(room));
 	if (entry->origin_uri.n > 0)
-		shown.target = join(entry->origin_uri, shown.target, whole, sizeof(whole));
-	end = stamp->squid ? append_squid_line(stamp, at, &shown)
-			   : append_json_line(stamp, at, &shown);
-	assert(end - at <= ACCESSLOG_LINE_LENGTH);
+		entry->target = join(entry->origin_uri, entry->target, whole, sizeof(whole));
+	switch (format->form.kind) {
+	case LOG_JSON:
+		end = append_json_line(&format->stamps, at, entry);
+		break;
+	case LOG_SQUID:
+		end = append_squid_line(&format->stamps, at, entry);
+		break;
+	case LOG_PARTS:
+		entry->referer = accesslog_mask(entry->referer, true, referer, sizeof(referer));
+		end = accesslog_format_line(format, at, entry);
+		break;
+	}
+	*end++ = '\n';
+	assert(end - at <= LOG_LINE_LENGTH);
 	return end;
 }

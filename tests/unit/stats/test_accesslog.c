@@ -73,9 +73,15 @@ static struct accesslog_entry sample(void)
 /* The line of an entry, without its end. */
 static const char *line_of(const char *format, const struct accesslog_entry *entry)
 {
-	static char line[ACCESSLOG_LINE_LENGTH + 1];
-	struct accesslog_stamp stamp = {.squid = strcmp(format, "squid") == 0};
-	char *end = accesslog_line(&stamp, line, entry);
+	static char line[LOG_LINE_LENGTH + 1];
+	static struct accesslog_format parsed;
+	struct accesslog_entry copy = *entry;
+	struct diagnostic error;
+	char *end;
+
+	if (!log_format_parse(format, &parsed.form, &error))
+		fail_msg("%s", error.text);
+	end = accesslog_line(&parsed, line, &copy);
 	assert_int_equal(end[-1], '\n');
 	end[-1] = '\0';
 	assert_int_equal(strlen(line), end - line - 1);
@@ -338,12 +344,12 @@ static void test_times_follow_the_clock(void **state)
 		{INT64_C(951782400001), "2000-02-29T00:00:00.001Z"},
 		{INT64_C(-5), "1970-01-01T00:00:00.000Z"},
 	};
-	struct accesslog_stamp stamp = {0};
-	char line[ACCESSLOG_LINE_LENGTH];
+	static struct accesslog_format format = {.form.kind = LOG_JSON};
+	char line[LOG_LINE_LENGTH];
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct accesslog_entry entry = sample();
 		entry.wall_ms = cases[i].wall_ms;
-		accesslog_line(&stamp, line, &entry);
+		accesslog_line(&format, line, &entry);
 		assert_memory_equal(line + strlen("{\"time\":\""), cases[i].text,
 				    strlen(cases[i].text));
 	}
@@ -462,7 +468,7 @@ static void test_the_longest_line_fits(void **state)
 	for (unsigned which = 0; which < 5; which++)
 		*field(&entry, which) = slice_of(ones, sizeof(ones));
 	const char *line = line_of("json", &entry);
-	assert_in_range(strlen(line), 12000, ACCESSLOG_LINE_LENGTH - 1);
+	assert_in_range(strlen(line), 12000, LOG_LINE_LENGTH - 1);
 	json_t *root = json_loads(line, 0, NULL);
 	assert_non_null(root);
 	json_decref(root);
@@ -493,7 +499,7 @@ static void test_a_long_target_is_cut_with_a_mark(void **state)
 static void test_lines_are_in_the_file_after_a_flush(void **state)
 {
 	(void)state;
-	struct accesslog *log = accesslog_open(path, "json");
+	struct accesslog *log = accesslog_open(path, "json", 1);
 	assert_non_null(log);
 	struct accesslog_entry entry = sample();
 	accesslog_write(log, &entry);
@@ -513,7 +519,7 @@ static void test_lines_are_in_the_file_after_a_flush(void **state)
 static void test_a_full_buffer_is_written_without_a_flush(void **state)
 {
 	(void)state;
-	struct accesslog *log = accesslog_open(path, "squid");
+	struct accesslog *log = accesslog_open(path, "squid", 1);
 	struct accesslog_entry entry = sample();
 	for (unsigned i = 0; i < 20000; i++)
 		accesslog_write(log, &entry);
@@ -526,7 +532,8 @@ static void test_a_full_buffer_is_written_without_a_flush(void **state)
 static void test_a_log_is_appended_to(void **state)
 {
 	(void)state;
-	struct accesslog *one = accesslog_open(path, "json"), *two = accesslog_open(path, "json");
+	struct accesslog *one = accesslog_open(path, "json", 1),
+			 *two = accesslog_open(path, "json", 1);
 	struct accesslog_entry entry = sample();
 	accesslog_write(one, &entry);
 	accesslog_write(two, &entry);
@@ -541,7 +548,7 @@ static void test_a_log_is_appended_to(void **state)
 static void test_reopen_after_rename(void **state)
 {
 	(void)state;
-	struct accesslog *log = accesslog_open(path, "json");
+	struct accesslog *log = accesslog_open(path, "json", 1);
 	struct accesslog_entry entry = sample();
 	accesslog_write(log, &entry);
 	assert_int_equal(rename(path, moved), 0);
@@ -557,7 +564,7 @@ static void test_reopen_after_rename(void **state)
 static void test_a_reopen_that_fails(void **state)
 {
 	(void)state;
-	struct accesslog *log = accesslog_open(path, "json");
+	struct accesslog *log = accesslog_open(path, "json", 1);
 	struct accesslog_entry entry = sample();
 	assert_int_equal(rename(path, moved), 0);
 	assert_int_equal(mkdir(path, 0700), 0);
@@ -571,11 +578,11 @@ static void test_a_reopen_that_fails(void **state)
 static void test_what_cannot_be_opened(void **state)
 {
 	(void)state;
-	assert_null(accesslog_open("/dev/null/log", "json"));
+	assert_null(accesslog_open("/dev/null/log", "json", 1));
 	assert_int_equal(errno, ENOTDIR);
-	assert_null(accesslog_open(directory, "json"));
+	assert_null(accesslog_open(directory, "json", 1));
 	assert_int_equal(errno, EISDIR);
-	assert_null(accesslog_open(path, "xml"));
+	assert_null(accesslog_open(path, "xml", 1));
 	assert_int_equal(errno, EINVAL);
 	accesslog_close(NULL);
 }
@@ -585,7 +592,7 @@ static void test_what_cannot_be_opened(void **state)
 static void test_a_full_disk_drops_and_counts(void **state)
 {
 	(void)state;
-	struct accesslog *log = accesslog_open("/dev/full", "json");
+	struct accesslog *log = accesslog_open("/dev/full", "json", 1);
 	struct accesslog_entry entry = sample();
 	for (unsigned i = 0; i < 5; i++)
 		accesslog_write(log, &entry);
@@ -611,7 +618,7 @@ static void limit_file_size(rlim_t bytes)
 static void test_a_torn_line_is_ended(void **state)
 {
 	(void)state;
-	struct accesslog *log = accesslog_open(path, "squid");
+	struct accesslog *log = accesslog_open(path, "squid", 1);
 	struct accesslog_entry entry = sample();
 	size_t length = strlen(line_of("squid", &entry)) + 1;
 	for (unsigned i = 0; i < 5; i++)
@@ -641,7 +648,7 @@ static void test_a_pipe_that_nobody_reads(void **state)
 	(void)state;
 	assert_int_equal(mkfifo(path, 0600), 0);
 	int reader = open(path, O_RDONLY | O_NONBLOCK);
-	struct accesslog *log = accesslog_open(path, "json");
+	struct accesslog *log = accesslog_open(path, "json", 1);
 	assert_non_null(log);
 	int size = fcntl(reader, F_SETPIPE_SZ, 4096);
 	assert_int_equal(size, 4096);
@@ -649,11 +656,11 @@ static void test_a_pipe_that_nobody_reads(void **state)
 	unsigned written = 0, length = (unsigned)strlen(line_of("json", &entry)) + 1;
 	for (; stats->log_dropped == 0 && written < 100000; written++)
 		accesslog_write(log, &entry);
-	assert_in_range(written * length, 4096, 8 * ACCESSLOG_LINE_LENGTH + 4096 + length);
+	assert_in_range(written * length, 4096, 8 * LOG_LINE_LENGTH + 4096 + length);
 	written--;
 
 	/* The reader comes back: what was kept arrives whole, and the log goes on. */
-	static char got[8 * ACCESSLOG_LINE_LENGTH + 8192];
+	static char got[8 * LOG_LINE_LENGTH + 8192];
 	size_t used = 0;
 	ssize_t n;
 	for (unsigned turns = 0; used < written * length && turns < 1000; turns++) {
@@ -674,7 +681,7 @@ static void test_a_pipe_whose_reader_went(void **state)
 	(void)state;
 	assert_int_equal(mkfifo(path, 0600), 0);
 	int reader = open(path, O_RDONLY | O_NONBLOCK);
-	struct accesslog *log = accesslog_open(path, "json");
+	struct accesslog *log = accesslog_open(path, "json", 1);
 	struct accesslog_entry entry = sample();
 	close(reader);
 	accesslog_write(log, &entry);
@@ -690,7 +697,7 @@ static void test_what_is_kept_at_the_end_is_counted(void **state)
 	(void)state;
 	assert_int_equal(mkfifo(path, 0600), 0);
 	int reader = open(path, O_RDONLY | O_NONBLOCK);
-	struct accesslog *log = accesslog_open(path, "json");
+	struct accesslog *log = accesslog_open(path, "json", 1);
 	assert_int_equal(fcntl(reader, F_SETPIPE_SZ, 4096), 4096);
 	struct accesslog_entry entry = sample();
 	unsigned length = (unsigned)strlen(line_of("json", &entry)) + 1;
@@ -725,7 +732,7 @@ static void check_stdout(int writer, int reader)
 	char byte;
 	struct accesslog_entry entry = sample();
 	int old = replace_stdout(writer);
-	struct accesslog *log = accesslog_open("-", "json");
+	struct accesslog *log = accesslog_open("-", "json", 1);
 	if (log) {
 		for (unsigned i = 0; i < 20000; i++)
 			accesslog_write(log, &entry);
@@ -763,7 +770,7 @@ static void test_stdout_is_a_file(void **state)
 	(void)state;
 	int file = open(path, O_WRONLY | O_CREAT, 0600);
 	int old = replace_stdout(file);
-	struct accesslog *log = accesslog_open("-", "json");
+	struct accesslog *log = accesslog_open("-", "json", 1);
 	struct accesslog_entry entry = sample();
 	accesslog_write(log, &entry);
 	bool reopened = accesslog_reopen(log);
