@@ -80,7 +80,7 @@ objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(1)))
 link     = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
 	$(call options,$(1)) $(LIBS) $(2)
 
-.PHONY: all help deps files run try test test-all unit replay functional functional-map browser conformance fuzz asan \
+.PHONY: all help deps files run try test test-all unit replay functional functional-map browser reload-storm conformance fuzz asan \
 	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-symbols check-clocks check-messages \
 	check-atomics check-options check-tables check-labels check-manual check-length check-parameters format install uninstall dist deb deb-try clean FORCE
 .SECONDARY:
@@ -175,6 +175,7 @@ test-all: ## check, test, test with several workers and a browser, again with tw
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory functional-map
 	@$(MAKE) --no-print-directory browser
+	@$(MAKE) --no-print-directory reload-storm
 	@$(MAKE) --no-print-directory asan
 	@[ -n "$(CI)" ] || [ "$$(id -u)" != 0 ] || ! command -v debootstrap >/dev/null || \
 		$(MAKE) --no-print-directory deb-try
@@ -200,6 +201,10 @@ browser: all ## the operator's page in Chromium, where that is (PYTEST="-k name"
 $(BUILD)/%.so: tests/tools/%.c
 	$(call say,LINK $@)
 	$(Q)$(CC) $(CPPFLAGS) $(WARN) -O2 -g -fPIC -shared -o $@ $< -ldl
+
+reload-storm: all ## 1,000 reloads and 20 upgrades under load, and those that wait long for one that hangs
+	@CACHE204_RELOADS=1000 CACHE204_UPGRADES=20 $(MAKE) --no-print-directory functional \
+		PYTEST="-k 'test_reload or test_program_upgrade'"
 
 asan: ## every test with AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory SANITIZE=address,undefined test

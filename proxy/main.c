@@ -19,11 +19,13 @@
 #include "proxy/loop/listener.h"
 #include "proxy/base/log.h"
 #include "proxy/process/generation.h"
+#include "proxy/process/handover.h"
 #include "proxy/process/master.h"
 #include "proxy/process/notify.h"
 #include "proxy/process/password_file.h"
 #include "proxy/process/privileges.h"
 #include "proxy/process/store_dir.h"
+#include "proxy/process/takeover.h"
 #include "proxy/process/terminal.h"
 #include "proxy/process/worker.h"
 
@@ -173,7 +175,7 @@ static bool take_store(struct conf *conf, struct worker_shared *shared, struct d
 static int run(struct conf *conf, const struct generation_source *source)
 {
 	struct diagnostic error;
-	struct worker_shared *shared = worker_shared_map(conf);
+	struct worker_shared *shared = worker_shared_map(conf, NULL);
 	struct generation *first = NULL;
 	struct master *master;
 	int status = EXIT_FAILURE;
@@ -192,7 +194,7 @@ static int run(struct conf *conf, const struct generation_source *source)
 	greeting_warn_of_admin(conf, &first->sets[0]);
 	greeting_warn_of_open_proxy(conf, &first->sets[0]);
 	privileges_harden(conf->log_level == CONF_LOG_LEVEL_DEBUG);
-	master = master_new(first, source, shared);
+	master = master_new(first, source, shared, NULL);
 	if (master == NULL) {
 		log_error("out of memory");
 		generation_free(first, NULL);
@@ -203,13 +205,27 @@ static int run(struct conf *conf, const struct generation_source *source)
 	return status;
 }
 
+/*
+ * In the place of another program: signals are as that left them, blocked and, those that mean
+ * nothing, ignored, so that none is lost.
+ */
+static int take_over(struct handover *before, const struct generation_source *source)
+{
+	notify_init();
+	raise_descriptor_limit();
+	return takeover_run(before, source);
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments arguments;
 	struct generation_source source;
+	struct handover before;
+	struct diagnostic error;
 	struct conf *conf;
 	int status = EXIT_SUCCESS;
 
+	handover_note_program(argv);
 	act_as_first_process();
 	if (!arguments_parse(argc, argv, &arguments, &status))
 		return status;
@@ -217,6 +233,12 @@ int main(int argc, char **argv)
 		return arguments.command->run(&arguments);
 	source = (struct generation_source){arguments.file, arguments.settings,
 					    arguments.setting_count};
+	if (handover_take(&before, &error))
+		return take_over(&before, &source);
+	if (error.text[0] != '\0') {
+		log_error("%s", error.text);
+		return EXIT_FAILURE;
+	}
 	conf = conf_load(source.file, source.settings, source.setting_count, stderr);
 	if (conf == NULL)
 		return EXIT_USAGE;

@@ -39,7 +39,7 @@ static struct report_input snapshot(const struct env *env, const struct stats *s
 void admin_stats(struct exchange *x)
 {
 	struct stats sum, between;
-	struct reload_result reload;
+	struct reload_result reload, upgrade;
 	struct report_input input;
 	struct report_span span;
 	size_t length = 0;
@@ -51,6 +51,8 @@ void admin_stats(struct exchange *x)
 	input = snapshot(x->use->env, span.is_all ? &sum : &between, &reload);
 	if (!span.is_all)
 		input.span = &span;
+	if (reload_read(x->use->env->service->upgrade, &upgrade))
+		input.upgrade = &upgrade;
 	text = report_json(&input, &length);
 	admin_answer_text(x, "application/json", text, length);
 }

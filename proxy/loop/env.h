@@ -7,6 +7,8 @@
 #ifndef PROXY_LOOP_ENV_H
 #define PROXY_LOOP_ENV_H
 
+#include <stdint.h>
+
 struct access;
 struct admin_token;
 struct admission;
@@ -20,6 +22,9 @@ struct stats_service;
 struct store_counts;
 struct tunnels;
 struct turn;
+
+/* What is written to the master for an operator: no process id. */
+enum env_wish { ENV_ASKS_RELOAD = 0, ENV_ASKS_UPGRADE = INT32_MAX };
 
 struct env {
 	const struct conf *conf;

@@ -13,6 +13,7 @@
 #include "cache/base/diagnostic.h"
 #include "cache/cache.h"
 #include "proxy/base/log.h"
+#include "proxy/base/monotonic.h"
 #include "proxy/base/wall_clock.h"
 
 enum {
@@ -63,6 +64,15 @@ void copier_init(struct copier *copier, const struct conf *conf, struct stats_co
 	*copier = (struct copier){.conf = conf, .counts = counts, .due_ms = NEVER};
 	if (conf->sync_ms > 0)
 		copier->due_ms = now_ms + pause_ms(copier);
+}
+
+void copier_adopt(struct copier *copier, pid_t pid, int64_t last_s)
+{
+	atomic_store_explicit(&copier->counts->last_s, last_s, memory_order_relaxed);
+	if (pid == 0)
+		return;
+	copier->pid = pid;
+	copier->due_ms = monotonic_us() / 1000 + COPIER_TIME_MAX_MS;
 }
 
 int64_t copier_due_ms(const struct copier *copier)

@@ -36,6 +36,9 @@ struct copier {
 void copier_init(struct copier *copier, const struct conf *conf, struct stats_copies *counts,
 		 int64_t now_ms);
 
+/* Of a program before: the process that makes one (0 for none), and when the last was made. */
+void copier_adopt(struct copier *copier, pid_t pid, int64_t last_s);
+
 /* When copier_turn() has something to do. */
 int64_t copier_due_ms(const struct copier *copier);
 

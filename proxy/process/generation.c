@@ -101,13 +101,13 @@ static bool bind_all(const struct conf *conf, struct listener *listener, struct 
 	       listener_bind(listener, &conf->admin, "admin", &admin_frontend, error);
 }
 
-static const struct listener *former_set(const struct generation *former, unsigned index)
+static const struct listener *former_set(const struct generation_former *former, unsigned index)
 {
 	return former != NULL && index < former->set_count ? &former->sets[index] : NULL;
 }
 
 /* A set for each worker; what others were accepting from is kept, as connections may wait there. */
-static bool open_sets(struct generation *generation, const struct generation *former,
+static bool open_sets(struct generation *generation, const struct generation_former *former,
 		      struct diagnostic *error)
 {
 	const struct conf *conf = generation->conf;
@@ -182,10 +182,10 @@ void generation_close_others(const struct generation *generation, bool is_its,
 	}
 }
 
-void generation_close(struct generation *generation, const struct generation *kept)
+void generation_close(struct generation *generation, const struct listener *kept)
 {
 	if (generation->set_count > 0) {
-		listener_remove_files(&generation->sets[0], kept != NULL ? &kept->sets[0] : NULL);
+		listener_remove_files(&generation->sets[0], kept);
 		gateways_free(&generation->sets[0]);
 	}
 	for (unsigned i = 0; i < generation->set_count; i++)
@@ -213,7 +213,7 @@ static bool load_secrets(struct generation *generation, struct diagnostic *error
 	return generation->credentials != NULL;
 }
 
-void generation_free(struct generation *generation, const struct generation *kept)
+void generation_free(struct generation *generation, const struct listener *kept)
 {
 	if (generation == NULL)
 		return;
@@ -242,35 +242,54 @@ struct generation *generation_first(struct conf *conf, struct diagnostic *error)
 	return NULL;
 }
 
+struct generation_former generation_as_former(const struct generation *now, unsigned slots)
+{
+	return (struct generation_former){
+		.number = now->number,
+		.store = now->conf->store,
+		.user = now->conf->user,
+		.store_size = now->conf->store_size,
+		.slots = slots,
+		.sets = now->sets,
+		.set_count = now->set_count,
+	};
+}
+
 /* What is bound to the process, and all of its workers. */
-static bool may_follow(const struct conf *now, const struct conf *next, FILE *errors)
+static bool may_follow(const struct generation_former *former, const struct conf *next,
+		       FILE *errors)
 {
 	bool good = true;
 
-	if (strcmp(now->store, next->store) != 0) {
-		fprintf(errors, "store: %s: a reload cannot leave %s: restart\n", next->store,
-			now->store);
+	if (strcmp(former->store, next->store) != 0) {
+		fprintf(errors, "store: %s: a service that runs cannot leave %s: restart\n",
+			next->store, former->store);
 		good = false;
 	}
-	if (now->store_size != next->store_size) {
-		fprintf(errors, "store_size: a reload cannot change it: restart\n");
+	if (former->store_size != next->store_size) {
+		fprintf(errors, "store_size: a service that runs cannot change it: restart\n");
 		good = false;
 	}
-	if (strcmp(now->user, next->user) != 0) {
-		fprintf(errors, "user: %s: a reload cannot change it: restart\n", next->user);
+	if (strcmp(former->user, next->user) != 0) {
+		fprintf(errors, "user: %s: a service that runs cannot change it: restart\n",
+			next->user);
+		good = false;
+	}
+	if (conf_worker_slots(next) > former->slots) {
+		fprintf(errors, "workers: a service that runs has no room for so many: restart\n");
 		good = false;
 	}
 	return good;
 }
 
 /* The store by default is that of the user that we were at the start. */
-static bool complete(const struct generation *now, struct generation *next)
+static bool complete(const struct generation_former *former, struct generation *next)
 {
 	struct conf *conf = next->conf;
 
 	if (conf->store[0] == '\0') {
 		free(conf->store);
-		conf->store = strdup(now->conf->store);
+		conf->store = strdup(former->store);
 	}
 	if (conf->store == NULL)
 		return false;
@@ -279,27 +298,26 @@ static bool complete(const struct generation *now, struct generation *next)
 }
 
 /* Read, checked and bound, or what is wrong on `errors`. */
-static bool prepare_next(struct generation *next, const struct generation *now,
+static bool prepare_next(struct generation *next, const struct generation_former *former,
 			 const struct generation_source *source, FILE *errors)
 {
 	struct diagnostic error;
 
 	next->conf = conf_load(source->file, source->settings, source->setting_count, errors);
-	if (next->conf == NULL || !complete(now, next) ||
-	    !may_follow(now->conf, next->conf, errors) ||
-	    !generation_check_files(next->conf, errors))
+	if (next->conf == NULL || !complete(former, next) ||
+	    !may_follow(former, next->conf, errors) || !generation_check_files(next->conf, errors))
 		return false;
 	if (pipe2(next->go, O_CLOEXEC) != 0) {
 		fprintf(errors, "cannot make a pipe: %s\n", strerror(errno));
 		return false;
 	}
-	if (load_secrets(next, &error) && open_sets(next, now, &error))
+	if (load_secrets(next, &error) && open_sets(next, former, &error))
 		return true;
 	fprintf(errors, "%s\n", error.text);
 	return false;
 }
 
-struct generation *generation_next(const struct generation *now,
+struct generation *generation_next(const struct generation_former *former,
 				   const struct generation_source *source, FILE *errors)
 {
 	struct generation *next = calloc(1, sizeof(*next));
@@ -308,9 +326,9 @@ struct generation *generation_next(const struct generation *now,
 		fprintf(errors, "out of memory\n");
 		return NULL;
 	}
-	*next = (struct generation){.number = now->number + 1, .go = {-1, -1}};
-	if (prepare_next(next, now, source, errors))
+	*next = (struct generation){.number = former->number + 1, .go = {-1, -1}};
+	if (prepare_next(next, former, source, errors))
 		return next;
-	generation_free(next, now);
+	generation_free(next, former_set(former, 0));
 	return NULL;
 }

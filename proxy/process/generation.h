@@ -49,11 +49,23 @@ void generation_set_log_level(const struct conf *conf);
  */
 struct generation *generation_first(struct conf *conf, struct diagnostic *error);
 
+/* What the next one follows: of this program, or of the one before. */
+struct generation_former {
+	uint64_t number;
+	const char *store, *user; /* options that have to stay */
+	uint64_t store_size;
+	unsigned slots; /* of workers, all generations together */
+	const struct listener *sets;
+	unsigned set_count;
+};
+
+struct generation_former generation_as_former(const struct generation *now, unsigned slots);
+
 /*
  * The next: read, checked and bound, with the sockets shared that stay.  NULL with lines in
  * `errors`; then all is as before.
  */
-struct generation *generation_next(const struct generation *now,
+struct generation *generation_next(const struct generation_former *former,
 				   const struct generation_source *source, FILE *errors);
 
 /* Connections are taken from here on, by its workers.  False with a line in `error`. */
@@ -72,9 +84,9 @@ void generation_close_others(const struct generation *generation, bool is_its,
  * Close its sockets, and remove the files of Unix sockets that `kept` (NULL: that nothing else) goes on
  * with: no client is accepted any more.  For the process that bound them.
  */
-void generation_close(struct generation *generation, const struct generation *kept);
+void generation_close(struct generation *generation, const struct listener *kept);
 
 /* The same, and free it. */
-void generation_free(struct generation *generation, const struct generation *kept);
+void generation_free(struct generation *generation, const struct listener *kept);
 
 #endif

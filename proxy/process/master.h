@@ -18,27 +18,37 @@
  * more, and end with their last connection.  When anything is wrong with the new one nothing
  * changes.  Sockets are shared by the generations that have their address, so that no connection is
  * refused or lost.  At most CONF_GENERATIONS_MAX are at work: the oldest is ended by drain_timeout
- * for the next.  The kernel kills the workers of a master that is killed.
+ * for the next.
+ *
+ * SIGUSR2, or an operator, asks for an upgrade: the program that is at our path is tried, and then
+ * executed in this process (upgrade.c).  The kernel kills the workers of a master that is killed.
  */
 #ifndef PROXY_PROCESS_MASTER_H
 #define PROXY_PROCESS_MASTER_H
 
+#include <signal.h>
+
 #include "proxy/process/generation.h"
 #include "proxy/process/worker.h"
 
+struct handover;
 struct master;
 struct worker_shared;
 
 /*
  * For the workers of `first`, which it takes over; `source` is where reloads read, and outlives it.
- * NULL when out of memory.
+ * `before` is what another program handed over, NULL for none: it outlives the master too, and its
+ * workers serve until ours do.  NULL when out of memory.
  */
 struct master *master_new(struct generation *first, const struct generation_source *source,
-			  struct worker_shared *shared);
+			  struct worker_shared *shared, struct handover *before);
 
 /* `ready` is called once, when all workers serve.  Returns the exit status, in the master only. */
 int master_run(struct master *master,
 	       void (*ready)(const struct conf *conf, const struct listener *first));
+
+/* Those that it waits for: blocked, and kept so for a program that takes over. */
+sigset_t master_signals(void);
 
 /* At the end of the process, which closes what it holds. */
 void master_free(struct master *master);

@@ -101,6 +101,29 @@ static void tell(const char *message)
 			  strerror(errno));
 }
 
+void notify_hand_over(void)
+{
+	char number[32];
+
+	if (socket_name == NULL)
+		return;
+	setenv("NOTIFY_SOCKET", socket_name, 1);
+	if (half_us == 0)
+		return;
+	snprintf(number, sizeof(number), "%lld", (long long)half_us * 2);
+	setenv("WATCHDOG_USEC", number, 1);
+	snprintf(number, sizeof(number), "%d", (int)getpid());
+	setenv("WATCHDOG_PID", number, 1);
+	tell("WATCHDOG=1");
+}
+
+void notify_take_back(void)
+{
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_USEC");
+	unsetenv("WATCHDOG_PID");
+}
+
 /* `state` is its lines; what does not fit of the status, at the end, is cut. */
 static void tell_state(const char *state, const char *status)
 {

@@ -23,6 +23,13 @@ enum { NOTIFY_WAIT_MS = 1000 };
 void notify_init(void);
 
 /*
+ * Put them back, for a program that is executed in the place of this one, and take them out again
+ * when it was not.  The watchdog has its sign of life, since that program counts from its start.
+ */
+void notify_hand_over(void);
+void notify_take_back(void);
+
+/*
  * In service, also again after notify_reloading().  `status` is one line of text for `systemctl
  * status`, here and below.
  */

@@ -27,7 +27,7 @@ bool master_take_places(struct master *master, const struct generation *generati
 {
 	unsigned found = 0;
 
-	for (unsigned i = 0; i < master->count; i++)
+	for (unsigned i = 0; i < master->slots; i++)
 		found += master->members[i].generation == 0;
 	if (found < generation->conf->workers)
 		return false;
@@ -49,7 +49,7 @@ bool master_take_places(struct master *master, const struct generation *generati
 	return true;
 }
 
-static unsigned count_older(const struct master *master)
+unsigned master_count_older(const struct master *master)
 {
 	unsigned count = 0;
 
@@ -80,7 +80,7 @@ static void answer_reload(struct master *master, bool ok, const char *text)
 	struct reload_result result = {
 		.answered = master->ticket,
 		.generation = master->now->number,
-		.older = count_older(master),
+		.older = master_count_older(master),
 		.at_s = wall_clock_ms() / 1000,
 		.ok = ok,
 	};
@@ -97,30 +97,40 @@ static void note_older(struct master *master)
 
 	if (!reload_read(master->shared->service.reload, &result))
 		return;
-	result.older = count_older(master);
+	result.older = master_count_older(master);
 	reload_answer(master->shared->service.reload, &result);
 }
 
-/* A line for each thing that is wrong. */
-static void refuse_reload(struct master *master, const char *text)
+void master_tell_lines(const char *what, const char *text)
 {
 	for (const char *line = text; *line != '\0'; line += strspn(line, "\n")) {
 		size_t length = strcspn(line, "\n");
 
 		if (length > 0)
-			log_error("reload: %.*s", (int)length, line);
+			log_error("%s: %.*s", what, (int)length, line);
 		line += length;
 	}
+}
+
+/* A line for each thing that is wrong. */
+static void refuse_reload(struct master *master, const char *text)
+{
+	master_tell_lines("reload", text);
 	log_error("reload: refused, generation %llu stays in effect",
 		  (unsigned long long)master->now->number);
 	answer_reload(master, false, text);
 }
 
-static void kill_generation(struct master *master, uint64_t number, int signal_number)
+void master_retire_older(struct master *master)
 {
-	for (unsigned i = 0; i < master->count; i++)
-		if (master->members[i].generation == number && master->members[i].pid != 0)
-			kill(master->members[i].pid, signal_number);
+	for (unsigned i = 0; i < master->count; i++) {
+		struct member *member = &master->members[i];
+
+		if (member->pid != 0 && member->generation < master->now->number &&
+		    !member->retired)
+			kill(member->pid, WORKER_RETIRE);
+	}
+	master->retire_ms = master->now_ms + RETIRE_MS;
 }
 
 void master_give_up_next(struct master *master, const char *why)
@@ -141,7 +151,7 @@ void master_give_up_next(struct master *master, const char *why)
 		member->hurried = true;
 		kill(member->pid, SIGQUIT);
 	}
-	generation_free(master->next, master->now);
+	generation_free(master->next, &master->now->sets[0]);
 	master->next = NULL;
 	refuse_reload(master, why);
 }
@@ -160,7 +170,7 @@ static void end_oldest(struct master *master)
 		if (oldest == master->now->number || member->generation != oldest ||
 		    member->kill_ms != NEVER)
 			continue;
-		log_info("reload: generation %llu still has connections: it has %lld ms to finish",
+		log_info("generation %llu still has connections: it has %lld ms to finish",
 			 (unsigned long long)oldest,
 			 (long long)master->now->conf->drain_timeout_ms);
 		kill(member->pid, SIGTERM);
@@ -197,16 +207,12 @@ void master_take_over(struct master *master)
 	for (unsigned i = 0; i < master->count; i++)
 		if (master->members[i].generation == before->number && master->members[i].pid == 0)
 			master_free_place(&master->members[i]);
-	kill_generation(master, before->number, SIGUSR2);
-	generation_free(before, master->now);
-	master->retire_ms = master->now_ms + RETIRE_MS;
-	log_info("reload: generation %llu serves, workers: %u; older ones with connections: %u",
-		 (unsigned long long)master->now->number, master->now->conf->workers,
-		 count_older(master));
+	master_retire_older(master);
+	generation_free(before, &master->now->sets[0]);
+	log_info("reload: generation %llu serves, workers: %u",
+		 (unsigned long long)master->now->number, master->now->conf->workers);
 	greeting_warn_of_admin(master->now->conf, &master->now->sets[0]);
 	greeting_warn_of_open_proxy(master->now->conf, &master->now->sets[0]);
-	if (count_older(master) >= CONF_GENERATIONS_MAX)
-		end_oldest(master);
 }
 
 void master_other_ended(struct master *master, struct member *member, int status)
@@ -227,16 +233,30 @@ void master_other_ended(struct master *master, struct member *member, int status
 /* A reload is over when those before accept no more. */
 void master_finish_reload(struct master *master)
 {
-	bool all = master->now_ms >= master->retire_ms;
+	bool late = master->now_ms >= master->retire_ms;
 
 	if (master->retire_ms == NEVER)
 		return;
-	for (unsigned i = 0; i < master->count && !all; i++)
-		if (master->members[i].pid != 0 && !master->members[i].retired &&
-		    master->members[i].generation < master->now->number)
+	for (unsigned i = 0; i < master->count; i++) {
+		struct member *member = &master->members[i];
+
+		if (member->pid == 0 || member->retired ||
+		    member->generation >= master->now->number)
+			continue;
+		if (!late)
 			return;
+		log_error("worker %d of generation %llu does not say that it accepts no more: it "
+			  "is not waited for",
+			  (int)member->pid, (unsigned long long)member->generation);
+		member->retired = true; /* nor at the next reload */
+	}
 	master->retire_ms = NEVER;
+	log_info("generations before %llu that still have connections: %u",
+		 (unsigned long long)master->now->number, master_count_older(master));
 	answer_reload(master, true, "");
+	master_finish_upgrade(master);
+	if (master_count_older(master) >= CONF_GENERATIONS_MAX)
+		end_oldest(master);
 }
 
 void master_end_late_others(struct master *master)
@@ -259,16 +279,28 @@ static struct generation *read_next(struct master *master, char *text, size_t si
 	char *errors = NULL;
 	size_t length = 0;
 	FILE *to = open_memstream(&errors, &length);
+	struct generation_former former = generation_as_former(master->now, master->slots);
 	struct generation *next = NULL;
 
 	snprintf(text, size, "out of memory");
 	if (to == NULL)
 		return NULL;
-	next = generation_next(master->now, master->source, to);
+	next = generation_next(&former, master->source, to);
 	if (fclose(to) == 0)
 		snprintf(text, size, "%s", errors);
 	free(errors);
 	return next;
+}
+
+bool master_may_change(struct master *master)
+{
+	if (master->next != NULL || master->retire_ms != NEVER || master->trial.pid != 0 ||
+	    !master->greeted || master->stopping || master->replacing)
+		return false;
+	if (master_count_older(master) < CONF_GENERATIONS_MAX)
+		return true;
+	end_oldest(master);
+	return false;
 }
 
 /* When it was asked for; it waits for one that is under way, and for the oldest to end. */
@@ -276,13 +308,8 @@ void master_begin_reload(struct master *master)
 {
 	char text[RELOAD_TEXT_SIZE];
 
-	if (!master->reload || master->next != NULL || master->retire_ms != NEVER ||
-	    !master->greeted || master->stopping || master->replacing)
+	if (!master->reload || !master_may_change(master))
 		return;
-	if (count_older(master) >= CONF_GENERATIONS_MAX) {
-		end_oldest(master);
-		return;
-	}
 	master->reload = false;
 	notify_reloading("reloading");
 	master->ticket = reload_asked(master->shared->service.reload);
@@ -290,7 +317,7 @@ void master_begin_reload(struct master *master)
 	if (master->next == NULL) {
 		refuse_reload(master, text);
 	} else if (!master_take_places(master, master->next, master->now_ms)) {
-		generation_free(master->next, master->now);
+		generation_free(master->next, &master->now->sets[0]);
 		master->next = NULL;
 		refuse_reload(master, "workers: a reload has no room for so many: restart");
 	} else {

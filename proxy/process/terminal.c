@@ -24,6 +24,16 @@ void terminal_note(void)
 		sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN && can_open();
 }
 
+void terminal_set(bool had_one)
+{
+	had_terminal = had_one;
+}
+
+bool terminal_was_there(void)
+{
+	return had_terminal;
+}
+
 bool terminal_is_gone(void)
 {
 	return had_terminal && !can_open();

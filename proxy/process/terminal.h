@@ -13,6 +13,10 @@
  */
 void terminal_note(void);
 
+/* For a program that takes over from another in this process, which knew it. */
+void terminal_set(bool had_one);
+bool terminal_was_there(void);
+
 /* There was one, and it is closed. */
 bool terminal_is_gone(void);
 

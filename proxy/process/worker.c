@@ -27,6 +27,7 @@
 #include "proxy/origin/origin.h"
 #include "proxy/process/crash.h"
 #include "proxy/process/generation.h"
+#include "proxy/process/handover.h"
 #include "proxy/process/housekeeping.h"
 #include "proxy/process/interfaces.h"
 #include "proxy/stats/accesslog.h"
@@ -73,6 +74,12 @@ struct worker {
 
 /* ---- the turn ------------------------------------------------------------------------------- */
 
+/* No client is connected. */
+static bool is_unused(const struct worker *worker)
+{
+	return worker->clients.first == NULL && STATS_GET(tunnels_open) == 0;
+}
+
 /* The end of a turn, before the loop waits again. */
 static void prepare_cb(struct ev_loop *ev, ev_prepare *prepare, int revents)
 {
@@ -86,8 +93,7 @@ static void prepare_cb(struct ev_loop *ev, ev_prepare *prepare, int revents)
 		ev_idle_stop(ev, &worker->busy);
 	housekeeping_end_turn(&worker->keeping);
 	turn_free_all();
-	if (worker->turn.draining && worker->clients.first == NULL &&
-	    STATS_GET(tunnels_open) == 0 && !ev_is_active(&worker->busy))
+	if (worker->turn.draining && is_unused(worker) && !ev_is_active(&worker->busy))
 		ev_break(ev, EVBREAK_ALL);
 }
 
@@ -164,7 +170,7 @@ static void terminate_cb(struct ev_loop *ev, ev_signal *signal_watcher, int reve
 
 /*
  * Others have taken over: those who are connected are served to their end, and the master hears
- * that nobody is accepted here any more.
+ * that there are some, and that no more are accepted here.  Without any, this worker's end says so.
  */
 static void retire_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents)
 {
@@ -175,6 +181,8 @@ static void retire_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents
 	(void)revents;
 	acceptors_take_rest(worker->acceptors);
 	drain(worker, clients_retire);
+	if (is_unused(worker))
+		return;
 	if (write(worker->shared->to_master, &pid, sizeof(pid)) != (ssize_t)sizeof(pid))
 		log_debug("cannot tell the first process that this worker has retired: %s",
 			  strerror(errno));
@@ -218,12 +226,13 @@ static void watch_signal(struct worker *worker, ev_signal *watcher, int number,
 static void watch_signals(struct worker *worker)
 {
 	watch_signal(worker, &worker->terminate, SIGTERM, terminate_cb);
-	watch_signal(worker, &worker->retire, SIGUSR2, retire_cb);
+	watch_signal(worker, &worker->retire, WORKER_RETIRE, retire_cb);
 	watch_signal(worker, &worker->quit, SIGQUIT, quit_cb);
 	watch_signal(worker, &worker->reopen, SIGUSR1, reopen_cb);
 	/* For the master, which decides for all, and hears of the terminal's end. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
+	signal(SIGUSR2, SIG_IGN);
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -439,7 +448,25 @@ static void open_housekeeping(struct worker *worker)
 	housekeeping_begin(&worker->keeping);
 }
 
-struct worker_shared *worker_shared_map(const struct conf *conf)
+/* Who asked the program before hears from us; the trial of a program has its own. */
+static void map_results(struct worker_shared *shared, const struct handover *before)
+{
+	shared->reload_file = shared->upgrade_file = -1;
+	if (before == NULL || before->kind == HANDOVER_TRIAL) {
+		shared->service.reload = reload_map(&shared->reload_file);
+		shared->service.upgrade = reload_map(&shared->upgrade_file);
+		return;
+	}
+	shared->reload_file = before->reload_file;
+	shared->upgrade_file = before->upgrade_file;
+	notices_first_request(); /* that was before */
+	shared->service.reload =
+		reload_map_again(&shared->reload_file, (uint64_t)before->reload_asked);
+	shared->service.upgrade =
+		reload_map_again(&shared->upgrade_file, (uint64_t)before->upgrade_asked);
+}
+
+struct worker_shared *worker_shared_map(const struct conf *conf, const struct handover *before)
 {
 	struct worker_shared *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
 					    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -449,14 +476,16 @@ struct worker_shared *worker_shared_map(const struct conf *conf)
 	shared->service.started_us = monotonic_us();
 	shared->service.started_ms = wall_clock_ms();
 	shared->service.blocks = stats_map(conf_worker_slots(conf));
-	shared->service.reload = reload_map();
 	shared->service.marks = marks_map();
 	shared->leases = leases_map();
 	shared->holdings = budgets_map(conf);
 	shared->shareable = shareable_map();
-	if (!notices_share() || shared->service.blocks == NULL || shared->service.reload == NULL ||
-	    shared->service.marks == NULL || shared->leases == NULL || shared->shareable == NULL ||
-	    shared->holdings == NULL)
+	if (!notices_share())
+		return NULL;
+	map_results(shared, before);
+	if (shared->service.blocks == NULL || shared->service.reload == NULL ||
+	    shared->service.upgrade == NULL || shared->service.marks == NULL ||
+	    shared->leases == NULL || shared->shareable == NULL || shared->holdings == NULL)
 		return NULL;
 	return shared;
 }

@@ -4,28 +4,67 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-enum { WORDS = (sizeof(struct reload_result) + 7) / 8, TRIES_MAX = 10000 };
+enum {
+	WORDS = (sizeof(struct reload_result) + 7) / 8,
+	TRIES_MAX = 10000,
+	LAYOUT = 1, /* of both structures: another number whenever a member changes */
+};
 
 /*
  * The words are written between two steps of `sequence`, which is odd meanwhile: who reads them
  * while it is, or steps on, reads again.
  */
 struct reload {
+	_Atomic uint64_t layout;
 	_Atomic uint64_t asked;
 	_Atomic uint64_t sequence;
 	_Atomic uint64_t word[WORDS];
 };
 
-struct reload *reload_map(void)
+static struct reload *map(int file)
 {
-	struct reload *reload = mmap(NULL, sizeof(*reload), PROT_READ | PROT_WRITE,
-				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	struct reload_result first = {.generation = 1, .ok = true};
+	int flags = file < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED;
+	void *map = mmap(NULL, sizeof(struct reload), PROT_READ | PROT_WRITE, flags, file, 0);
 
-	if (reload == MAP_FAILED)
+	return map == MAP_FAILED ? NULL : map;
+}
+
+struct reload *reload_map(int *ret_file)
+{
+	int file = memfd_create("cache204-reload", MFD_CLOEXEC);
+	struct reload_result first = {.generation = 1, .ok = true};
+	struct reload *reload;
+
+	if (file >= 0 && ftruncate(file, sizeof(*reload)) != 0) {
+		close(file);
+		file = -1;
+	}
+	*ret_file = file;
+	reload = map(file);
+	if (reload == NULL)
 		return NULL;
+	atomic_store_explicit(&reload->layout, LAYOUT, memory_order_relaxed);
 	reload_answer(reload, &first);
+	return reload;
+}
+
+struct reload *reload_map_again(int *file, uint64_t asked)
+{
+	struct reload *reload = NULL;
+	struct stat status;
+
+	if (*file >= 0 && fstat(*file, &status) == 0 && status.st_size == sizeof(*reload))
+		reload = map(*file);
+	if (reload != NULL && atomic_load_explicit(&reload->layout, memory_order_relaxed) == LAYOUT)
+		return reload;
+	if (*file >= 0)
+		close(*file);
+	reload = reload_map(file);
+	if (reload != NULL)
+		atomic_store_explicit(&reload->asked, asked, memory_order_relaxed);
 	return reload;
 }
 

@@ -1,6 +1,8 @@
 /*
- * The configuration in effect, and what became of the last attempt to change it: asked for by
- * operators in any worker, written by the master alone, in memory shared over fork().
+ * The configuration in effect, and what became of the last attempt to change it; and the same of
+ * the program: asked for by operators in any worker, written by the master alone, in memory shared
+ * over fork().  It is a file in memory, so that a program that takes over shares it with the
+ * workers of the one before, which may be asked meanwhile.
  */
 #ifndef PROXY_STATS_RELOAD_H
 #define PROXY_STATS_RELOAD_H
@@ -22,8 +24,17 @@ struct reload_result {
 
 struct reload;
 
-/* NULL on failure.  Lives as long as the process, and those forked from it. */
-struct reload *reload_map(void);
+/*
+ * NULL on failure.  Lives as long as the process, and those forked from it.  *ret_file is its
+ * descriptor, -1 where there are no such files.
+ */
+struct reload *reload_map(int *ret_file);
+
+/*
+ * That of the program before, by its descriptor.  One of another layout, or none (-1), is begun
+ * anew, with `asked` tickets given out; *file is its descriptor then.
+ */
+struct reload *reload_map_again(int *file, uint64_t asked);
 
 /* A ticket; reload_read() has its answer when `answered` has come so far. */
 uint64_t reload_ask(struct reload *reload);

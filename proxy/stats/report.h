@@ -27,15 +27,15 @@ struct report_input {
 	int64_t started_ms; /* since the epoch */
 	const char *version;
 	unsigned workers;
-	const struct report_span *span;     /* NULL for all since the start */
-	const struct reload_result *reload; /* NULL when it is being written */
-	uint64_t map_used;                  /* bytes */
+	const struct report_span *span;               /* NULL for all since the start */
+	const struct reload_result *reload, *upgrade; /* NULL when it is being written */
+	uint64_t map_used;                            /* bytes */
 };
 
 /* JSON object; *ret_length without the NUL.  NULL when out of memory. */
 char *report_json(const struct report_input *input, size_t *ret_length);
 
-/* What `cache204 reload` waits for: the result, and the last ticket given out. */
+/* What `cache204 reload` and `upgrade` wait for: the result, and the last ticket given out. */
 char *report_reload(const struct reload_result *result, uint64_t asked, size_t *ret_length);
 
 /* Prometheus text exposition format 0.0.4; names begin with cache204_ or process_. */

@@ -1,6 +1,7 @@
 /* Statistics as JSON. */
 #include <string.h>
 
+#include "proxy/base/version.h"
 #include "proxy/base/json_writer.h"
 #include "proxy/stats/report.h"
 #include "proxy/stats/report_rows.h"
@@ -337,6 +338,7 @@ static void put_counters(struct json_writer *out, const struct stats *from)
 	json_put_end(out);
 }
 
+/* A reload, or an upgrade. */
 static void put_reload(struct json_writer *out, const struct reload_result *result)
 {
 	json_put_number(out, "generation", result->generation);
@@ -352,11 +354,21 @@ char *report_reload(const struct reload_result *result, uint64_t asked, size_t *
 
 	json_writer_begin(&out, JSON_LINES, TEXT_MAX);
 	json_put_object(&out, NULL);
+	json_put_words(&out, "version", CACHE204_VERSION);
 	put_reload(&out, result);
 	json_put_number(&out, "asked", asked);
 	json_put_number(&out, "answered", result->answered);
 	json_put_end(&out);
 	return json_writer_take(&out, ret_length);
+}
+
+static void put_change(struct json_writer *out, const char *name, const struct reload_result *result)
+{
+	if (result == NULL)
+		return;
+	json_put_object(out, name);
+	put_reload(out, result);
+	json_put_end(out);
 }
 
 static void put_top(struct json_writer *out, const struct report_input *in)
@@ -367,11 +379,8 @@ static void put_top(struct json_writer *out, const struct report_input *in)
 	put_summary(out, in);
 	if (in->span != NULL)
 		put_span(out, in);
-	if (in->reload == NULL)
-		return;
-	json_put_object(out, "reload");
-	put_reload(out, in->reload);
-	json_put_end(out);
+	put_change(out, "reload", in->reload);
+	put_change(out, "upgrade", in->upgrade);
 }
 
 char *report_json(const struct report_input *input, size_t *ret_length)

@@ -72,6 +72,7 @@ struct stats_service {
 	_Atomic unsigned alive;     /* that serve now; written by the master, a number by itself */
 	_Atomic unsigned used;      /* blocks from the first on that a worker has had; likewise */
 	struct reload *reload;      /* the last one, written by the master */
+	struct reload *upgrade;     /* likewise, of the program */
 	struct stats_copies copies; /* written by the master */
 	struct listener_names listeners; /* likewise */
 	struct marks *marks;             /* moments, by operators */

@@ -134,3 +134,19 @@ def test_a_signal_during_the_start_ends_it(start, tmp_path):
     until(lambda: catches(container.pid, signal.SIGTERM), "it has begun")
     os.kill(container.pid, signal.SIGTERM)
     assert container.outside.wait(WAIT) == 0
+
+
+def test_it_is_upgraded_as_the_same_process(start, tmp_path):
+    """Nothing of a container ends: its first process becomes the other program."""
+    program = tmp_path / "program"
+    shutil.copy(BINARY, program)
+    container = start("workers=2", wrapper=["sh", "-c", 'shift; exec "$0" "$@"', str(program)])
+    container.wait_ready()
+    before, pid = children_of(container.pid), container.pid
+    shutil.copy(BINARY, tmp_path / "next")
+    (tmp_path / "next").rename(program)
+    os.kill(pid, signal.SIGUSR2)
+    until(lambda: not set(before) & set(children_of(pid)) and len(children_of(pid)) == 2, "others serve")
+    assert os.readlink(f"/proc/{pid}/exe") == str(program) and container.zombies() == 0
+    os.kill(pid, signal.SIGTERM)
+    assert container.outside.wait(WAIT) == 0, container.outside.stdout.read()

@@ -4,6 +4,8 @@ import os
 import pathlib
 import pwd
 import re
+import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -11,6 +13,7 @@ import pytest
 
 from support.origin import respond
 from support.proxy import BINARY, Proxy, run
+from support.until import until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
@@ -40,8 +43,10 @@ def limit(pid, name):
 def test_becomes_the_user(open_directory, origin, workers, level):
     entry = pwd.getpwnam(USER)
     proxy = Proxy(open_directory / "run", f"user={USER}", f"workers={workers}", "access_log=",
-                  f"store={open_directory}/made/store", f"log_level={level}")
+                  f"store={open_directory}/made/store", f"log_level={level}", start=False)
+    proxy.binary = shutil.copy(BINARY, open_directory / "cache204")  # where that user may read it
     try:
+        proxy.start()
         for pid in {proxy.pid} | proxy.workers():
             assert status(pid, "Uid") == [str(entry.pw_uid)] * 4
             assert status(pid, "Gid") == [str(entry.pw_gid)] * 4
@@ -58,6 +63,11 @@ def test_becomes_the_user(open_directory, origin, workers, level):
         origin.default = respond(204, "Cache-Control: max-age=600")
         with proxy.connect() as client:
             assert client.get(origin.url()).stored
+        os.kill(proxy.pid, signal.SIGUSR2)  # the program is asked to take over from itself
+        until(lambda: "serves in place of" in proxy.errors(), "it does")
+        assert status(proxy.pid, "Uid") == [str(entry.pw_uid)] * 4
+        with proxy.connect() as client:
+            assert client.get(origin.url()).hit
         proxy.restart()
     finally:
         proxy.kill()

@@ -1,7 +1,6 @@
 """A new configuration without a connection refused, a request lost or a stream cut."""
 
 import contextlib
-import json
 import os
 import pathlib
 import pwd
@@ -11,25 +10,15 @@ import threading
 
 import pytest
 
+from support.reloaded import FRESH, Load, Reloaded, read_until
 from support.origin import CLOSE, respond
 from support.ports import free_port
-from support.proxy import Proxy
 from support.rawclient import Client
-from support.reloaded import Reloaded
 from support.until import until
 
 pytestmark = pytest.mark.one_worker("each test says how many there are")
 
-FRESH = "Cache-Control: max-age=600"
 MANY = int(os.environ.get("CACHE204_RELOADS", "20"))  # under load; `make reload-storm` has 1,000
-
-
-def read_until(client, end):
-    """Raw bytes, however they are framed."""
-    data = client.stream.buffered()
-    while end not in data:
-        data += client.sock.recv(65536)
-    return data
 
 
 @pytest.fixture
@@ -194,41 +183,6 @@ def test_more_workers_than_when_we_were_root(origin):
             with running.proxy.connect() as client:
                 assert client.get(origin.url()).status == 204
         stop(running)
-
-
-class Load:
-    """Clients that ask again and again, each with a connection for every third request."""
-
-    def __init__(self, proxy, origin, clients=6):
-        self.proxy, self.origin = proxy, origin
-        self.end = threading.Event()
-        self.failures, self.answers = [], 0
-        self.threads = [threading.Thread(target=self.run, args=(n,)) for n in range(clients)]
-
-    def run(self, number):
-        asked = 0
-        while not self.end.is_set():
-            try:
-                with Client(self.proxy.port) as client:
-                    for _ in range(3):
-                        asked += 1
-                        answer = client.get(self.origin.url(f"/{number}-{asked % 7}"))
-                        assert answer.status == 204, answer
-                        self.answers += 1
-                        if answer["Connection"] == "close":
-                            break
-            except Exception as failure:  # whatever it is, it is for the one who waits
-                self.failures.append(repr(failure))
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.end.set()
-        for thread in self.threads:
-            thread.join()
 
 
 def test_many_under_load_lose_nothing(begin, origin):

@@ -1,6 +1,7 @@
 """Under a service manager: what it is told (sd_notify), and sockets that it has bound (socket activation)."""
 
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import pytest
 
 from support.proxy import WAIT, Proxy
 from support.rawclient import Client
+from support.until import until
 
 pytestmark = pytest.mark.one_worker("the master alone talks")
 
@@ -223,3 +225,42 @@ def test_sockets_of_another_process_are_none_of_ours(tmp_path):
     proxy.environment = {"LISTEN_PID": "1", "LISTEN_FDS": "1"}
     proxy.start()
     proxy.stop()
+
+
+# ---- another program ------------------------------------------------------------------------------
+
+
+def test_upgrade(manager, tmp_path):
+    """The same process says it, with the same watchdog; a trial says nothing."""
+    proxy = under(manager, tmp_path / "proxy", WATCHDOG_USEC="600000").start()
+    try:
+        assert manager.next()["READY"] == "1"
+        for generation in (2, 3):
+            proxy.process.send_signal(signal.SIGUSR2)
+            state = manager.next()
+            assert state["RELOADING"] == "1" and state["STATUS"] == "upgrading", state
+            state = manager.next()
+            assert state["READY"] == "1" and state["MAINPID"] == str(proxy.pid), state
+            assert f"serving, generation {generation}" in state["STATUS"], state
+        while manager.socket.recv(4096) != b"WATCHDOG=1":
+            pass
+    finally:
+        proxy.stop()
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_socket_survives_upgrades(tmp_path, origin, workers):
+    with listening() as sock:
+        proxy = activated(tmp_path, [sock], f"listen=127.0.0.1:{port_of(sock)}", f"workers={workers}").start()
+        for generation in (2, 3):
+            proxy.process.send_signal(signal.SIGUSR2)
+            until(lambda number=generation: json.loads(proxy.admin("/upgrade").body)["generation"] == number, "it is over")
+            for n in range(8):
+                with proxy.connect() as client:
+                    assert client.get(origin.url(f"/{n}")).status == 204
+        proxy.stop()
+        with Client(port_of(sock)) as waiting:  # the service manager still has it
+            waiting.send(f"GET {origin.url('/0')} HTTP/1.1\r\nHost: 127.0.0.1:{origin.port}\r\n\r\n".encode())
+            proxy.start()
+            assert waiting.response().status == 204
+        proxy.stop()

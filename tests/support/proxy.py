@@ -48,6 +48,7 @@ class Proxy:
         self.options = ["listen=127.0.0.1:0", "admin=127.0.0.1:0", f"store={self.store}",
                         f"access_log={self.access_log}", "store_size=16MiB",
                         f"workers={self.worker_count}", *options]
+        self.binary = BINARY
         self.arguments = []
         self.wrapper = []  # a program to run it under, with its arguments
         self.environment = {}
@@ -60,7 +61,7 @@ class Proxy:
     def start(self):
         arguments = self.arguments + [a for option in self.options for a in ("-o", option)]
         with open(self.error_log, "ab") as errors:
-            self.process = subprocess.Popen([*self.wrapper, BINARY, *arguments],
+            self.process = subprocess.Popen([*self.wrapper, self.binary, *arguments],
                                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                             stderr=errors, cwd=self.directory, text=True,
                                             env=self.whole_environment(), pass_fds=self.pass_fds)

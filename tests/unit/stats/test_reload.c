@@ -15,7 +15,8 @@
 
 static void the_first_is_good(void **state)
 {
-	struct reload *reload = reload_map();
+	int file;
+	struct reload *reload = reload_map(&file);
 	struct reload_result result;
 
 	(void)state;
@@ -30,7 +31,8 @@ static void the_first_is_good(void **state)
 
 static void each_asker_has_a_ticket(void **state)
 {
-	struct reload *reload = reload_map();
+	int file;
+	struct reload *reload = reload_map(&file);
 	struct reload_result result = {.answered = 2, .generation = 7, .text = "a\nb\n"}, read;
 
 	(void)state;
@@ -40,6 +42,34 @@ static void each_asker_has_a_ticket(void **state)
 	reload_answer(reload, &result);
 	assert_true(reload_read(reload, &read));
 	assert_memory_equal(&read, &result, sizeof(read));
+}
+
+/* By the program before and the one that takes over, or by that alone where it is another thing. */
+static void it_is_shared_with_another_program(void **state)
+{
+	int file, other = -1, same;
+	struct reload *reload = reload_map(&file), *again;
+	struct reload_result result = {.answered = 2, .generation = 7, .text = "a\n"}, read;
+
+	(void)state;
+	same = dup(file);
+	again = reload_map_again(&same, 5);
+	reload_answer(reload, &result);
+	assert_int_equal(reload_ask(again), 1);
+	assert_int_equal(reload_asked(reload), 1);
+	assert_true(reload_read(again, &read));
+	assert_memory_equal(&read, &result, sizeof(read));
+
+	again = reload_map_again(&other, 5);
+	assert_true(other >= 0);
+	assert_int_equal(reload_asked(again), 5);
+	assert_int_equal(ftruncate(other, 100), 0);
+	again = reload_map_again(&other, 6);
+	assert_int_equal(reload_ask(again), 7);
+	*(uint64_t *)reload = 99; /* the layout */
+	again = reload_map_again(&file, 8);
+	assert_int_equal(reload_ask(again), 9);
+	assert_int_equal(reload_asked(reload), 1);
 }
 
 /* All of a result is of one letter, and the number of that. */
@@ -53,7 +83,8 @@ static void write_letter(struct reload *reload, unsigned letter)
 
 static void none_is_read_in_the_middle(void **state)
 {
-	struct reload *reload = reload_map();
+	int file;
+	struct reload *reload = reload_map(&file);
 	unsigned seen = 0;
 	pid_t pid;
 
@@ -85,6 +116,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_is_good),
 		cmocka_unit_test(each_asker_has_a_ticket),
+		cmocka_unit_test(it_is_shared_with_another_program),
 		cmocka_unit_test(none_is_read_in_the_middle),
 	};
 

@@ -1,4 +1,4 @@
-/* `cache204 reload`: ask for it, and wait for what comes of it. */
+/* `cache204 reload` and `cache204 upgrade`: ask for it, and wait for what comes of it. */
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -12,21 +12,30 @@
 #include "proxy/cli/json.h"
 
 enum {
-	WAIT_MS = 60000,    /* for the result: new workers may have to start several times */
+	WAIT_MS = 90000,    /* for the result: new workers may have to start several times */
 	SILENCE_MS = 10000, /* without an answer while waiting for it */
 	STEP_MIN_MS = 10,   /* between two questions; doubled up to: */
 	STEP_MAX_MS = 200,
 };
 
-/* The answer of GET /reload. */
+/* What is asked for, and how it is told. */
+struct change {
+	const char *name, *path;
+	const char *unchanged; /* what stays when it was refused */
+};
+
+static const struct change reload = {"reload", "/reload", "the configuration in effect stays"};
+static const struct change upgrade = {"upgrade", "/upgrade", "the program that runs goes on"};
+
+/* The answer of GET. */
 struct result {
 	uint64_t answered, generation, older;
 	bool ok;
 };
 
-static void complain(const char *text)
+static void complain(const struct change *change, const char *text)
 {
-	fprintf(stderr, "cache204: reload: %s\n", text);
+	fprintf(stderr, "cache204: %s: %s\n", change->name, text);
 }
 
 /* Of the proxy, for a terminal: controls other than the ends of lines are not for it. */
@@ -48,10 +57,12 @@ static void write_lines(FILE *to, const char *text)
 
 /* ---- asking --------------------------------------------------------------------------------- */
 
-static void say_status(const struct answer *answer, struct diagnostic *error)
+static void say_status(const struct change *change, const struct answer *answer,
+		       struct diagnostic *error)
 {
 	if (answer->status == 404 || answer->status == 405)
-		diagnostic_set(error, "the proxy that runs there knows no reload: it is older");
+		diagnostic_set(error, "the proxy that runs there knows no %s: it is older",
+			       change->name);
 	else if (answer->status == 401)
 		diagnostic_set(
 			error,
@@ -64,14 +75,15 @@ static void say_status(const struct answer *answer, struct diagnostic *error)
 }
 
 /* The ticket by which the result is known. */
-static bool ask_for_it(const struct asked *asked, uint64_t *ret_ticket, struct diagnostic *error)
+static bool ask_for_it(const struct change *change, const struct asked *asked, uint64_t *ret_ticket,
+		       struct diagnostic *error)
 {
 	struct answer answer;
 	struct json *json = NULL;
-	bool ok = ask(asked, "POST", "/reload", &answer, error);
+	bool ok = ask(asked, "POST", change->path, &answer, error);
 
 	if (ok && answer.status != 202) {
-		say_status(&answer, error);
+		say_status(change, &answer, error);
 		ok = false;
 	} else if (ok) {
 		json = json_read(answer.content);
@@ -88,11 +100,11 @@ static bool ask_for_it(const struct asked *asked, uint64_t *ret_ticket, struct d
  * The result as it is now: `ret_answer` and `ret_json` have it whole, and are the caller's on
  * success.  False with a line in `error`: it may come yet, as workers are exchanged meanwhile.
  */
-static bool look(const struct asked *asked, struct answer *ret_answer, struct json **ret_json,
-		 struct result *ret_result, struct diagnostic *error)
+static bool look(const struct change *change, const struct asked *asked, struct answer *ret_answer,
+		 struct json **ret_json, struct result *ret_result, struct diagnostic *error)
 {
 	*ret_json = NULL;
-	if (ask(asked, "GET", "/reload", ret_answer, error)) {
+	if (ask(asked, "GET", change->path, ret_answer, error)) {
 		if (ret_answer->status == 200)
 			*ret_json = json_read(ret_answer->content);
 		if (*ret_json != NULL &&
@@ -110,8 +122,23 @@ static bool look(const struct asked *asked, struct answer *ret_answer, struct js
 
 /* ---- telling -------------------------------------------------------------------------------- */
 
-static int show(const struct arguments *arguments, const struct answer *answer,
-		const struct json *json, const struct result *result)
+static void show_success(const struct change *change, const struct json *json,
+			 const struct result *result)
+{
+	const char *version = json_text(json, "version");
+
+	if (change == &upgrade)
+		printf("cache204: upgraded: version %s serves", version != NULL ? version : "?");
+	else
+		printf("cache204: reloaded: generation %" PRIu64 " is in effect",
+		       result->generation);
+	if (result->older > 0)
+		printf(", connections of %" PRIu64 " before it go on", result->older);
+	putchar('\n');
+}
+
+static int show(const struct change *change, const struct arguments *arguments,
+		const struct answer *answer, const struct json *json, const struct result *result)
 {
 	const char *errors = json_text(json, "errors");
 
@@ -120,14 +147,10 @@ static int show(const struct arguments *arguments, const struct answer *answer,
 		if (answer->content.n > 0 && answer->content.p[answer->content.n - 1] != '\n')
 			putchar('\n');
 	} else if (result->ok) {
-		printf("cache204: reloaded: generation %" PRIu64 " is in effect",
-		       result->generation);
-		if (result->older > 0)
-			printf(", connections of %" PRIu64 " before it go on", result->older);
-		putchar('\n');
+		show_success(change, json, result);
 	} else {
 		write_lines(stderr, errors != NULL ? errors : "");
-		complain("refused: the configuration in effect stays");
+		fprintf(stderr, "cache204: %s: refused: %s\n", change->name, change->unchanged);
 	}
 	if (fflush(stdout) != 0)
 		return EXIT_USAGE;
@@ -135,8 +158,8 @@ static int show(const struct arguments *arguments, const struct answer *answer,
 }
 
 /* Until the ticket is answered. */
-static int wait_for_it(const struct arguments *arguments, const struct asked *asked,
-		       uint64_t ticket)
+static int wait_for_it(const struct change *change, const struct arguments *arguments,
+		       const struct asked *asked, uint64_t ticket)
 {
 	int64_t begun_us = monotonic_us(), heard_us = begun_us, now_us = begun_us;
 	struct diagnostic error = {"no answer"};
@@ -148,9 +171,9 @@ static int wait_for_it(const struct arguments *arguments, const struct asked *as
 		struct answer answer;
 		struct json *json;
 
-		if (look(asked, &answer, &json, &result, &error)) {
+		if (look(change, asked, &answer, &json, &result, &error)) {
 			bool done = result.answered >= ticket;
-			int status = done ? show(arguments, &answer, json, &result) : 0;
+			int status = done ? show(change, arguments, &answer, json, &result) : 0;
 
 			json_free(json);
 			ask_free(&answer);
@@ -163,13 +186,14 @@ static int wait_for_it(const struct arguments *arguments, const struct asked *as
 		step_ms = step_ms < STEP_MAX_MS / 2 ? 2 * step_ms : STEP_MAX_MS;
 		now_us = monotonic_us();
 	}
-	complain(error.text);
+	complain(change, error.text);
 	complain(
+		change,
 		"it was asked for, and what came of it is not known: the log of the proxy says it");
 	return EXIT_USAGE;
 }
 
-int run_reload(const struct arguments *arguments)
+static int run(const struct change *change, const struct arguments *arguments)
 {
 	struct conf *conf =
 		conf_load(arguments->file, arguments->settings, arguments->setting_count, stderr);
@@ -181,17 +205,28 @@ int run_reload(const struct arguments *arguments)
 
 	/* the proxy would refuse it as well, and where it is to be asked is not known */
 	if (conf == NULL) {
-		complain("refused, without asking the proxy: the configuration in effect stays");
+		fprintf(stderr, "cache204: %s: refused, without asking the proxy: %s\n",
+			change->name, change->unchanged);
 		return EXIT_REFUSED;
 	}
 	found = ask_find(conf, &asked, &error);
 	conf_free(conf);
-	if (!found || !ask_for_it(&asked, &ticket, &error)) {
-		complain(error.text);
+	if (!found || !ask_for_it(change, &asked, &ticket, &error)) {
+		complain(change, error.text);
 		status = EXIT_USAGE;
 	} else {
-		status = wait_for_it(arguments, &asked, ticket);
+		status = wait_for_it(change, arguments, &asked, ticket);
 	}
 	ask_end(&asked);
 	return status;
+}
+
+int run_reload(const struct arguments *arguments)
+{
+	return run(&reload, arguments);
+}
+
+int run_upgrade(const struct arguments *arguments)
+{
+	return run(&upgrade, arguments);
 }

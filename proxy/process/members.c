@@ -1,0 +1,275 @@
+/* The master's workers: how they are started, what they say, and how those that die are replaced. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cache/base/diagnostic.h"
+#include "cache/store/store.h"
+#include "proxy/base/log.h"
+#include "proxy/limits/holdings.h"
+#include "proxy/loop/env.h"
+#include "proxy/process/master_impl.h"
+
+enum {
+	STEADY_MS = 5000,   /* who lived so long did not die at once */
+	DELAY_MIN_MS = 50,  /* before a third start in a row; doubled for each one more */
+	DELAY_MAX_MS = 800, /* with the start itself: within a second */
+};
+
+/* ---- the worker's side ---------------------------------------------------------------------- */
+
+/* Only what is its own stays open: a socket that nobody accepts from would hold connections. */
+static bool close_others(struct master *master, const struct generation *own,
+			 struct listener *ret_listener, unsigned index)
+{
+	const struct generation *both[] = {master->now, master->next};
+	const struct handover *before = master->before;
+
+	close(master->signals);
+	close(master->started[0]);
+	if (!generation_sockets(own, index, ret_listener))
+		return false;
+	for (unsigned i = 0; i < 2; i++)
+		if (both[i] != NULL)
+			generation_close_others(both[i], both[i] == own, ret_listener);
+	for (unsigned i = 0; before != NULL && i < before->set_count; i++)
+		for (unsigned j = 0; j < before->sets[i].count; j++)
+			close(before->sets[i].at[j].fd);
+	return true;
+}
+
+/* In a trial it is for the one who tries. */
+static void tell_failure(const struct master *master, const char *error)
+{
+	if (master_is_trial(master))
+		dprintf(master->before->report, "%s\n", error);
+	else
+		log_error("%s", error);
+}
+
+static int run_worker(struct master *master, struct member *own, pid_t parent)
+{
+	const struct generation *generation =
+		own->generation == master->now->number ? master->now : master->next;
+	struct listener listener = {0};
+	pid_t pid = getpid();
+	struct diagnostic error = {"worker: out of memory"};
+	struct worker *worker = NULL;
+	int status;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		return EXIT_FAILURE; /* killed before that took effect */
+	if (!master_is_trial(master))
+		generation_set_log_level(generation->conf);
+	if (close_others(master, generation, &listener, own->index))
+		worker = worker_new(generation, master->shared, (unsigned)(own - master->members),
+				    &listener, &error);
+	if (worker == NULL) {
+		tell_failure(master, error.text);
+		free(listener.at);
+		return EXIT_FAILURE;
+	}
+	if (write(master->started[1], &pid, sizeof(pid)) != (ssize_t)sizeof(pid))
+		log_error("cannot tell the first process that this worker serves: %s",
+			  strerror(errno));
+	/* What came meanwhile is handled now, and not by the default action. */
+	sigprocmask(SIG_SETMASK, &master->mask_before, NULL);
+	status = worker_run(worker);
+	worker_free(worker);
+	free(listener.at);
+	return status;
+}
+
+/* ---- starting ------------------------------------------------------------------------------- */
+
+/* Starting it failed, or it died: when is the next? */
+static void schedule(const struct master *master, struct member *member)
+{
+	int64_t delay = 0;
+
+	if (master->now_ms - member->started_ms >= STEADY_MS)
+		member->at_once = 0;
+	else
+		member->at_once++;
+	for (unsigned i = 1; i < member->at_once && delay < DELAY_MAX_MS; i++)
+		delay = delay == 0 ? DELAY_MIN_MS : delay * 2;
+	member->due_ms = master->now_ms + (delay < DELAY_MAX_MS ? delay : DELAY_MAX_MS);
+}
+
+static void start(struct master *master, struct member *member)
+{
+	pid_t parent = getpid();
+	pid_t pid = fork();
+
+	if (pid == 0)
+		exit(run_worker(master, member, parent));
+	member->started_ms = master->now_ms;
+	member->due_ms = NEVER;
+	if (pid > 0) {
+		member->pid = pid;
+		return;
+	}
+	if (master->next != NULL && member->generation == master->next->number) {
+		master_give_up_next(master, "a worker cannot be started: the log says why");
+		return;
+	}
+	log_error("cannot start a worker: %s%s", strerror(errno),
+		  errno == EAGAIN ? ": raise the limit of processes (TasksMax, ulimit -u)" : "");
+	if (!master_give_up(master, false))
+		schedule(master, member);
+}
+
+void master_start_due(struct master *master)
+{
+	master_start_all(master);
+	for (unsigned i = 0; i < master->count && !master->stopping; i++) {
+		if (master->members[i].due_ms > master->now_ms || master->replacing)
+			continue;
+		if (!store_lock_in_place(master->now->conf->store, master->shared->hold.lock))
+			master_replace_all(master);
+		if (!master->replacing)
+			start(master, &master->members[i]);
+	}
+}
+
+void master_count_alive(struct master *master)
+{
+	unsigned alive = 0;
+
+	for (unsigned i = 0; i < master->count; i++)
+		alive += master->members[i].ready &&
+			 master->members[i].generation == master->now->number;
+	atomic_store_explicit(&master->shared->service.alive, alive, memory_order_relaxed);
+}
+
+/* The first worker alone judges the store and the options, and says once what is wrong. */
+static void start_others(struct master *master)
+{
+	for (unsigned i = 1; i < master->now->conf->workers; i++)
+		if (master->members[i].pid == 0 && master->members[i].started_ms == 0)
+			master->members[i].due_ms = master->now_ms;
+}
+
+static void member_serves(struct master *master, struct member *member)
+{
+	if (member->generation < master->now->number) {
+		/* it was being started when others took over, or has retired since */
+		if (member->ready)
+			member->retired = true;
+		else
+			kill(member->pid, WORKER_RETIRE);
+		member->ready = true;
+		return;
+	}
+	member->ready = true;
+	member->turned_ms = master->now_ms;
+	if (master->look_ms > master->now_ms)
+		master->look_ms = master->now_ms;
+	master->failed_starts = 0;
+	master_count_alive(master);
+	if (master->next != NULL && member->generation == master->next->number)
+		master_take_over(master);
+	if (master->greeted || master->stopping)
+		return;
+	start_others(master);
+	if (master->shared->service.alive < master->now->conf->workers)
+		return;
+	if (master->before != NULL) {
+		master_begin_service(master);
+	} else {
+		master->greeted = true;
+		master_notify_serving(master, "");
+		master->ready(master->now->conf, &master->now->sets[0]);
+	}
+}
+
+static struct member *find_member(struct master *master, pid_t pid)
+{
+	for (unsigned i = 0; i < master->count; i++)
+		if (master->members[i].pid == pid)
+			return &master->members[i];
+	return NULL;
+}
+
+void master_note_words(struct master *master)
+{
+	pid_t pid;
+
+	while (read(master->started[0], &pid, sizeof(pid)) == (ssize_t)sizeof(pid)) {
+		bool wish = pid == ENV_ASKS_RELOAD || pid == ENV_ASKS_UPGRADE;
+		struct member *member = wish ? NULL : find_member(master, abs(pid));
+
+		if (pid == ENV_ASKS_RELOAD)
+			master->reload = true;
+		else if (pid == ENV_ASKS_UPGRADE)
+			master->upgrade = true;
+		else if (member != NULL && pid > 0)
+			member_serves(master, member);
+		else if (member != NULL)
+			master_replace_all(master);
+	}
+}
+
+/* ---- replacing ------------------------------------------------------------------------------ */
+
+static void tell_end(const struct member *member, int status)
+{
+	if (WIFSIGNALED(status))
+		log_error("worker %d died of signal %d (%s), and is replaced", (int)member->pid,
+			  WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		log_error("worker %d ended with status %d, and is replaced", (int)member->pid,
+			  WEXITSTATUS(status));
+}
+
+static void member_ended(struct master *master, struct member *member, int status)
+{
+	bool failed = !member->ready;
+	bool well = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS;
+	unsigned block = (unsigned)(member - master->members);
+
+	/* Its descriptors are closed: what it held is there for others. */
+	if (block < master->slots) {
+		holdings_clear(master->shared->holdings, block);
+		stats_reset_gauges(&master->shared->service.blocks[block]);
+	}
+	if (member->generation != master->now->number) {
+		master_other_ended(master, member, status);
+		return;
+	}
+	if (!master->stopping && !master->replacing && !(failed && WIFEXITED(status)))
+		tell_end(member, status);
+	member->pid = 0;
+	member->ready = false;
+	master_count_alive(master);
+	if (master->stopping) {
+		if (!well && !master->hurried)
+			master->status = EXIT_FAILURE;
+		return;
+	}
+	if (master->replacing)
+		member->due_ms = master->now_ms;
+	else if (!failed || !master_give_up(master, WIFEXITED(status)))
+		schedule(master, member);
+}
+
+void master_reap(struct master *master)
+{
+	pid_t pid;
+	int status;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		struct member *member = find_member(master, pid);
+
+		if (member != NULL)
+			member_ended(master, member, status);
+		else if (!master_trial_ended(master, pid, status))
+			copier_ended(&master->copier, pid, status, master->now_ms);
+	}
+}

@@ -1,0 +1,199 @@
+/* A program in the place of another. */
+#include "proxy/process/takeover.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proxy/base/log.h"
+#include "proxy/base/version.h"
+#include "proxy/process/greeting.h"
+#include "proxy/process/master.h"
+#include "proxy/process/notify.h"
+#include "proxy/process/privileges.h"
+#include "proxy/process/terminal.h"
+#include "proxy/process/worker.h"
+
+enum { AGAIN_S = 1 };
+
+void takeover_report(const struct handover *before, const char *text)
+{
+	size_t n = strlen(text);
+
+	if (before->report < 0 || write(before->report, text, n) != (ssize_t)n)
+		log_error("upgrade: cannot tell what came of the trial: %s", text);
+}
+
+/* ---- when it cannot ------------------------------------------------------------------------- */
+
+/* One of these signals, or 0 after a second.  They are blocked since the first program. */
+static int wait_for_signal(bool children)
+{
+	struct timespec most = {.tv_sec = AGAIN_S};
+	sigset_t mask;
+	int number;
+
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGTERM);
+	sigaddset(&mask, SIGINT);
+	sigaddset(&mask, SIGQUIT);
+	if (children)
+		sigaddset(&mask, SIGCHLD);
+	number = sigtimedwait(&mask, NULL, &most);
+	return number > 0 ? number : 0;
+}
+
+/* It is no process of ours any more: no signal is for it. */
+static void forget(struct handover *before, pid_t pid)
+{
+	for (unsigned i = 0; i < before->worker_count; i++)
+		if (before->workers[i].pid == pid)
+			before->workers[i] = before->workers[--before->worker_count];
+}
+
+/* Asked to end while there is no program that serves: the workers drain. */
+static _Noreturn void end_all(struct handover *before)
+{
+	int number = SIGTERM;
+	pid_t ended;
+
+	handover_remove_files(before, NULL);
+	handover_close_sockets(before);
+	do {
+		for (unsigned i = 0; i < before->worker_count && number != 0; i++)
+			kill(before->workers[i].pid, number);
+		number = wait_for_signal(true);
+		/* a second wish to end is meant at once */
+		number = number == 0 || number == SIGCHLD ? 0 : SIGKILL;
+		while ((ended = waitpid(-1, NULL, WNOHANG)) > 0)
+			forget(before, ended);
+	} while (ended == 0 && before->worker_count > 0);
+	exit(EXIT_FAILURE);
+}
+
+static void tell(const char *why)
+{
+	for (const char *line = why; *line != '\0'; line += strspn(line, "\n")) {
+		size_t n = strcspn(line, "\n");
+
+		if (n > 0)
+			log_error("upgrade: %.*s", (int)n, line);
+		line += n;
+	}
+}
+
+_Noreturn void takeover_fail(struct handover *before, const char *why)
+{
+	bool again = before->kind == HANDOVER_BACK;
+
+	tell(why);
+	if (!again) {
+		log_error("upgrade: version " CACHE204_VERSION
+			  " cannot take over, back to version %s",
+			  before->version);
+		free(before->why);
+		before->why = strdup(why);
+		if (before->why == NULL)
+			before->why = strdup("");
+		before->kind = HANDOVER_BACK;
+	} else {
+		log_error("upgrade: workers go on as they are, the next try is in %d s", AGAIN_S);
+	}
+	for (;;) {
+		if (again && wait_for_signal(false) != 0)
+			end_all(before);
+		notify_hand_over();
+		handover_execute(before, NULL);
+		notify_take_back();
+		log_error("upgrade: the program before cannot be run: %s", strerror(errno));
+		again = true;
+	}
+}
+
+/* ---- the start ------------------------------------------------------------------------------ */
+
+static struct generation_former former_of(const struct handover *before)
+{
+	return (struct generation_former){
+		.number = (uint64_t)before->generation,
+		.store = before->store,
+		.user = before->user,
+		.store_size = (uint64_t)before->store_size,
+		.slots = (unsigned)before->slots,
+		.sets = before->sets,
+		.set_count = before->set_count,
+	};
+}
+
+static struct master *new_master(struct handover *before, const struct generation_source *source,
+				 struct generation *next, struct worker_shared *shared)
+{
+	if (before->kind == HANDOVER_TRIAL)
+		log_set_level(LOG_LEVEL_ERROR); /* the rest is said by the one that takes over */
+	else
+		generation_set_log_level(next->conf);
+	privileges_harden(next->conf->log_level == CONF_LOG_LEVEL_DEBUG);
+	shared->hold.lock = before->lock;
+	return master_new(next, source, shared, before);
+}
+
+/* All that is made before workers are; NULL with lines on `errors`. */
+static struct master *prepare(struct handover *before, const struct generation_source *source,
+			      FILE *errors)
+{
+	struct generation_former former = former_of(before);
+	struct generation *next = generation_next(&former, source, errors);
+	struct worker_shared *shared;
+	struct master *master = NULL;
+	struct diagnostic error;
+
+	if (next == NULL)
+		return NULL;
+	shared = worker_shared_map(next->conf, before);
+	if (shared == NULL)
+		fprintf(errors, "cannot map memory for %u workers: %s\n", next->conf->workers,
+			strerror(errno));
+	else if (!privileges_drop(next->conf->user, &error))
+		fprintf(errors, "%s\n", error.text);
+	else
+		master = new_master(before, source, next, shared);
+	if (master == NULL)
+		generation_free(next, handover_first_set(before));
+	return master;
+}
+
+int takeover_run(struct handover *before, const struct generation_source *source)
+{
+	char *errors = NULL;
+	size_t length = 0;
+	FILE *to = open_memstream(&errors, &length);
+	struct master *master;
+	sigset_t signals = master_signals();
+	int status = EXIT_FAILURE;
+
+	sigprocmask(SIG_BLOCK, &signals, NULL); /* a shell that came between lets them through */
+	terminal_set(before->had_terminal != 0);
+	master = to == NULL ? NULL : prepare(before, source, to);
+	if (to == NULL || fclose(to) != 0 || (master == NULL && length == 0)) {
+		master = NULL;
+		errors = strdup("out of memory\n");
+	}
+	if (master == NULL && before->kind != HANDOVER_TRIAL)
+		takeover_fail(before, errors);
+	if (master == NULL) {
+		takeover_report(before, errors);
+		free(errors);
+		handover_free(before);
+		return status;
+	}
+	free(errors);
+	status = master_run(master, greeting_print);
+	master_free(master);
+	handover_free(before);
+	return status;
+}
