@@ -12,10 +12,8 @@ failed=0
 messages() {
 	for file in $(find "$@" -name '*.c' | sort); do
 		tr '\n\t' '  ' <"$file" | sed 's/\\"/'"'"'/g; s/"  *"//g' |
-			grep -oE '(log_(error|info|debug)|cause_set|store_notice_add|snprintf)\((error, error_size, |notice, |&text, )? *"[^"]*"' |
+			grep -oE '(log_(error|info|debug)|cause_set|diagnostic_(set|add)|snprintf)\(([a-z&>.-]+, )? *"[^"]*"' |
 			sed -E 's/^[a-z_]+\(([^"]*)//' | sed "s|^|$file: |"
-		tr '\n\t' '  ' <"$file" | sed 's/\\"/'"'"'/g; s/"  *"//g' | grep -oE 'store_notice_add\([a-z]+->notice, *"[^"]*"' |
-			sed -E 's/^[^"]*//' | sed "s|^|$file: |"
 	done
 }
 

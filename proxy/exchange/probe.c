@@ -142,27 +142,26 @@ static bool ask(struct probe *probe, bool chosen, budget_id holder, enum failure
 	return probe->origin != NULL;
 }
 
-struct probe *probe_start(struct fetches *fetches, const struct http_request *req, bool chosen,
-			  budget_id holder, probe_done done, void *context,
+struct probe *probe_start(struct fetches *fetches, const struct probe_question *question,
 			  enum failure *ret_failure)
 {
 	struct probe *probe = malloc(sizeof(*probe));
 
-	assert(req->body == BODY_NONE);
+	assert(question->req->body == BODY_NONE);
 	*ret_failure = FAILURE_INTERNAL;
 	if (probe == NULL)
 		return NULL;
 	*probe = (struct probe){
 		.use = &fetches->use,
-		.req = req,
-		.done = done,
-		.context = context,
+		.req = question->req,
+		.done = question->done,
+		.context = question->context,
 		.times = {.request_steady_ms = fetches->use.turn->now.steady_ms,
 			  .asked_at = cache_epoch(fetches->use.cache)},
 		.asked_ms = boot_clock_ms(),
 		.asked_us = monotonic_us(),
 	};
-	if (ask(probe, chosen, holder, ret_failure))
+	if (ask(probe, question->chosen, question->holder, ret_failure))
 		return probe;
 	free(probe);
 	return NULL;

@@ -26,12 +26,16 @@ struct probe_answer {
 /* Called once, not before probe_start() returns; the probe is gone then. */
 typedef void (*probe_done)(void *context, const struct probe_answer *answer);
 
-/*
- * Ask for `req`, which has no body and outlives the probe; `chosen` as in struct frontend.  NULL with
- * *ret_failure when that cannot be.
- */
-struct probe *probe_start(struct fetches *fetches, const struct http_request *req, bool chosen,
-			  budget_id holder, probe_done done, void *context,
+struct probe_question {
+	const struct http_request *req; /* without a body; outlives the probe */
+	bool chosen;                    /* as in struct frontend */
+	budget_id holder;               /* whose budgets it counts in */
+	probe_done done;
+	void *context;
+};
+
+/* NULL with *ret_failure when the question cannot be asked. */
+struct probe *probe_start(struct fetches *fetches, const struct probe_question *question,
 			  enum failure *ret_failure);
 
 /* Forget it: nothing is called. */

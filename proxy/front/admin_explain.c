@@ -118,14 +118,15 @@ static void announce(const struct exchange *x, const struct question *question)
 static void start(struct exchange *x, struct question *question, bool chosen)
 {
 	struct inquiry *inquiry = malloc(sizeof(*inquiry));
+	struct probe_question asked = {&question->req, chosen, exchange_holder(x), on_done, NULL};
 	union address nowhere = {.any.sa_family = AF_UNSPEC};
 	struct probe_answer none = {.origin = &nowhere, .failure = FAILURE_INTERNAL};
 
 	if (inquiry != NULL && exchange_park(x)) {
 		announce(x, question);
 		*inquiry = (struct inquiry){.x = x, .question = question};
-		inquiry->probe = probe_start(x->use->env->fetches, &question->req, chosen,
-					     exchange_holder(x), on_done, inquiry, &none.failure);
+		asked.context = inquiry;
+		inquiry->probe = probe_start(x->use->env->fetches, &asked, &none.failure);
 		if (inquiry->probe != NULL) {
 			x->inquiry = inquiry;
 			return;

@@ -132,8 +132,8 @@ static bool parse(struct question *question, const struct conf *conf, struct dia
 	if (parse_request(text, conf, NULL, &progress, &question->req, &parsed) != PARSE_DONE) {
 		parse_fault_request(text, parsed.failure, fault);
 		diagnostic_set(error, "such a request is answered %u: %s%s%s",
-			 failure_status(parsed.failure), failure_sentence(parsed.failure),
-			 fault[0] != '\0' ? " " : "", fault);
+			       failure_status(parsed.failure), failure_sentence(parsed.failure),
+			       fault[0] != '\0' ? " " : "", fault);
 		return false;
 	}
 	if (question->req.form == TARGET_ABSOLUTE)

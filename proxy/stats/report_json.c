@@ -362,7 +362,8 @@ char *report_reload(const struct reload_result *result, uint64_t asked, size_t *
 	return json_writer_take(&out, ret_length);
 }
 
-static void put_change(struct json_writer *out, const char *name, const struct reload_result *result)
+static void put_change(struct json_writer *out, const char *name,
+		       const struct reload_result *result)
 {
 	if (result == NULL)
 		return;

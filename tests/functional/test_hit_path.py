@@ -65,6 +65,11 @@ def wait_for_end(trace):
         time.sleep(0.01)
 
 
+def housekeeping(names):
+    """What a worker asks about itself a few times a second, whatever the traffic."""
+    return {name for name in ("getrusage", "pread64", "newfstatat", "prlimit64") if names[name] <= 10}
+
+
 def ask(client, origin, count, *fields):
     """So many hits, one after the other; the first one of all is a miss."""
     for _ in range(count):
@@ -96,7 +101,7 @@ def test_system_calls_of_a_hit(wrapped, origin, tmp_path, condition):
     between = between[between.index('"GET http://127.0.0.1'):]
     names = collections.Counter(re.findall(r"^\d+ +(\w+)\(", between, re.M))
     assert names["sendto"] >= HITS - 1, names
-    assert set(names) <= {"epoll_wait", "recvfrom", "sendto"}, names
+    assert set(names) - housekeeping(names) <= {"epoll_wait", "recvfrom", "sendto"}, names
 
 
 def ask_alone(proxy, origin, path="/hit"):
@@ -136,7 +141,7 @@ def test_system_calls_of_a_hit_on_a_connection_of_its_own(wrapped, origin, tmp_p
     calls = (re.match(r"\w+(?=\()", line) for line in lines[hits[0] + 1:hits[-1] + 1])
     names = collections.Counter(call[0] for call in calls if call)
     names.pop("restart_syscall", None)
-    assert set(names) <= {"epoll_wait", "accept4", "recvfrom", "sendto", "close"}, names
+    assert set(names) - housekeeping(names) <= {"epoll_wait", "accept4", "recvfrom", "sendto", "close"}, names
     assert names["recvfrom"] == names["sendto"] == names["close"] == ALONE - 1, names
     assert names["accept4"] <= 1.3 * ALONE, names
 
