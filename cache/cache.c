@@ -238,6 +238,30 @@ void cache_peek(struct cache *cache, const struct http_request *req, const struc
 	judge(cache, req, now, ret_found->selected, lookup);
 }
 
+struct walked {
+	struct cache *cache;
+	const struct cache_visitor *visitor;
+};
+
+static bool visit_entry(void *context, const struct cache_key *key, struct slice entry)
+{
+	const struct walked *walked = context;
+	struct record_cutoff cutoff;
+
+	overtaken_cutoff(walked->cache->store, key, entry_uri(entry), &cutoff);
+	return walked->visitor->visit(walked->visitor->context, key, entry, &cutoff);
+}
+
+enum store_result cache_walk(struct cache *cache, struct cache_key *cursor, size_t most,
+			     const struct cache_visitor *visitor, bool *ret_more)
+{
+	struct walked walked = {cache, visitor};
+
+	/* A view from before a removal may have what is no longer marked. */
+	store_turn_end(cache->store);
+	return store_walk(cache->store, cursor, most, visit_entry, &walked, ret_more);
+}
+
 uint64_t cache_epoch(const struct cache *cache)
 {
 	return invalidation_now(store_invalidations(cache->store));

@@ -67,6 +67,19 @@ struct cache_found {
 void cache_peek(struct cache *cache, const struct http_request *req, const struct http_clock *now,
 		struct cache_found *ret_found);
 
+/*
+ * Up to `most` entries in the order of keys, which are hashes, from *cursor on (all zero to begin),
+ * as store_walk().  `cutoff` says which records count as absent, or stale.  Counts and marks
+ * nothing.
+ */
+struct cache_visitor {
+	bool (*visit)(void *context, const struct cache_key *key, struct slice entry,
+		      const struct record_cutoff *cutoff);
+	void *context;
+};
+enum store_result cache_walk(struct cache *cache, struct cache_key *cursor, size_t most,
+			     const struct cache_visitor *visitor, bool *ret_more);
+
 /* Store the response if the policy allows.  True when queued; *ret_why says why not. */
 bool cache_store(struct cache *cache, const struct http_request *req,
 		 const struct http_response *res, const struct exchange_times *times,

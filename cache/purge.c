@@ -5,7 +5,10 @@
 #include "cache/store/purge_mark.h"
 #include "cache/writes.h"
 
-enum { MS_PER_S = 1000 };
+enum {
+	MS_PER_S = 1000,
+	SETTLE_MS = 100, /* beyond store_interval */
+};
 
 /*
  * The transaction changes nothing in the store: it waits for those that did not see the purge, and
@@ -29,13 +32,28 @@ enum cache_purging purge_begin(struct writes *writes, const struct http_clock *n
 }
 
 /* As the clock was last read by any process. */
+static int64_t steady_ms(struct store *store)
+{
+	return atomic_load_explicit(&store_clock(store)->latest_ms, memory_order_relaxed);
+}
+
 static int64_t wall_s(struct store *store)
 {
-	const struct store_clock *clock = store_clock(store);
-	int64_t ms = atomic_load_explicit(&clock->latest_ms, memory_order_relaxed) -
-		     atomic_load_explicit(&clock->lead_ms, memory_order_relaxed);
+	int64_t lead_ms = atomic_load_explicit(&store_clock(store)->lead_ms, memory_order_relaxed);
 
-	return ms / MS_PER_S;
+	return (steady_ms(store) - lead_ms) / MS_PER_S;
+}
+
+/*
+ * What waited for the store when the purge began has been written by now, in each process, and is
+ * counted: so its count is not told too early.
+ */
+static bool has_settled(const struct writes *writes, const struct purge *purge)
+{
+	int64_t interval_ms = writes->conf->store_interval_ms;
+
+	return interval_ms == 0 ||
+	       steady_ms(writes->store) - purge->steady_ms > interval_ms + SETTLE_MS;
 }
 
 /* Those of `set` that have not been joined by another since. */
@@ -59,19 +77,34 @@ static bool end_all(struct writes *writes, const struct purge_set *set)
 	return true;
 }
 
+/* Take those off the set whose count may still go up: another pass ends them. */
+static void keep_settled(struct purge_set *set, const struct writes *writes)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < set->count; i++) {
+		if (!has_settled(writes, &set->at[i]))
+			continue;
+		set->slots[count] = set->slots[i];
+		set->at[count++] = set->at[i];
+	}
+	set->count = count;
+}
+
 void purge_end(struct writes *writes, const struct purge *purge)
 {
 	struct purge_set set;
+	unsigned i = 0;
 
 	purge_set_read(&set, writes->store);
-	for (unsigned i = 0; i < set.count; i++) {
-		if (set.at[i].id != purge->id)
-			continue;
-		set.slots[0] = set.slots[i];
-		set.at[0] = *purge;
-		set.count = 1;
-		(void)end_all(writes, &set);
-	}
+	while (i < set.count && set.at[i].id != purge->id)
+		i++;
+	if (i == set.count)
+		return;
+	set.slots[0] = set.slots[i];
+	set.at[0] = *purge;
+	set.count = 1;
+	(void)end_all(writes, &set);
 }
 
 bool purge_is_due(struct store *store)
@@ -103,6 +136,7 @@ static bool purge_visit(void *context, const struct cache_key *key, struct slice
 static enum cache_purging end_pass(struct purge_walk *walk, struct writes *writes)
 {
 	purge_mark_removed(writes->store, walk->pass.purged_ms);
+	keep_settled(&walk->pass, writes);
 	if (!end_all(writes, &walk->pass))
 		return CACHE_PURGE_FAILED;
 	walk->walking = false;

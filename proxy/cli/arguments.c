@@ -58,30 +58,59 @@ static enum flag_id flag_of(int option)
 	return (enum flag_id)id;
 }
 
+static bool set_file(struct arguments *arguments, const char *value)
+{
+	if (arguments->file != NULL) {
+		fprintf(stderr, "cache204: -c %s: one file is read, and -c %s names it already\n",
+			value, arguments->file);
+		return false;
+	}
+	arguments->file = value;
+	return true;
+}
+
+/* One more of a flag that may be given any number of times, within bounds. */
+static bool add_to(char **list, size_t *count, size_t most, char *value, const char *what)
+{
+	if (*count == most) {
+		fprintf(stderr, "cache204: more than %zu %s\n", most, what);
+		return false;
+	}
+	list[(*count)++] = value;
+	return true;
+}
+
 static bool add_value(struct arguments *arguments, enum flag_id id, char *value)
 {
-	if (id == FLAG_FILE) {
-		if (arguments->file != NULL) {
-			fprintf(stderr,
-				"cache204: -c %s: one file is read, and -c %s names it already\n",
-				value, arguments->file);
-			return false;
-		}
-		arguments->file = value;
-	} else if (id == FLAG_SET) {
-		if (arguments->setting_count == SETTINGS_MAX) {
-			fprintf(stderr, "cache204: more than %d options by -o\n", SETTINGS_MAX);
-			return false;
-		}
-		arguments->settings[arguments->setting_count++] = value;
-	} else if (id == FLAG_HEADER) {
-		if (arguments->header_count == HEADERS_MAX) {
-			fprintf(stderr, "cache204: more than %d fields by -H\n", HEADERS_MAX);
-			return false;
-		}
-		arguments->headers[arguments->header_count++] = value;
-	} else if (id == FLAG_METHOD) {
+	switch (id) {
+	case FLAG_FILE:
+		return set_file(arguments, value);
+	case FLAG_SET:
+		return add_to(arguments->settings, &arguments->setting_count, SETTINGS_MAX, value,
+			      "options by -o");
+	case FLAG_HEADER:
+		return add_to(arguments->headers, &arguments->header_count, HEADERS_MAX, value,
+			      "fields by -H");
+	case FLAG_NODE:
+		return add_to(arguments->nodes, &arguments->node_count, NODES_MAX, value,
+			      "nodes by --node");
+	case FLAG_METHOD:
 		arguments->method = value;
+		break;
+	case FLAG_HOST:
+		arguments->host = value;
+		break;
+	case FLAG_PREFIX:
+		arguments->prefix = value;
+		break;
+	case FLAG_GROUP:
+		arguments->group = value;
+		break;
+	case FLAG_LIMIT:
+		arguments->limit = value;
+		break;
+	default:
+		break;
 	}
 	return true;
 }

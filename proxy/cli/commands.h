@@ -47,7 +47,7 @@ extern const struct command the_proxy;
  */
 enum { EXIT_REFUSED = 1, EXIT_USAGE = 2 };
 
-enum { SETTINGS_MAX = 256, HEADERS_MAX = 128 };
+enum { SETTINGS_MAX = 256, HEADERS_MAX = 128, NODES_MAX = 64 };
 
 /* Texts are those of argv. */
 struct arguments {
@@ -56,9 +56,12 @@ struct arguments {
 	size_t setting_count;
 	char *headers[HEADERS_MAX]; /* -H */
 	size_t header_count;
-	const char *method;            /* -X; NULL for none */
-	const struct command *command; /* NULL: run the proxy, or what -t and -T say */
-	char **operands;               /* of the command, `operand_count` of them */
+	char *nodes[NODES_MAX]; /* --node */
+	size_t node_count;
+	const char *host, *prefix, *group, *limit; /* NULL where not given */
+	const char *method;                        /* -X; NULL for none */
+	const struct command *command;             /* NULL: run the proxy, or what -t and -T say */
+	char **operands;                           /* of the command, `operand_count` of them */
 	size_t operand_count;
 	uint32_t given; /* bits of flag_id */
 };

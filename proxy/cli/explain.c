@@ -8,6 +8,7 @@
 #include "proxy/cli/commands.h"
 #include "proxy/cli/json.h"
 #include "proxy/cli/shown.h"
+#include "proxy/cli/target.h"
 
 enum {
 	MS_PER_S = 1000,
@@ -26,38 +27,19 @@ static int complain(const char *text)
 
 /* ---- asking --------------------------------------------------------------------------------- */
 
-static bool put_encoded(struct buf *to, const char *name, const char *value)
-{
-	char escape[4];
-	bool ok = buf_append(to, slice_str(name));
-
-	for (; ok && *value != '\0'; value++) {
-		unsigned char c = (unsigned char)*value;
-		bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-			     (c >= 'a' && c <= 'z') || (c != '\0' && strchr("-._~", c) != NULL);
-
-		snprintf(escape, sizeof(escape), plain ? "%c" : "%%%02x", c);
-		ok = buf_append(to, slice_str(escape));
-	}
-	return ok;
-}
-
 /* The target of the question, NUL-terminated; NULL without memory. */
 static const char *write_path(const struct arguments *arguments, struct buf *path)
 {
-	const char *url = arguments->operands[0];
 	bool ok = buf_append(path, SLICE("/explain?fetch="));
 
 	ok = ok &&
 	     buf_append(path, arguments_have(arguments, FLAG_FETCH) ? SLICE("1") : SLICE("0"));
 	if (arguments->method != NULL)
-		ok = ok && put_encoded(path, "&method=", arguments->method);
+		ok = ok && target_put(path, "&method=", arguments->method);
 	for (size_t i = 0; i < arguments->header_count; i++)
-		ok = ok && put_encoded(path, "&header=", arguments->headers[i]);
-	/* as programs that fetch do */
-	ok = ok && put_encoded(path, "&uri=", strstr(url, "://") != NULL ? "" : "http://") &&
-	     put_encoded(path, "", url) && buf_append(path, slice_of("", 1));
-	return ok ? buf_waiting(path).p : NULL;
+		ok = ok && target_put(path, "&header=", arguments->headers[i]);
+	ok = ok && target_put_uri(path, "&uri=", arguments->operands[0]);
+	return ok ? target_text(path) : NULL;
 }
 
 /* The longest that a fetch may take. */

@@ -6,6 +6,7 @@
 
 #include "cache/http/fields.h"
 #include "proxy/front/admin_dashboard.h"
+#include "proxy/front/admin_entries.h"
 #include "proxy/front/admin_explain.h"
 #include "proxy/front/admin_marks.h"
 #include "proxy/front/admin_page.h"

@@ -10,6 +10,7 @@
 #include "cache/record/vary.h"
 #include "proxy/front/explain_checks.h"
 #include "proxy/front/explain_text.h"
+#include "proxy/front/record_json.h"
 #include "proxy/loop/turn.h"
 
 enum { MS_PER_S = 1000 };
@@ -46,19 +47,6 @@ static void put_time(struct json_writer *out, const char *name, const struct exp
 		json_put_signed(out, name, (explained->now.wall_s + ahead_s) * MS_PER_S);
 	else
 		json_put_null(out, name);
-}
-
-static const char *kind_text(const struct record_view *record)
-{
-	switch ((enum record_kind)record_meta(record)->kind) {
-	case RECORD_GET:
-		return "GET and HEAD";
-	case RECORD_HEAD:
-		return "HEAD";
-	case RECORD_PREFLIGHT:
-		return "the same preflight";
-	}
-	return NULL;
 }
 
 /* A name of a Vary block as it is registered. */
@@ -145,8 +133,18 @@ static void put_other(struct json_writer *out, const struct explained *explained
 	json_put_signed(out, "age_s", policy_age_s(record_meta(record), &explained->now));
 	json_put_signed(out, "lifetime_s",
 			policy_lifetime_s(record_meta(record), explained->env->conf));
-	json_put_words(out, "answers", kind_text(record));
+	record_put_answers(out, record);
 	json_put_end(out);
+}
+
+/* That which was selected may be shown from a copy: purged softly, it is as it will be stored. */
+static bool is_selected(const struct cache_found *found, const struct record_view *record)
+{
+	const struct record_view *selected = &found->lookup.record;
+
+	return found->lookup.has_record &&
+	       record_meta(record)->kind == record_meta(selected)->kind &&
+	       slice_eq(record_vary(record), record_vary(selected));
 }
 
 /* The other records of the URI; how many there are in all. */
@@ -160,9 +158,7 @@ static unsigned put_others(struct json_writer *out, const struct explained *expl
 	json_put_array(out, "others");
 	for (unsigned i = 0; entry_at(found->entry, i, &uri, &record); i++) {
 		if (!slice_eq(uri, found->lookup.normal_uri) ||
-		    record_is_absent(&record, &found->cutoff) ||
-		    (found->lookup.has_record &&
-		     record_bytes(&record).p == record_bytes(&found->lookup.record).p))
+		    record_is_absent(&record, &found->cutoff) || is_selected(found, &record))
 			continue;
 		if (++count <= EXPLAIN_OTHERS)
 			put_other(out, explained, &record);
@@ -195,7 +191,7 @@ static void put_record(struct json_writer *out, const struct explained *explaine
 		return;
 	}
 	json_put_object(out, "record");
-	json_put_words(out, "answers", kind_text(record));
+	record_put_answers(out, record);
 	put_times(out, explained, record, &head.fields);
 	json_put_number(out, "size", record_bytes(record).n);
 	put_variant(out, record, false);

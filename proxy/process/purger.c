@@ -7,7 +7,6 @@
 enum {
 	PAUSE_MS = 1, /* between batches: clients come first */
 	FAILURE_PAUSE_MS = 1000,
-	NOT_DUE_MS = 1000,
 	LEASE_RENEW_MS = LEASE_MS / 3,
 };
 
@@ -29,24 +28,6 @@ static bool take_lease(struct purger *purger)
 	return leases_take(purger->leases, &removal_key, now_ms, &purger->lease);
 }
 
-/*
- * Milliseconds until the walk may begin: first what waited for the store when the purge began goes
- * there, in each worker, and is found and counted.
- */
-static int64_t wait_ms(struct purger *purger)
-{
-	int64_t now_ms = purger->turn->now_ms, passed_ms;
-
-	/* It is called a few times a second while something is due, and else not. */
-	if (purger->due_ms == 0 || now_ms - purger->looked_ms > NOT_DUE_MS)
-		purger->due_ms = now_ms;
-	purger->looked_ms = now_ms;
-	passed_ms = now_ms - purger->due_ms;
-	return passed_ms < purger->conf->store_interval_ms
-		       ? purger->conf->store_interval_ms - passed_ms
-		       : 0;
-}
-
 void purger_stop(struct purger *purger)
 {
 	lease_release(&purger->lease);
@@ -56,17 +37,8 @@ void purger_stop(struct purger *purger)
 int64_t purger_step(struct purger *purger)
 {
 	enum cache_purging result = CACHE_PURGED_ALL;
-	int64_t pause_ms;
 
-	if (!cache_purge_is_due(purger->cache) || purger->turn->draining) {
-		purger->due_ms = 0;
-		purger_stop(purger);
-		return 0;
-	}
-	pause_ms = wait_ms(purger);
-	if (pause_ms > 0)
-		return pause_ms;
-	if (!take_lease(purger)) {
+	if (!cache_purge_is_due(purger->cache) || purger->turn->draining || !take_lease(purger)) {
 		purger_stop(purger);
 		return 0;
 	}
@@ -76,7 +48,6 @@ int64_t purger_step(struct purger *purger)
 		return PAUSE_MS;
 	if (result == CACHE_PURGE_FAILED)
 		return FAILURE_PAUSE_MS;
-	purger->due_ms = 0;
 	purger_stop(purger);
 	log_info("purge finished");
 	return 0;

@@ -15,9 +15,6 @@ struct purger {
 	struct leases *leases;
 	struct lease lease; /* while this worker is at it */
 	int64_t leased_ms;
-	const struct conf *conf;
-	int64_t due_ms;    /* when something became due, 0 while nothing is */
-	int64_t looked_ms; /* when it was still due */
 };
 
 /*

@@ -440,10 +440,7 @@ static void open_housekeeping(struct worker *worker)
 		.logins = worker->logins,
 		.counts = &worker->counts,
 		.store = &worker->store,
-		.purger = {.cache = worker->cache,
-			   .turn = &worker->turn,
-			   .leases = shared->leases,
-			   .conf = worker->conf},
+		.purger = {.cache = worker->cache, .turn = &worker->turn, .leases = shared->leases},
 	};
 	housekeeping_begin(&worker->keeping);
 }

@@ -40,6 +40,7 @@ int cache_fixture_setup(void **state)
 	assert_true(test_conf_set(f->conf, "store", f->directory));
 	assert_true(test_conf_set(f->conf, "store_size", "8MiB"));
 	assert_true(test_conf_set(f->conf, "store_pending", "100"));
+	assert_true(test_conf_set(f->conf, "store_interval", "0"));
 	cache_fixture_open(f);
 	*state = f;
 	return 0;
