@@ -6,6 +6,7 @@
 
 #include "cache/http/fields.h"
 #include "proxy/loop/conn.h"
+#include "proxy/stats/last_uris.h"
 #include "proxy/stats/accesslog.h"
 #include "proxy/stats/accesslog_ids.h"
 #include "proxy/base/monotonic.h"
@@ -85,16 +86,22 @@ bool exchange_keep_record(struct exchange *x, const struct cache_lookup *found)
 
 /* ---- counting ------------------------------------------------------------------------------- */
 
+static void count_reason(const struct exchange *x, enum reason why)
+{
+	STATS_ADD(reason[why], 1);
+	last_uris_note(why, &x->req.uri);
+}
+
 /* Of a 204 that was fetched: what became of it. */
 static void count_fetched(const struct exchange *x)
 {
 	enum reason why = x->status_field.why;
 
-	STATS_ADD(reason[x->asked], 1);
+	count_reason(x, x->asked);
 	if (x->status_field.stored)
 		STATS_ADD(answers_stored, 1);
 	else if (reason_is_at(why, REASON_AT_STORE))
-		STATS_ADD(reason[why], 1);
+		count_reason(x, why);
 	else
 		STATS_ADD(answers_not_storable, 1); /* `asked` is why */
 }
@@ -107,7 +114,7 @@ static void count_reasons(const struct exchange *x, enum answer_kind answer)
 		STATS_ADD(reason[x->status_field.why], 1);
 		break;
 	case ANSWER_CONFIRMED:
-		STATS_ADD(reason[x->asked], 1);
+		count_reason(x, x->asked);
 		break;
 	case ANSWER_FETCHED:
 		count_fetched(x);

@@ -21,6 +21,7 @@ static struct report_input snapshot(const struct env *env, const struct stats *s
 		.started_ms = service->started_ms,
 		.version = CACHE204_VERSION,
 		.workers = STATS_READ(service->alive),
+		.last_uris = last_uris_all(),
 	};
 	struct stats_store store;
 

@@ -4,6 +4,7 @@
 #include "cache/http/fields.h"
 #include "proxy/loop/turn.h"
 #include "proxy/origin/admission.h"
+#include "proxy/stats/last_uris.h"
 
 const char *explain_verdict_token(enum explain_verdict verdict)
 {
@@ -130,6 +131,8 @@ static void look_up(struct explained *explained)
 		break;
 	case REUSE_MISS:
 		ask(explained, EXPLAIN_MISS);
+		explained->barred =
+			last_uris_find(last_uris_all(), &explained->req->uri, REASON_AT_STORE);
 		break;
 	case REUSE_BYPASS:
 		bypass(explained, FWD_REQUEST);

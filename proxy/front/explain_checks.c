@@ -32,6 +32,7 @@ static enum rule rule_of(enum reason why)
 	case REASON_RESTORED:
 		return RESPONSE;
 	case REASON_EXPIRED:
+	case REASON_PURGED:
 	case REASON_CLOCK:
 	case REASON_REVALIDATING:
 	case REASON_STALE_ALLOWED:

@@ -137,14 +137,11 @@ static void put_other(struct json_writer *out, const struct explained *explained
 	json_put_end(out);
 }
 
-/* That which was selected may be shown from a copy: purged softly, it is as it will be stored. */
-static bool is_selected(const struct cache_found *found, const struct record_view *record)
+/* An entry has one of each kind and variant. */
+static bool is_same_variant(const struct record_view *a, const struct record_view *b)
 {
-	const struct record_view *selected = &found->lookup.record;
-
-	return found->lookup.has_record &&
-	       record_meta(record)->kind == record_meta(selected)->kind &&
-	       slice_eq(record_vary(record), record_vary(selected));
+	return record_meta(a)->kind == record_meta(b)->kind &&
+	       slice_eq(record_vary(a), record_vary(b));
 }
 
 /* The other records of the URI; how many there are in all. */
@@ -158,7 +155,8 @@ static unsigned put_others(struct json_writer *out, const struct explained *expl
 	json_put_array(out, "others");
 	for (unsigned i = 0; entry_at(found->entry, i, &uri, &record); i++) {
 		if (!slice_eq(uri, found->lookup.normal_uri) ||
-		    record_is_absent(&record, &found->cutoff) || is_selected(found, &record))
+		    record_is_absent(&record, &found->cutoff) ||
+		    (found->lookup.has_record && is_same_variant(&record, &found->lookup.record)))
 			continue;
 		if (++count <= EXPLAIN_OTHERS)
 			put_other(out, explained, &record);

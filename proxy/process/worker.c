@@ -32,6 +32,7 @@
 #include "proxy/process/interfaces.h"
 #include "proxy/stats/accesslog.h"
 #include "proxy/stats/marks.h"
+#include "proxy/stats/last_uris.h"
 #include "proxy/stats/notices.h"
 #include "proxy/stats/reload.h"
 
@@ -477,7 +478,7 @@ struct worker_shared *worker_shared_map(const struct conf *conf, const struct ha
 	shared->leases = leases_map();
 	shared->holdings = budgets_map(conf);
 	shared->shareable = shareable_map();
-	if (!notices_share())
+	if (!notices_share() || !last_uris_share())
 		return NULL;
 	map_results(shared, before);
 	if (shared->service.blocks == NULL || shared->service.reload == NULL ||

@@ -3,6 +3,7 @@
 #define PROXY_STATS_REPORT_H
 
 #include "cache/cache.h"
+#include "proxy/stats/last_uris.h"
 #include "proxy/stats/reload.h"
 #include "proxy/stats/stats.h"
 
@@ -30,6 +31,7 @@ struct report_input {
 	const struct report_span *span;               /* NULL for all since the start */
 	const struct reload_result *reload, *upgrade; /* NULL when it is being written */
 	uint64_t map_used;                            /* bytes */
+	const struct last_uris *last_uris;            /* NULL for none */
 };
 
 /* JSON object; *ret_length without the NUL.  NULL when out of memory. */

@@ -311,11 +311,27 @@ static void put_processes(struct json_writer *out, const struct report_input *in
 }
 
 /* Counted since the start alone. */
+static void put_last_uris(struct json_writer *out, const struct last_uris *all)
+{
+	char uri[LAST_URI_MAX];
+
+	json_put_object(out, "last_uris");
+	for (enum reason r = REASON_NONE + 1; r < REASON_COUNT; r++) {
+		size_t n = last_uris_read(all, r, uri);
+
+		if (n > 0)
+			json_put_text(out, reason_token(r), slice_of(uri, n));
+	}
+	json_put_end(out);
+}
+
 static void put_names(struct json_writer *out, const struct report_input *in)
 {
 	put_offenders(out, "framing_repaired_by_origin", &in->stats->repaired);
 	put_offenders(out, "responses_mended_by_origin", &in->stats->mended);
 	put_offenders(out, "tunnelled_not_seen", &in->stats->tunnelled);
+	if (in->last_uris != NULL)
+		put_last_uris(out, in->last_uris);
 	put_listeners(out, in);
 	put_processes(out, in);
 }

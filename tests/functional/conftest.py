@@ -17,7 +17,7 @@ from support.proxy import Proxy  # noqa: E402
 SEVERAL = 3
 WITH_SEVERAL = {f"test_{name}" for name in """
     admin auth cache_groups clock_steps conditional_hit counted descriptors explain explain_fetch
-    gateway head_records
+    gateway head_records reasons
     head_requests head_updates hit invalidation limits many_clients marks must_revalidate
     not_stored
     origin_connections origin_failures post_with_content_location preflight_cache purge

@@ -1,0 +1,142 @@
+/* LINKS: proxy/stats */
+#include "proxy/stats/last_uris.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { READS = 200000 };
+
+static void note(enum reason reason, const char *text)
+{
+	struct http_uri uri;
+
+	assert_int_equal(http_uri_parse_absolute(slice_str(text), &uri), URI_OK);
+	last_uris_note(reason, &uri);
+}
+
+/* The text of a slot, NUL-terminated; "" for none. */
+static const char *last(enum reason reason)
+{
+	static char text[LAST_URI_MAX + 1];
+
+	text[last_uris_read(last_uris_all(), reason, text)] = '\0';
+	return text;
+}
+
+static void the_last_one_of_each_reason_is_kept(void **state)
+{
+	(void)state;
+	assert_string_equal(last(REASON_PRIVATE), "");
+	note(REASON_PRIVATE, "http://a.example/1");
+	note(REASON_VARY, "http://b.example/");
+	note(REASON_PRIVATE, "http://a.example/2?x");
+	assert_string_equal(last(REASON_PRIVATE), "http://a.example/2?x");
+	assert_string_equal(last(REASON_VARY), "http://b.example/");
+	assert_string_equal(last(REASON_EXPIRED), "");
+}
+
+static void it_is_in_normal_form_without_passwords(void **state)
+{
+	(void)state;
+	note(REASON_PRIVATE, "HTTP://A.Example:80");
+	assert_string_equal(last(REASON_PRIVATE), "http://a.example/");
+	note(REASON_PRIVATE, "http://a.example/?to=http://user:secret@b.example/");
+	assert_string_equal(last(REASON_PRIVATE), "http://a.example/?to=http://***@b.example/");
+	note(REASON_PRIVATE, "http://a.example/\xff\"<");
+	assert_string_equal(last(REASON_PRIVATE), "http://a.example/\xff\"<");
+}
+
+static void a_long_one_is_cut(void **state)
+{
+	char text[4096] = "http://A.example/", kept[LAST_URI_MAX];
+	struct http_uri uri;
+
+	(void)state;
+	memset(text + strlen(text), 'x', sizeof(text) - strlen(text) - 1);
+	note(REASON_PRIVATE, text);
+	assert_int_equal(last_uris_read(last_uris_all(), REASON_PRIVATE, kept), LAST_URI_MAX);
+	assert_memory_equal(kept, "http://a.example/x", 18);
+	assert_int_equal(http_uri_parse_absolute(slice_str(text), &uri), URI_OK);
+	assert_int_equal(last_uris_find(last_uris_all(), &uri, REASON_AT_STORE), REASON_PRIVATE);
+}
+
+static void a_uri_is_found_by_what_it_was_last_for(void **state)
+{
+	struct http_uri uri;
+
+	(void)state;
+	note(REASON_NO_FRESHNESS, "http://c.example/");
+	note(REASON_NO_RECORD, "http://c.example/");
+	assert_int_equal(http_uri_parse_absolute(SLICE("http://C.example"), &uri), URI_OK);
+	assert_int_equal(last_uris_find(last_uris_all(), &uri, REASON_AT_STORE),
+			 REASON_NO_FRESHNESS);
+	assert_int_equal(last_uris_find(last_uris_all(), &uri, REASON_AT_ASKED), REASON_NO_RECORD);
+	assert_int_equal(http_uri_parse_absolute(SLICE("http://d.example"), &uri), URI_OK);
+	assert_int_equal(last_uris_find(last_uris_all(), &uri, REASON_AT_STORE), REASON_NONE);
+}
+
+/* Both of a length, so that no other length gives a mixture away. */
+static void spell(char c, char text[static 400])
+{
+	strcpy(text, "http://a.example/");
+	memset(text + strlen(text), c, 400 - strlen(text) - 1);
+	text[399] = '\0';
+}
+
+static pid_t start_writer(const char *text)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		for (;;)
+			note(REASON_EXPIRED, text);
+	assert_true(pid > 0);
+	return pid;
+}
+
+/* Two that write at once, without end, and are killed wherever they are: no mixture is ever read. */
+static void no_torn_text_is_read(void **state)
+{
+	char a[400] = "", b[400] = "";
+	unsigned whole = 0;
+	pid_t writers[2];
+
+	(void)state;
+	assert_true(last_uris_share());
+	spell('a', a);
+	spell('b', b);
+	writers[0] = start_writer(a);
+	writers[1] = start_writer(b);
+	for (unsigned i = 0; i < READS || whole == 0; i++) {
+		const char *text = last(REASON_EXPIRED);
+
+		assert_true(text[0] == '\0' || strcmp(text, a) == 0 || strcmp(text, b) == 0);
+		whole += text[0] != '\0';
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		kill(writers[i], SIGKILL);
+		assert_int_equal(waitpid(writers[i], NULL, 0), writers[i]);
+	}
+	note(REASON_EXPIRED, a);
+	assert_string_equal(last(REASON_EXPIRED), a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_last_one_of_each_reason_is_kept),
+		cmocka_unit_test(it_is_in_normal_form_without_passwords),
+		cmocka_unit_test(a_long_one_is_cut),
+		cmocka_unit_test(a_uri_is_found_by_what_it_was_last_for),
+		cmocka_unit_test(no_torn_text_is_read),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
