@@ -63,7 +63,7 @@ HEADERS := $(wildcard $(ROOMS:%=%/*.h) $(ROOMS:%=%/*.def))
 UNIT    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 MICRO   := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c bench/*/*.c))
-TOOLS   := $(BUILD)/tests/tools/check_store
+TOOLS   := $(BUILD)/tests/tools/check_store $(BUILD)/tests/tools/check_metrics
 REPLAY  := $(FUZZ:%=$(BUILD)/tests/fuzz/replay_%)
 C_FILES := proxy/main.c $(wildcard $(addsuffix /*.[ch],$(ROOMS) tests/* tests/unit/* bench bench/*))
 
@@ -80,9 +80,9 @@ objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(1)))
 link     = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
 	$(call options,$(1)) $(LIBS) $(2)
 
-.PHONY: all help deps files run try test test-all unit replay functional functional-map browser reload-storm conformance fuzz asan \
+.PHONY: all help deps files run try test test-all unit replay functional functional-map browser prometheus reload-storm conformance fuzz asan \
 	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-symbols check-clocks check-messages \
-	check-atomics check-options check-tables check-labels check-manual check-length check-parameters format install uninstall dist deb deb-try clean FORCE
+	check-atomics check-options check-metrics check-tables check-labels check-manual check-length check-parameters format install uninstall dist deb deb-try clean FORCE
 .SECONDARY:
 .SECONDEXPANSION:
 .DELETE_ON_ERROR:
@@ -176,6 +176,7 @@ test-all: ## check, test, test with several workers and a browser, again with tw
 	@$(MAKE) --no-print-directory functional-map
 	@$(MAKE) --no-print-directory browser
 	@$(MAKE) --no-print-directory reload-storm
+	@$(MAKE) --no-print-directory prometheus
 	@$(MAKE) --no-print-directory asan
 	@[ -n "$(CI)" ] || [ "$$(id -u)" != 0 ] || ! command -v debootstrap >/dev/null || \
 		$(MAKE) --no-print-directory deb-try
@@ -197,6 +198,9 @@ functional-map: all $(BUILD)/map_shim.so ## all with 1 and with 3 workers, the s
 
 browser: all ## the operator's page in Chromium, where that is (PYTEST="-k name", BROWSER_PICTURES=FOLDER)
 	@CACHE204_BIN=$(abspath $(BUILD))/cache204 $(PYTHON) -m pytest -p no:cacheprovider -q -rs tests/browser $(PYTEST)
+
+prometheus: all ## /metrics, rules and dashboard with Prometheus and promtool, where these are (PYTEST="-k name")
+	@CACHE204_BIN=$(abspath $(BUILD))/cache204 $(PYTHON) -m pytest -p no:cacheprovider -q -rs tests/prometheus $(PYTEST)
 
 $(BUILD)/%.so: tests/tools/%.c
 	$(call say,LINK $@)
@@ -256,7 +260,7 @@ check: ## everything but the tests: warnings, layout, layers, tables, manual, in
 	@scripts/deps.sh run test check
 	@$(MAKE) --no-print-directory $(JOBS) check-warnings
 	@$(MAKE) --no-print-directory -k check-format check-layers check-symbols check-clocks check-messages \
-		check-atomics check-options check-tables check-labels check-manual check-length check-parameters
+		check-atomics check-options check-metrics check-tables check-labels check-manual check-length check-parameters
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE= counted
 	@$(MAKE) --no-print-directory SANITIZE= check-instructions
 
@@ -297,6 +301,9 @@ check-messages: ## what operators and clients read is in one voice
 check-options: ## each option is in the manual and in the sample
 	@scripts/check-options.sh
 
+check-metrics: $(BUILD)/tests/tools/check_metrics ## each metric is in the manual, and what dashboard and rules ask for exists
+	@$(PYTHON) scripts/check-metrics.py $(BUILD)
+
 check-labels: ## each label of a comment has its entry in the documents
 	@$(PYTHON) scripts/check-labels.py
 
@@ -304,7 +311,7 @@ check-tables: ## no two rows of a .def table have one name
 	@scripts/check-tables.sh
 
 check-manual: ## the manual pages are well formed
-	@mandoc -T lint -W warning conf/cache204.8 conf/cache204.conf.5 conf/cache204-origins.7 && echo "check-manual: ok"
+	@mandoc -T lint -W warning conf/cache204.8 conf/cache204.conf.5 conf/cache204-origins.7 conf/cache204-metrics.7 && echo "check-manual: ok"
 
 check-length: ## show functions of more than 60 lines
 	@scripts/check-length.sh 60 $(SOURCES)
@@ -326,8 +333,8 @@ format: ## lay the sources out
 
 # The configuration is the operator's: one that is there stays as it is.  Nothing is set in a new one, so that
 # it holds no default back that a later version changes.
-PAGES   := man8/cache204.8 man5/cache204.conf.5 man7/cache204-origins.7
-DOCS    := cache204.conf.example haproxy.cfg.example cache204.socket
+PAGES   := man8/cache204.8 man5/cache204.conf.5 man7/cache204-origins.7 man7/cache204-metrics.7
+DOCS    := cache204.conf.example haproxy.cfg.example cache204.socket grafana-dashboard.json prometheus-rules.yml
 CONF    = $(DESTDIR)$(SYSCONFDIR)/cache204.conf
 COMPLETION = $(DESTDIR)$(PREFIX)/share/bash-completion/completions/cache204
 initial = sed 's/^[a-z]/\#&/' conf/cache204.conf.example
