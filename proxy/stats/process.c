@@ -49,28 +49,34 @@ static void look_memory(struct process_watch *watch)
 	STATS_WRITE(watch->to->rss, resident * page);
 }
 
+/* By what stands in the directory: those of numbers. */
+static int64_t read_fds(int directory)
+{
+	_Alignas(struct dirent64) char block[4096];
+	int64_t count = 0;
+	ssize_t n;
+
+	if (lseek(directory, 0, SEEK_SET) != 0)
+		return 0;
+	while ((n = getdents64(directory, block, sizeof(block))) > 0) {
+		for (ssize_t at = 0; at < n;) {
+			const struct dirent64 *entry = (const void *)(block + at);
+
+			count += isdigit((unsigned char)entry->d_name[0]) != 0;
+			at += entry->d_reclen;
+		}
+	}
+	return count;
+}
+
 /* Since Linux 6.2 the size of the directory is their number, before it is 0. */
 static int64_t count_fds(int directory)
 {
 	struct stat status;
-	const struct dirent *entry;
-	int64_t count = 0;
-	DIR *entries;
-	int fd;
 
 	if (fstat(directory, &status) == 0 && status.st_size > 0)
 		return status.st_size;
-	fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	entries = fd < 0 ? NULL : fdopendir(fd);
-	if (entries == NULL) {
-		if (fd >= 0)
-			close(fd);
-		return 0;
-	}
-	while ((entry = readdir(entries)) != NULL)
-		count += isdigit((unsigned char)entry->d_name[0]) != 0;
-	closedir(entries);
-	return count - 1; /* that of the count itself */
+	return read_fds(directory);
 }
 
 static void look_fds(struct process_watch *watch, int64_t now_ms)

@@ -67,7 +67,7 @@ def wait_for_end(trace):
 
 def housekeeping(names):
     """What a worker asks about itself a few times a second, whatever the traffic."""
-    return {name for name in ("getrusage", "pread64", "newfstatat", "prlimit64") if names[name] <= 10}
+    return {name for name in ("getrusage", "pread64", "newfstatat", "fstat", "lseek", "getdents64", "prlimit64") if names[name] <= 10}
 
 
 def ask(client, origin, count, *fields):
