@@ -234,6 +234,7 @@ static void write_log(const struct exchange *x, int64_t elapsed_us)
 		.origin = slice_of(origin, x->origin.any.sa_family == AF_UNSPEC
 						   ? 0
 						   : address_format_port(&x->origin, origin)),
+		.times = x->times,
 		.user = x->user,
 		.user_agent = value_of(http_fields_first(&x->req.fields, FIELD_USER_AGENT)),
 		.sample = is_fresh_hit(x) ? accesslog_sample(log) : 1,

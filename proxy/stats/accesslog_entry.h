@@ -3,6 +3,7 @@
 #define PROXY_STATS_ACCESSLOG_ENTRY_H
 
 #include "cache/http/message.h"
+#include "proxy/stats/origin_times.h"
 #include "proxy/stats/stats.h"
 
 /* What a line has of an exchange.  Slices are copied by the call. */
@@ -28,11 +29,12 @@ struct accesslog_entry {
 	const char *fwd; /* value of Cache-Status, NULL for none */
 	enum reason why; /* not stored, or not reused */
 	bool stored;
-	bool from_record;    /* a stored response was answered: */
-	int64_t age_s;       /* its Age */
-	int64_t ttl_s;       /* lifetime left, negative when stale */
-	struct slice origin; /* numeric address and port asked, empty when none */
-	struct slice user;   /* who logged in, empty for none */
+	bool from_record;          /* a stored response was answered: */
+	int64_t age_s;             /* its Age */
+	int64_t ttl_s;             /* lifetime left, negative when stale */
+	struct slice origin;       /* numeric address and port asked, empty when none */
+	struct origin_times times; /* on the way to it; all 0 for none */
+	struct slice user;         /* who logged in, empty for none */
 	struct slice referer;
 	struct slice user_agent;
 	uint32_t sample; /* this hit stands for so many; 0 or 1 when each is logged */

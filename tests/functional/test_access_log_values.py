@@ -3,17 +3,20 @@
 import json
 import re
 import socket
+import threading
 import time
 
 import pytest
 
 from support.clock import MISSING, Clock
+from support.nameserver import NameServer
 from support.origin import CLOSE, respond
 from support.ports import free_port
 from support.proxy import Proxy, run
 from support.rawclient import Client, request_bytes
 from support.reloaded import Reloaded
-from support.until import until
+from support.tls import Authority, TlsOrigin
+from support.until import until, until_waiting
 
 pytestmark = pytest.mark.one_worker("lines of several workers come in no order; tests that need some say so")
 
@@ -127,6 +130,46 @@ def test_why_it_was_forwarded(start_proxy, origin):
     assert [e["stored"] for e in log] == [bool(a.stored) for a in answers]
     assert log[4]["age"] == 0 and log[4]["ttl"] == 0  # validated: the record was answered
     assert log[7]["reason"] if "reason" in log[7] else True
+
+
+STEPS = ("dns_us", "connect_us", "tls_us", "origin_us")
+
+
+def test_steps_to_the_origin_are_in_the_lines_that_made_them(start_proxy, start_origin, tmp_path):
+    authority = Authority(tmp_path)
+    origin, secure = start_origin(), TlsOrigin(authority.issue("DNS:secure.test"))
+    names = NameServer({"plain.test": ["127.0.0.1"], "secure.test": ["127.0.0.1"]})
+    proxy = start_proxy(f"resolvers={names.address}", f"tls_ca_file={authority.file}", "allow=127.0.0.0/8,.test")
+    origin.default = respond(204, FRESH)
+    try:
+        with proxy.connect() as client:
+            for url in (f"http://plain.test:{origin.port}/", f"http://plain.test:{origin.port}/b",
+                        f"http://plain.test:{origin.port}/", f"https://secure.test:{secure.port}/",
+                        f"http://127.0.0.1:{free_port()}/"):
+                client.get(url)
+    finally:
+        secure.close()
+        names.close()
+    log = entries(proxy)
+    assert [[name for name in STEPS if name in e] for e in log] == [
+        ["dns_us", "connect_us", "origin_us"], ["origin_us"], [], list(STEPS), ["connect_us"]]
+    for entry in log:
+        assert sum(entry.get(name, 0) for name in STEPS) <= entry["elapsed_us"]
+
+
+def test_an_origins_time_is_in_its_first_byte(start_proxy, origin):
+    proxy, go = start_proxy(), threading.Event()
+    origin.on("/", [go, respond(204)])
+    with proxy.connect() as client:
+        client.send(f"GET {origin.url()} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        origin.wait_requests(1)
+        since = time.monotonic()
+        until_waiting(proxy, 1)
+        held_us = (time.monotonic() - since) * 1e6
+        go.set()
+        client.response()
+    entry, = entries(proxy)
+    assert held_us <= entry["origin_us"] <= entry["elapsed_us"]
 
 
 def test_ids_traces_and_their_limits(start_proxy, origin):

@@ -51,6 +51,7 @@ static struct accesslog_entry full(void)
 		.age_s = 12,
 		.ttl_s = -3,
 		.origin = SLICE("192.0.2.1:80"),
+		.times = {.dns_us = 1, .connect_us = 2, .tls_us = 3, .first_byte_us = 4},
 		.user = SLICE("ali"),
 		.referer = SLICE("http://ali:s3cret@a/"),
 		.user_agent = SLICE("curl/8"),
@@ -88,7 +89,8 @@ static void json_has_each_value(void **state)
 		"\"bytes_in\":100,\"bytes_out\":200,\"outcome\":\"validated\",\"failure\":"
 		"\"drain\","
 		"\"fwd\":\"stale\",\"reason\":\"expired\",\"stored\":true,\"age\":12,\"ttl\":-3,"
-		"\"origin\":\"192.0.2.1:80\",\"user\":\"ali\",\"user_agent\":\"curl/8\","
+		"\"origin\":\"192.0.2.1:80\",\"origin_us\":4,\"dns_us\":1,\"connect_us\":2,\"tls_"
+		"us\":3,\"user\":\"ali\",\"user_agent\":\"curl/8\","
 		"\"sample\":100}");
 }
 
