@@ -225,13 +225,27 @@ bool tables_check_readers(struct tables *tables)
 
 /* ---- transactions --------------------------------------------------------------------------- */
 
+/* What LMDB does with a database whose head it could not write: nothing, until it is reopened. */
+static bool reopen(struct tables *tables)
+{
+	tables_close(tables);
+	return tables_open(tables) == TABLES_OPENED;
+}
+
 enum store_result tables_view_begin(struct tables *tables)
 {
-	int rc;
+	int rc = MDB_PANIC;
 
 	if (tables->viewing)
 		return STORE_OK;
-	rc = tables->handles != NULL ? mdb_txn_renew(tables->handles->reader) : MDB_PANIC;
+	if (tables->handles != NULL) {
+		rc = mdb_txn_renew(tables->handles->reader);
+		if (rc == MDB_PANIC && !tables->writing) {
+			if (!reopen(tables))
+				return STORE_FAILED; /* only writers try it again, now and then */
+			rc = mdb_txn_renew(tables->handles->reader);
+		}
+	}
 	tables->viewing = rc == 0;
 	return tables_result(tables, rc, "read");
 }
@@ -257,8 +271,7 @@ enum store_result tables_begin(struct tables *tables)
 	int rc = begin(tables);
 
 	if (rc == MDB_PANIC) {
-		tables_close(tables);
-		if (tables_open(tables) != TABLES_OPENED)
+		if (!reopen(tables))
 			return STORE_FAILED;
 		rc = begin(tables);
 	}

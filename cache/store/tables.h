@@ -56,14 +56,14 @@ enum store_result tables_sync(struct tables *tables);
 /* Clear the slots of readers that died; true when there were any. */
 bool tables_check_readers(struct tables *tables);
 
-/* The view: what was committed when it began.  Beginning it twice does nothing. */
+/*
+ * The view: what was committed when it began.  Beginning it twice does nothing.  A database whose
+ * head could not be written is reopened, here and in tables_begin().
+ */
 enum store_result tables_view_begin(struct tables *tables);
 void tables_view_end(struct tables *tables);
 
-/*
- * The write transaction; waits for that of another process.  A database whose head could not be
- * written is reopened.
- */
+/* The write transaction; waits for that of another process. */
 enum store_result tables_begin(struct tables *tables);
 enum store_result tables_commit(struct tables *tables);
 void tables_abort(struct tables *tables);

@@ -336,6 +336,8 @@ static void test_disk_full(void **state)
 			(void)put_in_parts(f->store, &key, bytes_of(200, 0, 400), NULL, 0);
 			assert_int_equal(store_commit(f->store), STORE_FAILED);
 			assert_non_null(strstr(store_error(f->store), "No space left"));
+			/* What is stored is read all the same, at once. */
+			assert_int_equal(count_stored(f->store, 0, 100), 100);
 		}
 		assert_int_equal(usage_of(f->store).failures, failures + 5);
 		disk = DISK_WELL;
