@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "cache/base/decimal.h"
+
 struct unit {
 	const char *name;
 	int64_t factor;
@@ -23,17 +25,12 @@ static const struct unit duration_units[] = {
 /* Digits at the start of `text`; the rest of it, or NULL when there is none. */
 static const char *parse_digits(const char *text, int64_t *ret)
 {
-	int64_t number = 0;
-	const char *at = text;
+	struct decimal number = decimal_take(slice_str(text), UNITS_MAX);
 
-	for (; *at >= '0' && *at <= '9'; at++)
-		if (__builtin_mul_overflow(number, 10, &number) ||
-		    __builtin_add_overflow(number, *at - '0', &number))
-			number = UNITS_MAX;
-	if (at == text)
+	if (number.digits == 0)
 		return NULL;
-	*ret = number;
-	return at;
+	*ret = (int64_t)number.number;
+	return text + number.digits;
 }
 
 static bool parse_with_unit(const char *text, const struct unit *units, int64_t *ret)

@@ -1,4 +1,4 @@
-/* Letters, digits and decimal numbers as protocols have them: ASCII, whatever the locale.  Pure. */
+/* Letters and digits as protocols have them: ASCII, whatever the locale.  Pure. */
 #ifndef CACHE_BASE_ASCII_H
 #define CACHE_BASE_ASCII_H
 
@@ -26,33 +26,6 @@ static inline void ascii_write_lower(struct slice text, char *to)
 {
 	for (size_t i = 0; i < text.n; i++)
 		to[i] = ascii_lower(text.p[i]);
-}
-
-/*
- * Read the number at the start of the text; returns how many digits it has, 0 for none.  A number
- * larger than `most` (at most UINT64_MAX / 10 - 1) becomes `most`.
- */
-static inline size_t ascii_take_decimal(struct slice text, uint64_t most, uint64_t *ret_number)
-{
-	uint64_t number = 0;
-	size_t n = 0;
-
-	for (; n < text.n && ascii_is_digit(text.p[n]); n++) {
-		number = number * 10 + (uint64_t)(text.p[n] - '0');
-		if (number > most)
-			number = most;
-	}
-	*ret_number = number;
-	return n;
-}
-
-/*
- * Read a text that is one or more digits and nothing else; false otherwise.  A number larger than
- * `most` becomes `most`: to refuse it, pass the largest allowed number plus one.
- */
-static inline bool ascii_decimal(struct slice text, uint64_t most, uint64_t *ret_number)
-{
-	return text.n > 0 && ascii_take_decimal(text, most, ret_number) == text.n;
 }
 
 #endif

@@ -1,7 +1,9 @@
 /* HTTP dates: the three forms to seconds, and seconds to the preferred one. */
 #include "cache/http/date.h"
 
-#include "cache/base/ascii.h"
+#include <limits.h>
+
+#include "cache/base/decimal.h"
 
 #define SECONDS_PER_DAY 86400
 #define FIFTY_YEARS \
@@ -69,18 +71,13 @@ static int days_in_month(int year, int month)
 /* Exactly `digits` digits, moved past. */
 static bool take_number(struct slice *text, size_t digits, int *ret_number)
 {
-	int number = 0;
+	uint64_t number;
 
-	if (text->n < digits)
+	if (text->n < digits || !decimal_read(slice_of(text->p, digits), INT_MAX, &number))
 		return false;
-	for (size_t i = 0; i < digits; i++) {
-		if (!ascii_is_digit(text->p[i]))
-			return false;
-		number = number * 10 + (text->p[i] - '0');
-	}
 	text->p += digits;
 	text->n -= digits;
-	*ret_number = number;
+	*ret_number = (int)number;
 	return true;
 }
 

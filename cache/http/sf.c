@@ -2,6 +2,7 @@
 #include "cache/http/sf.h"
 
 #include "cache/base/ascii.h"
+#include "cache/base/decimal.h"
 #include "cache/http/fields.h"
 
 enum { INTEGER_DIGITS = 15, DECIMAL_DIGITS = 12, FRACTION_DIGITS = 3 };
@@ -61,13 +62,13 @@ static struct slice taken_since(const struct sf_reader *reader, const char *star
 	return slice_of(start, (size_t)(reader->p - start));
 }
 
-/* Read digits into *ret_value; returns their number.  Stops after `max` + 1 of them. */
-static int read_digits(struct sf_reader *reader, int max, int64_t *ret_value)
+/* Add digits to the value; returns how many there are.  Stops after `max` + 1 of them. */
+static int read_digits(struct sf_reader *reader, int max, struct decimal *value)
 {
 	int count = 0;
 
 	while (reader->p < reader->end && ascii_is_digit(*reader->p) && count <= max) {
-		*ret_value = *ret_value * 10 + (*reader->p++ - '0');
+		decimal_add(value, *reader->p++, INT64_MAX);
 		count++;
 	}
 	return count;
@@ -77,7 +78,7 @@ static int read_digits(struct sf_reader *reader, int max, int64_t *ret_value)
 static bool read_number(struct sf_reader *reader, struct sf_item *item)
 {
 	bool negative = take(reader, '-');
-	int64_t value = 0;
+	struct decimal value = {0};
 	int digits = read_digits(reader, INTEGER_DIGITS, &value);
 
 	if (digits == 0 || digits > INTEGER_DIGITS)
@@ -92,10 +93,10 @@ static bool read_number(struct sf_reader *reader, struct sf_item *item)
 		if (fraction == 0 || fraction > FRACTION_DIGITS)
 			return false;
 		for (; fraction < FRACTION_DIGITS; fraction++)
-			value *= 10;
+			decimal_add(&value, '0', INT64_MAX);
 		item->type = SF_DECIMAL;
 	}
-	item->number = negative ? -value : value;
+	item->number = negative ? -(int64_t)value.number : (int64_t)value.number;
 	return true;
 }
 

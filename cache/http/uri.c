@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cache/base/ascii.h"
+#include "cache/base/decimal.h"
 
 enum { NAME_LENGTH_MAX = 253, PORT_DIGITS_MAX = 5 };
 
@@ -105,38 +106,29 @@ static bool is_ipv6(struct slice address)
 /* The digits of a port at the start of the text; false unless they are one of 1 to 65535. */
 static bool take_port(struct slice text, size_t *ret_n, uint16_t *ret_port)
 {
-	uint32_t port = 0;
-	size_t i = 0;
+	struct decimal port = decimal_take(text, UINT16_MAX);
 
-	for (; i < text.n && ascii_is_digit(text.p[i]); i++) {
-		if (i == PORT_DIGITS_MAX)
-			return false;
-		port = port * 10 + (uint32_t)(text.p[i] - '0');
-	}
-	*ret_n = i;
-	*ret_port = (uint16_t)port;
-	return port > 0 && port <= UINT16_MAX;
+	*ret_n = port.digits;
+	*ret_port = (uint16_t)port.number;
+	return port.number > 0 && !port.too_large && port.digits <= PORT_DIGITS_MAX;
 }
 
 /* Four numbers up to 255, without zeros in front of them (RFC 3986 3.2.2). */
 static bool is_dotted_quad(struct slice text)
 {
-	unsigned number = 0, digits = 0, dots = 0;
+	for (unsigned part = 0;; part++) {
+		struct decimal number = decimal_take(text, 255);
 
-	for (size_t i = 0; i < text.n; i++) {
-		if (text.p[i] == '.') {
-			if (digits == 0 || ++dots > 3)
-				return false;
-			digits = number = 0;
-			continue;
-		}
-		if (!ascii_is_digit(text.p[i]) || (digits++ > 0 && number == 0))
+		if (number.digits == 0 || number.too_large ||
+		    (number.digits > 1 && text.p[0] == '0'))
 			return false;
-		number = number * 10 + (unsigned)(text.p[i] - '0');
-		if (number > 255)
+		text = slice_of(text.p + number.digits, text.n - number.digits);
+		if (part == 3)
+			return text.n == 0;
+		if (text.n == 0 || text.p[0] != '.')
 			return false;
+		text = slice_of(text.p + 1, text.n - 1);
 	}
-	return dots == 3 && digits > 0;
 }
 
 /* Called for each target, so inlined into its only caller here. */

@@ -2,6 +2,7 @@
 #include "cache/policy/cache_control.h"
 
 #include "cache/base/ascii.h"
+#include "cache/base/decimal.h"
 #include "cache/http/fields.h"
 #include "cache/http/sf.h"
 
@@ -68,25 +69,24 @@ static void clear(struct cache_control *control)
 	control->private.count = 0;
 }
 
-/* delta-seconds (RFC 9111 1.2.2), from a token or a quoted string alike. */
+/*
+ * delta-seconds (RFC 9111 1.2.2), from a token or a quoted string alike.  Digit by digit, since a
+ * quoted string may have a backslash before each (RFC 9110 5.6.4).
+ */
 static bool parse_seconds(const struct argument *argument, uint32_t *ret_seconds)
 {
 	struct slice text = argument->text;
-	uint64_t seconds = 0;
-	bool any = false;
+	struct decimal seconds = {0};
 
 	for (size_t i = 0; i < text.n; i++) {
 		if (argument->form == ARGUMENT_QUOTED && text.p[i] == '\\' && ++i == text.n)
 			return false;
 		if (!ascii_is_digit(text.p[i]))
 			return false;
-		seconds = seconds * 10 + (uint64_t)(text.p[i] - '0');
-		if (seconds > CC_SECONDS_MAX)
-			seconds = CC_SECONDS_MAX;
-		any = true;
+		decimal_add(&seconds, text.p[i], CC_SECONDS_MAX);
 	}
-	*ret_seconds = (uint32_t)seconds;
-	return any;
+	*ret_seconds = (uint32_t)seconds.number;
+	return seconds.digits > 0;
 }
 
 static void set_present(struct cache_control *control, unsigned directive)

@@ -1,7 +1,7 @@
 /* How long a response is fresh and how old it came, from its fields. */
 #include "cache/policy/freshness.h"
 
-#include "cache/base/ascii.h"
+#include "cache/base/decimal.h"
 #include "cache/http/date.h"
 #include "cache/http/fields.h"
 
@@ -60,7 +60,7 @@ static bool parse_seconds(struct slice text, uint32_t *ret_seconds)
 {
 	uint64_t seconds;
 
-	if (!ascii_decimal(text, CC_SECONDS_MAX, &seconds))
+	if (!decimal_read_capped(text, CC_SECONDS_MAX, &seconds))
 		return false;
 	*ret_seconds = (uint32_t)seconds;
 	return true;

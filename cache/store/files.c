@@ -13,6 +13,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "cache/base/decimal.h"
 #include "cache/store/file_system.h"
 
 enum store_lock_byte {
@@ -340,11 +341,7 @@ enum state_word {
 
 static bool number_of(const char *word, uint64_t *ret_number)
 {
-	char *end;
-
-	errno = 0;
-	*ret_number = strtoull(word, &end, 10);
-	return errno == 0 && end != word && *end == '\0';
+	return decimal_read(slice_str(word), UINT64_MAX, ret_number);
 }
 
 static bool state_parse(char *text, struct store_state *ret_state)

@@ -11,6 +11,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "cache/base/decimal.h"
+
 enum {
 	FREE_TABLE = 0, /* LMDB's list of free pages; read-only, as its own mdb_stat reads it */
 	META_PAGES = 2,
@@ -469,14 +471,15 @@ struct store_trees tables_trees(struct tables *tables, enum tables_side side, ui
 static int oldest_reader(const char *line, void *context)
 {
 	const char *last = strrchr(line, ' ');
-	size_t *oldest = context, transaction;
-	char *end;
+	struct decimal transaction;
+	size_t *oldest = context;
 
 	if (last == NULL)
 		return 0;
-	transaction = strtoull(last, &end, 10);
-	if (end != last && *end == '\n' && transaction < *oldest)
-		*oldest = transaction;
+	transaction = decimal_take(slice_str(last + 1), SIZE_MAX);
+	if (transaction.digits > 0 && last[1 + transaction.digits] == '\n' &&
+	    transaction.number < *oldest)
+		*oldest = transaction.number;
 	return 0;
 }
 

@@ -4,7 +4,7 @@
 #include <arpa/inet.h>
 #include <stdio.h>
 
-#include "cache/base/ascii.h"
+#include "cache/base/decimal.h"
 
 /* The first 12 bytes of ::ffff:0:0/96 (RFC 4291 2.5.5.2). */
 static const uint8_t mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
@@ -209,8 +209,7 @@ static bool parse_bits(struct slice text, unsigned max, unsigned *ret_bits)
 {
 	uint64_t bits;
 
-	if (text.n > 3 || (text.n > 1 && text.p[0] == '0') ||
-	    !ascii_decimal(text, (uint64_t)max + 1, &bits) || bits > max)
+	if (text.n > 3 || (text.n > 1 && text.p[0] == '0') || !decimal_read(text, max, &bits))
 		return false;
 	*ret_bits = (unsigned)bits;
 	return true;

@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "cache/base/decimal.h"
 #include "proxy/base/monotonic.h"
 
 enum { READ_SIZE = 16 * 1024 };
@@ -124,13 +125,7 @@ static bool receive_all(int fd, struct buf *bytes, int64_t deadline_us)
 /* Digits alone, up to 10 of them. */
 static bool parse_number(struct slice text, uint64_t *ret_number)
 {
-	*ret_number = 0;
-	for (size_t i = 0; i < text.n; i++) {
-		if (text.p[i] < '0' || text.p[i] > '9')
-			return false;
-		*ret_number = *ret_number * 10 + (uint64_t)(text.p[i] - '0');
-	}
-	return text.n > 0 && text.n <= 10;
+	return text.n <= 10 && decimal_read(text, UINT64_MAX, ret_number);
 }
 
 /* A line of the head without its CRLF; moves `rest` behind it.  False when there is none. */

@@ -1,7 +1,7 @@
 /* The PROXY protocol's header, versions 1 and 2. */
 #include "proxy/client/proxy_protocol.h"
 
-#include "cache/base/ascii.h"
+#include "cache/base/decimal.h"
 
 /* ---- version 1: "PROXY TCP4 192.0.2.1 192.0.2.2 56324 443" CRLF ----------------------------- */
 
@@ -24,10 +24,10 @@ static bool read_port(struct slice word, uint16_t *ret_port)
 	uint64_t port;
 
 	if (word.n > 5 || (word.n > 1 && word.p[0] == '0') ||
-	    !ascii_decimal(word, UINT16_MAX + 1, &port))
+	    !decimal_read(word, UINT16_MAX, &port))
 		return false;
 	*ret_port = (uint16_t)port;
-	return port <= UINT16_MAX;
+	return true;
 }
 
 static bool read_address(struct slice word, sa_family_t family, union address *ret_address)

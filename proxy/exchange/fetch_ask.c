@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "cache/base/ascii.h"
+#include "cache/base/decimal.h"
 #include "cache/http/fields.h"
 #include "proxy/base/wall_clock.h"
 #include "proxy/stats/stats.h"
@@ -17,7 +17,7 @@ static const char *fewer_forwards(const struct http_request *req, char text[stat
 
 	if (req->method != METHOD_OPTIONS || line == NULL || line->value.n > 9)
 		return NULL;
-	if (line->value.n > 0 && !ascii_decimal(line->value, UINT32_MAX, &forwards))
+	if (line->value.n > 0 && !decimal_read(line->value, UINT32_MAX, &forwards))
 		return NULL;
 	snprintf(text, 24, "%" PRIu64, forwards > 0 ? forwards - 1 : 0);
 	return text;

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "cache/base/ascii.h"
+#include "cache/base/decimal.h"
 #include "proxy/base/json_writer.h"
 #include "proxy/front/admin_page.h"
 #include "proxy/loop/env.h"
@@ -25,8 +25,7 @@ const char *purge_kind_name(enum purge_kind kind)
 
 bool purge_id_of(struct slice text, uint64_t *ret_id)
 {
-	return text.n <= ID_DIGITS_MAX &&
-	       ascii_take_decimal(text, UINT64_MAX / 100, ret_id) == text.n && *ret_id != 0;
+	return text.n <= ID_DIGITS_MAX && decimal_read(text, UINT64_MAX, ret_id) && *ret_id != 0;
 }
 
 static void put_purge(struct json_writer *out, const struct purge *purge)

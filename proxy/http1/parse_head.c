@@ -2,6 +2,7 @@
 #include "proxy/http1/parse_head.h"
 
 #include "cache/base/ascii.h"
+#include "cache/base/decimal.h"
 #include "cache/http/fields.h"
 
 /* The library's list of methods has the tag of ours. */
@@ -120,22 +121,10 @@ enum failure head_version(struct slice text, uint8_t *ret_minor)
 
 /* ---- framing fields ------------------------------------------------------------------------- */
 
-/* 1*DIGIT, at most 2^63-1, which is more than ascii_decimal() can tell from less. */
+/* 1*DIGIT, at most 2^63-1. */
 static bool parse_length(struct slice text, uint64_t *ret_length)
 {
-	uint64_t length = 0;
-
-	if (text.n == 0 || text.n > 32)
-		return false;
-	for (size_t i = 0; i < text.n; i++) {
-		unsigned digit = (unsigned)(unsigned char)text.p[i] - '0';
-
-		if (digit > 9 || length > ((uint64_t)INT64_MAX - digit) / 10)
-			return false;
-		length = length * 10 + digit;
-	}
-	*ret_length = length;
-	return true;
+	return text.n <= 32 && decimal_read(text, INT64_MAX, ret_length);
 }
 
 /* The white space behind a value, up to the CRLF that is there. */

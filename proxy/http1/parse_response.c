@@ -1,7 +1,7 @@
 /*
  * Response heads: a strict pass of our own, over mended ones if need be, confirmed by http-parser.
  */
-#include "cache/base/ascii.h"
+#include "cache/base/decimal.h"
 #include "proxy/http1/parse_head.h"
 
 #include "cache/http/fields.h"
@@ -12,7 +12,7 @@ static bool read_status_line(struct slice line, struct http_response *res)
 	uint64_t status;
 
 	if (line.n < 12 || head_version(slice_of(line.p, 8), &res->version_minor) != FAILURE_NONE ||
-	    line.p[8] != ' ' || !ascii_decimal(slice_of(line.p + 9, 3), UINT16_MAX, &status))
+	    line.p[8] != ' ' || !decimal_read(slice_of(line.p + 9, 3), UINT16_MAX, &status))
 		return false;
 	if (line.n > 12 && line.p[12] != ' ')
 		return false;

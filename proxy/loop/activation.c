@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cache/base/ascii.h"
+#include "cache/base/decimal.h"
 
 enum { FIRST_FD = 3, NAME_MAX_SIZE = 64 };
 
@@ -25,7 +25,7 @@ static unsigned take_number(const char *variable)
 	const char *text = getenv(variable);
 	uint64_t number;
 
-	if (text == NULL || !ascii_decimal(slice_str(text), INT32_MAX, &number))
+	if (text == NULL || !decimal_read_capped(slice_str(text), INT32_MAX, &number))
 		number = 0;
 	unsetenv(variable);
 	return (unsigned)number;

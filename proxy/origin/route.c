@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cache/base/ascii.h"
+#include "cache/base/decimal.h"
 #include "proxy/base/hostname.h"
 #include "proxy/access/destinations.h"
 
@@ -93,7 +94,7 @@ static bool set_parent(struct routes *routes, const char *text)
 	if (routes->host == NULL)
 		return false;
 	routes->parent.host = slice_str(routes->host);
-	routes->parent.port = (uint16_t)strtoul(colon + 1, NULL, 10);
+	routes->parent.port = (uint16_t)decimal_take(slice_str(colon + 1), UINT16_MAX).number;
 	return true;
 }
 

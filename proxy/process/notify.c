@@ -11,7 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "cache/base/ascii.h"
+#include "cache/base/decimal.h"
 #include "proxy/base/log.h"
 #include "proxy/base/monotonic.h"
 
@@ -28,7 +28,7 @@ static int64_t number_of(const char *text)
 {
 	uint64_t number;
 
-	if (text == NULL || !ascii_decimal(slice_str(text), NUMBER_MAX, &number))
+	if (text == NULL || !decimal_read_capped(slice_str(text), NUMBER_MAX, &number))
 		return 0;
 	return (int64_t)number;
 }

@@ -255,7 +255,8 @@ def test_marks_survive_all_processes(troubled, versioned, tmp_path):
     (tmp_path / "trouble").touch()
     with proxy.connect() as client:
         for n in range(50):
-            assert client.get(origin.url(f"/{n}/x"), "X-Kind: 0").hit
+            answer = client.get(origin.url(f"/{n}/x"), "X-Kind: 0")
+            assert answer.hit, f"{n}: {answer['Cache-Status']}\n{proxy.errors()}"
             answer = client.ask("POST", origin.url(f"/{n}/x"), "Content-Length: 0")
             judge.invalidated([tuple(map(int, answer["X-Raised"].split(":")))])
     for worker in proxy.workers():
