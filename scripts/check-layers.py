@@ -31,7 +31,7 @@ KEPT = {
     "ares.h": ["proxy/dns/dns_channel.c"],
     "jansson.h": ["proxy/cli/json.c"],
     "openssl/*": ["proxy/loop/tls.c", "proxy/page/page.c"],
-    "lmdb.h": ["cache/store/lmdb.c"],
+    "lmdb.h": ["cache/store/lmdb.c", "cache/store/lmdb_copy.c"],
     "xxhash.h": ["cache/base/key.c", "cache/record/vary.c", "cache/record/record.c", "proxy/limits/budgets.c",
                  "proxy/access/credentials.c", "proxy/http1/parse_memo.c"],
     "crypt.h": ["proxy/access/credentials.c"],

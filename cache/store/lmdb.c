@@ -1,15 +1,11 @@
-/* The store's tables in LMDB; the only file that knows it. */
+/* The store's tables in LMDB, which this file and lmdb_copy.c alone know. */
 #include "cache/store/tables.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <lmdb.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <unistd.h>
 
 #include "cache/base/decimal.h"
 
@@ -518,94 +514,4 @@ uint64_t tables_available(struct tables *tables, uint64_t enough, uint64_t *ret_
 		tables_view_end(tables);
 	}
 	return sum;
-}
-
-/* ---- a copy of all -------------------------------------------------------------------------- */
-
-struct tables_copy {
-	MDB_env *env;
-	pthread_t thread;
-	int from, to; /* a pipe */
-	int rc;
-};
-
-/*
- * Not compacted: compacting would read pages in the order of keys, which is random on the disk, and
- * gains nothing when the store is full.
- */
-static void *copy_run(void *argument)
-{
-	struct tables_copy *copy = argument;
-	sigset_t pipe;
-
-	sigemptyset(&pipe);
-	sigaddset(&pipe, SIGPIPE);
-	pthread_sigmask(SIG_BLOCK, &pipe, NULL);
-	copy->rc = mdb_env_copyfd2(copy->env, copy->to, 0);
-	close(copy->to);
-	return NULL;
-}
-
-/*
- * LMDB writes the heads while it holds the lock of writers.  A pipe has room for them, so this is
- * fast; writing to a file could wait for the disk.
- */
-static int copy_begin(struct tables_copy *copy, const char *directory, uint64_t size)
-{
-	int rc = mdb_env_create(&copy->env), pipe[2], dead;
-
-	if (rc == 0)
-		rc = mdb_env_set_mapsize(copy->env, size);
-	if (rc == 0)
-		rc = mdb_env_open(copy->env, directory, MDB_RDONLY | MDB_NOTLS, 0600);
-	if (rc == 0)
-		rc = mdb_reader_check(copy->env, &dead);
-	if (rc == 0 && pipe2(pipe, O_CLOEXEC) != 0)
-		rc = errno;
-	if (rc != 0)
-		return rc;
-	copy->from = pipe[0];
-	copy->to = pipe[1];
-	rc = pthread_create(&copy->thread, NULL, copy_run, copy);
-	if (rc != 0) {
-		close(copy->from);
-		close(copy->to);
-	}
-	return rc;
-}
-
-static void copy_free(struct tables_copy *copy)
-{
-	if (copy->env != NULL)
-		mdb_env_close(copy->env);
-	free(copy);
-}
-
-struct tables_copy *tables_copy_begin(const char *directory, uint64_t size, int *ret_from,
-				      struct diagnostic *error)
-{
-	struct tables_copy *copy = calloc(1, sizeof(*copy));
-	int rc = copy != NULL ? copy_begin(copy, directory, size) : ENOMEM;
-
-	if (rc == 0) {
-		*ret_from = copy->from;
-		return copy;
-	}
-	diagnostic_set(error, "%s", mdb_strerror(rc));
-	if (copy != NULL)
-		copy_free(copy);
-	return NULL;
-}
-
-bool tables_copy_end(struct tables_copy *copy, struct diagnostic *error)
-{
-	int rc;
-
-	close(copy->from);
-	pthread_join(copy->thread, NULL);
-	rc = copy->rc;
-	if (rc != 0)
-		diagnostic_set(error, "%s", mdb_strerror(rc));
-	copy_free(copy);
-	return rc == 0;
 }

@@ -1,6 +1,6 @@
 /*
  * The tables of the store on disk: ordered keys, one view, one write transaction.
- * cache/store/lmdb.c keeps them in LMDB and is the only file that includes it; entries and eviction
+ * cache/store/lmdb.c and lmdb_copy.c keep them in LMDB and alone include it; entries and eviction
  * are the business of store.c.
  *
  * Results are those of the store: STORE_NOT_FOUND and STORE_FULL are ordinary; when a change
