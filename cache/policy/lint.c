@@ -3,7 +3,7 @@
 
 #include <assert.h>
 
-#include "cache/base/ascii.h"
+#include "cache/base/decimal.h"
 #include "cache/http/date.h"
 #include "cache/http/fields.h"
 #include "cache/http/sf.h"
@@ -155,7 +155,7 @@ static void look_at_age(const struct look *look)
 
 	if (http_has_field(look->fields, FIELD_AGE)) {
 		if (http_fields_lines(look->fields, FIELD_AGE) > 1 ||
-		    !ascii_decimal(age, CC_SECONDS_MAX, &seconds))
+		    !decimal_read_capped(age, CC_SECONDS_MAX, &seconds))
 			find_with(look, LINT_AGE_BAD, age);
 		else
 			find_with(look, LINT_AGE_OF_OTHERS, age);

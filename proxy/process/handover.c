@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cache/base/ascii.h"
+#include "cache/base/decimal.h"
 
 #define VARIABLE "CACHE204_HANDOVER"
 #define FORM "cache204-handover 1"
@@ -288,7 +288,7 @@ static bool take_number(const char **at, int64_t most, int64_t *ret_number)
 	size_t n = strcspn(digits, " ");
 	uint64_t number;
 
-	if (!ascii_decimal(slice_of(digits, n), (uint64_t)most, &number))
+	if (!decimal_read_capped(slice_of(digits, n), (uint64_t)most, &number))
 		return false;
 	*ret_number = minus ? -(int64_t)number : (int64_t)number;
 	*at = digits + n + (digits[n] == ' ');
