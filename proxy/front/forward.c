@@ -372,13 +372,15 @@ static void forward_handle(struct exchange *x)
 }
 
 /* Without path and query, which may have secrets. */
-static void announce(const struct exchange *x)
+void forward_announce(const struct exchange *x)
 {
 	const struct http_uri *uri = &x->req.uri;
 	bool is_tunnel = x->req.method == METHOD_CONNECT;
 	char client[ADDRESS_TEXT_SIZE], authority[URI_HOST_MAX + sizeof("[]:65535")];
 	size_t length = http_uri_authority(uri, authority);
 
+	if (!notices_first_request())
+		return;
 	address_format(&x->peer, client);
 	log_info("first request through the proxy: %.*s %s%.*s from %s", (int)x->req.method_name.n,
 		 x->req.method_name.p,
@@ -396,8 +398,7 @@ static void forward_handle_first(struct exchange *x)
 {
 	if (x->req.uri.host.n > 0 && x->req.form != TARGET_ORIGIN) {
 		forward_frontend.handle = forward_handle;
-		if (notices_first_request())
-			announce(x);
+		forward_announce(x);
 	}
 	forward_handle(x);
 }

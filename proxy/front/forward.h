@@ -7,6 +7,9 @@
 /* Its handle() becomes another one with the first request. */
 extern struct frontend forward_frontend;
 
+/* With the first request that is passed on, by any of the workers: a line in the log. */
+void forward_announce(const struct exchange *x);
+
 /* Go on with a request that waited for its password to be verified. */
 void forward_known(struct exchange *x, enum failure failure);
 

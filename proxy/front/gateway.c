@@ -16,10 +16,14 @@ struct gateway {
 };
 
 static void gateway_handle(struct exchange *x);
+static void gateway_handle_first(struct exchange *x);
 
 static const struct gateway *gateway_of(const struct frontend *frontend)
 {
-	return frontend->handle == gateway_handle ? (const struct gateway *)frontend : NULL;
+	bool is_one =
+		frontend->handle == gateway_handle || frontend->handle == gateway_handle_first;
+
+	return is_one ? (const struct gateway *)frontend : NULL;
 }
 
 const char *gateway_origin(const struct frontend *frontend)
@@ -58,6 +62,21 @@ static void gateway_handle(struct exchange *x)
 		exchange_fail(x, failure);
 }
 
+/* Until a request has come: no other pays for the look. */
+static void gateway_handle_first(struct exchange *x)
+{
+	struct gateway *gateway = (struct gateway *)(uintptr_t)gateway_of(x->frontend);
+	struct http_uri asked = x->req.uri;
+
+	gateway->frontend.handle = gateway_handle;
+	x->req.uri.scheme = gateway->origin.scheme;
+	x->req.uri.host = gateway->origin.host;
+	x->req.uri.port = gateway->origin.port;
+	forward_announce(x);
+	x->req.uri = asked;
+	gateway_handle(x);
+}
+
 /* As the targets of others are logged: with the port when it does not go without saying. */
 static void spell_origin(struct gateway *gateway)
 {
@@ -82,7 +101,7 @@ static bool bind_gateway(struct listener *listener, char *text, struct diagnosti
 	}
 	gateway->frontend = forward_frontend;
 	gateway->frontend.name = "gateway";
-	gateway->frontend.handle = gateway_handle;
+	gateway->frontend.handle = gateway_handle_first;
 	gateway->frontend.chosen = true;
 	gateway->frontend.is_origin = true;
 	if (!conf_split_gateway(text, host, &port, &gateway->text) ||

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from support.origin import respond
+from support.ports import free_port
 from support.rawclient import Client
 from support.until import until
 
@@ -85,6 +86,22 @@ def test_the_first_request_is_announced_once(start_proxy, origin, workers):
     lines = lines_with(proxy, "first request through the proxy: ")
     assert len(lines) == 2, lines
     assert lines[1].endswith(f"info: first request through the proxy: GET http://{origin.authority} from 127.0.0.1")
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_first_request_to_a_gateway_is_told(start_proxy, origin, workers):
+    gateway = free_port()
+    proxy = start_proxy(f"gateway=127.0.0.1:{gateway}={origin.url().rstrip('/')}", f"workers={workers}")
+    origin.default = respond(204, FRESH)
+    for n in range(6):
+        with Client(gateway) as client:
+            client.send(f"GET /secret?password=x HTTP/1.1\r\nHost: 127.0.0.1:{gateway}\r\n\r\n".encode())
+            assert client.response().status == 204, n
+        with proxy.connect() as client:
+            assert client.get(origin.url("/x")).status == 204
+    lines = lines_with(proxy, "first request through the proxy: ")
+    assert len(lines) == 1, lines
+    assert lines[0].endswith(f"info: first request through the proxy: GET http://{origin.authority} from 127.0.0.1")
 
 
 def connect(proxy, authority):

@@ -4,7 +4,9 @@ import contextlib
 import os
 import pathlib
 import pwd
+import shutil
 import signal
+import subprocess
 import tempfile
 import threading
 
@@ -13,6 +15,7 @@ import pytest
 from support.reloaded import FRESH, Load, Reloaded, read_until
 from support.origin import CLOSE, respond
 from support.ports import free_port
+from support.proxy import BINARY
 from support.rawclient import Client
 from support.until import until
 
@@ -267,3 +270,124 @@ def test_no_page_of_others_may_ask(begin):
     assert running.proxy.admin("/reload", "POST", "Origin: http://evil.example").status == 403
     assert running.result()["asked"] == 0
     stop(running)
+
+
+# ---- while something else is under way ------------------------------------------------------------
+
+
+def store_many(running, origin, count=400):
+    origin.default = respond(204, FRESH)
+    with running.proxy.connect() as client:
+        for n in range(count):
+            assert client.get(origin.url(f"/{n}")).status == 204
+    running.proxy.until_written()
+    until(lambda: running.proxy.stats()["store"]["entries"] >= count, "all is stored")
+
+
+@pytest.mark.parametrize("what", ["reload", "upgrade"])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_during_a_purge(begin, origin, what, workers):
+    """Whoever removes it, and by however many at once: all of it goes, and nothing comes back."""
+    running = begin(workers=workers)
+    store_many(running, origin)
+    assert running.proxy.admin("/purge", "POST").status == 202
+    for _ in range(2):
+        assert running.ask(what)["ok"]
+    with running.proxy.connect() as client:
+        assert not client.get(origin.url("/7")).hit
+    until(lambda: running.proxy.stats()["store"]["entries"] <= 1, "all is removed")
+
+
+    def is_hit(path):
+        with running.proxy.connect() as client:
+            return client.get(origin.url(path)).hit
+    assert not is_hit("/8")
+    until(lambda: is_hit("/7"), "what was stored since is there")
+    stop(running)
+
+
+@pytest.mark.parametrize("what", ["reload", "upgrade"])
+def test_while_copies_are_made(begin, origin, what):
+    running = begin(sync="1s")
+    store_many(running, origin)
+    for n in range(20):
+        with running.proxy.connect() as client:
+            client.get(origin.url(f"/more/{n}"))
+        assert running.ask(what)["ok"]
+    made = running.proxy.stats()["store"]["copies"]
+    with running.proxy.connect() as client:
+        client.get(origin.url("/last"))
+    until(lambda: running.proxy.stats()["store"]["copies"] > made, "the next one is made", timeout=15)
+    assert running.proxy.stats()["store"]["copies_failed"] == 0
+    stop(running)
+
+
+@pytest.mark.parametrize("what", ["reload", "upgrade"])
+def test_gateways_move(begin, origin, what):
+    """To another address, to another origin, and two that exchange theirs."""
+    first, second = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    other = origin.url("/").replace("127.0.0.1", "localhost").rstrip("/")
+    one = origin.url("/").rstrip("/")
+    running = begin(gateway=[f"{first}={one}", f"{second}={other}"])
+    origin.default = respond(204)
+
+    def host_at(gateway):
+        with Client(int(gateway.rpartition(":")[2])) as client:
+            client.send(f"GET /x HTTP/1.1\r\nHost: {gateway}\r\n\r\n".encode())
+            assert client.response().status == 204
+        return origin.requests[-1].fields.all("Host")[0].partition(":")[0]
+    assert (host_at(first), host_at(second)) == ("127.0.0.1", "localhost")
+    running.write(gateway=[f"{first}={other}", f"{second}={one}"])
+    assert running.ask(what)["ok"]
+    assert (host_at(first), host_at(second)) == ("localhost", "127.0.0.1")
+    running.write(gateway=[f"{second}={other}"])
+    assert running.ask(what)["ok"]
+    assert host_at(second) == "localhost"
+    with pytest.raises(ConnectionRefusedError):
+        host_at(first)
+    stop(running)
+
+
+@pytest.mark.parametrize("what", ["reload", "upgrade"])
+@pytest.mark.parametrize("option", ["tls_ca_file", "password_file"])
+def test_a_file_that_went_is_refused_and_comes_back(begin, origin, tmp_path, what, option):
+    file = tmp_path / "file"
+    if option == "tls_ca_file":
+        shutil.copy("/etc/ssl/certs/ca-certificates.crt", file)
+    else:
+        file.write_text("ali:$5$rounds=1000$Yp2kQvS1$vGczs8RKiCNWsRAaHrG4HLJrQuqvLg01/WWM8c4nwk2\n", encoding="ascii")
+    file.chmod(0o600)
+    running = begin(**{option: file})
+    before, away = running.proxy.workers(), file.with_suffix(".away")
+    file.rename(away)
+    result = running.ask(what)
+    assert not result["ok"] and str(file) in result["errors"] and running.proxy.workers() == before, result
+    away.rename(file)
+    assert running.ask(what)["ok"]
+    stop(running)
+
+
+def limit_processes(pid, number):
+    """As that user, who may do it for its own processes."""
+    subprocess.run(["prlimit", f"--pid={pid}", f"--nproc={number}:"], user="nobody", group=pwd.getpwnam("nobody").pw_gid, check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user, whose processes can be limited")
+@pytest.mark.parametrize("what", ["reload", "upgrade"])
+def test_no_more_processes(origin, what):
+    user = pwd.getpwnam("nobody")
+    origin.default = respond(204)
+    with tempfile.TemporaryDirectory() as place, contextlib.ExitStack() as stack:
+        os.chown(place, user.pw_uid, user.pw_gid)  # where that user can read, unlike in tmp_path
+        binary = shutil.copy(BINARY, pathlib.Path(place) / "cache204")
+        running = Reloaded(pathlib.Path(place), binary, workers=2, user="nobody", allow="127.0.0.1")
+        stack.callback(running.proxy.kill)
+        before = running.proxy.workers()
+        limit_processes(running.proxy.pid, "1")
+        result = running.ask(what)
+        assert not result["ok"] and "start" in result["errors"] and running.proxy.workers() == before, result
+        with running.proxy.connect() as client:
+            assert client.get(origin.url()).status == 204
+        limit_processes(running.proxy.pid, "10000")
+        assert running.ask(what)["ok"]
+        stop(running)
