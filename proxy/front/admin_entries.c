@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "cache/base/ascii.h"
+#include "cache/base/decimal.h"
 #include "cache/cache.h"
 #include "cache/record/entry.h"
 #include "proxy/front/admin_page.h"
@@ -58,7 +58,7 @@ static bool read_cursor(struct slice text, struct cache_key *ret_key)
 
 static bool read_limit(struct slice text, uint64_t *ret_limit)
 {
-	return ascii_take_decimal(text, ROWS_MAX, ret_limit) == text.n && *ret_limit > 0;
+	return decimal_read(text, ROWS_MAX, ret_limit) && *ret_limit > 0;
 }
 
 static bool read_prefix(struct slice text, struct purge *ret_wanted)

@@ -141,7 +141,8 @@ def test_system_calls_of_a_hit_on_a_connection_of_its_own(wrapped, origin, tmp_p
     calls = (re.match(r"\w+(?=\()", line) for line in lines[hits[0] + 1:hits[-1] + 1])
     names = collections.Counter(call[0] for call in calls if call)
     names.pop("restart_syscall", None)
-    assert set(names) - housekeeping(names) <= {"epoll_wait", "accept4", "recvfrom", "sendto", "close"}, names
+    rare = {name for name in names if names[name] <= ALONE // 4} - {"epoll_ctl", "shutdown", "setsockopt"}
+    assert set(names) - rare <= {"epoll_wait", "accept4", "recvfrom", "sendto", "close"}, names
     assert names["recvfrom"] == names["sendto"] == names["close"] == ALONE - 1, names
     assert names["accept4"] <= 1.3 * ALONE, names
 
