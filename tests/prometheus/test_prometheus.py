@@ -110,13 +110,13 @@ def can_name():
 
 
 class Prometheus:
-    def __init__(self, directory, targets, names=""):
+    def __init__(self, directory, targets, names="", **job):
         self.port = free_port()
         hosts, config = directory / "hosts", directory / "prometheus.yml"
         hosts.write_text(f"127.0.0.1 localhost {names}\n", encoding="ascii")
         config.write_text(json.dumps({
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"}, "rule_files": [str(RULES)],
-            "scrape_configs": [{"job_name": "cache204", "static_configs": [{"targets": targets}]}]}), encoding="utf-8")
+            "scrape_configs": [{"job_name": "cache204", "static_configs": [{"targets": targets}], **job}]}), encoding="utf-8")
         command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={directory}/data",
                    f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=warn"]
         if names:
@@ -182,6 +182,19 @@ def test_what_it_has_is_what_the_proxy_told(scraped):
         assert prometheus.query(f"sum({name})") == [told.sum(name)], name
     types = {name: row[0]["type"] for name, row in prometheus.get("metadata").items()}
     assert {name: types.get(name) for name in told.types} == told.types
+
+
+def test_it_is_scraped_with_a_token(start_proxy, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef0123456789abcdef\n", encoding="ascii")
+    token.chmod(0o600)
+    proxy = start_proxy(f"admin_token_file={token}")
+    assert proxy.admin("/metrics").status == 401
+    prometheus = Prometheus(tmp_path, [f"localhost:{proxy.admin_port}"], authorization={"credentials_file": str(token)})
+    try:
+        until(lambda: prometheus.query("cache204_workers") == [1.0], "it is scraped", 30)
+    finally:
+        prometheus.close()
 
 
 def expressions():
