@@ -343,3 +343,36 @@ def test_each_reason_says_what_to_do(token):
     page, volume, names = re.search(r" See ([a-z0-9.-]+)\((\d)\), ([^.]+)\.$", advice).groups()
     for name in names.split(" and ") if volume == "5" else [names]:
         assert name in sections((page, volume)), name
+
+
+# ---- what the operators' page is drawn from -------------------------------------------------------------
+
+UNKNOWN_HERE = {"last", "received_from", "took_us", "used"}  # the page shows nothing for what is not there
+
+
+def shape(value, sample, place=""):
+    """What a sample has and an answer has not, or has of another kind."""
+    if isinstance(sample, dict) and isinstance(value, dict):
+        missing = [f"{place}.{name}" for name in sample if name not in value and name not in UNKNOWN_HERE]
+        return missing + [fault for name in sample if name in value
+                          for fault in shape(value[name], sample[name], f"{place}.{name}")]
+    if isinstance(sample, list) and isinstance(value, list):
+        return [fault for item in value[:1] for fault in (shape(item, sample[0], f"{place}[]") if sample else [])]
+    numbers = (int, float)
+    same = value is None or sample is None or isinstance(value, type(sample)) \
+        or (isinstance(value, numbers) and isinstance(sample, numbers))
+    return [] if same else [f"{place}: {value!r} for {sample!r}"]
+
+
+def test_it_is_as_the_page_expects(proxy, client, origin):
+    samples = json.loads((ROOT / "tests/vectors/dash/answers.json").read_text(encoding="utf-8"))
+    store(client, origin, *FRESH, "Cache-Control: stale-if-error=60, stale-while-revalidate=30", 'Cache-Groups: "a"',
+          "Vary: Accept-Language", fields=["Accept-Language: de"])
+    store(client, origin, *FRESH, "Vary: Accept-Language", fields=["Accept-Language: en"])
+    assert shape(ask(proxy, origin.url(), "Accept-Language: de"), samples["hit"]) == []
+    origin.on("/none", respond(204, "Content-Length: 0"))
+    answer = proxy.admin(f"/explain?fetch=1&uri={origin.url('/none')}", "POST")
+    said, sample = json.loads(answer.body), samples["fetched"]
+    assert shape(said, sample) == []
+    kinds = {kind for rows in (sample["checks"], sample["fetch"]["lint"]) for kind, *_ in rows}
+    assert {kind for rows in (said["checks"], said["fetch"]["lint"]) for kind, *_ in rows} <= kinds
