@@ -1,4 +1,5 @@
 /* `cache204 explain`: what would become of a request, in words. */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -248,6 +249,31 @@ static void write_record(const struct json *json, const struct json *record)
 	write_groups(json_get(record, "groups"));
 }
 
+/* A word that a shell takes as it is. */
+static bool is_plain_word(const char *text)
+{
+	size_t n = strlen(text);
+
+	for (size_t i = 0; i < n; i++)
+		if (!isalnum((unsigned char)text[i]) && strchr("-._~/:%=,@+", text[i]) == NULL)
+			return false;
+	return n > 0;
+}
+
+/* How to see all of what is stored; the fields that were given go along. */
+static void write_hint(const struct arguments *arguments, const struct json *json)
+{
+	const char *uri = json_text(json, "uri");
+
+	if (uri == NULL || strchr(uri, '\'') != NULL)
+		return;
+	fputs("See the stored head: cache204 get ", stdout);
+	fputs(is_plain_word(uri) ? "" : "'", stdout);
+	shown_write(stdout, uri);
+	fputs(is_plain_word(uri) ? "" : "'", stdout);
+	puts(arguments->header_count > 0 ? " and the same -H" : "");
+}
+
 static void write_door(const struct json *json)
 {
 	const char *gateway = json_text(json, "gateway"),
@@ -324,7 +350,7 @@ static void write_fetch(const struct json *fetch)
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
-static void write_text(const struct json *json)
+static void write_text(const struct arguments *arguments, const struct json *json)
 {
 	const char *line = json_text(json, "line"), *advice = json_text(json, "do");
 	const char *verdict = json_text(json, "verdict"), *status = json_text(json, "cache_status");
@@ -347,6 +373,8 @@ static void write_text(const struct json *json)
 	else
 		write_others(json_get(json, "others"));
 	write_fetch(json_get(json, "fetch"));
+	if (json_text(record, "answers") != NULL)
+		write_hint(arguments, json);
 }
 
 /* The status that the process ends with. */
@@ -358,7 +386,7 @@ static int tell(const struct arguments *arguments, const struct answer *answer)
 	if (ok && arguments_have(arguments, FLAG_JSON))
 		fwrite(answer->content.p, 1, answer->content.n, stdout);
 	else if (ok)
-		write_text(json);
+		write_text(arguments, json);
 	json_free(json);
 	if (!ok)
 		return complain("the answer of the proxy is not one to this question");

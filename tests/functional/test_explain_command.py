@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 
 import pytest
 
@@ -48,6 +49,18 @@ def test_from_the_store(explain, client, origin):
     assert found["others"] == "en, fr"
     assert (found["validators"], found["groups"]) == ('ETag "h-8841"', "status")
     assert "Do this" not in text
+    assert text.endswith(f"\nSee the stored head: cache204 get {origin.url()} and the same -H\n")
+    hint = explain(f"{origin.url()}?a&b", status=1)
+    assert "cache204 get" not in hint
+
+
+def test_the_hint_can_be_pasted(explain, proxy, client, origin):
+    origin.on("/x?a=1&b", respond(204, "Cache-Control: max-age=60"))
+    client.get(origin.url("/x?a=1&b"))
+    command = explain(origin.url("/x?a=1&b")).splitlines()[-1].removeprefix("See the stored head: cache204 ")
+    assert command == f"get '{origin.url('/x?a=1&b')}'"
+    result = run(*shlex.split(command), "-o", f"admin=127.0.0.1:{proxy.admin_port}")
+    assert result.returncode == 0 and "Cache-Control: max-age=60" in result.stdout
 
 
 def test_not_from_the_store(explain, origin):
