@@ -1,4 +1,4 @@
-/* The forms of texts and list members: what each accepts, and the message for other values. */
+/* The forms of texts and list members, and the message for what is of none. */
 #include "conf/forms.h"
 
 #include <arpa/inet.h>
@@ -8,253 +8,9 @@
 #include <strings.h>
 
 #include "conf/conf.h"
+#include "conf/form_texts.h"
 #include "conf/log_format.h"
 #include "conf/units.h"
-
-static bool is_alnum(char c)
-{
-	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-}
-
-static bool is_control(char c)
-{
-	return (unsigned char)c < 0x20 || c == 0x7f;
-}
-
-static bool is_any(const char *text)
-{
-	while (*text && !is_control(*text))
-		text++;
-	return *text == '\0';
-}
-
-static bool is_token(const char *text)
-{
-	const char *at = text;
-
-	while (*at && (is_alnum(*at) || strchr("!#$%&'*+-.^_`|~", *at) != NULL))
-		at++;
-	return at > text && *at == '\0';
-}
-
-static bool is_token_or_nothing(const char *text)
-{
-	return *text == '\0' || is_token(text);
-}
-
-static bool is_log_format(const char *text)
-{
-	struct log_format format;
-	struct diagnostic error;
-
-	return is_any(text) && log_format_parse(text, &format, &error);
-}
-
-static bool is_address(const char *text)
-{
-	char host[UNITS_HOST];
-	uint16_t port;
-
-	return units_parse_address(text, host, &port);
-}
-
-static bool is_admin(const char *text)
-{
-	const char *path = conf_unix_path(text);
-
-	return is_address(text) || (path != NULL && *path == '/' && path[1] != '\0' &&
-				    strlen(path) < CONF_UNIX_PATH && is_any(path));
-}
-
-static bool is_mode(const char *text)
-{
-	size_t digits = strspn(text, "01234567");
-
-	return text[digits] == '\0' && (digits == 3 || (digits == 4 && *text == '0'));
-}
-
-/* An address alone, IPv6 with or without brackets; writes it with the port of name servers. */
-static bool add_resolver_port(const char *text, char to[UNITS_HOST + 9])
-{
-	char host[UNITS_HOST];
-	uint16_t port;
-	bool bare = *text != '[' && strchr(text, ':') != NULL;
-
-	return snprintf(to, UNITS_HOST + 9, "%s%s%s:53", bare ? "[" : "", text, bare ? "]" : "") <
-		       UNITS_HOST + 9 &&
-	       units_parse_address(to, host, &port);
-}
-
-static bool is_resolver(const char *text)
-{
-	char host[UNITS_HOST], with_port[UNITS_HOST + 9];
-	uint16_t port;
-
-	return add_resolver_port(text, with_port) ||
-	       (units_parse_address(text, host, &port) && port != 0);
-}
-
-static bool is_network(const char *text)
-{
-	struct units_network network;
-
-	return units_parse_network(text, &network);
-}
-
-static bool is_port(const char *text)
-{
-	uint16_t first, last;
-
-	return units_parse_ports(text, &first, &last);
-}
-
-/*
- * Labels of letters, digits, - and _ (seen in practice).  A last label of digits is a broken
- * address.
- */
-static bool is_name(const char *text, size_t length)
-{
-	size_t label = 0, digits = 0;
-
-	if (length == 0 || length > 253)
-		return false;
-	for (size_t i = 0; i < length; i++) {
-		char c = text[i];
-
-		if (c == '.' && label == 0)
-			return false;
-		if (c == '.') {
-			label = digits = 0;
-			continue;
-		}
-		if (!is_alnum(c) && c != '-' && c != '_')
-			return false;
-		digits += c >= '0' && c <= '9';
-		if (++label > 63)
-			return false;
-	}
-	return label > digits;
-}
-
-static bool is_host(const char *text)
-{
-	return is_name(text, strlen(text));
-}
-
-static bool is_destination(const char *text)
-{
-	const char *name = *text == '.' ? text + 1 : text;
-
-	return is_network(text) || is_name(name, strlen(name));
-}
-
-/* host:port, the host a name or an address. */
-static bool is_authority(const char *text)
-{
-	const char *colon = strrchr(text, ':');
-	char host[UNITS_HOST];
-	uint16_t port_16;
-	int64_t port;
-
-	if (units_parse_address(text, host, &port_16))
-		return port_16 != 0;
-	return colon != NULL && is_name(text, (size_t)(colon - text)) && strlen(colon + 1) <= 5 &&
-	       units_parse_count(colon + 1, &port) && port >= 1 && port <= UINT16_MAX;
-}
-
-static unsigned hex_value(char c)
-{
-	return c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a') + 10;
-}
-
-static bool is_hex(char c)
-{
-	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
-}
-
-/* user:password; each % begins the escape of a byte that is no control character. */
-static bool is_userinfo(const char *text, size_t length)
-{
-	if (*text == ':' || memchr(text, ':', length) == NULL)
-		return false;
-	for (size_t i = 0; i < length; i++) {
-		unsigned byte;
-
-		if (text[i] != '%')
-			continue;
-		if (i + 2 >= length || !is_hex(text[i + 1]) || !is_hex(text[i + 2]))
-			return false;
-		byte = hex_value(text[i + 1]) << 4 | hex_value(text[i + 2]);
-		if (byte < 0x20 || byte == 0x7f)
-			return false;
-	}
-	return true;
-}
-
-/* A copy of a URL without a slash at its end; NULL when it does not fit. */
-static const char *without_slash(const char *text, char *to, size_t size)
-{
-	size_t length = strlen(text);
-
-	if (length > 0 && text[length - 1] == '/')
-		length--;
-	if (length >= size)
-		return NULL;
-	memcpy(to, text, length);
-	to[length] = '\0';
-	return to;
-}
-
-static bool is_parent(const char *text)
-{
-	char authority[300];
-	const char *at;
-
-	if (*text == '\0')
-		return true;
-	if (!is_any(text) || strncasecmp(text, "http://", 7) != 0)
-		return false;
-	text += 7;
-	at = strrchr(text, '@');
-	if (at != NULL && !is_userinfo(text, (size_t)(at - text)))
-		return false;
-	text = without_slash(at != NULL ? at + 1 : text, authority, sizeof(authority));
-	return text != NULL && is_authority(text);
-}
-
-/* http://host or https://host, with or without a port. */
-static bool is_origin(const char *text)
-{
-	char with_port[300], authority[300];
-
-	if (strncasecmp(text, "http://", 7) == 0)
-		text += 7;
-	else if (strncasecmp(text, "https://", 8) == 0)
-		text += 8;
-	else
-		return false;
-	text = without_slash(text, authority, sizeof(authority));
-	if (text == NULL)
-		return false;
-	if (is_authority(text))
-		return true;
-	return snprintf(with_port, sizeof(with_port), "%s:80", text) < (int)sizeof(with_port) &&
-	       is_authority(with_port);
-}
-
-static bool is_gateway(const char *text)
-{
-	const char *equals = strchr(text, '=');
-	char address[UNITS_HOST + 9];
-
-	if (equals == NULL || (size_t)(equals - text) >= sizeof(address))
-		return false;
-	memcpy(address, text, (size_t)(equals - text));
-	address[equals - text] = '\0';
-	return is_address(address) && is_origin(equals + 1);
-}
-
-/* ---- what was meant ------------------------------------------------------------------------- */
 
 /* As form_show(), and what stands before an @ may be a password. */
 static const char *show(const char *value, char to[FORM_SHOWN])
@@ -285,7 +41,7 @@ static bool is_bracketed(const char *value)
 {
 	char with_port[UNITS_HOST + 9];
 
-	return *value == '[' && add_resolver_port(value, with_port);
+	return *value == '[' && text_add_resolver_port(value, with_port);
 }
 
 static bool explain_address(const char *value, struct diagnostic *why)
@@ -319,7 +75,7 @@ static bool explain_address(const char *value, struct diagnostic *why)
 	else if (colon != NULL && units_parse_ports(colon + 1, &first, &last) && first != last)
 		diagnostic_set(why, "%s has a range of ports; use one address for each",
 			       show(value, text));
-	else if (colon != NULL && is_name(value, (size_t)(colon - value)))
+	else if (colon != NULL && text_is_name(value, (size_t)(colon - value)))
 		diagnostic_set(why, "%s has a name; use the address in digits, as 127.0.0.1%s",
 			       show(value, text), strlen(colon) <= 6 ? colon : ":3128");
 	else
@@ -357,7 +113,7 @@ static bool explain_resolver(const char *value, struct diagnostic *why)
 	const char *colon = strchrnul(value, ':');
 	char shown[FORM_SHOWN];
 
-	if (!is_name(value, (size_t)(colon - value)))
+	if (!text_is_name(value, (size_t)(colon - value)))
 		return false;
 	diagnostic_set(why, "%s is a name; use the address of the name server, as 192.0.2.53",
 		       show(value, shown));
@@ -416,7 +172,7 @@ static bool explain_network(const char *value, struct diagnostic *why)
 			       value, bits_of_mask(slash + 1));
 	else if (units_parse_address(value, host, &port))
 		diagnostic_set(why, "%s has a port; use %s", shown, host);
-	else if (is_name(value, strlen(value)) || strchr(value, '-') != NULL)
+	else if (text_is_name(value, strlen(value)) || strchr(value, '-') != NULL)
 		diagnostic_set(why, "%s is not a network; use addresses in digits, as 10.0.0.0/8",
 			       shown);
 	else
@@ -433,17 +189,17 @@ static bool explain_destination(const char *value, struct diagnostic *why)
 	show(value, shown);
 	if (strcmp(value, "*") == 0)
 		diagnostic_set(why, "* is not a destination; use 0.0.0.0/0 and ::/0 for all");
-	else if (strncmp(value, "*.", 2) == 0 && is_host(value + 2))
+	else if (strncmp(value, "*.", 2) == 0 && text_is_host(value + 2))
 		diagnostic_set(why, "%s has a *; use %s for a name and all below it", shown,
 			       value + 1);
-	else if (scheme != NULL && strchr(host, '@') == NULL && is_name(host, length))
+	else if (scheme != NULL && strchr(host, '@') == NULL && text_is_name(host, length))
 		diagnostic_set(why, "%s is a URL; use the host alone: %.*s", shown, (int)length,
 			       host);
-	else if (scheme == NULL && host[length] == ':' && is_name(host, length))
+	else if (scheme == NULL && host[length] == ':' && text_is_name(host, length))
 		diagnostic_set(why, "%s has a port; use the host alone: %.*s", shown, (int)length,
 			       host);
 	else if (length > 1 && host[length] == '\0' && host[length - 1] == '.' &&
-		 is_name(host, length - 1))
+		 text_is_name(host, length - 1))
 		diagnostic_set(why, "%s has a dot at its end; use %.*s", shown, (int)length - 1,
 			       host);
 	else
@@ -456,11 +212,11 @@ static bool explain_host(const char *value, struct diagnostic *why)
 	const char *name = value + (*value == '.' || *value == '*');
 	char shown[FORM_SHOWN];
 
-	if (!is_network(value) && (name == value || !is_host(name + (*name == '.'))))
+	if (!text_is_network(value) && (name == value || !text_is_host(name + (*name == '.'))))
 		return explain_destination(value, why);
 	diagnostic_set(why, "%s is %s", show(value, shown),
-		       is_network(value) ? "an address, which needs no entry; use a name"
-					 : "a domain; use the names themselves");
+		       text_is_network(value) ? "an address, which needs no entry; use a name"
+					      : "a domain; use the names themselves");
 	return true;
 }
 
@@ -497,7 +253,7 @@ static const char *parent_fault(const char *url)
 		return "has no scheme; begin it with http://";
 	if (strncasecmp(url, "http://", 7) != 0)
 		return "is not of http, which a parent is asked over; use http://host:port";
-	if (at != NULL && !is_userinfo(user, (size_t)(at - user)))
+	if (at != NULL && !text_is_userinfo(user, (size_t)(at - user)))
 		return "has a user and password that cannot be read; use user:password, with %40 "
 		       "for @ and %25 for %";
 	if (path_of(authority) != NULL)
@@ -519,7 +275,7 @@ static bool explain_gateway(const char *value, struct diagnostic *why)
 		return false;
 	memcpy(address, value, length);
 	address[length] = '\0';
-	if (!is_address(address)) {
+	if (!text_is_address(address)) {
 		if (!explain_address(address, &inner))
 			return false;
 		diagnostic_set(why, "%s", inner.text);
@@ -547,32 +303,33 @@ static const struct {
 	/* A suggestion for a value that is not of the form; may be NULL. */
 	bool (*explain)(const char *value, struct diagnostic *why);
 } forms[] = {
-	[FORM_ANY] = {is_any, "text", "a text", "letters, digits and signs, no control characters"},
-	[FORM_TOKEN] = {is_token, "token", "a token", "letters, digits and !#$%&'*+-.^_`|~"},
-	[FORM_TOKEN_OR_NOTHING] = {is_token_or_nothing, "token", "the name of a field",
+	[FORM_ANY] = {text_is_any, "text", "a text",
+		      "letters, digits and signs, no control characters"},
+	[FORM_TOKEN] = {text_is_token, "token", "a token", "letters, digits and !#$%&'*+-.^_`|~"},
+	[FORM_TOKEN_OR_NOTHING] = {text_is_token_or_nothing, "token", "the name of a field",
 				   "X-Request-Id, or nothing"},
-	[FORM_LOG_FORMAT] = {is_log_format, "json, squid, combined or $fields", "a format",
+	[FORM_LOG_FORMAT] = {text_is_log_format, "json, squid, combined or $fields", "a format",
 			     "json, squid, combined or fields, as $client $status",
 			     explain_log_format},
-	[FORM_ADDRESS] = {is_address, "ADDRESS:PORT", "an address with a port",
+	[FORM_ADDRESS] = {text_is_address, "ADDRESS:PORT", "an address with a port",
 			  "127.0.0.1:3128 or [::1]:3128", explain_address},
-	[FORM_ADMIN] = {is_admin, "ADDRESS:PORT or unix:/path", "an address with a port",
+	[FORM_ADMIN] = {text_is_admin, "ADDRESS:PORT or unix:/path", "an address with a port",
 			"127.0.0.1:3129, [::1]:3129 or unix:/run/cache204/admin.sock",
 			explain_admin},
-	[FORM_MODE] = {is_mode, "octal mode", "a file's mode in octal", "0600 or 0660"},
-	[FORM_RESOLVER] = {is_resolver, "ADDRESS[:PORT]", "the address of a name server",
+	[FORM_MODE] = {text_is_mode, "octal mode", "a file's mode in octal", "0600 or 0660"},
+	[FORM_RESOLVER] = {text_is_resolver, "ADDRESS[:PORT]", "the address of a name server",
 			   "192.0.2.53, 192.0.2.53:53 or [2001:db8::53]:53", explain_resolver},
-	[FORM_HOST] = {is_host, "name", "a host name", "proxy.example.com, without a port",
+	[FORM_HOST] = {text_is_host, "name", "a host name", "proxy.example.com, without a port",
 		       explain_host},
-	[FORM_NETWORK] = {is_network, "network", "a network", "10.0.0.0/8, fd00::/8 or 192.0.2.1",
-			  explain_network},
-	[FORM_PORT] = {is_port, "port", "a port", "1 to 65535, a range as 8000-8999, or * for all",
-		       explain_port},
-	[FORM_DESTINATION] = {is_destination, "name, .domain or network", "a destination",
+	[FORM_NETWORK] = {text_is_network, "network", "a network",
+			  "10.0.0.0/8, fd00::/8 or 192.0.2.1", explain_network},
+	[FORM_PORT] = {text_is_port, "port", "a port",
+		       "1 to 65535, a range as 8000-8999, or * for all", explain_port},
+	[FORM_DESTINATION] = {text_is_destination, "name, .domain or network", "a destination",
 			      "example.com, .example.com or 10.0.0.0/8", explain_destination},
-	[FORM_PARENT] = {is_parent, "URL", "a parent proxy",
+	[FORM_PARENT] = {text_is_parent, "URL", "a parent proxy",
 			 "http://host:port or http://user:password@host:port", explain_parent},
-	[FORM_GATEWAY] = {is_gateway, "ADDRESS:PORT=URL", "a gateway",
+	[FORM_GATEWAY] = {text_is_gateway, "ADDRESS:PORT=URL", "a gateway",
 			  "127.0.0.1:3130=http://host:port", explain_gateway},
 };
 
@@ -595,7 +352,8 @@ bool form_check(enum form form, const char *value, struct diagnostic *why)
 	char shown[FORM_SHOWN];
 
 	if (!forms[form].is(value)) {
-		if (forms[form].explain != NULL && is_any(value) && forms[form].explain(value, why))
+		if (forms[form].explain != NULL && text_is_any(value) &&
+		    forms[form].explain(value, why))
 			return false;
 		diagnostic_set(why, "%s is not %s; use %s", show(value, shown), forms[form].article,
 			       forms[form].wanted);
@@ -611,7 +369,7 @@ char *form_normal(enum form form, const char *value)
 	char with_port[UNITS_HOST + 9];
 	size_t length = strlen(value);
 
-	if (form == FORM_RESOLVER && add_resolver_port(value, with_port))
+	if (form == FORM_RESOLVER && text_add_resolver_port(value, with_port))
 		return strdup(with_port);
 	if ((form == FORM_PARENT || form == FORM_GATEWAY) && length > 0 && value[length - 1] == '/')
 		length--;
@@ -631,7 +389,7 @@ const char *form_show(const char *value, char to[FORM_SHOWN])
 		return "\"\"";
 	snprintf(to, FORM_SHOWN, "%.64s%s", value, length > 64 ? "..." : "");
 	for (char *c = to; *c; c++)
-		if (is_control(*c))
+		if (text_is_control(*c))
 			*c = '?';
 	return to;
 }
