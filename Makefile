@@ -82,7 +82,8 @@ link     = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.
 
 .PHONY: all help deps files run try test test-all unit replay functional functional-map browser prometheus reload-storm conformance fuzz asan \
 	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-symbols check-clocks check-messages \
-	check-atomics check-options check-metrics check-tables check-labels check-manual check-length check-parameters format install uninstall dist deb deb-try clean FORCE
+	check-atomics check-options check-metrics check-tables check-labels check-manual check-length check-parameters check-pointers \
+	format install uninstall dist deb deb-try clean FORCE
 .SECONDARY:
 .SECONDEXPANSION:
 .DELETE_ON_ERROR:
@@ -260,7 +261,8 @@ check: ## everything but the tests: warnings, layout, layers, tables, manual, in
 	@scripts/deps.sh run test check
 	@$(MAKE) --no-print-directory $(JOBS) check-warnings
 	@$(MAKE) --no-print-directory -k check-format check-layers check-symbols check-clocks check-messages \
-		check-atomics check-options check-metrics check-tables check-labels check-manual check-length check-parameters
+		check-atomics check-options check-metrics check-tables check-labels check-manual check-length check-parameters \
+		check-pointers
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE= counted
 	@$(MAKE) --no-print-directory SANITIZE= check-instructions
 
@@ -318,6 +320,9 @@ check-length: ## show functions of more than 60 lines
 
 check-parameters: ## no function has more than six parameters
 	@$(PYTHON) scripts/check-parameters.py 6 $(filter-out build/%,$(C_FILES))
+
+check-pointers: ## pointers are compared with NULL
+	@$(PYTHON) scripts/check-pointers.py proxy/main.c $(wildcard $(ROOMS:%=%/*.[ch]))
 
 check-instructions: counted ## no count has outgrown bench/instructions.txt
 	@$(COUNT) check
