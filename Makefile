@@ -82,7 +82,7 @@ link     = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.
 
 .PHONY: all help deps files run try test test-all unit replay functional functional-map browser prometheus reload-storm conformance fuzz asan \
 	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-symbols check-clocks check-messages \
-	check-atomics check-options check-metrics check-tables check-labels check-manual check-length check-parameters check-pointers \
+	check-atomics check-options check-metrics check-tables check-labels check-manual check-length check-parameters check-pointers check-rulers \
 	format install uninstall dist deb deb-try clean FORCE
 .SECONDARY:
 .SECONDEXPANSION:
@@ -262,7 +262,7 @@ check: ## everything but the tests: warnings, layout, layers, tables, manual, in
 	@$(MAKE) --no-print-directory $(JOBS) check-warnings
 	@$(MAKE) --no-print-directory -k check-format check-layers check-symbols check-clocks check-messages \
 		check-atomics check-options check-metrics check-tables check-labels check-manual check-length check-parameters \
-		check-pointers
+		check-pointers check-rulers
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE= counted
 	@$(MAKE) --no-print-directory SANITIZE= check-instructions
 
@@ -323,6 +323,9 @@ check-parameters: ## no function has more than six parameters
 
 check-pointers: ## pointers are compared with NULL
 	@$(PYTHON) scripts/check-pointers.py proxy/main.c $(wildcard $(ROOMS:%=%/*.[ch]))
+
+check-rulers: ## rulers are of one width
+	@scripts/check-rulers.sh $(filter-out build/%,$(C_FILES))
 
 check-instructions: counted ## no count has outgrown bench/instructions.txt
 	@$(COUNT) check

@@ -58,7 +58,7 @@ static void *allocate(size_t count, size_t size, int fill)
 	return memset(memory, fill, count * size);
 }
 
-/* --- The trace */
+/* ---- The trace ------------------------------------------------------------------------------ */
 
 static uint64_t random_state;
 
@@ -100,7 +100,7 @@ static struct trace trace_make(size_t requests, double exponent)
 	return trace;
 }
 
-/* --- FIFO and LRU */
+/* ---- FIFO and LRU --------------------------------------------------------------------------- */
 
 static void ring_remove(struct cache *cache, uint32_t object)
 {
@@ -139,7 +139,7 @@ static bool lru_ask(struct cache *cache, uint32_t object)
 	return hit;
 }
 
-/* --- SIEVE */
+/* ---- SIEVE ---------------------------------------------------------------------------------- */
 
 /* The way is shortened behind whoever walks it. */
 static bool sieve_next(void *context, uint64_t from, struct evict_item *ret_item)
@@ -187,7 +187,7 @@ static bool sieve_ask(struct cache *cache, uint32_t object)
 	return false;
 }
 
-/* --- The table */
+/* ---- The table ------------------------------------------------------------------------------ */
 
 static struct cache *cache_make(bool (*ask)(struct cache *, uint32_t), size_t room,
 				const struct trace *trace)

@@ -132,7 +132,7 @@ static void ask_parser(const struct decoded *decoded, struct slice bytes)
 	buf_free(&opinion.content);
 }
 
-/* ---- */
+/* --------------------------------------------------------------------------------------------- */
 
 static void check_framing(struct decoded *whole, struct slice bytes)
 {

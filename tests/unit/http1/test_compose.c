@@ -839,7 +839,7 @@ static void test_reason_phrases(void **state)
 	assert_string_equal(compose_reason_phrase(65535), "Other");
 }
 
-/* ---- */
+/* --------------------------------------------------------------------------------------------- */
 
 static int setup(void **state)
 {

@@ -1019,7 +1019,7 @@ static void test_early_refusals(void **state)
 	expect_refused_responses(responses, COUNT(responses));
 }
 
-/* ---- */
+/* --------------------------------------------------------------------------------------------- */
 
 static int setup(void **state)
 {

@@ -253,7 +253,7 @@ static void test_slow_heads_cost_linear_work(void **state)
 	expect_linear(slice_of(large, n), false, PARSE_DONE);
 }
 
-/* ---- */
+/* --------------------------------------------------------------------------------------------- */
 
 static int setup(void **state)
 {

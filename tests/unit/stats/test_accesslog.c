@@ -111,7 +111,7 @@ static unsigned lines_in(const char *name)
 	return lines;
 }
 
-/* ---- Form */
+/* ---- Form ----------------------------------------------------------------------------------- */
 
 static void test_a_json_line(void **state)
 {
@@ -355,7 +355,7 @@ static void test_times_follow_the_clock(void **state)
 	}
 }
 
-/* ---- Hostile bytes */
+/* ---- Hostile bytes -------------------------------------------------------------------------- */
 
 /* The fields that peers fill, in turn. */
 static struct slice *field(struct accesslog_entry *entry, unsigned which)
@@ -494,7 +494,7 @@ static void test_a_long_target_is_cut_with_a_mark(void **state)
 	assert_non_null(strstr(line_of("squid", &entry), "a... "));
 }
 
-/* ---- The file */
+/* ---- The file ------------------------------------------------------------------------------- */
 
 static void test_lines_are_in_the_file_after_a_flush(void **state)
 {
@@ -587,7 +587,7 @@ static void test_what_cannot_be_opened(void **state)
 	accesslog_close(NULL);
 }
 
-/* ---- Trouble */
+/* ---- Trouble -------------------------------------------------------------------------------- */
 
 static void test_a_full_disk_drops_and_counts(void **state)
 {
@@ -708,7 +708,7 @@ static void test_what_is_kept_at_the_end_is_counted(void **state)
 	close(reader);
 }
 
-/* ---- Stdout */
+/* ---- Stdout --------------------------------------------------------------------------------- */
 
 /* Makes `fd` stdout until restored; gives the old one. */
 static int replace_stdout(int fd)

@@ -36,8 +36,9 @@ enum {
 	KILLS = 30,
 };
 
-/* ---- these stand before the C library's: what waits for the disk is counted, room may be short
- * ---- */
+/* ---- in place of the C library's ------------------------------------------------------------ */
+
+/* What waits for the disk is counted, and room may be short. */
 
 static unsigned syncs;
 static bool no_room;

@@ -29,8 +29,9 @@ enum {
 	DEEP = 50 * 4096 + 4000,
 };
 
-/* ---- these stand before the C library's: reads are counted, and a look at a file may be the end
- * ---- */
+/* ---- in place of the C library's ------------------------------------------------------------ */
+
+/* Reads are counted, and a look at a file may be the end. */
 
 static unsigned reads;
 static unsigned die_at; /* the n-th look at a file from now, 0 for never */
