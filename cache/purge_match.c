@@ -50,7 +50,7 @@ bool purge_of_prefix(const struct http_uri *prefix, struct purge *ret_purge)
 	return true;
 }
 
-/* "scheme://host[:port]" in normal form; its length, 0 when the URI is none that we take. */
+/* "scheme://host[:port]" in normal form; its length, 0 when the URI is not one that is taken. */
 static size_t origin_of(struct http_uri uri, char to[static ORIGIN_SIZE])
 {
 	uri.path = uri.normal = slice_of("", 0);
@@ -128,7 +128,9 @@ struct slice purge_group_name(const struct purge *purge)
 
 /* ---- hosts ---------------------------------------------------------------------------------- */
 
-/* "host" or "host:port" taken apart; the host without a dot at its end, port 0 when there is none. */
+/*
+ * "host" or "host:port" taken apart; the host without a dot at its end, port 0 when there is none.
+ */
 static void split_authority(struct slice authority, struct slice *ret_host, uint16_t *ret_port)
 {
 	const char *colon = memrchr(authority.p, ':', authority.n);

@@ -101,7 +101,8 @@ static void check_values(struct loading *load, int line, const struct option *op
 }
 
 /*
- * libconfuse found a value of an option, or a member of a list: told here, where the line is known.
+ * libconfuse found a value of an option, or a member of a list: reported here, where the line is
+ * known.
  */
 static int value_cb(cfg_t *cfg, cfg_opt_t *opt, const char *value, void *result)
 {

@@ -44,7 +44,7 @@ static bool has_come(int fd)
 
 FILE *conf_source_open(const char *path)
 {
-	/* to open a FIFO that nobody writes to would wait as long */
+	/* opening a FIFO without a writer would wait for one */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	FILE *file = NULL;
 	int error;

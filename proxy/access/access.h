@@ -8,7 +8,8 @@
  *
  * Link-local, metadata, multicast, broadcast, unspecified, reserved and documentation ranges (NEVER
  * in ranges.def): no.  No web server is there, but in most clouds one that gives the machine's
- * credentials to whoever sends it a GET.  The same in every spelling: mapped, NAT64, 6to4, Teredo.
+ * credentials to anyone who sends it a GET.  The same in every spelling: mapped, NAT64, 6to4,
+ * Teredo.
  *
  * Loopback and private networks: no, unless only this machine may be a client.  A proxy that serves
  * others stands where they do not: on this machine and inside its network, whose servers trust by
@@ -80,7 +81,7 @@ bool access_is_local_only(const struct access *access);
  */
 bool access_client(const struct access *access, const union address *peer);
 
-/* Does this peer tell whose connection it passes on (option proxy_protocol_from)? */
+/* Does this peer send the PROXY header of its client (option proxy_protocol_from)? */
 bool access_sender(const struct access *access, const union address *peer);
 
 /* Does the option `methods` have it? */
@@ -99,10 +100,10 @@ enum failure access_request(const struct access *access, const struct http_reque
 
 /*
  * May the proxy connect to this very address (port set)?  `host` is the name it was found under,
- * for rules by name, and `source` says who told it.  FAILURE_NONE, DENIED_DESTINATION (by `deny`),
- * DENIED_PRIVATE or DENIED_RESERVED (by default: `allow` gives them back), or OWN_ADDRESS for the
- * proxy's own listeners.  Of an address that stands for IPv4 ones, these are judged too; but for
- * `allow` to count, it must have the outer one.
+ * for rules by name, and `source` says where it was found.  FAILURE_NONE, DENIED_DESTINATION (by
+ * `deny`), DENIED_PRIVATE or DENIED_RESERVED (by default: `allow` gives them back), or OWN_ADDRESS
+ * for the proxy's own listeners.  Of an address that stands for IPv4 ones, these are judged too;
+ * but for `allow` to count, it must have the outer one.
  */
 enum failure access_address(const struct access *access, struct slice host,
 			    enum address_source source, const union address *address);

@@ -2,7 +2,7 @@
  * Lists of destinations, as the options deny, allow and no_proxy have them.  Pure.
  *
  * A member is a network ("10.0.0.0/8", "::1"), a name ("example.com": that host alone) or a domain
- * (".example.com": that host and all below it).  Names are matched as written by whoever asks: any
+ * (".example.com": that host and all below it).  Names are matched as clients write them: any
  * case, with or without a last dot.  No look-up.
  */
 #ifndef PROXY_ACCESS_DESTINATIONS_H

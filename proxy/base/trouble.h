@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 enum {
-	TROUBLE_KINDS = 8, /* told apart; what comes beyond counts as the last of them */
+	TROUBLE_KINDS = 8, /* that are counted apart; further ones count as the last of them */
 	TROUBLE_TEXT = 160,
 	TROUBLE_AGAIN_MS = 60 * 1000,
 	TROUBLE_OVER_MS = 60 * 1000,

@@ -18,7 +18,7 @@ enum {
 	STEP_MAX_MS = 200,
 };
 
-/* What is asked for, and how it is told. */
+/* What is asked for, and the words for it. */
 struct change {
 	const char *name, *path;
 	const char *unchanged; /* what stays when it was refused */

@@ -138,7 +138,7 @@ static bool accept_some(struct acceptor *acceptor, int most, int *ret_accepted)
 }
 
 /*
- * The call that finds nobody waiting is left out as a rule: the loop tells of one that was left.
+ * The call that finds no connection waiting is left out as a rule: the loop reports one that is.
  */
 
 static void accept_cb(struct ev_loop *loop, ev_io *io, int revents)

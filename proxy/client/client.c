@@ -75,7 +75,7 @@ void client_new_behind(struct clients *clients, const struct accepted *accepted,
 
 	if (client != NULL && refusal != FAILURE_NONE)
 		client_refuse(client, refusal);
-	else if (client != NULL) /* whose place it is will be told */
+	else if (client != NULL) /* the PROXY header is to name whose place it is */
 		client_enter(client,
 			     budget_take(clients->budgets, BUDGET_CLIENTS, 0, 0, &client->place));
 	if (client != NULL)
@@ -88,7 +88,7 @@ static void client_drain(struct client *client)
 		client->sink.last = true;
 	else if (buf_length(&client->out) == 0 && buf_length(&client->in) == 0)
 		client_close(client);
-	/* A head that has begun is still served, and told that it is the last. */
+	/* A head that has begun is still served, and answered with Connection: close. */
 }
 
 void clients_retire(struct clients *clients)

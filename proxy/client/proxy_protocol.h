@@ -1,7 +1,7 @@
 /*
  * The header of the PROXY protocol, versions 1 (text) and 2 (binary), by which a load balancer
- * tells whose connection it passes on.  Strict and pure; the verdict does not depend on how the
- * bytes were split over reads.
+ * names the client whose connection it passes on.  Strict and pure; the verdict does not depend on
+ * how the bytes were split over reads.
  */
 #ifndef PROXY_CLIENT_PROXY_PROTOCOL_H
 #define PROXY_CLIENT_PROXY_PROTOCOL_H
@@ -22,7 +22,7 @@ enum proxy_header_result {
 struct proxy_header {
 	bool local; /* the sender's own connection: a health check */
 	union address
-		source; /* of the client with its port; family AF_UNSPEC when it is not told */
+		source; /* of the client with its port; family AF_UNSPEC when it is not named */
 };
 
 /* A header at the start of `bytes`.  On PROXY_HEADER_DONE *ret_length is its length. */

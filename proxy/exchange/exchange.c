@@ -348,7 +348,7 @@ static struct delivery delivery_of(const struct exchange *x)
 	};
 }
 
-/* The key of an answer's Cache-Status, when the operator wants it told: most targets are one. */
+/* The key of an answer's Cache-Status, when the operator wants it sent: most targets can be one. */
 static void tell_key(struct exchange *x)
 {
 	if (!x->use->conf->cache_status_key || x->req.uri.host.n == 0 ||
@@ -448,7 +448,7 @@ void exchange_answer_local(struct exchange *x, unsigned status, const char *cont
 
 /*
  * Whether the client may send what belongs to the request that was refused, on the word of somebody
- * else or without waiting: bytes for a tunnel, of another protocol, or a body that it was not told
+ * else or without waiting: bytes for a tunnel, of another protocol, or a body that it was not asked
  * to send (HAZARDS F10).
  */
 static bool may_send_more(const struct exchange *x)

@@ -21,7 +21,7 @@ static void show(struct exchange *x, const struct reload *reload)
 	admin_answer_text(x, "application/json", text, length);
 }
 
-/* The answer has the ticket; what comes of it is told by GET. */
+/* The answer has the ticket; its result is for GET. */
 static void ask(struct exchange *x, const char *what, struct reload *reload, pid_t wanted)
 {
 	const struct env *env = x->use->env;

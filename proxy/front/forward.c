@@ -42,7 +42,7 @@ static void answer_options(struct exchange *x)
 }
 
 /*
- * What can be told without looking anything up.  `failure` says who asks, or why that is not known.
+ * What can be decided without a look-up.  `failure` says who asks, or why that is not known.
  * False when the exchange was answered.
  */
 static bool step_admit(struct exchange *x, enum failure failure)

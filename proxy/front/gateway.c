@@ -33,7 +33,7 @@ const char *gateway_origin(const struct frontend *frontend)
 	return gateway == NULL ? NULL : gateway->text;
 }
 
-/* The target URI: of the gateway's origin, in whichever form the path was told. */
+/* The target URI: of the gateway's origin, in whichever form the path came. */
 static enum failure complete_target(const struct http_uri *origin, struct http_request *req)
 {
 	if (req->form == TARGET_ABSOLUTE && !http_uri_same_origin(&req->uri, origin))

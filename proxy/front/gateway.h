@@ -16,7 +16,7 @@
  */
 bool gateways_bind(const struct conf *conf, struct listener *listener, struct diagnostic *error);
 
-/* Those of a set, which nobody accepts from in this process. */
+/* Those of a set that this process does not accept from. */
 void gateways_free(struct listener *listener);
 
 /* "http://host:port" of a gateway, NULL for any other front end. */

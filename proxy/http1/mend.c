@@ -81,7 +81,10 @@ static bool is_visible(struct slice text)
 	return false;
 }
 
-/* Obs-fold becomes SP.  A line of blanks alone is none: some readers take it for the empty line. */
+/*
+ * Obs-fold becomes SP.  A line of blanks alone is not mended: some readers take it for the empty
+ * line.
+ */
 static bool unfold(struct mended *mended, struct slice line)
 {
 	struct slice more = slice_trim(line);

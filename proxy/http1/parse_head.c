@@ -107,7 +107,9 @@ enum failure head_fields(struct slice head, size_t offset, unsigned limit,
 	return offset == head.n ? FAILURE_NONE : bad;
 }
 
-/* "HTTP/1.x": the minor version.  Other majors are told from other things (HAZARDS F14). */
+/*
+ * "HTTP/1.x": the minor version.  Other major versions have a failure of their own (HAZARDS F14).
+ */
 enum failure head_version(struct slice text, uint8_t *ret_minor)
 {
 	if (text.n != 8 || memcmp(text.p, "HTTP/", 5) != 0 || !ascii_is_digit(text.p[5]) ||

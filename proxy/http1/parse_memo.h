@@ -43,7 +43,7 @@ bool parse_memo_block_again(struct parse_memo *memo, struct parse_hints hints, s
 			    struct http_request *req, size_t *ret_length);
 
 /*
- * With method, form and version of `req` given: its fields and all that is told by them, as they
+ * With method, form and version of `req` given: its fields and all that follows from them, as they
  * were when this block, from the first field line to the empty one, was noted.  They are views of
  * the memo as above.  False when the block is not known.
  */

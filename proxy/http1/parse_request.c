@@ -107,7 +107,7 @@ static enum failure check_host(const struct http_request *req)
 
 	if (host == NULL)
 		return req->version_minor == 0 ? FAILURE_NONE : FAILURE_BAD_HOST;
-	/* Beside a target with an authority it is not heeded (RFC 9112 3.2.2), and may be empty. */
+	/* Beside a target with an authority it is ignored (RFC 9112 3.2.2), and may be empty. */
 	if (http_fields_lines(&req->fields, FIELD_HOST) == 1 && host->value.n == 0 &&
 	    req->form == TARGET_ABSOLUTE)
 		return FAILURE_NONE;
@@ -140,7 +140,7 @@ static enum failure request_framing(struct http_request *req, struct framing *fr
 
 /*
  * Is another protocol asked for that may be passed on?  Not h2c: that would be a connection of HTTP
- * requests that nobody looks at, and clients offer it with whatever they ask.
+ * requests that are not checked, and clients offer it with any request.
  */
 static bool asks_upgrade(const struct http_request *req)
 {

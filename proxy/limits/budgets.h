@@ -6,7 +6,7 @@
  * A budget has a limit for the service, one for this process (its share of the descriptors), and
  * for either a part that one address may have.  That is option clients_per_address for connections,
  * and three quarters for all else: what is left is for others.  The addresses of an IPv6 /64 are
- * one, whoever has one of them has all; loopback is an address like others.  Where the operator
+ * one, a peer with one of them has all; loopback is an address like others.  Where the operator
  * lets one address have all connections (clients_per_address as large as clients_max: all clients
  * are behind one address), it may have all of everything.
  *

@@ -3,8 +3,8 @@
  *
  * It begins conf->body_timeout away.  Each byte that moves gives back its part of a second at
  * conf->body_rate, but the deadline is never further away than at the beginning: who keeps to the
- * rate goes on for ever, who is slower has used body_timeout up in the end, and who stops has no
- * more than that.  With a rate of 0 each byte gives back all of it.
+ * rate goes on for ever, a slower peer has used body_timeout up in the end, and one that stops has
+ * no more than that.  With a rate of 0 each byte gives back all of it.
  *
  * A rate is owed by a client that sends a body or does not take what is there, and by an origin
  * that does not take a body.  An origin that gives one may trickle: it may be an event stream,

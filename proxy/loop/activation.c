@@ -19,7 +19,7 @@ static struct passed {
 } passed[ACTIVATION_MAX];
 static unsigned passed_count;
 
-/* The variable's number, 0 for what is none; it is no variable any more. */
+/* The variable's number, 0 when it has none; the variable is removed. */
 static unsigned take_number(const char *variable)
 {
 	const char *text = getenv(variable);

@@ -224,7 +224,7 @@ static bool bind_address(struct listener *listener, struct listener_address *one
 	return false;
 }
 
-/* The same of a Unix socket.  One whose file was removed is reached by nobody, and made anew. */
+/* The same of a Unix socket.  One whose file was removed cannot be reached, and is made anew. */
 static bool bind_path(struct listener *listener, struct listener_address *one, const char *path,
 		      struct diagnostic *error)
 {

@@ -103,7 +103,7 @@ static void forget_session(struct kept_session *slot)
 /*
  * A handshake that resumes a session shows no certificate, so nothing is verified in it: past the
  * end of those that were, it must be a whole one.  A ticket of TLS 1.3 is for one connection, so
- * that nobody can link two (RFC 8446 C.4).
+ * that no observer can link two (RFC 8446 C.4).
  */
 static void resume_session(struct tls *tls)
 {

@@ -150,7 +150,7 @@ static void connect_first(struct connector *c)
 	try_next(c);
 }
 
-/* A task, so that a failure known at once is not told before connector_start() returns. */
+/* A task, so that a failure known at once is not reported before connector_start() returns. */
 static void go_on(void *owner)
 {
 	struct connector *c = owner;

@@ -28,7 +28,7 @@ struct copier {
 	struct stats_copies *counts;
 	pid_t pid;      /* 0 for none */
 	int64_t due_ms; /* of the next copy, or the limit of the one being made; INT64_MAX: never */
-	bool failing;   /* and that was told */
+	bool failing;   /* and that was logged */
 	bool stopped;
 };
 

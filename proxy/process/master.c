@@ -158,10 +158,11 @@ static bool take_signals(struct master *master)
 {
 	sigset_t mask = master_signals();
 
-	signal(SIGCHLD, SIG_DFL); /* who started us may have ignored it, and then none is told */
+	/* The program that started us may have ignored it: then none would come. */
+	signal(SIGCHLD, SIG_DFL);
 	if (sigprocmask(SIG_BLOCK, &mask, &master->mask_before) != 0)
 		return false;
-	/* Blocked by the program before, and not by whoever started that. */
+	/* Blocked by the program before, and not by the one that started that. */
 	for (int number = 1; number < SIGRTMIN; number++)
 		if (sigismember(&mask, number) == 1)
 			sigdelset(&master->mask_before, number);

@@ -1,4 +1,6 @@
-/* The master's workers: how they are started, what they say, and how those that die are replaced. */
+/*
+ * The master's workers: how they are started, what they say, and how those that die are replaced.
+ */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,7 +25,7 @@ enum {
 
 /* ---- the worker's side ---------------------------------------------------------------------- */
 
-/* Only what is its own stays open: a socket that nobody accepts from would hold connections. */
+/* Only what is its own stays open: a socket that is not accepted from would hold connections. */
 static bool close_others(struct master *master, const struct generation *own,
 			 struct listener *ret_listener, unsigned index)
 {

@@ -23,7 +23,7 @@ static char *socket_name; /* NULL for no service manager */
 static int64_t half_us;   /* of the watchdog's time; 0 for no watchdog */
 static int64_t alive_us;  /* when it was last sent a sign of life */
 
-/* 0 for what is none. */
+/* 0 for a text that is no number. */
 static int64_t number_of(const char *text)
 {
 	uint64_t number;

@@ -17,7 +17,7 @@ enum { NOTIFY_WAIT_MS = 1000 };
 
 /*
  * Take NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID out of the environment, so that no child
- * speaks for this process.  A watchdog that is another process's is none.  To be called once, at
+ * speaks for this process.  The watchdog of another process is ignored.  To be called once, at
  * the start.
  */
 void notify_init(void);

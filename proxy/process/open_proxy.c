@@ -1,4 +1,4 @@
-/* Networks that are nobody's and everyone's. */
+/* Networks so wide that a proxy for them is an open one. */
 #include "proxy/process/open_proxy.h"
 
 #include "proxy/access/ranges.h"

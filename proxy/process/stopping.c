@@ -8,7 +8,7 @@
 
 enum {
 	STARTS_MAX = 5,   /* failed starts in a row, for each worker */
-	FINISH_MS = 1000, /* to end when all are replaced: nobody is served meanwhile */
+	FINISH_MS = 1000, /* to end when all are replaced: no client is served meanwhile */
 };
 
 /* ---- stopping ------------------------------------------------------------------------------- */

@@ -45,7 +45,7 @@ bool store_hold_again(struct store_hold *hold, const char *directory)
 
 void store_watch_look(struct store_watch *watch)
 {
-	pid_t told = -getpid(); /* again in a second, if it goes unheard */
+	pid_t told = -getpid(); /* sent again in a second, if the pipe is full */
 
 	if (watch->turn->draining || store_in_place(cache_store_of(watch->cache)))
 		return;

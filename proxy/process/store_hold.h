@@ -25,7 +25,7 @@ struct turn;
 
 struct store_hold {
 	int lock;  /* of store_lock(), -1 for none; its copies in workers outlive a killed master */
-	bool told; /* that the path cannot be had now */
+	bool told; /* logged that the path cannot be used now */
 };
 
 /* Lock the directory.  False with a line in `error`. */
@@ -42,7 +42,7 @@ struct store_watch {
 };
 
 /*
- * Once a second, outside the use of the store: the master is told of files that are gone, by the
+ * Once a second, outside the use of the store: the master learns of files that are gone, by the
  * negative process id.
  */
 void store_watch_look(struct store_watch *watch);

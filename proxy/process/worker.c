@@ -249,7 +249,7 @@ static bool open_loop(struct worker *worker)
 		return false;
 	ev_prepare_init(&worker->prepare, prepare_cb);
 	ev_check_init(&worker->check, check_cb);
-	ev_set_priority(&worker->check, EV_MAXPRI); /* the clocks before whoever uses them */
+	ev_set_priority(&worker->check, EV_MAXPRI); /* the clocks, before anything that uses them */
 	deadlines_setup(worker->ev);
 	deadlines_advance(monotonic_us() / 1000);
 	deadline_init(&worker->delay, &delays, worker);

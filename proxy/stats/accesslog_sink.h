@@ -4,13 +4,13 @@
  *
  * What keeps a write from waiting depends on what it is.  A file: write() goes to the page cache;
  * nothing better is to be had without a thread.  A pipe, FIFO or terminal: O_NONBLOCK, and stdout
- * is opened anew through /proc for that, since the flag belongs to the open file, and the one behind
- * descriptor 1 is shared with whoever started us: a shell would find its own output failing.  A
- * socket (stdout of a service under journald): MSG_DONTWAIT, which is for the one call.  A stdout
- * that cannot be opened anew: poll() first, then no more than a pipe takes at once.
+ * is opened anew through /proc for that, since the flag belongs to the open file, and the one
+ * behind descriptor 1 is shared with the program that started us: a shell would find its own output
+ * failing.  A socket (stdout of a service under journald): MSG_DONTWAIT, which is for the one call.
+ * A stdout that cannot be opened anew: poll() first, then no more than a pipe takes at once.
  *
- * A datagram has one line.  For syslog that begins with priority, time and name as syslog(3) has them
- * (RFC 3164 4.1); for journald, in its own protocol, with the digit of the priority.
+ * A datagram has one line.  For syslog that begins with priority, time and name as syslog(3) has
+ * them (RFC 3164 4.1); for journald, in its own protocol, with the digit of the priority.
  */
 #ifndef PROXY_STATS_ACCESSLOG_SINK_H
 #define PROXY_STATS_ACCESSLOG_SINK_H
@@ -39,7 +39,10 @@ struct accesslog_sink {
 /* RFC 5424 6.2.1 */
 enum accesslog_priority { PRIORITY_WARNING = 4, PRIORITY_NOTICE = 5, PRIORITY_INFO = 6 };
 
-/* `path` is a file, "-", "syslog", "journald", or these two with ":" and a path of their socket.  False with errno. */
+/*
+ * `path` is a file, "-", "syslog", "journald", or these two with ":" and a path of their socket.
+ * False with errno.
+ */
 bool accesslog_sink_open(const char *path, struct accesslog_sink *ret_sink);
 
 /* Whether that would succeed, with nothing made; false with errno. */

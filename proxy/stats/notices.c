@@ -1,4 +1,4 @@
-/* What has been told already: flags and a table of hashes in shared memory. */
+/* Notices already given: flags and a table of hashes in shared memory. */
 #include "proxy/stats/notices.h"
 
 #include <stdatomic.h>

@@ -1,5 +1,5 @@
 /*
- * What the operator is told once for the whole service, and what workers note for it: in memory
+ * Notices that are given once for the whole service, and what workers note for them: in memory
  * that all processes share from notices_share() on, and a process's own before.
  *
  * Each number is by itself, so all accesses are relaxed.
@@ -13,7 +13,7 @@
 #include "cache/base/slice.h"
 
 enum {
-	NOTICES_HOSTS = 1024, /* hosts remembered; beyond, no more are told */
+	NOTICES_HOSTS = 1024, /* hosts remembered; beyond them no more are logged */
 	NOTICES_TRIES = 16,   /* places looked at for one */
 };
 

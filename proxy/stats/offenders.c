@@ -29,7 +29,8 @@ void offenders_add(struct offenders *offenders, struct slice name, uint64_t coun
 	if (name.n > OFFENDER_NAME_MAX)
 		name.n = OFFENDER_NAME_MAX;
 	row = row_for(offenders, name);
-	version = atomic_load_explicit(&row->version, memory_order_relaxed); /* nobody else's */
+	version = atomic_load_explicit(&row->version,
+				       memory_order_relaxed); /* this process alone writes it */
 	atomic_store_explicit(&row->version, version + 1, memory_order_relaxed);
 	atomic_thread_fence(memory_order_release); /* odd before anything of the row changes */
 	if (row->count > 0 && slice_eq(name_of(row), name)) {

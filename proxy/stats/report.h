@@ -17,8 +17,9 @@ struct report_span {
 };
 
 struct report_input {
-	const struct stats *stats;  /* the sum of all workers */
-	const struct stats *blocks; /* of each, which may be counting: for what is told of each */
+	const struct stats *stats; /* the sum of all workers */
+	const struct stats
+		*blocks; /* of each, which may be counting: for what is reported of each */
 	unsigned block_count;
 	const struct listener_names *listeners;
 	struct cache_counts cache;

@@ -54,7 +54,7 @@ struct stats {
 #define HISTOGRAM(member, metric, labels, group, name, help) struct histogram member;
 #include "proxy/stats/histograms.def"
 #undef HISTOGRAM
-	/* All before are 64-bit numbers (STATS_NUMBERS), and what is told by names comes last. */
+	/* All before are 64-bit numbers (STATS_NUMBERS), and what has names as keys comes last. */
 	struct offenders repaired;  /* origins by 204 responses that were repaired */
 	struct offenders mended;    /* origins by responses that were mended */
 	struct offenders tunnelled; /* hosts by CONNECTs that were opened */
@@ -62,7 +62,7 @@ struct stats {
 	struct process_stats process;
 } __attribute__((aligned(64)));
 
-/* What a block or a sum has but for what is told by names. */
+/* What a block or a sum has, without what has names as keys. */
 enum { STATS_NUMBERS = offsetof(struct stats, repaired) / sizeof(uint64_t) };
 
 /* What the workers of a service tell of themselves, in memory mapped before the fork. */
@@ -105,13 +105,13 @@ void stats_store_get(const struct stats *block, struct stats_store *ret_counts);
 /* As they are now, while another process writes them. */
 void stats_copies_read(const struct stats_copies *from, struct stats_copies *ret_copies);
 
-/* The numbers of a sum, to be kept; and such as a sum without what is told by names. */
+/* The numbers of a sum, to be kept; and as a sum without what has names as keys. */
 void stats_get_numbers(const struct stats *sum, uint64_t ret_numbers[STATS_NUMBERS]);
 void stats_set_numbers(struct stats *ret_sum, const uint64_t numbers[STATS_NUMBERS]);
 
 /*
  * What was counted between two sums: counters and histograms as differences, gauges as they are in
- * `now`, nothing that is told by names.
+ * `now`, nothing that has names as keys.
  */
 void stats_difference(const struct stats *now, const struct stats *then, struct stats *ret_between);
 
