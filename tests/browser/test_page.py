@@ -196,7 +196,7 @@ def test_two_notes_of_one_kind_are_two(server, open_page):
     assert page.run("document.querySelectorAll('#verdict .note').length") == 3
 
 
-def test_restart_is_told(server, open_page):
+def test_restart_is_reported(server, open_page):
     page = open_page(server.url)
     d = dash.whole("normal")
     d["start_ms"] = d["now_ms"] - 5000
@@ -234,7 +234,7 @@ def test_text_is_only_text(server, open_page):
     check_layout(page)
 
 
-def test_what_is_no_answer_is_none(server, open_page):
+def test_bad_answers_are_refused(server, open_page):
     """Arrays, numbers and texts where something else is expected, and what is no JSON at all."""
     page = open_page(server.url)
     d = dash.whole("normal")
@@ -421,7 +421,7 @@ def test_an_hour_as_a_table(server, open_page):
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_no_number_is_none(state, server, open_page):
+def test_the_page_shows_no_nan_or_undefined(state, server, open_page):
     server.state = STATES[state]
     page = open_page(server.url)
     page.run("document.querySelectorAll('details').forEach(node => { node.open = true; })")

@@ -319,7 +319,7 @@ def test_datagrams(start_proxy, origin, tmp_path_factory, kind):
             assert json.loads(fields["MESSAGE"])["status"] == status
 
 
-def test_no_daemon_is_told_at_the_start(tmp_path):
+def test_a_missing_daemon_is_reported_at_the_start(tmp_path):
     ended = run("-o", "listen=127.0.0.1:0", "-o", "admin=", "-o", f"store={tmp_path / 's'}",
                 "-o", f"access_log=syslog:{tmp_path / 'none'}")
     assert ended.returncode != 0 and "No such file" in ended.stderr and "access_log: syslog:" in ended.stderr
@@ -342,7 +342,7 @@ def test_a_reload_takes_another_format_and_sample(tmp_path, origin):
         proxy.kill()
 
 
-def test_lost_lines_are_told(start_proxy, origin):
+def test_lost_lines_are_reported(start_proxy, origin):
     proxy = start_proxy("access_log=/dev/full")
     with proxy.connect() as client:
         client.get(origin.url())

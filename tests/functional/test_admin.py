@@ -187,7 +187,7 @@ def ask_as(proxy, host, method="GET", target="/stats"):
         return client.response()
 
 
-def test_a_refused_host_is_told_why(proxy):
+def test_a_refused_host_gets_the_reason(proxy):
     answer = ask_as(proxy, "proxy.example")
     assert answer.status == 403
     assert b"admin_hosts" in answer.body and b"localhost" in answer.body

@@ -172,7 +172,7 @@ def lines_of(proxy, kind):
     return [line.split(" ", 1)[1] for line in proxy.errors().splitlines() if f": {kind}: " in line]
 
 
-def test_missing_and_wrong_logins_are_told_apart(start, origin):
+def test_missing_and_wrong_logins_are_distinguished(start, origin):
     """In the answer, the counters and the access log; on stderr with the user, each time."""
     proxy = start()
     name = 'x", client 9.9.9.9 \\\xff'

@@ -117,7 +117,7 @@ def test_client_that_leaves_a_stalled_download(connect, start_origin):
     assert connect().get(origin.url("/other")).status == 204
 
 
-def test_log_tells_the_readers_time_apart(start_proxy, start_origin):
+def test_log_counts_the_readers_time_apart(start_proxy, start_origin):
     origin = start_origin(send_buffer=SMALL)
     origin.on("/", blocks("length"))
     proxy = start_proxy()

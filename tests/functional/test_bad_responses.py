@@ -228,7 +228,7 @@ def test_204_with_a_body_is_repaired_and_not_stored(connect, origin, name):
 
 @pytest.mark.one_worker("each worker keeps connections of its own")
 @requirement("RFC 9112 9.2 SHOULD", "RFC 9112 9.2 MUST NOT")
-def test_bytes_after_a_204_that_come_later_reach_nobody(connect, origin):
+def test_bytes_after_a_204_that_come_later_reach_no_client(connect, origin):
     """The idle connection is closed when it speaks unasked (A2)."""
     later = threading.Event()
     origin.on("/", [NO_CONTENT + b"\r\n", later, POISON, NEVER])

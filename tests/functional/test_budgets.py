@@ -280,7 +280,7 @@ def count_places(proxy, origin):
     return len(clients)
 
 
-def test_connections_behind_a_balancer_are_of_the_client_told(start_proxy, origin):
+def test_connections_behind_a_balancer_are_of_the_client_named(start_proxy, origin):
     proxy = start_proxy("proxy_protocol_from=127.0.0.1", "clients=192.0.2.0/24", "allow=127.0.0.1",
                         "clients_per_address=1", "clients_max=10")
     clients = []

@@ -124,7 +124,7 @@ def test_it_is_forgotten_after_a_while(start_proxy, start_origin):
 
 @pytest.mark.parametrize("lines", [["Cache-Control: no-cache", 'ETag: "a"'], ["Cache-Control: max-age=0", 'ETag: "a"'],
                                    ["Cache-Control: max-age=60", "Age: 100"]], ids=" ".join)
-def test_what_is_stored_but_answers_nobody_else_is_not_serialised(origin, crowd, lines):
+def test_what_is_stored_but_answers_no_other_is_not_serialised(origin, crowd, lines):
     """Each must ask itself, and those who come later do not wait for others first."""
     first, rest = threading.Event(), threading.Event()
     reply = respond(204, *lines)

@@ -49,7 +49,7 @@ def test_all_leave_and_the_question_is_dropped(proxy, origin, crowd):
     origin.wait_all_closed()
 
 
-def test_a_waiter_that_leaves_hurts_nobody(origin, crowd):
+def test_a_waiter_that_leaves_hurts_no_other(origin, crowd):
     go = threading.Event()
     origin.on("/", [go, respond(204, FRESH)])
     clients = crowd(10)

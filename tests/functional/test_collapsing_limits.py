@@ -70,7 +70,7 @@ def test_who_brings_none_waits(crowd, fields):
 
 
 @pytest.mark.parametrize("fields", [["Authorization: Basic QTpC"], ["Cache-Control: no-cache"]], ids=" ".join)
-def test_nobody_waits_for_one_with_a_wish_of_his_own(crowd, fields):
+def test_no_client_waits_for_a_request_with_conditions_of_its_own(crowd, fields):
     first = crowd.first(*fields)
     assert crowd.ask().response()["X-N"] == "2"
     crowd.go.set()

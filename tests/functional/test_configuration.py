@@ -44,7 +44,7 @@ def test_bad_line_is_refused_with_its_place(tmp_path, bad):
         assert re.search(rf"^{re.escape(str(file))}:[34]: \S", message, re.M), message
 
 
-def test_all_errors_are_told(tmp_path):
+def test_all_errors_are_reported(tmp_path):
     file = write(tmp_path, 'workers = 0\nhead_timeout = "5"\n')
     result = run("-c", file, "-t")
     text = result.stderr + result.stdout
@@ -122,7 +122,7 @@ def test_lists_are_added_to(tmp_path):
     assert 'deny = {".d"}\n' in dump("-c", file, "-o", "deny=.d")
 
 
-def test_all_unknown_names_are_told(tmp_path):
+def test_all_unknown_names_are_reported(tmp_path):
     file = write(tmp_path, "nosuch = 1\nworkers = 1\nstore_sise = 1GiB\nother {\n a = b\n}\nworker = {1, 2}\n")
     result = run("-c", file, "-t", "-o", "neither=1", "-o", "nor=2")
     for place in (f"{file}:1: nosuch", f"{file}:3: store_sise", f"{file}:4: other", f"{file}:7: worker",

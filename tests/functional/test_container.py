@@ -81,7 +81,7 @@ def start(tmp_path):
 
 @pytest.mark.parametrize("options", [("workers=1",), ("workers=2",), ("workers=1", "sync=1m")])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_when_told_to(start, options, number):
+def test_it_ends_when_asked_to(start, options, number):
     container = start(*options)
     container.wait_ready()
     os.kill(container.pid, signal.SIGUSR1)

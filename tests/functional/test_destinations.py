@@ -63,7 +63,7 @@ DENIED = [(403, "destination_ip_prohibited")] * 2
 LOOP = [(508, "proxy_loop_detected")] * 2
 
 
-def test_addresses_that_are_nobodys(start):
+def test_reserved_addresses_are_refused(start):
     proxy = start()
     for host in NEVER:
         expected = LOOP if host in ("0.0.0.0", "[::]", "[::ffff:0.0.0.0]") else DENIED

@@ -141,7 +141,7 @@ def test_where_the_lifetime_comes_from(start_proxy, origin, lines, options, sour
     assert ask(proxy, origin.url())["record"]["lifetime_from"] == source
 
 
-def test_a_cap_is_told(start_proxy, origin):
+def test_a_cap_is_reported(start_proxy, origin):
     proxy = start_proxy("max_ttl=10s")
     with proxy.connect() as client:
         store(client, origin, *FRESH)
@@ -218,7 +218,7 @@ def test_admission(start_proxy, origin):
         ("miss", "admission", "cache204; fwd=uri-miss; detail=admission")
 
 
-def test_logins_are_told(start_proxy, tmp_path, origin):
+def test_failed_logins_are_logged(start_proxy, tmp_path, origin):
     (tmp_path / "users").write_text("a:$6$abcdefgh$" + "x" * 86 + "\n")
     (tmp_path / "users").chmod(0o600)
     assert ask(start_proxy(f"password_file={tmp_path / 'users'}"), origin.url())["login"] is True
@@ -272,7 +272,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("query", BAD)
-def test_what_is_no_question_is_told(proxy, query):
+def test_bad_questions_are_reported(proxy, query):
     answer = proxy.admin("/explain" + query)
     assert answer.status == 400
     assert answer["Content-Type"].startswith("text/plain") and answer["X-Content-Type-Options"] == "nosniff"

@@ -136,7 +136,7 @@ def test_https_at_a_plain_port(start_proxy):
     listener.close()
 
 
-def test_stale_answer_is_told_of(start_proxy, origin):
+def test_stale_answer_is_logged(start_proxy, origin):
     """The client does not see that the origin is away; the operator does."""
     origin.default = respond(204, "Cache-Control: max-age=0, stale-if-error=600", 'ETag: "a"')
     proxy = start_proxy()
@@ -183,7 +183,7 @@ def test_refused_head(start_proxy, name):
             assert line.endswith(text) and "secret" not in line
 
 
-def test_debug_tells_of_what_does_not_fail(start_proxy, start_origin):
+def test_debug_logs_what_does_not_fail(start_proxy, start_origin):
     """A response that is mended, a client that leaves: nothing else shows it."""
     origin = start_origin()
     origin.on("/mended", [b"HTTP/1.1 204 No Content\r\nA : b\r\n\r\n"])

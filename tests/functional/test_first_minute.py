@@ -58,7 +58,7 @@ def test_an_open_proxy_is_warned_of(start_proxy, options, warned):
     assert len(lines_with(proxy, "error: listen: an open proxy: ")) == warned, proxy.errors()
 
 
-def test_one_with_logins_is_none(start_proxy, tmp_path):
+def test_one_with_logins_is_no_open_proxy(start_proxy, tmp_path):
     passwords = tmp_path / "passwords"
     passwords.write_text("a:$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/\n")
     passwords.chmod(0o600)
@@ -111,7 +111,7 @@ def connect(proxy, authority):
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_the_first_tunnel_to_a_host_is_told(start_proxy, origin, workers):
+def test_the_first_tunnel_to_a_host_is_logged(start_proxy, origin, workers):
     proxy = start_proxy("connect_ports=*", f"workers={workers}")
     name = f"localhost:{origin.port}"
     for authority in (origin.authority, origin.authority, name, origin.authority):

@@ -226,7 +226,7 @@ def test_a_kept_connection_is_no_way_around_the_rules(guarded, origin):
     assert len(origin.requests) == 1
 
 
-def test_wrong_gateways_are_told():
+def test_wrong_gateways_are_reported():
     for value in ("127.0.0.1:1", "x=http://a", "127.0.0.1:1=ftp://a", "127.0.0.1:1=http://a/b",
                   "127.0.0.1:1=http://u:p@a"):
         result = run("-t", "-o", f"gateway={value}")

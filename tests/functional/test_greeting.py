@@ -57,7 +57,7 @@ def test_the_store_is_named(proxy):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_an_admin_address_for_others_is_told_once(start_proxy, workers):
+def test_an_admin_address_for_others_is_logged_once(start_proxy, workers):
     proxy = start_proxy(f"workers={workers}", "admin=0.0.0.0:0")
     lines = [line for line in proxy.errors().splitlines() if "no token" in line]
     assert len(lines) == 1 and f"0.0.0.0:{proxy.admin_port}" in lines[0], proxy.errors()
@@ -85,7 +85,7 @@ def test_the_printed_addresses_through_the_proxy_say_what_to_do(start_proxy, lis
         assert b"own address" in client.response("CONNECT").body
 
 
-def test_a_request_that_was_here_is_told_apart(proxy, client):
+def test_a_request_that_was_here_is_recognised(proxy, client):
     answer = client.get("http://example.com/", f"Via: 1.1 {proxy.instance}")
     assert answer.status == 508
     assert b"has been here before" in answer.body and b"own address" not in answer.body

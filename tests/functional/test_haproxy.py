@@ -63,7 +63,7 @@ class Balancer:
         for line in self.process.stdout:
             self.lines.append(line.rstrip("\n"))
 
-    def wait_told(self, pattern):
+    def wait_for_notice(self, pattern):
         until(lambda: any(re.search(pattern, line) for line in self.lines),
               f"{pattern} in {self.lines}", WAIT)
 
@@ -138,7 +138,7 @@ def test_put_invalidates(balancer, origin):
     assert names(answers) == homes
 
 
-def test_clients_are_told(balancer, nodes, origin):
+def test_clients_are_reported(balancer, nodes, origin):
     with Client(balancer.port, source=CLIENT) as client:
         port = client.sock.getsockname()[1]
         for path in PATHS:
@@ -201,7 +201,7 @@ def test_losing_a_node_moves_only_its_share(balancer, nodes, origin):
     assert {answer.status for answer in answers.values()} == {204}
     assert_only_moved(share, homes, answers)
 
-    balancer.wait_told(rf"nodes/{lost} is DOWN")
+    balancer.wait_for_notice(rf"nodes/{lost} is DOWN")
     answers = ask(balancer, origin)
     assert_only_moved(share, homes, answers)
     moved = names(answers)
@@ -212,7 +212,7 @@ def test_losing_a_node_moves_only_its_share(balancer, nodes, origin):
     nodes[lost].options += [f"{name}=127.0.0.1:{s.getsockname()[1]}"
                             for name, s in zip(("listen", "admin"), kept)]
     nodes[lost].start()
-    balancer.wait_told(rf"nodes/{lost} is UP")
+    balancer.wait_for_notice(rf"nodes/{lost} is UP")
     answers = ask(balancer, origin)
     assert names(answers) == homes
     assert hits(answers) == set(PATHS)  # it still has its store

@@ -29,7 +29,7 @@ def test_head_without_length_does_not_wait_for_the_end(client, origin):
 @pytest.mark.parametrize("body", [b"hello", chunked(b"hello"), respond(200, body=b"poison")],
                          ids=["length", "chunked", "response"])
 @requirement("RFC 9110 9.3.2 MUST NOT")
-def test_body_after_a_head_answer_reaches_nobody(client, origin, body):
+def test_body_after_a_head_answer_reaches_no_client(client, origin, body):
     origin.on("/", [b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" + body])
     assert client.head(origin.url()).status == 200
     origin.wait_all_closed()

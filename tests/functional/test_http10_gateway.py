@@ -107,7 +107,7 @@ def test_not_for_who_takes_it_for_a_proxy(gateway, origin):
     assert gateway.end() == "fin"
 
 
-def test_http_1_1_is_not_told_what_it_knows(gateway, origin):
+def test_http_1_1_gets_no_keep_alive(gateway, origin):
     gateway.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n")
     answer = gateway.response()
     assert answer.status == 204 and not answer.fields.members("Connection")

@@ -13,7 +13,7 @@ def failures(proxy):
     return proxy.stats()["failures"]
 
 
-def test_client_that_is_not_allowed_is_told(start_proxy, origin):
+def test_client_that_is_not_allowed_is_answered(start_proxy, origin):
     proxy = start_proxy("clients=192.0.2.0/24")
     with proxy.connect() as client:
         answer = client.get(origin.url())

@@ -117,7 +117,7 @@ def test_a_file_that_cannot_be_written(start_proxy, origin):
         assert_loop(client.get(origin.url(), f"Via: {via}"), client)
 
 
-def test_what_a_loop_is_told(proxy, connect, origin):
+def test_the_answer_to_a_loop(proxy, connect, origin):
     client = connect()
     answer = client.get(origin.url(), f"Via: 1.1 {proxy.instance}")
     assert proxy.instance.encode() in answer.body and b"option pseudonym" in answer.body

@@ -66,7 +66,7 @@ def test_slow_reader(start_proxy, origin, tmp_path):
     os.close(reader)
 
 
-def test_nothing_is_told_when_nothing_is_lost(start_proxy, origin):
+def test_nothing_is_logged_when_nothing_is_lost(start_proxy, origin):
     proxy = start_proxy()
     ask(proxy, origin, 3)
     proxy.stop()

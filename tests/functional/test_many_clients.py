@@ -28,7 +28,7 @@ def test_answers_in_reverse_order(connect, origin):
         assert clients[n].response().body == b"%d" % n
 
 
-def test_slow_and_idle_clients_hold_nobody_up(connect, origin):
+def test_slow_and_idle_clients_hold_no_others_up(connect, origin):
     for n in range(N):
         client = connect()
         if n % 2:

@@ -43,7 +43,7 @@ def test_an_error_leaves_what_is_stored_and_is_not_hidden_by_it(client, connect,
     assert client.get(origin.url()).hit
 
 
-def test_nobody_waits_for_them(connect, origin):
+def test_no_client_waits_for_them(connect, origin):
     origin.on("/", [b"HTTP/1.1 204 No"], respond(204, FRESH))
     one, two = connect(), connect()
     one.request("GET", origin.url(), "X-HTTP-Method-Override: DELETE")
@@ -51,7 +51,7 @@ def test_nobody_waits_for_them(connect, origin):
     assert two.get(origin.url()).stored
 
 
-def test_one_that_connection_names_away_is_none(client, origin):
+def test_one_that_connection_nominates_is_ignored(client, origin):
     origin.on("/", respond(204, FRESH))
     client.get(origin.url(), "Connection: X-HTTP-Method-Override", "X-HTTP-Method-Override: DELETE")
     assert "X-HTTP-Method-Override" not in origin.last.fields

@@ -526,7 +526,7 @@ def test_two_that_have_each_other_as_parent(start_proxy, ask):
 # The password
 
 
-def test_password_is_told_nowhere(start_proxy, start_parent, origin):
+def test_password_is_shown_nowhere(start_proxy, start_parent, origin):
     parent = start_parent(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n")
     proxy = start_proxy(f"parent=http://{USERINFO}@{parent.authority}", "log_level=debug")
     answers = []

@@ -119,7 +119,7 @@ def test_store_in_the_service_managers_directory(open_directory, origin):
         proxy.kill()
 
 
-def test_store_below_a_foreign_directory_is_told_with_the_cause(open_directory):
+def test_store_below_a_foreign_directory_is_reported_with_the_cause(open_directory):
     """Not "no such file", which would only be the consequence."""
     entry = pwd.getpwnam(USER)
     for check in ((), ("-t",)):

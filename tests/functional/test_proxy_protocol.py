@@ -55,7 +55,7 @@ def logged_clients(proxy):
     (v2("::ffff:192.0.2.7"), "192.0.2.7"),
     (v2("192.0.2.7", tlvs=b"\x01\x00\x02h2\x04\x00\x00"), "192.0.2.7")],
     ids=["v1", "v1 IPv6", "v2", "v2 IPv6", "v2 mapped", "v2 with more"])
-def test_client_is_the_one_told(behind, origin, header, client):
+def test_client_is_the_one_named(behind, origin, header, client):
     with behind.connect() as connection:
         connection.send(header + get(origin.url()))
         assert connection.response().status == 204
@@ -76,7 +76,7 @@ def test_split_at_every_byte(behind, origin, header):
         assert connection.response().status == 204
 
 
-def test_client_told_may_not(behind, origin):
+def test_client_named_may_not(behind, origin):
     for header in (v1("198.51.100.1"), v2("198.51.100.1")):
         with behind.connect() as connection:
             connection.send(header + get(origin.url()))
@@ -126,7 +126,7 @@ def test_health_checks(behind, origin):
     assert [address for address, _ in logged_clients(behind)] == ["127.0.0.1"]
 
 
-def test_client_that_is_not_told_counts_as_the_sender(start_proxy, origin):
+def test_client_that_is_not_named_counts_as_the_sender(start_proxy, origin):
     for clients, status in (("192.0.2.0/24", None), ("127.0.0.0/8", 204)):
         proxy = start_proxy("proxy_protocol_from=127.0.0.0/8", f"clients={clients}", "allow=127.0.0.1")
         for header in (b"PROXY UNKNOWN\r\n", v2()):

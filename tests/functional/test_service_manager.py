@@ -212,7 +212,7 @@ def test_socket_of_another_address_is_refused(tmp_path):
         assert f"127.0.0.1:{port_of(other)} (other)" in errors and "gateway" in errors, errors
 
 
-def test_socket_that_is_none_is_refused(tmp_path):
+def test_descriptor_that_is_no_socket_is_refused(tmp_path):
     with listening() as sock, socket.socket(socket.AF_UNIX) as odd:
         high = socket.socket(fileno=fcntl.fcntl(odd.fileno(), fcntl.F_DUPFD_CLOEXEC, 100))
         errors = refused(activated(tmp_path, [sock, high], f"listen=127.0.0.1:{port_of(sock)}", names="web:odd"))

@@ -33,7 +33,7 @@ def test_logs_are_opened_anew(start_proxy, origin, name):
 
 
 @pytest.mark.parametrize("name", ["SIGUSR1", "SIGHUP"])
-def test_a_log_that_cannot_be_opened_anew_is_told_with_its_path(start_proxy, name):
+def test_a_log_that_cannot_be_opened_anew_is_reported_with_its_path(start_proxy, name):
     proxy = start_proxy()
     proxy.access_log.rename(proxy.directory / "access.log.1")
     proxy.access_log.mkdir()
@@ -54,7 +54,7 @@ def test_other_signals_do_not_end_it(start_proxy, origin):
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGQUIT"])
-def test_the_end_is_told(start_proxy, name):
+def test_the_signal_that_ends_it_is_logged(start_proxy, name):
     proxy = start_proxy()
     proxy.process.send_signal(getattr(signal, name))
     proxy.wait()

@@ -104,7 +104,7 @@ def test_what_was_copied_is_validated_and_used(start_proxy, origin, workers):
     assert len(origin.requests) == count
 
 
-def test_an_invalidation_that_was_lost_harms_nobody(start_proxy, origin):
+def test_an_invalidation_that_was_lost_harms_no_request(start_proxy, origin):
     proxy = start_proxy("sync=1s")
     store_both(proxy, origin)
     copied(proxy)
@@ -189,7 +189,7 @@ def test_a_clean_restart_uses_the_store_itself(start_proxy, origin):
         assert hit(proxy, origin, path).hit
 
 
-def test_failures_are_told_once_and_counted(start_proxy, origin):
+def test_failures_are_logged_once_and_counted(start_proxy, origin):
     """Here the name of the unfinished copy is taken by a directory."""
     proxy = start_proxy("sync=1s")
     obstacle = proxy.store / "data.mdb.copy.new"

@@ -80,7 +80,7 @@ def test_what_is_no_dictionary_is_ignored(ask, value):
 
 @requirement("RFC 9213 2.1 SHOULD NOT")
 @pytest.mark.parametrize("value", ['"60"', "60.0", "?1", "sixty", "-1", "(60)"])
-def test_a_number_of_another_type_is_none(ask, value):
+def test_a_number_of_another_type_is_ignored(ask, value):
     assert ask(f"CDN-Cache-Control: max-age={value}") != "fresh"
 
 

@@ -91,13 +91,13 @@ def test_http_and_https_have_records_of_their_own(client, origin):
     assert plain.status != 204  # the port speaks TLS only, and the https record is none for http
 
 
-def test_name_and_protocol_are_told(client, origin):
+def test_server_name_and_protocol_are_sent(client, origin):
     client.get(origin.url())
     assert origin.names == ["origin.test"]
     assert origin.connections[0].protocol == "http/1.1"
 
 
-def test_no_name_is_told_for_an_address(client, start_tls_origin, certificate):
+def test_no_server_name_is_sent_for_an_address(client, start_tls_origin, certificate):
     origin = start_tls_origin(certificate, name="127.0.0.1")
     assert client.get(origin.url()).status == 204
     assert origin.names == [None]
@@ -335,13 +335,13 @@ def until_close(*steps):
     return [b"HTTP/1.1 200 OK\r\n\r\n", b"whole?", *steps]
 
 
-def test_end_that_is_told(client, origin):
+def test_end_with_close_notify(client, origin):
     origin.on("/", until_close(close_notify, CLOSE))
     answer = client.get(origin.url())
     assert answer.complete and answer.body == b"whole?"
 
 
-def test_end_that_is_not_told_is_a_cut(client, origin):
+def test_end_without_close_notify_is_a_cut(client, origin):
     origin.on("/", until_close(CLOSE))
     answer = client.get(origin.url())
     assert answer.body == b"whole?" and not answer.complete
@@ -354,7 +354,7 @@ def test_content_shorter_than_its_length_is_a_cut(client, origin, steps):
     assert answer.body == b"short" and not answer.complete
 
 
-def test_whole_content_needs_no_told_end(client, origin):
+def test_whole_content_needs_no_close_notify(client, origin):
     origin.on("/", [b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nwhole", CLOSE])
     answer = client.get(origin.url())
     assert answer.complete and answer.body == b"whole"

@@ -128,7 +128,7 @@ def test_after_other_requests_of_the_connection(connect, start_target, origin):
     assert client.stream.exactly(1) == b"x"
 
 
-def test_what_looks_like_a_request_is_none(tunnel, origin):
+def test_what_looks_like_a_request_is_not_one(tunnel, origin):
     client, end = tunnel
     data = f"GET {origin.url()} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
     client.send(data)
@@ -188,7 +188,7 @@ def test_ports_but_443_are_refused_by_default(start_proxy, port):
 
 
 @pytest.mark.parametrize("port", [80, 8080])
-def test_tunnel_for_plain_http_is_told_what_to_do(start_proxy, port):
+def test_refused_tunnel_for_plain_http_says_what_to_do(start_proxy, port):
     """Node's undici asks for one unless it is told not to: its user finds the reason in answer and log."""
     proxy = start_proxy()
     with proxy.connect() as client:

@@ -132,7 +132,7 @@ def test_a_quote_hides_no_option_of_connection(client, origin):
 
 
 @requirement("RFC 9110 7.6.3 MUST")
-def test_a_hit_tells_the_version_that_the_origin_spoke(client, origin):
+def test_a_hit_names_the_version_that_the_origin_spoke(client, origin):
     origin.on("/", respond(204, "Cache-Control: max-age=60", 'ETag: "a"', version="1.0"),
               respond(304, 'ETag: "a"', version="1.1"))
     for fields in ([], [], ['If-None-Match: "a"']):

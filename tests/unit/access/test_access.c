@@ -913,7 +913,7 @@ static void clients_are_of_the_listening_network_too(void **state)
 	setup_end(&setup);
 }
 
-static void bad_rules_are_told(void **state)
+static void bad_rules_are_reported(void **state)
 {
 	static const struct {
 		const char *options;
@@ -1002,7 +1002,7 @@ int main(void)
 		cmocka_unit_test(chosen_destinations_are_not_judged),
 		cmocka_unit_test(clients_are_loopback_by_default),
 		cmocka_unit_test(clients_are_of_the_listening_network_too),
-		cmocka_unit_test(bad_rules_are_told),
+		cmocka_unit_test(bad_rules_are_reported),
 		cmocka_unit_test(a_long_list_is_matched_whole),
 	};
 

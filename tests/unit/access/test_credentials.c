@@ -134,7 +134,7 @@ static void test_right_and_wrong(void **state)
 	credentials_free(credentials);
 }
 
-static void test_user_is_told(void **state)
+static void test_the_user_is_returned(void **state)
 {
 	struct credentials *credentials = load(users());
 	char user[256];
@@ -341,7 +341,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_right_and_wrong),
-		cmocka_unit_test(test_user_is_told),
+		cmocka_unit_test(test_the_user_is_returned),
 		cmocka_unit_test(test_other_than_basic),
 		cmocka_unit_test(test_name),
 		cmocka_unit_test(test_length),

@@ -127,7 +127,7 @@ static void ports_are_written_and_kept(void **state)
 	assert_true(address_equal(&v4, &mapped));
 }
 
-static void loopback_and_wildcard_are_told_in_each_form(void **state)
+static void loopback_and_wildcard_are_recognised_in_each_form(void **state)
 {
 	static const struct {
 		const char *text;
@@ -369,7 +369,7 @@ int main(void)
 		cmocka_unit_test(numeric_addresses_are_read),
 		cmocka_unit_test(odd_spellings_are_refused),
 		cmocka_unit_test(ports_are_written_and_kept),
-		cmocka_unit_test(loopback_and_wildcard_are_told_in_each_form),
+		cmocka_unit_test(loopback_and_wildcard_are_recognised_in_each_form),
 		cmocka_unit_test(networks_have_what_is_in_them),
 		cmocka_unit_test(bad_networks_are_refused),
 		cmocka_unit_test(families_take_turns),

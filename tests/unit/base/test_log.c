@@ -180,7 +180,7 @@ static void test_many_sites(void **state)
 	}
 }
 
-static void test_a_stderr_that_nobody_reads_does_not_stop_us(void **state)
+static void test_a_stderr_without_a_reader_does_not_stop_us(void **state)
 {
 	(void)state;
 	assert_int_equal(fcntl(pipe_ends[1], F_SETPIPE_SZ, 8192), 8192);
@@ -284,7 +284,7 @@ int main(void)
 		TEST(test_a_long_line_is_cut),
 		TEST(test_a_call_site_is_limited),
 		TEST(test_many_sites),
-		TEST(test_a_stderr_that_nobody_reads_does_not_stop_us),
+		TEST(test_a_stderr_without_a_reader_does_not_stop_us),
 		TEST(test_a_stderr_that_is_gone),
 		TEST(test_errno_is_kept),
 		TEST(test_priorities_for_the_journal),

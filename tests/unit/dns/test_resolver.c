@@ -269,7 +269,7 @@ static void the_next_name_server_is_asked_when_one_is_silent(void **state)
 	name_server_free(good);
 }
 
-static void nobody_at_the_name_server_is_an_error(void **state)
+static void a_name_server_that_does_not_answer_is_an_error(void **state)
 {
 	struct fixture *fixture = *state;
 	struct name_server *gone = name_server_new(fixture->loop, NULL);
@@ -418,7 +418,7 @@ static void failures_are_kept_for_a_while(void **state)
 	assert_true(resolver_fixture_questions(fixture) >= 4);
 }
 
-static void failures_are_not_kept_when_told_so(void **state)
+static void failures_are_not_kept_when_the_option_says_so(void **state)
 {
 	struct fixture *fixture = *state;
 
@@ -446,14 +446,14 @@ int main(void)
 		TEST(lies_are_not_believed),
 		TEST(truncated_answers_are_asked_for_over_tcp),
 		TEST(the_next_name_server_is_asked_when_one_is_silent),
-		TEST(nobody_at_the_name_server_is_an_error),
+		TEST(a_name_server_that_does_not_answer_is_an_error),
 		TEST(a_late_aaaa_answer_is_not_waited_for),
 		TEST(a_late_a_answer_is_waited_for),
 		TEST(an_aaaa_answer_alone_is_used_when_time_is_up),
 		TEST(a_denied_name_does_not_wait_for_aaaa),
 		TEST(answers_are_kept_for_their_ttl),
 		TEST(failures_are_kept_for_a_while),
-		TEST(failures_are_not_kept_when_told_so),
+		TEST(failures_are_not_kept_when_the_option_says_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

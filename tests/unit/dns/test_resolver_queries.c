@@ -439,7 +439,7 @@ static void without_descriptors_it_fails_at_once_and_recovers(void **state)
 	assert_string_equal(resolver_fixture_ask(fixture, "web.example"), "192.0.2.1");
 }
 
-static void bad_options_are_told(void **state)
+static void bad_options_are_reported(void **state)
 {
 	static const struct {
 		const char *option;
@@ -507,7 +507,7 @@ int main(void)
 		TEST(sockets_to_name_servers_are_limited),
 		TEST(kept_names_are_limited),
 		TEST(without_descriptors_it_fails_at_once_and_recovers),
-		TEST(bad_options_are_told),
+		TEST(bad_options_are_reported),
 		TEST(the_loop_ends_with_nothing_left_in_it),
 	};
 

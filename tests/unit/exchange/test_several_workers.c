@@ -120,7 +120,7 @@ static struct slice schedule_of(uint64_t seed, char text[static TEXT_MAX])
 	return slice_of(text, n);
 }
 
-static void nobody_gets_what_was_invalidated(void **state)
+static void no_client_gets_what_was_invalidated(void **state)
 {
 	char text[TEXT_MAX];
 	unsigned long stops = 0;
@@ -152,7 +152,7 @@ static void a_seed_says_it_all(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nobody_gets_what_was_invalidated),
+		cmocka_unit_test(no_client_gets_what_was_invalidated),
 		cmocka_unit_test(a_seed_says_it_all),
 	};
 

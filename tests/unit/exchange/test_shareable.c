@@ -81,7 +81,7 @@ static void test_what_was_learnt_last_counts(void **state)
 	assert_int_equal(recall(key_of(1, 1), NOW), SHAREABLE_UNKNOWN);
 }
 
-static void test_methods_and_doors_of_a_uri_are_told_apart(void **state)
+static void test_methods_and_front_ends_of_a_uri_are_distinguished(void **state)
 {
 	struct cache_key get = key_of(5, 9);
 
@@ -195,8 +195,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_shareable_is_not, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_was_learnt_last_counts, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_methods_and_doors_of_a_uri_are_told_apart,
-						setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_methods_and_front_ends_of_a_uri_are_distinguished, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full_bucket_gives_up_the_unused, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_full_bucket_of_used_gives_up_the_oldest, setup,

@@ -122,7 +122,7 @@ static const char *order(void)
 	return verified;
 }
 
-static void what_there_is_time_for_is_told_at_once(void **state)
+static void a_verdict_reached_at_once_is_given_at_once(void **state)
 {
 	(void)state;
 	busy = false;
@@ -161,7 +161,7 @@ static void names_of_an_address_take_turns(void **state)
 	assert_string_equal(order(), "a1x b6x a5y a2x a3x a4x");
 }
 
-static void nobody_overtakes_who_waits(void **state)
+static void no_newcomer_overtakes_one_that_waits(void **state)
 {
 	(void)state;
 	assert_true(ask(0, "a1x"));
@@ -228,11 +228,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-		TEST(what_there_is_time_for_is_told_at_once),
+		TEST(a_verdict_reached_at_once_is_given_at_once),
 		TEST(one_address_waits_in_the_order_it_came),
 		TEST(addresses_take_turns),
 		TEST(names_of_an_address_take_turns),
-		TEST(nobody_overtakes_who_waits),
+		TEST(no_newcomer_overtakes_one_that_waits),
 		TEST(who_comes_again_and_again_waits_again),
 		TEST(who_leaves_is_forgotten),
 		TEST(who_waits_too_long_is_refused),

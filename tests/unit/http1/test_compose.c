@@ -137,7 +137,7 @@ static void test_hits(void **state)
 }
 
 /* RFC 9112 9.3: a connection that stays is told to an HTTP/1.0 client, whatever the answer. */
-static void test_persistence_is_told_to_http_1_0(void **state)
+static void test_persistence_is_announced_to_http_1_0(void **state)
 {
 	static const struct delivery deliveries[] = {{.keep_alive = true}, {.keep_alive = false}};
 	struct record_view record = a_record();
@@ -864,7 +864,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_hits),
 		TEST(test_hits_parse_as_what_they_are),
-		TEST(test_persistence_is_told_to_http_1_0),
+		TEST(test_persistence_is_announced_to_http_1_0),
 		TEST(test_cache_status),
 		TEST(test_a_failure),
 		TEST(test_failures),

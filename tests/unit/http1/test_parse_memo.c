@@ -187,7 +187,7 @@ static void test_limits(void **state)
 	}
 }
 
-static void test_a_body_is_told_again(void **state)
+static void test_framing_of_a_body_is_recalled(void **state)
 {
 	learn(*state, "POST http://a.example/ HTTP/1.1",
 	      "Host: a.example\r\nContent-Length: 12\r\nExpect: 100-continue\r\n\r\n");
@@ -393,7 +393,7 @@ int main(void)
 		TEST(test_the_target_is_judged_anew),
 		TEST(test_refusals_are_not_kept),
 		TEST(test_limits),
-		TEST(test_a_body_is_told_again),
+		TEST(test_framing_of_a_body_is_recalled),
 		TEST(test_the_same_again),
 		TEST(test_any_hint_is_safe),
 		TEST(test_fields_of_the_last_request),

@@ -190,7 +190,7 @@ static void test_what_may_be_in_use_is_left(void **state)
 	assert_directory(in_test("other"), 12345, 0755);
 }
 
-static void test_failures_are_told(void **state)
+static void test_failures_are_reported(void **state)
 {
 	int fd = open(in_test("file"), O_WRONLY | O_CREAT, 0600);
 	char expected[300];
@@ -218,7 +218,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_made_and_given, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_empty_one_of_root_is_given, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_may_be_in_use_is_left, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_failures_are_told, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_failures_are_reported, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -656,7 +656,7 @@ static void an_entry_out_of_line_is_damaged(void **state)
 			 ENTRY_DAMAGED);
 }
 
-static void damage_to_the_record_selected_is_told(void **state)
+static void damage_to_the_record_selected_is_reported(void **state)
 {
 	struct record_view view;
 	char *x;
@@ -776,7 +776,7 @@ int main(void)
 		TEST(any_changed_byte_is_found_or_harmless),
 		TEST(a_cut_entry_is_damaged),
 		TEST(an_entry_out_of_line_is_damaged),
-		TEST(damage_to_the_record_selected_is_told),
+		TEST(damage_to_the_record_selected_is_reported),
 		TEST(purged_records_count_as_absent),
 		TEST(a_purged_vary_selects_nothing),
 		TEST(purged_records_are_dropped_and_others_stay),

@@ -263,7 +263,7 @@ static void any_changed_byte_is_found(void **state)
 	assert_true(record_view(bytes, uri, &seen));
 }
 
-static void a_cut_or_longer_record_is_none(void **state)
+static void a_cut_or_longer_record_is_refused(void **state)
 {
 	struct record_view view = written(GET, FRESH "X: 1\n"), seen;
 	size_t n = view.bytes.n;
@@ -497,7 +497,7 @@ int main(void)
 		cmocka_unit_test(lines_that_would_break_are_refused),
 		cmocka_unit_test(a_record_is_of_its_uri_only),
 		cmocka_unit_test(any_changed_byte_is_found),
-		cmocka_unit_test(a_cut_or_longer_record_is_none),
+		cmocka_unit_test(a_cut_or_longer_record_is_refused),
 		cmocka_unit_test(a_304_replaces_its_fields_and_keeps_the_rest),
 		cmocka_unit_test(a_304_does_not_replace_what_is_not_stored),
 		cmocka_unit_test(a_304_narrows_what_is_shared),

@@ -373,7 +373,7 @@ static bool same_preflight(const char *a, const char *b)
 #define PREFLIGHT "Origin: http://a\nAccess-Control-Request-Method: PUT\n"
 #define HEADERS "Access-Control-Request-Headers: "
 
-static void preflights_are_told_apart(void **state)
+static void preflights_are_distinguished(void **state)
 {
 	(void)state;
 	assert_true(same_preflight(PREFLIGHT, PREFLIGHT "Accept: x\n"));
@@ -434,7 +434,7 @@ int main(void)
 		cmocka_unit_test(names_are_found_among_many_lines),
 		cmocka_unit_test(room_is_exact),
 		cmocka_unit_test(damaged_blocks_are_looked_at_safely),
-		cmocka_unit_test(preflights_are_told_apart),
+		cmocka_unit_test(preflights_are_distinguished),
 		cmocka_unit_test(preflight_headers_are_sorted_in_lower_case),
 		cmocka_unit_test(preflights_are_bounded),
 	};

@@ -643,7 +643,7 @@ static void test_a_torn_line_is_ended(void **state)
 
 /* A pipe of one page with a reader that does not read: nothing waits, the rest is kept, then
  * dropped. */
-static void test_a_pipe_that_nobody_reads(void **state)
+static void test_a_pipe_without_a_reader(void **state)
 {
 	(void)state;
 	assert_int_equal(mkfifo(path, 0600), 0);
@@ -810,7 +810,7 @@ int main(void)
 		TEST(test_what_cannot_be_opened),
 		TEST(test_a_full_disk_drops_and_counts),
 		TEST(test_a_torn_line_is_ended),
-		TEST(test_a_pipe_that_nobody_reads),
+		TEST(test_a_pipe_without_a_reader),
 		TEST(test_a_pipe_whose_reader_went),
 		TEST(test_what_is_kept_at_the_end_is_counted),
 		TEST(test_stdout_is_a_pipe),

@@ -127,7 +127,7 @@ static void seconds_before_the_epoch_are_counted_down(void **state)
 }
 
 /* What the store says of its copy is told to the rules, and changes no time. */
-static void it_tells_what_was_restored(void **state)
+static void restored_records_are_recognised(void **state)
 {
 	struct store_clock clock = {.latest_ms = NOW_MS + 1, .restored_ms = NOW_MS};
 	struct http_clock now = tick(&clock, NOW_MS - 10, 0);
@@ -150,7 +150,7 @@ int main(void)
 		cmocka_unit_test(it_survives_a_restart),
 		cmocka_unit_test(two_processes_agree),
 		cmocka_unit_test(seconds_before_the_epoch_are_counted_down),
-		cmocka_unit_test(it_tells_what_was_restored),
+		cmocka_unit_test(restored_records_are_recognised),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

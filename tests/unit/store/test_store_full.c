@@ -358,7 +358,7 @@ struct shared {
 	_Atomic bool stop;
 };
 
-static void write_until_told(struct store_fixture *f, struct shared *shared)
+static void write_until_stopped(struct store_fixture *f, struct shared *shared)
 {
 	struct store *store = store_open(&f->options, &f->notice);
 
@@ -396,7 +396,7 @@ static void test_two_writers(void **state)
 	f->options.size = 2 * MIB;
 	other = process_start();
 	if (other == 0)
-		write_until_told(f, shared);
+		write_until_stopped(f, shared);
 	store_fixture_open(f);
 	while (atomic_load(&shared->commits) < 100 || mine < 100) {
 		assert_int_equal(store_begin(f->store), STORE_OK);
