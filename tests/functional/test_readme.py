@@ -265,6 +265,33 @@ def test_files_named_in_the_design_exist():
             assert (ROOT / path).exists(), f"{document}: {path}"
 
 
+def sources():
+    return {path.relative_to(ROOT): path.read_text(encoding="utf-8")
+            for room in ("proxy", "cache", "conf") for path in sorted((ROOT / room).rglob("*.[ch]"))}
+
+
+def test_functions_named_in_the_design_exist():
+    """A name like fetch_start() in a document is a function, or a member that is one."""
+    names = set().union(*(re.findall(r"\b(\w+)\)?\(", text) for text in sources().values()))
+    for document in DESIGN:
+        text = (ROOT / document).read_text(encoding="utf-8")
+        for name in re.findall(r"\b([a-z]\w*)\(\)", text):
+            assert name in names, f"{document}: {name}()"
+
+
+def test_steps_of_a_request_are_in_their_files():
+    """The walk of a request names functions and the files that have them."""
+    text = (ROOT / "proxy/README.md").read_text(encoding="utf-8")
+    walk = text.split("## One request")[1].split("```")[1]
+    steps = re.findall(r"^([\w, >-]+?) {2,}(\w+\.[ch]) ", walk, re.M)
+    assert len(steps) > 10
+    for names, file in steps:
+        found = [content for path, content in sources().items() if path.name == file]
+        assert len(found) == 1, file
+        for name in names.split(", "):
+            assert re.search(rf"\b{name.split('>')[-1]}\b", found[0]), f"{name} is not in {file}"
+
+
 def test_every_file_says_what_it_is():
     """`make files` is the list of the sources, by room."""
     listing = subprocess.run(["make", "--no-print-directory", "-C", ROOT, "files"], check=False,
