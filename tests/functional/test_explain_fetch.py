@@ -236,6 +236,21 @@ def test_the_command(proxy, origin):
     assert max(map(len, text.split("\n"))) <= 79
 
 
+def test_the_manual_has_each_finding():
+    """In the table's order, as it is told."""
+    text = (ROOT / "conf/cache204-origins.7").read_text()
+    faults = text.partition(".Sh FAULTS\n")[2].partition(".Sh ")[0]
+    told = [(name, said.replace("\n", " "), section) for name, said, section in
+            re.findall(r"^\.It Li (.+)\n((?:[^.].*\n)+)\.Pq (.+) \.\n", faults, re.M)]
+
+    def manual(text):
+        return text.replace('\\"', "\\(dq").replace('"', "\\(dq").replace("'", "\\(aq")
+
+    expected = [(manual(label), manual(text[0].upper() + text[1:]) + " ", section)
+                for kind in ("BARS", "WARNS") for _, level, label, text, section in FINDINGS if level == kind]
+    assert told == expected
+
+
 def test_each_finding_is_a_sentence_with_its_section():
     assert len(FINDINGS) > 40
     for name, level, label, text, section in FINDINGS:
