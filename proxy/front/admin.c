@@ -187,12 +187,11 @@ static const struct page *page_of(const struct http_request *req)
 
 /*
  * The operator's page asks for the token by itself: it has to be there first, and tells nothing
- * without.
+ * without; nor does the list of pages.
  */
-static bool tells_nothing(const struct page *page, const struct http_request *req)
+static bool tells_nothing(const struct page *page)
 {
-	return page != NULL &&
-	       (page->host == ANY || (page->answer == show_index && admin_wants_dashboard(req)));
+	return page != NULL && (page->host == ANY || page->answer == show_index);
 }
 
 static void admin_handle(struct exchange *x)
@@ -210,7 +209,7 @@ static void admin_handle(struct exchange *x)
 			     "localhost or a name of the option admin_hosts: add the name there. "
 			     "Others are refused, so that no web page can read this under a name "
 			     "of its own.\n");
-	else if (!tells_nothing(page, &x->req) && !has_token(x))
+	else if (!tells_nothing(page) && !has_token(x))
 		ask_for_token(x);
 	else if (page != NULL)
 		turn_page(x, page);

@@ -129,7 +129,7 @@ function strips(width, series, stepS, end, live, marks) {
     const words = i === steps && live ? "now" : clock(end - spanMs * (1 - i / steps), i === steps);
     kids.push(label((i / steps) * plot, top + 10, words, {"text-anchor": i === 0 ? "start" : i === steps ? "end" : "middle"}));
   }
-  const told = `The last hour. 204s a second: ${tickName(Math.round(highest(all)))} at most, ` +
+  const told = `${$("strips-h").textContent}. 204s a second: ${tickName(Math.round(highest(all)))} at most, ` +
     `errors a second: ${tickName(highest(errors))} at most. The same as a table follows.`;
   return chart(width, top + 16, told, ...kids);
 }
@@ -177,6 +177,7 @@ function range(width, decades, p50, p99) {
 const SHAPES = {
   ok: ["M3 8.5l3 3 7-7", "l-here l-bold"],
   no: ["M4 4l8 8M12 4l-8 8", "l-bad"],
+  info: ["M8 7v5M8 3.6v1.6", "l-here l-bold"],
   warn: ["M8 2l7 12H1zM8 6.5v3.6M8 11.8v1", "l-warn"],
 };
 function icon(kind) {

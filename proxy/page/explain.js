@@ -131,11 +131,11 @@ function result(uri, answer) {
     const reason = text(answer.reason);
     why.append(h("p", {class: "second measure"}, "Answers of this URL were not stored: ", h("code", {title: REASONS.has(reason) ? REASONS.get(reason)[0] : null}, short(reason)), `, ${group(last.n)} times.`));
   }
-  const asked = fetched ? head(`Asked once ${num(fetched.ms) === null ? "" : past(now + 2000, fetched.ms).replace("now", "just now")}, in ${micros(fetched.took_us)}`.replace(/ \d+ s ago/, " just now"), fetched.head) : null;
+  const asked = fetched && !fetched.head ? h("p", {class: "second measure"}, h("bdi", null, visible(fetched.summary))) : fetched ? head(`Asked once ${num(fetched.ms) === null ? "" : past(now + 2000, fetched.ms).replace("now", "just now")}, in ${micros(fetched.took_us)}`.replace(/ \d+ s ago/, " just now"), fetched.head) : null;
   nodes.push(h("div", {class: "two"}, why, record ? h("div", null, h("h3", null, "The record"), recordList(record)) : asked));
   if (record && answer.head) nodes.push(head("Stored head", answer.head));
   if (record && asked) nodes.push(asked);
-  if (fetched) nodes.push(h("div", {class: "part"}, h("h3", null, "What is wrong with it"), checkList(fetched.lint)));
+  if (fetched) nodes.push(h("div", {class: "part"}, h("h3", null, list(fetched.lint).some((row) => list(row)[0] !== "ok") ? "What is wrong with it" : "Nothing is wrong with it"), checkList(fetched.lint)));
   nodes.push(actions(uri, answer));
   return nodes.filter((node) => node !== null);
 }

@@ -31,7 +31,7 @@ async function ask(path, method = "GET", limit = LIMIT_MS) {
 
 function dashPath() {
   const window = shown && isEmpty(shown) ? "0" : $("window").querySelector(":checked").value, after = historyAfter();
-  return `/dash.json?window=${window}&step=10&sort=${$("sort").value}` + (after === null ? "" : `&after=${after}`);
+  return `/dash.json?window=${window}&step=${stepWanted()}&sort=${$("sort").value}` + (after === null ? "" : `&after=${after}`);
 }
 
 function schedule(ms) {
@@ -55,7 +55,7 @@ async function refresh() {
     if (shown && num(d.start_ms) !== null && num(shown.start_ms) !== null && d.start_ms !== shown.start_ms) restarted(d);
     else if (Date.now() - restartNoted > 60000) restartedAt = null;
     received(d);
-    schedule(again ? 0 : EVERY_MS);
+    schedule(again || stepWanted() !== past1h.stepS ? 0 : EVERY_MS);
   } catch (error) {
     if (error.status === undefined) error.status = 0;
     failed++;
@@ -128,7 +128,7 @@ function choices(select, found, preset) {
 function runs(d) {
   const found = runsOf(d);
   show($("runs"), !isEmpty(d) || found.length > 0);
-  show($("choose"), found.length > 0);
+  show($("choose"), found.length > 1);
   say($("runs-n"), found.length ? "two runs side by side" : "a mark at the start and the end of each run makes them comparable");
   if (found.length === 0) {
     if (!$("compare").none) $("compare").replaceChildren($("compare").none = h("p", {class: "second"}, "No marks yet. From a script: ", h("code", null, `curl -X POST --noproxy '*' http://${visible(d.admin || location.host)}/marks/run-a`)));

@@ -1,17 +1,18 @@
 /* An answer of /dash.json on the page: every number of a view is of one answer. */
 
-/* ---- the last hour, kept by the numbers of its rows ---- */
+/* ---- the last hour, kept by the numbers of its rows; of a proxy that has just begun the last five minutes ---- */
 
-const SLOTS = 360;
+const slots = () => (past1h.stepS === 1 ? 300 : 360);
 const past1h = {rows: new Map(), next: null, stepS: 10, endMs: null};
 
 function keepHistory(d) {
   const history = object(d.history), columns = object(history.columns), next = num(history.next);
   const count = Math.max(0, ...Object.values(columns).map((column) => list(column).length));
   if (next === null) return;
-  if (past1h.next !== null && next < past1h.next) past1h.rows.clear();
+  const stepS = num(history.step_s) || 10;
+  if (past1h.next !== null && (next < past1h.next || stepS !== past1h.stepS)) past1h.rows.clear();
   past1h.next = next;
-  past1h.stepS = num(history.step_s) || 10;
+  past1h.stepS = stepS;
   past1h.endMs = num(history.end_ms) ?? num(d.now_ms);
   for (let i = 0; i < count; i++) {
     const at = {};
@@ -19,17 +20,18 @@ function keepHistory(d) {
     const isGap = LAYERS.every((name) => at[name] === null || at[name] === undefined);
     past1h.rows.set(next - count + i, isGap ? null : at);
   }
-  for (const key of past1h.rows.keys()) if (key < next - SLOTS) past1h.rows.delete(key);
+  for (const key of past1h.rows.keys()) if (key < next - slots()) past1h.rows.delete(key);
 }
 function forgetHistory() {
   past1h.rows.clear();
   past1h.next = null;
 }
 /* The row that is known last is asked for again, as it may have grown. */
-const historyAfter = () => (past1h.next === null || past1h.next < 1 ? null : past1h.next - 1);
+const historyAfter = () => (past1h.next === null || past1h.next < 1 || stepWanted() !== past1h.stepS ? null : past1h.next - 1);
+const stepWanted = () => (shown && shown.now_ms - shown.start_ms < 300000 ? 1 : 10);
 function series() {
   const found = [];
-  for (let i = (past1h.next || 0) - SLOTS; i < (past1h.next || 0); i++) found.push(past1h.rows.get(i) || null);
+  for (let i = (past1h.next || 0) - slots(); i < (past1h.next || 0); i++) found.push(past1h.rows.get(i) || null);
   return found;
 }
 
@@ -57,9 +59,8 @@ function explainButton(uri, words) {
 
 /* ---- the verdict ---- */
 
-const LEVELS = {bad: "bad", error: "bad", critical: "bad", alert: "bad", warn: "warn", warning: "warn"};
-const level = (note) => LEVELS[text(note.level).toLowerCase()] || "ok";
-const sentence = (note) => text(note.text ?? note.sentence ?? note.line);
+const level = (note) => (["bad", "warn"].includes(note.level) ? note.level : "info");
+const sentence = (note) => text(note.text);
 const notesOf = (d) => list(d.notes).map(object).filter((note) => sentence(note) !== "");
 
 function nothing(d) {
@@ -94,16 +95,16 @@ let spoken = null;
 function verdict(d) {
   const notes = notesOf(d), found = [];
   if (isLost) found.push({kind: "lost", strong: `Not known since ${clock(d.now_ms)}.`, words: "Below is what was true then."});
-  else if (!notes.some((note) => level(note) !== "ok")) {
+  else if (!notes.some((note) => level(note) !== "info")) {
     const [strong, words] = nothing(d);
     found.push({kind: "ok", strong, words});
   }
   for (const note of notes) {
-    const since = num(note.since_ms ?? note.since ?? note.ms);
-    found.push({kind: level(note), words: sentence(note), todo: text(note.do ?? note.what_to_do), uri: note.uri || (note.host ? `http://${note.host}/` : null),
+    const since = num(note.since_ms);
+    found.push({kind: level(note), words: sentence(note), todo: text(note.do), uri: note.uri || (note.host ? `http://${note.host}/` : null),
                 since: since === null ? null : `since ${clock(since, false)} · ${age((d.now_ms - since) / 1000)}`});
   }
-  if (restartedAt !== null) found.push({kind: "ok", strong: `Restarted at ${clock(restartedAt)}.`, words: "Counters began anew."});
+  if (restartedAt !== null) found.push({kind: "info", strong: `Restarted at ${clock(restartedAt)}.`, words: "Counters began anew."});
   rows($("verdict"), found, (note) => `${note.kind} ${plainOf(note.strong || note.words)} ${found.filter((other) => plainOf(other.words) === plainOf(note.words)).indexOf(note)}`, noteRow, false);
   const now = isLost ? "Not connected." : found.map((note) => note.strong || note.words).join(" ");
   if (spoken !== null && plainOf(spoken) !== plainOf(now)) say($("status"), visible(now));
@@ -153,6 +154,7 @@ function marksOf(d) {
 
 function theStrips(d) {
   const known = series(), end = past1h.endMs ?? d.now_ms;
+  say($("strips-h"), past1h.stepS === 1 ? "The last five minutes" : "The last hour");
   $("strips").replaceChildren(strips(Math.max(260, $("strips").clientWidth), known, past1h.stepS, end, !isLost, marksOf(d)));
   if ($("strips-more").open) stripTable(known, end);
 }
@@ -167,7 +169,7 @@ function stripTable(known, end) {
     lines.push(row(rowHead(null, clock(end - (known.length - to + perRow) * past1h.stepS * 1000, false)), cell(null, rate(all, s)),
       cell(null, percent(ratio(here, all))), cell(null, rate(total(["stale"]), s)), cell(null, rate(total(["confirmed", "fetched"]), s)), cell(null, group(total(["errors"])))));
   }
-  const made = table("The last hour, a row a minute", "", [["Minute from"], ["204s a second"], ["Without the origin"], ["Stale a second"], ["At origins a second"], ["Errors"]]);
+  const made = table($("strips-h").textContent + ", a row a minute", "", [["Minute from"], ["204s a second"], ["Without the origin"], ["Stale a second"], ["At origins a second"], ["Errors"]]);
   made.body.append(...lines);
   $("strips-more").querySelector(".wide").replaceChildren(made.node);
 }
@@ -247,7 +249,7 @@ function reasons(d) {
   say($("not-n"), notN ? `${group(notN)} ${windowWords(d)}` : "");
   theReasons($("asked"), asked, "Never " + windowWords(d) + ".");
   theReasons($("not"), not, "All were stored.");
-  const by = list(other.by).map(object).map((item) => (item.status === "tunnels" ? `${group(item.n)} tunnels` : `${group(item.n)} × ${short(item.status)}`));
+  const by = list(other.by).map(object).map((item) => (item.status === "tunnels" ? `${group(item.n)} tunnels` : `${group(item.n)}\u00a0×\u00a0${short(item.status)}`));
   const words = (notN && askedN ? " of what origins were asked brought a 204 that may not be kept. " : "") +
     (num(other.total) ? `Not counted here: ${group(other.total)} answers other than 204, which are never kept${by.length ? ` (${by.join(", ")})` : ""}.` : "");
   sayStrong($("not-more"), notN && askedN ? percent(Math.min(1, notN / askedN)) : "", words);
@@ -363,7 +365,7 @@ function flight(d) {
     return {node: h("li", null, old, explainButton(item.uri), words), update: (now) => {
       say(old, micros(1000 * num(now.age_ms)));
       old.setAttribute("class", now.age_ms >= 5000 ? "bad" : "");
-      say(words, (PHASES[now.phase] ? (/^is /.test(PHASES[now.phase]) ? "" : "") + PHASES[now.phase] : short(now.phase)) + (now.waiters > 0 ? `, ${group(now.waiters)} wait for it` : ""));
+      say(words, (PHASES[now.phase] || short(now.phase)) + (now.waiters > 0 ? `, ${group(now.waiters)} wait for it` : ""));
     }};
   });
 }
@@ -438,6 +440,6 @@ function view(d) {
   else for (const part of [theNumber, theStrips, theVitals, reasons, hosts, times, store, flight]) part(d);
   errors(d);
   runs(d);
-  const alarm = isLost || notesOf(d).some((note) => level(note) !== "ok");
+  const alarm = isLost || notesOf(d).some((note) => level(note) !== "info");
   document.title = `${alarm ? "(!) " : ""}${empty ? "No 204 yet" : percent(number)} · cache204`;
 }
