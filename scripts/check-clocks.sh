@@ -36,7 +36,7 @@ complain 'a deadline: proxy/loop/deadline.h' "$word(ev_timer[a-z_]*|ev_once|time
 	proxy/loop/deadline.c
 complain 'sleeps' "$word(sleep|usleep|nanosleep|clock_nanosleep|ev_sleep)[ 	]*\(" none
 complain 'waits in poll() but the master and commands: a deadline' "${word}p?poll[ 	]*\([^;]*,[ 	]*[1-9A-Za-z_-][^,;()]*(\([^()]*\))?\)|$word(select|pselect|epoll_wait|epoll_pwait|epoll_pwait2)[ 	]*\(" \
-	"proxy/process/master.c proxy/loop/listener_file.c proxy/cli/ask.c proxy/cli/change.c proxy/cli/purge.c conf/source.c"
+	"proxy/process/master.c proxy/loop/listener_file.c proxy/cli/ask.c proxy/cli/change.c proxy/cli/purge.c proxy/cli/screen.c conf/source.c"
 
 [ "$failed" -eq 0 ] && echo "check-clocks: ok"
 exit "$failed"

@@ -24,8 +24,6 @@ FOR_TESTS = {
     "holdings_count": "tests of all rooms ask whether all that was taken has been given back",
     "holdings_unmap": "a test process has more than one",
 }
-# The pages of operators that are to come write with these.
-FOR_TESTS["json_float"] = "for commands to come"
 
 
 def uses_itself(source, name):

@@ -109,6 +109,15 @@ static bool add_value(struct arguments *arguments, enum flag_id id, char *value)
 	case FLAG_LIMIT:
 		arguments->limit = value;
 		break;
+	case FLAG_SINCE:
+		arguments->since = value;
+		break;
+	case FLAG_UNTIL:
+		arguments->until = value;
+		break;
+	case FLAG_LAST:
+		arguments->last = value;
+		break;
 	default:
 		break;
 	}

@@ -59,6 +59,7 @@ struct arguments {
 	char *nodes[NODES_MAX]; /* --node */
 	size_t node_count;
 	const char *host, *prefix, *group, *limit; /* NULL where not given */
+	const char *since, *until, *last;          /* of statistics; NULL likewise */
 	const char *method;                        /* -X; NULL for none */
 	const struct command *command;             /* NULL: run the proxy, or what -t and -T say */
 	char **operands;                           /* of the command, `operand_count` of them */

@@ -15,7 +15,7 @@ static const json_t *member(const struct json *json, const char *name)
 
 struct json *json_read(struct slice text)
 {
-	json_t *root = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, NULL);
+	json_t *root = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 
 	if (json_is_object(root))
 		return (struct json *)root;
@@ -43,6 +43,19 @@ const struct json *json_at(const struct json *json, size_t index)
 	return (const struct json *)json_array_get(value_of(json), index);
 }
 
+const struct json *json_member(const struct json *json, size_t index, const char **ret_name)
+{
+	json_t *object = (json_t *)(uintptr_t)json; /* jansson's iterators want it so */
+	void *at = json_object_iter(object);
+
+	while (at != NULL && index-- > 0)
+		at = json_object_iter_next(object, at);
+	if (at == NULL)
+		return NULL;
+	*ret_name = json_object_iter_key(at);
+	return (const struct json *)json_object_iter_value(at);
+}
+
 bool json_number(const struct json *json, const char *name, uint64_t *ret_number)
 {
 	const json_t *value = member(json, name);
@@ -61,6 +74,14 @@ bool json_float(const struct json *json, const char *name, double *ret_number)
 		return false;
 	*ret_number = json_number_value(value);
 	return true;
+}
+
+double json_float_at(const struct json *json, size_t index)
+{
+	const json_t *value = json_array_get(value_of(json), index);
+
+	return json_is_number(value) && json_number_value(value) >= 0 ? json_number_value(value)
+								      : -1;
 }
 
 bool json_switch(const struct json *json, const char *name, bool *ret_on)

@@ -26,12 +26,18 @@ const struct json *json_get(const struct json *json, const char *name);
 size_t json_count(const struct json *json);
 const struct json *json_at(const struct json *json, size_t index);
 
+/* A member by its place, and its name; NULL behind the last. */
+const struct json *json_member(const struct json *json, size_t index, const char **ret_name);
+
 /* False when there is no member of that name and kind; numbers are 0 or more. */
 bool json_number(const struct json *json, const char *name, uint64_t *ret_number);
 bool json_float(const struct json *json, const char *name, double *ret_number);
 bool json_switch(const struct json *json, const char *name, bool *ret_on);
 
-/* NULL likewise; lives as long as `json`. */
+/* An element of an array of numbers; -1 when there is none of 0 or more. */
+double json_float_at(const struct json *json, size_t index);
+
+/* NULL likewise; lives as long as `json`, and ends where the text has a NUL. */
 const char *json_text(const struct json *json, const char *name);
 
 /* Of a value itself: NULL when it is no string. */

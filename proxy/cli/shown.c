@@ -1,8 +1,6 @@
 /* Text of the proxy's answers for a terminal. */
 #include "proxy/cli/shown.h"
 
-#include <stddef.h>
-
 /* The next character at *text as one of ours, which it moves past: a byte of the proxy's. */
 static unsigned next_byte(const char **text)
 {
@@ -28,6 +26,21 @@ void shown_write(FILE *to, const char *text)
 {
 	while (*text != '\0')
 		write_byte(to, next_byte(&text));
+}
+
+void shown_copy(char *to, size_t size, const char *text)
+{
+	size_t n = 0;
+
+	while (*text != '\0' && n + sizeof("\\xff") <= size) {
+		unsigned c = next_byte(&text);
+
+		if (c >= ' ' && c < 0x7f)
+			to[n++] = (char)c;
+		else
+			n += (size_t)sprintf(to + n, "\\x%02x", c);
+	}
+	to[n] = '\0';
 }
 
 /* Columns of the word at `text`, up to a space or the end. */

@@ -5,9 +5,13 @@
 #ifndef PROXY_CLI_SHOWN_H
 #define PROXY_CLI_SHOWN_H
 
+#include <stddef.h>
 #include <stdio.h>
 
 enum { SHOWN_WIDTH = 79 }; /* columns of a line */
+
+/* Into memory: what does not fit is left out.  A string like that of shown_write(). */
+void shown_copy(char *to, size_t size, const char *text);
 
 /* A string of jansson's: bytes from 0x80 on stand in it as characters of that number, in UTF-8. */
 void shown_write(FILE *to, const char *text);

@@ -10,7 +10,7 @@
 
 #define TEXT                                                                                     \
 	"{\"n\": 7, \"negative\": -1, \"share\": 0.5, \"on\": true, \"text\": \"t\", \"none\": " \
-	"null, \"rows\": [{\"name\": \"a\"}, {\"name\": \"b\"}, \"c\"]}"
+	"null, \"rows\": [{\"name\": \"a\"}, {\"name\": \"b\"}, \"c\", 4]}"
 
 static void test_values(void **state)
 {
@@ -27,9 +27,11 @@ static void test_values(void **state)
 	assert_true(json_float(json, "n", &real) && real > 6.9 && real < 7.1);
 	assert_true(json_switch(json, "on", &on) && on);
 	assert_string_equal(json_text(json, "text"), "t");
-	assert_int_equal(json_count(rows), 3);
+	assert_int_equal(json_count(rows), 4);
 	assert_string_equal(json_text(json_at(rows, 1), "name"), "b");
 	assert_string_equal(json_as_text(json_at(rows, 2)), "c");
+	assert_true(json_float_at(rows, 3) > 3.9 && json_float_at(rows, 3) < 4.1);
+	assert_true(json_float_at(rows, 2) < 0 && json_float_at(rows, 4) < 0);
 	json_free(json);
 }
 
@@ -49,13 +51,29 @@ static void test_what_is_not_there(void **state)
 	}
 	assert_null(json_text(json, "n"));
 	assert_null(json_get(json_get(json, "nosuch"), "name"));
-	assert_null(json_at(json_get(json, "rows"), 3));
+	assert_null(json_at(json_get(json, "rows"), 4));
 	assert_null(json_at(json_get(json, "text"), 0));
 	assert_int_equal(json_count(json_get(json, "text")), 0);
 	assert_null(json_as_text(json_get(json, "n")));
 	assert_null(json_as_text(NULL));
 	json_free(json);
 	json_free(NULL);
+}
+
+static void test_members_in_their_order(void **state)
+{
+	struct json *json = json_read(SLICE(TEXT));
+	const char *name = NULL;
+
+	(void)state;
+	assert_non_null(json_member(json, 0, &name));
+	assert_string_equal(name, "n");
+	assert_non_null(json_member(json, 6, &name));
+	assert_string_equal(name, "rows");
+	assert_null(json_member(json, 7, &name));
+	assert_null(json_member(json_get(json, "rows"), 0, &name));
+	assert_null(json_member(NULL, 0, &name));
+	json_free(json);
 }
 
 static void test_no_object(void **state)
@@ -72,6 +90,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_values),
 		cmocka_unit_test(test_what_is_not_there),
+		cmocka_unit_test(test_members_in_their_order),
 		cmocka_unit_test(test_no_object),
 	};
 
