@@ -9,7 +9,6 @@
 #include <crypt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "cache/base/diagnostic.h"
 #include "proxy/access/credentials.h"
@@ -22,18 +21,19 @@
 static const char path[] = "/etc/cache204.users";
 static struct diagnostic error;
 
+/* The time of the processor: what a hash costs is not measured, but said by the test. */
+static int64_t used_us, hash_us;
+
 static int64_t processor_us(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+	return used_us += hash_us;
 }
 
 static struct credentials *load(const char *text)
 {
 	const struct credentials_use use = {.secret = "secret", .processor_us = processor_us};
 
+	hash_us = 0;
 	error.text[0] = '\0';
 	return credentials_new(path, slice_str(text), &use, &error);
 }
@@ -233,9 +233,10 @@ static void test_work_is_bounded(void **state)
 	unsigned tried = 0;
 
 	(void)state;
-	add_user(text, sizeof(text), "slow", "slow", "$6$rounds=60000$salt$");
+	add_user(text, sizeof(text), "slow", "slow", "$6$rounds=1000$salt$");
 	credentials = load(text);
 	assert_non_null(credentials);
+	hash_us = 60 * 1000;
 	assert_int_equal(login(credentials, "slow:slow", 1), FAILURE_NONE);
 	do {
 		assert_true(tried < 1000);
@@ -260,8 +261,9 @@ static void test_known_user_is_not_shut_out(void **state)
 	char text[1024] = "", pair[64];
 
 	(void)state;
-	add_user(text, sizeof(text), "slow", "slow", "$6$rounds=60000$salt$");
+	add_user(text, sizeof(text), "slow", "slow", "$6$rounds=1000$salt$");
 	credentials = load(text);
+	hash_us = 60 * 1000;
 	assert_int_equal(login(credentials, "slow:slow", 1), FAILURE_NONE);
 	for (unsigned i = 0; i < 1000; i++) {
 		snprintf(pair, sizeof(pair), "slow:%u", i);
