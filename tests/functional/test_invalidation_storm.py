@@ -10,6 +10,7 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.parse
 
 import pytest
 
@@ -46,6 +47,13 @@ class VersionedOrigin(Origin):
                 fields.append(f'Cache-Group-Invalidation: "g{n % GROUPS}"')
             return respond(204, *fields), False
 
+    def change(self, numbers):
+        """Raise the versions of these; returns them."""
+        with self.changed:
+            for n in numbers:
+                self.versions[n] += 1
+            return [(n, self.versions[n]) for n in numbers]
+
     def fields_of(self, n):
         version = self.versions[n]
         fields = ["Cache-Control: max-age=600, stale-if-error=600", f'ETag: "{version}"',
@@ -60,7 +68,7 @@ class Judge:
         self.floor = [0] * count
         self.lock = threading.Lock()
         self.stale = []
-        self.answers = self.invalidations = self.hits = 0
+        self.answers = self.invalidations = self.hits = self.purges = 0
 
     def invalidated(self, versions):
         with self.lock:
@@ -107,6 +115,32 @@ def storm(proxy, origin, judge, rng, unsafe):
         if answer.status == 204:
             judge.answered(n, floor, answer)
 
+    return run
+
+
+def purges(proxy, origin, judge, rng):
+    """An operator, who purges what has changed: a URI, what begins so, a group, a host, or all."""
+    def run(ending):
+        while not ending.wait(0.02):
+            n, count, kind = rng.randrange(len(judge.floor)), len(judge.floor), rng.randrange(10)
+            if kind < 4:
+                numbers, query = [n], {"prefix": origin.url(f"/{n}/")}
+            elif kind < 6:
+                numbers, query = [n], {"uri": origin.url(f"/{n}/x")}
+            elif kind < 8:
+                numbers, query = range(n % GROUPS, count, GROUPS), {"group": f"g{n % GROUPS}", "uri": origin.url("/")}
+            elif kind < 9:
+                numbers, query = range(count), {"host": origin.authority}
+            else:
+                numbers, query = range(count), {"all": "1"}
+            raised = origin.change(numbers)
+            try:
+                answer = proxy.admin("/purge?" + urllib.parse.urlencode(query), "POST")
+            except BROKEN:
+                continue
+            if answer.status in (200, 202):
+                judge.invalidated(raised)
+                judge.purges += 1
     return run
 
 
@@ -158,10 +192,12 @@ def asked(proxy, origin, judge, n):
     raise AssertionError("no answer")
 
 
-def rage(proxy, origin, clients=6, unsafe=0.1, killing=None, seconds=SECONDS):
+def rage(proxy, origin, clients=6, unsafe=0.1, killing=None, purging=False, seconds=SECONDS):
     """The storm, and after it one question to each URI; returns the judge."""
     judge, rng = Judge(len(origin.versions)), random.Random(SEED)
     parts = [storm(proxy, origin, judge, random.Random(rng.random()), unsafe) for _ in range(clients)]
+    if purging:
+        parts += [purges(proxy, origin, judge, random.Random(rng.random())) for _ in range(2)]
     if killing:
         parts.append(kill_workers(proxy, random.Random(rng.random()), killing))
     run_all(parts, seconds)
@@ -229,6 +265,23 @@ def test_with_evictions_copies_and_killed_workers(start_proxy, versioned):
 def test_with_delays_between_any_two_calls(troubled, versioned):
     proxy = troubled(delays=16)
     rage(proxy, versioned(30), unsafe=0.3)
+    proxy.stop()
+    check_tables(proxy)
+
+
+@pytest.mark.parametrize("killing", [None, 0.3])
+def test_purges_by_pattern(start_proxy, versioned, killing):
+    proxy = start_proxy("workers=3")
+    judge = rage(proxy, versioned(300), unsafe=0.05, killing=killing, purging=True)
+    assert judge.purges > 20
+    proxy.stop()
+    check_tables(proxy)
+
+
+def test_purges_with_delays_between_any_two_calls(troubled, versioned):
+    proxy = troubled(delays=16)
+    judge = rage(proxy, versioned(30), unsafe=0.1, purging=True)
+    assert judge.purges > 5
     proxy.stop()
     check_tables(proxy)
 

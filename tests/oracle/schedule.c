@@ -694,6 +694,96 @@ static void worker_goes_on(void)
 	lane_go_on(which);
 }
 
+/* What an operator has a worker do, which may stop in the midst of it. */
+static struct operation {
+	struct fake_worker *worker;
+	struct purge purge;
+	struct purged purged;
+	unsigned batches;
+} operations[FAKE_WORKERS];
+
+static void purge(void *context)
+{
+	struct operation *operation = context;
+	struct fake_worker *worker = operation->worker;
+	int number = WITNESS_NONE;
+	enum cache_purging result = CACHE_PURGE_GOES_ON;
+
+	turn_read_clocks(&worker->turn);
+	if (!operation->purge.soft)
+		number = witness_purge_begins(run.witness, &operation->purged);
+	if (operation->purge.kind == PURGE_ALL && !operation->purge.soft)
+		cache_purge_all(worker->cache, &worker->turn.now);
+	else
+		result = cache_purge_begin(worker->cache, &worker->turn.now, &operation->purge);
+	turn_read_clocks(&worker->turn);
+	cache_turn_end(worker->cache);
+	if (number != WITNESS_NONE &&
+	    (result == CACHE_PURGE_GOES_ON || result == CACHE_PURGED_ALL ||
+	     result == CACHE_PURGED_NOTHING))
+		witness_purge_ends(run.witness, number);
+}
+
+static struct purge purge_of(unsigned kind, const char *host, struct purged *ret_purged)
+{
+	struct purge purge = {.kind = PURGE_ALL};
+	char text[64];
+	struct http_uri uri;
+	bool ok = true;
+
+	*ret_purged = (struct purged){.host = kind == 0 ? NULL : host};
+	snprintf(text, sizeof(text), "http://%s/2", host);
+	ok = http_uri_parse_absolute(slice_str(text), &uri) == URI_OK;
+	if (kind == 1) {
+		ok = ok && purge_of_prefix(&uri, &purge);
+		ret_purged->path = "/2";
+	} else if (kind == 2) {
+		ok = ok && purge_of_host(slice_str(host), &purge);
+	} else if (kind == 3) {
+		ok = ok && purge_of_group_at(slice_str(host), SLICE("g"), &purge);
+		ret_purged->group = "\"g\"";
+	}
+	if (!ok)
+		abort();
+	return purge;
+}
+
+/* Everything, what begins so, a host, a group of it; each hard or soft. */
+static void operator_purges(void)
+{
+	static const char *const hosts[] = {"a.test", "b.test"};
+	unsigned which = choose(FAKE_WORKERS), kind = choose(8), host = choose(COUNT(hosts));
+	struct operation *operation = &operations[which];
+
+	if (which >= run.worker_count || lane_is_stopped(which))
+		return;
+	operation->worker = run.workers[which];
+	operation->purge = purge_of(kind % 4, hosts[host], &operation->purged);
+	operation->purge.soft = kind >= 4;
+	lane_run(which, purge, operation);
+}
+
+static void walk(void *context)
+{
+	struct operation *operation = context;
+
+	while (operation->batches-- > 0 &&
+	       cache_purge_some(operation->worker->cache) == CACHE_PURGE_GOES_ON)
+		;
+	cache_turn_end(operation->worker->cache);
+}
+
+static void worker_walks(void)
+{
+	unsigned which = choose(FAKE_WORKERS), batches = choose(4) + 1;
+
+	if (which >= run.worker_count || lane_is_stopped(which))
+		return;
+	operations[which].worker = run.workers[which];
+	operations[which].batches = batches;
+	lane_run(which, walk, &operations[which]);
+}
+
 static const struct event {
 	char letter;
 	void (*happen)(void);
@@ -726,8 +816,10 @@ static const struct event {
 	{'G', store_fails, "store fails"},
 	{'H', memory_fails, "memory fails"},
 	{'D', goes_down, "goes down"},
-	{'i', worker_stops, "worker stops"},     /* WORKER CALLS */
-	{'g', worker_goes_on, "worker goes on"}, /* WORKER CALLS, 0 for all */
+	{'i', worker_stops, "worker stops"},       /* WORKER CALLS */
+	{'g', worker_goes_on, "worker goes on"},   /* WORKER CALLS, 0 for all */
+	{'P', operator_purges, "operator purges"}, /* WORKER KIND HOST */
+	{'V', worker_walks, "worker walks"},       /* WORKER BATCHES */
 };
 
 static const struct event *choose_event(void)

@@ -193,3 +193,15 @@ bool sharing_clears(const struct asked *unsafe, const struct answered *answered,
 	       (group.n > 0 &&
 		slice_eq(group, sharing_value(answered_first->fields, "Cache-Groups")));
 }
+
+bool sharing_purges(const struct purged *purged, const struct asked *first,
+		    const struct answered *answered)
+{
+	if (purged->host != NULL && strcmp(purged->host, first->host) != 0)
+		return false;
+	if (purged->path != NULL &&
+	    (first->tls || strncmp(purged->path, first->path, strlen(purged->path)) != 0))
+		return false;
+	return purged->group == NULL ||
+	       slice_eq(slice_str(purged->group), sharing_value(answered->fields, "Cache-Groups"));
+}

@@ -26,6 +26,10 @@ bool sharing_clears(const struct asked *unsafe, const struct answered *answered,
 /* May it invalidate anything? */
 bool sharing_may_clear(const struct asked *unsafe, const struct answered *answered);
 
+/* Does a purge concern what `first` was answered? */
+bool sharing_purges(const struct purged *purged, const struct asked *first,
+		    const struct answered *answered);
+
 /* A directive that means nothing and names the answer, since a 304 has not all fields. */
 #define SHARING_NAME "answer="
 

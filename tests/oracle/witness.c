@@ -246,6 +246,21 @@ static void note_clearing(struct witness *w)
 	}
 }
 
+int witness_purge_begins(struct witness *w, const struct purged *purged)
+{
+	if (w->purge_count == PURGES_MAX)
+		return NOBODY;
+	w->purges[w->purge_count].purged = *purged;
+	w->purges[w->purge_count].known_at = NOBODY;
+	return w->purge_count++;
+}
+
+void witness_purge_ends(struct witness *w, int purge)
+{
+	if (purge != NOBODY)
+		w->purges[purge].known_at = w->request_count;
+}
+
 struct slice witness_ask(struct witness *w, const struct asked *asked)
 {
 	bool connect = strcmp(asked->method, "CONNECT") == 0;
@@ -398,6 +413,7 @@ static void see_head(struct witness *w, struct view *view)
 	if (name != NOBODY) {
 		w->requests[name].deliveries++;
 		w->requests[name].seen_at = w->answer_count;
+		w->requests[name].seen_purges = w->purge_count;
 	}
 }
 

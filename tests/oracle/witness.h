@@ -83,6 +83,17 @@ void witness_upgrade(struct witness *witness);
 /* The addresses of a host begin with this text, and no other host has such. */
 void witness_home(struct witness *witness, const char *host, const char *addresses);
 
+/*
+ * An operator begins a purge of a host, of what begins so (`path` of its http URIs), or of a group of
+ * it; NULL for not given, all NULL for everything.  Returns a number, to be told when it is answered:
+ * requests from then on get nothing that an origin was asked for before it began.
+ */
+struct purged {
+	const char *host, *path, *group;
+};
+int witness_purge_begins(struct witness *witness, const struct purged *purged);
+void witness_purge_ends(struct witness *witness, int purge);
+
 /* The store may fail to remove what it should. */
 void witness_store_fails(struct witness *witness);
 

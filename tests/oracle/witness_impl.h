@@ -7,14 +7,15 @@
 #include "tests/oracle/wire.h"
 #include "tests/oracle/witness.h"
 
-enum { NAME_MAX = 32, SEEN_MAX = 64, HOMES_MAX = 4, NOBODY = -1 };
+enum { NAME_MAX = 32, SEEN_MAX = 64, HOMES_MAX = 4, PURGES_MAX = 256, NOBODY = -1 };
 
 /* What of a request came to which origin. */
 struct request {
 	struct asked asked;
 	unsigned deliveries; /* connections that it was begun on */
 	int64_t asked_ms;
-	int seen_at; /* answers from here on were given when an origin had it */
+	int seen_at;     /* answers from here on were given when an origin had it */
+	int seen_purges; /* and so were purges from here on begun */
 };
 
 struct answer {
@@ -72,6 +73,11 @@ struct witness {
 	unsigned tunnel_count, returned_count;
 	int clearing[SEEN_MAX]; /* answers that may invalidate */
 	unsigned clearing_count;
+	struct {
+		struct purged purged;
+		int known_at; /* requests from here on were asked when it had been answered; or NOBODY */
+	} purges[PURGES_MAX];
+	int purge_count;
 	struct {
 		const char *host, *addresses;
 	} homes[HOMES_MAX];

@@ -95,6 +95,20 @@ static bool is_cleared(const struct witness *w, int name, int other)
 	return false;
 }
 
+/* Was it asked for before a purge of it, and the other request made when that had been answered? */
+static bool is_purged(const struct witness *w, int name, int other)
+{
+	const struct answer *answer = &w->answers[name];
+	const struct request *first = &w->requests[answer->request];
+
+	for (int i = 0; i < w->purge_count && !w->store_fails; i++)
+		if (first->seen_purges <= i && w->purges[i].known_at != NOBODY &&
+		    w->purges[i].known_at <= other &&
+		    sharing_purges(&w->purges[i].purged, &first->asked, &answer->answered))
+			return true;
+	return false;
+}
+
 /* An answer that was given to another. */
 static const char *judge_shared(const struct witness *w, const struct answer_turn *turn, int name,
 				unsigned status)
@@ -110,6 +124,8 @@ static const char *judge_shared(const struct witness *w, const struct answer_tur
 			      &w->requests[turn->name].asked, status, age_of(w, turn->name));
 	if (fault == NULL && is_cleared(w, name, turn->name))
 		fault = "a client got what had been invalidated";
+	if (fault == NULL && is_purged(w, name, turn->name))
+		fault = "a client got what had been purged";
 	return fault;
 }
 

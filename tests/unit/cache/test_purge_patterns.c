@@ -476,6 +476,31 @@ static void a_view_from_before_shows_nothing(void **state)
 	assert_miss(f, "GET http://a/1\n", 1);
 }
 
+/* Nor does the walk of a process with such a view miss what was stored before the purge. */
+static void a_walk_looks_at_what_came_before_it(void **state)
+{
+	struct fixture *f = *state, other = {.conf = f->conf};
+	pid_t child;
+	int status;
+
+	fill(f, "b", 1, 0);
+	cache_turn_end(f->cache);
+	assert_hit(f, "GET http://b/0\n", 0, "x");
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		cache_fixture_open(&other);
+		fill(&other, "a", 1, 0);
+		purge(&other, "host a", 1);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	walk_all(f);
+	cache_turn_end(f->cache);
+	assert_miss(f, "GET http://a/0\n", 1);
+}
+
 int main(void)
 {
 #define TEST(name) \
@@ -497,6 +522,7 @@ int main(void)
 		TEST(several_are_walked_for_together),
 		TEST(it_is_kept_beside_the_store),
 		TEST(a_view_from_before_shows_nothing),
+		TEST(a_walk_looks_at_what_came_before_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,13 +81,42 @@ static size_t scene(uint64_t *state, char to[static EVENT_MAX])
 				which + workers, uri, which);
 }
 
+/* Of everything rarely, for nothing is left to be judged then; and the walk, of any worker. */
+static size_t purge(uint64_t *state, char to[static EVENT_MAX])
+{
+	if (roll(state, 3) == 0)
+		return (size_t)snprintf(to, EVENT_MAX, "V%u%c", roll(state, workers),
+					'0' + (char)roll(state, 4));
+	return (size_t)snprintf(to, EVENT_MAX, "P%u%c%c", roll(state, workers),
+				pick(state, "01112223334567"), pick(state, "0001"));
+}
+
+/*
+ * One worker stops while it writes, or looks; the other purges what that is about and walks, and
+ * who was told of that asks.
+ */
+static size_t purge_scene(uint64_t *state, char to[static EVENT_MAX])
+{
+	unsigned which = roll(state, workers), other = (which + 1) % workers;
+	char uri = pick(state, "01");
+
+	return (size_t)snprintf(to, EVENT_MAX,
+				"a%u0%c00 S r%c0 i%u%c T P%u%c0 V%u3 a%u0%c00 g%u0 S", which, uri,
+				pick(state, "00000rrr"), which, '0' + (char)roll(state, 24), other,
+				pick(state, "1223567"), other, other, uri, which);
+}
+
 static size_t event(uint64_t *state, char to[static EVENT_MAX])
 {
 	unsigned what = roll(state, 100);
 
 	if (what < 4)
 		return scene(state, to);
-	if (what < 32)
+	if (what < 8)
+		return purge_scene(state, to);
+	if (what < 16)
+		return purge(state, to);
+	if (what < 38)
 		return ask(state, to);
 	if (what < 58)
 		return answer(state, to);
