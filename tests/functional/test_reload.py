@@ -310,7 +310,7 @@ def test_during_a_purge(begin, origin, what, workers):
 def test_while_copies_are_made(begin, origin, what):
     running = begin(sync="1s")
     store_many(running, origin)
-    for n in range(20):
+    for n in range(8):
         with running.proxy.connect() as client:
             client.get(origin.url(f"/more/{n}"))
         assert running.ask(what)["ok"]
