@@ -81,8 +81,11 @@ start() {
 		--bounding-set=-all $command -o listen=127.0.0.1:0 -o admin=127.0.0.1:0 >"$work/banner" 2>>"$log" &
 	pid=$!
 	while read -r line; do
-		case $line in "export http_proxy="*) proxy=${line#*=}; proxy=${proxy%% *} ;; esac
-		[ -z "${proxy:-}" ] || break
+		case $line in
+		"export http_proxy="*) proxy=${line#*=}; proxy=${proxy%% *} ;;
+		"stats: http://"*) admin=${line#*//}; admin=${admin%%/*} ;;
+		esac
+		[ -z "${proxy:-}" ] || [ -z "${admin:-}" ] || break
 	done <"$work/banner"
 	[ -n "${proxy:-}" ] || { tail -5 "$log"; fail "does not start"; }
 }
@@ -90,7 +93,7 @@ start() {
 stop() {
 	kill -TERM "$pid"
 	wait "$pid" || fail "ends with status $?"
-	proxy=
+	proxy= admin=
 }
 
 # status_of PATH: what the cache did with a request for it
@@ -119,15 +122,22 @@ step "start"
 start
 status_of /a >>"$log"
 is_hit /a
-stop
 
 step "upgrade"
 echo "workers = 2" >>"$root/etc/cache204.conf"
 quiet apt-get install -y -q --no-install-recommends /root/next.deb
 [ "$(version)" = "$first+next" ] || fail "is not upgraded"
 tail -1 "$root/etc/cache204.conf" | grep -q "^workers = 2$" || fail "the configuration was changed by the upgrade"
-start
+is_hit /a # by the program before, whose file is gone
+
+step "takeover"
+readlink "$root/proc/$pid/exe" | grep -q deleted || fail "the program before is not replaced"
+inside cache204 upgrade -o admin="$admin" >>"$log" 2>&1 || { tail -5 "$log"; fail "the new program cannot take over"; }
+readlink "$root/proc/$pid/exe" | grep -q deleted && fail "the program before goes on"
 is_hit /a # what was stored before
+stop
+start
+is_hit /a
 stop
 
 step "remove"
