@@ -18,6 +18,8 @@ enum {
 bool writes_init(struct writes *writes, struct store *store, const struct conf *conf)
 {
 	*writes = (struct writes){.store = store, .conf = conf};
+	writes->evicted = (struct evicted){conf, store_clock(store), &writes->counts};
+	store_watch_evicted(store, evicted_note, &writes->evicted);
 	pending_init(&writes->pending, conf->store_pending);
 	writes->entries[0] = malloc(ENTRY_SIZE_MAX);
 	writes->entries[1] = malloc(ENTRY_SIZE_MAX);

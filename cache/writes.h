@@ -12,6 +12,7 @@
 #define CACHE_WRITES_H
 
 #include "cache/counts.h"
+#include "cache/evicted.h"
 #include "cache/pending.h"
 #include "cache/purge_set.h"
 #include "cache/store/store.h"
@@ -21,6 +22,7 @@ struct writes {
 	struct store *store;
 	const struct conf *conf;
 	struct cache_counts counts;
+	struct evicted evicted; /* what the store is given to look at what it evicts */
 	struct pending pending;
 	struct tidy tidy;
 	bool waiting;     /* the last transaction failed, or there is no room: removals wait for

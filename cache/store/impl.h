@@ -58,6 +58,8 @@ struct store {
 	bool invalidations_lost; /* the map was created anew */
 	bool renewed;            /* the data was replaced: empty, or an older copy */
 	uint64_t evictions, failures;
+	store_evicted evicted; /* NULL for none */
+	void *evicted_context;
 	struct cache_key old_groups[STORE_GROUPS_MAX];
 	struct store_debt debt;
 	char directory[4096];

@@ -2,6 +2,8 @@
 #ifndef CACHE_STORE_RESULT_H
 #define CACHE_STORE_RESULT_H
 
+#include "cache/base/slice.h"
+
 enum store_result {
 	STORE_OK,
 	STORE_NOT_FOUND,
@@ -13,5 +15,8 @@ enum store_result {
 enum {
 	STORE_GROUPS_MAX = 1024, /* of one value */
 };
+
+/* What is evicted, before it goes: valid during the call, in which the store may not be used. */
+typedef void (*store_evicted)(void *context, struct slice value);
 
 #endif

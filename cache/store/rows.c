@@ -236,6 +236,8 @@ static enum store_result evict_one(struct store *store, uint64_t *due)
 	change = rows_change(store, 0, value.head.group_count);
 	if (!store_room_fits_put(&store->room, store_room_cost(&store->room, change)))
 		return STORE_FULL;
+	if (store->evicted != NULL)
+		store->evicted(store->evicted_context, value.value);
 	result = rows_delete(store, &key, &value);
 	if (result != STORE_OK)
 		return STORE_FAILED;

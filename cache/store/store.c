@@ -157,6 +157,12 @@ enum store_result store_walk(struct store *store, struct cache_key *cursor, size
 	return result;
 }
 
+void store_watch_evicted(struct store *store, store_evicted evicted, void *context)
+{
+	store->evicted = evicted;
+	store->evicted_context = context;
+}
+
 void store_usage(struct store *store, struct store_usage *ret_usage)
 {
 	bool was_viewing = store->tables.viewing;

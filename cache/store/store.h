@@ -164,6 +164,9 @@ typedef bool (*store_visit)(void *context, const struct cache_key *key, struct s
 enum store_result store_walk(struct store *store, struct cache_key *cursor, size_t limit,
 			     store_visit visit, void *context, bool *ret_more);
 
+/* Who looks at what this process evicts. */
+void store_watch_evicted(struct store *store, store_evicted evicted, void *context);
+
 void store_usage(struct store *store, struct store_usage *ret_usage);
 
 /* Ask for a copy that is being made to end, because its pages are needed. */

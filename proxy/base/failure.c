@@ -33,6 +33,23 @@ unsigned failure_status(enum failure failure)
 	return failure_row(failure)->status;
 }
 
+bool failure_is_error(enum failure failure)
+{
+	switch (failure) {
+	case FAILURE_RESPONSE_CUT:
+	case FAILURE_RESPONSE_BODY_TIMEOUT:
+		return true;
+	case FAILURE_ONLY_IF_CACHED:
+	case FAILURE_UNSUPPORTED_CODING:
+	case FAILURE_UNSUPPORTED_VERSION:
+	case FAILURE_LOOP:
+	case FAILURE_OWN_ADDRESS:
+		return false;
+	default:
+		return failure_status(failure) >= 500;
+	}
+}
+
 const char *failure_token(enum failure failure)
 {
 	return failure_row(failure)->token;

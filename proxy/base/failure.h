@@ -5,6 +5,8 @@
 #ifndef PROXY_BASE_FAILURE_H
 #define PROXY_BASE_FAILURE_H
 
+#include <stdbool.h>
+
 enum failure {
 	FAILURE_NONE,
 #define FAILURE(id, name, status, token, sentence) FAILURE_##id,
@@ -20,5 +22,11 @@ const char *failure_sentence(enum failure failure); /* for the client */
 
 /* Of the answer; 0 when nothing can be answered any more. */
 unsigned failure_status(enum failure failure);
+
+/*
+ * Whether a client went without its answer and could not help it: an error 5xx, or an answer that
+ * was cut, but for those that its own request caused.
+ */
+bool failure_is_error(enum failure failure);
 
 #endif

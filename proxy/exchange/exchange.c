@@ -5,84 +5,14 @@
 #include <stdlib.h>
 
 #include "cache/http/fields.h"
+#include "proxy/exchange/shown.h"
 #include "proxy/loop/conn.h"
 #include "proxy/stats/last_uris.h"
 #include "proxy/stats/accesslog.h"
+#include "proxy/stats/sketch.h"
 #include "proxy/stats/accesslog_ids.h"
 #include "proxy/base/monotonic.h"
 #include "proxy/base/wall_clock.h"
-
-enum { EXCHANGE_MAGIC = 0x45786368 };
-
-/* ---- beginning ------------------------------------------------------------------------------ */
-
-struct exchange *exchange_new(struct exchanges *use, struct answer_sink *sink,
-			      const struct frontend *frontend)
-{
-	struct exchange *x = use->spare;
-
-	if (x != NULL)
-		use->spare = x->next_waiter;
-	else
-		x = malloc(sizeof(*x));
-	if (x == NULL)
-		return NULL;
-	*x = (struct exchange){
-		.magic = EXCHANGE_MAGIC,
-		.use = use,
-		.sink = sink,
-		.frontend = frontend,
-		.outcome = OUTCOME_FAILED,
-		.started_us = use->turn->now_us,
-	};
-	return x;
-}
-
-budget_id exchange_holder(const struct exchange *x)
-{
-	return x->peer.any.sa_family == AF_UNSPEC ? x->holder : budget_holder(&x->peer);
-}
-
-void exchange_discard(struct exchange *x)
-{
-	x->next_waiter = x->use->spare;
-	x->use->spare = x;
-}
-
-void exchanges_free(struct exchanges *exchanges)
-{
-	while (exchanges->spare != NULL) {
-		struct exchange *x = exchanges->spare;
-
-		exchanges->spare = x->next_waiter;
-		free(x);
-	}
-}
-
-bool exchange_park(struct exchange *x)
-{
-	struct http_request copy;
-
-	if (x->memory != NULL)
-		return true;
-	x->memory = malloc(http_request_copy_size(&x->req));
-	if (x->memory == NULL)
-		return false;
-	http_request_copy(&copy, &x->req, x->memory);
-	x->req = copy;
-	return true;
-}
-
-bool exchange_keep_record(struct exchange *x, const struct cache_lookup *found)
-{
-	struct cache_kept *kept = cache_keep(record_bytes(&found->record), found->normal_uri);
-
-	if (kept == NULL)
-		return false;
-	free(x->kept);
-	x->kept = kept;
-	return true;
-}
 
 /* ---- counting ------------------------------------------------------------------------------- */
 
@@ -284,11 +214,54 @@ static void release(struct exchange *x)
 	x->held = false;
 }
 
+/* What its client got; of a validation in the background, those who were answered before it. */
+static unsigned status_told(const struct exchange *x)
+{
+	if (x->outcome == OUTCOME_BACKGROUND)
+		return 204;
+	return x->status == failure_status(x->failure) ? x->status : 0;
+}
+
+/* The origin was asked, in vain. */
+static bool asked_in_vain(const struct exchange *x)
+{
+	return failure_is_error(x->failure) ||
+	       (x->outcome == OUTCOME_STALE && x->status_field.why == REASON_STALE_ERROR);
+}
+
+/* In the sketch of hosts and URLs: most hits by the key alone. */
+static void show(const struct exchange *x)
+{
+	bool here = is_hit(x) || x->outcome == OUTCOME_COLLAPSED,
+	     stale = x->outcome == OUTCOME_STALE;
+	struct sketch_event event;
+
+	if (x->outcome <= OUTCOME_HIT_304 && sketch_hit(&x->uri_key, x->bytes_out, false))
+		return;
+	if (stale && !asked_in_vain(x) && sketch_hit(&x->uri_key, x->bytes_out, true))
+		return;
+	event = (struct sketch_event){
+		.is_request = x->outcome != OUTCOME_BACKGROUND,
+		.here = here,
+		.stale = stale,
+		.asked =
+			x->failure == FAILURE_NONE && !here && x->origin.any.sa_family != AF_UNSPEC,
+		.failed = asked_in_vain(x),
+		.bytes = x->bytes_out,
+		.first_byte_us = x->times.first_byte_us,
+	};
+	shown_count(&event, &x->uri_key, &x->req);
+}
+
+_Static_assert(OUTCOME_HIT < OUTCOME_HIT_304 && OUTCOME_HIT_304 == 1, "fresh hits come first");
+
 static void tell_failure(const struct exchange *x)
 {
 	struct failure_subject subject = exchange_subject(x);
 
 	failure_log(&subject, x->failure);
+	if (!x->frontend->is_reserved)
+		shown_error(&subject, x->failure, status_told(x));
 }
 
 void exchange_end(struct exchange *x)
@@ -301,8 +274,10 @@ void exchange_end(struct exchange *x)
 		x->outcome = OUTCOME_FAILED;
 	count(x);
 	release(x);
-	if (!x->frontend->is_reserved)
+	if (!x->frontend->is_reserved) {
 		measure(x);
+		show(x);
+	}
 	if (x->failure != FAILURE_NONE)
 		tell_failure(x);
 	free(x->kept);

@@ -43,6 +43,8 @@ struct exchanges {
 /* Memory that was kept for exchanges to come. */
 void exchanges_free(struct exchanges *exchanges);
 
+enum { EXCHANGE_MAGIC = 0x45786368 };
+
 struct exchange {
 	uint32_t magic;
 	struct exchanges *use;
@@ -76,6 +78,7 @@ struct exchange {
 	union address origin;      /* asked; family 0 when none */
 	struct origin_times times; /* on the way to it */
 	budget_id holder;          /* its holder when it has no client; 0 for none */
+	struct cache_key uri_key;  /* of its target, once that was looked up; else all zero */
 
 	struct fetch *fetch;    /* what it waits for or leads */
 	int64_t waits_since_ms; /* for that; on the clock of deadlines */

@@ -135,6 +135,7 @@ static void lead(struct fetches *fetches, struct exchange *x, const struct fetch
 		stale_answer_or_fail(x, failure);
 		return;
 	}
+	fetches_add(fetches, fetch);
 	fetch->leader = x;
 	x->fetch = fetch;
 	if (shared && fetches_find(fetches, &plan->key) == NULL)

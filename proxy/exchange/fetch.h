@@ -29,6 +29,12 @@ void fetches_give_up(struct fetches *fetches);
  */
 void fetch_start(struct fetches *fetches, struct exchange *x, struct fetch_plan *plan);
 
+/*
+ * The oldest that are under way, of those that have lasted for IN_FLIGHT_MS, into shared memory:
+ * a few times a second (in_flight.h).
+ */
+void fetches_note_old(const struct fetches *fetches);
+
 /* Is this key being asked for? */
 bool fetch_under_way(struct fetches *fetches, const struct cache_key *key);
 

@@ -38,6 +38,24 @@ void fetch_unshare(struct fetch *fetch)
 	fetch->shared = false;
 }
 
+void fetches_add(struct fetches *fetches, struct fetch *fetch)
+{
+	fetch->started_ms = fetches->use.turn->now_ms;
+	fetch->older = fetches->newest;
+	fetch->newer = NULL;
+	if (fetches->newest != NULL)
+		fetches->newest->newer = fetch;
+	else
+		fetches->oldest = fetch;
+	fetches->newest = fetch;
+}
+
+static void fetches_remove(struct fetches *fetches, struct fetch *fetch)
+{
+	*(fetch->older != NULL ? &fetch->older->newer : &fetches->oldest) = fetch->newer;
+	*(fetch->newer != NULL ? &fetch->newer->older : &fetches->newest) = fetch->older;
+}
+
 void fetch_add_waiter(struct fetch *fetch, struct exchange *x)
 {
 	x->fetch = fetch;
@@ -46,6 +64,7 @@ void fetch_add_waiter(struct fetch *fetch, struct exchange *x)
 	*fetch->waiters_end = x;
 	fetch->waiters_end = &x->next_waiter;
 	fetch->waiter_count++;
+	STATS_ADD(waiting, 1);
 }
 
 void fetch_remove_waiter(struct fetch *fetch, struct exchange *x)
@@ -59,6 +78,7 @@ void fetch_remove_waiter(struct fetch *fetch, struct exchange *x)
 	x->waiter_link = NULL;
 	x->fetch = NULL;
 	fetch->waiter_count--;
+	STATS_ADD(waiting, -1);
 }
 
 struct collapse_wait fetch_wait_of(const struct fetch *fetch)
@@ -126,6 +146,7 @@ void fetch_free(struct fetch *fetch)
 	if (fetch->magic == 0)
 		return; /* its client left while it was being answered */
 	assert(fetch->waiters == NULL);
+	fetches_remove(fetch->all, fetch);
 	deadline_stop(&fetch->patience);
 	fetch_unshare(fetch);
 	if (fetch->leader != NULL)

@@ -37,12 +37,15 @@ struct fetch {
 	struct origin *origin;
 	struct exchange_times times; /* of the request */
 	int64_t asked_ms;            /* on the boot clock */
+	int64_t started_ms;          /* on the clock of deadlines */
+	struct fetch *older, *newer; /* of all, in their order */
 	UT_hash_handle hh;
 };
 
 struct fetches {
 	struct fetches_use use;
 	struct fetch *by_key;
+	struct fetch *oldest, *newest; /* of all that are under way */
 	/* Exchanges that need not wait any more, in their order: so many go on in each turn. */
 	struct exchange *released, **released_end;
 	struct share share;
@@ -69,6 +72,11 @@ void fetch_unshare(struct fetch *fetch);
 /* What the workers have learnt of a key; asking renews the memory that it cannot be shared. */
 enum shareable fetches_recall(const struct fetches *fetches, const struct cache_key *key);
 void fetches_note_unshareable(const struct fetches *fetches, const struct cache_key *key);
+
+/* ---- all, in their order -------------------------------------------------------------------- */
+
+/* As the newest; it is taken out by fetch_free(). */
+void fetches_add(struct fetches *fetches, struct fetch *fetch);
 
 /* ---- those who wait ------------------------------------------------------------------------- */
 

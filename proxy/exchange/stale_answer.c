@@ -2,6 +2,7 @@
 #include "proxy/exchange/stale_answer.h"
 
 #include "proxy/exchange/response_policy.h"
+#include "proxy/exchange/shown.h"
 
 bool stale_answer(struct exchange *x, enum failure failure)
 {
@@ -9,8 +10,10 @@ bool stale_answer(struct exchange *x, enum failure failure)
 
 	if (!response_policy_allows_stale(x))
 		return false;
-	if (failure != FAILURE_NONE)
+	if (failure != FAILURE_NONE) {
 		failure_log_hidden(&subject, failure);
+		shown_error(&subject, failure, 204);
+	}
 	x->status_field.why = REASON_STALE_ERROR;
 	if (x->outcome != OUTCOME_BACKGROUND)
 		x->outcome = OUTCOME_STALE;

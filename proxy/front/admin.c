@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cache/http/fields.h"
+#include "proxy/front/admin_dash.h"
 #include "proxy/front/admin_dashboard.h"
 #include "proxy/front/admin_entries.h"
 #include "proxy/front/admin_explain.h"

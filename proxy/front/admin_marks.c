@@ -193,6 +193,19 @@ static bool between(struct exchange *x, struct slice since, struct slice until,
 	return true;
 }
 
+bool admin_marks_since(struct exchange *x, struct slice name, const struct stats *now,
+		       struct stats *ret_between, double *ret_length_s)
+{
+	struct mark from;
+	struct stats then;
+
+	if (!find(x, name, &from, &then))
+		return false;
+	stats_difference(now, &then, ret_between);
+	*ret_length_s = (double)(x->use->turn->now_us - from.at_us) / 1e6;
+	return true;
+}
+
 bool admin_marks_span(struct exchange *x, const struct stats *now, struct report_span *ret_span,
 		      struct stats *ret_between)
 {

@@ -21,4 +21,10 @@ void admin_marks_set(struct exchange *x);
 bool admin_marks_span(struct exchange *x, const struct stats *now, struct report_span *ret_span,
 		      struct stats *ret_between);
 
+/*
+ * The same since a mark alone, and for how long that is.  False: the exchange was answered with 404.
+ */
+bool admin_marks_since(struct exchange *x, struct slice name, const struct stats *now,
+		       struct stats *ret_between, double *ret_length_s);
+
 #endif

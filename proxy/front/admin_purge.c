@@ -9,6 +9,8 @@
 #include "proxy/front/admin_params.h"
 #include "proxy/front/purge_report.h"
 #include "proxy/loop/env.h"
+#include "proxy/stats/events.h"
+#include "proxy/stats/stats.h"
 #include "proxy/base/log.h"
 
 static void answer_text(struct exchange *x, unsigned status, const char *text)
@@ -40,6 +42,7 @@ static void purge_all(struct exchange *x)
 	turn_read_clocks(env->turn);
 	STATS_ADD(purges, 1);
 	store_usage(cache_store_of(env->cache), &usage);
+	events_add(env->service->events, EVENT_PURGE, "purge of everything");
 	log_info("purge of everything by %s: %llu URIs", operator_of(x, operator),
 		 (unsigned long long)usage.entries);
 	snprintf(text, sizeof(text),
@@ -69,6 +72,8 @@ static void purge_uri(struct exchange *x, const struct http_uri *uri)
 	n = http_uri_normal(uri, normal);
 	result = cache_purge(env->cache, slice_of(normal, n));
 	log_quote(normal, n, told, sizeof(told));
+	if (result != CACHE_PURGE_FAILED)
+		events_add(env->service->events, EVENT_PURGE, "purge of %.*s", (int)n, normal);
 	free(normal);
 	if (result == CACHE_PURGE_FAILED) {
 		refuse_failed(x);
@@ -84,14 +89,17 @@ static void purge_uri(struct exchange *x, const struct http_uri *uri)
 static void log_purge(const struct exchange *x, const struct purge *purge)
 {
 	struct slice text = purge_text(purge);
-	char operator[ADDRESS_TEXT_SIZE], told[512] = "";
+	char operator[ADDRESS_TEXT_SIZE], told[512] = "", what[64];
 
 	log_quote(text.p, text.n, told, sizeof(told));
 	if (purge->kind == PURGE_ALL)
 		told[0] = '\0';
-	log_info("%spurge of %s%s%s by %s", purge->soft ? "soft " : "",
+	snprintf(what, sizeof(what), "%spurge of %s%s", purge->soft ? "soft " : "",
 		 purge->kind == PURGE_ALL ? "everything" : purge_kind_name(purge->kind),
-		 told[0] != '\0' ? " " : "", told, operator_of(x, operator));
+		 told[0] != '\0' ? " " : "");
+	events_add(x->use->env->service->events, EVENT_PURGE, "%s%.*s", what,
+		   told[0] != '\0' ? (int)text.n : 0, text.p);
+	log_info("%s%s by %s", what, told, operator_of(x, operator));
 }
 
 static void purge_begin_one(struct exchange *x, struct purge *purge)

@@ -208,7 +208,7 @@ static void background_begin(void *owner)
 	}
 	make_background(&x->req, &lookup.record);
 	plan.key = fetch_key(&lookup.key, x->req.method, x->frontend->chosen);
-	plan.uri_key = lookup.key;
+	plan.uri_key = x->uri_key = lookup.key;
 	STATS_ADD(validations_background, 1);
 	fetch_start(x->use->env->fetches, x, &plan);
 }
@@ -316,6 +316,7 @@ static void step_lookup(struct exchange *x)
 	struct cache_lookup lookup;
 
 	cache_lookup(x->use->cache, &x->req, &x->use->turn->now, &lookup);
+	x->uri_key = lookup.key;
 	forget_ended(x, &lookup);
 	if (lookup.has_record && !may_be_shown(x, &lookup.record))
 		hide_record(x, &lookup);

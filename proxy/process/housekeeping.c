@@ -1,10 +1,15 @@
 /* What a worker does by itself, at the ends of turns and by the clock. */
 #include "proxy/process/housekeeping.h"
 
+#include <unistd.h>
+
 #include "proxy/base/log.h"
+#include "proxy/base/monotonic.h"
+#include "proxy/exchange/fetch.h"
 #include "proxy/front/logins.h"
 #include "proxy/stats/accesslog.h"
-#include "proxy/stats/stats.h"
+#include "proxy/stats/history.h"
+#include "proxy/stats/sketch.h"
 
 enum {
 	TICK_MS = 250,
@@ -107,10 +112,30 @@ static void tick_passed(void *owner)
 		second_passed(keeping);
 	store_counts_note(keeping->counts);
 	process_watch_look(&keeping->process, keeping->turn->now_ms);
+	sketch_tick(keeping->turn->now_us / 1000);
+	fetches_note_old(keeping->fetches);
 	if (cache_purge_is_due(keeping->cache) && !deadline_is_set(&keeping->purge))
 		deadline_set(&keeping->purge, 0);
 }
 
+/* Whose turn it is, among the workers, takes it. */
+static void sample_passed(void *owner)
+{
+	struct housekeeping *keeping = owner;
+	const struct stats_service *service = keeping->service;
+	int64_t now_ms = keeping->turn->now_us / 1000;
+	struct stats sum;
+	bool is_mine;
+
+	deadline_set(&keeping->sample, history_due(service->history, getpid(), now_ms, &is_mine));
+	if (!is_mine)
+		return;
+	stats_sum_numbers(service->blocks,
+			  atomic_load_explicit(&service->used, memory_order_relaxed), &sum);
+	history_sample(service->history, &sum, now_ms);
+}
+
+static const struct deadline_kind samples = {.passed = sample_passed};
 static const struct deadline_kind flushes = {.passed = flush_passed};
 static const struct deadline_kind purges = {.passed = purge_passed};
 static const struct deadline_kind verifications = {.passed = verify_passed};
@@ -124,6 +149,9 @@ void housekeeping_begin(struct housekeeping *keeping)
 	deadline_init(&keeping->verify, &verifications, keeping);
 	deadline_init(&keeping->tick, &ticks, keeping);
 	deadline_set(&keeping->tick, TICK_MS);
+	sketch_tick(monotonic_us() / 1000);
+	deadline_init(&keeping->sample, &samples, keeping);
+	deadline_set(&keeping->sample, 0);
 }
 
 void housekeeping_end_turn(struct housekeeping *keeping)
@@ -141,6 +169,7 @@ void housekeeping_end(struct housekeeping *keeping)
 	purger_stop(&keeping->purger);
 	store_counts_note(keeping->counts);
 	process_watch_end(&keeping->process);
+	history_leave(keeping->service->history, getpid());
 	if (keeping->accesslog != NULL) {
 		accesslog_finish(keeping->accesslog);
 		note_lost_lines(keeping);

@@ -1,7 +1,8 @@
 /*
  * What a worker does by itself, between requests: writes that wait go into the store, what was
  * purged is removed, passwords are verified in turn, and a few times a second the log is written,
- * counts are brought into the statistics, and the store's files are looked after.
+ * counts are brought into the statistics, and the store's files are looked after.  One of the workers
+ * samples the history each second.
  */
 #ifndef PROXY_PROCESS_HOUSEKEEPING_H
 #define PROXY_PROCESS_HOUSEKEEPING_H
@@ -14,6 +15,7 @@
 #include "proxy/stats/store_counts.h"
 
 struct accesslog;
+struct fetches;
 struct logins;
 
 /* The first members are what it uses, all of which outlives it; the others are zero to begin. */
@@ -25,6 +27,8 @@ struct housekeeping {
 	struct logins *logins;       /* NULL without a password file */
 	struct store_counts *counts;
 	struct store_watch *store;
+	const struct fetches *fetches;
+	const struct stats_service *service;
 	struct purger purger;
 	struct process_watch process; /* begun with the worker */
 
@@ -32,6 +36,7 @@ struct housekeeping {
 	struct deadline purge;  /* the next part of the removal */
 	struct deadline verify; /* the next password */
 	struct deadline tick;
+	struct deadline sample; /* of the history */
 	unsigned ticks;
 	uint64_t failures; /* of the store, at the last tick */
 	struct trouble store_trouble, log_trouble;

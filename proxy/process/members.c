@@ -16,6 +16,8 @@
 #include "proxy/limits/holdings.h"
 #include "proxy/loop/env.h"
 #include "proxy/process/master_impl.h"
+#include "proxy/stats/events.h"
+#include "proxy/stats/service.h"
 
 enum {
 	STEADY_MS = 5000,   /* who lived so long did not die at once */
@@ -186,6 +188,8 @@ static void member_serves(struct master *master, struct member *member)
 		master_begin_service(master);
 	} else {
 		master->greeted = true;
+		events_add(master->shared->service.events, EVENT_START, "started, workers: %u",
+			   master->now->conf->workers);
 		master_notify_serving(master, "");
 		master->ready(master->now->conf, &master->now->sets[0]);
 	}
@@ -220,14 +224,18 @@ void master_note_words(struct master *master)
 
 /* ---- replacing ------------------------------------------------------------------------------ */
 
-static void tell_end(const struct member *member, int status)
+static void tell_end(const struct master *master, const struct member *member, int status)
 {
+	char text[128];
+
 	if (WIFSIGNALED(status))
-		log_error("worker %d died of signal %d (%s), and is replaced", (int)member->pid,
-			  WTERMSIG(status), strsignal(WTERMSIG(status)));
+		snprintf(text, sizeof(text), "worker %d died of signal %d (%s), and is replaced",
+			 (int)member->pid, WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
-		log_error("worker %d ended with status %d, and is replaced", (int)member->pid,
-			  WEXITSTATUS(status));
+		snprintf(text, sizeof(text), "worker %d ended with status %d, and is replaced",
+			 (int)member->pid, WEXITSTATUS(status));
+	log_error("%s", text);
+	events_add(master->shared->service.events, EVENT_WORKER, "%s", text);
 }
 
 static void member_ended(struct master *master, struct member *member, int status)
@@ -239,14 +247,14 @@ static void member_ended(struct master *master, struct member *member, int statu
 	/* Its descriptors are closed: what it held is there for others. */
 	if (block < master->slots) {
 		holdings_clear(master->shared->holdings, block);
-		stats_reset_gauges(&master->shared->service.blocks[block]);
+		stats_service_clear(&master->shared->service, block, member->pid);
 	}
 	if (member->generation != master->now->number) {
 		master_other_ended(master, member, status);
 		return;
 	}
 	if (!master->stopping && !master->replacing && !(failed && WIFEXITED(status)))
-		tell_end(member, status);
+		tell_end(master, member, status);
 	member->pid = 0;
 	member->ready = false;
 	master_count_alive(master);

@@ -11,6 +11,7 @@
 #include "proxy/process/listener_rows.h"
 #include "proxy/process/master_impl.h"
 #include "proxy/process/notify.h"
+#include "proxy/stats/events.h"
 #include "proxy/stats/reload.h"
 
 enum {
@@ -85,6 +86,12 @@ static void answer_reload(struct master *master, bool ok, const char *text)
 		.ok = ok,
 	};
 
+	if (ok)
+		events_add(master->shared->service.events, EVENT_RELOAD,
+			   "reload: generation %llu serves", (unsigned long long)result.generation);
+	else
+		events_add(master->shared->service.events, EVENT_RELOAD, "reload refused: %.*s",
+			   (int)strcspn(text, "\n"), text);
 	snprintf(result.text, sizeof(result.text), "%s", text);
 	reload_answer(master->shared->service.reload, &result);
 	master_notify_serving(master, ok ? "" : "reload refused, the log says why; ");

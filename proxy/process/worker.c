@@ -31,10 +31,10 @@
 #include "proxy/process/housekeeping.h"
 #include "proxy/process/interfaces.h"
 #include "proxy/stats/accesslog.h"
-#include "proxy/stats/marks.h"
 #include "proxy/stats/last_uris.h"
 #include "proxy/stats/notices.h"
 #include "proxy/stats/reload.h"
+#include "proxy/stats/service.h"
 
 struct worker {
 	const struct conf *conf;
@@ -441,6 +441,8 @@ static void open_housekeeping(struct worker *worker)
 		.logins = worker->logins,
 		.counts = &worker->counts,
 		.store = &worker->store,
+		.service = &shared->service,
+		.fetches = worker->fetches,
 		.purger = {.cache = worker->cache, .turn = &worker->turn, .leases = shared->leases},
 	};
 	housekeeping_begin(&worker->keeping);
@@ -473,16 +475,14 @@ struct worker_shared *worker_shared_map(const struct conf *conf, const struct ha
 		return NULL;
 	shared->service.started_us = monotonic_us();
 	shared->service.started_ms = wall_clock_ms();
-	shared->service.blocks = stats_map(conf_worker_slots(conf));
-	shared->service.marks = marks_map();
 	shared->leases = leases_map();
 	shared->holdings = budgets_map(conf);
 	shared->shareable = shareable_map();
 	if (!notices_share() || !last_uris_share())
 		return NULL;
 	map_results(shared, before);
-	if (shared->service.blocks == NULL || shared->service.reload == NULL ||
-	    shared->service.upgrade == NULL || shared->service.marks == NULL ||
+	if (!stats_service_map(&shared->service, conf_worker_slots(conf)) ||
+	    shared->service.reload == NULL || shared->service.upgrade == NULL ||
 	    shared->leases == NULL || shared->shareable == NULL || shared->holdings == NULL)
 		return NULL;
 	return shared;
@@ -530,7 +530,7 @@ struct worker *worker_new(const struct generation *generation, const struct work
 	worker->shared = shared;
 	worker->credentials = generation->credentials;
 	worker->token = &generation->token;
-	stats_attach(&shared->service.blocks[block]);
+	stats_service_attach(&shared->service, block);
 	share_out(worker, block, listener);
 	turn_init(&worker->turn);
 	worker->turn.in = (struct scratch){.block = malloc(SCRATCH_SIZE), .size = SCRATCH_SIZE};

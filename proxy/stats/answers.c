@@ -67,13 +67,6 @@ const uint8_t answer_kinds[OUTCOME_COUNT][2] = {
 
 _Static_assert(STATUS_204 == 0 && STATUS_304 == 1, "these index kinds[]");
 
-void answer_counts_sum(struct answer_counts *to, const struct answer_counts *from)
-{
-	for (unsigned row = 0; row < STATUS_ROWS; row++)
-		for (unsigned o = 0; o < OUTCOME_COUNT; o++)
-			STATS_BUMP(to->at[row][o], STATS_READ(from->at[row][o]));
-}
-
 uint64_t answer_counts_outcome(const struct answer_counts *counts, enum outcome outcome)
 {
 	uint64_t sum = 0;

@@ -67,8 +67,6 @@ struct answer_counts {
 	_Atomic uint64_t at[STATUS_ROWS][OUTCOME_COUNT];
 };
 
-void answer_counts_sum(struct answer_counts *to, const struct answer_counts *from);
-
 /* Exchanges that ended so, whatever the status. */
 uint64_t answer_counts_outcome(const struct answer_counts *counts, enum outcome outcome);
 

@@ -43,17 +43,16 @@ void stats_reset_gauges(struct stats *block)
 	process_stats_reset(&block->process);
 }
 
+/* It is made of counters. */
 void stats_store_add(struct stats_store *to, const struct stats_store *from)
 {
-	to->cache.stored += from->cache.stored;
-	to->cache.dropped += from->cache.dropped;
-	to->cache.damaged += from->cache.damaged;
-	to->cache.invalidated += from->cache.invalidated;
-	to->cache.purged += from->cache.purged;
-	to->cache.flushes += from->cache.flushes;
-	to->cache.failures += from->cache.failures;
-	to->evictions += from->evictions;
-	to->failures += from->failures;
+	uint64_t sum[STATS_STORE_WORDS], words[STATS_STORE_WORDS];
+
+	memcpy(sum, to, sizeof(sum));
+	memcpy(words, from, sizeof(words));
+	for (unsigned i = 0; i < STATS_STORE_WORDS; i++)
+		sum[i] += words[i];
+	memcpy(to, sum, sizeof(sum));
 }
 
 _Static_assert(sizeof(struct stats_store) % sizeof(uint64_t) == 0, "is made of counters");
@@ -83,42 +82,36 @@ void stats_copies_read(const struct stats_copies *from, struct stats_copies *ret
 	STATS_WRITE(ret_copies->last_s, STATS_READ(from->last_s));
 }
 
-static void add_block(struct stats *to, const struct stats *from)
-{
-#define COUNTER(name, metric, help) STATS_BUMP(to->name, STATS_READ(from->name));
-#define GAUGE(name, metric, help) STATS_BUMP(to->name, STATS_READ(from->name));
-#include "proxy/stats/counters.def"
-#undef COUNTER
-#undef GAUGE
-	answer_counts_sum(&to->answers, &from->answers);
-	add_all(to->failure, from->failure, FAILURE_COUNT);
-	add_all(to->reason, from->reason, REASON_COUNT);
-	offenders_merge(&to->repaired, &from->repaired);
-	offenders_merge(&to->mended, &from->mended);
-	offenders_merge(&to->tunnelled, &from->tunnelled);
-	add_all(to->store, from->store, STATS_STORE_WORDS);
-#define HISTOGRAM(member, metric, labels, group, name, help) \
-	histogram_merge(&to->member, &from->member);
-#include "proxy/stats/histograms.def"
-#undef HISTOGRAM
-	for (unsigned i = 0; i < LISTENER_ROWS; i++)
-		listener_counts_sum(&to->listeners[i], &from->listeners[i]);
-	process_stats_sum(&to->process, &from->process);
-}
-
-void stats_sum(const struct stats *blocks, unsigned count, struct stats *ret_sum)
-{
-	memset(ret_sum, 0, sizeof(*ret_sum));
-	for (const struct stats *block = blocks; block < blocks + count; block++)
-		add_block(ret_sum, block);
-}
-
 _Static_assert(offsetof(struct stats, repaired) % sizeof(uint64_t) == 0, "is made of words");
 
 /* The numbers of a block as an array: they are atomic words, one after the other. */
 static const _Atomic uint64_t *numbers_of(const struct stats *sum)
 {
 	return (const _Atomic uint64_t *)(const void *)sum;
+}
+
+void stats_sum_numbers(const struct stats *blocks, unsigned count, struct stats *ret_sum)
+{
+	struct process_stats none = {0};
+
+	memset(ret_sum, 0, sizeof(*ret_sum));
+	for (const struct stats *block = blocks; block < blocks + count; block++)
+		add_all((_Atomic uint64_t *)(void *)ret_sum, numbers_of(block), STATS_NUMBERS);
+	memcpy(&ret_sum->process, &none, sizeof(none)); /* not all of it adds up */
+	for (const struct stats *block = blocks; block < blocks + count; block++)
+		process_stats_sum(&ret_sum->process, &block->process);
+}
+
+void stats_sum(const struct stats *blocks, unsigned count, struct stats *ret_sum)
+{
+	stats_sum_numbers(blocks, count, ret_sum);
+	for (const struct stats *block = blocks; block < blocks + count; block++) {
+		offenders_merge(&ret_sum->repaired, &block->repaired);
+		offenders_merge(&ret_sum->mended, &block->mended);
+		offenders_merge(&ret_sum->tunnelled, &block->tunnelled);
+		for (unsigned i = 0; i < LISTENER_ROWS; i++)
+			listener_counts_sum(&ret_sum->listeners[i], &block->listeners[i]);
+	}
 }
 
 void stats_get_numbers(const struct stats *sum, uint64_t ret_numbers[STATS_NUMBERS])
@@ -149,4 +142,7 @@ void stats_difference(const struct stats *now, const struct stats *then, struct 
 #include "proxy/stats/counters.def"
 #undef COUNTER
 #undef GAUGE
+	uint64_t cpu_us = STATS_READ(ret_between->process.cpu_us);
+	memcpy(&ret_between->process, &now->process, sizeof(now->process));
+	STATS_WRITE(ret_between->process.cpu_us, cpu_us);
 }

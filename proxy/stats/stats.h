@@ -51,6 +51,8 @@ struct stats {
 	 */
 	_Atomic uint64_t reason[REASON_COUNT];
 	_Atomic uint64_t store[STATS_STORE_WORDS]; /* stats_store_set(), a few times a second */
+	struct process_stats process;
+	/* Together, and last of the numbers: history_sample.c */
 #define HISTOGRAM(member, metric, labels, group, name, help) struct histogram member;
 #include "proxy/stats/histograms.def"
 #undef HISTOGRAM
@@ -59,7 +61,6 @@ struct stats {
 	struct offenders mended;    /* origins by responses that were mended */
 	struct offenders tunnelled; /* hosts by CONNECTs that were opened */
 	struct listener_counts listeners[LISTENER_ROWS];
-	struct process_stats process;
 } __attribute__((aligned(64)));
 
 /* What a block or a sum has, without what has names as keys. */
@@ -76,7 +77,12 @@ struct stats_service {
 	struct stats_copies copies; /* written by the master */
 	struct listener_names listeners; /* likewise */
 	struct marks *marks;             /* moments, by operators */
-	struct stats *blocks;            /* one for each worker that there is room for */
+	struct history *history;         /* the last hour */
+	struct events *events;           /* what happened to the service */
+	struct sketch *sketch; /* hosts and URLs: a block for each of `blocks`, as those below */
+	struct recent_errors *errors;
+	struct in_flight *in_flight;
+	struct stats *blocks; /* one for each worker that there is room for */
 };
 
 /* This worker's block; never NULL. */
@@ -115,7 +121,8 @@ void stats_set_numbers(struct stats *ret_sum, const uint64_t numbers[STATS_NUMBE
  */
 void stats_difference(const struct stats *now, const struct stats *then, struct stats *ret_between);
 
-/* Sum of blocks. */
+/* Sum of blocks; and without their tables of names, which take most of the time. */
+void stats_sum_numbers(const struct stats *blocks, unsigned count, struct stats *ret_sum);
 void stats_sum(const struct stats *blocks, unsigned count, struct stats *ret_sum);
 
 #endif

@@ -47,6 +47,8 @@ struct memory {
 struct store {
 	struct memory *memory;
 	uint64_t size, evictions, failures;
+	store_evicted evicted;
+	void *evicted_context;
 	uint64_t hand; /* of eviction */
 	bool exclusive, viewing, writing;
 	uint64_t generation;                 /* views that have ended */
@@ -393,6 +395,12 @@ enum store_result store_walk(struct store *store, struct cache_key *cursor, size
 	return STORE_OK;
 }
 
+void store_watch_evicted(struct store *store, store_evicted evicted, void *context)
+{
+	store->evicted = evicted;
+	store->evicted_context = context;
+}
+
 void store_usage(struct store *store, struct store_usage *ret_usage)
 {
 	*ret_usage = (struct store_usage){.entries = store->memory->entries.count,
@@ -498,6 +506,8 @@ static void evict(struct store *store)
 		}
 		store->hand = work->at[under]->sequence + 1;
 		if (!work->at[under]->visited) {
+			if (store->evicted != NULL)
+				store->evicted(store->evicted_context, work->at[under]->value);
 			work_remove(store, under);
 			break;
 		}

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -105,6 +106,8 @@ static void test_killed_writers_leave_no_harm(void **state)
 		pid_t writer = fork();
 		int64_t later = (int64_t)(round + 1) * 10000000;
 
+		if (writer == 0)
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (writer == 0)
 			for (int64_t at = later - 5000000;; at += 5) {
 				sum.requests = sum.turns = (uint64_t)at;

@@ -8,6 +8,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,6 +65,8 @@ static void test_a_reader_never_sees_half_a_row(void **state)
 	pid_t writer = fork();
 
 	(void)state;
+	if (writer == 0)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (writer == 0)
 		for (uint64_t ticket = 1;; ticket++) {
 			fill(content, (char)('a' + ticket % 26));
