@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/base/decimal.h"
 #include "proxy/base/json_writer.h"
 #include "proxy/base/log.h"
 #include "proxy/base/wall_clock.h"
 #include "proxy/front/admin_page.h"
 #include "proxy/front/admin_params.h"
 #include "proxy/loop/env.h"
+#include "proxy/stats/history.h"
 #include "proxy/stats/marks.h"
 
 enum { TEXT_MAX = 16 * 1024 };
@@ -163,7 +165,7 @@ static void refuse_parameters(struct exchange *x)
 {
 	admin_refuse(x, 400, ADMIN_FIELDS,
 		     "Say /stats for all since the start, or /stats?since=MARK, or "
-		     "/stats?since=MARK&until=MARK.\n");
+		     "/stats?since=MARK&until=MARK, or /stats?last=60s, 5m or 1h at most.\n");
 }
 
 static bool between(struct exchange *x, struct slice since, struct slice until,
@@ -193,6 +195,44 @@ static bool between(struct exchange *x, struct slice since, struct slice until,
 	return true;
 }
 
+/* "60s", "5m", "1h", up to what is kept; 0 for anything else. */
+static unsigned seconds_of(struct slice text)
+{
+	static const struct {
+		char unit;
+		unsigned seconds;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}};
+	uint64_t number;
+
+	if (text.n < 2 ||
+	    !decimal_read(slice_of(text.p, text.n - 1), HISTORY_WINDOW_MAX_S, &number))
+		return 0;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (text.p[text.n - 1] == units[i].unit &&
+		    number * units[i].seconds <= HISTORY_WINDOW_MAX_S)
+			return (unsigned)number * units[i].seconds;
+	return 0;
+}
+
+static void last_seconds(const struct exchange *x, unsigned seconds, const struct stats *now,
+			 struct report_span *span, struct stats *ret_between)
+{
+	const struct stats_service *service = x->use->env->service;
+	struct history_span last = {
+		.window_s = seconds,
+		.now_ms = x->use->turn->now_us / 1000,
+		.started_ms = service->started_us / 1000,
+	};
+	int64_t wall_ms = wall_clock_ms();
+
+	history_window(service->history, now, &last, ret_between);
+	*span = (struct report_span){
+		.from_ms = wall_ms - last.length_ms,
+		.to_ms = wall_ms,
+		.length_us = last.length_ms * 1000,
+	};
+}
+
 bool admin_marks_since(struct exchange *x, struct slice name, const struct stats *now,
 		       struct stats *ret_between, double *ret_length_s)
 {
@@ -211,6 +251,7 @@ bool admin_marks_span(struct exchange *x, const struct stats *now, struct report
 {
 	struct slice name, value, since = {"", 0}, until = {"", 0};
 	struct admin_params params;
+	unsigned seconds = 0;
 	bool good = true;
 
 	*ret_span = (struct report_span){.is_all = true};
@@ -220,13 +261,18 @@ bool admin_marks_span(struct exchange *x, const struct stats *now, struct report
 			since = value;
 		else if (slice_eq(name, SLICE("until")))
 			until = value;
+		else if (slice_eq(name, SLICE("last")))
+			good = (seconds = seconds_of(value)) > 0;
 		else
 			good = false;
 		good = good && value.n > 0;
 	}
-	good = good && !params.bad && (until.n == 0 || since.n > 0);
+	good = good && !params.bad && (until.n == 0 || since.n > 0) &&
+	       (seconds == 0 || since.n == 0);
 	if (!good)
 		refuse_parameters(x);
+	else if (seconds > 0)
+		last_seconds(x, seconds, now, ret_span, ret_between);
 	else if (since.n > 0)
 		good = between(x, since, until, now, ret_span, ret_between);
 	admin_params_end(&params);

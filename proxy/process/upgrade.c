@@ -20,6 +20,7 @@
 #include "proxy/process/takeover.h"
 #include "proxy/process/terminal.h"
 #include "proxy/stats/reload.h"
+#include "proxy/stats/events.h"
 
 static char this_version[] = CACHE204_VERSION, no_text[] = "";
 
@@ -352,6 +353,8 @@ void master_begin_service(struct master *master)
 	master_retire_older(master);
 	greeting_warn_of_admin(master->now->conf, &master->now->sets[0]);
 	greeting_warn_of_open_proxy(master->now->conf, &master->now->sets[0]);
+	events_add(master->shared->service.events, EVENT_START,
+		   "version " CACHE204_VERSION " serves in place of %s", master->before->version);
 	log_info("upgrade: version " CACHE204_VERSION " serves in place of %s, generation %llu, "
 		 "workers: %u",
 		 master->before->version, (unsigned long long)master->now->number,

@@ -181,6 +181,17 @@ def rows_of_any(proxy):
         return {found["next"] - len(column) + i for i, n in enumerate(column) if n is not None} or {0}
 
 
+def test_what_was_evicted_was_fresh(start_proxy, origin):
+    proxy = start_proxy("store_size=1MiB", "store_interval=0")
+    origin.default = respond(204, "Cache-Control: max-age=600", "X-Fill: " + "x" * 3000)
+    with proxy.connect() as client:
+        for i in range(400):
+            client.get(origin.url(f"/{i}"))
+    until(lambda: dash(proxy)["store"]["evicted"] > 0, "the store was too small")
+    store = dash(proxy)["store"]
+    assert store["evicted_fresh"] == store["evicted"] and store["evicted_age_s"]["p50"] <= 60
+
+
 def test_events_and_a_reload(start_proxy, origin):
     proxy = start_proxy("workers=2")
     origin.on("/", FRESH)

@@ -50,6 +50,18 @@ def test_traffic_between_two_marks(proxy, origin):
     assert "since" not in proxy.stats()
 
 
+def test_the_last_minute(start_proxy, origin):
+    proxy = start_proxy()
+    origin.on("/", respond(204, "Cache-Control: max-age=60"))
+    with proxy.connect() as client:
+        for _ in range(4):
+            client.get(origin.url())
+    for last in ("60s", "5m", "1h", "3600s"):
+        run = asked(proxy, f"/stats?last={last}")
+        assert (run["since"], run["until"], run["requests"], run["outcomes"]["hit"]) == (None, None, 4, 3)
+        assert 0 < run["window_s"] < 60 and run["latency_us"]["n"] == 4
+
+
 def test_what_is_scraped_goes_on(proxy, origin):
     """A mark resets nothing."""
     origin.on("/scraped", respond(204, "Cache-Control: max-age=60"))
@@ -103,7 +115,8 @@ def test_what_is_refused(start_proxy):
     assert asked(proxy, "/marks") == {"marks": []}
     mark(proxy, "a")
     mark(proxy, "b")
-    for query in ("until=a", "since=", "since=a&until=", "since=a&x=1", "what=a", "since=b&until=a", "since=%zz"):
+    for query in ("until=a", "since=", "since=a&until=", "since=a&x=1", "what=a", "since=b&until=a", "since=%zz",
+                  "last=", "last=60", "last=0s", "last=2h", "last=3601s", "last=-1s", "last=1s&since=a"):
         assert proxy.admin(f"/stats?{query}").status == 400, query
     assert "Set are a, b" in asked(proxy, "/stats?since=c", 404)
     assert "Set are a, b" in asked(proxy, "/stats?since=a&until=c", 404)
