@@ -3,6 +3,8 @@
 import json
 import re
 
+import pytest
+
 from support.origin import respond
 from support.rawclient import Client
 from support.until import until
@@ -124,6 +126,7 @@ def test_what_is_refused(start_proxy):
     assert answer.status == 404 and b"\n%" not in answer.body and re.fullmatch(rb"[ -~\n]*", answer.body)
 
 
+@pytest.mark.one_worker("it has three of its own")
 def test_any_worker_has_them_and_a_reload_leaves_them(start_proxy, origin):
     proxy = start_proxy("workers=3")
     origin.on("/", respond(204, "Cache-Control: max-age=60"))
