@@ -13,6 +13,15 @@
 void cause_set(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cause_clear(void);
 
+/*
+ * The same of a head that was refused: where it is wrong, from parse_fault.h.  It has nothing that a peer sent,
+ * and tells nothing of our network: so clients may see it, and other causes not.
+ */
+void cause_set_fault(const char *fault);
+
+/* Of the cause at hand, "" when it is not such a one. */
+const char *cause_fault(void);
+
 /* "" when none is known. */
 const char *cause_text(void);
 

@@ -6,13 +6,15 @@
 struct failure_row {
 	const char *name;
 	const char *token;
+	const char *options;
 	const char *sentence;
 	unsigned status;
 };
 
 static const struct failure_row failure_rows[FAILURE_COUNT] = {
-	[FAILURE_NONE] = {"none", "", "", 0},
-#define FAILURE(id, name, status, token, sentence) [FAILURE_##id] = {name, token, sentence, status},
+	[FAILURE_NONE] = {"none", "", "", "", 0},
+#define FAILURE(id, name, status, token, options, sentence) \
+	[FAILURE_##id] = {name, token, options, sentence, status},
 #include "proxy/base/failures.def"
 #undef FAILURE
 };
@@ -53,6 +55,11 @@ bool failure_is_error(enum failure failure)
 const char *failure_token(enum failure failure)
 {
 	return failure_row(failure)->token;
+}
+
+const char *failure_options(enum failure failure)
+{
+	return failure_row(failure)->options;
 }
 
 const char *failure_sentence(enum failure failure)

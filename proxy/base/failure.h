@@ -9,7 +9,7 @@
 
 enum failure {
 	FAILURE_NONE,
-#define FAILURE(id, name, status, token, sentence) FAILURE_##id,
+#define FAILURE(id, name, status, token, options, sentence) FAILURE_##id,
 #include "proxy/base/failures.def"
 #undef FAILURE
 	FAILURE_COUNT
@@ -18,6 +18,7 @@ enum failure {
 /* Static text of the table's row, "" where it has none; constant time. */
 const char *failure_name(enum failure failure);
 const char *failure_token(enum failure failure);    /* error type of Proxy-Status (RFC 9209) */
+const char *failure_options(enum failure failure);  /* that decide, "a, b" */
 const char *failure_sentence(enum failure failure); /* for the client */
 
 /* Of the answer; 0 when nothing can be answered any more. */

@@ -77,9 +77,9 @@ static bool next_request(struct client *client)
 	else
 		STATS_ADD(requests, 1);
 	COUNT_TRAFFIC(client, exchanges, 1);
-	if (result == PARSE_FAILED && failure_log_tells_all())
-		cause_set("%s",
-			  parse_fault_request(buf_waiting(&client->in), parsed.failure, fault));
+	if (result == PARSE_FAILED)
+		cause_set_fault(
+			parse_fault_request(buf_waiting(&client->in), parsed.failure, fault));
 	if (result == PARSE_FAILED || client->refusal != FAILURE_NONE) {
 		refuse_request(client, x,
 			       result == PARSE_FAILED ? parsed.failure : client->refusal);

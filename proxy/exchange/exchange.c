@@ -6,6 +6,7 @@
 
 #include "cache/http/fields.h"
 #include "proxy/exchange/shown.h"
+#include "proxy/base/cause.h"
 #include "proxy/loop/conn.h"
 #include "proxy/stats/last_uris.h"
 #include "proxy/stats/accesslog.h"
@@ -446,6 +447,7 @@ static void cut(struct exchange *x)
 
 void exchange_fail(struct exchange *x, enum failure failure)
 {
+	struct failure_answer answer = {failure, cause_fault()};
 	struct cache_status told;
 	struct delivery delivery;
 	struct buf *out;
@@ -469,7 +471,7 @@ void exchange_fail(struct exchange *x, enum failure failure)
 	delivery = delivery_of(x);
 	out = exchange_out(x);
 	before = buf_length(out);
-	if (!compose_failure(out, x->use->conf, failure, &told, &delivery,
+	if (!compose_failure(out, x->use->conf, &answer, &told, &delivery,
 			     x->use->turn->now.wall_s))
 		out_of_memory(x);
 	else

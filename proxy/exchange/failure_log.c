@@ -46,7 +46,7 @@ static bool is_told(enum failure failure)
 	}
 }
 
-bool failure_log_tells_all(void)
+static bool tells_all(void)
 {
 	return log_has(LOG_LEVEL_DEBUG);
 }
@@ -83,7 +83,7 @@ static void tell(const struct failure_subject *of, enum failure failure, const c
 	bool due = is_told(failure) && of->now_ms >= kinds[failure].next_ms;
 	char what[WHAT_SIZE], more[64] = "";
 
-	if (!due && !failure_log_tells_all()) {
+	if (!due && !tells_all()) {
 		kinds[failure].left_out += is_told(failure);
 		return;
 	}
@@ -107,7 +107,7 @@ void failure_log_header(const union address *sender, int64_t now_ms)
 {
 	char address[ADDRESS_TEXT_SIZE], more[64] = "";
 
-	if (now_ms < next_header_ms && !failure_log_tells_all()) {
+	if (now_ms < next_header_ms && !tells_all()) {
 		headers_left_out++;
 		return;
 	}
@@ -125,7 +125,7 @@ void failure_log_mended(const struct failure_subject *of)
 {
 	char client[ADDRESS_TEXT_SIZE] = "none";
 
-	if (!failure_log_tells_all())
+	if (!tells_all())
 		return;
 	if (of->peer->any.sa_family != AF_UNSPEC)
 		address_format(of->peer, client);
@@ -138,7 +138,7 @@ void failure_log_left(const union address *client, size_t n)
 {
 	char text[ADDRESS_TEXT_SIZE];
 
-	if (!failure_log_tells_all())
+	if (!tells_all())
 		return;
 	address_format(client, text);
 	log_debug("client %s left after %zu bytes of a request head", text, n);

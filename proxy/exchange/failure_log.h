@@ -44,7 +44,4 @@ void failure_log_header(const union address *sender, int64_t now_ms);
 void failure_log_mended(const struct failure_subject *of);
 void failure_log_left(const union address *client, size_t n);
 
-/* At level debug: then causes are looked for that are not at hand. */
-bool failure_log_tells_all(void);
-
 #endif

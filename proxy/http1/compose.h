@@ -76,8 +76,16 @@ bool compose_needs_close(const struct http_response *res, const struct delivery 
 /* An interim response (1xx) passed on. */
 bool compose_interim(struct buf *to, const struct conf *conf, const struct http_response *res);
 
-/* An answer made here for a failure: status, Proxy-Status, Cache-Status, a short text. */
-bool compose_failure(struct buf *to, const struct conf *conf, enum failure failure,
+/*
+ * An answer made here for a failure: status, Proxy-Status, Cache-Status, a short text.  `fault`, where a head
+ * is wrong, is shown to the client (RFC 9209 2.1.4, details), as are the options that decide.
+ */
+struct failure_answer {
+	enum failure failure;
+	const char *fault; /* "" for none */
+};
+
+bool compose_failure(struct buf *to, const struct conf *conf, const struct failure_answer *answer,
 		     const struct cache_status *status_field, const struct delivery *delivery,
 		     int64_t now_s);
 

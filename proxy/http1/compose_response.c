@@ -30,20 +30,25 @@ static size_t own_fields_max(const struct conf *conf, const struct cache_status 
 	return 512 + 3 * strlen(conf->pseudonym) + 2 * status->key.n;
 }
 
-/*
- * The key as a String of RFC 9651: a URI has neither quotes nor controls, but is escaped all the
- * same.
- */
-static char *put_key(char *at, struct slice key)
+/* A String of RFC 9651 3.3.3: printable ASCII; what is not becomes a question mark. */
+static char *put_string(char *at, struct slice text)
 {
-	at = PUT(at, "; key=\"");
-	for (size_t i = 0; i < key.n; i++) {
-		if (key.p[i] == '"' || key.p[i] == '\\')
+	*at++ = '"';
+	for (size_t i = 0; i < text.n; i++) {
+		char c = text.p[i];
+
+		if (c == '"' || c == '\\')
 			*at++ = '\\';
-		*at++ = key.p[i];
+		*at++ = c >= ' ' && c < 0x7f ? c : '?';
 	}
 	*at++ = '"';
 	return at;
+}
+
+/* A URI has neither quotes nor controls, but is escaped all the same. */
+static char *put_key(char *at, struct slice key)
+{
+	return put_string(PUT(at, "; key="), key);
 }
 
 static char *put_cache_status(char *at, struct slice pseudonym, const struct cache_status *status)
@@ -298,7 +303,7 @@ bool compose_switch(struct buf *to, const struct conf *conf, const struct http_r
 
 /* ---- answers made here ---------------------------------------------------------------------- */
 
-enum { FAILURE_TEXT_MAX = 1024 };
+enum { FAILURE_TEXT_MAX = 1280, FAILURE_DETAILS_MAX = 256 };
 
 static bool has_content(unsigned status)
 {
@@ -397,13 +402,48 @@ static char *put_advice(char *at, const struct conf *conf, unsigned status)
 	}
 }
 
+/* "line 3, byte 8: 0x00 in a value; option head_size"; its length. */
+static size_t failure_details(const struct failure_answer *answer,
+			      char to[static FAILURE_DETAILS_MAX])
+{
+	const char *options = failure_options(answer->failure);
+	bool fault = answer->fault[0] != '\0', decided = options[0] != '\0';
+	int n = snprintf(to, FAILURE_DETAILS_MAX, "%.128s%s%s%s", answer->fault,
+			 fault && decided ? "; " : "",
+			 !decided                       ? ""
+			 : strchr(options, ',') == NULL ? "option "
+							: "options ",
+			 options);
+
+	return (size_t)n < FAILURE_DETAILS_MAX ? (size_t)n : FAILURE_DETAILS_MAX - 1;
+}
+
+static char *put_proxy_status(char *at, struct slice pseudonym, const struct failure_answer *answer)
+{
+	char details[FAILURE_DETAILS_MAX];
+	size_t n = failure_details(answer, details);
+
+	at = PUT(at, "Proxy-Status: ");
+	at = put(at, pseudonym);
+	at = PUT(at, "; error=");
+	at = put(at, slice_str(failure_token(answer->failure)));
+	if (n > 0)
+		at = put_string(PUT(at, "; details="), slice_of(details, n));
+	return PUT(at, "\r\n");
+}
+
 /* Names and sentences of failures are short, our own names are as the operator likes. */
-static size_t failure_text(const struct conf *conf, enum failure failure,
+static size_t failure_text(const struct conf *conf, const struct failure_answer *answer,
 			   char to[static FAILURE_TEXT_MAX])
 {
+	enum failure failure = answer->failure;
 	unsigned status = failure_status(failure);
 	int n = snprintf(to, FAILURE_TEXT_MAX, "%u %s\n%s\n", status, compose_reason_phrase(status),
 			 failure_sentence(failure));
+
+	if (answer->fault[0] != '\0')
+		n += snprintf(to + n, FAILURE_TEXT_MAX - (size_t)n, "Where: %.128s.\n",
+			      answer->fault);
 
 	if (failure == FAILURE_LOOP)
 		n += snprintf(
@@ -421,30 +461,25 @@ static size_t failure_text(const struct conf *conf, enum failure failure,
 	return (size_t)n;
 }
 
-bool compose_failure(struct buf *to, const struct conf *conf, enum failure failure,
+bool compose_failure(struct buf *to, const struct conf *conf, const struct failure_answer *answer,
 		     const struct cache_status *status_field, const struct delivery *delivery,
 		     int64_t now_s)
 {
 	struct slice pseudonym = slice_str(conf->pseudonym);
-	struct slice error = slice_str(failure_token(failure));
-	unsigned status = failure_status(failure);
+	unsigned status = failure_status(answer->failure);
 	char text[FAILURE_TEXT_MAX];
-	size_t n = failure_text(conf, failure, text);
+	size_t n = failure_text(conf, answer, text);
 	char *start =
-		buf_reserve(to, 512 + n + own_fields_max(conf, status_field) + advice_max(conf));
+		buf_reserve(to, 512 + 2 * FAILURE_DETAILS_MAX + n +
+					own_fields_max(conf, status_field) + advice_max(conf));
 	char *at;
 
 	if (start == NULL)
 		return false;
 	at = put_local_start(start, status, "text/plain; charset=utf-8", n, now_s);
 	at = put_advice(at, conf, status);
-	if (error.n > 0) {
-		at = PUT(at, "Proxy-Status: ");
-		at = put(at, pseudonym);
-		at = PUT(at, "; error=");
-		at = put(at, error);
-		at = PUT(at, "\r\n");
-	}
+	if (failure_token(answer->failure)[0] != '\0')
+		at = put_proxy_status(at, pseudonym, answer);
 	at = put_cache_status(at, pseudonym, status_field);
 	at = PUT(at, "X-Content-Type-Options: nosniff\r\n");
 	at = put_local_end(at, status, slice_of(text, n), delivery);

@@ -10,7 +10,7 @@ static void refuse_head(struct origin *origin, enum failure failure)
 	char fault[PARSE_FAULT_SIZE];
 
 	if (parse_fault_response(buf_waiting(&origin->in), fault)[0] != '\0')
-		cause_set("%s", fault);
+		cause_set_fault(fault);
 	origin_fail(origin, failure);
 }
 

@@ -17,7 +17,7 @@
 #define REASON(id, token, where, meaning, advice)                       \
 	".ascii \"[\"\n" QUOTED(token) ".ascii \"[\"\n" QUOTED(meaning) \
 		QUOTED(advice) ".ascii \"]],\\n\"\n"
-#define FAILURE(id, name, status, error_type, sentence) \
+#define FAILURE(id, name, status, error_type, options, sentence) \
 	".ascii \"[\"\n" QUOTED(name) QUOTED(sentence) ".ascii \"],\\n\"\n"
 
 /* clang-format off: it would take the tables apart */

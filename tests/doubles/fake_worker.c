@@ -74,11 +74,6 @@ void failure_log_left(const union address *client, size_t n)
 	(void)n;
 }
 
-bool failure_log_tells_all(void)
-{
-	return true;
-}
-
 /* ---- clocks --------------------------------------------------------------------------------- */
 
 int64_t monotonic_us(void)

@@ -152,8 +152,9 @@ static void test_persistence_is_announced_to_http_1_0(void **state)
 						   &(struct record_answer){&record, 204, 1}, &hit,
 						   delivery));
 		else
-			assert_true(
-				compose_failure(&out, conf, FAILURE_LOOP, &hit, delivery, NOW_S));
+			assert_true(compose_failure(&out, conf,
+						    &(struct failure_answer){FAILURE_LOOP, ""},
+						    &hit, delivery, NOW_S));
 		parse(&sent, buf_waiting(&out), true, METHOD_GET);
 		assert_int_equal(http_connection_has(&sent.res.fields, SLICE("keep-alive")),
 				 delivery->keep_alive);
@@ -223,7 +224,8 @@ static void test_a_failure(void **state)
 	struct delivery delivery = {.client_minor = 1};
 
 	(void)state;
-	assert_true(compose_failure(&out, conf, FAILURE_BAD_HOST, &none, &delivery, NOW_S));
+	assert_true(compose_failure(&out, conf, &(struct failure_answer){FAILURE_BAD_HOST, ""},
+				    &none, &delivery, NOW_S));
 	expect_out("HTTP/1.1 400 Bad Request\r\n" DATE "Content-Type: text/plain; charset=utf-8\r\n"
 		   "Content-Length: 87\r\n"
 		   "Cache-Control: no-store\r\n"
@@ -237,7 +239,9 @@ static void test_a_failure(void **state)
 	/* what the client asked for is no error of the proxy's, and ends no connection */
 	delivery = (struct delivery){.keep_alive = true, .client_minor = 1, .head_only = true};
 	none.why = REASON_NO_RECORD;
-	assert_true(compose_failure(&out, conf, FAILURE_ONLY_IF_CACHED, &none, &delivery, NOW_S));
+	assert_true(compose_failure(&out, conf,
+				    &(struct failure_answer){FAILURE_ONLY_IF_CACHED, ""}, &none,
+				    &delivery, NOW_S));
 	expect_out("HTTP/1.1 504 Gateway Timeout\r\n" DATE
 		   "Content-Type: text/plain; charset=utf-8\r\n"
 		   "Content-Length: 116\r\n"
@@ -246,13 +250,58 @@ static void test_a_failure(void **state)
 		   "X-Content-Type-Options: nosniff\r\n\r\n");
 }
 
+/* RFC 9209 2.1.4: where a head is wrong, and the options that decide, as one String. */
+static void test_details_of_a_failure(void **state)
+{
+	static const struct {
+		enum failure failure;
+		const char *fault, *field;
+	} cases[] = {
+		{FAILURE_BAD_REQUEST, "line 2, byte 3: 0x00 in a value",
+		 "http_request_error; details=\"line 2, byte 3: 0x00 in a value\"\r\n"},
+		{FAILURE_URI_TOO_LONG, "", "http_request_error; details=\"option uri_length\"\r\n"},
+		{FAILURE_HEAD_TOO_LARGE, "9 lines",
+		 "http_request_error; details=\"9 lines; options head_size, field_count\"\r\n"},
+		{FAILURE_BAD_REQUEST, "\"\\\r\n\x80",
+		 "http_request_error; details=\"\\\"\\\\???\"\r\n"},
+		{FAILURE_ORIGIN_REFUSED, "", "connection_refused\r\n"},
+	};
+	struct cache_status none = {0};
+	struct delivery delivery = {.client_minor = 1};
+	struct slice sent_text;
+	char fault[2000];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char expected[256];
+
+		snprintf(expected, sizeof(expected), "Proxy-Status: cache204; error=%s",
+			 cases[i].field);
+		assert_true(compose_failure(
+			&out, conf, &(struct failure_answer){cases[i].failure, cases[i].fault},
+			&none, &delivery, NOW_S));
+		sent_text = buf_waiting(&out);
+		assert_non_null(memmem(sent_text.p, sent_text.n, expected, strlen(expected)));
+		buf_consume(&out, buf_length(&out));
+	}
+	/* whatever it is, it is bounded */
+	memset(fault, '"', sizeof(fault) - 1);
+	fault[sizeof(fault) - 1] = '\0';
+	assert_true(compose_failure(&out, conf,
+				    &(struct failure_answer){FAILURE_HEAD_TOO_LARGE, fault}, &none,
+				    &delivery, NOW_S));
+	assert_true(buf_length(&out) < 1500);
+	buf_consume(&out, buf_length(&out));
+}
+
 /* M5, for each: framed, closing, not stored, told why. */
 static void expect_failure(enum failure failure, const struct delivery *delivery)
 {
 	const struct http_field *line;
 	struct slice text;
 
-	assert_true(compose_failure(&out, conf, failure, &miss, delivery, NOW_S));
+	assert_true(compose_failure(&out, conf, &(struct failure_answer){failure, ""}, &miss,
+				    delivery, NOW_S));
 	parse(&sent, buf_waiting(&out), true, delivery->head_only ? METHOD_HEAD : METHOD_GET);
 	text = buf_waiting(&out);
 	text = slice_of(text.p + sent.consumed, text.n - sent.consumed);
@@ -303,7 +352,8 @@ static void test_failures_advise(void **state)
 	for (enum failure f = FAILURE_NONE + 1; f < FAILURE_COUNT; f++) {
 		if (failure_status(f) == 0)
 			continue;
-		assert_true(compose_failure(&out, conf, f, &miss, &kept, NOW_S));
+		assert_true(compose_failure(&out, conf, &(struct failure_answer){f, ""}, &miss,
+					    &kept, NOW_S));
 		parse(&sent, buf_waiting(&out), true, METHOD_GET);
 		for (size_t i = 0; i < COUNT(rows); i++) {
 			const struct http_field *line =
@@ -753,7 +803,8 @@ static void test_room_is_enough(void **state)
 	assert_true(compose_interim(&out, conf, &got.res));
 	buf_free(&out);
 	for (enum failure f = FAILURE_NONE + 1; f < FAILURE_COUNT; f++) {
-		assert_true(compose_failure(&out, conf, f, &all, &closing, NOW_S));
+		assert_true(compose_failure(&out, conf, &(struct failure_answer){f, ""}, &all,
+					    &closing, NOW_S));
 		if (failure_status(f) == 0) {
 			buf_free(&out);
 			continue;
@@ -819,7 +870,8 @@ static void test_answers_queue(void **state)
 		compose_record(&out, conf, &(struct record_answer){&record, 204, 0}, &hit, &kept));
 	assert_false(compose_interim(&out, conf, &got.res));
 	assert_false(compose_response(&out, conf, &got.res, &hit, &kept, NOW_S));
-	assert_false(compose_failure(&out, conf, FAILURE_LOOP, &hit, &kept, NOW_S));
+	assert_false(compose_failure(&out, conf, &(struct failure_answer){FAILURE_LOOP, ""}, &hit,
+				     &kept, NOW_S));
 	assert_false(compose_request(&out, conf, &asked.req, &plain));
 	assert_false(compose_connect(&out, conf, &asked.req, SLICE("")));
 	assert_false(compose_allow(&out, conf));
@@ -867,6 +919,7 @@ int main(void)
 		TEST(test_persistence_is_announced_to_http_1_0),
 		TEST(test_cache_status),
 		TEST(test_a_failure),
+		TEST(test_details_of_a_failure),
 		TEST(test_failures),
 		TEST(test_failures_advise),
 		TEST(test_allow),
