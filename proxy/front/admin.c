@@ -101,11 +101,6 @@ static struct slice path_of(const struct http_request *req)
 	return path;
 }
 
-static void answer_error(struct exchange *x, unsigned status, const char *fields)
-{
-	admin_refuse(x, status, fields, compose_reason_phrase(status));
-}
-
 static bool is_allowed(enum page_use use, enum http_method method)
 {
 	if (use == CHANGES)
@@ -146,12 +141,40 @@ static void ask_for_token(struct exchange *x)
 			       "with the token of the option admin_token_file.\n");
 }
 
+static void refuse_plainly(struct exchange *x, unsigned status, const char *fields, const char *why)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "%u %s\n%s\n", status, compose_reason_phrase(status), why);
+	admin_refuse(x, status, fields, text);
+}
+
+/* A path may have a row that reads and one that changes (RFC 9110 15.5.6). */
+static void refuse_method(struct exchange *x, const struct page *page)
+{
+	bool reads = false, changes = false;
+
+	for (size_t i = 0; i < PAGES; i++)
+		if (strcmp(pages[i].path, page->path) == 0) {
+			reads |= pages[i].use == READS;
+			changes |= pages[i].use == CHANGES;
+		}
+	if (reads && changes)
+		refuse_plainly(x, 405, ADMIN_FIELDS "Allow: GET, HEAD, POST\r\n",
+			       "This page is read by GET or HEAD, and changes "
+			       "something by POST.");
+	else if (changes)
+		refuse_plainly(x, 405, ADMIN_FIELDS "Allow: POST\r\n",
+			       "This page changes something, by POST alone.");
+	else
+		refuse_plainly(x, 405, ADMIN_FIELDS "Allow: GET, HEAD\r\n",
+			       "This page is read, by GET or HEAD.");
+}
+
 static void turn_page(struct exchange *x, const struct page *page)
 {
 	if (!is_allowed(page->use, x->req.method))
-		answer_error(x, 405,
-			     page->use == CHANGES ? ADMIN_FIELDS "Allow: POST\r\n"
-						  : ADMIN_FIELDS "Allow: GET, HEAD\r\n");
+		refuse_method(x, page);
 	else if (page->use == CHANGES && !may_change(x))
 		admin_refuse(x, 403, ADMIN_FIELDS,
 			     "403 Forbidden\nFrom other machines nothing can be changed without "
@@ -200,7 +223,10 @@ static void admin_handle(struct exchange *x)
 	const struct page *page;
 
 	if (x->req.form != TARGET_ORIGIN) {
-		answer_error(x, 421, ADMIN_FIELDS);
+		admin_refuse(
+			x, 421, ADMIN_FIELDS,
+			"421 Misdirected Request\nThis address has pages of the proxy, as /stats, "
+			"and is no proxy itself: see the option listen.");
 		return;
 	}
 	page = page_of(&x->req);
@@ -215,7 +241,9 @@ static void admin_handle(struct exchange *x)
 	else if (page != NULL)
 		turn_page(x, page);
 	else
-		answer_error(x, 404, ADMIN_FIELDS);
+		admin_refuse(
+			x, 404, ADMIN_FIELDS,
+			"404 Not Found\nThere is no such page: GET / lists those there are.\n");
 }
 
 /* No page takes content, and none is passed on: there is nothing to feed or resume. */

@@ -147,6 +147,25 @@ def test_other_methods(proxy, method):
     assert "GET" in answer["Allow"]
 
 
+@pytest.mark.parametrize("target, method, status, allow, why", [
+    ("/none", "GET", 404, None, b"no such page"), ("/stats", "POST", 405, "GET, HEAD", b"by GET or HEAD"),
+    ("/reload", "PUT", 405, "GET, HEAD, POST", b"changes something by POST"),
+    ("http://a.test/", "GET", 421, None, b"is no proxy")])
+def test_refusals_say_why(proxy, target, method, status, allow, why):
+    answer = proxy.admin(target, method, "Content-Length: 0")
+    assert (answer.status, answer["Allow"]) == (status, allow) and why in answer.body
+
+
+def test_each_page_refuses_other_methods_and_says_why(proxy):
+    listed = proxy.admin("/").body.decode().splitlines()[1:]
+    assert len(listed) >= 6
+    for line in listed:
+        path = line.split()[1].replace("*", "x")
+        answer = proxy.admin(path, "DELETE", "Content-Length: 0")
+        assert answer.status == 405 and line.split()[0] in answer["Allow"], line
+        assert b"405 Method Not Allowed\nThis page " in answer.body
+
+
 def test_head(proxy):
     answer = proxy.admin("/stats", "HEAD")
     assert (answer.status, answer.body) == (200, b"")
