@@ -196,6 +196,9 @@ static pid_t begin(int (*work)(void *context, const struct place *place), void *
 	child = fork();
 	if (child != 0)
 		return child;
+	/* lines of several processes stay whole */
+	setvbuf(stderr, NULL, _IOLBF, BUFSIZ);
+	setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
 	status = work(context, place);
 	if (fflush(stdout) != 0)
 		status = EXIT_USAGE;

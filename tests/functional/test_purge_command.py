@@ -110,6 +110,23 @@ def test_one_that_fails_is_named_and_the_others_are_purged(nodes, origin):
     assert not has(nodes[0], origin) and has(nodes[1], origin)
 
 
+def test_nodes_are_shown_the_token(start_proxy, origin, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef0123456789abcdef\n")
+    token.chmod(0o600)
+    proxy = start_proxy(f"admin_token_file={token}")
+    origin.default = respond(204, FRESH)
+    with proxy.connect() as client:
+        client.get(origin.url("/a1"))
+    node = f"127.0.0.1:{proxy.admin_port}"
+    done = run("purge", "--node", node, origin.url("/a1"))
+    assert done.returncode == 1 and f"{node}: refused: 401" in done.stderr
+    assert has(proxy, origin)
+    done = run("purge", "-o", f"admin_token_file={token}", "--node", node, origin.url("/a1"))
+    assert done.returncode == 0 and done.stdout == f"{node}: purged: 1 URL\n", done
+    assert not has(proxy, origin)
+
+
 def test_a_name_is_all_its_addresses_once(nodes, origin):
     port = nodes[0].admin_port
     done = run("purge", "-o", f"admin=127.0.0.1:{port}", "--node", "localhost", "--node", f"localhost:{port}",
