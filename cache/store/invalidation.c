@@ -67,7 +67,7 @@ void invalidation_recover(struct invalidations *all)
 	for (size_t i = 0; i < INVALIDATION_OVERFLOW; i++)
 		live += atomic_load(&all->overflow[i]) != 0;
 	atomic_store(&all->live, live);
-	purge_table_recover(&all->purges);
+	purge_table_recover(&all->purges, atomic_load(&all->last));
 }
 
 uint64_t invalidation_now(const struct invalidations *all)

@@ -59,7 +59,14 @@ bool purge_table_at(const struct purge_table *table, unsigned slot, struct purge
 
 /* ---- changing, under the writers' lock ------------------------------------------------------ */
 
-void purge_table_recover(struct purge_table *table)
+/* A word of a damaged file is not later than what it counts. */
+static void bound(_Atomic uint64_t *word, uint64_t most)
+{
+	if (atomic_load(word) > most)
+		atomic_store(word, most);
+}
+
+void purge_table_recover(struct purge_table *table, uint64_t epoch)
 {
 	uint64_t known = atomic_load(&table->known), sound = 0;
 	struct purge purge;
@@ -72,6 +79,9 @@ void purge_table_recover(struct purge_table *table)
 	}
 	atomic_store(&table->known, sound);
 	atomic_fetch_and(&table->pending, sound);
+	bound(&table->latest, epoch);
+	bound(&table->forgotten, epoch);
+	bound(&table->last_id, UINT64_MAX / 2);
 }
 
 static bool is_same(const struct purge *a, const struct purge *b)

@@ -73,8 +73,8 @@ struct purge_table {
 	struct purge_slot slots[PURGE_SLOTS];
 };
 
-/* For the first process that opens the store. */
-void purge_table_recover(struct purge_table *table);
+/* For the first process that opens the store; `epoch` is the latest given out. */
+void purge_table_recover(struct purge_table *table, uint64_t epoch);
 
 /* Under the writers' lock, with *epochs the count of epochs: enter a purge, in force on return.
  * One like it that is pending is joined: it purges as of now, keeps its id, and ends later.  Sets id
