@@ -126,7 +126,7 @@ function strips(width, series, stepS, end, live, marks) {
   }
   const steps = plot < 420 ? 2 : 6;
   for (let i = 0; i <= steps; i++) {
-    const words = i === steps && live ? "now" : clock(end - spanMs * (1 - i / steps), i === steps);
+    const words = i === steps && live ? "now" : clock(end - spanMs * (1 - i / steps), i === steps || spanMs < 600000);
     kids.push(label((i / steps) * plot, top + 10, words, {"text-anchor": i === 0 ? "start" : i === steps ? "end" : "middle"}));
   }
   const told = `${$("strips-h").textContent}. 204s a second: ${tickName(Math.round(highest(all)))} at most, ` +

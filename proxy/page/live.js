@@ -185,7 +185,7 @@ function showRuns(pair, answers) {
     ["Hit, p50", tail("p50"), micros, false], ["Hit, p99", tail("p99"), micros, false], ["Hit, slowest", tail("max"), micros, false],
     ["CPU a request", get((of) => num(of.cpu_us)), (v) => (num(v) === null ? DASH : v.toFixed(1) + " µs"), false],
     ["Asked origins, of 1 000", thousand, (v) => (num(v) === null ? DASH : v.toFixed(1)), false], ["Errors", get((of) => num(of.errors)), group, false],
-  ];
+  ].filter(([, values]) => values.some((value) => value !== null));
   const isOne = pair.length < 2 || pair[0].name === pair[1].name;
   const columns = isOne ? pair.slice(0, 1) : pair;
   const made = table("Two runs side by side", "", [["What", "vh"]]);
@@ -199,10 +199,10 @@ function showRuns(pair, answers) {
   $("latency").replaceChildren(h("p", null, "Latency of hits"), latencyChart(columns, answers), h("p", null, `Log scale: bar p50, dots p90 and p99, ring slowest. ${bounds}.`));
 }
 function latencyChart(columns, answers) {
-  const width = Math.max(260, $("latency").clientWidth), left = 60, x = (us) => left + (Math.min(4, Math.max(0, Math.log10(Math.max(us, 1) / 10))) / 4) * (width - left - 36), kids = [];
+  const width = Math.max(260, $("latency").clientWidth), left = 60, x = (us) => left + (Math.min(5, Math.log10(Math.max(us, 1))) / 5) * (width - left - 36), kids = [];
   const bottom = 24 + columns.length * 46;
-  ["10 µs", "100 µs", "1 ms", "10 ms", "100 ms"].forEach((words, i) => {
-    const at = x(10 * 10 ** i);
+  ["1 µs", "10 µs", "100 µs", "1 ms", "10 ms", "100 ms"].forEach((words, i) => {
+    const at = x(10 ** i);
     kids.push(line(at, 8, at, bottom, "l-hair"), label(at, bottom + 16, words, {"text-anchor": "middle"}));
   });
   columns.forEach((run, i) => {
@@ -217,7 +217,7 @@ function latencyChart(columns, answers) {
       if (name === "max") kids.push(s("circle", {cx: x(value), cy: y, r: 4, class: "ring"}));
       if (x(value) > free) {
         kids.push(label(x(value), y - 12, name, {"text-anchor": "middle"}));
-        free = x(value) + 30;
+        free = x(value) + 24;
       }
     }
   });

@@ -129,6 +129,11 @@ def test_other_sizes(top, server):
     terminal.resize(5, 60)
     until(lambda: len(terminal.screen()) == 5, "it is cut")
     assert all(len(row) <= 60 for row in terminal.screen()) and terminal.screen()[0].startswith("cache204")
+    for rows, columns in ((1, 1), (300, 500), (24, 80)):
+        terminal.text = ""
+        terminal.resize(rows, columns)
+        terminal.wait_for("cache204" if rows > 1 else "\x1b[J")
+    assert terminal.process.poll() is None
 
 
 def test_colours_only_add(top, server):
