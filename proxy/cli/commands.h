@@ -42,8 +42,8 @@ extern const size_t command_total;
 extern const struct command the_proxy;
 
 /*
- * Exit statuses beside 0: the answer is no; and it could not be asked, for want of arguments, of a
- * configuration or of a proxy.
+ * Exit statuses beside 0: the proxy refused; or it could not be asked, as arguments are wrong, or
+ * there is no configuration or no running proxy.
  */
 enum { EXIT_REFUSED = 1, EXIT_USAGE = 2 };
 

@@ -1,9 +1,8 @@
 /*
  * Values of the JSON object that an answer of the proxy is.
  *
- * What is asked of a value that is not there, NULL, or is of another kind, is not there either: so a
- * path may be followed without a look at each step, and an answer of another version is read as far
- * as it goes.
+ * A member of a value that is NULL, or of another kind, is NULL: so a path may be followed without
+ * a check at each step, and an answer of another version is read as far as it goes.
  */
 #ifndef PROXY_CLI_JSON_H
 #define PROXY_CLI_JSON_H

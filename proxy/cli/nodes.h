@@ -1,5 +1,5 @@
 /*
- * Other proxies to do something at: addresses of their admin pages, by --node.
+ * The proxies that --node names, by addresses of their admin pages.
  */
 #ifndef PROXY_CLI_NODES_H
 #define PROXY_CLI_NODES_H
@@ -18,16 +18,16 @@ struct nodes {
 };
 
 /*
- * Each is "unix:PATH", an address or a name, with or without ":PORT"; the port is by default that of
- * the first admin address of the configuration.  A name is all its addresses, each once.  False with
- * a line in `error`.
+ * Each is "unix:PATH", an address or a name, with or without ":PORT"; the port is by default that
+ * of the first admin address of the configuration.  A name is all its addresses, each once.  False
+ * with a line in `error`.
  */
 bool nodes_find(const struct arguments *arguments, const struct conf *conf, struct nodes *ret_nodes,
 		struct diagnostic *error);
 
 /*
- * Do it at each, in a process of its own, so that none waits for another.  `work` returns an exit
- * status, and says what there is to say in whole lines.  Returns how many of the nodes it failed at.
+ * Run `work` for each node in a process of its own, so that none waits for another.  It returns an
+ * exit status, and prints whole lines.  Returns at how many nodes it failed.
  */
 size_t nodes_do(const struct nodes *nodes, int (*work)(void *context, const struct place *place),
 		void *context);

@@ -18,8 +18,8 @@ struct place {
 
 /*
  * An address of the option `option`, "ADDRESS:PORT" or "unix:PATH", as a program of this machine
- * reaches it: the loopback address for a wildcard.  False with a line in `error` when its port is 0,
- * which only the running proxy knows.
+ * reaches it: the loopback address for a wildcard.  False with a line in `error` when its port is
+ * 0, which only the running proxy knows.
  */
 bool place_reached_here(const char *option, const char *text, struct place *ret_place,
 			struct diagnostic *error);

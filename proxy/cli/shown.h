@@ -1,6 +1,6 @@
 /*
- * Text of the proxy's answers for a terminal: what peers sent may be in it, so every byte that is not
- * printable ASCII is shown as \xNN.
+ * Text of the proxy's answers for a terminal: what peers sent may be in it, so every byte that is
+ * not printable ASCII is shown as \xNN.
  */
 #ifndef PROXY_CLI_SHOWN_H
 #define PROXY_CLI_SHOWN_H
@@ -17,8 +17,8 @@ void shown_copy(char *to, size_t size, const char *text);
 void shown_write(FILE *to, const char *text);
 
 /*
- * The same as a paragraph: broken at spaces, all lines but the first one after `indent` columns; the
- * first one begins at column `at`.
+ * The same as a paragraph: broken at spaces, all lines but the first one after `indent` columns;
+ * the first one begins at column `at`.
  */
 void shown_write_filled(FILE *to, const char *text, unsigned at, unsigned indent);
 

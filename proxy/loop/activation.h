@@ -1,8 +1,8 @@
 /*
  * Sockets that the service manager has bound for this process (socket activation,
  * sd_listen_fds(3)): those of LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES.  Each is taken once, in
- * the place of one that would be bound.  One that is not wanted is an error, since its clients
- * would wait for ever.
+ * the place of one that would be bound.  One that no option asks for is an error, since its
+ * clients would wait for ever.
  */
 #ifndef PROXY_LOOP_ACTIVATION_H
 #define PROXY_LOOP_ACTIVATION_H

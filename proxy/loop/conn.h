@@ -69,8 +69,8 @@ bool conn_is_quiet(struct conn *conn);
 void conn_watch(struct conn *conn, bool read, bool write);
 
 /*
- * Have what the peer has sent already read now, without waiting for the loop to tell.  What waits for
- * nothing any more by the end of the turn costs the loop no call.
+ * Have what the peer has sent already read now, without waiting for the loop to tell.  What waits
+ * for nothing any more by the end of the turn costs the loop no call.
  */
 void conn_read_now(struct conn *conn);
 

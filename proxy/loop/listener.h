@@ -40,10 +40,10 @@ struct listener {
 };
 
 /*
- * Bind each "ADDRESS:PORT" or "unix:PATH" of `list`, an option's; sockets are of a group that others
- * may join, one for each worker, and a Unix socket is shared by all.  listener_listen() follows when
- * all else is right, for what waits in a socket that is closed again is lost.  (A Unix socket listens
- * at once, see listener_file.h.)  False with a line in `error`.
+ * Bind each "ADDRESS:PORT" or "unix:PATH" of `list`, an option's; sockets are of a group that
+ * others may join, one for each worker, and a Unix socket is shared by all.  listener_listen()
+ * follows when all else is right, for what waits in a socket that is closed again is lost.  (A Unix
+ * socket listens at once, see listener_file.h.)  False with a line in `error`.
  */
 bool listener_bind(struct listener *listener, const struct conf_list *list, const char *option,
 		   const struct frontend *frontend, struct diagnostic *error);
@@ -55,7 +55,10 @@ bool listener_bind(struct listener *listener, const struct conf_list *list, cons
 bool listener_again(const struct listener *first, const struct listener *former,
 		    struct listener *ret_set, struct diagnostic *error);
 
-/* From here on connections wait in its sockets, and files have their permissions.  False with a line in `error`. */
+/*
+ * From here on connections wait in its sockets, and files have their permissions.  False with a
+ * line in `error`.
+ */
 bool listener_listen(const struct listener *listener, struct diagnostic *error);
 
 /*

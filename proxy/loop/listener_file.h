@@ -1,6 +1,7 @@
 /*
- * The file of a listening Unix socket (unix(7)): made with its permissions, in the place of one that a
- * process that died has left, and removed again.  One that a process listens on is never taken away.
+ * The file of a listening Unix socket (unix(7)): made with its permissions, in the place of one
+ * that a process that died has left, and removed again.  One that a process listens on is never
+ * taken away.
  */
 #ifndef PROXY_LOOP_LISTENER_FILE_H
 #define PROXY_LOOP_LISTENER_FILE_H
@@ -19,8 +20,8 @@ struct listener_owner {
 };
 
 /*
- * Which file it is: another may have its path by now.  While its socket is open no other file can have
- * the number, as that holds it.
+ * Which file it is: another may have its path by now.  While its socket is open no other file can
+ * have the number, as that holds it.
  */
 struct listener_file {
 	dev_t device;

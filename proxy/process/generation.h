@@ -34,17 +34,17 @@ struct generation {
 };
 
 /*
- * What is wrong with the files that options name, a line for each on `errors`, as a start would say
- * it.  Not whether an address or the store is in use: it may be asked of a proxy that runs.
+ * Check the files that options name, as a start would: a line on `errors` for each fault.
+ * Addresses and a store that are in use are no faults, since a running proxy may be using them.
  */
 bool generation_check_files(const struct conf *conf, FILE *errors);
 
-/* What is said on stderr from here on, by this process. */
+/* Set the verbosity of this process's log, as the option log_level says. */
 void generation_set_log_level(const struct conf *conf);
 
 /*
- * The first: takes `conf` over and loads its passwords, which their owner may keep from the user
- * that we become, and binds its addresses.  NULL with a line in `error`; then `conf` is the
+ * The first: takes `conf` over and loads its passwords, which the user that we become may not be
+ * allowed to read, and binds its addresses.  NULL with a line in `error`; then `conf` is the
  * caller's.
  */
 struct generation *generation_first(struct conf *conf, struct diagnostic *error);
@@ -81,8 +81,8 @@ void generation_close_others(const struct generation *generation, bool is_its,
 			     const struct listener *own);
 
 /*
- * Close its sockets, and remove the files of Unix sockets that `kept` (NULL: that nothing else) goes on
- * with: no client is accepted any more.  For the process that bound them.
+ * Close its sockets, and remove the files of Unix sockets that `kept` (NULL: that nothing else)
+ * goes on with: no client is accepted any more.  For the process that bound them.
  */
 void generation_close(struct generation *generation, const struct listener *kept);
 

@@ -11,8 +11,10 @@
 /* Ends with a line "cache204 VERSION ready". */
 void greeting_print(const struct conf *conf, const struct listener *listener);
 
-/* Whether other machines reach the operators' pages, which ask for no token: a line in the log, at the
- * start and after a reload. */
+/*
+ * Whether other machines reach the operators' pages, which ask for no token: a line in the log, at
+ * the start and after a reload.
+ */
 void greeting_warn_of_admin(const struct conf *conf, const struct listener *listener);
 
 /* Whether everyone may use the proxy, and other machines reach it: likewise. */

@@ -1,9 +1,9 @@
 /*
- * What the service manager is to know of this process: sd_notify(3) without its library, one
+ * The state of this process, for the service manager: sd_notify(3) without its library, one
  * datagram for each state to the socket that NOTIFY_SOCKET names.  Without that variable nothing is
  * sent.
  *
- * To be used by the first process alone: systemd takes no word of others (NotifyAccess=main).  A
+ * To be used by the first process alone: systemd ignores other senders (NotifyAccess=main).  A
  * datagram waits NOTIFY_WAIT_MS at most; one that cannot be sent is an error in the log, and no
  * more.
  */

@@ -47,9 +47,9 @@ struct worker *worker_new(const struct generation *generation, const struct work
 			  unsigned block, struct listener *listeners, struct diagnostic *error);
 
 /*
- * Asks a worker to accept no more, and to end with its last connection.  Of no signal that operators
- * have a use for, as they may send theirs to all processes of the service.  The same in all
- * versions, since a master may take over workers of another.
+ * Asks a worker to accept no more, and to end with its last connection.  Of no signal that
+ * operators have a use for, as they may send theirs to all processes of the service.  The same in
+ * all versions, since a master may take over workers of another.
  */
 #define WORKER_RETIRE (SIGRTMIN + 4)
 
