@@ -1,18 +1,18 @@
-/* Puts queued writes into the store, and removes invalidated records. */
+/* Puts queued writes into the store; what is to be removed is marked. */
 #include "cache/writes.h"
 
 #include <stdlib.h>
 
-#include "cache/record/entry.h"
 #include "cache/overtaken.h"
+#include "cache/record/entry.h"
+#include "cache/writes_batch.h"
 
 enum {
 	BATCH_OPS = 256, /* operations of a transaction; those of one key stay together */
 	SLICE_OPS = 2,   /* of one in the background, plus a part of the queue: */
 	SLICE_PART = 32,
-	KEY_OPS = 32,      /* and of one that a lookup waits for, with those of its key */
-	TIDY_ENTRIES = 32, /* entries rewritten or looked at in one that removes */
-	WRITE_TRIES = 64,  /* more parts are not needed for one entry */
+	KEY_OPS = 32,     /* and of one that a lookup waits for, with those of its key */
+	WRITE_TRIES = 64, /* more parts are not needed for one entry */
 };
 
 bool writes_init(struct writes *writes, struct store *store, const struct conf *conf)
@@ -376,7 +376,7 @@ static void count_back(struct writes *writes)
 	}
 }
 
-static enum store_result begin_batch(struct writes *writes, bool *ret_begun)
+enum store_result writes_begin_batch(struct writes *writes, bool *ret_begun)
 {
 	enum store_result result = store_begin(writes->store);
 
@@ -386,8 +386,7 @@ static enum store_result begin_batch(struct writes *writes, bool *ret_begun)
 	return result;
 }
 
-/* The end of a transaction: it is committed, or, after a failure, what it held is lost. */
-static bool end_batch(struct writes *writes, bool begun, enum store_result result)
+bool writes_end_batch(struct writes *writes, bool begun, enum store_result result)
 {
 	writes->counts.flushes++;
 	writes->busy = false;
@@ -461,7 +460,7 @@ static void write_batch(struct writes *writes, const struct cache_key *key, size
 {
 	struct cache_counts *counts = &writes->counts;
 	bool begun;
-	enum store_result result = begin_batch(writes, &begun);
+	enum store_result result = writes_begin_batch(writes, &begun);
 	struct batch batch = {0};
 	struct taken taken;
 	struct pending_op *ops = key != NULL ? pending_take_key(&writes->pending, key) : NULL;
@@ -475,7 +474,7 @@ static void write_batch(struct writes *writes, const struct cache_key *key, size
 		batch.operations += count_ops(ops);
 		ops = NULL;
 	}
-	if (end_batch(writes, begun, result)) {
+	if (writes_end_batch(writes, begun, result)) {
 		counts->stored += batch.stored;
 		counts->dropped += batch.dropped;
 	} else {
@@ -509,10 +508,7 @@ bool writes_flush_some(struct writes *writes)
 	return writes->pending.count > 0;
 }
 
-/* ---- removing ------------------------------------------------------------------------------- */
-
-/* Drop absent records; *count goes up when there were any. */
-static enum store_result clean_key(struct writes *writes, const struct cache_key *key,
+enum store_result writes_clean_key(struct writes *writes, const struct cache_key *key,
 				   uint64_t *count)
 {
 	struct rewrite rewrite;
@@ -522,113 +518,4 @@ static enum store_result clean_key(struct writes *writes, const struct cache_key
 		count_purged(writes, rewrite.purged);
 	*count += result == STORE_OK && rewrite.changed;
 	return result;
-}
-
-/* The limits and the progress of one transaction. */
-struct tidying {
-	unsigned entries; /* left to look at */
-	uint64_t members; /* of groups, removed */
-	struct invalidation_mark done[TIDY_ENTRIES];
-	size_t done_count;
-};
-
-/* Continue the walk of a group; *ret_done at its end.  Another group may come first. */
-static enum store_result tidy_group(struct writes *writes, const struct invalidation_mark *mark,
-				    struct tidying *tidying, bool *ret_done)
-{
-	struct tidy *tidy = &writes->tidy;
-	enum store_result result = STORE_OK;
-	struct cache_key member;
-
-	if (!tidy_walk(tidy, store_invalidations(writes->store), mark)) {
-		tidying->entries--;
-		return STORE_OK;
-	}
-	while (result == STORE_OK && tidying->entries > 0) {
-		struct cache_key cursor = tidy->cursor;
-
-		result = store_group_next(writes->store, &mark->key, &cursor, &member);
-		if (result == STORE_OK)
-			result = clean_key(writes, &member, &tidying->members);
-		if (result == STORE_OK || result == STORE_PART_FULL)
-			tidy->cursor = cursor;
-		tidying->entries--;
-	}
-	*ret_done = result == STORE_NOT_FOUND;
-	if (*ret_done)
-		tidy_walked(tidy);
-	return result == STORE_NOT_FOUND || result == STORE_PART_FULL ? STORE_OK : result;
-}
-
-static enum store_result tidy_mark(struct writes *writes, const struct invalidation_mark *mark,
-				   struct tidying *tidying, bool *ret_done)
-{
-	uint64_t counted = 0; /* when it was marked */
-
-	*ret_done = mark->kind != INVALIDATION_GROUP;
-	if (!*ret_done)
-		return tidy_group(writes, mark, tidying, ret_done);
-	tidying->entries--;
-	return clean_key(writes, &mark->entry, &counted);
-}
-
-bool writes_tidy_some(struct writes *writes)
-{
-	struct invalidations *all = store_invalidations(writes->store);
-	struct tidying tidying = {.entries = TIDY_ENTRIES};
-	struct invalidation_mark mark;
-	enum store_result result;
-	bool begun, done, wait = false;
-
-	if (writes->waiting || !tidy_first(&writes->tidy, all, &mark))
-		return false;
-	result = begin_batch(writes, &begun);
-	while (result == STORE_OK && tidying.entries > 0 && tidy_first(&writes->tidy, all, &mark)) {
-		result = tidy_mark(writes, &mark, &tidying, &done);
-		if (result == STORE_OK && done) {
-			tidying.done[tidying.done_count++] = mark;
-			tidy_take(&writes->tidy);
-		} else if (result == STORE_OK) {
-			tidy_put_off(&writes->tidy);
-		}
-	}
-	/* Without room, because a copy is being made, the mark stays in force. */
-	if (result == STORE_FULL) {
-		wait = true;
-		result = STORE_OK;
-	}
-	/* writes_tick() finds those again that fall off the list. */
-	if (!end_batch(writes, begun, result)) {
-		tidy_walked(&writes->tidy);
-		for (size_t i = 0; i < tidying.done_count; i++)
-			tidy_add(&writes->tidy, tidying.done[i].place);
-		return false;
-	}
-	for (size_t i = 0; i < tidying.done_count; i++)
-		invalidation_retire(all, &tidying.done[i]);
-	writes->counts.invalidated += tidying.members;
-	writes->waiting = wait;
-	if (wait && invalidation_are_many(all))
-		store_give_up_copy(writes->store);
-	return writes_tidy_is_due(writes);
-}
-
-void writes_tick(struct writes *writes)
-{
-	writes->waiting = false;
-	tidy_find(&writes->tidy, store_invalidations(writes->store));
-}
-
-bool writes_purge(struct writes *writes, const struct cache_key *keys, size_t count)
-{
-	bool begun;
-	enum store_result result = begin_batch(writes, &begun);
-	uint64_t purged = 0;
-
-	for (; count > 0 && result == STORE_OK; keys++, count--)
-		result = clean_key(writes, keys, &purged);
-	if (!end_batch(writes, begun, result))
-		return false;
-	writes->counts.purged += purged;
-	return true;
 }

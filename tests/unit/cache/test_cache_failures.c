@@ -134,7 +134,9 @@ static enum store_result failing_walk(struct store *s, struct cache_key *cursor,
 #define store_walk failing_walk
 #include "cache/cache.c"
 #include "cache/purge.c"
+#include "cache/removal.c"
 #include "cache/writes.c"
+#include "cache/writes_tidy.c"
 
 static int setup(void **state)
 {
