@@ -322,7 +322,7 @@ check-parameters: ## no function has more than six parameters
 	@$(PYTHON) scripts/check-parameters.py 6 $(filter-out build/%,$(C_FILES))
 
 check-pointers: ## pointers are compared with NULL
-	@$(PYTHON) scripts/check-pointers.py proxy/main.c $(wildcard $(ROOMS:%=%/*.[ch]))
+	@$(PYTHON) scripts/check-pointers.py $(filter-out build/%,$(C_FILES))
 
 check-rulers: ## rulers are of one width
 	@scripts/check-rulers.sh $(filter-out build/%,$(C_FILES))

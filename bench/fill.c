@@ -97,7 +97,7 @@ int main(int argc, char **argv)
 	if (!conf)
 		return 2;
 	struct cache *cache = cache_open(conf, CACHE_LOCK_TAKE, &notice);
-	if (!cache)
+	if (cache == NULL)
 		stop(notice.text);
 	fill(cache, argv[2], strtoul(argv[1], NULL, 10));
 	store_usage(cache_store_of(cache), &usage);

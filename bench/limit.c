@@ -76,7 +76,7 @@ static void accept_cb(struct ev_loop *loop, ev_io *io, int events)
 	if (fd < 0)
 		return;
 	struct client *client = calloc(1, sizeof(*client));
-	if (!client)
+	if (client == NULL)
 		die("client");
 	ev_io_init(&client->io, read_cb, fd, EV_READ);
 	ev_io_start(loop, &client->io);

@@ -148,11 +148,11 @@ static void answer_requests(struct ev_loop *loop, struct client *client)
 		const char *space = memchr(from, ' ', (size_t)(end - from));
 		from = end + 4;
 		asked++;
-		if (space && starts(space + 1, "/herd")) {
+		if (space != NULL && starts(space + 1, "/herd")) {
 			start_delay(loop, client);
 			break;
 		}
-		if (space && starts(space + 1, "/large")) {
+		if (space != NULL && starts(space + 1, "/large")) {
 			answer_large(loop, client);
 			return;
 		}
@@ -184,7 +184,7 @@ static void accept_cb(struct ev_loop *loop, ev_io *io, int events)
 	if (fd < 0)
 		return;
 	struct client *client = calloc(1, sizeof(*client));
-	if (!client)
+	if (client == NULL)
 		die("client");
 	client->delay.data = client;
 	ev_io_init(&client->io, read_cb, fd, EV_READ);

@@ -122,7 +122,7 @@ static void connect_one(struct stream *stream, unsigned long port)
 	struct connection *connection = calloc(1, sizeof(*connection));
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
 	int on = 1;
-	if (!connection)
+	if (connection == NULL)
 		die("connection");
 	connection->stream = stream;
 	connection->fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -148,7 +148,7 @@ static void open_stream(char **arguments, unsigned long port, double seconds)
 	size_t room = (size_t)(stream->rate * seconds * 2) + 1000;
 	stream->all.at_ns = calloc(room, sizeof(int64_t));
 	stream->undisturbed.at_ns = calloc(room, sizeof(int64_t));
-	if (!stream->all.at_ns || !stream->undisturbed.at_ns)
+	if (stream->all.at_ns == NULL || stream->undisturbed.at_ns == NULL)
 		die("stream");
 	for (unsigned long n = strtoul(arguments[1], NULL, 10); n > 0; n--)
 		connect_one(stream, port);

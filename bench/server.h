@@ -59,7 +59,7 @@ static inline void server_run(unsigned long port, void (*accept_cb)(struct ev_lo
 	struct ev_loop *loop = ev_default_loop(EVBACKEND_EPOLL);
 	ev_signal end;
 	ev_io listener;
-	if (!loop)
+	if (loop == NULL)
 		die("epoll");
 	signal(SIGPIPE, SIG_IGN);
 	ev_signal_init(&end, server_end_cb, SIGTERM);

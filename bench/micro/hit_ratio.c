@@ -51,7 +51,7 @@ struct cache {
 static void *allocate(size_t count, size_t size, int fill)
 {
 	void *memory = malloc(count * size);
-	if (!memory) {
+	if (memory == NULL) {
 		perror("hit_ratio");
 		exit(1);
 	}

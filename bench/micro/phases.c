@@ -338,7 +338,7 @@ static struct cache *open_cache(const char *below, const char *name, const char 
 	if (!test_conf_set(its, "store", directory) || !test_conf_set(its, "store_size", size))
 		fail("an option is not known");
 	cache = cache_open(its, CACHE_LOCK_TAKE, &notice);
-	if (!cache)
+	if (cache == NULL)
 		fail(notice.text);
 	return cache;
 }

@@ -56,9 +56,9 @@ static void query_remove(struct resolver_query *query)
 
 void resolver_free(struct resolver *resolver)
 {
-	if (!resolver)
+	if (resolver == NULL)
 		return;
-	while (resolver->queries)
+	while (resolver->queries != NULL)
 		query_remove(resolver->queries);
 	free(resolver);
 }
@@ -77,7 +77,7 @@ static struct fake_host *set_host(struct resolver *resolver, const char *name, i
 {
 	struct fake_host *host = find_host(resolver, slice_str(name));
 
-	if (!host) {
+	if (host == NULL) {
 		assert(resolver->host_count < FAKE_HOSTS);
 		host = &resolver->hosts[resolver->host_count++];
 	}
@@ -140,9 +140,9 @@ struct resolver_query *resolver_start(struct resolver *resolver, struct slice na
 
 	(void)holder;
 	resolver->asked++;
-	if (host && host->delay_ms != 0)
+	if (host != NULL && host->delay_ms != 0)
 		return query_add(resolver, host, done, context);
-	if (host) {
+	if (host != NULL) {
 		failure = host->failure;
 		found = host->addresses;
 	} else if (address_parse(name, &found.at[0])) {
@@ -163,7 +163,7 @@ void fake_resolver_advance(struct resolver *resolver, int64_t ms)
 {
 	int64_t until_ms = resolver->now_ms + ms;
 
-	while (resolver->queries && resolver->queries->due_ms <= until_ms) {
+	while (resolver->queries != NULL && resolver->queries->due_ms <= until_ms) {
 		struct resolver_query query = *resolver->queries;
 
 		resolver->now_ms = query.due_ms;

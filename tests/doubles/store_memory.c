@@ -205,9 +205,9 @@ static struct memory *memory_of(const char *directory)
 {
 	struct memory *memory = memories;
 
-	while (memory && strcmp(memory->directory, directory) != 0)
+	while (memory != NULL && strcmp(memory->directory, directory) != 0)
 		memory = memory->next;
-	if (memory)
+	if (memory != NULL)
 		return memory;
 	memory = sure_memory(NULL, 1, sizeof(*memory));
 	snprintf(memory->directory, sizeof(memory->directory), "%s", directory);
@@ -289,7 +289,7 @@ bool store_in_place(const struct store *store)
 
 void store_close(struct store *store)
 {
-	if (!store)
+	if (store == NULL)
 		return;
 	store_abort(store);
 	store->memory->users--;
@@ -419,7 +419,7 @@ enum store_result store_begin(struct store *store)
 	store_abort(store);
 	if (fails(store, &result))
 		return result;
-	while (store->memory->writer) {
+	while (store->memory->writer != NULL) {
 		if (!at_wait)
 			abort();
 		at_wait();

@@ -20,7 +20,7 @@ static void parse_lines(struct slice text, bool reversed, struct cache_control *
 
 		n = end ? (size_t)(end - text.p) + 1 : text.n;
 		if (!http_fields_add(&fields, SLICE("Cache-Control"),
-				     slice_trim(slice_of(text.p, n - !!end))))
+				     slice_trim(slice_of(text.p, n - (end != NULL)))))
 			break;
 	}
 	last = fields.count - 1;

@@ -24,7 +24,7 @@ static struct conf *load_settings(const uint8_t *data, size_t size, char **ret_e
 	FILE *errors = open_memstream(ret_errors, &error_size);
 	struct conf *conf;
 
-	while (rest && count < SETTINGS_MAX)
+	while (rest != NULL && count < SETTINGS_MAX)
 		settings[count++] = strsep(&rest, "\n");
 	conf = conf_load(NULL, settings, count, errors);
 	fclose(errors);
@@ -41,7 +41,7 @@ static struct conf *load(const void *text, size_t size, char **ret_errors)
 	struct conf *conf;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (!errors || write(fd, text, size) != (ssize_t)size)
+	if (errors == NULL || write(fd, text, size) != (ssize_t)size)
 		abort();
 	conf = conf_load(path, NULL, 0, errors);
 	fclose(errors);
@@ -65,14 +65,14 @@ static void check(struct conf *conf, char *errors)
 	struct conf *again;
 	size_t first_size, second_size;
 
-	if (!conf == !*errors)
+	if ((conf == NULL) == !*errors)
 		abort();
 	free(errors);
-	if (!conf)
+	if (conf == NULL)
 		return;
 	first = dump(conf, &first_size);
 	again = load(first, first_size, &again_errors);
-	if (!again)
+	if (again == NULL)
 		abort();
 	second = dump(again, &second_size);
 	if (strcmp(first, second) != 0)

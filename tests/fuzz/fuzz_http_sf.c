@@ -90,7 +90,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		const char *end = memchr(rest.p, '\n', rest.n);
 
 		n = end ? (size_t)(end - rest.p) + 1 : rest.n;
-		http_fields_add(&fields, SLICE("x"), slice_trim(slice_of(rest.p, n - !!end)));
+		http_fields_add(&fields, SLICE("x"),
+				slice_trim(slice_of(rest.p, n - (end != NULL))));
 	}
 	reader = sf_reader_of(&fields, SLICE("X"));
 	while (sf_next_member(&reader, &key, &item) == SF_MEMBER) {

@@ -47,7 +47,7 @@ static struct slice take_part(struct slice *rest)
 {
 	const char *end = rest->n > 0 ? memmem(rest->p, rest->n, "\n\n", 2) : NULL;
 	struct slice part = slice_of(rest->p, end ? (size_t)(end - rest->p) : rest->n);
-	size_t taken = part.n + (end ? 2 : 0);
+	size_t taken = part.n + (end != NULL ? 2 : 0);
 
 	rest->p += taken;
 	rest->n -= taken;
@@ -355,7 +355,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct situation situation;
 
-	if (!situation.conf)
+	if (situation.conf == NULL)
 		situation.conf = test_conf_new();
 	if (!read_situation(slice_of((const char *)data, size), &situation))
 		return 0;

@@ -172,7 +172,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	n = data[0] & FUZZ_RAW ? size - 1 : base_n;
 	entry = malloc(n + 1); /* just as large, so that a sanitizer sees an overrun */
-	if (!entry)
+	if (entry == NULL)
 		return 0;
 	memcpy(entry, data[0] & FUZZ_RAW ? (const char *)data + 1 : base, n);
 	for (size_t i = 1; !(data[0] & FUZZ_RAW) && i + 3 <= size; i += 3)

@@ -14,13 +14,13 @@ static int replay_file(const char *path)
 	long size;
 	uint8_t *data;
 
-	if (!file || fseek(file, 0, SEEK_END) || (size = ftell(file)) < 0) {
+	if (file == NULL || fseek(file, 0, SEEK_END) || (size = ftell(file)) < 0) {
 		perror(path);
 		exit(1);
 	}
 	rewind(file);
 	data = malloc(size ? (size_t)size : 1);
-	if (!data || fread(data, 1, (size_t)size, file) != (size_t)size) {
+	if (data == NULL || fread(data, 1, (size_t)size, file) != (size_t)size) {
 		perror(path);
 		exit(1);
 	}

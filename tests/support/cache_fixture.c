@@ -51,11 +51,11 @@ static void remove_directory(const char *path)
 	DIR *directory = opendir(path);
 	struct dirent *entry;
 
-	while (directory && (entry = readdir(directory))) {
+	while (directory != NULL && (entry = readdir(directory))) {
 		if (entry->d_name[0] != '.')
 			unlinkat(dirfd(directory), entry->d_name, 0);
 	}
-	if (directory)
+	if (directory != NULL)
 		closedir(directory);
 	rmdir(path);
 }

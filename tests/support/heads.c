@@ -69,7 +69,7 @@ static bool parse_fields(struct slice text, struct http_field *lines, struct htt
 		const char *colon = line.n > 0 ? memchr(line.p, ':', line.n) : NULL;
 		size_t n = colon ? (size_t)(colon - line.p) : 0;
 
-		if (!colon || !is_field_text(line) || !http_is_token(slice_of(line.p, n)) ||
+		if (colon == NULL || !is_field_text(line) || !http_is_token(slice_of(line.p, n)) ||
 		    !http_fields_add(fields, slice_of(line.p, n),
 				     slice_trim(slice_of(colon + 1, line.n - n - 1))))
 			return false;

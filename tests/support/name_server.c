@@ -240,7 +240,7 @@ static void send_later(struct name_server *server, const struct name_row *row,
 {
 	struct later *later = calloc(1, sizeof(*later));
 
-	if (!later)
+	if (later == NULL)
 		abort();
 	later->server = server;
 	later->row = row;
@@ -389,7 +389,7 @@ struct name_server *name_server_new(struct ev_loop *loop, const struct name_row 
 	int udp;
 	int tcp;
 
-	if (!server)
+	if (server == NULL)
 		abort();
 	server->loop = loop;
 	server->rows = rows;
@@ -412,7 +412,7 @@ void name_server_free(struct name_server *server)
 {
 	unsigned i;
 
-	while (server->laters)
+	while (server->laters != NULL)
 		later_free(server->laters);
 	for (i = 0; i < CONNECTIONS_MAX; i++)
 		if (server->connections[i].watcher.fd >= 0)

@@ -45,7 +45,7 @@ int resolver_fixture_setup(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 
-	if (!fixture)
+	if (fixture == NULL)
 		return -1;
 	fixture->loop = ev_loop_new(EVFLAG_AUTO);
 	deadlines_setup(fixture->loop);
@@ -71,11 +71,11 @@ int resolver_fixture_teardown(void **state)
 	struct fixture *fixture = *state;
 
 	resolver_free(fixture->resolver);
-	if (fixture->budgets.holdings) {
+	if (fixture->budgets.holdings != NULL) {
 		assert_int_equal(holdings_count(fixture->budgets.holdings, 0), 0);
 		holdings_unmap(fixture->budgets.holdings);
 	}
-	if (fixture->server)
+	if (fixture->server != NULL)
 		name_server_free(fixture->server);
 	test_conf_free(fixture->conf);
 	ev_loop_destroy(fixture->loop);
@@ -99,7 +99,7 @@ void resolver_fixture_open(struct fixture *fixture, const struct name_row *rows)
 	budgets_init(&fixture->budgets, holdings_map(1, 4096), 0, fixture->conf,
 		     &fixture->descriptors);
 	fixture->resolver = resolver_new(fixture->loop, fixture->conf, &fixture->budgets, &error);
-	if (!fixture->resolver)
+	if (fixture->resolver == NULL)
 		fail_msg("%s", error.text);
 }
 

@@ -96,7 +96,7 @@ void directory_remove(const char *directory)
 	DIR *dir = opendir(directory);
 	struct dirent *file;
 
-	if (!dir)
+	if (dir == NULL)
 		return;
 	while ((file = readdir(dir)) != NULL)
 		if (unlinkat(dirfd(dir), file->d_name, 0) != 0)

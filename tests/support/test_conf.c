@@ -24,7 +24,7 @@ static void list_set(struct conf_list *list, const char *text)
 	char *copy = strdup(text), *rest = copy, *entry;
 
 	list_free(list);
-	while (copy && (entry = strsep(&rest, ","))) {
+	while (copy != NULL && (entry = strsep(&rest, ","))) {
 		entry += strspn(entry, " ");
 		if (!*entry)
 			continue;
@@ -45,7 +45,7 @@ struct conf *test_conf_new(void)
 {
 	struct conf *conf = calloc(1, sizeof(*conf));
 
-	if (!conf)
+	if (conf == NULL)
 		abort();
 #define OPTION_ADDRESSES(name, preset, help) list_set(&conf->name, preset);
 #define OPTION_LIST(name, preset, form, help) list_set(&conf->name, preset);

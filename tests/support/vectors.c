@@ -23,7 +23,7 @@ static struct slice read_whole(const char *path)
 	char *bytes = NULL;
 	size_t size = 0;
 
-	if (!file || getdelim(&bytes, &size, EOF, file) < 0) {
+	if (file == NULL || getdelim(&bytes, &size, EOF, file) < 0) {
 		perror(path);
 		exit(1);
 	}
@@ -63,7 +63,7 @@ static void read_file(struct vector_list *list, const char *path)
 		if (begins_with(line, "# "))
 			add_vector(list, path, number, slice_of(line.p + 2, line.n - 2))->text =
 				slice_of(rest.p, 0);
-		else if (last)
+		else if (last != NULL)
 			last->text.n = (size_t)(rest.p - last->text.p);
 	}
 	if (list->count == before)

@@ -26,7 +26,8 @@ static uint64_t random_next(void)
 		const char *seed = getenv("TROUBLE_SEED");
 
 		pid = getpid();
-		state = (seed ? strtoull(seed, NULL, 10) : 0) * 0x9e3779b97f4a7c15 + (uint64_t)pid;
+		state = (seed != NULL ? strtoull(seed, NULL, 10) : 0) * 0x9e3779b97f4a7c15 +
+			(uint64_t)pid;
 	}
 	state = state * 6364136223846793005 + 1442695040888963407;
 	return state >> 33;
@@ -38,7 +39,7 @@ static int happens(const char *name)
 	unsigned long one_in = text ? strtoul(text, NULL, 10) : 0;
 	const char *file = getenv("TROUBLE_WHILE");
 
-	if (file && access(file, F_OK) != 0)
+	if (file != NULL && access(file, F_OK) != 0)
 		return 0;
 	return one_in > 0 && random_next() % one_in == 0;
 }

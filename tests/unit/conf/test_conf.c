@@ -28,14 +28,14 @@ static struct conf *load_bytes(const char *text, size_t length, char *const *set
 
 	free(*ret_errors);
 	errors = open_memstream(ret_errors, &size);
-	if (text) {
+	if (text != NULL) {
 		fd = mkstemp(path);
 		assert_int_equal(write(fd, text, length), length);
 		close(fd);
 	}
 	conf = conf_load(text ? path : NULL, settings, count, errors);
 	fclose(errors);
-	if (text)
+	if (text != NULL)
 		unlink(path);
 	for (char *at = *ret_errors; (at = strstr(at, path));) {
 		memcpy(at, "FILE", 4);
@@ -141,7 +141,7 @@ static void test_good_files(void **state)
 		struct conf *conf = load(cases[i].text, NULL, 0, &errors);
 		char *shown;
 
-		if (!conf)
+		if (conf == NULL)
 			fail_msg("%s: %s", cases[i].text, errors);
 		assert_string_equal(errors, "");
 		shown = dump(conf);
@@ -539,7 +539,7 @@ static void test_traps_in_files(void **state)
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		struct conf *conf = load(cases[i].text, NULL, 0, &errors);
 
-		if (conf)
+		if (conf != NULL)
 			fail_msg("%s: taken", cases[i].text);
 		assert_string_equal(errors, cases[i].errors);
 	}

@@ -92,7 +92,7 @@ static void busy_done(void *context, enum failure failure, const struct addresse
 	struct busy *busy = context;
 
 	resolver_fixture_done(&busy->asked, failure, found);
-	if (busy->cancel && busy->cancel->query) {
+	if (busy->cancel != NULL && busy->cancel->query) {
 		resolver_cancel(busy->cancel->query);
 		busy->cancel->query = NULL;
 	}

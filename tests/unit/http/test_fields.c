@@ -221,7 +221,7 @@ static void test_lists(void **state)
 		strcpy(values, rows[i].value);
 		for (; value; value = next) {
 			next = strchr(value, '\n');
-			if (next)
+			if (next != NULL)
 				*next++ = 0;
 			add(&head, "Vary", value);
 			add(&head, "X-Else", "no");

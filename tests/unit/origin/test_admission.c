@@ -34,7 +34,7 @@ static struct setup setup_of(const char *options, const char *listener)
 	while ((one = strsep(&rest, ";"))) {
 		char *value = strchr(one, '=');
 
-		if (!value)
+		if (value == NULL)
 			continue;
 		*value++ = '\0';
 		assert_true(test_conf_set(setup.conf, one, value));

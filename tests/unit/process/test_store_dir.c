@@ -26,7 +26,7 @@ struct environment {
 
 static void set(const char *name, const char *value)
 {
-	if (value)
+	if (value != NULL)
 		setenv(name, value, 1);
 	else
 		unsetenv(name);

@@ -733,7 +733,7 @@ static void check_stdout(int writer, int reader)
 	struct accesslog_entry entry = sample();
 	int old = replace_stdout(writer);
 	struct accesslog *log = accesslog_open("-", "json", 1);
-	if (log) {
+	if (log != NULL) {
 		for (unsigned i = 0; i < 20000; i++)
 			accesslog_write(log, &entry);
 		accesslog_reopen(log);

@@ -246,7 +246,7 @@ static void series(const char *text, const char *name, char ret_value[32])
 	char needle[160];
 	snprintf(needle, sizeof(needle), "\n%s ", name);
 	const char *found = strstr(text, needle);
-	if (!found)
+	if (found == NULL)
 		fail_msg("no series %s", name);
 	assert_null(strstr(found + 1, needle));
 	assert_int_equal(sscanf(found + strlen(needle), "%31s", ret_value), 1);

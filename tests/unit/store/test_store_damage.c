@@ -658,7 +658,7 @@ static void second(struct store_fixture *f, const char *wanted, bool opens)
 		bool good = (store != NULL) == opens && strstr(f->notice.text, wanted);
 		struct store_usage usage;
 
-		if (good && store) {
+		if (good && store != NULL) {
 			store_usage(store, &usage);
 			good = usage.entries == KEYS && usage.bytes_size == 8 * MIB &&
 			       put_one(store, 1, bytes_of(1, 1, 400)) == STORE_OK;

@@ -266,7 +266,7 @@ static pid_t reader_start(struct store_fixture *f, uint64_t n)
 		struct cache_key key = key_of(n);
 		struct slice value;
 
-		if (store && store_get(store, &key, &value) == STORE_OK &&
+		if (store != NULL && store_get(store, &key, &value) == STORE_OK &&
 		    write(ends[1], "", 1) == 1)
 			pause();
 		_exit(1);
@@ -362,7 +362,7 @@ static void write_until_stopped(struct store_fixture *f, struct shared *shared)
 {
 	struct store *store = store_open(&f->options, &f->notice);
 
-	if (!store)
+	if (store == NULL)
 		_exit(1);
 	for (uint64_t n = 100000; !atomic_load(&shared->stop); n += 50) {
 		if (store_begin(store) != STORE_OK)

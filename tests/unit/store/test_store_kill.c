@@ -79,7 +79,7 @@ static void write_for_ever(struct store_fixture *f, struct progress *progress, u
 {
 	struct store *store = store_open(&f->options, &f->notice);
 
-	if (!store || f->notice.text[0] != '\0')
+	if (store == NULL || f->notice.text[0] != '\0')
 		_exit(1);
 	do
 		write_batch(store, progress, from);
@@ -234,7 +234,7 @@ static void test_kill_a_reader(void **state)
 			struct cache_key key = key_of(i);
 			struct slice value;
 
-			if (!store || store_get(store, &key, &value) == STORE_FAILED)
+			if (store == NULL || store_get(store, &key, &value) == STORE_FAILED)
 				_exit(1);
 			if (write(ends[1], "", 1) == 1)
 				pause();

@@ -334,7 +334,7 @@ static void live_beside(struct store_fixture *f)
 	if (other == 0) {
 		struct store *store = store_open(&f->options, &f->notice);
 
-		if (!store)
+		if (store == NULL)
 			_exit(1);
 		for (unsigned i = 0; i < 5; i++)
 			fill(store, 1);
