@@ -127,7 +127,7 @@ enum { PROCESSES = 4, LIMIT = 3, KILLS = 60 };
 
 /* What the processes really have, beside what they are counted for. */
 struct truth {
-	_Atomic int inside[PROCESSES];
+	_Atomic unsigned inside; /* a bit each: all are read at one moment */
 	_Atomic int worst;
 	_Atomic int rounds;
 };
@@ -138,20 +138,19 @@ static void churn(struct holdings *holdings, struct truth *truth, unsigned block
 	for (uint64_t i = 1;; i++) {
 		struct holdings_row *row =
 			holdings_take(holdings, block, 2 + (i + block) % 500, ANY, ANY);
-		int sum = 0;
+		int sum;
 
 		if (row != NULL)
 			holdings_give(row);
 		row = holdings_take(holdings, block, 1, ANY, LIMIT);
 		if (row == NULL)
 			continue;
-		atomic_store(&truth->inside[block], 1);
-		for (unsigned j = 0; j < PROCESSES; j++)
-			sum += atomic_load(&truth->inside[j]);
+		sum = __builtin_popcount(atomic_fetch_or(&truth->inside, 1U << block) |
+					 1U << block);
 		if (sum > atomic_load(&truth->worst))
 			atomic_store(&truth->worst, sum);
 		atomic_fetch_add(&truth->rounds, 1);
-		atomic_store(&truth->inside[block], 0);
+		atomic_fetch_and(&truth->inside, ~(1U << block));
 		holdings_give(row);
 	}
 }
@@ -191,7 +190,7 @@ static void killed_processes_hold_nothing(void **state)
 		while (atomic_load(&truth->rounds) < until)
 			usleep(100);
 		end(pids[block]);
-		atomic_store(&truth->inside[block], 0);
+		atomic_fetch_and(&truth->inside, ~(1U << block));
 		holdings_clear(holdings, block);
 		pids[block] = start(holdings, truth, block);
 	}
