@@ -29,7 +29,7 @@ def write(path, text, mode=0o600):
 
 def test_all_but_healthz_need_it(start_proxy, file):
     proxy = start_proxy(f"admin_token_file={file}")
-    for target, method in (("/stats", "GET"), ("/", "GET"), ("/metrics", "HEAD"), ("/none", "GET"), ("/purge", "POST"),
+    for target, method in (("/stats", "GET"), ("/dash.json", "GET"), ("/metrics", "HEAD"), ("/none", "GET"), ("/purge", "POST"),
                            ("/reload", "GET"), ("/reload", "POST")):
         answer = proxy.admin(target, method, "Content-Length: 0")
         assert answer.status == 401, target
@@ -37,6 +37,7 @@ def test_all_but_healthz_need_it(start_proxy, file):
         assert "no-store" in answer["Cache-Control"]
         assert method == "HEAD" or b"admin_token_file" in answer.body
     assert proxy.admin("/healthz").status == 204
+    assert proxy.admin("/").status == 200  # the page, which asks for the token
     assert proxy.admin("/stats", "GET", BEARER).status == 200
     assert proxy.admin("/none", "GET", BEARER).status == 404
     assert proxy.admin("/purge", "POST", "Content-Length: 0", BEARER).status == 202

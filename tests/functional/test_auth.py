@@ -183,7 +183,7 @@ def test_missing_and_wrong_logins_are_distinguished(start, origin):
     failures = proxy.stats()["failures"]
     assert (failures["auth_required"], failures["auth_failed"]) == (1, 4)
     proxy.stop()
-    told = "cache204: info: auth_failed: client 127.0.0.1, user {}: The user name or the password is wrong."
+    told = "cache204: info: auth_failed: client 127.0.0.1, user {}: The user name or the password is wrong: see the option password_file."
     assert lines_of(proxy, "auth_failed") == [told.format(user) for user in (
         '"ali"', '"ali"', '"bob"', r'"x\x22, client 9.9.9.9 \x5c\xc3\xbf"')]
     assert not lines_of(proxy, "auth_required")

@@ -166,7 +166,7 @@ static void test_each_failed_login(void **state)
 	for (int i = 0; i < 5; i++)
 		assert_string_equal(lines_of(FAILURE_AUTH_FAILED),
 				    "info: auth_failed: client 192.0.2.7, user \"\": The user name "
-				    "or the password is wrong.\n");
+				    "or the password is wrong: see the option password_file.\n");
 }
 
 static void test_wrong_header(void **state)
