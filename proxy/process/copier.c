@@ -58,12 +58,26 @@ static int make_copy(const struct copier *copier, pid_t parent)
 
 /* ---- the master ----------------------------------------------------------------------------- */
 
+/* When the next is due, with none being made. */
+static int64_t next_ms(const struct copier *copier, int64_t now_ms)
+{
+	return copier->conf->sync_ms > 0 && !copier->stopped ? now_ms + pause_ms(copier) : NEVER;
+}
+
 void copier_init(struct copier *copier, const struct conf *conf, struct stats_copies *counts,
 		 int64_t now_ms)
 {
-	*copier = (struct copier){.conf = conf, .counts = counts, .due_ms = NEVER};
-	if (conf->sync_ms > 0)
-		copier->due_ms = now_ms + pause_ms(copier);
+	*copier = (struct copier){.conf = conf, .counts = counts};
+	copier->due_ms = next_ms(copier, now_ms);
+}
+
+void copier_set_conf(struct copier *copier, const struct conf *conf, int64_t now_ms)
+{
+	bool same = conf->sync_ms == copier->conf->sync_ms;
+
+	copier->conf = conf;
+	if (copier->pid == 0 && !same)
+		copier->due_ms = next_ms(copier, now_ms);
 }
 
 void copier_adopt(struct copier *copier, pid_t pid, int64_t last_s)
@@ -125,7 +139,7 @@ void copier_ended(struct copier *copier, pid_t pid, int status, int64_t now_ms)
 		store_copy_clean(copier->conf->store);
 	if (copier->stopped)
 		return;
-	copier->due_ms = now_ms + pause_ms(copier);
+	copier->due_ms = next_ms(copier, now_ms);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS) {
 		STATS_BUMP(copier->counts->made, 1);
 		atomic_store_explicit(&copier->counts->last_s, wall_clock_ms() / 1000,

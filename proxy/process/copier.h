@@ -36,6 +36,9 @@ struct copier {
 void copier_init(struct copier *copier, const struct conf *conf, struct stats_copies *counts,
 		 int64_t now_ms);
 
+/* Another configuration is in effect: copies begin, stop, or come more or less often. */
+void copier_set_conf(struct copier *copier, const struct conf *conf, int64_t now_ms);
+
 /* Of a program before: the process that makes one (0 for none), and when the last was made. */
 void copier_adopt(struct copier *copier, pid_t pid, int64_t last_s);
 

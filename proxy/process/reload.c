@@ -207,7 +207,7 @@ void master_take_over(struct master *master)
 	}
 	master->now = master->next;
 	master->next = NULL;
-	master->copier.conf = master->now->conf;
+	copier_set_conf(&master->copier, master->now->conf, master->now_ms);
 	generation_set_log_level(master->now->conf);
 	master_count_alive(master);
 	/* Those that wait to be started again are of no use any more. */

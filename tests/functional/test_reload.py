@@ -323,6 +323,34 @@ def test_while_copies_are_made(begin, origin, what):
 
 
 @pytest.mark.parametrize("what", ["reload", "upgrade"])
+def test_copies_begin_and_stop_with_the_option(begin, origin, what):
+    running = begin()
+    store_many(running, origin, 20)
+
+    def copies():
+        return running.proxy.stats()["store"]["copies"]
+    running.write(sync="1s")
+    assert running.ask(what)["ok"]
+    until(lambda: copies() >= 1, "a copy is made", timeout=15)
+    running.write(sync="1h")
+    assert running.ask(what)["ok"]
+    before, copy = copies(), running.proxy.store / "data.mdb.copy"
+    made = copy.stat().st_mtime_ns
+    with running.proxy.connect() as client:
+        client.get(origin.url("/new"))
+    running.write(sync="0s")
+    assert running.ask(what)["ok"]
+    log = running.proxy.store / "data.mdb"
+    with running.proxy.connect() as client:
+        client.get(origin.url("/newer"))
+    running.write(sync="1s")
+    assert log.exists() and (copies() <= before or what == "upgrade") and copy.stat().st_mtime_ns == made
+    assert running.ask(what)["ok"]
+    until(lambda: copy.stat().st_mtime_ns != made, "the next one", timeout=15)
+    stop(running)
+
+
+@pytest.mark.parametrize("what", ["reload", "upgrade"])
 def test_gateways_move(begin, origin, what):
     """To another address, to another origin, and two that exchange theirs."""
     first, second = (f"127.0.0.1:{free_port()}" for _ in range(2))

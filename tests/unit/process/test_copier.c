@@ -208,6 +208,29 @@ static void test_other_children_are_not_its(void **state)
 
 #define COPIER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* Another configuration: never, and again, and what is being made is finished in either. */
+static void test_the_option_changes(void **state)
+{
+	struct fixture *f = *state;
+	struct conf *never = test_conf_new();
+
+	assert_true(test_conf_set(never, "sync", "0s"));
+	assert_true(test_conf_set(never, "store", f->store->directory));
+	turn_after(f, SYNC_MS);
+	copier_set_conf(&f->copier, never, f->now_ms);
+	wait_for_end(f, false);
+	assert_int_equal(copier_due_ms(&f->copier), INT64_MAX);
+	copier_set_conf(&f->copier, f->conf, f->now_ms);
+	assert_int_equal(copier_due_ms(&f->copier), f->now_ms + SYNC_MS);
+	f->now_ms += 1000;
+	copier_set_conf(&f->copier, f->conf, f->now_ms);
+	assert_int_equal(copier_due_ms(&f->copier), f->now_ms - 1000 + SYNC_MS);
+	copier_set_conf(&f->copier, never, f->now_ms);
+	assert_int_equal(copier_due_ms(&f->copier), INT64_MAX);
+	copier_set_conf(&f->copier, f->conf, f->now_ms);
+	test_conf_free(never);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -218,6 +241,7 @@ int main(void)
 		COPIER_TEST(test_killed_when_it_is_stopped),
 		COPIER_TEST(test_what_was_not_finished_is_removed),
 		COPIER_TEST(test_other_children_are_not_its),
+		COPIER_TEST(test_the_option_changes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
