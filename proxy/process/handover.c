@@ -94,6 +94,7 @@ static const struct row {
 	ROW(NUMBER, slots),
 	ROW(NUMBER, generation),
 	ROW(NUMBER, had_terminal),
+	ROW(NUMBER, failed_for),
 	ROW(DESCRIPTOR, lock),
 	ROW(DESCRIPTOR, report),
 	ROW(DESCRIPTOR, program),

@@ -42,9 +42,10 @@ struct handover {
 	int64_t slots; /* workers that the store has room for */
 	int64_t generation;
 	int64_t had_terminal;
-	int lock;                      /* of the store */
-	int report;                    /* HANDOVER_TRIAL: for what is wrong, or HANDOVER_READY */
-	int program;                   /* the one before, to go back to */
+	int64_t failed_for; /* HANDOVER_BACK: for what the last try failed, as the log says; 0 for none */
+	int lock;           /* of the store */
+	int report;         /* HANDOVER_TRIAL: for what is wrong, or HANDOVER_READY */
+	int program;        /* the one before, to go back to */
 	int words_in, words_out;       /* the pipe that workers write to */
 	int reload_file, upgrade_file; /* results, see reload_map() */
 	int64_t reload_asked, upgrade_asked;

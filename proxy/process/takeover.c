@@ -87,23 +87,43 @@ static void tell(const char *why)
 	}
 }
 
+/* A number that another text hardly has; not 0. */
+static int64_t sum_of(const char *text)
+{
+	uint32_t sum = 1;
+
+	for (; *text != '\0'; text++)
+		sum = sum * 31 + (unsigned char)*text;
+	return (int64_t)sum + 1;
+}
+
+static void note_why(struct handover *before, const char *why)
+{
+	char *copy = strdup(why);
+
+	if (copy == NULL)
+		return;
+	free(before->why);
+	before->why = copy;
+}
+
 _Noreturn void takeover_fail(struct handover *before, const char *why)
 {
 	bool again = before->kind == HANDOVER_BACK;
 
-	tell(why);
-	if (!again) {
-		log_error("upgrade: version " CACHE204_VERSION
-			  " cannot take over, back to version %s",
-			  before->version);
-		free(before->why);
-		before->why = strdup(why);
-		if (before->why == NULL)
-			before->why = strdup("");
-		before->kind = HANDOVER_BACK;
-	} else {
-		log_error("upgrade: workers go on as they are, the next try is in %d s", AGAIN_S);
+	/* Each second they would be the same lines. */
+	if (before->failed_for != sum_of(why)) {
+		tell(why);
+		log_error(
+			again ? "upgrade: workers go on as they are, it is tried again each second"
+			      : "upgrade: version " CACHE204_VERSION
+				" cannot take over, the one before is run again");
 	}
+	if (again)
+		before->failed_for = sum_of(why);
+	else
+		note_why(before, why);
+	before->kind = HANDOVER_BACK;
 	for (;;) {
 		if (again && wait_for_signal(false) != 0)
 			end_all(before);

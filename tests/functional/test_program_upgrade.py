@@ -347,7 +347,7 @@ def test_one_that_fails_after_its_trial_goes_back(begin, origin, tmp_path):
     before = running.proxy.workers()
     with Load(running.proxy, origin) as load:
         os.kill(running.proxy.pid, signal.SIGUSR2)
-        until(lambda: "the next try is in" in running.proxy.errors(), "both fail")
+        until(lambda: "it is tried again each second" in running.proxy.errors(), "both fail")
         assert running.proxy.workers() == before
         good.rename(running.file)
         until(lambda: not running.result("upgrade")["ok"], "it is back")
@@ -369,7 +369,7 @@ def test_sigterm_while_no_program_serves(begin, origin, tmp_path):
                    f'touch {tmp_path}/tried\nexec {real} "$@"')
     before = running.proxy.workers()
     os.kill(running.proxy.pid, signal.SIGUSR2)
-    until(lambda: "the next try is in" in running.proxy.errors(), "both fail")
+    until(lambda: "it is tried again each second" in running.proxy.errors(), "both fail")
     running.proxy.terminate()
     assert running.proxy.process.wait(15) == 1
     until_ended(before)

@@ -195,7 +195,8 @@ static bool takes(const char *text, int seals)
 
 #define LEAST                                                                                    \
 	"cache204-handover 1\nkind 1\npath /p\nversion 1\nwhy \nstore /s\nuser \nstore_size 1\n" \
-	"slots 48\ngeneration 1\nhad_terminal 0\nlock 40\nreport -1\nprogram -1\nwords_in -1\n"  \
+	"slots 48\ngeneration 1\nhad_terminal 0\nfailed_for 0\nlock 40\nreport -1\nprogram "     \
+	"-1\nwords_in -1\n"                                                                      \
 	"words_out -1\nreload_file -1\nupgrade_file -1\nreload_asked 0\nupgrade_asked 0\n"       \
 	"copier 0\ncopied_s 0\n"
 
