@@ -146,7 +146,7 @@ def test_it_is_upgraded_as_the_same_process(start, tmp_path):
     shutil.copy(BINARY, tmp_path / "next")
     (tmp_path / "next").rename(program)
     os.kill(pid, signal.SIGUSR2)
-    until(lambda: not set(before) & set(children_of(pid)) and len(children_of(pid)) == 2, "others serve")
+    until(lambda: not set(before) & set(children_of(pid)) and len(children_of(pid)) == 2, "others serve", timeout=30)
     assert os.readlink(f"/proc/{pid}/exe") == str(program) and container.zombies() == 0
     os.kill(pid, signal.SIGTERM)
     assert container.outside.wait(WAIT) == 0, container.outside.stdout.read()

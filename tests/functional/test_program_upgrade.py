@@ -158,7 +158,7 @@ def test_by_signal_and_by_command(begin):
     admin = f"admin=127.0.0.1:{running.proxy.admin_port}"
     version = running.next_version()
     os.kill(running.proxy.pid, signal.SIGUSR2)
-    until(lambda: running.result("upgrade")["generation"] == 2, "the upgrade")
+    until(lambda: running.result("upgrade")["generation"] == 2, "the upgrade", timeout=30)
     good = run("upgrade", "-o", admin)
     assert good.returncode == 0 and good.stdout == f"cache204: upgraded: version {version} serves\n", good
     running.install(b"no program")
@@ -347,10 +347,10 @@ def test_one_that_fails_after_its_trial_goes_back(begin, origin, tmp_path):
     before = running.proxy.workers()
     with Load(running.proxy, origin) as load:
         os.kill(running.proxy.pid, signal.SIGUSR2)
-        until(lambda: "it is tried again each second" in running.proxy.errors(), "both fail")
+        until(lambda: "it is tried again each second" in running.proxy.errors(), "both fail", timeout=30)
         assert running.proxy.workers() == before
         good.rename(running.file)
-        until(lambda: not running.result("upgrade")["ok"], "it is back")
+        until(lambda: not running.result("upgrade")["ok"], "it is back", timeout=30)
     assert not load.failures and load.answers > 0, load.failures[:5]
     result = running.result("upgrade")
     assert "clients_max" in result["errors"] and result["version"] == running.version
@@ -369,7 +369,7 @@ def test_sigterm_while_no_program_serves(begin, origin, tmp_path):
                    f'touch {tmp_path}/tried\nexec {real} "$@"')
     before = running.proxy.workers()
     os.kill(running.proxy.pid, signal.SIGUSR2)
-    until(lambda: "it is tried again each second" in running.proxy.errors(), "both fail")
+    until(lambda: "it is tried again each second" in running.proxy.errors(), "both fail", timeout=30)
     running.proxy.terminate()
     assert running.proxy.process.wait(15) == 1
     until_ended(before)
@@ -381,7 +381,7 @@ def test_a_stopped_worker_costs_the_next_reload_no_time(begin):
     os.kill(stopped, signal.SIGSTOP)
     until(lambda: state(stopped) == "T", "it is stopped")
     os.kill(running.proxy.pid, signal.SIGUSR2)  # a connection could wait for the one that is stopped
-    until(lambda: "does not say" in running.proxy.errors(), "the upgrade ends", timeout=20)
+    until(lambda: "does not say" in running.proxy.errors(), "the upgrade ends", timeout=60)
     assert running.result("upgrade")["ok"] and running.result("upgrade")["older_generations"] == 1
     lines = len(running.proxy.errors().splitlines())
     assert f"worker {stopped} of generation 1 does not say" in running.proxy.errors()
@@ -473,7 +473,7 @@ def test_a_signal_to_all_processes_is_for_the_first(begin, origin):
     for pid in before:
         os.kill(pid, signal.SIGUSR2)
     os.kill(running.proxy.pid, signal.SIGUSR2)
-    until(lambda: running.result("upgrade")["generation"] == 2, "the upgrade")
+    until(lambda: running.result("upgrade")["generation"] == 2, "the upgrade", timeout=30)
     assert "is replaced" not in running.proxy.errors()
     stop(running)
 
