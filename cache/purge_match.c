@@ -67,26 +67,52 @@ static void name_group(struct purge *purge, struct slice origin, struct slice gr
 	add_text(purge, group);
 }
 
+/*
+ * Fields name groups by strings (RFC 9651 3.3.3), whose bytes make the key as they are in the field:
+ * write a name so, in memory that the caller frees.  NULL when no string can have that name.
+ */
+static char *string_of(struct slice name, struct slice *ret_string)
+{
+	char *memory = name.n > 0 ? malloc(2 * name.n) : NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; memory != NULL && i < name.n; i++) {
+		char c = name.p[i];
+
+		if (c < ' ' || c > '~') {
+			free(memory);
+			return NULL;
+		}
+		if (c == '"' || c == '\\')
+			memory[n++] = '\\';
+		memory[n++] = c;
+	}
+	*ret_string = slice_of(memory, n);
+	return memory;
+}
+
 bool purge_of_group(const struct http_uri *uri, struct slice group, struct purge *ret_purge)
 {
 	char origin[ORIGIN_SIZE];
 	size_t n = origin_of(*uri, origin);
+	struct slice string;
+	char *memory = n > 0 ? string_of(group, &string) : NULL;
 
-	if (n == 0 || group.n == 0)
+	if (memory == NULL)
 		return false;
-	ret_purge->keys[0] = ret_purge->keys[1] = cache_key_of_group(slice_of(origin, n), group);
+	ret_purge->keys[0] = ret_purge->keys[1] = cache_key_of_group(slice_of(origin, n), string);
 	name_group(ret_purge, slice_of(origin, n), group);
+	free(memory);
 	return true;
 }
 
-bool purge_of_group_at(struct slice host_and_port, struct slice group, struct purge *ret_purge)
+/* The group's keys at http and https of the host. */
+static bool set_group_keys(struct slice host_and_port, struct slice string, struct purge *purge)
 {
 	static const char *const schemes[] = {"http://", "https://"};
 	char text[ORIGIN_SIZE], origin[ORIGIN_SIZE];
 	struct http_uri uri;
 
-	if (group.n == 0 || host_and_port.n > URI_HOST_MAX + 7)
-		return false;
 	for (unsigned i = 0; i < 2; i++) {
 		size_t n = strlen(schemes[i]);
 
@@ -99,10 +125,21 @@ bool purge_of_group_at(struct slice host_and_port, struct slice group, struct pu
 		n = origin_of(uri, origin);
 		if (n == 0)
 			return false;
-		ret_purge->keys[i] = cache_key_of_group(slice_of(origin, n), group);
+		purge->keys[i] = cache_key_of_group(slice_of(origin, n), string);
 	}
-	name_group(ret_purge, host_and_port, group);
 	return true;
+}
+
+bool purge_of_group_at(struct slice host_and_port, struct slice group, struct purge *ret_purge)
+{
+	struct slice string;
+	char *memory = host_and_port.n <= URI_HOST_MAX + 7 ? string_of(group, &string) : NULL;
+	bool taken = memory != NULL && set_group_keys(host_and_port, string, ret_purge);
+
+	free(memory);
+	if (taken)
+		name_group(ret_purge, host_and_port, group);
+	return taken;
 }
 
 struct slice purge_text(const struct purge *purge)

@@ -154,6 +154,17 @@ def test_a_soft_one_of_a_uri_and_of_all(proxy, some, origin):
     assert json.loads(answer.body) == {"purged": 0, "soft": True}
 
 
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a b"])
+def test_a_group_is_named_without_the_escapes_of_its_field(proxy, client, origin, name):
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    origin.default = respond(204, FRESH, f'Cache-Groups: "{escaped}"')
+    for origin_of_it in ({"uri": origin.url("/")}, {"host": origin.authority}):
+        assert client.get(origin.url("/a")).stored
+        proxy.until_written()
+        begin(proxy, group=name, **origin_of_it)
+        assert not is_stored(client, origin.url("/a"))
+
+
 def test_after_a_soft_one_errors_are_answered_stale(proxy, client, origin):
     origin.on("/", respond(204, FRESH + ", stale-if-error=600", 'ETag: "a"', "X-A: old"), [CLOSE])
     client.get(origin.url())

@@ -210,6 +210,27 @@ static void groups_have_origins(void **state)
 	assert_false(purge_of_group_at(SLICE("a"), SLICE(""), &purge));
 }
 
+/* In fields they are strings: with escapes, and of printable ASCII. */
+static void groups_are_named_without_escapes(void **state)
+{
+	struct cache_key odd = cache_key_of_group(SLICE("http://a"), SLICE("g\\\"\\\\"));
+	struct http_uri uri = parsed("http://a/b");
+	struct purge purge = {0};
+
+	(void)state;
+	assert_true(purge_of_group(&uri, SLICE("g\"\\"), &purge));
+	assert_true(purge_has_key(&purge, &odd));
+	assert_true(slice_eq(purge_group_name(&purge), SLICE("g\"\\")));
+	purge = (struct purge){0};
+	assert_true(purge_of_group_at(SLICE("a"), SLICE("g\"\\"), &purge));
+	assert_true(purge_has_key(&purge, &odd));
+	/* The line feed is the name of all groups of an origin together (groups.h). */
+	assert_false(purge_of_group(&uri, SLICE("\n"), &purge));
+	assert_false(purge_of_group_at(SLICE("a"), SLICE("\n"), &purge));
+	assert_false(purge_of_group(&uri, SLICE("\xc3\xa4"), &purge));
+	assert_false(purge_of_group(&uri, SLICE("a\x7f"), &purge));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +244,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_host_is_refused),
 		cmocka_unit_test(a_uri_is_itself_alone),
 		cmocka_unit_test(groups_have_origins),
+		cmocka_unit_test(groups_are_named_without_escapes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
