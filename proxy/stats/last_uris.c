@@ -74,24 +74,24 @@ static void put(struct slot *slot, struct slice text)
 	atomic_store_explicit(&slot->check, sum | 1, memory_order_relaxed);
 }
 
-/* In normal form, as far as it fits: a view of the URI, or of `room`. */
-static struct slice normal_form(const struct http_uri *uri, char room[static NORMAL_ROOM])
-{
-	struct http_uri cut = *uri;
-
-	if (uri->normal.n > 0)
-		return uri->normal;
-	if (cut.path.n > LAST_URI_MAX)
-		cut.path.n = LAST_URI_MAX;
-	return slice_of(room, http_uri_normal(&cut, room));
-}
-
+/*
+ * In normal form, as far as it fits: a view of the URI, of `room` or of `masked`.  Masked before it
+ * is cut, since a password is known by the "@" behind it.
+ */
 static struct slice kept_form(const struct http_uri *uri, char room[static NORMAL_ROOM],
 			      char masked[static LAST_URI_MAX])
 {
-	struct slice text = normal_form(uri, room);
+	struct http_uri cut = *uri;
+	struct slice text = uri->normal;
 
-	text = accesslog_mask(text, true, masked, LAST_URI_MAX);
+	if (text.n > 0) {
+		text = accesslog_mask(text, true, masked, LAST_URI_MAX);
+	} else {
+		cut.path = accesslog_mask(uri->path, true, masked, LAST_URI_MAX);
+		if (cut.path.n > LAST_URI_MAX)
+			cut.path.n = LAST_URI_MAX;
+		text = slice_of(room, http_uri_normal(&cut, room));
+	}
 	if (text.n > LAST_URI_MAX)
 		text.n = LAST_URI_MAX;
 	return text;

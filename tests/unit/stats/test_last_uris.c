@@ -68,6 +68,27 @@ static void a_long_one_is_cut(void **state)
 	assert_int_equal(last_uris_find(last_uris_all(), &uri, REASON_AT_STORE), REASON_PRIVATE);
 }
 
+/* Wherever the cut is, in each spelling. */
+static void a_password_is_masked_before_the_cut(void **state)
+{
+	static const char *const begins[] = {"http://a.example/", "http://A.example/",
+					     "http://a.example:80/?"};
+	static const char tail[] = "//user:secretsecretsecretsecret@b.example/";
+
+	(void)state;
+	for (size_t i = 0; i < 3 * sizeof(tail); i++) {
+		char text[LAST_URI_MAX + 128] = "";
+
+		strcpy(text, begins[i % 3]);
+		memset(text + strlen(text), 'x', LAST_URI_MAX + 4 - strlen(text) - i / 3);
+		strcat(text, tail);
+		note(REASON_PRIVATE, text);
+		assert_null(strstr(last(REASON_PRIVATE), "user"));
+		assert_null(strstr(last(REASON_PRIVATE), "sec"));
+		assert_memory_equal(last(REASON_PRIVATE), "http://a.example/", 17);
+	}
+}
+
 static void a_uri_is_found_by_what_it_was_last_for(void **state)
 {
 	struct http_uri uri;
@@ -135,6 +156,7 @@ int main(void)
 		cmocka_unit_test(the_last_one_of_each_reason_is_kept),
 		cmocka_unit_test(it_is_in_normal_form_without_passwords),
 		cmocka_unit_test(a_long_one_is_cut),
+		cmocka_unit_test(a_password_is_masked_before_the_cut),
 		cmocka_unit_test(a_uri_is_found_by_what_it_was_last_for),
 		cmocka_unit_test(no_torn_text_is_read),
 	};
