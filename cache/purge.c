@@ -118,6 +118,8 @@ bool purge_is_due(struct store *store)
 struct found {
 	struct cache_key keys[PURGE_REMOVE];
 	size_t count;
+	size_t cost;
+	unsigned looks;              /* at each record */
 	struct record_cutoff cutoff; /* of the purge of everything alone */
 	const struct purge_set *set;
 };
@@ -126,10 +128,23 @@ static bool purge_visit(void *context, const struct cache_key *key, struct slice
 {
 	struct found *batch = context;
 
+	batch->cost += value.n * batch->looks;
 	if (entry_is_untidy(value, &batch->cutoff) ||
-	    purge_set_of_entry(batch->set, key, value) != 0)
+	    purge_set_of_entry(batch->set, key, value) != 0) {
 		batch->keys[batch->count++] = *key;
-	return batch->count < PURGE_REMOVE;
+		batch->cost += value.n * PURGE_CHANGE_COST;
+	}
+	return batch->count < PURGE_REMOVE && batch->cost < PURGE_COST;
+}
+
+/* How often the records of an entry are gone through: groups are told by them. */
+static unsigned looks_of(const struct purge_set *set)
+{
+	unsigned looks = 1;
+
+	for (unsigned i = 0; i < set->count; i++)
+		looks += set->at[i].kind == PURGE_GROUP;
+	return looks;
 }
 
 /* All entries from before the purges of the pass have been looked at. */
@@ -150,7 +165,7 @@ static enum cache_purging end_pass(struct purge_walk *walk, struct writes *write
 enum cache_purging purge_batch(struct purge_walk *walk, struct writes *writes)
 {
 	struct store *store = writes->store;
-	struct found batch = {.count = 0, .set = &walk->now};
+	struct found batch = {.set = &walk->now};
 	struct cache_key cursor;
 	bool more;
 
@@ -165,6 +180,7 @@ enum cache_purging purge_batch(struct purge_walk *walk, struct writes *writes)
 		walk->pass = walk->now;
 	}
 	batch.cutoff.purged_ms = walk->now.purged_ms;
+	batch.looks = looks_of(&walk->now);
 	cursor = walk->cursor;
 	if (store_walk(store, &cursor, PURGE_LOOK, purge_visit, &batch, &more) != STORE_OK) {
 		writes->counts.failures++;

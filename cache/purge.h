@@ -17,6 +17,9 @@ struct writes;
 enum {
 	PURGE_LOOK = 256, /* entries looked at in a batch */
 	PURGE_REMOVE = 8, /* entries changed in a batch: each costs up to 12 us of CPU */
+	/* Bytes gone through in a batch, an entry more at most: those of many variants are large. */
+	PURGE_COST = 256 << 10,
+	PURGE_CHANGE_COST = 4, /* a byte written, in bytes gone through */
 };
 
 /* The progress of a purge. */

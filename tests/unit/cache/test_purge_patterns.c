@@ -93,6 +93,52 @@ static void fill(struct fixture *f, const char *host, int count, int64_t s)
 	cache_flush(f->cache);
 }
 
+/* Fill with large entries: /0 and on, of several variants each. */
+static void fill_large(struct fixture *f, int count)
+{
+	char req[64], res[4096] = "", line[3000];
+
+	memset(line, 'x', sizeof(line) - 1);
+	line[sizeof(line) - 1] = '\0';
+	for (int i = 0; i < count; i++) {
+		for (int k = 0; k < 8; k++) {
+			sprintf(req, "GET http://a/%d\nK: %d\n", i, k);
+			sprintf(res, TAGGED "Vary: K\nX: %s\n", line);
+			assert_stored(f, req, res, 0);
+			cache_flush(f->cache);
+		}
+	}
+}
+
+static unsigned batches_of(struct fixture *f)
+{
+	unsigned batches = 1;
+
+	while (cache_purge_some(f->cache) != CACHE_PURGED_ALL)
+		batches++;
+	return batches;
+}
+
+/* By what is gone through, not by entries alone: a few large ones are as much as many small ones. */
+static void a_batch_of_large_entries_is_bounded(void **state)
+{
+	enum { ENTRIES = 24, BYTES = ENTRIES * 8 * 3000 };
+	struct fixture *f = *state;
+	char words[64];
+
+	fill_large(f, ENTRIES);
+	purge(f, "host b", 1);
+	assert_in_range(batches_of(f), 1 + BYTES / PURGE_COST, 4 * (1 + BYTES / PURGE_COST));
+	for (int i = 0; i < 8; i++) {
+		sprintf(words, "group g%d http://b", i);
+		purge(f, words, 1);
+	}
+	assert_in_range(batches_of(f), ENTRIES / 2, ENTRIES);
+	purge(f, "soft host a", 2);
+	assert_in_range(batches_of(f), ENTRIES / 3, ENTRIES);
+	assert_stale(f, "GET http://a/7\nK: 3\n", 2);
+}
+
 static void each_kind_purges_its_own(void **state)
 {
 	static const char *const kinds[] = {"prefix http://a/x", "host a", "group g http://a"};
@@ -507,6 +553,7 @@ int main(void)
 	cmocka_unit_test_setup_teardown(name, cache_fixture_setup, cache_fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(each_kind_purges_its_own),
+		TEST(a_batch_of_large_entries_is_bounded),
 		TEST(what_is_asked_for_later_stays),
 		TEST(what_was_asked_for_before_is_not_stored),
 		TEST(writes_that_wait_are_purged),
