@@ -163,7 +163,7 @@ def sh_lines(text):
 
 def a_target_of_make(words, **_):
     """What it would do; options for the proxy are checked as a start would."""
-    plan = subprocess.run(["make", "-n", words[1]], cwd=ROOT, capture_output=True, text=True, timeout=WAIT)
+    plan = subprocess.run(["make", "-n", words[1]], cwd=ROOT, capture_output=True, text=True, timeout=8 * WAIT)
     assert plan.returncode == 0, plan.stderr
     for word in words[2:]:
         assert word.startswith("ARGS="), word
