@@ -181,6 +181,7 @@ struct master *master_new(struct generation *first, const struct generation_sour
 	*master = (struct master){
 		.source = source,
 		.now = first,
+		.last_number = first->number,
 		.shared = shared,
 		.count = count,
 		.slots = count,

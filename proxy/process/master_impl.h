@@ -52,6 +52,7 @@ struct master {
 	const struct generation_source *source;
 	struct generation *now;
 	struct generation *next; /* its workers are being started; NULL for none */
+	uint64_t last_number;    /* of all generations whose workers were started */
 	int64_t next_ms;   /* when that is given up, and when to go back to the program before */
 	int64_t retire_ms; /* for those before to say that they accept no more; NEVER for not */
 	int64_t look_ms;   /* for workers that hang; INT64_MAX while none serves */

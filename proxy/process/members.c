@@ -1,6 +1,7 @@
 /*
  * The master's workers: how they are started, what they say, and how those that die are replaced.
  */
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -108,8 +109,10 @@ static void schedule(const struct master *master, struct member *member)
 
 static void start(struct master *master, struct member *member)
 {
-	pid_t parent = getpid();
-	pid_t pid = fork();
+	pid_t parent = getpid(), pid;
+
+	assert(member < master->members + master->slots);
+	pid = fork();
 
 	if (pid == 0)
 		exit(run_worker(master, member, parent));
@@ -249,7 +252,7 @@ static void member_ended(struct master *master, struct member *member, int statu
 		holdings_clear(master->shared->holdings, block);
 		stats_service_clear(&master->shared->service, block, member->pid);
 	}
-	if (member->generation != master->now->number) {
+	if (block >= master->slots || member->generation != master->now->number) {
 		master_other_ended(master, member, status);
 		return;
 	}

@@ -247,7 +247,7 @@ void master_finish_reload(struct master *master)
 	for (unsigned i = 0; i < master->count; i++) {
 		struct member *member = &master->members[i];
 
-		if (member->pid == 0 || member->retired ||
+		if (member->pid == 0 || member->retired || member->hurried ||
 		    member->generation >= master->now->number)
 			continue;
 		if (!late)
@@ -289,6 +289,8 @@ static struct generation *read_next(struct master *master, char *text, size_t si
 	struct generation_former former = generation_as_former(master->now, master->slots);
 	struct generation *next = NULL;
 
+	/* workers of one that was given up may still have the number after ours */
+	former.number = master->last_number;
 	snprintf(text, size, "out of memory");
 	if (to == NULL)
 		return NULL;
@@ -328,6 +330,7 @@ void master_begin_reload(struct master *master)
 		master->next = NULL;
 		refuse_reload(master, "workers: a reload has no room for so many: restart");
 	} else {
+		master->last_number = master->next->number;
 		listener_rows_give(master->next, &master->shared->service.listeners);
 		master->next_ms = master->now_ms + NEXT_MS;
 		master_signal_all(master, SIGUSR1); /* files of logs may have been moved */

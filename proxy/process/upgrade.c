@@ -89,7 +89,7 @@ static bool fill(const struct master *master, struct handover *handover, enum ha
 	handover->user = now->conf->user;
 	handover->store_size = (int64_t)now->conf->store_size;
 	handover->slots = master->store_slots;
-	handover->generation = (int64_t)now->number;
+	handover->generation = (int64_t)master->last_number;
 	handover->had_terminal = terminal_was_there();
 	handover->lock = shared->hold.lock;
 	handover->sets = now->sets;
@@ -104,6 +104,14 @@ static bool fill(const struct master *master, struct handover *handover, enum ha
 	handover->words_in = master->started[0];
 	handover->words_out = master->started[1];
 	return kind == HANDOVER_TRIAL || list_workers(master, handover);
+}
+
+/* Those that were asked to end at once: when that is up, no program would know it any more. */
+static void kill_hurried(const struct master *master)
+{
+	for (unsigned i = 0; i < master->count; i++)
+		if (master->members[i].pid != 0 && master->members[i].hurried)
+			kill(master->members[i].pid, SIGKILL);
 }
 
 /* The program that was tried takes this process over; this returns when that is not to be. */
@@ -126,6 +134,7 @@ static void hand_over(struct master *master)
 	if (fill(master, &handover, HANDOVER_START)) {
 		/* the file may have been removed, but not from this process */
 		handover.program = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+		kill_hurried(master);
 		log_info("upgrade: %s takes over", path);
 		notify_hand_over();
 		handover_execute(&handover, path);
