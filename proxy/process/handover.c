@@ -18,7 +18,6 @@
 
 #define VARIABLE "CACHE204_HANDOVER"
 #define FORM "cache204-handover 1"
-#define NUMBER_MAX (INT64_C(1) << 58)
 
 enum {
 	TEXT_MAX = 4 << 20,
@@ -118,16 +117,16 @@ static void *member_of(const struct handover *handover, const struct row *row)
 
 /* ---- writing -------------------------------------------------------------------------------- */
 
-/* The ends of its lines are tabs. */
-static bool write_value(FILE *to, const char *name, const char *text)
+/* Any text: the ends of its lines are "\\n", and a backslash is "\\\\". */
+static void write_value(FILE *to, const char *name, const char *text)
 {
-	bool may = strchr(text, '\t') == NULL;
-
 	fprintf(to, "%s ", name);
-	for (; *text != '\0'; text++)
-		fputc(*text == '\n' ? '\t' : *text, to);
+	for (; *text != '\0'; text++) {
+		if (*text == '\n' || *text == '\\')
+			fputc('\\', to);
+		fputc(*text == '\n' ? 'n' : *text, to);
+	}
 	fputc('\n', to);
-	return may;
 }
 
 /* The name is the last, as it may have blanks. */
@@ -149,17 +148,15 @@ static void write_sockets(FILE *to, const struct handover *handover)
 	}
 }
 
-static bool write_text(FILE *to, const struct handover *handover)
+static void write_text(FILE *to, const struct handover *handover)
 {
-	bool good = true;
-
 	fprintf(to, FORM "\n");
 	for (unsigned i = 0; i < ROWS; i++) {
 		const void *member = member_of(handover, &rows[i]);
 
 		switch (rows[i].type) {
 		case TEXT:
-			good &= write_value(to, rows[i].name, *(char *const *)member);
+			write_value(to, rows[i].name, *(char *const *)member);
 			break;
 		case NUMBER:
 			fprintf(to, "%s %" PRId64 "\n", rows[i].name, *(const int64_t *)member);
@@ -175,7 +172,6 @@ static bool write_text(FILE *to, const struct handover *handover)
 			handover->workers[i].retired);
 	write_sockets(to, handover);
 	fprintf(to, "end\n");
-	return good;
 }
 
 /* A sealed memory file with all of it; -1 with errno. */
@@ -189,10 +185,8 @@ static int write_file(const struct handover *handover)
 	if (to == NULL && copy >= 0)
 		close(copy);
 	if (to != NULL) {
-		bool good = write_text(to, handover);
-
-		errno = EINVAL;
-		if (fclose(to) == 0 && good && fcntl(fd, F_ADD_SEALS, SEALS) == 0)
+		write_text(to, handover);
+		if (fclose(to) == 0 && fcntl(fd, F_ADD_SEALS, SEALS) == 0)
 			return fd;
 	}
 	error = errno;
@@ -281,18 +275,27 @@ void handover_free(struct handover *handover)
 	handover_init(handover);
 }
 
-/* A number, and the blank behind it. */
+/* A number of any size, as that of a file may have all bits, and the blank behind it. */
+static bool take_unsigned(const char **at, uint64_t most, uint64_t *ret_number)
+{
+	size_t n = strcspn(*at, " ");
+
+	if (!decimal_read(slice_of(*at, n), most, ret_number))
+		return false;
+	*at += n + ((*at)[n] == ' ');
+	return true;
+}
+
 static bool take_number(const char **at, int64_t most, int64_t *ret_number)
 {
 	bool minus = **at == '-';
 	const char *digits = *at + minus;
-	size_t n = strcspn(digits, " ");
 	uint64_t number;
 
-	if (!decimal_read_capped(slice_of(digits, n), (uint64_t)most, &number))
+	if (!take_unsigned(&digits, (uint64_t)most, &number))
 		return false;
+	*at = digits;
 	*ret_number = minus ? -(int64_t)number : (int64_t)number;
-	*at = digits + n + (digits[n] == ' ');
 	return true;
 }
 
@@ -309,12 +312,20 @@ static bool take_descriptor(const char **at, int *ret_fd)
 
 static bool take_text(const char *rest, char **ret_text)
 {
+	char *to = malloc(strlen(rest) + 1);
+
 	free(*ret_text);
-	*ret_text = strdup(rest);
-	for (char *c = *ret_text; c != NULL && *c != '\0'; c++)
-		if (*c == '\t')
-			*c = '\n';
-	return *ret_text != NULL;
+	*ret_text = to;
+	if (to == NULL)
+		return false;
+	for (; *rest != '\0'; rest++) {
+		bool escaped = *rest == '\\' && rest[1] != '\0';
+
+		rest += escaped;
+		*to++ = escaped && *rest == 'n' ? '\n' : *rest;
+	}
+	*to = '\0';
+	return true;
 }
 
 /* The text of the option that a socket is of, static, and the blank behind it. */
@@ -368,12 +379,13 @@ static bool read_socket(struct handover *handover, const char *rest)
 {
 	struct listener one = {.at = &(struct listener_address){.fd = -1}, .count = 1};
 	struct listener_address *at = one.at;
-	int64_t number, passed, device, file;
+	uint64_t device, file;
+	int64_t number, passed;
 	struct listener *set;
 
 	if (!take_number(&rest, SETS_MAX, &number) || number < 0 ||
 	    !take_descriptor(&rest, &at->fd) || !take_number(&rest, 1, &passed) ||
-	    !take_number(&rest, NUMBER_MAX, &device) || !take_number(&rest, NUMBER_MAX, &file))
+	    !take_unsigned(&rest, UINT64_MAX, &device) || !take_unsigned(&rest, UINT64_MAX, &file))
 		return false;
 	at->is_passed = passed != 0;
 	at->file = (struct listener_file){(dev_t)device, (ino_t)file};
@@ -390,7 +402,7 @@ static bool read_worker(struct handover *handover, const char *rest)
 	int64_t pid, generation, ready, retired;
 
 	if (handover->worker_count == WORKERS_MAX || !take_number(&rest, INT_MAX, &pid) ||
-	    !take_number(&rest, NUMBER_MAX, &generation) || !take_number(&rest, 1, &ready) ||
+	    !take_number(&rest, INT64_MAX, &generation) || !take_number(&rest, 1, &ready) ||
 	    !take_number(&rest, 1, &retired) || pid <= 1)
 		return false;
 	workers = reallocarray(handover->workers, handover->worker_count + 1, sizeof(*workers));
@@ -410,7 +422,7 @@ static bool read_row(struct handover *handover, const struct row *row, const cha
 	case TEXT:
 		return take_text(rest, member);
 	case NUMBER:
-		return take_number(&rest, NUMBER_MAX, member);
+		return take_number(&rest, INT64_MAX, member);
 	default:
 		return take_descriptor(&rest, member);
 	}

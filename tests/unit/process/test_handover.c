@@ -39,9 +39,9 @@ static struct handover make(void)
 
 	handover_init(&one);
 	one.kind = HANDOVER_BACK;
-	one.path = "/a path/with blanks";
+	one.path = "/a path/with\tblanks\\and\\not\\\nlines";
 	one.version = "1.2.3";
-	one.why = "one thing\nand: another\n";
+	one.why = "one thing:\ta tab\nand: another\n";
 	one.store = "/store";
 	one.user = "";
 	one.store_size = INT64_C(1) << 40;
@@ -79,6 +79,8 @@ static void open_all(void)
 	address.fd = SOCKET;
 	address.option = "gateway";
 	address.is_passed = true;
+	/* as file systems number files that hash names, or are of several */
+	address.file = (struct listener_file){.device = UINT64_MAX, .number = UINT64_MAX - 1};
 }
 
 static bool is_closed_on_exec(int fd)
@@ -117,7 +119,8 @@ static int look(void)
 	at = &got.sets[1].at[0];
 	if (at->fd != SOCKET || !at->is_passed || strcmp(at->option, "gateway") != 0 ||
 	    address_port(&at->asked) != 0 || address_port(&at->address) == 0 ||
-	    !address_equal(&at->asked, &at->address))
+	    !address_equal(&at->asked, &at->address) || at->file.device != UINT64_MAX ||
+	    at->file.number != UINT64_MAX - 1)
 		return 7;
 	handover_free(&got);
 	return fcntl(SOCKET, F_GETFD) == -1 ? 0 : 8;
@@ -158,17 +161,6 @@ static void a_failure_leaves_all_as_it_was(void **state)
 	assert_null(getenv("CACHE204_HANDOVER"));
 	assert_true(is_closed_on_exec(LOCK));
 	assert_true(is_closed_on_exec(SOCKET));
-}
-
-/* A tab is the end of a line in what is written: a text that has one is not written otherwise. */
-static void what_cannot_be_written_is_refused(void **state)
-{
-	struct handover one = make();
-
-	(void)state;
-	one.store = "/a\tb";
-	handover_execute(&one, "/proc/self/exe");
-	assert_int_equal(errno, EINVAL);
 }
 
 /* Whether a text is taken. */
@@ -247,7 +239,6 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_arrives),
 		cmocka_unit_test(a_failure_leaves_all_as_it_was),
-		cmocka_unit_test(what_cannot_be_written_is_refused),
 		cmocka_unit_test(only_a_whole_one_is_taken),
 		cmocka_unit_test(what_is_no_handover_is_an_error),
 	};
