@@ -90,8 +90,8 @@ void writes_tick(struct writes *writes);
 
 /*
  * Remove from the entries of these keys what is absent (cache/overtaken.h), and make stale what was
- * purged softly, in one transaction.  In
- * the store when it returns; false, and counted, when that failed.
+ * purged softly, in one transaction.  In the store when it returns; false when that failed, which is
+ * counted, or there was no room for all of it while a copy is made.
  */
 bool writes_purge(struct writes *writes, const struct cache_key *keys, size_t count);
 

@@ -105,11 +105,14 @@ bool writes_purge(struct writes *writes, const struct cache_key *keys, size_t co
 	bool begun;
 	enum store_result result = writes_begin_batch(writes, &begun);
 	uint64_t purged = 0;
+	bool all;
 
 	for (; count > 0 && result == STORE_OK; keys++, count--)
 		result = writes_clean_key(writes, keys, &purged);
-	if (!writes_end_batch(writes, begun, result))
+	/* Without room, because a copy is being made, the rest stays absent until the next try. */
+	all = result != STORE_FULL;
+	if (!writes_end_batch(writes, begun, all ? result : STORE_OK))
 		return false;
 	writes->counts.purged += purged;
-	return true;
+	return all;
 }

@@ -28,6 +28,8 @@ static void fail_nothing(void)
 	fail_calls(0, 0, STORE_FAILED);
 }
 
+static bool no_room_to_drop; /* as while a copy is made of a store that is full */
+
 /* What another process does at that call. */
 static unsigned other_at;
 static void (*other)(void);
@@ -80,6 +82,8 @@ static enum store_result failing_put(struct store *s, const struct cache_key *ke
 static enum store_result failing_drop(struct store *s, const struct cache_key *key)
 {
 	assert_true(in_transaction);
+	if (no_room_to_drop)
+		return STORE_FULL;
 	return fails_hard() ? STORE_FAILED : store_drop(s, key);
 }
 
@@ -196,6 +200,23 @@ static void a_store_that_always_fails_ends_no_loop(void **state)
 	assert_int_equal(cache_purge_some(f->cache), CACHE_PURGED_ALL);
 	assert_stored(f, "GET http://a/\n", FRESH "X: 1\n", 1);
 	assert_hit(f, "GET http://a/\n", 1, "1");
+}
+
+static void a_purge_without_room_waits_and_is_no_failure(void **state)
+{
+	struct fixture *f = *state;
+	struct http_clock at_0 = {.wall_s = NOW_S, .steady_ms = at_ms(0)};
+
+	assert_stored(f, "GET http://a/1\n", FRESH, 0);
+	cache_flush(f->cache);
+	no_room_to_drop = true;
+	cache_purge_all(f->cache, &at_0);
+	assert_int_equal(cache_purge_some(f->cache), CACHE_PURGE_FAILED);
+	assert_int_equal(cache_counts(f->cache)->failures, 0);
+	assert_miss(f, "GET http://a/1\n", 1);
+	no_room_to_drop = false;
+	assert_int_equal(cache_purge_some(f->cache), CACHE_PURGED_ALL);
+	assert_int_equal(cache_counts(f->cache)->purged, 1);
 }
 
 static void a_full_store_drops_the_record(void **state)
@@ -500,6 +521,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_failed_transaction_costs_its_writes),
 		TEST(a_store_that_always_fails_ends_no_loop),
+		TEST(a_purge_without_room_waits_and_is_no_failure),
 		TEST(a_full_store_drops_the_record),
 		TEST(what_is_superseded_goes_even_when_the_store_is_full),
 		TEST(an_unreadable_store_is_a_miss),
