@@ -209,7 +209,7 @@ def test_client_leaves(proxy, start_origin, target, stage, how):
 # The origin goes away
 
 HEAD = b"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\n"
-KEPT = respond(204, "Cache-Control: max-age=60")
+KEPT = respond(204, "Cache-Control: max-age=6000")
 
 ORIGIN_STAGES = {  # what it has sent, and whether the client may have a status then
     "nothing": ([], False),

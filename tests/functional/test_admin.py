@@ -4,7 +4,7 @@ import pytest
 
 from support.origin import CLOSE, respond
 from support.rawclient import Client
-from support.until import until
+from support.until import steady, until
 
 
 def test_healthz(proxy):
@@ -41,6 +41,7 @@ def moved(proxy, action):
     """Which numbers a piece of traffic changed, and by how much."""
     before = flat(proxy.stats())
     action()
+    steady(lambda: proxy.stats()["counters"]["client_bytes_out"])
     after = flat(proxy.stats())
     return {name: after[name] - value for name, value in before.items()
             if isinstance(value, (int, float)) and not isinstance(value, bool) and after[name] != value}

@@ -16,7 +16,7 @@ from support.ports import free_port
 from support.proxy import Proxy
 from support.rawclient import Client
 from support.tls import Authority, TlsOrigin
-from support.until import until, until_waiting
+from support.until import steady, until, until_waiting
 
 FRESH = ["Cache-Control: max-age=600", 'ETag: "a"']
 STALE = [*FRESH, "Age: 1000"]
@@ -352,7 +352,7 @@ def numbers(proxy):
 
 
 def test_what_a_dead_worker_counted_stays(counted):
-    before, workers = numbers(counted), counted.stats()["workers"]
+    before, workers = steady(lambda: numbers(counted)), counted.stats()["workers"]
     cpu = counted.stats()["process"]["cpu_s"]
     for pid in counted.workers():
         os.kill(pid, signal.SIGKILL)
@@ -366,7 +366,7 @@ def test_what_a_dead_worker_counted_stays(counted):
 
 
 def test_what_earlier_generations_counted_stays(counted, origin):
-    before, workers, old = numbers(counted), counted.stats()["workers"], counted.workers()
+    before, workers, old = steady(lambda: numbers(counted)), counted.stats()["workers"], counted.workers()
     held = counted.connect()
     assert held.get(origin.url("/old")).hit
     os.kill(counted.pid, signal.SIGHUP)

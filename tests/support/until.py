@@ -15,6 +15,17 @@ def until(condition, what, timeout=WAIT):
     return value
 
 
+def steady(read):
+    """What read() gives three times in a row: what a worker has sent is counted just after it has arrived."""
+    found = [read()]
+
+    def same():
+        found.append(read())
+        return found[-3:] == [found[-1]] * 3
+    until(same, "the numbers stand still")
+    return found[-1]
+
+
 def until_waiting(proxy, n):
     """Until n exchanges are under way."""
     until(lambda: proxy.stats()["gauges"]["exchanges"] >= n, f"{n} exchanges under way")
