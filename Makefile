@@ -194,7 +194,7 @@ functional: all $(TOOLS) ## run the functional tests against the built proxy (PY
 		-n $(AT_ONCE) tests/functional $(PYTEST)
 
 functional-map: all $(BUILD)/map_shim.so ## all with 1 and with 3 workers, the store unreadable between transactions
-	@for workers in 1 3; do CACHE204_WORKERS=$$workers CACHE204_PRELOAD=$(abspath $(BUILD))/map_shim.so \
+	@for workers in 1 3; do CACHE204_LONG=1 CACHE204_WORKERS=$$workers CACHE204_PRELOAD=$(abspath $(BUILD))/map_shim.so \
 		$(MAKE) --no-print-directory functional || exit 1; done
 
 browser: all ## the operator's page in Chromium, where that is (PYTEST="-k name", BROWSER_PICTURES=FOLDER)
@@ -212,7 +212,7 @@ reload-storm: all ## 1,000 reloads and 20 upgrades under load, and those that wa
 		PYTEST="-k 'test_reload or test_program_upgrade'"
 
 asan: ## every test with AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(MAKE) --no-print-directory SANITIZE=address,undefined test
+	@CACHE204_LONG=1 $(MAKE) --no-print-directory SANITIZE=address,undefined test
 
 ubsan: ## every test with UndefinedBehaviorSanitizer alone
 	@$(MAKE) --no-print-directory SANITIZE=undefined test

@@ -16,15 +16,22 @@ from support.proxy import Proxy  # noqa: E402
 # limits, or signals. `make functional-map` runs all files with several.
 SEVERAL = 3
 WITH_SEVERAL = {f"test_{name}" for name in """
-    admin auth cache_groups clock_steps conditional_hit counted descriptors explain explain_fetch
-    gateway head_records reasons
-    head_requests head_updates hit invalidation limits many_clients marks must_revalidate
-    not_stored
-    origin_connections origin_failures post_with_content_location preflight_cache purge
-    purge_patterns restart
-    shutdown signals stale_if_error stale_while_revalidate store_views sync tunnel upgrade validation
-    vary
+    auth cache_groups clock_steps counted descriptors
+    hit invalidation limits many_clients marks must_revalidate
+    origin_connections origin_failures preflight_cache purge purge_patterns restart
+    shutdown signals stale_while_revalidate store_views sync tunnel upgrade validation
 """.split()}
+
+
+def pytest_collection_modifyitems(config, items):
+    """What takes seconds is left to `make test-all`, unless it is asked for by its name."""
+    if os.environ.get("CACHE204_LONG") or config.getoption("keyword"):
+        return
+    long = [item for item in items if item.get_closest_marker("long")]
+    if any("::" in argument for argument in config.args):
+        return
+    config.hook.pytest_deselected(items=long)
+    items[:] = [item for item in items if item not in long]
 
 
 def worker_counts(definition):

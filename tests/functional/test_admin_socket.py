@@ -153,6 +153,7 @@ def test_a_refused_reload_leaves_no_file(begin, path):
     assert not other.exists() and ask(path, "/healthz").status == 204
 
 
+@pytest.mark.long
 def test_a_reload_drops_it_and_takes_another(begin, path):
     other = path.with_name(path.name + "b")
     running = begin(f"unix:{path}")

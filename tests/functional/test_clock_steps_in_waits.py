@@ -64,6 +64,7 @@ def let_turns_pass(proxy):
 
 @pytest.mark.parametrize("step", [HOUR, -DAY])
 @pytest.mark.parametrize("kind", all_waits(), ids=name_of)
+@pytest.mark.long
 def test_no_deadline_comes_early(world, clock, kind, step):
     wait = kind(world, "10s")
     wait.begin()

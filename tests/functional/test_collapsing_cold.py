@@ -76,6 +76,7 @@ def test_they_are_not_let_go_all_at_once(start_proxy, origin, crowd):
 
 
 @alone
+@pytest.mark.long
 def test_the_first_one_leaves_a_long_poll(start_proxy, origin, crowd):
     proxy = start_proxy("collapse_cold_timeout=300ms")
     go = threading.Event()

@@ -165,6 +165,7 @@ def rows_of(proxy):
 
 @pytest.mark.one_worker("it has three of its own")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.long
 def test_another_samples_when_one_is_gone(start_proxy, how):
     """Whichever of the three it is, in turn: rows come again after each."""
     proxy = start_proxy("workers=3", "watchdog_timeout=0")

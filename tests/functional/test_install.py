@@ -133,6 +133,7 @@ def test_addresses_of_the_socket_are_options():
 
 
 @pytest.mark.skipif(not (ROOT / ".git").exists() or not shutil.which("git"), reason="no working copy of git")
+@pytest.mark.long
 def test_archive_has_the_version_and_needs_no_git(tmp_path):
     made = make("dist").stdout.split()[-1]
     subprocess.run(["tar", "xzf", ROOT / made, "-C", tmp_path], check=True, timeout=WAIT)

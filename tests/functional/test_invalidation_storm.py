@@ -270,6 +270,7 @@ def test_with_delays_between_any_two_calls(troubled, versioned):
 
 
 @pytest.mark.parametrize("killing", [None, 0.3])
+@pytest.mark.long
 def test_purges_by_pattern(start_proxy, versioned, killing):
     proxy = start_proxy("workers=3")
     judge = rage(proxy, versioned(300), unsafe=0.05, killing=killing, purging=True)
@@ -278,6 +279,7 @@ def test_purges_by_pattern(start_proxy, versioned, killing):
     check_tables(proxy)
 
 
+@pytest.mark.long
 def test_purges_with_delays_between_any_two_calls(troubled, versioned):
     proxy = troubled(delays=16)
     judge = rage(proxy, versioned(30), unsafe=0.1, purging=True)

@@ -375,6 +375,7 @@ def test_sigterm_while_no_program_serves(begin, origin, tmp_path):
     until_ended(before)
 
 
+@pytest.mark.long
 def test_a_stopped_worker_costs_the_next_reload_no_time(begin):
     running = begin(workers=2)
     stopped = min(running.proxy.workers())

@@ -252,6 +252,7 @@ class Hits(threading.Thread):
         assert not self.wrong
 
 
+@pytest.mark.long
 def test_of_20000_while_hits_go_on(start_proxy, origin):
     proxy = start_proxy("store_size=64MiB")
     origin.default = respond(204, FRESH, "X-A: old")

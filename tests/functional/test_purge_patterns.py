@@ -277,6 +277,7 @@ def test_of_an_id_that_never_was(proxy):
     assert proxy.admin("/purge?id=123456789").status == 404
 
 
+@pytest.mark.long
 def test_a_forgotten_one_has_ended(start_proxy):
     proxy = start_proxy()
     first = begin(proxy, host="h")
@@ -355,6 +356,7 @@ class Hits(threading.Thread):
 
 
 @pytest.mark.parametrize("soft", [0, 1])
+@pytest.mark.long
 def test_of_half_of_20000_while_hits_go_on(start_proxy, start_origin, soft):
     proxy = start_proxy("store_size=64MiB")
     one, other = start_origin(), start_origin()

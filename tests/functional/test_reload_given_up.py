@@ -51,6 +51,7 @@ def ends_well(running, origin, left):
     running.proxy.stop()
 
 
+@pytest.mark.long
 def test_the_next_reload_is_its_own(running, origin):
     """It neither waits for a worker of the one given up, nor fails when that ends."""
     left = leave_one(running)

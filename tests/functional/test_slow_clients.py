@@ -144,6 +144,7 @@ def test_an_origin_that_stops_is_given_up(strict, origin):
     assert strict.stats()["failures"]["response_body_timeout"] == 1
 
 
+@pytest.mark.long
 def test_client_that_takes_in_drops_is_given_up(strict, start_origin):
     origin = start_origin(send_buffer=SMALL)
     origin.on("/", [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (64 * MIB), *[b"x" * MIB] * 64])

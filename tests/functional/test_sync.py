@@ -163,6 +163,7 @@ def test_without_the_option_it_begins_anew(start_proxy, origin):
     assert hit(proxy, origin, "/tagged").fwd == "uri-miss"
 
 
+@pytest.mark.long
 def test_only_what_changed_is_copied(start_proxy, origin):
     proxy = start_proxy("sync=1s")
     store_both(proxy, origin)

@@ -226,6 +226,7 @@ def test_terminal_that_goes_away(top):
     terminal.ours, terminal.theirs = pty.openpty()
 
 
+@pytest.mark.long
 def test_no_answer_is_told_with_what_was_there(top, server):
     terminal = top()
     terminal.wait_for(KEYS)

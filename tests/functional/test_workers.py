@@ -402,6 +402,7 @@ def test_second_sigterm_ends_at_once(start, each, origin):
     assert not any(map(is_running, pids))
 
 
+@pytest.mark.long
 def test_stopped_worker_does_not_hold_the_end_for_ever(start):
     proxy = start()
     pid = min(proxy.workers())
