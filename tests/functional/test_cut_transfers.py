@@ -1,5 +1,6 @@
 """Where only the end of a connection tells that a transfer is whole, one that was cut ends with an RST."""
 
+import os
 import socket
 import threading
 
@@ -151,6 +152,12 @@ def test_tunnel_that_ends_with_the_proxy(start_proxy, target, signal):
     assert how_it_ends(client.sock) == how_it_ends(end) == "rst"
 
 
+def fin_without_tls(connection, how=socket.SHUT_RDWR):
+    """The socket stays open: its number must not become another's while TLS still reads from it."""
+    with socket.socket(fileno=os.dup(connection.sock.fileno())) as same:
+        same.shutdown(how)
+
+
 # Upgrades, over TLS as well
 
 def upgraded(client, origin):
@@ -161,7 +168,7 @@ def upgraded(client, origin):
 @pytest.mark.parametrize("how, end", [("reset", "rst"), ("truncate", "rst"), ("close_notify", "fin")])
 def test_end_of_an_upgrade_over_tls(proxy, connect, tls_origin, how, end):
     steps = {"reset": RESET, "close_notify": close_notify,
-             "truncate": lambda connection: socket.socket(fileno=connection.sock.detach()).shutdown(socket.SHUT_WR)}
+             "truncate": lambda connection: fin_without_tls(connection, socket.SHUT_WR)}
     client = connect()
     tls_origin.on("/ws", [SWITCH + b"data", steps[how]])
     upgraded(client, tls_origin)
@@ -223,8 +230,7 @@ def test_answer_that_the_origin_cuts(proxy, connect, origin, head):
 
 
 def test_answer_that_tls_cuts(proxy, connect, tls_origin):
-    tls_origin.on("/x", [UNTIL_CLOSE + b"x" * 1000,
-                         lambda connection: socket.socket(fileno=connection.sock.detach()).close()])
+    tls_origin.on("/x", [UNTIL_CLOSE + b"x" * 1000, fin_without_tls])
     client = connect()
     ask_1_0(client, tls_origin.url("/x"))
     assert how_it_ends(client.sock) == "rst"

@@ -20,6 +20,7 @@ def some(proxy, client, origin):
     origin.default = respond(204, FRESH, 'Cache-Groups: "g"', 'ETag: "a"')
     for path in ("/a1", "/a2", "/b"):
         client.get(origin.url(path))
+    proxy.until_written()
     return client
 
 
@@ -110,6 +111,7 @@ def test_one_that_fails_is_named_and_the_others_are_purged(nodes, origin):
     assert not has(nodes[0], origin) and has(nodes[1], origin)
 
 
+@pytest.mark.one_worker("that all is written is asked for without the token")
 def test_nodes_are_shown_the_token(start_proxy, origin, tmp_path):
     token = tmp_path / "token"
     token.write_text("0123456789abcdef0123456789abcdef\n")

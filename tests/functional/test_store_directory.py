@@ -161,7 +161,7 @@ def test_counts_go_on(start_proxy, origin):
     until(lambda: proxy.stats()["store"]["stored"] == 1, "stored")
     remove_directory(proxy.store)
     begun_anew(proxy)
-    assert ask(proxy, "GET", origin.url()).stored
+    until(lambda: ask(proxy, "GET", origin.url()).stored, "a worker of the new store is asked")
     until(lambda: proxy.stats()["store"]["stored"] == 2, "stored")
 
 
