@@ -213,6 +213,7 @@ def test_events_and_a_reload(start_proxy, origin):
     proxy.admin("/purge", "POST")
     assert proxy.admin("/reload", "POST").status == 202
     until(lambda: any(e["kind"] == "reload" for e in dash(proxy)["events"]), "the reload is over")
+    until(lambda: len(proxy.workers()) == 2, "those before have ended")
     os.kill(sorted(proxy.workers())[0], signal.SIGKILL)
     until(lambda: any(e["kind"] == "worker" for e in dash(proxy)["events"]), "the master has seen it")
     found = dash(proxy)

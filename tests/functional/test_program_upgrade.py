@@ -15,7 +15,7 @@ from support.reloaded import FRESH, Load, Reloaded, read_until
 from support.origin import CLOSE, respond
 from support.processes import is_running, state, until_ended
 from support.proxy import BINARY, run
-from support.until import until
+from support.until import steady, until
 
 pytestmark = pytest.mark.one_worker("each test says how many there are")
 
@@ -457,13 +457,14 @@ def test_no_descriptor_is_left(begin):
         return sorted(os.readlink(f"/proc/{running.proxy.pid}/fd/{fd}").split(":")[0]
                       for fd in os.listdir(f"/proc/{running.proxy.pid}/fd"))
     running.upgrade()
-    before = descriptors()
+    until(lambda: len(running.proxy.workers()) == 2, "those before have ended")
+    before = steady(descriptors)
     for _ in range(3):
         assert running.upgrade()["ok"]
         running.script("exit 3")
         assert not running.upgrade()["ok"]
         running.install(running.original())
-    assert descriptors() == before
+    until(lambda: descriptors() == before, "all else is closed")
     stop(running)
 
 

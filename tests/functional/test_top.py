@@ -109,8 +109,7 @@ def asked(server):
 
 def test_shows_what_the_vectors_show(top, server):
     terminal = top()
-    terminal.wait_for(KEYS)
-    assert terminal.screen() == (dash.VECTORS / "top-80x24.txt").read_text().splitlines()
+    until(lambda: terminal.screen() == (dash.VECTORS / "top-80x24.txt").read_text().splitlines(), "it is drawn")
     assert asked(server)[0]["window"] == ["60"]
     terminal.press("q")
     assert terminal.end() == 0 and terminal.text.endswith(LEAVE)
