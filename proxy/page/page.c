@@ -20,83 +20,34 @@
 #define FAILURE(id, name, status, error_type, options, sentence) \
 	".ascii \"[\"\n" QUOTED(name) QUOTED(sentence) ".ascii \"],\\n\"\n"
 
-/* clang-format off: it would take the tables apart */
+/* The formatter would take the strings apart. */
+/* clang-format off */
 __asm__(".pushsection .rodata\n"
-	"page_begin:\n" PART(
-		"head.html") ".ascii \"<style>\"\n"
-			     "page_style:\n" PART(
-				     "page.css") "page_style_end:\n"
-						 ".ascii \"</style>\\n\"\n" PART(
-							 "body.html") ".ascii \"<script>\"\n"
-								      "page_script:\n"
-								      ".ascii \"\\\"use "
-								      "strict\\\";\\nconst REASONS "
-								      "= new Map([\\n\"\n"
+	"page_begin:\n"
+	PART("head.html")
+	".ascii \"<style>\"\n"
+	"page_style:\n"
+	PART("page.css")
+	"page_style_end:\n"
+	".ascii \"</style>\\n\"\n"
+	PART("body.html")
+	".ascii \"<script>\"\n"
+	"page_script:\n"
+	".ascii \"\\\"use strict\\\";\\nconst REASONS = new Map([\\n\"\n"
 #include "cache/policy/reasons.def"
-								      ".ascii \"]), FAILURES = new "
-								      "Map([\\n\"\n"
+	".ascii \"]), FAILURES = new Map([\\n\"\n"
 #include "proxy/base/failures.def"
-								      ".ascii \"]);\\n\"\n" PART(
-									      "t"
-									      "e"
-									      "x"
-									      "t"
-									      "s"
-									      "."
-									      "j"
-									      "s") PART("base.js") PART("char"
-													"ts."
-													"js")
-									      PART("view.js") PART(
-										      "explain.js")
-										      PART("live."
-											   "js") "p"
-												 "a"
-												 "g"
-												 "e"
-												 "_"
-												 "s"
-												 "c"
-												 "r"
-												 "i"
-												 "p"
-												 "t"
-												 "_"
-												 "e"
-												 "n"
-												 "d"
-												 ":"
-												 "\n"
-												 "."
-												 "a"
-												 "s"
-												 "c"
-												 "i"
-												 "i"
-												 " "
-												 "\"</script>\\n\"\n"
-												 "p"
-												 "a"
-												 "g"
-												 "e"
-												 "_"
-												 "e"
-												 "n"
-												 "d"
-												 ":"
-												 "\n"
-												 "."
-												 "p"
-												 "o"
-												 "p"
-												 "s"
-												 "e"
-												 "c"
-												 "t"
-												 "i"
-												 "o"
-												 "n"
-												 "\n");
+	".ascii \"]);\\n\"\n"
+	PART("texts.js")
+	PART("base.js")
+	PART("charts.js")
+	PART("view.js")
+	PART("explain.js")
+	PART("live.js")
+	"page_script_end:\n"
+	".ascii \"</script>\\n\"\n"
+	"page_end:\n"
+	".popsection\n");
 /* clang-format on */
 
 extern const char page_begin[], page_style[], page_style_end[], page_script[], page_script_end[],
