@@ -5,9 +5,9 @@ import urllib.parse
 
 import pytest
 
+from support.many import fill
 from support.origin import respond
 from support.proxy import run
-from support.rawclient import request_bytes
 from support.until import until
 
 FRESH = "Cache-Control: max-age=600"
@@ -35,16 +35,6 @@ def entries(proxy, **asked):
 
 def command(proxy, name, *arguments):
     return run(name, "-o", f"admin=127.0.0.1:{proxy.admin_port}", *arguments)
-
-
-def fill(proxy, origin, count, batch=100):
-    with proxy.connect() as client:
-        for first in range(0, count, batch):
-            numbers = range(first, min(first + batch, count))
-            client.send(b"".join(request_bytes("GET", origin.url(f"/{n}")) for n in numbers))
-            for _ in numbers:
-                assert client.response().status == 204
-    until(lambda: proxy.stats()["store"]["entries"] >= count, "all in the store")
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ import urllib.parse
 
 import pytest
 
+from support.many import Hits, fill
 from support.origin import CLOSE, respond
-from support.rawclient import Client, request_bytes
+from support.rawclient import Client
 from support.until import until
 
 FRESH = "Cache-Control: max-age=600"
@@ -218,40 +219,6 @@ def test_those_who_wait_for_a_purged_answer_ask_anew(proxy, connect, origin):
     assert waiter.response()["X-A"] == "new"
 
 
-def fill(proxy, origin, count, batch=100):
-    """Many records in the store, of requests sent ahead."""
-    with proxy.connect() as client:
-        for first in range(0, count, batch):
-            numbers = range(first, min(first + batch, count))
-            client.send(b"".join(request_bytes("GET", origin.url(f"/{n}")) for n in numbers))
-            for _ in numbers:
-                assert client.response().status == 204
-    stored(proxy, count)
-
-
-class Hits(threading.Thread):
-    """Asks for one record again and again, until told to stop."""
-
-    def __init__(self, proxy, url):
-        super().__init__(daemon=True)
-        self.client = proxy.connect()
-        self.url = url
-        self.count, self.wrong, self.go_on = 0, [], True
-
-    def run(self):
-        while self.go_on and not self.wrong:
-            answer = self.client.get(self.url)
-            if not answer.hit or answer["X-A"] != "new":
-                self.wrong.append(answer)
-            self.count += 1
-
-    def stop(self):
-        self.go_on = False
-        self.join()
-        self.client.close()
-        assert not self.wrong
-
-
 @pytest.mark.long
 def test_of_20000_while_hits_go_on(start_proxy, origin):
     proxy = start_proxy("store_size=64MiB")
@@ -262,7 +229,7 @@ def test_of_20000_while_hits_go_on(start_proxy, origin):
     origin.default = respond(204, FRESH, "X-A: new")
     with proxy.connect() as client:
         assert client.get(origin.url("/new"))["X-A"] == "new"
-        hits = Hits(proxy, origin.url("/new"))
+        hits = Hits(proxy, origin.url("/new"), X_A="new")
         hits.start()
         until(lambda: proxy.stats()["gauges"]["purging"] == 1, "the removal begins")
         seen = hits.count

@@ -8,8 +8,9 @@ import urllib.parse
 
 import pytest
 
+from support.many import Hits, fill
 from support.origin import CLOSE, respond
-from support.rawclient import Client, request_bytes
+from support.rawclient import Client
 from support.until import until
 
 FRESH = "Cache-Control: max-age=600"
@@ -68,17 +69,6 @@ def kinds_of(origin):
 
 
 KINDS = ["prefix", "group", "group of host"]
-
-
-def fill(proxy, origin, count, batch=100):
-    """Many records in the store, of requests sent ahead."""
-    with proxy.connect() as client:
-        for first in range(0, count, batch):
-            numbers = range(first, min(first + batch, count))
-            client.send(b"".join(request_bytes("GET", origin.url(f"/{n}")) for n in numbers))
-            for _ in numbers:
-                assert client.response().status == 204
-    until(lambda: proxy.stats()["store"]["entries"] >= count, "all in the store")
 
 
 @pytest.fixture
@@ -332,29 +322,6 @@ def test_too_many_are_refused_by_name(proxy, some, origin):
     until(lambda: not purges(proxy)["pending"], "they all end")
 
 
-class Hits(threading.Thread):
-    """Asks for one record again and again, until told to stop."""
-
-    def __init__(self, proxy, url):
-        super().__init__(daemon=True)
-        self.client = proxy.connect()
-        self.url = url
-        self.count, self.wrong, self.go_on = 0, [], True
-
-    def run(self):
-        while self.go_on and not self.wrong:
-            answer = self.client.get(self.url)
-            if not answer.hit:
-                self.wrong.append(answer)
-            self.count += 1
-
-    def stop(self):
-        self.go_on = False
-        self.join()
-        self.client.close()
-        assert not self.wrong, self.wrong
-
-
 @pytest.mark.parametrize("soft", [0, 1])
 @pytest.mark.long
 def test_of_half_of_20000_while_hits_go_on(start_proxy, start_origin, soft):
@@ -362,11 +329,7 @@ def test_of_half_of_20000_while_hits_go_on(start_proxy, start_origin, soft):
     one, other = start_origin(), start_origin()
     one.default = other.default = respond(204, FRESH, 'ETag: "a"')
     fill(proxy, one, 10000)
-    with proxy.connect() as client:
-        for first in range(0, 10000, 100):
-            client.send(b"".join(request_bytes("GET", other.url(f"/{n}")) for n in range(first, first + 100)))
-            for _ in range(100):
-                assert client.response().status == 204
+    fill(proxy, other, 10000)
     until(lambda: proxy.stats()["store"]["entries"] == 20000, "all in the store")
     hits = Hits(proxy, other.url("/1"))
     hits.start()
