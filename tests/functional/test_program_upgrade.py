@@ -1,7 +1,6 @@
 """Another program in the place of the one that runs: no connection refused, no request lost, no stream
 cut; and back when it will not do."""
 
-import contextlib
 import os
 import re
 import shutil
@@ -11,7 +10,7 @@ import threading
 
 import pytest
 
-from support.reloaded import FRESH, Load, Reloaded, read_until
+from support.reloaded import EVENTS, FRESH, Load, Reloaded, begin_stream, begin_tunnel, read_until, starter
 from support.origin import CLOSE, respond
 from support.processes import is_running, state, until_ended
 from support.proxy import BINARY, run
@@ -68,17 +67,8 @@ class Program(Reloaded):
 @pytest.fixture
 def begin(tmp_path, origin):
     origin.default = respond(204, FRESH)
-    with contextlib.ExitStack() as stack:
-        def start(**options):
-            program = Program(tmp_path, **options)
-            stack.callback(program.proxy.kill)
-            return program
+    with starter(Program, tmp_path) as start:
         yield start
-
-
-def stop(program):
-    program.proxy.stop()
-    assert "Sanitizer" not in program.proxy.errors()
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -87,13 +77,10 @@ def test_upgrades_under_load_lose_nothing(begin, origin, workers):
     running = begin(workers=workers, connect_ports=f"{origin.port}", allow="127.0.0.1", drain_timeout="10s")
     pid = running.proxy.pid
     go_on = threading.Event()
-    origin.on("/stream", [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", b"data: 1\n\n",
-                          go_on, b"data: 2\n\n", CLOSE])
+    origin.on("/stream", [*EVENTS, go_on, b"data: 2\n\n", CLOSE])
     with running.proxy.connect() as stream, running.proxy.connect() as tunnel:
-        stream.request("GET", origin.url("/stream"))
-        read_until(stream, b"data: 1")
-        tunnel.send(f"CONNECT {origin.authority} HTTP/1.1\r\nHost: {origin.authority}\r\n\r\n".encode())
-        read_until(tunnel, b"\r\n\r\n")
+        begin_stream(stream, origin)
+        begin_tunnel(tunnel, origin)
         with Load(running.proxy, origin) as load:
             for n in range(MANY):
                 before, version = running.proxy.workers(), running.next_version()
@@ -112,7 +99,7 @@ def test_upgrades_under_load_lose_nothing(begin, origin, workers):
     go_on.set()
     until(lambda: running.result()["older_generations"] == 0, "the old ones end with their connections")
     assert len(running.proxy.workers()) == workers
-    stop(running)
+    running.stop()
 
 
 def test_what_is_stored_and_invalidated_holds_for_both(begin, origin):
@@ -134,11 +121,11 @@ def test_what_is_stored_and_invalidated_holds_for_both(begin, origin):
     with running.proxy.connect() as new:
         assert "uri-miss" in new.get(origin.url("/b"))["Cache-Status"]
         assert new.get(origin.url("/a")).hit
-    stop(running)
+    running.stop()
     # closed by its last user: as a whole, and nothing is read anew
     running.proxy.start()
     assert "begun anew" not in running.proxy.errors() and running.proxy.stats()["store"]["entries"] == 2
-    stop(running)
+    running.stop()
 
 
 def test_a_changed_configuration_comes_with_it(begin, origin):
@@ -150,7 +137,7 @@ def test_a_changed_configuration_comes_with_it(begin, origin):
         assert client.get(origin.url()).status == 403
     assert running.reload(workers=1, deny=None)["generation"] == 3
     assert running.upgrade()["generation"] == 4
-    stop(running)
+    running.stop()
 
 
 def test_by_signal_and_by_command(begin):
@@ -165,7 +152,7 @@ def test_by_signal_and_by_command(begin):
     bad = run("upgrade", "-o", admin)
     assert bad.returncode == 1 and "cannot be run: Exec format error" in bad.stderr, bad
     assert bad.stderr.endswith("cache204: upgrade: refused: the program that runs goes on\n"), bad
-    stop(running)
+    running.stop()
     assert run("upgrade", "-o", admin).returncode == 2
 
 
@@ -249,7 +236,7 @@ def test_one_that_fails_changes_nothing(begin, origin, fail):
         assert client.get(origin.url()).hit
     running.is_as_before(before, origin)
     assert running.proxy.stats()["upgrade"]["ok"] is False
-    stop(running)
+    running.stop()
 
 
 def is_tried(running):
@@ -267,7 +254,7 @@ def test_one_that_hangs_is_given_up(begin, origin):
     result = running.upgrade()
     assert not result["ok"] and "was not ready in time" in result["errors"]
     running.is_as_before(before, origin)
-    stop(running)
+    running.stop()
 
 
 @pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM])
@@ -281,7 +268,7 @@ def test_one_that_is_killed_changes_nothing(begin, origin, by):
     if by == signal.SIGKILL:
         assert "died of signal 9" in running.result("upgrade")["errors"]
         running.is_as_before(running.workers, origin)
-    stop(running)
+    running.stop()
 
 
 def test_the_end_does_not_wait_for_a_trial(begin):
@@ -290,7 +277,7 @@ def test_the_end_does_not_wait_for_a_trial(begin):
     running.script(HANGS)
     os.kill(running.proxy.pid, signal.SIGUSR2)
     tried = is_tried(running)
-    stop(running)
+    running.stop()
     assert not is_running(tried)
 
 
@@ -315,7 +302,7 @@ def test_a_reload_waits_for_the_trial(begin):
     os.kill(tried, signal.SIGKILL)
     until(lambda: running.result()["generation"] == 2, "the reload")
     assert running.result("upgrade")["ok"] is False
-    stop(running)
+    running.stop()
 
 
 def test_wishes_that_come_meanwhile_are_granted(begin, origin):
@@ -332,7 +319,7 @@ def test_wishes_that_come_meanwhile_are_granted(begin, origin):
                       timeout=60)
                 assert running.result(what)["ok"], running.result(what)
     assert not load.failures, load.failures[:5]
-    stop(running)
+    running.stop()
 
 
 def test_one_that_fails_after_its_trial_goes_back(begin, origin, tmp_path):
@@ -358,7 +345,7 @@ def test_one_that_fails_after_its_trial_goes_back(begin, origin, tmp_path):
     shutil.copy(BINARY, running.program)
     assert running.upgrade()["ok"] and running.reload()["ok"]
     assert os.readlink(f"/proc/{running.proxy.pid}/exe") == str(running.program)
-    stop(running)
+    running.stop()
 
 
 def test_sigterm_while_no_program_serves(begin, origin, tmp_path):
@@ -391,17 +378,16 @@ def test_a_stopped_worker_costs_the_next_reload_no_time(begin):
     assert not any("does not say" in line for line in running.proxy.errors().splitlines()[lines:])
     os.kill(stopped, signal.SIGCONT)
     until(lambda: running.result()["older_generations"] == 0, "it ends")
-    stop(running)
+    running.stop()
 
 
 def test_a_worker_of_before_that_dies(begin, origin):
     """It has no block of what is shared: nothing of another's is cleared for it."""
     running = begin(workers=1)
     held = threading.Event()
-    origin.on("/stream", [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", b"data: 1\n\n", held])
+    origin.on("/stream", [*EVENTS, held])
     with running.proxy.connect() as stream:
-        stream.request("GET", origin.url("/stream"))
-        read_until(stream, b"data: 1")
+        begin_stream(stream, origin)
         old, = running.proxy.workers()
         assert running.upgrade()["older_generations"] == 1
         os.kill(old, signal.SIGKILL)
@@ -409,16 +395,15 @@ def test_a_worker_of_before_that_dies(begin, origin):
     until(lambda: running.result()["older_generations"] == 0, "it is gone")
     assert f"worker {old} of generation 1 died of signal 9" in running.proxy.errors()
     held.set()
-    stop(running)
+    running.stop()
 
 
 def test_a_killed_proxy_leaves_no_worker_of_before(begin, origin):
     running = begin(workers=1)
     held = threading.Event()
-    origin.on("/stream", [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", b"data: 1\n\n", held])
+    origin.on("/stream", [*EVENTS, held])
     with running.proxy.connect() as stream:
-        stream.request("GET", origin.url("/stream"))
-        read_until(stream, b"data: 1")
+        begin_stream(stream, origin)
         assert running.upgrade()["older_generations"] == 1
         both = running.proxy.workers()
         assert len(both) == 2
@@ -446,7 +431,7 @@ def test_unix_sockets_stay_come_and_go(begin, origin, tmp_path):
     number = second.stat().st_ino
     answer = run("upgrade", "-o", f"admin=unix:{second}")
     assert answer.returncode == 0 and second.stat().st_ino == number and not first.exists(), answer
-    stop(running)
+    running.stop()
     assert not second.exists()
 
 
@@ -465,7 +450,7 @@ def test_no_descriptor_is_left(begin):
         assert not running.upgrade()["ok"]
         running.install(running.original())
     until(lambda: descriptors() == before, "all else is closed")
-    stop(running)
+    running.stop()
 
 
 def test_a_signal_to_all_processes_is_for_the_first(begin, origin):
@@ -477,13 +462,13 @@ def test_a_signal_to_all_processes_is_for_the_first(begin, origin):
     os.kill(running.proxy.pid, signal.SIGUSR2)
     until(lambda: running.result("upgrade")["generation"] == 2, "the upgrade", timeout=30)
     assert "is replaced" not in running.proxy.errors()
-    stop(running)
+    running.stop()
 
 
 def test_the_path_is_that_of_the_start(begin, tmp_path):
     """A link that names another version by then, as of installations side by side."""
     running = begin()
-    stop(running)
+    running.stop()
     other, link = tmp_path / "other", tmp_path / "link"
     shutil.copy(BINARY, other)
     link.symlink_to(running.program)
@@ -495,4 +480,4 @@ def test_the_path_is_that_of_the_start(begin, tmp_path):
     assert os.readlink(f"/proc/{running.proxy.pid}/exe") == str(other)
     name = re.search(r"^Name:\t(.*)$", open(f"/proc/{running.proxy.pid}/status", encoding="ascii").read(), re.M)[1]
     assert name == "link"
-    stop(running)
+    running.stop()

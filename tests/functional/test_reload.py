@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from support.reloaded import FRESH, Load, Reloaded, read_until
+from support.reloaded import EVENTS, FRESH, Load, Reloaded, begin_stream, begin_tunnel, read_until, starter
 from support.origin import CLOSE, respond
 from support.ports import free_port
 from support.proxy import BINARY
@@ -26,17 +26,8 @@ MANY = int(os.environ.get("CACHE204_RELOADS", "20"))  # under load; `make reload
 
 @pytest.fixture
 def begin(tmp_path):
-    with contextlib.ExitStack() as stack:
-        def start(**options):
-            reloaded = Reloaded(tmp_path, **options)
-            stack.callback(reloaded.proxy.kill)
-            return reloaded
+    with starter(Reloaded, tmp_path) as start:
         yield start
-
-
-def stop(reloaded):
-    reloaded.proxy.stop()
-    assert "Sanitizer" not in reloaded.proxy.errors()
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -52,7 +43,7 @@ def test_an_option_is_in_effect_for_new_connections(begin, origin, workers):
     assert running.reload(deny=None)["generation"] == 3
     with running.proxy.connect() as client:
         assert client.get(origin.url()).hit  # the store is the same
-    stop(running)
+    running.stop()
 
 
 def test_by_signal(begin):
@@ -62,7 +53,7 @@ def test_by_signal(begin):
     until(lambda: running.result()["generation"] == 2, "the reload")
     with running.proxy.connect() as client:
         assert "another" in client.get("http://192.0.2.1:1/")["Proxy-Status"]
-    stop(running)
+    running.stop()
 
 
 @pytest.mark.parametrize("options, words", [
@@ -92,20 +83,17 @@ def test_what_is_wrong_changes_nothing(begin, origin, options, words):
         running.options[name] = {"listen": "127.0.0.1:0", "access_log": running.proxy.access_log,
                                  "store": running.proxy.store, "store_size": "16MiB"}.get(name)
     assert running.reload()["ok"]
-    stop(running)
+    running.stop()
 
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_stream_and_a_tunnel_survive_three_reloads(begin, origin, workers):
     running = begin(workers=workers, connect_ports=f"{origin.port}", allow="127.0.0.1")
     go_on = threading.Event()
-    origin.on("/stream", [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", b"data: 1\n\n",
-                          go_on, b"data: 2\n\n", CLOSE])
+    origin.on("/stream", [*EVENTS, go_on, b"data: 2\n\n", CLOSE])
     with running.proxy.connect() as stream, running.proxy.connect() as tunnel:
-        stream.request("GET", origin.url("/stream"))
-        read_until(stream, b"data: 1")
-        tunnel.send(f"CONNECT {origin.authority} HTTP/1.1\r\nHost: {origin.authority}\r\n\r\n".encode())
-        read_until(tunnel, b"\r\n\r\n")
+        begin_stream(stream, origin)
+        begin_tunnel(tunnel, origin)
         for generation in (2, 3, 4):
             assert running.reload()["generation"] == generation
         assert running.result()["older_generations"] >= 1
@@ -114,7 +102,7 @@ def test_a_stream_and_a_tunnel_survive_three_reloads(begin, origin, workers):
         tunnel.send(f"GET / HTTP/1.1\r\nHost: {origin.authority}\r\n\r\n".encode())
         assert tunnel.response().status == 204
     until(lambda: running.result()["older_generations"] == 0, "the old ones end with their connections")
-    stop(running)
+    running.stop()
 
 
 def test_listeners_come_and_go(begin, origin):
@@ -136,7 +124,7 @@ def test_listeners_come_and_go(begin, origin):
             return True
         return False
     until(is_refused, "nobody listens there any more")
-    stop(running)
+    running.stop()
 
 
 def test_one_worker_takes_the_sockets_of_many(begin, origin):
@@ -149,7 +137,7 @@ def test_one_worker_takes_the_sockets_of_many(begin, origin):
         for port in ports * 8:
             with Client(port) as client:
                 assert client.get(origin.url()).status == 204
-    stop(running)
+    running.stop()
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -168,7 +156,7 @@ def test_all_addresses_instead_of_one_and_back(begin, origin, workers):
         assert client.get(origin.url()).status == 204
     for listen, admin in ((one, every), (every, one)):
         assert "listened on twice" in running.reload(listen=listen, admin=["127.0.0.1:0", admin])["errors"]
-    stop(running)
+    running.stop()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
@@ -185,7 +173,7 @@ def test_more_workers_than_when_we_were_root(origin):
         for _ in range(20):
             with running.proxy.connect() as client:
                 assert client.get(origin.url()).status == 204
-        stop(running)
+        running.stop()
 
 
 def test_many_under_load_lose_nothing(begin, origin):
@@ -201,26 +189,25 @@ def test_many_under_load_lose_nothing(begin, origin):
     assert not load.failures and load.answers > MANY, load.failures[:5]
     until(lambda: running.result()["older_generations"] == 0, "all the old ones end")
     assert len(running.proxy.workers()) == 1 + (MANY - 1) % 3
-    stop(running)
+    running.stop()
 
 
 def test_the_sixth_generation_ends_the_oldest(begin, origin):
     running = begin(drain_timeout="500ms")
     held = threading.Event()
-    origin.on("/stream", [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", b"data: 1\n\n", held])
+    origin.on("/stream", [*EVENTS, held])
     with contextlib.ExitStack() as stack:
         streams = []
         for generation in range(1, 6):
             streams.append(stack.enter_context(running.proxy.connect()))
-            streams[-1].request("GET", origin.url("/stream"))
-            read_until(streams[-1], b"data: 1")
+            begin_stream(streams[-1], origin)
             assert running.reload()["generation"] == generation + 1
         assert streams[0].end() in ("fin", "rst")
         assert "generation 1 still has connections: it has 500 ms to finish" in running.proxy.errors()
         until(lambda: running.result()["older_generations"] == 4, "the first has ended")
         assert running.reload()["ok"]
         held.set()
-    stop(running)
+    running.stop()
 
 
 def test_passwords_are_read_anew(begin, origin, tmp_path):
@@ -234,7 +221,7 @@ def test_passwords_are_read_anew(begin, origin, tmp_path):
     origin.default = respond(204)
     with running.proxy.connect() as client:
         assert client.get(origin.url()).status == 204
-    stop(running)
+    running.stop()
 
 
 @pytest.mark.parametrize("option", [None, "password_file", "tls_ca_file", "hosts_file"])
@@ -249,7 +236,7 @@ def test_a_fifo_is_not_waited_for(begin, tmp_path, option):
     os.kill(running.proxy.pid, signal.SIGHUP)
     until(lambda: not running.result()["ok"], "it is refused")
     assert str(fifo) in running.result()["errors"]
-    stop(running)
+    running.stop()
 
 
 def test_a_killed_worker_of_the_new_generation_is_replaced(begin):
@@ -262,14 +249,14 @@ def test_a_killed_worker_of_the_new_generation_is_replaced(begin):
     until(lambda: len(running.proxy.workers() - {victim}) == 2, "it is replaced")
     until(lambda: running.proxy.stats()["workers"] == 2, "it serves")
     assert "and is replaced" in running.proxy.errors()
-    stop(running)
+    running.stop()
 
 
 def test_no_page_of_others_may_ask(begin):
     running = begin()
     assert running.proxy.admin("/reload", "POST", "Origin: http://evil.example").status == 403
     assert running.result()["asked"] == 0
-    stop(running)
+    running.stop()
 
 
 # ---- while something else is under way ------------------------------------------------------------
@@ -303,7 +290,7 @@ def test_during_a_purge(begin, origin, what, workers):
             return client.get(origin.url(path)).hit
     assert not is_hit("/8")
     until(lambda: is_hit("/7"), "what was stored since is there")
-    stop(running)
+    running.stop()
 
 
 @pytest.mark.parametrize("what", ["reload", "upgrade"])
@@ -319,7 +306,7 @@ def test_while_copies_are_made(begin, origin, what):
         client.get(origin.url("/last"))
     until(lambda: running.proxy.stats()["store"]["copies"] > made, "the next one is made", timeout=15)
     assert running.proxy.stats()["store"]["copies_failed"] == 0
-    stop(running)
+    running.stop()
 
 
 @pytest.mark.parametrize("what", ["reload", "upgrade"])
@@ -347,7 +334,7 @@ def test_copies_begin_and_stop_with_the_option(begin, origin, what):
     assert log.exists() and (copies() <= before or what == "upgrade") and copy.stat().st_mtime_ns == made
     assert running.ask(what)["ok"]
     until(lambda: copy.stat().st_mtime_ns != made, "the next one", timeout=15)
-    stop(running)
+    running.stop()
 
 
 @pytest.mark.parametrize("what", ["reload", "upgrade"])
@@ -373,7 +360,7 @@ def test_gateways_move(begin, origin, what):
     assert host_at(second) == "localhost"
     with pytest.raises(ConnectionRefusedError):
         host_at(first)
-    stop(running)
+    running.stop()
 
 
 @pytest.mark.parametrize("what", ["reload", "upgrade"])
@@ -392,7 +379,7 @@ def test_a_file_that_went_is_refused_and_comes_back(begin, origin, tmp_path, wha
     assert not result["ok"] and str(file) in result["errors"] and running.proxy.workers() == before, result
     away.rename(file)
     assert running.ask(what)["ok"]
-    stop(running)
+    running.stop()
 
 
 def limit_processes(pid, number):
@@ -418,4 +405,4 @@ def test_no_more_processes(origin, what):
             assert client.get(origin.url()).status == 204
         limit_processes(running.proxy.pid, "10000")
         assert running.ask(what)["ok"]
-        stop(running)
+        running.stop()

@@ -1,5 +1,6 @@
 """A proxy whose configuration or program is exchanged while clients ask it."""
 
+import contextlib
 import json
 import threading
 
@@ -10,6 +11,31 @@ from support.until import until
 
 FRESH = "Cache-Control: max-age=600"
 PAGES = 7  # that each client of Load asks for in turn
+
+
+EVENTS = [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n", b"data: 1\n\n"]  # a stream begins
+
+
+def begin_stream(client, origin):
+    """Ask for /stream, up to its first event."""
+    client.request("GET", origin.url("/stream"))
+    read_until(client, b"data: 1")
+
+
+def begin_tunnel(client, origin):
+    client.send(f"CONNECT {origin.authority} HTTP/1.1\r\nHost: {origin.authority}\r\n\r\n".encode())
+    read_until(client, b"\r\n\r\n")
+
+
+@contextlib.contextmanager
+def starter(kind, directory):
+    """A function that starts proxies, each a `kind` with options of its own; all end with this."""
+    with contextlib.ExitStack() as stack:
+        def start(**options):
+            started = kind(directory, **options)
+            stack.callback(started.proxy.kill)
+            return started
+        yield start
 
 
 def read_until(client, end):
@@ -43,6 +69,10 @@ class Reloaded:
         if isinstance(value, (list, tuple)):
             return "{" + ", ".join(f'"{member}"' for member in value) + "}"
         return f'"{value}"'
+
+    def stop(self):
+        self.proxy.stop()
+        assert "Sanitizer" not in self.proxy.errors()
 
     def result(self, what="reload"):
         return json.loads(self.proxy.admin(f"/{what}").body)
