@@ -3,12 +3,12 @@
 import json
 import re
 import socket
-import threading
 import time
 
 import pytest
 
 from support.clock import MISSING, Clock
+from support.held import ask_held
 from support.nameserver import NameServer
 from support.origin import CLOSE, respond
 from support.ports import free_port
@@ -16,7 +16,7 @@ from support.proxy import Proxy, run
 from support.rawclient import Client, request_bytes
 from support.reloaded import Reloaded
 from support.tls import Authority, TlsOrigin
-from support.until import until, until_waiting
+from support.until import until
 
 pytestmark = pytest.mark.one_worker("lines of several workers come in no order; tests that need some say so")
 
@@ -158,16 +158,8 @@ def test_steps_to_the_origin_are_in_the_lines_that_made_them(start_proxy, start_
 
 
 def test_an_origins_time_is_in_its_first_byte(start_proxy, origin):
-    proxy, go = start_proxy(), threading.Event()
-    origin.on("/", [go, respond(204)])
-    with proxy.connect() as client:
-        client.send(f"GET {origin.url()} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        origin.wait_requests(1)
-        since = time.monotonic()
-        until_waiting(proxy, 1)
-        held_us = (time.monotonic() - since) * 1e6
-        go.set()
-        client.response()
+    proxy = start_proxy()
+    held_us = ask_held(proxy, origin)
     entry, = entries(proxy)
     assert held_us <= entry["origin_us"] <= entry["elapsed_us"]
 
