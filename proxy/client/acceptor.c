@@ -111,18 +111,18 @@ static void admit(struct acceptor *acceptor, int fd, const union address *peer)
 	client_new(clients, &accepted, refusal);
 }
 
-/* True when as many were waiting: there may be more. */
-static bool accept_some(struct acceptor *acceptor, int most, int *ret_accepted)
+/* How many were accepted; with `most` of them there may be more. */
+static int accept_some(struct acceptor *acceptor, int most)
 {
-	int *accepted = ret_accepted;
+	int accepted = 0;
 
-	for (*accepted = 0; *accepted < most;) {
+	while (accepted < most) {
 		union address peer = {0};
 		socklen_t length = sizeof(peer);
 		int fd = accept4(acceptor->io.fd, &peer.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
-			++*accepted;
+			accepted++;
 			/* the name that a process may have given to its end says nothing */
 			if (peer.any.sa_family == AF_UNIX)
 				peer = address_unix();
@@ -132,9 +132,9 @@ static bool accept_some(struct acceptor *acceptor, int most, int *ret_accepted)
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 			out_of_descriptors(acceptor->all, acceptor->io.fd);
 		if (errno != EINTR && errno != ECONNABORTED)
-			return false;
+			break;
 	}
-	return true;
+	return accepted;
 }
 
 /*
@@ -144,11 +144,11 @@ static bool accept_some(struct acceptor *acceptor, int most, int *ret_accepted)
 static void accept_cb(struct ev_loop *loop, ev_io *io, int revents)
 {
 	struct acceptor *acceptor = io->data;
-	int accepted;
+	int accepted = accept_some(acceptor, acceptor->most);
 
 	(void)loop;
 	(void)revents;
-	if (!accept_some(acceptor, acceptor->most, &accepted)) {
+	if (accepted < acceptor->most) {
 		acceptor->most = (uint8_t)(accepted > 0 ? accepted : 1);
 		acceptor->full = 0;
 	} else if (++acceptor->full == FULL_EVENTS) {
@@ -202,10 +202,8 @@ struct acceptors *acceptors_start(void *loop, struct clients *clients,
 
 void acceptors_take_rest(struct acceptors *all)
 {
-	int accepted;
-
 	for (unsigned i = 0; i < all->count; i++)
-		accept_some(&all->at[i], REST_MAX, &accepted);
+		accept_some(&all->at[i], REST_MAX);
 }
 
 void acceptors_stop(struct acceptors *all)
