@@ -140,7 +140,6 @@ static int accept_some(struct acceptor *acceptor, int most)
 /*
  * The call that finds no connection waiting is left out as a rule: the loop reports one that is.
  */
-
 static void accept_cb(struct ev_loop *loop, ev_io *io, int revents)
 {
 	struct acceptor *acceptor = io->data;
@@ -152,8 +151,9 @@ static void accept_cb(struct ev_loop *loop, ev_io *io, int revents)
 		acceptor->most = (uint8_t)(accepted > 0 ? accepted : 1);
 		acceptor->full = 0;
 	} else if (++acceptor->full == FULL_EVENTS) {
-		if (acceptor->most < ACCEPTS_PER_EVENT)
-			acceptor->most = (uint8_t)(2 * acceptor->most);
+		acceptor->most = (uint8_t)(2 * acceptor->most);
+		if (acceptor->most > ACCEPTS_PER_EVENT)
+			acceptor->most = ACCEPTS_PER_EVENT;
 		acceptor->full = 0;
 	}
 }
