@@ -236,12 +236,9 @@ static bool is_origin(const char *text)
 
 bool text_is_gateway(const char *text)
 {
-	const char *equals = strchr(text, '=');
-	char address[UNITS_HOST + 9];
+	char host[UNITS_HOST];
+	const char *origin;
+	uint16_t port;
 
-	if (equals == NULL || (size_t)(equals - text) >= sizeof(address))
-		return false;
-	memcpy(address, text, (size_t)(equals - text));
-	address[equals - text] = '\0';
-	return text_is_address(address) && is_origin(equals + 1);
+	return conf_split_gateway(text, host, &port, &origin) && is_origin(origin);
 }

@@ -267,7 +267,6 @@ static bool explain_gateway(const char *value, struct diagnostic *why)
 {
 	const char *equals = strchr(value, '=');
 	char address[UNITS_HOST + 9], shown[FORM_SHOWN];
-	struct diagnostic inner;
 	size_t length = equals != NULL ? (size_t)(equals - value) : 0;
 	const char *fault;
 
@@ -275,12 +274,8 @@ static bool explain_gateway(const char *value, struct diagnostic *why)
 		return false;
 	memcpy(address, value, length);
 	address[length] = '\0';
-	if (!text_is_address(address)) {
-		if (!explain_address(address, &inner))
-			return false;
-		diagnostic_set(why, "%s", inner.text);
-		return true;
-	}
+	if (!text_is_address(address))
+		return explain_address(address, why);
 	fault = origin_fault(equals + 1);
 	if (fault != NULL)
 		diagnostic_set(why, "%s %s", show(equals + 1, shown), fault);
