@@ -5,12 +5,13 @@
 #include <string.h>
 #include <strings.h>
 
+#include "cache/base/ascii.h"
 #include "conf/conf.h"
 #include "conf/log_format.h"
 
 static bool is_alnum(char c)
 {
-	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+	return ascii_is_digit(c) || ascii_is_alpha(c);
 }
 
 bool text_is_control(char c)
@@ -121,7 +122,7 @@ bool text_is_name(const char *text, size_t length)
 		}
 		if (!is_alnum(c) && c != '-' && c != '_')
 			return false;
-		digits += c >= '0' && c <= '9';
+		digits += ascii_is_digit(c);
 		if (++label > 63)
 			return false;
 	}
@@ -155,29 +156,20 @@ static bool is_authority(const char *text)
 	       port <= UINT16_MAX;
 }
 
-static unsigned hex_value(char c)
-{
-	return c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a') + 10;
-}
-
-static bool is_hex(char c)
-{
-	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
-}
-
 bool text_is_userinfo(const char *text, size_t length)
 {
 	if (*text == ':' || memchr(text, ':', length) == NULL)
 		return false;
 	for (size_t i = 0; i < length; i++) {
-		unsigned byte;
+		int high, low;
 
 		if (text[i] != '%')
 			continue;
-		if (i + 2 >= length || !is_hex(text[i + 1]) || !is_hex(text[i + 2]))
+		if (i + 2 >= length)
 			return false;
-		byte = hex_value(text[i + 1]) << 4 | hex_value(text[i + 2]);
-		if (byte < 0x20 || byte == 0x7f)
+		high = ascii_hex(text[i + 1]);
+		low = ascii_hex(text[i + 2]);
+		if (high < 0 || low < 0 || text_is_control((char)(high << 4 | low)))
 			return false;
 	}
 	return true;

@@ -16,6 +16,15 @@ static inline bool ascii_is_alpha(char c)
 	return (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
 }
 
+/* What a hexadecimal digit of either case stands for; -1 when it is none. */
+static inline int ascii_hex(char c)
+{
+	if (ascii_is_digit(c))
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 static inline char ascii_lower(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;

@@ -3,6 +3,7 @@
 
 #include <limits.h>
 
+#include "cache/base/ascii.h"
 #include "cache/base/decimal.h"
 
 #define SECONDS_PER_DAY 86400
@@ -84,9 +85,7 @@ static bool take_number(struct slice *text, size_t digits, int *ret_number)
 /* A letter of `wanted` may come in either case (RFC 9111 4.2). */
 static bool is_char(char c, char wanted)
 {
-	bool letter = (wanted | 0x20) >= 'a' && (wanted | 0x20) <= 'z';
-
-	return letter ? (c | 0x20) == (wanted | 0x20) : c == wanted;
+	return ascii_is_alpha(wanted) ? (c | 0x20) == (wanted | 0x20) : c == wanted;
 }
 
 static bool take_char(struct slice *text, char wanted)

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/base/ascii.h"
+
 void admin_params_begin(struct admin_params *params, struct slice target)
 {
 	const char *query = memchr(target.p, '?', target.n);
@@ -20,14 +22,6 @@ void admin_params_end(struct admin_params *params)
 	*params = (struct admin_params){0};
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The byte that begins at `encoded`, and how many characters it has; -1 for none. */
 static int decode_byte(struct slice encoded, size_t *ret_n)
 {
@@ -39,8 +33,8 @@ static int decode_byte(struct slice encoded, size_t *ret_n)
 	if (encoded.n < 3)
 		return -1;
 	*ret_n = 3;
-	high = hex_digit(encoded.p[1]);
-	low = hex_digit(encoded.p[2]);
+	high = ascii_hex(encoded.p[1]);
+	low = ascii_hex(encoded.p[2]);
 	return high < 0 || low < 0 ? -1 : high << 4 | low;
 }
 

@@ -1,6 +1,7 @@
 /* Decoding of message bodies: by length, chunked, until close. */
 #include "proxy/http1/body.h"
 
+#include "cache/base/ascii.h"
 #include "cache/http/fields.h"
 
 enum chunk_state {
@@ -26,14 +27,6 @@ void body_begin(struct body *body, enum http_body kind, uint64_t content_length)
 		.state = CHUNK_SIZE_FIRST,
 		.done = kind == BODY_NONE || (kind == BODY_LENGTH && content_length == 0),
 	};
-}
-
-static int hex_digit(unsigned char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* One more byte that is neither content nor needed, bounded against the content. */
@@ -64,7 +57,7 @@ static bool extension_byte(struct body *body, unsigned char c)
 
 static bool size_line_byte(struct body *body, unsigned char c)
 {
-	int digit = hex_digit(c);
+	int digit = ascii_hex((char)c);
 
 	if (body->state <= CHUNK_SIZE && digit >= 0)
 		return size_digit(body, digit);

@@ -16,11 +16,6 @@ struct routes {
 	char *authorization; /* the bytes of parent.authorization */
 };
 
-static unsigned hex_value(char c)
-{
-	return c <= '9' ? (unsigned)(c - '0') : (unsigned)((c | 0x20) - 'a') + 10;
-}
-
 /* "user:password" of a URL, escapes undone (conf/forms.c has checked them), in place. */
 static size_t unescape(char *text, size_t n)
 {
@@ -28,7 +23,7 @@ static size_t unescape(char *text, size_t n)
 
 	for (size_t i = 0; i < n; i++) {
 		if (text[i] == '%' && i + 2 < n) {
-			text[to++] = (char)(hex_value(text[i + 1]) << 4 | hex_value(text[i + 2]));
+			text[to++] = (char)(ascii_hex(text[i + 1]) * 16 + ascii_hex(text[i + 2]));
 			i += 2;
 		} else {
 			text[to++] = text[i];
