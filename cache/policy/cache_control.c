@@ -397,6 +397,11 @@ bool cache_control_from_sf(const struct http_fields *fields, struct slice name,
 	return false;
 }
 
+enum cache_directive cache_control_directive(struct slice name)
+{
+	return (enum cache_directive)find_directive(name);
+}
+
 bool cache_control_names_field(const struct cache_control_names *names, struct slice field)
 {
 	for (uint32_t i = 0; i < names->count; i++) {

@@ -89,6 +89,9 @@ void cache_control_parse(const struct http_fields *fields, enum http_field_id id
 bool cache_control_from_sf(const struct http_fields *fields, struct slice name,
 			   struct cache_control *ret_control);
 
+/* The directive of this name, in any case; CC_DIRECTIVE_COUNT for none that is known. */
+enum cache_directive cache_control_directive(struct slice name);
+
 /* Whether a directive occurs, qualified or not. */
 static inline bool cache_control_has(const struct cache_control *control,
 				     enum cache_directive directive)

@@ -10,7 +10,7 @@
 #include "cache/policy/freshness.h"
 #include "cache/policy/validation.h"
 
-enum { CLOCK_SLACK_S = 60, MEMBERS_MAX = CC_COMMAS_MAX + 1 };
+enum { CLOCK_SLACK_S = 60 };
 
 _Static_assert(LINT_COUNT <= 64, "a set of them is one word");
 
@@ -90,10 +90,9 @@ static void look_at_content(const struct look *look)
 {
 	const struct http_fields *fields = look->fields;
 	struct slice length = value_of(look, FIELD_CONTENT_LENGTH);
-	bool zero = length.n > 0;
+	uint64_t bytes;
+	bool zero = decimal_read_capped(length, 1, &bytes) && bytes == 0;
 
-	for (size_t i = 0; i < length.n; i++)
-		zero &= length.p[i] == '0';
 	if (http_has_field(fields, FIELD_TRANSFER_ENCODING))
 		find_with(look, LINT_CODING, value_of(look, FIELD_TRANSFER_ENCODING));
 	else if (zero)
@@ -200,28 +199,11 @@ static struct member split(struct slice text)
 	return member;
 }
 
-/* CC_DIRECTIVE_COUNT for none that is known. */
-static enum cache_directive directive_of(struct slice name)
-{
-	static const char *const names[CC_DIRECTIVE_COUNT] = {
-#define DIRECTIVE(id, name, kind) name,
-#define DIRECTIVE_SECONDS(id, member, name, kind) name,
-#include "cache/policy/directives.def"
-#undef DIRECTIVE
-#undef DIRECTIVE_SECONDS
-	};
-	unsigned i = 0;
-
-	while (i < CC_DIRECTIVE_COUNT && !slice_ieq(name, slice_str(names[i])))
-		i++;
-	return (enum cache_directive)i;
-}
-
 static void look_at_member(const struct look *look, struct member values[CC_DIRECTIVE_COUNT],
 			   struct slice text)
 {
 	struct member member = split(text);
-	enum cache_directive directive = directive_of(member.name);
+	enum cache_directive directive = cache_control_directive(member.name);
 
 	switch (directive) {
 	case CC_DIRECTIVE_COUNT:
@@ -279,7 +261,6 @@ static void look_at_barring(const struct look *look)
 
 static void look_at_directives(const struct look *look)
 {
-	static const struct slice groups = {"Cache-Groups", 12};
 	bool never_stale = says(look, CC_MUST_REVALIDATE) || says(look, CC_PROXY_REVALIDATE) ||
 			   says(look, CC_S_MAXAGE) || says(look, CC_NO_CACHE);
 	struct slice names[1];
@@ -295,7 +276,7 @@ static void look_at_directives(const struct look *look)
 	if (http_has_field(look->fields, FIELD_CDN_CACHE_CONTROL) && !look->control.targeted)
 		find(look, LINT_TARGETED_UNUSED);
 	if (http_has_field(look->fields, FIELD_CACHE_GROUPS) &&
-	    !sf_read_strings(look->fields, groups, names, 1, &count))
+	    !sf_read_strings(look->fields, http_field_name(FIELD_CACHE_GROUPS), names, 1, &count))
 		find_with(look, LINT_GROUPS_BAD, value_of(look, FIELD_CACHE_GROUPS));
 }
 
@@ -319,13 +300,9 @@ static void look_at_expires(const struct look *look)
 
 static void look_at_lifetime(const struct look *look)
 {
-	bool can_be_confirmed = policy_etag(look->fields).n > 0 ||
-				freshness_date(look->fields, FIELD_LAST_MODIFIED,
-					       look->times->response.wall_s) != HTTP_DATE_INVALID;
-
 	switch (look->lifetime.source) {
 	case LIFETIME_NONE:
-		if (!can_be_confirmed && !says(look, CC_PUBLIC))
+		if (lint_has(look->lint, LINT_NO_VALIDATOR) && !says(look, CC_PUBLIC))
 			find(look, LINT_NO_LIFETIME);
 		else if (!says(look, CC_NO_CACHE) && !is_kept_out(look))
 			find(look, LINT_ONLY_VALIDATED);
@@ -408,8 +385,8 @@ static void look_at_all(struct look *look)
 {
 	find_lifetime(look);
 	look_at_directives(look);
-	look_at_lifetime(look);
 	look_at_validators(look);
+	look_at_lifetime(look);
 	look_at_date(look);
 	look_at_age(look);
 	look_at_vary(look);

@@ -167,7 +167,7 @@ static unsigned put_others(struct json_writer *out, const struct explained *expl
 
 static void put_groups(struct json_writer *out, const struct http_fields *fields)
 {
-	struct slice names[GROUPS_NAMED_MAX], field = SLICE("Cache-Groups");
+	struct slice names[GROUPS_NAMED_MAX], field = http_field_name(FIELD_CACHE_GROUPS);
 	size_t count = 0;
 
 	json_put_array(out, "groups");
