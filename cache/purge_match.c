@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "cache/base/ascii.h"
+#include "cache/base/decimal.h"
 
 /* Behind the origin of a group; no origin has it. */
 enum { GROUP_SEPARATOR = ' ', ORIGIN_SIZE = URI_HOST_MAX + 32 };
@@ -18,22 +19,14 @@ static void add_text(struct purge *purge, struct slice text)
 	purge->text_n += (uint32_t)n;
 }
 
-static char *normal_of(const struct http_uri *uri, struct slice *ret_normal)
-{
-	char *memory = malloc(http_uri_normal_max(uri));
-
-	if (memory != NULL)
-		*ret_normal = slice_of(memory, http_uri_normal(uri, memory));
-	return memory;
-}
-
 bool purge_of_uri(const struct http_uri *uri, struct purge *ret_purge)
 {
+	char *memory = malloc(http_uri_normal_max(uri));
 	struct slice normal;
-	char *memory = normal_of(uri, &normal);
 
 	if (memory == NULL)
 		return false;
+	normal = slice_of(memory, http_uri_normal(uri, memory));
 	ret_purge->kind = PURGE_URI;
 	ret_purge->keys[0] = ret_purge->keys[1] = cache_key_of_uri(normal);
 	add_text(ret_purge, normal);
@@ -172,15 +165,16 @@ static void split_authority(struct slice authority, struct slice *ret_host, uint
 {
 	const char *colon = memrchr(authority.p, ':', authority.n);
 	const char *bracket = memchr(authority.p, ']', authority.n);
-	unsigned port = 0;
 
 	*ret_host = authority;
+	*ret_port = 0;
 	if (colon != NULL && (bracket == NULL || bracket < colon)) {
-		for (const char *p = colon + 1; p < authority.p + authority.n; p++)
-			port = port * 10 + (unsigned)(*p - '0');
+		struct slice digits;
+
 		ret_host->n = (size_t)(colon - authority.p);
+		digits = slice_of(colon + 1, authority.n - ret_host->n - 1);
+		*ret_port = (uint16_t)decimal_take(digits, UINT16_MAX).number;
 	}
-	*ret_port = (uint16_t)port;
 	if (ret_host->n > 1 && ret_host->p[ret_host->n - 1] == '.')
 		ret_host->n--;
 }
