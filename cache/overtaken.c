@@ -89,11 +89,8 @@ void overtaken_cutoff(struct store *store, const struct cache_key *entry, struct
 static bool concerns(const struct purge *purge, const struct cache_key *entry, struct slice uri,
 		     const struct cache_key *groups, size_t group_count)
 {
-	for (size_t i = 0; purge->kind == PURGE_GROUP && i < group_count; i++) {
-		if (purge_has_key(purge, &groups[i]))
-			return true;
-	}
-	return purge_concerns_uri(purge, entry, uri);
+	return purge_concerns_groups(purge, groups, group_count) ||
+	       purge_concerns_uri(purge, entry, uri);
 }
 
 /* The latest known purge that concerns it, of the kind in *ret_purge; false when there is none. */

@@ -214,6 +214,15 @@ static bool is_of_host(const struct purge *purge, struct slice uri)
 	return slice_eq(host, purge_text(purge)) && (purge->port == 0 || purge->port == port);
 }
 
+bool purge_concerns_groups(const struct purge *purge, const struct cache_key *groups, size_t count)
+{
+	for (size_t i = 0; purge->kind == PURGE_GROUP && i < count; i++) {
+		if (purge_has_key(purge, &groups[i]))
+			return true;
+	}
+	return false;
+}
+
 bool purge_concerns_uri(const struct purge *purge, const struct cache_key *key, struct slice uri)
 {
 	switch (purge->kind) {

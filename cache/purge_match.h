@@ -31,6 +31,9 @@ struct slice purge_text(const struct purge *purge);
 struct slice purge_group_origin(const struct purge *purge);
 struct slice purge_group_name(const struct purge *purge);
 
+/* Whether it is of one of these groups. */
+bool purge_concerns_groups(const struct purge *purge, const struct cache_key *groups, size_t count);
+
 /*
  * Whether it concerns all that is stored under a URI (`key` is the entry's).  False for groups,
  * which the records tell.

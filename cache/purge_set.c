@@ -27,15 +27,6 @@ struct under {
 	bool found;
 };
 
-static bool is_in_group(const struct record_view *view, const struct purge *purge)
-{
-	for (size_t i = 0; i < view->group_count; i++) {
-		if (purge_has_key(purge, &view->groups[i]))
-			return true;
-	}
-	return false;
-}
-
 /* Stops at the first one. */
 static bool is_meant(void *context, const struct record_view *view)
 {
@@ -48,7 +39,7 @@ static bool is_meant(void *context, const struct record_view *view)
 		under->found = view->meta->asked_at < purge->epoch &&
 			       !(purge->soft && view->meta->flags & META_PURGED) &&
 			       (under->is_of_uri ||
-				(purge->kind == PURGE_GROUP && is_in_group(view, purge)));
+				purge_concerns_groups(purge, view->groups, view->group_count));
 	return !under->found;
 }
 
