@@ -2,7 +2,7 @@
 #include "cache/evicted.h"
 
 #include "cache/record/entry.h"
-#include "cache/store/store.h"
+#include "cache/store/steady_clock.h"
 
 enum { RECORDS_MAX = 4 }; /* that are looked at, of an entry */
 
@@ -16,23 +16,10 @@ static unsigned age_bucket(int64_t age_s)
 	return bucket < CACHE_AGE_BUCKETS ? bucket : CACHE_AGE_BUCKETS - 1;
 }
 
-/* The store knows the steady clock alone: the wall clock is that less its lead. */
-static struct http_clock clock_now(const struct store_clock *clock)
-{
-	int64_t steady_ms = atomic_load_explicit(&clock->latest_ms, memory_order_relaxed);
-	int64_t lead_ms = atomic_load_explicit(&clock->lead_ms, memory_order_relaxed);
-
-	return (struct http_clock){
-		.wall_s = (steady_ms - lead_ms) / 1000,
-		.steady_ms = steady_ms,
-		.restored_ms = atomic_load_explicit(&clock->restored_ms, memory_order_relaxed),
-	};
-}
-
 void evicted_note(void *context, struct slice entry)
 {
 	const struct evicted *evicted = context;
-	struct http_clock now = clock_now(evicted->clock);
+	struct http_clock now = clock_latest(evicted->clock);
 	struct record_view record;
 	struct slice uri;
 	int64_t youngest_s = INT64_MAX;

@@ -3,12 +3,10 @@
 
 #include "cache/record/entry.h"
 #include "cache/store/purge_mark.h"
+#include "cache/store/steady_clock.h"
 #include "cache/writes.h"
 
-enum {
-	MS_PER_S = 1000,
-	SETTLE_MS = 100, /* beyond store_interval */
-};
+enum { SETTLE_MS = 100 }; /* beyond store_interval */
 
 /*
  * The transaction changes nothing in the store: it waits for those that did not see the purge, and
@@ -31,17 +29,9 @@ enum cache_purging purge_begin(struct writes *writes, const struct http_clock *n
 	return added ? CACHE_PURGE_GOES_ON : CACHE_PURGE_REFUSED;
 }
 
-/* As the clock was last read by any process. */
-static int64_t steady_ms(struct store *store)
+static struct http_clock clock_now(struct store *store)
 {
-	return atomic_load_explicit(&store_clock(store)->latest_ms, memory_order_relaxed);
-}
-
-static int64_t wall_s(struct store *store)
-{
-	int64_t lead_ms = atomic_load_explicit(&store_clock(store)->lead_ms, memory_order_relaxed);
-
-	return (steady_ms(store) - lead_ms) / MS_PER_S;
+	return clock_latest(store_clock(store));
 }
 
 /*
@@ -53,7 +43,7 @@ static bool has_settled(const struct writes *writes, const struct purge *purge)
 	int64_t interval_ms = writes->conf->store_interval_ms;
 
 	return interval_ms == 0 ||
-	       steady_ms(writes->store) - purge->steady_ms > interval_ms + SETTLE_MS;
+	       clock_now(writes->store).steady_ms - purge->steady_ms > interval_ms + SETTLE_MS;
 }
 
 /* Those of `set` that have not been joined by another since. */
@@ -71,7 +61,7 @@ static bool end_all(struct writes *writes, const struct purge_set *set)
 	for (unsigned i = 0; i < set->count; i++) {
 		if (set->slots[i] != PURGE_SLOT_ALL || !everything_is_due)
 			invalidation_purge_end(all, set->slots[i], &set->at[i],
-					       wall_s(writes->store));
+					       clock_now(writes->store).wall_s);
 	}
 	store_abort(writes->store);
 	return true;

@@ -31,3 +31,13 @@ int64_t clock_read(struct store_clock *state, int64_t wall_ms, struct http_clock
 				       .restored_ms = LOAD(state->restored_ms)};
 	return back_ms;
 }
+
+/* The state has the steady time alone: the wall clock is that less its lead. */
+struct http_clock clock_latest(const struct store_clock *state)
+{
+	int64_t steady_ms = LOAD(state->latest_ms);
+
+	return (struct http_clock){.wall_s = seconds_of(steady_ms - LOAD(state->lead_ms)),
+				   .steady_ms = steady_ms,
+				   .restored_ms = LOAD(state->restored_ms)};
+}

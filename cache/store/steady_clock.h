@@ -25,4 +25,7 @@ enum {
  */
 int64_t clock_read(struct store_clock *state, int64_t wall_ms, struct http_clock *ret_now);
 
+/* As any process has last read it, for those who have no reading of their own. */
+struct http_clock clock_latest(const struct store_clock *state);
+
 #endif
