@@ -49,14 +49,20 @@ bool store_view_is_current(const struct store *store)
 	return !store->tables.viewing || invalidation_retired(all) == store->view_retired;
 }
 
+static enum store_result view_get(struct store *store, const struct cache_key *key,
+				  struct store_value *ret_value)
+{
+	enum store_result result = view_begin(store);
+
+	return result == STORE_OK ? rows_get(store, TABLES_VIEW, key, ret_value) : result;
+}
+
 static enum store_result recent_fill(struct store *store, const struct cache_key *key,
 				     struct store_recent *recent)
 {
 	struct store_value value;
-	enum store_result result = view_begin(store);
+	enum store_result result = view_get(store, key, &value);
 
-	if (result == STORE_OK)
-		result = rows_get(store, TABLES_VIEW, key, &value);
 	if (result == STORE_OK)
 		*recent = (struct store_recent){*key, value.value, store->tables.generation,
 						value.head.slot};
@@ -67,10 +73,8 @@ enum store_result store_peek(struct store *store, const struct cache_key *key,
 			     struct slice *ret_value)
 {
 	struct store_value value;
-	enum store_result result = view_begin(store);
+	enum store_result result = view_get(store, key, &value);
 
-	if (result == STORE_OK)
-		result = rows_get(store, TABLES_VIEW, key, &value);
 	if (result == STORE_OK)
 		*ret_value = value.value;
 	return result;
