@@ -1,4 +1,4 @@
-/* Structured fields: a strict reader of dictionaries and lists, and the writer of strings. */
+/* Structured fields: a strict reader of dictionaries and lists. */
 #include "cache/http/sf.h"
 
 #include "cache/base/ascii.h"
