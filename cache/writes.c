@@ -150,12 +150,11 @@ static size_t entry_size_max(const struct conf *conf)
 }
 
 /* Invalidated or purged while it waited, by any process. */
-static bool is_put_overtaken(const struct rewrite *rewrite, const struct pending_op *op)
+static bool is_put_overtaken(const struct rewrite *rewrite, const struct pending_op *op,
+			     const struct record_view *view)
 {
-	struct record_view view;
-
-	return !record_parse(op->record, &view) || record_is_absent(&view, &rewrite->cutoff) ||
-	       overtaken_record(rewrite->writes->store, &op->key, op->uri, &view);
+	return record_is_absent(view, &rewrite->cutoff) ||
+	       overtaken_record(rewrite->writes->store, &op->key, op->uri, view);
 }
 
 static bool read_purges(struct writes *writes)
@@ -175,23 +174,22 @@ static void count_entry(struct rewrite *rewrite)
 }
 
 /* The same of a put that waited. */
-static void count_put(struct rewrite *rewrite, const struct pending_op *op)
+static void count_put(struct rewrite *rewrite, const struct pending_op *op,
+		      const struct record_view *view)
 {
-	struct record_view view;
-
-	if (read_purges(rewrite->writes) && record_parse(op->record, &view))
+	if (read_purges(rewrite->writes))
 		rewrite->purged |=
-			purge_set_of_record(&rewrite->writes->purges, &op->key, op->uri, &view);
+			purge_set_of_record(&rewrite->writes->purges, &op->key, op->uri, view);
 }
 
 /* Softly purged while it waited: put it as stale.  The queue owns its bytes. */
-static void make_put_stale(const struct rewrite *rewrite, const struct pending_op *op)
+static void make_put_stale(const struct rewrite *rewrite, const struct pending_op *op,
+			   const struct record_view *view)
 {
-	struct record_view view;
 	int64_t purged_ms;
 
-	if (record_parse(op->record, &view) && !(view.meta->flags & META_PURGED) &&
-	    overtaken_softly(rewrite->writes->store, &op->key, op->uri, &view, &purged_ms))
+	if (!(view->meta->flags & META_PURGED) &&
+	    overtaken_softly(rewrite->writes->store, &op->key, op->uri, view, &purged_ms))
 		record_make_stale((char *)(uintptr_t)op->record.p, purged_ms, record_seed(op->uri));
 }
 
@@ -210,12 +208,15 @@ static size_t put_into(struct rewrite *rewrite, struct slice old, const struct p
 
 static void rewrite_put(struct rewrite *rewrite, struct slice old, const struct pending_op *op)
 {
+	struct record_view view;
 	size_t n;
 
-	count_put(rewrite, op);
-	if (is_put_overtaken(rewrite, op))
+	if (!record_parse(op->record, &view))
 		return;
-	make_put_stale(rewrite, op);
+	count_put(rewrite, op, &view);
+	if (is_put_overtaken(rewrite, op, &view))
+		return;
+	make_put_stale(rewrite, op, &view);
 	n = put_into(rewrite, old, op);
 	if (n == 0) {
 		mark_superseded(rewrite->writes, old, op);
@@ -381,7 +382,6 @@ enum store_result writes_begin_batch(struct writes *writes, bool *ret_begun)
 	enum store_result result = store_begin(writes->store);
 
 	writes->counted_slots = 0;
-
 	writes->busy = *ret_begun = result == STORE_OK;
 	return result;
 }
