@@ -371,16 +371,13 @@ static void check_addresses(struct loading *load)
 
 		for (size_t j = 0; j < i; j++) {
 			struct listening other = listening_of(conf, j);
+			bool same_port = one.port != 0 && one.port == other.port;
 
-			if (is_same_file(&one, &other))
+			if (is_same_file(&one, &other) ||
+			    (same_port && strcmp(one.host, other.host) == 0))
 				complain_of_both(load, other.option, one.option,
 						 "%s is listened on twice", one.text);
-			if (one.port == 0 || one.port != other.port)
-				continue;
-			if (strcmp(one.host, other.host) == 0)
-				complain_of_both(load, other.option, one.option,
-						 "%s is listened on twice", one.text);
-			else if (is_within(&one, &other) || is_within(&other, &one))
+			else if (same_port && (is_within(&one, &other) || is_within(&other, &one)))
 				complain_of_both(load, other.option, one.option,
 						 "%s is listened on twice, for %s has it too",
 						 is_wildcard(&one) ? other.text : one.text,
