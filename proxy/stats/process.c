@@ -132,12 +132,3 @@ void process_stats_reset(struct process_stats *process)
 	STATS_WRITE(process->fds, 0);
 	STATS_WRITE(process->fds_max, 0);
 }
-
-void process_stats_sum(struct process_stats *to, const struct process_stats *from)
-{
-	STATS_BUMP(to->cpu_us, STATS_READ(from->cpu_us));
-	STATS_BUMP(to->rss, STATS_READ(from->rss));
-	STATS_BUMP(to->virtual, STATS_READ(from->virtual));
-	STATS_BUMP(to->fds, STATS_READ(from->fds));
-	STATS_BUMP(to->fds_max, STATS_READ(from->fds_max));
-}

@@ -43,7 +43,4 @@ void process_watch_end(struct process_watch *watch);
 /* The owner has died. */
 void process_stats_reset(struct process_stats *process);
 
-/* Sum of those that live, and the CPU time of all; `started_ms` and `pid` are not summed. */
-void process_stats_sum(struct process_stats *to, const struct process_stats *from);
-
 #endif

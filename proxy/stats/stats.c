@@ -92,14 +92,12 @@ static const _Atomic uint64_t *numbers_of(const struct stats *sum)
 
 void stats_sum_numbers(const struct stats *blocks, unsigned count, struct stats *ret_sum)
 {
-	struct process_stats none = {0};
-
 	memset(ret_sum, 0, sizeof(*ret_sum));
 	for (const struct stats *block = blocks; block < blocks + count; block++)
 		add_all((_Atomic uint64_t *)(void *)ret_sum, numbers_of(block), STATS_NUMBERS);
-	memcpy(&ret_sum->process, &none, sizeof(none)); /* not all of it adds up */
-	for (const struct stats *block = blocks; block < blocks + count; block++)
-		process_stats_sum(&ret_sum->process, &block->process);
+	/* These do not add up. */
+	STATS_WRITE(ret_sum->process.started_ms, 0);
+	STATS_WRITE(ret_sum->process.pid, 0);
 }
 
 void stats_sum(const struct stats *blocks, unsigned count, struct stats *ret_sum)

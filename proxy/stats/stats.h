@@ -121,7 +121,10 @@ void stats_set_numbers(struct stats *ret_sum, const uint64_t numbers[STATS_NUMBE
  */
 void stats_difference(const struct stats *now, const struct stats *then, struct stats *ret_between);
 
-/* Sum of blocks; and without their tables of names, which take most of the time. */
+/*
+ * Sum of blocks; and without their tables of names, which take most of the time.  Start and number
+ * of a process are 0 in it.
+ */
 void stats_sum_numbers(const struct stats *blocks, unsigned count, struct stats *ret_sum);
 void stats_sum(const struct stats *blocks, unsigned count, struct stats *ret_sum);
 
