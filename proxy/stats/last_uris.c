@@ -2,9 +2,9 @@
 #include "proxy/stats/last_uris.h"
 
 #include <stdatomic.h>
-#include <sys/mman.h>
 
 #include "proxy/stats/accesslog_mask.h"
+#include "proxy/stats/shared_row.h"
 
 enum { WORDS = LAST_URI_MAX / 8, NORMAL_ROOM = URI_HOST_MAX + 32 + LAST_URI_MAX };
 
@@ -29,10 +29,9 @@ static struct last_uris *shared = &own;
 
 bool last_uris_share(void)
 {
-	void *memory = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct last_uris *memory = shared_map(sizeof(*memory));
 
-	if (memory == MAP_FAILED)
+	if (memory == NULL)
 		return false;
 	shared = memory;
 	return true;

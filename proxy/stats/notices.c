@@ -2,7 +2,8 @@
 #include "proxy/stats/notices.h"
 
 #include <stdatomic.h>
-#include <sys/mman.h>
+
+#include "proxy/stats/shared_row.h"
 
 struct notices {
 	_Atomic bool request;
@@ -15,10 +16,9 @@ static struct notices *notices = &own;
 
 bool notices_share(void)
 {
-	struct notices *shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
-				      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct notices *shared = shared_map(sizeof(*shared));
 
-	if (shared == MAP_FAILED)
+	if (shared == NULL)
 		return false;
 	notices = shared;
 	return true;

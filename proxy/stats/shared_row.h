@@ -29,7 +29,7 @@ static inline uint64_t shared_row_ticket(const _Atomic uint64_t *row)
 	return atomic_load_explicit(&row[0], memory_order_relaxed);
 }
 
-/* `size` bytes of zeros shared over fork(); NULL on failure. */
+/* `size` bytes of zeros shared over fork(); NULL with errno on failure, as for no bytes. */
 void *shared_map(size_t size);
 
 #endif

@@ -2,9 +2,9 @@
 #include "proxy/stats/stats.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
+
+#include "proxy/stats/shared_row.h"
 
 /* Before stats_attach() a process counts here. */
 static struct stats own_block;
@@ -12,13 +12,7 @@ struct stats *stats = &own_block;
 
 struct stats *stats_map(unsigned workers)
 {
-	if (workers == 0) {
-		errno = EINVAL;
-		return NULL;
-	}
-	void *blocks = mmap(NULL, workers * sizeof(struct stats), PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	return blocks == MAP_FAILED ? NULL : blocks;
+	return shared_map(workers * sizeof(struct stats));
 }
 
 void stats_attach(struct stats *block)
