@@ -2,7 +2,6 @@
 #include "proxy/stats/dash.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "proxy/base/json_writer.h"
 #include "proxy/stats/history.h"
@@ -11,6 +10,7 @@
 
 enum {
 	TEXT_MAX = 256 * 1024,
+	MINUTE_MS = 60000,
 	SLOW_TIMES = 5,           /* as slow as all origins, and */
 	SLOW_LEAST_US = 50000,    /* so slow at least, is slow */
 	SLOW_ALWAYS_US = 1000000, /* half of its answers, or more */
@@ -248,24 +248,15 @@ static void put_fields(struct json_writer *out, const uint64_t field[SKETCH_FIEL
 	json_put_number(out, "failures", field[SKETCH_FAILURES]);
 }
 
-/* The last that failed there, if that was in the last minute. */
-static const struct recent_error *error_at(const struct notes_input *in, const char *host)
-{
-	for (unsigned i = 0; i < in->error_count; i++)
-		if (strncmp(in->errors[i].host, host, SKETCH_NAME_MAX) == 0 &&
-		    in->now_ms - in->errors[i].last_ms <= 60000)
-			return &in->errors[i];
-	return NULL;
-}
-
 /* Failing when more of what it was asked for in the window failed than not; slow beside others. */
 static const char *host_state(const struct dash *dash, const struct notes_input *in,
 			      const struct sketch_row *row)
 {
 	uint64_t all_us = histogram_quantile(&dash->between->origin_first_byte, 0.5);
-	const struct recent_error *error = error_at(in, row->name);
+	const struct recent_error *error = note_error_of(in, row->name);
 
-	if (error != NULL && row->field[SKETCH_FAILURES] > row->field[SKETCH_ASKED])
+	if (error != NULL && in->now_ms - error->last_ms <= MINUTE_MS &&
+	    row->field[SKETCH_FAILURES] > row->field[SKETCH_ASKED])
 		return note_failure_state(error->failure);
 	if (row->first_byte_p50_us >= SLOW_ALWAYS_US ||
 	    (row->first_byte_p50_us >= SLOW_LEAST_US &&

@@ -167,7 +167,7 @@ const char *note_failure_state(enum failure failure)
 	return failing[failure].state != NULL ? failing[failure].state : "failing";
 }
 
-static const struct recent_error *error_of(const struct notes_input *in, const char *host)
+const struct recent_error *note_error_of(const struct notes_input *in, const char *host)
 {
 	for (unsigned i = 0; i < in->error_count; i++)
 		if (strncmp(in->errors[i].host, host, SKETCH_NAME_MAX) == 0)
@@ -178,7 +178,7 @@ static const struct recent_error *error_of(const struct notes_input *in, const c
 static void add_origin(struct found *found, const struct notes_input *in,
 		       const struct sketch_row *row, enum note_id id, uint64_t n)
 {
-	const struct recent_error *error = error_of(in, row->name);
+	const struct recent_error *error = note_error_of(in, row->name);
 	enum failure failure = error != NULL ? error->failure : FAILURE_NONE;
 	struct values values = {.host = row->name, .what = failure_words(failure), .n = n};
 	struct note *note = add(found, id, &values);

@@ -50,6 +50,9 @@ unsigned notes_find(const struct notes_input *input, struct note ret_notes[NOTES
 const char *note_name(enum note_id id);
 const char *note_level_name(enum note_id id); /* "bad", "warn", "info" */
 
+/* The latest error of a host whose name may be cut, as in the rows of a sketch; NULL for none. */
+const struct recent_error *note_error_of(const struct notes_input *input, const char *host);
+
 /* What a failing origin does, as a word for programs: "refused", "timeout". */
 const char *note_failure_state(enum failure failure);
 
