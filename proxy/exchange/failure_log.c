@@ -19,7 +19,7 @@ static struct {
 } kinds[FAILURE_COUNT];
 
 /*
- * Malformed requests and clients that leave are not logged at info; refused destinations and
+ * Malformed requests and clients that leave are not logged at info; refused destinations, loops and
  * failing origins are.
  */
 static bool is_told(enum failure failure)
@@ -33,16 +33,13 @@ static bool is_told(enum failure failure)
 	case FAILURE_DENIED_TUNNEL:
 	case FAILURE_TOO_MANY_FROM_CLIENT:
 	case FAILURE_TOO_MANY_LOGINS:
-	case FAILURE_RESPONSE_CUT:
-	case FAILURE_RESPONSE_BODY_TIMEOUT:
+	case FAILURE_LOOP:
+	case FAILURE_OWN_ADDRESS:
 		return true;
-	case FAILURE_ONLY_IF_CACHED:
-	case FAILURE_UNSUPPORTED_CODING:
-	case FAILURE_UNSUPPORTED_VERSION:
 	case FAILURE_DRAIN:
 		return false;
 	default:
-		return failure_status(failure) >= 500;
+		return failure_is_error(failure);
 	}
 }
 
