@@ -157,20 +157,24 @@ int listener_file_bind(const char *path, const struct listener_owner *owner, int
 	return fd;
 }
 
+static bool find(const char *path, const struct listener_file *file, struct stat *ret_status)
+{
+	return lstat(path, ret_status) == 0 && S_ISSOCK(ret_status->st_mode) &&
+	       ret_status->st_dev == file->device && ret_status->st_ino == file->number;
+}
+
 bool listener_file_is_there(const char *path, const struct listener_file *file)
 {
 	struct stat status;
 
-	return lstat(path, &status) == 0 && S_ISSOCK(status.st_mode) &&
-	       status.st_dev == file->device && status.st_ino == file->number;
+	return find(path, file, &status);
 }
 
 bool listener_file_set_mode(const char *path, const struct listener_file *file, unsigned mode)
 {
 	struct stat status;
 
-	if (!listener_file_is_there(path, file) || lstat(path, &status) != 0 ||
-	    (status.st_mode & 0777) == mode)
+	if (!find(path, file, &status) || (status.st_mode & 0777) == mode)
 		return true;
 	return chmod(path, mode) == 0;
 }
