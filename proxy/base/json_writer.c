@@ -157,6 +157,14 @@ void json_put_real(struct json_writer *out, const char *name, double value)
 	put_value(out, name, isfinite(value) ? text : "null");
 }
 
+void json_put_quotient(struct json_writer *out, const char *name, double part, double of)
+{
+	if (of > 0)
+		json_put_real(out, name, part / of);
+	else
+		json_put_null(out, name);
+}
+
 void json_put_bool(struct json_writer *out, const char *name, bool value)
 {
 	put_value(out, name, value ? "true" : "false");

@@ -66,6 +66,9 @@ void json_put_signed(struct json_writer *out, const char *name, int64_t value);
 /* Six significant digits; null for what is no number. */
 void json_put_real(struct json_writer *out, const char *name, double value);
 
+/* The same of part / of; null where there is nothing to divide by: not known, and not 0. */
+void json_put_quotient(struct json_writer *out, const char *name, double part, double of);
+
 void json_put_bool(struct json_writer *out, const char *name, bool value);
 void json_put_null(struct json_writer *out, const char *name);
 

@@ -19,20 +19,12 @@ enum {
 
 /* ---- numbers -------------------------------------------------------------------------------- */
 
-static void put_quotient(struct json_writer *out, const char *name, double part, double of)
-{
-	if (of > 0)
-		json_put_real(out, name, part / of);
-	else
-		json_put_null(out, name);
-}
-
 static void put_share(struct json_writer *out, const char *name, const struct stats *of)
 {
 	uint64_t kinds[ANSWER_COUNT];
 
 	answer_counts_kinds(&of->answers, kinds);
-	put_quotient(out, name, (double)answers_here(kinds), (double)answers_204(kinds));
+	json_put_quotient(out, name, (double)answers_here(kinds), (double)answers_204(kinds));
 }
 
 static void put_time(struct json_writer *out, const char *name, uint64_t us, bool is_known)
@@ -185,10 +177,10 @@ static void put_traffic(struct json_writer *out, const struct dash *dash)
 	put_times(out, "tls", &of->origin_tls);
 	put_times(out, "first_byte", &of->origin_first_byte);
 	json_put_end(out);
-	put_quotient(out, "origin_reused", (double)STATS_READ(of->origin_reused),
-		     (double)STATS_READ(of->origin_requests));
+	json_put_quotient(out, "origin_reused", (double)STATS_READ(of->origin_reused),
+			  (double)STATS_READ(of->origin_requests));
 	put_saved(out, dash);
-	put_quotient(out, "cpu", (double)STATS_READ(of->process.cpu_us), dash->window_s * 1e6);
+	json_put_quotient(out, "cpu", (double)STATS_READ(of->process.cpu_us), dash->window_s * 1e6);
 	json_put_signed(out, "rss", STATS_READ(of->process.rss));
 }
 

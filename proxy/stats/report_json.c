@@ -26,14 +26,6 @@ static const struct quantile quantiles[] = {
 
 enum { QUANTILES = sizeof(quantiles) / sizeof(quantiles[0]) };
 
-static void put_quotient(struct json_writer *out, const char *name, uint64_t part, uint64_t of)
-{
-	if (of == 0)
-		json_put_null(out, name); /* not known, and not 0 */
-	else
-		json_put_real(out, name, (double)part / (double)of);
-}
-
 static uint64_t sum_of(const uint64_t kinds[ANSWER_COUNT])
 {
 	uint64_t sum = 0;
@@ -62,8 +54,8 @@ static void put_summary(struct json_writer *out, const struct report_input *in)
 
 	answer_counts_kinds(answers, kinds);
 	json_put_number(out, "requests", from->requests);
-	put_quotient(out, "share", answers_here(kinds), answers_204(kinds));
-	put_quotient(out, "share_of_all", answers_here(kinds), sum_of(kinds));
+	json_put_quotient(out, "share", (double)answers_here(kinds), (double)answers_204(kinds));
+	json_put_quotient(out, "share_of_all", (double)answers_here(kinds), (double)sum_of(kinds));
 	json_put_number(out, "hits",
 			answer_counts_outcome(answers, OUTCOME_HIT) +
 				answer_counts_outcome(answers, OUTCOME_HIT_304) +
@@ -109,10 +101,7 @@ static void put_span(struct json_writer *out, const struct report_input *in)
 	json_put_signed(out, "from_ms", span->from_ms);
 	json_put_signed(out, "to_ms", span->to_ms);
 	json_put_real(out, "window_s", seconds);
-	if (seconds > 0)
-		json_put_real(out, "rate", (double)in->stats->requests / seconds);
-	else
-		json_put_null(out, "rate");
+	json_put_quotient(out, "rate", (double)in->stats->requests, seconds);
 	json_put_number(out, "origin", in->stats->origin_requests);
 	json_put_number(out, "errors", errors_of(in->stats));
 	json_put_object(out, "miss_us");

@@ -85,6 +85,21 @@ static void real(double value, const char *expected)
 	expect(&out, expected);
 }
 
+static void quotients_of_nothing_are_null(void **state)
+{
+	struct json_writer out;
+
+	(void)state;
+	json_writer_begin(&out, JSON_COMPACT, 1024);
+	json_put_array(&out, NULL);
+	json_put_quotient(&out, NULL, 1, 8);
+	json_put_quotient(&out, NULL, 0, 8);
+	json_put_quotient(&out, NULL, 0, 0);
+	json_put_quotient(&out, NULL, 1, 0);
+	json_put_end(&out);
+	expect(&out, "[0.125,0,null,null]\n");
+}
+
 static void reals_are_numbers_or_null(void **state)
 {
 	(void)state;
@@ -211,6 +226,7 @@ int main(void)
 		cmocka_unit_test(values_have_their_names_and_commas),
 		cmocka_unit_test(lines_are_for_people),
 		cmocka_unit_test(reals_are_numbers_or_null),
+		cmocka_unit_test(quotients_of_nothing_are_null),
 		cmocka_unit_test(each_byte_is_read_back),
 		cmocka_unit_test(names_are_escaped_as_values_are),
 		cmocka_unit_test(strings_are_cut_and_texts_are_whole),
