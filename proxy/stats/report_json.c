@@ -247,8 +247,8 @@ static void put_listener(struct json_writer *out, const struct listener_name *na
 	for (unsigned i = 0; i < ANSWER_COUNT; i++)
 		kinds[i] = counts->answer[i];
 	json_put_object(out, NULL);
-	json_put_words(out, "address", name->address[0] != '\0' ? name->address : NULL);
-	json_put_words(out, "origin", name->origin[0] != '\0' ? name->origin : NULL);
+	put_text_or_null(out, "address", name->address);
+	put_text_or_null(out, "origin", name->origin);
 	json_put_number(out, "connections", counts->connections);
 	json_put_number(out, "bytes_in", counts->bytes_in);
 	json_put_number(out, "bytes_out", counts->bytes_out);
