@@ -1,6 +1,8 @@
 /* Ids of requests and traces, as far as they are taken from peers. */
 #include "proxy/stats/accesslog_ids.h"
 
+#include "cache/base/ascii.h"
+
 enum { VERSION_END = 2, TRACE_END = 35, PARENT_END = 52, FLAGS_END = 55 };
 
 bool accesslog_id_is_usable(struct slice id)
@@ -10,7 +12,7 @@ bool accesslog_id_is_usable(struct slice id)
 	for (size_t i = 0; i < id.n; i++) {
 		char c = id.p[i];
 
-		if (!(c >= '0' && c <= '9') && !((c | 0x20) >= 'a' && (c | 0x20) <= 'z') &&
+		if (!ascii_is_digit(c) && !ascii_is_alpha(c) &&
 		    (c == '\0' || strchr("-._~+/=:@", c) == NULL))
 			return false;
 	}
@@ -24,7 +26,7 @@ static bool has_digits(const char *text, size_t begin, size_t end, bool *ret_som
 	if (begin > 0 && text[begin++] != '-')
 		return false;
 	for (size_t i = begin; i < end; i++) {
-		if (!(text[i] >= '0' && text[i] <= '9') && !(text[i] >= 'a' && text[i] <= 'f'))
+		if (!ascii_is_digit(text[i]) && !(text[i] >= 'a' && text[i] <= 'f'))
 			return false;
 		*ret_some |= text[i] != '0';
 	}
