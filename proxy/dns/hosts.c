@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proxy/base/close_fd.h"
 #include "proxy/base/hostname.h"
 #include "proxy/base/log.h"
 
@@ -235,7 +236,6 @@ static struct hosts *load(const char *path, struct stat *ret_seen)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct hosts *hosts;
-	int error;
 
 	if (fd < 0) {
 		if (errno != ENOENT)
@@ -244,9 +244,7 @@ static struct hosts *load(const char *path, struct stat *ret_seen)
 		return hosts_parse(slice_of(NULL, 0));
 	}
 	hosts = read_hosts(fd, ret_seen);
-	error = errno;
-	close(fd);
-	errno = error;
+	close_keeping_errno(fd);
 	return hosts;
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "proxy/base/close_fd.h"
 #include "proxy/loop/deadline.h"
 #include "proxy/loop/tls.h"
 
@@ -197,10 +198,7 @@ struct conn *conn_connect(const union address *to, const struct conn_events *eve
 		return NULL;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (connect(fd, &to->any, length) != 0 && errno != EINPROGRESS) {
-		int error = errno;
-
-		close(fd);
-		errno = error;
+		close_keeping_errno(fd);
 		return NULL;
 	}
 	conn = conn_new(fd, events, owner);

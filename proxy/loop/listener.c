@@ -9,17 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "proxy/base/close_fd.h"
 #include "proxy/loop/activation.h"
 
 enum { BACKLOG = 4096, NAME_SIZE = CONF_UNIX_PATH + 8 };
-
-static void close_keeping_errno(int fd)
-{
-	int error = errno;
-
-	close(fd);
-	errno = error;
-}
 
 /* The set owns the socket then; without memory it is closed. */
 static bool add(struct listener *listener, const struct listener_address *one)

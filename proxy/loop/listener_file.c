@@ -12,18 +12,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "proxy/base/close_fd.h"
+
 enum {
 	LOCK_TRIES = 100, /* for another process that starts at the same time, 1 s in all */
 	LOCK_STEP_MS = 10,
 };
-
-static void close_keeping_errno(int fd)
-{
-	int error = errno;
-
-	close(fd);
-	errno = error;
-}
 
 static int new_socket(void)
 {

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cache/base/decimal.h"
+#include "proxy/base/close_fd.h"
 
 #define VARIABLE "CACHE204_HANDOVER"
 #define FORM "cache204-handover 1"
@@ -180,7 +181,6 @@ static int write_file(const struct handover *handover)
 	int fd = memfd_create("cache204-handover", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	int copy = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	FILE *to = copy < 0 ? NULL : fdopen(copy, "w");
-	int error;
 
 	if (to == NULL && copy >= 0)
 		close(copy);
@@ -189,10 +189,8 @@ static int write_file(const struct handover *handover)
 		if (fclose(to) == 0 && fcntl(fd, F_ADD_SEALS, SEALS) == 0)
 			return fd;
 	}
-	error = errno;
 	if (fd >= 0)
-		close(fd);
-	errno = error;
+		close_keeping_errno(fd);
 	return -1;
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cache/base/decimal.h"
+#include "proxy/base/close_fd.h"
 #include "proxy/base/log.h"
 #include "proxy/base/monotonic.h"
 
@@ -81,16 +82,13 @@ static bool send_to(const char *name, const char *message, size_t n)
 	socklen_t length = address_of(name, &address);
 	int fd = length == 0 ? -1 : socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	bool sent;
-	int error;
 
 	if (fd < 0)
 		return false;
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
 	sent = sendto(fd, message, n, MSG_NOSIGNAL, (const struct sockaddr *)&address, length) ==
 	       (ssize_t)n;
-	error = errno;
-	close(fd);
-	errno = error;
+	close_keeping_errno(fd);
 	return sent;
 }
 

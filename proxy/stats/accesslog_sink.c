@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proxy/base/close_fd.h"
 #include "proxy/stats/accesslog_put.h"
 
 enum { FACILITY_DAEMON = 3 };
@@ -48,7 +49,7 @@ static int open_socket(const char *path)
 {
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
 	size_t n = strlen(path);
-	int fd, error;
+	int fd;
 
 	errno = ENAMETOOLONG;
 	if (n >= sizeof(name.sun_path))
@@ -56,9 +57,7 @@ static int open_socket(const char *path)
 	memcpy(name.sun_path, path, n + 1);
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd >= 0 && connect(fd, (const struct sockaddr *)&name, sizeof(name)) != 0) {
-		error = errno;
-		close(fd);
-		errno = error;
+		close_keeping_errno(fd);
 		return -1;
 	}
 	return fd;
