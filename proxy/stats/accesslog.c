@@ -16,6 +16,7 @@
 
 #include "proxy/stats/accesslog_put.h"
 #include "proxy/stats/accesslog_sink.h"
+#include "proxy/stats/chance.h"
 
 enum {
 	RECORD_LENGTH = ACCESSLOG_SINK_HEAD + LOG_LINE_LENGTH,
@@ -101,16 +102,6 @@ struct accesslog *accesslog_open(const char *path, const char *format, uint32_t 
 	return NULL;
 }
 
-/* xorshift64 (Marsaglia 2003): to be even is all that is asked of it. */
-static uint64_t next_random(struct accesslog *log)
-{
-	log->random ^= log->random << 13;
-	log->random ^= log->random >> 7;
-	log->random ^= log->random << 17;
-	return log->random;
-}
-
-/* As many are left out between two as is a matter of chance, so that no rhythm of requests is missed. */
 bool accesslog_takes_hit(struct accesslog *log)
 {
 	if (log->hits == 1)
@@ -120,7 +111,7 @@ bool accesslog_takes_hit(struct accesslog *log)
 		STATS_ADD(log_left_out, 1);
 		return false;
 	}
-	log->passing = (uint32_t)(next_random(log) % (2 * (uint64_t)log->hits - 1));
+	log->passing = (uint32_t)chance_skip(&log->random, log->hits);
 	return true;
 }
 

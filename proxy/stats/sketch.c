@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "proxy/stats/chance.h"
 #include "proxy/stats/shared_row.h"
 #include "proxy/stats/sketch_block.h"
 
@@ -258,15 +259,6 @@ static struct node *find_or_enter(struct index *index, const struct cache_key *k
 
 /* ---- events --------------------------------------------------------------------------------- */
 
-/* xorshift64; not for secrets. */
-static uint64_t next_random(void)
-{
-	own.random ^= own.random << 13;
-	own.random ^= own.random >> 7;
-	own.random ^= own.random << 17;
-	return own.random;
-}
-
 /* Is a hit of a URL without a place passed over? */
 static bool pass_over(uint64_t bytes, bool stale)
 {
@@ -275,8 +267,8 @@ static bool pass_over(uint64_t bytes, bool stale)
 	if (READ(*urls->used) < urls->places)
 		return false;
 	if (own.skip == 0) {
-		/* From 0 to twice the mean: with one number, a cycle of URLs may hide from it. */
-		own.skip = next_random() % (2 * SKETCH_SAMPLE - 1);
+		/* With one number, a cycle of URLs may hide from it. */
+		own.skip = chance_skip(&own.random, SKETCH_SAMPLE);
 		return false;
 	}
 	own.skip--;
