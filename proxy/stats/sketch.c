@@ -100,6 +100,13 @@ static void change_end(struct sketch_place *place)
 	atomic_store_explicit(&place->version, READ(place->version) + 1, memory_order_release);
 }
 
+/* All but its version; between change_begin() and change_end(). */
+static void clear(struct sketch_place *place)
+{
+	memset((char *)place + offsetof(struct sketch_place, now), 0,
+	       sizeof(*place) - offsetof(struct sketch_place, now));
+}
+
 /* ---- time ----------------------------------------------------------------------------------- */
 
 static void add_to_slice(struct sketch_slice *slice, uint32_t number,
@@ -230,10 +237,9 @@ static struct node *enter(struct index *index, const struct cache_key *key, stru
 {
 	uint16_t i = take_place(index);
 	struct sketch_place *place = &index->place[i];
-	size_t after_version = offsetof(struct sketch_place, now);
 
 	change_begin(place);
-	memset((char *)place + after_version, 0, sizeof(*place) - after_version);
+	clear(place);
 	if (index == &own.of[SKETCH_OF_HOSTS]) {
 		memset(&own.block->times[i], 0, sizeof(own.block->times[i]));
 		own.host_changes[i]++;
@@ -415,8 +421,7 @@ static void mend(struct sketch_place *place)
 {
 	if (READ(place->version) % 2 == 0)
 		return;
-	memset((char *)place + offsetof(struct sketch_place, now), 0,
-	       sizeof(*place) - offsetof(struct sketch_place, now));
+	clear(place);
 	change_end(place);
 }
 
