@@ -9,9 +9,6 @@
 
 enum { CHAINS = 512 };
 
-#define READ(number) atomic_load_explicit(&(number), memory_order_relaxed)
-#define WRITE(number, value) atomic_store_explicit(&(number), (value), memory_order_relaxed)
-
 /*
  * What this process keeps of a place besides.  Hits of a URL are gathered here and brought into the
  * block by sketch_tick(): most of a hit's cost would be there.
@@ -90,14 +87,15 @@ static void unlink_node(struct index *index, struct node *node)
 
 static void change_begin(struct sketch_place *place)
 {
-	WRITE(place->version, READ(place->version) + 1);
+	STATS_WRITE(place->version, STATS_READ(place->version) + 1);
 	atomic_thread_fence(memory_order_release); /* odd before anything of it changes */
 }
 
 static void change_end(struct sketch_place *place)
 {
 	/* Even after all of it has. */
-	atomic_store_explicit(&place->version, READ(place->version) + 1, memory_order_release);
+	atomic_store_explicit(&place->version, STATS_READ(place->version) + 1,
+			      memory_order_release);
 }
 
 /* All but its version; between change_begin() and change_end(). */
@@ -112,35 +110,36 @@ static void clear(struct sketch_place *place)
 static void add_to_slice(struct sketch_slice *slice, uint32_t number,
 			 _Atomic uint64_t now[SKETCH_FIELDS])
 {
-	bool is_new = READ(slice->number) != number;
+	bool is_new = STATS_READ(slice->number) != number;
 
 	for (unsigned f = 0; f < SKETCH_COUNTS; f++)
-		WRITE(slice->count[f],
-		      (is_new ? 0 : READ(slice->count[f])) + (uint32_t)READ(now[f]));
-	WRITE(slice->bytes, (is_new ? 0 : READ(slice->bytes)) + READ(now[SKETCH_BYTES]));
-	WRITE(slice->number, number);
+		STATS_WRITE(slice->count[f], (is_new ? 0 : STATS_READ(slice->count[f])) +
+						     (uint32_t)STATS_READ(now[f]));
+	STATS_WRITE(slice->bytes,
+		    (is_new ? 0 : STATS_READ(slice->bytes)) + STATS_READ(now[SKETCH_BYTES]));
+	STATS_WRITE(slice->number, number);
 }
 
 /* What was counted in its slice is put where it belongs. */
 static void roll(struct sketch_place *place, uint32_t slice)
 {
-	uint32_t hour = READ(place->slice) / SLICES_PER_HOUR_SLICE;
+	uint32_t hour = STATS_READ(place->slice) / SLICES_PER_HOUR_SLICE;
 
 	change_begin(place);
-	add_to_slice(&place->minute[READ(place->slice) % MINUTE_SLICES], READ(place->slice),
-		     place->now);
+	add_to_slice(&place->minute[STATS_READ(place->slice) % MINUTE_SLICES],
+		     STATS_READ(place->slice), place->now);
 	add_to_slice(&place->hour[hour % HOUR_SLICES], hour, place->now);
 	for (unsigned f = 0; f < SKETCH_FIELDS; f++) {
-		STATS_BUMP(place->total[f], READ(place->now[f]));
-		WRITE(place->now[f], 0);
+		STATS_BUMP(place->total[f], STATS_READ(place->now[f]));
+		STATS_WRITE(place->now[f], 0);
 	}
-	WRITE(place->slice, slice);
+	STATS_WRITE(place->slice, slice);
 	change_end(place);
 }
 
 static inline void roll_if_due(struct sketch_place *place, uint32_t slice)
 {
-	if (READ(place->slice) != slice)
+	if (STATS_READ(place->slice) != slice)
 		roll(place, slice);
 }
 
@@ -149,7 +148,7 @@ static inline void roll_if_due(struct sketch_place *place, uint32_t slice)
 /* Answered without the origin, so many times. */
 static void add_hits(struct sketch_place *place, uint64_t times, uint64_t stale, uint64_t bytes)
 {
-	roll_if_due(place, READ(own.block->slice));
+	roll_if_due(place, STATS_READ(own.block->slice));
 	STATS_BUMP(place->now[SKETCH_REQUESTS], times);
 	STATS_BUMP(place->now[SKETCH_HERE], times);
 	STATS_BUMP(place->now[SKETCH_STALE], stale);
@@ -173,7 +172,7 @@ static void bring(struct node *url)
 
 static void bring_all(void)
 {
-	uint32_t used = READ(own.block->used[SKETCH_OF_URLS]);
+	uint32_t used = STATS_READ(own.block->used[SKETCH_OF_URLS]);
 
 	for (uint32_t i = 0; i < used; i++)
 		bring(&own.url_node[i]);
@@ -186,8 +185,8 @@ static uint64_t rank_of(const struct index *index, unsigned i)
 {
 	const struct sketch_place *place = &index->place[i];
 
-	return READ(place->base) + READ(place->total[SKETCH_REQUESTS]) +
-	       READ(place->now[SKETCH_REQUESTS]) + index->node[i].hits;
+	return STATS_READ(place->base) + STATS_READ(place->total[SKETCH_REQUESTS]) +
+	       STATS_READ(place->now[SKETCH_REQUESTS]) + index->node[i].hits;
 }
 
 /*
@@ -196,7 +195,7 @@ static uint64_t rank_of(const struct index *index, unsigned i)
  */
 static uint16_t lowest(struct index *index)
 {
-	uint64_t floor = READ(index->floor->now), least_rank = UINT64_MAX;
+	uint64_t floor = STATS_READ(index->floor->now), least_rank = UINT64_MAX;
 	uint16_t least = index->hand;
 
 	for (unsigned looked = 0; looked < index->places && least_rank > floor; looked++) {
@@ -214,18 +213,18 @@ static uint16_t lowest(struct index *index)
 /* One that is free, or freed. */
 static uint16_t take_place(struct index *index)
 {
-	uint32_t used = READ(*index->used);
+	uint32_t used = STATS_READ(*index->used);
 	uint16_t least;
 
 	if (used < index->places) {
-		WRITE(*index->used, used + 1);
+		STATS_WRITE(*index->used, used + 1);
 		return (uint16_t)used;
 	}
 	/* Hits that wait are part of a host's rank. */
 	if (index == &own.of[SKETCH_OF_HOSTS])
 		bring_all();
 	least = lowest(index);
-	WRITE(index->floor->now, rank_of(index, least));
+	STATS_WRITE(index->floor->now, rank_of(index, least));
 	if (index == &own.of[SKETCH_OF_URLS])
 		bring(&own.url_node[least]);
 	unlink_node(index, &index->node[least]);
@@ -247,8 +246,8 @@ static struct node *enter(struct index *index, const struct cache_key *key, stru
 	place->key = *key;
 	place->length = (uint16_t)(name.n < SKETCH_NAME_MAX ? name.n : SKETCH_NAME_MAX);
 	memcpy(place->name, name.p, place->length);
-	WRITE(place->slice, READ(own.block->slice));
-	WRITE(place->base, READ(index->floor->now));
+	STATS_WRITE(place->slice, STATS_READ(own.block->slice));
+	STATS_WRITE(place->base, STATS_READ(index->floor->now));
 	change_end(place);
 	index->node[i] = (struct node){.key = *key};
 	link_node(index, &index->node[i]);
@@ -270,7 +269,7 @@ static bool pass_over(uint64_t bytes, bool stale)
 {
 	const struct index *urls = &own.of[SKETCH_OF_URLS];
 
-	if (READ(*urls->used) < urls->places)
+	if (STATS_READ(*urls->used) < urls->places)
 		return false;
 	if (own.skip == 0) {
 		/* With one number, a cycle of URLs may hide from it. */
@@ -301,7 +300,7 @@ bool sketch_hit(const struct cache_key *key, uint64_t bytes, bool stale)
 
 static void add_event(struct sketch_place *place, const struct sketch_event *event)
 {
-	roll_if_due(place, READ(own.block->slice));
+	roll_if_due(place, STATS_READ(own.block->slice));
 	STATS_BUMP(place->now[SKETCH_REQUESTS], event->is_request);
 	STATS_BUMP(place->now[SKETCH_HERE], event->here);
 	STATS_BUMP(place->now[SKETCH_STALE], event->stale);
@@ -312,22 +311,22 @@ static void add_event(struct sketch_place *place, const struct sketch_event *eve
 
 static void add_time_to(struct sketch_times_slice *slice, uint32_t number, unsigned bucket)
 {
-	if (READ(slice->number) != number)
+	if (STATS_READ(slice->number) != number)
 		for (unsigned i = 0; i < TIME_BUCKETS; i++)
-			WRITE(slice->bucket[i], 0);
-	WRITE(slice->number, number);
-	WRITE(slice->bucket[bucket], READ(slice->bucket[bucket]) + 1);
+			STATS_WRITE(slice->bucket[i], 0);
+	STATS_WRITE(slice->number, number);
+	STATS_WRITE(slice->bucket[bucket], STATS_READ(slice->bucket[bucket]) + 1);
 }
 
 static void add_time(struct sketch_times *times, uint32_t us)
 {
-	uint32_t slice = READ(own.block->slice), minute = slice / SLICES_PER_TIME_MINUTE,
+	uint32_t slice = STATS_READ(own.block->slice), minute = slice / SLICES_PER_TIME_MINUTE,
 		 hour = slice / SLICES_PER_TIME_HOUR;
 	unsigned bucket = sketch_time_bucket(us);
 
 	add_time_to(&times->minute[minute % TIME_MINUTE_SLICES], minute, bucket);
 	add_time_to(&times->hour[hour % TIME_HOUR_SLICES], hour, bucket);
-	WRITE(times->total[bucket], READ(times->total[bucket]) + 1);
+	STATS_WRITE(times->total[bucket], STATS_READ(times->total[bucket]) + 1);
 }
 
 /* Those that were passed over were as this one: its host has them, and its rank says so. */
@@ -382,15 +381,15 @@ void sketch_count(const struct sketch_event *event, const struct cache_key *key,
 static void note_floor(struct sketch_floor *floor, uint32_t before, uint32_t slice)
 {
 	uint32_t hour = slice / SLICES_PER_HOUR_SLICE;
-	uint64_t now = READ(floor->now);
+	uint64_t now = STATS_READ(floor->now);
 
 	if (slice - before > MINUTE_SLICES)
 		before = slice - MINUTE_SLICES;
 	for (uint32_t number = before + 1; number <= slice; number++)
-		WRITE(floor->minute[number % MINUTE_SLICES], now);
+		STATS_WRITE(floor->minute[number % MINUTE_SLICES], now);
 	before /= SLICES_PER_HOUR_SLICE;
 	for (uint32_t number = before + 1; number <= hour; number++)
-		WRITE(floor->hour[number % HOUR_SLICES], now);
+		STATS_WRITE(floor->hour[number % HOUR_SLICES], now);
 }
 
 void sketch_tick(int64_t now_ms)
@@ -400,13 +399,13 @@ void sketch_tick(int64_t now_ms)
 	if (own.block == NULL)
 		return;
 	bring_all();
-	before = READ(own.block->slice);
+	before = STATS_READ(own.block->slice);
 	if (slice <= before)
 		return;
 	for (unsigned t = 0; t < 2; t++)
 		note_floor(&own.block->floor[t], before, slice);
 	note_floor(&own.block->passed_over, before, slice);
-	WRITE(own.block->slice, slice);
+	STATS_WRITE(own.block->slice, slice);
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -419,7 +418,7 @@ struct sketch *sketch_map(unsigned workers)
 /* The one before may have been killed while it gave the place to another name. */
 static void mend(struct sketch_place *place)
 {
-	if (READ(place->version) % 2 == 0)
+	if (STATS_READ(place->version) % 2 == 0)
 		return;
 	clear(place);
 	change_end(place);
@@ -437,7 +436,7 @@ static void index_begin(enum sketch_table table, struct sketch_place *places, st
 		.floor = &own.block->floor[table],
 		.places = count,
 	};
-	for (uint32_t i = 0; i < READ(*index->used); i++) {
+	for (uint32_t i = 0; i < STATS_READ(*index->used); i++) {
 		mend(&places[i]);
 		/* A URL's host is learnt anew. */
 		nodes[i] = (struct node){.key = places[i].key, .host_changes = UINT32_MAX};

@@ -5,8 +5,6 @@
 #include "proxy/stats/sketch.h"
 #include "proxy/stats/sketch_block.h"
 
-#define READ(number) atomic_load_explicit(&(number), memory_order_relaxed)
-
 enum { TRIES = 4 };
 
 /* Which slices are of the window, and how they are found. */
@@ -54,26 +52,26 @@ static void add_slices(uint64_t field[SKETCH_FIELDS], const struct sketch_slice 
 		       unsigned count, uint32_t from)
 {
 	for (const struct sketch_slice *slice = slices; slice < slices + count; slice++) {
-		if (READ(slice->number) < from || READ(slice->number) == 0)
+		if (STATS_READ(slice->number) < from || STATS_READ(slice->number) == 0)
 			continue;
 		for (unsigned f = 0; f < SKETCH_COUNTS; f++)
-			field[f] += READ(slice->count[f]);
-		field[SKETCH_BYTES] += READ(slice->bytes);
+			field[f] += STATS_READ(slice->count[f]);
+		field[SKETCH_BYTES] += STATS_READ(slice->bytes);
 	}
 }
 
 static void add_place(uint64_t field[SKETCH_FIELDS], const struct sketch_place *place,
 		      const struct window *window)
 {
-	bool is_now = READ(place->slice) >= window->slice;
+	bool is_now = STATS_READ(place->slice) >= window->slice;
 
 	if (window->of == MINUTE)
 		add_slices(field, place->minute, MINUTE_SLICES, window->slice);
 	else if (window->of == HOUR)
 		add_slices(field, place->hour, HOUR_SLICES, window->hour);
 	for (unsigned f = 0; f < SKETCH_FIELDS; f++) {
-		field[f] += window->of == ALL ? READ(place->total[f]) : 0;
-		field[f] += is_now ? READ(place->now[f]) : 0;
+		field[f] += window->of == ALL ? STATS_READ(place->total[f]) : 0;
+		field[f] += is_now ? STATS_READ(place->now[f]) : 0;
 	}
 }
 
@@ -101,8 +99,8 @@ static void add_times(uint32_t to[TIME_BUCKETS], const struct sketch_times_slice
 		      unsigned count, uint32_t from)
 {
 	for (const struct sketch_times_slice *slice = slices; slice < slices + count; slice++)
-		for (unsigned i = 0; i < TIME_BUCKETS && READ(slice->number) >= from; i++)
-			to[i] += READ(slice->bucket[i]);
+		for (unsigned i = 0; i < TIME_BUCKETS && STATS_READ(slice->number) >= from; i++)
+			to[i] += STATS_READ(slice->bucket[i]);
 }
 
 static void read_times(const struct sketch_times *times, const struct window *window,
@@ -115,7 +113,7 @@ static void read_times(const struct sketch_times *times, const struct window *wi
 		add_times(ret_times, times->hour, TIME_HOUR_SLICES, window->time);
 	else
 		for (unsigned i = 0; i < TIME_BUCKETS; i++)
-			ret_times[i] = READ(times->total[i]);
+			ret_times[i] = STATS_READ(times->total[i]);
 }
 
 static uint32_t time_quantile(const uint32_t times[TIME_BUCKETS], double share)
@@ -146,7 +144,7 @@ static size_t collect(const struct sketch *block, enum sketch_table table,
 {
 	const struct sketch_place *places = table == SKETCH_OF_HOSTS ? block->host : block->url;
 	unsigned most = table == SKETCH_OF_HOSTS ? SKETCH_HOSTS : SKETCH_URLS;
-	size_t used = READ(block->used[table]), count = 0;
+	size_t used = STATS_READ(block->used[table]), count = 0;
 
 	for (size_t i = 0; i < used && i < most; i++) {
 		struct item *item = &items[count];
@@ -271,16 +269,16 @@ static void pick(struct item *items, size_t count, const struct sketch_query *qu
 static uint64_t rise(const struct sketch *block, const struct sketch_floor *floor,
 		     const struct window *window)
 {
-	uint64_t now = READ(floor->now), then = 0;
+	uint64_t now = STATS_READ(floor->now), then = 0;
 
 	if (window->of == MINUTE)
-		then = READ(block->slice) < window->slice
+		then = STATS_READ(block->slice) < window->slice
 			       ? now
-			       : READ(floor->minute[window->slice % MINUTE_SLICES]);
+			       : STATS_READ(floor->minute[window->slice % MINUTE_SLICES]);
 	else if (window->of == HOUR)
-		then = READ(block->slice) < window->slice
+		then = STATS_READ(block->slice) < window->slice
 			       ? now
-			       : READ(floor->hour[window->hour % HOUR_SLICES]);
+			       : STATS_READ(floor->hour[window->hour % HOUR_SLICES]);
 	return now > then ? now - then : 0;
 }
 
