@@ -211,8 +211,6 @@ static void answer(struct exchange *x, struct listing *listing)
 	const struct cache_visitor visitor = {visit, listing};
 	struct store_usage usage;
 	bool more = false;
-	size_t length = 0;
-	char *text;
 
 	json_writer_begin(out, JSON_COMPACT, TEXT_MAX);
 	json_put_object(out, NULL);
@@ -231,8 +229,7 @@ static void answer(struct exchange *x, struct listing *listing)
 	else
 		json_put_null(out, "after");
 	json_put_end(out);
-	text = json_writer_take(out, &length);
-	admin_answer_text(x, "application/json", text, length);
+	admin_answer_json(x, 200, out);
 }
 
 void admin_entries(struct exchange *x)

@@ -43,8 +43,6 @@ static void answer(struct exchange *x, const struct question *question,
 	struct json_writer out;
 	struct lint lint;
 	bool answered = answer != NULL && answer->res != NULL;
-	size_t length = 0;
-	char *text;
 
 	explain(x->use->env, &question->req, &explained);
 	if (answered) {
@@ -60,8 +58,7 @@ static void answer(struct exchange *x, const struct question *question,
 	else
 		json_put_null(&out, "fetch");
 	json_put_end(&out);
-	text = json_writer_take(&out, &length);
-	admin_answer_text(x, "application/json", text, length);
+	admin_answer_json(x, 200, &out);
 }
 
 void admin_explain(struct exchange *x)

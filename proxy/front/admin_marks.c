@@ -2,7 +2,6 @@
 #include "proxy/front/admin_marks.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cache/base/decimal.h"
@@ -60,8 +59,6 @@ static void answer_set(struct exchange *x, const struct mark *mark, const char *
 {
 	char operator[ADDRESS_TEXT_SIZE];
 	struct json_writer out;
-	size_t length = 0;
-	char *text;
 
 	address_format(&x->peer, operator);
 	log_info("mark %s set by %s%s%s", mark->name, operator,
@@ -72,13 +69,7 @@ static void answer_set(struct exchange *x, const struct mark *mark, const char *
 	json_put_signed(&out, "ms", mark->wall_ms);
 	json_put_words(&out, "gone", gone[0] == '\0' ? NULL : gone);
 	json_put_end(&out);
-	text = json_writer_take(&out, &length);
-	if (text == NULL)
-		exchange_fail(x, FAILURE_INTERNAL);
-	else
-		exchange_answer_local(x, 201, "application/json", SLICE(ADMIN_FIELDS),
-				      slice_of(text, length));
-	free(text);
+	admin_answer_json(x, 201, &out);
 }
 
 void admin_marks_set(struct exchange *x)
@@ -112,8 +103,6 @@ void admin_marks_show(struct exchange *x)
 	struct mark marks[MARKS_MAX];
 	unsigned count = marks_list(x->use->env->service->marks, marks);
 	struct json_writer out;
-	size_t length = 0;
-	char *text;
 
 	json_writer_begin(&out, JSON_LINES, TEXT_MAX);
 	json_put_object(&out, NULL);
@@ -127,8 +116,7 @@ void admin_marks_show(struct exchange *x)
 	}
 	json_put_end(&out);
 	json_put_end(&out);
-	text = json_writer_take(&out, &length);
-	admin_answer_text(x, "application/json", text, length);
+	admin_answer_json(x, 200, &out);
 }
 
 /* ---- between two moments -------------------------------------------------------------------- */

@@ -13,14 +13,28 @@ void admin_refuse(struct exchange *x, unsigned status, const char *fields, const
 			      slice_str(text));
 }
 
-void admin_answer_text(struct exchange *x, const char *content_type, char *text, size_t length)
+static void answer_text(struct exchange *x, unsigned status, const char *content_type, char *text,
+			size_t length)
 {
 	if (text == NULL) {
 		exchange_fail(x, FAILURE_INTERNAL);
 		return;
 	}
-	exchange_answer_local(x, 200, content_type, SLICE(ADMIN_FIELDS), slice_of(text, length));
+	exchange_answer_local(x, status, content_type, SLICE(ADMIN_FIELDS), slice_of(text, length));
 	free(text);
+}
+
+void admin_answer_text(struct exchange *x, const char *content_type, char *text, size_t length)
+{
+	answer_text(x, 200, content_type, text, length);
+}
+
+void admin_answer_json(struct exchange *x, unsigned status, struct json_writer *out)
+{
+	size_t length = 0;
+	char *text = json_writer_take(out, &length);
+
+	answer_text(x, status, "application/json", text, length);
 }
 
 /* The page that sends it, if one does, is from here: "http://" and our Host. */

@@ -2,6 +2,7 @@
 #ifndef PROXY_FRONT_ADMIN_PAGE_H
 #define PROXY_FRONT_ADMIN_PAGE_H
 
+#include "proxy/base/json_writer.h"
 #include "proxy/exchange/exchange.h"
 
 /* On every answer, besides no-store. */
@@ -14,6 +15,9 @@ void admin_refuse(struct exchange *x, unsigned status, const char *fields, const
 
 /* 200 with text from malloc(), which is freed; an error of the proxy for NULL. */
 void admin_answer_text(struct exchange *x, const char *content_type, char *text, size_t length);
+
+/* The text that was written, which has ended; an error of the proxy when that failed. */
+void admin_answer_json(struct exchange *x, unsigned status, struct json_writer *out);
 
 /* The page that sends a request which changes something, if a page does, is from here. */
 bool admin_is_from_own_page(const struct http_request *req);

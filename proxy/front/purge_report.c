@@ -50,27 +50,13 @@ static void put_purge(struct json_writer *out, const struct purge *purge)
 	json_put_end(out);
 }
 
-static void answer(struct exchange *x, unsigned status, struct json_writer *out)
-{
-	size_t length = 0;
-	char *text = json_writer_take(out, &length);
-
-	if (text == NULL) {
-		exchange_fail(x, FAILURE_INTERNAL);
-		return;
-	}
-	exchange_answer_local(x, status, "application/json", SLICE(ADMIN_FIELDS),
-			      slice_of(text, length));
-	free(text);
-}
-
 void purge_report_one(struct exchange *x, unsigned status, const struct purge *purge)
 {
 	struct json_writer out;
 
 	json_writer_begin(&out, JSON_COMPACT, REPORT_MAX);
 	put_purge(&out, purge);
-	answer(x, status, &out);
+	admin_answer_json(x, status, &out);
 }
 
 /* How many there are, in memory that the caller frees; NULL without memory. */
@@ -95,7 +81,7 @@ static void report_forgotten(struct exchange *x, uint64_t id)
 	json_put_number(&out, "id", id);
 	json_put_words(&out, "state", "forgotten");
 	json_put_end(&out);
-	answer(x, 200, &out);
+	admin_answer_json(x, 200, &out);
 }
 
 void purge_report_id(struct exchange *x, uint64_t id)
@@ -136,6 +122,6 @@ void purge_report_all(struct exchange *x)
 		put_purge(&out, &purges[i]);
 	json_put_end(&out);
 	json_put_end(&out);
-	answer(x, 200, &out);
+	admin_answer_json(x, 200, &out);
 	free(purges);
 }
