@@ -23,24 +23,33 @@ static const char *fewer_forwards(const struct http_request *req, char text[stat
 	return text;
 }
 
-static bool compose_question(const struct routes *routes, struct exchange *x,
-			     const struct route *route, bool again, struct buf *head)
+static bool compose_question(const struct fetches_use *use, const struct http_request *req,
+			     const struct route *route, struct request_form *form, struct buf *head)
 {
-	char forwards[24];
-	const struct cache_kept *kept = response_policy_kept(x);
-	struct request_form form = {
-		.validate = kept != NULL ? &kept->record : NULL,
-		/* A fetch without a client or waiters is made only for the store. */
-		.unconditional = again || x->sink == NULL,
-		.absolute = route->parent && !route->tunnel,
-		.max_forwards = fewer_forwards(&x->req, forwards),
-	};
-
-	if (form.absolute)
-		form.proxy_authorization = routes_parent(routes)->authorization;
-	if (form.validate != NULL)
+	form->absolute = route->parent && !route->tunnel;
+	if (form->absolute)
+		form->proxy_authorization = routes_parent(use->routes)->authorization;
+	if (form->validate != NULL)
 		STATS_ADD(validations, 1);
-	return compose_request(head, x->use->conf, &x->req, &form);
+	return compose_request(head, use->conf, req, form);
+}
+
+struct origin *fetch_send_question(const struct fetches_use *use, const struct http_request *req,
+				   bool chosen, struct request_form *form,
+				   const struct origin_asker *asker, enum failure *ret_failure)
+{
+	struct route route;
+	struct buf head = {0};
+
+	*ret_failure = route_find(use->routes, req, chosen, &route);
+	if (*ret_failure != FAILURE_NONE)
+		return NULL;
+	if (!compose_question(use, req, &route, form, &head)) {
+		buf_free(&head);
+		*ret_failure = FAILURE_INTERNAL;
+		return NULL;
+	}
+	return origin_start(use->origins, req, &route, &head, asker, ret_failure);
 }
 
 static void note_asked(struct fetch *fetch)
@@ -55,25 +64,24 @@ static void note_asked(struct fetch *fetch)
 bool fetch_ask(struct fetch *fetch, struct exchange *x, bool again,
 	       const struct origin_events *events, enum failure *ret_failure)
 {
-	const struct fetches_use *use = &fetch->all->use;
 	struct origin_asker asker = {
 		.holder = exchange_holder(x),
 		.is_extra = x->outcome == OUTCOME_BACKGROUND,
 		.events = events,
 		.context = fetch,
 	};
-	struct route route;
-	struct buf head = {0};
+	struct request_form form = {
+		/* A fetch without a client or waiters is made only for the store. */
+		.unconditional = again || x->sink == NULL,
+	};
+	const struct cache_kept *kept;
+	char forwards[24];
 
 	note_asked(fetch);
-	*ret_failure = route_find(use->routes, &x->req, x->frontend->chosen, &route);
-	if (*ret_failure != FAILURE_NONE)
-		return false;
-	if (!compose_question(use->routes, x, &route, again, &head)) {
-		buf_free(&head);
-		*ret_failure = FAILURE_INTERNAL;
-		return false;
-	}
-	fetch->origin = origin_start(use->origins, &x->req, &route, &head, &asker, ret_failure);
+	kept = response_policy_kept(x);
+	form.validate = kept != NULL ? &kept->record : NULL;
+	form.max_forwards = fewer_forwards(&x->req, forwards);
+	fetch->origin = fetch_send_question(&fetch->all->use, &x->req, x->frontend->chosen, &form,
+					    &asker, ret_failure);
 	return fetch->origin != NULL;
 }

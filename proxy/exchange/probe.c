@@ -5,12 +5,10 @@
 
 #include "proxy/base/monotonic.h"
 #include "proxy/base/wall_clock.h"
-#include "proxy/exchange/fetch_state.h"
-#include "proxy/http1/compose.h"
+#include "proxy/exchange/fetch_ask.h"
 
 struct probe {
 	const struct fetches_use *use;
-	const struct http_request *req;
 	struct origin *origin;
 	probe_done done; /* NULL once it was called: the rest is of no use */
 	void *context;
@@ -118,34 +116,13 @@ static const struct origin_events events = {
 	.drained = on_drained,
 };
 
-static bool ask(struct probe *probe, bool chosen, budget_id holder, enum failure *ret_failure)
-{
-	const struct fetches_use *use = probe->use;
-	struct origin_asker asker = {
-		.holder = holder, .is_extra = true, .events = &events, .context = probe};
-	struct request_form form = {0};
-	struct buf head = {0};
-	struct route route;
-
-	*ret_failure = route_find(use->routes, probe->req, chosen, &route);
-	if (*ret_failure != FAILURE_NONE)
-		return false;
-	form.absolute = route.parent && !route.tunnel;
-	if (form.absolute)
-		form.proxy_authorization = routes_parent(use->routes)->authorization;
-	*ret_failure = FAILURE_INTERNAL;
-	if (!compose_request(&head, use->conf, probe->req, &form)) {
-		buf_free(&head);
-		return false;
-	}
-	probe->origin = origin_start(use->origins, probe->req, &route, &head, &asker, ret_failure);
-	return probe->origin != NULL;
-}
-
 struct probe *probe_start(struct fetches *fetches, const struct probe_question *question,
 			  enum failure *ret_failure)
 {
 	struct probe *probe = malloc(sizeof(*probe));
+	struct origin_asker asker = {
+		.holder = question->holder, .is_extra = true, .events = &events, .context = probe};
+	struct request_form form = {0};
 
 	assert(question->req->body == BODY_NONE);
 	*ret_failure = FAILURE_INTERNAL;
@@ -153,7 +130,6 @@ struct probe *probe_start(struct fetches *fetches, const struct probe_question *
 		return NULL;
 	*probe = (struct probe){
 		.use = &fetches->use,
-		.req = question->req,
 		.done = question->done,
 		.context = question->context,
 		.times = {.request_steady_ms = fetches->use.turn->now.steady_ms,
@@ -161,7 +137,9 @@ struct probe *probe_start(struct fetches *fetches, const struct probe_question *
 		.asked_ms = boot_clock_ms(),
 		.asked_us = monotonic_us(),
 	};
-	if (ask(probe, question->chosen, question->holder, ret_failure))
+	probe->origin = fetch_send_question(probe->use, question->req, question->chosen, &form,
+					    &asker, ret_failure);
+	if (probe->origin != NULL)
 		return probe;
 	free(probe);
 	return NULL;
