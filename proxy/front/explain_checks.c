@@ -44,34 +44,35 @@ static enum rule rule_of(enum reason why)
 	}
 }
 
+static bool has_reason(const struct explained *explained, enum rule rule)
+{
+	return explained->why != REASON_NONE && rule_of(explained->why) == rule;
+}
+
 /* The rule that has the reason says no, or that it let a stale answer through. */
+static const char *kind_of(const struct explained *explained, enum rule rule)
+{
+	if (!has_reason(explained, rule))
+		return "ok";
+	return explain_is_from_store(explained->verdict) ? "warn" : "no";
+}
+
 static void check(struct json_writer *out, const struct explained *explained, enum rule rule,
 		  const char *name, const char *all_right)
 {
-	bool here = explained->why != REASON_NONE && rule_of(explained->why) == rule;
-
-	if (!here)
-		explain_put_check(out, "ok", name, all_right);
-	else
-		explain_put_check(out, explain_is_from_store(explained->verdict) ? "warn" : "no",
-				  name, reason_meaning(explained->why));
+	explain_put_check(out, kind_of(explained, rule), name,
+			  has_reason(explained, rule) ? reason_meaning(explained->why) : all_right);
 }
 
 static void check_age(struct json_writer *out, const struct explained *explained)
 {
 	char age[EXPLAIN_SPAN], lifetime[EXPLAIN_SPAN], text[TEXT];
+	bool here = has_reason(explained, AGE);
 
-	snprintf(text, sizeof(text), "%s of %s", explain_span(explained->age_s, age),
-		 explain_span(explained->lifetime_s, lifetime));
-	if (explained->why != REASON_NONE && rule_of(explained->why) == AGE)
-		snprintf(text, sizeof(text), "%s of %s: %s", age, lifetime,
-			 reason_meaning(explained->why));
-	explain_put_check(out,
-			  explain_is_from_store(explained->verdict) && explained->why != REASON_NONE
-				  ? "warn"
-			  : explained->why != REASON_NONE && rule_of(explained->why) == AGE ? "no"
-											    : "ok",
-			  "Age", text);
+	snprintf(text, sizeof(text), "%s of %s%s%s", explain_span(explained->age_s, age),
+		 explain_span(explained->lifetime_s, lifetime), here ? ": " : "",
+		 here ? reason_meaning(explained->why) : "");
+	explain_put_check(out, kind_of(explained, AGE), "Age", text);
 }
 
 static void check_record(struct json_writer *out, const struct explained *explained)
