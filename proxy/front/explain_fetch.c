@@ -6,9 +6,9 @@
 #include <stdlib.h>
 
 #include "cache/record/record.h"
-#include "proxy/base/buf.h"
 #include "proxy/base/cause.h"
 #include "proxy/front/explain_checks.h"
+#include "proxy/front/explain_json.h"
 #include "proxy/http1/mend_fault.h"
 
 enum { SUMMARY = 512, TEXT = 512, DETAIL_MAX = 200 };
@@ -100,30 +100,6 @@ static void put_lint(struct json_writer *out, const struct lint *lint, struct sl
 	json_put_end(out);
 }
 
-/* The head as it came, with line feeds between its lines, and none at its end. */
-static void put_head(struct json_writer *out, struct slice raw)
-{
-	struct buf text = {0};
-	bool ok = true;
-
-	while (ok && raw.n > 0) {
-		const char *lf = memchr(raw.p, '\n', raw.n);
-		size_t n = lf != NULL ? (size_t)(lf - raw.p) : raw.n;
-		size_t shown = n > 0 && raw.p[n - 1] == '\r' ? n - 1 : n;
-
-		if (shown > 0)
-			ok = (buf_length(&text) == 0 || buf_append(&text, SLICE("\n"))) &&
-			     buf_append(&text, slice_of(raw.p, shown));
-		n += lf != NULL;
-		raw = slice_of(raw.p + n, raw.n - n);
-	}
-	if (ok)
-		json_put_text(out, "head", buf_waiting(&text));
-	else
-		json_put_null(out, "head");
-	buf_free(&text);
-}
-
 static void put_answer(struct json_writer *out, const struct probe_answer *answer,
 		       const struct lint *lint, const struct conf *conf)
 {
@@ -138,7 +114,7 @@ static void put_answer(struct json_writer *out, const struct probe_answer *answe
 	else
 		json_put_null(out, "lifetime_s");
 	put_lint(out, lint, answer->raw);
-	put_head(out, answer->raw);
+	explain_put_head(out, SLICE(""), answer->raw);
 }
 
 /* Nothing came, and that is what is wrong. */

@@ -15,25 +15,26 @@
 
 enum { MS_PER_S = 1000 };
 
-/* Member `name`: a head as text, with line feeds between its lines. */
-static void put_head(struct json_writer *out, const char *name, const char *status_line,
-		     struct slice lines)
+void explain_put_head(struct json_writer *out, struct slice status_line, struct slice lines)
 {
 	struct buf text = {0};
-	bool ok = buf_append(&text, slice_str(status_line));
+	bool ok = buf_append(&text, status_line);
 
 	while (ok && lines.n > 0) {
-		const char *end = memmem(lines.p, lines.n, "\r\n", 2);
-		size_t n = end != NULL ? (size_t)(end - lines.p) : lines.n;
+		const char *lf = memchr(lines.p, '\n', lines.n);
+		size_t n = lf != NULL ? (size_t)(lf - lines.p) : lines.n;
+		size_t shown = n > 0 && lines.p[n - 1] == '\r' ? n - 1 : n;
 
-		ok = buf_append(&text, SLICE("\n")) && buf_append(&text, slice_of(lines.p, n));
-		n += end != NULL ? 2 : 0;
+		if (shown > 0)
+			ok = (buf_length(&text) == 0 || buf_append(&text, SLICE("\n"))) &&
+			     buf_append(&text, slice_of(lines.p, shown));
+		n += lf != NULL;
 		lines = slice_of(lines.p + n, lines.n - n);
 	}
 	if (ok)
-		json_put_text(out, name, buf_waiting(&text));
+		json_put_text(out, "head", buf_waiting(&text));
 	else
-		json_put_null(out, name);
+		json_put_null(out, "head");
 	buf_free(&text);
 }
 
@@ -198,7 +199,7 @@ static void put_record(struct json_writer *out, const struct explained *explaine
 	put_field(out, "last_modified", &head.fields, SLICE("Last-Modified"));
 	put_groups(out, &head.fields);
 	json_put_end(out);
-	put_head(out, "head", "HTTP/1.1 204 No Content", record_head(record, false));
+	explain_put_head(out, SLICE("HTTP/1.1 204 No Content"), record_head(record, false));
 	free(lines);
 }
 

@@ -13,4 +13,10 @@ enum {
 /* The members of an object that has begun. */
 void explain_put(struct json_writer *out, const struct explained *explained);
 
+/*
+ * The member "head": its text, with line feeds between the lines, and none at its end.  `lines` may
+ * end as they came.
+ */
+void explain_put_head(struct json_writer *out, struct slice status_line, struct slice lines);
+
 #endif
