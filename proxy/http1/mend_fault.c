@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "cache/http/fields.h"
+#include "proxy/http1/parse_head.h"
 
 /* A head while it is read line by line. */
 struct reading {
@@ -14,14 +15,6 @@ struct reading {
 static bool is_blank(char c)
 {
 	return c == ' ' || c == '\t';
-}
-
-static bool has_control(struct slice text)
-{
-	for (size_t i = 0; i < text.n; i++)
-		if (((unsigned char)text.p[i] < 0x20 && text.p[i] != '\t') || text.p[i] == 0x7f)
-			return true;
-	return false;
 }
 
 /* Of a field line without its end; NULL when it is right. */
@@ -39,7 +32,7 @@ static const char *field_fault(struct reading *reading, struct slice line)
 	value = slice_trim(slice_of(colon + 1, line.n - name.n - 1));
 	if (name.n > 0 && is_blank(name.p[name.n - 1]))
 		return "white space before the colon";
-	if (has_control(value))
+	if (!head_value_is_clean(value))
 		return "a control byte in the value";
 	id = http_field_lookup(name);
 	if (id == FIELD_CONTENT_LENGTH && (reading->has_length || memchr(value.p, ',', value.n)))

@@ -1,6 +1,6 @@
 /*
- * What reading a request's head and a response's have in common.  Private to parse_request.c and
- * parse_response.c; see parse.h.
+ * What reading a request's head and a response's have in common.  Private to the readers of this
+ * room; see parse.h.
  */
 #ifndef PROXY_HTTP1_PARSE_HEAD_H
 #define PROXY_HTTP1_PARSE_HEAD_H
