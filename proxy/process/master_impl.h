@@ -174,11 +174,12 @@ void master_finish_reload(struct master *master);
 /* Nothing is under way that a reload or an upgrade would have to wait for. */
 bool master_may_change(struct master *master);
 
-/* Generations before the one in effect that have workers. */
-unsigned master_count_older(const struct master *master);
-
 /* Those before accept no more, as soon as they can. */
 void master_retire_older(struct master *master);
+
+/* Operators who asked `to`, with tickets up to this one, are told what is in effect now. */
+void master_answer(const struct master *master, struct reload *to, uint64_t ticket, bool ok,
+		   const char *text);
 
 /* A line in the log for each of a text, after "what: ". */
 void master_tell_lines(const char *what, const char *text);

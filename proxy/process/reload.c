@@ -50,7 +50,8 @@ bool master_take_places(struct master *master, const struct generation *generati
 	return true;
 }
 
-unsigned master_count_older(const struct master *master)
+/* Generations before the one in effect that have workers. */
+static unsigned count_older(const struct master *master)
 {
 	unsigned count = 0;
 
@@ -76,24 +77,31 @@ void master_notify_serving(const struct master *master, const char *before)
 	notify_ready(status);
 }
 
-static void answer_reload(struct master *master, bool ok, const char *text)
+void master_answer(const struct master *master, struct reload *to, uint64_t ticket, bool ok,
+		   const char *text)
 {
 	struct reload_result result = {
-		.answered = master->ticket,
+		.answered = ticket,
 		.generation = master->now->number,
-		.older = master_count_older(master),
+		.older = count_older(master),
 		.at_s = wall_clock_ms() / 1000,
 		.ok = ok,
 	};
 
+	snprintf(result.text, sizeof(result.text), "%s", text);
+	reload_answer(to, &result);
+}
+
+static void answer_reload(struct master *master, bool ok, const char *text)
+{
 	if (ok)
 		events_add(master->shared->service.events, EVENT_RELOAD,
-			   "reload: generation %llu serves", (unsigned long long)result.generation);
+			   "reload: generation %llu serves",
+			   (unsigned long long)master->now->number);
 	else
 		events_add(master->shared->service.events, EVENT_RELOAD, "reload refused: %.*s",
 			   (int)strcspn(text, "\n"), text);
-	snprintf(result.text, sizeof(result.text), "%s", text);
-	reload_answer(master->shared->service.reload, &result);
+	master_answer(master, master->shared->service.reload, master->ticket, ok, text);
 	master_notify_serving(master, ok ? "" : "reload refused, the log says why; ");
 }
 
@@ -104,7 +112,7 @@ static void note_older(struct master *master)
 
 	if (!reload_read(master->shared->service.reload, &result))
 		return;
-	result.older = master_count_older(master);
+	result.older = count_older(master);
 	reload_answer(master->shared->service.reload, &result);
 }
 
@@ -259,10 +267,10 @@ void master_finish_reload(struct master *master)
 	}
 	master->retire_ms = NEVER;
 	log_info("generations before %llu that still have connections: %u",
-		 (unsigned long long)master->now->number, master_count_older(master));
+		 (unsigned long long)master->now->number, count_older(master));
 	answer_reload(master, true, "");
 	master_finish_upgrade(master);
-	if (master_count_older(master) >= CONF_GENERATIONS_MAX)
+	if (count_older(master) >= CONF_GENERATIONS_MAX)
 		end_oldest(master);
 }
 
@@ -306,7 +314,7 @@ bool master_may_change(struct master *master)
 	if (master->next != NULL || master->retire_ms != NEVER || master->trial.pid != 0 ||
 	    !master->greeted || master->stopping || master->replacing)
 		return false;
-	if (master_count_older(master) < CONF_GENERATIONS_MAX)
+	if (count_older(master) < CONF_GENERATIONS_MAX)
 		return true;
 	end_oldest(master);
 	return false;

@@ -12,7 +12,6 @@
 #include "proxy/base/log.h"
 #include "proxy/base/monotonic.h"
 #include "proxy/base/version.h"
-#include "proxy/base/wall_clock.h"
 #include "proxy/process/greeting.h"
 #include "proxy/process/handover.h"
 #include "proxy/process/master_impl.h"
@@ -30,16 +29,7 @@ enum { TRIAL_MS = 30000 }; /* for the new program to get all ready */
 
 static void answer(struct master *master, bool ok, const char *text)
 {
-	struct reload_result result = {
-		.answered = master->upgrade_ticket,
-		.generation = master->now->number,
-		.older = master_count_older(master),
-		.at_s = wall_clock_ms() / 1000,
-		.ok = ok,
-	};
-
-	snprintf(result.text, sizeof(result.text), "%s", text);
-	reload_answer(master->shared->service.upgrade, &result);
+	master_answer(master, master->shared->service.upgrade, master->upgrade_ticket, ok, text);
 }
 
 static void refuse(struct master *master, const char *text)
