@@ -191,8 +191,7 @@ static int run(struct conf *conf, const struct generation_source *source)
 		generation_free(first, NULL);
 		return status;
 	}
-	greeting_warn_of_admin(conf, &first->sets[0]);
-	greeting_warn_of_open_proxy(conf, &first->sets[0]);
+	greeting_warn(conf, &first->sets[0]);
 	privileges_harden(conf->log_level == CONF_LOG_LEVEL_DEBUG);
 	master = master_new(first, source, shared, NULL);
 	if (master == NULL) {

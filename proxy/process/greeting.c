@@ -139,38 +139,46 @@ void greeting_print(const struct conf *conf, const struct listener *listener)
 	fflush(stdout);
 }
 
-void greeting_warn_of_admin(const struct conf *conf, const struct listener *listener)
+/* Whether an address is of this front end, and other machines reach it. */
+static bool is_reached(const struct listener_address *at, const struct frontend *frontend,
+		       char ret_text[ADDRESS_TEXT_SIZE])
 {
-	for (unsigned i = 0; i < listener->count && conf->admin_token_file[0] == '\0'; i++) {
-		const struct listener_address *at = &listener->at[i];
-		char text[ADDRESS_TEXT_SIZE];
-
-		if (at->frontend != &admin_frontend || address_is_loopback(&at->address))
-			continue;
-		address_format_port(&at->address, text);
-		log_error("admin: other machines may reach %s, which asks for no token: they may "
-			  "read the statistics, and change nothing (403 for POST); give it an "
-			  "admin_token_file, or keep it to 127.0.0.1 or a Unix socket",
-			  text);
-	}
+	if (at->frontend != frontend || address_is_loopback(&at->address))
+		return false;
+	address_format_port(&at->address, ret_text);
+	return true;
 }
 
-void greeting_warn_of_open_proxy(const struct conf *conf, const struct listener *listener)
+static void warn_of_admin(const struct conf *conf, const struct listener *listener)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	for (unsigned i = 0; i < listener->count && conf->admin_token_file[0] == '\0'; i++)
+		if (is_reached(&listener->at[i], &admin_frontend, text))
+			log_error("admin: other machines may reach %s, which asks for no token: "
+				  "they may read the statistics, and change nothing (403 for "
+				  "POST); give it an admin_token_file, or keep it to 127.0.0.1 "
+				  "or a Unix socket",
+				  text);
+}
+
+static void warn_of_open_proxy(const struct conf *conf, const struct listener *listener)
 {
 	const char *everyone = open_proxy_clients(&conf->clients);
+	char text[ADDRESS_TEXT_SIZE];
 
 	if (everyone == NULL || conf->password_file[0] != '\0')
 		return;
-	for (unsigned i = 0; i < listener->count; i++) {
-		const struct listener_address *at = &listener->at[i];
-		char text[ADDRESS_TEXT_SIZE];
+	for (unsigned i = 0; i < listener->count; i++)
+		if (is_reached(&listener->at[i], &forward_frontend, text))
+			log_error("listen: an open proxy: whoever reaches %s may use it, as "
+				  "clients has %s and there is no password_file; name your "
+				  "networks in clients, or give it a password_file",
+				  text, everyone);
+}
 
-		if (at->frontend != &forward_frontend || address_is_loopback(&at->address))
-			continue;
-		address_format_port(&at->address, text);
-		log_error("listen: an open proxy: whoever reaches %s may use it, as clients has %s "
-			  "and there is no password_file; name your networks in clients, or give "
-			  "it a password_file",
-			  text, everyone);
-	}
+void greeting_warn(const struct conf *conf, const struct listener *listener)
+{
+	warn_of_admin(conf, listener);
+	warn_of_open_proxy(conf, listener);
 }

@@ -12,12 +12,10 @@
 void greeting_print(const struct conf *conf, const struct listener *listener);
 
 /*
- * Whether other machines reach the operators' pages, which ask for no token: a line in the log, at
- * the start and after a reload.
+ * Whether other machines reach the operators' pages, which ask for no token, and whether everyone
+ * may use the proxy and other machines reach it: lines in the log, whenever a configuration takes
+ * effect.
  */
-void greeting_warn_of_admin(const struct conf *conf, const struct listener *listener);
-
-/* Whether everyone may use the proxy, and other machines reach it: likewise. */
-void greeting_warn_of_open_proxy(const struct conf *conf, const struct listener *listener);
+void greeting_warn(const struct conf *conf, const struct listener *listener);
 
 #endif

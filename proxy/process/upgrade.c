@@ -350,8 +350,7 @@ void master_begin_service(struct master *master)
 	}
 	master->greeted = true;
 	master_retire_older(master);
-	greeting_warn_of_admin(master->now->conf, &master->now->sets[0]);
-	greeting_warn_of_open_proxy(master->now->conf, &master->now->sets[0]);
+	greeting_warn(master->now->conf, &master->now->sets[0]);
 	events_add(master->shared->service.events, EVENT_START,
 		   "version " CACHE204_VERSION " serves in place of %s", master->before->version);
 	log_info("upgrade: version " CACHE204_VERSION " serves in place of %s, generation %llu, "
