@@ -234,6 +234,16 @@ void ask_free(struct answer *answer)
 	buf_free(&answer->bytes);
 }
 
+struct slice ask_first_line(const struct answer *answer)
+{
+	struct slice line = answer->content;
+	const char *end = line.n > 0 ? memchr(line.p, '\n', line.n) : NULL;
+
+	if (end != NULL)
+		line.n = (size_t)(end - line.p);
+	return line;
+}
+
 bool ask_find(const struct conf *conf, struct asked *ret_asked, struct diagnostic *error)
 {
 	int64_t deadline_us = monotonic_us() + INT64_C(1000) * ASK_TIMEOUT_MS;

@@ -398,9 +398,8 @@ static int tell(const struct arguments *arguments, const struct answer *answer)
 /* What the proxy says against the question, a line. */
 static int refused(const struct answer *answer)
 {
-	struct slice content = answer->content;
+	struct slice line = ask_first_line(answer);
 	struct diagnostic text;
-	const char *end = memchr(content.p, '\n', content.n);
 
 	if (answer->status == 404)
 		return complain(
@@ -409,9 +408,7 @@ static int refused(const struct answer *answer)
 		return complain(
 			"the URL and the fields are longer than the proxy takes: see the option "
 			"uri_length");
-	if (end != NULL)
-		content.n = (size_t)(end - content.p);
-	diagnostic_set(&text, "%.*s", SLICE_ARG(content));
+	diagnostic_set(&text, "%.*s", SLICE_ARG(line));
 	return complain(text.text);
 }
 

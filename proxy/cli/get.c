@@ -109,16 +109,12 @@ static bool ask_it(const struct arguments *arguments, const struct conf *conf,
 	return ok;
 }
 
-/* The first line that the proxy has to say against it. */
 static int refused(const struct answer *answer)
 {
-	struct slice content = answer->content;
-	const char *end = memchr(content.p != NULL ? content.p : "", '\n', content.n);
+	struct slice line = ask_first_line(answer);
 	struct diagnostic text;
 
-	if (end != NULL)
-		content.n = (size_t)(end - content.p);
-	diagnostic_set(&text, "the proxy answers %u: %.*s", answer->status, SLICE_ARG(content));
+	diagnostic_set(&text, "the proxy answers %u: %.*s", answer->status, SLICE_ARG(line));
 	return complain(text.text);
 }
 

@@ -110,14 +110,12 @@ static bool read_page(struct list *list, const struct answer *answer, struct dia
 	struct json *json = answer->status == 200 ? json_read(answer->content) : NULL;
 	const struct json *entries = json_get(json, "entries");
 	const char *after = json_text(json, "after");
-	struct slice text = answer->content;
-	const char *end = memchr(text.p != NULL ? text.p : "", '\n', text.n);
 
 	if (json == NULL) {
-		if (end != NULL)
-			text.n = (size_t)(end - text.p);
+		struct slice line = ask_first_line(answer);
+
 		diagnostic_set(error, "the proxy answers %u: %.*s", answer->status,
-			       SLICE_ARG(text));
+			       SLICE_ARG(line));
 		return false;
 	}
 	write_page(list, answer, entries);

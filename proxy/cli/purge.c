@@ -58,22 +58,18 @@ static int say_count(const struct job *job, uint64_t uris)
 
 /* ---- asking --------------------------------------------------------------------------------- */
 
-/* The first line that the proxy has to say against it. */
 static int refused(const struct job *job, const struct answer *answer)
 {
-	struct slice content = answer->content;
-	const char *end = memchr(content.p != NULL ? content.p : "", '\n', content.n);
+	struct slice line = ask_first_line(answer);
 	struct diagnostic text;
 
-	if (end != NULL)
-		content.n = (size_t)(end - content.p);
 	if (answer->status == 404)
 		diagnostic_set(&text, "the proxy that runs there knows no such purge: it is older");
 	else if (answer->status == 400)
 		diagnostic_set(&text, "not understood by the proxy: a URL is an absolute http or "
 				      "https one, without user and fragment");
 	else
-		diagnostic_set(&text, "refused: %.*s", SLICE_ARG(content));
+		diagnostic_set(&text, "refused: %.*s", SLICE_ARG(line));
 	return complain(job, text.text, EXIT_REFUSED);
 }
 

@@ -167,10 +167,9 @@ static int tell(const struct arguments *arguments, const struct answer *answer)
 	struct diagnostic text;
 
 	if (json == NULL) {
-		const char *end = memchr(answer->content.p, '\n', answer->content.n);
-		size_t n = end != NULL ? (size_t)(end - answer->content.p) : answer->content.n;
+		struct slice line = ask_first_line(answer);
 
-		diagnostic_set(&text, "%.*s", (int)(n < 400 ? n : 400), answer->content.p);
+		diagnostic_set(&text, "%.*s", (int)(line.n < 400 ? line.n : 400), line.p);
 		complain(text.text);
 		return answer->status == 404 ? EXIT_REFUSED : EXIT_USAGE;
 	}
