@@ -227,3 +227,14 @@ void log_debug(const char *format, ...)
 {
 	LOG(LOG_LEVEL_DEBUG);
 }
+
+void log_error_lines(const char *what, const char *text)
+{
+	for (const char *line = text; *line != '\0'; line += strspn(line, "\n")) {
+		size_t length = strcspn(line, "\n");
+
+		if (length > 0)
+			log_error("%s: %.*s", what, (int)length, line);
+		line += length;
+	}
+}

@@ -28,4 +28,7 @@ void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* An error for each line of a text, after "what: ". */
+void log_error_lines(const char *what, const char *text);
+
 #endif

@@ -181,9 +181,6 @@ void master_retire_older(struct master *master);
 void master_answer(const struct master *master, struct reload *to, uint64_t ticket, bool ok,
 		   const char *text);
 
-/* A line in the log for each of a text, after "what: ". */
-void master_tell_lines(const char *what, const char *text);
-
 /* Tell the service manager what is in effect, after `before`. */
 void master_notify_serving(const struct master *master, const char *before);
 

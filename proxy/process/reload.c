@@ -116,21 +116,10 @@ static void note_older(struct master *master)
 	reload_answer(master->shared->service.reload, &result);
 }
 
-void master_tell_lines(const char *what, const char *text)
-{
-	for (const char *line = text; *line != '\0'; line += strspn(line, "\n")) {
-		size_t length = strcspn(line, "\n");
-
-		if (length > 0)
-			log_error("%s: %.*s", what, (int)length, line);
-		line += length;
-	}
-}
-
 /* A line for each thing that is wrong. */
 static void refuse_reload(struct master *master, const char *text)
 {
-	master_tell_lines("reload", text);
+	log_error_lines("reload", text);
 	log_error("reload: refused, generation %llu stays in effect",
 		  (unsigned long long)master->now->number);
 	answer_reload(master, false, text);

@@ -76,17 +76,6 @@ static _Noreturn void end_all(struct handover *before)
 	exit(EXIT_FAILURE);
 }
 
-static void tell(const char *why)
-{
-	for (const char *line = why; *line != '\0'; line += strspn(line, "\n")) {
-		size_t n = strcspn(line, "\n");
-
-		if (n > 0)
-			log_error("upgrade: %.*s", (int)n, line);
-		line += n;
-	}
-}
-
 /* A number that another text hardly has; not 0. */
 static int64_t sum_of(const char *text)
 {
@@ -113,7 +102,7 @@ _Noreturn void takeover_fail(struct handover *before, const char *why)
 
 	/* Each second they would be the same lines. */
 	if (before->failed_for != sum_of(why)) {
-		tell(why);
+		log_error_lines("upgrade", why);
 		log_error(
 			again ? "upgrade: workers go on as they are, it is tried again each second"
 			      : "upgrade: version " CACHE204_VERSION

@@ -34,7 +34,7 @@ static void answer(struct master *master, bool ok, const char *text)
 
 static void refuse(struct master *master, const char *text)
 {
-	master_tell_lines("upgrade", text);
+	log_error_lines("upgrade", text);
 	log_error("upgrade: refused, version " CACHE204_VERSION " goes on");
 	answer(master, false, text);
 	master_notify_serving(master, "upgrade refused, the log says why; ");
