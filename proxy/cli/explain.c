@@ -323,29 +323,15 @@ static void write_findings(const struct json *rows)
 	buf_free(&good.text);
 }
 
-static void write_head(const char *head)
-{
-	while (head != NULL && *head != '\0') {
-		size_t n = strcspn(head, "\n");
-		char *line = strndup(head, n);
-
-		fputs("  | ", stdout);
-		shown_write(stdout, line != NULL ? line : "");
-		putchar('\n');
-		free(line);
-		head += n + (head[n] == '\n');
-	}
-}
-
 static void write_fetch(const struct json *fetch)
 {
-	const char *summary = json_text(fetch, "summary");
+	const char *summary = json_text(fetch, "summary"), *head = json_text(fetch, "head");
 
 	if (summary != NULL)
 		shown_write_filled(stdout, summary, 0, 0);
 	if (json_text(fetch, "failure") == NULL)
 		write_findings(json_get(fetch, "lint"));
-	write_head(json_text(fetch, "head"));
+	shown_write_lines(stdout, "  | ", head != NULL ? head : "");
 }
 
 /* ---- the whole ------------------------------------------------------------------------------ */

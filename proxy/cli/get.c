@@ -1,7 +1,6 @@
 /* `cache204 get`: the stored head that a request selects. */
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "proxy/cli/ask.h"
 #include "proxy/cli/commands.h"
@@ -19,26 +18,12 @@ static int complain(const char *text)
 
 /* ---- telling -------------------------------------------------------------------------------- */
 
-static void write_lines(const char *text)
-{
-	while (*text != '\0') {
-		size_t n = strcspn(text, "\n");
-		char *line = strndup(text, n);
-
-		if (line != NULL)
-			shown_write(stdout, line);
-		free(line);
-		putchar('\n');
-		text += n + (text[n] != '\0');
-	}
-}
-
 static void write_record(const struct json *json, const struct json *record)
 {
 	const char *head = json_text(json, "head"), *variant = json_text(record, "variant");
 	uint64_t age_s = 0, lifetime_s = 0;
 
-	write_lines(head != NULL ? head : "");
+	shown_write_lines(stdout, "", head != NULL ? head : "");
 	putchar('\n');
 	json_number(record, "age_s", &age_s);
 	json_number(record, "lifetime_s", &lifetime_s);

@@ -28,6 +28,17 @@ void shown_write(FILE *to, const char *text)
 		write_byte(to, next_byte(&text));
 }
 
+void shown_write_lines(FILE *to, const char *prefix, const char *text)
+{
+	while (*text != '\0') {
+		fputs(prefix, to);
+		while (*text != '\0' && *text != '\n')
+			write_byte(to, next_byte(&text));
+		putc('\n', to);
+		text += *text == '\n';
+	}
+}
+
 void shown_copy(char *to, size_t size, const char *text)
 {
 	size_t n = 0;

@@ -16,6 +16,9 @@ void shown_copy(char *to, size_t size, const char *text);
 /* A string of jansson's: bytes from 0x80 on stand in it as characters of that number, in UTF-8. */
 void shown_write(FILE *to, const char *text);
 
+/* The same of several lines, which stay such: each after `prefix`. */
+void shown_write_lines(FILE *to, const char *prefix, const char *text);
+
 /*
  * The same as a paragraph: broken at spaces, all lines but the first one after `indent` columns;
  * the first one begins at column `at`.
