@@ -269,6 +269,26 @@ bool ask_find(const struct conf *conf, struct asked *ret_asked, struct diagnosti
 	return false;
 }
 
+struct conf *ask_conf(const struct arguments *arguments, struct diagnostic *error)
+{
+	struct conf *conf =
+		conf_load(arguments->file, arguments->settings, arguments->setting_count, stderr);
+
+	if (conf == NULL)
+		diagnostic_set(error,
+			       "the configuration cannot be read, so where to ask is not known");
+	return conf;
+}
+
+bool ask_begin(const struct arguments *arguments, struct asked *ret_asked, struct diagnostic *error)
+{
+	struct conf *conf = ask_conf(arguments, error);
+	bool found = conf != NULL && ask_find(conf, ret_asked, error);
+
+	conf_free(conf);
+	return found;
+}
+
 void ask_end(struct asked *asked)
 {
 	admin_token_forget(&asked->token);

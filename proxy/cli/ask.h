@@ -8,6 +8,7 @@
 #include "conf/conf.h"
 #include "proxy/base/admin_token.h"
 #include "proxy/base/buf.h"
+#include "proxy/cli/commands.h"
 #include "proxy/cli/place.h"
 
 enum {
@@ -34,6 +35,16 @@ struct asked {
  * in `error` when there is none, or the token cannot be read.
  */
 bool ask_find(const struct conf *conf, struct asked *ret_asked, struct diagnostic *error);
+
+/*
+ * The configuration of a command line, for ask_find(): NULL with what is wrong in it on standard
+ * error, and a line in `error`.
+ */
+struct conf *ask_conf(const struct arguments *arguments, struct diagnostic *error);
+
+/* Both, for commands that need no more of it. */
+bool ask_begin(const struct arguments *arguments, struct asked *ret_asked,
+	       struct diagnostic *error);
 
 void ask_end(struct asked *asked);
 

@@ -54,19 +54,15 @@ static bool ask_it(const struct arguments *arguments, struct answer *ret_answer,
 		   struct diagnostic *error)
 {
 	bool fetch = arguments_have(arguments, FLAG_FETCH);
-	struct conf *conf =
-		conf_load(arguments->file, arguments->settings, arguments->setting_count, stderr);
+	struct conf *conf = ask_conf(arguments, error);
 	struct buf path = {0};
 	struct asked asked;
 	const char *target;
 	bool ok;
 
 	*ret_answer = (struct answer){0};
-	if (conf == NULL) {
-		diagnostic_set(error,
-			       "the configuration cannot be read, so where to ask is not known");
+	if (conf == NULL)
 		return false;
-	}
 	ok = ask_find(conf, &asked, error);
 	if (ok && fetch)
 		asked.timeout_ms = fetch_ms(conf);

@@ -74,8 +74,8 @@ static const char *write_target(const struct arguments *arguments, struct buf *t
 	return ok ? target_text(target) : NULL;
 }
 
-static bool ask_it(const struct arguments *arguments, const struct conf *conf,
-		   struct answer *ret_answer, struct diagnostic *error)
+static bool ask_it(const struct arguments *arguments, struct answer *ret_answer,
+		   struct diagnostic *error)
 {
 	struct buf target = {0};
 	const char *text = write_target(arguments, &target);
@@ -84,12 +84,9 @@ static bool ask_it(const struct arguments *arguments, const struct conf *conf,
 
 	if (!ok)
 		diagnostic_set(error, "out of memory");
-	if (ok && ask_find(conf, &asked, error)) {
-		ok = ask(&asked, "GET", text, ret_answer, error);
-		ask_end(&asked);
-	} else {
-		ok = false;
-	}
+	ok = ok && ask_begin(arguments, &asked, error) &&
+	     ask(&asked, "GET", text, ret_answer, error);
+	ask_end(&asked);
 	buf_free(&target);
 	return ok;
 }
@@ -107,21 +104,16 @@ int run_get(const struct arguments *arguments)
 {
 	struct answer answer = {0};
 	struct diagnostic error;
-	struct conf *conf;
 	int status;
 
 	if (arguments->operand_count != 1)
 		return complain("give one URL");
-	conf = conf_load(arguments->file, arguments->settings, arguments->setting_count, stderr);
-	if (conf == NULL)
-		return complain("the configuration cannot be read, so where to ask is not known");
-	if (!ask_it(arguments, conf, &answer, &error))
+	if (!ask_it(arguments, &answer, &error))
 		status = complain(error.text);
 	else if (answer.status == 200)
 		status = tell(arguments, &answer);
 	else
 		status = refused(&answer);
-	conf_free(conf);
 	ask_free(&answer);
 	return status;
 }

@@ -175,20 +175,13 @@ int run_list(const struct arguments *arguments)
 {
 	struct list list = {.arguments = arguments};
 	struct diagnostic error;
-	struct conf *conf;
-	bool found;
 	int status;
 
 	if (!read_limit(arguments, &list.left))
 		return complain("--limit: not a number");
 	if (arguments->host != NULL && arguments->prefix != NULL)
 		return complain("give --host or --prefix, not both");
-	conf = conf_load(arguments->file, arguments->settings, arguments->setting_count, stderr);
-	if (conf == NULL)
-		return complain("the configuration cannot be read, so where to ask is not known");
-	found = ask_find(conf, &list.asked, &error);
-	conf_free(conf);
-	if (!found)
+	if (!ask_begin(arguments, &list.asked, &error))
 		return complain(error.text);
 	status = show_all(&list);
 	ask_end(&list.asked);

@@ -68,7 +68,6 @@ static int complain(const char *text)
 
 int run_mark(const struct arguments *arguments)
 {
-	struct conf *conf;
 	struct diagnostic error;
 	struct asked asked;
 	bool ok;
@@ -78,13 +77,9 @@ int run_mark(const struct arguments *arguments)
 	if (!mark_name_is_good(arguments->operands[0]))
 		return complain("a name begins with a letter, and has up to 32 letters, digits, "
 				"dots, dashes and underscores");
-	conf = conf_load(arguments->file, arguments->settings, arguments->setting_count, stderr);
-	if (conf == NULL)
-		return complain("the configuration cannot be read, so where to ask is not known");
-	ok = ask_find(conf, &asked, &error);
-	conf_free(conf);
-	ok = ok && mark_set(&asked, arguments->operands[0],
-			    arguments->operand_count > 1 ? arguments->operands[1] : NULL, &error);
+	ok = ask_begin(arguments, &asked, &error) &&
+	     mark_set(&asked, arguments->operands[0],
+		      arguments->operand_count > 1 ? arguments->operands[1] : NULL, &error);
 	ask_end(&asked);
 	return ok ? EXIT_SUCCESS : complain(error.text);
 }

@@ -252,6 +252,7 @@ int run_purge(const struct arguments *arguments)
 {
 	struct job job = {.arguments = arguments};
 	struct buf target = {0};
+	struct diagnostic error;
 	struct conf *conf;
 	int status;
 
@@ -260,11 +261,9 @@ int run_purge(const struct arguments *arguments)
 				"give one of: a URL, --prefix, --host, --all; and with --group a "
 				"URL or --host",
 				EXIT_USAGE);
-	conf = conf_load(arguments->file, arguments->settings, arguments->setting_count, stderr);
+	conf = ask_conf(arguments, &error);
 	if (conf == NULL)
-		return complain(&job,
-				"the configuration cannot be read, so where to ask is not known",
-				EXIT_USAGE);
+		return complain(&job, error.text, EXIT_USAGE);
 	job.target = write_target(arguments, &target);
 	if (job.target == NULL)
 		status = complain(&job, "out of memory", EXIT_USAGE);

@@ -187,18 +187,12 @@ int run_stats(const struct arguments *arguments)
 	struct diagnostic error;
 	char path[PATH_MAX_LENGTH];
 	struct asked asked;
-	struct conf *conf;
 	int status;
 	bool ok;
 
 	if (!write_path(arguments, path, &error))
 		return complain(error.text);
-	conf = conf_load(arguments->file, arguments->settings, arguments->setting_count, stderr);
-	if (conf == NULL)
-		return complain("the configuration cannot be read, so where to ask is not known");
-	ok = ask_find(conf, &asked, &error);
-	conf_free(conf);
-	ok = ok && ask(&asked, "GET", path, &answer, &error);
+	ok = ask_begin(arguments, &asked, &error) && ask(&asked, "GET", path, &answer, &error);
 	status = ok ? tell(arguments, &answer) : complain(error.text);
 	ask_free(&answer);
 	ask_end(&asked);

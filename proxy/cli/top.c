@@ -296,26 +296,20 @@ static int show(struct program *top)
 
 int run_top(const struct arguments *arguments)
 {
-	struct conf *conf =
-		conf_load(arguments->file, arguments->settings, arguments->setting_count, stderr);
 	struct program *top = calloc(1, sizeof(*top));
 	struct diagnostic error;
 	int status;
 
-	if (conf == NULL || top == NULL) {
-		conf_free(conf);
-		free(top);
-		return complain("the configuration cannot be read, so where to ask is not known");
-	}
+	if (top == NULL)
+		return complain("out of memory");
 	top->arguments = arguments;
 	top->state.window_s = 60;
-	if (ask_find(conf, &top->asked, &error)) {
+	if (ask_begin(arguments, &top->asked, &error)) {
 		top->asked.timeout_ms = LIMIT_MS;
 		status = show(top);
 	} else {
 		status = complain(error.text);
 	}
-	conf_free(conf);
 	json_free(top->dash);
 	ask_end(&top->asked);
 	free(top);
