@@ -20,10 +20,7 @@ enum {
 
 static int complain(const char *text)
 {
-	fputs("cache204: explain: ", stderr);
-	shown_write(stderr, text);
-	putc('\n', stderr);
-	return EXIT_USAGE;
+	return shown_complain("explain", text);
 }
 
 /* ---- asking --------------------------------------------------------------------------------- */

@@ -10,10 +10,7 @@
 
 static int complain(const char *text)
 {
-	fputs("cache204: get: ", stderr);
-	shown_write(stderr, text);
-	putc('\n', stderr);
-	return EXIT_USAGE;
+	return shown_complain("get", text);
 }
 
 /* ---- telling -------------------------------------------------------------------------------- */

@@ -25,10 +25,7 @@ struct list {
 
 static int complain(const char *text)
 {
-	fputs("cache204: list: ", stderr);
-	shown_write(stderr, text);
-	putc('\n', stderr);
-	return EXIT_USAGE;
+	return shown_complain("list", text);
 }
 
 /* ---- telling -------------------------------------------------------------------------------- */

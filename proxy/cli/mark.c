@@ -60,10 +60,7 @@ bool mark_set(const struct asked *asked, const char *name, const char *note,
 
 static int complain(const char *text)
 {
-	fputs("cache204: mark: ", stderr);
-	shown_write(stderr, text);
-	putc('\n', stderr);
-	return EXIT_USAGE;
+	return shown_complain("mark", text);
 }
 
 int run_mark(const struct arguments *arguments)

@@ -1,6 +1,8 @@
 /* Text of the proxy's answers for a terminal. */
 #include "proxy/cli/shown.h"
 
+#include "proxy/cli/commands.h"
+
 /* The next character at *text as one of ours, which it moves past: a byte of the proxy's. */
 static unsigned next_byte(const char **text)
 {
@@ -26,6 +28,14 @@ void shown_write(FILE *to, const char *text)
 {
 	while (*text != '\0')
 		write_byte(to, next_byte(&text));
+}
+
+int shown_complain(const char *command, const char *text)
+{
+	fprintf(stderr, "cache204: %s: ", command);
+	shown_write(stderr, text);
+	putc('\n', stderr);
+	return EXIT_USAGE;
 }
 
 void shown_write_lines(FILE *to, const char *prefix, const char *text)

@@ -19,9 +19,12 @@ void shown_write(FILE *to, const char *text);
 /* The same of several lines, which stay such: each after `prefix`. */
 void shown_write_lines(FILE *to, const char *prefix, const char *text);
 
+/* What went wrong in a command, as a line on standard error.  Returns EXIT_USAGE. */
+int shown_complain(const char *command, const char *text);
+
 /*
- * The same as a paragraph: broken at spaces, all lines but the first one after `indent` columns;
- * the first one begins at column `at`.
+ * A string of jansson's as a paragraph: broken at spaces, all lines but the first one after
+ * `indent` columns; the first one begins at column `at`.
  */
 void shown_write_filled(FILE *to, const char *text, unsigned at, unsigned indent);
 

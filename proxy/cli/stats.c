@@ -13,10 +13,7 @@ enum { PATH_MAX_LENGTH = 256, LABEL = 28, NUMBER = 16 };
 
 static int complain(const char *text)
 {
-	fputs("cache204: stats: ", stderr);
-	shown_write(stderr, text);
-	putc('\n', stderr);
-	return EXIT_USAGE;
+	return shown_complain("stats", text);
 }
 
 /* ---- asking --------------------------------------------------------------------------------- */

@@ -40,10 +40,7 @@ struct program {
 
 static int complain(const char *text)
 {
-	fputs("cache204: top: ", stderr);
-	shown_write(stderr, text);
-	putc('\n', stderr);
-	return EXIT_USAGE;
+	return shown_complain("top", text);
 }
 
 /* ---- asking --------------------------------------------------------------------------------- */
