@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from support.origin import respond
+from support.ports import free_port
 from support.proxy import ROOT, Proxy, run
 
 pytestmark = pytest.mark.one_worker("a command asks whichever worker")
@@ -317,8 +318,7 @@ def test_reload_without_a_proxy():
 
 def test_reload_takes_the_first_address_that_answers(admin):
     server = admin(ASKED, result_of(7))
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
+    port = free_port()
     result = run("reload", "-o", f"admin=127.0.0.1:{port},127.0.0.1:{server.socket.getsockname()[1]}")
     assert result.returncode == 0, result
 

@@ -2,12 +2,12 @@
 
 import json
 import re
-import socket
 import subprocess
 
 import pytest
 
 from support.origin import respond
+from support.ports import free_port
 from support.proxy import run
 from support.rawclient import Client
 from support.tls import Authority, TlsOrigin
@@ -164,8 +164,7 @@ def test_loop_is_refused(gateway_proxy, gateway, origin):
 
 
 def test_own_address_as_origin_is_a_loop(start_proxy):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     proxy = start_proxy(f"gateway=127.0.0.1:{port}=http://localhost:{port}")
     with Client(port) as client:
         assert ask(client, "/x").status == 508

@@ -10,6 +10,7 @@ import pytest
 
 from support.http1 import Closed, Stream
 from support.origin import CLOSE, NEVER, respond
+from support.ports import free_port
 from support.rawclient import Client
 from support.tls import Authority, TlsOrigin
 
@@ -255,8 +256,7 @@ def test_this_machine_is_never_the_parents(start_proxy, start_origin, host):
 
 def test_this_machine_is_not_the_parents_for_a_gateway_either(start_proxy, start_origin):
     parent, origin = start_origin(), start_origin()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = "127.0.0.1:%d" % free.getsockname()[1]
+    address = f"127.0.0.1:{free_port()}"
     start_proxy(f"parent=http://{parent.authority}", f"gateway={address}=http://localhost:{origin.port}")
     with Client(int(address.rpartition(":")[2])) as client:
         client.send(b"GET /here HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -442,8 +442,7 @@ def test_https_origin_that_the_parent_refuses(start_proxy, start_parent, reply, 
 
 @pytest.mark.parametrize("ask", ["plain", "https", "connect"])
 def test_parent_that_is_down(start_proxy, ask):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with start_proxy(f"parent=http://127.0.0.1:{port}").connect() as client:
         assert_failure(ask_for(client, ask), 502, "destination_unavailable")
 
@@ -505,8 +504,7 @@ def test_parent_may_be_where_clients_may_not_go(start_proxy, origin):
 
 
 def test_itself_as_parent_is_a_loop(start_proxy):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     proxy = start_proxy(f"listen=127.0.0.1:{port}", f"parent=http://127.0.0.1:{port}")
     for ask in ("plain", "https", "connect"):
         with proxy.connect() as client:
@@ -515,8 +513,7 @@ def test_itself_as_parent_is_a_loop(start_proxy):
 
 @pytest.mark.parametrize("ask", ["plain", "https", "connect"])
 def test_two_that_have_each_other_as_parent(start_proxy, ask):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     one = start_proxy(f"parent=http://127.0.0.1:{port}", "pseudonym=one")
     start_proxy(f"listen=127.0.0.1:{port}", f"parent=http://127.0.0.1:{one.port}", "pseudonym=two")
     with one.connect() as client:

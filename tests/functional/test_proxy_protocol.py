@@ -2,12 +2,12 @@
 
 import ipaddress
 import json
-import socket
 import struct
 
 import pytest
 
 from support.origin import respond
+from support.ports import free_port
 from support.rawclient import Client
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
@@ -171,8 +171,7 @@ def test_look_at_the_port_is_no_wrong_header(counted):
 
 
 def test_gateway(start_proxy, origin):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     proxy = start_proxy(f"gateway=127.0.0.1:{port}=http://{origin.authority}",
                         "proxy_protocol_from=127.0.0.1", "clients=192.0.2.0/24")
     origin.default = respond(200, body=b"hello")
