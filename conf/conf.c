@@ -1,6 +1,7 @@
 /* What the members of struct conf mean: words of choices, and addresses taken apart. */
 #include "conf/conf.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,23 +12,43 @@ bool conf_split_address(const char *text, char *ret_host, uint16_t *ret_port)
 	return units_parse_address(text, ret_host, ret_port);
 }
 
-bool conf_split_gateway(const char *text, char *ret_host, uint16_t *ret_port,
-			const char **ret_origin)
-{
-	const char *equals = strchr(text, '=');
-	char address[UNITS_HOST + 9];
-
-	if (equals == NULL || (size_t)(equals - text) >= sizeof(address))
-		return false;
-	memcpy(address, text, (size_t)(equals - text));
-	address[equals - text] = '\0';
-	*ret_origin = equals + 1;
-	return units_parse_address(address, ret_host, ret_port);
-}
-
 const char *conf_unix_path(const char *text)
 {
 	return strncmp(text, "unix:", 5) == 0 ? text + 5 : NULL;
+}
+
+/* A path may have an equals sign of its own. */
+static const char *find_origin(const char *text)
+{
+	const char *equals = conf_unix_path(text) != NULL ? strcasestr(text, "=http") : NULL;
+
+	return equals != NULL ? equals : strchr(text, '=');
+}
+
+static bool copy_part(const char *from, size_t length, char *to, size_t size)
+{
+	return length > 0 && snprintf(to, size, "%.*s", (int)length, from) < (int)size;
+}
+
+bool conf_split_gateway(const char *text, struct conf_gateway *ret_gateway)
+{
+	static const char by[] = "@unix:";
+	const char *equals = find_origin(text), *socket;
+	size_t length;
+
+	*ret_gateway = (struct conf_gateway){.socket = ""};
+	if (equals == NULL)
+		return false;
+	socket = strstr(equals, by);
+	length = socket != NULL ? (size_t)(socket - equals) - 1 : strlen(equals + 1);
+	if (length > 1 && equals[length] == '/' && equals[length - 1] != '/')
+		length--;
+	if (socket != NULL && !copy_part(socket + strlen(by), strlen(socket + strlen(by)),
+					 ret_gateway->socket, sizeof(ret_gateway->socket)))
+		return false;
+	return copy_part(text, (size_t)(equals - text), ret_gateway->listen,
+			 sizeof(ret_gateway->listen)) &&
+	       copy_part(equals + 1, length, ret_gateway->origin, sizeof(ret_gateway->origin));
 }
 
 unsigned conf_mode(const char *text)

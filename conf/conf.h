@@ -28,7 +28,6 @@ enum conf_choice {
 
 /* One member per row of options.def, named as the option; durations in ms, sizes in bytes. */
 struct conf {
-#define OPTION_ADDRESSES(name, preset, help) struct conf_list name;
 #define OPTION_LIST(name, preset, form, help) struct conf_list name;
 #define OPTION_STRING(name, preset, form, help) char *name;
 #define OPTION_CHOICE(name, preset, help) enum conf_choice name;
@@ -37,7 +36,6 @@ struct conf {
 #define OPTION_SIZE(name, preset, min, max, help) uint64_t name;
 #define OPTION_DURATION(name, preset, min, max, help) int64_t name##_ms;
 #include "conf/options.def"
-#undef OPTION_ADDRESSES
 #undef OPTION_LIST
 #undef OPTION_STRING
 #undef OPTION_CHOICE
@@ -102,16 +100,22 @@ void conf_help(FILE *to);
  */
 bool conf_split_address(const char *text, char *ret_host, uint16_t *ret_port);
 
-/* The same of a member of `gateway`, "ADDRESS:PORT=ORIGIN"; *ret_origin is where ORIGIN begins. */
-bool conf_split_gateway(const char *text, char *ret_host, uint16_t *ret_port,
-			const char **ret_origin);
-
 /*
- * The path in "unix:PATH", a member of `admin`; NULL for an address.  With its end it takes at most
- * CONF_UNIX_PATH bytes (unix(7)).
+ * The path in "unix:PATH", a member of `listen` or `admin`; NULL for an address.  With its end it
+ * takes at most CONF_UNIX_PATH bytes (unix(7)).
  */
 enum { CONF_UNIX_PATH = 108 };
 const char *conf_unix_path(const char *text);
+
+/* A member of `gateway`, "ADDRESS:PORT=ORIGIN" or "unix:PATH=ORIGIN@unix:PATH", taken apart. */
+struct conf_gateway {
+	char listen[5 + CONF_UNIX_PATH]; /* as a member of `listen` */
+	char origin[312];                /* http://host[:port], or https */
+	char socket[CONF_UNIX_PATH]; /* path that leads to the origin; "" to connect to its host */
+};
+
+/* False when a part is missing or too long; what the parts are is not looked at. */
+bool conf_split_gateway(const char *text, struct conf_gateway *ret_gateway);
 
 /* A text of the form MODE as permissions. */
 unsigned conf_mode(const char *text);

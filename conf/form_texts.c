@@ -48,7 +48,7 @@ bool text_is_log_format(const char *text)
 	return text_is_any(text) && log_format_parse(text, &format, &error);
 }
 
-bool text_is_address(const char *text)
+static bool text_is_address(const char *text)
 {
 	char host[UNITS_HOST];
 	uint16_t port;
@@ -56,12 +56,17 @@ bool text_is_address(const char *text)
 	return units_parse_address(text, host, &port);
 }
 
-bool text_is_admin(const char *text)
+bool text_is_path(const char *text)
+{
+	return *text == '/' && text[1] != '\0' && strlen(text) < CONF_UNIX_PATH &&
+	       text_is_any(text);
+}
+
+bool text_is_listen(const char *text)
 {
 	const char *path = conf_unix_path(text);
 
-	return text_is_address(text) || (path != NULL && *path == '/' && path[1] != '\0' &&
-					 strlen(path) < CONF_UNIX_PATH && text_is_any(path));
+	return path != NULL ? text_is_path(path) : text_is_address(text);
 }
 
 bool text_is_mode(const char *text)
@@ -96,6 +101,11 @@ bool text_is_network(const char *text)
 	struct units_network network;
 
 	return units_parse_network(text, &network);
+}
+
+bool text_is_sender(const char *text)
+{
+	return text_is_network(text) || strcmp(text, "unix:") == 0;
 }
 
 bool text_is_port(const char *text)
@@ -228,9 +238,9 @@ static bool is_origin(const char *text)
 
 bool text_is_gateway(const char *text)
 {
-	char host[UNITS_HOST];
-	const char *origin;
-	uint16_t port;
+	struct conf_gateway gateway;
 
-	return conf_split_gateway(text, host, &port, &origin) && is_origin(origin);
+	return conf_split_gateway(text, &gateway) && text_is_listen(gateway.listen) &&
+	       is_origin(gateway.origin) &&
+	       (gateway.socket[0] == '\0' || text_is_path(gateway.socket));
 }

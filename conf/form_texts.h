@@ -12,8 +12,9 @@ bool text_is_any(const char *text);
 bool text_is_token(const char *text);
 bool text_is_token_or_nothing(const char *text);
 bool text_is_log_format(const char *text);
-bool text_is_address(const char *text);
-bool text_is_admin(const char *text);
+bool text_is_path(const char *text); /* of a Unix socket */
+bool text_is_listen(const char *text);
+bool text_is_sender(const char *text);
 bool text_is_mode(const char *text);
 bool text_is_resolver(const char *text);
 bool text_is_network(const char *text);

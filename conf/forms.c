@@ -2,6 +2,7 @@
 #include "conf/forms.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,7 +84,22 @@ static bool explain_address(const char *value, struct diagnostic *why)
 	return true;
 }
 
-static bool explain_admin(const char *value, struct diagnostic *why)
+/* What is wrong with the path of a Unix socket; NULL for nothing. */
+static const char *path_fault(const char *path)
+{
+	if (text_is_path(path))
+		return NULL;
+	if (strlen(path) >= CONF_UNIX_PATH)
+		return "is longer than the 107 bytes of a Unix socket's path";
+	if (*path == '@')
+		return "is an abstract name, which every process of the machine may use; use a "
+		       "path, whose file has permissions";
+	return "has no absolute path; use unix:/path";
+}
+
+_Static_assert(CONF_UNIX_PATH == 108, "said above");
+
+static bool explain_listen(const char *value, struct diagnostic *why)
 {
 	const char *path = conf_unix_path(value);
 	char text[FORM_SHOWN];
@@ -93,11 +109,8 @@ static bool explain_admin(const char *value, struct diagnostic *why)
 			       show(value, text));
 	else if (path == NULL)
 		return explain_address(value, why);
-	else if (strlen(path) >= CONF_UNIX_PATH)
-		diagnostic_set(why, "%s is longer than the %d bytes of a Unix socket's path",
-			       show(value, text), CONF_UNIX_PATH - 1);
 	else
-		diagnostic_set(why, "%s has no absolute path; use unix:/path", show(value, text));
+		diagnostic_set(why, "%s %s", form_show(value, text), path_fault(path));
 	return true;
 }
 
@@ -177,6 +190,17 @@ static bool explain_network(const char *value, struct diagnostic *why)
 			       shown);
 	else
 		return false;
+	return true;
+}
+
+static bool explain_sender(const char *value, struct diagnostic *why)
+{
+	char shown[FORM_SHOWN];
+
+	if (conf_unix_path(value) == NULL)
+		return explain_network(value, why);
+	diagnostic_set(why, "%s has a path; use unix: for all Unix sockets of listen and gateway",
+		       form_show(value, shown));
 	return true;
 }
 
@@ -265,20 +289,28 @@ static const char *parent_fault(const char *url)
 
 static bool explain_gateway(const char *value, struct diagnostic *why)
 {
-	const char *equals = strchr(value, '=');
-	char address[UNITS_HOST + 9], shown[FORM_SHOWN];
-	size_t length = equals != NULL ? (size_t)(equals - value) : 0;
-	const char *fault;
+	const char *socket = strstr(value, "@unix:"), *fault;
+	struct conf_gateway gateway;
+	char shown[FORM_SHOWN];
 
-	if (equals == NULL || length >= sizeof(address))
-		return false;
-	memcpy(address, value, length);
-	address[length] = '\0';
-	if (!text_is_address(address))
-		return explain_address(address, why);
-	fault = origin_fault(equals + 1);
+	if (!conf_split_gateway(value, &gateway)) {
+		if (socket == NULL || strchr(value, '=') == NULL)
+			return false;
+		diagnostic_set(why, "%s %s", form_show(socket + 1, shown), path_fault(socket + 6));
+		return path_fault(socket + 6) != NULL;
+	}
+	if (!text_is_listen(gateway.listen))
+		return explain_listen(gateway.listen, why);
+	if (socket != NULL && path_fault(gateway.socket) != NULL) {
+		diagnostic_set(why, "%s %s", form_show(socket + 1, shown),
+			       path_fault(gateway.socket));
+		return true;
+	}
+	fault = conf_unix_path(gateway.origin) != NULL ? "is a socket alone; name its origin as "
+							 "well, as http://app.example@unix:/path"
+						       : origin_fault(gateway.origin);
 	if (fault != NULL)
-		diagnostic_set(why, "%s %s", show(equals + 1, shown), fault);
+		diagnostic_set(why, "%s %s", show(gateway.origin, shown), fault);
 	return fault != NULL;
 }
 
@@ -306,11 +338,9 @@ static const struct {
 	[FORM_LOG_FORMAT] = {text_is_log_format, "json, squid, combined or $fields", "a format",
 			     "json, squid, combined or fields, as $client $status",
 			     explain_log_format},
-	[FORM_ADDRESS] = {text_is_address, "ADDRESS:PORT", "an address with a port",
-			  "127.0.0.1:3128 or [::1]:3128", explain_address},
-	[FORM_ADMIN] = {text_is_admin, "ADDRESS:PORT or unix:/path", "an address with a port",
-			"127.0.0.1:3129, [::1]:3129 or unix:/run/cache204/admin.sock",
-			explain_admin},
+	[FORM_LISTEN] = {text_is_listen, "ADDRESS:PORT or unix:/path", "an address with a port",
+			 "127.0.0.1:3128, [::1]:3128 or unix:/run/cache204/proxy.sock",
+			 explain_listen},
 	[FORM_MODE] = {text_is_mode, "octal mode", "a file's mode in octal", "0600 or 0660"},
 	[FORM_RESOLVER] = {text_is_resolver, "ADDRESS[:PORT]", "the address of a name server",
 			   "192.0.2.53, 192.0.2.53:53 or [2001:db8::53]:53", explain_resolver},
@@ -318,15 +348,31 @@ static const struct {
 		       explain_host},
 	[FORM_NETWORK] = {text_is_network, "network", "a network",
 			  "10.0.0.0/8, fd00::/8 or 192.0.2.1", explain_network},
+	[FORM_SENDER] = {text_is_sender, "network or unix:", "a network",
+			 "10.0.0.0/8, fd00::/8 or 192.0.2.1, or unix: for Unix sockets",
+			 explain_sender},
 	[FORM_PORT] = {text_is_port, "port", "a port",
 		       "1 to 65535, a range as 8000-8999, or * for all", explain_port},
 	[FORM_DESTINATION] = {text_is_destination, "name, .domain or network", "a destination",
 			      "example.com, .example.com or 10.0.0.0/8", explain_destination},
 	[FORM_PARENT] = {text_is_parent, "URL", "a parent proxy",
 			 "http://host:port or http://user:password@host:port", explain_parent},
-	[FORM_GATEWAY] = {text_is_gateway, "ADDRESS:PORT=URL", "a gateway",
+	[FORM_GATEWAY] = {text_is_gateway, "LISTEN=URL[@unix:/path]", "a gateway",
 			  "127.0.0.1:3130=http://host:port", explain_gateway},
 };
+
+/* "fe80::1%eth0", alone or in brackets: a link-local address of one interface. */
+static bool has_zone(enum form form, const char *value)
+{
+	const char *percent = strchr(value, '%'), *at = percent;
+	unsigned colons = 0;
+
+	if (percent == NULL || form == FORM_ANY || form == FORM_LOG_FORMAT)
+		return false;
+	for (; at > value && (isxdigit((unsigned char)at[-1]) || at[-1] == ':'); at--)
+		colons += at[-1] == ':';
+	return colons >= 2 && (at == value || at[-1] == '[');
+}
 
 /* A network with bits beyond its length is likely a slip: say which network it lies in. */
 static bool check_host_bits(const char *value, struct diagnostic *why)
@@ -347,6 +393,13 @@ bool form_check(enum form form, const char *value, struct diagnostic *why)
 	char shown[FORM_SHOWN];
 
 	if (!forms[form].is(value)) {
+		if (has_zone(form, value)) {
+			diagnostic_set(why,
+				       "%s has a zone id, which is not supported; use an address "
+				       "that is not link-local",
+				       show(value, shown));
+			return false;
+		}
 		if (forms[form].explain != NULL && text_is_any(value) &&
 		    forms[form].explain(value, why))
 			return false;
@@ -354,7 +407,7 @@ bool form_check(enum form form, const char *value, struct diagnostic *why)
 			       forms[form].wanted);
 		return false;
 	}
-	if (form == FORM_NETWORK || form == FORM_DESTINATION)
+	if (form == FORM_NETWORK || form == FORM_SENDER || form == FORM_DESTINATION)
 		return check_host_bits(value, why);
 	return true;
 }
@@ -366,7 +419,8 @@ char *form_normal(enum form form, const char *value)
 
 	if (form == FORM_RESOLVER && text_add_resolver_port(value, with_port))
 		return strdup(with_port);
-	if ((form == FORM_PARENT || form == FORM_GATEWAY) && length > 0 && value[length - 1] == '/')
+	if ((form == FORM_PARENT || (form == FORM_GATEWAY && strstr(value, "@unix:") == NULL)) &&
+	    length > 0 && value[length - 1] == '/')
 		length--;
 	return strndup(value, length);
 }

@@ -12,16 +12,16 @@ enum form {
 	FORM_TOKEN, /* a token of RFC 9110 5.6.2 */
 	FORM_TOKEN_OR_NOTHING,
 	FORM_LOG_FORMAT,  /* of the access log, log_format.h */
-	FORM_ADDRESS,     /* ADDRESS:PORT */
-	FORM_ADMIN,       /* ADDRESS:PORT or unix:/path */
+	FORM_LISTEN,      /* ADDRESS:PORT or unix:/path */
 	FORM_MODE,        /* permissions of a file, 3 octal digits, or 4 of which the first is 0 */
 	FORM_RESOLVER,    /* ADDRESS or ADDRESS:PORT, port 53 without one */
 	FORM_HOST,        /* a host name */
 	FORM_NETWORK,     /* ADDRESS or ADDRESS/BITS, no bit set beyond BITS */
+	FORM_SENDER,      /* a network, or unix: */
 	FORM_PORT,        /* 1 to 65535, FIRST-LAST of these, or * */
 	FORM_DESTINATION, /* a host name, a .domain or a network */
 	FORM_PARENT,      /* http://[user:password@]host:port, or nothing */
-	FORM_GATEWAY,     /* ADDRESS:PORT=http://host[:port], or https */
+	FORM_GATEWAY,     /* LISTEN=http://host[:port][@unix:/path], or https */
 };
 
 /*

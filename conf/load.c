@@ -320,7 +320,8 @@ __attribute__((format(printf, 4, 5))) static void complain_of_both(struct loadin
 
 /* An address to listen on, of one of three options. */
 struct listening {
-	const char *option, *text;
+	const char *option;
+	char text[sizeof(((struct conf_gateway *)NULL)->listen)];
 	char host[UNITS_HOST];
 	uint16_t port;
 };
@@ -330,15 +331,16 @@ static struct listening listening_of(const struct conf *conf, size_t i)
 	const struct conf_list *lists[] = {&conf->listen, &conf->gateway, &conf->admin};
 	static const char *const names[] = {"listen", "gateway", "admin"};
 	struct listening listening = {.host = ""};
-	const char *origin;
+	struct conf_gateway gateway;
 	size_t list = 0;
 
 	while (i >= lists[list]->count)
 		i -= lists[list++]->count;
 	listening.option = names[list];
-	listening.text = lists[list]->at[i];
-	if (!conf_split_gateway(listening.text, listening.host, &listening.port, &origin))
-		units_parse_address(listening.text, listening.host, &listening.port);
+	snprintf(listening.text, sizeof(listening.text), "%s", lists[list]->at[i]);
+	if (lists[list] == &conf->gateway && conf_split_gateway(lists[list]->at[i], &gateway))
+		snprintf(listening.text, sizeof(listening.text), "%s", gateway.listen);
+	units_parse_address(listening.text, listening.host, &listening.port);
 	return listening; /* of a Unix socket: without host and port */
 }
 
@@ -386,6 +388,40 @@ static void check_addresses(struct loading *load)
 	}
 }
 
+/* A gateway that leads to a socket of ours would show operators' pages, or go in circles. */
+static void check_origin_sockets(struct loading *load)
+{
+	const struct conf *conf = load->conf;
+	size_t total = conf->listen.count + conf->gateway.count + conf->admin.count;
+
+	for (size_t i = 0; i < conf->gateway.count; i++) {
+		struct conf_gateway gateway;
+
+		if (!conf_split_gateway(conf->gateway.at[i], &gateway) || !gateway.socket[0])
+			continue;
+		for (size_t j = 0; j < i; j++) {
+			struct conf_gateway other;
+
+			if (conf_split_gateway(conf->gateway.at[j], &other) && other.socket[0] &&
+			    strcmp(other.origin, gateway.origin) == 0 &&
+			    strcmp(other.socket, gateway.socket) != 0)
+				complain_of_both(load, "gateway", "gateway",
+						 "%s is at unix:%s and at unix:%s: one origin has "
+						 "one socket",
+						 gateway.origin, other.socket, gateway.socket);
+		}
+		for (size_t j = 0; j < total; j++) {
+			struct listening ours = listening_of(conf, j);
+			const char *path = conf_unix_path(ours.text);
+
+			if (path != NULL && strcmp(path, gateway.socket) == 0)
+				complain_of_both(load, ours.option, "gateway",
+						 "%s cannot be an origin, as %s listens on it",
+						 ours.text, ours.option);
+		}
+	}
+}
+
 /* Checks that involve several options. */
 static void check_together(struct loading *load)
 {
@@ -401,6 +437,7 @@ static void check_together(struct loading *load)
 				 "a head_size of %s cannot hold a uri_length of %s", head, uri);
 	}
 	check_addresses(load);
+	check_origin_sockets(load);
 }
 
 static bool load_all(struct loading *load, char *const *settings, size_t setting_count)

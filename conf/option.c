@@ -19,8 +19,6 @@
 	ROW(option, kind, member, .number = preset, .min = least, .max = most, .help = text)
 
 const struct option options[] = {
-#define OPTION_ADDRESSES(name, text, about) \
-	ROW(name, LIST, name, .form = FORM_ADDRESS, .preset = text, .help = about)
 #define OPTION_LIST(name, text, of, about) \
 	ROW(name, LIST, name, .form = FORM_##of, .preset = text, .help = about)
 #define OPTION_STRING(name, text, of, about) \

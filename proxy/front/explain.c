@@ -34,15 +34,13 @@ bool explain_is_from_store(enum explain_verdict verdict)
 static struct slice gateway_for(const struct conf *conf, const struct http_uri *uri)
 {
 	for (size_t i = 0; i < conf->gateway.count; i++) {
-		const char *text = conf->gateway.at[i], *url;
+		struct conf_gateway gateway;
 		struct http_uri origin;
-		char host[46];
-		uint16_t port;
 
-		if (conf_split_gateway(text, host, &port, &url) &&
-		    http_uri_parse_absolute(slice_str(url), &origin) == URI_OK &&
+		if (conf_split_gateway(conf->gateway.at[i], &gateway) &&
+		    http_uri_parse_absolute(slice_str(gateway.origin), &origin) == URI_OK &&
 		    http_uri_same_origin(&origin, uri))
-			return slice_of(text, (size_t)(url - text) - 1);
+			return slice_of(conf->gateway.at[i], strlen(gateway.listen));
 	}
 	return slice_of(NULL, 0);
 }

@@ -10,8 +10,8 @@
 
 struct gateway {
 	struct frontend frontend; /* first: an exchange knows its gateway by it */
-	struct http_uri origin;   /* a view of `text` */
-	const char *text;
+	struct http_uri origin;   /* a view of `split` */
+	struct conf_gateway split;
 	char origin_uri[sizeof("https://") + URI_HOST_MAX + sizeof(":65535")];
 };
 
@@ -30,7 +30,7 @@ const char *gateway_origin(const struct frontend *frontend)
 {
 	const struct gateway *gateway = gateway_of(frontend);
 
-	return gateway == NULL ? NULL : gateway->text;
+	return gateway == NULL ? NULL : gateway->split.origin;
 }
 
 /* The target URI: of the gateway's origin, in whichever form the path came. */
@@ -87,13 +87,11 @@ static void spell_origin(struct gateway *gateway)
 	gateway->frontend.origin_uri = slice_of(gateway->origin_uri, n);
 }
 
-static bool bind_gateway(struct listener *listener, char *text, struct diagnostic *error)
+static bool bind_gateway(struct listener *listener, const char *text, struct diagnostic *error)
 {
 	struct gateway *gateway = calloc(1, sizeof(*gateway));
-	char host[46], address[64];
-	char *addresses[] = {address};
+	char *addresses[1];
 	struct conf_list list = {addresses, 1};
-	uint16_t port;
 
 	if (gateway == NULL) {
 		diagnostic_set(error, "gateway: out of memory");
@@ -104,14 +102,14 @@ static bool bind_gateway(struct listener *listener, char *text, struct diagnosti
 	gateway->frontend.handle = gateway_handle_first;
 	gateway->frontend.chosen = true;
 	gateway->frontend.is_origin = true;
-	if (!conf_split_gateway(text, host, &port, &gateway->text) ||
-	    http_uri_parse_absolute(slice_str(gateway->text), &gateway->origin) != URI_OK) {
+	if (!conf_split_gateway(text, &gateway->split) ||
+	    http_uri_parse_absolute(slice_str(gateway->split.origin), &gateway->origin) != URI_OK) {
 		diagnostic_set(error, "gateway: %s: not ADDRESS:PORT=URL", text);
 		free(gateway);
 		return false;
 	}
 	spell_origin(gateway);
-	snprintf(address, sizeof(address), "%.*s", (int)(gateway->text - text - 1), text);
+	addresses[0] = gateway->split.listen;
 	if (listener_bind(listener, &list, "gateway", &gateway->frontend, error))
 		return true;
 	free(gateway);

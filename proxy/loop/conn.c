@@ -8,6 +8,8 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "proxy/base/close_fd.h"
@@ -187,17 +189,18 @@ struct conn *conn_new(int fd, const struct conn_events *events, void *owner)
 	return conn;
 }
 
-struct conn *conn_connect(const union address *to, const struct conn_events *events, void *owner)
+static struct conn *connect_to(const struct sockaddr *to, socklen_t length,
+			       const struct conn_events *events, void *owner)
 {
-	socklen_t length = to->any.sa_family == AF_INET ? sizeof(to->v4) : sizeof(to->v6);
-	int fd = socket(to->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	struct conn *conn;
 	int on = 1;
 
 	if (fd < 0)
 		return NULL;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (connect(fd, &to->any, length) != 0 && errno != EINPROGRESS) {
+	if (to->sa_family != AF_UNIX)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	if (connect(fd, to, length) != 0 && errno != EINPROGRESS) {
 		close_keeping_errno(fd);
 		return NULL;
 	}
@@ -207,6 +210,23 @@ struct conn *conn_connect(const union address *to, const struct conn_events *eve
 	else
 		conn_watch(conn, false, true);
 	return conn;
+}
+
+struct conn *conn_connect(const union address *to, const struct conn_events *events, void *owner)
+{
+	return connect_to(&to->any, address_length(to), events, owner);
+}
+
+struct conn *conn_connect_path(const char *path, const struct conn_events *events, void *owner)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+
+	if (strlen(path) >= sizeof(name.sun_path)) {
+		errno = ENAMETOOLONG;
+		return NULL;
+	}
+	memcpy(name.sun_path, path, strlen(path));
+	return connect_to((const struct sockaddr *)&name, sizeof(name), events, owner);
 }
 
 int conn_connected(struct conn *conn)

@@ -35,6 +35,9 @@ struct conn *conn_new(int fd, const struct conn_events *events, void *owner);
 /* Begins to connect; writable tells that it is decided.  NULL with errno at once. */
 struct conn *conn_connect(const union address *to, const struct conn_events *events, void *owner);
 
+/* The same to the Unix socket at a path; EAGAIN when its queue is full. */
+struct conn *conn_connect_path(const char *path, const struct conn_events *events, void *owner);
+
 /* 0 when the connect succeeded, else its errno. */
 int conn_connected(struct conn *conn);
 

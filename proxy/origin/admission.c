@@ -90,8 +90,11 @@ static enum place place_of(const union address *address)
 uint32_t admission_of(const struct admission *admission, const struct access *access,
 		      const struct route *route, const struct destination *from)
 {
-	enum place place = place_of(&from->address);
+	enum place place;
 
+	if (route->socket != NULL)
+		return PLACE_NEVER; /* where only clients of its gateway may go */
+	place = place_of(&from->address);
 	if (route->parent)
 		return admission->rules | PLACE_PARENT;
 	if (route->chosen &&

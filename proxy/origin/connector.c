@@ -9,9 +9,13 @@
 #include "proxy/base/cause.h"
 #include "proxy/base/log.h"
 #include "proxy/base/monotonic.h"
+#include "proxy/loop/deadline.h"
 #include "proxy/stats/stats.h"
 
-enum { CONNECTOR_MAGIC = 0x436e6374 };
+enum {
+	CONNECTOR_MAGIC = 0x436e6374,
+	SOCKET_STEP_MS = 10, /* between tries at a Unix socket whose queue is full */
+};
 
 struct attempt {
 	struct connector *connector;
@@ -29,7 +33,9 @@ struct connector {
 	void *context;
 	budget_id holder;
 	struct origin_times *times;
-	int64_t since_us; /* the step under way: look-up or connecting */
+	int64_t since_us;   /* the step under way: look-up or connecting */
+	const char *socket; /* of a Unix socket: its one address is AF_UNIX; else NULL */
+	struct deadline socket_again;
 	struct resolver_query *query;
 	struct task report; /* of a failure that came at once; or to connect, without one */
 	int64_t expires_ms;
@@ -61,6 +67,7 @@ static const struct conn_events attempt_events = {
 static void release(struct connector *c, const struct conn *winner)
 {
 	c->over = true;
+	deadline_stop(&c->socket_again);
 	for (unsigned i = 0; i < c->addresses.count; i++) {
 		if (c->attempts[i].conn != NULL && c->attempts[i].conn != winner)
 			conn_close(c->attempts[i].conn);
@@ -77,7 +84,9 @@ static void set_cause(const struct connector *c)
 
 	if (c->addresses.count > 0)
 		address_format_port(&c->addresses.at[c->last], address);
-	if (c->addresses.count == 0 && c->addresses.why_none != NULL)
+	if (c->socket != NULL)
+		cause_set("connect to unix:%s: %s", c->socket, strerror(c->error));
+	else if (c->addresses.count == 0 && c->addresses.why_none != NULL)
 		cause_set("%s", c->addresses.why_none);
 	else if (c->error != 0)
 		cause_set("connect to %s: %s", address, strerror(c->error));
@@ -174,6 +183,7 @@ static enum failure failure_of_errno(int error)
 	switch (error) {
 	case ECONNREFUSED:
 	case ECONNRESET:
+	case ENOENT: /* of a Unix socket's path */
 		return FAILURE_ORIGIN_REFUSED;
 	case ETIMEDOUT:
 		return FAILURE_CONNECT_TIMEOUT;
@@ -206,6 +216,33 @@ static bool make_room(struct connector *c, struct holding *ret_extra)
 	return false;
 }
 
+static enum failure judge(const struct connector *c, const union address *to)
+{
+	if (c->socket != NULL)
+		return FAILURE_NONE;
+	return c->chosen ? access_chosen(c->use->access, to)
+			 : access_address(c->use->access, slice_of(c->host, c->host_length),
+					  c->addresses.source, to);
+}
+
+static struct conn *begin(struct attempt *attempt, const union address *to)
+{
+	const struct connector *c = attempt->connector;
+
+	return c->socket != NULL ? conn_connect_path(c->socket, &attempt_events, attempt)
+				 : conn_connect(to, &attempt_events, attempt);
+}
+
+/* The queue of a Unix socket is full, which the kernel does not wait for. */
+static bool waits_for_queue(struct connector *c, int error, int64_t left)
+{
+	if (c->socket == NULL || error != EAGAIN || left <= SOCKET_STEP_MS)
+		return false;
+	c->next = 0;
+	deadline_set(&c->socket_again, SOCKET_STEP_MS);
+	return true;
+}
+
 /* Begin with the next address that may be tried; when none is left and none under way, fail. */
 static void try_next(struct connector *c)
 {
@@ -217,10 +254,7 @@ static void try_next(struct connector *c)
 	while (c->next < c->addresses.count && left > 0) {
 		struct attempt *attempt = &c->attempts[c->next];
 		const union address *to = &c->addresses.at[c->next++];
-		enum failure denied = c->chosen ? access_chosen(c->use->access, to)
-						: access_address(c->use->access,
-								 slice_of(c->host, c->host_length),
-								 c->addresses.source, to);
+		enum failure denied = judge(c, to);
 
 		if (denied != FAILURE_NONE) {
 			note_failure(c, denied, to, 0);
@@ -228,7 +262,9 @@ static void try_next(struct connector *c)
 		}
 		attempt->connector = c;
 		attempt->extra = extra;
-		attempt->conn = conn_connect(to, &attempt_events, attempt);
+		attempt->conn = begin(attempt, to);
+		if (attempt->conn == NULL && waits_for_queue(c, errno, left))
+			return;
 		if (attempt->conn == NULL) {
 			attempt->extra = (struct holding){.all = NULL};
 			note_failure(c, failure_of_errno(errno), to, errno);
@@ -325,6 +361,13 @@ static void resolved(void *context, enum failure failure, const struct addresses
 		connect_first(c);
 }
 
+static void try_again(void *owner)
+{
+	try_next(owner);
+}
+
+static const struct deadline_kind socket_again = {.passed = try_again};
+
 struct connector *connector_start(struct connectors *use, const struct connector_target *target,
 				  budget_id holder, struct origin_times *times, connector_done done,
 				  void *context)
@@ -344,8 +387,16 @@ struct connector *connector_start(struct connectors *use, const struct connector
 	c->context = context;
 	c->port = target->port;
 	c->report = (struct task){.run = go_on, .owner = c};
+	deadline_init(&c->socket_again, &socket_again, c);
 	c->host_length = host.n;
 	memcpy(c->host, host.p, host.n);
+	if (target->socket != NULL) {
+		c->socket = target->socket;
+		c->addresses = (struct addresses){.source = FROM_HERE, .count = 1};
+		c->addresses.at[0] = address_unix();
+		turn_soon(use->turn, &c->report);
+		return c;
+	}
 	c->query = resolver_start(use->resolver, slice_of(c->host, host.n), holder, resolved, c);
 	return c;
 }

@@ -41,7 +41,8 @@ typedef void (*connector_done)(void *context, enum failure failure, struct conn 
 struct connector_target {
 	struct slice host;
 	uint16_t port;
-	bool chosen; /* named by the operator: refused only when it is the proxy itself */
+	bool chosen;        /* named by the operator: refused only when it is the proxy itself */
+	const char *socket; /* path of the Unix socket to connect to instead, kept; NULL for none */
 };
 
 /*

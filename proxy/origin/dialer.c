@@ -290,6 +290,7 @@ struct dialer *dialer_start(struct dialers *use, const struct dial *dial, dialer
 		.host = route->parent ? parent->host : route->host,
 		.port = route->parent ? parent->port : route->port,
 		.chosen = route->parent || route->chosen,
+		.socket = route->socket,
 	};
 	struct dialer *dialer = calloc(1, sizeof(*dialer) + route->host.n);
 

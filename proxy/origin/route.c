@@ -9,7 +9,15 @@
 #include "proxy/base/hostname.h"
 #include "proxy/access/destinations.h"
 
+/* The origin of a gateway that is reached by a Unix socket. */
+struct near {
+	struct conf_gateway split;
+	struct http_uri origin; /* a view of it */
+};
+
 struct routes {
+	struct near *near;
+	size_t near_count;
 	struct parent parent;
 	struct rules *no_proxy;
 	char *host;          /* the bytes of parent.host */
@@ -93,12 +101,31 @@ static bool set_parent(struct routes *routes, const char *text)
 	return true;
 }
 
+static bool set_near(struct routes *routes, const struct conf_list *gateways)
+{
+	routes->near = calloc(gateways->count + 1, sizeof(*routes->near));
+	for (size_t i = 0; routes->near != NULL && i < gateways->count; i++) {
+		struct near *near = &routes->near[routes->near_count];
+
+		if (conf_split_gateway(gateways->at[i], &near->split) &&
+		    near->split.socket[0] != '\0' &&
+		    http_uri_parse_absolute(slice_str(near->split.origin), &near->origin) == URI_OK)
+			routes->near_count++;
+	}
+	return routes->near != NULL;
+}
+
 struct routes *routes_new(const struct conf *conf, struct diagnostic *error)
 {
 	struct routes *routes = calloc(1, sizeof(*routes));
 
 	if (routes == NULL || !set_parent(routes, conf->parent)) {
 		diagnostic_set(error, "parent: out of memory");
+		routes_free(routes);
+		return NULL;
+	}
+	if (!set_near(routes, &conf->gateway)) {
+		diagnostic_set(error, "gateway: out of memory");
 		routes_free(routes);
 		return NULL;
 	}
@@ -118,6 +145,7 @@ void routes_free(struct routes *routes)
 		explicit_bzero(routes->authorization, routes->parent.authorization.n);
 	free(routes->authorization);
 	free(routes->host);
+	free(routes->near);
 	rules_free(routes->no_proxy);
 	free(routes);
 }
@@ -168,6 +196,15 @@ static enum failure judge_unresolved(struct slice host)
 	return FAILURE_DNS_ERROR;
 }
 
+/* One origin has one way, whichever gateway it is asked for by.  NULL for its host. */
+static const char *socket_to(const struct routes *routes, const struct http_uri *uri)
+{
+	for (size_t i = 0; i < routes->near_count; i++)
+		if (http_uri_same_origin(&routes->near[i].origin, uri))
+			return routes->near[i].split.socket;
+	return NULL;
+}
+
 enum failure route_find(const struct routes *routes, const struct http_request *req, bool chosen,
 			struct route *ret_route)
 {
@@ -178,8 +215,11 @@ enum failure route_find(const struct routes *routes, const struct http_request *
 		.port = req->uri.port,
 		.tls = !connects && req->uri.scheme == SCHEME_HTTPS,
 		.chosen = chosen,
-		.parent = !goes_direct(routes, req->uri.host),
+		.socket = chosen ? socket_to(routes, &req->uri) : NULL,
 	};
+	if (ret_route->socket != NULL)
+		return FAILURE_NONE;
+	ret_route->parent = !goes_direct(routes, req->uri.host);
 	ret_route->tunnel = ret_route->parent && (connects || ret_route->tls);
 	return ret_route->parent ? judge_unresolved(ret_route->host) : FAILURE_NONE;
 }
@@ -189,6 +229,8 @@ static char way_of(const struct route *route)
 {
 	if (route->parent)
 		return route->tunnel ? 't' : 'p';
+	if (route->socket != NULL)
+		return route->tls ? 'U' : 'u';
 	/* What the operator chose may lead where others may not go (HAZARDS T6). */
 	if (route->chosen)
 		return route->tls ? 'S' : 'H';

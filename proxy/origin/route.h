@@ -1,6 +1,6 @@
 /*
- * Where the connection for a request leads, and by way of what: the options parent and no_proxy.
- * Pure.
+ * Where the connection for a request leads, and by way of what: the options parent, no_proxy and
+ * gateway.  Pure.
  */
 #ifndef PROXY_ORIGIN_ROUTE_H
 #define PROXY_ORIGIN_ROUTE_H
@@ -14,10 +14,11 @@
 struct route {
 	struct slice host; /* of the origin */
 	uint16_t port;
-	bool tls;    /* the origin is asked over TLS, and verified */
-	bool chosen; /* the operator named it: only the proxy itself is refused */
-	bool parent; /* by way of the parent proxy */
-	bool tunnel; /* with parent: by CONNECT, else requests are in absolute-form */
+	bool tls;           /* the origin is asked over TLS, and verified */
+	bool chosen;        /* the operator named it: only the proxy itself is refused */
+	bool parent;        /* by way of the parent proxy */
+	bool tunnel;        /* with parent: by CONNECT, else requests are in absolute-form */
+	const char *socket; /* chosen: path of the Unix socket that leads there; NULL for none */
 };
 
 /* The parent proxy as the option says. */

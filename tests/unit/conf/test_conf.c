@@ -221,7 +221,7 @@ static void test_bad_files(void **state)
 		{"\nadmin = 127.0.0.1:3128",
 		 "FILE:2: admin: 127.0.0.1:3128 is listened on twice\n"},
 		{"\ngateway = \"127.0.0.1:3128=http://x\"",
-		 "FILE:2: gateway: 127.0.0.1:3128=http://x is listened on twice\n"},
+		 "FILE:2: gateway: 127.0.0.1:3128 is listened on twice\n"},
 		{"gateway = 127.0.0.1:1", "FILE:1: gateway: 127.0.0.1:1 is not a gateway; use "
 					  "127.0.0.1:3130=http://host:port\n"},
 		{"parent = http://u:secret@proxy",
@@ -407,10 +407,12 @@ static void test_traps_in_files(void **state)
 		 "127.0.0.1:3128\n"},
 		{"listen = 127.0.0.1:8000-8999", "FILE:1: listen: 127.0.0.1:8000-8999 has a range "
 						 "of ports; use one address for each\n"},
-		{"listen = 127.0.0.1:65536", "FILE:1: listen: 127.0.0.1:65536 is not an address "
-					     "with a port; use 127.0.0.1:3128 or [::1]:3128\n"},
+		{"listen = 127.0.0.1:65536",
+		 "FILE:1: listen: 127.0.0.1:65536 is not an address "
+		 "with a port; use 127.0.0.1:3128, [::1]:3128 or unix:/run/cache204/proxy.sock\n"},
 		{"listen = \"\"", "FILE:1: listen: \"\" is not an address with a port; use "
-				  "127.0.0.1:3128 or [::1]:3128\n"},
+				  "127.0.0.1:3128, [::1]:3128 or "
+				  "unix:/run/cache204/proxy.sock\n"},
 		{"listen = 0.0.0.0:5\n"
 		 "admin = 127.0.0.1:5",
 		 "FILE:2: admin: 127.0.0.1:5 is listened on twice, for 0.0.0.0:5 has it too\n"},
@@ -419,8 +421,7 @@ static void test_traps_in_files(void **state)
 		 "FILE:2: admin: [::1]:5 is listened on twice, for [::]:5 has it too\n"},
 		{"listen = 0.0.0.0:5\n"
 		 "gateway = \"127.0.0.1:5=http://a\"",
-		 "FILE:2: gateway: 127.0.0.1:5=http://a is listened on twice, for 0.0.0.0:5 has it "
-		 "too\n"},
+		 "FILE:2: gateway: 127.0.0.1:5 is listened on twice, for 0.0.0.0:5 has it too\n"},
 		{"resolvers = 8.8.8",
 		 "FILE:1: resolvers: 8.8.8 is not the address of a name server; use 192.0.2.53, "
 		 "192.0.2.53:53 or [2001:db8::53]:53\n"},
@@ -674,12 +675,12 @@ static void test_traps_in_settings(void **state)
 		 "characters\n"},
 		{{"listen={127.0.0.1:1"}, "-o listen: a { without its }\n"},
 		{{"listen=127.0.0.1:1}"},
-		 "-o listen: 127.0.0.1:1} is not an address with a port; use 127.0.0.1:3128 or "
-		 "[::1]:3128\n"},
+		 "-o listen: 127.0.0.1:1} is not an address with a port; use 127.0.0.1:3128, "
+		 "[::1]:3128 or unix:/run/cache204/proxy.sock\n"},
 		{{"listen=[127.0.0.1:1,127.0.0.1:2]"},
 		 "-o listen: [127.0.0.1:1 is not an address; a list stands in braces: {a, b}\n"
-		 "-o listen: 127.0.0.1:2] is not an address with a port; use 127.0.0.1:3128 or "
-		 "[::1]:3128\n"},
+		 "-o listen: 127.0.0.1:2] is not an address with a port; use 127.0.0.1:3128, "
+		 "[::1]:3128 or unix:/run/cache204/proxy.sock\n"},
 		{{"listen={}"}, "-o listen: give at least one address\n"},
 		{{"listen="}, "-o listen: give at least one address\n"},
 		{{"listen={127.0.0.1:1,,}"},
@@ -878,7 +879,8 @@ static void test_help(void **state)
 	conf_help(to);
 	fclose(to);
 	assert_non_null(strstr(text, "  store_size (size, 1MiB to 1024GiB; default 256MiB)\n"));
-	assert_non_null(strstr(text, "  listen (list of ADDRESS:PORT; default 127.0.0.1:3128)\n"));
+	assert_non_null(strstr(
+		text, "  listen (list of ADDRESS:PORT or unix:/path; default 127.0.0.1:3128)\n"));
 	assert_non_null(strstr(text, "  conditional_hit (304|204; default 304)\n"));
 	assert_non_null(strstr(text, "  preflight_cache (on|off; default off)\n"));
 	assert_non_null(strstr(text, "  parent (URL; default empty)\n"));

@@ -107,6 +107,41 @@ static void test_without_parent(void **state)
 	setup_end(&setup);
 }
 
+/* A gateway's origin at a Unix socket: for its clients alone, and never by way of the parent. */
+static void test_sockets_of_gateways(void **state)
+{
+	struct setup setup = {.conf = test_conf_new()};
+	struct diagnostic error = {""};
+	char key[ROUTE_KEY_MAX];
+	struct route route;
+
+	(void)state;
+	assert_true(test_conf_set(setup.conf, "parent", "http://proxy:1"));
+	assert_true(test_conf_set(setup.conf, "gateway",
+				  "127.0.0.1:1=http://plain.example,"
+				  "127.0.0.1:2=http://app.example@unix:/run/app,"
+				  "unix:/run/g=https://app.example@unix:/run/tls"));
+	setup.routes = routes_new(setup.conf, &error);
+	assert_non_null(setup.routes);
+	assert_int_equal(find(&setup, "http://APP.example/x", true, &route), FAILURE_NONE);
+	assert_string_equal(route.socket, "/run/app");
+	assert_false(route.parent || route.tunnel || route.tls);
+	assert_true(slice_eq(route_key(setup.routes, &route, key), SLICE("uapp.example:80")));
+	assert_true(slice_eq(route_key_host(SLICE("uapp.example:80")), SLICE("app.example")));
+	assert_int_equal(find(&setup, "https://app.example/", true, &route), FAILURE_NONE);
+	assert_string_equal(route.socket, "/run/tls");
+	assert_true(route.tls);
+	assert_int_equal(route_key(setup.routes, &route, key).p[0], 'U');
+	assert_int_equal(find(&setup, "http://app.example:81/", true, &route), FAILURE_NONE);
+	assert_null(route.socket);
+	assert_int_equal(find(&setup, "http://plain.example/", true, &route), FAILURE_NONE);
+	assert_null(route.socket);
+	assert_int_equal(find(&setup, "http://app.example/x", false, &route), FAILURE_NONE);
+	assert_null(route.socket);
+	assert_true(route.parent);
+	setup_end(&setup);
+}
+
 static void test_with_parent(void **state)
 {
 	struct setup setup = setup_of("http://proxy:1", "");
@@ -223,6 +258,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parent_of_the_option),
 		cmocka_unit_test(test_without_parent),
+		cmocka_unit_test(test_sockets_of_gateways),
 		cmocka_unit_test(test_with_parent),
 		cmocka_unit_test(test_no_proxy),
 		cmocka_unit_test(test_names_that_the_parent_must_not_see),
