@@ -28,6 +28,8 @@ bool access_client(const struct access *access, const union address *peer)
 
 bool access_sender(const struct access *access, const union address *peer)
 {
+	if (peer->any.sa_family == AF_UNIX)
+		return access->unix_sends;
 	return any_has(access->senders, access->sender_count, peer);
 }
 

@@ -57,6 +57,7 @@ struct access_place {
 	size_t listener_count;
 	const struct interface_address *interfaces;
 	size_t interface_count;
+	bool has_unix; /* it listens on Unix sockets as well */
 };
 
 /*

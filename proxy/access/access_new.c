@@ -134,7 +134,13 @@ static bool set_senders(struct access *access, const struct conf_list *list,
 		return false;
 	}
 	for (i = 0; i < list->count; i++) {
-		if (!network_parse(slice_str(list->at[i]), &access->senders[i])) {
+		struct network *sender = &access->senders[access->sender_count];
+
+		if (conf_unix_path(list->at[i]) != NULL) {
+			access->unix_sends = true;
+			continue;
+		}
+		if (!network_parse(slice_str(list->at[i]), sender)) {
 			diagnostic_set(error, "proxy_protocol_from: \"%s\" is not a network",
 				       list->at[i]);
 			return false;
@@ -180,7 +186,8 @@ static bool is_loopback_only(const struct network *network)
 static bool serves_this_machine_only(const struct access *access, const struct conf *conf,
 				     const struct access_place *place)
 {
-	bool local = place->listener_count > 0 && access->sender_count == 0;
+	bool local = (place->listener_count > 0 || place->has_unix) && access->sender_count == 0 &&
+		     !access->unix_sends;
 
 	for (size_t i = 0; i < access->client_count; i++)
 		local = local && is_loopback_only(&access->clients[i]);

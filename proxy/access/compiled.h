@@ -38,6 +38,7 @@ struct access {
 	size_t client_count;
 	struct network *senders;
 	size_t sender_count;
+	bool unix_sends; /* all that come by Unix sockets are senders, too */
 	struct endpoint *own;
 	size_t own_count;
 	bool is_local_only; /* only this machine may be a client */

@@ -34,18 +34,30 @@ const char *program_name(size_t index)
 
 /* ---- names ---------------------------------------------------------------------------------- */
 
+/* The first that a program can be given: http_proxy takes no Unix socket.  NULL for none. */
+static const char *find_listen(const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->listen.count; i++)
+		if (conf_unix_path(conf->listen.at[i]) == NULL)
+			return conf->listen.at[i];
+	return NULL;
+}
+
 static bool find_names(const struct conf *conf, struct proxy_names *ret_names)
 {
 	/* placeholders that a shell, JSON and a URI take as they are */
 	const char *login = conf->password_file[0] != '\0' ? "USER:PASSWORD@" : "";
+	const char *listen = find_listen(conf);
 	struct place place;
 	struct diagnostic error;
 
-	if (conf->listen.count == 0) {
-		fputs("cache204: listen: empty in this configuration\n", stderr);
+	if (listen == NULL) {
+		fputs("cache204: listen: Unix sockets alone in this configuration, which "
+		      "http_proxy cannot name; see EXAMPLES in cache204(8) for what can\n",
+		      stderr);
 		return false;
 	}
-	if (!place_reached_here("listen", conf->listen.at[0], &place, &error)) {
+	if (!place_reached_here("listen", listen, &place, &error)) {
 		fprintf(stderr, "cache204: %s\n", error.text);
 		return false;
 	}

@@ -6,16 +6,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "cache/base/decimal.h"
+#include "conf/conf.h"
 
 enum { FIRST_FD = 3, NAME_MAX_SIZE = 64 };
 
 static struct passed {
 	union address address;
-	char name[NAME_MAX_SIZE]; /* FileDescriptorName of the unit, for messages */
-	int fd;                   /* -1 when taken */
+	char path[CONF_UNIX_PATH]; /* of a Unix socket, else "" */
+	char name[NAME_MAX_SIZE];  /* FileDescriptorName of the unit, for messages */
+	int fd;                    /* -1 when taken */
 } passed[ACTIVATION_MAX];
 static unsigned passed_count;
 
@@ -49,19 +52,36 @@ static int number_of(int fd, int level, int option)
 	return getsockopt(fd, level, option, &value, &length) == 0 ? value : -1;
 }
 
+/* What it is bound to; false when that is no address, and no file. */
+static bool read_address(struct passed *socket)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNSPEC};
+	socklen_t length = sizeof(name);
+
+	if (number_of(socket->fd, SOL_SOCKET, SO_DOMAIN) != AF_UNIX) {
+		length = sizeof(socket->address);
+		return number_of(socket->fd, SOL_SOCKET, SO_PROTOCOL) == IPPROTO_TCP &&
+		       getsockname(socket->fd, &socket->address.any, &length) == 0;
+	}
+	socket->address = address_unix();
+	if (number_of(socket->fd, SOL_SOCKET, SO_TYPE) != SOCK_STREAM ||
+	    getsockname(socket->fd, (struct sockaddr *)&name, &length) != 0)
+		return false;
+	snprintf(socket->path, sizeof(socket->path), "%.*s", (int)sizeof(name.sun_path) - 1,
+		 name.sun_path);
+	return socket->path[0] == '/';
+}
+
 /* What is wrong with it, NULL for nothing. */
 static const char *look_at(struct passed *socket)
 {
-	socklen_t length = sizeof(socket->address);
 	int flags = fcntl(socket->fd, F_GETFL);
 
 	if (flags < 0)
 		return "it is not open";
-	if (number_of(socket->fd, SOL_SOCKET, SO_ACCEPTCONN) != 1 ||
-	    number_of(socket->fd, SOL_SOCKET, SO_PROTOCOL) != IPPROTO_TCP ||
-	    getsockname(socket->fd, &socket->address.any, &length) != 0)
-		return "not a listening TCP socket: it needs ListenStream=ADDRESS:PORT and "
-		       "Accept=no";
+	if (number_of(socket->fd, SOL_SOCKET, SO_ACCEPTCONN) != 1 || !read_address(socket))
+		return "not a listening TCP or Unix socket: it needs ListenStream=ADDRESS:PORT or "
+		       "ListenStream=/path, and Accept=no";
 	/* Clients of IPv4 would come as those of IPv6, for which other rules may hold. */
 	if (socket->address.any.sa_family == AF_INET6 && address_is_wildcard(&socket->address) &&
 	    number_of(socket->fd, IPPROTO_IPV6, IPV6_V6ONLY) != 1)
@@ -100,13 +120,14 @@ bool activation_init(struct diagnostic *error)
 	return why == NULL;
 }
 
-int activation_take(const union address *address)
+int activation_take(const union address *address, const char *path)
 {
 	for (unsigned i = 0; i < passed_count; i++) {
 		int fd = passed[i].fd;
 
 		if (fd >= 0 && address_equal(&passed[i].address, address) &&
-		    address_port(&passed[i].address) == address_port(address)) {
+		    address_port(&passed[i].address) == address_port(address) &&
+		    strcmp(passed[i].path, path) == 0) {
 			passed[i].fd = -1;
 			return fd;
 		}
@@ -127,7 +148,7 @@ bool activation_all_taken(struct diagnostic *error)
 			"socket activation: %s (%s): none of the options listen, gateway and "
 			"admin has "
 			"that address, and one has to, or the socket unit not",
-			text, passed[i].name);
+			passed[i].path[0] != '\0' ? passed[i].path : text, passed[i].name);
 		return false;
 	}
 	return true;

@@ -17,15 +17,15 @@ enum { ACTIVATION_MAX = 64 };
 
 /*
  * Take the variables out of the environment, and look at what they name: each has to be a listening
- * TCP socket.  Variables for another process are ignored.  False with a line in `error`.
+ * socket of TCP or of a file.  Variables for another process are ignored.  False with a line in `error`.
  */
 bool activation_init(struct diagnostic *error);
 
 /*
- * The descriptor of the socket that is bound to this address and has not been taken, -1 for none.
- * It is the caller's, does not block and is closed on exec.
+ * The descriptor of the socket that is bound to this address, a Unix one to this path (else ""),
+ * and has not been taken, -1 for none.  It is the caller's, does not block and is closed on exec.
  */
-int activation_take(const union address *address);
+int activation_take(const union address *address, const char *path);
 
 /* Whether all were taken.  False with a line in `error`, which names the first that was not. */
 bool activation_all_taken(struct diagnostic *error);

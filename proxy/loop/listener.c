@@ -12,7 +12,13 @@
 #include "proxy/base/close_fd.h"
 #include "proxy/loop/activation.h"
 
-enum { BACKLOG = 4096, NAME_SIZE = CONF_UNIX_PATH + 8 };
+enum { BACKLOG = 4096 };
+
+/* A Unix socket, whose file it made. */
+static bool has_file(const struct listener_address *at)
+{
+	return at->path[0] != '\0' && !at->is_passed;
+}
 
 /* The set owns the socket then; without memory it is closed. */
 static bool add(struct listener *listener, const struct listener_address *one)
@@ -127,13 +133,12 @@ static int open_first(union address *address, bool is_ours)
 	return fd;
 }
 
-/* As in the configuration, with the port that was chosen. */
-static void write_name(const struct listener_address *at, char to[static NAME_SIZE])
+void listener_name(const struct listener_address *at, char to[static LISTENER_NAME_SIZE])
 {
 	if (at->path[0] == '\0')
 		address_format_port(&at->address, to);
 	else
-		snprintf(to, NAME_SIZE, "unix:%s", at->path);
+		snprintf(to, LISTENER_NAME_SIZE, "unix:%s", at->path);
 }
 
 /* Shared with what the former set has for it, passed by the service manager, or bound now. */
@@ -147,7 +152,7 @@ static int find_socket(struct listener_address *to, const struct listener *forme
 		to->is_passed = before->is_passed;
 		return share_socket(before);
 	}
-	fd = activation_take(&to->asked);
+	fd = activation_take(&to->asked, "");
 	to->is_passed = fd >= 0;
 	if (fd >= 0)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
@@ -224,19 +229,23 @@ static bool bind_path(struct listener *listener, struct listener_address *one, c
 	const struct listener_address *former;
 
 	one->address = one->asked = address_unix();
+	one->mode = listener->owner.mode;
 	snprintf(one->path, sizeof(one->path), "%s", path);
 	former = find_former(listener, one);
-	if (former != NULL && listener_file_is_there(path, &former->file)) {
+	if (former != NULL && (former->is_passed || listener_file_is_there(path, &former->file))) {
 		one->file = former->file;
+		one->is_passed = former->is_passed;
 		one->fd = share_socket(former);
 		diagnostic_set(error, "%s", strerror(errno));
+	} else if ((one->fd = activation_take(&one->address, path)) >= 0) {
+		one->is_passed = true;
 	} else {
 		one->fd = listener_file_bind(path, &listener->owner, BACKLOG, &one->file, error);
 	}
 	if (one->fd < 0 || add(listener, one))
 		return one->fd >= 0;
 	diagnostic_set(error, "%s", strerror(errno));
-	if (former == NULL)
+	if (former == NULL && !one->is_passed)
 		listener_file_remove(path, &one->file);
 	return false;
 }
@@ -269,7 +278,7 @@ bool listener_again(const struct listener *first, const struct listener *former,
 	*ret_set = (struct listener){.owner = first->owner};
 	for (unsigned i = 0; i < first->count; i++) {
 		struct listener_address one = first->at[i];
-		char text[NAME_SIZE];
+		char text[LISTENER_NAME_SIZE];
 
 		bool is_alone = one.is_passed || one.path[0] != '\0';
 
@@ -280,7 +289,7 @@ bool listener_again(const struct listener *first, const struct listener *former,
 		if (one.fd < 0 && (is_alone || errno == EADDRINUSE || errno == EACCES))
 			one.fd = share_socket(&first->at[i]);
 		if (one.fd < 0 || !add(ret_set, &one)) {
-			write_name(&one, text);
+			listener_name(&one, text);
 			diagnostic_set(error, "cannot listen on %s once for each worker: %s", text,
 				       strerror(errno));
 			return false;
@@ -291,16 +300,15 @@ bool listener_again(const struct listener *first, const struct listener *former,
 
 bool listener_listen(const struct listener *listener, struct diagnostic *error)
 {
-	char text[NAME_SIZE];
+	char text[LISTENER_NAME_SIZE];
 
 	for (unsigned i = 0; i < listener->count; i++) {
 		const struct listener_address *at = &listener->at[i];
 
 		if (listen(at->fd, BACKLOG) == 0 &&
-		    (at->path[0] == '\0' ||
-		     listener_file_set_mode(at->path, &at->file, listener->owner.mode)))
+		    (!has_file(at) || listener_file_set_mode(at->path, &at->file, at->mode)))
 			continue;
-		write_name(at, text);
+		listener_name(at, text);
 		diagnostic_set(error, "cannot listen on %s: %s%s", text, strerror(errno),
 			       advice(errno));
 		return false;
@@ -339,7 +347,7 @@ void listener_remove_files(const struct listener *listener, const struct listene
 	for (unsigned i = 0; i < listener->count; i++) {
 		const struct listener_address *at = &listener->at[i];
 
-		if (at->path[0] != '\0' && find_bound(kept, at) == NULL)
+		if (has_file(at) && find_bound(kept, at) == NULL)
 			listener_file_remove(at->path, &at->file);
 	}
 }

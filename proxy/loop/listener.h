@@ -23,9 +23,14 @@ struct listener_address {
 	int fd;
 	char path[CONF_UNIX_PATH]; /* of a Unix socket, "" for none */
 	struct listener_file file; /* which it made there */
+	unsigned mode;             /* its permissions */
 	uint8_t row;    /* that counts what comes by it (stats/listeners.h); 0 unless given one */
 	bool is_passed; /* bound by the service manager: no other socket can join its group */
 };
+
+/* As in the configuration, with the port that was chosen. */
+enum { LISTENER_NAME_SIZE = CONF_UNIX_PATH + 8 };
+void listener_name(const struct listener_address *at, char to[static LISTENER_NAME_SIZE]);
 
 /* Addresses bound before privileges are dropped and workers forked; a set. */
 struct listener {
@@ -36,7 +41,7 @@ struct listener {
 	 * so that no connection waiting in them is lost; NULL for none.
 	 */
 	const struct listener *former;
-	struct listener_owner owner; /* of the files of Unix sockets */
+	struct listener_owner owner; /* of the files of Unix sockets that are bound next */
 };
 
 /*

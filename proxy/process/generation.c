@@ -86,7 +86,7 @@ static void close_go(struct generation *generation)
 /* Of the user that we become, so that a reload can remove and exchange it. */
 static struct listener_owner owner_of(const struct conf *conf)
 {
-	struct listener_owner owner = {conf_mode(conf->admin_mode), (uid_t)-1, (gid_t)-1};
+	struct listener_owner owner = {conf_mode(conf->listen_mode), (uid_t)-1, (gid_t)-1};
 
 	if (geteuid() == 0)
 		privileges_find(conf->user, &owner.uid, &owner.gid);
@@ -96,9 +96,11 @@ static struct listener_owner owner_of(const struct conf *conf)
 static bool bind_all(const struct conf *conf, struct listener *listener, struct diagnostic *error)
 {
 	listener->owner = owner_of(conf);
-	return listener_bind(listener, &conf->listen, "listen", &forward_frontend, error) &&
-	       gateways_bind(conf, listener, error) &&
-	       listener_bind(listener, &conf->admin, "admin", &admin_frontend, error);
+	if (!listener_bind(listener, &conf->listen, "listen", &forward_frontend, error) ||
+	    !gateways_bind(conf, listener, error))
+		return false;
+	listener->owner.mode = conf_mode(conf->admin_mode);
+	return listener_bind(listener, &conf->admin, "admin", &admin_frontend, error);
 }
 
 static const struct listener *former_set(const struct generation_former *former, unsigned index)

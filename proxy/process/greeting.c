@@ -53,15 +53,33 @@ static void print_outer(const union address *bound)
 }
 
 /* A command that works when pasted, whatever the path has. */
-static void print_file(const char *path)
+static void print_curl(const char *path)
 {
-	fputs("stats: curl --unix-socket '", stdout);
+	fputs("curl --unix-socket '", stdout);
 	for (; *path != '\0'; path++) {
 		if (*path == '\'')
 			fputs("'\\'", stdout);
 		putchar(*path);
 	}
-	puts("' http://localhost/stats");
+	fputs("' ", stdout);
+}
+
+/* A proxy is asked in absolute form, which curl makes of what it is given alone. */
+static void print_file(const struct listener_address *listening)
+{
+	const char *origin = gateway_origin(listening->frontend);
+
+	fputs(listening->frontend == &admin_frontend ? "stats: "
+	      : origin != NULL                       ? "gateway: "
+						     : "proxy: ",
+	      stdout);
+	print_curl(listening->path);
+	if (listening->frontend == &admin_frontend)
+		puts("http://localhost/stats");
+	else if (origin != NULL)
+		printf("http://localhost/ -> %s\n", origin);
+	else
+		puts("--request-target http://example.com/ http://example.com/");
 }
 
 static void print_listener(const struct listener_address *listening)
@@ -70,7 +88,7 @@ static void print_listener(const struct listener_address *listening)
 	char text[ADDRESS_TEXT_SIZE];
 
 	if (listening->path[0] != '\0') {
-		print_file(listening->path);
+		print_file(listening);
 		return;
 	}
 	address_format_port(&here, text);
@@ -109,20 +127,30 @@ static void print_store(const struct conf *conf)
 	       uris, uris == 1 ? "" : "s", used, most);
 }
 
+/* The first address of the proxy that http_proxy can name; NULL for none. */
+static const struct listener_address *find_proxy(const struct listener *listener)
+{
+	for (unsigned i = 0; i < listener->count; i++)
+		if (listener->at[i].frontend == &forward_frontend &&
+		    listener->at[i].path[0] == '\0')
+			return &listener->at[i];
+	return NULL;
+}
+
 /* A command that works as it stands, whatever no_proxy has. */
 static void print_trial(const struct listener *listener)
 {
-	for (unsigned i = 0; i < listener->count; i++) {
-		union address here = address_reached_here(&listener->at[i].address);
-		char text[ADDRESS_TEXT_SIZE];
+	const struct listener_address *proxy = find_proxy(listener);
+	char text[ADDRESS_TEXT_SIZE];
+	union address here;
 
-		if (listener->at[i].frontend != &forward_frontend)
-			continue;
-		address_format_port(&here, text);
-		printf("# try: curl --noproxy '' -x http://%s -i http://example.com/\n", text);
-		break;
-	}
-	puts("# other programs: cache204 env");
+	if (proxy == NULL)
+		return;
+	here = address_reached_here(&proxy->address);
+	address_format_port(&here, text);
+	printf("# try: curl --noproxy '' -x http://%s -i http://example.com/\n"
+	       "# other programs: cache204 env\n",
+	       text);
 }
 
 /* Some programs read one spelling of the variable alone, without a word about the other. */
@@ -130,7 +158,8 @@ void greeting_print(const struct conf *conf, const struct listener *listener)
 {
 	for (unsigned i = 0; i < listener->count; i++)
 		print_listener(&listener->at[i]);
-	puts("# both spellings: curl ignores HTTP_PROXY, some programs ignore http_proxy");
+	if (find_proxy(listener) != NULL)
+		puts("# both spellings: curl ignores HTTP_PROXY, some programs ignore http_proxy");
 	warn_of_no_proxy("no_proxy");
 	warn_of_no_proxy("NO_PROXY");
 	print_store(conf);

@@ -5,10 +5,10 @@
 
 static uint8_t row_of(const struct listener_address *at, struct listener_names *names)
 {
-	char address[ADDRESS_TEXT_SIZE];
+	char address[LISTENER_NAME_SIZE];
 	const char *origin = gateway_origin(at->frontend);
 
-	address_format_port(&at->address, address);
+	listener_name(at, address);
 	return (uint8_t)listener_names_row(names, address, origin == NULL ? "" : origin);
 }
 

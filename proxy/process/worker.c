@@ -279,6 +279,7 @@ static struct access *compile_access(const struct conf *conf, const struct liste
 		/* it has several sockets, or is of no network */
 		bool known = address->any.sa_family == AF_UNIX;
 
+		place.has_unix = place.has_unix || known;
 		for (unsigned j = 0; j < place.listener_count && !known; j++)
 			known = address_equal(&own[j], address) &&
 				address_port(&own[j]) == address_port(address);

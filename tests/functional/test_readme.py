@@ -215,15 +215,17 @@ COMMANDS = {
 
 @pytest.mark.parametrize("number, line", sh_lines(README.read_text(encoding="utf-8")),
                          ids=lambda value: value.split()[0] if isinstance(value, str) else str(value))
-def test_command(start_proxy, origin, number, line):
+def test_command(start_proxy, origin, tmp_path, number, line):
     origin.default = respond(204, "Cache-Control: max-age=60")
-    proxy = start_proxy(f"gateway=127.0.0.1:0=http://{origin.authority}")
+    proxy = start_proxy(f"gateway=127.0.0.1:0=http://{origin.authority},"
+                        f"unix:{tmp_path / 'g'}=http://{origin.authority}")
     gateway = re.search(r"^gateway: http://127\.0\.0\.1:(\d+) ", "\n".join(proxy.output), re.M)[1]
     ports = {ORIGIN_PORT: origin.port, "3128": proxy.port, "3129": proxy.admin_port, "3130": gateway}
     with proxy.connect() as client:
         client.get(origin.url("/ping"))
 
     def here(text):
+        text = text.replace("/tmp/g.sock", str(tmp_path / "g"))
         return re.sub(r"\b(8080|3128|3129|3130)\b", lambda match: str(ports[match[0]]), text)
 
     runners = [runner for start, runner in COMMANDS.items() if line.startswith(start)]

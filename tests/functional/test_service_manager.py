@@ -200,6 +200,46 @@ def test_gateway_and_admin_are_taken_as_well(tmp_path, origin):
         proxy.stop()
 
 
+def listening_at(path):
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(str(path))
+    sock.listen(100)
+    high = fcntl.fcntl(sock.fileno(), fcntl.F_DUPFD_CLOEXEC, 100)
+    sock.close()
+    return socket.socket(fileno=high)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_unix_sockets_are_taken_by_their_paths(tmp_path, tmp_path_factory, origin, workers):
+    """They stay the manager's: with their modes, over reloads, upgrades and the end."""
+    base = tmp_path_factory.getbasetemp()
+    listen, gateway = (base / f"{name}{os.getpid()}.{workers}" for name in "lg")
+    request = f"GET {origin.url()} HTTP/1.1\r\nHost: {origin.authority}\r\n\r\n".encode()
+
+    def all_answer():
+        for path in (listen, gateway):
+            with Client(None, path=path) as client:
+                client.send(request)
+                assert client.response().status == 204
+    with listening_at(gateway) as second, listening_at(listen) as first:
+        listen.chmod(0o640)
+        proxy = activated(tmp_path, [second, first], f"listen=127.0.0.1:0,unix:{listen}", f"workers={workers}",
+                          f"gateway=unix:{gateway}=http://{origin.authority}", names="a:b").start()
+        all_answer()
+        for number, sent in ((2, signal.SIGHUP), (3, signal.SIGUSR2)):
+            proxy.process.send_signal(sent)
+            page = "/reload" if sent == signal.SIGHUP else "/upgrade"
+            until(lambda at=page, want=number: json.loads(proxy.admin(at).body)["generation"] == want, "it is over")
+            all_answer()
+        assert listen.stat().st_mode & 0o777 == 0o640
+        proxy.stop()
+        assert listen.exists() and gateway.exists()
+    errors = []
+    with listening_at(base / f"o{os.getpid()}.{workers}") as other:
+        errors = refused(activated(tmp_path / "other", [other], "listen=127.0.0.1:0", names="other"))
+    assert f"/o{os.getpid()}.{workers} (other): none of the options" in errors, errors
+
+
 def refused(proxy):
     with pytest.raises(AssertionError, match="did not start"):
         proxy.start()
@@ -217,7 +257,7 @@ def test_descriptor_that_is_no_socket_is_refused(tmp_path):
         high = socket.socket(fileno=fcntl.fcntl(odd.fileno(), fcntl.F_DUPFD_CLOEXEC, 100))
         errors = refused(activated(tmp_path, [sock, high], f"listen=127.0.0.1:{port_of(sock)}", names="web:odd"))
         high.close()
-        assert "descriptor 4 (odd): not a listening TCP socket" in errors, errors
+        assert "descriptor 4 (odd): not a listening TCP or Unix socket" in errors, errors
 
 
 def test_sockets_of_another_process_are_none_of_ours(tmp_path):

@@ -91,7 +91,8 @@ class Connection(threading.Thread):
         self.open = True
         self.ended = None  # "peer fin", "peer rst" or "origin"
         self.unfinished = None  # the request that the peer broke off
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     @property
     def received(self):
@@ -192,11 +193,12 @@ class Origin:
     connection_type = Connection
     used_ports = set()  # a port is used once a process, so that no key of an earlier test comes back
 
-    def __init__(self, host="127.0.0.1", receive_buffer=None, send_buffer=None):
+    def __init__(self, host="127.0.0.1", receive_buffer=None, send_buffer=None, path=None):
+        """At a free port of `host`, or at the Unix socket `path`, where `host` is its name alone."""
         self.changed = threading.Condition()
-        self.listener = self.listen(host, receive_buffer, send_buffer)
-        self.host, self.port = self.listener.getsockname()
-        self.authority = f"{self.host}:{self.port}"
+        self.listener = self.listen_at(path) if path else self.listen(host, receive_buffer, send_buffer)
+        self.host, self.port = (host, None) if path else self.listener.getsockname()[:2]
+        self.authority = self.host if path else f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
         self.default = respond(204)
         self.replies = {}
         self.requests = []
@@ -206,11 +208,18 @@ class Origin:
         self.closing = False
         threading.Thread(target=self.accept, daemon=True).start()
 
+    @staticmethod
+    def listen_at(path):
+        sock = socket.socket(socket.AF_UNIX)
+        sock.bind(str(path))
+        sock.listen(128)
+        return sock
+
     @classmethod
     def listen(cls, host, receive_buffer, send_buffer):
         rejected = []
         while True:
-            sock = socket.socket()
+            sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
             if receive_buffer:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
             if send_buffer:

@@ -65,8 +65,8 @@ static struct access *compile(const struct conf *conf, const union address *own,
 			.address = address_of(machine[i].address),
 			.bits = machine[i].bits,
 		};
-	return access_new(conf, &(struct access_place){own, count, interfaces, COUNT(machine)},
-			  error);
+	return access_new(
+		conf, &(struct access_place){own, count, interfaces, COUNT(machine), false}, error);
 }
 
 /* A proxy with options, "name=value;name=value", that listens on "ADDRESS:PORT ADDRESS:PORT". */
@@ -836,10 +836,19 @@ static void senders_are_of_the_networks_given(void **state)
 	assert_true(access_sender(setup.access, &peer));
 	peer = address_of("127.0.0.1");
 	assert_false(access_sender(setup.access, &peer));
+	peer = address_unix();
+	assert_false(access_sender(setup.access, &peer));
+	assert_true(access_client(setup.access, &peer));
 	setup_end(&setup);
 	setup = setup_of("", OPEN);
 	peer = address_of("127.0.0.1");
 	assert_false(access_sender(setup.access, &peer));
+	setup_end(&setup);
+	setup = setup_of("proxy_protocol_from=unix:,192.0.2.0/24", OPEN);
+	assert_false(access_sender(setup.access, &peer));
+	peer = address_unix();
+	assert_true(access_sender(setup.access, &peer));
+	assert_false(access_is_local_only(setup.access));
 	setup_end(&setup);
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -89,12 +90,12 @@ static void test_each_is_taken_once_by_its_address(void **state)
 	assert_null(getenv("LISTEN_FDS"));
 	assert_null(getenv("LISTEN_PID"));
 	assert_null(getenv("LISTEN_FDNAMES"));
-	assert_int_equal(activation_take(&other), -1);
-	assert_int_equal(activation_take(&second), 4);
-	assert_int_equal(activation_take(&second), -1);
+	assert_int_equal(activation_take(&other, ""), -1);
+	assert_int_equal(activation_take(&second, ""), 4);
+	assert_int_equal(activation_take(&second, ""), -1);
 	assert_false(activation_all_taken(&error));
 	assert_non_null(strstr(error.text, "(a)"));
-	assert_int_equal(activation_take(&first), 3);
+	assert_int_equal(activation_take(&first, ""), 3);
 	assert_true(activation_all_taken(&error));
 	assert_true(fcntl(3, F_GETFL) & O_NONBLOCK);
 	assert_true(fcntl(3, F_GETFD) & FD_CLOEXEC);
@@ -108,7 +109,7 @@ static void test_of_another_process(void **state)
 	setenv("LISTEN_FDS", "1", 1);
 	setenv("LISTEN_PID", "1", 1);
 	assert_true(activation_init(&error));
-	assert_int_equal(activation_take(&address), -1);
+	assert_int_equal(activation_take(&address, ""), -1);
 	assert_true(activation_all_taken(&error));
 	assert_null(getenv("LISTEN_FDS"));
 }
@@ -132,6 +133,41 @@ static void test_what_is_refused(void **state)
 	assert_false(init(1, "does not listen"));
 	assert_false(init(ACTIVATION_MAX + 1, ""));
 	assert_non_null(strstr(error.text, "more than"));
+}
+
+static int listen_at_path(int fd, const char *path)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	int made = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(name.sun_path, sizeof(name.sun_path), "%s", path);
+	unlink(path);
+	assert_int_equal(bind(made, (struct sockaddr *)&name, sizeof(name)), 0);
+	assert_int_equal(listen(made, 1), 0);
+	assert_int_equal(dup2(made, fd), fd);
+	return made == fd ? 0 : close(made);
+}
+
+static void test_unix_sockets_are_taken_by_their_paths(void **state)
+{
+	union address address = address_unix();
+	char one[64], other[64];
+
+	(void)state;
+	snprintf(one, sizeof(one), "/tmp/activation.%d.1", (int)getpid());
+	snprintf(other, sizeof(other), "/tmp/activation.%d.2", (int)getpid());
+	listen_at_path(3, one);
+	listen_at_path(4, other);
+	assert_true(init(2, "a:b"));
+	assert_int_equal(activation_take(&address, "/elsewhere"), -1);
+	assert_int_equal(activation_take(&address, ""), -1);
+	assert_int_equal(activation_take(&address, other), 4);
+	assert_int_equal(activation_take(&address, other), -1);
+	assert_false(activation_all_taken(&error));
+	assert_non_null(strstr(error.text, one));
+	assert_int_equal(activation_take(&address, one), 3);
+	unlink(one);
+	unlink(other);
 }
 
 /* The names may be fewer than the sockets, or odd. */
@@ -167,7 +203,7 @@ static void test_ipv6(void **state)
 	assert_non_null(strstr(error.text, "BindIPv6Only"));
 	address = listen_at(3, "::");
 	assert_true(init(1, ""));
-	assert_int_equal(activation_take(&address), 3);
+	assert_int_equal(activation_take(&address, ""), 3);
 	bind_at(3, "::1", SOCK_STREAM, true, false);
 	assert_true(init(1, ""));
 }
@@ -176,6 +212,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(test_each_is_taken_once_by_its_address, teardown),
+		cmocka_unit_test_teardown(test_unix_sockets_are_taken_by_their_paths, teardown),
 		cmocka_unit_test_teardown(test_of_another_process, teardown),
 		cmocka_unit_test_teardown(test_no_variables, teardown),
 		cmocka_unit_test_teardown(test_what_is_refused, teardown),
