@@ -479,6 +479,14 @@ struct conn *conn_connect(const union address *to, const struct conn_events *eve
 	return conn;
 }
 
+struct conn *conn_connect_path(const char *path, const struct conn_events *events, void *owner)
+{
+	union address address = address_unix();
+
+	(void)path;
+	return conn_connect(&address, events, owner);
+}
+
 int conn_connected(struct conn *conn)
 {
 	assert(!conn->closed);
