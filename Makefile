@@ -189,8 +189,8 @@ replay: $(REPLAY) ## run the fuzz corpora as tests
 		tests/fuzz/corpus/$$target || failed=1; done; exit $$failed
 
 functional: all $(TOOLS) ## run the functional tests against the built proxy (PYTEST="-k name")
-	@CACHE204_BIN=$(abspath $(BUILD))/cache204 $(PYTHON) -m pytest -p no:cacheprovider -q \
-		-n $(AT_ONCE) tests/functional $(PYTEST)
+	@CACHE204_BIN=$(abspath $(BUILD))/cache204 PYTHON=$(PYTHON) scripts/functional.sh $(BUILD)/log/functional \
+		$(PYTHON) -m pytest -p no:cacheprovider -q -n $(AT_ONCE) tests/functional $(PYTEST)
 
 functional-map: all $(BUILD)/map_shim.so ## all with 1 and with 3 workers, the store unreadable between transactions
 	@for workers in 1 3; do CACHE204_LONG=1 CACHE204_WORKERS=$$workers CACHE204_PRELOAD=$(abspath $(BUILD))/map_shim.so \
