@@ -234,6 +234,14 @@ fuzz: ## search for new failing inputs, FUZZ_SECONDS=20 for each target (FUZZ="c
 		LINKCHECKS=-fsanitize=fuzzer,address,undefined $(FUZZ:%=build/fuzz/fuzz_%)
 	@for target in $(FUZZ); do scripts/fuzz.sh $$target $(FUZZ_SECONDS) || exit 1; done
 
+.PHONY: mutate sources
+mutate: ## plant COUNT=50 faults from SEED=1 in FILES="cache/policy ..." and tell which no test notices (STAGES="test,room,...")
+	@scripts/deps.sh run test
+	@scripts/mutate.py --seed $(or $(SEED),1) --count $(or $(COUNT),50) $(if $(STAGES),--stages $(STAGES)) $(FILES)
+
+sources:
+	@echo $(SOURCES)
+
 cover: ## run the tests with gcov and show the share of lines run, per file
 	@$(MAKE) --no-print-directory BUILD=build/cover CFLAGS='-Og -g --coverage' LDFLAGS=--coverage test
 	@scripts/cover.sh build/cover
