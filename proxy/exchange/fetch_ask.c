@@ -26,9 +26,12 @@ static const char *fewer_forwards(const struct http_request *req, char text[stat
 static bool compose_question(const struct fetches_use *use, const struct http_request *req,
 			     const struct route *route, struct request_form *form, struct buf *head)
 {
+	char forwards[24];
+
 	form->absolute = route->parent && !route->tunnel;
 	if (form->absolute)
 		form->proxy_authorization = routes_parent(use->routes)->authorization;
+	form->max_forwards = fewer_forwards(req, forwards);
 	if (form->validate != NULL)
 		STATS_ADD(validations, 1);
 	return compose_request(head, use->conf, req, form);
@@ -75,12 +78,10 @@ bool fetch_ask(struct fetch *fetch, struct exchange *x, bool again,
 		.unconditional = again || x->sink == NULL,
 	};
 	const struct cache_kept *kept;
-	char forwards[24];
 
 	note_asked(fetch);
 	kept = response_policy_kept(x);
 	form.validate = kept != NULL ? &kept->record : NULL;
-	form.max_forwards = fewer_forwards(&x->req, forwards);
 	fetch->origin = fetch_send_question(&fetch->all->use, &x->req, x->frontend->chosen, &form,
 					    &asker, ret_failure);
 	return fetch->origin != NULL;

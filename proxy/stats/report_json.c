@@ -3,6 +3,7 @@
 
 #include "proxy/base/version.h"
 #include "proxy/base/json_writer.h"
+#include "proxy/stats/history.h"
 #include "proxy/stats/report.h"
 #include "proxy/stats/report_rows.h"
 
@@ -71,15 +72,6 @@ static void put_text_or_null(struct json_writer *out, const char *name, const ch
 	json_put_words(out, name, text[0] != '\0' ? text : NULL);
 }
 
-static uint64_t errors_of(const struct stats *from)
-{
-	uint64_t errors = 0;
-
-	for (enum failure f = FAILURE_NONE + 1; f < FAILURE_COUNT; f++)
-		errors += failure_status(f) >= 500 ? from->failure[f] : 0;
-	return errors;
-}
-
 /* In the form of the operators' page. */
 static void put_whole_latency(struct json_writer *out, const struct histogram *histogram)
 {
@@ -103,7 +95,7 @@ static void put_span(struct json_writer *out, const struct report_input *in)
 	json_put_real(out, "window_s", seconds);
 	json_put_quotient(out, "rate", (double)in->stats->requests, seconds);
 	json_put_number(out, "origin", in->stats->origin_requests);
-	json_put_number(out, "errors", errors_of(in->stats));
+	json_put_number(out, "errors", history_errors_of(in->stats));
 	json_put_object(out, "miss_us");
 	put_whole_latency(out, &in->stats->miss_latency);
 	json_put_end(out);

@@ -32,6 +32,11 @@ def names(fetch):
     return [(kind, name) for kind, name, _ in fetch["lint"] if kind != "ok"]
 
 
+def test_an_origin_is_asked_as_for_a_client(proxy, origin):
+    ask(proxy, origin.url("/x"), "Max-Forwards: 7", method="OPTIONS")
+    assert origin.last.fields.get("Max-Forwards") == "6"
+
+
 def test_an_answer_as_it_should_be(proxy, client, origin):
     origin.on("/x?y", respond(204, *FRESH))
     fetch = ask(proxy, origin.url("/x?y"), "X-A: b", "Accept-Language: de")

@@ -6,8 +6,9 @@ import re
 import pytest
 
 from support.origin import respond
+from support.ports import free_port
 from support.rawclient import Client
-from support.until import until
+from support.until import steady, until
 
 
 def asked(proxy, target, status=200):
@@ -50,6 +51,15 @@ def test_traffic_between_two_marks(proxy, origin):
     assert whole["requests"] == 9
     assert proxy.stats()["requests"] >= 10
     assert "since" not in proxy.stats()
+
+
+def test_errors_are_those_of_the_page(proxy, origin):
+    """What a client asked not to be fetched is no error, an origin that does not answer is one."""
+    mark(proxy, "errors")
+    with proxy.connect() as client:
+        assert client.get(origin.url("/none"), "Cache-Control: only-if-cached").status == 504
+        assert client.get(f"http://127.0.0.1:{free_port()}/").status == 502
+    assert steady(lambda: [asked(proxy, "/stats?since=errors")[name] for name in ("requests", "errors")]) == [2, 1]
 
 
 def test_the_last_minute(start_proxy, origin):
