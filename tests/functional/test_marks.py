@@ -11,13 +11,20 @@ from support.rawclient import Client
 from support.until import steady, until
 
 
+def counted(proxy):
+    """Until what was sent is counted: just after that."""
+    steady(lambda: proxy.stats()["requests"])
+
+
 def asked(proxy, target, status=200):
+    counted(proxy)
     answer = proxy.admin(target)
     assert answer.status == status, answer
     return json.loads(answer.body) if status == 200 else answer.body.decode()
 
 
 def mark(proxy, name):
+    counted(proxy)
     answer = proxy.admin(f"/marks/{name}", "POST")
     assert answer.status == 201, answer
     return json.loads(answer.body)
@@ -59,7 +66,8 @@ def test_errors_are_those_of_the_page(proxy, origin):
     with proxy.connect() as client:
         assert client.get(origin.url("/none"), "Cache-Control: only-if-cached").status == 504
         assert client.get(f"http://127.0.0.1:{free_port()}/").status == 502
-    assert steady(lambda: [asked(proxy, "/stats?since=errors")[name] for name in ("requests", "errors")]) == [2, 1]
+    run = asked(proxy, "/stats?since=errors")
+    assert (run["requests"], run["errors"]) == (2, 1)
 
 
 def test_the_last_minute(start_proxy, origin):
