@@ -70,7 +70,9 @@ class Answer(http.server.BaseHTTPRequestHandler):
 
 
 def end_with_us():
-    """In a child: it does not outlive this program, however that ends."""
+    """In a child: it does not outlive this program, however that ends. A Ctrl-C is for this program alone, which
+    ends the child then."""
+    os.setpgid(0, 0)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

@@ -5,8 +5,10 @@ import os
 import pathlib
 import socket
 
-FIRST = 20000
+FIRST, ALONGSIDE = 20000, 16
 RANGE = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range")
+# each process of a run has ports of its own
+own = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % ALONGSIDE
 attempts = itertools.count(os.getpid() * 61)
 
 
@@ -24,6 +26,6 @@ def free_port():
     """Below the ports that the kernel gives to whoever asks for any, so that nothing takes it meanwhile."""
     end = int(RANGE.read_text().split()[0])
     for attempt in attempts:
-        port = FIRST + attempt % max(end - FIRST, 1000)
+        port = FIRST + attempt % ((end - FIRST) // ALONGSIDE) * ALONGSIDE + own
         if is_free(port):
             return port

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 
+from support.ports import free_port
 from support.processes import until_ended
 from support.rawclient import Client
 from support.until import until
@@ -34,8 +35,8 @@ def is_ready(lines):
 
 
 class Proxy:
-    """One proxy, of one process or several. Its ports are free ones, chosen by the kernel and read
-    from its output."""
+    """One proxy, of one process or several. Its ports are free ones, read from its output; it keeps them when it is
+    started again, as no other test gets them meanwhile."""
 
     worker_count = 1  # of those that are begun without the option; conftest.py sets it
 
@@ -45,7 +46,7 @@ class Proxy:
         self.store = self.directory / "store"
         self.access_log = self.directory / "access.log"
         self.error_log = self.directory / "stderr"
-        self.options = ["listen=127.0.0.1:0", "admin=127.0.0.1:0", f"store={self.store}",
+        self.options = [f"listen=127.0.0.1:{free_port()}", f"admin=127.0.0.1:{free_port()}", f"store={self.store}",
                         f"access_log={self.access_log}", "store_size=16MiB",
                         f"workers={self.worker_count}", *options]
         self.binary = BINARY
