@@ -62,7 +62,7 @@ SOURCES := proxy/main.c $(wildcard $(ROOMS:%=%/*.c))
 HEADERS := $(wildcard $(ROOMS:%=%/*.h) $(ROOMS:%=%/*.def))
 UNIT    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-MICRO   := $(patsubst %.c,$(BUILD)/%,$(wildcard bench/*.c bench/*/*.c))
+MICRO   := $(patsubst %.c,$(BUILD)/%,$(filter-out bench/ratio/%,$(wildcard bench/*.c bench/*/*.c)))
 TOOLS   := $(BUILD)/tests/tools/check_store $(BUILD)/tests/tools/check_metrics
 REPLAY  := $(FUZZ:%=$(BUILD)/tests/fuzz/replay_%)
 C_FILES := proxy/main.c $(wildcard $(addsuffix /*.[ch],$(ROOMS) tests/* tests/unit/* bench bench/*))
@@ -254,6 +254,10 @@ bench: ## measure (wrk and the programs in bench/)
 	@scripts/deps.sh run bench
 	@$(MAKE) --no-print-directory $(JOBS) all $(MICRO)
 	@bench/run.sh
+
+.PHONY: hit-ratio
+hit-ratio: $(BUILD)/bench/micro/hit_ratio ## hit ratios of eviction policies (TRACES="urls:FILE squid:FILE ...", or made ones)
+	@$(PYTHON) bench/hit_ratio.py $(BUILD) $(TRACES)
 
 .PHONY: bench-instructions check-instructions counted
 COUNT = FLAGS='$(FLAGS)' $(PYTHON) bench/instructions.py $(BUILD)
