@@ -23,6 +23,7 @@
 #include "proxy/http1/parse_memo.h"
 #include "proxy/loop/deadline.h"
 #include "proxy/loop/env.h"
+#include "proxy/loop/loop_memory.h"
 #include "proxy/loop/tls.h"
 #include "proxy/origin/origin.h"
 #include "proxy/process/crash.h"
@@ -243,6 +244,9 @@ static const struct deadline_kind drains = {.look = drain_look, .passed = drain_
 
 static bool open_loop(struct worker *worker)
 {
+	if (!loop_memory_setup())
+		return false;
+	ev_set_allocator(loop_memory_resize);
 	/* Libev's io_uring backend costs 1.6 times the CPU of epoll for this work. */
 	worker->ev = ev_loop_new(EVBACKEND_EPOLL);
 	if (worker->ev == NULL)

@@ -17,6 +17,7 @@ from support.until import until
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = (os.environ.get("CACHE204_BIN") or os.environ.get("CACHE204")
           or str(ROOT / "build" / "cache204"))
+SANITIZED = b"__asan_init" in pathlib.Path(BINARY).read_bytes()  # its library has to be loaded first
 WAIT = 15.0  # seconds for a start or an end
 
 PRELOAD = os.environ.get("CACHE204_PRELOAD", "")  # libraries that each proxy is run with
@@ -160,8 +161,7 @@ class Proxy:
     def grew_less_than(self, size, before):
         """Whether memory() grew by less than size. A sanitized build keeps what was freed for a
         while, so that there its growth says less."""
-        sanitized = b"__asan_init" in pathlib.Path(BINARY).read_bytes()
-        return self.memory() - before < size * (32 if sanitized else 1)
+        return self.memory() - before < size * (32 if SANITIZED else 1)
 
     def workers(self):
         """Process ids of the workers: the children of the process."""
