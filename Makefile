@@ -80,7 +80,7 @@ objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(1)))
 link     = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
 	$(call options,$(1)) $(LIBS) $(2)
 
-.PHONY: all help deps files run try test test-all unit replay functional functional-map browser prometheus reload-storm conformance fuzz asan \
+.PHONY: all help deps files run try test test-all unit replay functional functional-map browser prometheus reload-storm crash conformance fuzz asan \
 	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-symbols check-clocks check-messages \
 	check-atomics check-options check-metrics check-tables check-labels check-manual check-length check-parameters check-pointers check-rulers \
 	format install uninstall dist deb deb-try clean FORCE
@@ -176,6 +176,7 @@ test-all: ## check, test, test with several workers and a browser, again with tw
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory functional-map
 	@$(MAKE) --no-print-directory reload-storm
+	@$(MAKE) --no-print-directory crash
 	@[ -n "$(CI)" ] || $(MAKE) --no-print-directory browser prometheus
 	@$(MAKE) --no-print-directory asan
 	@[ -n "$(CI)" ] || [ "$$(id -u)" != 0 ] || ! command -v debootstrap >/dev/null || \
@@ -209,6 +210,11 @@ $(BUILD)/%.so: tests/tools/%.c
 reload-storm: all ## 1,000 reloads and 20 upgrades under load, and those that wait long for one that hangs
 	@CACHE204_RELOADS=1000 CACHE204_UPGRADES=20 $(MAKE) --no-print-directory functional \
 		PYTEST="-k 'test_reload or test_program_upgrade'"
+
+ROUNDS ?= 50
+SEED ?= 1
+crash: all $(TOOLS) $(if $(SANITIZE),,$(BUILD)/troubled_store.so) ## rounds of kill -9 at any moment, the store looked at after each (ROUNDS=1000 SEED=7)
+	@CACHE204_BIN=$(abspath $(BUILD))/cache204 $(PYTHON) tests/crash/rounds.py $(ROUNDS) $(SEED)
 
 asan: ## every test with AddressSanitizer and UndefinedBehaviorSanitizer
 	@CACHE204_LONG=1 $(MAKE) --no-print-directory SANITIZE=address,undefined test

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support.origin import Origin  # noqa: E402
-from support.proxy import Proxy  # noqa: E402
+from support.proxy import ROOT, SANITIZED, Proxy  # noqa: E402
 
 
 # Files that are run with one worker and with several in `make test`: what they are about is the store,
@@ -99,6 +100,16 @@ def start_proxy(tmp_path):
         for proxy in started:
             proxy.kill()
             proxy.remove()
+
+
+@pytest.fixture(scope="session")
+def troubled_store(tmp_path_factory):
+    """The library of tests/tools/troubled_store.c."""
+    if SANITIZED:
+        pytest.skip("a library cannot be preloaded before the sanitizer's")
+    library = tmp_path_factory.mktemp("library") / "troubled_store.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library, ROOT / "tests/tools/troubled_store.c"], check=True)
+    return library
 
 
 @pytest.fixture

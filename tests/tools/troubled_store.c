@@ -1,13 +1,23 @@
 /*
  * To be preloaded: trouble for the store's calls of LMDB, at random from the seed TROUBLE_SEED and
  * the process id.  One call in TROUBLE_DELAYS waits for up to 2 ms, so that other processes come
- * between any two of them; one write to the data file in TROUBLE_FAILURES fails with EIO.  0, or
- * nothing, for none.  With TROUBLE_WHILE only while there is a file of that name.
+ * between any two of them; one write to the data file in TROUBLE_FAILURES fails with EIO, or with the
+ * error of number TROUBLE_ERROR.  0, or nothing, for none.  With TROUBLE_WHILE only while there is a
+ * file of that name.
+ *
+ * A symbolic link named TROUBLE_KILL to "PID N" makes one call in N, of those of the store and of what
+ * is written, synced or renamed, the last of process PID: as of kill(2), 0 for the caller's own, so
+ * that -PID is a whole group.  "PID N copy" is the N-th call of a process about a copy of the store.
+ * The first to come so far takes the link away.
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +60,53 @@ static void delay(void)
 		nanosleep(&(struct timespec){0, (long)(random_next() % 2000000)}, NULL);
 }
 
-#define NEXT(type, name) ((type)dlsym(RTLD_NEXT, name))
+/* ---- the end of a process ------------------------------------------------------------------- */
+
+/* The file of a descriptor, "" for none. */
+static void name_of(int fd, char *to, size_t size)
+{
+	char link[64];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, to, size - 1);
+	to[n > 0 ? n : 0] = '\0';
+}
+
+/* `of_copy`: the call is about a copy of the store. */
+static void end_perhaps(int of_copy)
+{
+	static unsigned long copy_calls;
+	const char *link = getenv("TROUBLE_KILL");
+	char text[64], what[8] = "";
+	unsigned long n;
+	ssize_t length;
+	long pid;
+
+	copy_calls += of_copy != 0;
+	length = link != NULL ? readlink(link, text, sizeof(text) - 1) : -1;
+	if (length <= 0)
+		return;
+	text[length] = '\0';
+	if (sscanf(text, "%ld %lu %7s", &pid, &n, what) < 2 || n == 0)
+		return;
+	if (what[0] != '\0' ? !of_copy || copy_calls != n : random_next() % n != 0)
+		return;
+	if (unlink(link) == 0)
+		kill(pid != 0 ? (pid_t)pid : getpid(), SIGKILL);
+}
+
+static int is_copy(int fd)
+{
+	char name[4096];
+
+	if (getenv("TROUBLE_KILL") == NULL)
+		return 0;
+	name_of(fd, name, sizeof(name));
+	return strstr(name, "data.mdb.copy") != NULL;
+}
+
+#define NEXT(type, name) (__extension__(type) dlsym(RTLD_NEXT, name))
 
 #define DELAYED(name, parameters, arguments)                   \
 	int name parameters                                    \
@@ -61,7 +117,9 @@ static void delay(void)
 		if (!next)                                     \
 			next = NEXT(int(*) parameters, #name); \
 		delay();                                       \
+		end_perhaps(0);                                \
 		rc = next arguments;                           \
+		end_perhaps(0);                                \
 		delay();                                       \
 		return rc;                                     \
 	}
@@ -77,51 +135,80 @@ DELAYED(mdb_del, (MDB_txn * txn, MDB_dbi dbi, MDB_val *key, MDB_val *data), (txn
 DELAYED(mdb_cursor_get, (MDB_cursor * cursor, MDB_val *key, MDB_val *data, MDB_cursor_op op),
 	(cursor, key, data, op))
 
-/* Once it is open, only LMDB writes at an offset. */
+/* Once it is open, only LMDB, and who makes a copy, writes at an offset. */
 static int write_fails(void)
 {
+	const char *error = getenv("TROUBLE_ERROR");
+
 	if (!happens("TROUBLE_FAILURES"))
 		return 0;
-	errno = EIO;
+	errno = error != NULL ? atoi(error) : EIO;
 	return 1;
 }
 
-ssize_t pwrite(int fd, const void *bytes, size_t n, off_t at)
+/* A call about a file, which may be the last before it is made, or after. */
+#define ENDING(type, name, parameters, arguments, fd, fails)    \
+	type name parameters                                    \
+	{                                                       \
+		static type(*next) parameters;                  \
+		int of_copy = is_copy(fd);                      \
+		type rc;                                        \
+                                                                \
+		if (!next)                                      \
+			next = NEXT(type(*) parameters, #name); \
+		end_perhaps(of_copy);                           \
+		rc = (fails) ? -1 : next arguments;             \
+		end_perhaps(of_copy);                           \
+		return rc;                                      \
+	}
+
+ENDING(ssize_t, pwrite, (int fd, const void *bytes, size_t n, off_t at), (fd, bytes, n, at), fd,
+       write_fails())
+ENDING(ssize_t, pwritev, (int fd, const struct iovec *parts, int count, off_t at),
+       (fd, parts, count, at), fd, write_fails())
+ENDING(int, fsync, (int fd), (fd), fd, 0)
+ENDING(int, fdatasync, (int fd), (fd), fd, 0)
+ENDING(int, ftruncate, (int fd, off_t size), (fd, size), fd, 0)
+ENDING(int, fallocate, (int fd, int mode, off_t at, off_t n), (fd, mode, at, n), fd, 0)
+ENDING(int, posix_fallocate, (int fd, off_t at, off_t n), (fd, at, n), fd, 0)
+
+int renameat(int from_directory, const char *from, int to_directory, const char *to)
 {
-	static ssize_t (*next)(int, const void *, size_t, off_t);
+	static int (*next)(int, const char *, int, const char *);
+	int of_copy = strstr(from, "data.mdb.copy") != NULL, rc;
 
 	if (!next)
-		next = NEXT(ssize_t(*)(int, const void *, size_t, off_t), "pwrite");
-	return write_fails() ? -1 : next(fd, bytes, n, at);
-}
-
-ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at)
-{
-	static ssize_t (*next)(int, const struct iovec *, int, off_t);
-
-	if (!next)
-		next = NEXT(ssize_t(*)(int, const struct iovec *, int, off_t), "pwritev");
-	return write_fails() ? -1 : next(fd, parts, count, at);
+		next = NEXT(int (*)(int, const char *, int, const char *), "renameat");
+	end_perhaps(of_copy);
+	rc = next(from_directory, from, to_directory, to);
+	end_perhaps(of_copy);
+	return rc;
 }
 
 static int is_data_file(int fd)
 {
 	static const char name[] = "/data.mdb";
-	char link[64], path[4096];
-	ssize_t n;
+	char path[4096];
+	size_t n;
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, sizeof(path));
-	return n >= (ssize_t)strlen(name) &&
-	       memcmp(path + n - strlen(name), name, strlen(name)) == 0;
+	name_of(fd, path, sizeof(path));
+	n = strlen(path);
+	return n >= strlen(name) && strcmp(path + n - strlen(name), name) == 0;
 }
 
 /* Without pwritev() LMDB writes several pages at once by this; others write to sockets and logs. */
 ssize_t writev(int fd, const struct iovec *parts, int count)
 {
 	static ssize_t (*next)(int, const struct iovec *, int);
+	int is_data = is_data_file(fd);
+	ssize_t n;
 
 	if (!next)
 		next = NEXT(ssize_t(*)(int, const struct iovec *, int), "writev");
-	return is_data_file(fd) && write_fails() ? -1 : next(fd, parts, count);
+	if (is_data)
+		end_perhaps(0);
+	n = is_data && write_fails() ? -1 : next(fd, parts, count);
+	if (is_data)
+		end_perhaps(0);
+	return n;
 }
