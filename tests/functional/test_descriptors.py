@@ -115,13 +115,13 @@ def test_no_descriptor_for_a_tunnel_or_a_pipe(short):
 
 
 def test_stays_within_a_low_limit_of_the_shell(tmp_path, origin):
-    """As started with `ulimit -n 72`: what does not fit is refused, and there is always one for an
+    """As started with `ulimit -n 64`: what does not fit is refused, and there is always one for an
     origin, and for clients of other addresses."""
     origin.default = respond(204, "Cache-Control: max-age=60")
     proxy = Proxy(tmp_path / "proxy", start=False)
-    proxy.wrapper = ["prlimit", "--nofile=72:72"]
+    proxy.wrapper = ["prlimit", "--nofile=64:64"]
     proxy.start()
-    assert "leaves room for 13 clients" in proxy.errors()
+    assert "leaves room for 10 clients" in proxy.errors()
     clients = [proxy.connect() for _ in range(80)]
     served = 0
     for client in clients:
