@@ -256,10 +256,11 @@ cover: ## run the tests with gcov and show the share of lines run, per file
 	@$(MAKE) --no-print-directory BUILD=build/cover CFLAGS='-Og -g --coverage' LDFLAGS=--coverage test
 	@scripts/cover.sh build/cover
 
-bench: ## measure (wrk and the programs in bench/)
+bench: ## measure beside floors and peers, into build/bench/bench.html (QUICK=1, LOADS=..., COMPARE=old.json)
 	@scripts/deps.sh run bench
+	@scripts/deps.sh --optional peers
 	@$(MAKE) --no-print-directory $(JOBS) all $(MICRO)
-	@bench/run.sh
+	@$(PYTHON) bench/bench.py
 
 .PHONY: hit-ratio
 hit-ratio: $(BUILD)/bench/micro/hit_ratio ## hit ratios of eviction policies (TRACES="urls:FILE squid:FILE ...", or made ones)

@@ -5,7 +5,7 @@
  *
  *   idle PORT URL COUNT     prints COUNT when all are idle
  *
- * Answers must have no body.
+ * Answers must have no body.  A URL without its scheme (//host/path) is asked for in origin form.
  */
 #include <string.h>
 #include <sys/resource.h>
@@ -47,8 +47,9 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	host = strstr(argv[2], "//") ? strstr(argv[2], "//") + 2 : argv[2];
-	snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: %.*s\r\n\r\n", argv[2],
-		 (int)strcspn(host, "/"), host);
+	snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: %.*s\r\n\r\n",
+		 host == argv[2] + 2 ? host + strcspn(host, "/") : argv[2], (int)strcspn(host, "/"),
+		 host);
 	allow_descriptors();
 	for (unsigned long i = strtoul(argv[3], NULL, 10); i > 0; i--)
 		ask(client_connect(strtoul(argv[1], NULL, 10)), request);

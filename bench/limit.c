@@ -5,8 +5,12 @@
  * Counts the ends of requests in what one recv() gave, sends as many constant 204s with one send().
  * No parsing, no look-up, no composing: no server on this loop can be cheaper.
  *
- *   limit PORT     (0 for a free one; the port is printed)
+ *   limit PORT [close]     (0 for a free one; the port is printed)
+ *
+ * With `close`, a connection has one request and is closed after its answer; what came with the connection
+ * is read before epoll is asked.
  */
+#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -22,6 +26,7 @@ enum {
 
 static char input[READ_LENGTH];
 static char answers[ANSWERS * ANSWER_LENGTH];
+static bool closes;
 
 struct client {
 	ev_io io;
@@ -59,13 +64,15 @@ static void read_cb(struct ev_loop *loop, ev_io *io, int events)
 	(void)events;
 	struct client *client = (struct client *)io;
 	ssize_t n = recv(io->fd, input, sizeof(input), 0);
+	if (n < 0 && errno == EAGAIN)
+		return;
 	if (n <= 0) {
 		close_client(loop, client);
 		return;
 	}
 	size_t length = count_ends(client, input, (size_t)n) * ANSWER_LENGTH;
 	/* A short send would make the figures wrong; with a reader that keeps up there is none. */
-	if (length > 0 && send(io->fd, answers, length, 0) != (ssize_t)length)
+	if (length > 0 && (send(io->fd, answers, length, 0) != (ssize_t)length || closes))
 		close_client(loop, client);
 }
 
@@ -80,12 +87,16 @@ static void accept_cb(struct ev_loop *loop, ev_io *io, int events)
 		die("client");
 	ev_io_init(&client->io, read_cb, fd, EV_READ);
 	ev_io_start(loop, &client->io);
+	/* libev tells epoll of a watcher when it waits next: one that was stopped by then costs no call */
+	if (closes)
+		read_cb(loop, &client->io, EV_READ);
 }
 
 int main(int argc, char **argv)
 {
 	for (size_t i = 0; i < ANSWERS; i++)
 		memcpy(answers + i * ANSWER_LENGTH, ANSWER, ANSWER_LENGTH);
+	closes = argc > 2 && strcmp(argv[2], "close") == 0;
 	server_run(argc > 1 ? strtoul(argv[1], NULL, 10) : 0, accept_cb);
 	return 0;
 }

@@ -9,14 +9,15 @@
  * meanwhile /asked    200, how many requests came before this one, as text
  *   /...      204, no-store
  *
- *   origin PORT     (0 for a free one; the port is printed)
+ *   origin PORT [CERTIFICATE KEY]     (0 for a free one; the port is printed; with files, it speaks TLS)
  */
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <string.h>
 #include <time.h>
 
-#include "bench/server.h"
+#include "bench/peer.h"
 
 enum {
 	INPUT_LENGTH = 16 * 1024,
@@ -28,6 +29,7 @@ enum {
 struct client {
 	ev_io io;
 	ev_timer delay; /* while active, nothing is read and a stored answer is due */
+	struct peer peer;
 	size_t used;
 	char input[INPUT_LENGTH];
 };
@@ -35,6 +37,7 @@ struct client {
 static char output[OUTPUT_LENGTH];
 static char body[1024];
 static unsigned long asked;
+static SSL_CTX *tls; /* NULL for plain */
 
 static const char *date(ev_tstamp now)
 {
@@ -96,7 +99,7 @@ static void close_client(struct ev_loop *loop, struct client *client)
 {
 	ev_io_stop(loop, &client->io);
 	ev_timer_stop(loop, &client->delay);
-	close(client->io.fd);
+	peer_close(&client->peer);
 	free(client);
 }
 
@@ -124,7 +127,7 @@ static void delay_cb(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)events;
 	struct client *client = timer->data;
 	char *end = answer_stored(output, ev_now(loop));
-	if (send(client->io.fd, output, (size_t)(end - output), 0) != end - output) {
+	if (!peer_send(&client->peer, output, (size_t)(end - output))) {
 		close_client(loop, client);
 		return;
 	}
@@ -160,7 +163,7 @@ static void answer_requests(struct ev_loop *loop, struct client *client)
 	}
 	client->used = (size_t)(stop - from);
 	memmove(client->input, from, client->used);
-	if (at > output && send(client->io.fd, output, (size_t)(at - output), 0) != at - output)
+	if (at > output && !peer_send(&client->peer, output, (size_t)(at - output)))
 		close_client(loop, client);
 }
 
@@ -168,7 +171,10 @@ static void read_cb(struct ev_loop *loop, ev_io *io, int events)
 {
 	(void)events;
 	struct client *client = (struct client *)io;
-	ssize_t n = recv(io->fd, client->input + client->used, INPUT_LENGTH - client->used, 0);
+	ssize_t n =
+		peer_recv(&client->peer, client->input + client->used, INPUT_LENGTH - client->used);
+	if (n < 0 && errno == EAGAIN)
+		return;
 	if (n <= 0) {
 		close_client(loop, client);
 		return;
@@ -187,6 +193,8 @@ static void accept_cb(struct ev_loop *loop, ev_io *io, int events)
 	if (client == NULL)
 		die("client");
 	client->delay.data = client;
+	client->peer.fd = fd;
+	client->peer.ssl = tls != NULL ? tls_open(tls, fd, NULL) : NULL;
 	ev_io_init(&client->io, read_cb, fd, EV_READ);
 	ev_init(&client->delay, delay_cb);
 	ev_io_start(loop, &client->io);
@@ -195,6 +203,8 @@ static void accept_cb(struct ev_loop *loop, ev_io *io, int events)
 int main(int argc, char **argv)
 {
 	memset(body, 'x', sizeof(body));
+	if (argc > 3)
+		tls = tls_server(argv[2], argv[3]);
 	server_run(argc > 1 ? strtoul(argv[1], NULL, 10) : 0, accept_cb);
 	return 0;
 }

@@ -9,7 +9,8 @@
  * PID is the server's, which is one process.  One stream for each four arguments, side by side:
  * RATE requests a second with the gaps of independent clients (exponential), over CONNECTIONS kept
  * alive, one request at a time on each.  What is asked for is URL with a number after it: at random
- * below RECORDS, or counted from 0 when RECORDS is 0.  The first stream is what is measured:
+ * below RECORDS, or counted from 0 when RECORDS is 0; a URL without its scheme (//host/path) is asked
+ * for in origin form.  The first stream is what is measured:
  *
  *   requests hits p50 p99 p99.9 max undisturbed p50 p99 p99.9 max
  *
@@ -64,7 +65,7 @@ struct latencies {
 struct stream {
 	double rate;
 	unsigned long records;
-	const char *url, *host;
+	const char *url, *host, *target;
 	int host_length;
 	struct connection *idle;
 	int64_t next_ns;  /* when the next request is due */
@@ -144,6 +145,8 @@ static void open_stream(char **arguments, unsigned long port, double seconds)
 	stream->host = strstr(stream->url, "//");
 	stream->host = stream->host ? stream->host + 2 : stream->url;
 	stream->host_length = (int)strcspn(stream->host, "/");
+	stream->target =
+		stream->host == stream->url + 2 ? stream->host + stream->host_length : stream->url;
 	/* so many more than will be due that there is no need to count them */
 	size_t room = (size_t)(stream->rate * seconds * 2) + 1000;
 	stream->all.at_ns = calloc(room, sizeof(int64_t));
@@ -176,7 +179,7 @@ static void send_next(struct stream *stream)
 	struct connection *connection = stream->idle;
 	uint64_t number = stream->records ? random_next() % stream->records : stream->sent;
 	int n = snprintf(request, sizeof(request), "GET %s%llu HTTP/1.1\r\nHost: %.*s\r\n\r\n",
-			 stream->url, (unsigned long long)number, stream->host_length,
+			 stream->target, (unsigned long long)number, stream->host_length,
 			 stream->host);
 	int64_t could_ns = stream->next_ns > stream->freed_ns ? stream->next_ns : stream->freed_ns;
 

@@ -1,17 +1,13 @@
 #!/bin/bash
-# The proxy beside its limit and its peers, on loopback, in one run:
+# What the store and its writes do to hits, beside `make bench` (bench.py), which has all other loads:
 #
-#   bench/run.sh                  CPU time per request and per MiB, as Markdown tables for bench/RESULTS.md
 #   bench/run.sh instructions     user instructions per request, counted by callgrind
 #   bench/run.sh writes           latency of hits beside misses and stores at a fixed rate (writes.sh)
 #   bench/run.sh scale            hits, start-up and purge by number of records (scale.sh)
-#   bench/run.sh idle             memory of connections that are kept (idle.sh)
 #
 # Environment, with defaults:
-#   SERVERS      "limit cache204 nginx squid varnish trafficserver"; those not installed are skipped
-#   LOADS        "hit pipelined hit_304 miss body herd large tunnel"
-#   ROUNDS       3; a round runs each load on each server once, medians are told
-#   SECONDS_EACH 2, or 1 with more than three servers; 5 for writes and scale
+#   ROUNDS       3, of which medians are told
+#   SECONDS_EACH 5
 #   CONNECTIONS  64
 #   CACHE204     build/cache204
 #   OPTIONS      more options for it, as "-o store_interval=1ms"
@@ -25,12 +21,8 @@ cd "$(dirname "$0")/.." || exit 1
 
 ROUNDS=${ROUNDS:-3}
 CONNECTIONS=${CONNECTIONS:-64}
-LOADS=${LOADS:-"hit pipelined hit_304 miss body herd large tunnel"}
 DEPTH=16
 results=$work/results
-volumes=$work/volumes
-LARGE_MIB=256
-DOWNLOADS=4
 
 # --- Load
 
@@ -38,12 +30,6 @@ DOWNLOADS=4
 run_wrk() { # server load seconds
 	local origin=127.0.0.1:$origin_port script arguments
 	case $2 in
-	hit) script=hit arguments=$origin ;;
-	pipelined) script=hit arguments="$origin $DEPTH" ;;
-	hit_304) script=hit_304 arguments=$origin ;;
-	miss) script=miss arguments=$origin ;;
-	body) script=miss arguments="$origin /body" ;;
-	herd) script=herd arguments="$origin $CONNECTIONS" ;;
 	random) script=random arguments="$origin ${1#cache204-} 1" ;;
 	random_pipelined) script=random arguments="$origin ${1#cache204-} $DEPTH" ;;
 	*) fail "no load $2" ;;
@@ -51,76 +37,6 @@ run_wrk() { # server load seconds
 	# shellcheck disable=SC2086
 	$on_load_core wrk -t1 -c"$CONNECTIONS" -d"$3" --latency -s bench/load/$script.lua \
 		"http://127.0.0.1:${port[$1]}" -- $arguments
-}
-
-# One line: load server cpu_us requests_per_s p99_ms origin_requests_per_request
-measure() { # server load
-	local out=$work/wrk.out ticks asked
-	asked=$(origin_asked) ticks=$(cpu_ticks "${pid[$1]}")
-	run_wrk "$1" "$2" "${SECONDS_EACH}s" >"$out" 2>&1 || fail "wrk: $(cat "$out")"
-	ticks=$(($(cpu_ticks "${pid[$1]}") - ticks))
-	asked=$(($(origin_asked) - asked - 1))
-	grep -E 'Non-2xx|Socket errors' "$out" | sed "s/^/$1 $2: /" >&2
-	awk -v load="$2" -v server="$1" -v ticks="$ticks" -v hz="$(getconf CLK_TCK)" -v asked="$asked" '
-		function ms(text) {
-			return text ~ /us$/ ? text / 1000 : text ~ /ms$/ ? text + 0 : text * 1000
-		}
-		$1 == "99%" { p99 = ms($2) }
-		$2 == "requests" && $3 == "in" { n = $1 }
-		$1 == "Requests/sec:" { rate = $2 }
-		END {
-			if (!n) exit 1
-			print load, server, ticks * 1e6 / hz / n, rate, p99, asked / n
-		}' "$out" >>"$results" || fail "$1 answered nothing: $(cat "$out")"
-}
-
-# Downloads by curl, one after the other, so many that a tick of CPU time is little: plain, or in tunnels.
-# One line: load server cpu_us_per_MiB MiB_per_s
-measure_volume() { # server load
-	local ticks got began option=
-	[ "$2" = tunnel ] && option=--proxytunnel
-	ticks=$(cpu_ticks "${pid[$1]}") began=$(date +%s%N)
-	# shellcheck disable=SC2086
-	got=$($on_load_core curl -s $option -x "http://127.0.0.1:${port[$1]}" -o /dev/null \
-		-w '%{size_download}\n' "http://127.0.0.1:$origin_port/large[1-$DOWNLOADS]" |
-		grep -cx $((LARGE_MIB << 20)))
-	[ "$got" = "$DOWNLOADS" ] || fail "$1 $2: $got of $DOWNLOADS downloads"
-	ticks=$(($(cpu_ticks "${pid[$1]}") - ticks))
-	awk -v load="$2" -v server="$1" -v ticks="$ticks" -v hz="$(getconf CLK_TCK)" -v mib=$((LARGE_MIB * DOWNLOADS)) \
-		-v ns=$(($(date +%s%N) - began)) \
-		'BEGIN { print load, server, ticks * 1e6 / hz / mib, mib * 1e9 / ns }' >>"$volumes"
-}
-
-# The limit answers anything, so it is a measure for hits only.
-is_sensible() { # server load
-	case $1:$2 in
-	limit:hit | limit:pipelined) return 0 ;;
-	limit:* | nginx:tunnel | varnish:tunnel) return 1 ;;
-	esac
-}
-
-run_loads() {
-	local round load server
-	for ((round = 1; round <= ROUNDS; round++)); do
-		for load in $LOADS; do
-			# A herd leaves thousands of cold entries behind: once, and last.
-			[ "$load" = herd ] && continue
-			for server in $started; do
-				is_sensible "$server" "$load" || continue
-				case $load in
-				large | tunnel) measure_volume "$server" "$load" ;;
-				*) measure "$server" "$load" ;;
-				esac
-			done
-		done
-	done
-	case " $LOADS " in
-	*" herd "*)
-		for server in $started; do
-			is_sensible "$server" herd && measure "$server" herd
-		done
-		;;
-	esac
 }
 
 # Medians by load and server, for the awk programs below.
@@ -145,45 +61,6 @@ medians='
 		if (!count[key]++) order[++keys] = key
 		for (i = 3; i <= NF; i++) value[key, count[key], i] = $i
 	}'
-
-print_requests() {
-	echo
-	echo "$CONNECTIONS connections, pipelined $DEPTH deep, medians of $ROUNDS rounds of $SECONDS_EACH s."
-	echo
-	echo "| Load | Server | CPU µs/request | × limit | × cache204 | requests/s | p99 ms | origin requests per request |"
-	echo "|---|---|---:|---:|---:|---:|---:|---:|"
-	awk "$medians"'
-		END {
-			for (k = 1; k <= keys; k++) {
-				key = order[k]; split(key, part, " ")
-				printf "| %s | %s | %.2f | %s | %s | %.0f | %.2f | %.4f |\n", part[1], part[2],
-					median(key, 3), ratio(key, part[1] " limit"),
-					ratio(key, part[1] " cache204"), median(key, 4), median(key, 5), median(key, 6)
-			}
-		}' "$results"
-}
-
-print_volumes() {
-	echo
-	echo "$DOWNLOADS downloads of $LARGE_MIB MiB, one at a time, medians of $ROUNDS rounds."
-	echo
-	echo "| Load | Server | CPU µs/MiB | × cache204 | MiB/s |"
-	echo "|---|---|---:|---:|---:|"
-	awk "$medians"'
-		END {
-			for (k = 1; k <= keys; k++) {
-				key = order[k]; split(key, part, " ")
-				printf "| %s | %s | %.0f | %s | %.0f |\n", part[1], part[2],
-					median(key, 3), ratio(key, part[1] " cache204"), median(key, 4)
-			}
-		}' "$volumes"
-}
-
-print_tables() {
-	describe_machine
-	[ ! -e "$results" ] || print_requests
-	[ ! -e "$volumes" ] || print_volumes
-}
 
 # --- Instructions
 
@@ -268,7 +145,6 @@ run_instructions() {
 
 . bench/writes.sh
 . bench/scale.sh
-. bench/idle.sh
 
 build_tools
 start_origin
@@ -278,19 +154,5 @@ instructions)
 	;;
 writes) run_writes ;;
 scale) run_scale ;;
-idle) run_idle ;;
-"")
-	command -v wrk >/dev/null || fail "install the package wrk"
-	started=
-	for server in ${SERVERS:-limit cache204 nginx squid varnish trafficserver}; do
-		is_installed "$server" && start_server "$server" && warm "$server" && started="$started $server"
-	done
-	[ -n "$started" ] || fail "no server"
-	# shellcheck disable=SC2086
-	set -- $started
-	SECONDS_EACH=${SECONDS_EACH:-$(($# > 3 ? 1 : 2))}
-	run_loads
-	print_tables
-	;;
-*) fail "usage: bench/run.sh [instructions | writes | scale | idle]" ;;
+*) fail "usage: bench/run.sh instructions | writes | scale" ;;
 esac

@@ -89,59 +89,13 @@ origin_asked() {
 	echo "$line"
 }
 
-# Clock ticks that a process and its descendants have used, user and system.
-cpu_ticks() { # pid
-	cat /proc/[0-9]*/stat 2>/dev/null | awk -v root="$1" '
-		{
-			pid = $1
-			sub(/^.*\) /, "") # the name of the program, which may hold anything
-			parent[pid] = $2
-			ticks[pid] = $12 + $13
-		}
-		END {
-			for (pid in parent) {
-				for (p = pid; p != root && p in parent; p = parent[p]) ;
-				if (p == root) sum += ticks[pid]
-			}
-			print sum + 0
-		}'
-}
-
-# Peers that refuse to be root are run as nobody; their directory is theirs.
-as_nobody=
-[ "$(id -u)" -ne 0 ] || as_nobody="setpriv --reuid=65534 --regid=65534 --clear-groups"
-
-# A directory for a peer, with its configuration: the template with the run's values in it.
-configure() { # name template
-	local directory=$work/$1
-	mkdir -p "$directory"
-	sed -e "s|@PORT@|$listen|g; s|@ORIGIN@|$origin_port|g; s|@DIRECTORY@|$directory|g; s|@USER@|$(id -un)|g" \
-		"bench/peers/$2" >"$directory/${2##*/}"
-	[ -z "$as_nobody" ] || { chmod 755 "$work" && chown -R 65534:65534 "$directory"; }
-}
-
 is_installed() { # name
-	case $1 in
-	limit) return 0 ;;
-	cache204) [ -x "$CACHE204" ] || { note "skipping cache204: build it with make"; return 1; } ;;
-	nginx) has_program nginx nginx-light ;;
-	squid) has_program squid squid ;;
-	varnish) has_program varnishd varnish ;;
-	trafficserver) has_program traffic_server trafficserver ;;
-	*) fail "no server $1" ;;
-	esac
-}
-
-has_program() { # program package
-	PATH=$PATH:/usr/sbin command -v "$1" >/dev/null && return
-	note "skipping $2: install the package $2"
-	return 1
+	[ "$1" != cache204 ] || [ -x "$CACHE204" ] || { note "skipping cache204: build it with make"; return 1; }
 }
 
 # The command that stays in the foreground, in the array `command`.
 # shellcheck disable=SC2206
 server_command() { # name
-	local file
 	case $1 in
 	limit) command=("$tools/limit" "$listen") ;;
 	cache204 | cache204-*)
@@ -151,25 +105,6 @@ server_command() { # name
 			-o "store_size=${store_size:-256MiB}" -o access_log= -o 'connect_ports=*'
 			-o clients_max=20000 -o clients_per_address=20000 $OPTIONS)
 		;;
-	nginx)
-		configure nginx nginx.conf
-		command=(nginx -p "$work/nginx" -e "$work/nginx/error.log" -c "$work/nginx/nginx.conf")
-		;;
-	squid)
-		configure squid squid.conf
-		command=($as_nobody squid -N -n "bench$$" -f "$work/squid/squid.conf")
-		;;
-	varnish)
-		configure varnish varnish.vcl
-		command=(varnishd -F -j none -n "$work/varnish/run" -a "127.0.0.1:$listen"
-			-s "malloc,64m" -f "$work/varnish/varnish.vcl")
-		;;
-	trafficserver)
-		for file in records.config storage.config ip_allow.yaml runroot.yaml; do
-			configure trafficserver trafficserver/$file
-		done
-		command=($as_nobody traffic_server "--run-root=$work/trafficserver/runroot.yaml")
-		;;
 	esac
 }
 
@@ -177,7 +112,6 @@ server_command() { # name
 launch_server() { # name
 	local listen command
 	listen=$(free_port)
-	PATH=$PATH:/usr/sbin
 	server_command "$1"
 	# shellcheck disable=SC2086
 	$on_server_core $under "${command[@]}" >"$work/$1.out" 2>&1 &
@@ -199,19 +133,6 @@ metric() { # name metric
 	curl -s -m 5 "http://127.0.0.1:${admin_port[$1]}/metrics" |
 		awk -v name="cache204_$2" '$1 == name { print $2; found = 1 } END { exit !found }' ||
 		fail "$1 does not tell $2"
-}
-
-# Ask until the answers come from the store.
-is_warm() { # name
-	local before
-	before=$(origin_asked)
-	$tools/ask "${port[$1]}" "http://127.0.0.1:$origin_port/hit" 100 >/dev/null
-	[ $(($(origin_asked) - before)) -eq 1 ]
-}
-
-warm() { # name
-	[ "$1" = limit ] && return
-	wait_for 5 is_warm "$1" || note "$1 does not store the 204: what is told as its hits are misses"
 }
 
 describe_machine() {

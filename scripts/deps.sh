@@ -1,9 +1,11 @@
 #!/bin/sh
-# Usage: scripts/deps.sh GROUP...           groups: run, try, test, check, fuzz, bench, deb, deb-try, arm64
+# Usage: scripts/deps.sh GROUP...           groups: run, try, test, check, fuzz, bench, peers, deb, deb-try, arm64
 #        scripts/deps.sh --list GROUP...
+#        scripts/deps.sh --optional GROUP...
 #
 # Installs, with apt, the packages of the groups that are missing here, and nothing else.  Silent when
 # nothing is missing.  Where that cannot be done it prints the list and fails.  --list prints names only.
+# --optional installs each that can be, names the others, and starts no service of what it installs.
 set -eu
 
 packages() {
@@ -56,6 +58,16 @@ packages() {
 	bench) cat <<-'END'
 		wrk                  load
 		curl                 downloads
+		openssl              certificates of the run
+		python3              what has it measured
+		END
+		;;
+	peers) cat <<-'END'
+		nginx                a cache
+		squid                another
+		varnish              another
+		trafficserver        another
+		apache2              another
 		END
 		;;
 	deb) cat <<-'END'
@@ -77,24 +89,28 @@ packages() {
 		END
 		;;
 	*)
-		echo "deps: no group $1; use run, try, test, check, fuzz, bench, deb, deb-try or arm64" >&2
+		echo "deps: no group $1; use run, try, test, check, fuzz, bench, peers, deb, deb-try or arm64" >&2
 		exit 2
 		;;
 	esac
 }
 
 stop() {
+	if [ -n "$optional" ]; then
+		echo "deps: left out:" $missing "($1)" >&2
+		exit 0
+	fi
 	echo "deps: $1" >&2
 	echo "deps: these Debian packages, or the like of them, are needed; then 'make all' builds:" >&2
 	printf '%s\n' "$wanted" | grep -E "^($(echo $missing | tr ' ' '|')) " | sed 's/^/    /' >&2
 	exit 1
 }
 
-list=
-if [ "${1:-}" = --list ]; then
-	list=yes
-	shift
-fi
+list= optional=
+case ${1:-} in
+--list) list=yes && shift ;;
+--optional) optional=yes && shift ;;
+esac
 wanted=$(for group in "$@"; do packages "$group"; done)
 missing=$(printf '%s\n' "$wanted" | awk '{ print $1 }')
 if [ -n "$list" ]; then
@@ -120,7 +136,25 @@ fi
 echo "deps: installing" $missing
 install() {
 	$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-		-o DPkg::Lock::Timeout=300 $missing
+		-o DPkg::Lock::Timeout=300 "$@"
 }
+
+# The packages of servers start them as soon as they are installed, and at each boot: not these.
+policy=/usr/sbin/policy-rc.d
+install_idle() {
+	install "$1" || { $as_root apt-get update -q && install "$1"; } || return 1
+	! command -v systemctl >/dev/null || $as_root systemctl disable "$1" >/dev/null 2>&1 || true
+}
+if [ -n "$optional" ]; then
+	if [ ! -e $policy ]; then
+		trap '$as_root rm -f $policy' EXIT
+		trap 'exit 1' INT TERM
+		printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null && $as_root chmod 755 $policy
+	fi
+	for package in $missing; do
+		install_idle "$package" || echo "deps: left out $package: apt-get could not install it" >&2
+	done
+	exit 0
+fi
 # A new machine has no package lists, an old one has lists that have gone stale: update only then.
-install || { $as_root apt-get update -q && install; } || stop "apt-get could not install them"
+install $missing || { $as_root apt-get update -q && install $missing; } || stop "apt-get could not install them"

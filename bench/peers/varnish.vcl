@@ -1,4 +1,4 @@
-# Varnish before the origin, with a 204 as it is.
+# Varnish before the origin, with a 204 as it is: its own rules store it by max-age.
 vcl 4.1;
 
 backend default {
