@@ -1,19 +1,25 @@
 """Behind the real HAProxy, with the example file: three nodes are one cache, and one may be lost."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import threading
 
 import pytest
 
 from support.origin import respond
-from support.proxy import ROOT, WAIT
+from support.proxy import BINARY, ROOT, WAIT
 from support.rawclient import Client
 from support.until import until
+
+sys.path.append(str(ROOT / "bench"))
+import cluster  # noqa: E402, the simulation
 
 EXAMPLE = ROOT / "conf" / "haproxy.cfg.example"
 NODES = ("node1", "node2", "node3")
@@ -54,6 +60,7 @@ class Balancer:
             changes.append((f"{address} id {number} check port 3129",
                             f"127.0.0.1:{node.port} id {number} check port {node.admin_port}"))
             changes.append((f"{address} track", f"127.0.0.1:{node.port} track"))
+            changes.append((f"{address} id {number} track", f"127.0.0.1:{node.port} id {number} track"))
         for old, new in changes:
             assert text.count(old) == 1, old
             text = text.replace(old, new)
@@ -77,10 +84,10 @@ class Balancer:
 
 
 @pytest.fixture
-def nodes(start_proxy):
+def nodes(start_proxy, request):
     """By name; a node has its name in Via and Cache-Status, which tells which one has answered."""
     options = ("proxy_protocol_from=127.0.0.0/8", "clients=127.0.0.0/8", "allow=127.0.0.0/8", "connect_ports=*",
-               "store_interval=0")
+               "store_interval=0", *getattr(request, "param", []))
     return {name: start_proxy(f"pseudonym={name}", *options) for name in NODES}
 
 
@@ -186,6 +193,82 @@ def assert_only_moved(share, homes, answers):
     assert {path for path in PATHS if now[path] != homes[path]} == share
     assert len({now[path] for path in share}) == len(NODES) - 1
     assert hits(answers) >= set(PATHS) - share
+
+
+def test_the_simulated_ring_is_the_real_one(balancer, origin):
+    ring = cluster.Ring([1, 2, 3])
+    assert names(ask(balancer, origin)) == {path: f"node{ring.node(cluster.hash_of(origin.url(path)))}" for path in PATHS}
+
+
+def test_a_hot_uri_goes_on_to_others_when_its_own_node_is_busy(balancer, nodes, origin):
+    """Twelve clients wait for one URI: no node has more than half of them. A write still goes to the URI's own."""
+    homes = names(ask(balancer, origin, "PUT"))
+    hot = PATHS[0]
+    go = threading.Event()
+    origin.on(hot, [go, respond(204, "Cache-Control: max-age=600")])
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(Client(balancer.port)) for _ in range(13)]
+        for count, client in enumerate(clients, start=1):
+            client.request("GET" if count <= 12 else "PUT", origin.url(hot))
+            until(lambda: sum(node.stats()["gauges"]["exchanges"] for node in nodes.values()) >= count, "it is at a node")
+        go.set()
+        answered = [client.response().cache_status["name"] for client in clients]
+    assert answered.pop() == homes[hot]
+    assert max(map(answered.count, NODES)) <= 6, answered
+
+
+class Load(threading.Thread):
+    """Requests, one after the other, until it is stopped; those that were not answered 204."""
+
+    def __init__(self, balancer, origin, seed):
+        super().__init__(daemon=True)
+        self.balancer, self.origin, self.seed = balancer, origin, seed
+        self.stopping, self.asked, self.wrong = threading.Event(), 0, []
+        self.start()
+
+    def run(self):
+        while not self.stopping.is_set():
+            with Client(self.balancer.port) as client:
+                for path in PATHS[self.seed::3]:
+                    answer = client.get(self.origin.url(path))
+                    self.asked += 1
+                    if answer.status != 204:
+                        self.wrong.append((path, answer))
+
+    def stop(self):
+        self.stopping.set()
+        self.join(WAIT)
+        assert self.asked > 0 and self.wrong == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("nodes", [["drain_delay=3s"]], indirect=True)
+def test_rolling_upgrade_and_restart_lose_no_request(balancer, nodes, origin):
+    homes = names(ask(balancer, origin))
+    loads = [Load(balancer, origin, seed) for seed in range(3)]
+    for node in nodes.values():
+        subprocess.run([BINARY, "upgrade", "-o", f"admin=127.0.0.1:{node.admin_port}"], check=True, timeout=WAIT,
+                       stdout=subprocess.DEVNULL)
+    for name, node in nodes.items():
+        os.kill(node.pid, signal.SIGTERM)
+        balancer.wait_for_notice(rf"nodes/{name} is DOWN")
+        node.process.wait(WAIT)
+        node.start()
+        balancer.lines.clear()
+        balancer.wait_for_notice(rf"nodes/{name} is UP")
+    for load in loads:
+        load.stop()
+    assert names(ask(balancer, origin)) == homes
+
+
+def test_purge_at_all_nodes(balancer, nodes, origin):
+    ask(balancer, origin)
+    at = [word for node in nodes.values() for word in ("--node", f"127.0.0.1:{node.admin_port}")]
+    gone = PATHS[::2]
+    for path in gone:
+        subprocess.run([BINARY, "purge", *at, origin.url(path)], check=True, timeout=WAIT, stdout=subprocess.DEVNULL)
+    answers = ask(balancer, origin)
+    assert hits(answers) == set(PATHS) - set(gone)
 
 
 @pytest.mark.one_worker("takes a port that several sockets share")
