@@ -45,6 +45,17 @@ static bool may_persist(const struct client *client, const struct http_request *
 				   req->form != TARGET_ABSOLUTE);
 }
 
+/* One begins, of what may be no request: it is counted here and, with its outcome, when it ends. */
+static void begin_exchange(struct client *client, struct exchange *x)
+{
+	client->exchange = x;
+	if (client->frontend->is_reserved)
+		STATS_ADD(operator_requests, 1);
+	else
+		STATS_ADD(requests, 1);
+	COUNT_TRAFFIC(client, exchanges, 1);
+}
+
 /* Read the next request head and have it handled.  False when it is not whole yet. */
 static bool next_request(struct client *client)
 {
@@ -69,14 +80,9 @@ static bool next_request(struct client *client)
 		exchange_discard(x);
 		return false;
 	}
-	client->exchange = x;
+	begin_exchange(client, x);
 	client->in_head = false;
 	client->requests++;
-	if (client->frontend->is_reserved)
-		STATS_ADD(operator_requests, 1);
-	else
-		STATS_ADD(requests, 1);
-	COUNT_TRAFFIC(client, exchanges, 1);
 	if (result == PARSE_FAILED)
 		cause_set_fault(
 			parse_fault_request(buf_waiting(&client->in), parsed.failure, fault));
@@ -246,8 +252,7 @@ void client_head_expired(struct client *client)
 	}
 	x->peer = client->peer;
 	x->listener = client->listener;
-	client->exchange = x;
-	COUNT_TRAFFIC(client, exchanges, 1);
+	begin_exchange(client, x);
 	if (client->refusal != FAILURE_NONE) {
 		failure = client->refusal;
 		/* The deadline that has passed was its only one. */
