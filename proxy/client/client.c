@@ -93,9 +93,12 @@ static void client_drain(struct client *client)
 
 void clients_retire(struct clients *clients)
 {
-	/* An idle one may be sending its next request just now: that is answered, as the last. */
+	/*
+	 * An idle one may be sending its next request just now, and so may one that has been promised
+	 * that its connection lives on: that is answered, as the last.
+	 */
 	for (struct client *client = clients->first; client != NULL; client = client->next)
-		if (client->exchange != NULL)
+		if (client->exchange != NULL && !client->exchange->keep_alive)
 			client->sink.last = true;
 }
 
