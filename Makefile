@@ -62,6 +62,7 @@ SOURCES := proxy/main.c $(wildcard $(ROOMS:%=%/*.c))
 HEADERS := $(wildcard $(ROOMS:%=%/*.h) $(ROOMS:%=%/*.def))
 UNIT    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+SIM     := $(BUILD)/tests/sim/simulate
 MICRO   := $(patsubst %.c,$(BUILD)/%,$(filter-out bench/ratio/%,$(wildcard bench/*.c bench/*/*.c)))
 TOOLS   := $(BUILD)/tests/tools/check_store $(BUILD)/tests/tools/check_metrics
 REPLAY  := $(FUZZ:%=$(BUILD)/tests/fuzz/replay_%)
@@ -80,7 +81,7 @@ objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(1)))
 link     = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
 	$(call options,$(1)) $(LIBS) $(2)
 
-.PHONY: all help deps files run try test test-all unit replay functional functional-map browser prometheus reload-storm crash conformance fuzz asan \
+.PHONY: all help deps files run try test test-all unit replay simulate functional functional-map browser prometheus reload-storm crash conformance fuzz asan \
 	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-symbols check-clocks check-messages \
 	check-atomics check-options check-metrics check-tables check-labels check-manual check-length check-parameters check-pointers check-rulers \
 	format install uninstall dist deb deb-try clean FORCE
@@ -129,7 +130,7 @@ $(BUILD)/rooms/%.a: $$(call objects,$$(wildcard $$*/*.c))
 	@rm -f $@
 	@$(AR) rcs $@ $^
 
-$(UNIT) $(MICRO) $(TOOLS): $(BUILD)/%: $(BUILD)/obj/%.o $$(call doubles,$$*.c) $$(call archives,$$*.c) | $(BUILD)/flags/link
+$(UNIT) $(MICRO) $(TOOLS) $(SIM): $(BUILD)/%: $(BUILD)/obj/%.o $$(call doubles,$$*.c) $$(call archives,$$*.c) | $(BUILD)/flags/link
 	@mkdir -p $(@D)
 	$(call say,LINK $@)
 	$(Q)$(call link,$*.c,$(if $(filter $@,$(UNIT)),-lcmocka))
@@ -166,14 +167,16 @@ try: ## install what is missing, build, and show it at work in this terminal: en
 
 test: ## install what is missing, build, and run every test
 	@scripts/deps.sh run test
-	@$(MAKE) --no-print-directory $(JOBS) all $(UNIT) $(REPLAY)
+	@$(MAKE) --no-print-directory $(JOBS) all $(UNIT) $(REPLAY) $(SIM)
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory replay
+	@$(MAKE) --no-print-directory simulate
 	@$(MAKE) --no-print-directory functional
 
 test-all: ## check, test, test with several workers and a browser, again with two sanitizers; root with debootstrap: deb-try
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory simulate SEEDS=5000
 	@$(MAKE) --no-print-directory functional-map
 	@$(MAKE) --no-print-directory reload-storm
 	@$(MAKE) --no-print-directory crash
@@ -188,6 +191,12 @@ unit: $(UNIT) ## run the unit tests
 replay: $(REPLAY) ## run the fuzz corpora as tests
 	@failed=0; for target in $(FUZZ); do $(BUILD)/tests/fuzz/replay_$$target \
 		tests/fuzz/corpus/$$target || failed=1; done; exit $$failed
+
+SEEDS ?= 300
+simulate: $(SIM) ## services in a simulated world, by seed: all that can go wrong (SEEDS=FIRST..LAST, or how many)
+	@$(SIM) -f tests/sim/found.txt
+	@$(SIM) -t 20
+	@$(SIM) $(SEEDS)
 
 functional: all $(TOOLS) ## run the functional tests against the built proxy (PYTEST="-k name")
 	@CACHE204_BIN=$(abspath $(BUILD))/cache204 PYTHON=$(PYTHON) scripts/functional.sh $(BUILD)/log/functional \

@@ -203,6 +203,35 @@ void fake_conn_be(unsigned of)
 	worker = of;
 }
 
+/* The kernel closes what a process had, with an RST when bytes are unread. */
+void fake_conn_die(unsigned who)
+{
+	for (unsigned i = 0; i < peer_count; i++) {
+		struct conn *conn = peers[i]->conn;
+
+		if (conn == NULL || conn->worker != who)
+			continue;
+		peers[i]->got_reset |= peers[i]->said.done < peers[i]->said.n || conn->unfinished;
+		peers[i]->got_end = peers[i]->killed = true;
+		peers[i]->conn = NULL;
+		free(conn);
+		progress++;
+	}
+	for (unsigned i = deadline_count; i-- > 0;)
+		if (deadlines[i].worker == who)
+			deadlines[i] = deadlines[--deadline_count];
+	for (size_t i = 0; i < freed_count[who]; i++)
+		free(freed[who][i]);
+	freed_count[who] = 0;
+}
+
+void fake_conn_cut(unsigned who)
+{
+	for (unsigned i = 0; i < peer_count; i++)
+		if (peers[i]->conn != NULL && peers[i]->conn->worker == who)
+			peers[i]->killed = true;
+}
+
 /* ---- time and events ------------------------------------------------------------------------ */
 
 int64_t fake_conn_now_ms(void)

@@ -14,7 +14,7 @@
 enum {
 	FAKE_PEERS = 1024, /* at most, until they are forgotten */
 	FAKE_CONNECT_UNDECIDED = -1,
-	FAKE_WORKERS = 3,
+	FAKE_WORKERS = 8, /* of a service, those that drain included */
 };
 
 /* Bytes that went one way: `done` of them were taken by whom they are for. */
@@ -42,6 +42,7 @@ struct fake_peer {
 	bool ended;              /* it sent FIN after what it said */
 	bool gone;               /* and closed: what it is sent after this brings an RST */
 	bool got_end, got_reset; /* from the proxy */
+	bool killed;             /* these were the kernel's, as the worker was killed */
 	unsigned pieces;         /* calls that these two hold for */
 	bool secured;            /* the proxy speaks TLS, whose content is seen here */
 };
@@ -71,6 +72,12 @@ void fake_conn_secures(enum failure failure);
 
 /* Whose connections are made, events handed out and memory freed from now on. */
 void fake_conn_be(unsigned worker);
+
+/* This one was killed: its sockets are closed, its deadlines and memory are gone. */
+void fake_conn_die(unsigned worker);
+
+/* Its clients are about to be cut off, and know why. */
+void fake_conn_cut(unsigned worker);
 
 /*
  * Hand out the events that are there now, each connection's once; false when there was none.  The

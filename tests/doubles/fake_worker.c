@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "cache/base/diagnostic.h"
+#include "cache/store/steady_clock.h"
 #include "proxy/exchange/leases.c" /* to see what is left of them */
 #include "proxy/client/client.h"
 #include "proxy/exchange/failure_log.h"
@@ -38,7 +39,14 @@ static struct {
 	struct stats stats[FAKE_WORKERS];
 	struct leases leases;
 	struct shareable_keys shareable;
+	uint64_t lost[FAKE_WORKERS]; /* requests that died with such a worker */
+	bool killed, miscounted;
 } service;
+
+/* What else there is in the world. */
+static const struct fake_world no_world;
+static const struct fake_world *world = &no_world;
+static int64_t wall_off_ms, wall_read_ms, wall_lost_ms;
 
 static char scratch_in[FAKE_WORKERS][SCRATCH_SIZE], scratch_out[FAKE_WORKERS][SCRATCH_SIZE];
 static struct stats no_stats; /* of this process between two services */
@@ -84,7 +92,21 @@ int64_t monotonic_us(void)
 
 int64_t wall_clock_ms(void)
 {
-	return (int64_t)FAKE_START_S * MS_PER_S + fake_conn_now_ms();
+	wall_read_ms = fake_conn_now_ms();
+	return (int64_t)FAKE_START_S * MS_PER_S + fake_conn_now_ms() + wall_off_ms;
+}
+
+void fake_wall_jump(int64_t ms)
+{
+	if (ms < 0)
+		wall_lost_ms += fake_conn_now_ms() - wall_read_ms +
+				(-ms < CLOCK_STEP_BACK_MS ? -ms : CLOCK_STEP_BACK_MS);
+	wall_off_ms += ms;
+}
+
+int64_t fake_wall_lost_ms(void)
+{
+	return wall_lost_ms;
 }
 
 int64_t boot_clock_ms(void)
@@ -119,6 +141,8 @@ static void run_timers(struct fake_worker *worker)
 	if (worker->tick_ms <= fake_conn_now_ms()) {
 		worker->tick_ms = fake_conn_now_ms() + TICK_MS;
 		cache_tick(worker->cache);
+		if (world->tick != NULL)
+			world->tick(worker);
 	}
 }
 
@@ -127,13 +151,22 @@ static void become(unsigned index)
 {
 	stats_attach(&service.stats[index]);
 	fake_conn_be(index);
+	if (world->be != NULL)
+		world->be((int)index);
+}
+
+/* None is. */
+static void leave(void)
+{
+	if (world->be != NULL)
+		world->be(FAKE_NOBODY);
 }
 
 /* It is to do something outside of a turn: one that it stopped in is over first. */
 static void call_on(const struct fake_worker *worker)
 {
 	lane_finish(worker->index);
-	become(worker->index);
+	lane_be(worker->index);
 }
 
 static void turn(void *context)
@@ -158,7 +191,9 @@ static void turn(void *context)
 /* One that stopped in the midst of its turn does nothing, however long that is. */
 bool fake_worker_turn(struct fake_worker *worker, bool backwards)
 {
-	if (lane_is_stopped(worker->index))
+	if (worker->alive && lane_waits(worker->index))
+		return !lane_go_on(worker->index) || worker->any;
+	if (!worker->alive || lane_is_stopped(worker->index))
 		return false;
 	worker->backwards = backwards;
 	return !lane_run(worker->index, turn, worker) || worker->any;
@@ -197,7 +232,7 @@ static int64_t next_stop(int64_t step_ms)
 	for (unsigned i = 0; i < service.count; i++) {
 		int64_t flush_ms = service.workers[i]->flush_ms;
 
-		if (flush_ms != 0 && flush_ms < next_ms)
+		if (service.workers[i]->alive && flush_ms != 0 && flush_ms < next_ms)
 			next_ms = flush_ms;
 	}
 	return next_ms > fake_conn_now_ms() ? next_ms : fake_conn_now_ms() + 1;
@@ -321,14 +356,13 @@ void fake_worker_share_out(struct fake_worker *worker, unsigned descriptors)
 	budgets_init(&worker->budgets, service.holdings, worker->index, worker->conf, &share);
 }
 
-static struct fake_worker *worker_make(const struct conf *conf)
+/* In the place of whatever it was before. */
+static void worker_start(struct fake_worker *worker, const struct conf *conf)
 {
-	struct fake_worker *worker = sure_memory(NULL, 1, sizeof(*worker));
+	unsigned index = worker->index;
 
-	worker->index = service.count;
-	service.workers[service.count++] = worker;
-	become(worker->index);
-	worker->conf = conf;
+	lane_be(index);
+	*worker = (struct fake_worker){.index = index, .conf = conf, .alive = true};
 	turn_init(&worker->turn);
 	worker->turn.steps_max = STEPS_MAX;
 	worker->turn.in.size = worker->turn.out.size = SCRATCH_SIZE;
@@ -337,7 +371,22 @@ static struct fake_worker *worker_make(const struct conf *conf)
 	fake_worker_share_out(worker, DESCRIPTORS);
 	open_parts(worker);
 	turn_read_clocks(&worker->turn);
+	leave();
+}
+
+static struct fake_worker *worker_make(const struct conf *conf)
+{
+	struct fake_worker *worker = sure_memory(NULL, 1, sizeof(*worker));
+
+	worker->index = service.count;
+	service.workers[service.count++] = worker;
+	worker_start(worker, conf);
 	return worker;
+}
+
+void fake_worker_world(const struct fake_world *wanted)
+{
+	world = wanted != NULL ? wanted : &no_world;
 }
 
 struct fake_worker *fake_worker_new(const struct conf *conf)
@@ -351,7 +400,8 @@ struct fake_worker *fake_worker_new(const struct conf *conf)
 	};
 	service.holdings = holdings_map(FAKE_WORKERS, KEYS_HELD);
 	require(service.holdings != NULL, "out of memory");
-	lanes_open(become);
+	wall_off_ms = wall_read_ms = wall_lost_ms = 0;
+	lanes_open(become, leave);
 	return worker_make(conf);
 }
 
@@ -366,6 +416,7 @@ void fake_worker_drained(struct fake_worker *worker)
 	call_on(worker);
 	clients_close(&worker->clients);
 	tunnels_close(worker->tunnels);
+	leave();
 }
 
 void fake_worker_terminate(struct fake_worker *worker)
@@ -374,12 +425,30 @@ void fake_worker_terminate(struct fake_worker *worker)
 	worker->turn.draining = true;
 	clients_drain(&worker->clients);
 	tunnels_close(worker->tunnels);
+	leave();
+}
+
+void fake_worker_retire(struct fake_worker *worker)
+{
+	call_on(worker);
+	worker->turn.leaving = worker->turn.draining = true;
+	clients_retire(&worker->clients);
+	leave();
+}
+
+bool fake_worker_is_unused(const struct fake_worker *worker)
+{
+	return worker->clients.first == NULL && service.stats[worker->index].tunnels_open == 0;
 }
 
 /* As worker_free(), and what a process that ends need not give back. */
-void fake_worker_free(struct fake_worker *worker)
+void fake_worker_end(struct fake_worker *worker)
 {
 	fake_worker_drained(worker);
+	call_on(worker);
+	if (world->end != NULL)
+		world->end(worker);
+	fetches_give_up(worker->fetches);
 	do
 		turn_begin(&worker->turn);
 	while (turn_end(&worker->turn));
@@ -393,6 +462,54 @@ void fake_worker_free(struct fake_worker *worker)
 	routes_free(worker->routes);
 	cache_close(worker->cache);
 	fetches_free(worker->fetches);
+	service.stats[worker->index].writes_waiting = 0; /* they were put there */
+	fake_conn_die(worker->index);                    /* the kernel's part */
+	leave();
+	worker->alive = false;
+}
+
+/* Requests of a block without an outcome, but for those that died before. */
+static uint64_t unended(unsigned index)
+{
+	const struct stats *block = &service.stats[index];
+	uint64_t ended = service.lost[index];
+
+	for (unsigned row = 0; row < STATUS_ROWS; row++)
+		for (unsigned outcome = 0; outcome < OUTCOME_COUNT; outcome++)
+			if (outcome != OUTCOME_BACKGROUND)
+				ended += block->answers.at[row][outcome];
+	return block->requests - ended;
+}
+
+/* What the kernel and the master do then. */
+void fake_worker_kill(struct fake_worker *worker)
+{
+	struct stats *block = &service.stats[worker->index];
+	uint64_t lost;
+
+	lane_kill(worker->index);
+	worker->alive = false;
+	lost = unended(worker->index);
+	service.miscounted |= lost > (uint64_t)block->exchanges;
+	service.lost[worker->index] += lost;
+	service.killed = true;
+	fake_conn_die(worker->index);
+	resolver_free(worker->resolver);
+	if (world->died != NULL)
+		world->died(worker->index);
+	holdings_clear(service.holdings, worker->index);
+	stats_reset_gauges(block);
+}
+
+void fake_worker_again(struct fake_worker *worker, const struct conf *conf)
+{
+	worker_start(worker, conf);
+}
+
+void fake_worker_free(struct fake_worker *worker)
+{
+	if (worker->alive)
+		fake_worker_end(worker);
 	free(worker);
 	if (--service.count > 0)
 		return;
@@ -411,6 +528,7 @@ struct fake_peer *fake_worker_accept(struct fake_worker *worker, const struct fr
 
 	call_on(worker);
 	client_new(&worker->clients, &accepted, refusal);
+	leave();
 	return peer;
 }
 
@@ -423,6 +541,7 @@ struct fake_peer *fake_worker_accept_behind(struct fake_worker *worker,
 
 	call_on(worker);
 	client_new_behind(&worker->clients, &accepted, refusal);
+	leave();
 	return peer;
 }
 
@@ -430,7 +549,7 @@ struct fake_peer *fake_worker_accept_behind(struct fake_worker *worker,
 
 const char *fake_worker_fault(const struct fake_worker *worker)
 {
-	if (lane_is_stopped(worker->index))
+	if (!worker->alive || lane_is_stopped(worker->index))
 		return NULL; /* it is between nothing */
 	if (worker->turn.in.borrower != NULL)
 		return "the scratch block for reading was not given back";
@@ -449,18 +568,32 @@ static bool all_zero(const void *memory, size_t size)
 	return bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0;
 }
 
+/* Those of workers that were killed have to lapse. */
+static bool is_leased_any(void)
+{
+	if (!service.killed)
+		return !all_zero(&service.leases, sizeof(service.leases));
+	for (unsigned i = 0; i < BUCKETS; i++)
+		for (unsigned slot = 0; slot < BUCKET_SLOTS; slot++)
+			if (is_live(service.leases.bucket[i][slot], monotonic_us() / 1000))
+				return true;
+	return false;
+}
+
 const char *fake_worker_leftover(const struct fake_worker *worker)
 {
-	if (worker->clients.first != NULL)
+	if (worker->alive && worker->clients.first != NULL)
 		return "a client";
-	if (worker->turn.later.count > 0)
+	if (worker->alive && worker->turn.later.count > 0)
 		return "a task";
 	if (fake_conn_open() > 0)
 		return "a connection";
-	if (fake_resolver_waiting(worker->resolver) > 0)
+	if (worker->alive && fake_resolver_waiting(worker->resolver) > 0)
 		return "a look-up";
-	if (!all_zero(&service.leases, sizeof(service.leases)))
+	if (is_leased_any())
 		return "a lease";
+	if (service.miscounted || unended(worker->index) != 0)
+		return "a request without an outcome, or the other way round";
 	if (holdings_count(service.holdings, worker->index) > 0)
 		return "what is held of a budget";
 #define COUNTER(name, metric, help)

@@ -47,7 +47,27 @@ struct fake_worker {
 	int64_t missed_ms; /* passed for others while it was stopped */
 	bool backwards;    /* the turn under way */
 	bool any;          /* something was done in it */
+	bool alive;        /* it has neither ended nor been killed */
 };
+
+/* What a test adds to the world; NULL for nothing of it. */
+struct fake_world {
+	void (*be)(int worker);                   /* whose code runs, or FAKE_NOBODY */
+	void (*died)(unsigned worker);            /* it was killed: take its part of the rest */
+	void (*tick)(struct fake_worker *worker); /* it looks after what it does by itself */
+	void (*end)(struct fake_worker *worker);  /* it is about to end */
+};
+enum { FAKE_NOBODY = -1 };
+
+/* Before the first worker; NULL when all have gone. */
+void fake_worker_world(const struct fake_world *world);
+
+/*
+ * The wall clock is set.  Of a step back, the cache's clock cannot know the time since it was last
+ * read, nor a short one: so much of what has passed may count as nothing.
+ */
+void fake_wall_jump(int64_t ms);
+int64_t fake_wall_lost_ms(void);
 
 /* `conf` outlives it.  Aborts when out of memory. */
 struct fake_worker *fake_worker_new(const struct conf *conf);
@@ -57,6 +77,18 @@ void fake_worker_share_out(struct fake_worker *worker, unsigned descriptors);
 
 /* Another one of its service. */
 struct fake_worker *fake_worker_join(const struct fake_worker *first);
+
+/* Others have taken over: who is connected is served to the end. */
+void fake_worker_retire(struct fake_worker *worker);
+bool fake_worker_is_unused(const struct fake_worker *worker);
+
+/*
+ * It ends, by itself or by SIGKILL wherever it is; what it shared is as it was then.  It stays in its
+ * place, until there is another.
+ */
+void fake_worker_end(struct fake_worker *worker);
+void fake_worker_kill(struct fake_worker *worker);
+void fake_worker_again(struct fake_worker *worker, const struct conf *conf);
 
 /*
  * Clients that are still there are closed, then the worker goes, the last before the first; with

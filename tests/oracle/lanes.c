@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <setjmp.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -15,16 +16,19 @@ struct lane {
 	sem_t go, rests; /* to the thread, and from it */
 	void (*job)(void *context);
 	void *context;
-	unsigned calls; /* until it stops; 0 for never */
-	bool stopped;
+	unsigned calls;              /* until it stops; 0 for never */
+	bool stopped, killed, waits; /* waits: it stopped since it has to */
+	jmp_buf end;                 /* where one goes that is killed */
 };
 
 static struct lane lanes[LANES];
-static unsigned current; /* the lane that runs */
+static unsigned current;               /* the lane that runs */
+static _Thread_local struct lane *own; /* whose thread it is; NULL: the caller's */
 static void (*become)(unsigned lane);
+static void (*leave)(void);
 static unsigned long stops;
 
-static void be(unsigned lane)
+void lane_be(unsigned lane)
 {
 	current = lane;
 	become(lane);
@@ -32,36 +36,56 @@ static void be(unsigned lane)
 
 /* ---- in a lane ------------------------------------------------------------------------------ */
 
-static void at_call(void)
+static void rest(struct lane *lane)
 {
-	struct lane *lane = &lanes[current];
-
-	if (lane->calls == 0 || --lane->calls > 0)
-		return;
-	stops++;
 	lane->stopped = true;
 	sem_post(&lane->rests);
 	sem_wait(&lane->go);
+	if (lane->killed)
+		longjmp(lane->end, 1);
 }
 
-/* Another's transaction is in the way: it stopped in the midst of it. */
+static void at_call(void)
+{
+	struct lane *lane = own;
+
+	if (lane == NULL || lane->calls == 0 || --lane->calls > 0)
+		return;
+	stops++;
+	rest(lane);
+}
+
+/*
+ * Another's transaction is in the way: it stopped in the midst of it, or it waits itself for what this
+ * one had, and goes on when this one stops.
+ */
 static void at_wait(void)
 {
-	unsigned own = current;
+	unsigned was = current;
+	bool any = false;
 
 	for (unsigned i = 0; i < LANES; i++)
-		if (i != own)
+		if (&lanes[i] != own && lanes[i].stopped) {
 			lane_finish(i);
-	be(own);
+			any = true;
+		}
+	lane_be(was);
+	if (any || own == NULL)
+		return;
+	own->waits = true;
+	rest(own);
+	own->waits = false;
 }
 
 static void *live(void *argument)
 {
-	struct lane *lane = argument;
+	struct lane *lane = own = argument;
 
 	for (;;) {
 		sem_wait(&lane->go);
-		lane->job(lane->context);
+		if (setjmp(lane->end) == 0)
+			lane->job(lane->context);
+		lane->waits = false;
 		lane->job = NULL;
 		sem_post(&lane->rests);
 	}
@@ -70,9 +94,10 @@ static void *live(void *argument)
 
 /* ---- from outside --------------------------------------------------------------------------- */
 
-void lanes_open(void (*wanted)(unsigned lane))
+void lanes_open(void (*become_wanted)(unsigned lane), void (*leave_wanted)(void))
 {
-	become = wanted;
+	become = become_wanted;
+	leave = leave_wanted;
 	stops = 0;
 	for (unsigned i = 0; i < LANES; i++)
 		lanes[i].calls = 0;
@@ -105,9 +130,10 @@ static void start_thread(struct lane *lane)
 static bool hand_over(struct lane *lane)
 {
 	lane->stopped = false;
-	be((unsigned)(lane - lanes));
+	lane_be((unsigned)(lane - lanes));
 	sem_post(&lane->go);
 	sem_wait(&lane->rests);
+	leave();
 	return !lane->stopped;
 }
 
@@ -117,8 +143,9 @@ bool lane_run(unsigned which, void (*job)(void *context), void *context)
 
 	assert(!lane->stopped);
 	if (lane->calls == 0) {
-		be(which);
+		lane_be(which);
 		job(context);
+		leave();
 		return true;
 	}
 	start_thread(lane);
@@ -132,6 +159,11 @@ bool lane_is_stopped(unsigned lane)
 	return lanes[lane].stopped;
 }
 
+bool lane_waits(unsigned lane)
+{
+	return lanes[lane].stopped && lanes[lane].waits;
+}
+
 bool lane_go_on(unsigned lane)
 {
 	return !lanes[lane].stopped || hand_over(&lanes[lane]);
@@ -141,6 +173,18 @@ void lane_finish(unsigned lane)
 {
 	lane_stop_at(lane, 0);
 	lane_go_on(lane);
+}
+
+void lane_kill(unsigned which)
+{
+	struct lane *lane = &lanes[which];
+
+	lane_stop_at(which, 0);
+	if (!lane->stopped)
+		return;
+	lane->killed = true;
+	hand_over(lane);
+	lane->killed = false;
 }
 
 unsigned long lanes_stops(void)

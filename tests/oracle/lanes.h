@@ -12,10 +12,16 @@
 
 #include <stdbool.h>
 
-enum { LANES = 3 };
+enum { LANES = 8 };
 
-/* `become` is called whenever another lane goes on than the last: its worker is the one now. */
-void lanes_open(void (*become)(unsigned lane));
+/*
+ * `become` is called whenever another lane goes on than the last: its worker is the one now; `leave`
+ * when none does any more.
+ */
+void lanes_open(void (*become)(unsigned lane), void (*leave)(void));
+
+/* What follows is done as this lane's worker, without a stop. */
+void lane_be(unsigned lane);
 
 /* All must have ended. */
 void lanes_close(void);
@@ -28,11 +34,17 @@ bool lane_run(unsigned lane, void (*job)(void *context), void *context);
 
 bool lane_is_stopped(unsigned lane);
 
+/* It stopped by itself, as it has to wait for another: it may go on at any time. */
+bool lane_waits(unsigned lane);
+
 /* Go on to the end, or to the next stop: true at the end, and when there was nothing to do. */
 bool lane_go_on(unsigned lane);
 
 /* Go on to the end. */
 void lane_finish(unsigned lane);
+
+/* Do not go on: what it does ends here, as that of a process which is killed. */
+void lane_kill(unsigned lane);
 
 /* How often lanes have stopped, in all. */
 unsigned long lanes_stops(void);

@@ -1,5 +1,5 @@
 /* Plays schedules; see schedule.h. */
-#include "tests/oracle/schedule.h"
+#include "tests/oracle/schedule_impl.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -19,8 +19,9 @@
 #pragma GCC diagnostic ignored "-Wmissing-field-initializers"
 
 enum {
-	CLIENTS = 6, /* of the workers in turn */
+	LONG_MS = 1000, /* no turn takes so long */
 	EVENTS_MAX = 300,
+	WORKERS_CHOSEN = 3, /* by a schedule that says itself how many there are */
 	RAW_MAX = 64,
 	STOP_CALLS_MAX = 64,
 	PIECES_MAX = 1000, /* small reads and writes of a connection */
@@ -29,24 +30,6 @@ enum {
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-/* A connection, and what is on its way from its far end. */
-struct line {
-	struct fake_peer *peer;
-	struct fake_bytes staged;
-};
-
-struct run {
-	struct slice all;
-	const char *at, *end;
-	struct fake_worker *workers[FAKE_WORKERS];
-	unsigned worker_count;
-	struct witness *witness;
-	struct line clients[CLIENTS];
-	struct line origins[FAKE_PEERS];
-	const struct schedule_trouble *trouble;
-	bool verbose;
-};
 
 static struct run run;
 
@@ -89,7 +72,7 @@ static void tell_peers(void)
 	}
 }
 
-static void require(const char *fault)
+void schedule_require(const char *fault)
 {
 	if (fault == NULL)
 		return;
@@ -113,6 +96,11 @@ static void tell(const char *format, ...)
 	va_end(args);
 }
 
+struct run *schedule_run(void)
+{
+	return &run;
+}
+
 /* ---- operands ------------------------------------------------------------------------------- */
 
 static bool is_more(void)
@@ -128,29 +116,36 @@ static unsigned char next_byte(void)
 }
 
 /* One of `count`. */
-static unsigned choose(size_t count)
+unsigned schedule_choose(size_t count)
 {
 	unsigned char choice = (unsigned char)(next_byte() - '0');
 
 	return (unsigned)(choice % count);
 }
 
+struct fake_worker *schedule_worker(void)
+{
+	unsigned which = schedule_choose(run.nameable);
+
+	return which < run.worker_count && run.workers[which]->alive ? run.workers[which] : NULL;
+}
+
 static size_t choose_size(void)
 {
 	static const size_t sizes[] = {SIZE_MAX, 0, 1, 2, 3, 10, 100, 1000, 5000, 70000, 140000};
 
-	return sizes[choose(COUNT(sizes))];
+	return sizes[schedule_choose(COUNT(sizes))];
 }
 
 static struct line *choose_client(void)
 {
-	return &run.clients[choose(CLIENTS)];
+	return &run.clients[schedule_choose(SCHEDULE_CLIENTS)];
 }
 
 /* The origin connection made last is '0', the one before it '1', and so on. */
 static struct line *choose_origin(void)
 {
-	unsigned back = choose(4), count = 0;
+	unsigned back = schedule_choose(4), count = 0;
 	struct fake_peer *peer;
 
 	while (fake_peer_connected(count) != NULL)
@@ -179,11 +174,13 @@ static void say_staged(struct line *line, size_t size)
 		fake_peer_say(line->peer, slice_of(line->staged.p + line->staged.done, n));
 	}
 	line->staged.done += n;
+	if (line->staged.done == line->staged.n && line->peer != NULL)
+		witness_said(run.witness, line->peer);
 }
 
 static void stage_raw(struct line *line)
 {
-	size_t n = choose(RAW_MAX) + 1;
+	size_t n = schedule_choose(RAW_MAX) + 1;
 
 	if (n > (size_t)(run.end - run.at))
 		n = (size_t)(run.end - run.at);
@@ -195,7 +192,12 @@ static void stage_raw(struct line *line)
 
 static struct fake_worker *worker_of(const struct line *client)
 {
-	return run.workers[(size_t)(client - run.clients) % run.worker_count];
+	size_t which = (size_t)(client - run.clients);
+
+	/* one of them at least is alive */
+	while (!run.serving[which % run.serving_count]->alive)
+		which++;
+	return run.serving[which % run.serving_count];
 }
 
 static struct line *begin_client(struct line *client)
@@ -220,8 +222,8 @@ static void client_comes(void)
 		"PROXY UNKNOWN\r\n",
 	};
 	struct line *client = choose_client();
-	const char *header = headers[choose(COUNT(headers))];
-	enum failure refusal = refusals[choose(COUNT(refusals))];
+	const char *header = headers[schedule_choose(COUNT(headers))];
+	enum failure refusal = refusals[schedule_choose(COUNT(refusals))];
 
 	client->staged.done = client->staged.n;
 	if (header == NULL)
@@ -276,8 +278,10 @@ static void ask(struct line *client)
 					      "OPTIONS", "CONNECT", "PATCH", "FOO", "TRACE"};
 	static const char *const hosts[] = {"a.test", "b.test", "c.test", "none.test"};
 	static const char *const paths[] = {"/1", "/2?q=1"};
-	unsigned method = choose(COUNT(methods)), host = choose(COUNT(hosts) * COUNT(paths) * 2);
-	unsigned fields = choose(COUNT(request_fields)), body = choose(COUNT(request_bodies));
+	unsigned method = schedule_choose(COUNT(methods)),
+		 host = schedule_choose(COUNT(hosts) * COUNT(paths) * 2);
+	unsigned fields = schedule_choose(COUNT(request_fields)),
+		 body = schedule_choose(COUNT(request_bodies));
 	struct asked asked = {
 		.method = methods[method],
 		.host = hosts[host / 2 % COUNT(hosts)],
@@ -411,7 +415,7 @@ static const struct answered late_answers[] = {
 /* With HTTP/1.0 in every other one. */
 static struct answered choose_answer(void)
 {
-	unsigned choice = choose(2 * COUNT(answers) + COUNT(late_answers));
+	unsigned choice = schedule_choose(2 * COUNT(answers) + COUNT(late_answers));
 	bool late = choice >= 2 * COUNT(answers);
 	struct answered answered =
 		late ? late_answers[choice - 2 * COUNT(answers)] : answers[choice % COUNT(answers)];
@@ -507,7 +511,7 @@ static void end_line(struct line *line)
 {
 	static void (*const ends[])(struct fake_peer *) = {fake_peer_end, fake_peer_leave,
 							   fake_peer_reset};
-	unsigned how = choose(COUNT(ends));
+	unsigned how = schedule_choose(COUNT(ends));
 
 	if (line == NULL || line->peer == NULL)
 		return;
@@ -528,7 +532,7 @@ static void origin_ends(void)
 /* It takes no more than so much, or in pieces. */
 static void limit_line(struct line *line)
 {
-	unsigned what = choose(4);
+	unsigned what = schedule_choose(4);
 	size_t size = choose_size();
 
 	if (line == NULL || line->peer == NULL)
@@ -559,7 +563,7 @@ static int choose_connect(void)
 	static const int results[] = {0, FAKE_CONNECT_UNDECIDED, ECONNREFUSED, EHOSTUNREACH,
 				      ETIMEDOUT};
 
-	return results[choose(COUNT(results))];
+	return results[schedule_choose(COUNT(results))];
 }
 
 static void connects_end_so(void)
@@ -581,7 +585,7 @@ static void tls_ends_so(void)
 	static const enum failure failures[] = {FAILURE_NONE, FAILURE_TLS_CERTIFICATE,
 						FAILURE_TLS_PROTOCOL};
 
-	fake_conn_secures(failures[choose(COUNT(failures))]);
+	fake_conn_secures(failures[schedule_choose(COUNT(failures))]);
 }
 
 static void name_is_found_so(void)
@@ -589,11 +593,14 @@ static void name_is_found_so(void)
 	static const char *const addresses[] = {"10.0.0.1", "10.0.0.2 10.0.0.3 2001:db8::1",
 						"169.254.0.1 10.0.0.4", "127.0.0.1"};
 	static const int64_t delays[] = {0, 100, 3000, 4999};
-	unsigned choice = choose(COUNT(addresses) + 1), delay = choose(COUNT(delays));
+	unsigned choice = schedule_choose(COUNT(addresses) + 1),
+		 delay = schedule_choose(COUNT(delays));
 
 	for (unsigned i = 0; i < run.worker_count; i++) {
 		struct resolver *resolver = run.workers[i]->resolver;
 
+		if (!run.workers[i]->alive)
+			continue;
 		if (choice == COUNT(addresses))
 			fake_resolver_fail(resolver, "c.test", FAILURE_DNS_TIMEOUT, delays[delay]);
 		else
@@ -606,7 +613,7 @@ static void name_is_found_so(void)
 static void settle(void)
 {
 	if (!fake_worker_settle(run.workers[0]))
-		require("the loop goes on and on");
+		schedule_require("the loop goes on and on");
 }
 
 static void turn(void)
@@ -626,14 +633,19 @@ static void time_passes(void)
 	static const int64_t times_ms[] = {1,    10,    250,   1000,  2000,
 					   5000, 11000, 31000, 61000, 601000};
 
-	if (!fake_worker_pass(run.workers[0], times_ms[choose(COUNT(times_ms))]))
-		require("the loop goes on and on");
+	int64_t ms = times_ms[schedule_choose(COUNT(times_ms))];
+
+	/* the clock of a turn is read when it begins */
+	for (unsigned i = 0; i < run.worker_count && ms >= LONG_MS; i++)
+		lane_finish(i);
+	if (!fake_worker_pass(run.workers[0], ms))
+		schedule_require("the loop goes on and on");
 }
 
 static void call_fails(void)
 {
 	static const int errors[] = {ECONNRESET, ETIMEDOUT, EMFILE, ENOBUFS};
-	unsigned n = choose(32);
+	unsigned n = schedule_choose(32);
 
 	if (run.trouble != NULL)
 		return; /* it has its own */
@@ -643,7 +655,7 @@ static void call_fails(void)
 
 static void store_fails(void)
 {
-	unsigned n = choose(16);
+	unsigned n = schedule_choose(16);
 
 	if (run.trouble != NULL)
 		return;
@@ -653,7 +665,7 @@ static void store_fails(void)
 
 static void memory_fails(void)
 {
-	unsigned n = choose(64);
+	unsigned n = schedule_choose(64);
 
 	if (run.trouble != NULL)
 		return;
@@ -665,6 +677,8 @@ static void goes_down(void)
 {
 	witness_excuse(run.witness);
 	for (unsigned i = 0; i < run.worker_count; i++) {
+		if (!run.workers[i]->alive)
+			continue;
 		if (!run.workers[i]->turn.draining)
 			fake_worker_terminate(run.workers[i]);
 		else
@@ -675,23 +689,25 @@ static void goes_down(void)
 /* Of several workers: the turn of one stops at a call of the store, and goes on to another. */
 static void worker_stops(void)
 {
-	unsigned which = choose(FAKE_WORKERS), calls = choose(STOP_CALLS_MAX) + 1;
+	const struct fake_worker *worker = schedule_worker();
+	unsigned calls = schedule_choose(STOP_CALLS_MAX) + 1;
 
-	if (which >= run.worker_count || lane_is_stopped(which))
+	if (worker == NULL || lane_is_stopped(worker->index))
 		return;
-	tell("  worker %u at call %u\n", which, calls);
-	lane_stop_at(which, calls);
+	tell("  worker %u at call %u\n", worker->index, calls);
+	lane_stop_at(worker->index, calls);
 }
 
 static void worker_goes_on(void)
 {
-	unsigned which = choose(FAKE_WORKERS), calls = choose(STOP_CALLS_MAX);
+	const struct fake_worker *worker = schedule_worker();
+	unsigned calls = schedule_choose(STOP_CALLS_MAX);
 
-	if (which >= run.worker_count || !lane_is_stopped(which))
+	if (worker == NULL || !lane_is_stopped(worker->index))
 		return;
-	tell("  worker %u for %u calls\n", which, calls);
-	lane_stop_at(which, calls);
-	lane_go_on(which);
+	tell("  worker %u for %u calls\n", worker->index, calls);
+	lane_stop_at(worker->index, calls);
+	lane_go_on(worker->index);
 }
 
 /* What an operator has a worker do, which may stop in the midst of it. */
@@ -752,15 +768,17 @@ static struct purge purge_of(unsigned kind, const char *host, struct purged *ret
 static void operator_purges(void)
 {
 	static const char *const hosts[] = {"a.test", "b.test"};
-	unsigned which = choose(FAKE_WORKERS), kind = choose(8), host = choose(COUNT(hosts));
-	struct operation *operation = &operations[which];
+	struct fake_worker *worker = schedule_worker();
+	unsigned kind = schedule_choose(8), host = schedule_choose(COUNT(hosts));
+	struct operation *operation;
 
-	if (which >= run.worker_count || lane_is_stopped(which))
+	if (worker == NULL || lane_is_stopped(worker->index))
 		return;
-	operation->worker = run.workers[which];
+	operation = &operations[worker->index];
+	operation->worker = worker;
 	operation->purge = purge_of(kind % 4, hosts[host], &operation->purged);
 	operation->purge.soft = kind >= 4;
-	lane_run(which, purge, operation);
+	lane_run(worker->index, purge, operation);
 }
 
 static void walk(void *context)
@@ -775,20 +793,17 @@ static void walk(void *context)
 
 static void worker_walks(void)
 {
-	unsigned which = choose(FAKE_WORKERS), batches = choose(4) + 1;
+	struct fake_worker *worker = schedule_worker();
+	unsigned batches = schedule_choose(4) + 1;
 
-	if (which >= run.worker_count || lane_is_stopped(which))
+	if (worker == NULL || lane_is_stopped(worker->index))
 		return;
-	operations[which].worker = run.workers[which];
-	operations[which].batches = batches;
-	lane_run(which, walk, &operations[which]);
+	operations[worker->index].worker = worker;
+	operations[worker->index].batches = batches;
+	lane_run(worker->index, walk, &operations[worker->index]);
 }
 
-static const struct event {
-	char letter;
-	void (*happen)(void);
-	const char *name;
-} event_table[] = {
+static const struct schedule_event event_table[] = {
 	{'p', client_comes, "client comes"}, /* CLIENT HOW REFUSED */
 	{'a', client_asks, "client asks"},   /* CLIENT METHOD TARGET FIELDS BODY */
 	{'A', client_stages, "client stages"},
@@ -822,10 +837,14 @@ static const struct event {
 	{'V', worker_walks, "worker walks"},       /* WORKER BATCHES */
 };
 
-static const struct event *choose_event(void)
+static const struct schedule_event *choose_event(void)
 {
 	unsigned char byte = next_byte();
 
+	if (run.world != NULL)
+		for (const struct schedule_event *event = run.world->events; event->letter; event++)
+			if (event->letter == (char)byte)
+				return event;
 	for (size_t i = 0; i < COUNT(event_table); i++)
 		if (event_table[i].letter == (char)byte)
 			return &event_table[i];
@@ -834,7 +853,7 @@ static const struct event *choose_event(void)
 
 /* ---- a run ---------------------------------------------------------------------------------- */
 
-static struct conf *conf_of(unsigned choice)
+struct conf *schedule_conf(unsigned choice)
 {
 	struct conf *conf = test_conf_new();
 
@@ -874,17 +893,23 @@ static uint32_t salt_of(struct slice schedule)
 	return salt;
 }
 
+void schedule_tell_names(struct fake_worker *worker)
+{
+	fake_resolver_tell(worker->resolver, "a.test", "10.1.0.1", 0);
+	fake_resolver_tell(worker->resolver, "b.test", "10.2.0.1 10.2.0.2", 0);
+	fake_resolver_tell(worker->resolver, "c.test", "10.3.0.1", 100);
+}
+
 static void begin_worker(unsigned i, struct conf *conf, bool few)
 {
 	struct fake_worker *worker =
 		i == 0 ? fake_worker_new(conf) : fake_worker_join(run.workers[0]);
 
-	run.workers[i] = worker;
+	run.workers[i] = run.serving[i] = worker;
+	run.serving_count = i + 1;
 	if (few)
 		fake_worker_share_out(worker, 0);
-	fake_resolver_tell(worker->resolver, "a.test", "10.1.0.1", 0);
-	fake_resolver_tell(worker->resolver, "b.test", "10.2.0.1 10.2.0.2", 0);
-	fake_resolver_tell(worker->resolver, "c.test", "10.3.0.1", 100);
+	schedule_tell_names(worker);
 }
 
 static void begin(struct conf *conf, bool few)
@@ -908,6 +933,22 @@ static void begin(struct conf *conf, bool few)
 	}
 }
 
+static void live_on(void)
+{
+	settle();
+	if (!fake_worker_pass(run.workers[0], LIFE_MS))
+		schedule_require("the loop goes on and on");
+}
+
+static void judge(void)
+{
+	for (unsigned i = 0; i < run.worker_count; i++)
+		schedule_require(fake_worker_leftover(run.workers[i]));
+	schedule_require(witness_judge(run.witness));
+	if (run.verbose)
+		tell_peers();
+}
+
 /* What is on its way stays there, and time passes. */
 static bool end(void)
 {
@@ -919,14 +960,14 @@ static bool end(void)
 	tell("the end\n");
 	for (unsigned i = 0; i < run.worker_count; i++)
 		lane_finish(i);
-	settle();
-	if (!fake_worker_pass(run.workers[0], LIFE_MS))
-		require("the loop goes on and on");
-	for (unsigned i = 0; i < run.worker_count; i++)
-		require(fake_worker_leftover(run.workers[i]));
-	require(witness_judge(run.witness));
-	if (run.verbose)
-		tell_peers();
+	if (run.world != NULL)
+		run.world->quiet();
+	live_on();
+	if (run.world != NULL) {
+		run.world->end();
+		live_on();
+	}
+	judge();
 	return happened;
 }
 
@@ -934,7 +975,7 @@ static void forget(struct conf *conf)
 {
 	for (unsigned i = 0; i < FAKE_PEERS; i++)
 		free(run.origins[i].staged.p);
-	for (unsigned i = 0; i < CLIENTS; i++)
+	for (unsigned i = 0; i < SCHEDULE_CLIENTS; i++)
 		free(run.clients[i].staged.p);
 	while (run.worker_count > 0)
 		fake_worker_free(run.workers[--run.worker_count]);
@@ -942,31 +983,59 @@ static void forget(struct conf *conf)
 	test_conf_free(conf);
 }
 
-bool schedule_play(struct slice schedule, const struct schedule_trouble *trouble, bool verbose)
+static bool play(unsigned options)
 {
-	struct conf *conf;
-	unsigned options;
+	struct conf *conf = schedule_conf(options);
 	bool happened;
 
+	if (run.world != NULL)
+		run.world->set(conf);
+	begin(conf, options & 1 && run.world == NULL);
+	if (run.world != NULL)
+		run.world->begin();
+	for (unsigned i = 0; i < EVENTS_MAX && is_more(); i++) {
+		const struct schedule_event *event = choose_event();
+
+		tell("%s\n", event->name);
+		event->happen();
+		if (run.world != NULL)
+			run.world->after();
+		for (unsigned at = 0; at < run.worker_count; at++)
+			schedule_require(fake_worker_fault(run.workers[at]));
+	}
+	happened = end();
+	if (run.world != NULL)
+		run.world->judged();
+	forget(conf);
+	return happened;
+}
+
+static void read_from(struct slice schedule, bool verbose)
+{
 	memset(&run, 0, sizeof(run));
 	run.all = schedule;
 	run.at = schedule.p;
 	run.end = schedule.p + schedule.n;
-	run.trouble = trouble;
 	run.verbose = verbose;
-	options = choose(16 * FAKE_WORKERS);
-	run.worker_count = 1 + options / 16;
-	conf = conf_of(options);
-	begin(conf, options & 1);
-	for (unsigned i = 0; i < EVENTS_MAX && is_more(); i++) {
-		const struct event *event = choose_event();
+}
 
-		tell("%s\n", event->name);
-		event->happen();
-		for (unsigned at = 0; at < run.worker_count; at++)
-			require(fake_worker_fault(run.workers[at]));
-	}
-	happened = end();
-	forget(conf);
-	return happened;
+bool schedule_play(struct slice schedule, const struct schedule_trouble *trouble, bool verbose)
+{
+	unsigned options;
+
+	read_from(schedule, verbose);
+	run.trouble = trouble;
+	run.nameable = WORKERS_CHOSEN;
+	options = schedule_choose(16 * WORKERS_CHOSEN);
+	run.worker_count = 1 + options / 16;
+	return play(options);
+}
+
+void schedule_play_world(struct slice schedule, const struct schedule_world *world, bool verbose)
+{
+	read_from(schedule, verbose);
+	run.world = world;
+	run.nameable = FAKE_WORKERS;
+	run.worker_count = world->workers;
+	play(world->options);
 }

@@ -317,7 +317,7 @@ struct slice witness_answer(struct witness *w, const struct fake_peer *origin,
 		return slice_of("", 0);
 	if (!answered->unasked && !witness_outstanding(w, origin, true, &asked))
 		return slice_of("", 0);
-	*answer = (struct answer){*answered, origin, NOBODY, NOBODY};
+	*answer = (struct answer){*answered, origin, NOBODY, NOBODY, NOBODY};
 	head = !answered->unasked && view->heads[view->answered];
 	if (!answered->unasked)
 		answer->request = view->names[view->answered];
@@ -347,6 +347,13 @@ struct slice witness_answer(struct witness *w, const struct fake_peer *origin,
 	add(w, "\r\n");
 	add_body(w, 'a', n, answered->length, answered->chunk);
 	return slice_of(w->text.p, w->text.n);
+}
+
+void witness_said(struct witness *w, const struct fake_peer *origin)
+{
+	for (int n = 0; n < w->answer_count; n++)
+		if (w->answers[n].origin == origin && w->answers[n].said_ms == NOBODY)
+			w->answers[n].said_ms = fake_conn_now_ms();
 }
 
 /* ---- reading messages again ----------------------------------------------------------------- */

@@ -70,6 +70,9 @@ bool witness_is_idle(struct witness *witness, const struct fake_peer *origin);
 struct slice witness_answer(struct witness *witness, const struct fake_peer *origin,
 			    const struct answered *answered);
 
+/* All of an origin's answers are on their way, from now on. */
+void witness_said(struct witness *witness, const struct fake_peer *origin);
+
 /*
  * Somebody says bytes of which nothing is known: less can be told of what comes of them.  NULL is
  * every client.

@@ -22,7 +22,8 @@ struct answer {
 	struct answered answered;
 	const struct fake_peer *origin;
 	int request;
-	int known_at; /* requests from here on were asked when a client had got it; or NOBODY */
+	int known_at;    /* requests from here on were asked when a client had got it; or NOBODY */
+	int64_t said_ms; /* NOBODY: not yet, not wholly */
 };
 
 /* What one side of a tunnel said to the other, by a CONNECT that is request `name`. */

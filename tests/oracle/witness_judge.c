@@ -4,7 +4,6 @@
 #include <ctype.h>
 #include <stdio.h>
 
-#include "cache/http/date.h"
 #include "cache/http/fields.h"
 #include "tests/doubles/fake_worker.h"
 #include "tests/oracle/sharing.h"
@@ -65,13 +64,33 @@ static int answer_named(const struct witness *w)
 	return name;
 }
 
-/* How long before this request the answer came, as it says itself. */
-static int64_t age_of(const struct witness *w, int request)
+/* How long before this request the origin gave the answer, as far as the proxy can know. */
+static int64_t age_of(const struct witness *w, int name, int request)
 {
-	const struct http_field *date = http_fields_first(&w->wire.res.fields, FIELD_DATE);
-	int64_t asked_s = FAKE_START_S + w->requests[request].asked_ms / 1000;
+	int64_t said_ms = w->answers[name].said_ms;
+	int64_t age_ms = w->requests[request].asked_ms - said_ms - fake_wall_lost_ms();
 
-	return date == NULL ? 0 : asked_s - http_date_parse(date->value, asked_s);
+	return said_ms == NOBODY || age_ms < 0 ? 0 : age_ms / 1000;
+}
+
+static int64_t number_of(struct slice value)
+{
+	int64_t number = 0;
+
+	for (size_t i = 0; i < value.n && isdigit((unsigned char)value.p[i]); i++)
+		number = 10 * number + value.p[i] - '0';
+	return number;
+}
+
+/* It says that it is as old as it is, and as its origin said. */
+static const char *judge_age(const struct witness *w, const struct answer *answer, int64_t age_s)
+{
+	const struct http_field *age = http_fields_named(&w->wire.res.fields, SLICE("Age"));
+	int64_t least_s = age_s + number_of(sharing_value(answer->answered.fields, "Age"));
+
+	return (age == NULL ? 0 : number_of(age->value)) + 1 < least_s
+		       ? "an answer says that it is younger than it is"
+		       : NULL;
 }
 
 /*
@@ -114,14 +133,18 @@ static const char *judge_shared(const struct witness *w, const struct answer_tur
 				unsigned status)
 {
 	const struct answer *answer = &w->answers[name];
+	int64_t age_s;
 	const char *fault;
 
 	if (witness_is_raw(w, answer->request) || witness_is_raw(w, turn->name))
 		return answer->answered.shareable ? NULL : "a client got what is not to be shared";
 	if (answer->request == NOBODY || turn->name == NOBODY)
 		return "a client got what another was answered";
+	age_s = age_of(w, name, turn->name);
 	fault = sharing_fault(&w->requests[answer->request].asked, &answer->answered,
-			      &w->requests[turn->name].asked, status, age_of(w, turn->name));
+			      &w->requests[turn->name].asked, status, age_s);
+	if (fault == NULL)
+		fault = judge_age(w, answer, age_s);
 	if (fault == NULL && is_cleared(w, name, turn->name))
 		fault = "a client got what had been invalidated";
 	if (fault == NULL && is_purged(w, name, turn->name))
@@ -192,7 +215,8 @@ static bool is_excused(const struct witness *w, const struct fake_peer *client,
 		       const struct answer_turn *turn)
 {
 	return w->excused || (w->wordless && client->got.n == 0) || !turn->whole ||
-	       client->error != 0 || client->gone || client->got_reset || client->room != SIZE_MAX;
+	       client->error != 0 || client->gone || client->got_reset || client->killed ||
+	       client->room != SIZE_MAX;
 }
 
 struct state {

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/oracle/dice.h"
 #include "tests/oracle/lanes.h"
 #include "tests/oracle/schedule.h"
 
@@ -24,45 +25,31 @@ enum { SCHEDULES = 1500, EVENTS = 60, EVENT_MAX = 48, TEXT_MAX = EVENTS * EVENT_
 static unsigned long schedules = SCHEDULES, first_seed = 1;
 static unsigned workers; /* of the schedule that is made */
 
-/* xorshift64* */
-static unsigned roll(uint64_t *state, unsigned sides)
-{
-	*state ^= *state >> 12;
-	*state ^= *state << 25;
-	*state ^= *state >> 27;
-	return (unsigned)((*state * 2685821657736338717ULL >> 33) % sides);
-}
-
-static char pick(uint64_t *state, const char *choices)
-{
-	return choices[roll(state, (unsigned)strlen(choices))];
-}
-
 /* A client of any worker asks for one of two URIs of a host, or one of another. */
 static size_t ask(uint64_t *state, char to[static EVENT_MAX])
 {
-	return (size_t)snprintf(to, EVENT_MAX, "a%u%c%c%c%c", roll(state, 2 * workers),
-				pick(state, "0000001222347"), pick(state, "000012"),
-				pick(state, "00000001346<="), pick(state, "0"));
+	return (size_t)snprintf(to, EVENT_MAX, "a%u%c%c%c%c", dice_roll(state, 2 * workers),
+				dice_pick(state, "0000001222347"), dice_pick(state, "000012"),
+				dice_pick(state, "00000001346<="), dice_pick(state, "0"));
 }
 
 /* What is fresh, stale at once, private, confirms, fails, invalidates a group, refers elsewhere. */
 static size_t answer(uint64_t *state, char to[static EVENT_MAX])
 {
-	return (size_t)snprintf(to, EVENT_MAX, "r%c%c", pick(state, "000123"),
-				pick(state, "0000000134449:=rrsstu"));
+	return (size_t)snprintf(to, EVENT_MAX, "r%c%c", dice_pick(state, "000123"),
+				dice_pick(state, "0000000134449:=rrsstu"));
 }
 
 static size_t stop_at(uint64_t *state, char to[static EVENT_MAX])
 {
-	return (size_t)snprintf(to, EVENT_MAX, "i%u%c", roll(state, workers),
-				'0' + (char)roll(state, 24));
+	return (size_t)snprintf(to, EVENT_MAX, "i%u%c", dice_roll(state, workers),
+				'0' + (char)dice_roll(state, 24));
 }
 
 static size_t go_on(uint64_t *state, char to[static EVENT_MAX])
 {
-	return (size_t)snprintf(to, EVENT_MAX, "g%u%c", roll(state, workers),
-				roll(state, 2) ? '0' : '0' + (char)roll(state, 12));
+	return (size_t)snprintf(to, EVENT_MAX, "g%u%c", dice_roll(state, workers),
+				dice_roll(state, 2) ? '0' : '0' + (char)dice_roll(state, 12));
 }
 
 /*
@@ -71,24 +58,24 @@ static size_t go_on(uint64_t *state, char to[static EVENT_MAX])
  */
 static size_t scene(uint64_t *state, char to[static EVENT_MAX])
 {
-	unsigned which = roll(state, workers), other = (which + 1) % workers;
-	char uri = pick(state, "01");
+	unsigned which = dice_roll(state, workers), other = (which + 1) % workers;
+	char uri = dice_pick(state, "01");
 
 	return (size_t)snprintf(to, EVENT_MAX,
 				"a%u0%c00 a%u0%c00 i%u%c S a%u2%c00 S r%c0 S a%u0%c00 g%u0", which,
-				pick(state, "01"), which + workers, pick(state, "01"), which,
-				'0' + (char)roll(state, 16), other, uri, pick(state, "01"),
-				which + workers, uri, which);
+				dice_pick(state, "01"), which + workers, dice_pick(state, "01"),
+				which, '0' + (char)dice_roll(state, 16), other, uri,
+				dice_pick(state, "01"), which + workers, uri, which);
 }
 
 /* Of everything rarely, for nothing is left to be judged then; and the walk, of any worker. */
 static size_t purge(uint64_t *state, char to[static EVENT_MAX])
 {
-	if (roll(state, 3) == 0)
-		return (size_t)snprintf(to, EVENT_MAX, "V%u%c", roll(state, workers),
-					'0' + (char)roll(state, 4));
-	return (size_t)snprintf(to, EVENT_MAX, "P%u%c%c", roll(state, workers),
-				pick(state, "01112223334567"), pick(state, "0001"));
+	if (dice_roll(state, 3) == 0)
+		return (size_t)snprintf(to, EVENT_MAX, "V%u%c", dice_roll(state, workers),
+					'0' + (char)dice_roll(state, 4));
+	return (size_t)snprintf(to, EVENT_MAX, "P%u%c%c", dice_roll(state, workers),
+				dice_pick(state, "01112223334567"), dice_pick(state, "0001"));
 }
 
 /*
@@ -97,18 +84,18 @@ static size_t purge(uint64_t *state, char to[static EVENT_MAX])
  */
 static size_t purge_scene(uint64_t *state, char to[static EVENT_MAX])
 {
-	unsigned which = roll(state, workers), other = (which + 1) % workers;
-	char uri = pick(state, "01");
+	unsigned which = dice_roll(state, workers), other = (which + 1) % workers;
+	char uri = dice_pick(state, "01");
 
-	return (size_t)snprintf(to, EVENT_MAX,
-				"a%u0%c00 S r%c0 i%u%c T P%u%c0 V%u3 a%u0%c00 g%u0 S", which, uri,
-				pick(state, "00000rrr"), which, '0' + (char)roll(state, 24), other,
-				pick(state, "1223567"), other, other, uri, which);
+	return (size_t)snprintf(
+		to, EVENT_MAX, "a%u0%c00 S r%c0 i%u%c T P%u%c0 V%u3 a%u0%c00 g%u0 S", which, uri,
+		dice_pick(state, "00000rrr"), which, '0' + (char)dice_roll(state, 24), other,
+		dice_pick(state, "1223567"), other, other, uri, which);
 }
 
 static size_t event(uint64_t *state, char to[static EVENT_MAX])
 {
-	unsigned what = roll(state, 100);
+	unsigned what = dice_roll(state, 100);
 
 	if (what < 4)
 		return scene(state, to);
@@ -127,8 +114,8 @@ static size_t event(uint64_t *state, char to[static EVENT_MAX])
 	if (what < 88)
 		return (size_t)snprintf(to, EVENT_MAX, "S");
 	if (what < 93)
-		return (size_t)snprintf(to, EVENT_MAX, "%c", pick(state, "TB"));
-	return (size_t)snprintf(to, EVENT_MAX, "t%c", pick(state, "00001112"));
+		return (size_t)snprintf(to, EVENT_MAX, "%c", dice_pick(state, "TB"));
+	return (size_t)snprintf(to, EVENT_MAX, "t%c", dice_pick(state, "00001112"));
 }
 
 /*
@@ -137,11 +124,11 @@ static size_t event(uint64_t *state, char to[static EVENT_MAX])
  */
 static struct slice schedule_of(uint64_t seed, char text[static TEXT_MAX])
 {
-	uint64_t state = seed * 0x9e3779b97f4a7c15ULL + 1;
+	uint64_t state = dice_of(seed);
 	size_t n = 0;
 
-	workers = 2 + roll(&state, 2);
-	text[n++] = pick(&state, workers == 2 ? "@@@ABC" : "PPPQRS");
+	workers = 2 + dice_roll(&state, 2);
+	text[n++] = dice_pick(&state, workers == 2 ? "@@@ABC" : "PPPQRS");
 	for (unsigned i = 0; i < EVENTS; i++) {
 		text[n++] = ' ';
 		n += event(&state, text + n);
