@@ -41,8 +41,9 @@ static void parse_answer(struct http_response *ret_response)
 		     "Cache-Control: max-age=3600\r\nETag: \"bench\"\r\n\r\n",
 		     gmtime(&now));
 	*ret_response = (struct http_response){.fields = {.at = fields, .capacity = 8}};
-	if (parse_response(slice_of(text, n), &(struct response_rules){conf, METHOD_GET, NULL},
-			   &progress, ret_response, &parsed) != PARSE_DONE)
+	if (parse_response(slice_of(text, n),
+			   &(struct response_rules){conf, METHOD_GET, NULL, NULL}, &progress,
+			   ret_response, &parsed) != PARSE_DONE)
 		stop("the answer cannot be parsed");
 }
 

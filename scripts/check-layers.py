@@ -33,7 +33,7 @@ KEPT = {
     "openssl/*": ["proxy/loop/tls.c", "proxy/page/page.c"],
     "lmdb.h": ["cache/store/lmdb.c", "cache/store/lmdb_copy.c"],
     "xxhash.h": ["cache/base/key.c", "cache/record/vary.c", "cache/record/record.c", "proxy/limits/budgets.c",
-                 "proxy/access/credentials.c", "proxy/http1/parse_memo.c"],
+                 "proxy/access/credentials.c", "proxy/http1/parse_memo.c", "proxy/http1/response_memo.c"],
     "crypt.h": ["proxy/access/credentials.c"],
     "confuse.h": ["conf/load.c"],
     "uthash.h": ["cache/base/table.h"],

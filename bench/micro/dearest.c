@@ -200,8 +200,8 @@ static void read_response(void)
 
 	response.fields = (struct http_fields){.at = response_lines, .capacity = PARSE_FIELDS_MAX};
 	if (parse_response(slice_of(response_text.bytes, response_text.n),
-			   &(struct response_rules){conf, METHOD_GET, mended}, &progress, &response,
-			   &parsed) != PARSE_DONE)
+			   &(struct response_rules){conf, METHOD_GET, mended, NULL}, &progress,
+			   &response, &parsed) != PARSE_DONE)
 		fail(failure_name(parsed.failure));
 }
 

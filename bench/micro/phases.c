@@ -18,6 +18,7 @@
 #include "proxy/stats/accesslog_line.h"
 #include "proxy/http1/compose.h"
 #include "proxy/http1/parse.h"
+#include "proxy/http1/response_memo.h"
 #include "tests/support/test_conf.h"
 
 enum {
@@ -53,8 +54,9 @@ static const struct http_clock now = {.wall_s = WALL_S, .steady_ms = WALL_S * IN
 
 static struct conf *conf;
 static struct parse_memo *memo;
+static struct response_memo *response_memo;
 static struct cache *roomy, *full;
-static char request_bytes[sizeof(request_text)];
+static char request_bytes[sizeof(request_text)], response_bytes[sizeof(response_text)];
 static struct http_field request_lines[PARSE_FIELDS_MAX], response_lines[PARSE_FIELDS_MAX];
 static struct http_request request;
 static struct http_response response;
@@ -95,15 +97,15 @@ static void read_request(struct parse_memo *with)
 		fail("a request is refused");
 }
 
-static void read_response(void)
+static void read_response(struct response_memo *with)
 {
 	struct parse_progress progress = {0};
 	struct parsed parsed;
 
 	response.fields = (struct http_fields){.at = response_lines, .capacity = PARSE_FIELDS_MAX};
-	if (parse_response(slice_of(response_text, sizeof(response_text) - 1),
-			   &(struct response_rules){conf, METHOD_GET, NULL}, &progress, &response,
-			   &parsed) != PARSE_DONE)
+	if (parse_response(slice_of(response_bytes, sizeof(response_bytes) - 1),
+			   &(struct response_rules){conf, METHOD_GET, NULL, with}, &progress,
+			   &response, &parsed) != PARSE_DONE)
 		fail("a response is refused");
 }
 
@@ -131,7 +133,20 @@ static void prepare_recalled(void)
 static void run_parse_response(unsigned i)
 {
 	(void)i;
-	read_response();
+	read_response(NULL);
+}
+
+/* The Date is another one each time. */
+static void run_response_recalled(unsigned i)
+{
+	strstr(response_bytes, " GMT")[-1] = (char)('0' + i % 10);
+	read_response(response_memo);
+}
+
+static void prepare_response_recalled(void)
+{
+	for (unsigned i = 0; i < 3; i++)
+		run_response_recalled(i);
 }
 
 /* ---- key, policy ---------------------------------------------------------------------------- */
@@ -310,6 +325,7 @@ static const struct phase phases[] = {
 	{"parse-request", 100, run_parse_request, NULL},
 	{"parse-recalled", 100, run_parse_recalled, prepare_recalled},
 	{"parse-response", 100, run_parse_response, NULL},
+	{"answer-recalled", 100, run_response_recalled, prepare_response_recalled},
 	{"key", 100, run_key, NULL},
 	{"lookup", URIS, run_lookup, prepare_lookup},
 	{"policy-store", 100, run_policy_store, NULL},
@@ -349,11 +365,13 @@ int main(int argc, char **argv)
 		fail("usage: phases DIRECTORY");
 	conf = test_conf_new();
 	memo = parse_memo_new();
+	response_memo = response_memo_new();
 	roomy = open_cache(argv[1], "roomy", "16MiB");
 	full = open_cache(argv[1], "full", "1MiB");
 	memcpy(request_bytes, request_text, sizeof(request_text));
+	memcpy(response_bytes, response_text, sizeof(response_text));
 	read_request(NULL);
-	read_response();
+	read_response(NULL);
 	for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++) {
 		const struct phase *phase = &phases[i];
 

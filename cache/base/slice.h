@@ -41,6 +41,12 @@ static inline bool slice_ieq(struct slice a, struct slice b)
 	return a.n == b.n && (a.n == 0 || strncasecmp(a.p, b.p, a.n) == 0);
 }
 
+/* A part of some bytes, as the same part of a copy of them. */
+static inline struct slice slice_moved(struct slice part, const char *bytes, const char *copy)
+{
+	return part.n > 0 ? slice_of(copy + (part.p - bytes), part.n) : slice_of(copy, 0);
+}
+
 /* Without the optional white space (OWS, RFC 9110 5.6.3) at either end. */
 static inline struct slice slice_trim(struct slice s)
 {

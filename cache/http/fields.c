@@ -151,6 +151,16 @@ bool http_fields_add(struct http_fields *fields, struct slice name, struct slice
 	return true;
 }
 
+void http_fields_move(struct http_field *to, const struct http_fields *from, const char *bytes,
+		      const char *copy)
+{
+	for (uint32_t i = 0; i < from->count; i++) {
+		to[i] = from->at[i];
+		to[i].name = slice_moved(from->at[i].name, bytes, copy);
+		to[i].value = slice_moved(from->at[i].value, bytes, copy);
+	}
+}
+
 static const struct http_field *first_from(const struct http_fields *fields, uint32_t i,
 					   enum http_field_id id)
 {

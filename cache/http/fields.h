@@ -71,6 +71,10 @@ bool http_is_token(struct slice s);
 /* Append a line; false when the array is full.  Sets id, present and repeated, not nominated. */
 bool http_fields_add(struct http_fields *fields, struct slice name, struct slice value);
 
+/* Lines that are views of some bytes, as the same views of a copy of them; `to` has room for all. */
+void http_fields_move(struct http_field *to, const struct http_fields *from, const char *bytes,
+		      const char *copy);
+
 /* First line of a known field, or NULL; next line after `prev` of the same field, or NULL. */
 const struct http_field *http_fields_first(const struct http_fields *fields, enum http_field_id id);
 const struct http_field *http_fields_next(const struct http_fields *fields,

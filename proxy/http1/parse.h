@@ -18,6 +18,8 @@
 #include "proxy/http1/parse_memo.h"
 #include "proxy/base/failure.h"
 
+struct response_memo;
+
 enum parse_result {
 	PARSE_MORE, /* not whole yet: call again with more bytes after the same ones */
 	PARSE_DONE,
@@ -66,6 +68,7 @@ struct response_rules {
 	const struct conf *conf;
 	enum http_method method; /* of its request */
 	char *mended; /* room of PARSE_MENDED_MAX bytes; NULL: what has to be mended fails */
+	struct response_memo *memo; /* of this configuration; NULL for none */
 };
 
 /*

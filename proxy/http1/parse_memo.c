@@ -104,12 +104,6 @@ bool parse_memo_recall(struct parse_memo *memo, struct parse_hints *hints, struc
 	return true;
 }
 
-/* The same part of the copy. */
-static struct slice moved(struct slice part, const char *bytes, const char *copy)
-{
-	return part.n > 0 ? slice_of(copy + (part.p - bytes), part.n) : slice_of(copy, 0);
-}
-
 /* True when these bytes came before and are not kept yet; they are now, and *ret_known is where. */
 static bool keep(struct known *slot, uint64_t hash, struct slice bytes,
 		 const struct http_request *req)
@@ -131,24 +125,13 @@ static bool keep(struct known *slot, uint64_t hash, struct slice bytes,
 	return true;
 }
 
-/* The lines of `from`, whose parts are in `bytes`, as parts of the copy. */
-static void keep_lines(struct known *known, const struct http_fields *from, const char *bytes,
-		       const char *copy)
-{
-	for (uint32_t i = 0; i < from->count; i++) {
-		known->lines[i] = from->at[i];
-		known->lines[i].name = moved(from->at[i].name, bytes, copy);
-		known->lines[i].value = moved(from->at[i].value, bytes, copy);
-	}
-}
-
 void parse_memo_note_block(struct parse_memo *memo, struct slice block,
 			   const struct http_request *req)
 {
 	struct known *known = &memo->blocks[memo->asked % SLOTS];
 
 	if (keep(known, memo->asked, block, req))
-		keep_lines(known, &req->fields, block.p, known->bytes);
+		http_fields_move(known->lines, &req->fields, block.p, known->bytes);
 }
 
 void parse_memo_note_head(struct parse_memo *memo, struct parse_hints *hints, struct slice head,
@@ -161,10 +144,10 @@ void parse_memo_note_head(struct parse_memo *memo, struct parse_hints *hints, st
 	hints->head = hash % SLOTS;
 	if (!keep(known, hash, head, req))
 		return;
-	keep_lines(known, &req->fields, block->bytes, known->bytes + fields_at);
-	known->req.method_name = moved(req->method_name, head.p, known->bytes);
-	known->req.target = moved(req->target, head.p, known->bytes);
-	known->req.uri.host = moved(req->uri.host, head.p, known->bytes);
-	known->req.uri.path = moved(req->uri.path, head.p, known->bytes);
-	known->req.uri.normal = moved(req->uri.normal, head.p, known->bytes);
+	http_fields_move(known->lines, &req->fields, block->bytes, known->bytes + fields_at);
+	known->req.method_name = slice_moved(req->method_name, head.p, known->bytes);
+	known->req.target = slice_moved(req->target, head.p, known->bytes);
+	known->req.uri.host = slice_moved(req->uri.host, head.p, known->bytes);
+	known->req.uri.path = slice_moved(req->uri.path, head.p, known->bytes);
+	known->req.uri.normal = slice_moved(req->uri.normal, head.p, known->bytes);
 }

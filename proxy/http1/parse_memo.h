@@ -8,7 +8,7 @@
  * is accepted again without being parsed, by us or by http-parser.  Refusals are not kept.
  *
  * What comes for the second time is kept; newer takes the place of older with the same slot.  One
- * memo per configuration; not for responses, whose Date changes.
+ * memo per configuration.  Responses have one of their own: response_memo.h.
  */
 #ifndef PROXY_HTTP1_PARSE_MEMO_H
 #define PROXY_HTTP1_PARSE_MEMO_H

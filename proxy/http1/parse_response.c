@@ -3,6 +3,7 @@
  */
 #include "cache/base/decimal.h"
 #include "proxy/http1/parse_head.h"
+#include "proxy/http1/response_memo.h"
 
 #include "cache/http/fields.h"
 
@@ -114,11 +115,26 @@ static enum failure read_mended(struct slice head, const struct response_rules *
 	return failure;
 }
 
+/* Unless the same was read before: by the grammar, or mended. */
+static enum failure read_whole(struct slice head, const struct response_rules *rules,
+			       struct http_response *res)
+{
+	enum failure failure;
+
+	if (rules->memo != NULL && response_memo_recall(rules->memo, head, rules->method, res))
+		return FAILURE_NONE;
+	failure = read_head(head, rules, res);
+	if (failure == FAILURE_BAD_RESPONSE)
+		return read_mended(head, rules, res);
+	if (failure == FAILURE_NONE && rules->memo != NULL)
+		response_memo_note(rules->memo, head, rules->method, res);
+	return failure;
+}
+
 enum parse_result parse_response(struct slice bytes, const struct response_rules *rules,
 				 struct parse_progress *progress, struct http_response *res,
 				 struct parsed *ret_parsed)
 {
-	struct slice head;
 	size_t end;
 
 	ret_parsed->failure = FAILURE_BAD_RESPONSE;
@@ -134,10 +150,7 @@ enum parse_result parse_response(struct slice bytes, const struct response_rules
 		ret_parsed->failure = FAILURE_RESPONSE_HEAD_TOO_LARGE;
 		return PARSE_FAILED;
 	}
-	head = slice_of(bytes.p, end);
-	ret_parsed->failure = read_head(head, rules, res);
-	if (ret_parsed->failure == FAILURE_BAD_RESPONSE)
-		ret_parsed->failure = read_mended(head, rules, res);
+	ret_parsed->failure = read_whole(slice_of(bytes.p, end), rules, res);
 	if (ret_parsed->failure != FAILURE_NONE)
 		return PARSE_FAILED;
 	*progress = (struct parse_progress){0};

@@ -77,6 +77,15 @@ static void close_idle(struct pool_idle *idle)
 	origin_release(origin_of_idle(idle));
 }
 
+void origins_free(struct origins *origins)
+{
+	if (origins == NULL)
+		return;
+	pool_free(origins->pool, close_idle);
+	response_memo_free(origins->memo);
+	free(origins);
+}
+
 struct origins *origins_new(struct dialers *dialers, const struct admission *admission)
 {
 	struct origins *origins = malloc(sizeof(*origins));
@@ -91,19 +100,12 @@ struct origins *origins_new(struct dialers *dialers, const struct admission *adm
 		.dialers = dialers,
 		.admission = admission,
 		.pool = pool_new(dialers->connectors.conf),
+		.memo = response_memo_new(),
 	};
-	if (origins->pool != NULL)
+	if (origins->pool != NULL && origins->memo != NULL)
 		return origins;
-	free(origins);
+	origins_free(origins);
 	return NULL;
-}
-
-void origins_free(struct origins *origins)
-{
-	if (origins == NULL)
-		return;
-	pool_free(origins->pool, close_idle);
-	free(origins);
 }
 
 /* ---- sending -------------------------------------------------------------------------------- */

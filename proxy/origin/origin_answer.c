@@ -84,7 +84,7 @@ static bool read_head(struct origin *origin)
 	struct http_response res = {
 		.fields = {.at = origin->use->response_lines, .capacity = PARSE_FIELDS_MAX}};
 	const struct response_rules rules = {origin->use->conf, origin->method,
-					     origin->use->response_mended};
+					     origin->use->response_mended, origin->use->memo};
 	struct parsed parsed = {.failure = FAILURE_BAD_RESPONSE};
 
 	switch (parse_response(buf_waiting(&origin->in), &rules, &origin->progress, &res,

@@ -11,6 +11,7 @@
 #include "proxy/origin/dialer.h"
 #include "proxy/limits/pace.h"
 #include "proxy/http1/parse.h"
+#include "proxy/http1/response_memo.h"
 #include "proxy/origin/admission.h"
 #include "proxy/origin/pool.h"
 
@@ -23,6 +24,7 @@ struct origins {
 	struct dialers *dialers;
 	const struct admission *admission;
 	struct pool *pool;
+	struct response_memo *memo;
 	/* Of the head that is being handled. */
 	struct http_field response_lines[PARSE_FIELDS_MAX];
 	char response_mended[PARSE_MENDED_MAX];

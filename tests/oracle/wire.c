@@ -18,9 +18,11 @@ void wire_parse(struct wire *wire, struct slice bytes)
 
 	if (wire->response) {
 		wire->res = (struct http_response){.fields = fields};
-		wire->result = parse_response(
-			bytes, &(struct response_rules){wire->conf, wire->method, wire->mended},
-			&wire->progress, &wire->res, &parsed);
+		wire->result =
+			parse_response(bytes,
+				       &(struct response_rules){wire->conf, wire->method,
+								wire->mended, wire->response_memo},
+				       &wire->progress, &wire->res, &parsed);
 	} else {
 		wire->req = (struct http_request){.fields = fields};
 		wire->result = parse_request(bytes, wire->conf, wire->memo, &wire->progress,
@@ -94,18 +96,16 @@ static const char *verdicts_differ(const struct wire *whole, const struct wire *
 	return messages_differ(whole, piece);
 }
 
-/* One that remembers what was parsed under a configuration, as a worker does. */
-static struct parse_memo *memo_of(const struct conf *conf)
+/* It remembers what was parsed under a configuration, as a worker does. */
+static void take_memos(struct wire *wire, const struct conf *conf)
 {
-	static const struct conf *of;
-	static struct parse_memo *memo;
-
-	if (memo == NULL || of != conf) {
-		parse_memo_free(memo);
-		memo = parse_memo_new();
-		of = conf;
+	if (wire->memo == NULL || wire->conf != conf) {
+		parse_memo_free(wire->memo);
+		response_memo_free(wire->response_memo);
+		wire->memo = parse_memo_new();
+		wire->response_memo = response_memo_new();
 	}
-	return memo;
+	wire->conf = conf;
 }
 
 const char *wire_pieces_differ(const struct wire *whole, struct slice bytes, size_t first,
@@ -114,8 +114,7 @@ const char *wire_pieces_differ(const struct wire *whole, struct slice bytes, siz
 	static struct wire piece;
 	const char *difference = NULL;
 
-	piece.conf = whole->conf;
-	piece.memo = memo_of(whole->conf);
+	take_memos(&piece, whole->conf);
 	piece.response = whole->response;
 	piece.method = whole->method;
 	/* the connection has asked before: maybe the same */

@@ -7,12 +7,14 @@
 
 #include "proxy/http1/compose.h"
 #include "proxy/http1/parse.h"
+#include "proxy/http1/response_memo.h"
 
 /* One run of the parser.  It must not move: the message has its lines in it. */
 struct wire {
 	const struct conf *conf;
-	struct parse_memo *memo; /* NULL for none */
-	bool response;           /* parse a response, to a request of `method` */
+	struct parse_memo *memo; /* NULL for none; and of responses */
+	struct response_memo *response_memo;
+	bool response; /* parse a response, to a request of `method` */
 	enum http_method method;
 	struct parse_progress progress;
 	struct http_field lines[PARSE_FIELDS_MAX];

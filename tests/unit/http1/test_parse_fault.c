@@ -47,8 +47,8 @@ static const char *response_fault(struct slice bytes)
 
 	memcpy(copy, bytes.p, bytes.n);
 	bytes.p = copy;
-	if (parse_response(bytes, &(struct response_rules){conf, METHOD_GET, room}, &progress, &res,
-			   &parsed) != PARSE_FAILED)
+	if (parse_response(bytes, &(struct response_rules){conf, METHOD_GET, room, NULL}, &progress,
+			   &res, &parsed) != PARSE_FAILED)
 		fail_msg("taken: %.*s", (int)bytes.n, bytes.p);
 	parse_fault_response(bytes, to);
 	free(copy);
