@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -21,6 +22,11 @@ enum {
 	TLS_MAGIC = 0x546c7331,
 	PEER_MAX = HOSTNAME_MAX + 8, /* "host:port" */
 	QUIET_RECORDS = 8,           /* that may come while a connection is idle */
+	/*
+	 * From the socket in one call of ours, where a peer may send nothing but tickets for ever:
+	 * what is there, and the rest of a record that was cut.
+	 */
+	READS_A_CALL = 2,
 };
 
 /* A session to be resumed with the peer it was made with, as long as its certificates hold. */
@@ -32,16 +38,21 @@ struct kept_session {
 
 struct tls_context {
 	SSL_CTX *ssl_ctx;
+	BIO_METHOD *bio_method;
 	struct kept_session sessions[TLS_SESSIONS];
 };
 
 struct tls {
 	uint32_t magic;
-	bool handshaken;       /* the handshake is done */
+	int fd;
+	unsigned reads;  /* of the socket, in this call */
+	bool handshaken; /* the handshake is done */
+	bool fin_received;
 	bool mute;             /* sending failed */
 	bool broken;           /* nothing more may be asked of the library */
 	bool wants_write;      /* the handshake waits to send, else to receive */
 	bool recv_wants_write; /* the last tls_recv() waits to send */
+	bool recv_found_none;  /* it took all that was read, up to a part of a record */
 	bool send_wants_read;
 	enum failure failure;
 	const char *why;   /* it failed */
@@ -121,6 +132,74 @@ static void resume_session(struct tls *tls)
 		forget_session(slot);
 }
 
+/* ---- the socket ----------------------------------------------------------------------------- */
+
+static void judge_socket(BIO *bio, ssize_t n, int retry)
+{
+	BIO_clear_retry_flags(bio);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		BIO_set_flags(bio, retry | BIO_FLAGS_SHOULD_RETRY);
+}
+
+static int bio_read(BIO *bio, char *to, int size)
+{
+	struct tls *tls = BIO_get_data(bio);
+	ssize_t n = -1;
+
+	if (tls->handshaken && tls->reads == READS_A_CALL)
+		errno = EAGAIN;
+	else
+		n = recv(tls->fd, to, (size_t)size, 0);
+	tls->reads++;
+	tls->fin_received |= n == 0;
+	judge_socket(bio, n, BIO_FLAGS_READ);
+	return (int)n;
+}
+
+static int bio_write(BIO *bio, const char *from, int length)
+{
+	const struct tls *tls = BIO_get_data(bio);
+	ssize_t n = send(tls->fd, from, (size_t)length, MSG_NOSIGNAL);
+
+	judge_socket(bio, n, BIO_FLAGS_WRITE);
+	return (int)n;
+}
+
+static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
+{
+	const struct tls *tls = BIO_get_data(bio);
+
+	(void)number;
+	(void)pointer;
+	if (command == BIO_CTRL_EOF)
+		return tls->fin_received;
+	return command == BIO_CTRL_FLUSH; /* nothing waits in it */
+}
+
+static BIO_METHOD *bio_method_new(void)
+{
+	BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket");
+
+	if (method != NULL && BIO_meth_set_read(method, bio_read) == 1 &&
+	    BIO_meth_set_write(method, bio_write) == 1 && BIO_meth_set_ctrl(method, bio_ctrl) == 1)
+		return method;
+	BIO_meth_free(method);
+	return NULL;
+}
+
+static bool use_socket(struct tls *tls, int fd)
+{
+	BIO *bio = BIO_new(tls->context->bio_method);
+
+	if (bio == NULL)
+		return false;
+	tls->fd = fd;
+	BIO_set_data(bio, tls);
+	BIO_set_init(bio, 1);
+	SSL_set_bio(tls->ssl, bio, bio); /* takes it over */
+	return true;
+}
+
 /* ---- the context ---------------------------------------------------------------------------- */
 
 static const char *library_error(void)
@@ -178,7 +257,9 @@ static void configure(SSL_CTX *ssl_ctx)
 	SSL_CTX_set_mode(ssl_ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
 					  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 					  SSL_MODE_RELEASE_BUFFERS);
-	/* One record a call: a peer that sends nothing but tickets must not hold the loop. */
+	/* A record's head and content in one call, and what is behind them: a buffer full at most. */
+	SSL_CTX_set_read_ahead(ssl_ctx, 1);
+	/* Go on behind what is TLS's own only as far as it was read (READS_A_CALL). */
 	SSL_CTX_clear_mode(ssl_ctx, SSL_MODE_AUTO_RETRY);
 	SSL_CTX_set_verify(ssl_ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_alpn_protos(ssl_ctx, http_1_1, sizeof(http_1_1) - 1);
@@ -192,10 +273,11 @@ struct tls_context *tls_context_new(const char *ca_file, struct diagnostic *erro
 
 	ERR_clear_error();
 	if (context != NULL)
-		context->ssl_ctx = SSL_CTX_new(TLS_client_method());
-	if (context == NULL || context->ssl_ctx == NULL) {
+		*context = (struct tls_context){.ssl_ctx = SSL_CTX_new(TLS_client_method()),
+						.bio_method = bio_method_new()};
+	if (context == NULL || context->ssl_ctx == NULL || context->bio_method == NULL) {
 		diagnostic_set(error, "TLS: out of memory");
-		free(context);
+		tls_context_free(context);
 		return NULL;
 	}
 	configure(context->ssl_ctx);
@@ -213,6 +295,7 @@ void tls_context_free(struct tls_context *context)
 	for (size_t i = 0; i < TLS_SESSIONS; i++)
 		SSL_SESSION_free(context->sessions[i].session);
 	SSL_CTX_free(context->ssl_ctx);
+	BIO_meth_free(context->bio_method);
 	free(context);
 }
 
@@ -258,7 +341,7 @@ struct tls *tls_new(struct tls_context *context, int fd, struct slice host, uint
 	tls->context = context;
 	tls->wants_write = true;
 	tls->ssl = SSL_new(context->ssl_ctx);
-	if (tls->ssl == NULL || SSL_set_fd(tls->ssl, fd) != 1 || !expect_host(tls, host, port)) {
+	if (tls->ssl == NULL || !use_socket(tls, fd) || !expect_host(tls, host, port)) {
 		SSL_free(tls->ssl);
 		free(tls);
 		ERR_clear_error();
@@ -403,8 +486,10 @@ enum io tls_recv(struct tls *tls, char *to, size_t size, size_t *ret_n)
 		return IO_ERROR;
 	}
 	ERR_clear_error();
+	tls->reads = 0;
 	result = SSL_read_ex(tls->ssl, to, size, ret_n);
 	tls->recv_wants_write = false;
+	tls->recv_found_none = result != 1;
 	return result == 1 ? IO_OK
 			   : judge(tls, result, SSL_ERROR_WANT_WRITE, &tls->recv_wants_write);
 }
@@ -428,7 +513,7 @@ static bool is_drained(const struct tls *tls)
 {
 	char byte;
 
-	return recv(SSL_get_fd(tls->ssl), &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
+	return recv(tls->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
 	       (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
@@ -439,11 +524,15 @@ bool tls_is_quiet(struct tls *tls)
 
 	if (tls->broken || tls->mute)
 		return false;
-	/* What is TLS's own is read on the way: tickets come after the handshake. */
+	/*
+	 * What is TLS's own is taken on the way, be it read already or not: tickets come after the
+	 * handshake.  Part of a record is not quiet.
+	 */
 	for (int i = 0; i < QUIET_RECORDS; i++) {
-		if (is_drained(tls))
-			return !SSL_has_pending(tls->ssl); /* not even part of a record */
+		if (is_drained(tls) && !SSL_has_pending(tls->ssl))
+			return true;
 		ERR_clear_error();
+		tls->reads = 0;
 		if (SSL_peek_ex(tls->ssl, &byte, 1, &n) == 1 ||
 		    SSL_get_error(tls->ssl, 0) != SSL_ERROR_WANT_READ)
 			return false;
@@ -453,7 +542,9 @@ bool tls_is_quiet(struct tls *tls)
 
 bool tls_has_more(const struct tls *tls)
 {
-	return tls->handshaken && !tls->broken && SSL_pending(tls->ssl) > 0;
+	return tls->handshaken && !tls->broken &&
+	       (SSL_pending(tls->ssl) > 0 ||
+		(!tls->recv_found_none && SSL_has_pending(tls->ssl) == 1));
 }
 
 void tls_watch(const struct tls *tls, bool *read, bool *write)
