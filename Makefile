@@ -81,7 +81,7 @@ objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(1)))
 link     = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
 	$(call options,$(1)) $(LIBS) $(2)
 
-.PHONY: all help deps files run try test test-all unit replay simulate functional functional-map browser prometheus reload-storm crash conformance fuzz asan \
+.PHONY: all help deps files run try test test-all unit replay simulate functional functional-map browser prometheus reload-storm crash conformance fuzz asan undici \
 	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-symbols check-clocks check-messages \
 	check-atomics check-options check-metrics check-tables check-labels check-manual check-length check-parameters check-pointers check-rulers \
 	format install uninstall dist deb deb-try clean FORCE
@@ -211,6 +211,11 @@ browser: all ## the operator's page in Chromium, where that is (PYTEST="-k name"
 
 prometheus: all ## /metrics, rules and dashboard with Prometheus and promtool, where these are (PYTEST="-k name")
 	@CACHE204_BIN=$(abspath $(BUILD))/cache204 $(PYTHON) -m pytest -p no:cacheprovider -q -rs tests/prometheus $(PYTEST)
+
+undici: all ## Node's undici through tunnels that are read, after npm has put it into build/; skipped without npm (PYTEST="-k name")
+	@npm install --silent --no-save --ignore-scripts --prefix $(BUILD)/undici undici@7 || true
+	@CACHE204_BIN=$(abspath $(BUILD))/cache204 CACHE204_UNDICI=$(abspath $(BUILD))/undici/node_modules/undici CACHE204_LONG=1 \
+		$(PYTHON) -m pytest -p no:cacheprovider -q -rs tests/functional/test_undici.py $(PYTEST)
 
 $(BUILD)/%.so: tests/tools/%.c
 	$(call say,LINK $@)
