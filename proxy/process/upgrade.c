@@ -104,6 +104,20 @@ static void kill_hurried(const struct master *master)
 			kill(master->members[i].pid, SIGKILL);
 }
 
+/* Returns when it cannot be run; `text` is why. */
+static void execute(const struct master *master, struct handover *handover, char *text, size_t size)
+{
+	const char *path = handover_path();
+
+	kill_hurried(master);
+	log_info("upgrade: %s takes over", path);
+	notify_hand_over();
+	handover_execute(handover, path);
+	snprintf(text, size, "%.1024s: cannot be run: %s", path, strerror(errno));
+	notify_take_back();
+	close(handover->program);
+}
+
 /* The program that was tried takes this process over; this returns when that is not to be. */
 static void hand_over(struct master *master)
 {
@@ -124,14 +138,13 @@ static void hand_over(struct master *master)
 	if (fill(master, &handover, HANDOVER_START)) {
 		/* the file may have been removed, but not from this process */
 		handover.program = open("/proc/self/exe", O_PATH | O_CLOEXEC);
-		kill_hurried(master);
-		log_info("upgrade: %s takes over", path);
-		notify_hand_over();
-		handover_execute(&handover, path);
-		snprintf(text, sizeof(text), "%.1024s: cannot be run: %s", path, strerror(errno));
-		notify_take_back();
-		if (handover.program >= 0)
-			close(handover.program);
+		if (handover.program < 0)
+			snprintf(text, sizeof(text),
+				 "there would be no way back: the running program cannot be "
+				 "opened: %s",
+				 strerror(errno));
+		else
+			execute(master, &handover, text, sizeof(text));
 	}
 	free(handover.workers);
 	refuse(master, text);
