@@ -57,15 +57,29 @@ static void tell_failure(const struct master *master, const char *error)
 		log_error("%s", error);
 }
 
+/* One of which the master does not know that it serves would be waited for in vain. */
+static bool tell_start(const struct master *master)
+{
+	pid_t pid = getpid();
+	ssize_t n;
+
+	do
+		n = write(master->started[1], &pid, sizeof(pid));
+	while (n < 0 && errno == EINTR);
+	if (n == (ssize_t)sizeof(pid))
+		return true;
+	tell_failure(master, "worker: cannot tell the first process that it serves");
+	return false;
+}
+
 static int run_worker(struct master *master, struct member *own, pid_t parent)
 {
 	const struct generation *generation =
 		own->generation == master->now->number ? master->now : master->next;
 	struct listener listener = {0};
-	pid_t pid = getpid();
 	struct diagnostic error = {"worker: out of memory"};
 	struct worker *worker = NULL;
-	int status;
+	int status = EXIT_FAILURE;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
@@ -77,15 +91,11 @@ static int run_worker(struct master *master, struct member *own, pid_t parent)
 				    &listener, &error);
 	if (worker == NULL) {
 		tell_failure(master, error.text);
-		free(listener.at);
-		return EXIT_FAILURE;
+	} else if (tell_start(master)) {
+		/* What came meanwhile is handled now, and not by the default action. */
+		sigprocmask(SIG_SETMASK, &master->mask_before, NULL);
+		status = worker_run(worker);
 	}
-	if (write(master->started[1], &pid, sizeof(pid)) != (ssize_t)sizeof(pid))
-		log_error("cannot tell the first process that this worker serves: %s",
-			  strerror(errno));
-	/* What came meanwhile is handled now, and not by the default action. */
-	sigprocmask(SIG_SETMASK, &master->mask_before, NULL);
-	status = worker_run(worker);
 	worker_free(worker);
 	free(listener.at);
 	return status;

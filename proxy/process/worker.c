@@ -561,6 +561,8 @@ static void close_cache(struct worker *worker)
 
 void worker_free(struct worker *worker)
 {
+	if (worker == NULL)
+		return;
 	if (worker->fetches != NULL)
 		fetches_give_up(worker->fetches);
 	origins_free(worker->origins);
