@@ -68,6 +68,7 @@ static void tell_pause(struct acceptors *all, int error)
 			  (unsigned long long)count,
 			  error == EMFILE ? ": raise LimitNOFILE (ulimit -n), or lower clients_max"
 			  : error == ENFILE ? ": raise fs.file-max of the system"
+			  : error == ENOSPC ? ": raise fs.epoll.max_user_watches"
 					    : "");
 }
 
@@ -137,6 +138,15 @@ static int accept_some(struct acceptor *acceptor, int most)
 	return accepted;
 }
 
+/* The kernel watches no more, and libev has stopped all that is watched by this. */
+static void unwatched(struct acceptors *all)
+{
+	STATS_ADD(accept_pauses, 1);
+	tell_pause(all, ENOSPC);
+	set_watching(all, false);
+	deadline_set(&all->pause, PAUSE_MS);
+}
+
 /*
  * The call that finds no connection waiting is left out as a rule: the loop reports one that is.
  */
@@ -146,7 +156,8 @@ static void accept_cb(struct ev_loop *loop, ev_io *io, int revents)
 	int accepted = accept_some(acceptor, acceptor->most);
 
 	(void)loop;
-	(void)revents;
+	if (revents & EV_ERROR)
+		unwatched(acceptor->all);
 	if (accepted < acceptor->most) {
 		acceptor->most = (uint8_t)(accepted > 0 ? accepted : 1);
 		acceptor->full = 0;

@@ -13,6 +13,9 @@
 #include <unistd.h>
 
 #include "proxy/base/close_fd.h"
+#include "proxy/base/log.h"
+#include "proxy/base/monotonic.h"
+#include "proxy/base/trouble.h"
 #include "proxy/loop/deadline.h"
 #include "proxy/loop/tls.h"
 
@@ -36,6 +39,8 @@ static struct ev_loop *loop;
 /* Memory that waits for the end of the turn. */
 static void **freed;
 static size_t freed_count, freed_room;
+
+static struct trouble watch_trouble;
 
 void conn_setup(void *ev_loop)
 {
@@ -65,18 +70,6 @@ void turn_free_all(void)
 	freed_count = 0;
 }
 
-static void io_cb(struct ev_loop *l, ev_io *io, int revents)
-{
-	struct conn *conn = io->data;
-
-	(void)l;
-	assert(conn->magic == CONN_MAGIC);
-	if (revents & EV_WRITE && !conn->closed)
-		conn->events->writable(conn->owner);
-	if (revents & EV_READ && !conn->closed && conn->watched & EV_READ)
-		conn->events->readable(conn->owner);
-}
-
 static void watch_socket(struct conn *conn, int wanted)
 {
 	if ((conn->io.events & (EV_READ | EV_WRITE)) == wanted && ev_is_active(&conn->io))
@@ -86,6 +79,39 @@ static void watch_socket(struct conn *conn, int wanted)
 		return;
 	ev_io_modify(&conn->io, wanted);
 	ev_io_start(loop, &conn->io);
+}
+
+/*
+ * The kernel does not watch this socket, and libev has stopped doing so: no event would ever come.
+ * It ends as if the peer had left, which each owner knows how to take.
+ */
+static void unwatched(struct conn *conn)
+{
+	uint64_t count;
+
+	if (trouble_note(&watch_trouble, "watch", 1, monotonic_us() / 1000, &count))
+		log_error("cannot watch a connection, which ends (%llu times): memory has run out, "
+			  "or raise fs.epoll.max_user_watches",
+			  (unsigned long long)count);
+	conn_broken(conn);
+}
+
+static void io_cb(struct ev_loop *l, ev_io *io, int revents)
+{
+	struct conn *conn = io->data;
+
+	(void)l;
+	assert(conn->magic == CONN_MAGIC);
+	if (revents & EV_ERROR) {
+		unwatched(conn);
+		revents = conn->watched;
+	}
+	if (revents & EV_WRITE && !conn->closed)
+		conn->events->writable(conn->owner);
+	if (revents & EV_READ && !conn->closed && conn->watched & EV_READ)
+		conn->events->readable(conn->owner);
+	if (!conn->closed && !ev_is_active(&conn->io))
+		watch_socket(conn, conn->watched);
 }
 
 /*
@@ -108,8 +134,9 @@ static void tls_io_cb(struct ev_loop *l, ev_io *io, int revents)
 	struct conn *conn = io->data;
 
 	(void)l;
-	(void)revents;
 	assert(conn->magic == CONN_MAGIC);
+	if (revents & EV_ERROR)
+		unwatched(conn);
 	if (conn->handshaking) {
 		if (tls_handshake(conn->tls) == IO_AGAIN) {
 			watch_tls(conn);
@@ -384,6 +411,11 @@ void conn_end(struct conn *conn)
 int conn_fd(const struct conn *conn)
 {
 	return conn->io.fd;
+}
+
+void conn_broken(struct conn *conn)
+{
+	shutdown(conn->io.fd, SHUT_RDWR);
 }
 
 void conn_close(struct conn *conn)

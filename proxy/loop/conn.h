@@ -68,6 +68,12 @@ enum io conn_splice_send(struct conn *conn, int pipe, size_t size, size_t *ret_n
 /* True when nothing is to be read and the peer has not closed: an idle connection may be used. */
 bool conn_is_quiet(struct conn *conn);
 
+/*
+ * Something failed on our side of it: no more is sent, and reading finds what has come, then the
+ * end.  So the owner gets to know in the way it knows.
+ */
+void conn_broken(struct conn *conn);
+
 /* What to wait for from now on. */
 void conn_watch(struct conn *conn, bool read, bool write);
 

@@ -134,7 +134,8 @@ static bool send_some(struct origin *origin, struct slice waiting, size_t *ret_s
 
 /*
  * Send the head, then content.  A failure to send is not yet the end: an answer may have come
- * before the connection broke, and reading tells.
+ * before the connection broke, and reading tells.  It ends here, too: not each failure to send is
+ * the peer's.
  */
 static void origin_flush(struct origin *origin)
 {
@@ -162,6 +163,7 @@ static void origin_flush(struct origin *origin)
 	}
 	return;
 broken:
+	conn_broken(origin->conn);
 	buf_free(&origin->out);
 	origin->request_sent = buf_length(&origin->request);
 	origin->keep = false;

@@ -731,6 +731,13 @@ void conn_end(struct conn *conn)
 	conn->peer->got_end = true;
 }
 
+/* What was said is still read, then the end. */
+void conn_broken(struct conn *conn)
+{
+	progress++;
+	conn->peer->ended = true;
+}
+
 int conn_fd(const struct conn *conn)
 {
 	return conn->peer->fd;
