@@ -180,6 +180,7 @@ test-all: ## check, test, test with several workers and a browser, again with tw
 	@$(MAKE) --no-print-directory functional-map
 	@$(MAKE) --no-print-directory reload-storm
 	@$(MAKE) --no-print-directory crash
+	@$(MAKE) --no-print-directory faults
 	@[ -n "$(CI)" ] || $(MAKE) --no-print-directory browser prometheus
 	@$(MAKE) --no-print-directory asan
 	@[ -n "$(CI)" ] || [ "$$(id -u)" != 0 ] || ! command -v debootstrap >/dev/null || \
@@ -216,6 +217,10 @@ undici: all ## Node's undici through tunnels that are read, after npm has put it
 	@npm install --silent --no-save --ignore-scripts --prefix $(BUILD)/undici undici@7 || true
 	@CACHE204_BIN=$(abspath $(BUILD))/cache204 CACHE204_UNDICI=$(abspath $(BUILD))/undici/node_modules/undici CACHE204_LONG=1 \
 		$(PYTHON) -m pytest -p no:cacheprovider -q -rs tests/functional/test_undici.py $(PYTEST)
+# Each case is a call of a kind that goes wrong: SEED and ROUNDS choose some, ROUNDS=all takes every one.
+faults: all $(BUILD)/faults_shim.so ## calls of the system, memory and LMDB go wrong (SEED=1 ROUNDS=all CASE=... KINDS="send")
+	@CACHE204_BIN=$(abspath $(BUILD))/cache204 SEED='$(SEED)' ROUNDS='$(ROUNDS)' CASE='$(CASE)' KINDS='$(KINDS)' \
+		$(PYTHON) -m pytest -p no:cacheprovider -q -n $(if $(CASE),0,$(AT_ONCE)) tests/faults $(PYTEST)
 
 $(BUILD)/%.so: tests/tools/%.c
 	$(call say,LINK $@)
