@@ -138,8 +138,10 @@ def test_a_gateway_between_two(gateway, app):
 
 def test_connections_to_it_are_kept(gateway, app):
     _, path = gateway
-    for n in range(3):
-        assert ask(path, f"/{n}").status == 204
+    with Client(None, path=path) as client:
+        for n in range(3):
+            client.send(f"GET /{n} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            assert client.response().status == 204
     assert len(app.connections) == 1
 
 
