@@ -422,6 +422,35 @@ static void check_origin_sockets(struct loading *load)
 	}
 }
 
+static bool has_port(const struct conf_list *list, unsigned port)
+{
+	uint16_t first, last;
+
+	for (size_t i = 0; i < list->count; i++)
+		if (units_parse_ports(list->at[i], &first, &last) && port >= first && port <= last)
+			return true;
+	return false;
+}
+
+/* A tunnel that CONNECT may not ask for is none that could be read. */
+static void check_tunnel_http(struct loading *load)
+{
+	const struct conf_list *list = &load->conf->tunnel_http;
+	uint16_t first, last;
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (!units_parse_ports(list->at[i], &first, &last))
+			continue;
+		for (unsigned port = first; port <= last; port++)
+			if (!has_port(&load->conf->connect_ports, port)) {
+				complain_of_both(load, "connect_ports", "tunnel_http",
+						 "port %u is not in connect_ports; add it there",
+						 port);
+				break;
+			}
+	}
+}
+
 /* Checks that involve several options. */
 static void check_together(struct loading *load)
 {
@@ -438,6 +467,7 @@ static void check_together(struct loading *load)
 	}
 	check_addresses(load);
 	check_origin_sockets(load);
+	check_tunnel_http(load);
 }
 
 static bool load_all(struct loading *load, char *const *settings, size_t setting_count)

@@ -107,6 +107,11 @@ static enum failure judge_plain(const struct access *access, const struct http_u
 						     : FAILURE_DENIED_PORT;
 }
 
+bool access_reads_tunnel(const struct access *access, const struct http_uri *uri)
+{
+	return ports_have(&access->tunnel_http, uri->port);
+}
+
 /* Hash the port and both ends of the name: the middle rarely differs between hosts. */
 static struct memo *memo_slot(const struct access *access, const struct http_uri *uri)
 {

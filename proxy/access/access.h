@@ -62,7 +62,7 @@ struct access_place {
 
 /*
  * Rules compiled from the options (clients, proxy_protocol_from, methods, connect_ports,
- * allow_ports, deny, allow, dns_private, pseudonym and what instance.h makes of it).  A listener's
+ * tunnel_http, allow_ports, deny, allow, dns_private, pseudonym and what instance.h makes of it).  A listener's
  * wildcard address stands for all addresses of the place.  NULL when out of memory or a rule is bad
  * (line in `error`).  `conf` must outlive it, `place` need not.
  */
@@ -90,6 +90,9 @@ bool access_method(const struct access *access, struct slice method);
 
 /* Has the request been here before (our name in Via, RFC 9110 7.6.3)? */
 bool access_is_loop(const struct access *access, const struct http_request *req);
+
+/* Is a tunnel to this authority to be read as HTTP, if it can be (option tunnel_http)? */
+bool access_reads_tunnel(const struct access *access, const struct http_uri *uri);
 
 /*
  * What can be decided from the request alone: FAILURE_NONE, or DENIED_METHOD, LOOP (our name in

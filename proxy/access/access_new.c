@@ -209,7 +209,8 @@ static bool set_ports(struct access *access, const struct conf *conf, struct dia
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		ports->bits[others[i] / 8] &= (uint8_t) ~(1 << others[i] % 8);
 	return add_ports(ports, &conf->allow_ports, "allow_ports", error) &&
-	       add_ports(&access->connect_ports, &conf->connect_ports, "connect_ports", error);
+	       add_ports(&access->connect_ports, &conf->connect_ports, "connect_ports", error) &&
+	       add_ports(&access->tunnel_http, &conf->tunnel_http, "tunnel_http", error);
 }
 
 struct access *access_new(const struct conf *conf, const struct access_place *place,

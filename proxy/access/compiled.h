@@ -44,6 +44,7 @@ struct access {
 	bool is_local_only; /* only this machine may be a client */
 	bool dns_private;   /* names that the DNS says are private may be asked for */
 	struct ports connect_ports;
+	struct ports tunnel_http;
 	struct ports ports;          /* of all other requests */
 	struct ports wildcard_ports; /* of listeners on all addresses of the machine */
 	struct slice instance;       /* our name in Via */

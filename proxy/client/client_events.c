@@ -80,6 +80,8 @@ static void client_expired(void *owner)
 		if (x != NULL)
 			x->failure = FAILURE_CLIENT_TIMEOUT;
 		client_abort(client); /* what the kernel holds for it goes, too */
+	} else if (client->looking) {
+		client_look_expired(client);
 	} else if (client->sink.reading_body && x != NULL) {
 		client_fail_body(client, FAILURE_REQUEST_BODY_TIMEOUT);
 	} else if (x == NULL && client->in_head) {

@@ -5,6 +5,8 @@
 #include "proxy/base/monotonic.h"
 #include "proxy/client/client_sink.h"
 #include "proxy/exchange/failure_log.h"
+#include "proxy/exchange/inside.h"
+#include "proxy/exchange/tunnel.h"
 #include "proxy/http1/parse_fault.h"
 
 /* A head that cannot be read: answered, and nothing after it is (HAZARDS F9). */
@@ -164,8 +166,59 @@ static bool serve_next(struct client *client)
 	return served;
 }
 
+/* ---- tunnels that may be HTTP --------------------------------------------------------------- */
+
+/* The origin gets all that came, as it came. */
+static void leave_to_origin(struct client *client)
+{
+	client->looking = false;
+	tunnel_pass(client->exchange);
+}
+
+/*
+ * The first request is read as every other is, and again as one when it is for this origin: what
+ * the parser refuses, or does not know, is the origin's to judge.  True when the tunnel is read.
+ */
+static bool look(struct client *client)
+{
+	struct clients *all = client->all;
+	struct http_request req = {
+		.fields = {.at = all->lines, .capacity = PARSE_REQUEST_FIELDS_MAX}};
+	bool had_line = client->progress.line_checked;
+	enum parse_result result = PARSE_MORE;
+	struct parsed parsed;
+
+	if (buf_length(&client->in) > 0)
+		result = parse_request(buf_waiting(&client->in), all->conf, NULL, &client->progress,
+				       &req, &parsed);
+	if (result == PARSE_MORE && !client->fin_received) {
+		if (!had_line && client->progress.line_checked)
+			conn_deadline(client->conn, all->conf->head_timeout_ms);
+		return false;
+	}
+	client->progress = (struct parse_progress){0};
+	if (result != PARSE_DONE || !inside_begins(client->sink.inside, &req)) {
+		leave_to_origin(client);
+		return false;
+	}
+	client->looking = false;
+	client->frontend = client->sink.inside->frontend;
+	tunnel_read(client->exchange);
+	return true;
+}
+
+void client_look_expired(struct client *client)
+{
+	leave_to_origin(client);
+	client_settle(client);
+}
+
+/* ---- in order ------------------------------------------------------------------------------- */
+
 static bool advance_once(struct client *client)
 {
+	if (client->exchange != NULL && client->looking)
+		return look(client);
 	if (client->exchange != NULL)
 		return client->sink.reading_body && !client->body_paused &&
 		       buf_length(&client->in) > 0 && may_go_on(client, SHARE_PIECES) &&

@@ -15,6 +15,9 @@ void client_go_on(void *owner);
  */
 void client_fail_body(struct client *client, enum failure failure);
 
+/* What came in a tunnel until now does not tell what it is: the origin may know (sink.h). */
+void client_look_expired(struct client *client);
+
 /* The request did not come in time: answer that, or the refusal if the client is refused anyway. */
 void client_head_expired(struct client *client);
 

@@ -82,6 +82,8 @@ static void set_deadline(struct client *client, bool sending)
 		; /* it has one of its own, whatever it does */
 	else if (sending || receiving)
 		conn_deadline(client->conn, bytes_left_ms(client, now_ms));
+	else if (client->exchange != NULL && client->looking)
+		; /* likewise */
 	else if (client->exchange != NULL || client->put_off)
 		conn_deadline(client->conn, 0); /* it is not the client that is waited for */
 	else if (buf_length(&client->in) == 0 && client->requests > 0)
@@ -255,6 +257,15 @@ static void sink_let_go(struct answer_sink *sink, const struct exchange *x)
 	sink_resume(sink);
 }
 
+static void sink_look(struct answer_sink *sink, struct inside *inside)
+{
+	struct client *client = client_of_sink(sink);
+
+	sink->inside = inside;
+	client->looking = true;
+	conn_deadline(client->conn, CLIENT_LOOK_MS);
+}
+
 static void sink_detach(struct answer_sink *sink, struct sink_detached *ret_detached)
 {
 	struct client *client = client_of_sink(sink);
@@ -285,5 +296,6 @@ const struct answer_sink_kind client_sink = {
 	.resume = sink_resume,
 	.hold = sink_hold,
 	.let_go = sink_let_go,
+	.look = sink_look,
 	.detach = sink_detach,
 };

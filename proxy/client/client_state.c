@@ -14,6 +14,8 @@ void client_release(struct client *client)
 		client->next->link = client->link;
 	scratch_free(&client->all->turn->in, &client->in);
 	scratch_free(&client->all->turn->out, &client->out);
+	if (client->sink.inside != NULL)
+		turn_free(client->sink.inside);
 	client->conn = NULL;
 	budget_give(&client->place);
 	if (client->refusal == FAILURE_NONE)

@@ -19,6 +19,7 @@ enum {
 	CLIENT_MAGIC = 0x436c6e74,
 	CLIENT_LINGER_MS = 2000, /* read on after the last answer, so that no RST destroys it */
 	CLIENT_LINGER_BYTES = 1 << 20,
+	CLIENT_LOOK_MS = 300, /* for the first line in a tunnel that may be HTTP */
 	CLIENT_REFUSAL_MS =
 		2000, /* to send the request that is refused; then again to read the answer */
 };
@@ -51,11 +52,11 @@ struct client {
 	bool stalled;     /* requests wait in `in` for room in `out` */
 	bool put_off;     /* what is in `in` waits for the next turn */
 	bool in_head;     /* a request head has begun: its deadline stands */
+	bool looking;     /* at the first bytes of a tunnel, what they are: likewise */
 	uint8_t listener; /* that it was accepted by: its row of the statistics */
 	struct clients *all;
 	const struct frontend *frontend;
-	enum failure refusal; /* what its first request is answered with, whatever it is */
-	struct conn *conn;    /* NULL when closed */
+	struct conn *conn; /* NULL when closed */
 	struct exchange *exchange;
 	struct buf in;
 	struct buf out;
@@ -65,6 +66,7 @@ struct client {
 	struct parse_progress progress;
 	uint32_t requests;
 	uint32_t lingered;
+	enum failure refusal; /* what its first request is answered with, whatever it is */
 	union address peer;
 	struct holding place;        /* of its connection, in the budget of clients or another */
 	struct client *next, **link; /* in all->first */

@@ -15,6 +15,8 @@
 #include "proxy/base/monotonic.h"
 #include "proxy/base/wall_clock.h"
 
+enum { ORIGIN_URI_MAX = sizeof("http://") + URI_HOST_MAX + sizeof(":65535") };
+
 /* ---- counting ------------------------------------------------------------------------------- */
 
 static void count_reason(const struct exchange *x, enum reason why)
@@ -134,9 +136,21 @@ static const char *protocol_of(const struct http_request *req)
 	return req->version_minor == 0 ? "HTTP/1.0" : "HTTP/1.1";
 }
 
+/* What goes before a path: of a gateway, or of the authority that a tunnel is to. */
+static struct slice origin_uri_of(const struct exchange *x, char room[static ORIGIN_URI_MAX])
+{
+	size_t n = sizeof("http://") - 1;
+
+	if (!x->frontend->is_inside || x->req.uri.host.n == 0)
+		return x->frontend->origin_uri;
+	memcpy(room, "http://", n);
+	return slice_of(room, n + http_uri_authority(&x->req.uri, room + n));
+}
+
 static void write_log(const struct exchange *x, int64_t elapsed_us)
 {
 	char client[ADDRESS_TEXT_SIZE], origin[ADDRESS_TEXT_SIZE], id[ACCESSLOG_NEW_ID];
+	char origin_uri[ORIGIN_URI_MAX];
 	struct accesslog *log = x->use->accesslog;
 	uint8_t fwd = x->status_field.fwd;
 	struct accesslog_entry entry = {
@@ -149,7 +163,8 @@ static void write_log(const struct exchange *x, int64_t elapsed_us)
 		.method = x->req.method_name,
 		.target = x->req.target,
 		.target_read = x->req.target_read,
-		.origin_uri = x->frontend->origin_uri,
+		.origin_uri = origin_uri_of(x, origin_uri),
+		.in_tunnel = x->frontend->is_inside,
 		.protocol = protocol_of(&x->req),
 		.status = x->status,
 		.bytes_in = x->bytes_in,

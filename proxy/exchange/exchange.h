@@ -105,6 +105,7 @@ struct frontend {
 	bool is_reserved;
 	bool chosen;    /* the operator chose the destination: address rules do not apply */
 	bool is_origin; /* to its clients: those of HTTP/1.0 may ask for a connection to be kept */
+	bool is_inside; /* its requests came in a tunnel that is read as HTTP (inside.h) */
 	bool behind;    /* a load balancer that the operator named may stand before it */
 	struct slice origin_uri; /* of its one origin, as "http://a.test:8080"; empty for none */
 	/* A whole request head: answer, fail, or park and answer later. */

@@ -15,6 +15,7 @@
 
 struct answer_sink;
 struct exchange;
+struct inside;
 
 enum { SINK_PARTS_MAX = 3 }; /* of one send() */
 
@@ -64,6 +65,12 @@ struct answer_sink_kind {
 	void (*let_go)(struct answer_sink *sink, const struct exchange *x);
 
 	/*
+	 * The exchange under way is a tunnel that was answered, and its first bytes tell what it
+	 * is: look at them, then tunnel_read() or tunnel_pass().  Takes `inside` over.
+	 */
+	void (*look)(struct answer_sink *sink, struct inside *inside);
+
+	/*
 	 * Hand the connection over, to be owned in this call.  The sink is gone; the exchange is
 	 * the caller's.
 	 */
@@ -75,6 +82,7 @@ struct answer_sink {
 	const struct answer_sink_kind *kind;
 	bool last;         /* no request is read after the one under way; exchanges may set it */
 	bool reading_body; /* of the request under way: its end has not come */
+	struct inside *inside; /* of a tunnel that is read as HTTP, or may be; else NULL */
 };
 
 #endif

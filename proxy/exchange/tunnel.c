@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "proxy/base/log.h"
+#include "proxy/exchange/inside.h"
 #include "proxy/stats/notices.h"
 
 enum {
@@ -41,6 +42,7 @@ struct side {
 struct tunnel {
 	uint32_t magic;
 	bool closed;
+	bool is_offered; /* 200 was said before there was a target */
 	struct tunnels *all;
 	struct exchange *x;
 	struct dialer *dialer;
@@ -365,6 +367,26 @@ static void note_unseen(const struct exchange *x)
 		 (int)http_uri_authority(&uri, origin), origin);
 }
 
+/* No target: told by the answer, or, after 200, by an RST, as an end could be the target's. */
+static void give_up(struct tunnel *tunnel, enum failure failure)
+{
+	struct exchange *x = tunnel->x;
+
+	if (tunnel->is_offered) {
+		x->failure = failure;
+		x->sink->kind->abort(x->sink);
+		return;
+	}
+	x->tunnel = NULL;
+	tunnel_free(tunnel);
+	exchange_fail(x, failure);
+}
+
+static bool say_open(struct exchange *x)
+{
+	return buf_append(exchange_out(x), SLICE("HTTP/1.1 200 OK\r\n\r\n"));
+}
+
 static void connected(void *context, enum failure failure, struct conn *conn,
 		      const struct destination *to, struct slice early)
 {
@@ -373,21 +395,17 @@ static void connected(void *context, enum failure failure, struct conn *conn,
 
 	tunnel->dialer = NULL;
 	if (failure != FAILURE_NONE) {
-		x->tunnel = NULL;
-		tunnel_free(tunnel);
-		exchange_fail(x, failure);
+		give_up(tunnel, failure);
 		return;
 	}
 	x->origin = to->address;
 	note_unseen(x);
-	if (buf_append(exchange_out(x), SLICE("HTTP/1.1 200 OK\r\n\r\n"))) {
+	if (tunnel->is_offered || say_open(x)) {
 		tunnel_open(tunnel, conn, 200, early);
 		return;
 	}
 	conn_close(conn);
-	x->tunnel = NULL;
-	tunnel_free(tunnel);
-	exchange_fail(x, FAILURE_INTERNAL);
+	give_up(tunnel, FAILURE_INTERNAL);
 }
 
 /* NULL with *ret_failure when that cannot be. */
@@ -494,32 +512,77 @@ void tunnel_adopt(struct tunnels *tunnels, struct exchange *x, const struct http
 	tunnel_open(tunnel, conn, res->status, early);
 }
 
-void tunnel_start(struct tunnels *tunnels, struct exchange *x)
+static void find_target(struct tunnel *tunnel)
 {
-	struct tunnel *tunnel;
+	struct exchange *x = tunnel->x;
 	enum failure failure;
 
-	tunnel = tunnel_new(tunnels, x, &failure);
+	x->tunnel = tunnel;
+	tunnel->dialer = dial(tunnel, &failure);
+	if (tunnel->dialer == NULL)
+		give_up(tunnel, failure);
+	else
+		x->sink->last = true; /* what follows is not HTTP */
+}
+
+void tunnel_start(struct tunnels *tunnels, struct exchange *x)
+{
+	enum failure failure;
+	struct tunnel *tunnel = tunnel_new(tunnels, x, &failure);
+
+	if (tunnel == NULL)
+		exchange_fail(x, failure);
+	else
+		find_target(tunnel);
+}
+
+void tunnel_offer(struct tunnels *tunnels, struct exchange *x, const struct frontend *frontend)
+{
+	enum failure failure;
+	struct tunnel *tunnel = tunnel_new(tunnels, x, &failure);
+	struct inside *inside = tunnel == NULL ? NULL : inside_new(&x->req, x->user, frontend);
+
 	if (tunnel == NULL) {
 		exchange_fail(x, failure);
 		return;
 	}
-	tunnel->dialer = dial(tunnel, &failure);
-	if (tunnel->dialer == NULL) {
-		tunnel_free(tunnel);
-		exchange_fail(x, failure);
+	if (inside == NULL || !say_open(x)) {
+		free(inside);
+		give_up(tunnel, FAILURE_INTERNAL);
 		return;
 	}
+	tunnel->is_offered = true;
 	x->tunnel = tunnel;
-	x->sink->last = true; /* what follows is not HTTP */
+	x->status = 200;
+	x->sink->kind->push(x->sink);
+	x->sink->kind->look(x->sink, inside);
+}
+
+void tunnel_pass(struct exchange *x)
+{
+	find_target(x->tunnel);
+}
+
+void tunnel_read(struct exchange *x)
+{
+	struct tunnel *tunnel = x->tunnel;
+
+	x->tunnel = NULL;
+	tunnel_free(tunnel);
+	STATS_ADD(tunnels_read, 1);
+	x->outcome = OUTCOME_TUNNEL;
+	x->keep_alive = true;
+	x->sink->last = false;
+	exchange_end(x);
 }
 
 void tunnel_cancel(struct exchange *x)
 {
 	struct tunnel *tunnel = x->tunnel;
 
-	assert(tunnel->magic == TUNNEL_MAGIC && tunnel->dialer != NULL);
-	dialer_cancel(tunnel->dialer);
+	assert(tunnel->magic == TUNNEL_MAGIC && (tunnel->dialer != NULL || tunnel->is_offered));
+	if (tunnel->dialer != NULL)
+		dialer_cancel(tunnel->dialer);
 	x->tunnel = NULL;
 	tunnel_free(tunnel);
 }

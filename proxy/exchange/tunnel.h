@@ -34,6 +34,16 @@ bool tunnel_may_open(const struct tunnels *tunnels);
 void tunnel_start(struct tunnels *tunnels, struct exchange *x);
 
 /*
+ * The same of a tunnel that may turn out to be HTTP (inside.h): 200 at once, and the exchange's
+ * sink looks at what comes.  Either it is left to the origin with all that came, unchanged, and an
+ * origin that is not reached is an RST; or it is read, and the exchange ends here: its requests are
+ * `frontend`'s, and no place among the tunnels is held for them.
+ */
+void tunnel_offer(struct tunnels *tunnels, struct exchange *x, const struct frontend *frontend);
+void tunnel_pass(struct exchange *x);
+void tunnel_read(struct exchange *x);
+
+/*
  * Another protocol was asked for, and the origin changes to it by `res`, a 101: this is passed on,
  * and both connections become a tunnel.  `conn` is taken over; `early` is what came after the head.
  */

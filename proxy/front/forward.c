@@ -14,8 +14,11 @@
 #include "proxy/loop/env.h"
 #include "proxy/origin/admission.h"
 #include "proxy/base/log.h"
+#include "proxy/exchange/inside.h"
 #include "proxy/exchange/tunnel.h"
 #include "proxy/stats/notices.h"
+
+static const struct frontend inside_frontend;
 
 /* ---- steps ---------------------------------------------------------------------------------- */
 
@@ -346,17 +349,47 @@ static void step_bypass(struct exchange *x, enum reason why)
 
 /* ---- front end ------------------------------------------------------------------------------ */
 
+static void step_tunnel(struct exchange *x)
+{
+	struct tunnels *tunnels = x->use->env->tunnels;
+
+	if (!park(x))
+		return;
+	if (access_reads_tunnel(x->use->env->access, &x->req.uri))
+		tunnel_offer(tunnels, x, &inside_frontend);
+	else
+		tunnel_start(tunnels, x);
+}
+
 /* From here on it is known who asks. */
 static void handle_known(struct exchange *x, enum failure failure)
 {
 	if (!step_admit(x, failure))
 		return;
-	if (x->req.method == METHOD_CONNECT) {
-		if (park(x))
-			tunnel_start(x->use->env->tunnels, x);
+	if (x->req.method == METHOD_CONNECT)
+		step_tunnel(x);
+	else
+		forward_admitted(x);
+}
+
+/* In a tunnel: as if it had been asked in absolute-form by whom the CONNECT was of. */
+static void inside_handle(struct exchange *x)
+{
+	const struct inside *inside = x->sink->inside;
+	enum failure failure = inside_complete(inside, &x->req);
+
+	STATS_ADD(tunnel_requests, 1);
+	x->user = inside->user;
+	if (failure == FAILURE_NONE)
+		failure = forward_refuses(x->use->env->access, &x->req);
+	if (failure == FAILURE_NONE) {
+		forward_admitted(x);
 		return;
 	}
-	forward_admitted(x);
+	/* The client is mistaken in whom it talks to: what follows may be for another as well. */
+	if (failure == FAILURE_MISDIRECTED)
+		x->sink->last = true;
+	exchange_fail(x, failure);
 }
 
 static void forward_handle(struct exchange *x)
@@ -455,6 +488,18 @@ static bool forward_cancel(struct exchange *x)
 	}
 	return fetch_leave(x->use->env->fetches, x);
 }
+
+static const struct frontend inside_frontend = {
+	.name = "tunnel",
+	.is_origin = true,
+	.is_inside = true,
+	.handle = inside_handle,
+	.body = forward_body,
+	.body_end = forward_body_end,
+	.again = forward_again,
+	.drained = forward_drained,
+	.cancel = forward_cancel,
+};
 
 struct frontend forward_frontend = {
 	.name = "proxy",

@@ -18,6 +18,7 @@ struct accesslog_entry {
 	struct slice method;
 	struct slice target;     /* as received; empty when none was read */
 	struct slice origin_uri; /* goes before a path: of the origin that a gateway stands for */
+	bool in_tunnel;          /* the request came in a tunnel that is read as HTTP */
 	bool target_read;        /* it was understood; otherwise its authority is masked */
 	const char *protocol;    /* "HTTP/1.1"; NULL when no version was read */
 	uint16_t status;         /* 0 when none was sent */

@@ -464,6 +464,8 @@ static void begin(struct slice text, const struct script_way *way)
 	witness_excuse(play.witness);
 	if (play.conf->upgrade)
 		witness_upgrade(play.witness);
+	if (play.conf->tunnel_http.count > 0)
+		witness_reads_tunnels(play.witness);
 	fake_resolver_tell(play.worker->resolver, "a.test", "10.1.0.1", 0);
 	fake_resolver_tell(play.worker->resolver, "b.test", "10.2.0.1", 0);
 }

@@ -72,6 +72,11 @@ void witness_upgrade(struct witness *w)
 	w->upgrade = true;
 }
 
+void witness_reads_tunnels(struct witness *w)
+{
+	w->reads_tunnels = true;
+}
+
 void witness_parent(struct witness *w)
 {
 	w->parent = true;

@@ -83,6 +83,9 @@ void witness_raw_origin(struct witness *witness, const struct fake_peer *origin)
 /* The proxy passes a change of protocol on: what follows is nobody's business. */
 void witness_upgrade(struct witness *witness);
 
+/* What follows CONNECT may be requests to the proxy, or pass as it is, whatever the port. */
+void witness_reads_tunnels(struct witness *witness);
+
 /* The addresses of a host begin with this text, and no other host has such. */
 void witness_home(struct witness *witness, const char *host, const char *addresses);
 

@@ -63,6 +63,7 @@ struct witness {
 	bool excused;
 	bool wordless;
 	bool upgrade;
+	bool reads_tunnels;
 	bool parent;
 	struct conf *conf;
 	int request_count, answer_count;
@@ -140,7 +141,7 @@ bool witness_is_tunnel(const struct fake_peer *origin);
 /* What is wrong with what came to an origin, what a tunnel brought back, what came twice; or NULL.
  */
 const char *witness_judge_origin(struct witness *w, const struct fake_peer *origin);
-const char *witness_judge_returned(const struct witness *w, const struct passage *passage);
+const char *witness_judge_returned(struct witness *w, const struct passage *passage);
 const char *witness_judge_repeats(const struct witness *w);
 
 #endif

@@ -146,16 +146,19 @@ static const char *judge_target(const struct witness *w, const struct fake_peer 
 	return got.n == 0 ? NULL : "a tunnel brought its target what no client said";
 }
 
-const char *witness_judge_returned(const struct witness *w, const struct passage *passage)
+const char *witness_judge_returned(struct witness *w, const struct passage *passage)
 {
 	struct slice returned = passage->bytes;
+	const enum http_method method = METHOD_GET;
 	const struct fake_peer *peer;
 
 	for (unsigned i = 0; returned.n > 0 && (peer = fake_peer_connected(i)) != NULL; i++)
-		if (witness_is_tunnel(peer) &&
+		if ((witness_is_tunnel(peer) || w->reads_tunnels) &&
 		    begins(slice_of(peer->said.p, peer->said.n), returned) &&
 		    is_passage(w, passage, peer))
 			return NULL;
+	if (w->reads_tunnels && witness_read_head(w, returned, &method) != READ_BAD)
+		return NULL;
 	return returned.n == 0 ? NULL : "a tunnel brought its client what no target said";
 }
 
@@ -165,6 +168,8 @@ const char *witness_judge_origin(struct witness *w, const struct fake_peer *orig
 
 	if (witness_is_tunnel(origin))
 		return w->tunnel_count < SEEN_MAX ? judge_target(w, origin) : NULL;
+	if (w->reads_tunnels && judge_target(w, origin) == NULL)
+		return NULL;
 	witness_see(w, origin);
 	if (view->bad)
 		return "what came to an origin is no request";
