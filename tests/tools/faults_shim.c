@@ -1,5 +1,5 @@
 /*
- * A library to be preloaded: the n-th call of a kind fails, is cut short or is late, as a test says while the
+ * HAZARDS V3.  A library to be preloaded: the n-th call of a kind fails, is cut short or is late, as a test says while the
  * program runs.
  *
  * FAULTS_PAGE names a file of a page (struct page) that all processes map: it counts the calls of each kind since the
@@ -40,18 +40,19 @@
 /* A kind is a name that the test uses; functions that do the same share one. */
 #define KINDS(KIND)                                                                                \
 	KIND(accept)                                                                               \
-	KIND(connect) KIND(socket) KIND(setsockopt) KIND(getsockopt) KIND(bind) KIND(listen) KIND( \
-		recv) KIND(send) KIND(read) KIND(write) KIND(pread) KIND(pwrite) KIND(splice)      \
-		KIND(pipe) KIND(epoll_ctl) KIND(epoll_wait) KIND(poll) KIND(open) KIND(mmap) KIND( \
-			memory) KIND(fork) KIND(random) KIND(memfd) KIND(truncate) KIND(allocate)  \
-			KIND(sync) KIND(flock) KIND(rename) KIND(unlink) KIND(thread)              \
-				KIND(signalfd) KIND(mdb_env_open) KIND(mdb_txn_begin) KIND(        \
-					mdb_txn_renew) KIND(mdb_txn_commit) KIND(mdb_dbi_open)     \
-					KIND(mdb_get) KIND(mdb_put) KIND(mdb_del)                  \
-						KIND(mdb_cursor_open) KIND(mdb_cursor_get)         \
-							KIND(mdb_reader_check) KIND(mdb_stat)      \
-								KIND(mdb_env_sync)                 \
-									KIND(mdb_env_copy)
+	KIND(connect)                                                                              \
+	KIND(socket)                                                                               \
+	KIND(setsockopt)                                                                           \
+	KIND(getsockopt) KIND(bind) KIND(listen) KIND(recv) KIND(send) KIND(read) KIND(            \
+		write) KIND(pread) KIND(pwrite) KIND(splice) KIND(pipe) KIND(epoll_ctl)            \
+		KIND(epoll_wait) KIND(poll) KIND(open) KIND(mmap) KIND(memory) KIND(fork) KIND(    \
+			random) KIND(memfd) KIND(truncate) KIND(allocate) KIND(sync) KIND(flock)   \
+			KIND(rename) KIND(unlink) KIND(thread) KIND(signalfd) KIND(mdb_env_open)   \
+				KIND(mdb_txn_begin) KIND(mdb_txn_renew) KIND(mdb_txn_commit) KIND( \
+					mdb_dbi_open) KIND(mdb_get) KIND(mdb_put) KIND(mdb_del)    \
+					KIND(mdb_cursor_open) KIND(mdb_cursor_get)                 \
+						KIND(mdb_reader_check) KIND(mdb_stat)              \
+							KIND(mdb_env_sync) KIND(mdb_env_copy)
 
 enum kind {
 #define KIND(name) KIND_##name,
@@ -471,7 +472,7 @@ void free(void *memory)
 	real_free(memory);
 }
 
-/* ---- LMDB: a transaction in which something failed can only be aborted ----------------------- */
+/* ---- LMDB: a transaction in which something failed can only be aborted ---------------------- */
 
 static MDB_txn *bad[BAD_TXNS];
 

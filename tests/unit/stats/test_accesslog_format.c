@@ -36,6 +36,7 @@ static struct accesslog_entry full(void)
 		.client = SLICE("127.0.0.1"),
 		.client_port = 40000,
 		.method = SLICE("GET"),
+		.in_tunnel = true,
 		.target = SLICE("http://example.org/a?b=c"),
 		.target_read = true,
 		.protocol = "HTTP/1.1",
@@ -85,7 +86,8 @@ static void json_has_each_value(void **state)
 		"{\"time\":\"2023-11-14T22:13:20.042Z\",\"id\":\"5f3a-1\",\"traceparent\":"
 		"\"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\",\"client\":"
 		"\"127.0.0.1\",\"client_port\":40000,\"method\":\"GET\",\"target\":"
-		"\"http://example.org/a?b=c\",\"status\":204,\"elapsed_us\":12345,\"held_us\":7,"
+		"\"http://example.org/"
+		"a?b=c\",\"in_tunnel\":true,\"status\":204,\"elapsed_us\":12345,\"held_us\":7,"
 		"\"bytes_in\":100,\"bytes_out\":200,\"outcome\":\"validated\",\"failure\":"
 		"\"drain\","
 		"\"fwd\":\"stale\",\"reason\":\"expired\",\"stored\":true,\"age\":12,\"ttl\":-3,"
