@@ -38,21 +38,18 @@
 #pragma GCC diagnostic ignored "-Wpedantic"
 
 /* A kind is a name that the test uses; functions that do the same share one. */
-#define KINDS(KIND)                                                                                \
-	KIND(accept)                                                                               \
-	KIND(connect)                                                                              \
-	KIND(socket)                                                                               \
-	KIND(setsockopt)                                                                           \
-	KIND(getsockopt) KIND(bind) KIND(listen) KIND(recv) KIND(send) KIND(read) KIND(            \
-		write) KIND(pread) KIND(pwrite) KIND(splice) KIND(pipe) KIND(epoll_ctl)            \
-		KIND(epoll_wait) KIND(poll) KIND(open) KIND(mmap) KIND(memory) KIND(fork) KIND(    \
-			random) KIND(memfd) KIND(truncate) KIND(allocate) KIND(sync) KIND(flock)   \
-			KIND(rename) KIND(unlink) KIND(thread) KIND(signalfd) KIND(mdb_env_open)   \
-				KIND(mdb_txn_begin) KIND(mdb_txn_renew) KIND(mdb_txn_commit) KIND( \
-					mdb_dbi_open) KIND(mdb_get) KIND(mdb_put) KIND(mdb_del)    \
-					KIND(mdb_cursor_open) KIND(mdb_cursor_get)                 \
-						KIND(mdb_reader_check) KIND(mdb_stat)              \
-							KIND(mdb_env_sync) KIND(mdb_env_copy)
+/* clang-format off */
+#define KINDS(KIND) \
+	KIND(accept) KIND(connect) KIND(socket) KIND(setsockopt) KIND(getsockopt) \
+	KIND(bind) KIND(listen) KIND(recv) KIND(send) KIND(read) KIND(write) KIND(pread) \
+	KIND(pwrite) KIND(splice) KIND(pipe) KIND(epoll_ctl) KIND(epoll_wait) KIND(poll) \
+	KIND(open) KIND(mmap) KIND(memory) KIND(fork) KIND(random) KIND(memfd) \
+	KIND(truncate) KIND(allocate) KIND(sync) KIND(flock) KIND(rename) KIND(unlink) \
+	KIND(thread) KIND(signalfd) KIND(mdb_env_open) KIND(mdb_txn_begin) \
+	KIND(mdb_txn_renew) KIND(mdb_txn_commit) KIND(mdb_dbi_open) KIND(mdb_get) \
+	KIND(mdb_put) KIND(mdb_del) KIND(mdb_cursor_open) KIND(mdb_cursor_get) \
+	KIND(mdb_reader_check) KIND(mdb_stat) KIND(mdb_env_sync) KIND(mdb_env_copy)
+/* clang-format on */
 
 enum kind {
 #define KIND(name) KIND_##name,
