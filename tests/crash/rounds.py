@@ -37,7 +37,7 @@ LIBRARY = pathlib.Path(BINARY).with_name("troubled_store.so")
 FILES = {"data.mdb", "lock.mdb", "lock", "state", "visited", "clock", "noted", "invalidations", "instance",
          "data.mdb.copy"}
 LOST = re.compile(r"set aside|begun anew|damaged|cannot be|foreign")
-WITHIN = ("one within", "all within", "copier within")  # the library does it
+WITHIN = ("one within", "all within", "commit within", "commit within", "copier within")  # the library does it
 WAYS = ("one", "one", "workers", "master", "all", "all") + (() if SANITIZED else WITHIN * 2)
 COPY_CALLS = 12  # about so many calls make a copy
 
@@ -53,8 +53,8 @@ class Life:
     def __init__(self, rng):
         self.rng = rng
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="crash.", dir=memory_directory()))
-        self.small = rng.random() < 0.5
-        self.count = 3000 if self.small else 300  # more than fit, or fewer
+        self.count = rng.choice((3000, 300, 30))  # more than fit, fewer, or those that all have to do with
+        self.small = self.count == 3000
         self.origin = VersionedOrigin(self.count)
         self.judge = Judge(self.count)
         self.told = 0  # bytes of stderr that were looked at
@@ -146,6 +146,7 @@ class Life:
             text = f"{-self.proxy.pid} {1 + self.rng.randrange(COPY_CALLS)} copy"
         else:
             text = f"{0 if way == 'one within' else -self.proxy.pid} {self.rng.choice((2, 8, 64))}"
+            text += " commit" * (way == "commit within")
         os.symlink(text, self.link)
         end = time.monotonic() + 2
         while os.path.lexists(self.link) and time.monotonic() < end:
@@ -205,7 +206,7 @@ class Life:
         file.write_bytes(data)
 
     def ask(self):
-        numbers = self.rng.sample(range(self.count), ASKED)
+        numbers = self.rng.sample(range(self.count), min(self.count, ASKED))
         ask_all(self.proxy, self.origin, self.judge, numbers)
         assert not self.judge.wrong(), self.judge.wrong()
         assert not self.origin.faults, self.origin.faults
