@@ -81,7 +81,7 @@ objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(1)))
 link     = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
 	$(call options,$(1)) $(LIBS) $(2)
 
-.PHONY: all help deps files run try test test-all unit replay simulate functional functional-map browser prometheus reload-storm crash conformance fuzz asan undici \
+.PHONY: all help deps files run try test test-all unit replay simulate functional functional-map browser prometheus reload-storm crash soak conformance fuzz asan undici \
 	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-symbols check-clocks check-messages \
 	check-atomics check-options check-metrics check-tables check-labels check-manual check-length check-parameters check-pointers check-rulers \
 	format install uninstall dist deb deb-try clean FORCE
@@ -230,10 +230,12 @@ reload-storm: all ## 1,000 reloads and 20 upgrades under load, and those that wa
 	@CACHE204_RELOADS=1000 CACHE204_UPGRADES=20 $(MAKE) --no-print-directory functional \
 		PYTEST="-k 'test_reload or test_program_upgrade'"
 
-ROUNDS ?= 50
-SEED ?= 1
 crash: all $(TOOLS) $(if $(SANITIZE),,$(BUILD)/troubled_store.so) ## rounds of kill -9 at any moment, the store looked at after each (ROUNDS=1000 SEED=7)
-	@CACHE204_BIN=$(abspath $(BUILD))/cache204 $(PYTHON) tests/crash/rounds.py $(ROUNDS) $(SEED)
+	@CACHE204_BIN=$(abspath $(BUILD))/cache204 $(PYTHON) tests/crash/rounds.py $(or $(ROUNDS),50) $(or $(SEED),1)
+
+SOAK_MINUTES ?= 30
+soak: all $(TOOLS) $(BUILD)/bench/origin ## mixed traffic, reloads, upgrades and kills for SOAK_MINUTES=30; memory, descriptors, latency as a plot
+	@CACHE204_BIN=$(abspath $(BUILD))/cache204 $(PYTHON) tests/soak/soak.py $(SOAK_MINUTES) $(or $(SEED),1) $(BUILD)/soak
 
 asan: ## every test with AddressSanitizer and UndefinedBehaviorSanitizer
 	@CACHE204_LONG=1 $(MAKE) --no-print-directory SANITIZE=address,undefined test

@@ -14,7 +14,7 @@ import threading
 import urllib.parse
 
 from support.http1 import Closed
-from support.origin import Origin, respond
+from support.origin import Connection, Origin, respond
 from support.proxy import BINARY
 
 BROKEN = (OSError, Closed)
@@ -24,9 +24,20 @@ WAIT = 15.0  # seconds until an answer that should have come counts as a failure
 TOOLS = pathlib.Path(BINARY).parent / "tests" / "tools"
 
 
+class Forgetting(Connection):
+    """Keeps nothing of what it was asked: there is much."""
+
+    def serve_one(self):
+        super().serve_one()
+        del self.stream.raw[:self.stream.taken]
+        self.stream.taken = 0
+
+
 class VersionedOrigin(Origin):
     """/N/NAME has a version, which each unsafe request that concerns it raises: one to itself, or one
     that invalidates its group, N % GROUPS. /N/mine is private, /N/login shared by those without a login."""
+
+    connection_type = Forgetting
 
     def __init__(self, count):
         self.versions = [1] * count
@@ -47,7 +58,7 @@ class VersionedOrigin(Origin):
             return respond(204, *fields), False
 
     def completed(self, request):
-        """Nothing is kept of them: there are many."""
+        """As above."""
 
     def change(self, numbers):
         """Raise the versions of these; returns them."""
@@ -107,6 +118,7 @@ def question(client, origin, judge, n, kind, *fields):
     if answer.status == 204:
         judge.answered(n, floor, answer)
         judge.is_for(answer, f"/{n}/x", ("-",), kind)
+    return answer
 
 
 def own_question(client, origin, judge, n, user, rng):
@@ -117,6 +129,7 @@ def own_question(client, origin, judge, n, user, rng):
     answer = client.get(origin.url(target), "X-Kind: 0", *([f"{field}: {user}"] if user else []))
     if answer.status == 204:
         judge.is_for(answer, target, (user,) if mine else (user, "-") if user else ("-",), "0")
+    return answer
 
 
 def storm(proxy, origin, judge, rng, unsafe):
@@ -197,10 +210,14 @@ def kill_workers(proxy, rng, every):
 class Threads:
     """Runs parts, each a function of an event, until end(); what one of them raised is raised there."""
 
-    def __init__(self, parts):
-        self.ending, self.errors = threading.Event(), []
-        self.threads = [threading.Thread(target=self.run, args=(part,), daemon=True) for part in parts]
-        for thread in self.threads:
+    def __init__(self, parts=()):
+        self.ending, self.errors, self.threads = threading.Event(), [], []
+        self.start(parts)
+
+    def start(self, parts):
+        started = [threading.Thread(target=self.run, args=(part,), daemon=True) for part in parts]
+        self.threads += started
+        for thread in started:
             thread.start()
 
     def run(self, part):
