@@ -307,19 +307,11 @@ def summarize(load, label, result, results, values):
 
 # ---- the run ------------------------------------------------------------------------------------
 
-def note_capacity(run, result):
-    """Of each server: what the hits of a closed loop came to, which the rates of an open one are shares of."""
-    for label, row in result["results"].items():
-        run.capacity[label] = row["figures"]["rate"]["median"]
-
-
 def measure_all(run):
     progress = Progress(sum(run.rounds * len(loads.entrants(load, run.servers)) for load in run.loads))
     found = []
     for load in run.loads:
         result = judge(load, *measure_load(run, load, progress))
-        if load.name == "hit":
-            note_capacity(run, result)
         for label, reason in result["reasons"].items():
             progress.note(f"{load.name}: no row for {label}: {reason}")
         found.append(result)

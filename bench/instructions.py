@@ -1,6 +1,6 @@
 """Instructions of a request through the proxy, and of the phases of one, counted by callgrind.
 
-    instructions.py BUILD write [--restart]    count, and write bench/instructions.txt and dearest.txt
+    instructions.py BUILD write [--restart]    count, and write bench/instructions.txt, functions.txt, dearest.txt
     instructions.py BUILD check                count, and hold the counts against the former, and the
                                                dearest inputs against ordinary ones
 
@@ -25,12 +25,14 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BUILD = pathlib.Path(sys.argv[1]).resolve()
 os.environ["CACHE204_BIN"] = str(BUILD / "cache204")
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
 
+from harness import callgrind  # noqa: E402 (its home is set above)
 from support.proxy import Proxy  # noqa: E402 (its home and its binary are set above)
 
 FILE = ROOT / "bench" / "instructions.txt"
 DEAREST_FILE = ROOT / "bench" / "dearest.txt"
+FUNCTIONS_FILE = ROOT / "bench" / "functions.txt"
 CALLGRIND = ["valgrind", "-q", "--tool=callgrind"]
 # Keys of the store have a random seed, and with them what it takes to find a record.
 NO_RANDOM = str(BUILD / "no_random.so")
@@ -86,6 +88,14 @@ DEAREST_HEADING = f"""\
 # this one run: what is stored came before, and its length excuses nothing.  Limits are the options'
 # defaults; a line of one phase says nothing of the others that the same input passes through.
 """
+
+FUNCTIONS_HEADING = """\
+# Where the instructions of a request go: of each kind of request first the rooms and libraries, then the functions
+# that take most.  `make bench-instructions` writes this file beside bench/instructions.txt; nothing is held against
+# it.  A library's static functions have no name in what Debian ships, so they are told by its name and their place.
+"""
+FUNCTIONS_SHOWN = 20
+OWNERS_LEAST, FUNCTIONS_LEAST = 1, 10  # instructions of a request; less is left out
 
 
 class Failed(Exception):
@@ -214,6 +224,7 @@ class Counted:
         self.client = self.connect(self.proxy.port)
         self.dump()
         self.of_dump = min(self.dump() for _ in range(ROUNDS))
+        self.functions_of_dump = self.functions()
 
     @staticmethod
     def connect(port):
@@ -232,6 +243,11 @@ class Counted:
         self.number += 1
         return total_of(pathlib.Path(f"{self.dumps}.{self.number}"))
 
+    def functions(self):
+        """Of the last dump the instructions by function."""
+        with open(f"{self.dumps}.{self.number}", encoding="ascii", errors="replace") as lines:
+            return callgrind.by_label(callgrind.functions_of(line.rstrip("\n") for line in lines), "cache204")
+
     @staticmethod
     def request(path, extra=""):
         return f"GET http://{ORIGIN}:{PORT}{path} HTTP/1.1\r\n{FIELDS}{extra}\r\n".encode("ascii")
@@ -242,26 +258,53 @@ class Counted:
         if answers.count(f"HTTP/1.1 {status} ") != depth or answers.count("; hit; ") != depth:
             raise Failed(f"no hits: {answers}")
 
-    def miss(self, request, control="no-store"):
+    def forwarded(self, request, answer, content=b""):
+        """The head of what the client gets when the origin gives this answer."""
         self.client.sendall(request)
         if not self.asked:
             self.asked = self.listener.accept()[0]
             self.asked.settimeout(WAIT)
         read_heads(self.asked, 1)
-        self.asked.sendall(ANSWER.format(date=email.utils.formatdate(usegmt=True),
-                                         control=control).encode("ascii"))
-        answer = read_heads(self.client, 1)
-        if not answer.startswith("HTTP/1.1 204 ") or "; fwd=uri-miss" not in answer:
-            raise Failed(f"no miss: {answer}")
+        self.asked.sendall(answer.encode("ascii") + content)
+        received = b""
+        while len(received.partition(b"\r\n\r\n")[2]) < len(content) or b"\r\n\r\n" not in received:
+            part = self.client.recv(1 << 16)
+            if not part:
+                raise Failed(f"the connection ends after {received!r}")
+            received += part
+        return received.partition(b"\r\n\r\n")[0].decode("ascii")
+
+    def miss(self, request, control="no-store"):
+        head = self.forwarded(request, ANSWER.format(date=email.utils.formatdate(usegmt=True), control=control))
+        if not head.startswith("HTTP/1.1 204 ") or "; fwd=uri-miss" not in head:
+            raise Failed(f"no miss: {head}")
+
+    def validated(self, request):
+        """What is stored and has to be confirmed by the origin each time."""
+        answer = ANSWER.format(date=email.utils.formatdate(usegmt=True), control="no-cache")
+        head = self.forwarded(request, answer.replace("204 No Content", "304 Not Modified"))
+        if not head.startswith("HTTP/1.1 204 ") or "fwd=" not in head:
+            raise Failed(f"not validated: {head}")
+
+    def body(self, request):
+        head = self.forwarded(request, f"HTTP/1.1 200 OK\r\nDate: {email.utils.formatdate(usegmt=True)}\r\n"
+                              "Content-Length: 1024\r\n\r\n", b"x" * 1024)
+        if not head.startswith("HTTP/1.1 200 "):
+            raise Failed(f"no body: {head}")
 
     def least(self, make_round):
-        """Instructions of one request, the least of some rounds: make_round(n) makes REQUESTS."""
-        counts = []
+        """Instructions of one request, the least of some rounds: make_round(n) makes REQUESTS; and of that
+        round the instructions by function."""
+        rounds = []
         for number in range(ROUNDS):
             self.dump()
             make_round(number)
-            counts.append((self.dump() - self.of_dump) / REQUESTS)
-        return min(counts)
+            count = (self.dump() - self.of_dump) / REQUESTS
+            if not rounds or count < min(rounds):
+                functions = self.functions()
+            rounds.append(count)
+        functions.subtract(self.functions_of_dump)
+        return min(rounds), {name: cost / REQUESTS for name, cost in functions.items()}
 
 
 def count_requests(directory):
@@ -274,6 +317,10 @@ def count_requests(directory):
             for _ in range(REQUESTS // depth):
                 run.hit(request, status, depth)
 
+        def repeated(ask, request):
+            for _ in range(REQUESTS):
+                ask(request)
+
         def hits_of_others():
             for request in others:
                 run.hit(request, 204)
@@ -282,6 +329,8 @@ def count_requests(directory):
             for i in range(REQUESTS):
                 run.miss(run.request(f"/{control}/{number}/{i:04}"), control)
 
+        checked = run.request("/checked")
+        run.miss(checked, "no-cache")
         for request in [one, *others]:
             run.miss(request, "max-age=3600")
         for _ in range(3):  # what the proxy keeps of requests that come again
@@ -294,6 +343,8 @@ def count_requests(directory):
             "hit-304": run.least(lambda _: hits(tagged, 304)),
             "miss": run.least(lambda number: misses(number, "no-store")),
             "miss-stored": run.least(lambda number: misses(number, "max-age=3600")),
+            "validated": run.least(lambda _: repeated(run.validated, checked)),
+            "body": run.least(lambda _: repeated(run.body, run.request("/body"))),
         }
     finally:
         run.close()
@@ -302,8 +353,10 @@ def count_requests(directory):
 def count_all():
     with tempfile.TemporaryDirectory(prefix="cache204-instructions-") as directory:
         directory = pathlib.Path(directory)
-        counts = {**count_requests(directory), **count_phases(directory)}
-        return {name: round(count) for name, count in counts.items()}, count_dearest(directory)
+        requests = count_requests(directory)
+        functions = {name: costs for name, (_, costs) in requests.items()}
+        counts = {**{name: count for name, (count, _) in requests.items()}, **count_phases(directory)}
+        return {name: round(count) for name, count in counts.items()}, functions, count_dearest(directory)
 
 
 def too_dear(inputs):
@@ -315,6 +368,17 @@ def too_dear(inputs):
 def write_dearest(inputs):
     lines = [DEAREST_HEADING, f"{'':17}{'count':>10}{'bytes':>7}{'times':>7}", *map(str, inputs)]
     DEAREST_FILE.write_text("\n".join(lines) + "\n", encoding="ascii")
+
+
+def write_functions(functions):
+    parts = [FUNCTIONS_HEADING]
+    for request, costs in functions.items():
+        parts.append(f"{request}, {sum(costs.values()):.0f} instructions\n")
+        for some, least, most in ((callgrind.by_owner(costs), OWNERS_LEAST, None),
+                                  (costs, FUNCTIONS_LEAST, FUNCTIONS_SHOWN)):
+            shown = sorted(((cost, name) for name, cost in some.items() if cost >= least), reverse=True)[:most]
+            parts.append("".join(f"{cost:10.0f}  {name}\n" for cost, name in shown))
+    FUNCTIONS_FILE.write_text("\n".join(parts), encoding="ascii", errors="backslashreplace")
 
 
 # ---- the file -----------------------------------------------------------------------------------
@@ -379,9 +443,10 @@ def check(counts):
 
 
 def main():
-    counts, inputs = count_all()
+    counts, functions, inputs = count_all()
     if sys.argv[2] == "write":
         wrong = write(counts, "--restart" in sys.argv)
+        write_functions(functions)
         write_dearest(inputs)
     else:
         wrong = check(counts)

@@ -94,10 +94,7 @@ def chosen(names, quick):
     if wrong:
         raise ValueError(f"no load {', '.join(sorted(wrong))}; there are {', '.join(load.name for load in LOADS)}")
     if names:
-        wanted = set(names)
-        if any(load.share for load in LOADS if load.name in wanted):
-            wanted.add("hit")  # it gives the capacity
-        return [load for load in LOADS if load.name in wanted]
+        return [load for load in LOADS if load.name in names]
     return [load for load in LOADS if not load.asked_for and (load.quick or not quick)]
 
 

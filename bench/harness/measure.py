@@ -14,6 +14,7 @@ from harness.machine import Failed
 TOOLS = "build/bench"
 ANSWER_S = 5.0
 WARM_TRIES = 5
+LOOKED_AT = 2000  # answers, before a load of hits
 LARGE_MIB = 256
 DOWNLOADS = 4
 WRITE_RATE = HIT_RATE = 2000
@@ -88,14 +89,15 @@ class Subject:
         """As bench/paced.c and bench/idle.c want a URL that is asked for in origin form."""
         return url if self.entrant.server.form == "absolute" else url[url.index("//"):]
 
-    def closed(self, seconds, path=None, **options):
+    def closed(self, seconds, path=None, under=None, **options):
         """Runs bench/closed.c, and returns what it prints."""
         words = [f"{name}={value}" for name, value in options.items()]
         if self.entrant.server.form == "origin":
             words.append("form=origin")
         if self.entrant.profile.tls_clients:
             words.append(f"tls={self.run.tls.authority}")
-        command = [*self.run.under, f"{TOOLS}/closed", str(self.running.port), self.url(path), str(seconds), *words]
+        command = [*(self.run.under if under is None else under), f"{TOOLS}/closed",
+                   str(self.running.port), self.url(path), str(seconds), *words]
         status, out, err, cpu_s = machine.run_load(command, self.run.load_cores, seconds + 120)
         if status != 0:
             raise Failed(err or f"closed ended with {status}")
@@ -128,27 +130,22 @@ class Subject:
         count = max(self.keys, 1)
         if self.entrant.profile.store:
             return self.look(64)
-        options = {"count": count, "connections": min(count, self.run.connections)}
+        numbered = {"from": 0} if self.keys else {}
         for _ in range(WARM_TRIES):
-            self.fill(count, options)
+            self.closed(60, count=count, connections=min(count, self.run.connections), **numbered)
             time.sleep(0.1)  # writes that wait for a transaction
-            asked = self.origin.asked()
-            self.fill(count, options)
-            missed = self.origin.asked() - asked - 1
-            if missed == 0:
+            cold = self.look(min(count, LOOKED_AT))
+            if cold is None:
                 self.running.warm_for.add((self.load.path, self.keys))
                 return None
-        return f"{missed} of {count} answers do not come from its store"
-
-    def fill(self, count, options):
-        more = {"from": 0} if self.keys else {}
-        self.closed(60, **options, **more)
+        return cold
 
     def look(self, count):
+        """Whether so many answers, of URIs at random, come from the store."""
         asked = self.origin.asked()
         self.closed(60, count=count, connections=1, keys=self.keys)
         missed = self.origin.asked() - asked - 1
-        return f"{missed} of {count} answers do not come from the store" if missed else None
+        return f"{missed} of {count} answers do not come from its store" if missed else None
 
     def wrong_answer(self):
         """One answer is looked at in each round."""
@@ -192,6 +189,8 @@ class Subject:
         wrong = self.wrong_answer()
         work = {"closed": self.run_closed, "wrk": self.run_wrk, "transfer": self.run_transfer,
                 "idle": self.run_idle, "paced": self.run_paced, "writes": self.run_writes}[self.load.kind]
+        if self.load.share:
+            self.capacity()
         row = self.measured(work)
         if self.is_too_short(row):
             self.seconds = min(row["mean_us"] / 1e6 * 1.5 * LATENCIES, SECONDS_MOST * (0.3 if self.run.quick else 1))
@@ -282,12 +281,18 @@ class Subject:
                 "undisturbed": times[4] / max(sent, 1), "quiet_p50_us": times[5], "quiet_p99_us": times[6],
                 "quiet_p999_us": times[7]}
 
+    def capacity(self):
+        """Hits a second in a closed loop, with the same priority: once for all shares of it."""
+        label = self.entrant.label
+        if label not in self.run.capacity:
+            with self.run.as_real_time(self.running):
+                self.run.capacity[label] = self.closed(1, under=self.run.real_time, keys=self.keys,
+                                                       connections=self.run.connections)["rate"]
+        return self.run.capacity[label]
+
     def run_paced(self):
-        capacity = self.run.capacity.get(self.entrant.label)
-        if not capacity:
-            raise Failed("its capacity is not known: it has no row for hits")
         with self.run.as_real_time(self.running):
-            return self.paced(capacity * self.load.share)
+            return self.paced(self.capacity() * self.load.share)
 
     def run_writes(self):
         number = self.run.next_number()

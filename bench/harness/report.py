@@ -27,7 +27,9 @@ def cells(load, label, row):
     value = row["figures"]
     if load["unit"]:
         rate = value.get("rate")
-        shown = [number(value["cpu_per"]["median"]), spread(value["cpu_per"]),
+        bad = row["bad_rounds"]
+        count = f", {len(row['rounds'])} of {len(row['rounds']) + bad} rounds" if bad else ""
+        shown = [number(value["cpu_per"]["median"]), spread(value["cpu_per"]) + count,
                  ratio(row.get("floor_ratio")), ratio(row.get("ratio"))]
         shown += [f"{rate['median']:.0f}" if rate else "–", row["bound"] if rate else "–",
                   f"{value['asked']['median'] / value['answers']['median']:.4f}"
@@ -98,7 +100,7 @@ STYLE = """
         --other: #56708a; --floor: #a8642a; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e5e9ec; --soft: #9aa6b0; --line: #333c44; --paper: #14181c;
         --ours: #4cc79b; --other: #8fabc7; --floor: #dc9c62; } }
-body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 62rem;
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 68rem;
        margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .3rem; border-top: 1px solid var(--line);
        padding-top: .8rem; }
@@ -108,7 +110,7 @@ th, td { padding: .15rem .6rem; text-align: right; border-bottom: 1px solid var(
          font-variant-numeric: tabular-nums; }
 th:first-child, td:first-child { text-align: left; } figure { margin: .6rem 0; }
 svg { max-width: 100%; height: auto; } svg text { fill: var(--ink); font: 12px system-ui, sans-serif; }
-svg .soft { fill: var(--soft); } svg .grid { stroke: var(--line); }
+svg .soft { fill: var(--soft); font-size: 12px; } svg .grid { stroke: var(--line); }
 svg .ours { fill: var(--ours); stroke: var(--ours); } svg .other { fill: var(--other); stroke: var(--other); }
 svg .floor { fill: var(--floor); stroke: var(--floor); }
 pre { overflow-x: auto; font-size: .8rem; background: color-mix(in srgb, var(--line) 35%, transparent); padding: .6rem; }

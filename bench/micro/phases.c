@@ -256,6 +256,45 @@ static void run_evict(unsigned i)
 		cache_flush_some(full);
 }
 
+static struct cache_kept *kept;
+
+static void prepare_freshen(void)
+{
+	look_up(0);
+	kept = cache_keep(record_bytes(&found.record), found.normal_uri);
+	check(kept != NULL, "out of memory");
+}
+
+/* A 304 with the fields of the response: the record becomes younger, and is queued. */
+static void run_freshen(unsigned i)
+{
+	struct exchange_times times = times_of(roomy);
+	struct http_response confirmed = response;
+	struct cache_freshened freshened;
+
+	confirmed.status = 304;
+	ask_for(0);
+	check(cache_freshen(roomy, &request, kept, &confirmed, &times, &freshened),
+	      "a 304 does not freshen");
+	if (i % 2 == 1)
+		cache_flush_some(roomy);
+}
+
+/* A POST that is answered 204, for a URI that is stored. */
+static void run_invalidate(unsigned i)
+{
+	static unsigned next; /* a URI is invalidated once */
+	struct exchange_times times = times_of(roomy);
+	enum http_method before = request.method;
+
+	(void)i;
+	ask_for(next++ % URIS);
+	request.method = METHOD_POST;
+	check(cache_invalidate(roomy, &request, &response, &times) > 0, "nothing is invalidated");
+	request.method = before;
+	cache_turn_end(roomy);
+}
+
 /* ---- what is sent, and told ----------------------------------------------------------------- */
 
 static void compose(unsigned status)
@@ -279,6 +318,25 @@ static void run_compose_304(unsigned i)
 {
 	(void)i;
 	compose(304);
+}
+
+static void run_compose_request(unsigned i)
+{
+	static const struct request_form form;
+
+	(void)i;
+	check(compose_request(&out, conf, &request, &form), "out of memory");
+	buf_consume(&out, buf_length(&out));
+}
+
+static void run_compose_response(unsigned i)
+{
+	struct cache_status field = {.fwd = FWD_URI_MISS, .fwd_status = 204, .stored = true};
+	struct delivery delivery = {.keep_alive = true, .client_minor = 1};
+
+	(void)i;
+	check(compose_response(&out, conf, &response, &field, &delivery, WALL_S), "out of memory");
+	buf_consume(&out, buf_length(&out));
 }
 
 static void prepare_compose(void)
@@ -332,9 +390,13 @@ static const struct phase phases[] = {
 	{"policy-reuse", 100, run_policy_reuse, NULL},
 	{"compose-204", 100, run_compose_204, prepare_compose},
 	{"compose-304", 100, run_compose_304, NULL},
+	{"compose-request", 100, run_compose_request, NULL},
+	{"compose-response", 100, run_compose_response, NULL},
 	{"put", 400, run_put, NULL},
+	{"freshen", 400, run_freshen, prepare_freshen},
 	{"evict", 400, run_evict, prepare_evict},
 	{"log", 100, run_log, NULL},
+	{"invalidate", 400, run_invalidate, NULL},
 };
 
 __attribute__((noinline)) static void measured(const struct phase *phase)

@@ -107,10 +107,6 @@ def test_an_unknown_load_is_an_error():
         loads.chosen(["hits"], quick=False)
 
 
-def test_latencies_bring_the_hits_that_give_the_capacity():
-    assert [load.name for load in loads.chosen(["latency_80"], quick=False)] == ["hit", "latency_80"]
-
-
 # ---- the report ---------------------------------------------------------------------------------
 
 def run_with(cpu_per, reasons=None):
