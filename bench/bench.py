@@ -8,7 +8,7 @@ Environment, with defaults:
     ROUNDS       5; in each round every server has every load once
     SECONDS_EACH 1
     CONNECTIONS  64
-    IDLE         10000 connections for `idle`
+    IDLE         8000 connections for `idle`
     CACHE204     build/cache204
     OPTIONS      more options for it, as "-o store_interval=1ms"
     SERVER_CORES 1, the last ones; the first is for the load and the origin
@@ -52,8 +52,8 @@ class Tls:
         self.openssl("x509", "-req", "-in", directory / "request.pem", "-CA", self.authority, "-CAkey",
                      directory / "authority.key", "-CAcreateserial", "-days", "2", "-extfile",
                      directory / "extensions", "-out", self.certificate)
-        for file in (self.authority, self.certificate, self.key):
-            file.chmod(0o644)  # a key of this run alone, which peers that are not root have to read
+        for file in (self.authority, self.certificate):
+            file.chmod(0o644)
 
     @staticmethod
     def openssl(*arguments):
@@ -81,7 +81,7 @@ class Run:
         self.seconds = number_of(environment, "SECONDS_EACH", QUICK_SECONDS if self.quick else 1, float)
         self.paced_seconds = max(self.seconds, 2.0) if not self.quick else self.seconds
         self.connections = number_of(environment, "CONNECTIONS", 64)
-        self.idle = number_of(environment, "IDLE", 10000)
+        self.idle = number_of(environment, "IDLE", 8000)
         self.under = shlex.split(environment.get("UNDER", ""))
         self.real_time = ["chrt", "-f", "1"] if machine.is_real_time_allowed() else []
         self.load_cores, self.server_cores = machine.cores(number_of(environment, "SERVER_CORES", 1))

@@ -16,6 +16,7 @@
  *   same=1
  *   together=0       1: all connections ask at once, and again when all have their answers
  *   count=0          ends after so many requests, not after SECONDS
+ *   hold=0           1: prints an empty line when connections are open, and waits for one before it asks
  *   tls=             file of the authority that the server's certificate is of
  *
  * One line of JSON is printed.  A latency is that of one write, from when it was to be sent to its last
@@ -62,7 +63,7 @@ struct connection {
 };
 
 static struct {
-	unsigned long port, connections, depth, keys, same, together, count, status;
+	unsigned long port, connections, depth, keys, same, together, hold, count, status;
 	long long from;
 	double seconds, zipf;
 	bool kept, tunnel, origin_form;
@@ -480,6 +481,7 @@ static bool set_option(const char *text)
 		       {"same", &option.same},
 		       {"count", &option.count},
 		       {"together", &option.together},
+		       {"hold", &option.hold},
 		       {"status", &option.status}};
 	struct {
 		const char *name;
@@ -538,6 +540,11 @@ int main(int argc, char **argv)
 		connections[i].peer.fd = -1;
 		if (option.kept)
 			open_connection(&connections[i]);
+	}
+	if (option.hold > 0) {
+		puts("");
+		fflush(stdout);
+		getchar();
 	}
 	int64_t start = now_ns();
 	run();

@@ -1,7 +1,6 @@
 #!/bin/bash
 # What the store and its writes do to hits, beside `make bench` (bench.py), which has all other loads:
 #
-#   bench/run.sh instructions     user instructions per request, counted by callgrind
 #   bench/run.sh writes           latency of hits beside misses and stores at a fixed rate (writes.sh)
 #   bench/run.sh scale            hits, start-up and purge by number of records (scale.sh)
 #
@@ -62,85 +61,6 @@ medians='
 		for (i = 3; i <= NF; i++) value[key, count[key], i] = $i
 	}'
 
-# --- Instructions
-
-# User instructions of a fresh server that answered COUNT requests, and what callgrind wrote.
-count_instructions() { # server count depth path [field]
-	local server=$1 count=$2 depth=$3 path=$4 url=http://127.0.0.1:$origin_port$4 asked
-	local out=$work/callgrind
-	shift 4
-	rm -f "$out".*
-	under="valgrind -q --tool=callgrind --trace-children=yes --callgrind-out-file=$out.%p" \
-		start_server "$server" || fail "$server does not start under valgrind"
-	"$tools/ask" "${port[$server]}" "$url" 1 >/dev/null || fail "$server: no answer"
-	# Once stored it is a hit; the number of requests must not depend on when, so no asking for it.
-	sleep 0.5
-	"$tools/ask" "${port[$server]}" "$url" 15 >/dev/null
-	asked=$(origin_asked)
-	DEPTH=$depth "$tools/ask" "${port[$server]}" "$url" "$count" "$@" >/dev/null
-	asked=$(($(origin_asked) - asked - 1))
-	[ "$path" != /hit ] || [ $asked -eq 0 ] || fail "$asked of $count hits asked the origin"
-	stop_server "$server"
-	cat "$out".* | awk '/^totals:/ { total += $2 } END { printf "%.0f\n", total }'
-}
-
-# Self cost by function, "instructions function", of the last count.
-costs_by_function() {
-	local file
-	for file in "$work"/callgrind.*; do
-		callgrind_annotate --auto=no --threshold=100 "$file" 2>/dev/null
-	done | awk '
-		$1 ~ /^[0-9,]+$/ && $2 ~ /^\(/ && /:/ && !/PROGRAM TOTALS/ {
-			n = $1; gsub(/,/, "", n)
-			sub(/^[^)]*\) */, ""); sub(/ \[[^]]*\]$/, ""); sub(/^.*\//, "")
-			cost[$0] += n
-		}
-		END { for (f in cost) printf "%.0f\t%s\n", cost[f], f }'
-}
-
-# One row of the table; of the proxy's plain hits the costs by function are kept.
-instructions_row() { # server load depth path [field]
-	local server=$1 load=$2 count=2000 once twice
-	shift 2
-	once=$(count_instructions "$server" $count "$@") || exit 1
-	[ "$server $load" = "cache204 hit" ] && costs_by_function >"$work/once"
-	twice=$(count_instructions "$server" $((2 * count)) "$@") || exit 1
-	[ "$server $load" = "cache204 hit" ] && costs_by_function >"$work/twice"
-	echo "| $load | $server | $(((twice - once) / count)) |"
-}
-
-print_functions() {
-	echo
-	echo "Where the instructions of a hit on cache204 go, by function:"
-	echo
-	echo "| Function | instructions/request |"
-	echo "|---|---:|"
-	awk -F'\t' '
-		NR == FNR { once[$2] = $1; next }
-		{ n = ($1 - once[$2]) / 2000; if (n >= 10) printf "%.0f\t%s\n", n, $2 }' \
-		"$work/once" "$work/twice" | sort -rn | head -25 |
-		awk -F'\t' '{ printf "| `%s` | %d |\n", $2, $1 }'
-}
-
-run_instructions() {
-	command -v valgrind >/dev/null || fail "install the package valgrind"
-	local server
-	describe_machine
-	echo "User instructions per request: difference of 4000 and 2000 requests of one connection."
-	echo
-	echo "| Load | Server | instructions/request |"
-	echo "|---|---|---:|"
-	for server in limit cache204; do
-		is_installed $server || continue
-		instructions_row $server hit 1 /hit
-		instructions_row $server pipelined $DEPTH /hit
-		[ $server = limit ] && continue
-		instructions_row $server hit_304 1 /hit 'If-None-Match: "bench"'
-		instructions_row $server miss 1 /miss
-	done
-	[ ! -e "$work/twice" ] || print_functions
-}
-
 # --- Main
 
 . bench/writes.sh
@@ -149,10 +69,7 @@ run_instructions() {
 build_tools
 start_origin
 case ${1:-} in
-instructions)
-	on_server_core="" run_instructions
-	;;
 writes) run_writes ;;
 scale) run_scale ;;
-*) fail "usage: bench/run.sh instructions | writes | scale" ;;
+*) fail "usage: bench/run.sh writes | scale" ;;
 esac

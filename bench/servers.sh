@@ -40,7 +40,7 @@ trap 'exit 1' INT TERM
 
 # By the Makefile: their first lines say what they link.
 build_tools() {
-	make -s $tools/limit $tools/origin $tools/ask $tools/paced $tools/fill $tools/idle >&2 || fail "cannot build the tools"
+	make -s $tools/limit $tools/origin $tools/ask $tools/paced $tools/fill >&2 || fail "cannot build the tools"
 }
 
 is_open() { # port

@@ -42,8 +42,9 @@ def label(key, program):
     """How a function is named: ours by its file, another by its library."""
     path, file, function = key
     if short(path) == program:
+        # a function that begins with an inlined one of a system header is told with that file
         place = re.search(r"(?:proxy|cache|conf)/.*$", file)
-        return f"{place[0] if place else short(file) or program}: {function}"
+        return f"{place[0] if place else program}: {function}"
     if re.fullmatch(r"0x[0-9a-f]+", function):
         return f"{short(path)}: static function at {int(function, 16):#x}"
     return f"{short(path)}: {function}"

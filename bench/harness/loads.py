@@ -60,8 +60,8 @@ LOADS = [
          profile=Profile("keys"), options={"zipf": 0.99}),
     Load("herd", "herd: 64 ask for one cold URI", path="/herd/", profile=Profile("herd"), origin="any",
          options={"from": "next", "same": "connections", "together": 1}, needs=needs("herd"),
-         why="all ask at once, and again when all have their answers; the origin takes 10 ms; asked once for each URI it is "
-             "asked for 0.0156 of the requests"),
+         why="all ask at once, and again when all have their answers; the origin takes 10 ms; asked once for each URI "
+             "it has 0.0156 of the requests"),
     Load("tunnel_setup", "CONNECT, one small exchange, closed", path="/miss", profile=Profile("connect"),
          origin="each", options={"kind": "tunnel"}, needs=needs("connect"), quick=True),
     Load("tunnel_transfer", "CONNECT, 256 MiB", path="/large", profile=Profile("connect"), kind="transfer",

@@ -176,20 +176,28 @@ def stop_descendants():
     kill(tree(os.getpid())[1:])
 
 
-def run_load(command, allowed, seconds):
-    """Output, error output and CPU time of a load generator on these cores."""
+def run_load(command, allowed, seconds, ready=None):
+    """Status, output, error output and CPU time of a load generator on these cores. With `ready` it prints a
+    line when it is, that is called, and a line has it begin."""
     def prepare():
         os.sched_setaffinity(0, allowed)
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     before = os.times()
-    try:
-        done = subprocess.run(command, text=True, check=False, stdin=subprocess.DEVNULL, capture_output=True,
-                              timeout=seconds, preexec_fn=prepare)
-    except subprocess.TimeoutExpired:
-        raise Failed(f"{command[0].rpartition('/')[2]} did not end within {seconds:.0f} s") from None
+    with subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          preexec_fn=prepare) as load:
+        try:
+            if ready and load.stdout.readline():
+                ready()
+            out, err = load.communicate("\n" if ready else None, timeout=seconds)
+        except BaseException as error:
+            load.kill()
+            if isinstance(error, subprocess.TimeoutExpired):
+                name = command[0].rpartition("/")[2]
+                raise Failed(f"{name} did not end within {seconds:.0f} s") from None
+            raise
     after = os.times()
     cpu_s = (after.children_user - before.children_user + after.children_system - before.children_system)
-    return done.returncode, done.stdout, done.stderr.strip(), cpu_s
+    return load.returncode, out, err.strip(), cpu_s
 
 
 # ---- ports --------------------------------------------------------------------------------------

@@ -80,6 +80,8 @@ class Subject:
         self.origin = run.tls_origin if entrant.profile.tls_origin else run.origin
         self.keys = int(entrant.profile.store or load.keys)
         self.seconds = run.seconds
+        server = entrant.server
+        self.form = server.tls_form if entrant.profile.tls_clients and server.tls_form else server.form
 
     def url(self, path=None):
         url = self.origin.url(self.load.path if path is None else path)
@@ -87,18 +89,20 @@ class Subject:
 
     def in_form(self, url):
         """As bench/paced.c and bench/idle.c want a URL that is asked for in origin form."""
-        return url if self.entrant.server.form == "absolute" else url[url.index("//"):]
+        return url if self.form == "absolute" else url[url.index("//"):]
 
-    def closed(self, seconds, path=None, under=None, **options):
-        """Runs bench/closed.c, and returns what it prints."""
+    def closed(self, seconds, path=None, under=None, ready=None, **options):
+        """Runs bench/closed.c, and returns what it prints; `ready` is called when connections are open."""
         words = [f"{name}={value}" for name, value in options.items()]
-        if self.entrant.server.form == "origin":
+        if ready:
+            words.append("hold=1")
+        if self.form == "origin":
             words.append("form=origin")
         if self.entrant.profile.tls_clients:
             words.append(f"tls={self.run.tls.authority}")
         command = [*(self.run.under if under is None else under), f"{TOOLS}/closed",
                    str(self.running.port), self.url(path), str(seconds), *words]
-        status, out, err, cpu_s = machine.run_load(command, self.run.load_cores, seconds + 120)
+        status, out, err, cpu_s = machine.run_load(command, self.run.load_cores, seconds + 120, ready)
         if status != 0:
             raise Failed(err or f"closed ended with {status}")
         return {**json.loads(out), "load_cpu_s": cpu_s}
@@ -155,7 +159,7 @@ class Subject:
         path = self.load.path + ("0" if self.keys or self.load.path.endswith("/") else "")
         url, field = self.url(path), self.load.options.get("field")
         host = url.split("/")[2]
-        target = url if self.entrant.server.form == "absolute" else path
+        target = url if self.form == "absolute" else path
         head = exchange(self.running.port, f"GET {target} HTTP/1.1\r\nHost: {host}\r\n" +
                         (f"{field}\r\n" if field else "") + "Connection: close\r\n\r\n")
         if not head.startswith(f"HTTP/1.1 {self.load.status} "):
@@ -166,23 +170,25 @@ class Subject:
 
     # One round
 
+    def counts(self):
+        """What is read before and after: times in seconds, and requests at the origin."""
+        return {"asked": self.origin.asked(), "origin_s": self.origin.cpu_s(),
+                "busy_s": sum(map(machine.core_busy_s, self.run.server_cores)),
+                "server_s": machine.tree_cpu_s(self.running.process.pid), "at_s": time.monotonic()}
+
     def measured(self, work):
-        """What `work` returns, with the CPU times and the origin's count from before to after it."""
-        cores = self.run.server_cores
-        root = self.running.process.pid
-        asked, origin_s = self.origin.asked(), self.origin.cpu_s()
-        busy_s = sum(map(machine.core_busy_s, cores))
-        server_s, began = machine.tree_cpu_s(root), time.monotonic()
-        row = work()
-        elapsed = time.monotonic() - began
-        server_s = machine.tree_cpu_s(root) - server_s
-        busy_s = sum(map(machine.core_busy_s, cores)) - busy_s
-        row.update(server_cpu_s=server_s, elapsed_s=elapsed, server_cores=len(cores),
-                   server_busy=server_s / elapsed / len(cores),
-                   others_busy=max(0.0, busy_s - server_s) / elapsed / len(cores),
-                   asked=self.origin.asked() - asked - 1,
-                   load_busy=(row["load_cpu_s"] + self.origin.cpu_s() - origin_s) / elapsed,
-                   strayed=machine.strayed_threads(root, cores))
+        """What `work` returns, with the CPU times and the origin's count from when it calls its argument, which
+        is when its connections are open, to its end."""
+        before = {}
+        row = work(lambda: before.update(self.counts()))
+        after = self.counts()
+        spent = {name: after[name] - before[name] for name in after}
+        elapsed, cores = spent["at_s"], self.run.server_cores
+        row.update(server_cpu_s=spent["server_s"], elapsed_s=elapsed, server_cores=len(cores),
+                   server_busy=spent["server_s"] / elapsed / len(cores),
+                   others_busy=max(0.0, spent["busy_s"] - spent["server_s"]) / elapsed / len(cores),
+                   asked=spent["asked"] - 1, load_busy=(row["load_cpu_s"] + spent["origin_s"]) / elapsed,
+                   strayed=machine.strayed_threads(self.running.process.pid, cores))
         return row
 
     def round(self):
@@ -203,8 +209,8 @@ class Subject:
         row["faults"] = checks.faults(row, "any" if self.entrant.server.name == "limit" else self.load.origin)
         return row
 
-    def run_closed(self):
-        row = self.closed(self.seconds, **self.options())
+    def run_closed(self, begin):
+        row = self.closed(self.seconds, ready=begin, **self.options())
         if not self.load.options.get("together"):  # there not all are under way all the time
             row["connections"] = self.run.connections
         return row
@@ -213,12 +219,13 @@ class Subject:
         """A closed loop ends with a request under way on each connection: they must not be many of all."""
         return self.load.kind == "closed" and row["mean_us"] / 1e6 * LATENCIES > row["seconds"]
 
-    def run_wrk(self):
+    def run_wrk(self, begin):
         """wrk tells no sum of latencies, only a mean that it has corrected: no law holds for that."""
-        proxy, absolute = f"http://127.0.0.1:{self.running.port}", self.entrant.server.form == "absolute"
+        proxy, absolute = f"http://127.0.0.1:{self.running.port}", self.form == "absolute"
         command = [*self.run.under, "wrk", "-t1", f"-c{self.run.connections}", f"-d{max(1, round(self.run.seconds))}s",
                    *(["-s", "bench/load/hit.lua", proxy, "--", f"127.0.0.1:{self.origin.port}"] if absolute else
                      ["-H", f"Host: 127.0.0.1:{self.origin.port}", proxy + self.load.path])]
+        begin()
         status, out, err, cpu_s = machine.run_load(command, self.run.load_cores, self.run.seconds + 60)
         found = re.search(r"(\d+) requests in", out)
         if status != 0 or not found:
@@ -229,12 +236,13 @@ class Subject:
                 "unexpected": int(bad[1]) if bad else 0, "load_cpu_s": cpu_s,
                 "errors": sum(map(int, failed.groups())) if failed else 0}
 
-    def run_transfer(self):
+    def run_transfer(self, begin):
         tunnel = ["--proxytunnel"] if "connect" in self.load.needs else []
         number = self.run.next_number(DOWNLOADS)
         url = f"{self.url()}/{number}-[1-{DOWNLOADS}]"
         command = ["curl", "-s", *tunnel, "--noproxy", "", "-x", f"http://127.0.0.1:{self.running.port}",
                    "-o", "/dev/null", "-w", "%{http_code} %{size_download}\n", url]
+        begin()
         status, out, err, cpu_s = machine.run_load(command, self.run.load_cores, 120)
         got = out.splitlines().count(f"200 {LARGE_MIB << 20}")
         row = {"answers": LARGE_MIB * DOWNLOADS, "load_cpu_s": cpu_s, "errors": DOWNLOADS - got}
@@ -242,7 +250,8 @@ class Subject:
             row["wrong_answer"] = f"{got} of {DOWNLOADS} downloads are whole (curl {status}: {out.split()} {err})"
         return row
 
-    def run_idle(self):
+    def run_idle(self, begin):
+        begin()
         root, count = self.running.process.pid, self.run.idle
         before = machine.memory_kib(root)
         directory = self.run.new_directory(f"idle-{self.running.port}")
@@ -290,12 +299,14 @@ class Subject:
                                                        connections=self.run.connections)["rate"]
         return self.run.capacity[label]
 
-    def run_paced(self):
+    def run_paced(self, begin):
         with self.run.as_real_time(self.running):
+            begin()
             return self.paced(self.capacity() * self.load.share)
 
-    def run_writes(self):
+    def run_writes(self, begin):
         number = self.run.next_number()
         with self.run.as_real_time(self.running):
+            begin()
             return self.paced(HIT_RATE, str(WRITE_RATE), str(PACED_CONNECTIONS), "0",
                               self.in_form(self.origin.url(f"/hit/{os.getpid()}-{number}/")))

@@ -113,7 +113,8 @@ svg { max-width: 100%; height: auto; } svg text { fill: var(--ink); font: 12px s
 svg .soft { fill: var(--soft); font-size: 12px; } svg .grid { stroke: var(--line); }
 svg .ours { fill: var(--ours); stroke: var(--ours); } svg .other { fill: var(--other); stroke: var(--other); }
 svg .floor { fill: var(--floor); stroke: var(--floor); }
-pre { overflow-x: auto; font-size: .8rem; background: color-mix(in srgb, var(--line) 35%, transparent); padding: .6rem; }
+pre { overflow-x: auto; font-size: .8rem; background: color-mix(in srgb, var(--line) 35%, transparent);
+      padding: .6rem; }
 """
 
 

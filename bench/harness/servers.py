@@ -45,6 +45,7 @@ class Server:
     name = title = package = program = ""
     can = frozenset()
     form = "absolute"
+    tls_form = ""  # another form, of clients that speak TLS
     https_as = "https"
     user = "nobody"
     folders = ()
@@ -120,7 +121,7 @@ class Relay(Server):
 
 class Cache204(Server):
     name = title = "cache204"
-    can = frozenset(["connect", "tls_origin", "log", "workers", "herd", "304", "pipelined"])
+    can = frozenset(["connect", "tls_origin", "log", "workers", "herd"])
 
     def __init__(self, binary, options):
         self.program, self.options = binary, options
@@ -207,7 +208,8 @@ class Varnish(Server):
 class TrafficServer(Server):
     name = package = "trafficserver"
     title, program = "Traffic Server", "traffic_server"
-    https_as = "http"  # it takes no https URI from a plain connection: remap.config makes one
+    # It takes no https URI from a plain connection, nor http from TLS: remap.config makes one of the other.
+    https_as, tls_form = "http", "origin"
     can = frozenset(["connect", "tls_origin", "tls_clients", "log", "workers", "herd"])
 
     def version(self):
@@ -265,7 +267,7 @@ class Running:
                   "USER": "root" if os.geteuid() == 0 else os.environ.get("USER", "nobody"),
                   "GROUP": "root" if os.geteuid() == 0 else os.environ.get("USER", "nogroup"),
                   "WORKERS": self.profile.workers, "THREADS": 256 * self.profile.workers,
-                  "MODULES": MODULES, "CERTIFICATE": self.run.tls.certificate, "KEY": self.run.tls.key,
+                  "MODULES": MODULES, "CERTIFICATE": self.run.tls.certificate, "KEY": self.directory / "key.pem",
                   "AUTHORITY": self.run.tls.authority}
         if self.server.name == "apache2" and os.geteuid() == 0:  # it refuses to serve as root
             values.update(USER="nobody", GROUP="nogroup")
@@ -274,6 +276,8 @@ class Running:
             configure(PEERS / name, values, self.profile.words(), to)
         for name in self.server.folders:
             (self.directory / name).mkdir()
+        if self.server.files():  # a copy of the key, that its user may read and no other
+            shutil.copy(self.run.tls.key, values["KEY"])
         if self.server.files() and os.geteuid() == 0:
             user = pwd.getpwnam(self.server.user)
             for path in [self.directory, *self.directory.iterdir()]:

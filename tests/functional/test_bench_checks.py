@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bench"))
 
-from harness import checks, compare, figures, loads, report, servers  # noqa: E402 (their home is set above)
+from harness import callgrind, checks, compare, figures, loads, report, servers  # noqa: E402 (their home is set above)
 
 GOOD = {"connections": 64, "rate": 64000.0, "mean_us": 1000.0, "p99_us": 2000.0, "in_flight": 63.8,
         "seconds": 1.0, "elapsed_s": 1.1, "answers": 64064, "asked": 0, "errors": 0, "unexpected": 0,
@@ -140,3 +140,35 @@ def test_compare_tells_changes_beyond_the_spread(tmp_path):
     assert [change[-1] for change in compare.changes(read, old)] == ["within the spread"]
     with pytest.raises(servers.Failed, match="not a result of this bench"):
         compare.read(tmp_path / "none.json")
+
+
+# ---- instructions by function -------------------------------------------------------------------
+
+DUMP = """\
+events: Ir
+ob=(1) /home/me/build/cache204
+fl=(1) proxy/client/client.c
+fn=(1) client_advance
+10 7
++2 3
+cob=(2) /usr/lib/x86_64-linux-gnu/liblmdb.so.0.0.0
+cfn=(2) mdb_get
+calls=1 0
+11 500
+
+ob=(2)
+fl=(2) ???
+fn=(2)
+0 100
+fn=(3) 0x00000000000035e0
+0 200
+* 5
+"""
+
+
+def test_functions_without_a_name_have_that_of_their_library():
+    """What a callee cost is its own, not the caller's."""
+    costs = callgrind.by_label(callgrind.functions_of(DUMP.splitlines()), "cache204")
+    assert costs == {"proxy/client/client.c: client_advance": 10, "liblmdb: mdb_get": 100,
+                     "liblmdb: static function at 0x35e0": 205}
+    assert callgrind.by_owner(costs) == {"proxy/client": 10, "liblmdb": 305}
