@@ -223,8 +223,8 @@ class Counted:
         self.operator = self.connect(self.proxy.admin_port)
         self.client = self.connect(self.proxy.port)
         self.dump()
-        self.of_dump = min(self.dump() for _ in range(ROUNDS))
-        self.functions_of_dump = self.functions()
+        self.of_dump, self.functions_of_dump = min(((self.dump(), self.functions()) for _ in range(ROUNDS)),
+                                                   key=lambda pair: pair[0])
 
     @staticmethod
     def connect(port):
