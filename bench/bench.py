@@ -293,16 +293,9 @@ def summarize(load, label, result, results, values):
              if isinstance(value, (int, float)) and not isinstance(value, bool)}
     result["figures"] = {name: figures.summary([row[name] for row in good if name in row]) for name in sorted(names)}
     result["bound"] = max((row["bound"] for row in good), key=[row["bound"] for row in good].count)
-    if load.unit:
-        for name, other in (("ratio", result["base"]), ("floor_ratio", load.floor)):
-            if other in results and other != label:
-                result[name] = figures.paired_ratio(values[label], values[other])
-    else:
-        for label_of in ("p50_us", "p99_us", "p999_us"):
-            if result["base"] in results and result["base"] != label:
-                result.setdefault("ratios", {})[label_of] = figures.paired_ratio(
-                    {n: row[label_of] for n, row in result["rounds"].items()},
-                    {n: row[label_of] for n, row in results[result["base"]]["rounds"].items()})
+    for name, other in (("ratio", result["base"]), ("floor_ratio", load.floor)):
+        if load.unit and other in results and other != label:
+            result[name] = figures.paired_ratio(values[label], values[other])
 
 
 # ---- the run ------------------------------------------------------------------------------------

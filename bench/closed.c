@@ -21,7 +21,8 @@
  *
  * One line of JSON is printed.  A latency is that of one write, from when it was to be sent to its last
  * answer; of a connection of its own, from before it was opened.  What was completed within SECONDS is
- * counted there; then what is under way is waited for, so `answers` is what the server had to do in all.
+ * counted there, up to the last of it, as on a machine with others the server may have no core just then;
+ * then what is under way is waited for, so `answers` is what the server had to do in all.
  * `in_flight` is the sum of the latencies by time: by Little's law the number of connections, unless some
  * were not served.
  */
@@ -89,7 +90,7 @@ static uint32_t *choices;
 static SSL_CTX *tls;
 static int poller;
 static size_t under_way, opened;
-static int64_t end_ns; /* when it was first seen that SECONDS were over */
+static int64_t last_ns; /* when the last of what is counted was completed */
 static bool over;
 static char before[REQUEST_LENGTH], after[REQUEST_LENGTH], connect_head[REQUEST_LENGTH];
 static size_t before_length, after_length, host_length;
@@ -319,6 +320,7 @@ static void note_written_answered(struct connection *connection)
 {
 	int64_t now = now_ns(), took = now - connection->began_ns;
 	if (!over) {
+		last_ns = now;
 		result.completed += option.depth;
 		result.latency_sum_ns += (double)took;
 		result.buckets[bucket_of(took)]++;
@@ -431,15 +433,10 @@ static void run(void)
 			receive(events[i].data.ptr);
 		now = now_ns();
 		/* What has come while this process did not run is counted, as is the time it did not. */
-		if (!over && option.count == 0 && now >= wanted_ns) {
-			over = true;
-			end_ns = now;
-		}
+		over |= option.count == 0 && now >= wanted_ns;
 		if (option.count == 0 && now > wanted_ns + (int64_t)PATIENCE_S * SECOND_NS)
 			break;
 	}
-	if (!over)
-		end_ns = now;
 }
 
 static void print_result(double seconds)
@@ -548,6 +545,7 @@ int main(int argc, char **argv)
 	}
 	int64_t start = now_ns();
 	run();
-	print_result((double)(end_ns - start) / SECOND_NS);
+	/* without any answer, all of the time */
+	print_result((double)((last_ns > 0 ? last_ns : now_ns()) - start) / SECOND_NS);
 	return 0;
 }

@@ -16,6 +16,7 @@ CPU_TOLERANCE = 1.05      # of the time of the server's cores
 SATURATED = 0.95          # of the load's core
 BELOW_FLOOR = 0.80        # of the CPU time of a program that does nothing
 RATE_TOLERANCE = 0.05     # of the rate that an open loop was to have
+UNDISTURBED = 0.50        # of its requests, at least
 
 
 def in_flight(row):
@@ -102,6 +103,8 @@ def open_loop(row):
         return f"the load generator is saturated ({row['load_busy']:.0%} of its core)"
     if abs(row["rate"] - wanted) > RATE_TOLERANCE * wanted:
         return f"{row['rate']:.0f} requests/s where {wanted:.0f} were due"
+    if row.get("undisturbed", 1) < UNDISTURBED:
+        return f"others had its core for {1 - row['undisturbed']:.0%} of the requests"
     return None
 
 

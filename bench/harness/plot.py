@@ -4,7 +4,7 @@ import html
 import math
 
 WIDTH, LEFT, RIGHT, ROW, TOP = 820, 190, 130, 26, 8
-QUANTILES = {"p50_us": "p50", "p99_us": "p99", "p999_us": "p99.9"}
+QUANTILES = {"quiet_p50_us": "p50", "quiet_p99_us": "p99", "quiet_p999_us": "p99.9"}  # of undisturbed requests
 
 
 def kind_of(load, label):

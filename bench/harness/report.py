@@ -36,8 +36,8 @@ def cells(load, label, row):
                   if load["unit"] == "request" else "–"]
     else:
         shown = [f"{value['wanted_rate']['median']:.0f}", *(
-            f"{value[name]['median']:.0f} ({spread(value[name])})" for name in ("p50_us", "p99_us", "p999_us")),
-            f"{value['quiet_p99_us']['median']:.0f}", f"{100 * value['undisturbed']['median']:.1f}"]
+            f"{value[name]['median']:.0f} ({spread(value[name])})" for name in plot.QUANTILES),
+            f"{value['p999_us']['median']:.0f}", f"{100 * value['undisturbed']['median']:.1f}"]
     return [label, *shown]
 
 
@@ -45,7 +45,8 @@ def headings(load):
     if load["unit"]:
         return ["Server", UNITS[load["unit"]], "spread", f"× {load['floor'] or 'floor'}", "× base", "requests/s",
                 "bound by", "origin/request"]
-    return ["Server", "requests/s", "p50 µs", "p99 µs", "p99.9 µs", "p99 µs, undisturbed", "undisturbed %"]
+    return ["Server", "requests/s", *(f"{name} µs" for name in plot.QUANTILES.values()), "p99.9 µs of all",
+            "undisturbed %"]
 
 
 def machine_lines(run):
@@ -64,8 +65,8 @@ def machine_lines(run):
         "with something switched on, the same server without.",
         "Rates compare servers only where the server's core is the bound; CPU time does everywhere."]
     if run["real_time_for_latency"]:
-        lines.append("At fixed rates server and load have real-time priority, so that others on the machine do not "
-                     "count.")
+        lines.append("At fixed rates server and load have real-time priority, and latencies are those of undisturbed "
+                     "requests: of those that came while neither waited for a core that somebody else had.")
     return lines
 
 

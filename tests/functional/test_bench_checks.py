@@ -46,6 +46,7 @@ def test_a_queue_in_front_of_the_server_is_seen():
     ({"strayed": ["[ET_NET 0]"]}, "threads left the server's cores: [ET_NET 0]"),
     ({"wanted_rate": 64000.0, "load_busy": 0.99}, "the load generator is saturated"),
     ({"wanted_rate": 80000.0}, "64000 requests/s where 80000 were due"),
+    ({"wanted_rate": 64000.0, "undisturbed": 0.4}, "others had its core for 60% of the requests"),
 ])
 def test_each_impossible_row_is_named(changed, words):
     found = faults(**changed)
