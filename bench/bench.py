@@ -89,7 +89,6 @@ class Run:
         self.started = []  # every server that runs
         self.running = {}  # those of the load at hand, by name and profile
         self.stores, self.capacity, self.left_out = {}, {}, {}
-        self.store_size = "256MiB"
         self.numbers = itertools.count()
         self.servers = self.find_servers(environment)
         self.began = time.monotonic()
@@ -167,12 +166,12 @@ class Run:
         profiles = [load.profile, *(profile for _, profile in load.beside)]
         for name in {profile.store for profile in profiles if profile.store} - self.stores.keys():
             directory = self.work / f"store-{name}"
-            self.store_size = f"{(64 << 20) + int(name) * RECORD_BYTES}B"
+            size = f"{(64 << 20) + int(name) * RECORD_BYTES}B"
             done = subprocess.run([f"{measure.TOOLS}/fill", name, self.origin.url(load.path), f"store={directory}",
-                                   f"store_size={self.store_size}"], text=True, check=False, capture_output=True)
+                                   f"store_size={size}"], text=True, check=False, capture_output=True)
             if done.returncode != 0:
                 raise Failed(f"cannot fill a store: {done.stderr.strip()}")
-            self.stores[name] = directory
+            self.stores[name] = directory, size
 
 
 # ---- progress -----------------------------------------------------------------------------------

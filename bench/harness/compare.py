@@ -2,6 +2,7 @@
 
 import json
 
+from harness.figures import shown as number
 from harness.machine import Failed
 
 
@@ -47,8 +48,9 @@ def changes(old, new):
 
 
 def shown(summary):
-    return "–" if summary is None else (f"{summary['median']:.4g} "
-                                        f"({summary['least']:.4g} to {summary['most']:.4g})")
+    if summary is None:
+        return "–"
+    return f"{number(summary['median'])} ({number(summary['least'])} to {number(summary['most'])})"
 
 
 def table(old, new):

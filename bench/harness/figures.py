@@ -7,6 +7,11 @@ import statistics
 CONFIDENCE = 0.90
 
 
+def shown(value):
+    """Three digits, or all before the point."""
+    return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
+
+
 def median(values):
     return statistics.median(values)
 

@@ -3,6 +3,8 @@
 import html
 import math
 
+from harness.figures import shown as number
+
 WIDTH, LEFT, RIGHT, ROW, TOP = 820, 190, 130, 26, 8
 QUANTILES = {"quiet_p50_us": "p50", "quiet_p99_us": "p99", "quiet_p999_us": "p99.9"}  # of undisturbed requests
 
@@ -30,8 +32,8 @@ def svg(rows, ticks, place, unit):
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{bottom}"/>'
                      f'<text class="soft" x="{x:.1f}" y="{bottom + 14}" text-anchor="middle">{tick:g}</text>')
     parts.append(f'<text class="soft" x="{LEFT}" y="{bottom + 29}">{html.escape(unit)}</text>')
-    for number, (label, kind, values, median, words) in enumerate(rows):
-        y = TOP + ROW * number + ROW / 2
+    for line, (label, kind, values, median, words) in enumerate(rows):
+        y = TOP + ROW * line + ROW / 2
         parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{html.escape(label)}</text>'
                      f'<rect class="{kind}" x="{LEFT}" y="{y - 6:.1f}" width="{max(place(median) - LEFT, 0):.1f}" '
                      'height="12" fill-opacity="0.35" stroke="none"/>')
@@ -52,7 +54,7 @@ def of_cpu(load, unit):
         values = [one["cpu_per"] for one in row["rounds"].values()]
         median = row["figures"]["cpu_per"]["median"]
         times = f", {row['ratio']['median']:.2f} ×" if row.get("ratio") else ""
-        rows.append((label, kind_of(load, label), values, median, f"{median:.3g}{times}"))
+        rows.append((label, kind_of(load, label), values, median, f"{number(median)}{times}"))
         most = max(most, *values)
     scale = (WIDTH - LEFT - RIGHT) / most
     return figure(svg(rows, steps(most), lambda value: LEFT + value * scale, unit),
@@ -66,7 +68,7 @@ def of_latency(load):
         for name, words in QUANTILES.items():
             values = [max(one[name], 1) for one in row["rounds"].values()]
             median = max(row["figures"][name]["median"], 1)
-            rows.append((f"{label}, {words}", kind_of(load, label), values, median, f"{median:.0f}"))
+            rows.append((f"{label}, {words}", kind_of(load, label), values, median, number(median)))
     low = math.floor(math.log10(min(min(values) for _, _, values, _, _ in rows)))
     high = math.ceil(math.log10(max(max(values) for _, _, values, _, _ in rows)) + 1e-9)
     scale = (WIDTH - LEFT - RIGHT) / max(high - low, 1)

@@ -4,12 +4,9 @@ import html
 import json
 
 from harness import compare, plot, servers
+from harness.figures import shown as number
 
 UNITS = {"request": "CPU µs/request", "MiB": "CPU µs/MiB", "connection": "bytes/connection"}
-
-
-def number(value):
-    return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
 
 
 def spread(summary):

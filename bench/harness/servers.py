@@ -134,9 +134,9 @@ class Cache204(Server):
 
     def command(self, run, profile, directory, port):
         tls = "tls:" if profile.tls_clients else ""
+        store, size = run.stores.get(profile.store, (directory / "store", "256MiB"))
         options = [f"listen={tls}127.0.0.1:{port}", f"admin=127.0.0.1:{machine.free_port()}",
-                   f"store={run.stores.get(profile.store, directory / 'store')}",
-                   f"store_size={run.store_size}", f"workers={profile.workers}", "connect_ports=*",
+                   f"store={store}", f"store_size={size}", f"workers={profile.workers}", "connect_ports=*",
                    f"access_log={directory / 'access.log' if profile.log else ''}",
                    "clients_max=19000", "clients_per_address=19000", "client_requests=1000000000"]
         if profile.tls_clients:
