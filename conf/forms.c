@@ -185,6 +185,9 @@ static bool explain_network(const char *value, struct diagnostic *why)
 			       value, bits_of_mask(slash + 1));
 	else if (units_parse_address(value, host, &port))
 		diagnostic_set(why, "%s has a port; use %s", shown, host);
+	else if (*value == '[' && strchr(value, ']') != NULL)
+		diagnostic_set(why, "%s has brackets; use the address without them, as 2001:db8::1",
+			       shown);
 	else if (text_is_name(value, strlen(value)) || strchr(value, '-') != NULL)
 		diagnostic_set(why, "%s is not a network; use addresses in digits, as 10.0.0.0/8",
 			       shown);

@@ -216,11 +216,25 @@ static bool find_by_failure(struct look *look, enum failure failure)
 	}
 }
 
+/* "[fe80::1%25eth0]": of an interface of the client's machine, or of ours, or of none. */
+static bool has_zone(struct slice line)
+{
+	const char *open = memchr(line.p, '[', line.n), *percent;
+	size_t n = open == NULL ? 0 : line.n - (size_t)(open - line.p);
+
+	percent = n == 0 ? NULL : memchr(open, '%', n);
+	return percent != NULL && memchr(open, ']', (size_t)(percent - open)) == NULL &&
+	       memchr(percent, ']', n - (size_t)(percent - open)) != NULL;
+}
+
 /* The request line failed, and what follows was not looked at. */
 static bool find_in_line(const struct look *look, enum failure failure)
 {
 	switch (failure) {
 	case FAILURE_BAD_TARGET:
+		if (has_zone(look->line))
+			return say(look, 0, "a zone id in the target, which is not supported");
+		return say(look, 0, "the target");
 	case FAILURE_UNSUPPORTED_SCHEME:
 	case FAILURE_USERINFO:
 	case FAILURE_FRAGMENT:

@@ -78,7 +78,7 @@ class Client:
     def __init__(self, port, host="127.0.0.1", receive_buffer=None, timeout=WAIT, source=None, seen=None,
                  path=None):
         self.seen = seen  # is called with each final answer
-        self.sock = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
+        self.sock = socket.socket(socket.AF_UNIX if path else socket.AF_INET6 if ":" in host else socket.AF_INET)
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         if source:

@@ -86,6 +86,11 @@ static void test_requests(void **state)
 		{HEAD("GET http://a/\0 HTTP/1.1\r\n\r\n"), "line 1, byte 14: 0x00 in the target"},
 		{HEAD("GET http://a/ HTTP\r\n\r\n"), "line 1, byte 15: not an HTTP version"},
 		{HEAD("GET http://a/ HTTP/1.1\nHost: a\r\n\r\n"), "line 1, byte 23: LF without CR"},
+		{HEAD("GET http://[fe80::1%25eth0]/ HTTP/1.1\r\nHost: a\r\n\r\n"),
+		 "line 1: a zone id in the target, which is not supported"},
+		{HEAD("CONNECT [fe80::1%eth0]:443 HTTP/1.1\r\nHost: a\r\n\r\n"),
+		 "line 1: a zone id in the target, which is not supported"},
+		{HEAD("GET http://[x]/%25] HTTP/1.1\r\nHost: a\r\n\r\n"), "line 1: the target"},
 		{HEAD("GET http://u:secret@a/ HTTP/1.1\r\nHost: a\r\n\r\n"), "line 1: the target"},
 		/* it failed by the target: what is wrong behind it was not looked at */
 		{HEAD("GET http://u:secret@a/ HTTP/1.1\r\nHost a\r\nA: \0\r\n\r\n"),
