@@ -10,6 +10,7 @@
 #include "proxy/front/forward_rules.h"
 #include "proxy/front/logins.h"
 #include "proxy/access/access.h"
+#include "proxy/base/cause.h"
 #include "proxy/http1/parse.h"
 #include "proxy/loop/env.h"
 #include "proxy/origin/admission.h"
@@ -387,9 +388,12 @@ static void inside_handle(struct exchange *x)
 		return;
 	}
 	/* The client is mistaken in whom it talks to: what follows may be for another as well. */
-	if (failure == FAILURE_MISDIRECTED)
+	if (failure == FAILURE_MISDIRECTED) {
+		cause_set_fault("not for the authority of the CONNECT");
 		x->sink->last = true;
+	}
 	exchange_fail(x, failure);
+	cause_clear();
 }
 
 static void forward_handle(struct exchange *x)
