@@ -62,9 +62,9 @@ struct access_place {
 
 /*
  * Rules compiled from the options (clients, proxy_protocol_from, methods, connect_ports,
- * tunnel_http, allow_ports, deny, allow, dns_private, pseudonym and what instance.h makes of it).  A listener's
- * wildcard address stands for all addresses of the place.  NULL when out of memory or a rule is bad
- * (line in `error`).  `conf` must outlive it, `place` need not.
+ * tunnel_http, allow_ports, deny, allow, dns_private, pseudonym and what instance.h makes of it).
+ * A listener's wildcard address stands for all addresses of the place.  NULL when out of memory or
+ * a rule is bad (line in `error`).  `conf` must outlive it, `place` need not.
  */
 struct access *access_new(const struct conf *conf, const struct access_place *place,
 			  struct diagnostic *error);

@@ -17,7 +17,8 @@ enum { ACTIVATION_MAX = 64 };
 
 /*
  * Take the variables out of the environment, and look at what they name: each has to be a listening
- * socket of TCP or of a file.  Variables for another process are ignored.  False with a line in `error`.
+ * socket of TCP or of a file.  Variables for another process are ignored.  False with a line in
+ * `error`.
  */
 bool activation_init(struct diagnostic *error);
 
