@@ -18,6 +18,9 @@ struct conf_list {
 	size_t count;
 };
 
+struct conf_rule;
+struct conf_rules;
+
 /* The words of choices.def. */
 enum conf_choice {
 #define CHOICE(id, option, word) CONF_##id,
@@ -45,6 +48,10 @@ struct conf {
 #undef OPTION_DURATION
 	/* No option: our name in Via of requests, see instance.h; NULL for the pseudonym. */
 	char *instance;
+	/* For some hosts and paths (rules.h); NULL for none. */
+	struct conf_rules *rules;
+	/* The rule under which the options are so; NULL in those of the whole. */
+	const struct conf_rule *rule;
 };
 
 /*

@@ -14,7 +14,7 @@ static bool is_alnum(char c)
 	return ascii_is_digit(c) || ascii_is_alpha(c);
 }
 
-bool text_is_control(char c)
+static bool text_is_control(char c)
 {
 	return (unsigned char)c < 0x20 || c == 0x7f;
 }
@@ -243,4 +243,35 @@ bool text_is_gateway(const char *text)
 	return conf_split_gateway(text, &gateway) && text_is_listen(gateway.listen) &&
 	       is_origin(gateway.origin) &&
 	       (gateway.socket[0] == '\0' || text_is_path(gateway.socket));
+}
+
+bool text_is_rule_parent(const char *text)
+{
+	return strcasecmp(text, "none") == 0 || strcasecmp(text, "direct") == 0 ||
+	       (*text != '\0' && text_is_parent(text));
+}
+
+bool text_is_query_name(const char *text)
+{
+	size_t length = strlen(text), star = strcspn(text, "*");
+
+	if (length == 0 || length > 255 || star + 1 < length)
+		return false;
+	for (const char *at = text; *at; at++)
+		if ((unsigned char)*at <= ' ' || *at == 0x7f || strchr("=&?#", *at) != NULL)
+			return false;
+	return true;
+}
+
+const char *form_show(const char *value, char to[FORM_SHOWN])
+{
+	size_t length = strlen(value);
+
+	if (length == 0)
+		return "\"\"";
+	snprintf(to, FORM_SHOWN, "%.64s%s", value, length > 64 ? "..." : "");
+	for (char *c = to; *c; c++)
+		if (text_is_control(*c))
+			*c = '?';
+	return to;
 }

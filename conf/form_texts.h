@@ -23,7 +23,8 @@ bool text_is_host(const char *text);
 bool text_is_destination(const char *text);
 bool text_is_parent(const char *text);
 bool text_is_gateway(const char *text);
-bool text_is_control(char c);
+bool text_is_rule_parent(const char *text);
+bool text_is_query_name(const char *text);
 
 /*
  * Labels of letters, digits, - and _ (seen in practice).  A last label of digits is a broken
@@ -36,5 +37,9 @@ bool text_is_userinfo(const char *text, size_t length);
 
 /* An address alone, IPv6 with or without brackets; writes it with the port of name servers. */
 bool text_add_resolver_port(const char *text, char to[UNITS_HOST + 9]);
+
+/* A value as it is shown in a message: control characters and excess length taken out. */
+enum { FORM_SHOWN = 72 };
+const char *form_show(const char *value, char to[FORM_SHOWN]);
 
 #endif

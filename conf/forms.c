@@ -9,8 +9,8 @@
 #include <strings.h>
 
 #include "conf/conf.h"
-#include "conf/form_texts.h"
 #include "conf/log_format.h"
+#include "conf/pattern.h"
 #include "conf/units.h"
 
 /* As form_show(), and what stands before an @ may be a password. */
@@ -327,6 +327,29 @@ static bool explain_parent(const char *value, struct diagnostic *why)
 	return fault != NULL;
 }
 
+static bool explain_rule_parent(const char *value, struct diagnostic *why)
+{
+	char shown[FORM_SHOWN];
+
+	if (*value != '\0')
+		return explain_parent(value, why);
+	diagnostic_set(why, "%s is not a parent proxy; use none to ask origins directly",
+		       show(value, shown));
+	return true;
+}
+
+static bool explain_query_name(const char *value, struct diagnostic *why)
+{
+	const char *sign = value + strcspn(value, "=&?#");
+	char shown[FORM_SHOWN];
+
+	if (*sign == '\0')
+		return false;
+	diagnostic_set(why, "%s has a %c in it; use the name alone, without value",
+		       show(value, shown), *sign);
+	return true;
+}
+
 static const struct {
 	bool (*is)(const char *text);
 	const char *name, *article, *wanted;
@@ -362,6 +385,14 @@ static const struct {
 			 "http://host:port or http://user:password@host:port", explain_parent},
 	[FORM_GATEWAY] = {text_is_gateway, "LISTEN=URL[@unix:/path]", "a gateway",
 			  "127.0.0.1:3130=http://host:port", explain_gateway},
+	[FORM_PATTERN] = {text_is_pattern, "pattern", "a pattern",
+			  "example.com, .example.com, http://example.com/path* or */path*",
+			  pattern_explain},
+	[FORM_RULE_PARENT] = {text_is_rule_parent, "URL or none", "a parent proxy",
+			      "http://host:port, http://user:password@host:port or none",
+			      explain_rule_parent},
+	[FORM_QUERY_NAME] = {text_is_query_name, "name", "the name of a query parameter",
+			     "utm_source, or utm_* for all that begin so", explain_query_name},
 };
 
 /* "fe80::1%eth0", alone or in brackets: a link-local address of one interface. */
@@ -422,7 +453,11 @@ char *form_normal(enum form form, const char *value)
 
 	if (form == FORM_RESOLVER && text_add_resolver_port(value, with_port))
 		return strdup(with_port);
-	if ((form == FORM_PARENT || (form == FORM_GATEWAY && strstr(value, "@unix:") == NULL)) &&
+	if (form == FORM_RULE_PARENT &&
+	    (strcasecmp(value, "direct") == 0 || strcasecmp(value, "none") == 0))
+		return strdup("none");
+	if ((form == FORM_PARENT || form == FORM_RULE_PARENT ||
+	     (form == FORM_GATEWAY && strstr(value, "@unix:") == NULL)) &&
 	    length > 0 && value[length - 1] == '/')
 		length--;
 	return strndup(value, length);
@@ -431,17 +466,4 @@ char *form_normal(enum form form, const char *value)
 const char *form_name(enum form form)
 {
 	return forms[form].name;
-}
-
-const char *form_show(const char *value, char to[FORM_SHOWN])
-{
-	size_t length = strlen(value);
-
-	if (length == 0)
-		return "\"\"";
-	snprintf(to, FORM_SHOWN, "%.64s%s", value, length > 64 ? "..." : "");
-	for (char *c = to; *c; c++)
-		if (text_is_control(*c))
-			*c = '?';
-	return to;
 }

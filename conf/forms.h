@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "cache/base/diagnostic.h"
+#include "conf/form_texts.h"
 
 enum form {
 	FORM_ANY,   /* any text without control characters */
@@ -22,6 +23,9 @@ enum form {
 	FORM_DESTINATION, /* a host name, a .domain or a network */
 	FORM_PARENT,      /* http://[user:password@]host:port, or nothing */
 	FORM_GATEWAY,     /* LISTEN=http://host[:port][@unix:/path], or https */
+	FORM_PATTERN,     /* of a rule, pattern.h */
+	FORM_RULE_PARENT, /* as FORM_PARENT, or none */
+	FORM_QUERY_NAME,  /* of a parameter, * at its end for all that begin so */
 };
 
 /*
@@ -38,9 +42,5 @@ char *form_normal(enum form form, const char *value);
 
 /* The form in a few words for --help, as "list of ..."; "" for any text. */
 const char *form_name(enum form form);
-
-/* A value as it is shown in a message: control characters and excess length taken out. */
-enum { FORM_SHOWN = 72 };
-const char *form_show(const char *value, char to[FORM_SHOWN]);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "cache/base/diagnostic.h"
 #include "conf/option.h"
+#include "conf/rules.h"
 #include "conf/setting.h"
 #include "conf/source.h"
 #include "conf/statements.h"
@@ -183,7 +184,7 @@ static bool load_text(struct loading *load, char *text)
 	cfg_t *cfg = new_cfg();
 	bool set = cfg != NULL;
 
-	statements_check(text, load->lines, keep_fault, load);
+	statements_check(text, load->lines, load->conf, keep_fault, load);
 	if (cfg != NULL && cfg_parse_buf(cfg, text) != CFG_SUCCESS)
 		load->error_count += load->error_count + load->fault_count == 0;
 	say_faults(load, INT_MAX);
@@ -272,6 +273,8 @@ static void complain_setting(struct loading *load, char *name, bool has_value)
 		complain(load, FROM_SETTING, name, "no value; use -o name=value");
 		return;
 	}
+	if (strncmp(name, "rule", 4) == 0 && strspn(name + 4, " \t\"'") > 0)
+		name[4] = '\0';
 	statement_explain_unknown(name, &why);
 	complain(load, FROM_SETTING, name, "%s", why.text);
 }
@@ -451,6 +454,16 @@ static void check_tunnel_http(struct loading *load)
 	}
 }
 
+static void complain_of_rule(void *owner, int line, const char *name, const char *why)
+{
+	struct loading *load = owner;
+	char shown[FORM_SHOWN];
+
+	if (load->error_count++ < ERRORS_MAX)
+		fprintf(load->errors, "%s:%d: rule \"%s\": %s\n", load->file, line,
+			form_show(name, shown), why);
+}
+
 /* Checks that involve several options. */
 static void check_together(struct loading *load)
 {
@@ -477,9 +490,10 @@ static bool load_all(struct loading *load, char *const *settings, size_t setting
 	for (size_t i = 0; i < setting_count; i++)
 		if (!load_setting(load, settings[i]))
 			return false;
-	if (load->error_count == 0)
-		check_together(load);
-	return true;
+	if (load->error_count > 0)
+		return true;
+	check_together(load);
+	return conf_rules_finish(load->conf, complain_of_rule, load);
 }
 
 struct conf *conf_load(const char *file, char *const *settings, size_t setting_count, FILE *errors)
@@ -520,7 +534,9 @@ void conf_free(struct conf *conf)
 {
 	for (size_t i = 0; conf != NULL && i < option_total; i++)
 		option_release(&options[i], conf);
-	if (conf != NULL)
+	if (conf != NULL) {
 		free(conf->instance);
+		conf_rules_free(conf->rules);
+	}
 	free(conf);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "conf/nearest.h"
+#include "conf/rule.h"
 #include "conf/units.h"
 
 #define KiB ((int64_t)1 << 10)
@@ -14,10 +15,11 @@
 
 /* clang-format off */
 #define ROW(option, kind, member, ...) \
-	{.name = #option, .type = OPTION_IS_##kind, .offset = offsetof(struct conf, member), __VA_ARGS__},
+	{.name = #option, .type = OPTION_IS_##kind, .offset = offsetof(struct OWNER, member), __VA_ARGS__},
 #define NUMBER(option, kind, member, preset, least, most, text) \
 	ROW(option, kind, member, .number = preset, .min = least, .max = most, .help = text)
 
+#define OWNER conf
 const struct option options[] = {
 #define OPTION_LIST(name, text, of, about) \
 	ROW(name, LIST, name, .form = FORM_##of, .preset = text, .help = about)
@@ -31,27 +33,54 @@ const struct option options[] = {
 	NUMBER(name, DURATION, name##_ms, preset, min, max, help)
 #include "conf/options.def"
 };
+
+#undef OWNER
+#define OWNER conf_rule
+const struct option rule_options[] = {
+#include "conf/rule_options.def"
+};
 /* clang-format on */
 
 const size_t option_total = sizeof(options) / sizeof(*options);
+const size_t rule_option_total = sizeof(rule_options) / sizeof(*rule_options);
 
-const struct option *option_find(const char *name)
+static const struct option *find(const struct option *rows, size_t count, const char *name)
 {
-	for (size_t i = 0; i < option_total; i++)
-		if (strcmp(options[i].name, name) == 0)
-			return &options[i];
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(rows[i].name, name) == 0)
+			return &rows[i];
 	return NULL;
 }
 
-const struct option *option_nearest(const char *name)
+static const struct option *nearest_of(const struct option *rows, size_t count, const char *name)
 {
 	struct nearest nearest = nearest_to(name);
 	const struct option *found = NULL;
 
-	for (size_t i = 0; i < option_total; i++)
-		if (nearest_is(&nearest, options[i].name))
-			found = &options[i];
+	for (size_t i = 0; i < count; i++)
+		if (nearest_is(&nearest, rows[i].name))
+			found = &rows[i];
 	return found;
+}
+
+const struct option *option_find(const char *name)
+{
+	return find(options, option_total, name);
+}
+
+const struct option *option_nearest(const char *name)
+{
+	return nearest_of(options, option_total, name);
+}
+
+const struct option *rule_option_find(const char *name)
+{
+	return find(rule_options, rule_option_total, name);
+}
+
+const struct option *rule_option_nearest(const char *name)
+{
+	return nearest_of(rule_options, rule_option_total, name);
 }
 
 void option_write_choices(const struct option *option, char to[OPTION_CHOICES])
@@ -192,14 +221,14 @@ static bool set_string(char **string, enum form form, const char *value)
 }
 
 /* Its member, to set. */
-static void *option_member(const struct option *option, struct conf *conf)
+static void *option_member(const struct option *option, void *owner)
 {
-	return (char *)conf + option->offset;
+	return (char *)owner + option->offset;
 }
 
-void option_set_number(const struct option *option, struct conf *conf, int64_t number)
+void option_set_number(const struct option *option, void *owner, int64_t number)
 {
-	void *member = option_member(option, conf);
+	void *member = option_member(option, owner);
 
 	if (option->type == OPTION_IS_BOOL)
 		*(bool *)member = number != 0;
@@ -213,36 +242,35 @@ void option_set_number(const struct option *option, struct conf *conf, int64_t n
 		*(int64_t *)member = number;
 }
 
-bool option_set(const struct option *option, struct conf *conf, const char *const *values,
-		size_t count)
+bool option_set(const struct option *option, void *owner, const char *const *values, size_t count)
 {
 	int64_t number;
 
 	if (option->type == OPTION_IS_LIST)
-		return set_list(option_member(option, conf), option->form, values, count);
+		return set_list(option_member(option, owner), option->form, values, count);
 	if (option->type == OPTION_IS_STRING)
-		return set_string(option_member(option, conf), option->form, values[0]);
+		return set_string(option_member(option, owner), option->form, values[0]);
 	if (parse_number(option, values[0], &number))
-		option_set_number(option, conf, number);
+		option_set_number(option, owner, number);
 	return true;
 }
 
-void option_release(const struct option *option, struct conf *conf)
+void option_release(const struct option *option, void *owner)
 {
 	if (option->type == OPTION_IS_LIST)
-		free_list(option_member(option, conf));
+		free_list(option_member(option, owner));
 	else if (option->type == OPTION_IS_STRING)
-		free_text(*(char **)option_member(option, conf));
+		free_text(*(char **)option_member(option, owner));
 }
 
-const void *option_value(const struct option *option, const struct conf *conf)
+const void *option_value(const struct option *option, const void *owner)
 {
-	return (const char *)conf + option->offset;
+	return (const char *)owner + option->offset;
 }
 
-int64_t option_number(const struct option *option, const struct conf *conf)
+int64_t option_number(const struct option *option, const void *owner)
 {
-	const void *value = option_value(option, conf);
+	const void *value = option_value(option, owner);
 
 	if (option->type == OPTION_IS_BOOL)
 		return *(const bool *)value;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conf/statements.h"
+#include "conf/tokens.h"
 
 /* Line ends are of scripts that were saved elsewhere. */
 static bool is_space(char c)
@@ -65,7 +65,7 @@ static char *unquote(char *text, const char **ret_why)
 	char quote = *text, *end, *to = text;
 
 	if (quote != '"' && quote != '\'') {
-		if (statement_odd_character(text, strlen(text)) != NULL)
+		if (token_odd_character(text, strlen(text)) != NULL)
 			*ret_why = "an invisible space or a curved quote is in it; if that is "
 				   "meant, put quotes around the value";
 		return text;

@@ -5,24 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "conf/rule_block.h"
+
 /* ---- tokens --------------------------------------------------------------------------------- */
-
-enum token_kind {
-	TOKEN_END,
-	TOKEN_WORD,
-	TOKEN_STRING, /* with its quotes */
-	TOKEN_SET,    /* = */
-	TOKEN_ADD,    /* += */
-	TOKEN_OPEN,
-	TOKEN_CLOSE,
-	TOKEN_COMMA,
-};
-
-struct token {
-	enum token_kind kind;
-	char *start, *end;
-	int line;
-};
 
 struct scan {
 	struct token now;  /* not taken yet */
@@ -36,96 +21,15 @@ struct scan {
 	bool is_wrong;
 };
 
-static char *string_end(char *at)
-{
-	char quote = *at;
-
-	for (at++; *at && *at != quote; at++)
-		if (*at == '\\' && at[1])
-			at++;
-	return *at ? at + 1 : at;
-}
-
-/* As libconfuse ends a word, but for characters that it would drop or take for a string. */
-static char *word_end(char *at)
-{
-	while (*at && strchr(" \t\n={},\"'", *at) == NULL && !(at[0] == '+' && at[1] == '='))
-		at++;
-	return at;
-}
-
-static struct token token_at(char *at, int line)
-{
-	struct token token = {.line = line};
-
-	for (; *at && strchr(" \t\n", *at) != NULL; at++)
-		token.line += *at == '\n';
-	token.start = at;
-	token.end = at + (*at != '\0');
-	if (*at == '"' || *at == '\'') {
-		token.kind = TOKEN_STRING;
-		token.end = string_end(at);
-	} else if (*at == '=') {
-		token.kind = TOKEN_SET;
-	} else if (at[0] == '+' && at[1] == '=') {
-		token.kind = TOKEN_ADD;
-		token.end = at + 2;
-	} else if (*at == '{') {
-		token.kind = TOKEN_OPEN;
-	} else if (*at == '}') {
-		token.kind = TOKEN_CLOSE;
-	} else if (*at == ',') {
-		token.kind = TOKEN_COMMA;
-	} else if (*at) {
-		token.kind = TOKEN_WORD;
-		token.end = word_end(at);
-	}
-	return token;
-}
-
-/* A string may have line ends in it. */
-static int line_behind(const struct token *token)
-{
-	int line = token->line;
-
-	for (const char *at = token->start; at < token->end; at++)
-		line += *at == '\n';
-	return line;
-}
-
-static struct token token_behind(const struct token *token)
-{
-	return token_at(token->end, line_behind(token));
-}
-
 static void take(struct scan *scan)
 {
 	scan->last = scan->now;
 	scan->now = token_behind(&scan->now);
 }
 
-static bool is_value(const struct token *token)
-{
-	return token->kind == TOKEN_WORD || token->kind == TOKEN_STRING;
-}
-
-static bool is_sign(const struct token *token)
-{
-	return token->kind == TOKEN_SET || token->kind == TOKEN_ADD;
-}
-
-/* The text of a token, cut where it is too long for any name or message. */
-enum { TEXT_MAX = 128 };
-
-static const char *text_of(const struct token *token, char to[TEXT_MAX])
-{
-	snprintf(to, TEXT_MAX, "%.*s", (int)(token->end - token->start), token->start);
-	return to;
-}
-
 static const struct option *option_of(const struct token *word, size_t length)
 {
-	char name[TEXT_MAX];
+	char name[TOKEN_TEXT];
 
 	if (length >= sizeof(name))
 		return NULL;
@@ -139,7 +43,7 @@ static bool begins_statement(const struct token *token)
 {
 	struct token next = token_behind(token);
 
-	return token->kind == TOKEN_WORD && is_sign(&next);
+	return token->kind == TOKEN_WORD && token_is_sign(&next);
 }
 
 static bool begins_known_statement(const struct token *token)
@@ -164,7 +68,7 @@ static bool is_name_like(const struct token *word)
 __attribute__((format(printf, 3, 4))) static void complain(struct scan *scan, int line,
 							   const char *format, ...)
 {
-	char name[TEXT_MAX];
+	char name[TOKEN_TEXT];
 	struct diagnostic why;
 	va_list arguments;
 
@@ -174,44 +78,25 @@ __attribute__((format(printf, 3, 4))) static void complain(struct scan *scan, in
 	va_start(arguments, format);
 	vsnprintf(why.text, sizeof(why.text), format, arguments);
 	va_end(arguments);
-	scan->fault(scan->owner, line, text_of(&scan->name, name), why.text);
+	scan->fault(scan->owner, line, token_text(&scan->name, name), why.text);
 }
 
 void statement_explain_unknown(const char *name, struct diagnostic *why)
 {
 	const struct option *nearest = option_nearest(name);
-	const char *odd = statement_odd_character(name, strlen(name));
+	const char *odd = token_odd_character(name, strlen(name));
 
 	if (odd != NULL)
 		diagnostic_set(why, "no such option; the name has %s in it", odd);
+	else if (strcmp(name, "rule") == 0)
+		diagnostic_set(why, "a rule stands in a file, as rule \"name\" { match = "
+				    "\"example.com\" ... }; -o is for plain options");
+	else if (rule_option_find(name) != NULL)
+		diagnostic_set(why, "no such option but in a rule: rule \"name\" { match = ... }");
 	else if (nearest != NULL)
 		diagnostic_set(why, "no such option; did you mean %s?", nearest->name);
 	else
 		diagnostic_set(why, "no such option; --help lists them");
-}
-
-const char *statement_odd_character(const char *value, size_t length)
-{
-	static const struct {
-		const char *bytes, *name;
-		bool anywhere; /* not only at the start */
-	} odd[] = {
-		{"\xc2\xa0", "a no-break space (U+00A0)", true},
-		{"\xe2\x80\x8b", "a zero-width space (U+200B)", true},
-		{"\xef\xbb\xbf", "a byte order mark (U+FEFF)", true},
-		{"\xe2\x80\x98", "a curved quote (U+2018)", false},
-		{"\xe2\x80\x99", "a curved quote (U+2019)", false},
-		{"\xe2\x80\x9c", "a curved quote (U+201C)", false},
-		{"\xe2\x80\x9d", "a curved quote (U+201D)", false},
-	};
-
-	for (size_t i = 0; i < sizeof(odd) / sizeof(*odd); i++) {
-		const char *at = memmem(value, length, odd[i].bytes, strlen(odd[i].bytes));
-
-		if (at != NULL && (at == value || odd[i].anywhere))
-			return odd[i].name;
-	}
-	return NULL;
 }
 
 /* "listen: x" and "listen:x"; *ret_option is the one that is meant. */
@@ -229,7 +114,7 @@ static bool is_colon(const struct token *name, const struct option **ret_option)
 
 static void check_name(struct scan *scan)
 {
-	char name[TEXT_MAX];
+	char name[TOKEN_TEXT];
 	struct diagnostic why;
 	const struct option *meant;
 
@@ -240,7 +125,7 @@ static void check_name(struct scan *scan)
 		complain(scan, scan->name.line,
 			 "no = between name and value, but a colon; use %s = ...", meant->name);
 	} else if (scan->option == NULL) {
-		statement_explain_unknown(text_of(&scan->name, name), &why);
+		statement_explain_unknown(token_text(&scan->name, name), &why);
 		complain(scan, scan->name.line, "%s", why.text);
 	}
 }
@@ -285,74 +170,12 @@ static void check_repeated(struct scan *scan)
 		*line = scan->name.line;
 }
 
-/* Up to three octal digits, or x and up to two hexadecimal ones: do they make 0? */
-static bool is_nul_escape(const char *at)
-{
-	bool hex = *at == 'x';
-	size_t most = hex ? 2 : 3, zeros = strspn(at + hex, "0");
-	char next = at[hex + zeros];
-
-	if (zeros == 0)
-		return false;
-	return zeros >= most || strchr(hex ? "123456789abcdefABCDEF" : "1234567", next) == NULL;
-}
-
-/* A NUL in a double-quoted string would end it early. */
-static bool has_nul_escape(const struct token *string)
-{
-	for (const char *at = string->start + 1; at < string->end - 1; at++)
-		if (*at == '\\' && is_nul_escape(++at))
-			return true;
-	return false;
-}
-
-static void check_string(struct scan *scan, const struct token *string)
-{
-	if (*string->start != '"')
-		return;
-	if (memmem(string->start, (size_t)(string->end - string->start), "${", 2) != NULL)
-		complain(scan, string->line, "${ needs single quotes; no variables are put in");
-	else if (has_nul_escape(string))
-		complain(scan, string->line, "a NUL character ends the text; leave it out");
-}
-
-/* What is in an unquoted word that libconfuse drops, or that ends or continues a line elsewhere. */
-static void check_word(struct scan *scan, const struct token *word)
-{
-	size_t length = (size_t)(word->end - word->start);
-	char text[TEXT_MAX], shown[FORM_SHOWN];
-	const char *odd = statement_odd_character(word->start, length);
-	const char *sign = NULL;
-
-	form_show(text_of(word, text), shown);
-	for (const char *at = word->start; sign == NULL && at < word->end; at++)
-		if (strchr("*+()#", *at) != NULL)
-			sign = at;
-	if (word->end[-1] == '$' && *word->end == '{')
-		complain(scan, word->line, "${ needs single quotes; no variables are put in");
-	else if (word->end[-1] == ';')
-		complain(scan, word->line, "no ; belongs at the end of a line");
-	else if (word->end[-1] == '\\')
-		complain(scan, word->line,
-			 "no line goes on in the next one by a backslash; a value "
-			 "with one at its end needs quotes");
-	else if (*word->start == '[' && (word->end[-1] == ']' || length == 1) &&
-		 memchr(word->start, ':', length) == NULL)
-		complain(scan, word->line, "a list stands in braces: {a, b}");
-	else if (odd != NULL)
-		complain(scan, word->line, "the value has %s in it", odd);
-	else if (sign != NULL && scan->option != NULL && scan->option->form == FORM_PARENT)
-		complain(scan, word->line, "a value with %c in it needs quotes", *sign);
-	else if (sign != NULL)
-		complain(scan, word->line, "%s needs quotes, for the %c in it", shown, *sign);
-}
-
 static void check_value(struct scan *scan, const struct token *value)
 {
-	if (value->kind == TOKEN_STRING)
-		check_string(scan, value);
-	else
-		check_word(scan, value);
+	struct diagnostic why;
+
+	if (!token_check_value(value, scan->option, &why))
+		complain(scan, value->line, "%s", why.text);
 }
 
 static const char *no_value(const struct option *option)
@@ -369,7 +192,7 @@ static const char *no_value(const struct option *option)
 /* Goes to the first token of a later line that is in no braces, or begins a known statement. */
 static void skip_line(struct scan *scan)
 {
-	int line = line_behind(&scan->last), depth = 0;
+	int line = token_end_line(&scan->last), depth = 0;
 
 	while (scan->now.kind != TOKEN_END) {
 		const struct token *now = &scan->now;
@@ -389,8 +212,8 @@ static bool is_next_name(const struct scan *scan)
 {
 	const struct token *now = &scan->now;
 
-	return begins_known_statement(now) ||
-	       (begins_statement(now) && is_name_like(now) && now->line > line_behind(&scan->last));
+	return begins_known_statement(now) || (begins_statement(now) && is_name_like(now) &&
+					       now->line > token_end_line(&scan->last));
 }
 
 /* One more token within braces.  False when the list does not go on behind it. */
@@ -410,13 +233,13 @@ static bool take_member(struct scan *scan, int open_line)
 		complain(scan, scan->now.line, "braces within braces");
 		while (scan->now.kind != TOKEN_CLOSE && scan->now.kind != TOKEN_END)
 			take(scan);
-	} else if (is_sign(&scan->now))
+	} else if (token_is_sign(&scan->now))
 		complain(scan, scan->now.line, "a value with = in it needs quotes");
 	else if (scan->now.kind == TOKEN_COMMA && (last == TOKEN_COMMA || last == TOKEN_OPEN))
 		complain(scan, scan->now.line, "an empty member; there is a comma too many");
-	else if (is_value(&scan->now) && (last == TOKEN_WORD || last == TOKEN_STRING))
+	else if (token_is_value(&scan->now) && (last == TOKEN_WORD || last == TOKEN_STRING))
 		complain(scan, scan->now.line, "no comma between two members of a list");
-	else if (is_value(&scan->now))
+	else if (token_is_value(&scan->now))
 		check_value(scan, &scan->now);
 	if (scan->now.kind != TOKEN_END)
 		take(scan);
@@ -439,12 +262,13 @@ static void check_behind(struct scan *scan)
 {
 	bool is_list = scan->option != NULL && scan->option->type == OPTION_IS_LIST;
 
-	if (scan->now.line > line_behind(&scan->last) || scan->now.kind == TOKEN_END ||
-	    scan->now.kind == TOKEN_CLOSE || begins_statement(&scan->now))
+	if (scan->now.line > token_end_line(&scan->last) || scan->now.kind == TOKEN_END ||
+	    scan->now.kind == TOKEN_CLOSE || begins_statement(&scan->now) ||
+	    rule_block_follows(&scan->now))
 		return;
 	if (*scan->now.start == ';')
 		complain(scan, scan->now.line, "no ; belongs at the end of a line");
-	else if (is_sign(&scan->now))
+	else if (token_is_sign(&scan->now))
 		complain(scan, scan->now.line, "a value with = in it needs quotes");
 	else if (is_list && scan->last.kind == TOKEN_WORD && *scan->last.start == '[')
 		complain(scan, scan->now.line, "a list stands in braces: {a, b}");
@@ -462,10 +286,10 @@ static void take_values(struct scan *scan)
 {
 	if (scan->now.kind == TOKEN_OPEN) {
 		take_list(scan);
-	} else if (is_sign(&scan->now)) {
+	} else if (token_is_sign(&scan->now)) {
 		complain(scan, scan->now.line, "one = is enough");
 		skip_line(scan);
-	} else if (!is_value(&scan->now) || is_next_name(scan)) {
+	} else if (!token_is_value(&scan->now) || is_next_name(scan)) {
 		complain(scan, scan->last.line, "%s", no_value(scan->option));
 		if (!is_next_name(scan))
 			skip_line(scan);
@@ -480,7 +304,7 @@ static void take_named(struct scan *scan)
 {
 	scan->option = option_of(&scan->name, (size_t)(scan->name.end - scan->name.start));
 	take(scan);
-	if (!is_sign(&scan->now)) {
+	if (!token_is_sign(&scan->now)) {
 		complain_no_sign(scan);
 		skip_line(scan);
 		return;
@@ -495,7 +319,7 @@ static void take_nameless(struct scan *scan)
 {
 	struct token next = token_behind(&scan->now);
 
-	if (scan->now.kind == TOKEN_STRING && (is_sign(&next) || *next.start == ':')) {
+	if (scan->now.kind == TOKEN_STRING && (token_is_sign(&next) || *next.start == ':')) {
 		complain(scan, scan->now.line, "a name stands without quotes; use name = value");
 	} else if (scan->now.kind == TOKEN_STRING) {
 		scan->name.end = scan->name.start + 1; /* it may be a password */
@@ -516,7 +340,8 @@ static void blank(char *from, const char *to)
 			*from = ' ';
 }
 
-void statements_check(char *text, int *lines, statement_fault *fault, void *owner)
+void statements_check(char *text, int *lines, struct conf *conf, statement_fault *fault,
+		      void *owner)
 {
 	struct scan scan = {
 		.now = token_at(text, 1), .lines = lines, .fault = fault, .owner = owner};
@@ -524,6 +349,11 @@ void statements_check(char *text, int *lines, statement_fault *fault, void *owne
 	while (scan.now.kind != TOKEN_END) {
 		char *start = scan.now.start;
 
+		if (rule_block_begins(&scan.now)) {
+			scan.now = rule_block_read(&scan.now, conf, fault, owner);
+			blank(start, scan.now.start);
+			continue;
+		}
 		scan.is_wrong = false;
 		scan.option = NULL;
 		scan.name = scan.now;

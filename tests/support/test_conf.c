@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "conf/rules.h"
+#include "conf/statements.h"
 #include "conf/units.h"
 
 #define B 1
@@ -86,7 +88,30 @@ void test_conf_free(struct conf *conf)
 #undef OPTION_COUNT
 #undef OPTION_SIZE
 #undef OPTION_DURATION
+	conf_rules_free(conf->rules);
 	free(conf);
+}
+
+static void note_fault(void *owner, int line, const char *name, const char *why)
+{
+	fprintf(stderr, "rule: %d: %s: %s\n", line, name, why);
+	*(bool *)owner = false;
+}
+
+bool test_conf_rules(struct conf *conf, const char *text)
+{
+	int *lines = calloc(option_total, sizeof(*lines));
+	char *copy = strdup(text);
+	bool ok = true;
+
+	if (lines == NULL || copy == NULL)
+		abort();
+	statements_check(copy, lines, conf, note_fault, &ok);
+	if (!conf_rules_finish(conf, note_fault, &ok))
+		abort();
+	free(copy);
+	free(lines);
+	return ok;
 }
 
 bool test_conf_set(struct conf *conf, const char *name, const char *text)

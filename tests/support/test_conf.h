@@ -17,4 +17,10 @@ void test_conf_free(struct conf *conf);
  */
 bool test_conf_set(struct conf *conf, const char *name, const char *text);
 
+/*
+ * Read rules as they stand in a file, once all options are set.  False when something is wrong with
+ * them, which was said on stderr.
+ */
+bool test_conf_rules(struct conf *conf, const char *text);
+
 #endif

@@ -15,7 +15,9 @@ struct vector_list {
 	size_t count;
 };
 
-#define TITLE "^(RFC [0-9]+|Fetch) [0-9.]+ (MUST|MUST NOT|SHOULD|SHOULD NOT|MAY|OWN)( [a-z-]+)?: ."
+#define TITLE                                                                                      \
+	"^(RFC [0-9]+|Fetch|RULES) [0-9.]+ (MUST|MUST NOT|SHOULD|SHOULD NOT|MAY|OWN)( [a-z-]+)?: " \
+	"."
 
 static struct slice read_whole(const char *path)
 {
