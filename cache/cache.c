@@ -7,6 +7,7 @@
 
 #include "cache/impl.h"
 #include "cache/overtaken.h"
+#include "cache/policy/rule.h"
 #include "cache/record/entry.h"
 #include "cache/store/purge_mark.h"
 
@@ -59,7 +60,7 @@ static bool open_parts(struct cache *cache, int lock, struct diagnostic *notice)
 struct cache *cache_open(const struct conf *conf, int lock, struct diagnostic *notice)
 {
 	struct cache *cache = calloc(1, sizeof(*cache));
-	char *memory = malloc(RECORD_SIZE + CACHE_URI_SIZE);
+	char *memory = malloc(RECORD_SIZE + 2 * CACHE_URI_SIZE);
 
 	if (cache == NULL || memory == NULL) {
 		diagnostic_set(notice, "out of memory");
@@ -68,6 +69,7 @@ struct cache *cache_open(const struct conf *conf, int lock, struct diagnostic *n
 	cache->conf = conf;
 	cache->record = memory;
 	cache->uris = memory + RECORD_SIZE;
+	cache->keys = cache->uris + CACHE_URI_SIZE;
 	if (open_parts(cache, lock, notice))
 		return cache;
 failed:
@@ -92,6 +94,8 @@ bool cache_find_key(struct cache *cache, const struct http_request *req, struct 
 		return false;
 	if (ret_uri->n == 0)
 		*ret_uri = slice_of(cache->uris, http_uri_normal(&req->uri, cache->uris));
+	if (rule_joins_keys(req->rule))
+		*ret_uri = slice_of(cache->keys, rule_key_uri(req->rule, *ret_uri, cache->keys));
 	*ret_key = cache_key_of_uri(*ret_uri);
 	return true;
 }

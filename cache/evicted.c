@@ -1,6 +1,7 @@
 /* Counts evicted entries by whether they could still have answered. */
 #include "cache/evicted.h"
 
+#include "cache/policy/rule.h"
 #include "cache/record/entry.h"
 #include "cache/store/steady_clock.h"
 
@@ -30,7 +31,7 @@ void evicted_note(void *context, struct slice entry)
 		int64_t age_s = policy_age_s(meta, &now);
 		int64_t held_s = (now.steady_ms - meta->response_steady_ms) / 1000;
 
-		fresh |= age_s < policy_lifetime_s(meta, evicted->conf);
+		fresh |= age_s < policy_lifetime_s(meta, policy_uri_options(evicted->conf, uri));
 		if (held_s < youngest_s)
 			youngest_s = held_s;
 	}

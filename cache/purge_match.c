@@ -5,6 +5,7 @@
 
 #include "cache/base/ascii.h"
 #include "cache/base/decimal.h"
+#include "cache/policy/rule.h"
 
 /* Behind the origin of a group; no origin has it. */
 enum { GROUP_SEPARATOR = ' ', ORIGIN_SIZE = URI_HOST_MAX + 32 };
@@ -19,14 +20,14 @@ static void add_text(struct purge *purge, struct slice text)
 	purge->text_n += (uint32_t)n;
 }
 
-bool purge_of_uri(const struct http_uri *uri, struct purge *ret_purge)
+bool purge_of_uri(const struct conf *conf, const struct http_uri *uri, struct purge *ret_purge)
 {
-	char *memory = malloc(http_uri_normal_max(uri));
+	char *memory = malloc(policy_key_uri_max(uri));
 	struct slice normal;
 
 	if (memory == NULL)
 		return false;
-	normal = slice_of(memory, http_uri_normal(uri, memory));
+	normal = policy_key_uri(conf, uri, memory);
 	ret_purge->kind = PURGE_URI;
 	ret_purge->keys[0] = ret_purge->keys[1] = cache_key_of_uri(normal);
 	add_text(ret_purge, normal);

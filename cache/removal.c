@@ -4,8 +4,19 @@
 #include "cache/http/fields.h"
 #include "cache/impl.h"
 #include "cache/overtaken.h"
+#include "cache/policy/rule.h"
 #include "cache/record/entry.h"
 #include "cache/store/purge_mark.h"
+
+/* What the key of a URI in normal form is made of, by the rule for it. */
+static struct slice key_uri(struct cache *cache, struct slice normal)
+{
+	const struct conf_rule *rule = policy_uri_options(cache->conf, normal)->rule;
+
+	if (!rule_joins_keys(rule))
+		return normal;
+	return slice_of(cache->keys, rule_key_uri(rule, normal, cache->keys));
+}
 
 /* The key of a reference in a response, when it is to the origin of the request. */
 static bool reference_key(struct cache *cache, const struct http_request *req,
@@ -18,7 +29,7 @@ static bool reference_key(struct cache *cache, const struct http_request *req,
 	if (field == NULL ||
 	    !http_uri_resolve_same_origin(&req->uri, field->value, cache->uris, CACHE_URI_SIZE, &n))
 		return false;
-	*ret_key = cache_key_of_uri(slice_of(cache->uris, n));
+	*ret_key = cache_key_of_uri(key_uri(cache, slice_of(cache->uris, n)));
 	return true;
 }
 

@@ -38,6 +38,8 @@ enum http_target {
 	TARGET_ASTERISK,  /* OPTIONS */
 };
 
+struct conf_rule;
+
 struct http_request {
 	enum http_method method;
 	enum http_target form;
@@ -57,6 +59,7 @@ struct http_request {
 	enum http_body body;
 	uint64_t content_length; /* with BODY_LENGTH */
 	struct http_fields fields;
+	const struct conf_rule *rule; /* that decides for `uri` (policy/rule.h); NULL for none */
 };
 
 struct http_response {

@@ -99,6 +99,13 @@ static inline bool cache_control_has(const struct cache_control *control,
 	return (control->present >> directive) & 1;
 }
 
+/* As if it did not occur; a member with its seconds stays as it is. */
+static inline void cache_control_forget(struct cache_control *control,
+					enum cache_directive directive)
+{
+	control->present &= ~(1U << directive);
+}
+
 /* Whether CC_NO_CACHE or CC_PRIVATE holds for the whole response. */
 static inline bool cache_control_is_unqualified(const struct cache_control *control,
 						enum cache_directive directive)

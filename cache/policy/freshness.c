@@ -4,6 +4,7 @@
 #include "cache/base/decimal.h"
 #include "cache/http/date.h"
 #include "cache/http/fields.h"
+#include "conf/rule.h"
 
 enum { MS_PER_S = 1000, PERCENT = 100 };
 
@@ -149,7 +150,9 @@ struct lifetime freshness_lifetime(const struct http_fields *fields,
 	    heuristic_lifetime(fields, made_s, receipt_s, conf, &lifetime))
 		return lifetime;
 	if (conf->default_ttl_ms > 0)
-		lifetime = (struct lifetime){LIFETIME_DEFAULT,
+		lifetime = (struct lifetime){conf->rule != NULL && conf->rule->ttl_ms > 0
+						     ? LIFETIME_RULE
+						     : LIFETIME_DEFAULT,
 					     saturate(conf->default_ttl_ms / MS_PER_S)};
 	return lifetime;
 }

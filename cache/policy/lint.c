@@ -7,6 +7,7 @@
 #include "cache/http/date.h"
 #include "cache/http/fields.h"
 #include "cache/http/sf.h"
+#include "cache/policy/rule.h"
 #include "cache/policy/freshness.h"
 #include "cache/policy/validation.h"
 
@@ -321,6 +322,8 @@ static void look_at_lifetime(const struct look *look)
 		break;
 	case LIFETIME_DEFAULT:
 	case LIFETIME_PREFLIGHT:
+	case LIFETIME_RULE:
+	case LIFETIME_FORCED:
 		break;
 	}
 }
@@ -360,6 +363,7 @@ static void look_at_vary(const struct look *look)
 
 static void find_lifetime(struct look *look)
 {
+	const struct conf *conf = policy_lifetime_options(look->req, look->res, look->conf);
 	int64_t receipt_s = look->times->response.wall_s;
 
 	response_control_read(look->fields, look->conf, &look->control);
@@ -369,7 +373,9 @@ static void find_lifetime(struct look *look)
 						     receipt_s, look->conf);
 	else
 		look->lifetime = freshness_lifetime(look->fields, &look->control, look->made_s,
-						    receipt_s, look->conf);
+						    receipt_s, conf);
+	if (look->lint->stored && look->lint->meta.lifetime_source == LIFETIME_FORCED)
+		look->lifetime.source = LIFETIME_FORCED;
 }
 
 /* Whether something was found that bars. */

@@ -5,6 +5,9 @@
 #include "cache/http/fields.h"
 #include "cache/policy/validation.h"
 #include "cache/policy/request.h"
+#include "cache/policy/rule.h"
+
+enum { MS_PER_S = 1000 };
 
 /* One response and what was found out about it; the steps of policy_may_store() fill it. */
 struct candidate {
@@ -16,6 +19,7 @@ struct candidate {
 	struct response_control control;
 	int64_t made_s;
 	struct lifetime lifetime;
+	bool is_explicit; /* the origin gave one, whatever a rule makes of it */
 	struct slice etag;
 	int64_t last_modified_s;
 };
@@ -119,6 +123,8 @@ static enum reason request_bars(struct candidate *candidate)
 		return why;
 	if (http_has_field(&req->fields, FIELD_RANGE))
 		return REASON_RANGE;
+	if (req->rule != NULL && !req->rule->store)
+		return REASON_RULE_STORE_OFF;
 	policy_request_control(req, &control);
 	if (cache_control_has(&control.asked, CC_NO_STORE))
 		return REASON_REQUEST_NO_STORE;
@@ -173,9 +179,34 @@ static bool is_located_at_target(const struct candidate *candidate)
 	       http_uri_refers_to(&candidate->req->uri, line->value);
 }
 
+/* The options for its lifetime; `force_ttl` is for no preflight. */
+static const struct conf *lifetime_options(const struct candidate *candidate)
+{
+	return policy_lifetime_options(candidate->req, candidate->res, candidate->conf);
+}
+
+static bool is_forced(const struct candidate *candidate)
+{
+	const struct conf_rule *rule = lifetime_options(candidate)->rule;
+
+	return candidate->kind != RECORD_PREFLIGHT && rule != NULL && rule->force_ttl_ms > 0;
+}
+
+/* From receipt on, whatever Age and Date say. */
+static void force_lifetime(struct candidate *candidate)
+{
+	int64_t seconds =
+		candidate->conf->rule->force_ttl_ms / MS_PER_S +
+		freshness_initial_age(&candidate->res->fields, candidate->made_s, candidate->times);
+
+	candidate->lifetime.source = LIFETIME_FORCED;
+	candidate->lifetime.seconds = seconds < CC_SECONDS_MAX ? (uint32_t)seconds : CC_SECONDS_MAX;
+}
+
 static void find_freshness(struct candidate *candidate)
 {
 	const struct http_fields *fields = &candidate->res->fields;
+	const struct conf *conf = lifetime_options(candidate);
 	int64_t receipt_s = candidate->times->response.wall_s;
 
 	candidate->made_s = freshness_made(fields, receipt_s);
@@ -185,8 +216,11 @@ static void find_freshness(struct candidate *candidate)
 		candidate->lifetime = freshness_preflight(
 			fields, &candidate->control, candidate->made_s, receipt_s, candidate->conf);
 	else
-		candidate->lifetime = freshness_lifetime(
-			fields, &candidate->control, candidate->made_s, receipt_s, candidate->conf);
+		candidate->lifetime = freshness_lifetime(fields, &candidate->control,
+							 candidate->made_s, receipt_s, conf);
+	candidate->is_explicit = lifetime_is_explicit(candidate->lifetime.source);
+	if (is_forced(candidate))
+		force_lifetime(candidate);
 }
 
 /* A lifetime, a validator, or the origin's explicit permission to store the response. */
@@ -200,17 +234,15 @@ static bool is_of_use(const struct candidate *candidate)
 
 static enum reason freshness_bars(const struct candidate *candidate)
 {
-	bool is_explicit = lifetime_is_explicit(candidate->lifetime.source);
-
 	/*
 	 * A cookie may identify a user: store it only when the origin gives explicit freshness (RFC
 	 * 9111 7.3).
 	 */
 	if (http_has_field(&candidate->res->fields, FIELD_SET_COOKIE) &&
-	    (!candidate->conf->store_set_cookie || !is_explicit))
+	    (!candidate->conf->store_set_cookie || !candidate->is_explicit))
 		return REASON_SET_COOKIE;
 	if (candidate->req->method == METHOD_POST &&
-	    !(is_explicit && is_located_at_target(candidate)))
+	    !(candidate->is_explicit && is_located_at_target(candidate)))
 		return REASON_POST_WITHOUT_LOCATION;
 	return is_of_use(candidate) ? REASON_NONE : REASON_NO_FRESHNESS;
 }
@@ -237,6 +269,25 @@ static enum reason response_bars(struct candidate *candidate)
 	return freshness_bars(candidate);
 }
 
+/* force_ttl stands for the directive, unless that names fields that the copy needs. */
+static bool validates_each_use(const struct candidate *candidate)
+{
+	const struct cache_control *directives = &candidate->control.directives;
+
+	return holds_whole(candidate, CC_NO_CACHE, &directives->no_cache) &&
+	       !(is_forced(candidate) && (candidate->control.targeted ||
+					  cache_control_is_unqualified(directives, CC_NO_CACHE)));
+}
+
+/* The mark of a key that other URIs may have, too. */
+static unsigned query_tag_of(const struct http_request *req)
+{
+	if (!rule_joins_keys(req->rule) || req->uri.path.n == 0 ||
+	    memchr(req->uri.path.p, '?', req->uri.path.n) == NULL)
+		return 0;
+	return (unsigned)req->rule->query_tag << META_QUERY_TAG_SHIFT;
+}
+
 static uint16_t flags_of(const struct candidate *candidate)
 {
 	const struct cache_control *directives = &candidate->control.directives;
@@ -244,10 +295,15 @@ static uint16_t flags_of(const struct candidate *candidate)
 			       says(candidate, CC_PROXY_REVALIDATE) || says(candidate, CC_S_MAXAGE);
 	unsigned flags = candidate->res->version_minor == 0 ? META_HTTP_1_0 : 0;
 
+	flags |= query_tag_of(candidate->req);
 	if (must_revalidate)
 		flags |= META_MUST_REVALIDATE | META_NO_STALE;
+	if (validates_each_use(candidate))
+		flags |= META_NO_CACHE;
 	if (holds_whole(candidate, CC_NO_CACHE, &directives->no_cache))
-		flags |= META_NO_CACHE | META_NO_STALE;
+		flags |= META_NO_STALE;
+	if (says(candidate, CC_STALE_WHILE_REVALIDATE))
+		flags |= META_SAYS_WHILE_REVALIDATE;
 	if (is_shareable(candidate))
 		flags |= META_SHAREABLE_AUTH;
 	if (says(candidate, CC_IMMUTABLE))
@@ -307,7 +363,8 @@ bool policy_may_store(const struct http_request *req, const struct http_response
 		      const struct exchange_times *times, const struct conf *conf,
 		      struct record_meta *ret_meta, enum reason *ret_why)
 {
-	struct candidate candidate = {.req = req, .res = res, .times = times, .conf = conf};
+	struct candidate candidate = {
+		.req = req, .res = res, .times = times, .conf = policy_options(req, conf)};
 
 	*ret_why = bars(&candidate);
 	if (*ret_why != REASON_NONE)

@@ -2,7 +2,7 @@
  * The rules of HTTP caching for 204 responses: RFC 9111, with 5861, 8246, 9213.
  *
  * Every function here is pure: a verdict from (messages, clock, options), with a reason from the
- * closed list of reasons.def.  The contract, rule by rule, is in cache/RULES.md and proved by
+ * closed list of reasons.def.  The rule of a request (req->rule, rule.h) goes before `conf`.  The contract, rule by rule, is in cache/RULES.md and proved by
  * tests/vectors/.
  */
 #ifndef CACHE_POLICY_POLICY_H
@@ -55,6 +55,9 @@ enum lifetime_source {
 	LIFETIME_HEURISTIC,
 	LIFETIME_DEFAULT,
 	LIFETIME_PREFLIGHT,
+	LIFETIME_RULE,   /* ttl of a rule: the response has none */
+	LIFETIME_FORCED, /* force_ttl of a rule, from receipt on */
+	LIFETIME_LAST = LIFETIME_FORCED,
 };
 
 enum record_meta_flags {
@@ -67,6 +70,9 @@ enum record_meta_flags {
 	META_IMMUTABLE = 64,
 	META_HTTP_1_0 = 128, /* it came as HTTP/1.0: for Via */
 	META_PURGED = 256,   /* purged softly: validate before use; its lifetime ended then */
+	META_SAYS_WHILE_REVALIDATE = 512, /* so a rule's does not count */
+	/* From here on: query_tag of the rule that joined its key with that of other URIs, or 0. */
+	META_QUERY_TAG_SHIFT = 10,
 };
 
 /*
@@ -132,6 +138,7 @@ bool policy_kind_serves(enum record_kind kind, const struct http_request *req);
 
 /*
  * current_age in seconds, never negative (RFC 9111 4.2.3), and the lifetime as capped by max_ttl.
+ * For a request, `conf` is policy_options() of rule.h.
  */
 int64_t policy_age_s(const struct record_meta *meta, const struct http_clock *now);
 int64_t policy_lifetime_s(const struct record_meta *meta, const struct conf *conf);
@@ -195,7 +202,7 @@ enum validation policy_validation(const struct http_request *req, const struct v
  * For how many seconds after its lifetime a record may answer while it is validated in the
  * background, and in the place of an error (RFC 5861 3, 4); 0 for never.
  */
-uint32_t policy_while_revalidate_s(const struct record_meta *meta);
+uint32_t policy_while_revalidate_s(const struct http_request *req, const struct record_meta *meta);
 uint32_t policy_if_error_s(const struct http_request *req, const struct record_meta *meta,
 			   const struct conf *conf);
 

@@ -5,6 +5,7 @@
 #include "cache/policy/request.h"
 
 #include "cache/http/fields.h"
+#include "cache/policy/rule.h"
 
 #define FIELD_BIT(id) ((uint64_t)1 << FIELD_##id)
 
@@ -17,7 +18,8 @@ static const uint64_t overrides = FIELD_BIT(X_HTTP_METHOD) | FIELD_BIT(X_HTTP_ME
 				  FIELD_BIT(X_METHOD_OVERRIDE) | FIELD_BIT(X_ORIGINAL_URL) |
 				  FIELD_BIT(X_REWRITE_URL);
 
-bool policy_request_stands_alone(const struct http_request *req, enum reason *ret_why)
+/* Inline, for each hit comes by here. */
+static inline bool stands_alone(const struct http_request *req, enum reason *ret_why)
 {
 	bool has_body = req->body != BODY_NONE && req->method != METHOD_POST;
 
@@ -31,6 +33,11 @@ bool policy_request_stands_alone(const struct http_request *req, enum reason *re
 	else
 		*ret_why = req->upgrade ? REASON_UPGRADE : REASON_OVERRIDE;
 	return true;
+}
+
+bool policy_request_stands_alone(const struct http_request *req, enum reason *ret_why)
+{
+	return stands_alone(req, ret_why);
 }
 
 bool policy_is_personal(const struct http_field *field)
@@ -75,31 +82,52 @@ bool policy_request_is_preflight(const struct http_request *req)
 	       !asks_for_more(&req->fields);
 }
 
-void policy_request_control(const struct http_request *req, struct request_control *ret_control)
+/* As if the request had not been sent by a reload (RFC 9111 5.2.1.4): the operator's wish. */
+__attribute__((noinline)) static void forget_no_cache(struct request_control *control)
+{
+	struct cache_control *asked = &control->asked;
+
+	control->pragma = false;
+	cache_control_forget(asked, CC_NO_CACHE);
+	if (cache_control_has(asked, CC_MAX_AGE) && asked->max_age == 0)
+		cache_control_forget(asked, CC_MAX_AGE);
+}
+
+/* Pragma: no-cache, or what cannot be read. */
+__attribute__((noinline)) static bool pragma_forbids(const struct http_request *req)
 {
 	struct cache_control pragma;
 
-	ret_control->pragma = false;
-	cache_control_parse(&req->fields, FIELD_CACHE_CONTROL, &ret_control->asked);
-	if (http_has_field(&req->fields, FIELD_CACHE_CONTROL) ||
-	    !http_has_field(&req->fields, FIELD_PRAGMA))
-		return;
 	cache_control_parse(&req->fields, FIELD_PRAGMA, &pragma);
-	ret_control->pragma = cache_control_has(&pragma, CC_NO_CACHE) ||
-			      cache_control_is_too_long(&req->fields, FIELD_PRAGMA);
+	return cache_control_has(&pragma, CC_NO_CACHE) ||
+	       cache_control_is_too_long(&req->fields, FIELD_PRAGMA);
+}
+
+void policy_request_control(const struct http_request *req, struct request_control *ret_control)
+{
+	cache_control_parse(&req->fields, FIELD_CACHE_CONTROL, &ret_control->asked);
+	ret_control->pragma = !http_has_field(&req->fields, FIELD_CACHE_CONTROL) &&
+			      http_has_field(&req->fields, FIELD_PRAGMA) && pragma_forbids(req);
+	if (req->rule != NULL && req->rule->ignore_request_no_cache)
+		forget_no_cache(ret_control);
 }
 
 bool policy_is_lookup(const struct http_request *req, const struct conf *conf, enum reason *ret_why)
 {
 	*ret_why = REASON_METHOD;
 	if (req->method == METHOD_OPTIONS) {
-		if (!conf->preflight_cache || !policy_request_is_preflight(req))
+		if (!policy_options(req, conf)->preflight_cache ||
+		    !policy_request_is_preflight(req))
 			return false;
 	} else if (req->method != METHOD_GET && req->method != METHOD_HEAD) {
 		return false;
 	}
-	if (policy_request_stands_alone(req, ret_why))
+	if (stands_alone(req, ret_why))
 		return false;
+	if (req->rule != NULL && !req->rule->store) {
+		*ret_why = REASON_RULE_STORE_OFF;
+		return false;
+	}
 	*ret_why = REASON_NONE;
 	return true;
 }

@@ -1,5 +1,6 @@
 /* May a record answer a request (RFC 9111 4), fresh, stale, or when the origin fails (RFC 5861). */
 #include "cache/policy/request.h"
+#include "cache/policy/rule.h"
 
 enum {
 	MS_PER_S = 1000,
@@ -53,13 +54,23 @@ static bool is_too_old(const struct cache_control *asked, int64_t age)
 	       (age > asked->max_age || asked->max_age == 0);
 }
 
+/* What the response says, or, when it says nothing, the rule. */
+static uint32_t while_revalidate_window(const struct conf_rule *rule,
+					const struct record_meta *meta)
+{
+	if (rule == NULL || meta->while_revalidate_s > 0 ||
+	    meta->flags & META_SAYS_WHILE_REVALIDATE)
+		return meta->while_revalidate_s;
+	return (uint32_t)(rule->stale_while_revalidate_ms / MS_PER_S);
+}
+
 static enum reuse reuse_stale(const struct cache_control *asked, const struct record_meta *meta,
-			      int64_t staleness, enum reason *ret_why)
+			      const struct conf_rule *rule, int64_t staleness, enum reason *ret_why)
 {
 	*ret_why = REASON_EXPIRED;
 	if (meta->flags & META_NO_STALE || !takes_stale(asked))
 		return REUSE_VALIDATE;
-	if (is_within(staleness, meta->while_revalidate_s)) {
+	if (is_within(staleness, while_revalidate_window(rule, meta))) {
 		*ret_why = REASON_REVALIDATING;
 		/* Not even in the background does only-if-cached ask the origin. */
 		return cache_control_has(asked, CC_ONLY_IF_CACHED) ? REUSE_STALE : REUSE_REVALIDATE;
@@ -104,8 +115,9 @@ static enum reuse reuse_record(const struct request_control *control,
 		return REUSE_VALIDATE;
 	if (lifetime <= age) {
 		*ret_why = REASON_EXPIRED;
-		return is_too_old(asked, age) ? REUSE_VALIDATE
-					      : reuse_stale(asked, meta, age - lifetime, ret_why);
+		return is_too_old(asked, age)
+			       ? REUSE_VALIDATE
+			       : reuse_stale(asked, meta, conf->rule, age - lifetime, ret_why);
 	}
 	*ret_why = REASON_REQUEST_MAX_AGE;
 	if (is_too_old(asked, age))
@@ -117,6 +129,14 @@ static enum reuse reuse_record(const struct request_control *control,
 	return REUSE_FRESH;
 }
 
+/* Was it stored by a rule that made one key of several URIs, and is that not in effect now? */
+static bool has_other_key(const struct http_request *req, const struct record_meta *meta)
+{
+	unsigned tag = meta->flags >> META_QUERY_TAG_SHIFT;
+
+	return tag != 0 && (req->rule == NULL || req->rule->query_tag != tag);
+}
+
 static enum reuse reuse_at_all(const struct http_request *req,
 			       const struct request_control *control,
 			       const struct record_meta *meta, const struct http_clock *now,
@@ -125,7 +145,8 @@ static enum reuse reuse_at_all(const struct http_request *req,
 	const struct cache_control *asked = &control->asked;
 	enum reuse verdict;
 
-	if (!policy_is_lookup(req, conf, ret_why))
+	/* Of one that has a record the caller knows it. */
+	if (meta == NULL && !policy_is_lookup(req, conf, ret_why))
 		return REUSE_BYPASS;
 	if (cache_control_has(asked, CC_NO_STORE) || asked->broken) {
 		*ret_why = cache_control_has(asked, CC_NO_STORE) ? REASON_REQUEST_NO_STORE
@@ -134,6 +155,10 @@ static enum reuse reuse_at_all(const struct http_request *req,
 	}
 	if (meta == NULL || !policy_kind_serves((enum record_kind)meta->kind, req)) {
 		*ret_why = REASON_NO_RECORD;
+		return REUSE_MISS;
+	}
+	if (has_other_key(req, meta)) {
+		*ret_why = REASON_RULE_KEY;
 		return REUSE_MISS;
 	}
 	verdict = reuse_record(control, meta, now, conf, ret_why);
@@ -150,7 +175,7 @@ enum reuse policy_reuse(const struct http_request *req, const struct record_meta
 	enum reuse verdict;
 
 	policy_request_control(req, &control);
-	verdict = reuse_at_all(req, &control, meta, now, conf, ret_why);
+	verdict = reuse_at_all(req, &control, meta, now, policy_options(req, conf), ret_why);
 	if (!cache_control_has(&control.asked, CC_ONLY_IF_CACHED) || verdict == REUSE_FRESH ||
 	    verdict == REUSE_STALE)
 		return verdict;
@@ -176,9 +201,9 @@ static uint32_t if_error_window(const struct cache_control *asked, const struct 
 	return seconds < CC_SECONDS_MAX ? (uint32_t)seconds : CC_SECONDS_MAX;
 }
 
-uint32_t policy_while_revalidate_s(const struct record_meta *meta)
+uint32_t policy_while_revalidate_s(const struct http_request *req, const struct record_meta *meta)
 {
-	return meta->flags & META_NO_STALE ? 0 : meta->while_revalidate_s;
+	return meta->flags & META_NO_STALE ? 0 : while_revalidate_window(req->rule, meta);
 }
 
 uint32_t policy_if_error_s(const struct http_request *req, const struct record_meta *meta,
@@ -190,13 +215,14 @@ uint32_t policy_if_error_s(const struct http_request *req, const struct record_m
 	if (meta->flags & META_NO_STALE || control.pragma || control.asked.broken ||
 	    cache_control_has(&control.asked, CC_NO_CACHE))
 		return 0;
-	return if_error_window(&control.asked, meta, conf);
+	return if_error_window(&control.asked, meta, policy_options(req, conf));
 }
 
 bool policy_stale_if_error(const struct http_request *req, const struct record_meta *meta,
 			   const struct http_clock *now, const struct conf *conf)
 {
-	int64_t staleness = policy_age_s(meta, now) - policy_lifetime_s(meta, conf);
+	const struct conf *options = policy_options(req, conf);
+	int64_t staleness = policy_age_s(meta, now) - policy_lifetime_s(meta, options);
 
 	return !is_restored(meta, now) && !is_from_future(meta, now) &&
 	       is_within(staleness, policy_if_error_s(req, meta, conf));

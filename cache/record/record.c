@@ -41,7 +41,7 @@ static bool header_is_sound(const struct record_header *header, size_t room)
 	       is_part(header->etag_at, header->etag_n, header->head_304_n) &&
 	       is_part(header->last_modified_at, header->last_modified_n, header->head_rest_n) &&
 	       header->meta.kind <= RECORD_PREFLIGHT &&
-	       header->meta.lifetime_source <= LIFETIME_PREFLIGHT;
+	       header->meta.lifetime_source <= LIFETIME_LAST;
 }
 
 bool record_parse(struct slice bytes, struct record_view *ret_view)

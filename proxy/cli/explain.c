@@ -267,6 +267,17 @@ static void write_hint(const struct arguments *arguments, const struct json *jso
 	puts(arguments->header_count > 0 ? " and the same -H" : "");
 }
 
+/* The rule of the configuration for it, and what it is stored under by that. */
+static void write_rule(const struct json *json)
+{
+	const char *rule = json_text(json, "rule"), *key = json_text(json, "key");
+
+	if (rule != NULL)
+		write_row("rule", rule);
+	if (key != NULL)
+		write_row("key", key);
+}
+
 static void write_door(const struct json *json)
 {
 	const char *gateway = json_text(json, "gateway"),
@@ -346,6 +357,7 @@ static void write_text(const struct arguments *arguments, const struct json *jso
 	}
 	if (status != NULL)
 		write_row("Cache-Status", status);
+	write_rule(json);
 	write_door(json);
 	if (json_text(record, "answers") != NULL)
 		write_record(json, record);

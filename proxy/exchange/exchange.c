@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cache/http/fields.h"
+#include "cache/policy/rule.h"
 #include "proxy/exchange/shown.h"
 #include "proxy/base/cause.h"
 #include "proxy/loop/conn.h"
@@ -368,13 +369,18 @@ static void answered(struct exchange *x, unsigned status, size_t length)
 	exchange_end(x);
 }
 
+static const struct conf *options_of(const struct exchange *x)
+{
+	return policy_options(&x->req, x->use->conf);
+}
+
 /* For the log. */
 static void note_record(struct exchange *x, const struct record_meta *meta, int64_t age_s)
 {
 	x->from_record = true;
 	x->age_s = age_s;
 	x->ttl_s = x->status_field.hit ? x->status_field.ttl_s
-				       : policy_lifetime_s(meta, x->use->conf) - age_s;
+				       : policy_lifetime_s(meta, options_of(x)) - age_s;
 }
 
 bool exchange_answer_record(struct exchange *x, const struct record_view *record)
@@ -404,7 +410,7 @@ bool exchange_answer_record(struct exchange *x, const struct record_view *record
 		x->outcome = OUTCOME_HIT_304;
 	if (x->status_field.fwd == FWD_NONE) {
 		x->status_field.hit = true;
-		x->status_field.ttl_s = policy_lifetime_s(meta, use->conf) - age_s;
+		x->status_field.ttl_s = policy_lifetime_s(meta, options_of(x)) - age_s;
 	}
 	note_record(x, meta, age_s);
 	x->keep_alive = may_keep_alive(x);

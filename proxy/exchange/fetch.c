@@ -1,6 +1,7 @@
 /* Leading a fetch, waiting for one, and leaving it. */
 #include "proxy/exchange/fetch.h"
 
+#include "cache/policy/rule.h"
 #include <stdlib.h>
 
 #include "proxy/exchange/fetch_answer.h"
@@ -90,7 +91,7 @@ static bool look_at_origin(void *owner)
 static void let_go(void *owner)
 {
 	struct fetch *fetch = fetch_of(owner);
-	const struct conf *conf = fetch->all->use.conf;
+	const struct conf *conf = fetch->plan.options;
 	int64_t now_ms = deadlines_now_ms();
 	int64_t since_ms = now_ms - collapse_wait_ms(conf, fetch->plan.proved);
 	struct collapse_wait wait;
@@ -158,11 +159,12 @@ static struct fetch *find_for(struct fetches *fetches, const struct exchange *x,
 
 void fetch_start(struct fetches *fetches, struct exchange *x, struct fetch_plan *plan)
 {
-	const struct conf *conf = fetches->use.conf;
+	const struct conf *conf = policy_options(&x->req, fetches->use.conf);
 	enum shareable learnt = SHAREABLE_NO;
 	bool may_share, background = x->sink == NULL;
 	struct fetch *fetch;
 
+	plan->options = conf;
 	if (plan->not_reusable)
 		fetches_note_unshareable(fetches, &plan->key);
 	if (plan->cacheable && conf->collapse_timeout_ms > 0 && policy_may_wait(&x->req))

@@ -28,9 +28,9 @@ static bool compose_question(const struct fetches_use *use, const struct http_re
 {
 	char forwards[24];
 
-	form->absolute = route->parent && !route->tunnel;
+	form->absolute = route->parent != NULL && !route->tunnel;
 	if (form->absolute)
-		form->proxy_authorization = routes_parent(use->routes)->authorization;
+		form->proxy_authorization = route->parent->authorization;
 	form->max_forwards = fewer_forwards(req, forwards);
 	if (form->validate != NULL)
 		STATS_ADD(validations, 1);

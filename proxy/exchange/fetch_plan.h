@@ -34,7 +34,8 @@ struct fetch_plan {
 	bool not_reusable;    /* the record just stored must not answer it: do not wait again */
 	bool proved;          /* a stored record shows that others were served by such an answer */
 	struct cache_key key; /* with cacheable: fetch_key() */
-	struct cache_key uri_key; /* of what the lease is for */
+	const struct conf *options; /* by the rule of the request; set by fetch_start() */
+	struct cache_key uri_key;   /* of what the lease is for */
 	struct lease lease; /* released when the fetch has ended; of a background validation */
 };
 

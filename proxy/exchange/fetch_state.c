@@ -94,7 +94,7 @@ struct collapse_wait fetch_wait_of(const struct fetch *fetch)
 void fetch_arm_patience(struct fetch *fetch)
 {
 	struct collapse_wait wait = fetch_wait_of(fetch);
-	int64_t left_ms = collapse_due_ms(fetch->all->use.conf, &wait) - deadlines_now_ms();
+	int64_t left_ms = collapse_due_ms(fetch->plan.options, &wait) - deadlines_now_ms();
 
 	deadline_set(&fetch->patience, left_ms > 0 ? left_ms : 0);
 }

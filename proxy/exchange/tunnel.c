@@ -420,8 +420,7 @@ static struct dialer *dial(struct tunnel *tunnel, enum failure *ret_failure)
 	*ret_failure = route_find(all->dialers->routes, req, false, &route);
 	if (*ret_failure != FAILURE_NONE)
 		return NULL;
-	if (!route.tunnel || compose_connect(&connect, all->conf, req,
-					     routes_parent(all->dialers->routes)->authorization))
+	if (!route.tunnel || compose_connect(&connect, all->conf, req, route.parent->authorization))
 		dialer = dialer_start(all->dialers,
 				      &(struct dial){&route, exchange_holder(tunnel->x),
 						     buf_waiting(&connect), &tunnel->x->times},

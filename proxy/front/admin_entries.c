@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cache/policy/rule.h"
 #include "cache/base/decimal.h"
 #include "cache/cache.h"
 #include "cache/record/entry.h"
@@ -25,6 +26,7 @@ enum {
 
 struct listing {
 	const struct env *env;
+	const struct conf *options; /* for the URI that is shown */
 	struct json_writer out;
 	struct purge wanted; /* PURGE_ALL, of a host or with a prefix */
 	uint64_t rows_max, rows, looked;
@@ -111,7 +113,7 @@ static void put_variant(struct listing *listing, const struct record_view *recor
 	struct json_writer *out = &listing->out;
 	const struct record_meta *meta = record_meta(record);
 	int64_t age_s = policy_age_s(meta, &listing->env->turn->now);
-	int64_t lifetime_s = policy_lifetime_s(meta, listing->env->conf), purged_ms;
+	int64_t lifetime_s = policy_lifetime_s(meta, listing->options), purged_ms;
 	bool purged = meta->flags & META_PURGED;
 
 	if (record_is_made_stale(record, cutoff, &purged_ms)) {
@@ -159,6 +161,7 @@ static void put_entry(struct listing *listing, struct slice entry,
 	if (!next_variant(entry, cutoff, &i, &record))
 		return;
 	listing->rows++;
+	listing->options = policy_uri_options(listing->env->conf, entry_uri(entry));
 	json_put_object(out, NULL);
 	json_put_text(out, "uri", entry_uri(entry));
 	json_put_number(out, "bytes", entry.n);

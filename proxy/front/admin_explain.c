@@ -53,7 +53,7 @@ static void answer(struct exchange *x, const struct question *question,
 	json_put_object(&out, NULL);
 	explain_put(&out, &explained);
 	if (answer != NULL)
-		explain_put_fetch(&out, answer, answered ? &lint : NULL, x->use->conf,
+		explain_put_fetch(&out, answer, answered ? &lint : NULL, explained.options,
 				  explained.now.wall_s * 1000);
 	else
 		json_put_null(&out, "fetch");

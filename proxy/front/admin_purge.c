@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/policy/rule.h"
 #include "proxy/front/admin_page.h"
 #include "proxy/front/admin_params.h"
 #include "proxy/front/purge_report.h"
@@ -60,20 +61,20 @@ static void refuse_failed(struct exchange *x)
 static void purge_uri(struct exchange *x, const struct http_uri *uri)
 {
 	const struct env *env = x->use->env;
-	char *normal = malloc(http_uri_normal_max(uri));
+	char *normal = malloc(policy_key_uri_max(uri));
 	char operator[ADDRESS_TEXT_SIZE], told[512];
 	enum cache_purging result;
-	size_t n;
+	struct slice key;
 
 	if (normal == NULL) {
 		exchange_fail(x, FAILURE_INTERNAL);
 		return;
 	}
-	n = http_uri_normal(uri, normal);
-	result = cache_purge(env->cache, slice_of(normal, n));
-	log_quote(normal, n, told, sizeof(told));
+	key = policy_key_uri(env->conf, uri, normal);
+	result = cache_purge(env->cache, key);
+	log_quote(key.p, key.n, told, sizeof(told));
 	if (result != CACHE_PURGE_FAILED)
-		events_add(env->service->events, EVENT_PURGE, "purge of %.*s", (int)n, normal);
+		events_add(env->service->events, EVENT_PURGE, "purge of %.*s", SLICE_ARG(key));
 	free(normal);
 	if (result == CACHE_PURGE_FAILED) {
 		refuse_failed(x);
@@ -134,6 +135,7 @@ static void purge_begin_one(struct exchange *x, struct purge *purge)
 
 /* What the parameters say: each at most once. */
 struct asked {
+	const struct conf *conf;
 	struct slice uri, prefix, host, group;
 	bool all, soft, wrong;
 	struct http_uri parsed; /* of uri or prefix */
@@ -194,7 +196,8 @@ static bool make_purge(struct asked *asked, struct purge *purge)
 	if (asked->group.n > 0)
 		return asked->host.n > 0 && purge_of_group_at(asked->host, asked->group, purge);
 	if (asked->uri.n > 0)
-		return is_uri(asked, asked->uri) && purge_of_uri(&asked->parsed, purge);
+		return is_uri(asked, asked->uri) &&
+		       purge_of_uri(asked->conf, &asked->parsed, purge);
 	if (asked->prefix.n > 0)
 		return is_uri(asked, asked->prefix) && purge_of_prefix(&asked->parsed, purge);
 	if (asked->host.n > 0)
@@ -222,7 +225,7 @@ static void refuse(struct exchange *x)
 void admin_purge(struct exchange *x)
 {
 	struct admin_params params;
-	struct asked asked = {0};
+	struct asked asked = {.conf = x->use->conf};
 	struct purge purge = {0};
 
 	if (memchr(x->req.uri.path.p, '?', x->req.uri.path.n) == NULL) {

@@ -2,6 +2,7 @@
 #include "proxy/front/explain.h"
 
 #include "cache/http/fields.h"
+#include "cache/policy/rule.h"
 #include "proxy/loop/turn.h"
 #include "proxy/origin/admission.h"
 #include "proxy/stats/last_uris.h"
@@ -113,7 +114,8 @@ static void look_up(struct explained *explained)
 		forward_hide_record(explained->req, &explained->now, env->conf, lookup);
 	if (lookup->has_record) {
 		explained->age_s = policy_age_s(record_meta(&lookup->record), &explained->now);
-		explained->lifetime_s = policy_lifetime_s(record_meta(&lookup->record), env->conf);
+		explained->lifetime_s =
+			policy_lifetime_s(record_meta(&lookup->record), explained->options);
 	}
 	explained->why = lookup->why;
 	switch (lookup->verdict) {
@@ -162,7 +164,10 @@ void explain(const struct env *env, const struct http_request *req, struct expla
 	enum failure failure;
 	enum reason why;
 
-	*ret_explained = (struct explained){.req = req, .env = env, .now = env->turn->now};
+	*ret_explained = (struct explained){.req = req,
+					    .env = env,
+					    .options = policy_options(req, env->conf),
+					    .now = env->turn->now};
 	failure = enter(ret_explained);
 	if (failure != FAILURE_NONE) {
 		refuse(ret_explained, failure);

@@ -24,6 +24,7 @@ bool explain_is_from_store(enum explain_verdict verdict);
 struct explained {
 	const struct http_request *req;
 	const struct env *env;
+	const struct conf *options; /* by the rule for it */
 	struct http_clock now;
 	struct slice gateway; /* "ADDRESS:PORT" of the one for this origin; empty for none */
 	bool chosen;          /* it is asked for by way of that */

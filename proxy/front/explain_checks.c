@@ -25,6 +25,7 @@ static enum rule rule_of(enum reason why)
 	switch (why) {
 	case REASON_NO_RECORD:
 	case REASON_ADMISSION:
+	case REASON_RULE_KEY:
 		return STORED;
 	case REASON_VARY:
 		return VARIANT;
@@ -92,14 +93,26 @@ static void check_record(struct json_writer *out, const struct explained *explai
 	check_age(out, explained);
 }
 
+/* The rule refuses it, or keeps the cache out. */
+static const char *rules_kind(const struct explained *explained)
+{
+	return explained->refused == FAILURE_DENIED_RULE || explained->why == REASON_RULE_STORE_OFF
+		       ? "no"
+		       : "ok";
+}
+
 void explain_put_checks(struct json_writer *out, const struct explained *explained)
 {
+	char rule[EXPLAIN_RULE];
 	bool denied = explained->verdict == EXPLAIN_REFUSED &&
 		      explained->refused != FAILURE_ONLY_IF_CACHED;
 
 	json_put_array(out, "checks");
 	explain_put_check(out, denied ? "no" : "ok", "Access",
 			  denied ? failure_sentence(explained->refused) : "clients may ask for it");
+	if (explained->req->rule != NULL)
+		explain_put_check(out, rules_kind(explained), "Rule",
+				  explain_rule(explained, rule));
 	if (!denied && explained->verdict != EXPLAIN_LOCAL)
 		check(out, explained, REQUEST, "Request", "nothing in it stands in the way");
 	if (explained->found)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cache/policy/rule.h"
 #include "cache/http/fields.h"
 #include "cache/http/sf.h"
 #include "cache/record/groups.h"
@@ -105,7 +106,7 @@ static void put_times(struct json_writer *out, const struct explained *explained
 {
 	const struct record_meta *meta = record_meta(record);
 	int64_t left_s = explained->lifetime_s - explained->age_s;
-	uint32_t behind_s = policy_while_revalidate_s(meta);
+	uint32_t behind_s = policy_while_revalidate_s(explained->req, meta);
 	uint32_t error_s = policy_if_error_s(explained->req, meta, explained->env->conf);
 	char from[EXPLAIN_SOURCE];
 
@@ -133,7 +134,7 @@ static void put_other(struct json_writer *out, const struct explained *explained
 	put_variant(out, record, true);
 	json_put_signed(out, "age_s", policy_age_s(record_meta(record), &explained->now));
 	json_put_signed(out, "lifetime_s",
-			policy_lifetime_s(record_meta(record), explained->env->conf));
+			policy_lifetime_s(record_meta(record), explained->options));
 	record_put_answers(out, record);
 	json_put_end(out);
 }
@@ -274,6 +275,23 @@ static void put_door(struct json_writer *out, const struct explained *explained)
 	json_put_bool(out, "login", !explained->chosen && explained->env->logins != NULL);
 }
 
+/* The rule for it, and the URI that its key is made of, where that is another. */
+static void put_rule(struct json_writer *out, const struct explained *explained)
+{
+	const struct http_request *req = explained->req;
+	char text[EXPLAIN_RULE];
+	char *key = NULL;
+
+	json_put_words(out, "rule", req->rule != NULL ? explain_rule(explained, text) : NULL);
+	if (rule_joins_keys(req->rule))
+		key = malloc(policy_key_uri_max(&req->uri));
+	if (key != NULL)
+		json_put_text(out, "key", policy_key_uri(explained->env->conf, &req->uri, key));
+	else
+		json_put_null(out, "key");
+	free(key);
+}
+
 void explain_put(struct json_writer *out, const struct explained *explained)
 {
 	char sentence[EXPLAIN_SENTENCE];
@@ -287,6 +305,7 @@ void explain_put(struct json_writer *out, const struct explained *explained)
 	json_put_bool(out, "from_store", explain_is_from_store(explained->verdict));
 	json_put_words(out, "line", explain_sentence(explained, sentence));
 	put_why(out, explained);
+	put_rule(out, explained);
 	if (explained->status != 0)
 		json_put_number(out, "status", explained->status);
 	else

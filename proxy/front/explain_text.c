@@ -200,11 +200,31 @@ const char *explain_lifetime_source(const struct explained *explained,
 	case LIFETIME_DEFAULT:
 		snprintf(to, EXPLAIN_SOURCE, "the option default_ttl");
 		break;
+	case LIFETIME_RULE:
+		snprintf(to, EXPLAIN_SOURCE, "ttl of a rule");
+		break;
+	case LIFETIME_FORCED:
+		snprintf(to, EXPLAIN_SOURCE, "force_ttl of a rule, from receipt on");
+		break;
 	case LIFETIME_PREFLIGHT:
 		snprintf(to, EXPLAIN_SOURCE,
 			 "Access-Control-Max-Age, by the option preflight_max_age");
 		break;
 	}
+	return to;
+}
+
+const char *explain_rule(const struct explained *explained, char to[static EXPLAIN_RULE])
+{
+	const struct conf_rule *rule = explained->req->rule;
+	char says[RULE_TEXT];
+
+	to[0] = '\0';
+	if (rule == NULL)
+		return to;
+	conf_rule_describe(rule, says);
+	snprintf(to, EXPLAIN_RULE, "by rule %s, line %d%s%s", rule->name, rule->line,
+		 says[0] != '\0' ? ": " : "", says);
 	return to;
 }
 
@@ -219,9 +239,11 @@ const char *explain_error_source(const struct explained *explained, char to[stat
 	if (meta->if_error_s == seconds)
 		snprintf(to, EXPLAIN_SOURCE, "stale-if-error=%" PRIu32, seconds);
 	else if (meta->if_error_s != UINT32_MAX ||
-		 seconds != explained->env->conf->stale_if_error_ms / 1000)
+		 seconds != explained->options->stale_if_error_ms / 1000)
 		snprintf(to, EXPLAIN_SOURCE, "stale-if-error=%" PRIu32 " of the request", seconds);
 	else
-		snprintf(to, EXPLAIN_SOURCE, "the option stale_if_error");
+		snprintf(to, EXPLAIN_SOURCE, "the option stale_if_error%s",
+			 seconds != explained->env->conf->stale_if_error_ms / 1000 ? " of a rule"
+										   : "");
 	return to;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cache/http/fields.h"
+#include "cache/policy/rule.h"
 #include "cache/record/vary.h"
 #include "proxy/exchange/fetch.h"
 #include "proxy/front/forward_rules.h"
@@ -104,6 +105,7 @@ static void forget_record(struct exchange *x, struct cache_lookup *lookup)
 /* Ask the origin, validating the record that was found, if any. */
 static void ask(struct exchange *x, const struct cache_lookup *lookup)
 {
+	const struct conf *options = policy_options(&x->req, x->use->conf);
 	struct fetch_plan plan = {
 		.cacheable = true,
 		.key = fetch_key(&lookup->key, x->req.method, x->frontend->chosen),
@@ -119,11 +121,11 @@ static void ask(struct exchange *x, const struct cache_lookup *lookup)
 		x->stored_for && lookup->has_record &&
 		(lookup->why == REASON_EXPIRED || lookup->why == REASON_RESPONSE_NO_CACHE);
 	plan.proved = lookup->has_record && lookup->why != REASON_RESPONSE_NO_CACHE &&
-		      policy_lifetime_s(record_meta(&lookup->record), x->use->conf) > 0;
+		      policy_lifetime_s(record_meta(&lookup->record), options) > 0;
 	plan.passed_over.had_fresh =
 		lookup->has_record && lookup->why != REASON_RESTORED &&
 		policy_age_s(record_meta(&lookup->record), &x->use->turn->now) <
-			policy_lifetime_s(record_meta(&lookup->record), x->use->conf);
+			policy_lifetime_s(record_meta(&lookup->record), options);
 	if (lookup->has_record && lookup->verdict == REUSE_VALIDATE &&
 	    !exchange_keep_record(x, lookup)) {
 		exchange_fail(x, FAILURE_INTERNAL);
@@ -381,8 +383,10 @@ static void inside_handle(struct exchange *x)
 
 	STATS_ADD(tunnel_requests, 1);
 	x->user = inside->user;
-	if (failure == FAILURE_NONE)
+	if (failure == FAILURE_NONE) {
+		policy_choose_rule(&x->req, x->use->conf);
 		failure = forward_refuses(x->use->env->access, &x->req);
+	}
 	if (failure == FAILURE_NONE) {
 		forward_admitted(x);
 		return;

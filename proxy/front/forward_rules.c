@@ -2,6 +2,12 @@
 #include "proxy/front/forward_rules.h"
 
 #include "cache/http/fields.h"
+#include "conf/rule.h"
+
+enum failure forward_rule_refuses(const struct http_request *req)
+{
+	return req->rule != NULL && rule_denies(req->rule) ? FAILURE_DENIED_RULE : FAILURE_NONE;
+}
 
 enum failure forward_refuses(const struct access *access, const struct http_request *req)
 {
@@ -10,7 +16,7 @@ enum failure forward_refuses(const struct access *access, const struct http_requ
 	/* A TRACE would show fields of the proxy's side to the client (HAZARDS T8). */
 	if (failure == FAILURE_NONE && req->method == METHOD_TRACE)
 		failure = FAILURE_DENIED_METHOD;
-	return failure;
+	return failure == FAILURE_NONE ? forward_rule_refuses(req) : failure;
 }
 
 enum failure gateway_refuses(const struct access *access, const struct http_request *req)
@@ -20,7 +26,7 @@ enum failure gateway_refuses(const struct access *access, const struct http_requ
 	if (req->method == METHOD_CONNECT || req->method == METHOD_TRACE ||
 	    !access_method(access, req->method_name))
 		return FAILURE_DENIED_METHOD;
-	return FAILURE_NONE;
+	return forward_rule_refuses(req);
 }
 
 bool forward_stops_here(const struct http_request *req)
@@ -42,6 +48,8 @@ enum forward_reason forward_reason_of(const struct cache_lookup *lookup)
 	case REASON_PURGED:
 	case REASON_RESPONSE_NO_CACHE:
 		return FWD_STALE;
+	case REASON_RULE_KEY: /* of other URIs */
+		return FWD_URI_MISS;
 	default:
 		return FWD_REQUEST;
 	}

@@ -13,6 +13,9 @@
 enum failure forward_refuses(const struct access *access, const struct http_request *req);
 enum failure gateway_refuses(const struct access *access, const struct http_request *req);
 
+/* May anybody ask for this, by the rule for its URI?  Part of both. */
+enum failure forward_rule_refuses(const struct http_request *req);
+
 /* RFC 9110 7.6.2: TRACE and OPTIONS stop here when Max-Forwards says so. */
 bool forward_stops_here(const struct http_request *req);
 

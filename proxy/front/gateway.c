@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "cache/policy/rule.h"
 #include "proxy/front/forward.h"
 #include "proxy/front/forward_rules.h"
 #include "proxy/loop/env.h"
@@ -56,6 +57,10 @@ static void gateway_handle(struct exchange *x)
 
 	if (failure == FAILURE_NONE)
 		failure = complete_target(&gateway->origin, &x->req);
+	if (failure == FAILURE_NONE) {
+		policy_choose_rule(&x->req, x->use->conf);
+		failure = forward_rule_refuses(&x->req);
+	}
 	if (failure == FAILURE_NONE)
 		forward_admitted(x);
 	else

@@ -2,6 +2,7 @@
 #include "proxy/http1/parse_head.h"
 
 #include "cache/http/fields.h"
+#include "cache/policy/rule.h"
 
 /* Room that a start line may take beside the target: method, two spaces, version, CRLF. */
 enum { START_LINE_EXTRA = PARSE_METHOD_MAX + 12 };
@@ -68,6 +69,7 @@ static void forget_line(struct http_request *req)
 {
 	req->method_name = req->target = slice_of("", 0);
 	req->target_read = false;
+	req->rule = NULL;
 }
 
 /* Method SP target SP version, each checked. */
@@ -96,7 +98,9 @@ static enum failure read_request_line(struct slice line, const struct conf *conf
 	req->method = method_of(req->method_name);
 	failure = read_target(req);
 	req->target_read = failure == FAILURE_NONE;
-	if (!req->target_read)
+	if (req->target_read)
+		policy_choose_rule(req, conf);
+	else
 		req->uri = (struct http_uri){.path = slice_of("", 0)};
 	return failure;
 }

@@ -1,6 +1,9 @@
 /* Which clients may get a stored response, by where it came from. */
 #include "proxy/origin/admission.h"
 
+#include <string.h>
+
+#include "conf/rules.h"
 #include "proxy/access/ranges.h"
 
 enum place {
@@ -51,6 +54,23 @@ static uint64_t add_networks(uint64_t hash, const struct conf_list *deny, bool *
 	return hash;
 }
 
+/* Where rules lead: those before one with a parent matter, too.  Without passwords. */
+static uint64_t add_rules(uint64_t hash, const struct conf_rules *rules)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < rules->count; i++)
+		any |= RULE_HAS(&rules->at[i], parent);
+	for (uint32_t i = 0; any && i < rules->count; i++) {
+		const struct conf_rule *rule = &rules->at[i];
+		const char *at = strrchr(rule->parent, '@');
+
+		hash = add_list(hash, "match", &rule->match);
+		hash = add_text(hash, at != NULL ? at : rule->parent);
+	}
+	return hash;
+}
+
 struct admission admission_new(const struct conf *conf, const struct access *access,
 			       const struct routes *routes)
 {
@@ -66,6 +86,8 @@ struct admission admission_new(const struct conf *conf, const struct access *acc
 		hash = add_byte(hash, parent->host.p[i]);
 	hash = add_byte(add_byte(hash, (char)(parent->port >> 8)), (char)parent->port);
 	hash = add_list(hash, "no_proxy", &conf->no_proxy);
+	if (conf->rules != NULL)
+		hash = add_rules(hash, conf->rules);
 	hash ^= hash >> 32;
 	return (struct admission){
 		.rules = ((uint32_t)hash | ADMISSION_PLACES) & ~(uint32_t)(ADMISSION_PLACES - 1),
@@ -95,7 +117,7 @@ uint32_t admission_of(const struct admission *admission, const struct access *ac
 	if (route->socket != NULL)
 		return PLACE_NEVER; /* where only clients of its gateway may go */
 	place = place_of(&from->address);
-	if (route->parent)
+	if (route->parent != NULL)
 		return admission->rules | PLACE_PARENT;
 	if (route->chosen &&
 	    access_address(access, route->host, from->source, &from->address) != FAILURE_NONE)

@@ -265,7 +265,7 @@ static void connected(void *context, enum failure failure, struct conn *conn,
 
 	dialer->connector = NULL;
 	if (failure != FAILURE_NONE) {
-		fail(dialer, dialer->route.parent ? parent_failure(failure) : failure);
+		fail(dialer, dialer->route.parent != NULL ? parent_failure(failure) : failure);
 		return;
 	}
 	dialer->conn = conn;
@@ -285,11 +285,11 @@ struct dialer *dialer_start(struct dialers *use, const struct dial *dial, dialer
 			    void *context)
 {
 	const struct route *route = dial->route;
-	const struct parent *parent = routes_parent(use->routes);
+	const struct parent *parent = route->parent;
 	const struct connector_target target = {
-		.host = route->parent ? parent->host : route->host,
-		.port = route->parent ? parent->port : route->port,
-		.chosen = route->parent || route->chosen,
+		.host = parent != NULL ? parent->host : route->host,
+		.port = parent != NULL ? parent->port : route->port,
+		.chosen = parent != NULL || route->chosen,
 		.socket = route->socket,
 	};
 	struct dialer *dialer = calloc(1, sizeof(*dialer) + route->host.n);

@@ -329,9 +329,8 @@ static bool start_anew(struct origin *origin, const struct http_request *req)
 {
 	const struct origins *use = origin->use;
 
-	return (!origin->route.tunnel ||
-		compose_connect(&origin->connect, use->conf, req,
-				routes_parent(use->dialers->routes)->authorization)) &&
+	return (!origin->route.tunnel || compose_connect(&origin->connect, use->conf, req,
+							 origin->route.parent->authorization)) &&
 	       origin_connect(origin);
 }
 
@@ -340,7 +339,7 @@ struct origin *origin_start(struct origins *origins, const struct http_request *
 			    const struct origin_asker *asker, enum failure *ret_failure)
 {
 	char text[ROUTE_KEY_MAX];
-	struct slice key = route_key(origins->dialers->routes, route, text);
+	struct slice key = route_key(route, text);
 	struct holding at_work, spare;
 	struct origin *origin = NULL;
 

@@ -113,7 +113,7 @@ static bool read_head(struct origin *origin)
 	} else if (res.status == 407) {
 		/* It asks us, not our client (RFC 9110 11.7.1, HAZARDS H3). */
 		cause_set("a 407 asks the proxy for credentials");
-		origin_fail(origin, origin->route.parent && !origin->route.tunnel
+		origin_fail(origin, origin->route.parent != NULL && !origin->route.tunnel
 					    ? FAILURE_PARENT_AUTHENTICATION
 					    : FAILURE_BAD_RESPONSE);
 	} else {

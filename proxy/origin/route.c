@@ -6,6 +6,7 @@
 
 #include "cache/base/ascii.h"
 #include "cache/base/decimal.h"
+#include "conf/rules.h"
 #include "proxy/base/hostname.h"
 #include "proxy/access/destinations.h"
 
@@ -15,13 +16,19 @@ struct near {
 	struct http_uri origin; /* a view of it */
 };
 
+/* A parent, and the bytes of it. */
+struct way {
+	struct parent parent;
+	char *host, *authorization;
+};
+
 struct routes {
 	struct near *near;
 	size_t near_count;
-	struct parent parent;
+	struct way way; /* of the option */
+	struct way *of_rules;
+	uint32_t rule_count;
 	struct rules *no_proxy;
-	char *host;          /* the bytes of parent.host */
-	char *authorization; /* the bytes of parent.authorization */
 };
 
 /* "user:password" of a URL, escapes undone (conf/forms.c has checked them), in place. */
@@ -61,27 +68,27 @@ static size_t base64(const char *from, size_t n, char *to)
 }
 
 /* Basic credentials (RFC 7617). */
-static bool set_authorization(struct routes *routes, const char *userinfo, size_t n)
+static bool set_authorization(struct way *way, const char *userinfo, size_t n)
 {
 	char *plain = strndup(userinfo, n);
 	size_t room = sizeof("Basic ") + 4 * (n + 2) / 3;
 	size_t length;
 
-	routes->authorization = malloc(room);
-	if (plain == NULL || routes->authorization == NULL) {
+	way->authorization = malloc(room);
+	if (plain == NULL || way->authorization == NULL) {
 		free(plain);
 		return false;
 	}
-	memcpy(routes->authorization, "Basic ", 6);
-	length = 6 + base64(plain, unescape(plain, n), routes->authorization + 6);
-	routes->parent.authorization = slice_of(routes->authorization, length);
+	memcpy(way->authorization, "Basic ", 6);
+	length = 6 + base64(plain, unescape(plain, n), way->authorization + 6);
+	way->parent.authorization = slice_of(way->authorization, length);
 	explicit_bzero(plain, n);
 	free(plain);
 	return true;
 }
 
 /* http://[user:password@]host:port, as conf/forms.c has checked. */
-static bool set_parent(struct routes *routes, const char *text)
+static bool set_parent(struct way *way, const char *text)
 {
 	const char *rest = text + sizeof("http://") - 1;
 	const char *at, *colon;
@@ -89,15 +96,34 @@ static bool set_parent(struct routes *routes, const char *text)
 	if (text[0] == '\0')
 		return true;
 	at = strrchr(rest, '@');
-	if (at != NULL && !set_authorization(routes, rest, (size_t)(at - rest)))
+	if (at != NULL && !set_authorization(way, rest, (size_t)(at - rest)))
 		return false;
 	rest = at != NULL ? at + 1 : rest;
 	colon = strrchr(rest, ':');
-	routes->host = strndup(rest, (size_t)(colon - rest));
-	if (routes->host == NULL)
+	way->host = strndup(rest, (size_t)(colon - rest));
+	if (way->host == NULL)
 		return false;
-	routes->parent.host = slice_str(routes->host);
-	routes->parent.port = (uint16_t)decimal_take(slice_str(colon + 1), UINT16_MAX).number;
+	way->parent.host = slice_str(way->host);
+	way->parent.port = (uint16_t)decimal_take(slice_str(colon + 1), UINT16_MAX).number;
+	return true;
+}
+
+static bool set_parents_of_rules(struct routes *routes, const struct conf_rules *rules)
+{
+	if (rules == NULL)
+		return true;
+	routes->of_rules = calloc(rules->count, sizeof(*routes->of_rules));
+	if (routes->of_rules == NULL)
+		return false;
+	routes->rule_count = rules->count;
+	for (uint32_t i = 0; i < rules->count; i++) {
+		const struct conf_rule *rule = &rules->at[i];
+		struct way *way = &routes->of_rules[i];
+
+		if (!rule_goes_direct(rule) && !set_parent(way, rule->parent))
+			return false;
+		way->parent.number = (uint16_t)(i + 1);
+	}
 	return true;
 }
 
@@ -119,7 +145,8 @@ struct routes *routes_new(const struct conf *conf, struct diagnostic *error)
 {
 	struct routes *routes = calloc(1, sizeof(*routes));
 
-	if (routes == NULL || !set_parent(routes, conf->parent)) {
+	if (routes == NULL || !set_parent(&routes->way, conf->parent) ||
+	    !set_parents_of_rules(routes, conf->rules)) {
 		diagnostic_set(error, "parent: out of memory");
 		routes_free(routes);
 		return NULL;
@@ -137,14 +164,22 @@ struct routes *routes_new(const struct conf *conf, struct diagnostic *error)
 	return routes;
 }
 
+static void free_way(struct way *way)
+{
+	if (way->authorization != NULL)
+		explicit_bzero(way->authorization, way->parent.authorization.n);
+	free(way->authorization);
+	free(way->host);
+}
+
 void routes_free(struct routes *routes)
 {
 	if (routes == NULL)
 		return;
-	if (routes->authorization != NULL)
-		explicit_bzero(routes->authorization, routes->parent.authorization.n);
-	free(routes->authorization);
-	free(routes->host);
+	free_way(&routes->way);
+	for (uint32_t i = 0; i < routes->rule_count; i++)
+		free_way(&routes->of_rules[i]);
+	free(routes->of_rules);
 	free(routes->near);
 	rules_free(routes->no_proxy);
 	free(routes);
@@ -152,7 +187,7 @@ void routes_free(struct routes *routes)
 
 const struct parent *routes_parent(const struct routes *routes)
 {
-	return &routes->parent;
+	return &routes->way.parent;
 }
 
 /*
@@ -171,15 +206,27 @@ static bool is_this_machine(struct slice host)
 	return address_is_loopback(&address) || address_is_wildcard(&address);
 }
 
-static bool goes_direct(const struct routes *routes, struct slice host)
+static bool has_no_proxy(const struct routes *routes, struct slice host)
 {
 	union address address;
 
-	if (routes->parent.host.n == 0 || is_this_machine(host))
-		return true;
 	if (address_parse(host, &address))
 		return rules_have_address(routes->no_proxy, &address);
 	return rules_have_name(routes->no_proxy, host);
+}
+
+/* NULL for directly. */
+static const struct parent *parent_for(const struct routes *routes, const struct http_request *req)
+{
+	const struct conf_rule *rule = req->rule;
+	bool by_rule = rule != NULL && RULE_HAS(rule, parent);
+	const struct parent *parent =
+		by_rule ? &routes->of_rules[rule->index].parent : &routes->way.parent;
+
+	if (parent->host.n == 0 || is_this_machine(req->uri.host) ||
+	    (!by_rule && has_no_proxy(routes, req->uri.host)))
+		return NULL;
+	return parent;
 }
 
 /*
@@ -219,15 +266,18 @@ enum failure route_find(const struct routes *routes, const struct http_request *
 	};
 	if (ret_route->socket != NULL)
 		return FAILURE_NONE;
-	ret_route->parent = !goes_direct(routes, req->uri.host);
-	ret_route->tunnel = ret_route->parent && (connects || ret_route->tls);
-	return ret_route->parent ? judge_unresolved(ret_route->host) : FAILURE_NONE;
+	ret_route->parent = parent_for(routes, req);
+	ret_route->tunnel = ret_route->parent != NULL && (connects || ret_route->tls);
+	return ret_route->parent != NULL ? judge_unresolved(ret_route->host) : FAILURE_NONE;
 }
+
+/* Before the number of a rule's parent; no port has it. */
+enum { PARENT_MARK = '@' };
 
 /* A letter for each way that no other way's connections may serve. */
 static char way_of(const struct route *route)
 {
-	if (route->parent)
+	if (route->parent != NULL)
 		return route->tunnel ? 't' : 'p';
 	if (route->socket != NULL)
 		return route->tls ? 'U' : 'u';
@@ -237,12 +287,11 @@ static char way_of(const struct route *route)
 	return route->tls ? 's' : 'h';
 }
 
-struct slice route_key(const struct routes *routes, const struct route *route,
-		       char to[static ROUTE_KEY_MAX])
+struct slice route_key(const struct route *route, char to[static ROUTE_KEY_MAX])
 {
-	bool absolute = route->parent && !route->tunnel;
-	struct slice host = absolute ? routes->parent.host : route->host;
-	uint16_t port = absolute ? routes->parent.port : route->port;
+	bool absolute = route->parent != NULL && !route->tunnel;
+	struct slice host = absolute ? route->parent->host : route->host;
+	uint16_t port = absolute ? route->parent->port : route->port;
 	size_t n = 0;
 
 	to[n++] = way_of(route);
@@ -250,6 +299,10 @@ struct slice route_key(const struct routes *routes, const struct route *route,
 	n += host.n;
 	to[n++] = ':';
 	n += http_port_write(port, to + n);
+	if (route->tunnel && route->parent->number > 0) {
+		to[n++] = PARENT_MARK;
+		n += http_port_write(route->parent->number, to + n);
+	}
 	return slice_of(to, n);
 }
 

@@ -1,6 +1,6 @@
 /*
  * Where the connection for a request leads, and by way of what: the options parent, no_proxy and
- * gateway.  Pure.
+ * gateway, or the parent of its rule, for which no_proxy does not count.  Pure.
  */
 #ifndef PROXY_ORIGIN_ROUTE_H
 #define PROXY_ORIGIN_ROUTE_H
@@ -14,17 +14,18 @@
 struct route {
 	struct slice host; /* of the origin */
 	uint16_t port;
-	bool tls;           /* the origin is asked over TLS, and verified */
-	bool chosen;        /* the operator named it: only the proxy itself is refused */
-	bool parent;        /* by way of the parent proxy */
-	bool tunnel;        /* with parent: by CONNECT, else requests are in absolute-form */
+	bool tls;    /* the origin is asked over TLS, and verified */
+	bool chosen; /* the operator named it: only the proxy itself is refused */
+	bool tunnel; /* with parent: by CONNECT, else requests are in absolute-form */
+	const struct parent *parent; /* by way of that proxy; NULL for directly */
 	const char *socket; /* chosen: path of the Unix socket that leads there; NULL for none */
 };
 
-/* The parent proxy as the option says. */
+/* A parent proxy as the option says, or a rule. */
 struct parent {
 	struct slice host; /* n is 0 when there is none */
 	uint16_t port;
+	uint16_t number;            /* 0 for that of the option; for others one of their own */
 	struct slice authorization; /* value of Proxy-Authorization, empty for none */
 };
 
@@ -36,6 +37,7 @@ struct routes *routes_new(const struct conf *conf, struct diagnostic *error);
 /* The password is overwritten. */
 void routes_free(struct routes *routes);
 
+/* That of the option. */
 const struct parent *routes_parent(const struct routes *routes);
 
 /*
@@ -49,12 +51,12 @@ enum failure route_find(const struct routes *routes, const struct http_request *
 
 /*
  * What tells connections apart: how a connection is made, then "host:port" in lower case of whom it
- * goes to, the parent when requests are in absolute-form.  Two routes of one key may share
+ * goes to, the parent when requests are in absolute-form; then which parent, in a tunnel through
+ * that of a rule.  Two routes of one key may share
  * connections, and no others.
  */
-enum { ROUTE_KEY_MAX = URI_HOST_MAX + 8 };
-struct slice route_key(const struct routes *routes, const struct route *route,
-		       char to[static ROUTE_KEY_MAX]);
+enum { ROUTE_KEY_MAX = URI_HOST_MAX + 16 };
+struct slice route_key(const struct route *route, char to[static ROUTE_KEY_MAX]);
 
 /* The host that a key has. */
 struct slice route_key_host(struct slice key);

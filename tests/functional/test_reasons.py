@@ -65,7 +65,7 @@ ELSEWHERE = {
     "request-body": "test_a_body", "admission": "test_explain.py", "overtaken": "test_overtaken",
     "purged": "test_purged",
     "store-busy": "a full queue: tests/unit/cache/test_cache.c", "clock": "tests/vectors/reuse.txt",
-    "restored": "test_sync.py",
+    "restored": "test_sync.py", "rule-store-off": "test_rules.py", "rule-key": "test_rules.py",
 }
 
 

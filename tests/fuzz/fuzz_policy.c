@@ -167,7 +167,7 @@ static void check_meta(const struct situation *situation, const struct record_me
 	const struct http_fields *fields = &situation->response.res.fields;
 	const char *text;
 
-	HOLDS(meta->kind <= RECORD_PREFLIGHT && meta->lifetime_source <= LIFETIME_PREFLIGHT);
+	HOLDS(meta->kind <= RECORD_PREFLIGHT && meta->lifetime_source <= LIFETIME_LAST);
 	HOLDS(meta->lifetime_s <= (uint32_t)1 << 31 && meta->initial_age_s <= (uint32_t)1 << 31);
 	HOLDS(meta->initial_age_s >= situation->delay_s || !has(fields, "date") ||
 	      meta->date_s != RECEIPT_S);
@@ -230,7 +230,11 @@ static enum reuse reuse_after(const struct situation *situation, const struct re
 	struct http_clock now = {.wall_s = RECEIPT_S + after_ms / MS_PER_S,
 				 .steady_ms = situation->times.response.steady_ms + after_ms};
 	enum reason why = REASON_COUNT;
-	enum reuse reuse = policy_reuse(req, meta, &now, situation->conf, &why);
+	enum reuse reuse;
+
+	if (!policy_is_lookup(req, situation->conf, &why))
+		meta = NULL;
+	reuse = policy_reuse(req, meta, &now, situation->conf, &why);
 
 	HOLDS(why < REASON_COUNT && reason_token(why) != NULL);
 	HOLDS(reuse == REUSE_FRESH || why == REASON_ONLY_IF_CACHED ||

@@ -172,7 +172,7 @@ static void a_uri_is_itself_alone(void **state)
 	struct http_uri uri = parsed("HTTP://A:80");
 
 	(void)state;
-	assert_true(purge_of_uri(&uri, &purge));
+	assert_true(purge_of_uri(&(struct conf){0}, &uri, &purge));
 	assert_true(concerns(&purge, "http://a/"));
 	assert_false(concerns(&purge, "http://a/b"));
 	assert_false(concerns(&purge, "http://a/?"));

@@ -34,7 +34,7 @@ static enum cache_purging begin(struct fixture *f, const char *words, int64_t s,
 		ret_purge->kind = PURGE_ALL;
 	else
 		ok = http_uri_parse_absolute(slice_str(first), &uri) == URI_OK &&
-		     (strcmp(kind, "uri") == 0 ? purge_of_uri(&uri, ret_purge)
+		     (strcmp(kind, "uri") == 0 ? purge_of_uri(&(struct conf){0}, &uri, ret_purge)
 					       : purge_of_prefix(&uri, ret_purge));
 	assert_true(ok);
 	return cache_purge_begin(f->cache, &now, ret_purge);

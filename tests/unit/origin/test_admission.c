@@ -63,10 +63,11 @@ enum { DIRECT, CHOSEN, PARENT, CHOSEN_BY_HOSTS_FILE };
 
 static uint32_t number_of(const struct setup *setup, int how, const char *from)
 {
+	static const struct parent parent;
 	struct route route = {
 		.host = SLICE("a.example"),
 		.chosen = how == CHOSEN || how == CHOSEN_BY_HOSTS_FILE,
-		.parent = how == PARENT,
+		.parent = how == PARENT ? &parent : NULL,
 	};
 	struct destination to = {
 		.source = how == CHOSEN_BY_HOSTS_FILE ? FROM_HERE : FROM_NAME_SERVERS,

@@ -13,6 +13,9 @@
  *0 wall: -3600				step of the wall clock in between, default 0
  *	restored: 10				seconds from receipt to what the store was restored
  *to
+ *	rule: "a" { match = "example.com" ttl = 1m }	rules, one a line
+ *	reload: "a" { match = "example.com" store = off }	those in effect at the second
+ *							request, when they are others
  *	background: yes				the second request is our own, for nobody
  *	>> GET http://example.com/		the second request; default the target of the first
  *	<< 304					the origin's answer to it
@@ -31,6 +34,7 @@
 #include "cache/http/fields.h"
 #include "cache/policy/lint.h"
 #include "cache/policy/policy.h"
+#include "cache/policy/rule.h"
 #include "tests/support/heads.h"
 #include "tests/support/test_conf.h"
 #include "tests/support/vectors.h"
@@ -44,8 +48,9 @@ enum part { FETCHED, ANSWER, ASKED, SECOND, PART_COUNT };
 struct play {
 	const struct vector *vector;
 	unsigned line;
-	struct conf *conf;
+	struct conf *conf, *reloaded; /* `reloaded` is NULL when nothing was */
 	char text[PART_COUNT][TEXT_MAX];
+	char rules[TEXT_MAX], reloaded_rules[TEXT_MAX];
 	long long delay_s, after_s, wall_s, restored_s;
 	bool restored, background;
 	struct request_head fetched, asked;
@@ -67,8 +72,8 @@ struct play {
 	} while (0)
 
 static const char *const kinds[] = {"get", "head", "preflight"};
-static const char *const sources[] = {"none",    "targeted",  "s-maxage", "max-age",
-				      "expires", "heuristic", "default",  "preflight"};
+static const char *const sources[] = {"none",      "targeted", "s-maxage",  "max-age", "expires",
+				      "heuristic", "default",  "preflight", "rule",    "forced"};
 static const char *const reuses[] = {"fresh", "stale",  "revalidate", "validate",
 				     "miss",  "bypass", "refused"};
 static const char *const validations[] = {"freshen", "pass-304", "retry", "replace",
@@ -111,7 +116,8 @@ static void tell_kind(struct play *play, char *to)
 static void tell_lifetime(struct play *play, char *to)
 {
 	snprintf(to, VALUE_MAX, "%lld %s",
-		 (long long)policy_lifetime_s(record_of(play), play->conf),
+		 (long long)policy_lifetime_s(record_of(play),
+					      policy_options(&play->fetched.req, play->conf)),
 		 sources[play->meta.lifetime_source]);
 }
 
@@ -130,7 +136,7 @@ static void tell_flags(struct play *play, char *to)
 			snprintf(to + strlen(to), VALUE_MAX - strlen(to), "%s%s", *to ? " " : "",
 				 flag_names[i]);
 	}
-	if (flags == 0)
+	if (*to == '\0')
 		strcpy(to, "none");
 }
 
@@ -188,8 +194,9 @@ static enum reason_where list_of(enum reuse reuse)
 static void tell_reuse(struct play *play, char *to)
 {
 	enum reason why = REASON_COUNT;
-	enum reuse reuse = policy_reuse(&play->asked.req, play->stored ? &play->meta : NULL,
-					&play->now, play->conf, &why);
+	bool found = play->stored && policy_is_lookup(&play->asked.req, play->conf, &why);
+	enum reuse reuse = policy_reuse(&play->asked.req, found ? &play->meta : NULL, &play->now,
+					play->conf, &why);
 
 	if (reuse != REUSE_FRESH && !reason_is_at(why, list_of(reuse)))
 		refuse(play, "%s is no reason not to reuse", reason_token(why));
@@ -265,6 +272,21 @@ static void tell_waits(struct play *play, char *to)
 	strcpy(to, yes_no(policy_may_wait(&play->asked.req)));
 }
 
+static void tell_rule(struct play *play, char *to)
+{
+	const struct conf_rule *rule = play->asked.req.rule;
+
+	strcpy(to, rule != NULL ? rule->name : "none");
+}
+
+static void tell_key(struct play *play, char *to)
+{
+	char memory[2 * TEXT_MAX];
+	struct slice key = policy_key_uri(play->conf, &play->asked.req.uri, memory);
+
+	snprintf(to, VALUE_MAX, "%.*s", SLICE_ARG(key));
+}
+
 /* Names of lint.def in the table's order, those that bar with "x", each with its detail. */
 static void tell_lint(struct play *play, char *to)
 {
@@ -308,6 +330,8 @@ static const struct {
 	{"not-modified", tell_not_modified},     /* yes, no */
 	{"stale-if-error", tell_stale_if_error}, /* yes, no */
 	{"waits", tell_waits},                   /* yes, no */
+	{"by", tell_rule},                       /* name of a rule, or none */
+	{"key", tell_key},                       /* what its key is made of, without a reload */
 	/* of all */
 	{"validation", tell_validation},
 };
@@ -330,6 +354,13 @@ static bool play_option(struct play *play, const char *setting)
 	       test_conf_set(play->conf, name, value);
 }
 
+static bool add_rule(char to[TEXT_MAX], const char *rule)
+{
+	size_t n = strlen(to);
+
+	return snprintf(to + n, TEXT_MAX - n, "rule %s\n", rule) < (int)(TEXT_MAX - n);
+}
+
 /* A line of the situation, not of what is expected. */
 static bool set_line(struct play *play, const char *line)
 {
@@ -348,6 +379,10 @@ static bool set_line(struct play *play, const char *line)
 	}
 	if ((rest = after(line, "option:")))
 		return play_option(play, rest);
+	if ((rest = after(line, "rule:")))
+		return add_rule(play->rules, rest);
+	if ((rest = after(line, "reload:")))
+		return add_rule(play->reloaded_rules, rest);
 	if ((rest = after(line, "delay:")))
 		return sscanf(rest, "%lld", &play->delay_s) == 1;
 	if ((rest = after(line, "after:")))
@@ -386,6 +421,17 @@ static void expect_line(struct play *play, unsigned i, const char *expected)
 		       actual);
 }
 
+/* Braces are dates, but in rules. */
+static bool read_line(struct slice line, char to[TEXT_MAX])
+{
+	bool is_rule = line.n > 7 &&
+		       (memcmp(line.p, "rule:", 5) == 0 || memcmp(line.p, "reload:", 7) == 0);
+
+	if (!is_rule)
+		return vectors_expand(line, RECEIPT_S, to, TEXT_MAX);
+	return snprintf(to, TEXT_MAX, "%.*s", SLICE_ARG(line)) < TEXT_MAX;
+}
+
 /* Each line of the block, dates put in; those of the situation first, then what is expected. */
 static void play_lines(struct play *play, bool expecting)
 {
@@ -399,7 +445,7 @@ static void play_lines(struct play *play, bool expecting)
 
 		if (line.n == 0 || line.p[0] == '#')
 			continue;
-		if (!vectors_expand(line, RECEIPT_S, text, sizeof(text)))
+		if (!read_line(line, text))
 			refuse(play, "bad date or too long: %.*s", SLICE_ARG(line));
 		if (is_expectation(text, &i, &value)) {
 			if (expecting)
@@ -438,6 +484,19 @@ static void parse_heads(struct play *play)
 		refuse(play, "no request head: %s", play->text[ASKED]);
 	if (!response_head_parse(slice_str(play->text[SECOND]), &play->second))
 		refuse(play, "no response head: %s", play->text[SECOND]);
+}
+
+static void choose_rules(struct play *play)
+{
+	if (*play->rules && !test_conf_rules(play->conf, play->rules))
+		refuse(play, "rules that are wrong");
+	if (*play->reloaded_rules) {
+		play->reloaded = test_conf_new();
+		if (!test_conf_rules(play->reloaded, play->reloaded_rules))
+			refuse(play, "rules that are wrong");
+	}
+	policy_choose_rule(&play->fetched.req, play->conf);
+	policy_choose_rule(&play->asked.req, play->reloaded != NULL ? play->reloaded : play->conf);
 }
 
 /* Of every vector: it bars exactly what is not stored. */
@@ -489,6 +548,8 @@ static int end_play(void **state)
 	struct play *play = *state;
 
 	test_conf_free(play->conf);
+	if (play->reloaded != NULL)
+		test_conf_free(play->reloaded);
 	free(play);
 	return 0;
 }
@@ -502,6 +563,7 @@ static void play_vector(void **state)
 		refuse(play, "a file without case, or a title unlike \"RFC 9111 3 MUST: ...\"");
 	play_lines(play, false);
 	parse_heads(play);
+	choose_rules(play);
 	store(play);
 	play_lines(play, true);
 	if (play->expectations == 0)

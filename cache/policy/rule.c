@@ -1,0 +1,263 @@
+/* Chooses the rule for a URI, and makes the URI that its key is made of. */
+#include "cache/policy/rule.h"
+
+#include <string.h>
+
+/* ---- which rule ----------------------------------------------------------------------------- */
+
+enum { PLAIN_MAX = 40 << 10 }; /* a target has at most 32 KiB */
+
+/* A URI that is compared with patterns. */
+struct target {
+	const struct conf_rules *rules;
+	const struct http_uri *uri;
+	struct slice host, path;
+	bool tunnel;
+	bool path_read, path_is_plain; /* was it looked at, and is there but one form of it? */
+	uint32_t best;                 /* the first rule that fits, so far */
+};
+
+static bool keeps_out(const struct conf_rule *rule)
+{
+	return rule_denies(rule) || !rule->store;
+}
+
+/* Paths that are written in another way than pattern_plain_path() does are rare. */
+__attribute__((noinline)) static bool plain_fits(const struct pattern *pattern, struct slice path)
+{
+	char plain[PLAIN_MAX];
+
+	return path.n <= sizeof(plain) &&
+	       pattern_path_fits(pattern->plain, slice_of(plain, pattern_plain_path(path, plain)));
+}
+
+static bool path_fits(struct target *target, const struct conf_rule *rule,
+		      const struct pattern *pattern)
+{
+	bool as_written, either = keeps_out(rule);
+
+	if (pattern->path == NULL)
+		return true;
+	if (target->tunnel)
+		return false;
+	as_written = pattern_path_fits(pattern->path, target->path);
+	if (as_written == either)
+		return either;
+	if (!target->path_read) {
+		target->path_is_plain = pattern_path_is_plain(target->path);
+		target->path_read = true;
+	}
+	/* a pattern and a path of one spelling both */
+	if (target->path_is_plain && strcmp(pattern->path, pattern->plain) == 0)
+		return as_written;
+	return plain_fits(pattern, target->path);
+}
+
+static bool fits(struct target *target, const struct rule_place *place)
+{
+	const struct pattern *pattern = place->pattern;
+	enum pattern_scheme scheme =
+		target->uri->scheme == SCHEME_HTTPS ? PATTERN_HTTPS : PATTERN_HTTP;
+
+	return (pattern->port == 0 || pattern->port == target->uri->port) &&
+	       (pattern->scheme == PATTERN_ANY_SCHEME || pattern->scheme == scheme ||
+		target->tunnel) &&
+	       path_fits(target, &target->rules->at[place->rule], pattern);
+}
+
+static void try_places(struct target *target, const struct rule_places *places)
+{
+	for (uint32_t i = 0; i < places->count && places->at[i].rule < target->best; i++)
+		if (fits(target, &places->at[i]))
+			target->best = places->at[i].rule;
+}
+
+/* The host, and each domain that it is in. */
+static void try_hosts(struct target *target)
+{
+	struct slice host = target->host;
+	uint32_t hash = RULE_HASH_START;
+
+	for (size_t i = host.n; i-- > 0;) {
+		const struct rule_host *found;
+
+		hash = rule_hash_add(hash, host.p[i]);
+		if (i > 0 && host.p[i - 1] != '.')
+			continue;
+		found = conf_rules_host(target->rules, slice_of(host.p + i, host.n - i), hash);
+		if (found != NULL && i == 0)
+			try_places(target, &found->exact);
+		if (found != NULL)
+			try_places(target, &found->below);
+	}
+}
+
+static const struct conf_rule *find(const struct conf_rules *rules, const struct http_uri *uri,
+				    bool tunnel)
+{
+	struct target target = {
+		.rules = rules,
+		.uri = uri,
+		.host = uri->host,
+		.path = uri->path.n > 0 ? uri->path : SLICE("/"),
+		.tunnel = tunnel,
+		.best = rules->count,
+	};
+	char normal[PATTERN_HOST];
+	size_t n;
+
+	if (uri->host.n == 0)
+		return NULL;
+	if (uri->host.p[0] == '[' && pattern_host_normal(uri->host, normal, &n))
+		target.host = slice_of(normal, n);
+	else if (uri->host.p[uri->host.n - 1] == '.')
+		target.host.n--;
+	try_hosts(&target);
+	try_places(&target, &rules->hostless);
+	return target.best < rules->count ? &rules->at[target.best] : NULL;
+}
+
+const struct conf_rule *policy_find_rule(const struct conf_rules *rules, const struct http_uri *uri)
+{
+	return find(rules, uri, false);
+}
+
+const struct conf_rule *policy_find_tunnel_rule(const struct conf_rules *rules,
+						const struct http_uri *uri)
+{
+	return find(rules, uri, true);
+}
+
+const struct conf *policy_uri_options(const struct conf *conf, struct slice normal)
+{
+	const struct conf_rule *rule;
+	struct http_uri uri;
+
+	if (conf->rules == NULL || http_uri_parse_absolute(normal, &uri) != URI_OK)
+		return conf;
+	rule = policy_find_rule(conf->rules, &uri);
+	return rule != NULL ? &rule->options : conf;
+}
+
+/* ---- which key ------------------------------------------------------------------------------ */
+
+static bool is_ignored(const struct conf_list *ignored, struct slice name)
+{
+	for (size_t i = 0; i < ignored->count; i++) {
+		struct slice pattern = slice_str(ignored->at[i]);
+		bool begins = pattern.n > 0 && pattern.p[pattern.n - 1] == '*';
+
+		pattern.n -= begins;
+		if (begins ? name.n >= pattern.n && memcmp(name.p, pattern.p, pattern.n) == 0
+			   : slice_eq(name, pattern))
+			return true;
+	}
+	return false;
+}
+
+static struct slice name_of(struct slice parameter)
+{
+	const char *equals = parameter.n > 0 ? memchr(parameter.p, '=', parameter.n) : NULL;
+
+	return equals != NULL ? slice_of(parameter.p, (size_t)(equals - parameter.p)) : parameter;
+}
+
+/* The parameter at the start of what is left, which then begins behind its &. */
+static struct slice next_parameter(struct slice *left, bool *ret_last)
+{
+	const char *end = left->n > 0 ? memchr(left->p, '&', left->n) : NULL;
+	struct slice parameter = *left;
+
+	*ret_last = end == NULL;
+	if (end == NULL)
+		return parameter;
+	parameter.n = (size_t)(end - left->p);
+	*left = slice_of(end + 1, left->n - parameter.n - 1);
+	return parameter;
+}
+
+static int compare_names(struct slice a, struct slice b)
+{
+	int order = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
+
+	return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
+}
+
+/* Those of one name stay in their order: it may mean something. */
+static void sort(struct slice *parameters, size_t count)
+{
+	for (size_t i = 1; i < count; i++) {
+		struct slice one = parameters[i];
+		size_t at = i;
+
+		for (; at > 0 && compare_names(name_of(parameters[at - 1]), name_of(one)) > 0; at--)
+			parameters[at] = parameters[at - 1];
+		parameters[at] = one;
+	}
+}
+
+static size_t write_parameter(struct slice parameter, bool first, char *to)
+{
+	if (!first)
+		*to++ = '&';
+	if (parameter.n > 0)
+		memcpy(to, parameter.p, parameter.n);
+	return parameter.n + !first;
+}
+
+static size_t write_sorted(struct slice *parameters, size_t count, char *to)
+{
+	size_t n = 0;
+
+	sort(parameters, count);
+	for (size_t i = 0; i < count; i++)
+		n += write_parameter(parameters[i], i == 0, to + n);
+	return n;
+}
+
+size_t rule_key_uri(const struct conf_rule *rule, struct slice normal, char *to)
+{
+	const char *mark = memchr(normal.p, '?', normal.n);
+	size_t head = mark != NULL ? (size_t)(mark - normal.p) : normal.n, n = 0, kept = 0;
+	struct slice left, sorted[RULE_PARAMETERS_MAX];
+	bool last = false, dropped = false;
+
+	memcpy(to, normal.p, normal.n);
+	if (mark == NULL)
+		return normal.n;
+	left = slice_of(mark + 1, normal.n - head - 1);
+	while (!last) {
+		struct slice parameter = next_parameter(&left, &last);
+
+		if (is_ignored(&rule->ignore_query, name_of(parameter))) {
+			dropped = true;
+			continue;
+		}
+		n += write_parameter(parameter, kept == 0, to + head + 1 + n);
+		if (kept < RULE_PARAMETERS_MAX)
+			sorted[kept] = parameter;
+		kept++;
+	}
+	if (kept == 0 && dropped)
+		return head;
+	if (rule->sort_query && kept <= RULE_PARAMETERS_MAX)
+		n = write_sorted(sorted, kept, to + head + 1);
+	return head + 1 + n;
+}
+
+size_t policy_key_uri_max(const struct http_uri *uri)
+{
+	return 2 * http_uri_normal_max(uri);
+}
+
+struct slice policy_key_uri(const struct conf *conf, const struct http_uri *uri, char *to)
+{
+	size_t room = http_uri_normal_max(uri);
+	struct slice normal = slice_of(to, http_uri_normal(uri, to));
+	const struct conf_rule *rule =
+		conf->rules != NULL ? policy_find_rule(conf->rules, uri) : NULL;
+
+	if (!rule_joins_keys(rule))
+		return normal;
+	return slice_of(to + room, rule_key_uri(rule, normal, to + room));
+}
