@@ -24,10 +24,11 @@ enum { CONN_MAGIC = 0x436f6e6e };
 struct conn {
 	uint32_t magic;
 	bool closed;
-	bool handshaking; /* the TLS handshake is under way */
-	bool unfinished;  /* ends with an RST */
-	uint8_t watched;  /* EV_READ | EV_WRITE as asked for */
-	struct tls *tls;  /* NULL in the clear */
+	bool handshaking : 1; /* the TLS handshake is under way */
+	bool unfinished : 1;  /* ends with an RST */
+	bool connected : 1;   /* by the time that conn_connect() returned */
+	uint8_t watched;      /* EV_READ | EV_WRITE as asked for */
+	struct tls *tls;      /* NULL in the clear */
 	ev_io io;
 	struct deadline deadline;
 	const struct conn_events *events;
@@ -216,32 +217,50 @@ struct conn *conn_new(int fd, const struct conn_events *events, void *owner)
 	return conn;
 }
 
-static struct conn *connect_to(const struct sockaddr *to, socklen_t length,
+/*
+ * Begin to connect; false with errno when it failed.  When a machine answers a SYN of its own, the
+ * answer is there when the call returns, but it does not tell: asked again, the kernel does.
+ */
+static bool begin_connect(int fd, const struct sockaddr *to, socklen_t length, bool is_loopback,
+			  bool *ret_connected)
+{
+	int result = connect(fd, to, length);
+
+	if (result != 0 && errno == EINPROGRESS && is_loopback)
+		result = connect(fd, to, length);
+	*ret_connected = result == 0 || errno == EISCONN;
+	return *ret_connected || errno == EINPROGRESS || errno == EALREADY;
+}
+
+static struct conn *connect_to(const struct sockaddr *to, socklen_t length, bool is_loopback,
 			       const struct conn_events *events, void *owner)
 {
 	int fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	struct conn *conn;
+	bool connected;
 	int on = 1;
 
 	if (fd < 0)
 		return NULL;
 	if (to->sa_family != AF_UNIX)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (connect(fd, to, length) != 0 && errno != EINPROGRESS) {
+	if (!begin_connect(fd, to, length, is_loopback, &connected)) {
 		close_keeping_errno(fd);
 		return NULL;
 	}
 	conn = conn_new(fd, events, owner);
-	if (conn == NULL)
+	if (conn == NULL) {
 		errno = ENOMEM;
-	else
-		conn_watch(conn, false, true);
+		return NULL;
+	}
+	conn->connected = connected;
+	conn_watch(conn, false, !connected);
 	return conn;
 }
 
 struct conn *conn_connect(const union address *to, const struct conn_events *events, void *owner)
 {
-	return connect_to(&to->any, address_length(to), events, owner);
+	return connect_to(&to->any, address_length(to), address_is_loopback(to), events, owner);
 }
 
 struct conn *conn_connect_path(const char *path, const struct conn_events *events, void *owner)
@@ -253,7 +272,12 @@ struct conn *conn_connect_path(const char *path, const struct conn_events *event
 		return NULL;
 	}
 	memcpy(name.sun_path, path, strlen(path));
-	return connect_to((const struct sockaddr *)&name, sizeof(name), events, owner);
+	return connect_to((const struct sockaddr *)&name, sizeof(name), false, events, owner);
+}
+
+bool conn_is_connected(const struct conn *conn)
+{
+	return conn->connected;
 }
 
 int conn_connected(struct conn *conn)
@@ -261,6 +285,8 @@ int conn_connected(struct conn *conn)
 	int error = 0;
 	socklen_t length = sizeof(error);
 
+	if (conn->connected)
+		return 0;
 	if (getsockopt(conn->io.fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
 		return errno;
 	return error;

@@ -32,11 +32,17 @@ void conn_setup(void *loop);
 /* Takes the socket over, non-blocking already.  NULL when out of memory (the socket is closed). */
 struct conn *conn_new(int fd, const struct conn_events *events, void *owner);
 
-/* Begins to connect; writable tells that it is decided.  NULL with errno at once. */
+/*
+ * Begins to connect; writable tells that it is decided, unless conn_is_connected().  NULL with errno
+ * at once.
+ */
 struct conn *conn_connect(const union address *to, const struct conn_events *events, void *owner);
 
 /* The same to the Unix socket at a path; EAGAIN when its queue is full. */
 struct conn *conn_connect_path(const char *path, const struct conn_events *events, void *owner);
+
+/* It was connected at once, as to this machine: no event comes, and nothing is watched for. */
+bool conn_is_connected(const struct conn *conn);
 
 /* 0 when the connect succeeded, else its errno. */
 int conn_connected(struct conn *conn);

@@ -37,7 +37,9 @@ struct connector {
 	const char *socket; /* of a Unix socket: its one address is AF_UNIX; else NULL */
 	struct deadline socket_again;
 	struct resolver_query *query;
-	struct task report; /* of a failure that came at once; or to connect, without one */
+	struct task
+		report; /* of a failure that came at once; or to connect, or to go on, without one */
+	struct attempt *connected; /* at once */
 	int64_t expires_ms;
 	unsigned next; /* address to try */
 	unsigned last; /* address that the failure is of */
@@ -62,6 +64,14 @@ static const struct conn_events attempt_events = {
 	.writable = attempt_writable,
 	.expired = attempt_expired,
 };
+
+static bool any_under_way(const struct connector *c)
+{
+	for (unsigned i = 0; i < c->addresses.count; i++)
+		if (c->attempts[i].conn != NULL)
+			return true;
+	return false;
+}
 
 /* Close what is still under way, but for the winner, which is the only one then. */
 static void release(struct connector *c, const struct conn *winner)
@@ -159,16 +169,20 @@ static void connect_first(struct connector *c)
 	try_next(c);
 }
 
-/* A task, so that a failure known at once is not reported before connector_start() returns. */
+/* A task, so that what is known at once is not reported before connector_start() returns. */
 static void go_on(void *owner)
 {
 	struct connector *c = owner;
+	struct attempt *connected = c->connected;
 
+	c->connected = NULL;
 	if (c->over)
 		turn_free(c); /* cancelled meanwhile */
+	else if (connected != NULL && connected->conn != NULL)
+		attempt_writable(connected);
 	else if (c->failure == FAILURE_NONE)
 		connect_first(c);
-	else
+	else if (!any_under_way(c))
 		finish(c, c->failure, NULL, NULL);
 }
 
@@ -196,14 +210,6 @@ static enum failure failure_of_errno(int error)
 	default:
 		return FAILURE_ORIGIN_UNREACHABLE;
 	}
-}
-
-static bool any_under_way(const struct connector *c)
-{
-	for (unsigned i = 0; i < c->addresses.count; i++)
-		if (c->attempts[i].conn != NULL)
-			return true;
-	return false;
 }
 
 /* May another begin?  The first has the client's place; those that race it are extras. */
@@ -274,6 +280,10 @@ static void try_next(struct connector *c)
 		if (c->next < c->addresses.count && left > CONNECTOR_STAGGER_MS)
 			left = CONNECTOR_STAGGER_MS;
 		conn_deadline(attempt->conn, left);
+		if (conn_is_connected(attempt->conn)) {
+			c->connected = attempt;
+			turn_soon(c->use->turn, &c->report);
+		}
 		return;
 	}
 	budget_give(&extra);

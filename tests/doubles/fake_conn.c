@@ -24,6 +24,7 @@ struct conn {
 	bool unfinished;                             /* closing it is an RST */
 	bool ready_read, ready_write, ready_expired; /* events of this turn, not handed out yet */
 	bool handshaking;
+	bool connected; /* at once */
 	enum failure secured;
 	int64_t expires_ms; /* 0 for never */
 	unsigned looks;     /* after it has passed */
@@ -504,8 +505,15 @@ struct conn *conn_connect(const union address *to, const struct conn_events *eve
 	peer->connect = connects;
 	peer->told = false;
 	conn = conn_of(peer, events, owner);
-	conn->write = true;
+	/* each second one that succeeds does so at once */
+	conn->connected = connects == 0 && peer_count % 2 == 0;
+	conn->write = !conn->connected;
 	return conn;
+}
+
+bool conn_is_connected(const struct conn *conn)
+{
+	return conn->connected;
 }
 
 struct conn *conn_connect_path(const char *path, const struct conn_events *events, void *owner)
