@@ -81,7 +81,7 @@ objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(1)))
 link     = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
 	$(call options,$(1)) $(LIBS) $(2)
 
-.PHONY: all help deps files run try test test-all unit replay simulate functional functional-map browser prometheus reload-storm crash soak conformance fuzz asan undici \
+.PHONY: all help deps files run try test test-all unit replay simulate planted functional functional-map browser prometheus reload-storm crash soak conformance fuzz asan undici \
 	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-symbols check-clocks check-messages \
 	check-atomics check-options check-metrics check-tables check-labels check-manual check-length check-parameters check-pointers check-rulers \
 	format install uninstall dist deb deb-try clean FORCE
@@ -198,6 +198,10 @@ simulate: $(SIM) ## services in a simulated world, by seed: all that can go wron
 	@$(SIM) -f tests/sim/found.txt
 	@$(SIM) -t 20
 	@$(SIM) $(SEEDS)
+
+planted: SEEDS = 2000
+planted: ## plant bugs on a copy, one at a time: each must turn a seed red (half an hour; SEEDS=2000)
+	@$(PYTHON) tests/sim/planted.py $(SEEDS)
 
 functional: all $(TOOLS) ## run the functional tests against the built proxy (PYTEST="-k name")
 	@CACHE204_BIN=$(abspath $(BUILD))/cache204 PYTHON=$(PYTHON) scripts/functional.sh $(BUILD)/log/functional \

@@ -1,15 +1,17 @@
 /* Memory that runs out; see failing_memory.h. */
 #include "tests/doubles/failing_memory.h"
 
+#include <errno.h>
+
 static size_t fail_after;
 static bool fail_armed, fail_on, fail_happened;
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *memory, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
+__attribute__((weak)) void *__wrap_malloc(size_t size);
+__attribute__((weak)) void *__wrap_calloc(size_t count, size_t size);
+__attribute__((weak)) void *__wrap_realloc(void *memory, size_t size);
 
 void fail_memory(size_t n, bool on)
 {
@@ -27,7 +29,7 @@ bool fail_memory_never(void)
 	return happened;
 }
 
-static bool fails(void)
+bool fail_memory_now(void)
 {
 	if (!fail_armed)
 		return false;
@@ -37,20 +39,21 @@ static bool fails(void)
 	}
 	fail_armed = fail_on;
 	fail_happened = true;
+	errno = ENOMEM;
 	return true;
 }
 
 void *__wrap_malloc(size_t size)
 {
-	return fails() ? NULL : __real_malloc(size);
+	return fail_memory_now() ? NULL : __real_malloc(size);
 }
 
 void *__wrap_calloc(size_t count, size_t size)
 {
-	return fails() ? NULL : __real_calloc(count, size);
+	return fail_memory_now() ? NULL : __real_calloc(count, size);
 }
 
 void *__wrap_realloc(void *memory, size_t size)
 {
-	return fails() ? NULL : __real_realloc(memory, size);
+	return fail_memory_now() ? NULL : __real_realloc(memory, size);
 }

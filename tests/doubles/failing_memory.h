@@ -15,4 +15,7 @@ void fail_memory(size_t n, bool on);
 /* No failure any more; true when the one that was ordered has happened. */
 bool fail_memory_never(void);
 
+/* For another double that has these calls: does this one fail? */
+bool fail_memory_now(void);
+
 #endif

@@ -157,6 +157,11 @@ static void at_call(unsigned what)
 		watch_call();
 }
 
+void fake_lmdb_stop(unsigned what)
+{
+	at_call(what);
+}
+
 /* 0, or what this call fails with. */
 static int fails(void)
 {

@@ -34,6 +34,9 @@ void fake_lmdb_lose(void);
 /* Calls so far, and what they were about: the same for the same run. */
 uint64_t fake_lmdb_trace(void);
 
+/* A worker may stop here, or be killed, as at each call; `what` makes the trace, from 16 on. */
+void fake_lmdb_stop(unsigned what);
+
 /* Another transaction is under way: wait for it to end, as store_memory_watch() has it. */
 void fake_lmdb_wait(void);
 

@@ -44,8 +44,6 @@ static unsigned synced_count;
 static int current = PROCESS_NONE;
 static uint64_t random_state;
 static void (*lock_wait)(void);
-static size_t fail_after;
-static bool fail_armed, fail_on, fail_happened;
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
@@ -91,35 +89,10 @@ void process_watch(void (*wait)(void))
 
 /* ---- memory --------------------------------------------------------------------------------- */
 
-void fail_memory(size_t n, bool on)
-{
-	fail_after = n;
-	fail_on = on;
-	fail_armed = true;
-	fail_happened = false;
-}
-
-bool fail_memory_never(void)
-{
-	bool happened = fail_happened;
-
-	fail_armed = fail_happened = false;
-	return happened;
-}
-
 /* Of a worker alone: the test's own does not. */
 static bool fails(void)
 {
-	if (!fail_armed || current == PROCESS_NONE)
-		return false;
-	if (fail_after > 0) {
-		fail_after--;
-		return false;
-	}
-	fail_armed = fail_on;
-	fail_happened = true;
-	errno = ENOMEM;
-	return true;
+	return current != PROCESS_NONE && fail_memory_now();
 }
 
 static size_t home_of(const void *memory)
@@ -414,5 +387,5 @@ void process_reset(void)
 	synced_count = 0;
 	random_state = 1;
 	current = PROCESS_NONE;
-	fail_armed = false;
+	fail_memory_never();
 }

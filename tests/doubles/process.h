@@ -4,8 +4,8 @@
  * that worker is killed, as the kernel takes it back; whatever refers to it then is as dead.
  *
  * Links with --wrap for malloc, calloc, realloc, reallocarray, free, strdup, strndup, aligned_alloc, open, openat,
- * close, fcntl, mmap, munmap, msync and getrandom.  fail_memory() of failing_memory.h is here, too.
- * Random bytes are the same in each run.
+ * close, fcntl, mmap, munmap, msync and getrandom.  Links
+ * with failing_memory.c, too, whose failures are those of workers alone. Random bytes are the same in each run.
  */
 #ifndef TESTS_DOUBLES_PROCESS_H
 #define TESTS_DOUBLES_PROCESS_H

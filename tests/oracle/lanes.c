@@ -2,28 +2,33 @@
 #include "tests/oracle/lanes.h"
 
 #include <assert.h>
-#include <pthread.h>
-#include <semaphore.h>
-#include <setjmp.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <ucontext.h>
 
 #include "tests/doubles/store_memory.h"
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+enum { STACK_SIZE = 1 << 20 };
+
 struct lane {
-	pthread_t thread;
-	bool threaded;   /* the thread is there, for the rest of the program */
-	sem_t go, rests; /* to the thread, and from it */
+	ucontext_t here, caller; /* where it stopped, and who had it go on */
 	void (*job)(void *context);
 	void *context;
-	unsigned calls;              /* until it stops; 0 for never */
-	bool stopped, killed, waits; /* waits: it stopped since it has to */
-	jmp_buf end;                 /* where one goes that is killed */
+	unsigned calls;      /* until it stops; 0 for never */
+	bool stopped, waits; /* waits: it stopped since it has to */
+	const void *caller_stack;
+	size_t caller_size;
 };
 
+static char stacks[LANES][STACK_SIZE] __attribute__((aligned(64)));
 static struct lane lanes[LANES];
-static unsigned current;               /* the lane that runs */
-static _Thread_local struct lane *own; /* whose thread it is; NULL: the caller's */
+static unsigned current; /* the lane that runs */
+static struct lane *own; /* whose stack it is on; NULL: the caller's */
 static void (*become)(unsigned lane);
 static void (*leave)(void);
 static unsigned long stops;
@@ -34,15 +39,61 @@ void lane_be(unsigned lane)
 	become(lane);
 }
 
+/* ---- stacks --------------------------------------------------------------------------------- */
+
+/* A sanitizer is told of each change of stacks. */
+#ifdef __SANITIZE_ADDRESS__
+
+static void switch_begins(void **fake, const void *stack, size_t size)
+{
+	__sanitizer_start_switch_fiber(fake, stack, size);
+}
+
+static void switch_ends(void *fake, struct lane *from)
+{
+	__sanitizer_finish_switch_fiber(fake, from != NULL ? &from->caller_stack : NULL,
+					from != NULL ? &from->caller_size : NULL);
+}
+
+/* What the last job left of its frames. */
+static void stack_clean(char *stack)
+{
+	ASAN_UNPOISON_MEMORY_REGION(stack, STACK_SIZE);
+}
+
+#else
+
+static void switch_begins(void **fake, const void *stack, size_t size)
+{
+	(void)fake;
+	(void)stack;
+	(void)size;
+}
+
+static void switch_ends(void *fake, struct lane *from)
+{
+	(void)fake;
+	(void)from;
+}
+
+static void stack_clean(char *stack)
+{
+	(void)stack;
+}
+
+#endif
+
 /* ---- in a lane ------------------------------------------------------------------------------ */
 
 static void rest(struct lane *lane)
 {
+	void *fake = NULL;
+
 	lane->stopped = true;
-	sem_post(&lane->rests);
-	sem_wait(&lane->go);
-	if (lane->killed)
-		longjmp(lane->end, 1);
+	switch_begins(&fake, lane->caller_stack, lane->caller_size);
+	if (swapcontext(&lane->here, &lane->caller) != 0)
+		abort();
+	switch_ends(fake, lane);
 }
 
 static void at_call(void)
@@ -77,19 +128,16 @@ static void at_wait(void)
 	own->waits = false;
 }
 
-static void *live(void *argument)
+static void live(void)
 {
-	struct lane *lane = own = argument;
+	struct lane *lane = own;
 
-	for (;;) {
-		sem_wait(&lane->go);
-		if (setjmp(lane->end) == 0)
-			lane->job(lane->context);
-		lane->waits = false;
-		lane->job = NULL;
-		sem_post(&lane->rests);
-	}
-	return NULL;
+	switch_ends(NULL, lane);
+	lane->job(lane->context);
+	lane->job = NULL;
+	switch_begins(NULL, lane->caller_stack, lane->caller_size);
+	setcontext(&lane->caller);
+	abort();
 }
 
 /* ---- from outside --------------------------------------------------------------------------- */
@@ -116,25 +164,36 @@ void lane_stop_at(unsigned lane, unsigned calls)
 	lanes[lane].calls = calls;
 }
 
-static void start_thread(struct lane *lane)
-{
-	if (lane->threaded)
-		return;
-	if (sem_init(&lane->go, 0, 0) != 0 || sem_init(&lane->rests, 0, 0) != 0 ||
-	    pthread_create(&lane->thread, NULL, live, lane) != 0)
-		abort();
-	lane->threaded = true;
-}
-
-/* Hand the baton over, and wait for it. */
+/* Change to its stack, until it stops or has done. */
 static bool hand_over(struct lane *lane)
 {
+	unsigned which = (unsigned)(lane - lanes);
+	struct lane *outer = own;
+	void *fake = NULL;
+
 	lane->stopped = false;
-	lane_be((unsigned)(lane - lanes));
-	sem_post(&lane->go);
-	sem_wait(&lane->rests);
+	lane_be(which);
+	own = lane;
+	switch_begins(&fake, stacks[which], STACK_SIZE);
+	if (swapcontext(&lane->caller, &lane->here) != 0)
+		abort();
+	switch_ends(fake, NULL);
+	own = outer;
 	leave();
 	return !lane->stopped;
+}
+
+static void start(struct lane *lane)
+{
+	unsigned which = (unsigned)(lane - lanes);
+
+	if (getcontext(&lane->here) != 0)
+		abort();
+	stack_clean(stacks[which]);
+	lane->here.uc_stack.ss_sp = stacks[which];
+	lane->here.uc_stack.ss_size = STACK_SIZE;
+	lane->here.uc_link = NULL;
+	makecontext(&lane->here, live, 0);
 }
 
 bool lane_run(unsigned which, void (*job)(void *context), void *context)
@@ -148,9 +207,9 @@ bool lane_run(unsigned which, void (*job)(void *context), void *context)
 		leave();
 		return true;
 	}
-	start_thread(lane);
 	lane->job = job;
 	lane->context = context;
+	start(lane);
 	return hand_over(lane);
 }
 
@@ -175,16 +234,11 @@ void lane_finish(unsigned lane)
 	lane_go_on(lane);
 }
 
-void lane_kill(unsigned which)
+/* Its stack is left as it is. */
+void lane_kill(unsigned lane)
 {
-	struct lane *lane = &lanes[which];
-
-	lane_stop_at(which, 0);
-	if (!lane->stopped)
-		return;
-	lane->killed = true;
-	hand_over(lane);
-	lane->killed = false;
+	lane_stop_at(lane, 0);
+	lanes[lane].stopped = lanes[lane].waits = false;
 }
 
 unsigned long lanes_stops(void)

@@ -3,8 +3,8 @@
  * stops at a chosen call of the store, and goes on when the test says so; what the others do
  * meanwhile falls in between.
  *
- * One lane runs at a time, so that nothing is left to chance.  Lanes are threads that hand each
- * other a baton; a worker whose lane is not to stop runs on the caller's.  The store in memory
+ * One lane runs at a time, so that nothing is left to chance.  Lanes have stacks of their
+ * own, between which the program changes; a worker whose lane is not to stop runs on the caller's.  The store in memory
  * calls in at each of its calls (store_memory.h), and when a transaction has to wait for another's.
  */
 #ifndef TESTS_ORACLE_LANES_H

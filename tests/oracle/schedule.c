@@ -436,7 +436,7 @@ static void answer(struct line *origin, bool early)
 	if (origin == NULL || !witness_outstanding(run.witness, origin->peer, early, &asked))
 		return;
 	/* others may not get what is for those who know a password */
-	if (asked != NULL && strstr(asked->fields, "Authorization") != NULL &&
+	if (asked != NULL && witness_is_authorized(run.witness, origin->peer) &&
 	    strstr(answered.fields, "s-maxage") == NULL &&
 	    strstr(answered.fields, "must-revalidate") == NULL)
 		answered.shareable = false;

@@ -79,16 +79,18 @@ static const char *age_fault(const struct answered *answered, const struct asked
 	return age_s > allowed_s ? "a client got what is too old" : NULL;
 }
 
-static const char *condition_fault(const struct asked *other, unsigned status,
-				   const struct answered *answered)
+/* An answer to HEAD updates a stored one, whose tag stays when it has none (RFC 9111 4.3.5). */
+static const char *condition_fault(const struct asked *first, const struct answered *answered,
+				   const struct asked *other, unsigned status)
 {
 	struct slice tags = sharing_value(other->fields, "If-None-Match");
+	struct slice tag = sharing_value(answered->fields, "ETag");
 
-	if (status != 304 || tags.n == 0 || slice_eq(tags, SLICE("*")))
+	if (status != 304 || tags.n == 0 || slice_eq(tags, SLICE("*")) ||
+	    (is(first, "HEAD") && tag.n == 0))
 		return NULL;
-	return slice_eq(tags, sharing_value(answered->fields, "ETag"))
-		       ? NULL
-		       : "a client was told that its tag is right, and it is not";
+	return slice_eq(tags, tag) ? NULL
+				   : "a client was told that its tag is right, and it is not";
 }
 
 const char *sharing_fault(const struct asked *first, const struct answered *answered,
@@ -109,7 +111,7 @@ const char *sharing_fault(const struct asked *first, const struct answered *answ
 		fault = request_fault(answered, other);
 	if (fault == NULL)
 		fault = age_fault(answered, other, age_s);
-	return fault != NULL ? fault : condition_fault(other, status, answered);
+	return fault != NULL ? fault : condition_fault(first, answered, other, status);
 }
 
 /* ---- fields --------------------------------------------------------------------------------- */

@@ -418,6 +418,7 @@ static void see_head(struct witness *w, struct view *view)
 	view->at += w->wire.consumed;
 	view->connects = w->wire.req.method == METHOD_CONNECT;
 	view->heads[view->seen] = w->wire.req.method == METHOD_HEAD;
+	view->authorized[view->seen] = http_has_field(&w->wire.req.fields, FIELD_AUTHORIZATION);
 	view->names[view->seen++] = name;
 	view->in_body = true;
 	view->content = 0;
@@ -489,6 +490,13 @@ bool witness_is_connect(const struct witness *w, const struct fake_peer *origin)
 	const struct view *view = &w->views[fake_peer_index(origin)];
 
 	return view->connects && view->answered < view->seen;
+}
+
+bool witness_is_authorized(const struct witness *w, const struct fake_peer *origin)
+{
+	const struct view *view = &w->views[fake_peer_index(origin)];
+
+	return view->answered < view->seen && view->authorized[view->answered];
 }
 
 bool witness_outstanding(struct witness *w, const struct fake_peer *origin, bool early,

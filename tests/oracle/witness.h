@@ -63,6 +63,9 @@ bool witness_outstanding(struct witness *witness, const struct fake_peer *origin
 /* What waits for an answer is a CONNECT, to the parent. */
 bool witness_is_connect(const struct witness *witness, const struct fake_peer *origin);
 
+/* And came with a password: a validation in the background has not that of who caused it. */
+bool witness_is_authorized(const struct witness *witness, const struct fake_peer *origin);
+
 /* Everything that an origin was asked, some of it at least, was answered. */
 bool witness_is_idle(struct witness *witness, const struct fake_peer *origin);
 

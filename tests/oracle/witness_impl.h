@@ -47,6 +47,7 @@ struct view {
 	unsigned answered;
 	int names[SEEN_MAX];
 	bool heads[SEEN_MAX]; /* it was HEAD that came */
+	bool authorized[SEEN_MAX];
 	uint64_t content;
 	struct body body;
 };

@@ -44,7 +44,8 @@ static bool is_field(const struct asked *asked, const struct http_request *req, 
 /* A validation in the background: without what lets just this client in. */
 static bool may_be_background(const struct witness *w, const struct http_request *req)
 {
-	if (req->method != METHOD_GET || http_has_field(&req->fields, FIELD_AUTHORIZATION))
+	if ((req->method != METHOD_GET && req->method != METHOD_HEAD) ||
+	    http_has_field(&req->fields, FIELD_AUTHORIZATION))
 		return false;
 	for (int n = 0; n < w->answer_count; n++)
 		if (w->answers[n].answered.stale_s > 0)

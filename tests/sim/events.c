@@ -19,7 +19,7 @@
 enum {
 	GENERATIONS = 64,
 	WORKERS_MAX = 4, /* that serve at one time */
-	FAULT_CALLS = 40,
+	FAULT_CALLS = 60,
 	PURGE_STEPS = 4, /* in a tick */
 	RESTART_EACH_WAY = 2,
 };

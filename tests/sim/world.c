@@ -8,7 +8,7 @@
 #include "tests/oracle/lanes.h"
 #include "tests/sim/events.h"
 
-enum { EVENT_MAX = 96, EVENTS_LEAST = 40, EVENTS_MORE = 110, WEIGHTS = 5 };
+enum { EVENT_MAX = 96, EVENTS_LEAST = 20, EVENTS_MORE = 70, FAULTS = 60, WEIGHTS = 5 };
 
 /* One that is being made. */
 struct maker {
@@ -89,6 +89,83 @@ static int line_ends(struct maker *maker)
 				   : PUT("f%c%c", any(maker, 4), any(maker, 3));
 }
 
+/*
+ * Of one URI, one after the other by two clients with fields of their own, perhaps when time has
+ * passed: what the first was answered, and the other may have.
+ */
+static int pair(struct maker *maker)
+{
+	char uri = pick(maker, "0012");
+
+	return PUT("a%c%c%c%c0 S r0%c S t%c t%c a%c%c%c%c0 S r0%c S", any(maker, SCHEDULE_CLIENTS),
+		   pick(maker, "000001"), uri, pick(maker, "000009<=B?2"),
+		   pick(maker, "000123==LMOr<tu"), pick(maker, "000034578"),
+		   pick(maker, "00003578"), any(maker, SCHEDULE_CLIENTS), pick(maker, "000001"),
+		   uri, pick(maker, "0000003456<=9"), pick(maker, "0344:>N"));
+}
+
+/* One is answered, another changes it, perhaps by way of another URI, and a third asks for it. */
+static int related(struct maker *maker)
+{
+	char uri = pick(maker, "01"), fault[8] = "";
+
+	if (roll(maker, 4) == 0) /* of what it does at once with what is stored */
+		snprintf(fault, sizeof(fault), "m%c ", any(maker, FAULTS));
+	return PUT("a%c0%c00 S r0%c S a%c%c%c00 S %sr0%c S %c a%c0%c00 S",
+		   any(maker, SCHEDULE_CLIENTS), uri, pick(maker, "00rrru3O"),
+		   any(maker, SCHEDULE_CLIENTS), pick(maker, "223478"), pick(maker, "01"), fault,
+		   pick(maker, "0sssttuA"), pick(maker, "TSC"), any(maker, SCHEDULE_CLIENTS), uri);
+}
+
+/* Asked of its origin before a purge or a change, answered and perhaps stored after it. */
+static int in_flight(struct maker *maker)
+{
+	char uri = pick(maker, "01"), last = any(maker, SCHEDULE_CLIENTS);
+
+	/* what was there already is removed, or is not, when it comes */
+	if (roll(maker, 2) == 0)
+		return PUT("a%c0%c00 S P%c%c0 t%c r0%c S t%c a%c0%c00 S",
+			   any(maker, SCHEDULE_CLIENTS), uri, one(maker), pick(maker, "01233"),
+			   pick(maker, "002345"), pick(maker, "00rr3"), pick(maker, "0025"), last,
+			   uri);
+	return PUT("a%c0%c00 S a%c%c%c00 S r0%c S t%c r1%c S a%c0%c00 S",
+		   any(maker, SCHEDULE_CLIENTS), uri, any(maker, SCHEDULE_CLIENTS),
+		   pick(maker, "223478"), pick(maker, "01"), pick(maker, "0stu"),
+		   pick(maker, "0025"), pick(maker, "00rr3"), last, uri);
+}
+
+/* Several ask for the same at once; the first leaves, or the origin does, or what it says is for one. */
+static int together(struct maker *maker)
+{
+	char uri = pick(maker, "0122"), first = any(maker, SCHEDULE_CLIENTS);
+	char before[8] = "", after[8];
+
+	snprintf(after, sizeof(after), "r0%c", pick(maker, "01235:=J"));
+	switch (roll(maker, 6)) {
+	case 0:
+		snprintf(after, sizeof(after), "e%c%c", first, any(maker, 3));
+		break;
+	case 1:
+		snprintf(after, sizeof(after), "f0%c", any(maker, 3));
+		break;
+	case 2: /* its name is not found, or only after a while */
+		snprintf(before, sizeof(before), "n%c%c ", pick(maker, "0344"), any(maker, 4));
+		snprintf(after, sizeof(after), "t%c", pick(maker, "2345"));
+		uri = '4';
+		break;
+	case 3:
+		snprintf(before, sizeof(before), "c%c ", any(maker, 5));
+		snprintf(after, sizeof(after), "t%c c0", pick(maker, "2345"));
+		break;
+	default:
+		break;
+	}
+	return PUT("%sa%c0%c%c0 a%c%c%c%c0 a%c0%c00 S %s S r0%c S", before, first, uri,
+		   pick(maker, "0003"), any(maker, SCHEDULE_CLIENTS), pick(maker, "001"), uri,
+		   pick(maker, "000<="), any(maker, SCHEDULE_CLIENTS), uri, after,
+		   pick(maker, "0013"));
+}
+
 /* ---- time and schedules --------------------------------------------------------------------- */
 
 static int go(struct maker *maker)
@@ -145,7 +222,14 @@ static int dies(struct maker *maker)
 
 static int reload(struct maker *maker)
 {
-	return PUT("L%c%c", any(maker, 4), any(maker, 8));
+	char client = any(maker, SCHEDULE_CLIENTS);
+
+	if (roll(maker, 3) > 0)
+		return PUT("L%c%c", any(maker, 4), any(maker, 8));
+	/* the next request is there when an answer is under way */
+	return PUT("a%c0%c00 S R0%c w0%c S a%c0%c00 S L%c%c w00 S r00 S", client, any(maker, 2),
+		   pick(maker, "567?"), pick(maker, "5678"), client, any(maker, 2), any(maker, 4),
+		   any(maker, 8));
 }
 
 static int restart(struct maker *maker)
@@ -167,7 +251,7 @@ static int power(struct maker *maker)
 
 static int disk(struct maker *maker)
 {
-	return PUT("m%c", any(maker, 40));
+	return PUT("m%c", any(maker, FAULTS));
 }
 
 static int network(struct maker *maker)
@@ -202,13 +286,33 @@ static const struct {
 	unsigned weight;
 	bool always;
 } kinds[] = {
-	{ask, 12, true},        {answer, 12, true},       {go, 10, true},
-	{time_passes, 4, true}, {ask_anything, 2, false}, {answer_anything, 3, false},
-	{in_pieces, 2, false},  {line_ends, 2, false},    {stops, 8, false},
-	{goes_on, 4, false},    {purge, 3, false},        {crossing, 4, false},
-	{dies, 4, false},       {reload, 2, false},       {restart, 2, false},
-	{copy, 1, false},       {power, 2, false},        {disk, 3, false},
-	{network, 2, false},    {calls, 1, false},        {clock, 2, false},
+	/* clang-format off */
+	{ask, 12, true},
+	{answer, 12, true},
+	{go, 10, true},
+	{time_passes, 4, true},
+	{ask_anything, 2, false},
+	{answer_anything, 3, false},
+	{pair, 5, false},
+	{related, 4, false},
+	{in_flight, 3, false},
+	{together, 3, false},
+	{in_pieces, 2, false},
+	{line_ends, 2, false},
+	{stops, 8, false},
+	{goes_on, 4, false},
+	{purge, 3, false},
+	{crossing, 4, false},
+	{dies, 4, false},
+	{reload, 2, false},
+	{restart, 2, false},
+	{copy, 1, false},
+	{power, 2, false},
+	{disk, 3, false},
+	{network, 2, false},
+	{calls, 1, false},
+	{clock, 2, false},
+	/* clang-format on */
 };
 
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
