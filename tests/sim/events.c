@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "proxy/front/forward.h"
@@ -14,9 +15,11 @@
 #include "tests/doubles/process.h"
 #include "tests/doubles/store_memory.h"
 #include "tests/oracle/lanes.h"
+#include "tests/sim/world.h"
 #include "tests/support/test_conf.h"
 
 enum {
+	DIRECTORY_SIZE = 64,
 	GENERATIONS = 64,
 	WORKERS_MAX = 4, /* that serve at one time */
 	FAULT_CALLS = 60,
@@ -26,7 +29,7 @@ enum {
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static char directory[64];
+static char directory[DIRECTORY_SIZE];
 static struct conf *confs[GENERATIONS]; /* of reloads; all live to the end */
 static unsigned conf_count;
 static const struct conf *conf_now;
@@ -86,12 +89,34 @@ static void wait_for_lock(void)
 	fake_lmdb_wait();
 }
 
+static void directory_of(pid_t pid, char to[static DIRECTORY_SIZE])
+{
+	snprintf(to, DIRECTORY_SIZE, "%s/cache204-sim-%d",
+		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", (int)pid);
+}
+
+void world_clean(pid_t pid)
+{
+	char path[DIRECTORY_SIZE];
+	const struct dirent *entry;
+	DIR *all;
+
+	directory_of(pid, path);
+	all = opendir(path);
+	if (all == NULL)
+		return;
+	while ((entry = readdir(all)) != NULL)
+		if (entry->d_name[0] != '.')
+			unlinkat(dirfd(all), entry->d_name, 0);
+	closedir(all);
+	rmdir(path);
+}
+
 void sim_set(struct conf *conf)
 {
 	if (directory[0] == '\0') {
-		snprintf(directory, sizeof(directory), "%s/cache204-sim-XXXXXX",
-			 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-		if (mkdtemp(directory) == NULL)
+		directory_of(getpid(), directory);
+		if (mkdir(directory, 0700) != 0)
 			abort();
 		process_reset();
 		process_watch(wait_for_lock);
@@ -111,14 +136,7 @@ void sim_begin(void)
 
 void sim_forget(void)
 {
-	DIR *all = opendir(directory);
-	const struct dirent *entry;
-
-	while (all != NULL && (entry = readdir(all)) != NULL)
-		if (entry->d_name[0] != '.' && unlinkat(dirfd(all), entry->d_name, 0) != 0)
-			abort();
-	if (all == NULL || closedir(all) != 0 || rmdir(directory) != 0)
-		abort();
+	world_clean(getpid());
 	directory[0] = '\0';
 	while (conf_count > 0)
 		test_conf_free(confs[--conf_count]);

@@ -71,6 +71,7 @@ static bool fails(struct slice text, char ret_what[static SHRINK_WHAT_MAX])
 	close(pipe[0]);
 	if (waitpid(pid, &status, 0) != pid)
 		abort();
+	world_clean(pid);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS)
 		return false;
 	last_line(said, ret_what);

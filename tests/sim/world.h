@@ -8,6 +8,7 @@
 #define TESTS_SIM_WORLD_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "cache/base/slice.h"
 
@@ -24,5 +25,8 @@ struct world_told {
 
 /* Play it; what is wrong is said on stderr, and aborts. */
 void world_play(struct slice text, bool verbose, struct world_told *ret_told);
+
+/* Remove the files of a process that has ended, however it did. */
+void world_clean(pid_t pid);
 
 #endif
