@@ -189,7 +189,7 @@ class Progress:
         line = f"bench: {self.done}/{self.total}, {spent:.0f} s, about {left:.0f} s left: {text}"
         if self.same_line:
             print(f"\r{line:<100.100}", end="", file=sys.stderr, flush=True)
-        elif not text[-1:].isdigit() or text.endswith("round 1"):
+        elif ", round " not in text or text.endswith("round 1"):
             print(line, file=sys.stderr, flush=True)
 
     def note(self, text):
@@ -300,16 +300,15 @@ def summarize(load, label, result, results, values):
 # ---- the run ------------------------------------------------------------------------------------
 
 def measure_all(run):
+    """The result of each load in turn."""
     progress = Progress(sum(run.rounds * len(loads.entrants(load, run.servers)) for load in run.loads))
-    found = []
     for load in run.loads:
         result = judge(load, *measure_load(run, load, progress))
         for label, reason in result["reasons"].items():
             progress.note(f"{load.name}: no row for {label}: {reason}")
-        found.append(result)
+        yield result
     progress.tell("done")
     progress.note(f"{time.monotonic() - progress.began:.0f} s in all")
-    return found
 
 
 def describe(run):
@@ -324,18 +323,7 @@ def describe(run):
                 if os.environ.get(name)), "make bench"])}
 
 
-def main():
-    environment = dict(os.environ)
-    out = pathlib.Path(environment.get("OUT") or "build/bench")
-    old = compare.read(environment["COMPARE"]) if environment.get("COMPARE") else None
-    machine.interrupt_once(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    machine.adopt_orphans()
-    run = Run(environment)
-    try:
-        run.begin()
-        result = {**describe(run), "loads": measure_all(run)}
-    finally:
-        run.close()
+def write(result, old, out):
     out.mkdir(parents=True, exist_ok=True)
     (out / "bench.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     (out / "bench.html").write_text(report.page(result, old), encoding="utf-8")
@@ -343,13 +331,34 @@ def main():
     if old:
         print(compare.table(old, result))
     print(f"bench: {out / 'bench.json'} and {out / 'bench.html'}", file=sys.stderr)
-    return 0
+
+
+def main():
+    environment = dict(os.environ)
+    old = compare.read(environment["COMPARE"]) if environment.get("COMPARE") else None
+    machine.interrupt_once(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    machine.adopt_orphans()
+    run = Run(environment)
+    found, is_whole = [], False
+    try:
+        run.begin()
+        described = describe(run)
+        for result in measure_all(run):
+            found.append(result)
+        is_whole = True
+    except KeyboardInterrupt:
+        print("\nbench: interrupted; what it had started is ended", file=sys.stderr)
+    finally:
+        run.close()
+    if found:  # of an interrupted run the loads that it had ended
+        write({**described, "loads": found}, old, pathlib.Path(environment.get("OUT") or "build/bench"))
+    return 0 if is_whole else 1
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        sys.exit("\nbench: interrupted; what it had started is ended")
+        sys.exit("bench: interrupted")
     except (Failed, ValueError) as failure:
         sys.exit(f"bench: {failure}")
