@@ -60,8 +60,8 @@ def tree(root):
         if stat:
             children.setdefault(int(stat[1]), []).append(int(pid))
     found = [root]
-    for pid in found:
-        found += children.get(pid, [])
+    for pid in found:  # a number that was used again meanwhile may be its own ancestor
+        found += [child for child in children.get(pid, []) if child not in found]
     return found
 
 
