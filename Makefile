@@ -235,7 +235,7 @@ reload-storm: all ## 1,000 reloads and 20 upgrades under load, and those that wa
 		PYTEST="-k 'test_reload or test_program_upgrade'"
 
 crash: all $(TOOLS) $(if $(SANITIZE),,$(BUILD)/troubled_store.so) ## rounds of kill -9 at any moment, the store looked at after each (ROUNDS=1000 SEED=7)
-	@CACHE204_BIN=$(abspath $(BUILD))/cache204 $(PYTHON) tests/crash/rounds.py $(or $(ROUNDS),50) $(or $(SEED),1)
+	@CACHE204_BIN=$(abspath $(BUILD))/cache204 $(PYTHON) tests/crash/rounds.py $(or $(ROUNDS),50) $(or $(SEED),4)
 
 SOAK_MINUTES ?= 30
 soak: all $(TOOLS) $(BUILD)/bench/origin ## mixed traffic, reloads, upgrades and kills for SOAK_MINUTES=30; memory, descriptors, latency as a plot

@@ -24,6 +24,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+from support.power import power_fails  # noqa: E402
 from support.processes import until_ended  # noqa: E402
 from support.proxy import BINARY, SANITIZED, Proxy  # noqa: E402
 from support.storm import (BROKEN, WAIT, Judge, Threads, VersionedOrigin, ask_all, check_store, purges,  # noqa: E402
@@ -39,6 +40,7 @@ FILES = {"data.mdb", "lock.mdb", "lock", "state", "visited", "clock", "noted", "
 LOST = re.compile(r"set aside|begun anew|damaged|cannot be|foreign")
 WITHIN = ("one within", "all within", "commit within", "commit within", "copier within")  # the library does it
 WAYS = ("one", "one", "workers", "master", "all", "all") + (() if SANITIZED else WITHIN * 2)
+PAGE = os.sysconf("SC_PAGESIZE")
 COPY_CALLS = 12  # about so many calls make a copy
 
 
@@ -195,15 +197,11 @@ class Life:
             return None
 
     def power_fails(self):
-        """Another boot; of the data file some pages were written, and others were not."""
-        state = self.proxy.store / "state"
-        state.write_bytes(state.read_bytes().replace(b"boot ", b"boot 0", 1))
-        file = self.proxy.store / "data.mdb"
-        data = bytearray(file.read_bytes())
-        for page in range(0, len(data), 4096):
-            if self.rng.random() < 0.3:
-                data[page:page + 4096] = bytes(4096)
-        file.write_bytes(data)
+        """Some pages of the data file were written, and others were not."""
+        def spoil(data):
+            return b"".join(data[at:at + PAGE] if self.rng.random() < 0.7 else bytes(PAGE)
+                            for at in range(0, len(data), PAGE))
+        power_fails(self.proxy.store, spoil)
 
     def ask(self):
         numbers = self.rng.sample(range(self.count), min(self.count, ASKED))
@@ -218,7 +216,7 @@ class Life:
         proxy = self.proxy
         until(self.is_quiet, "all is written, purged and removed", timeout=30)
         found, store = check_store(proxy), proxy.stats()["store"]
-        pages = store["bytes_used"] // os.sysconf("SC_PAGESIZE")
+        pages = store["bytes_used"] // PAGE
         assert (store["entries"], pages) == (found["entries"], found["pages_used"]), (store, found)
         assert found["dead_readers"] == 0 and found["readers"] <= self.worker_count + 1, found
         self.check_directory()

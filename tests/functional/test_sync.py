@@ -8,9 +8,10 @@ import time
 
 import pytest
 
+from support import power
 from support.origin import respond
 from support.processes import until_ended
-from support.until import settle, until
+from support.until import until
 
 RECORD = ["Cache-Control: max-age=600, stale-while-revalidate=600, stale-if-error=600", "X-A: b"]
 TAGGED = [*RECORD, 'ETag: "a"']
@@ -47,14 +48,10 @@ def copied(proxy, *paths):
           f"{paths} are copied", timeout=15)
 
 
-def power_fails(proxy, data=lambda data: b"\xa5" * len(data)):
-    """All processes gone, another boot, and the file as the disk happens to have it."""
+def power_fails(proxy, *spoil):
+    """All processes are gone."""
     proxy.kill9()
-    state = proxy.store / "state"
-    state.write_bytes(state.read_bytes().replace(b"boot ", b"boot 0", 1))
-    file = proxy.store / "data.mdb"
-    settle(file)
-    file.write_bytes(data(file.read_bytes()))
+    power.power_fails(proxy.store, *spoil)
 
 
 def processes(proxy):

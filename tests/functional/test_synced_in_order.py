@@ -7,8 +7,9 @@ import re
 import pytest
 
 from support.origin import respond
+from support.power import power_fails
 from support.proxy import Proxy
-from support.until import settle, until
+from support.until import until
 
 FRESH = "Cache-Control: max-age=600"
 
@@ -95,10 +96,7 @@ def test_a_copy_takes_its_place(logged, origin):
     proxy.start()
     proxy.kill()
     log.done()
-    state, data = proxy.store / "state", proxy.store / "data.mdb"
-    state.write_bytes(state.read_bytes().replace(b"boot ", b"boot 0", 1))
-    settle(data)
-    data.write_bytes(b"\xa5" * data.stat().st_size)
+    power_fails(proxy.store)
     proxy.start()
     assert "takes its place" in proxy.errors()
     done = log.done()

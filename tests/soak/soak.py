@@ -179,7 +179,7 @@ class Soak:
             "seconds": round(now, 1),
             "own MiB": mebibytes(pids, "Pss_Anon"), "shared MiB": mebibytes(pids, "Pss_Shmem"),
             "of files MiB": mebibytes(pids, "Pss_File"), "resident MiB": mebibytes(pids, "Rss"),
-            "master's MiB": mebibytes([master], "Pss_Anon"),
+            "master's MiB": mebibytes([master], "Anonymous"),
             "descriptors": sum(map(descriptors, pids)),
             "master's descriptors": descriptors(master),
             "threads": max(read(pid, "status", r"^Threads:\s+(\d+)") for pid in pids),
