@@ -97,27 +97,28 @@ class Life:
         if every:
             parts.append(purges(self.proxy, self.origin, judge, random.Random(rng.random()), every))
         if rng.random() < 0.3:
-            parts.append(self.reloads)
+            parts.append(self.reloads(random.Random(rng.random())))
         threads = Threads(parts)
         wanted = judge.answers + rng.randrange(2000 if self.small else 400)
         way = rng.choice(WAYS)
         until(lambda: judge.answers >= wanted or threads.errors, "there is traffic", timeout=60)
         self.counts[way] += 1
         self.counts["evictions"] += self.proxy.stats()["store"]["evictions"]
-        gone = self.kill(way)
-        if gone:
-            threads.end()
-            self.after_all_died(way)
+        gone, wanted = self.kill(way), judge.answers + 50
+        until(lambda: gone or judge.answers >= wanted or threads.errors or not self.proxy.is_alive(),
+              "others serve on", timeout=60)
+        threads.end()
+        if gone or not self.proxy.is_alive():  # the one within may have been the master
+            self.after_all_died()
         else:
-            wanted = judge.answers + 50
-            until(lambda: judge.answers >= wanted or threads.errors, "others serve on", timeout=60)
-            threads.end()
             until(lambda: self.proxy.stats()["workers"] >= 1, "it has workers", timeout=WAIT)
         self.ask()
 
-    def reloads(self, ending):
-        while not ending.wait(0.1 + self.rng.random() / 5):
-            os.kill(self.proxy.pid, signal.SIGHUP)
+    def reloads(self, rng):
+        def run(ending):
+            while not ending.wait(0.1 + rng.random() / 5):
+                os.kill(self.proxy.pid, signal.SIGHUP)
+        return run
 
     def kill(self, way):
         """Whether that was the end of the service."""
@@ -162,7 +163,7 @@ class Life:
 
     # ---- after it ----------------------------------------------------------------------------
 
-    def after_all_died(self, way):
+    def after_all_died(self):
         left = self.proxy.workers()
         self.proxy.process.wait(WAIT)
         until_ended(left | self.group(), timeout=30)
