@@ -12,6 +12,27 @@ bool conf_split_address(const char *text, char *ret_host, uint16_t *ret_port)
 	return units_parse_address(text, ret_host, ret_port);
 }
 
+const char *conf_behind_tls(const char *text)
+{
+	return strncmp(text, "tls:", 4) == 0 ? text + 4 : text;
+}
+
+bool conf_is_tls(const char *text)
+{
+	return conf_behind_tls(text) != text;
+}
+
+bool conf_has_tls(const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->listen.count; i++)
+		if (conf_is_tls(conf->listen.at[i]))
+			return true;
+	for (size_t i = 0; i < conf->gateway.count; i++)
+		if (conf_is_tls(conf->gateway.at[i]))
+			return true;
+	return false;
+}
+
 const char *conf_unix_path(const char *text)
 {
 	return strncmp(text, "unix:", 5) == 0 ? text + 5 : NULL;

@@ -46,6 +46,9 @@ struct conf {
 #undef OPTION_COUNT
 #undef OPTION_SIZE
 #undef OPTION_DURATION
+	/* Where options were given, for conf_place(): the file, and a line of it for each option. */
+	char *file;
+	int *lines;
 	/* No option: our name in Via of requests, see instance.h; NULL for the pseudonym. */
 	char *instance;
 	/* For some hosts and paths (rules.h); NULL for none. */
@@ -89,6 +92,13 @@ bool conf_choice_at(const char *option, unsigned i, enum conf_choice *ret_choice
  */
 struct conf *conf_load(const char *file, char *const *settings, size_t setting_count, FILE *errors);
 
+/*
+ * Put before a message about an option, "name: what", where that was given: "FILE:LINE: " or "-o ".
+ * False when that is not known, and the message stays as it is.
+ */
+struct diagnostic;
+bool conf_place(const struct conf *conf, struct diagnostic *message);
+
 /* All defaults; never fails but for memory.  For tests. */
 struct conf *conf_defaults(void);
 
@@ -106,6 +116,16 @@ void conf_help(FILE *to);
  * other text.  `ret_host` needs 46 bytes.
  */
 bool conf_split_address(const char *text, char *ret_host, uint16_t *ret_port);
+
+/*
+ * A member of `listen` or `gateway` may begin with "tls:": clients speak TLS to it.  What follows
+ * that, or all of another text.
+ */
+const char *conf_behind_tls(const char *text);
+bool conf_is_tls(const char *text);
+
+/* Does any address of either have it? */
+bool conf_has_tls(const struct conf *conf);
 
 /*
  * The path in "unix:PATH", a member of `listen` or `admin`; NULL for an address.  With its end it

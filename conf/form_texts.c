@@ -69,6 +69,11 @@ bool text_is_listen(const char *text)
 	return path != NULL ? text_is_path(path) : text_is_address(text);
 }
 
+bool text_is_tls_listen(const char *text)
+{
+	return conf_is_tls(text) ? text_is_address(conf_behind_tls(text)) : text_is_listen(text);
+}
+
 bool text_is_mode(const char *text)
 {
 	size_t digits = strspn(text, "01234567");
@@ -240,7 +245,7 @@ bool text_is_gateway(const char *text)
 {
 	struct conf_gateway gateway;
 
-	return conf_split_gateway(text, &gateway) && text_is_listen(gateway.listen) &&
+	return conf_split_gateway(text, &gateway) && text_is_tls_listen(gateway.listen) &&
 	       is_origin(gateway.origin) &&
 	       (gateway.socket[0] == '\0' || text_is_path(gateway.socket));
 }

@@ -14,6 +14,7 @@ bool text_is_token_or_nothing(const char *text);
 bool text_is_log_format(const char *text);
 bool text_is_path(const char *text); /* of a Unix socket */
 bool text_is_listen(const char *text);
+bool text_is_tls_listen(const char *text);
 bool text_is_sender(const char *text);
 bool text_is_mode(const char *text);
 bool text_is_resolver(const char *text);

@@ -114,6 +114,12 @@ static bool explain_listen(const char *value, struct diagnostic *why)
 	return true;
 }
 
+static bool explain_tls_listen(const char *value, struct diagnostic *why)
+{
+	return conf_is_tls(value) ? explain_address(conf_behind_tls(value), why)
+				  : explain_listen(value, why);
+}
+
 static bool explain_log_format(const char *value, struct diagnostic *why)
 {
 	struct log_format format;
@@ -302,8 +308,8 @@ static bool explain_gateway(const char *value, struct diagnostic *why)
 		diagnostic_set(why, "%s %s", form_show(socket + 1, shown), path_fault(socket + 6));
 		return path_fault(socket + 6) != NULL;
 	}
-	if (!text_is_listen(gateway.listen))
-		return explain_listen(gateway.listen, why);
+	if (!text_is_tls_listen(gateway.listen))
+		return explain_tls_listen(gateway.listen, why);
 	if (socket != NULL && path_fault(gateway.socket) != NULL) {
 		diagnostic_set(why, "%s %s", form_show(socket + 1, shown),
 			       path_fault(gateway.socket));
@@ -367,6 +373,10 @@ static const struct {
 	[FORM_LISTEN] = {text_is_listen, "ADDRESS:PORT or unix:/path", "an address with a port",
 			 "127.0.0.1:3128, [::1]:3128 or unix:/run/cache204/proxy.sock",
 			 explain_listen},
+	[FORM_TLS_LISTEN] = {text_is_tls_listen, "[tls:]ADDRESS:PORT or unix:/path",
+			     "an address with a port",
+			     "127.0.0.1:3128, [::1]:3128 or unix:/run/cache204/proxy.sock",
+			     explain_tls_listen},
 	[FORM_MODE] = {text_is_mode, "octal mode", "a file's mode in octal", "0600 or 0660"},
 	[FORM_RESOLVER] = {text_is_resolver, "ADDRESS[:PORT]", "the address of a name server",
 			   "192.0.2.53, 192.0.2.53:53 or [2001:db8::53]:53", explain_resolver},
@@ -383,7 +393,7 @@ static const struct {
 			      "example.com, .example.com or 10.0.0.0/8", explain_destination},
 	[FORM_PARENT] = {text_is_parent, "URL", "a parent proxy",
 			 "http://host:port or http://user:password@host:port", explain_parent},
-	[FORM_GATEWAY] = {text_is_gateway, "LISTEN=URL[@unix:/path]", "a gateway",
+	[FORM_GATEWAY] = {text_is_gateway, "[tls:]LISTEN=URL[@unix:/path]", "a gateway",
 			  "127.0.0.1:3130=http://host:port", explain_gateway},
 	[FORM_PATTERN] = {text_is_pattern, "pattern", "a pattern",
 			  "example.com, .example.com, http://example.com/path* or */path*",

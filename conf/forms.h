@@ -14,6 +14,7 @@ enum form {
 	FORM_TOKEN_OR_NOTHING,
 	FORM_LOG_FORMAT,  /* of the access log, log_format.h */
 	FORM_LISTEN,      /* ADDRESS:PORT or unix:/path */
+	FORM_TLS_LISTEN,  /* likewise, or tls:ADDRESS:PORT */
 	FORM_MODE,        /* permissions of a file, 3 octal digits, or 4 of which the first is 0 */
 	FORM_RESOLVER,    /* ADDRESS or ADDRESS:PORT, port 53 without one */
 	FORM_HOST,        /* a host name */
@@ -22,7 +23,7 @@ enum form {
 	FORM_PORT,        /* 1 to 65535, FIRST-LAST of these, or * */
 	FORM_DESTINATION, /* a host name, a .domain or a network */
 	FORM_PARENT,      /* http://[user:password@]host:port, or nothing */
-	FORM_GATEWAY,     /* LISTEN=http://host[:port][@unix:/path], or https */
+	FORM_GATEWAY,     /* TLS_LISTEN=http://host[:port][@unix:/path], or https */
 	FORM_PATTERN,     /* of a rule, pattern.h */
 	FORM_RULE_PARENT, /* as FORM_PARENT, or none */
 	FORM_QUERY_NAME,  /* of a parameter, * at its end for all that begin so */

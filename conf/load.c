@@ -343,7 +343,7 @@ static struct listening listening_of(const struct conf *conf, size_t i)
 	snprintf(listening.text, sizeof(listening.text), "%s", lists[list]->at[i]);
 	if (lists[list] == &conf->gateway && conf_split_gateway(lists[list]->at[i], &gateway))
 		snprintf(listening.text, sizeof(listening.text), "%s", gateway.listen);
-	units_parse_address(listening.text, listening.host, &listening.port);
+	units_parse_address(conf_behind_tls(listening.text), listening.host, &listening.port);
 	return listening; /* of a Unix socket: without host and port */
 }
 
@@ -464,6 +464,24 @@ static void complain_of_rule(void *owner, int line, const char *name, const char
 			form_show(name, shown), why);
 }
 
+/* What speaks TLS needs a certificate, and a certificate its key. */
+static void check_tls(struct loading *load)
+{
+	const struct conf *conf = load->conf;
+	bool has_certificate = conf->tls_certificate[0] != '\0';
+
+	if (has_certificate != (conf->tls_key[0] != '\0'))
+		complain_of_both(load, "tls_certificate", "tls_key",
+				 "tls_certificate and tls_key go together: %s is empty",
+				 has_certificate ? "tls_key" : "tls_certificate");
+	else if (conf_has_tls(conf) && !has_certificate)
+		complain_of_both(load, "listen", "gateway",
+				 "an address with tls: needs tls_certificate and tls_key");
+	if (conf->tls_client_ca[0] != '\0' && !has_certificate)
+		complain_of_both(load, "tls_client_ca", "tls_client_ca",
+				 "is for addresses with tls:, and there is no tls_certificate");
+}
+
 /* Checks that involve several options. */
 static void check_together(struct loading *load)
 {
@@ -481,6 +499,7 @@ static void check_together(struct loading *load)
 	check_addresses(load);
 	check_origin_sockets(load);
 	check_tunnel_http(load);
+	check_tls(load);
 }
 
 static bool load_all(struct loading *load, char *const *settings, size_t setting_count)
@@ -512,11 +531,33 @@ struct conf *conf_load(const char *file, char *const *settings, size_t setting_c
 	if (load.error_count > ERRORS_MAX)
 		fprintf(errors, "%s: %u errors more\n", file != NULL ? file : "-o",
 			load.error_count - ERRORS_MAX);
-	free(load.lines);
+	if (load.conf != NULL) {
+		load.conf->file = file != NULL ? strdup(file) : NULL;
+		load.conf->lines = load.lines;
+	}
 	if (load.error_count == 0)
 		return load.conf;
+	if (load.conf == NULL)
+		free(load.lines);
 	conf_free(load.conf);
 	return NULL;
+}
+
+bool conf_place(const struct conf *conf, struct diagnostic *message)
+{
+	char name[FORM_SHOWN];
+	size_t length = strcspn(message->text, ":");
+	const struct option *option;
+	int line;
+
+	snprintf(name, sizeof(name), "%.*s", (int)length, message->text);
+	option = option_find(name);
+	line = option != NULL && conf->lines != NULL ? conf->lines[option - options] : 0;
+	if (line == FROM_SETTING)
+		diagnostic_set(message, "-o %s", message->text);
+	else if (line > 0 && conf->file != NULL)
+		diagnostic_set(message, "%s:%d: %s", conf->file, line, message->text);
+	return line != 0;
 }
 
 struct conf *conf_defaults(void)
@@ -537,6 +578,8 @@ void conf_free(struct conf *conf)
 	if (conf != NULL) {
 		free(conf->instance);
 		conf_rules_free(conf->rules);
+		free(conf->file);
+		free(conf->lines);
 	}
 	free(conf);
 }

@@ -17,6 +17,7 @@
 #include "proxy/process/instance.h"
 #include "proxy/loop/activation.h"
 #include "proxy/loop/listener.h"
+#include "proxy/loop/tls_server.h"
 #include "proxy/base/log.h"
 #include "proxy/process/generation.h"
 #include "proxy/process/handover.h"
@@ -26,6 +27,7 @@
 #include "proxy/process/privileges.h"
 #include "proxy/process/store_dir.h"
 #include "proxy/process/takeover.h"
+#include "proxy/process/tls_files.h"
 #include "proxy/process/terminal.h"
 #include "proxy/process/worker.h"
 
@@ -108,6 +110,15 @@ static bool check_password_file(const struct conf *conf, struct diagnostic *erro
 	return credentials != NULL;
 }
 
+static bool check_certificate(const struct conf *conf, struct diagnostic *error)
+{
+	struct tls_server *server =
+		conf->tls_certificate[0] == '\0' ? NULL : tls_files_load(conf, error);
+
+	tls_server_free(server);
+	return server != NULL || conf->tls_certificate[0] == '\0';
+}
+
 static bool check_admin_token(const struct conf *conf, struct diagnostic *error)
 {
 	struct admin_token token;
@@ -140,17 +151,15 @@ static bool check_user(const struct conf *conf, struct diagnostic *error)
 static int check_files(const struct conf *conf)
 {
 	static bool (*const checks[])(const struct conf *, struct diagnostic *) = {
-		check_password_file,
-		check_admin_token,
-		check_store,
-		check_user,
+		check_password_file, check_admin_token, check_certificate, check_store, check_user,
 	};
 	struct diagnostic error;
 	int status = EXIT_SUCCESS;
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
 		if (!checks[i](conf, &error)) {
-			fprintf(stderr, "cache204: %s\n", error.text);
+			fprintf(stderr, "%s%s\n",
+				conf_place(conf, &error) ? "" : "cache204: ", error.text);
 			status = EXIT_USAGE;
 		}
 	if (!generation_check_files(conf, stderr))
@@ -191,7 +200,7 @@ static int run(struct conf *conf, const struct generation_source *source)
 		generation_free(first, NULL);
 		return status;
 	}
-	greeting_warn(conf, &first->sets[0]);
+	greeting_warn(first);
 	privileges_harden(conf->log_level == CONF_LOG_LEVEL_DEBUG);
 	master = master_new(first, source, shared, NULL);
 	if (master == NULL) {

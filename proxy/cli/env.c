@@ -15,6 +15,7 @@
 /* Strings that @NAMES@ in the texts stand for. */
 struct proxy_names {
 	char url[128], host[ADDRESS_TEXT_SIZE], port[8], address[ADDRESS_TEXT_SIZE];
+	const char *scheme; /* of the proxy's URL */
 };
 
 static const struct program {
@@ -57,14 +58,16 @@ static bool find_names(const struct conf *conf, struct proxy_names *ret_names)
 		      stderr);
 		return false;
 	}
-	if (!place_reached_here("listen", listen, &place, &error)) {
+	if (!place_reached_here("listen", conf_behind_tls(listen), &place, &error)) {
 		fprintf(stderr, "cache204: %s\n", error.text);
 		return false;
 	}
 	address_format(&place.address, ret_names->host);
 	address_format_port(&place.address, ret_names->address);
 	snprintf(ret_names->port, sizeof(ret_names->port), "%u", address_port(&place.address));
-	snprintf(ret_names->url, sizeof(ret_names->url), "http://%s%s", login, ret_names->address);
+	ret_names->scheme = conf_is_tls(listen) ? "https" : "http";
+	snprintf(ret_names->url, sizeof(ret_names->url), "%s://%s%s", ret_names->scheme, login,
+		 ret_names->address);
 	return true;
 }
 
@@ -74,10 +77,8 @@ static const char *name_at(const char *text, const struct proxy_names *names, si
 	const struct {
 		const char *name, *value;
 	} rows[] = {
-		{"@URL@", names->url},
-		{"@HOST@", names->host},
-		{"@PORT@", names->port},
-		{"@ADDRESS@", names->address},
+		{"@URL@", names->url},         {"@HOST@", names->host},     {"@PORT@", names->port},
+		{"@ADDRESS@", names->address}, {"@SCHEME@", names->scheme},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

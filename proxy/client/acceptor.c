@@ -22,6 +22,7 @@ enum {
 struct acceptor {
 	struct acceptors *all;
 	const struct frontend *frontend;
+	bool is_tls;
 	uint8_t row;  /* of the statistics */
 	uint8_t most; /* to accept in an event: more only where more were waiting */
 	uint8_t full; /* events in a row that found as many */
@@ -96,7 +97,13 @@ static void out_of_descriptors(struct acceptors *all, int listen_fd)
 static void admit(struct acceptor *acceptor, int fd, const union address *peer)
 {
 	struct clients *clients = acceptor->all->clients;
-	struct accepted accepted = {fd, acceptor->row, acceptor->frontend, *peer};
+	struct accepted accepted = {
+		.fd = fd,
+		.listener = acceptor->row,
+		.is_tls = acceptor->is_tls,
+		.frontend = acceptor->frontend,
+		.peer = *peer,
+	};
 	enum failure refusal = FAILURE_NONE;
 
 	if (!acceptor->frontend->is_reserved) {
@@ -198,6 +205,7 @@ struct acceptors *acceptors_start(void *loop, struct clients *clients,
 		acceptor->all = all;
 		acceptor->most = 1;
 		acceptor->frontend = listener->at[i].frontend;
+		acceptor->is_tls = listener->at[i].is_tls;
 		acceptor->row = listener->at[i].row;
 		ev_io_init(&acceptor->io, accept_cb, listener->at[i].fd, EV_READ);
 		acceptor->io.data = acceptor;

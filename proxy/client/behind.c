@@ -4,6 +4,7 @@
 #include "proxy/access/access.h"
 #include "proxy/client/client_events.h"
 #include "proxy/client/client_requests.h"
+#include "proxy/client/handshake.h"
 #include "proxy/client/proxy_protocol.h"
 #include "proxy/exchange/failure_log.h"
 
@@ -35,9 +36,21 @@ static void header_done(struct client *client, const struct proxy_header *header
 						   budget_holder(&client->peer), &client->place));
 	if (client->conn == NULL)
 		return;
+	if (client->is_tls) {
+		scratch_free(&client->all->turn->in, &client->in);
+		client_expect_hello(client);
+		return;
+	}
 	buf_consume(&client->in, length);
 	conn_own(client->conn, &client_events, client);
 	client_advance(client);
+}
+
+/* Of what was looked at, the header alone is taken: what follows in the socket is TLS's. */
+static void take_header(struct client *client, char *from, size_t n)
+{
+	if (conn_recv(client->conn, from, n, &n) == IO_OK)
+		COUNT_TRAFFIC(client, client_bytes_in, n);
 }
 
 static void header_readable(void *owner)
@@ -47,19 +60,23 @@ static void header_readable(void *owner)
 	struct proxy_header header;
 	enum proxy_header_result result = PROXY_HEADER_BAD;
 	enum io io = IO_ERROR;
-	size_t n = 0, length;
+	size_t n = 0, length, before = buf_length(&client->in);
 	char *to;
 
 	scratch_lend(scratch, &client->in);
 	to = buf_reserve(&client->in, PROXY_HEADER_MAX);
 	if (to != NULL)
-		io = conn_recv(client->conn, to, client->in.size - client->in.tail, &n);
+		io = (client->is_tls ? conn_peek : conn_recv)(
+			client->conn, to, client->in.size - client->in.tail, &n);
 	if (io == IO_OK) {
-		COUNT_TRAFFIC(client, client_bytes_in, n);
+		if (!client->is_tls)
+			COUNT_TRAFFIC(client, client_bytes_in, n);
 		buf_added(&client->in, n);
 	}
 	if (io == IO_OK || io == IO_AGAIN)
 		result = proxy_header_parse(buf_waiting(&client->in), &header, &length);
+	if (io == IO_OK && client->is_tls)
+		take_header(client, to, result == PROXY_HEADER_DONE ? length - before : n);
 	if (result == PROXY_HEADER_DONE) {
 		header_done(client, &header, length);
 		return;

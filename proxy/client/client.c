@@ -7,6 +7,7 @@
 #include "proxy/client/client_events.h"
 #include "proxy/client/client_requests.h"
 #include "proxy/client/client_sink.h"
+#include "proxy/client/handshake.h"
 
 static struct client *client_begin(struct clients *clients, const struct accepted *accepted,
 				   const struct conn_events *events)
@@ -25,6 +26,7 @@ static struct client *client_begin(struct clients *clients, const struct accepte
 		.magic = CLIENT_MAGIC,
 		.all = clients,
 		.listener = accepted->listener,
+		.is_tls = accepted->is_tls,
 		.frontend = accepted->frontend,
 		.conn = conn,
 		.peer = accepted->peer,
@@ -57,8 +59,11 @@ static enum budget budget_of(const struct frontend *frontend)
 
 void client_new(struct clients *clients, const struct accepted *accepted, enum failure refusal)
 {
-	struct client *client = client_begin(clients, accepted, &client_events);
+	struct client *client = client_begin(
+		clients, accepted, accepted->is_tls ? &client_hello_events : &client_events);
 
+	if (client != NULL && client->is_tls)
+		client_expect_hello(client);
 	if (client != NULL && refusal != FAILURE_NONE)
 		client_refuse(client, refusal);
 	else if (client != NULL)

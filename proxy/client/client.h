@@ -14,6 +14,7 @@
 struct accepted {
 	int fd;
 	uint8_t listener; /* by which: its row of the statistics */
+	bool is_tls;      /* the client speaks TLS */
 	const struct frontend *frontend;
 	union address peer;
 };

@@ -74,6 +74,8 @@ static bool next_request(struct client *client)
 	}
 	x->peer = client->peer;
 	x->listener = client->listener;
+	if (client->is_tls && conn_peer_name(client->conn) != NULL)
+		x->user = slice_str(conn_peer_name(client->conn));
 	x->req.fields =
 		(struct http_fields){.at = all->lines, .capacity = PARSE_REQUEST_FIELDS_MAX};
 	result = parse_request(buf_waiting(&client->in), all->conf, all->memo, &client->progress,

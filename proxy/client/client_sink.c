@@ -41,7 +41,8 @@ bool client_flush(struct client *client)
 static bool sends_no_more(const struct client *client)
 {
 	return client->fin_received ||
-	       (client->said_last && client->all_read && buf_length(&client->in) == 0);
+	       (client->said_last && client->all_read && buf_length(&client->in) == 0 &&
+		conn_can_splice(client->conn));
 }
 
 /* After the last answer: FIN, then read on for a while so that the answer is not lost to an RST. */

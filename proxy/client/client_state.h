@@ -25,6 +25,7 @@ enum {
 };
 
 struct parse_memo;
+struct tls_server;
 
 /* What clients use, all of which outlives them, and all of them. */
 struct clients {
@@ -33,6 +34,7 @@ struct clients {
 	const struct cache_counts *counts; /* bytes that lookups compared count against the share */
 	const struct access *access;
 	const struct budgets *budgets;
+	struct tls_server *tls; /* NULL when no address has TLS */
 	struct exchanges *exchanges;
 	struct parse_memo *memo; /* of requests' fields */
 	struct client *first;
@@ -52,7 +54,8 @@ struct client {
 	bool stalled;     /* requests wait in `in` for room in `out` */
 	bool put_off;     /* what is in `in` waits for the next turn */
 	bool in_head;     /* a request head has begun: its deadline stands */
-	bool looking;     /* at the first bytes of a tunnel, what they are: likewise */
+	bool looking : 1; /* at the first bytes of a tunnel, what they are: likewise */
+	bool is_tls : 1;  /* speaks TLS, or is to */
 	uint8_t listener; /* that it was accepted by: its row of the statistics */
 	struct clients *all;
 	const struct frontend *frontend;

@@ -52,7 +52,8 @@ struct exchange {
 	const struct frontend *frontend;
 	struct http_request req;
 	void *memory;      /* of a parked request */
-	struct slice user; /* who logged in, empty for none; credentials.c's */
+	struct slice user; /* who logged in, credentials.c's; else the subject of the client's
+			      certificate, its connection's or in `memory`; empty for none */
 
 	int64_t started_us; /* monotonic: the head was read */
 	int64_t age_s;      /* its Age */

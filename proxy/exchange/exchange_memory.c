@@ -1,5 +1,6 @@
 /* Exchanges begin: their memory, and what they keep for longer than an event. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "proxy/exchange/exchange.h"
 
@@ -48,15 +49,18 @@ void exchanges_free(struct exchanges *exchanges)
 
 bool exchange_park(struct exchange *x)
 {
+	size_t size = http_request_copy_size(&x->req);
 	struct http_request copy;
 
 	if (x->memory != NULL)
 		return true;
-	x->memory = malloc(http_request_copy_size(&x->req));
+	x->memory = malloc(size + x->user.n);
 	if (x->memory == NULL)
 		return false;
 	http_request_copy(&copy, &x->req, x->memory);
 	x->req = copy;
+	if (x->user.n > 0)
+		x->user.p = memcpy((char *)x->memory + size, x->user.p, x->user.n);
 	return true;
 }
 

@@ -35,7 +35,14 @@ static bool is_told(enum failure failure)
 	case FAILURE_TOO_MANY_LOGINS:
 	case FAILURE_LOOP:
 	case FAILURE_OWN_ADDRESS:
+	case FAILURE_CLIENT_TLS_PLAIN:
+	case FAILURE_CLIENT_TLS_TIMEOUT:
+	case FAILURE_CLIENT_TLS_ALERT:
+	case FAILURE_CLIENT_TLS_CERTIFICATE:
+	case FAILURE_CLIENT_TLS_MISMATCH:
+	case FAILURE_CLIENT_TLS_PROTOCOL:
 		return true;
+	case FAILURE_CLIENT_TLS_CLOSED:
 	case FAILURE_DRAIN:
 		return false;
 	default:
@@ -116,6 +123,14 @@ void failure_log_header(const union address *sender, int64_t now_ms)
 		 address, more);
 	next_header_ms = now_ms + INTERVAL_MS;
 	headers_left_out = 0;
+}
+
+void failure_log_handshake(const union address *client, enum failure failure, int64_t now_ms)
+{
+	static const struct http_request none;
+	static const union address nowhere;
+
+	tell(&(struct failure_subject){&none, client, &nowhere, now_ms}, failure, "");
 }
 
 void failure_log_mended(const struct failure_subject *of)

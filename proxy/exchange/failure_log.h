@@ -37,6 +37,9 @@ void failure_log_hidden(const struct failure_subject *of, enum failure failure);
  */
 void failure_log_header(const union address *sender, int64_t now_ms);
 
+/* Of a client whose TLS handshake failed, and why (cause.h): limited as the others. */
+void failure_log_handshake(const union address *client, enum failure failure, int64_t now_ms);
+
 /*
  * What is no failure of an exchange, at level debug: a response that was mended, and a client that
  * left behind `n` bytes of a head.

@@ -18,8 +18,18 @@
 #include "proxy/base/trouble.h"
 #include "proxy/loop/deadline.h"
 #include "proxy/loop/tls.h"
+#include "proxy/loop/tls_server.h"
+#include "proxy/loop/turn.h"
 
-enum { CONN_MAGIC = 0x436f6e6e };
+enum {
+	CONN_MAGIC = 0x436f6e6e,
+	/*
+	 * Steps of handshakes in the events of a turn, each up to a millisecond: more wait for the
+	 * next turn, as tasks, behind the events that are at hand then.
+	 */
+	SHARE_HANDSHAKES = 4,
+	RECORD_MAX = 16384, /* content of one record of TLS */
+};
 
 struct conn {
 	uint32_t magic;
@@ -36,6 +46,9 @@ struct conn {
 };
 
 static struct ev_loop *loop;
+static struct turn *turn;
+static struct share handshakes; /* of all connections together */
+static char record[RECORD_MAX]; /* what is sent of several parts, in the event */
 
 /* Memory that waits for the end of the turn. */
 static void **freed;
@@ -43,9 +56,10 @@ static size_t freed_count, freed_room;
 
 static struct trouble watch_trouble;
 
-void conn_setup(void *ev_loop)
+void conn_setup(void *ev_loop, struct turn *turns)
 {
 	loop = ev_loop;
+	turn = turns;
 }
 
 void turn_free(void *memory)
@@ -130,6 +144,58 @@ static void watch_tls(struct conn *conn)
 		ev_feed_event(loop, &conn->io, EV_READ);
 }
 
+static void hand_out(struct conn *conn)
+{
+	/* Either direction may have waited for the other's event. */
+	if (conn->watched & EV_WRITE)
+		conn->events->writable(conn->owner);
+	if (!conn->closed && conn->watched & EV_READ)
+		conn->events->readable(conn->owner);
+	if (!conn->closed && conn->tls != NULL)
+		watch_tls(conn);
+}
+
+static void take_step(struct conn *conn)
+{
+	if (tls_handshake(conn->tls) == IO_AGAIN) {
+		watch_tls(conn);
+		return;
+	}
+	conn->handshaking = false;
+	conn->watched = EV_WRITE;
+	hand_out(conn);
+}
+
+/* The socket and the owner may be gone by then. */
+static void step_later(void *owner)
+{
+	struct conn *conn = owner;
+
+	assert(conn->magic == CONN_MAGIC);
+	if (!conn->closed) {
+		take_step(conn);
+		return;
+	}
+	tls_free(conn->tls);
+	turn_free(conn);
+}
+
+/* A step that is put off is not asked for again by the socket. */
+static void begin_step(struct conn *conn)
+{
+	struct task *task = tls_task(conn->tls);
+
+	if (task->queued)
+		return;
+	if (share_take(&handshakes, turn, SHARE_HANDSHAKES)) {
+		take_step(conn);
+		return;
+	}
+	ev_io_stop(loop, &conn->io);
+	*task = (struct task){.run = step_later, .owner = conn};
+	turn_later(turn, task);
+}
+
 static void tls_io_cb(struct ev_loop *l, ev_io *io, int revents)
 {
 	struct conn *conn = io->data;
@@ -138,21 +204,10 @@ static void tls_io_cb(struct ev_loop *l, ev_io *io, int revents)
 	assert(conn->magic == CONN_MAGIC);
 	if (revents & EV_ERROR)
 		unwatched(conn);
-	if (conn->handshaking) {
-		if (tls_handshake(conn->tls) == IO_AGAIN) {
-			watch_tls(conn);
-			return;
-		}
-		conn->handshaking = false;
-		conn->watched = EV_WRITE;
-	}
-	/* Either direction may have waited for the other's event. */
-	if (conn->watched & EV_WRITE)
-		conn->events->writable(conn->owner);
-	if (!conn->closed && conn->watched & EV_READ)
-		conn->events->readable(conn->owner);
-	if (!conn->closed)
-		watch_tls(conn);
+	if (conn->handshaking)
+		begin_step(conn);
+	else
+		hand_out(conn);
 }
 
 /* What the socket has of what is watched for, asked of the kernel: EV_READ | EV_WRITE. */
@@ -187,6 +242,8 @@ static bool look(void *owner)
 	int events = events_now(conn);
 
 	assert(conn->magic == CONN_MAGIC && !conn->closed);
+	if (conn->handshaking && tls_task(conn->tls)->queued)
+		return true;
 	if (events != 0)
 		ev_invoke(loop, &conn->io, events);
 	return events != 0;
@@ -292,15 +349,45 @@ int conn_connected(struct conn *conn)
 	return error;
 }
 
-bool conn_secure(struct conn *conn, struct tls_context *context, struct slice host, uint16_t port)
+static bool begin_tls(struct conn *conn, struct tls *tls)
 {
-	conn->tls = tls_new(context, conn->io.fd, host, port);
-	if (conn->tls == NULL)
+	conn->tls = tls;
+	if (tls == NULL)
 		return false;
 	conn->handshaking = true;
 	ev_set_cb(&conn->io, tls_io_cb);
 	watch_tls(conn);
 	return true;
+}
+
+bool conn_secure(struct conn *conn, struct tls_context *context, struct slice host, uint16_t port)
+{
+	return begin_tls(conn, tls_new(context, conn->io.fd, host, port));
+}
+
+bool conn_accept(struct conn *conn, struct tls_server *server)
+{
+	return begin_tls(conn, tls_server_accept(server, conn->io.fd));
+}
+
+const char *conn_peer_name(const struct conn *conn)
+{
+	return conn->tls != NULL ? tls_peer(conn->tls) : NULL;
+}
+
+bool conn_was_resumed(const struct conn *conn)
+{
+	return conn->tls != NULL && tls_was_resumed(conn->tls);
+}
+
+void conn_leave_tls(struct conn *conn)
+{
+	assert(!conn->closed && !conn->handshaking && !tls_task(conn->tls)->queued);
+	tls_free(conn->tls);
+	conn->tls = NULL;
+	ev_io_stop(loop, &conn->io);
+	conn->watched = 0;
+	ev_set_cb(&conn->io, io_cb);
 }
 
 enum failure conn_secured(const struct conn *conn, const char **ret_why)
@@ -315,20 +402,50 @@ void conn_own(struct conn *conn, const struct conn_events *events, void *owner)
 	conn->owner = owner;
 }
 
-enum io conn_recv(struct conn *conn, char *to, size_t size, size_t *ret_n)
+static inline enum io recv_plain(const struct conn *conn, char *to, size_t size, int flags,
+				 size_t *ret_n)
 {
 	ssize_t n;
 
-	assert(!conn->closed);
-	if (conn->tls != NULL)
-		return tls_recv(conn->tls, to, size, ret_n);
 	do
-		n = recv(conn->io.fd, to, size, 0);
+		n = recv(conn->io.fd, to, size, flags);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? IO_AGAIN : IO_ERROR;
 	*ret_n = (size_t)n;
 	return n == 0 ? IO_END : IO_OK;
+}
+
+enum io conn_recv(struct conn *conn, char *to, size_t size, size_t *ret_n)
+{
+	assert(!conn->closed);
+	if (conn->tls != NULL)
+		return tls_recv(conn->tls, to, size, ret_n);
+	return recv_plain(conn, to, size, 0, ret_n);
+}
+
+enum io conn_peek(struct conn *conn, char *to, size_t size, size_t *ret_n)
+{
+	assert(!conn->closed && conn->tls == NULL);
+	return recv_plain(conn, to, size, MSG_PEEK, ret_n);
+}
+
+/* What fits into one record, in one record. */
+static enum io send_record(struct conn *conn, const struct iovec *from, int count, size_t *ret_n)
+{
+	size_t n = 0;
+
+	if (count == 1 || from->iov_len >= sizeof(record))
+		return tls_send(conn->tls, from->iov_base, from->iov_len, ret_n);
+	for (int i = 0; i < count && n < sizeof(record); i++) {
+		size_t room = sizeof(record) - n;
+		size_t part = from[i].iov_len < room ? from[i].iov_len : room;
+
+		if (part > 0)
+			memcpy(record + n, from[i].iov_base, part);
+		n += part;
+	}
+	return tls_send(conn->tls, record, n, ret_n);
 }
 
 enum io conn_send(struct conn *conn, const struct iovec *from, int count, size_t *ret_n)
@@ -339,7 +456,7 @@ enum io conn_send(struct conn *conn, const struct iovec *from, int count, size_t
 
 	assert(!conn->closed);
 	if (conn->tls != NULL)
-		return tls_send(conn->tls, from->iov_base, from->iov_len, ret_n);
+		return send_record(conn, from, count, ret_n);
 	do
 		n = count == 1 ? send(conn->io.fd, from->iov_base, from->iov_len, MSG_NOSIGNAL)
 			       : sendmsg(conn->io.fd, &message, MSG_NOSIGNAL);
@@ -458,9 +575,13 @@ void conn_close(struct conn *conn)
 	deadline_stop(&conn->deadline);
 	if (conn->unfinished && conn->tls != NULL)
 		tls_mute(conn->tls);
+	conn->closed = true;
+	if (conn->tls != NULL && tls_task(conn->tls)->queued) {
+		close(conn->io.fd); /* the rest is for the task */
+		return;
+	}
 	tls_free(conn->tls);
 	close(conn->io.fd);
-	conn->closed = true;
 	turn_free(conn);
 }
 

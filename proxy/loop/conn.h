@@ -18,6 +18,8 @@
 
 struct conn;
 struct tls_context;
+struct tls_server;
+struct turn;
 
 /* Each gets the owner.  They may close the conn. */
 struct conn_events {
@@ -26,8 +28,8 @@ struct conn_events {
 	void (*expired)(void *owner);  /* the deadline passed, without an event; it is unset */
 };
 
-/* The loop of this process, a struct ev_loop; before anything else. */
-void conn_setup(void *loop);
+/* The loop of this process, a struct ev_loop, and its turns; before anything else. */
+void conn_setup(void *loop, struct turn *turn);
 
 /* Takes the socket over, non-blocking already.  NULL when out of memory (the socket is closed). */
 struct conn *conn_new(int fd, const struct conn_events *events, void *owner);
@@ -55,16 +57,34 @@ int conn_connected(struct conn *conn);
  */
 bool conn_secure(struct conn *conn, struct tls_context *context, struct slice host, uint16_t port);
 
+/* The same for a client's connection: it begins the handshake. */
+bool conn_accept(struct conn *conn, struct tls_server *server);
+
 /* FAILURE_NONE when the handshake succeeded; else *ret_why is a text of the TLS library's. */
 enum failure conn_secured(const struct conn *conn, const char **ret_why);
+
+/* Of a client that showed a certificate: its subject, as long as the conn is open; else NULL. */
+const char *conn_peer_name(const struct conn *conn);
+
+/* The handshake resumed a session. */
+bool conn_was_resumed(const struct conn *conn);
+
+/* The handshake failed: from here on the bytes are those of the socket. */
+void conn_leave_tls(struct conn *conn);
 
 /* Hand over to another owner. */
 void conn_own(struct conn *conn, const struct conn_events *events, void *owner);
 
 enum io conn_recv(struct conn *conn, char *to, size_t size, size_t *ret_n);
+
+/* The same, and they can be received again; in the clear only. */
+enum io conn_peek(struct conn *conn, char *to, size_t size, size_t *ret_n);
 enum io conn_send(struct conn *conn, const struct iovec *from, int count, size_t *ret_n);
 
-/* Not when its bytes are not those of the socket: with TLS. */
+/*
+ * Not when its bytes are not those of the socket: with TLS.  Then what a recv() took is not all that
+ * the peer has sent, however few bytes it was.
+ */
 bool conn_can_splice(const struct conn *conn);
 
 /* From the socket to a pipe, and from a pipe to the socket, without the bytes ever being here. */

@@ -85,7 +85,8 @@ static const struct listener_address *find_former(const struct listener *listene
 
 		if (is_same(&at->asked, &one->asked) && strcmp(at->path, one->path) == 0 &&
 		    find_bound(listener, at) == NULL &&
-		    (address_port(&one->asked) != 0 || strcmp(at->option, one->option) == 0))
+		    (address_port(&one->asked) != 0 ||
+		     (strcmp(at->option, one->option) == 0 && at->is_tls == one->is_tls)))
 			return at;
 	}
 	return NULL;
@@ -173,6 +174,7 @@ static bool keep_included(struct listener *listener, const struct listener_addre
 		one.asked = one.address;
 		one.option = all->option;
 		one.frontend = all->frontend;
+		one.is_tls = all->is_tls;
 		one.fd = share_socket(&one);
 		if (one.fd < 0 || !add(listener, &one))
 			return false;
@@ -262,9 +264,10 @@ bool listener_bind(struct listener *listener, const struct conf_list *list, cons
 			diagnostic_set(error, "more than %d listening addresses", LISTENERS_MAX);
 			return false;
 		}
+		one.is_tls = conf_is_tls(list->at[i]);
 		path = conf_unix_path(list->at[i]);
 		if (path != NULL ? bind_path(listener, &one, path, &why)
-				 : bind_address(listener, &one, list->at[i], &why))
+				 : bind_address(listener, &one, conf_behind_tls(list->at[i]), &why))
 			continue;
 		diagnostic_set(error, "cannot listen on %s: %s", list->at[i], why.text);
 		return false;

@@ -25,6 +25,7 @@ struct listener_address {
 	struct listener_file file; /* which it made there */
 	unsigned mode;             /* its permissions */
 	uint8_t row;    /* that counts what comes by it (stats/listeners.h); 0 unless given one */
+	bool is_tls;    /* clients speak TLS to it */
 	bool is_passed; /* bound by the service manager: no other socket can join its group */
 };
 
@@ -45,7 +46,7 @@ struct listener {
 };
 
 /*
- * Bind each "ADDRESS:PORT" or "unix:PATH" of `list`, an option's; sockets are of a group that
+ * Bind each "ADDRESS:PORT", "tls:ADDRESS:PORT" or "unix:PATH" of `list`, an option's; sockets are of a group that
  * others may join, one for each worker, and a Unix socket is shared by all.  listener_listen()
  * follows when all else is right, for what waits in a socket that is closed again is lost.  (A Unix
  * socket listens at once, see listener_file.h.)  False with a line in `error`.

@@ -1,10 +1,8 @@
-/* TLS to origins: the handshake with its checks, records in and out, sessions to resume. */
+/* TLS: handshakes and records of both ends; to origins, with the checks and sessions to resume. */
 #include "proxy/loop/tls.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,17 +14,12 @@
 #include "proxy/base/address.h"
 #include "proxy/base/hostname.h"
 #include "proxy/base/wall_clock.h"
+#include "proxy/loop/tls_state.h"
 #include "proxy/stats/stats.h"
 
 enum {
-	TLS_MAGIC = 0x546c7331,
 	PEER_MAX = HOSTNAME_MAX + 8, /* "host:port" */
 	QUIET_RECORDS = 8,           /* that may come while a connection is idle */
-	/*
-	 * From the socket in one call of ours, where a peer may send nothing but tickets for ever:
-	 * what is there, and the rest of a record that was cut.
-	 */
-	READS_A_CALL = 2,
 };
 
 /* A session to be resumed with the peer it was made with, as long as its certificates hold. */
@@ -38,28 +31,7 @@ struct kept_session {
 
 struct tls_context {
 	SSL_CTX *ssl_ctx;
-	BIO_METHOD *bio_method;
 	struct kept_session sessions[TLS_SESSIONS];
-};
-
-struct tls {
-	uint32_t magic;
-	int fd;
-	unsigned reads;  /* of the socket, in this call */
-	bool handshaken; /* the handshake is done */
-	bool fin_received;
-	bool mute;             /* sending failed */
-	bool broken;           /* nothing more may be asked of the library */
-	bool wants_write;      /* the handshake waits to send, else to receive */
-	bool recv_wants_write; /* the last tls_recv() waits to send */
-	bool recv_found_none;  /* it took all that was read, up to a part of a record */
-	bool send_wants_read;
-	enum failure failure;
-	const char *why;   /* it failed */
-	int64_t expires_s; /* of the verified chain, of this handshake or the one resumed */
-	SSL *ssl;
-	struct tls_context *context;
-	char peer[PEER_MAX]; /* NUL-terminated */
 };
 
 /* ---- sessions ------------------------------------------------------------------------------- */
@@ -101,7 +73,7 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
 	SSL_SESSION_free(slot->session);
 	slot->session = session;
 	slot->expires_s = tls->expires_s;
-	memcpy(slot->peer, tls->peer, sizeof(slot->peer));
+	snprintf(slot->peer, sizeof(slot->peer), "%s", tls->peer);
 	return 1;
 }
 
@@ -132,85 +104,7 @@ static void resume_session(struct tls *tls)
 		forget_session(slot);
 }
 
-/* ---- the socket ----------------------------------------------------------------------------- */
-
-static void judge_socket(BIO *bio, ssize_t n, int retry)
-{
-	BIO_clear_retry_flags(bio);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
-		BIO_set_flags(bio, retry | BIO_FLAGS_SHOULD_RETRY);
-}
-
-static int bio_read(BIO *bio, char *to, int size)
-{
-	struct tls *tls = BIO_get_data(bio);
-	ssize_t n = -1;
-
-	if (tls->handshaken && tls->reads == READS_A_CALL)
-		errno = EAGAIN;
-	else
-		n = recv(tls->fd, to, (size_t)size, 0);
-	tls->reads++;
-	tls->fin_received |= n == 0;
-	judge_socket(bio, n, BIO_FLAGS_READ);
-	return (int)n;
-}
-
-static int bio_write(BIO *bio, const char *from, int length)
-{
-	const struct tls *tls = BIO_get_data(bio);
-	ssize_t n = send(tls->fd, from, (size_t)length, MSG_NOSIGNAL);
-
-	judge_socket(bio, n, BIO_FLAGS_WRITE);
-	return (int)n;
-}
-
-static long bio_ctrl(BIO *bio, int command, long number, void *pointer)
-{
-	const struct tls *tls = BIO_get_data(bio);
-
-	(void)number;
-	(void)pointer;
-	if (command == BIO_CTRL_EOF)
-		return tls->fin_received;
-	return command == BIO_CTRL_FLUSH; /* nothing waits in it */
-}
-
-static BIO_METHOD *bio_method_new(void)
-{
-	BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "socket");
-
-	if (method != NULL && BIO_meth_set_read(method, bio_read) == 1 &&
-	    BIO_meth_set_write(method, bio_write) == 1 && BIO_meth_set_ctrl(method, bio_ctrl) == 1)
-		return method;
-	BIO_meth_free(method);
-	return NULL;
-}
-
-static bool use_socket(struct tls *tls, int fd)
-{
-	BIO *bio = BIO_new(tls->context->bio_method);
-
-	if (bio == NULL)
-		return false;
-	tls->fd = fd;
-	BIO_set_data(bio, tls);
-	BIO_set_init(bio, 1);
-	SSL_set_bio(tls->ssl, bio, bio); /* takes it over */
-	return true;
-}
-
 /* ---- the context ---------------------------------------------------------------------------- */
-
-static const char *library_error(void)
-{
-	unsigned long error = ERR_peek_error();
-	const char *text = ERR_reason_error_string(error);
-
-	if (ERR_SYSTEM_ERROR(error))
-		return strerror((int)ERR_GET_REASON(error));
-	return text == NULL ? "the TLS library does not say why" : text;
-}
 
 /*
  * The library says little of a file that it cannot use, and nothing of one without a certificate.
@@ -229,7 +123,7 @@ static bool load_file(SSL_CTX *ssl_ctx, const char *path, struct diagnostic *err
 	if (file != NULL)
 		fclose(file);
 	if (why == NULL && SSL_CTX_load_verify_file(ssl_ctx, path) != 1)
-		why = ERR_GET_LIB(ERR_peek_error()) == ERR_LIB_SYS ? library_error()
+		why = ERR_GET_LIB(ERR_peek_error()) == ERR_LIB_SYS ? tls_library_error()
 								   : "no certificate in PEM form";
 	if (why != NULL)
 		diagnostic_set(error, "tls_ca_file: %s: %s", path, why);
@@ -244,7 +138,7 @@ static bool load_authorities(SSL_CTX *ssl_ctx, const char *ca_file, struct diagn
 		return true;
 	diagnostic_set(error,
 		       "cannot load the certificate authorities of the system, see tls_ca_file: %s",
-		       library_error());
+		       tls_library_error());
 	return false;
 }
 
@@ -259,7 +153,7 @@ static void configure(SSL_CTX *ssl_ctx)
 					  SSL_MODE_RELEASE_BUFFERS);
 	/* A record's head and content in one call, and what is behind them: a buffer full at most. */
 	SSL_CTX_set_read_ahead(ssl_ctx, 1);
-	/* Go on behind what is TLS's own only as far as it was read (READS_A_CALL). */
+	/* Go on behind what is TLS's own only as far as it was read (TLS_CALL_READS). */
 	SSL_CTX_clear_mode(ssl_ctx, SSL_MODE_AUTO_RETRY);
 	SSL_CTX_set_verify(ssl_ctx, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_alpn_protos(ssl_ctx, http_1_1, sizeof(http_1_1) - 1);
@@ -273,9 +167,8 @@ struct tls_context *tls_context_new(const char *ca_file, struct diagnostic *erro
 
 	ERR_clear_error();
 	if (context != NULL)
-		*context = (struct tls_context){.ssl_ctx = SSL_CTX_new(TLS_client_method()),
-						.bio_method = bio_method_new()};
-	if (context == NULL || context->ssl_ctx == NULL || context->bio_method == NULL) {
+		context->ssl_ctx = SSL_CTX_new(TLS_client_method());
+	if (context == NULL || context->ssl_ctx == NULL) {
 		diagnostic_set(error, "TLS: out of memory");
 		tls_context_free(context);
 		return NULL;
@@ -295,9 +188,60 @@ void tls_context_free(struct tls_context *context)
 	for (size_t i = 0; i < TLS_SESSIONS; i++)
 		SSL_SESSION_free(context->sessions[i].session);
 	SSL_CTX_free(context->ssl_ctx);
-	BIO_meth_free(context->bio_method);
 	free(context);
 }
+
+/* ---- handshakes with origins ---------------------------------------------------------------- */
+
+static enum failure why_failed(const SSL *ssl, int error)
+{
+	unsigned long first = ERR_peek_error();
+	int reason = ERR_GET_REASON(first);
+
+	if (SSL_get_verify_result(ssl) != X509_V_OK)
+		return FAILURE_TLS_CERTIFICATE;
+	if (tls_is_end(error))
+		return FAILURE_ORIGIN_CLOSED;
+	if (ERR_GET_LIB(first) == ERR_LIB_SSL &&
+	    (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST ||
+	     reason == SSL_R_PACKET_LENGTH_TOO_LONG || reason == SSL_R_RECORD_LENGTH_MISMATCH))
+		return FAILURE_TLS_PLAIN;
+	return tls_is_alert() ? FAILURE_TLS_ALERT : FAILURE_TLS_PROTOCOL;
+}
+
+static void origin_failed(struct tls *tls, int error)
+{
+	tls->failure = why_failed(tls->ssl, error);
+	tls->why = tls->failure == FAILURE_TLS_CERTIFICATE
+			   ? X509_verify_cert_error_string(SSL_get_verify_result(tls->ssl))
+		   : tls->failure == FAILURE_ORIGIN_CLOSED ? "closed in the handshake"
+							   : tls_library_error();
+}
+
+/* The peer may have chosen none of the protocols offered, but not another one. */
+static bool speaks_http_1_1(const SSL *ssl)
+{
+	const unsigned char *chosen;
+	unsigned length;
+
+	SSL_get0_alpn_selected(ssl, &chosen, &length);
+	return length == 0 || slice_eq(slice_of((const char *)chosen, length), SLICE("http/1.1"));
+}
+
+static bool origin_agreed(struct tls *tls)
+{
+	if (!speaks_http_1_1(tls->ssl)) {
+		tls->failure = FAILURE_TLS_PROTOCOL;
+		tls->why = "the origin chose another protocol than http/1.1 by ALPN";
+		return false;
+	}
+	STATS_ADD(tls_handshakes, 1);
+	if (SSL_session_reused(tls->ssl))
+		STATS_ADD(tls_resumed, 1);
+	return true;
+}
+
+static const struct tls_kind to_origins = {.failed = origin_failed, .agreed = origin_agreed};
 
 /* ---- a connection --------------------------------------------------------------------------- */
 
@@ -308,7 +252,7 @@ void tls_context_free(struct tls_context *context)
 static bool expect_host(struct tls *tls, struct slice host, uint16_t port)
 {
 	X509_VERIFY_PARAM *param = SSL_get0_param(tls->ssl);
-	char name[HOSTNAME_MAX + 1];
+	char name[HOSTNAME_MAX + 1], peer[PEER_MAX];
 	union address address;
 	size_t length;
 
@@ -318,36 +262,34 @@ static bool expect_host(struct tls *tls, struct slice host, uint16_t port)
 		char text[ADDRESS_TEXT_SIZE];
 
 		address_format(&address, text);
-		snprintf(tls->peer, sizeof(tls->peer), "%s:%u", text, port);
-		return X509_VERIFY_PARAM_set1_ip(param, address_bytes(&address),
+		snprintf(peer, sizeof(peer), "%s:%u", text, port);
+		tls->peer = strdup(peer);
+		return tls->peer != NULL &&
+		       X509_VERIFY_PARAM_set1_ip(param, address_bytes(&address),
 						 address.any.sa_family == AF_INET ? 4 : 16) == 1;
 	}
 	length = hostname_normal(host, name);
 	if (length == 0)
 		return false;
 	name[length] = '\0';
-	snprintf(tls->peer, sizeof(tls->peer), "%s:%u", name, port);
-	return X509_VERIFY_PARAM_set1_host(param, name, length) == 1 &&
+	snprintf(peer, sizeof(peer), "%s:%u", name, port);
+	tls->peer = strdup(peer);
+	return tls->peer != NULL && X509_VERIFY_PARAM_set1_host(param, name, length) == 1 &&
 	       SSL_set_tlsext_host_name(tls->ssl, name) == 1;
 }
 
 struct tls *tls_new(struct tls_context *context, int fd, struct slice host, uint16_t port)
 {
-	struct tls *tls = calloc(1, sizeof(*tls));
+	struct tls *tls = tls_begin(context->ssl_ctx, &to_origins, fd);
 
 	if (tls == NULL)
 		return NULL;
-	tls->magic = TLS_MAGIC;
 	tls->context = context;
 	tls->wants_write = true;
-	tls->ssl = SSL_new(context->ssl_ctx);
-	if (tls->ssl == NULL || !use_socket(tls, fd) || !expect_host(tls, host, port)) {
-		SSL_free(tls->ssl);
-		free(tls);
-		ERR_clear_error();
+	if (!expect_host(tls, host, port)) {
+		tls_free(tls);
 		return NULL;
 	}
-	SSL_set_app_data(tls->ssl, tls);
 	SSL_set_connect_state(tls->ssl);
 	resume_session(tls);
 	return tls;
@@ -370,76 +312,45 @@ void tls_free(struct tls *tls)
 	if (tls == NULL)
 		return;
 	tls_end(tls);
-	SSL_free(tls->ssl);
-	ERR_clear_error();
-	free(tls);
+	tls_release(tls);
+}
+
+const char *tls_peer(const struct tls *tls)
+{
+	return tls->peer;
+}
+
+bool tls_was_resumed(const struct tls *tls)
+{
+	return SSL_session_reused(tls->ssl) == 1;
+}
+
+struct task *tls_task(struct tls *tls)
+{
+	return &tls->task;
 }
 
 /* ---- the handshake -------------------------------------------------------------------------- */
-
-static enum failure why_failed(const SSL *ssl, int error)
-{
-	unsigned long first = ERR_peek_error();
-	int reason = ERR_GET_REASON(first);
-
-	if (SSL_get_verify_result(ssl) != X509_V_OK)
-		return FAILURE_TLS_CERTIFICATE;
-	if (error == SSL_ERROR_SYSCALL ||
-	    (ERR_GET_LIB(first) == ERR_LIB_SSL && reason == SSL_R_UNEXPECTED_EOF_WHILE_READING))
-		return FAILURE_ORIGIN_CLOSED;
-	if (ERR_GET_LIB(first) == ERR_LIB_SSL &&
-	    (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST ||
-	     reason == SSL_R_PACKET_LENGTH_TOO_LONG || reason == SSL_R_RECORD_LENGTH_MISMATCH))
-		return FAILURE_TLS_PLAIN;
-	/* Reasons from SSL_AD_REASON_OFFSET on are alerts that the peer sent. */
-	if (ERR_GET_LIB(first) == ERR_LIB_SSL && reason >= SSL_AD_REASON_OFFSET)
-		return FAILURE_TLS_ALERT;
-	return FAILURE_TLS_PROTOCOL;
-}
-
-static enum io fail(struct tls *tls, int error)
-{
-	tls->broken = true;
-	tls->failure = why_failed(tls->ssl, error);
-	tls->why = tls->failure == FAILURE_TLS_CERTIFICATE
-			   ? X509_verify_cert_error_string(SSL_get_verify_result(tls->ssl))
-		   : tls->failure == FAILURE_ORIGIN_CLOSED ? "closed in the handshake"
-							   : library_error();
-	return IO_ERROR;
-}
-
-/* The peer may have chosen none of the protocols offered, but not another one. */
-static bool speaks_http_1_1(const SSL *ssl)
-{
-	const unsigned char *chosen;
-	unsigned length;
-
-	SSL_get0_alpn_selected(ssl, &chosen, &length);
-	return length == 0 || slice_eq(slice_of((const char *)chosen, length), SLICE("http/1.1"));
-}
 
 enum io tls_handshake(struct tls *tls)
 {
 	int result, error;
 
 	ERR_clear_error();
+	tls->reads_left = TLS_STEP_READS;
 	result = SSL_do_handshake(tls->ssl);
 	if (result != 1) {
 		error = SSL_get_error(tls->ssl, result);
 		tls->wants_write = error == SSL_ERROR_WANT_WRITE;
 		if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE)
 			return IO_AGAIN;
-		return fail(tls, error);
-	}
-	if (!speaks_http_1_1(tls->ssl)) {
-		tls->failure = FAILURE_TLS_PROTOCOL;
-		tls->why = "the origin chose another protocol than http/1.1 by ALPN";
+		tls->broken = true;
+		tls->kind->failed(tls, error);
 		return IO_ERROR;
 	}
+	if (!tls->kind->agreed(tls))
+		return IO_ERROR;
 	tls->handshaken = true;
-	STATS_ADD(tls_handshakes, 1);
-	if (SSL_session_reused(tls->ssl))
-		STATS_ADD(tls_resumed, 1);
 	return IO_OK;
 }
 
@@ -486,7 +397,7 @@ enum io tls_recv(struct tls *tls, char *to, size_t size, size_t *ret_n)
 		return IO_ERROR;
 	}
 	ERR_clear_error();
-	tls->reads = 0;
+	tls->reads_left = TLS_CALL_READS;
 	result = SSL_read_ex(tls->ssl, to, size, ret_n);
 	tls->recv_wants_write = false;
 	tls->recv_found_none = result != 1;
@@ -537,7 +448,7 @@ bool tls_is_quiet(struct tls *tls)
 		if (is_drained(tls) && !SSL_has_pending(tls->ssl))
 			return true;
 		ERR_clear_error();
-		tls->reads = 0;
+		tls->reads_left = TLS_CALL_READS;
 		if (SSL_peek_ex(tls->ssl, &byte, 1, &n) == 1 ||
 		    SSL_get_error(tls->ssl, 0) != SSL_ERROR_WANT_READ)
 			return false;

@@ -1,6 +1,7 @@
 /*
- * TLS to origins over a socket of conn.c's: 1.2 or later, certificate and host verified, SNI, ALPN
- * http/1.1, sessions kept and resumed per host and port.
+ * TLS over a socket of conn.c's: handshakes and records, which are the same for connections of
+ * clients (tls_server.h) and to origins; and those to origins: 1.2 or later, certificate and host
+ * verified, SNI, ALPN http/1.1, sessions kept and resumed per host and port.
  *
  * A context is a worker's; a struct tls belongs to one conn, and works on its socket without owning
  * it.  Non-blocking: IO_AGAIN says that the socket must become what tls_watch() tells.
@@ -17,6 +18,7 @@
 
 enum { TLS_SESSIONS = 256 }; /* kept; one that collides with another takes its place */
 
+struct task;
 struct tls_context;
 struct tls;
 
@@ -36,8 +38,23 @@ struct tls *tls_new(struct tls_context *context, int fd, struct slice host, uint
 /* Says close_notify if it still can, without waiting. */
 void tls_free(struct tls *tls);
 
-/* IO_OK when it is done, IO_ERROR when it failed, or IO_AGAIN. */
+/*
+ * IO_OK when it is done, IO_ERROR when it failed, or IO_AGAIN: also when the peer has sent more than
+ * one step takes.
+ */
 enum io tls_handshake(struct tls *tls);
+
+/* For its owner to put steps off with; nothing in here uses it. */
+struct task *tls_task(struct tls *tls);
+
+/*
+ * Who the peer is: "host:port" of an origin, the subject of a client's verified certificate (RFC
+ * 4514), or NULL.  As long as the struct tls.
+ */
+const char *tls_peer(const struct tls *tls);
+
+/* The handshake that succeeded resumed a session. */
+bool tls_was_resumed(const struct tls *tls);
 
 /* FAILURE_NONE when it did not fail; else *ret_why is a static text. */
 enum failure tls_failure(const struct tls *tls, const char **ret_why);

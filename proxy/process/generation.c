@@ -14,9 +14,11 @@
 #include "proxy/front/forward.h"
 #include "proxy/front/gateway.h"
 #include "proxy/loop/tls.h"
+#include "proxy/loop/tls_server.h"
 #include "proxy/process/instance.h"
 #include "proxy/process/password_file.h"
 #include "proxy/process/privileges.h"
+#include "proxy/process/tls_files.h"
 #include "proxy/stats/accesslog.h"
 
 /* ---- what a start would refuse -------------------------------------------------------------- */
@@ -66,7 +68,8 @@ bool generation_check_files(const struct conf *conf, FILE *errors)
 
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
 		if (!checks[i](conf, &error)) {
-			fprintf(errors, "cache204: %s\n", error.text);
+			fprintf(errors, "%s%s\n",
+				conf_place(conf, &error) ? "" : "cache204: ", error.text);
 			good = false;
 		}
 	return good;
@@ -215,6 +218,14 @@ static bool load_secrets(struct generation *generation, struct diagnostic *error
 	return generation->credentials != NULL;
 }
 
+static bool load_tls(struct generation *generation, struct diagnostic *error)
+{
+	if (!conf_has_tls(generation->conf))
+		return true;
+	generation->tls = tls_files_load(generation->conf, error);
+	return generation->tls != NULL;
+}
+
 void generation_free(struct generation *generation, const struct listener *kept)
 {
 	if (generation == NULL)
@@ -223,6 +234,7 @@ void generation_free(struct generation *generation, const struct listener *kept)
 	generation_close(generation, kept);
 	free(generation->sets);
 	credentials_free(generation->credentials);
+	tls_server_free(generation->tls);
 	admin_token_forget(&generation->token);
 	conf_free(generation->conf);
 	free(generation);
@@ -236,9 +248,10 @@ struct generation *generation_first(struct conf *conf, struct diagnostic *error)
 	if (generation == NULL)
 		return NULL;
 	*generation = (struct generation){.number = 1, .conf = conf, .go = {-1, -1}};
-	if (load_secrets(generation, error) && open_sets(generation, NULL, error) &&
-	    generation_go(generation, error))
+	if (load_secrets(generation, error) && load_tls(generation, error) &&
+	    open_sets(generation, NULL, error) && generation_go(generation, error))
 		return generation;
+	conf_place(conf, error);
 	generation->conf = NULL;
 	generation_free(generation, NULL);
 	return NULL;
@@ -313,8 +326,9 @@ static bool prepare_next(struct generation *next, const struct generation_former
 		fprintf(errors, "cannot make a pipe: %s\n", strerror(errno));
 		return false;
 	}
-	if (load_secrets(next, &error) && open_sets(next, former, &error))
+	if (load_secrets(next, &error) && load_tls(next, &error) && open_sets(next, former, &error))
 		return true;
+	conf_place(next->conf, &error);
 	fprintf(errors, "%s\n", error.text);
 	return false;
 }

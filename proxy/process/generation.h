@@ -26,6 +26,7 @@ struct generation {
 	struct conf *conf;
 	struct credentials *credentials; /* NULL without a password file */
 	struct admin_token token;        /* of the admin pages; empty for none */
+	struct tls_server *tls;          /* of clients; NULL when no address has TLS */
 	/* Of addresses bound: one for each worker, and those left over when there were more. */
 	struct listener *sets;
 	unsigned set_count;

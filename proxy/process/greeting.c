@@ -1,9 +1,12 @@
 /* The first lines on standard output, for users and scripts. */
 #include "proxy/process/greeting.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "cache/base/diagnostic.h"
 #include "conf/conf.h"
@@ -11,9 +14,12 @@
 #include "proxy/access/ranges.h"
 #include "proxy/base/log.h"
 #include "proxy/base/version.h"
+#include "proxy/base/wall_clock.h"
 #include "proxy/front/admin.h"
 #include "proxy/front/forward.h"
 #include "proxy/front/gateway.h"
+#include "proxy/loop/tls_server.h"
+#include "proxy/process/generation.h"
 #include "proxy/process/interfaces.h"
 #include "proxy/process/no_proxy.h"
 #include "proxy/process/open_proxy.h"
@@ -95,7 +101,12 @@ static void print_listener(const struct listener_address *listening)
 	if (listening->frontend == &admin_frontend)
 		printf("stats: http://%s/stats\n", text);
 	else if (gateway_origin(listening->frontend) != NULL)
-		printf("gateway: http://%s -> %s\n", text, gateway_origin(listening->frontend));
+		printf("gateway: %s://%s -> %s\n", listening->is_tls ? "https" : "http", text,
+		       gateway_origin(listening->frontend));
+	else if (listening->is_tls)
+		printf("proxy: https://%s\n# by a name that its certificate has: export "
+		       "http_proxy=https://NAME:%u\n",
+		       text, address_port(&here));
 	else
 		printf("export http_proxy=http://%s HTTP_PROXY=http://%s\n", text, text);
 	print_outer(&listening->address);
@@ -206,8 +217,68 @@ static void warn_of_open_proxy(const struct conf *conf, const struct listener *l
 				  text, everyone);
 }
 
-void greeting_warn(const struct conf *conf, const struct listener *listener)
+/* Basic credentials are as good as in the clear (RFC 7617 4). */
+static void warn_of_passwords(const struct conf *conf, const struct listener *listener)
 {
+	char text[ADDRESS_TEXT_SIZE];
+
+	if (conf->password_file[0] == '\0')
+		return;
+	for (unsigned i = 0; i < listener->count; i++)
+		if (!listener->at[i].is_tls &&
+		    is_reached(&listener->at[i], &forward_frontend, text))
+			log_error(
+				"listen: passwords come to %s in the clear, for all on the way to "
+				"read: let clients speak TLS, with listen = tls:%s, "
+				"tls_certificate and tls_key",
+				text, text);
+}
+
+static void warn_of_certificate(const struct conf *conf, const struct tls_server *server)
+{
+	int64_t now_s = wall_clock_ms() / 1000;
+
+	if (server == NULL)
+		return;
+	if (tls_server_ends_s(server) <= now_s)
+		log_error(
+			"tls_certificate: %s: has expired: clients that look refuse it; put a new "
+			"one there, and reload",
+			conf->tls_certificate);
+	else if (tls_server_begins_s(server) > now_s)
+		log_error("tls_certificate: %s: is not valid yet, by this machine's clock",
+			  conf->tls_certificate);
+}
+
+/* What was read before the user changed has to be read again. */
+static void warn_of_files(const struct conf *conf)
+{
+	const struct {
+		const char *option, *path;
+	} files[] = {
+		{"tls_certificate", conf->tls_certificate},
+		{"tls_key", conf->tls_key},
+		{"tls_client_ca", conf->tls_client_ca},
+		{"password_file", conf->password_file},
+		{"admin_token_file", conf->admin_token_file},
+	};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (files[i].path[0] != '\0' && access(files[i].path, R_OK) != 0)
+			log_error("%s: %s: was read at the start, and cannot be read by the user "
+				  "that the service is now: a reload or an upgrade will be refused "
+				  "(%s); let a group of that user read it",
+				  files[i].option, files[i].path, strerror(errno));
+}
+
+void greeting_warn(const struct generation *generation)
+{
+	const struct conf *conf = generation->conf;
+	const struct listener *listener = &generation->sets[0];
+
 	warn_of_admin(conf, listener);
 	warn_of_open_proxy(conf, listener);
+	warn_of_passwords(conf, listener);
+	warn_of_certificate(conf, generation->tls);
+	warn_of_files(conf);
 }

@@ -12,10 +12,11 @@
 void greeting_print(const struct conf *conf, const struct listener *listener);
 
 /*
- * Whether other machines reach the operators' pages, which ask for no token, and whether everyone
- * may use the proxy and other machines reach it: lines in the log, whenever a configuration takes
- * effect.
+ * Whether other machines reach the operators' pages, which ask for no token, whether everyone may
+ * use the proxy and other machines reach it, whether passwords come to it in the clear, and what is
+ * wrong with the certificate: lines in the log, whenever a configuration takes effect.
  */
-void greeting_warn(const struct conf *conf, const struct listener *listener);
+struct generation;
+void greeting_warn(const struct generation *generation);
 
 #endif

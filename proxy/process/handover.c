@@ -107,6 +107,7 @@ static const struct row {
 	ROW(NUMBER, copier),
 	ROW(NUMBER, copied_s),
 #undef ROW
+	{"tickets", TEXT, false, offsetof(struct handover, tickets)},
 };
 
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
@@ -142,9 +143,10 @@ static void write_sockets(FILE *to, const struct handover *handover)
 
 			if (at->path[0] == '\0')
 				address_format_port(&at->asked, asked);
-			fprintf(to, "socket %u %d %d %" PRIu64 " %" PRIu64 " %s %s%s\n", i, at->fd,
-				at->is_passed, (uint64_t)at->file.device, (uint64_t)at->file.number,
-				at->option, asked, at->path);
+			fprintf(to, "socket %u %d %d %" PRIu64 " %" PRIu64 " %s %s%s%s\n", i,
+				at->fd, at->is_passed, (uint64_t)at->file.device,
+				(uint64_t)at->file.number, at->option, at->is_tls ? "tls:" : "",
+				asked, at->path);
 		}
 	}
 }
@@ -157,7 +159,8 @@ static void write_text(FILE *to, const struct handover *handover)
 
 		switch (rows[i].type) {
 		case TEXT:
-			write_value(to, rows[i].name, *(char *const *)member);
+			if (*(char *const *)member != NULL)
+				write_value(to, rows[i].name, *(char *const *)member);
 			break;
 		case NUMBER:
 			fprintf(to, "%s %" PRId64 "\n", rows[i].name, *(const int64_t *)member);
@@ -340,7 +343,7 @@ static const char *take_option(const char **at)
 	return "";
 }
 
-/* What the configuration had: an address, or unix: and a path. */
+/* What the configuration had: an address, tls: and one, or unix: and a path. */
 static bool read_name(const char *name, struct listener_address *to)
 {
 	const char *path = conf_unix_path(name);
@@ -352,7 +355,9 @@ static bool read_name(const char *name, struct listener_address *to)
 		to->address = to->asked = address_unix();
 		return snprintf(to->path, sizeof(to->path), "%s", path) < (int)sizeof(to->path);
 	}
-	if (!conf_split_address(name, host, &port) || !address_parse(slice_str(host), &to->asked))
+	to->is_tls = conf_is_tls(name);
+	if (!conf_split_address(conf_behind_tls(name), host, &port) ||
+	    !address_parse(slice_str(host), &to->asked))
 		return false;
 	address_set_port(&to->asked, port);
 	return getsockname(to->fd, &to->address.any, &length) == 0;

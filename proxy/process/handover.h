@@ -31,11 +31,12 @@ struct handover_worker {
 	bool retired; /* accepts no more, or is not waited for to say so */
 };
 
-/* Descriptors are -1 where there is none; texts never NULL once read. */
+/* Descriptors are -1 where there is none; texts never NULL once read, but for `tickets`. */
 struct handover {
 	int64_t kind;       /* enum handover_kind */
 	char *path;         /* of the program, for the next upgrade */
 	char *version;      /* of the program that runs in this process before the upgrade */
+	char *tickets;      /* keys of sessions of TLS, see tls_tickets_write(); NULL for none */
 	char *why;          /* HANDOVER_BACK: why, lines; "" otherwise */
 	char *store, *user; /* options that cannot be changed */
 	int64_t store_size;

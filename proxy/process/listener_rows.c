@@ -1,14 +1,16 @@
 /* Rows of the statistics for the addresses of a generation. */
 #include "proxy/process/listener_rows.h"
 
+#include <string.h>
+
 #include "proxy/front/gateway.h"
 
 static uint8_t row_of(const struct listener_address *at, struct listener_names *names)
 {
-	char address[LISTENER_NAME_SIZE];
+	char address[sizeof("tls:") + LISTENER_NAME_SIZE] = "tls:";
 	const char *origin = gateway_origin(at->frontend);
 
-	listener_name(at, address);
+	listener_name(at, at->is_tls ? address + strlen(address) : address);
 	return (uint8_t)listener_names_row(names, address, origin == NULL ? "" : origin);
 }
 

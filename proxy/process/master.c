@@ -13,6 +13,7 @@
 
 #include "cache/base/diagnostic.h"
 #include "proxy/loop/deadline.h"
+#include "proxy/loop/tls_tickets.h"
 #include "proxy/base/log.h"
 #include "proxy/base/monotonic.h"
 #include "proxy/process/listener_rows.h"
@@ -119,6 +120,7 @@ static void watch(struct master *master)
 {
 	master->now_ms = monotonic_us() / 1000;
 	while (!master_is_done(master)) {
+		tls_tickets_turn();
 		master_begin_reload(master);
 		master_begin_upgrade(master);
 		master_start_due(master);
@@ -220,10 +222,21 @@ static void take_over(struct master *master)
 	master->started[1] = before->words_out;
 }
 
+/* Clients go on with their sessions of TLS when another program takes over. */
+static bool begin_tickets(const struct handover *before)
+{
+	return before != NULL && before->tickets != NULL ? tls_tickets_read(before->tickets)
+							 : tls_tickets_begin();
+}
+
 static bool set_up(struct master *master, struct diagnostic *error)
 {
 	copier_init(&master->copier, master->now->conf, &master->shared->service.copies,
 		    monotonic_us() / 1000);
+	if (!begin_tickets(master->before)) {
+		diagnostic_set(error, "no random bytes: %s", strerror(errno));
+		return false;
+	}
 	if (master->before != NULL)
 		take_over(master);
 	if (take_signals(master) &&

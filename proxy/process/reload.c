@@ -215,7 +215,7 @@ void master_take_over(struct master *master)
 	generation_free(before, &master->now->sets[0]);
 	log_info("reload: generation %llu serves, workers: %u",
 		 (unsigned long long)master->now->number, master->now->conf->workers);
-	greeting_warn(master->now->conf, &master->now->sets[0]);
+	greeting_warn(master->now);
 }
 
 void master_other_ended(struct master *master, struct member *member, int status)

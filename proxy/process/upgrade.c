@@ -12,6 +12,7 @@
 #include "proxy/base/log.h"
 #include "proxy/base/monotonic.h"
 #include "proxy/base/version.h"
+#include "proxy/loop/tls_tickets.h"
 #include "proxy/process/greeting.h"
 #include "proxy/process/handover.h"
 #include "proxy/process/master_impl.h"
@@ -21,7 +22,7 @@
 #include "proxy/stats/reload.h"
 #include "proxy/stats/events.h"
 
-static char this_version[] = CACHE204_VERSION, no_text[] = "";
+static char this_version[] = CACHE204_VERSION, no_text[] = "", tickets[TICKETS_TEXT];
 
 enum { TRIAL_MS = 30000 }; /* for the new program to get all ready */
 
@@ -75,6 +76,8 @@ static bool fill(const struct master *master, struct handover *handover, enum ha
 	handover->path = (char *)(uintptr_t)handover_path();
 	handover->version = this_version;
 	handover->why = no_text;
+	tls_tickets_write(tickets);
+	handover->tickets = tickets;
 	handover->store = now->conf->store;
 	handover->user = now->conf->user;
 	handover->store_size = (int64_t)now->conf->store_size;
@@ -363,7 +366,7 @@ void master_begin_service(struct master *master)
 	}
 	master->greeted = true;
 	master_retire_older(master);
-	greeting_warn(master->now->conf, &master->now->sets[0]);
+	greeting_warn(master->now);
 	events_add(master->shared->service.events, EVENT_START,
 		   "version " CACHE204_VERSION " serves in place of %s", master->before->version);
 	log_info("upgrade: version " CACHE204_VERSION " serves in place of %s, generation %llu, "

@@ -58,7 +58,8 @@ struct worker {
 	struct clients clients;
 	struct credentials *credentials; /* NULL without a password file */
 	const struct admin_token *token;
-	struct logins *logins; /* NULL without a password file */
+	struct tls_server *tls_server; /* of clients; NULL when no address has TLS */
+	struct logins *logins;         /* NULL without a password file */
 	struct env env;
 	struct acceptors *acceptors;
 	struct store_counts counts;
@@ -263,7 +264,7 @@ static bool open_loop(struct worker *worker)
 	ev_prepare_start(worker->ev, &worker->prepare);
 	ev_check_start(worker->ev, &worker->check);
 	watch_signals(worker);
-	conn_setup(worker->ev);
+	conn_setup(worker->ev, &worker->turn);
 	return true;
 }
 
@@ -405,6 +406,7 @@ static bool open_clients(struct worker *worker)
 	worker->clients.counts = cache_counts(worker->cache);
 	worker->clients.access = worker->access;
 	worker->clients.budgets = &worker->budgets;
+	worker->clients.tls = worker->tls_server;
 	worker->clients.exchanges = &worker->exchanges;
 	worker->clients.memo = worker->memo;
 	if (worker->credentials != NULL)
@@ -535,6 +537,7 @@ struct worker *worker_new(const struct generation *generation, const struct work
 	worker->shared = shared;
 	worker->credentials = generation->credentials;
 	worker->token = &generation->token;
+	worker->tls_server = generation->tls;
 	stats_service_attach(&shared->service, block);
 	share_out(worker, block, listener);
 	turn_init(&worker->turn);

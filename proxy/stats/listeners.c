@@ -37,4 +37,7 @@ void listener_counts_sum(struct listener_counts *to, const struct listener_count
 		STATS_BUMP(to->answer[i], STATS_READ(from->answer[i]));
 	STATS_BUMP(to->bytes_in, STATS_READ(from->bytes_in));
 	STATS_BUMP(to->bytes_out, STATS_READ(from->bytes_out));
+	STATS_BUMP(to->handshakes, STATS_READ(from->handshakes));
+	STATS_BUMP(to->resumed, STATS_READ(from->resumed));
+	STATS_BUMP(to->handshakes_failed, STATS_READ(from->handshakes_failed));
 }

@@ -37,6 +37,9 @@ struct listener_counts {
 	_Atomic uint64_t answer[ANSWER_COUNT]; /* requests, when they end */
 	_Atomic uint64_t bytes_in;             /* of these, but not what goes through tunnels */
 	_Atomic uint64_t bytes_out;
+	_Atomic uint64_t handshakes; /* of TLS that succeeded */
+	_Atomic uint64_t resumed;    /* of these */
+	_Atomic uint64_t handshakes_failed;
 };
 
 /* For the first process alone: the row of an address, a new one if it has none. */

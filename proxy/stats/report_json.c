@@ -244,6 +244,9 @@ static void put_listener(struct json_writer *out, const struct listener_name *na
 	json_put_number(out, "connections", counts->connections);
 	json_put_number(out, "bytes_in", counts->bytes_in);
 	json_put_number(out, "bytes_out", counts->bytes_out);
+	json_put_number(out, "tls_handshakes", counts->handshakes);
+	json_put_number(out, "tls_resumed", counts->resumed);
+	json_put_number(out, "tls_failed", counts->handshakes_failed);
 	put_kinds(out, "answers", kinds);
 	json_put_end(out);
 }

@@ -280,6 +280,21 @@ static void print_listeners(FILE *out, const struct report_input *in)
 	for (unsigned row = rows.begin; row < rows.end; row++)
 		print_listener(&rows, row, "cache204_listener_sent_bytes_total", NULL,
 			       counts[row].bytes_out);
+	print_family(out, "cache204_listener_tls_handshakes_total", "counter",
+		     "TLS handshakes with clients that succeeded by address");
+	for (unsigned row = rows.begin; row < rows.end; row++)
+		print_listener(&rows, row, "cache204_listener_tls_handshakes_total", NULL,
+			       counts[row].handshakes);
+	print_family(out, "cache204_listener_tls_resumed_total", "counter",
+		     "Of these, sessions resumed");
+	for (unsigned row = rows.begin; row < rows.end; row++)
+		print_listener(&rows, row, "cache204_listener_tls_resumed_total", NULL,
+			       counts[row].resumed);
+	print_family(out, "cache204_listener_tls_failed_total", "counter",
+		     "TLS handshakes with clients that failed by address");
+	for (unsigned row = rows.begin; row < rows.end; row++)
+		print_listener(&rows, row, "cache204_listener_tls_failed_total", NULL,
+			       counts[row].handshakes_failed);
 }
 
 static void print_counters(FILE *out, const struct stats *from)

@@ -450,9 +450,10 @@ void fake_conn_wake(struct fake_peer *peer)
 
 /* ---- conn.h --------------------------------------------------------------------------------- */
 
-void conn_setup(void *loop)
+void conn_setup(void *loop, struct turn *turn)
 {
 	(void)loop;
+	(void)turn;
 }
 
 void turn_free(void *memory)
@@ -543,6 +544,39 @@ bool conn_secure(struct conn *conn, struct tls_context *context, struct slice ho
 	conn->handshaking = true;
 	conn_watch(conn, false, true);
 	return true;
+}
+
+bool conn_accept(struct conn *conn, struct tls_server *server)
+{
+	(void)server;
+	return conn_secure(conn, NULL, slice_of(NULL, 0), 0);
+}
+
+const char *conn_peer_name(const struct conn *conn)
+{
+	(void)conn;
+	return NULL;
+}
+
+bool conn_was_resumed(const struct conn *conn)
+{
+	(void)conn;
+	return false;
+}
+
+void conn_leave_tls(struct conn *conn)
+{
+	conn->peer->secured = false;
+}
+
+/* What was said stays to be received. */
+enum io conn_peek(struct conn *conn, char *to, size_t size, size_t *ret_n)
+{
+	size_t done = conn->peer->said.done;
+	enum io io = conn_recv(conn, to, size, ret_n);
+
+	conn->peer->said.done = done;
+	return io;
 }
 
 enum failure conn_secured(const struct conn *conn, const char **ret_why)

@@ -71,6 +71,13 @@ void failure_log_header(const union address *sender, int64_t now_ms)
 	(void)now_ms;
 }
 
+void failure_log_handshake(const union address *client, enum failure failure, int64_t now_ms)
+{
+	(void)client;
+	(void)failure;
+	(void)now_ms;
+}
+
 void failure_log_mended(const struct failure_subject *of)
 {
 	(void)of;
@@ -524,7 +531,8 @@ struct fake_peer *fake_worker_accept(struct fake_worker *worker, const struct fr
 				     const char *address, enum failure refusal)
 {
 	struct fake_peer *peer = fake_peer_new();
-	struct accepted accepted = {peer->fd, 0, frontend, address_of(address, CLIENT_PORT)};
+	struct accepted accepted = {
+		.fd = peer->fd, .frontend = frontend, .peer = address_of(address, CLIENT_PORT)};
 
 	call_on(worker);
 	client_new(&worker->clients, &accepted, refusal);
@@ -537,7 +545,8 @@ struct fake_peer *fake_worker_accept_behind(struct fake_worker *worker,
 					    enum failure refusal)
 {
 	struct fake_peer *peer = fake_peer_new();
-	struct accepted accepted = {peer->fd, 0, frontend, address_of(sender, CLIENT_PORT)};
+	struct accepted accepted = {
+		.fd = peer->fd, .frontend = frontend, .peer = address_of(sender, CLIENT_PORT)};
 
 	call_on(worker);
 	client_new_behind(&worker->clients, &accepted, refusal);

@@ -14,6 +14,7 @@ from support.reloaded import EVENTS, FRESH, Load, Reloaded, begin_stream, begin_
 from support.origin import CLOSE, respond
 from support.processes import is_running, state, until_ended
 from support.proxy import BINARY, run
+from support.tls import Authority, TlsClient, context_for, tls_ports
 from support.until import steady, until
 
 pytestmark = pytest.mark.one_worker("each test says how many there are")
@@ -69,6 +70,20 @@ def begin(tmp_path, origin):
     origin.default = respond(204, FRESH)
     with starter(Program, tmp_path) as start:
         yield start
+
+def test_sessions_of_tls_are_resumed_by_the_next_program(begin, origin, tmp_path):
+    authority = Authority(tmp_path / "authority")
+    certificate, key = authority.issue("DNS:proxy.test")
+    running = begin(listen=["127.0.0.1:0", "tls:127.0.0.1:0"], tls_certificate=certificate, tls_key=key)
+    port, = tls_ports(running.proxy)
+    context, session = context_for(authority), None
+    for resumed in (False, True, True):
+        with TlsClient(port, context, session=session) as client:
+            assert client.get(origin.url()).status == 204
+            assert client.sock.session_reused is resumed
+            session = client.sock.session
+        running.next_version()
+        assert running.upgrade()["ok"]
 
 
 @pytest.mark.parametrize("workers", [1, 3])

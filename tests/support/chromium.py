@@ -19,13 +19,13 @@ KEYS = {"Tab": ("Tab", 9, ""), "Enter": ("Enter", 13, "\r"), "Escape": ("Escape"
 class Browser:
     """One process, of which each Page is a tab of its own."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, network=("--no-proxy-server",)):
         to_read, self.to_write = os.pipe()
         self.from_read, from_write = os.pipe()
         flags = ["--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--no-first-run",
                  "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
                  "--disable-dev-shm-usage", "--mute-audio", "--hide-scrollbars", "--force-color-profile=srgb",
-                 "--no-proxy-server", f"--user-data-dir={directory}",
+                 *network, f"--user-data-dir={directory}",
                  "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
         script = f'exec "$0" "$@" 3<&{to_read} 4>&{from_write} {to_read}<&- {from_write}>&-'
         self.process = subprocess.Popen(["bash", "-c", script, PROGRAM, *flags, "about:blank"], pass_fds=(to_read, from_write),

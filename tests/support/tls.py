@@ -1,11 +1,13 @@
-"""A certificate authority of the test's own, and a scripted origin that speaks TLS."""
+"""A certificate authority of the test's own, and a scripted origin and a client that speak TLS."""
 
+import re
 import ssl
 import subprocess
 from datetime import datetime, timedelta, timezone
 
 from support.http1 import Stream
 from support.origin import Connection, Origin
+from support.rawclient import Client
 
 
 # `openssl ca` sets both ends of validity in every version; `openssl x509` only in the newest.
@@ -114,3 +116,40 @@ class TlsOrigin(Origin):
 
     def url(self, path="/"):
         return f"https://{self.authority}{path}"
+
+
+class TlsClient(Client):
+    """A client of an address with TLS. `context` says what it trusts and offers."""
+
+    def __init__(self, port, context, session=None, name="proxy.test", first=b"", **options):
+        super().__init__(port, **options)
+        try:
+            if first:
+                self.sock.sendall(first)
+            self.sock = context.wrap_socket(self.sock, server_hostname=name, session=session,
+                                            suppress_ragged_eofs=False)
+        except BaseException:
+            self.close()
+            raise
+        self.stream = Stream(self.sock)
+
+    def readable(self, timeout):
+        return self.sock.pending() > 0 or super().readable(timeout)
+
+
+def context_for(authority, *, certificate=None, protocols=("http/1.1",), versions=None):
+    """What a client trusts and offers; `versions` are the lowest and the highest of TLS."""
+    context = ssl.create_default_context(cafile=str(authority.file))
+    if certificate:
+        context.load_cert_chain(*certificate)
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
+    if versions:
+        context.minimum_version, context.maximum_version = versions
+    return context
+
+
+def tls_ports(proxy):
+    """Ports of a proxy's addresses with TLS, as it printed them: of listen, then of gateways."""
+    text = "\n".join(proxy.output)
+    return [int(port) for port in re.findall(r"^(?:proxy|gateway): https://127\.0\.0\.1:(\d+)", text, re.M)]

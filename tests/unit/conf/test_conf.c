@@ -880,7 +880,8 @@ static void test_help(void **state)
 	fclose(to);
 	assert_non_null(strstr(text, "  store_size (size, 1MiB to 1024GiB; default 256MiB)\n"));
 	assert_non_null(strstr(
-		text, "  listen (list of ADDRESS:PORT or unix:/path; default 127.0.0.1:3128)\n"));
+		text,
+		"  listen (list of [tls:]ADDRESS:PORT or unix:/path; default 127.0.0.1:3128)\n"));
 	assert_non_null(strstr(text, "  conditional_hit (304|204; default 304)\n"));
 	assert_non_null(strstr(text, "  preflight_cache (on|off; default off)\n"));
 	assert_non_null(strstr(text, "  parent (URL; default empty)\n"));
