@@ -265,12 +265,20 @@ void handover_close_sockets(struct handover *handover)
 		listener_close(&handover->sets[i]);
 }
 
+/* Keys of tickets may be in it, which are to be forgotten in their time. */
+static void forget_text(char *text)
+{
+	if (text != NULL)
+		explicit_bzero(text, strlen(text));
+	free(text);
+}
+
 void handover_free(struct handover *handover)
 {
 	handover_close_sockets(handover);
 	for (unsigned i = 0; i < ROWS; i++)
 		if (rows[i].type == TEXT)
-			free(*(char **)member_of(handover, &rows[i]));
+			forget_text(*(char **)member_of(handover, &rows[i]));
 	free(handover->sets);
 	free(handover->workers);
 	handover_init(handover);
@@ -474,7 +482,7 @@ static const char *read_text(struct handover *handover, char *text)
 }
 
 /* All of a sealed memory file; NULL with errno. */
-static char *read_file(int fd)
+static char *read_file(int fd, size_t *ret_size)
 {
 	struct stat status;
 	char *text;
@@ -486,6 +494,7 @@ static char *read_file(int fd)
 	if (text == NULL)
 		return NULL;
 	n = pread(fd, text, (size_t)status.st_size, 0);
+	*ret_size = (size_t)status.st_size;
 	if (n == status.st_size)
 		return text;
 	free(text);
@@ -496,6 +505,7 @@ bool handover_take(struct handover *ret_handover, struct diagnostic *error)
 {
 	const char *at = getenv(VARIABLE), *wrong;
 	int fd = -1;
+	size_t size;
 	char *text;
 
 	handover_init(ret_handover);
@@ -503,7 +513,7 @@ bool handover_take(struct handover *ret_handover, struct diagnostic *error)
 	if (at == NULL)
 		return false;
 	diagnostic_set(error, VARIABLE ": names no handover");
-	text = take_descriptor(&at, &fd) ? read_file(fd) : NULL;
+	text = take_descriptor(&at, &fd) ? read_file(fd, &size) : NULL;
 	unsetenv(VARIABLE);
 	if (text == NULL)
 		return false;
@@ -511,6 +521,7 @@ bool handover_take(struct handover *ret_handover, struct diagnostic *error)
 	wrong = read_text(ret_handover, text);
 	if (wrong != NULL)
 		diagnostic_set(error, "handover: cannot be read: %s", wrong);
+	explicit_bzero(text, size);
 	free(text);
 	if (wrong != NULL) {
 		handover_free(ret_handover);

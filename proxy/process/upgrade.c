@@ -149,6 +149,7 @@ static void hand_over(struct master *master)
 		else
 			execute(master, &handover, text, sizeof(text));
 	}
+	explicit_bzero(tickets, sizeof(tickets));
 	free(handover.workers);
 	refuse(master, text);
 }

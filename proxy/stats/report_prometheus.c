@@ -1,4 +1,5 @@
 /* Statistics in the text format of Prometheus: base units, so seconds and bytes. */
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -254,6 +255,32 @@ static void print_listener(const struct listener_rows *rows, unsigned row, const
 	fprintf(rows->out, "} %llu\n", (unsigned long long)value);
 }
 
+static const struct {
+	const char *name, *help;
+	size_t at; /* in struct listener_counts */
+} families[] = {
+	{"cache204_listener_connections_total", "Connections accepted by address",
+	 offsetof(struct listener_counts, connections)},
+	{"cache204_listener_received_bytes_total",
+	 "Bytes of requests that have ended by address, but for tunnels",
+	 offsetof(struct listener_counts, bytes_in)},
+	{"cache204_listener_sent_bytes_total",
+	 "Bytes of answers that have ended by address, but for tunnels",
+	 offsetof(struct listener_counts, bytes_out)},
+	{"cache204_listener_tls_handshakes_total",
+	 "TLS handshakes with clients that succeeded by address",
+	 offsetof(struct listener_counts, handshakes)},
+	{"cache204_listener_tls_resumed_total", "Of these, sessions resumed",
+	 offsetof(struct listener_counts, resumed)},
+	{"cache204_listener_tls_failed_total", "TLS handshakes with clients that failed by address",
+	 offsetof(struct listener_counts, handshakes_failed)},
+};
+
+static uint64_t number_of(const struct listener_counts *counts, size_t at)
+{
+	return *(const _Atomic uint64_t *)(const void *)((const char *)counts + at);
+}
+
 static void print_listeners(FILE *out, const struct report_input *in)
 {
 	const struct listener_rows rows = listener_rows(out, in);
@@ -265,36 +292,12 @@ static void print_listeners(FILE *out, const struct report_input *in)
 		for (enum answer_kind kind = 0; kind < ANSWER_COUNT; kind++)
 			print_listener(&rows, row, "cache204_listener_answers_total",
 				       answer_name(kind), counts[row].answer[kind]);
-	print_family(out, "cache204_listener_connections_total", "counter",
-		     "Connections accepted by address");
-	for (unsigned row = rows.begin; row < rows.end; row++)
-		print_listener(&rows, row, "cache204_listener_connections_total", NULL,
-			       counts[row].connections);
-	print_family(out, "cache204_listener_received_bytes_total", "counter",
-		     "Bytes of requests that have ended by address, but for tunnels");
-	for (unsigned row = rows.begin; row < rows.end; row++)
-		print_listener(&rows, row, "cache204_listener_received_bytes_total", NULL,
-			       counts[row].bytes_in);
-	print_family(out, "cache204_listener_sent_bytes_total", "counter",
-		     "Bytes of answers that have ended by address, but for tunnels");
-	for (unsigned row = rows.begin; row < rows.end; row++)
-		print_listener(&rows, row, "cache204_listener_sent_bytes_total", NULL,
-			       counts[row].bytes_out);
-	print_family(out, "cache204_listener_tls_handshakes_total", "counter",
-		     "TLS handshakes with clients that succeeded by address");
-	for (unsigned row = rows.begin; row < rows.end; row++)
-		print_listener(&rows, row, "cache204_listener_tls_handshakes_total", NULL,
-			       counts[row].handshakes);
-	print_family(out, "cache204_listener_tls_resumed_total", "counter",
-		     "Of these, sessions resumed");
-	for (unsigned row = rows.begin; row < rows.end; row++)
-		print_listener(&rows, row, "cache204_listener_tls_resumed_total", NULL,
-			       counts[row].resumed);
-	print_family(out, "cache204_listener_tls_failed_total", "counter",
-		     "TLS handshakes with clients that failed by address");
-	for (unsigned row = rows.begin; row < rows.end; row++)
-		print_listener(&rows, row, "cache204_listener_tls_failed_total", NULL,
-			       counts[row].handshakes_failed);
+	for (unsigned i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+		print_family(out, families[i].name, "counter", families[i].help);
+		for (unsigned row = rows.begin; row < rows.end; row++)
+			print_listener(&rows, row, families[i].name, NULL,
+				       number_of(&counts[row], families[i].at));
+	}
 }
 
 static void print_counters(FILE *out, const struct stats *from)

@@ -1,6 +1,7 @@
 """TLS with clients: an https proxy and gateways, from the handshake to the end of the connection."""
 
 import contextlib
+import os
 import re
 import shutil
 import signal
@@ -376,6 +377,24 @@ def test_handshakes_count_in_the_limits(start_tls, context, origin):
 
 
 @pytest.mark.long
+@pytest.mark.one_worker("all are to come to the same loop")
+def test_handshakes_are_shared_out_among_turns(start_tls, context):
+    """Sixty that come at once, with all that clients have to say: each is answered, in more turns than one."""
+    proxy, port = start_tls("workers=1")
+    before = proxy.stats()["counters"]["shares_used_up"]
+    os.kill(proxy.worker, signal.SIGSTOP)
+    with contextlib.ExitStack() as stack:
+        try:
+            clients = [stack.enter_context(socket.create_connection(("127.0.0.1", port), 20)) for _ in range(60)]
+            for client in clients:
+                client.sendall(hello(context))
+        finally:
+            os.kill(proxy.worker, signal.SIGCONT)
+        assert all(client.recv(1) == b"\x16" for client in clients)
+    assert proxy.stats()["counters"]["shares_used_up"] > before
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("whole", [True, False], ids=["at once", "bytewise"])
 def test_proxy_header_before_tls(start_tls, context, origin, whole):
     origin.default = respond(204, FRESH)
@@ -484,7 +503,7 @@ def test_sessions_are_resumed_at_all_workers(start_tls, authority, origin, versi
         reused, session = ask_again(port, client, session, origin.url())
         assert reused
     proxy.process.send_signal(signal.SIGHUP)
-    until(lambda: proxy.stats()["reload"]["generation"] == 2, "the reload")
+    until(lambda: proxy.stats()["reload"]["generation"] == 2, "the reload", timeout=60)
     for _ in range(6):
         reused, session = ask_again(port, client, session, origin.url())
         assert reused
@@ -504,7 +523,7 @@ def test_sessions_are_of_the_authorities_that_verified_them(start_tls, authority
     assert reused
     shutil.copy(Authority(tmp_path / "other").file, trusted)
     proxy.process.send_signal(signal.SIGHUP)
-    until(lambda: proxy.stats()["reload"]["generation"] == 2, "the reload")
+    until(lambda: proxy.stats()["reload"]["generation"] == 2, "the reload", timeout=60)
     with pytest.raises(OSError):
         ask_again(port, context, session, origin.url())
 
@@ -520,7 +539,7 @@ def test_reload_exchanges_the_certificate_or_refuses(start_tls, authority, tmp_p
     def reload(generation, ok=True):
         proxy.process.send_signal(signal.SIGHUP)
         until(lambda: (proxy.stats()["reload"]["generation"], proxy.stats()["reload"]["ok"]) == (generation, ok),
-              "the reload is over")
+              "the reload is over", timeout=60)
 
     first, second = authority.issue("DNS:proxy.test"), authority.issue("DNS:proxy.test")
     put(first)
@@ -543,7 +562,7 @@ def test_reload_exchanges_the_certificate_or_refuses(start_tls, authority, tmp_p
         assert f"-o tls_key: {key}: is not the key of the certificate in {pem}" in proxy.errors()
         key.unlink()
         proxy.process.send_signal(signal.SIGHUP)
-        until(lambda: "No such file" in proxy.errors(), "it is refused again")
+        until(lambda: "No such file" in proxy.errors(), "it is refused again", timeout=60)
         assert serial() != before
         assert kept.get(origin.url()).hit  # what was there goes on under the first
 
