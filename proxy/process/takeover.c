@@ -179,6 +179,7 @@ static struct master *prepare(struct handover *before, const struct generation_s
 int takeover_run(struct handover *before, const struct generation_source *source)
 {
 	char *errors = NULL;
+	const char *why;
 	size_t length = 0;
 	FILE *to = open_memstream(&errors, &length);
 	struct master *master;
@@ -188,14 +189,13 @@ int takeover_run(struct handover *before, const struct generation_source *source
 	sigprocmask(SIG_BLOCK, &signals, NULL); /* a shell that came between lets them through */
 	terminal_set(before->had_terminal != 0);
 	master = to == NULL ? NULL : prepare(before, source, to);
-	if (to == NULL || fclose(to) != 0 || (master == NULL && length == 0)) {
+	if (to == NULL || fclose(to) != 0)
 		master = NULL;
-		errors = strdup("out of memory\n");
-	}
+	why = length > 0 && errors != NULL ? errors : "out of memory\n";
 	if (master == NULL && before->kind != HANDOVER_TRIAL)
-		takeover_fail(before, errors);
+		takeover_fail(before, why);
 	if (master == NULL) {
-		takeover_report(before, errors);
+		takeover_report(before, why);
 		free(errors);
 		handover_free(before);
 		return status;

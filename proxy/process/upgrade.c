@@ -22,7 +22,8 @@
 #include "proxy/stats/reload.h"
 #include "proxy/stats/events.h"
 
-static char this_version[] = CACHE204_VERSION, no_text[] = "", tickets[TICKETS_TEXT];
+static char this_version[] = CACHE204_VERSION, in_the_log[] = "the log says why",
+	    tickets[TICKETS_TEXT];
 
 enum { TRIAL_MS = 30000 }; /* for the new program to get all ready */
 
@@ -75,7 +76,7 @@ static bool fill(const struct master *master, struct handover *handover, enum ha
 	handover->kind = kind;
 	handover->path = (char *)(uintptr_t)handover_path();
 	handover->version = this_version;
-	handover->why = no_text;
+	handover->why = in_the_log; /* unless memory is there to say more */
 	tls_tickets_write(tickets);
 	handover->tickets = tickets;
 	handover->store = now->conf->store;
