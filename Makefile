@@ -222,8 +222,9 @@ undici: all ## Node's undici through tunnels that are read, after npm has put it
 	@CACHE204_BIN=$(abspath $(BUILD))/cache204 CACHE204_UNDICI=$(abspath $(BUILD))/undici/node_modules/undici CACHE204_LONG=1 \
 		$(PYTHON) -m pytest -p no:cacheprovider -q -rs tests/functional/test_undici.py $(PYTEST)
 # Each case is a call of a kind that goes wrong: SEED and ROUNDS choose some, ROUNDS=all takes every one.
-faults: all $(BUILD)/faults_shim.so ## calls of the system, memory and LMDB go wrong (SEED=1 ROUNDS=all CASE=... KINDS="send")
-	@CACHE204_BIN=$(abspath $(BUILD))/cache204 SEED='$(SEED)' ROUNDS='$(ROUNDS)' CASE='$(CASE)' KINDS='$(KINDS)' \
+faults: all $(TOOLS) $(BUILD)/faults_shim.so ## calls of the system, memory and LMDB go wrong (SEED=1 ROUNDS=all CASE=... KINDS="send")
+	@CACHE204_BIN=$(abspath $(BUILD))/cache204 SEED='$(SEED)' CASE='$(CASE)' KINDS='$(KINDS)' \
+		ROUNDS='$(if $(filter file undefined,$(origin ROUNDS)),,$(ROUNDS))' \
 		$(PYTHON) -m pytest -p no:cacheprovider -q -n $(if $(CASE),0,$(AT_ONCE)) tests/faults $(PYTEST)
 
 $(BUILD)/%.so: tests/tools/%.c
