@@ -102,6 +102,12 @@ def again(workers, fault, scenario="traffic"):
     return f'{sanitized}make faults CASE="{scenario}/{workers}/{fault}"'
 
 
+def text_of(error):
+    """Its begin and its end, where a log's last lines are."""
+    text = str(error) if isinstance(error, Wrong) else repr(error)
+    return text if len(text) < 4000 else f"{text[:1000]} ... {text[-3000:]}"
+
+
 def told(failure):
     print(failure, flush=True)
     return failure
@@ -145,8 +151,7 @@ class Sweep:
 
     def fail(self, fault, error):
         where = self.bench.page.where() if self.bench.page.happened else "it did not happen"
-        text = str(error) if isinstance(error, Wrong) else repr(error)
-        self.failures.append(told(f"{again(self.workers, fault)}\n    {text[:3000]}\n    in {where}"))
+        self.failures.append(told(f"{again(self.workers, fault)}\n    {text_of(error)}\n    in {where}"))
         self.group = []
         self.end(self.bench.proxy.kill)
         self.end(self.bench.close)

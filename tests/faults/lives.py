@@ -139,6 +139,11 @@ def disarm(bench):
     bench.page.disarm()
 
 
+def is_answered(bench):
+    """No reload and no upgrade is under way."""
+    return all(told["answered"] >= told["asked"] for told in (result(bench, what) for what in ("reload", "upgrade")))
+
+
 def until_workers(bench):
     """Until there are as many as there should be, and all of them serve."""
     def told():
@@ -147,8 +152,7 @@ def until_workers(bench):
         except (*UNHEARD, AssertionError):
             return None
         named = {w["pid"] for w in stats["process"]["workers"]}
-        return len(named) == bench.count and named == bench.proxy.workers() and \
-            all(stats[what]["answered"] >= stats[what]["asked"] for what in ("reload", "upgrade") if "asked" in stats[what])
+        return len(named) == bench.count and named == bench.proxy.workers() and is_answered(bench)
     until(told, f"{bench.count} workers serve", timeout=LONG)
     bench.workers = bench.proxy.workers()
     bench.stats = None

@@ -13,9 +13,9 @@ from support.proxy import BINARY, ROOT
 SHIM = pathlib.Path(os.environ.get("CACHE204_FAULTS") or pathlib.Path(BINARY).parent / "faults_shim.so")
 
 # As struct page of the shim.
-HEAD = struct.Struct("=IIIIQQIIII Qq24Q64Q")
-COUNTING, KIND, HOW, ERROR, FIRST, LAST, PID, HAPPENED, BY, KIND_COUNT, PROGRAM, LIVE = range(12)
-FROM, COUNTS = slice(12, 36), slice(36, 100)
+HEAD = struct.Struct("=IIIIQQIIII Qqq24Q64Q")
+COUNTING, KIND, HOW, ERROR, FIRST, LAST, PID, HAPPENED, BY, KIND_COUNT, PROGRAM, LIVE, CLOCK = range(13)
+FROM, COUNTS = slice(13, 37), slice(37, 101)
 NAME_SIZE, KINDS_MAX = 24, 64
 SIZE = HEAD.size + NAME_SIZE * KINDS_MAX
 
@@ -53,7 +53,11 @@ class Page:
 
     @property
     def environment(self):
+        """What the loader takes for the library's backtrace() is no leak of the proxy's."""
+        loader = self.path.with_suffix(".lsan")
+        loader.write_text("leak:dl_open_worker\nleak:ld-linux\n")
         return {"LD_PRELOAD": str(SHIM), "FAULTS_PAGE": str(self.path),
+                "LSAN_OPTIONS": f"suppressions={loader}:print_suppressions=0:" + os.environ.get("LSAN_OPTIONS", ""),
                 "ASAN_OPTIONS": "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", "")}
 
     def read(self):
@@ -96,6 +100,10 @@ class Page:
     def live(self):
         """Pieces of memory that were taken and not given back, in all processes since their start."""
         return self.read()[LIVE]
+
+    def set_clock(self, ahead):
+        """The wall clock of the proxy, in seconds from the true one."""
+        struct.pack_into("=q", self.map, 48 + 8 * (CLOCK - PROGRAM), ahead)
 
     def where(self):
         """Which functions of the program made the call that went wrong, the innermost first."""

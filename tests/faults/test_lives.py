@@ -3,10 +3,9 @@
 import pytest
 
 from bench import Bench
-from cases import CASE, ROUNDS, SEED, again, every, sample, told
+from cases import CASE, ROUNDS, SEED, again, every, sample, text_of, told
 from lives import FROM_NOTHING, LIVES
 from page import Fault, shim_is_built
-from traffic import Wrong
 
 COUNT = 5      # cases of each life and number of workers
 MEMORY = 400    # of so many calls for memory one is tried: most are those of libraries at their start
@@ -56,9 +55,8 @@ def test_lives(tmp_path, life, workers):
             bench = bench or ready()
             run(bench, fault)
         except Exception as error:
-            text = str(error) if isinstance(error, Wrong) else repr(error)
             where = bench.page.where() if bench and bench.happened else "it did not happen"
-            failures.append(told(f"{again(workers, fault, life)}\n    {text[:3000]}\n    in {where}"))
+            failures.append(told(f"{again(workers, fault, life)}\n    {text_of(error)}\n    in {where}"))
             if bench:
                 close(bench)
             bench = None

@@ -6,10 +6,10 @@ import socket
 from dataclasses import dataclass, field
 
 from support.http1 import Closed, Malformed
-from support.origin import WAIT
 from support.rawclient import Client, request_bytes
 
 once = itertools.count(1)
+PATIENCE = 15.0  # seconds for an answer, by a proxy that has nothing to wait for
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Clients:
 
     def client(self):
         if self.kept is None:
-            self.kept = Client(self.proxy.port)
+            self.kept = Client(self.proxy.port, timeout=PATIENCE)
         return self.kept
 
     def drop(self):
@@ -104,7 +104,7 @@ class Clients:
             except Malformed as error:
                 raise Wrong(f"{q.path}: {error}") from error
             except AssertionError as error:
-                raise Wrong(f"{q.path}: no answer within {WAIT} s: {error}") from error
+                raise Wrong(f"{q.path}: no answer within {PATIENCE} s: {error}") from error
             if self.take(q, answer):
                 return self.lost(questions[at:], f"{q.path}: {answer.status} {answer['Proxy-Status']}"
                                  f" complete={answer.complete}")
@@ -185,7 +185,7 @@ class Clients:
         """A question asked of the origin itself, through a tunnel."""
         for attempt in range(3):
             try:
-                with Client(self.proxy.port) as client:
+                with Client(self.proxy.port, timeout=PATIENCE) as client:
                     client.send(f"CONNECT {origin.host}:{origin.port} HTTP/1.1\r\n"
                                 f"Host: {origin.host}:{origin.port}\r\n\r\n".encode())
                     self.tally.sent += 1
@@ -214,7 +214,7 @@ class Clients:
         clients, questions = [], []
         try:
             for _ in range(count):
-                clients.append(Client(self.proxy.port))
+                clients.append(Client(self.proxy.port, timeout=PATIENCE))
                 q = self.question(origin, path)
                 self.world.ask(q)
                 questions.append(q)

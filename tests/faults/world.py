@@ -12,6 +12,8 @@ from support.origin import CLOSE, RESET, Origin, chunked, respond
 from support.tls import TlsOrigin
 
 HOUR = "Cache-Control: max-age=3600"
+DEPENDS = {"private": ["X-User"], "nostore": ["X-User", "X-Lang"], "vary": ["X-Lang"]}
+ALL = None     # in the place of a path
 LONG = 70000  # bytes of a body: more than a buffer of the proxy
 LIFETIMES = {
     "fresh": [HOUR],
@@ -47,7 +49,7 @@ class World:
         self.requests = 0
         self.unsafe = {}      # how often each unsafe request came
         self.faults = []
-        self.down = set()     # kinds whose origin breaks off
+        self.down = frozenset()  # kinds whose origin breaks off
 
     def next(self):
         with self.lock:
@@ -69,8 +71,7 @@ class World:
     def steps(self, request, path, kind, serial):
         tag = f'"{path}#{self.versions.get(path, 0)}"'
         said = [f"X-Path: {path}", f"X-Serial: {serial}", f"ETag: {tag}",
-                *(f"{name}: {request.fields.get(name, '')}" for name in ("X-User", "X-Lang")
-                  if kind in ("private", "vary", "nostore")), *LIFETIMES.get(kind, [])]
+                *(f"{name}: {request.fields.get(name, '')}" for name in DEPENDS.get(kind, [])), *LIFETIMES.get(kind, [])]
         if kind in self.down or kind == "reset":
             return [RESET]
         if request.method == "POST":
@@ -134,11 +135,11 @@ class World:
         """It is asked now: what its answer has to be later than, and what an invalidation of it reaches."""
         with self.lock:
             path = question.path
-            question.floor, question.version = self.floor.get(path, (0, 0))
+            question.floor, question.version = max(self.floor.get(path, (0, 0)), self.floor.get(ALL, (0, 0)))
             question.sent = self.serial, self.versions.get(path, 0) + (question.method == "POST")
 
     def invalidated(self, path, sent):
-        """What was asked for before `sent` is not to be used from now on."""
+        """What was asked for before `sent` is not to be used from now on, for a path or ALL."""
         with self.lock:
             self.floor[path] = max(self.floor.get(path, (0, 0)), sent)
 

@@ -29,6 +29,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -76,6 +77,7 @@ struct page {
 	_Atomic uint32_t kind_count;
 	_Atomic uint64_t program; /* where the program is loaded */
 	_Atomic int64_t live;     /* pieces of memory that are taken */
+	_Atomic int64_t clock_s;  /* what the wall clock is ahead of the true one */
 	_Atomic uint64_t from[FRAMES];
 	_Atomic uint64_t counts[KINDS_MAX];
 	char names[KINDS_MAX][NAME_SIZE];
@@ -84,13 +86,19 @@ struct page {
 static struct page *page;
 static uintptr_t program;
 
-/* libev: it ends the process when memory runs out, and trusts the pipe by which it wakes itself. */
-static uintptr_t loop_begin, loop_end;
+/*
+ * Callers that are let be.  libev ends the process when memory runs out, and trusts the pipe by which it wakes
+ * itself; a sanitizer's own calls are none of the proxy's.
+ */
+static struct library {
+	const char *name;
+	uintptr_t begin, end;
+} loop = {"/libev.so", 0, 0}, sanitizer = {"/libasan.so", 0, 0};
 
-#define BY_LOOP() by_loop((uintptr_t)__builtin_return_address(0))
-static bool by_loop(uintptr_t caller)
+#define CALLER ((uintptr_t)__builtin_return_address(0))
+static bool is_of(const struct library *library, uintptr_t caller)
 {
-	return caller >= loop_begin && caller < loop_end;
+	return caller >= library->begin && caller < library->end;
 }
 
 #define NEXT(name)                     \
@@ -98,19 +106,25 @@ static bool by_loop(uintptr_t caller)
 	if (next == NULL)              \
 	next = (__typeof__(next))dlsym(RTLD_NEXT, #name)
 
-static int find_loop(struct dl_phdr_info *info, size_t size, void *unused)
+static void find(struct library *library, const struct dl_phdr_info *info)
+{
+	if (strstr(info->dlpi_name, library->name) == NULL)
+		return;
+	library->begin = info->dlpi_addr;
+	for (int i = 0; i < info->dlpi_phnum; i++)
+		if (info->dlpi_phdr[i].p_type == PT_LOAD)
+			library->end = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr +
+				       info->dlpi_phdr[i].p_memsz;
+}
+
+static int note_library(struct dl_phdr_info *info, size_t size, void *unused)
 {
 	(void)size;
 	(void)unused;
 	if (program == 0)
 		program = info->dlpi_addr + 1; /* the program comes first */
-	if (strstr(info->dlpi_name, "/libev.so") == NULL)
-		return 0;
-	loop_begin = info->dlpi_addr;
-	for (int i = 0; i < info->dlpi_phnum; i++)
-		if (info->dlpi_phdr[i].p_type == PT_LOAD)
-			loop_end = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr +
-				   info->dlpi_phdr[i].p_memsz;
+	find(&loop, info);
+	find(&sanitizer, info);
 	return 0;
 }
 
@@ -129,7 +143,7 @@ __attribute__((constructor)) static void map_page(void)
 	if (fd < 0)
 		return;
 	backtrace(frames, 2); /* loads what it needs, which takes memory */
-	dl_iterate_phdr(find_loop, NULL);
+	dl_iterate_phdr(note_library, NULL);
 	mapped = mmap(NULL, sizeof(*mapped), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
 	if (mapped == MAP_FAILED)
@@ -154,12 +168,13 @@ static void note(void)
 }
 
 /* Whether this call goes wrong.  One that is late has waited then, and goes on as it would. */
-static bool wrong(enum kind kind)
+static bool wrong(enum kind kind, uintptr_t caller)
 {
 	static _Thread_local bool within; /* what is called to note it */
 	uint64_t n;
 
-	if (page == NULL || within || atomic_load(&page->counting) == 0)
+	if (page == NULL || within || atomic_load(&page->counting) == 0 ||
+	    is_of(&sanitizer, caller))
 		return false;
 	if (atomic_load(&page->pid) != 0 && atomic_load(&page->pid) != (uint32_t)getpid())
 		return false;
@@ -185,11 +200,11 @@ static bool cut(void)
 
 /* ---- calls of the system -------------------------------------------------------------------- */
 
-#define CALL(type, failed, kind, name, parameters, arguments)        \
-	type name parameters                                         \
-	{                                                            \
-		NEXT(name);                                          \
-		return wrong(KIND_##kind) ? failed : next arguments; \
+#define CALL(type, failed, kind, name, parameters, arguments)                \
+	type name parameters                                                 \
+	{                                                                    \
+		NEXT(name);                                                  \
+		return wrong(KIND_##kind, CALLER) ? failed : next arguments; \
 	}
 
 CALL(int, -1, accept, accept4, (int fd, struct sockaddr *a, socklen_t *n, int flags),
@@ -237,7 +252,7 @@ static ssize_t random_bytes(void *to, size_t size, unsigned flags)
 
 ssize_t getrandom(void *to, size_t size, unsigned flags)
 {
-	if (wrong(KIND_random)) {
+	if (wrong(KIND_random, CALLER)) {
 		if (!cut())
 			return -1;
 		size = size > 0;
@@ -245,13 +260,13 @@ ssize_t getrandom(void *to, size_t size, unsigned flags)
 	return random_bytes(to, size, flags);
 }
 
-static int open_with(int at, const char *path, int flags, mode_t mode)
+static int open_with(uintptr_t caller, int at, const char *path, int flags, mode_t mode)
 {
 	static int (*next)(int, const char *, int, ...);
 
 	if (next == NULL)
 		next = (__typeof__(next))dlsym(RTLD_NEXT, "openat");
-	return wrong(KIND_open) ? -1 : next(at, path, flags, mode);
+	return wrong(KIND_open, caller) ? -1 : next(at, path, flags, mode);
 }
 
 #define MODE_OF(flags, mode)                         \
@@ -268,7 +283,7 @@ int open(const char *path, int flags, ...)
 	mode_t mode = 0;
 
 	MODE_OF(flags, mode);
-	return open_with(AT_FDCWD, path, flags, mode);
+	return open_with(CALLER, AT_FDCWD, path, flags, mode);
 }
 
 int openat(int at, const char *path, int flags, ...)
@@ -276,21 +291,46 @@ int openat(int at, const char *path, int flags, ...)
 	mode_t mode = 0;
 
 	MODE_OF(flags, mode);
-	return open_with(at, path, flags, mode);
+	return open_with(CALLER, at, path, flags, mode);
+}
+
+/* ---- the wall clock ------------------------------------------------------------------------- */
+
+/* libfaketime has a semaphore that a killed process may hold for ever. */
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+	int rc;
+
+	NEXT(clock_gettime);
+	rc = next(clock, ret);
+	if (page != NULL && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE))
+		ret->tv_sec += atomic_load_explicit(&page->clock_s, memory_order_relaxed);
+	return rc;
+}
+
+int gettimeofday(struct timeval *restrict ret, void *restrict zone)
+{
+	int rc;
+
+	NEXT(gettimeofday);
+	rc = next(ret, zone);
+	if (page != NULL)
+		ret->tv_sec += atomic_load_explicit(&page->clock_s, memory_order_relaxed);
+	return rc;
 }
 
 /* ---- bytes: cut short, they are one --------------------------------------------------------- */
 
-#define BYTES(kind, name, parameters, arguments)        \
-	ssize_t name parameters                         \
-	{                                               \
-		NEXT(name);                             \
-		if (!BY_LOOP() && wrong(KIND_##kind)) { \
-			if (!cut())                     \
-				return -1;              \
-			n = n > 0;                      \
-		}                                       \
-		return next arguments;                  \
+#define BYTES(kind, name, parameters, arguments)                           \
+	ssize_t name parameters                                            \
+	{                                                                  \
+		NEXT(name);                                                \
+		if (!is_of(&loop, CALLER) && wrong(KIND_##kind, CALLER)) { \
+			if (!cut())                                        \
+				return -1;                                 \
+			n = n > 0;                                         \
+		}                                                          \
+		return next arguments;                                     \
 	}
 
 BYTES(recv, recv, (int fd, void *to, size_t n, int flags), (fd, to, n, flags))
@@ -309,16 +349,16 @@ static size_t least(int fd, size_t n)
 	return type == SOCK_DGRAM ? n : n > 0;
 }
 
-#define SENT(name, parameters, arguments)  \
-	ssize_t name parameters            \
-	{                                  \
-		NEXT(name);                \
-		if (wrong(KIND_send)) {    \
-			if (!cut())        \
-				return -1; \
-			n = least(fd, n);  \
-		}                          \
-		return next arguments;     \
+#define SENT(name, parameters, arguments)       \
+	ssize_t name parameters                 \
+	{                                       \
+		NEXT(name);                     \
+		if (wrong(KIND_send, CALLER)) { \
+			if (!cut())             \
+				return -1;      \
+			n = least(fd, n);       \
+		}                               \
+		return next arguments;          \
 	}
 
 SENT(send, (int fd, const void *from, size_t n, int flags), (fd, from, n, flags))
@@ -336,7 +376,7 @@ BYTES(splice, splice, (int from, off_t *a, int to, off_t *b, size_t n, unsigned 
 	ssize_t name parameters                                                          \
 	{                                                                                \
 		NEXT(name);                                                              \
-		if (!wrong(KIND_##kind))                                                 \
+		if (!wrong(KIND_##kind, CALLER))                                         \
 			return next arguments;                                           \
 		for (size_t i = 0; cut() && i < (size_t)(count); i++) {                  \
 			static __typeof__(one) *one_next;                                \
@@ -411,14 +451,17 @@ void *malloc(size_t size)
 {
 	if (!memory_known())
 		return early_memory(size);
-	return !BY_LOOP() && wrong(KIND_memory) ? NULL : taken(real_malloc(size));
+	return !is_of(&loop, CALLER) && wrong(KIND_memory, CALLER) ? NULL
+								   : taken(real_malloc(size));
 }
 
 void *calloc(size_t count, size_t size)
 {
 	if (!memory_known())
 		return early_memory(count * size);
-	return !BY_LOOP() && wrong(KIND_memory) ? NULL : taken(real_calloc(count, size));
+	return !is_of(&loop, CALLER) && wrong(KIND_memory, CALLER)
+		       ? NULL
+		       : taken(real_calloc(count, size));
 }
 
 void *realloc(void *memory, size_t size)
@@ -427,7 +470,8 @@ void *realloc(void *memory, size_t size)
 
 	if (!memory_known() || is_early(memory))
 		return NULL;
-	grown = !BY_LOOP() && wrong(KIND_memory) ? NULL : real_realloc(memory, size);
+	grown = !is_of(&loop, CALLER) && wrong(KIND_memory, CALLER) ? NULL
+								    : real_realloc(memory, size);
 	return memory == NULL ? taken(grown) : grown;
 }
 
@@ -437,14 +481,17 @@ void *reallocarray(void *memory, size_t count, size_t size)
 
 	if (!memory_known() || is_early(memory))
 		return NULL;
-	grown = !BY_LOOP() && wrong(KIND_memory) ? NULL : real_realloc(memory, count * size);
+	grown = !is_of(&loop, CALLER) && wrong(KIND_memory, CALLER)
+			? NULL
+			: real_realloc(memory, count * size);
 	return memory == NULL ? taken(grown) : grown;
 }
 
 void *aligned_alloc(size_t alignment, size_t size)
 {
 	NEXT(aligned_alloc);
-	return !BY_LOOP() && wrong(KIND_memory) ? NULL : taken(next(alignment, size));
+	return !is_of(&loop, CALLER) && wrong(KIND_memory, CALLER) ? NULL
+								   : taken(next(alignment, size));
 }
 
 int posix_memalign(void **ret, size_t alignment, size_t size)
@@ -452,7 +499,7 @@ int posix_memalign(void **ret, size_t alignment, size_t size)
 	int rc;
 
 	NEXT(posix_memalign);
-	if (!BY_LOOP() && wrong(KIND_memory))
+	if (!is_of(&loop, CALLER) && wrong(KIND_memory, CALLER))
 		return ENOMEM;
 	rc = next(ret, alignment, size);
 	if (rc == 0)
@@ -501,20 +548,20 @@ static void forget(const MDB_txn *txn)
 /* The numbers of LMDB's own errors are negative. */
 #define ERROR ((int)atomic_load(&page->error))
 
-#define LMDB(kind, name, parameters, arguments)                     \
-	int name parameters                                         \
-	{                                                           \
-		NEXT(name);                                         \
-		return wrong(KIND_##kind) ? ERROR : next arguments; \
+#define LMDB(kind, name, parameters, arguments)                             \
+	int name parameters                                                 \
+	{                                                                   \
+		NEXT(name);                                                 \
+		return wrong(KIND_##kind, CALLER) ? ERROR : next arguments; \
 	}
 
-#define LMDB_CHANGE(name, parameters, arguments)                                  \
-	int name parameters                                                       \
-	{                                                                         \
-		NEXT(name);                                                       \
-		if (is_bad(txn))                                                  \
-			return MDB_BAD_TXN;                                       \
-		return wrong(KIND_##name) ? (spoil(txn), ERROR) : next arguments; \
+#define LMDB_CHANGE(name, parameters, arguments)                                          \
+	int name parameters                                                               \
+	{                                                                                 \
+		NEXT(name);                                                               \
+		if (is_bad(txn))                                                          \
+			return MDB_BAD_TXN;                                               \
+		return wrong(KIND_##name, CALLER) ? (spoil(txn), ERROR) : next arguments; \
 	}
 
 LMDB(mdb_env_open, mdb_env_open, (MDB_env * env, const char *path, unsigned flags, mdb_mode_t mode),
@@ -554,7 +601,7 @@ int mdb_txn_commit(MDB_txn *txn)
 		mdb_txn_abort(txn);
 		return MDB_BAD_TXN;
 	}
-	if (!wrong(KIND_mdb_txn_commit))
+	if (!wrong(KIND_mdb_txn_commit, CALLER))
 		return next(txn);
 	if (atomic_load(&page->how) != AFTER)
 		mdb_txn_abort(txn);
