@@ -37,9 +37,13 @@ bool rule_block_begins(const struct token *word)
 
 bool rule_block_follows(const struct token *word)
 {
-	struct token name = token_behind(word), brace = token_behind(&name);
+	struct token name, brace;
 
-	return is_word(word, "rule") && token_is_value(&name) && brace.kind == TOKEN_OPEN;
+	if (!is_word(word, "rule"))
+		return false;
+	name = token_behind(word);
+	brace = token_behind(&name);
+	return token_is_value(&name) && brace.kind == TOKEN_OPEN;
 }
 
 /* Of the rule, with `name` NULL, or of an option in it. */
@@ -246,8 +250,9 @@ static void read_inside(struct block *block)
 			return;
 		}
 		if (block->now.kind == TOKEN_WORD && *block->now.start == ';') {
-			/* it may stand before a name without a space */
-			block->now = token_at(block->now.start + 1, block->now.line);
+			/* several, and before a name without a space */
+			block->now = token_at(block->now.start + strspn(block->now.start, ";"),
+					      block->now.line);
 		} else if (block->now.kind == TOKEN_WORD) {
 			read_option(block);
 		} else {

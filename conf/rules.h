@@ -8,7 +8,6 @@
 #ifndef CONF_RULES_H
 #define CONF_RULES_H
 
-#include "cache/base/ascii.h"
 #include "conf/rule.h"
 
 enum {
@@ -47,12 +46,12 @@ struct conf_rules {
 
 /*
  * The hash of a host is that of its bytes from the last one on, so that a pass over a name has
- * those of all domains that it is in.  No peer can add to the table, so it needs no seed.
+ * those of all domains that it is in; case does not count.  No peer can add to the table, so it needs no seed.
  */
 enum { RULE_HASH_START = 0x5bd1e995 };
 static inline uint32_t rule_hash_add(uint32_t hash, char byte)
 {
-	return (hash ^ (unsigned char)ascii_lower(byte)) * UINT32_C(0x01000193);
+	return (hash ^ ((unsigned char)byte | 0x20)) * UINT32_C(0x01000193);
 }
 
 /* The slot of a host, by its hash; NULL when no pattern is for it.  Case does not count. */

@@ -14,6 +14,7 @@ struct target {
 	struct slice host, path;
 	bool tunnel;
 	bool path_read, path_is_plain; /* was it looked at, and is there but one form of it? */
+	bool by_path;                  /* a path could have made another rule fit */
 	uint32_t best;                 /* the first rule that fits, so far */
 };
 
@@ -40,6 +41,7 @@ static bool path_fits(struct target *target, const struct conf_rule *rule,
 		return true;
 	if (target->tunnel)
 		return false;
+	target->by_path = true;
 	as_written = pattern_path_fits(pattern->path, target->path);
 	if (as_written == either)
 		return either;
@@ -93,7 +95,7 @@ static void try_hosts(struct target *target)
 }
 
 static const struct conf_rule *find(const struct conf_rules *rules, const struct http_uri *uri,
-				    bool tunnel)
+				    bool tunnel, bool *ret_any_path)
 {
 	struct target target = {
 		.rules = rules,
@@ -106,6 +108,7 @@ static const struct conf_rule *find(const struct conf_rules *rules, const struct
 	char normal[PATTERN_HOST];
 	size_t n;
 
+	*ret_any_path = false;
 	if (uri->host.n == 0)
 		return NULL;
 	if (uri->host.p[0] == '[' && pattern_host_normal(uri->host, normal, &n))
@@ -114,18 +117,24 @@ static const struct conf_rule *find(const struct conf_rules *rules, const struct
 		target.host.n--;
 	try_hosts(&target);
 	try_places(&target, &rules->hostless);
+	*ret_any_path = !target.by_path;
 	return target.best < rules->count ? &rules->at[target.best] : NULL;
 }
 
-const struct conf_rule *policy_find_rule(const struct conf_rules *rules, const struct http_uri *uri)
+const struct conf_rule *policy_find_rule(const struct conf_rules *rules, const struct http_uri *uri,
+					 bool *ret_any_path)
 {
-	return find(rules, uri, false);
+	bool ignored;
+
+	return find(rules, uri, false, ret_any_path != NULL ? ret_any_path : &ignored);
 }
 
 const struct conf_rule *policy_find_tunnel_rule(const struct conf_rules *rules,
 						const struct http_uri *uri)
 {
-	return find(rules, uri, true);
+	bool ignored;
+
+	return find(rules, uri, true, &ignored);
 }
 
 const struct conf *policy_uri_options(const struct conf *conf, struct slice normal)
@@ -135,7 +144,7 @@ const struct conf *policy_uri_options(const struct conf *conf, struct slice norm
 
 	if (conf->rules == NULL || http_uri_parse_absolute(normal, &uri) != URI_OK)
 		return conf;
-	rule = policy_find_rule(conf->rules, &uri);
+	rule = policy_find_rule(conf->rules, &uri, NULL);
 	return rule != NULL ? &rule->options : conf;
 }
 
@@ -255,7 +264,7 @@ struct slice policy_key_uri(const struct conf *conf, const struct http_uri *uri,
 	size_t room = http_uri_normal_max(uri);
 	struct slice normal = slice_of(to, http_uri_normal(uri, to));
 	const struct conf_rule *rule =
-		conf->rules != NULL ? policy_find_rule(conf->rules, uri) : NULL;
+		conf->rules != NULL ? policy_find_rule(conf->rules, uri, NULL) : NULL;
 
 	if (!rule_joins_keys(rule))
 		return normal;

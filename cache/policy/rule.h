@@ -15,9 +15,12 @@
 #include "cache/http/message.h"
 #include "conf/rules.h"
 
-/* The rule for a URI with a path, or NULL. */
-const struct conf_rule *policy_find_rule(const struct conf_rules *rules,
-					 const struct http_uri *uri);
+/*
+ * The rule for a URI with a path, or NULL.  *ret_any_path, which may be NULL: it is so for every
+ * path of the origin.
+ */
+const struct conf_rule *policy_find_rule(const struct conf_rules *rules, const struct http_uri *uri,
+					 bool *ret_any_path);
 
 /*
  * The same of the target of CONNECT: a pattern with a path other than all does not fit, since the
@@ -32,7 +35,7 @@ static inline void policy_choose_rule(struct http_request *req, const struct con
 	req->rule = conf->rules == NULL ? NULL
 		    : req->form == TARGET_AUTHORITY
 			    ? policy_find_tunnel_rule(conf->rules, &req->uri)
-			    : policy_find_rule(conf->rules, &req->uri);
+			    : policy_find_rule(conf->rules, &req->uri, NULL);
 }
 
 /* The options as they are for a request. */

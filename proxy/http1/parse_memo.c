@@ -9,6 +9,7 @@ enum {
 	SLOTS = 256,    /* as many as a hint can tell apart */
 	LINES_MAX = 24, /* of what is kept */
 	BYTES_MAX = 1024,
+	HOST_MAX = 104,
 };
 
 /* Of a block, the members of `req` that fields tell; of a head, all. */
@@ -20,7 +21,17 @@ struct known {
 	char bytes[BYTES_MAX];
 };
 
+/* An origin whose rule does not depend on the path. */
+struct ruled {
+	const struct conf_rule *rule;
+	size_t host_n; /* 0: none */
+	uint16_t port;
+	uint8_t scheme;
+	char host[HOST_MAX];
+};
+
 struct parse_memo {
+	struct ruled ruled;
 	uint64_t asked; /* hash of the last recall */
 	struct known blocks[SLOTS];
 	struct known heads[SLOTS];
@@ -150,4 +161,31 @@ void parse_memo_note_head(struct parse_memo *memo, struct parse_hints *hints, st
 	known->req.uri.host = slice_moved(req->uri.host, head.p, known->bytes);
 	known->req.uri.path = slice_moved(req->uri.path, head.p, known->bytes);
 	known->req.uri.normal = slice_moved(req->uri.normal, head.p, known->bytes);
+}
+
+bool parse_memo_rule(const struct parse_memo *memo, const struct http_uri *uri,
+		     const struct conf_rule **ret_rule)
+{
+	const struct ruled *ruled = &memo->ruled;
+
+	if (ruled->host_n != uri->host.n || ruled->port != uri->port ||
+	    ruled->scheme != (uint8_t)uri->scheme || ruled->host_n == 0 ||
+	    memcmp(ruled->host, uri->host.p, ruled->host_n) != 0)
+		return false;
+	*ret_rule = ruled->rule;
+	return true;
+}
+
+void parse_memo_note_rule(struct parse_memo *memo, const struct http_uri *uri,
+			  const struct conf_rule *rule)
+{
+	struct ruled *ruled = &memo->ruled;
+
+	if (uri->host.n > HOST_MAX)
+		return;
+	ruled->rule = rule;
+	ruled->port = uri->port;
+	ruled->scheme = (uint8_t)uri->scheme;
+	ruled->host_n = uri->host.n;
+	memcpy(ruled->host, uri->host.p, uri->host.n);
 }

@@ -61,4 +61,15 @@ void parse_memo_note_block(struct parse_memo *memo, struct slice block,
 void parse_memo_note_head(struct parse_memo *memo, struct parse_hints *hints, struct slice head,
 			  size_t fields_at, const struct http_request *req);
 
+/*
+ * The rule for every path of the origin that was asked for last (cache/policy/rule.h).  False when
+ * another is asked for, or its rule depends on the path.
+ */
+bool parse_memo_rule(const struct parse_memo *memo, const struct http_uri *uri,
+		     const struct conf_rule **ret_rule);
+
+/* After an unsuccessful one: this is the rule for every path of the URI's origin. */
+void parse_memo_note_rule(struct parse_memo *memo, const struct http_uri *uri,
+			  const struct conf_rule *rule);
+
 #endif

@@ -98,9 +98,7 @@ static enum failure read_request_line(struct slice line, const struct conf *conf
 	req->method = method_of(req->method_name);
 	failure = read_target(req);
 	req->target_read = failure == FAILURE_NONE;
-	if (req->target_read)
-		policy_choose_rule(req, conf);
-	else
+	if (!req->target_read)
 		req->uri = (struct http_uri){.path = slice_of("", 0)};
 	return failure;
 }
@@ -285,6 +283,22 @@ static size_t same_fields(struct slice head, size_t line, const struct conf *con
 	return line + length;
 }
 
+/* Most requests are for the origin of the one before. */
+static void choose_rule(const struct conf *conf, struct parse_memo *memo, struct http_request *req)
+{
+	bool any_path = false;
+
+	if (req->form != TARGET_ABSOLUTE) {
+		policy_choose_rule(req, conf);
+		return;
+	}
+	if (memo != NULL && parse_memo_rule(memo, &req->uri, &req->rule))
+		return;
+	req->rule = policy_find_rule(conf->rules, &req->uri, &any_path);
+	if (memo != NULL && any_path)
+		parse_memo_note_rule(memo, &req->uri, req->rule);
+}
+
 static enum parse_result parse_whole(struct slice bytes, const struct conf *conf,
 				     struct parse_memo *memo, struct parse_progress *progress,
 				     struct http_request *req, struct parsed *ret_parsed)
@@ -304,6 +318,8 @@ static enum parse_result parse_whole(struct slice bytes, const struct conf *conf
 	result = start_line(bytes, start, conf, progress, req, ret_parsed);
 	if (result != PARSE_DONE)
 		return result;
+	if (conf->rules != NULL)
+		choose_rule(conf, memo, req);
 	progress->line_checked = true;
 	line = ret_parsed->consumed - start;
 	if (memo != NULL) {

@@ -280,6 +280,51 @@ static void limits(void **state)
 	}
 }
 
+/* As much as a file may have of one sign, within a rule and for one: read in time. */
+static void floods(void **state)
+{
+	static const struct {
+		const char *before, *sign, *after;
+		bool ok;
+	} cases[] = {
+		{"rule \"a\" { match = a.example ", ";", " }", true},
+		{"rule \"a\" { match = a.example ", "; ", " }", true},
+		{"rule \"a\" { match = a.example ", ";x", " }", false},
+		{"rule \"a\" { match = a.example ttl = ", "5;", " }", false},
+		{"rule \"a\" ", "{", "", false},
+		{"rule \"a\" { match = ", "{", "", false},
+		{"", "rule ", "", false},
+		{"", "rule a {", "", false},
+		{"", "rule a { ttl = {", "", false},
+		{"rule \"a\" { ", "ttl = ", " }", false},
+		{"rule \"a\" { match = a.example ", "ttl = 5s ", " }", false},
+		{"rule \"a\" { match = {", "a.example,", "} }", false},
+	};
+	enum { FLOOD = 400000 };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		char *text = NULL, *errors = NULL;
+		size_t size;
+		FILE *to = open_memstream(&text, &size);
+		struct conf *conf;
+
+		fputs(cases[i].before, to);
+		while (fflush(to) == 0 && size < FLOOD)
+			for (unsigned n = 0; n < 1000; n++)
+				fputs(cases[i].sign, to);
+		fputs(cases[i].after, to);
+		fclose(to);
+		conf = load(text, &errors);
+		if ((conf != NULL) != cases[i].ok)
+			fail_msg("%s%s: %.200s", cases[i].before, cases[i].sign, errors);
+		if (conf != NULL)
+			conf_free(conf);
+		free(text);
+		free(errors);
+	}
+}
+
 static void described(void **state)
 {
 	char *errors = NULL, text[RULE_TEXT];
@@ -304,6 +349,7 @@ int main(void)
 		cmocka_unit_test(refused),
 		cmocka_unit_test(patterns_refused),
 		cmocka_unit_test(all_are_said),
+		cmocka_unit_test(floods),
 		cmocka_unit_test(limits),
 		cmocka_unit_test(described),
 	};

@@ -117,9 +117,20 @@ static const struct conf_rule *search(const struct conf_rules *rules, const stru
 	return NULL;
 }
 
+/* What holds for one path of an origin is said to hold for each. */
+static void check_paths(const struct conf *conf, struct http_uri uri, const struct conf_rule *rule)
+{
+	for (unsigned i = 0; i < 8; i++) {
+		uri.path = slice_str(paths[i]);
+		if (search(conf->rules, &uri) != rule)
+			fail_msg("%s is another", paths[i]);
+	}
+}
+
 static void as_by_a_plain_search(void **state)
 {
-	unsigned found = 0;
+	unsigned found = 0, for_all = 0;
+	bool any_path;
 
 	(void)state;
 	for (unsigned round = 0; round < ROUNDS; round++) {
@@ -133,14 +144,18 @@ static void as_by_a_plain_search(void **state)
 			snprintf(text, sizeof(text), "%s://%s%s%s", pick(2) ? "http" : "https",
 				 hosts[pick(8)], ports[pick(4)], paths[pick(8)]);
 			assert_int_equal(http_uri_parse_absolute(slice_str(text), &uri), URI_OK);
-			rule = policy_find_rule(conf->rules, &uri);
+			rule = policy_find_rule(conf->rules, &uri, &any_path);
 			if (rule != search(conf->rules, &uri))
 				fail_msg("%s: %s", text, rule != NULL ? rule->name : "none");
+			if (any_path)
+				check_paths(conf, uri, rule);
+			for_all += any_path;
 			found += rule != NULL;
 		}
 		test_conf_free(conf);
 	}
 	assert_true(found > ROUNDS * URIS / 4);
+	assert_true(for_all > ROUNDS * URIS / 50 && for_all < ROUNDS * URIS / 2);
 }
 
 static void plain_paths(void **state)
