@@ -116,6 +116,10 @@ static void check_rule(const struct finishing *finishing, const struct conf_rule
 		check_beside(finishing, rule, "store = off", without_store);
 	else if (RULE_HAS(rule, force_ttl))
 		check_beside(finishing, rule, "force_ttl", ~(1U << RULE_ROW_ttl));
+	if (rule->ignore_query.count > RULE_IGNORED_MAX)
+		complain(finishing, rule->line, rule->name,
+			 "ignore_query has more than %d names; use * for those that begin alike",
+			 RULE_IGNORED_MAX);
 	for (size_t i = 0; i < rule_option_total; i++) {
 		const struct option *option = &rule_options[i];
 
@@ -188,36 +192,15 @@ static bool has_all_of(const struct pattern *all, const struct pattern *one)
 	       (all->path == NULL || (one->path != NULL && strcmp(all->path, one->path) == 0));
 }
 
-/* A pattern that never decides is likely a slip. */
-static void check_shadowed(const struct finishing *finishing, const struct rule_places *group)
-{
-	const struct conf_rules *rules = finishing->rules;
-
-	for (uint32_t i = 1; i < group->count; i++)
-		for (uint32_t j = 0; j < i; j++) {
-			const struct conf_rule *rule = &rules->at[group->at[i].rule];
-			const struct conf_rule *first = &rules->at[group->at[j].rule];
-
-			if (!has_all_of(group->at[j].pattern, group->at[i].pattern))
-				continue;
-			complain(finishing, rule->line, rule->name,
-				 "%s never fits, for %s \"%s\" in line %d has it first",
-				 rule->match.at[group->at[i].pattern - rule->patterns],
-				 first == rule ? "this rule" : "rule", first->name, first->line);
-			break;
-		}
-}
-
-static void check_group(const struct finishing *finishing, const struct rule_places *group)
+/* Whether a host has no more patterns than each of its requests may be compared with. */
+static bool check_size(const struct finishing *finishing, const struct rule_places *group)
 {
 	bool hostless = group->at->pattern->host == NULL;
 	uint32_t most = hostless ? RULE_HOSTLESS_MAX : RULE_SAME_HOST_MAX;
 	const struct conf_rule *rule;
 
-	if (group->count <= most) {
-		check_shadowed(finishing, group);
-		return;
-	}
+	if (group->count <= most)
+		return true;
 	rule = &finishing->rules->at[group->at[most].rule];
 	if (hostless)
 		complain(finishing, rule->line, rule->name,
@@ -228,6 +211,7 @@ static void check_group(const struct finishing *finishing, const struct rule_pla
 		complain(finishing, rule->line, rule->name,
 			 "more than %u patterns of the host %s; use one with * for several paths",
 			 most, group->at->pattern->host);
+	return false;
 }
 
 static uint32_t hash_of(struct slice host)
@@ -260,6 +244,54 @@ static void put_group(struct conf_rules *rules, struct rule_places group)
 		rules->hosts[i].exact = group;
 }
 
+/* What is before a place and fits all that it fits; NULL for nothing of this group. */
+static const struct rule_place *shadow_in(const struct rule_places *group,
+					  const struct rule_place *place)
+{
+	for (uint32_t i = 0; i < group->count && group->at[i].rule <= place->rule; i++)
+		if ((group->at[i].rule < place->rule || group->at[i].pattern < place->pattern) &&
+		    has_all_of(group->at[i].pattern, place->pattern))
+			return &group->at[i];
+	return NULL;
+}
+
+/* The same of its host, the domains that it is in, and any host. */
+static const struct rule_place *shadow_of(const struct conf_rules *rules,
+					  const struct rule_place *place)
+{
+	const struct rule_place *shadow = shadow_in(&rules->hostless, place);
+	struct slice host = slice_str(host_of(place));
+
+	for (size_t i = 0; shadow == NULL && i < host.n; i++) {
+		struct slice rest = slice_of(host.p + i, host.n - i);
+		const struct rule_host *found = NULL;
+
+		if (i == 0 || host.p[i - 1] == '.')
+			found = conf_rules_host(rules, rest, hash_of(rest));
+		if (found != NULL)
+			shadow = shadow_in(&found->below, place);
+		if (found != NULL && shadow == NULL && i == 0 && !place->pattern->below)
+			shadow = shadow_in(&found->exact, place);
+	}
+	return shadow;
+}
+
+/* A pattern that never decides is likely a slip. */
+static void check_shadowed(const struct finishing *finishing, const struct rule_place *place)
+{
+	const struct conf_rules *rules = finishing->rules;
+	const struct rule_place *shadow = shadow_of(rules, place);
+	const struct conf_rule *rule = &rules->at[place->rule], *first;
+
+	if (shadow == NULL)
+		return;
+	first = &rules->at[shadow->rule];
+	complain(finishing, rule->line, rule->name,
+		 "%s never fits, for %s \"%s\" in line %d has it first",
+		 rule->match.at[place->pattern - rule->patterns],
+		 first == rule ? "this rule" : "rule", first->name, first->line);
+}
+
 /* False when out of memory. */
 static bool read_patterns(struct conf_rules *rules, uint32_t *ret_count)
 {
@@ -281,6 +313,7 @@ static bool make_table(const struct finishing *finishing)
 {
 	struct conf_rules *rules = finishing->rules;
 	uint32_t count = 0, slots = 4, n = 0;
+	bool bounded = true;
 
 	if (!read_patterns(rules, &count))
 		return false;
@@ -304,9 +337,11 @@ static bool make_table(const struct finishing *finishing)
 		for (n = 0; i + n < count && is_same_group(group.at, &rules->places[i + n]); n++)
 			;
 		group.count = n;
-		check_group(finishing, &group);
+		bounded &= check_size(finishing, &group);
 		put_group(rules, group);
 	}
+	for (uint32_t i = 0; bounded && i < count; i++)
+		check_shadowed(finishing, &rules->places[i]);
 	return true;
 }
 

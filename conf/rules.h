@@ -14,6 +14,7 @@ enum {
 	RULES_MAX = 4096,
 	RULE_PATTERNS_MAX = 8192, /* of all rules */
 	RULE_HOSTLESS_MAX = 64,   /* patterns without a host: each URI is compared with each */
+	RULE_IGNORED_MAX = 64,    /* names in ignore_query: each parameter is compared with each */
 	RULE_SAME_HOST_MAX = 256, /* patterns of one host, or one .domain */
 };
 

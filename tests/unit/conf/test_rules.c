@@ -133,6 +133,13 @@ static void refused(void **state)
 		{"rule \"a\" { match = A.example }\nrule \"b\" { match = http://a.example./ }",
 		 "2: rule \"b\": http://a.example./ never fits, for rule \"a\" in line 1"},
 		{"rule \"a\" { match = {a.example, \"a.example:80\"} }", "for this rule \"a\""},
+		{"rule \"a\" { match = .a.example }\nrule \"b\" { match = b.a.example }",
+		 "2: rule \"b\": b.a.example never fits, for rule \"a\" in line 1"},
+		{"rule \"a\" { match = .a.example }\nrule \"b\" { match = {b.example, "
+		 ".x.a.example} }",
+		 "2: rule \"b\": .x.a.example never fits"},
+		{"rule \"a\" { match = \"*/x\" }\nrule \"b\" { match = http://a.example/x }",
+		 "2: rule \"b\": http://a.example/x never fits"},
 		{"rule \"a\" { match = a.example deny = on ttl = 1s }",
 		 "1: rule \"a\": ttl has no effect beside deny = on"},
 		{"rule \"a\" { match = a.example store = off max_ttl = 1s }",
@@ -325,6 +332,24 @@ static void floods(void **state)
 	}
 }
 
+/* One that fits more than those before it has something left to decide. */
+static void not_shadowed(void **state)
+{
+	char *errors = NULL;
+	struct conf *conf =
+		load("rule \"a\" { match = {a.example, \"c.example:80\"} }\n"
+		     "rule \"b\" { match = {.a.example, x.a.example, c.example} }\n"
+		     "rule \"c\" { match = {\"*/x\", badc.example, http://a.b.example} }\n"
+		     "rule \"d\" { match = {\"*/x*\", .b.example, \"*\"} }\n",
+		     &errors);
+
+	(void)state;
+	assert_non_null(strstr(errors, "2: rule \"b\": x.a.example never fits, for this rule"));
+	assert_null(strchr(strchr(errors, '\n') + 1, '\n'));
+	assert_null(conf);
+	free(errors);
+}
+
 static void described(void **state)
 {
 	char *errors = NULL, text[RULE_TEXT];
@@ -351,6 +376,7 @@ int main(void)
 		cmocka_unit_test(all_are_said),
 		cmocka_unit_test(floods),
 		cmocka_unit_test(limits),
+		cmocka_unit_test(not_shadowed),
 		cmocka_unit_test(described),
 	};
 
