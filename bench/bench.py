@@ -8,7 +8,7 @@ Environment, with defaults:
     ROUNDS       5; in each round every server has every load once
     SECONDS_EACH 1
     CONNECTIONS  64
-    IDLE         8000 connections for `idle`
+    IDLE         5000 connections for `idle`
     CACHE204     build/cache204
     OPTIONS      more options for it, as "-o store_interval=1ms"
     SERVER_CORES 1, the last ones; the first is for the load and the origin
@@ -81,7 +81,7 @@ class Run:
         self.seconds = number_of(environment, "SECONDS_EACH", QUICK_SECONDS if self.quick else 1, float)
         self.paced_seconds = max(self.seconds, 2.0) if not self.quick else self.seconds
         self.connections = number_of(environment, "CONNECTIONS", 64)
-        self.idle = number_of(environment, "IDLE", 8000)
+        self.idle = number_of(environment, "IDLE", 5000)
         self.under = shlex.split(environment.get("UNDER", ""))
         self.real_time = ["chrt", "-f", "1"] if machine.is_real_time_allowed() else []
         self.load_cores, self.server_cores = machine.cores(number_of(environment, "SERVER_CORES", 1))

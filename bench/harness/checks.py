@@ -13,7 +13,8 @@ LITTLE_SHORT = 0.20       # at most, where the run is short beside its latency
 STARVED = 0.10            # of the average connection's requests
 ORIGIN_TOLERANCE = 0.001  # of the requests: a kept connection may end as one is sent, and it is sent again
 CPU_TOLERANCE = 1.05      # of the time of the server's cores
-SATURATED = 0.95          # of the load's core
+SATURATED = 0.95          # of the load's core,
+LATE = 0.85               # and of an open loop: beyond, it is late by itself, and latencies are its own
 BELOW_FLOOR = 0.80        # of the CPU time of a program that does nothing
 RATE_TOLERANCE = 0.05     # of the rate that an open loop was to have
 UNDISTURBED = 0.50        # of its requests, at least
@@ -99,7 +100,7 @@ def open_loop(row):
     wanted = row.get("wanted_rate")
     if wanted is None:
         return None
-    if row["load_busy"] > SATURATED:
+    if row["load_busy"] > LATE:
         return f"the load generator is saturated ({row['load_busy']:.0%} of its core)"
     if abs(row["rate"] - wanted) > RATE_TOLERANCE * wanted:
         return f"{row['rate']:.0f} requests/s where {wanted:.0f} were due"
