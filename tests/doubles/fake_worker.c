@@ -93,8 +93,8 @@ void failure_log_left(const union address *client, size_t n)
 
 int64_t monotonic_us(void)
 {
-	/* never 0, as on a machine that is up */
-	return (fake_conn_now_ms() + 1) * 1000;
+	/* never 0, as on a machine that is up; a worker that stopped has been away for a while */
+	return (fake_conn_now_ms() + 1 + (int64_t)lanes_stops()) * 1000;
 }
 
 int64_t wall_clock_ms(void)

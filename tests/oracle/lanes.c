@@ -89,6 +89,7 @@ static void rest(struct lane *lane)
 {
 	void *fake = NULL;
 
+	stops++;
 	lane->stopped = true;
 	switch_begins(&fake, lane->caller_stack, lane->caller_size);
 	if (swapcontext(&lane->here, &lane->caller) != 0)
@@ -102,7 +103,6 @@ static void at_call(void)
 
 	if (lane == NULL || lane->calls == 0 || --lane->calls > 0)
 		return;
-	stops++;
 	rest(lane);
 }
 

@@ -251,8 +251,19 @@ static void note_clearing(struct witness *w)
 	}
 }
 
+/* What has come to origins so far. */
+static void see_all(struct witness *w)
+{
+	struct fake_peer *peer;
+
+	for (unsigned i = 0; (peer = fake_peer_at(i)) != NULL; i++)
+		if (peer->address.any.sa_family != AF_UNSPEC && !witness_is_tunnel(peer))
+			witness_see(w, peer);
+}
+
 int witness_purge_begins(struct witness *w, const struct purged *purged)
 {
+	see_all(w); /* what is in flight by now was asked for before it */
 	if (w->purge_count == PURGES_MAX)
 		return NOBODY;
 	w->purges[w->purge_count].purged = *purged;
@@ -296,16 +307,6 @@ struct slice witness_ask(struct witness *w, const struct asked *asked)
 static bool has_no_body(const struct answered *answered, bool head)
 {
 	return answered->status < 200 || answered->status == 204 || answered->status == 304 || head;
-}
-
-/* What has come to origins so far. */
-static void see_all(struct witness *w)
-{
-	struct fake_peer *peer;
-
-	for (unsigned i = 0; (peer = fake_peer_at(i)) != NULL; i++)
-		if (peer->address.any.sa_family != AF_UNSPEC && !witness_is_tunnel(peer))
-			witness_see(w, peer);
 }
 
 struct slice witness_answer(struct witness *w, const struct fake_peer *origin,

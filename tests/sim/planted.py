@@ -67,7 +67,7 @@ BUGS = [
     ("reload loses a request behind another", "proxy/client/client.c",
      "if (client->exchange != NULL && !client->exchange->keep_alive)", "if (client->exchange != NULL)"),
     ("connection is kept with what came unasked", "proxy/origin/origin.c",
-     "\t\tif (conn_is_quiet(origin->conn))\n", "\t\tif (origin->conn != NULL)\n"),
+     "||\n\t       conn_is_quiet(origin->conn);", "||\n\t       origin->conn != NULL;"),
     ("connection is kept although the request is not sent", "proxy/origin/origin_answer.c",
      "if (origin->keep && origin->request_done && buf_length(&origin->out) == 0 &&", "if (origin->keep &&"),
 ]

@@ -166,6 +166,23 @@ static int together(struct maker *maker)
 		   pick(maker, "0013"));
 }
 
+/*
+ * A kept connection is used again, by one who was there before it, when its origin has said what
+ * nobody asked for, or has answered before all of the request was there.
+ */
+static int kept(struct maker *maker)
+{
+	char client = any(maker, SCHEDULE_CLIENTS), host = pick(maker, "0022");
+
+	if (roll(maker, 2) == 0)
+		return PUT("a%c0%c10 S r0%c S u0%c a%c0%c10 %c S r0%c S", client, host,
+			   pick(maker, "00059"), pick(maker, "0059"), client, host,
+			   pick(maker, "TB"), pick(maker, "005"));
+	return PUT("A%c3%c0%c s%c%c S E0%c S a%c0%c10 S r0%c s%c0 S", client, host,
+		   pick(maker, "456"), client, pick(maker, "678"), pick(maker, "005"),
+		   any(maker, SCHEDULE_CLIENTS), host, pick(maker, "005"), client);
+}
+
 /* ---- time and schedules --------------------------------------------------------------------- */
 
 static int go(struct maker *maker)
@@ -297,6 +314,7 @@ static const struct {
 	{related, 4, false},
 	{in_flight, 3, false},
 	{together, 3, false},
+	{kept, 3, false},
 	{in_pieces, 2, false},
 	{line_ends, 2, false},
 	{stops, 8, false},
