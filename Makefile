@@ -4,7 +4,7 @@
 # folder of their own beside them.  Tests name what they link in their first line, see below.
 
 # of a working copy with its commit; an archive of `make dist` has its version in a file
-RELEASE  := 0.1.0
+RELEASE  := 0.2.0
 VERSION  := $(RELEASE)$(if $(wildcard .git),$(addprefix +,$(shell git describe --always --dirty 2>/dev/null)))
 ifneq ($(wildcard .version),)
 VERSION  := $(shell cat .version)

@@ -3,7 +3,7 @@
 #define PROXY_BASE_VERSION_H
 
 #ifndef CACHE204_VERSION
-#define CACHE204_VERSION "0.1.0"
+#define CACHE204_VERSION "0.2.0"
 #endif
 
 #endif
