@@ -21,6 +21,7 @@ from support.origin import respond
 from support.ports import free_port
 from support.proxy import BINARY, ROOT, run
 from support.rawclient import Client
+from support.tls import Authority
 
 pytestmark = pytest.mark.one_worker("the session is with one")
 
@@ -170,8 +171,8 @@ def a_target_of_make(words, **_):
         the_proxy(["cache204", *shlex.split(word[len("ARGS="):])])
 
 
-def the_proxy(words, **_):
-    result = run("-t", *words[1:])
+def the_proxy(words, here=str):
+    result = run("-t", *map(here, words[1:]))
     assert result.returncode == 0, result.stderr
 
 
@@ -224,8 +225,13 @@ def test_command(start_proxy, origin, tmp_path, number, line):
     with proxy.connect() as client:
         client.get(origin.url("/ping"))
 
+    if "tls_key" in line:
+        for made, kind in zip(Authority(tmp_path / "authority").issue("DNS:proxy.example.com"), ("pem", "key")):
+            shutil.copy(made, tmp_path / f"proxy.{kind}")
+
     def here(text):
         text = text.replace("/tmp/g.sock", str(tmp_path / "g"))
+        text = text.replace("/etc/cache204/proxy", str(tmp_path / "proxy"))
         return re.sub(r"\b(8080|3128|3129|3130)\b", lambda match: str(ports[match[0]]), text)
 
     runners = [runner for start, runner in COMMANDS.items() if line.startswith(start)]
