@@ -507,11 +507,6 @@ bool conn_is_quiet(struct conn *conn)
 	       (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
-bool conn_was_quiet(const struct conn *conn)
-{
-	return !ev_is_pending(&conn->io) && (conn->tls == NULL || tls_holds_none(conn->tls));
-}
-
 void conn_watch(struct conn *conn, bool read, bool write)
 {
 	int wanted = (read ? EV_READ : 0) | (write ? EV_WRITE : 0);

@@ -95,12 +95,6 @@ enum io conn_splice_send(struct conn *conn, int pipe, size_t size, size_t *ret_n
 bool conn_is_quiet(struct conn *conn);
 
 /*
- * The same as far as the loop knows: of a connection that was watched for reading before the turn
- * began, what came until then.  No system call.
- */
-bool conn_was_quiet(const struct conn *conn);
-
-/*
  * Something failed on our side of it: no more is sent, and reading finds what has come, then the
  * end.  So the owner gets to know in the way it knows.
  */

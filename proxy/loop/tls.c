@@ -428,11 +428,6 @@ static bool is_drained(const struct tls *tls)
 	       (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 
-bool tls_holds_none(const struct tls *tls)
-{
-	return !tls->broken && !tls->mute && SSL_has_pending(tls->ssl) == 0;
-}
-
 bool tls_is_quiet(struct tls *tls)
 {
 	char byte;

@@ -69,9 +69,6 @@ enum io tls_send(struct tls *tls, const char *from, size_t n, size_t *ret_n);
 /* Nothing was sent by the peer but what TLS needs, and the connection stands. */
 bool tls_is_quiet(struct tls *tls);
 
-/* Nothing that was read waits to be taken, and the connection stands as far as is known. */
-bool tls_holds_none(const struct tls *tls);
-
 /* Bytes are at hand that the socket knows nothing of any more. */
 bool tls_has_more(const struct tls *tls);
 

@@ -13,10 +13,7 @@
 #include "proxy/origin/origin_answer.h"
 #include "proxy/stats/stats.h"
 
-enum {
-	ORIGIN_MAGIC = 0x4f726967,
-	QUIET_US = 1000, /* how long the loop's word for a quiet connection is taken */
-};
+enum { ORIGIN_MAGIC = 0x4f726967 };
 
 static void origin_readable(void *owner);
 static void origin_writable(void *owner);
@@ -312,30 +309,15 @@ static struct origin *origin_new(struct origins *use, const struct route *route,
 	return origin;
 }
 
-/*
- * Has its peer neither closed it nor written to it?  Asking the kernel is a good part of what a miss
- * costs, and no answer is good for longer than it takes the request to arrive.  So what the loop
- * knows from the beginning of the turn will do, for a while, when the connection was idle by then
- * and the request can go out again on another one.
- */
-static bool is_quiet(const struct origin *origin, const struct http_request *req)
-{
-	const struct turn *turn = origin->use->turn;
-
-	return (policy_is_repeatable(req) && origin->idle_turn != (uint32_t)turn->number &&
-		monotonic_us() - turn->now_us < QUIET_US && conn_was_quiet(origin->conn)) ||
-	       conn_is_quiet(origin->conn);
-}
-
-static struct origin *take_idle(struct origins *use, struct slice key,
-				const struct http_request *req)
+/* An idle connection that the peer has neither closed nor written to. */
+static struct origin *take_idle(struct origins *use, struct slice key)
 {
 	struct pool_idle *idle;
 
 	while ((idle = pool_take(use->pool, key)) != NULL) {
 		struct origin *origin = origin_of_idle(idle);
 
-		if (is_quiet(origin, req))
+		if (conn_is_quiet(origin->conn))
 			return origin;
 		origin_release(origin);
 	}
@@ -364,7 +346,7 @@ struct origin *origin_start(struct origins *origins, const struct http_request *
 	*ret_failure = take_places(origins->budgets, key, asker, &at_work, &spare);
 	if (*ret_failure == FAILURE_NONE) {
 		*ret_failure = FAILURE_INTERNAL;
-		origin = take_idle(origins, key, req);
+		origin = take_idle(origins, key);
 		if (origin == NULL)
 			origin = origin_new(origins, route, key);
 		if (origin == NULL) {

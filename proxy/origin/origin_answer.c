@@ -32,7 +32,6 @@ void origin_finish(struct origin *origin)
 		    BUDGET_OK &&
 	    pool_keep(origin->host, &origin->idle)) {
 		buf_free(&origin->request);
-		origin->idle_turn = (uint32_t)origin->use->turn->number;
 		origin_settle(origin);
 	} else {
 		origin_release(origin);

@@ -89,7 +89,6 @@ struct origin {
 	struct parse_progress progress;
 	union address address;
 	uint32_t admission; /* of what comes from there: admission.h */
-	uint32_t idle_turn; /* the number of the turn in which it became idle, in part */
 	struct pool_idle idle;
 	struct share share;
 	struct holding at_work; /* of the request under way, at this origin */

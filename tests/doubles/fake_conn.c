@@ -734,11 +734,6 @@ enum io conn_splice_send(struct conn *conn, int pipe, size_t size, size_t *ret_n
 	return n == 0 ? IO_END : IO_OK;
 }
 
-bool conn_was_quiet(const struct conn *conn)
-{
-	return !conn->ready_read;
-}
-
 bool conn_is_quiet(struct conn *conn)
 {
 	assert(!conn->closed);
