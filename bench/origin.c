@@ -3,6 +3,8 @@
  * An origin that is faster than any proxy in front of it.  It looks at the path's first word alone:
  *
  *   /hit...   204, fresh for an hour, ETag "bench"
+ *   /vary...  the same, with Vary: Accept-Language
+ *   /stale... 204, fresh for a second, then to be used stale for an hour while it is fetched anew
  *   /herd...  the same, after 10 ms
  *   /body...  200 of 1 KiB, no-store
  *   /large... 200 of 256 MiB, no-store, then the connection is closed; nobody else is served
@@ -64,10 +66,18 @@ static char *answer_head(char *at, const char *status, const char *fields, ev_ts
 	return append(append(append(at, date(now)), "\r\n"), fields);
 }
 
+static const struct {
+	const char *path, *fields;
+} no_content[] = {
+	{"/hit", "Cache-Control: max-age=3600\r\nETag: \"bench\"\r\n\r\n"},
+	{"/vary", "Cache-Control: max-age=3600\r\nVary: Accept-Language\r\n\r\n"},
+	{"/stale", "Cache-Control: max-age=1, stale-while-revalidate=3600\r\n\r\n"},
+	{"", "Cache-Control: no-store\r\n\r\n"},
+};
+
 static char *answer_stored(char *at, ev_tstamp now)
 {
-	return answer_head(at, "204 No Content",
-			   "Cache-Control: max-age=3600\r\nETag: \"bench\"\r\n\r\n", now);
+	return answer_head(at, "204 No Content", no_content[0].fields, now);
 }
 
 static bool starts(const char *path, const char *with)
@@ -77,8 +87,8 @@ static bool starts(const char *path, const char *with)
 
 static char *answer(char *at, const char *path, ev_tstamp now)
 {
-	if (starts(path, "/hit"))
-		return answer_stored(at, now);
+	size_t row = 0;
+
 	if (starts(path, "/body")) {
 		at = answer_head(at, "200 OK",
 				 "Cache-Control: no-store\r\nContent-Length: 1024\r\n\r\n", now);
@@ -92,7 +102,9 @@ static char *answer(char *at, const char *path, ev_tstamp now)
 			 "Cache-Control: no-store\r\nContent-Length: %d\r\n\r\n", n);
 		return append(answer_head(at, "200 OK", fields, now), number);
 	}
-	return answer_head(at, "204 No Content", "Cache-Control: no-store\r\n\r\n", now);
+	while (!starts(path, no_content[row].path))
+		row++;
+	return answer_head(at, "204 No Content", no_content[row].fields, now);
 }
 
 static void close_client(struct ev_loop *loop, struct client *client)
