@@ -269,17 +269,18 @@ def test_reset_ends_both_sides(proxy, tunnel, who):
     until(lambda: proxy.stats()["gauges"]["tunnels_open"] < before, "the tunnel stays")
 
 
+@pytest.mark.long
 def test_idle_tunnel_is_closed(start_proxy, start_target):
     target = start_target()
-    client = start_proxy("connect_ports=*", "tunnel_timeout=400ms").connect()
+    client = start_proxy("connect_ports=*", "tunnel_timeout=2s").connect()
     open_tunnel(client, target.authority)
-    for _ in range(4):  # whoever speaks is not idle
-        time.sleep(0.2)
+    for _ in range(3):  # whoever speaks is not idle
+        time.sleep(0.8)
         client.send(b"x")
         assert client.stream.exactly(1) == b"x"
     began = time.monotonic()
     assert client.end() == "rst"  # what it was told may be a part only
-    assert 0.3 < time.monotonic() - began < 3
+    assert 1.5 < time.monotonic() - began < 10
 
 
 def test_slow_tunnel_is_let_be(start_proxy, start_target):
