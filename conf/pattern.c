@@ -44,22 +44,52 @@ static size_t end_segment(const char *to, size_t n)
 	return start > 0 ? start : 1;
 }
 
-size_t pattern_plain_path(struct slice path, char *to)
+/* Stands for an escaped slash until the segments are known. */
+enum { LATE_SLASH = '\1' };
+
+static size_t add_slash(enum pattern_form form, char *to, size_t n)
+{
+	bool is_folded = false;
+
+	if ((form & PATTERN_FOLDED) != 0) {
+		size_t folded = end_segment(to, n);
+
+		is_folded = folded != n;
+		n = folded;
+	}
+	if ((is_folded || (form & PATTERN_MERGED) != 0) && n > 0 && to[n - 1] == '/')
+		return n;
+	to[n++] = '/';
+	return n;
+}
+
+size_t pattern_path_in(enum pattern_form form, struct slice path, char *to)
 {
 	size_t n = 0, i = 0, width;
 
 	for (; i < path.n && path.p[i] != '?'; i += width) {
 		char byte = byte_at(path, i, &width);
 
-		if (byte == '/')
-			n = end_segment(to, n);
-		if (byte != '/' || n == 0 || to[n - 1] != '/')
+		if (byte == '/' && width > 1 && (form & PATTERN_LATE_SLASH) != 0)
+			to[n++] = LATE_SLASH;
+		else if (byte == '/')
+			n = add_slash(form, to, n);
+		else
 			to[n++] = byte;
 	}
-	n = end_segment(to, n);
+	if ((form & PATTERN_FOLDED) != 0)
+		n = end_segment(to, n);
+	for (size_t k = 0; k < n; k++)
+		if (to[k] == LATE_SLASH)
+			to[k] = '/';
 	for (; i < path.n; i += width)
 		to[n++] = byte_at(path, i, &width);
 	return n;
+}
+
+size_t pattern_plain_path(struct slice path, char *to)
+{
+	return pattern_path_in(PATTERN_PLAIN, path, to);
 }
 
 bool pattern_path_is_plain(struct slice path)

@@ -47,14 +47,23 @@ void pattern_free(struct pattern *pattern);
 enum { PATTERN_HOST = 48 };
 bool pattern_host_normal(struct slice host, char to[static PATTERN_HOST], size_t *ret_length);
 
+/* What an origin may make of a path, beside undoing %XX once. */
+enum pattern_form {
+	PATTERN_DECODED = 0,
+	PATTERN_FOLDED = 1,     /* dot segments removed (RFC 3986 5.2.4) */
+	PATTERN_MERGED = 2,     /* several slashes are one */
+	PATTERN_LATE_SLASH = 4, /* %2F is no slash while segments are told apart */
+	PATTERN_PLAIN = PATTERN_FOLDED | PATTERN_MERGED,
+};
+
 /*
- * A path, with its query, in one of its spellings: %XX undone once, and before the first ? several
- * slashes as one and dot segments removed (RFC 3986 6.2.2).  Origins that do so see one resource
- * where the bytes of targets differ.  `to` has path.n bytes; returns the length.
+ * A path, with its query, in one of its spellings.  Origins see one resource where the bytes of
+ * targets differ.  `to` has path.n bytes; returns the length.  The second is PATTERN_PLAIN.
  */
+size_t pattern_path_in(enum pattern_form form, struct slice path, char *to);
 size_t pattern_plain_path(struct slice path, char *to);
 
-/* Whether there is anything to do for pattern_plain_path(). */
+/* Whether a path is the same in each form. */
 bool pattern_path_is_plain(struct slice path);
 
 /* Does a text fit a path of a pattern, in which * stands for any bytes?  Linear in both. */

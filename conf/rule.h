@@ -5,7 +5,7 @@
 #include "conf/conf.h"
 #include "conf/pattern.h"
 
-enum { RULE_NAME_MAX = 64, RULE_QUERY_TAGS_MAX = 63 };
+enum { RULE_NAME_MAX = 64 };
 
 struct conf_rule {
 	char *name;
@@ -28,11 +28,8 @@ struct conf_rule {
 	/* The options as they are under this rule; lists and texts are those of the whole. */
 	struct conf options;
 	const struct conf *whole; /* the options without any rule */
-	/*
-	 * What tells apart rules that make one key of several URIs: 1 to RULE_QUERY_TAGS_MAX, 0
-	 * for a rule that does not.
-	 */
-	uint8_t query_tag;
+	/* What tells apart rules that make one key of several URIs; 0 for a rule that does not. */
+	uint32_t query_tag;
 };
 
 static inline bool rule_has(const struct conf_rule *rule, uint32_t row)

@@ -347,20 +347,32 @@ static bool make_table(const struct finishing *finishing)
 
 /* ---- options under a rule ------------------------------------------------------------------- */
 
-static uint8_t query_tag_of(const struct conf_rule *rule)
+static uint32_t hash_text(uint32_t hash, const char *text)
+{
+	do
+		hash = (hash ^ (unsigned char)*text) * UINT32_C(0x01000193);
+	while (*text++ != '\0');
+	return hash;
+}
+
+static uint32_t hash_list(uint32_t hash, const struct conf_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		hash = hash_text(hash, list->at[i]);
+	return hash_text(hash, "");
+}
+
+/* The same for a rule that is the same after a reload. */
+static uint32_t query_tag_of(const struct conf_rule *rule)
 {
 	uint32_t hash = RULE_HASH_START + rule->sort_query;
 
 	if (rule->ignore_query.count == 0 && !rule->sort_query)
 		return 0;
-	for (size_t i = 0; i < rule->ignore_query.count; i++) {
-		const char *name = rule->ignore_query.at[i];
-
-		do
-			hash = (hash ^ (unsigned char)*name) * UINT32_C(0x01000193);
-		while (*name++);
-	}
-	return (uint8_t)(1 + (hash ^ hash >> 16) % RULE_QUERY_TAGS_MAX);
+	hash = hash_text(hash, rule->name);
+	hash = hash_list(hash, &rule->match);
+	hash = hash_list(hash, &rule->ignore_query);
+	return hash != 0 ? hash : 1;
 }
 
 static void set_collapse(struct conf *under, bool on)

@@ -280,12 +280,12 @@ static bool validates_each_use(const struct candidate *candidate)
 }
 
 /* The mark of a key that other URIs may have, too. */
-static unsigned query_tag_of(const struct http_request *req)
+static uint32_t query_tag_of(const struct http_request *req)
 {
 	if (!rule_joins_keys(req->rule) || req->uri.path.n == 0 ||
 	    memchr(req->uri.path.p, '?', req->uri.path.n) == NULL)
 		return 0;
-	return (unsigned)req->rule->query_tag << META_QUERY_TAG_SHIFT;
+	return req->rule->query_tag;
 }
 
 static uint16_t flags_of(const struct candidate *candidate)
@@ -295,7 +295,6 @@ static uint16_t flags_of(const struct candidate *candidate)
 			       says(candidate, CC_PROXY_REVALIDATE) || says(candidate, CC_S_MAXAGE);
 	unsigned flags = candidate->res->version_minor == 0 ? META_HTTP_1_0 : 0;
 
-	flags |= query_tag_of(candidate->req);
 	if (must_revalidate)
 		flags |= META_MUST_REVALIDATE | META_NO_STALE;
 	if (validates_each_use(candidate))
@@ -324,6 +323,7 @@ static void write_meta(const struct candidate *candidate, struct record_meta *re
 
 	*ret_meta = (struct record_meta){
 		.asked_at = times->asked_at,
+		.query_tag = query_tag_of(candidate->req),
 		.response_steady_ms = times->response.steady_ms,
 		.response_wall_s = times->response.wall_s,
 		.date_s = candidate->made_s,

@@ -71,8 +71,6 @@ enum record_meta_flags {
 	META_HTTP_1_0 = 128, /* it came as HTTP/1.0: for Via */
 	META_PURGED = 256,   /* purged softly: validate before use; its lifetime ended then */
 	META_SAYS_WHILE_REVALIDATE = 512, /* so a rule's does not count */
-	/* From here on: query_tag of the rule that joined its key with that of other URIs, or 0. */
-	META_QUERY_TAG_SHIFT = 10,
 };
 
 /*
@@ -93,6 +91,8 @@ struct record_meta {
 	uint8_t lifetime_source;     /* enum lifetime_source */
 	uint16_t flags;              /* enum record_meta_flags */
 	uint32_t admission;          /* from struct exchange_times */
+	uint32_t query_tag; /* of the rule that joined its key with that of other URIs, or 0 */
+	uint32_t unused;
 };
 
 /* When the exchange with the origin took place, and how long it took. */

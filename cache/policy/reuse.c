@@ -132,7 +132,7 @@ static enum reuse reuse_record(const struct request_control *control,
 /* Was it stored by a rule that made one key of several URIs, and is that not in effect now? */
 static bool has_other_key(const struct http_request *req, const struct record_meta *meta)
 {
-	unsigned tag = meta->flags >> META_QUERY_TAG_SHIFT;
+	uint32_t tag = meta->query_tag;
 
 	return tag != 0 && (req->rule == NULL || req->rule->query_tag != tag);
 }

@@ -5,7 +5,23 @@
 
 /* ---- which rule ----------------------------------------------------------------------------- */
 
-enum { PLAIN_MAX = 40 << 10 }; /* a target has at most 32 KiB */
+enum { PLAIN_MAX = (32 << 10) + 8 }; /* a target has at most 32 KiB */
+
+/* What origins may make of a path, the plain form first. */
+static const enum pattern_form forms[] = {
+	PATTERN_PLAIN,
+	PATTERN_DECODED,
+	PATTERN_FOLDED,
+	PATTERN_FOLDED | PATTERN_LATE_SLASH,
+	PATTERN_PLAIN | PATTERN_LATE_SLASH,
+};
+
+enum { FORMS = sizeof(forms) / sizeof(*forms) };
+
+struct spellings {
+	size_t n[FORMS];
+	char text[FORMS][PLAIN_MAX];
+};
 
 /* A URI that is compared with patterns. */
 struct target {
@@ -13,9 +29,9 @@ struct target {
 	const struct http_uri *uri;
 	struct slice host, path;
 	bool tunnel;
-	bool path_read, path_is_plain; /* was it looked at, and is there but one form of it? */
-	bool by_path;                  /* a path could have made another rule fit */
-	uint32_t best;                 /* the first rule that fits, so far */
+	const struct spellings *spellings; /* of the path; NULL when there is but the one written */
+	bool by_path;                      /* a path could have made another rule fit */
+	uint32_t best;                     /* the first rule that fits, so far */
 };
 
 static bool keeps_out(const struct conf_rule *rule)
@@ -23,15 +39,21 @@ static bool keeps_out(const struct conf_rule *rule)
 	return rule_denies(rule) || !rule->store;
 }
 
-/* Paths that are written in another way than pattern_plain_path() does are rare. */
-__attribute__((noinline)) static bool plain_fits(const struct pattern *pattern, struct slice path)
+/* Does the path fit in one of its forms, from the first one on? */
+static bool form_fits(const struct target *target, const struct pattern *pattern, size_t count)
 {
-	char plain[PLAIN_MAX];
+	const struct spellings *spellings = target->spellings;
 
-	return path.n <= sizeof(plain) &&
-	       pattern_path_fits(pattern->plain, slice_of(plain, pattern_plain_path(path, plain)));
+	if (spellings == NULL)
+		return pattern_path_fits(pattern->plain, target->path);
+	for (size_t i = 0; i < count; i++)
+		if (pattern_path_fits(pattern->plain,
+				      slice_of(spellings->text[i], spellings->n[i])))
+			return true;
+	return false;
 }
 
+/* What keeps out fits by any form, all else by the path as written and in plain form. */
 static bool path_fits(struct target *target, const struct conf_rule *rule,
 		      const struct pattern *pattern)
 {
@@ -43,16 +65,7 @@ static bool path_fits(struct target *target, const struct conf_rule *rule,
 		return false;
 	target->by_path = true;
 	as_written = pattern_path_fits(pattern->path, target->path);
-	if (as_written == either)
-		return either;
-	if (!target->path_read) {
-		target->path_is_plain = pattern_path_is_plain(target->path);
-		target->path_read = true;
-	}
-	/* a pattern and a path of one spelling both */
-	if (target->path_is_plain && strcmp(pattern->path, pattern->plain) == 0)
-		return as_written;
-	return plain_fits(pattern, target->path);
+	return as_written == either ? either : form_fits(target, pattern, either ? FORMS : 1);
 }
 
 static bool fits(struct target *target, const struct rule_place *place)
@@ -94,6 +107,33 @@ static void try_hosts(struct target *target)
 	}
 }
 
+static const struct conf_rule *find_target(struct target *target)
+{
+	try_hosts(target);
+	try_places(target, &target->rules->hostless);
+	return target->best < target->rules->count ? &target->rules->at[target->best] : NULL;
+}
+
+/* Paths that can be written in another way are rare. */
+__attribute__((noinline)) static const struct conf_rule *find_spelled(struct target *target)
+{
+	struct spellings spellings;
+	char slashed[PLAIN_MAX];
+
+	if (target->path.n >= PLAIN_MAX)
+		return NULL;
+	/* an empty path before a query is / (RFC 3986 6.2.3) */
+	if (target->path.p[0] == '?') {
+		slashed[0] = '/';
+		memcpy(slashed + 1, target->path.p, target->path.n);
+		target->path = slice_of(slashed, target->path.n + 1);
+	}
+	for (size_t i = 0; i < FORMS; i++)
+		spellings.n[i] = pattern_path_in(forms[i], target->path, spellings.text[i]);
+	target->spellings = &spellings;
+	return find_target(target);
+}
+
 static const struct conf_rule *find(const struct conf_rules *rules, const struct http_uri *uri,
 				    bool tunnel, bool *ret_any_path)
 {
@@ -105,6 +145,7 @@ static const struct conf_rule *find(const struct conf_rules *rules, const struct
 		.tunnel = tunnel,
 		.best = rules->count,
 	};
+	const struct conf_rule *found;
 	char normal[PATTERN_HOST];
 	size_t n;
 
@@ -115,10 +156,11 @@ static const struct conf_rule *find(const struct conf_rules *rules, const struct
 		target.host = slice_of(normal, n);
 	else if (uri->host.p[uri->host.n - 1] == '.')
 		target.host.n--;
-	try_hosts(&target);
-	try_places(&target, &rules->hostless);
+	found = target.path.p[0] != '?' && pattern_path_is_plain(target.path)
+			? find_target(&target)
+			: find_spelled(&target);
 	*ret_any_path = !target.by_path;
-	return target.best < rules->count ? &rules->at[target.best] : NULL;
+	return found;
 }
 
 const struct conf_rule *policy_find_rule(const struct conf_rules *rules, const struct http_uri *uri,

@@ -3,9 +3,9 @@
  *
  * The first in the file that has a pattern that fits decides alone; conf/pattern.h says what a
  * pattern is.  Hosts are compared in lower case, without a dot at their end, IPv6 in one spelling.
- * Paths are compared twice, as they are written and in the form of pattern_plain_path(): a rule
- * that keeps something out (deny, store = off) fits when one of the two does, since no other
- * spelling may avoid it, and any other rule when both do, since no other spelling may obtain it.
+ * Paths are compared as they are written and in the forms of pattern_path_in(): a rule that keeps
+ * something out (deny, store = off) fits when one of them does, since no other spelling may avoid
+ * it, and any other rule when the written and the plain one do, since no other may obtain it.
  * Pure.
  */
 #ifndef CACHE_POLICY_RULE_H

@@ -11,7 +11,7 @@
 #include "cache/policy/policy.h"
 
 enum {
-	RECORD_VERSION = 5, /* raise at any change of layout, of struct record_meta or of keys */
+	RECORD_VERSION = 6, /* raise at any change of layout, of struct record_meta or of keys */
 	RECORD_ALIGN = 8,
 };
 
@@ -33,8 +33,8 @@ struct record_header {
 	struct record_meta meta;
 };
 
-_Static_assert(sizeof(struct record_meta) == 64, "no padding: its bytes are summed and stored");
-_Static_assert(sizeof(struct record_header) == 120, "no padding: its bytes are summed and stored");
+_Static_assert(sizeof(struct record_meta) == 72, "no padding: its bytes are summed and stored");
+_Static_assert(sizeof(struct record_header) == 128, "no padding: its bytes are summed and stored");
 _Static_assert(sizeof(struct record_header) % RECORD_ALIGN == 0, "parts follow the header");
 _Static_assert(offsetof(struct record_header, meta) % RECORD_ALIGN == 0, "meta is used in place");
 _Static_assert(_Alignof(struct record_header) == RECORD_ALIGN, "records stand at such places");

@@ -176,6 +176,9 @@ void fetch_start(struct fetches *fetches, struct exchange *x, struct fetch_plan 
 	if (fetch != NULL && fetch->leader != NULL &&
 	    fetch->leader->frontend->chosen != x->frontend->chosen)
 		fetch = NULL;
+	/* A key may be that of URIs with several rules, which may have parents and lifetimes of their own. */
+	if (fetch != NULL && fetch->plan.options != conf)
+		fetch = NULL;
 	if (fetch != NULL)
 		fetch->plan.proved |= plan->proved;
 	if (fetch != NULL && fetch->waiter_count < conf->collapse_waiters &&

@@ -17,6 +17,7 @@ STALE = ["Cache-Control: max-age=60", 'ETag: "a"', "Age: 65"]
 RULES = """
 rule "off"    { match = "*/off*"     store = off }
 rule "denied" { match = {"*/denied*", "denied.example"}  deny = on }
+rule "asked"  { match = "*/?x=denied*"  deny = on }
 rule "ttl"    { match = "*/ttl*"     ttl = 1h }
 rule "forced" {                      # on several lines
   match     = "*/forced*"
@@ -105,7 +106,8 @@ def test_denied(proxy, client, origin):
 
 @pytest.mark.parametrize("path", [
     "/%64enied", "/%64%65nied?x", "/./denied", "/x/../denied", "/x/%2e%2E/denied", "//denied", "/%2fdenied",
-    "/x/..%2fdenied", "/denied/../x", "/denied%00"])
+    "/x/..%2fdenied", "/denied/../x", "/denied%00", "/%64enied/../x", "/%64enied/%2e%2e/x", "/x//../../denied",
+    "/a/b%2fc/../../denied", "/a%2fb/../denied", "?x=denied_by_query", "/?x=denied_by_query"])
 def test_no_spelling_of_a_path_avoids_it(client, origin, path):
     assert client.get(origin.url(path)).status == 403
     assert not origin.heads
@@ -350,3 +352,28 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path):
     assert f"{file}:3: match: ^/x is a regular expression" in result.stderr
     assert f"{file}:4: tll: no such option of rules; did you mean ttl?" in result.stderr
     assert "a rule stands in a file" in run("-t", "-o", 'rule "x"={match=x}').stderr
+
+
+TWO = """
+rule "A" { match = "*/p?a=*"  sort_query = on  collapse = on }
+rule "B" { match = "*/p?b=*"  sort_query = on  collapse = on }
+"""
+
+
+def test_rules_that_make_the_same_key_share_nothing(tmp_path, origin):
+    """The same parameters in another order are of another rule, which may have another parent; nobody waits for it."""
+    ruled = Ruled(tmp_path, TWO, store_interval="0")
+    go = threading.Event()
+    try:
+        with ruled.proxy.connect() as first, ruled.proxy.connect() as second:
+            origin.on("/p?a=1&b=2", [go, respond(204, *FRESH, "X-By: A")])
+            origin.on("/p?b=2&a=1", respond(204, *FRESH, "X-By: B"))
+            first.request("GET", origin.url("/p?a=1&b=2"))
+            origin.wait_requests(1)
+            assert second.get(origin.url("/p?b=2&a=1"))["X-By"] == "B"
+            go.set()
+            assert first.response()["X-By"] == "A"
+            for path, by in (("/p?b=2&a=1", "B"), ("/p?a=1&b=2", "A"), ("/p?b=2&a=1", "B")):
+                assert first.get(origin.url(path))["X-By"] == by
+    finally:
+        ruled.stop()

@@ -105,7 +105,16 @@ static bool fits(const struct conf_rule *rule, const struct pattern *pattern,
 		return true;
 	written = pattern_path_fits(pattern->path, path);
 	other = pattern_path_fits(pattern->plain, slice_of(plain, pattern_plain_path(path, plain)));
-	return rule->store ? written && other : written || other;
+	if (rule->store)
+		return written && other;
+	for (unsigned form = PATTERN_DECODED; form <= (PATTERN_PLAIN | PATTERN_LATE_SLASH);
+	     form++) {
+		size_t n = pattern_path_in(form, path, plain);
+
+		if ((form & PATTERN_PLAIN) != PATTERN_MERGED && form != PATTERN_LATE_SLASH)
+			other |= pattern_path_fits(pattern->plain, slice_of(plain, n));
+	}
+	return written || other;
 }
 
 static const struct conf_rule *search(const struct conf_rules *rules, const struct http_uri *uri)
@@ -194,6 +203,32 @@ static void plain_paths(void **state)
 	}
 }
 
+static void other_forms(void **state)
+{
+	static const struct {
+		enum pattern_form form;
+		const char *path, *made;
+	} cases[] = {
+		{PATTERN_DECODED, "/%73ecret/../pub//x/.", "/secret/../pub//x/."},
+		{PATTERN_FOLDED, "/secret/x//../../pub", "/secret/pub"},
+		{PATTERN_FOLDED, "/a//b/../c", "/a//c"},
+		{PATTERN_FOLDED, "/a/./b/.", "/a/b/"},
+		{PATTERN_FOLDED, "//..//..", "/"},
+		{PATTERN_FOLDED | PATTERN_LATE_SLASH, "/a/b%2fc/../../secret", "/secret"},
+		{PATTERN_PLAIN | PATTERN_LATE_SLASH, "/a%2fb//..//secret?%2f", "/secret?/"},
+		{PATTERN_PLAIN, "/a%2fb/../secret", "/a/secret"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char made[64];
+		size_t n = pattern_path_in(cases[i].form, slice_str(cases[i].path), made);
+
+		if (!slice_eq(slice_of(made, n), slice_str(cases[i].made)))
+			fail_msg("%s: %.*s", cases[i].path, (int)n, made);
+	}
+}
+
 static void tunnels(void **state)
 {
 	static const struct {
@@ -254,6 +289,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_paths),
+		cmocka_unit_test(other_forms),
 		cmocka_unit_test(tunnels),
 		cmocka_unit_test(long_queries),
 		cmocka_unit_test(as_by_a_plain_search),
