@@ -10,16 +10,18 @@ struct inside *inside_new(const struct http_request *connect, struct slice user,
 			  const struct frontend *frontend)
 {
 	const struct http_uri *uri = &connect->uri;
-	struct inside *inside = malloc(sizeof(*inside) + uri->host.n + sizeof(":65535"));
+	struct inside *inside = malloc(sizeof(*inside) + uri->host.n + sizeof(":65535") + user.n);
 	size_t n = uri->host.n;
 
 	if (inside == NULL)
 		return NULL;
-	*inside = (struct inside){.frontend = frontend, .user = user};
+	*inside = (struct inside){.frontend = frontend};
 	ascii_write_lower(uri->host, inside->text);
 	inside->text[n++] = ':';
 	n += http_port_write(uri->port, inside->text + n);
 	inside->authority = slice_of(inside->text, n);
+	if (user.n > 0) /* a certificate's is in memory of the exchange, which ends before this */
+		inside->user = slice_of(memcpy(inside->text + n, user.p, user.n), user.n);
 	inside->origin = (struct http_uri){
 		.scheme = SCHEME_HTTP,
 		.host = slice_of(inside->text, uri->host.n),

@@ -18,7 +18,7 @@ struct inside {
 	const struct frontend *frontend; /* that handles them */
 	struct http_uri origin;          /* of scheme http; a view of `text` */
 	struct slice authority;          /* as Host, in lower case, with the port; likewise */
-	struct slice user;               /* who logged in with the CONNECT; credentials.c's */
+	struct slice user;               /* who logged in with the CONNECT */
 	char text[];
 };
 
