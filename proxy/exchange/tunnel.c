@@ -327,6 +327,8 @@ static void tunnel_open(struct tunnel *tunnel, struct conn *conn, unsigned statu
 		.out = detached.early,
 	};
 	tunnel->client_place = detached.place;
+	count_passed(&tunnel->client, buf_length(&tunnel->target.out));
+	count_passed(&tunnel->target, early.n);
 	whole = buf_append(&tunnel->client.out, early) && detached.whole;
 	conn_own(tunnel->client.conn, &side_events, &tunnel->client);
 	conn_own(tunnel->target.conn, &side_events, &tunnel->target);
