@@ -46,7 +46,10 @@ static void client_readable(void *owner)
 		buf_added(&client->in, n);
 		break;
 	case IO_AGAIN:
-		break;
+		/* A part of a TLS record, say: no bytes of a request, so no deadline begins anew. */
+		if (!scratch_settle(&client->all->turn->in, &client->in))
+			client_close(client);
+		return;
 	case IO_END:
 		client->fin_received = true;
 		break;

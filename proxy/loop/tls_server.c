@@ -204,18 +204,39 @@ static BIO *open_pem(const struct tls_pem *pem)
 	return pem->text.n > INT_MAX ? NULL : BIO_new_mem_buf(pem->text.p, (int)pem->text.n);
 }
 
-/* The certificates of a file in their order, for the caller to free; 0 when there is none. */
-static unsigned read_certificates(const struct tls_pem *pem, X509 *to[], unsigned most)
+/* The end of a file is an error to the library, as a certificate is that cannot be read. */
+static bool was_the_end(void)
+{
+	unsigned long last = ERR_peek_last_error();
+
+	return ERR_GET_LIB(last) == ERR_LIB_PEM && ERR_GET_REASON(last) == PEM_R_NO_START_LINE;
+}
+
+/* The certificates of a file in their order, for the caller to free; NULL, or why not all are. */
+static const char *read_certificates(const struct tls_pem *pem, X509 *to[static CHAIN_MAX],
+				     unsigned *ret_count)
 {
 	BIO *bio = open_pem(pem);
-	unsigned count = 0;
+	const char *why = NULL;
+	X509 *one;
 
-	while (bio != NULL && count < most &&
-	       (to[count] = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL)) != NULL)
-		count++;
+	*ret_count = 0;
+	while (bio != NULL && why == NULL &&
+	       (one = PEM_read_bio_X509_AUX(bio, NULL, NULL, NULL)) != NULL) {
+		if (*ret_count < CHAIN_MAX) {
+			to[(*ret_count)++] = one;
+			continue;
+		}
+		X509_free(one);
+		why = "more certificates than the 16 that are sent";
+	}
+	if (why == NULL && !was_the_end())
+		why = tls_library_error();
+	if (*ret_count == 0)
+		why = "no certificate in PEM form";
 	BIO_free(bio);
-	ERR_clear_error(); /* the end of the file is an error to it */
-	return count;
+	ERR_clear_error();
+	return why;
 }
 
 /* No terminal is asked for a passphrase. */
@@ -258,21 +279,21 @@ static bool use_pair(struct tls_server *server, const struct tls_pem *certificat
 		     const struct tls_pem *key, struct diagnostic *error)
 {
 	X509 *chain[CHAIN_MAX];
-	unsigned count = read_certificates(certificate, chain, CHAIN_MAX);
-	bool good;
+	unsigned count;
+	const char *why = read_certificates(certificate, chain, &count);
+	bool good = why == NULL && SSL_CTX_use_certificate(server->ssl_ctx, chain[0]) == 1;
 
-	if (count == 0)
-		return complain(error, "tls_certificate", certificate,
-				"no certificate in PEM form");
-	good = SSL_CTX_use_certificate(server->ssl_ctx, chain[0]) == 1;
 	for (unsigned i = 1; i < count && good; i++)
 		good = SSL_CTX_add1_chain_cert(server->ssl_ctx, chain[i]) == 1;
 	if (!good)
-		complain(error, "tls_certificate", certificate, tls_library_error());
+		complain(error, "tls_certificate", certificate,
+			 why != NULL ? why : tls_library_error());
 	else
 		good = use_key_file(server->ssl_ctx, key, chain[0], certificate->name, error);
-	server->begins_s = seconds_of(X509_get0_notBefore(chain[0]));
-	server->ends_s = seconds_of(X509_get0_notAfter(chain[0]));
+	if (count > 0) {
+		server->begins_s = seconds_of(X509_get0_notBefore(chain[0]));
+		server->ends_s = seconds_of(X509_get0_notAfter(chain[0]));
+	}
 	for (unsigned i = 0; i < count; i++)
 		X509_free(chain[i]);
 	return good;
@@ -299,10 +320,10 @@ static bool use_client_ca(SSL_CTX *ssl_ctx, const struct tls_pem *pem, struct di
 		count++;
 	}
 	BIO_free(bio);
-	if (!good)
-		return complain(error, "tls_client_ca", pem, tls_library_error());
-	if (pem->text.n > 0 && count == 0)
+	if (pem->name[0] != '\0' && good && count == 0)
 		return complain(error, "tls_client_ca", pem, "no certificate in PEM form");
+	if (!good || (count > 0 && !was_the_end()))
+		return complain(error, "tls_client_ca", pem, tls_library_error());
 	ERR_clear_error();
 	if (count > 0)
 		SSL_CTX_set_verify(ssl_ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
@@ -328,9 +349,10 @@ static bool configure(SSL_CTX *ssl_ctx)
 	SSL_CTX_set_options(ssl_ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 					     SSL_OP_CIPHER_SERVER_PREFERENCE |
 					     SSL_OP_PRIORITIZE_CHACHA);
-	SSL_CTX_set_mode(ssl_ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
-					  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-					  SSL_MODE_RELEASE_BUFFERS);
+	SSL_CTX_set_mode(ssl_ctx,
+			 SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+				 SSL_MODE_RELEASE_BUFFERS |
+				 SSL_MODE_NO_AUTO_CHAIN); /* the file's is sent, as it is */
 	/* One record a call: a peer that sends nothing but TLS's own must not hold the loop. */
 	SSL_CTX_clear_mode(ssl_ctx, SSL_MODE_AUTO_RETRY);
 	SSL_CTX_set_max_cert_list(ssl_ctx, CLIENT_CHAIN);

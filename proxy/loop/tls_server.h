@@ -25,7 +25,7 @@ struct tls_pem {
 };
 
 /*
- * `certificate` is followed by those of its issuers, if any; `client_ca` with an empty text: no
+ * `certificate` is followed by those of its issuers, if any; `client_ca` with an empty name: no
  * client needs a certificate.  NULL with a line in `error`, that begins with the option at fault.
  */
 struct tls_server *tls_server_new(const struct tls_pem *certificate, const struct tls_pem *key,

@@ -324,6 +324,40 @@ def test_slow_bytes_do_not_push_the_deadline_out(start_tls, context):
     wait_failure(proxy, "client_tls_timeout")
 
 
+def drips(client, byte):
+    """One more byte; is the connection closed?"""
+    try:
+        client.sendall(bytes([byte]))
+        return client.recv(65536) == b""
+    except TimeoutError:
+        return False
+    except (ConnectionResetError, BrokenPipeError):
+        return True
+
+
+def test_a_record_that_drips_does_not_push_deadlines_out(start_tls, context):
+    """One record, a byte now and then: no byte of a request, and none for the time between two."""
+    proxy, port = start_tls("head_timeout=500ms", "keepalive_timeout=500ms")
+    for first in (b"", b"OPTIONS * HTTP/1.1\r\nHost: x\r\nMax-Forwards: 0\r\n\r\n"):
+        coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(coming, going, server_hostname="proxy.test")
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.settimeout(5)
+            while True:
+                try:
+                    tls.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    client.sendall(going.read())
+                    coming.write(client.recv(65536))
+            if first:
+                tls.write(first)
+            client.sendall(going.read())
+            tls.write(b"x" * 16000)
+            client.settimeout(0.1)
+            until(lambda record=iter(going.read()): drips(client, next(record)), "it is closed", 8)
+
+
 @pytest.mark.long
 def test_hello_in_pieces(started, authority, context, origin):
     """Split at every byte, and in records of one byte each."""
@@ -435,10 +469,20 @@ def test_proxy_header_before_tls(start_tls, context, origin, whole):
     (["tls_client_ca={pem}"], "there is no tls_certificate"),
     (["listen=tls:127.0.0.1:0", "tls_certificate={pem}", "tls_key={key}", "tls_client_ca={key}"],
      "-o tls_client_ca: {key}: no certificate"),
-    (["listen=tls:localhost:1"], "has a name"), (["admin=tls:127.0.0.1:1"], "tls:127.0.0.1:1")], ids=range(10))
+    (["listen=tls:127.0.0.1:0", "tls_certificate={pem}", "tls_key={key}", "tls_client_ca={empty}"],
+     "-o tls_client_ca: {empty}: no certificate"),
+    (["listen=tls:127.0.0.1:0", "tls_certificate={pem}", "tls_key={key}", "tls_client_ca={cut}"],
+     "-o tls_client_ca: {cut}: "),
+    (["listen=tls:127.0.0.1:0", "tls_certificate={cut}", "tls_key={key}"], "-o tls_certificate: {cut}: "),
+    (["listen=tls:127.0.0.1:0", "tls_certificate={many}", "tls_key={key}"], "{many}: more certificates than"),
+    (["listen=tls:localhost:1"], "has a name"), (["admin=tls:127.0.0.1:1"], "tls:127.0.0.1:1")], ids=range(14))
 def test_what_is_wrong_is_named(authority, certificate, options, words, tmp_path):
     names = {"pem": certificate[0], "key": certificate[1], "other": authority.issue("DNS:x.test")[1]}
     certificate[0].chmod(0o644)
+    good = certificate[0].read_text()
+    for name, text in (("empty", ""), ("cut", good + good[:len(good) // 2]), ("many", good * 17)):
+        names[name] = tmp_path / name
+        names[name].write_text(text)
     result = run("-t", "-o", f"store={tmp_path}/store",
                  *[word for option in options for word in ("-o", option.format(**names))])
     assert result.returncode == 2 and words.format(**names) in result.stderr, result
