@@ -94,6 +94,7 @@ def test_configuration_of_the_operator_stays(tmp_path):
     assert file.read_text() == "workers = 2\n"
 
 
+@pytest.mark.long
 def test_uninstall_removes_what_install_made(tmp_path):
     others = ["etc/other.conf", "usr/local/sbin/other", "usr/local/share/doc/other/README"]
     for other in others:

@@ -65,6 +65,7 @@ def test_nothing_older_is_answered(start_proxy, versioned):
     assert check_tables(proxy) > 100
 
 
+@pytest.mark.long
 def test_few_uris_that_change_all_the_time(start_proxy, versioned):
     proxy = start_proxy("workers=3", "store_interval=0")
     rage(proxy, versioned(3), unsafe=0.3)
@@ -72,6 +73,7 @@ def test_few_uris_that_change_all_the_time(start_proxy, versioned):
     check_tables(proxy)
 
 
+@pytest.mark.long
 def test_with_evictions_copies_and_killed_workers(start_proxy, versioned):
     """kill -9 of a worker at any moment, the store full, and copies of it being made."""
     proxy = start_proxy("workers=3", "store_size=1MiB", "sync=1s")
@@ -81,6 +83,7 @@ def test_with_evictions_copies_and_killed_workers(start_proxy, versioned):
     assert check_tables(proxy) > 100
 
 
+@pytest.mark.long
 def test_with_delays_between_any_two_calls(troubled, versioned):
     proxy = troubled(delays=16)
     rage(proxy, versioned(30), unsafe=0.3)
@@ -107,6 +110,7 @@ def test_purges_with_delays_between_any_two_calls(troubled, versioned):
     check_tables(proxy)
 
 
+@pytest.mark.long
 def test_with_writes_that_fail(troubled, versioned, tmp_path):
     proxy = troubled(failures=4, only_while=tmp_path / "trouble")
     (tmp_path / "trouble").touch()

@@ -360,6 +360,7 @@ def test_an_answer_on_its_way_to_another_worker_is_not_stored(two, origin):
         client.close()
 
 
+@pytest.mark.long
 def test_one_worker_removes_and_dies(two, origin):
     origin.default = respond(204, FRESH)
     fill(two, origin, 5000)

@@ -351,6 +351,7 @@ def test_of_half_of_20000_while_hits_go_on(start_proxy, start_origin, soft):
 # Processes
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("soft", [0, 1])
 @pytest.mark.parametrize("end", ["stop", "kill9"])
 def test_a_restart_in_the_middle_brings_nothing_back(start_proxy, origin, end, soft):

@@ -293,6 +293,7 @@ def test_during_a_purge(begin, origin, what, workers):
     running.stop()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", ["reload", "upgrade"])
 def test_while_copies_are_made(begin, origin, what):
     running = begin(sync="1s")
@@ -309,6 +310,7 @@ def test_while_copies_are_made(begin, origin, what):
     running.stop()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("what", ["reload", "upgrade"])
 def test_copies_begin_and_stop_with_the_option(begin, origin, what):
     running = begin()

@@ -187,6 +187,7 @@ def test_a_clean_restart_uses_the_store_itself(start_proxy, origin):
         assert hit(proxy, origin, path).hit
 
 
+@pytest.mark.long
 def test_failures_are_logged_once_and_counted(start_proxy, origin):
     """Here the name of the unfinished copy is taken by a directory."""
     proxy = start_proxy("sync=1s")
@@ -241,6 +242,7 @@ class opening_locked:
         os.close(self.fd)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not shutil.which("strace"), reason="no strace")
 def test_workers_never_wait_for_the_disk(start_proxy, origin, tmp_path):
     """While copies are made, no worker syncs anything; who makes them does."""
