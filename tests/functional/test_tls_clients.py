@@ -596,6 +596,7 @@ def test_reload_exchanges_the_certificate_or_refuses(start_tls, authority, tmp_p
             return client.sock.getpeercert()["serialNumber"]
 
     before = serial()
+    until(lambda: proxy.stats()["gauges"]["writes_waiting"] == 0, "all workers have it")
     with TlsClient(port, context) as kept:
         assert kept.get(origin.url()).hit
         put(second)
