@@ -225,6 +225,7 @@ undici: all ## Node's undici through tunnels that are read, after npm has put it
 faults: all $(TOOLS) $(BUILD)/faults_shim.so ## calls of the system, memory and LMDB go wrong (SEED=1 ROUNDS=all CASE=... KINDS="send")
 	@CACHE204_BIN=$(abspath $(BUILD))/cache204 SEED='$(SEED)' CASE='$(CASE)' KINDS='$(KINDS)' \
 		ROUNDS='$(if $(filter file undefined,$(origin ROUNDS)),,$(ROUNDS))' \
+		PYTHON=$(PYTHON) scripts/functional.sh $(BUILD)/log/faults \
 		$(PYTHON) -m pytest -p no:cacheprovider -q -n $(if $(CASE),0,$(AT_ONCE)) tests/faults $(PYTEST)
 
 $(BUILD)/%.so: tests/tools/%.c

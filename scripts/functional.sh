@@ -1,7 +1,7 @@
 #!/bin/bash
 # Usage: scripts/functional.sh LOG COMMAND...
 #
-# Runs COMMAND, pytest over the functional tests.  In continuous checks ($CI) up to three tests that fail among
+# Runs COMMAND, pytest over the functional tests or those of tests/faults.  In continuous checks ($CI) up to three tests that fail among
 # thousands are run again, alone: a machine that was busy elsewhere for a second is no reason to refuse a change.
 # Those that pass then are named as unsteady at the end of the output, to be mended; one that fails again has failed.
 set -uo pipefail
@@ -15,4 +15,4 @@ status=${PIPESTATUS[0]}
 mapfile -t failed < <(sed -nE 's/^(FAILED|ERROR) ([^ ]+::.*)/\2/p' "$log" | sed 's/ - .*//' | sort -u)
 [ "${#failed[@]}" -ge 1 ] && [ "${#failed[@]}" -le 3 ] || exit "$status"
 "$PYTHON" -m pytest -p no:cacheprovider -q "${failed[@]}" || exit
-printf 'functional: unsteady, failed among the others and passed alone: %s\n' "${failed[@]}"
+printf 'unsteady, failed among the others and passed alone: %s\n' "${failed[@]}"
