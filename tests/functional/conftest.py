@@ -11,6 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support.origin import Origin  # noqa: E402
 from support.proxy import ROOT, SANITIZED, Proxy  # noqa: E402
+from support.target import Target  # noqa: E402
 
 
 # Files that are run with one worker and with several in `make test`: what they are about is the store,
@@ -150,3 +151,17 @@ def connect(proxy):
 @pytest.fixture
 def client(connect):
     return connect()
+
+
+@pytest.fixture
+def start_target():
+    """Far ends of tunnels; what each does is up to the test."""
+    targets = []
+
+    def start(serve=None):
+        targets.append(Target(serve))
+        return targets[-1]
+
+    yield start
+    for target in targets:
+        target.close()

@@ -26,19 +26,6 @@ def module_proxy(worker_count, tmp_path_factory):
 
 
 @pytest.fixture
-def start_target():
-    targets = []
-
-    def start(serve=None):
-        targets.append(Target(serve))
-        return targets[-1]
-
-    yield start
-    for target in targets:
-        target.close()
-
-
-@pytest.fixture
 def tunnel(connect, start_target):
     """Both ends of one, with nothing said yet."""
     target = start_target(Target.silent)

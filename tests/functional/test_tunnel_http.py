@@ -11,7 +11,7 @@ import pytest
 from support.nameserver import NameServer
 from support.origin import READ_BODY, chunked, respond
 from support.proxy import Proxy, run
-from support.target import Target, connect_bytes, open_tunnel
+from support.target import connect_bytes, open_tunnel
 from support.until import until
 
 
@@ -22,19 +22,6 @@ def module_proxy(worker_count, tmp_path_factory):
     yield proxy
     proxy.stop()
     proxy.remove()
-
-
-@pytest.fixture
-def start_target():
-    targets = []
-
-    def start(serve=None):
-        targets.append(Target(serve))
-        return targets[-1]
-
-    yield start
-    for target in targets:
-        target.close()
 
 
 @pytest.fixture
