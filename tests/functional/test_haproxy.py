@@ -32,10 +32,12 @@ pytestmark = pytest.mark.skipif(not HAPROXY, reason="haproxy is not installed")
 
 
 class Balancer:
-    """HAProxy with the example file, in which only addresses are others. Its listening sockets are
-    made here and handed over, so that no port can be taken meanwhile, and none is refused."""
+    """HAProxy with the example file, in which only addresses are others, and by default the bound of a node's load: two
+    requests at once are one too many for a node of three, and a request is under way for a while after its answer.
+    Its listening sockets are made here and handed over, so that no port can be taken meanwhile, and none is refused."""
 
-    def __init__(self, directory, nodes, origin):
+    def __init__(self, directory, nodes, origin, factor=1000):
+        self.factor = factor
         self.sockets = {"3128": self.listen(), "3130": self.listen()}
         self.port, self.gateway_port = (s.getsockname()[1] for s in self.sockets.values())
         self.file = directory / "haproxy.cfg"
@@ -55,6 +57,7 @@ class Balancer:
         """Each substitution must be of something that is there."""
         changes = [(f"bind :{port}\n", f"bind fd@{s.fileno()}\n") for port, s in self.sockets.items()]
         changes.append(("http://api.example.com", f"http://{origin.authority}"))
+        changes.append(("hash-balance-factor 150\n", f"hash-balance-factor {self.factor}\n"))
         for number, node in enumerate(nodes.values(), start=1):
             address = f"192.0.2.1{number}:3128"
             changes.append((f"{address} id {number} check port 3129",
@@ -92,9 +95,9 @@ def nodes(start_proxy, request):
 
 
 @pytest.fixture
-def balancer(nodes, origin, tmp_path):
+def balancer(nodes, origin, tmp_path, request):
     origin.default = respond(204, "Cache-Control: max-age=600")
-    balancer = Balancer(tmp_path, nodes, origin)
+    balancer = Balancer(tmp_path, nodes, origin, *getattr(request, "param", []))
     yield balancer
     balancer.close()
 
@@ -200,6 +203,7 @@ def test_the_simulated_ring_is_the_real_one(balancer, origin):
     assert names(ask(balancer, origin)) == {path: f"node{ring.node(cluster.hash_of(origin.url(path)))}" for path in PATHS}
 
 
+@pytest.mark.parametrize("balancer", [[150]], indirect=True)
 def test_a_hot_uri_goes_on_to_others_when_its_own_node_is_busy(balancer, nodes, origin):
     """Twelve clients wait for one URI: no node has more than half of them. A write still goes to the URI's own."""
     homes = names(ask(balancer, origin, "PUT"))
