@@ -58,6 +58,8 @@ static void test_numbers_that_are_no_addresses(void **state)
 		"example.com.80",
 		"1.2.3.4.5",
 		"1.2.3.256",
+		"1-2.3.4",
+		"1.2x3.4",
 		"01.2.3.4",
 		"1.2.3.04",
 		"1.2.3.00",
