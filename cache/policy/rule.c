@@ -19,7 +19,7 @@ static const enum pattern_form forms[] = {
 enum { FORMS = sizeof(forms) / sizeof(*forms) };
 
 struct spellings {
-	size_t n[FORMS];
+	size_t n[FORMS]; /* 0: not made yet */
 	char text[FORMS][PLAIN_MAX];
 };
 
@@ -29,9 +29,9 @@ struct target {
 	const struct http_uri *uri;
 	struct slice host, path;
 	bool tunnel;
-	const struct spellings *spellings; /* of the path; NULL when there is but the one written */
-	bool by_path;                      /* a path could have made another rule fit */
-	uint32_t best;                     /* the first rule that fits, so far */
+	struct spellings *spellings; /* of the path; NULL when there is but the one written */
+	bool by_path;                /* a path could have made another rule fit */
+	uint32_t best;               /* the first rule that fits, so far */
 };
 
 static bool keeps_out(const struct conf_rule *rule)
@@ -39,16 +39,23 @@ static bool keeps_out(const struct conf_rule *rule)
 	return rule_denies(rule) || !rule->store;
 }
 
+static struct slice path_in(const struct target *target, size_t form)
+{
+	struct spellings *spellings = target->spellings;
+
+	if (spellings == NULL)
+		return target->path;
+	if (spellings->n[form] == 0)
+		spellings->n[form] =
+			pattern_path_in(forms[form], target->path, spellings->text[form]);
+	return slice_of(spellings->text[form], spellings->n[form]);
+}
+
 /* Does the path fit in one of its forms, from the first one on? */
 static bool form_fits(const struct target *target, const struct pattern *pattern, size_t count)
 {
-	const struct spellings *spellings = target->spellings;
-
-	if (spellings == NULL)
-		return pattern_path_fits(pattern->plain, target->path);
-	for (size_t i = 0; i < count; i++)
-		if (pattern_path_fits(pattern->plain,
-				      slice_of(spellings->text[i], spellings->n[i])))
+	for (size_t i = 0; i < (target->spellings != NULL ? count : 1); i++)
+		if (pattern_path_fits(pattern->plain, path_in(target, i)))
 			return true;
 	return false;
 }
@@ -128,8 +135,7 @@ __attribute__((noinline)) static const struct conf_rule *find_spelled(struct tar
 		memcpy(slashed + 1, target->path.p, target->path.n);
 		target->path = slice_of(slashed, target->path.n + 1);
 	}
-	for (size_t i = 0; i < FORMS; i++)
-		spellings.n[i] = pattern_path_in(forms[i], target->path, spellings.text[i]);
+	memset(spellings.n, 0, sizeof(spellings.n));
 	target->spellings = &spellings;
 	return find_target(target);
 }
