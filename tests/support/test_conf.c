@@ -153,3 +153,14 @@ bool test_conf_set(struct conf *conf, const char *name, const char *text)
 #undef IS
 	return false;
 }
+
+char *test_conf_dump(const struct conf *conf)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *to = open_memstream(&text, &size);
+
+	conf_dump(conf, to);
+	fclose(to);
+	return text;
+}

@@ -23,4 +23,7 @@ bool test_conf_set(struct conf *conf, const char *name, const char *text);
  */
 bool test_conf_rules(struct conf *conf, const char *text);
 
+/* The options as a configuration file, for the caller to free. */
+char *test_conf_dump(const struct conf *conf);
+
 #endif

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "conf/conf.h"
+#include "tests/support/test_conf.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
 #define EXAMPLE "conf/cache204.conf.example"
@@ -47,17 +48,6 @@ static struct conf *load_bytes(const char *text, size_t length, char *const *set
 static struct conf *load(const char *text, char *const *settings, size_t count, char **ret_errors)
 {
 	return load_bytes(text, text ? strlen(text) : 0, settings, count, ret_errors);
-}
-
-static char *dump(const struct conf *conf)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *to = open_memstream(&text, &size);
-
-	conf_dump(conf, to);
-	fclose(to);
-	return text;
 }
 
 static void test_defaults(void **state)
@@ -144,7 +134,7 @@ static void test_good_files(void **state)
 		if (conf == NULL)
 			fail_msg("%s: %s", cases[i].text, errors);
 		assert_string_equal(errors, "");
-		shown = dump(conf);
+		shown = test_conf_dump(conf);
 		if (!strstr(shown, cases[i].shown))
 			fail_msg("%s: not %s", cases[i].text, cases[i].shown);
 		free(shown);
@@ -572,7 +562,7 @@ static void check_settings(const char *text, const struct setting_case *one, boo
 	if ((conf != NULL) != good)
 		fail_msg("%s: %s", one->settings[0], errors);
 	if (good) {
-		shown = dump(conf);
+		shown = test_conf_dump(conf);
 		if (!strstr(shown, one->expected))
 			fail_msg("%s: not %s", one->settings[0], one->expected);
 	} else {
@@ -799,11 +789,11 @@ static void test_dump_loads(void **state)
 
 	(void)state;
 	assert_string_equal(errors, "");
-	first = dump(conf);
+	first = test_conf_dump(conf);
 	conf_free(conf);
 	conf = load(first, NULL, 0, &errors);
 	assert_string_equal(errors, "");
-	second = dump(conf);
+	second = test_conf_dump(conf);
 	assert_string_equal(first, second);
 	assert_string_equal(conf->store, "it's a \"$dir\\x${y}");
 	assert_non_null(strstr(second, "password"));
@@ -823,12 +813,12 @@ static void test_example(void **state)
 
 	(void)state;
 	assert_non_null(example);
-	expected = dump(conf);
+	expected = test_conf_dump(conf);
 	conf_free(conf);
 	conf = conf_load(EXAMPLE, NULL, 0, to);
 	fclose(to);
 	assert_string_equal(errors, "");
-	shown = dump(conf);
+	shown = test_conf_dump(conf);
 	assert_string_equal(shown, expected);
 	conf_free(conf);
 

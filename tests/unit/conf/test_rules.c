@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "conf/rules.h"
+#include "tests/support/test_conf.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
 
@@ -34,17 +35,6 @@ static struct conf *load(const char *text, char **ret_errors)
 	for (char *at = *ret_errors; (at = strstr(at, path)) != NULL;)
 		memmove(at, at + strlen(path) + 1, strlen(at + strlen(path)));
 	return conf;
-}
-
-static char *dump(const struct conf *conf)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *to = open_memstream(&text, &size);
-
-	conf_dump(conf, to);
-	fclose(to);
-	return text;
 }
 
 static void taken(void **state)
@@ -80,11 +70,11 @@ static void taken(void **state)
 	assert_true(rule_goes_direct(&rules[2]));
 	assert_int_equal(rules[2].line, 7);
 	assert_string_equal(rules[3].parent, "http://u:p%7D@parent:1");
-	first = dump(conf);
+	first = test_conf_dump(conf);
 	assert_non_null(strstr(first, "password of the parent proxy"));
 	again = load(first, &errors);
 	assert_string_equal(errors, "");
-	second = dump(again);
+	second = test_conf_dump(again);
 	assert_string_equal(first, second);
 	free(first);
 	free(second);
