@@ -229,6 +229,7 @@ faults: all $(TOOLS) $(BUILD)/faults_shim.so ## calls of the system, memory and 
 		$(PYTHON) -m pytest -p no:cacheprovider -q -n $(if $(CASE),0,$(AT_ONCE)) tests/faults $(PYTEST)
 
 $(BUILD)/%.so: tests/tools/%.c
+	@mkdir -p $(@D)
 	$(call say,LINK $@)
 	$(Q)$(CC) $(CPPFLAGS) $(WARN) -O2 -g -fPIC -shared -o $@ $< -ldl
 
