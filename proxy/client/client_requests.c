@@ -30,10 +30,13 @@ void client_fail_body(struct client *client, enum failure failure)
 		exchange_fail(x, failure);
 }
 
-static void begin_body(struct client *client, const struct exchange *x)
+static void begin_body(struct client *client, struct exchange *x)
 {
-	body_begin(&client->body, x->req.body, x->req.content_length);
-	client->sink.reading_body = !client->body.done;
+	client->sink.reading_body = false;
+	if (x->req.body != BODY_NONE) {
+		body_begin(&x->body, x->req.body, x->req.content_length);
+		client->sink.reading_body = !x->body.done;
+	}
 	client->body_paused = client->held = false;
 }
 
@@ -119,7 +122,7 @@ static bool feed_body(struct client *client)
 	size_t consumed;
 	enum body_result result;
 
-	result = body_decode(&client->body, buf_waiting(&client->in), &consumed, &content);
+	result = body_decode(&x->body, buf_waiting(&client->in), &consumed, &content);
 	if (result == BODY_BAD) {
 		client_fail_body(client, FAILURE_BAD_BODY);
 		return true;
@@ -162,9 +165,10 @@ static bool serve_next(struct client *client)
 
 	if (client->conn == NULL)
 		return false;
-	client->share.bytes += in - buf_length(&client->in) + (counts->compared - compared);
+	client->share.bytes +=
+		(uint32_t)(in - buf_length(&client->in) + (counts->compared - compared));
 	if (buf_length(&client->out) > out)
-		client->share.bytes += buf_length(&client->out) - out;
+		client->share.bytes += (uint32_t)(buf_length(&client->out) - out);
 	return served;
 }
 

@@ -55,6 +55,7 @@ static void client_finish(struct client *client)
 	}
 	conn_end(client->conn);
 	client->lingering = true;
+	client->lingered = 0;
 	scratch_free(&client->all->turn->in, &client->in);
 	conn_watch(client->conn, true, false);
 	conn_deadline(client->conn, CLIENT_LINGER_MS);

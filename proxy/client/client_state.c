@@ -3,7 +3,7 @@
 
 void client_free_later(struct client *client)
 {
-	if (!client->resume.queued && !client->push.queued)
+	if (!task_is_queued(&client->resume) && !task_is_queued(&client->push))
 		turn_free(client);
 }
 

@@ -16,6 +16,7 @@
 #include "conf/conf.h"
 #include "proxy/exchange/failure_log.h"
 #include "proxy/exchange/sink.h"
+#include "proxy/http1/body.h"
 #include "proxy/http1/compose.h"
 #include "proxy/limits/budgets.h"
 #include "proxy/loop/turn.h"
@@ -51,6 +52,7 @@ struct exchange {
 	struct answer_sink *sink; /* NULL: the answer has no receiver */
 	const struct frontend *frontend;
 	struct http_request req;
+	struct body body;  /* of the request, once its head was read; the client's alone */
 	void *memory;      /* of a parked request */
 	struct slice user; /* who logged in, credentials.c's; else the subject of the client's
 			      certificate, its connection's or in `memory`; empty for none */

@@ -45,9 +45,9 @@ struct deadline_kind {
 struct deadline {
 	struct ev_timer timer; /* may be armed for earlier, never for later; data is the owner */
 	int64_t at_ms;         /* INT64_MAX for never */
-	int64_t armed_ms;      /* when the active timer fires */
+	int64_t armed_ms : 56; /* when the active timer fires; two million years will do */
+	uint64_t looks : 8;
 	const struct deadline_kind *kind;
-	uint8_t looks;
 };
 
 /* The loop of this process; before any deadline is set. */

@@ -20,10 +20,9 @@ enum {
 
 static void queue_add(struct task_queue *queue, struct task *task)
 {
-	if (task->queued)
+	if (task_is_queued(task))
 		return;
-	task->queued = true;
-	task->next = NULL;
+	task->next = task;
 	*queue->end = task;
 	queue->end = &task->next;
 	queue->count++;
@@ -33,11 +32,11 @@ static void queue_run_first(struct task_queue *queue)
 {
 	struct task *task = queue->first;
 
-	queue->first = task->next;
-	if (queue->first == NULL)
+	if (--queue->count > 0)
+		queue->first = task->next;
+	else
 		queue->end = &queue->first;
-	queue->count--;
-	task->queued = false;
+	task->next = NULL;
 	task->run(task->owner);
 }
 
@@ -100,6 +99,7 @@ bool share_take(struct share *share, const struct turn *turn, unsigned most)
 {
 	if (share->turn != turn->number)
 		*share = (struct share){.turn = turn->number};
+	_Static_assert(SHARE_PIECES <= UINT16_MAX && SHARE_REQUESTS <= UINT16_MAX, "steps");
 	if (share->used_up)
 		return false;
 	if (share->steps >= most || share->steps >= turn->steps_max || share->bytes >= SHARE_BYTES)

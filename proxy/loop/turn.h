@@ -35,9 +35,13 @@ enum {
 struct task {
 	void (*run)(void *owner);
 	void *owner;
-	struct task *next;
-	bool queued;
+	struct task *next; /* NULL while it is not queued; the last one's is itself */
 };
+
+static inline bool task_is_queued(const struct task *task)
+{
+	return task->next != NULL;
+}
 
 struct task_queue {
 	struct task *first, **end;
@@ -98,9 +102,9 @@ enum {
 /* What was done for one connection in a turn. */
 struct share {
 	uint64_t turn;
-	unsigned steps;
+	uint32_t bytes; /* the owner adds what one step moves: never near 4 GiB above the bound */
+	uint16_t steps;
 	bool used_up;
-	size_t bytes;
 };
 
 /*

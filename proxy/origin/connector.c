@@ -83,7 +83,7 @@ static void release(struct connector *c, const struct conn *winner)
 			conn_close(c->attempts[i].conn);
 		budget_give(&c->attempts[i].extra);
 	}
-	if (!c->report.queued)
+	if (!task_is_queued(&c->report))
 		turn_free(c);
 }
 

@@ -32,7 +32,7 @@ void origin_release(struct origin *origin)
 	buf_free(&origin->request);
 	buf_free(&origin->connect);
 	/* A queued one is freed when its task is run. */
-	if (!origin->resume.queued)
+	if (!task_is_queued(&origin->resume))
 		turn_free(origin);
 }
 
