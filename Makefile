@@ -269,13 +269,13 @@ fuzz: ## search for new failing inputs, FUZZ_SECONDS=20 for each target (FUZZ="c
 	@for target in $(FUZZ); do scripts/fuzz.sh $$target $(FUZZ_SECONDS) || exit 1; done
 
 .PHONY: mutate sources testing
-testing: ## write the numbers of TESTING.md, with those of the last make cover and make mutate
+testing: ## write the numbers of TESTING.md, with those of the last make cover and of tests/mutants/tried.txt
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@scripts/testing.py build
 
-mutate: ## plant COUNT=50 faults from SEED=1 in FILES="cache/policy ..." and tell which no test notices (STAGES="test,room,...")
+mutate: ## plant COUNT=50 faults from SEED=1 in FILES="cache/policy ..." and tell which no test notices (STAGES="test,room,...", KEEP=yes)
 	@scripts/deps.sh run test
-	@scripts/mutate.py --seed $(or $(SEED),1) --count $(or $(COUNT),50) $(if $(STAGES),--stages $(STAGES)) $(FILES)
+	@scripts/mutate.py --seed $(or $(SEED),1) --count $(or $(COUNT),50) $(if $(STAGES),--stages $(STAGES)) $(if $(FUNCTIONAL),--functional "$(FUNCTIONAL)") $(if $(KEEP),--keep) $(FILES)
 
 sources:
 	@echo $(SOURCES)

@@ -5,13 +5,19 @@
 
 A copy of the tracked files is built below build/mutate.  For each mutant one file of the copy is changed in one
 place, and tests run until one fails: the unit test of the file's own name, those of its room, all, the corpora, the
-functional tests.  A test that does not end in time has noticed, too.  What does not compile is no mutant.
+simulated world if asked for (simulate), the functional tests, of which --functional chooses files.  A test that does
+not end in time has noticed, too.  What does not compile is no mutant, nor is what the optimizer makes the same code of.
 
 tests/mutants/equivalent.txt lists mutants that change nothing that anybody could notice, each with the reason.
+
+build/mutate/results.json has every mutant that was tried, of all runs: one that was noticed is not tried again while
+its file stays as it is.  --keep writes what is known there of the rooms into tests/mutants/tried.txt, from which
+`make testing` fills TESTING.md.
 """
 
 import argparse
 import collections
+import hashlib
 import itertools
 import json
 import os
@@ -19,14 +25,20 @@ import pathlib
 import random
 import re
 import shutil
-import signal
 import subprocess
 import sys
 
+import mutate_programs
+
 TREE = pathlib.Path("build/mutate/tree")
+RESULTS = pathlib.Path("build/mutate/results.json")
 EQUIVALENT = pathlib.Path("tests/mutants/equivalent.txt")
-STAGES = ["test", "room", "unit", "replay", "functional"]
-PROGRAM_S, BUILD_S, FUNCTIONAL_S = 60, 600, 900
+TRIED = pathlib.Path("tests/mutants/tried.txt")
+STAGES = ["test", "room", "unit", "replay", "simulate", "functional"]
+USUAL = "test,room,unit,replay,functional"
+FUNCTIONAL_S = 900
+# what a mutant may turn out to be, when no program has noticed it
+NO_MUTANT, SAME_CODE = "build", "same code"
 
 # what stands in a line, and what it becomes
 OPERATORS = [
@@ -133,82 +145,69 @@ def sources(names):
     return [pathlib.Path(file) for file in chosen]
 
 
-def run(command, seconds, **more):
-    """Exit status; None when it did not end in time."""
-    with subprocess.Popen(command, cwd=TREE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                          start_new_session=True, **more) as process:
+def unit_programs(pattern):
+    return {"build/" + str(source.relative_to(TREE).with_suffix("")): [] for source in sorted(TREE.glob(pattern))}
+
+
+def stage_programs(stage, room="*", stem="*"):
+    """{program: its arguments} of a stage, for a file of a room."""
+    if stage == "replay":
+        targets = [source.stem.removeprefix("fuzz_") for source in sorted(TREE.glob("tests/fuzz/fuzz_*.c"))]
+        return {f"build/tests/fuzz/replay_{target}": [f"tests/fuzz/corpus/{target}"] for target in targets}
+    if stage == "simulate":
+        return {"build/tests/sim/simulate": ["300"]}
+    return unit_programs({"test": f"tests/unit/{room}/test_{stem}.c", "room": f"tests/unit/{room}/test_*.c",
+                          "unit": "tests/unit/*/test_*.c"}[stage])
+
+
+def functional_fails(files):
+    if not mutate_programs.make(TREE, "all", "build/tests/tools/check_store", "build/tests/tools/check_metrics"):
+        return True
+    command = ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-x", "-n", str(2 * os.cpu_count()), *files]
+    return mutate_programs.run(TREE, command, FUNCTIONAL_S, env={
+        **os.environ, "CACHE204_BIN": str((TREE / "build/cache204").resolve())}) != 0
+
+
+class Trial:
+    """Tries mutants, with the programs of the stages and the functional tests."""
+
+    def __init__(self, stages, files, rooms):
+        self.stages = [stage for stage in stages if stage != "functional"]
+        self.functional = files if "functional" in stages else None
+        wanted = {}
+        for stage, room in itertools.product(self.stages, rooms):
+            wanted.update(stage_programs(stage, room))
+        self.bench = mutate_programs.Bench(TREE, wanted)
+        if self.functional and functional_fails(files):
+            sys.exit("mutate: the functional tests fail without a mutant")
+
+    def noticed_by(self, mutant, text):
+        """What fails; None when the mutant survives; NO_MUTANT or SAME_CODE when it is none."""
+        source = pathlib.Path(mutant.file)
+        if not self.bench.compiles(source, "build/mutant.o"):
+            return NO_MUTANT
+        # The quickest of all goes first, so the stages are one choice.
+        choice = {name for stage in self.stages for name in stage_programs(stage, source.parent.name, source.stem)}
+        found = self.bench.failing(source, choice)
+        if found is None and self.bench.is_same_code(source, text):
+            return SAME_CODE
+        if found is None and self.functional and functional_fails(self.functional):
+            return "functional"
+        return found
+
+    def try_one(self, mutant):
+        file = TREE / mutant.file
+        text = file.read_text()
+        lines = text.split("\n")
+        lines[mutant.line - 1] = mutant.now
         try:
-            return process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            return None
+            file.write_text("\n".join(lines))
+            return self.noticed_by(mutant, text)
+        finally:
+            file.write_text(text)
 
 
-def make(*targets):
-    return run(["make", "-s", f"-j{os.cpu_count()}", *targets], BUILD_S) == 0
-
-
-def programs(pattern):
-    return sorted("build/" + str(source.relative_to(TREE).with_suffix("")) for source in TREE.glob(pattern))
-
-
-def failing_program(names):
-    """The first program that fails; they are built first, all at once."""
-    if names and not make(*names):
-        return "build"
-    return next((name for name in names if run([name], PROGRAM_S) != 0), None)
-
-
-def failing_corpus():
-    targets = [source.stem.removeprefix("fuzz_") for source in sorted(TREE.glob("tests/fuzz/fuzz_*.c"))]
-    if not make(*(f"build/tests/fuzz/replay_{target}" for target in targets)):
-        return "build"
-    return next((f"replay_{target}" for target in targets
-                 if run([f"build/tests/fuzz/replay_{target}", f"tests/fuzz/corpus/{target}"], PROGRAM_S) != 0), None)
-
-
-def failing_functional():
-    if not make("all", "build/tests/tools/check_store", "build/tests/tools/check_metrics"):
-        return "build"
-    command = ["/usr/bin/python3", "-m", "pytest", "-p", "no:cacheprovider", "-q", "-x", "-n", str(2 * os.cpu_count()),
-               "tests/functional"]
-    status = run(command, FUNCTIONAL_S, env={**os.environ, "CACHE204_BIN": str((TREE / "build/cache204").resolve())})
-    return None if status == 0 else "functional"
-
-
-def noticed_by(mutant, stages):
-    """What fails: a stage and a program; None when the mutant survives; "build" when it is none."""
-    source = pathlib.Path(mutant.file)
-    room = source.parent.name
-    tries = {
-        "test": lambda: failing_program(programs(f"tests/unit/{room}/test_{source.stem}.c")),
-        "room": lambda: failing_program(programs(f"tests/unit/{room}/test_*.c")),
-        "unit": lambda: failing_program(programs("tests/unit/*/test_*.c")),
-        "replay": failing_corpus,
-        "functional": failing_functional,
-    }
-    if not make(f"build/obj/{source.with_suffix('.o')}"):
-        return "build"
-    for stage in stages:
-        found = tries[stage]()
-        if found:
-            return found
-    return None
-
-
-def try_one(mutant, stages):
-    file = TREE / mutant.file
-    text = file.read_text()
-    lines = text.split("\n")
-    lines[mutant.line - 1] = mutant.now
-    try:
-        file.write_text("\n".join(lines))
-        return noticed_by(mutant, stages)
-    finally:
-        file.write_text(text)
-
-
-def lay_tree(stages):
+def lay_tree():
     """The copy, with only what differs written anew, so that objects of an earlier run are of use."""
     tracked = subprocess.run(["git", "ls-files", "-z"], capture_output=True, check=True).stdout.decode().split("\0")
     for name in filter(None, tracked):
@@ -217,31 +216,70 @@ def lay_tree(stages):
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, copy)
     print(f"mutate: building {TREE}", flush=True)
-    if not make("all"):
-        sys.exit(f"mutate: {TREE} does not build")
-    if "functional" in stages and failing_functional():
-        sys.exit("mutate: the functional tests fail without a mutant")
 
 
-def report(results, path):
-    counted = [result for result in results if result["noticed"] != "build"]
-    by_room = collections.defaultdict(lambda: [0, 0])
-    for result in counted:
-        room = by_room[str(pathlib.Path(result["file"]).parent)]
-        room[0] += bool(result["noticed"])
-        room[1] += 1
-    for room, (noticed, tried) in sorted(by_room.items()):
-        print(f"{room:24} {noticed:5} of {tried:5}  {100 * noticed / tried:5.1f} %")
-    noticed = sum(bool(result["noticed"]) for result in counted)
-    print(f"mutate: {noticed} of {len(counted)} noticed, {100 * noticed / max(len(counted), 1):.1f} %; {path} has each")
-    path.write_text(json.dumps(results, indent=1))
+def hash_of(file):
+    return hashlib.sha256(pathlib.Path(file).read_bytes()).hexdigest()[:16]
+
+
+def known_results(known):
+    """Those of earlier runs that are still so: {mutant: result}."""
+    if not RESULTS.exists():
+        return {}
+    results = {Mutant(*(result[name] for name in Mutant._fields)): result for result in json.loads(RESULTS.read_text())}
+    return {mutant: result for mutant, result in results.items()
+            if pathlib.Path(mutant.file).exists() and result["hash"] == hash_of(mutant.file)
+            and (mutant.file, mutant.was.strip(), mutant.now.strip()) not in known}
+
+
+def by_room(results):
+    """{room: its results}, without what was no mutant."""
+    rooms = collections.defaultdict(list)
+    for result in results:
+        if result["noticed"] not in (NO_MUTANT, SAME_CODE):
+            rooms[str(pathlib.Path(result["file"]).parent)].append(result)
+    return rooms
+
+
+def write_results(results):
+    new = RESULTS.with_suffix(".new")
+    new.write_text(json.dumps(list(results.values()), indent=1))
+    new.rename(RESULTS)
+
+
+def share(results):
+    noticed = sum(bool(result["noticed"]) for result in results)
+    return f"{noticed} of {len(results)}, {100 * noticed / max(len(results), 1):.1f} %"
+
+
+def keep(rooms, equivalent):
+    """A line a room of tests/mutants/tried.txt; the others stay."""
+    lines = TRIED.read_text().split("\n") if TRIED.exists() else []
+    kept = {line.split(":")[0]: line for line in lines if line and not line.startswith("#")}
+    for room, results in rooms.items():
+        seeds = sorted({seed for result in results for seed in result["seeds"]})
+        beside = sum(file.rpartition("/")[0] == room for file, _, _ in equivalent)
+        kept[room] = (f"{room}: {share(results)}; equivalent {beside}; "
+                      f"{'functional tests too' if any(result['noticed'] == 'functional' for result in results) else 'units and corpora'}; "
+                      f"seeds {' '.join(seeds)}")
+    TRIED.write_text("# Planted faults that a test noticed, a line a room, by `make mutate KEEP=yes`; `make testing` reads it.\n"
+                     + "".join(line + "\n" for _, line in sorted(kept.items())))
+
+
+def report(results, chosen):
+    counted = [results[mutant] for mutant in chosen]
+    for room, tried in sorted(by_room(counted).items()):
+        print(f"{room:24} {share(tried)}")
+    print(f"mutate: noticed {share(sum(by_room(counted).values(), []))}; {RESULTS} has each")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seed", default="1")
     parser.add_argument("--count", type=int, default=50)
-    parser.add_argument("--stages", default=",".join(STAGES))
+    parser.add_argument("--stages", default=USUAL)
+    parser.add_argument("--functional", default="tests/functional", help="files of functional tests, instead of all")
+    parser.add_argument("--keep", action="store_true", help=f"write the rooms' lines of {TRIED}")
     parser.add_argument("--list", action="store_true", help="show the mutants, run nothing")
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
@@ -256,16 +294,23 @@ def main():
         for mutant in chosen:
             print(f"{mutant.file}:{mutant.line}: {mutant.was.strip()}  ->  {mutant.now.strip()}")
         return 0
-    lay_tree(stages)
-    results = []
+    lay_tree()
+    results = known_results(known)
+    trial = Trial(stages, arguments.functional.split(), {pathlib.Path(mutant.file).parent.name for mutant in chosen})
     for number, mutant in enumerate(chosen, 1):
-        noticed = try_one(mutant, stages)
-        results.append({**mutant._asdict(), "noticed": noticed})
-        if noticed is None:
+        result = results.setdefault(mutant, {**mutant._asdict(), "noticed": None, "hash": hash_of(mutant.file), "seeds": []})
+        result["seeds"] = sorted({*result["seeds"], arguments.seed})
+        if result["noticed"] is None:
+            result["noticed"] = trial.try_one(mutant)
+        if number % 20 == 0 or number == len(chosen):
+            write_results(results)
+        if result["noticed"] is None:
             print(f"{mutant.file}:{mutant.line}: survives: {mutant.was.strip()}  ->  {mutant.now.strip()}", flush=True)
         elif sys.stderr.isatty():
             print(f"\r{number} of {len(chosen)} ", end="", file=sys.stderr)
-    report(results, pathlib.Path("build/mutate/results.json"))
+    report(results, chosen)
+    if arguments.keep:
+        keep(by_room(results.values()), known)
     return 0
 
 

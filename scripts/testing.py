@@ -2,17 +2,17 @@
 """Counts what is tested and how much, and writes it into TESTING.md, between the two marks there.
 
     scripts/testing.py            what the tree itself tells
-    scripts/testing.py BUILD      and what the last runs below BUILD tell: coverage, mutants
+    scripts/testing.py BUILD      and what the last run below BUILD tells: coverage
 """
 
-import json
 import pathlib
 import re
 import subprocess
 import sys
 
 DOCUMENT = pathlib.Path("TESTING.md")
-OF_RUNS = re.compile("run by the tests$|^planted faults")  # kept until such a run is made again
+TRIED = pathlib.Path("tests/mutants/tried.txt")
+OF_RUNS = re.compile("run by the tests$")  # kept until such a run is made again
 BEGIN, END = "<!-- numbers: make testing -->", "<!-- end of numbers -->"
 
 
@@ -61,11 +61,15 @@ def rows_of_runs(build):
     if cover.exists():
         for name, share in re.findall(r"^cover: (\w+) ([\d.]+ %.*)$", cover.read_text(), re.M):
             yield f"{name} run by the tests", share
-    results = build / "mutate/results.json"
-    if results.exists():
-        tried = [result for result in json.loads(results.read_text()) if result["noticed"] != "build"]
-        noticed = sum(bool(result["noticed"]) for result in tried)
-        yield "planted faults that a test noticed", f"{noticed} of {len(tried)}, {100 * noticed / len(tried):.1f} %"
+
+
+def rows_of_mutants():
+    rooms = re.findall(r"^([a-z0-9/]+): (\d+) of (\d+), (.*)$", TRIED.read_text() if TRIED.exists() else "", re.M)
+    if rooms:
+        noticed, tried = (sum(int(room[column]) for room in rooms) for column in (1, 2))
+        yield "planted faults that a test noticed", f"{noticed:,} of {tried:,}, {100 * noticed / tried:.1f} %"
+    for room, noticed, tried, more in rooms:
+        yield f"planted faults in {room}", f"{int(noticed):,} of {int(tried):,}, {more}"
 
 
 def main():
@@ -74,7 +78,7 @@ def main():
     of_runs = {name: value for name, value in re.findall(r"^\| (.*?) \| (.*?) \|$", old, re.M) if OF_RUNS.search(name)}
     if len(sys.argv) > 1:
         of_runs.update(rows_of_runs(pathlib.Path(sys.argv[1])))
-    table = "".join(f"| {name} | {value} |\n" for name, value in [*rows(), *of_runs.items()])
+    table = "".join(f"| {name} | {value} |\n" for name, value in [*rows(), *of_runs.items(), *rows_of_mutants()])
     DOCUMENT.write_text(f"{before}{BEGIN}\n| What | How much |\n|---|---|\n{table}{END}{after}")
 
 

@@ -1,0 +1,143 @@
+"""Builds and runs the programs that may notice a mutant, for scripts/mutate.py.
+
+Make builds everything once.  After that a mutant costs one compilation, and for each program that has its object, the
+one that has noticed most per second first, a link and a run.  A run ends by the processor time that it has used, many
+times of what it needs without a mutant, so a loop that does not end is noticed soon and a busy machine is no failure.
+"""
+
+import collections
+import os
+import pathlib
+import re
+import resource
+import shlex
+import signal
+import subprocess
+import sys
+import time
+
+BUILD_S, WALL_S, CPU_LEAST_S, CPU_TIMES = 900, 120, 2, 10
+MEMORY_MAX = 2 << 30
+QUICK = "CFLAGS=-O0"
+
+Program = collections.namedtuple("Program", "name command link objects")
+
+
+def run(tree, command, seconds, cpu_s=None, **more):
+    """Exit status; None when it did not end in time, or used more of the processor than it may."""
+    def limit():
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if cpu_s is not None:
+            resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
+            resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_MAX, MEMORY_MAX))
+
+    with subprocess.Popen(command, cwd=tree, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL, start_new_session=True, preexec_fn=limit, **more) as process:
+        try:
+            status = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            status = None
+        try:
+            os.killpg(process.pid, signal.SIGKILL)  # what it may have left behind
+        except ProcessLookupError:
+            pass
+        return None if status == -signal.SIGXCPU else status
+
+
+def make(tree, *targets):
+    return run(tree, ["make", "-s", f"-j{os.cpu_count()}", QUICK, *targets], BUILD_S) == 0
+
+
+def recipes(tree, targets, pattern, *flags):
+    """The commands by which make would make the targets, by what they write."""
+    said = subprocess.run(["make", "-n", "V=1", QUICK, *flags, *targets], cwd=tree, capture_output=True, text=True,
+                          check=True).stdout.replace("\\\n", " ")
+    return {found[1]: line for line in said.split("\n") if (found := re.search(pattern, line))}
+
+
+class Bench:
+    """Every program that may run, and what is known of each."""
+
+    def __init__(self, tree, wanted):
+        """`wanted` are {program: its arguments}; those that fail without a mutant are left out, by name."""
+        self.tree = tree
+        self.seconds, self.noticed = {}, collections.Counter()
+        self.compile = {}
+        missing = [name for name in wanted if not (tree / name).exists()]
+        if not make(tree, *wanted):
+            sys.exit(f"mutate: {tree} does not build" + f", {' '.join(missing[:3])} among others" * bool(missing))
+        for name in wanted:
+            (tree / name).unlink()
+        links = recipes(tree, wanted, r" -o (build/tests/\S+) ")
+        self.programs = [self.linked(name, wanted[name], links[name]) for name in wanted]
+        self.programs = [program for program in self.programs if self.passes(program)]
+
+    def linked(self, name, arguments, link):
+        """Links it, and asks the linker what of the archives is in it."""
+        said = subprocess.run(shlex.split(link) + ["-Wl,-t,-t"], cwd=self.tree, capture_output=True, text=True, check=True).stdout
+        objects = {f"build/obj/{room}/{name}" for room, name in re.findall(r"[(]build/rooms/(\S+)\.a[)](\S+\.o)", said)}
+        if not objects and "rooms/cache/base.a" in link:
+            sys.exit(f"mutate: this linker does not say (-Wl,-t,-t) what is in {name}")
+        return Program(name, [name, *arguments], link, objects)
+
+    def passes(self, program):
+        begun = time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        status = run(self.tree, program.command, WALL_S)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+        self.seconds[program.name] = (max(used, 0.01), time.monotonic() - begun)
+        if status != 0:
+            print(f"mutate: {program.name} fails without a mutant, and is left out", flush=True)
+        return status == 0
+
+    def compiles(self, source, to):
+        """The mutated file, as it stands in the tree, as an object of its own."""
+        object_file = f"build/obj/{source.with_suffix('.o')}"
+        if source not in self.compile:
+            recipe = recipes(self.tree, [object_file], r" -c -o (\S+) ", "-W", str(source))[object_file]
+            self.compile[source] = shlex.split(re.split(r"\s2>", recipe)[0].replace(" -MMD -MP ", " "))
+        command = [to if word == object_file else word for word in self.compile[source]]
+        return run(self.tree, command, BUILD_S) == 0
+
+    def is_same_code(self, source, original):
+        """Whether the optimizer makes the same of the mutated file, as it stands, and of `original`, its text."""
+        words = [word for word in self.compile[source] if not re.fullmatch(r"-O\d|-g|\S+\.o|-o|ccache", word)]
+        texts = {"mutant": (self.tree / source).read_text(), "original": original}
+        code = {}
+        try:
+            for name, text in texts.items():
+                (self.tree / source).write_text(text)
+                to = f"build/mutant_{name}.o"
+                if run(self.tree, [*words, "-O2", "-o", to], BUILD_S) != 0:
+                    return False
+                code[name] = (self.tree / to).read_bytes()
+        finally:
+            (self.tree / source).write_text(texts["mutant"])
+        return code["mutant"] == code["original"]
+
+    def promise(self, program, source):
+        """What has noticed mutants of this file, of its name or of its room goes first, the quick before the slow."""
+        room, name = pathlib.Path(program.name).parent.name, pathlib.Path(program.name).name
+        guess = 5 if name == f"test_{source.stem}" else 2 if room == source.parent.name else 0.2
+        return (self.noticed[program.name, source] + guess) / (self.seconds[program.name][0] + 0.05)
+
+    def failing(self, source, choice):
+        """The first program of the choice that fails with build/mutant.o in the place of the file's object."""
+        object_file = f"build/obj/{source.with_suffix('.o')}"
+        chosen = [program for program in self.programs if program.name in choice and object_file in program.objects]
+        for program in sorted(chosen, key=lambda program: -self.promise(program, source)):
+            link = program.link.replace(f"-o {program.name} ", "-o build/mutant ").replace(
+                " -Wl,--start-group", " build/mutant.o -Wl,--start-group").replace("ccache ", "")
+            if run(self.tree, shlex.split(link), BUILD_S) != 0:
+                return f"link of {program.name}"
+            if self.fails(["build/mutant", *program.command[1:]], *self.seconds[program.name]):
+                self.noticed[program.name, source] += 1
+                return program.name
+        return None
+
+    def fails(self, command, cpu_s, wall_s):
+        """Twice, but for what does not end: a test that fails now and then by itself has noticed nothing."""
+        most = int(max(CPU_LEAST_S, CPU_TIMES * cpu_s)) + 1
+        first = run(self.tree, command, max(WALL_S, CPU_TIMES * wall_s), most)
+        return first is None or (first != 0 and run(self.tree, command, max(WALL_S, CPU_TIMES * wall_s), most) != 0)
