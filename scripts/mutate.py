@@ -298,7 +298,7 @@ def main():
     results = known_results(known)
     trial = Trial(stages, arguments.functional.split(), {pathlib.Path(mutant.file).parent.name for mutant in chosen})
     for number, mutant in enumerate(chosen, 1):
-        result = results.setdefault(mutant, {**mutant._asdict(), "noticed": None, "hash": hash_of(mutant.file), "seeds": []})
+        result = results.setdefault(mutant, {**mutant._asdict(), "noticed": None, "hash": hash_of(TREE / mutant.file), "seeds": []})
         result["seeds"] = sorted({*result["seeds"], arguments.seed})
         if result["noticed"] is None:
             result["noticed"] = trial.try_one(mutant)

@@ -277,7 +277,8 @@ static void look_at_directives(const struct look *look)
 	if (http_has_field(look->fields, FIELD_CDN_CACHE_CONTROL) && !look->control.targeted)
 		find(look, LINT_TARGETED_UNUSED);
 	if (http_has_field(look->fields, FIELD_CACHE_GROUPS) &&
-	    !sf_read_strings(look->fields, http_field_name(FIELD_CACHE_GROUPS), names, 1, &count))
+	    !sf_read_strings(look->fields, http_field_name(FIELD_CACHE_GROUPS), names,
+			     sizeof(names) / sizeof(names[0]), &count))
 		find_with(look, LINT_GROUPS_BAD, value_of(look, FIELD_CACHE_GROUPS));
 }
 

@@ -214,7 +214,7 @@ static bool is_ignored(const struct conf_list *ignored, struct slice name)
 
 static struct slice name_of(struct slice parameter)
 {
-	const char *equals = parameter.n > 0 ? memchr(parameter.p, '=', parameter.n) : NULL;
+	const char *equals = memchr(parameter.p, '=', parameter.n);
 
 	return equals != NULL ? slice_of(parameter.p, (size_t)(equals - parameter.p)) : parameter;
 }
@@ -222,7 +222,7 @@ static struct slice name_of(struct slice parameter)
 /* The parameter at the start of what is left, which then begins behind its &. */
 static struct slice next_parameter(struct slice *left, bool *ret_last)
 {
-	const char *end = left->n > 0 ? memchr(left->p, '&', left->n) : NULL;
+	const char *end = memchr(left->p, '&', left->n);
 	struct slice parameter = *left;
 
 	*ret_last = end == NULL;
@@ -233,11 +233,11 @@ static struct slice next_parameter(struct slice *left, bool *ret_last)
 	return parameter;
 }
 
-static int compare_names(struct slice a, struct slice b)
+static bool comes_after(struct slice a, struct slice b)
 {
 	int order = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
 
-	return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
+	return order != 0 ? order > 0 : a.n > b.n;
 }
 
 /* Those of one name stay in their order: it may mean something. */
@@ -247,7 +247,7 @@ static void sort(struct slice *parameters, size_t count)
 		struct slice one = parameters[i];
 		size_t at = i;
 
-		for (; at > 0 && compare_names(name_of(parameters[at - 1]), name_of(one)) > 0; at--)
+		for (; at > 0 && comes_after(name_of(parameters[at - 1]), name_of(one)); at--)
 			parameters[at] = parameters[at - 1];
 		parameters[at] = one;
 	}
@@ -257,8 +257,7 @@ static size_t write_parameter(struct slice parameter, bool first, char *to)
 {
 	if (!first)
 		*to++ = '&';
-	if (parameter.n > 0)
-		memcpy(to, parameter.p, parameter.n);
+	memcpy(to, parameter.p, parameter.n);
 	return parameter.n + !first;
 }
 

@@ -28,22 +28,18 @@ struct slice policy_etag(const struct http_fields *fields)
 {
 	const struct http_field *line = http_fields_first(fields, FIELD_ETAG);
 
-	if (line == NULL || http_fields_next(fields, line) != NULL || line->value.n == 0 ||
+	if (line == NULL || http_fields_next(fields, line) != NULL ||
 	    tag_end(line->value, 0) != line->value.n)
 		return slice_of(NULL, 0);
 	return line->value;
 }
 
+/* Of a whole tag, or of nothing. */
 static struct slice opaque_part(struct slice tag)
 {
-	if (tag.n >= 2 && tag.p[0] == 'W' && tag.p[1] == '/')
-		return slice_of(tag.p + 2, tag.n - 2);
-	return tag;
-}
+	bool weak = tag.n > 0 && tag.p[0] == 'W';
 
-static bool etag_weak_match(struct slice a, struct slice b)
-{
-	return a.n > 0 && tag_end(a, 0) == a.n && slice_eq(opaque_part(a), opaque_part(b));
+	return weak ? slice_of(tag.p + 2, tag.n - 2) : tag;
 }
 
 /* How If-None-Match relates to one tag. */
@@ -92,7 +88,7 @@ static struct tag_list read_if_none_match(const struct http_fields *fields, stru
 	if (list.matched)
 		return list;
 	/* Compute it once for all members: both may be long. */
-	tag = tag.n > 0 && tag_end(tag, 0) == tag.n ? opaque_part(tag) : slice_of(NULL, 0);
+	tag = opaque_part(tag);
 	for (; line != NULL && !list.malformed; line = http_fields_next(fields, line)) {
 		struct slice value = line->value;
 		size_t i = 0;
@@ -148,7 +144,7 @@ static enum validation tagged_304(const struct http_request *req, struct slice e
 	struct tag_list list;
 
 	/* A 204 has no content, so what a weak tag would leave open does not matter. */
-	if (etag_weak_match(etag, tag))
+	if (slice_eq(opaque_part(etag), opaque_part(tag)))
 		return VALIDATION_FRESHEN;
 	list = read_if_none_match(&req->fields, tag);
 	return list.star || list.matched ? VALIDATION_PASS_304 : VALIDATION_RETRY;

@@ -3,24 +3,21 @@
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <time.h>
 #include <cmocka.h>
 
 #include "cache/http/date.h"
+#include "tests/support/guarded.h"
 
 #define NOW INT64_C(1700000000) /* Tue, 14 Nov 2023 22:13:20 GMT */
 #define EXAMPLE INT64_C(784111777)
 
-/* From memory of exactly its size, so that a sanitizer sees any read beyond it. */
 static int64_t parse(const char *text, size_t n, int64_t now_s)
 {
-	char *copy = malloc(n ? n : 1);
-	int64_t time_s;
+	int64_t time_s = http_date_parse(guarded(slice_of(text, n)), now_s);
 
-	memcpy(copy, text, n);
-	time_s = http_date_parse(slice_of(copy, n), now_s);
-	free(copy);
+	guarded_end();
 	return time_s;
 }
 
@@ -172,6 +169,28 @@ static void test_every_truncation_is_bad(void **state)
 	}
 }
 
+/* Each day that a month might have, as mktime() of the C library has it, and its year by two digits. */
+static void test_days_of_months(void **state)
+{
+	static const char names[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+					  "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+
+	(void)state;
+	for (int i = 0; i < 33 * 12 * 12; i++) {
+		static const int years[12] = {1,    4,    100,  400,  1900, 1999,
+					      2000, 2004, 2023, 2024, 2100, 9999};
+		int year = years[i / 33 / 12], month = i / 33 % 12, day = i % 33;
+		struct tm tm = {.tm_year = year - 1900, .tm_mon = month, .tm_mday = day};
+		int64_t wanted = timegm(&tm);
+		char text[64];
+
+		if (day == 0 || tm.tm_mon != month)
+			wanted = HTTP_DATE_INVALID;
+		sprintf(text, "Mon, %02d %s %04d 00:00:00 GMT", day, names[month], year);
+		assert_int_equal(parse(text, strlen(text), NOW), wanted);
+	}
+}
+
 static void test_century_of_two_digits(void **state)
 {
 	static const struct {
@@ -194,6 +213,12 @@ static void test_century_of_two_digits(void **state)
 		/* clocks beyond all reason */
 		{"Friday, 01-Jan-30 00:00:00 GMT", INT64_MIN, "Wed, 01 Jan 1930 00:00:00 GMT"},
 		{"Friday, 31-Dec-99 23:59:59 GMT", INT64_MAX, "Fri, 31 Dec 9999 23:59:59 GMT"},
+		{"Saturday, 01-Jan-00 00:00:00 GMT", INT64_MAX, "Mon, 01 Jan 9900 00:00:00 GMT"},
+		{"Friday, 01-Jan-21 00:00:00 GMT", INT64_MIN, "Sat, 01 Jan 1921 00:00:00 GMT"},
+		{"Wednesday, 01-Jan-20 00:00:00 GMT", -1, "Wed, 01 Jan 2020 00:00:00 GMT"},
+		/* to the second: 50 years of 365.2425 days */
+		{"Saturday, 01-Jan-00 00:00:00 GMT", INT64_C(946684800) - 1577880000,
+		 "Sat, 01 Jan 2000 00:00:00 GMT"},
 	};
 
 	(void)state;
@@ -270,6 +295,7 @@ int main(void)
 		cmocka_unit_test(test_good_dates),
 		cmocka_unit_test(test_bad_dates),
 		cmocka_unit_test(test_every_truncation_is_bad),
+		cmocka_unit_test(test_days_of_months),
 		cmocka_unit_test(test_century_of_two_digits),
 		cmocka_unit_test(test_write),
 		cmocka_unit_test(test_write_then_parse),

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "cache/http/message.h"
+#include "tests/support/guarded.h"
 
 enum { LINES_MAX = 128 };
 
@@ -25,7 +26,7 @@ static void head_init(struct head *head)
 
 static void add(struct head *head, const char *name, const char *value)
 {
-	assert_true(http_fields_add(&head->fields, slice_str(name), slice_str(value)));
+	assert_true(http_fields_add(&head->fields, guarded_str(name), guarded_str(value)));
 }
 
 /* The table once more, written out by the test. */
@@ -253,6 +254,151 @@ static void test_list_has(void **state)
 	assert_false(http_list_has(&head.fields, FIELD_CONNECTION, SLICE("close")));
 }
 
+/* Names of Vary in the order of keys; "-" where they cannot be compared. */
+static void test_vary_names(void **state)
+{
+	static const struct {
+		const char *first, *second, *names;
+	} rows[] = {
+		{"", "", ""},
+		{"a", "", "a"},
+		{"b, a", "", "a|b"},
+		{"bb, a, c, aa", "", "a|c|aa|bb"},
+		{"ccc, bb, a", "Aa", "a|Aa|bb|ccc"},
+		{"a, A, a", "b, B, a", "a|b"},
+		{"accept-b, Accept-A", "ACCEPT-C, accept-a", "Accept-A|accept-b|ACCEPT-C"},
+		{"b, a, b, c, a, c", "", "a|b|c"},
+		{"*", "", "-"},
+		{"a, *", "", "-"},
+		{"a", "*", "-"},
+		{"a b", "", "-"},
+		{"\"a", "", "-"},
+		{"p,o,n,m,l,k,j,i,h,g,f,e,d,c,b,a", "", "a|b|c|d|e|f|g|h|i|j|k|l|m|n|o|p"},
+		{"p,o,n,m,l,k,j,i,h,g,f,e,d,c,b,a", "A, p", "a|b|c|d|e|f|g|h|i|j|k|l|m|n|o|p"},
+		{"p,o,n,m,l,k,j,i,h,g,f,e,d,c,b,a", "q", "-"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct slice names[HTTP_VARY_NAMES_MAX];
+		unsigned count = 99;
+		char found[256] = "";
+		struct head head;
+
+		head_init(&head);
+		add(&head, "Vary", rows[i].first);
+		add(&head, "Vary", rows[i].second);
+		if (http_vary_names(&head.fields, names, &count)) {
+			for (unsigned k = 0; k < count; k++) {
+				strcat(found, k > 0 ? "|" : "");
+				strncat(found, names[k].p, names[k].n);
+			}
+		} else {
+			strcpy(found, "-");
+		}
+		assert_string_equal(found, rows[i].names);
+		guarded_end();
+	}
+}
+
+/* So many members that sorting them would be work, though they are few names. */
+static void test_vary_has_a_limit(void **state)
+{
+	struct slice names[HTTP_VARY_NAMES_MAX];
+	char value[512];
+	unsigned count;
+
+	(void)state;
+	for (size_t members = 63; members <= 65; members++) {
+		struct head head;
+
+		for (size_t i = 0; i < members; i++)
+			memcpy(value + 2 * i, i % 2 ? "a," : "b,", 2);
+		value[2 * members - 1] = '\0';
+		head_init(&head);
+		add(&head, "Vary", value);
+		assert_int_equal(http_vary_names(&head.fields, names, &count), members <= 64);
+		guarded_end();
+	}
+}
+
+static int sign(int order)
+{
+	return (order > 0) - (order < 0);
+}
+
+static void test_order_of_names(void **state)
+{
+	static const struct {
+		const char *a, *b;
+		int order;
+	} rows[] = {
+		{"", "", 0},   {"", "a", -1},   {"a", "A", 0},    {"a", "b", -1},
+		{"Z", "a", 1}, {"b", "aa", -1}, {"ab", "AC", -1}, {"abc", "abC", 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct slice a = guarded_str(rows[i].a), b = guarded_str(rows[i].b);
+
+		assert_int_equal(sign(http_name_compare(a, b)), rows[i].order);
+		assert_int_equal(sign(http_name_compare(b, a)), -rows[i].order);
+	}
+	guarded_end();
+}
+
+/* One hash for all cases, another for a change of any byte or length, from one byte to several words. */
+static void test_hash_of_names(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n <= 33; n++) {
+		char text[40];
+		uint32_t hash;
+
+		for (size_t i = 0; i < n; i++)
+			text[i] = (char)('a' + i % 26);
+		hash = http_name_hash(guarded(slice_of(text, n)));
+		assert_int_not_equal(hash, 0);
+		for (size_t i = 0; i < n; i++) {
+			text[i] ^= 0x20;
+			assert_int_equal(http_name_hash(guarded(slice_of(text, n))), hash);
+			for (int bit = 0; bit < 8; bit++) {
+				text[i] ^= (char)(1 << bit);
+				if (bit != 5)
+					assert_int_not_equal(
+						http_name_hash(guarded(slice_of(text, n))), hash);
+				text[i] ^= (char)(1 << bit);
+			}
+		}
+		text[n] = 'x';
+		assert_int_not_equal(http_name_hash(guarded(slice_of(text, n + 1))), hash);
+		guarded_end();
+	}
+}
+
+/* The first line, and the only option. */
+static void test_nominate_the_first(void **state)
+{
+	struct head head;
+
+	(void)state;
+	head_init(&head);
+	add(&head, "X-First", "1");
+	add(&head, "Connection", "x-first");
+	add(&head, "X-Last", "1");
+	http_fields_nominate(&head.fields);
+	assert_true(head.lines[0].nominated);
+	assert_false(head.lines[2].nominated);
+	head_init(&head);
+	add(&head, "User-Agent", "1");
+	add(&head, "Connection", "user-agent");
+	http_fields_nominate(&head.fields);
+	assert_true(head.lines[0].nominated);
+	assert_int_equal(head.lines[0].id, FIELD_OTHER);
+	assert_false(http_has_field(&head.fields, FIELD_USER_AGENT));
+	guarded_end();
+}
+
 static void test_nominate(void **state)
 {
 	static const struct {
@@ -467,6 +613,11 @@ int main(void)
 		cmocka_unit_test(test_add_has_a_limit),
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_list_has),
+		cmocka_unit_test(test_vary_names),
+		cmocka_unit_test(test_vary_has_a_limit),
+		cmocka_unit_test(test_order_of_names),
+		cmocka_unit_test(test_hash_of_names),
+		cmocka_unit_test(test_nominate_the_first),
 		cmocka_unit_test(test_nominate),
 		cmocka_unit_test(test_nominate_without_connection),
 		cmocka_unit_test(test_quotes_hide_no_option),

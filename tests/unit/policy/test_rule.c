@@ -30,8 +30,11 @@ static unsigned pick(unsigned below)
 static const char *const hosts[] = {"a.test",    "b.a.test", "c.b.a.test", "xa.test",
 				    "192.0.2.1", "[::1]",    "test",       "b.test"};
 static const char *const ports[] = {"", ":80", ":443", ":8080"};
-static const char *const paths[] = {"", "/", "/x", "/x/y", "/x?y", "/%78", "/x/../y", "//x"};
-static const char *const path_patterns[] = {"", "/", "/x", "/x*", "/*y", "/*", "/x?*", "/*x*"};
+static const char *const paths[] = {"", "/", "/x", "/x/y", "/x?y", "/%78", "/x/../y", "//x", "?y"};
+static const char *const path_patterns[] = {"",   "/",    "/x",   "/x*", "/*y",
+					    "/*", "/x?*", "/*x*", "/?y"};
+
+enum { PATHS = sizeof(paths) / sizeof(*paths) };
 
 static void write_pattern(char *to, size_t size)
 {
@@ -40,7 +43,7 @@ static void write_pattern(char *to, size_t size)
 	bool below = pick(3) == 0 && *host >= 'a';
 
 	snprintf(to, size, "%s%s%s%s%s", schemes[pick(3)], below ? "." : "",
-		 pick(5) == 0 && !below ? "*" : host, ports[pick(4)], path_patterns[pick(8)]);
+		 pick(5) == 0 && !below ? "*" : host, ports[pick(4)], path_patterns[pick(PATHS)]);
 }
 
 /* Rules that are wrong together are left out one by one: those of shadowed patterns. */
@@ -92,9 +95,13 @@ static bool host_fits(const struct pattern *pattern, struct slice host)
 static bool fits(const struct conf_rule *rule, const struct pattern *pattern,
 		 const struct http_uri *uri)
 {
-	char plain[64];
-	struct slice path = uri->path.n > 0 ? uri->path : SLICE("/");
+	char plain[64], slashed[64];
+	struct slice path;
 	bool written, other;
+
+	snprintf(slashed, sizeof(slashed), "%s%.*s",
+		 uri->path.n > 0 && *uri->path.p == '/' ? "" : "/", SLICE_ARG(uri->path));
+	path = slice_str(slashed);
 
 	if ((pattern->port != 0 && pattern->port != uri->port) ||
 	    (pattern->scheme == PATTERN_HTTP && uri->scheme != SCHEME_HTTP) ||
@@ -129,7 +136,7 @@ static const struct conf_rule *search(const struct conf_rules *rules, const stru
 /* What holds for one path of an origin is said to hold for each. */
 static void check_paths(const struct conf *conf, struct http_uri uri, const struct conf_rule *rule)
 {
-	for (unsigned i = 0; i < 8; i++) {
+	for (unsigned i = 0; i < PATHS; i++) {
 		uri.path = slice_str(paths[i]);
 		if (search(conf->rules, &uri) != rule)
 			fail_msg("%s is another", paths[i]);
@@ -151,7 +158,7 @@ static void as_by_a_plain_search(void **state)
 			const struct conf_rule *rule;
 
 			snprintf(text, sizeof(text), "%s://%s%s%s", pick(2) ? "http" : "https",
-				 hosts[pick(8)], ports[pick(4)], paths[pick(8)]);
+				 hosts[pick(8)], ports[pick(4)], paths[pick(PATHS)]);
 			assert_int_equal(http_uri_parse_absolute(slice_str(text), &uri), URI_OK);
 			rule = policy_find_rule(conf->rules, &uri, &any_path);
 			if (rule != search(conf->rules, &uri))
@@ -260,6 +267,41 @@ static void tunnels(void **state)
 	test_conf_free(conf);
 }
 
+/* Without a host there is none to look for, and that holds for no other path. */
+static void no_host(void **state)
+{
+	struct conf *conf = test_conf_new();
+	struct http_uri uri = {0};
+	bool any_path = true;
+
+	(void)state;
+	assert_true(test_conf_rules(conf, "rule \"a\" { match = \"*/*\" ttl = 1m }\n"));
+	assert_null(policy_find_rule(conf->rules, &uri, &any_path));
+	assert_false(any_path);
+	test_conf_free(conf);
+}
+
+/* Longer than any target that the parser lets in, and with another spelling: no rule. */
+static void long_paths(void **state)
+{
+	enum { MOST = (32 << 10) + 7 };
+	static char text[MOST + 32];
+	struct conf *conf = test_conf_new();
+
+	(void)state;
+	assert_true(test_conf_rules(conf, "rule \"a\" { match = a.test ttl = 1m }\n"));
+	for (size_t n = MOST - 1; n <= MOST + 1; n++) {
+		struct http_uri uri;
+
+		memset(text, 'x', sizeof(text));
+		memcpy(text, "http://a.test?", 14);
+		assert_int_equal(http_uri_parse_absolute(slice_of(text, 13 + n), &uri), URI_OK);
+		assert_int_equal(uri.path.n, n);
+		assert_int_equal(policy_find_rule(conf->rules, &uri, NULL) != NULL, n <= MOST);
+	}
+	test_conf_free(conf);
+}
+
 /* More parameters than are sorted: left in their order, and still without what is left out. */
 static void long_queries(void **state)
 {
@@ -291,6 +333,8 @@ int main(void)
 		cmocka_unit_test(plain_paths),
 		cmocka_unit_test(other_forms),
 		cmocka_unit_test(tunnels),
+		cmocka_unit_test(no_host),
+		cmocka_unit_test(long_paths),
 		cmocka_unit_test(long_queries),
 		cmocka_unit_test(as_by_a_plain_search),
 	};

@@ -8,11 +8,10 @@
  *	> Accept: a				is the default
  *	< 204					its response
  *	< Date: {now-10}			dates relative to its receipt
- *	delay: 2				seconds from request to receipt, default 0
- *	after: 30				seconds from receipt to the second request, default
- *0 wall: -3600				step of the wall clock in between, default 0
- *	restored: 10				seconds from receipt to what the store was restored
- *to
+ *	delay: 2				seconds from request to receipt, default 0; 1.999 too
+ *	after: 30				the same from receipt to the second request
+ *	wall: -3600				step of the wall clock in between, default 0
+ *	restored: 10				seconds from receipt to what the store is restored to
  *	rule: "a" { match = "example.com" ttl = 1m }	rules, one a line
  *	reload: "a" { match = "example.com" store = off }	those in effect at the second
  *							request, when they are others
@@ -35,6 +34,7 @@
 #include "cache/policy/lint.h"
 #include "cache/policy/policy.h"
 #include "cache/policy/rule.h"
+#include "tests/support/guarded.h"
 #include "tests/support/heads.h"
 #include "tests/support/test_conf.h"
 #include "tests/support/vectors.h"
@@ -51,7 +51,7 @@ struct play {
 	struct conf *conf, *reloaded; /* `reloaded` is NULL when nothing was */
 	char text[PART_COUNT][TEXT_MAX];
 	char rules[TEXT_MAX], reloaded_rules[TEXT_MAX];
-	long long delay_s, after_s, wall_s, restored_s;
+	long long delay_ms, after_ms, wall_s, restored_ms;
 	bool restored, background;
 	struct request_head fetched, asked;
 	struct response_head answer, second;
@@ -145,6 +145,19 @@ static void tell_while_revalidate(struct play *play, char *to)
 	snprintf(to, VALUE_MAX, "%u", record_of(play)->while_revalidate_s);
 }
 
+static void tell_graces(struct play *play, char *to)
+{
+	const struct record_meta *meta = record_of(play);
+
+	snprintf(to, VALUE_MAX, "%u %u", policy_while_revalidate_s(&play->asked.req, meta),
+		 policy_if_error_s(&play->asked.req, meta, play->conf));
+}
+
+static void tell_about_request(struct play *play, char *to)
+{
+	strcpy(to, yes_no(policy_is_about_request(play->why)));
+}
+
 static void tell_drops(struct play *play, char *to)
 {
 	struct policy_drops drops;
@@ -167,7 +180,7 @@ static void tell_lookup(struct play *play, char *to)
 	enum reason why;
 	bool yes = policy_is_lookup(&play->asked.req, play->conf, &why);
 
-	if (!yes && !reason_is_at(why, REASON_AT_REQUEST))
+	if (yes ? why != REASON_NONE : !reason_is_at(why, REASON_AT_REQUEST))
 		refuse(play, "%s is no reason not to reuse", reason_token(why));
 	strcpy(to, yes ? "yes" : reason_token(why));
 }
@@ -281,9 +294,14 @@ static void tell_rule(struct play *play, char *to)
 
 static void tell_key(struct play *play, char *to)
 {
-	char memory[2 * TEXT_MAX];
-	struct slice key = policy_key_uri(play->conf, &play->asked.req.uri, memory);
+	static const char room[4 * TEXT_MAX];
+	size_t most = policy_key_uri_max(&play->asked.req.uri);
+	struct slice memory, key;
 
+	if (most > 2 * http_uri_normal_max(&play->asked.req.uri))
+		refuse(play, "%zu bytes for the key are too many", most);
+	memory = guarded(slice_of(room, most));
+	key = policy_key_uri(play->conf, &play->asked.req.uri, (char *)(uintptr_t)memory.p);
 	snprintf(to, VALUE_MAX, "%.*s", SLICE_ARG(key));
 }
 
@@ -315,6 +333,7 @@ static const struct {
 	{"lifetime", tell_lifetime},                 /* seconds and source */
 	{"flags", tell_flags},                       /* names, or none */
 	{"while-revalidate", tell_while_revalidate}, /* seconds */
+	{"about-request", tell_about_request},       /* yes, no; why it was not stored */
 	{"lint", tell_lint},                         /* what is found, or none */
 	{"drops", tell_drops},                       /* names of fields left out, or none */
 	{"invalidates", tell_invalidates},           /* yes, no */
@@ -329,6 +348,7 @@ static const struct {
 	{"serves", tell_serves},                 /* yes, no */
 	{"not-modified", tell_not_modified},     /* yes, no */
 	{"stale-if-error", tell_stale_if_error}, /* yes, no */
+	{"graces", tell_graces},                 /* seconds of revalidation, of an error */
 	{"waits", tell_waits},                   /* yes, no */
 	{"by", tell_rule},                       /* name of a rule, or none */
 	{"key", tell_key},                       /* what its key is made of, without a reload */
@@ -352,6 +372,16 @@ static bool play_option(struct play *play, const char *setting)
 
 	return sscanf(setting, "%255[a-z_] = %511[^\n]", name, value) == 2 &&
 	       test_conf_set(play->conf, name, value);
+}
+
+/* Seconds, with up to three digits behind a point. */
+static bool read_seconds(const char *text, long long *ret_ms)
+{
+	char *end;
+	double seconds = strtod(text, &end);
+
+	*ret_ms = (long long)(seconds * MS_PER_S + (seconds < 0 ? -0.5 : 0.5));
+	return end > text && *end == '\0';
 }
 
 static bool add_rule(char to[TEXT_MAX], const char *rule)
@@ -384,15 +414,15 @@ static bool set_line(struct play *play, const char *line)
 	if ((rest = after(line, "reload:")))
 		return add_rule(play->reloaded_rules, rest);
 	if ((rest = after(line, "delay:")))
-		return sscanf(rest, "%lld", &play->delay_s) == 1;
+		return read_seconds(rest, &play->delay_ms);
 	if ((rest = after(line, "after:")))
-		return sscanf(rest, "%lld", &play->after_s) == 1;
+		return read_seconds(rest, &play->after_ms);
 	if ((rest = after(line, "wall:")))
 		return sscanf(rest, "%lld", &play->wall_s) == 1;
 	if ((rest = after(line, "background:")))
 		return play->background = strcmp(rest, "yes") == 0;
 	if ((rest = after(line, "restored:")))
-		return play->restored = sscanf(rest, "%lld", &play->restored_s) == 1;
+		return play->restored = read_seconds(rest, &play->restored_ms);
 	return false;
 }
 
@@ -484,6 +514,10 @@ static void parse_heads(struct play *play)
 		refuse(play, "no request head: %s", play->text[ASKED]);
 	if (!response_head_parse(slice_str(play->text[SECOND]), &play->second))
 		refuse(play, "no response head: %s", play->text[SECOND]);
+	guarded_fields(&play->fetched.req.fields);
+	guarded_fields(&play->answer.res.fields);
+	guarded_fields(&play->asked.req.fields);
+	guarded_fields(&play->second.res.fields);
 }
 
 static void choose_rules(struct play *play)
@@ -517,15 +551,15 @@ static void store(struct play *play)
 {
 	const struct http_field *etag;
 	struct exchange_times times = {
-		.request_steady_ms = (RECEIPT_S - play->delay_s) * MS_PER_S,
-		.delay_ms = play->delay_s * MS_PER_S,
+		.request_steady_ms = RECEIPT_S * MS_PER_S - play->delay_ms,
+		.delay_ms = play->delay_ms,
 		.response = {.wall_s = RECEIPT_S, .steady_ms = RECEIPT_S * MS_PER_S},
 	};
 
-	play->now.wall_s = RECEIPT_S + play->after_s + play->wall_s;
-	play->now.steady_ms = times.response.steady_ms + play->after_s * MS_PER_S;
+	play->now.wall_s = RECEIPT_S + play->after_ms / MS_PER_S + play->wall_s;
+	play->now.steady_ms = times.response.steady_ms + play->after_ms;
 	if (play->restored)
-		play->now.restored_ms = times.response.steady_ms + play->restored_s * MS_PER_S;
+		play->now.restored_ms = times.response.steady_ms + play->restored_ms;
 	play->stored = policy_may_store(&play->fetched.req, &play->answer.res, &times, play->conf,
 					&play->meta, &play->why);
 	look_at(play, &times);
@@ -551,6 +585,7 @@ static int end_play(void **state)
 	if (play->reloaded != NULL)
 		test_conf_free(play->reloaded);
 	free(play);
+	guarded_end();
 	return 0;
 }
 
