@@ -353,6 +353,7 @@ static bool overflow_check(struct checker *check, const struct lmdb_node *node,
 	       free_list_check(check, (unsigned char *)check->run + sizeof(page), size);
 }
 
+/* Keys of a tree only grow, so each name comes once. */
 static bool table_found(struct checker *check, const struct lmdb_node *node)
 {
 	for (size_t i = 0; i < STORE_TABLES; i++) {
@@ -365,7 +366,7 @@ static bool table_found(struct checker *check, const struct lmdb_node *node)
 		if (node_data_size(node) != sizeof(tree))
 			break;
 		memcpy(&tree, node->key + node->key_size, sizeof(tree));
-		if (check->has_table[i] || !tree_root_is(&tree, check->pages) ||
+		if (!tree_root_is(&tree, check->pages) ||
 		    tree.flags != (spec->integer ? LMDB_INTEGER_KEY : 0))
 			break;
 		check->tables[i] = tree;
