@@ -82,10 +82,9 @@ bool compose_request(struct buf *to, const struct conf *conf, const struct http_
 		     const struct request_form *form)
 {
 	struct slice instance = slice_str(conf_instance(conf));
-	size_t validators = form->validate == NULL
-				    ? 0
-				    : record_etag(form->validate).n +
-					      record_last_modified(form->validate).n + 64;
+	size_t validators = form->validate == NULL ? 0
+						   : record_etag(form->validate).n +
+							     record_last_modified(form->validate).n;
 	char *start =
 		buf_reserve(to, 512 + req->method_name.n + req->uri.path.n + 2 * URI_HOST_MAX +
 					fields_max(&req->fields) + instance.n + validators +

@@ -1,6 +1,7 @@
 /* Answers to clients: heads built anew, field by field. */
 #include "proxy/http1/compose.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "cache/http/date.h"
@@ -415,7 +416,8 @@ static size_t failure_details(const struct failure_answer *answer,
 							: "options ",
 			 options);
 
-	return (size_t)n < FAILURE_DETAILS_MAX ? (size_t)n : FAILURE_DETAILS_MAX - 1;
+	assert(n < FAILURE_DETAILS_MAX); /* options are a few names of our own */
+	return (size_t)n;
 }
 
 static char *put_proxy_status(char *at, struct slice pseudonym, const struct failure_answer *answer)

@@ -63,10 +63,13 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* Other protocols on the port: what they begin with is not what a head begins with. */
+/*
+ * Other protocols on the port: what they begin with is not what a head begins with.  An empty line
+ * has its end for a first byte.
+ */
 static bool is_tls(const struct look *look)
 {
-	return look->line.n > 0 && (look->line.p[0] == 0x15 || look->line.p[0] == 0x16);
+	return look->line.p[0] == 0x15 || look->line.p[0] == 0x16;
 }
 
 /* ---- field lines ---------------------------------------------------------------------------- */
@@ -118,7 +121,7 @@ static bool is_bad_field(const struct look *look, bool mends)
 
 	if (is_bad_name(look, colon, mends))
 		return true;
-	for (size_t at = colon + 1; at < look->line.n; at++)
+	for (size_t at = colon; at < look->line.n; at++)
 		if (is_bad_byte(look, at, mends))
 			return say_byte(look, at, "in a value");
 	return false;

@@ -48,8 +48,8 @@ static void decode_some(struct decoded *to, struct slice bytes)
 		to->content_n += content.n;
 		to->consumed += consumed;
 		free(copy);
-		if (consumed == 0)
-			break;
+		if (consumed == 0 || to->consumed == bytes.n)
+			break; /* the end is told with the last byte, not when more come */
 	} while (to->result == BODY_MORE);
 }
 
@@ -134,6 +134,9 @@ static void test_good_chunks(void **state)
 		expect(rows[i].bytes, BODY_DONE);
 		expect_content(rows[i].content);
 		assert_int_equal(whole.consumed, rows[i].bytes.n - 3);
+		decode_every_way(BODY_CHUNKED, 0, slice_of(rows[i].bytes.p, whole.consumed));
+		expect(rows[i].bytes, BODY_DONE);
+		expect_content(rows[i].content);
 		/* done is done, whatever comes */
 		piece.consumed = 0;
 		decode_some(&piece, SLICE("5\r\nhello\r\n"));

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 
 #define HEAD "HTTP/1.1 204 No Content\r\n"
 
@@ -51,7 +52,25 @@ static void a_head_that_was_cut_is_no_trouble(void **state)
 	(void)state;
 	for (size_t n = 0; n < strlen(text); n++)
 		mend_fault(slice_of(text, n), to);
-	assert_string_equal(mend_fault(SLICE("HTTP/1.1 799 X\r\n\r\n"), to),
+	assert_string_equal(mend_fault(SLICE(HEAD "A\r\n"), to), "line 2: no colon");
+}
+
+static void a_status_of_no_class_is_named(void **state)
+{
+	static const char *const odd[] = {"600", "700", "799", "999"};
+	char to[MEND_FAULT_SIZE], head[40];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		snprintf(head, sizeof(head), "HTTP/1.1 %s X\r\n\r\n", odd[i]);
+		assert_string_equal(mend_fault(slice_str(head), to),
+				    "line 1: a status of 600 or more");
+	}
+	assert_string_equal(mend_fault(SLICE("HTTP/1.1 599 X\r\n\r\n"), to), "");
+	assert_string_equal(mend_fault(SLICE("HTTP/1.1 :99 X\r\n\r\n"), to), "");
+	/* without the byte that would tell */
+	assert_string_equal(mend_fault(slice_of("HTTP/1.1 799", 9), to), "");
+	assert_string_equal(mend_fault(slice_of("HTTP/1.1 799", 10), to),
 			    "line 1: a status of 600 or more");
 }
 
@@ -60,6 +79,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_mended_is_named),
 		cmocka_unit_test(a_head_that_was_cut_is_no_trouble),
+		cmocka_unit_test(a_status_of_no_class_is_named),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
