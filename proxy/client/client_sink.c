@@ -283,6 +283,8 @@ static void sink_detach(struct answer_sink *sink, struct sink_detached *ret_deta
 		.fin_received = client->fin_received,
 		.whole = whole,
 	};
+	COUNT_TRAFFIC(client, client_bytes_out,
+		      buf_length(&unsent)); /* the tunnel sends it first */
 	client->place = (struct holding){.all = NULL};
 	client->exchange = NULL;
 	client_release(client);

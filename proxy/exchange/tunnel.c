@@ -386,7 +386,10 @@ static void give_up(struct tunnel *tunnel, enum failure failure)
 
 static bool say_open(struct exchange *x)
 {
-	return buf_append(exchange_out(x), SLICE("HTTP/1.1 200 OK\r\n\r\n"));
+	const struct slice head = SLICE("HTTP/1.1 200 OK\r\n\r\n");
+
+	x->bytes_out += head.n;
+	return buf_append(exchange_out(x), head);
 }
 
 static void connected(void *context, enum failure failure, struct conn *conn,

@@ -8,6 +8,7 @@
 #include "conf/units.h"
 #include "proxy/front/forward.h"
 #include "tests/doubles/fake_worker.h"
+#include "tests/oracle/numbers.h"
 #include "tests/support/heads.h"
 #include "tests/support/test_conf.h"
 #include "tests/oracle/witness.h"
@@ -315,6 +316,14 @@ static void pass(int64_t ms)
 	}
 }
 
+static const char *expect_told(unsigned line, struct slice told, struct slice pattern)
+{
+	if (!matches(pattern, told))
+		return fail(line, "told something else", pattern, told);
+	numbers_prove();
+	return NULL;
+}
+
 static const char *play_line(unsigned line, struct slice text)
 {
 	struct slice rest = text, verb = take_word(&rest), next = rest;
@@ -324,6 +333,12 @@ static const char *play_line(unsigned line, struct slice text)
 
 		return play_peer(line, verb, what, next);
 	}
+	if (is(verb, "counts") || is(verb, "logs"))
+		return play.loose ? NULL
+				  : expect_told(line,
+						is(verb, "logs") ? numbers_logged()
+								 : numbers_counted(),
+						rest);
 	if (is(verb, "connect"))
 		fake_conn_connects(connect_of(rest));
 	else if (is(verb, "tls"))
@@ -449,7 +464,7 @@ static const char *play_lines(struct slice rest, unsigned *ret_lines)
 
 static void begin(struct slice text, const struct script_way *way)
 {
-	struct slice line;
+	struct slice whole = text, line;
 
 	memset(&play, 0, sizeof(play));
 	play.way = way;
@@ -459,6 +474,8 @@ static void begin(struct slice text, const struct script_way *way)
 	while (next_line(&text, &line) && play_setting(line))
 		;
 	play.worker = fake_worker_new(play.conf);
+	if (memmem(whole.p, whole.n, "\ncounts", strlen("\ncounts")) != NULL)
+		play.worker->exchanges.accesslog = numbers_begin(play.conf->access_log_format);
 	play.witness = witness_new(0);
 	witness_raw_client(play.witness, NULL);
 	witness_excuse(play.witness);
@@ -483,6 +500,7 @@ static const char *end(const char *wrong)
 	if (wrong == NULL)
 		wrong = witness_judge(play.witness);
 	fake_worker_free(play.worker);
+	numbers_end();
 	witness_free(play.witness);
 	test_conf_free(play.conf);
 	return wrong;

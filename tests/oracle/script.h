@@ -26,6 +26,9 @@
  *	wait 30s				time passes
  *	stopped 30s				the same, without a turn of the loop in it
  *	down | drained				the proxy is told to end; its time is over
+ *	counts requests=1 answer.204.hit=1	all numbers that have changed since the last such line, see
+ *						numbers.h
+ *	logs {"time":*				the lines of the access log since then
  *
  * Names: a.test and b.test have an address each.  In the end time passes until all must be closed.
  */
