@@ -4,6 +4,7 @@ import threading
 import time
 
 from support.origin import respond
+from support.until import until
 
 
 def ask_held(proxy, origin):
@@ -13,6 +14,7 @@ def ask_held(proxy, origin):
     with proxy.connect() as client:
         client.request("GET", origin.url())
         origin.wait_requests(1)
+        until(lambda: proxy.stats()["counters"]["origin_requests"] > 0, "the proxy knows that it has sent it")
         since = time.monotonic()
         assert not client.readable(0.05)
         held_us = (time.monotonic() - since) * 1e6
