@@ -237,28 +237,27 @@ static int base64_digit(char c)
 	return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-/* RFC 4648 4, canonical: padded, and no bits set that say nothing. */
-static bool decode_base64(struct slice from, struct presented *to)
+/* RFC 4648 4, canonical: padded, and no bits set that say nothing.  Its length, 0 for what is not. */
+static size_t decode_base64(struct slice from, char to[static CREDENTIALS_TEXT_MAX + 1])
 {
 	size_t digits = from.n, at = 0;
 	uint32_t bits = 0;
 
 	if (from.n == 0 || from.n % 4 != 0 || from.n / 4 * 3 > CREDENTIALS_TEXT_MAX)
-		return false;
+		return 0;
 	while (digits > from.n - 2 && from.p[digits - 1] == '=')
 		digits--;
 	for (size_t i = 0; i < digits; i++) {
 		int digit = base64_digit(from.p[i]);
 
 		if (digit < 0)
-			return false;
+			return 0;
 		bits = bits << 6 | (uint32_t)digit;
 		if (i % 4 != 0)
-			to->text[at++] = (char)(bits >> (6 - 2 * (i % 4)));
+			to[at++] = (char)(bits >> (6 - 2 * (i % 4)));
 	}
-	to->length = at;
-	to->text[at] = '\0';
-	return digits % 4 == 0 || (bits & (digits % 4 == 2 ? 0xf : 3)) == 0;
+	to[at] = '\0';
+	return digits % 4 == 0 || (bits & (digits % 4 == 2 ? 0xf : 3)) == 0 ? at : 0;
 }
 
 /* RFC 7617 2: "Basic" 1*SP base64(name ":" password), without control characters. */
@@ -274,7 +273,8 @@ static bool read_presented(const struct http_request *req, struct presented *to)
 	if (value.n < 6 || !slice_ieq(slice_of(value.p, 6), SLICE("basic ")))
 		return false;
 	value = slice_trim(slice_of(value.p + 6, value.n - 6));
-	if (!decode_base64(value, to) || has_control(slice_of(to->text, to->length)))
+	to->length = decode_base64(value, to->text);
+	if (has_control(slice_of(to->text, to->length)))
 		return false;
 	colon = memchr(to->text, ':', to->length);
 	if (colon == NULL)

@@ -13,6 +13,7 @@
 #include "cache/http/fields.h"
 #include "conf/units.h"
 #include "proxy/access/access.h"
+#include "proxy/access/compiled.h"
 #include "proxy/access/ranges.h"
 #include "tests/support/test_conf.h"
 
@@ -51,7 +52,7 @@ static const struct {
 	const char *address;
 	unsigned bits;
 } machine[] = {
-	{"127.0.0.1", 8}, {"192.0.2.7", 24}, {"10.1.2.3", 16}, {"::1", 128}, {"2001:db8:7::3", 64},
+	{"192.0.2.7", 24}, {"127.0.0.1", 8}, {"10.1.2.3", 16}, {"::1", 128}, {"2001:db8:7::3", 64},
 };
 
 /* The rules of a proxy on that machine. */
@@ -762,6 +763,90 @@ static void ports_of_other_protocols_are_refused(void **state)
 	setup_end(&all);
 }
 
+static void tunnels_to_ports_of_the_option_are_read(void **state)
+{
+	struct setup some = setup_of("tunnel_http=80,8000-8001", LOCAL);
+	static const struct {
+		uint16_t port;
+		bool read;
+	} cases[] = {
+		{79, false},   {80, true},   {81, false},  {443, false},
+		{7999, false}, {8000, true}, {8001, true}, {8002, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct http_uri uri = {.host = SLICE("a.example"), .port = cases[i].port};
+
+		assert_int_equal(access_reads_tunnel(some.access, &uri), cases[i].read);
+	}
+	setup_end(&some);
+}
+
+/* ---- verdicts that are remembered ----------------------------------------------------------- */
+
+static void forbid_port(struct setup *setup, uint16_t port, bool forbid)
+{
+	uint8_t bit = (uint8_t)(1 << port % 8);
+	uint8_t *bits = &setup->access->ports.bits[port / 8];
+
+	*bits = (uint8_t)(forbid ? *bits & ~bit : *bits | bit);
+}
+
+/* A name, so many bytes long, is not judged again; one that is longer than there is room for is. */
+static void a_verdict_is_remembered(void **state)
+{
+	struct setup setup = setup_of("", LOCAL);
+	char host[MEMO_HOST_MAX + 2];
+
+	(void)state;
+	memset(host, 'a', sizeof(host));
+	for (size_t n = 1; n < sizeof(host); n++) {
+		host[n] = '\0';
+		forbid_port(&setup, 80, false);
+		assert_int_equal(ask(&setup, METHOD_GET, host, 80, ""), OK);
+		forbid_port(&setup, 80, true);
+		assert_int_equal(ask(&setup, METHOD_GET, host, 80, ""),
+				 n <= MEMO_HOST_MAX ? OK : FAILURE_DENIED_PORT);
+		host[n] = 'a';
+	}
+	setup_end(&setup);
+}
+
+/* Hosts of one place, of one length, of other ports: each has its own verdict. */
+static void a_verdict_is_of_one_host_and_port(void **state)
+{
+	struct setup setup = setup_of("deny=.bad", LOCAL);
+	char host[40];
+
+	(void)state;
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < 600; i++) {
+			bool bad = i % 3 == 0;
+
+			snprintf(host, sizeof(host), "h%u.%s", i / 2, bad ? "bad" : "far");
+			assert_int_equal(ask(&setup, METHOD_GET, host, 80, ""), bad ? DENIED : OK);
+			assert_int_equal(ask(&setup, METHOD_GET, host, 25, ""),
+					 FAILURE_DENIED_PORT);
+			/* the middle of a name, which does not choose the place */
+			snprintf(host, sizeof(host), "same.one.%s.%03u.the.same.one",
+				 bad ? "denied" : "passed", i);
+			assert_int_equal(ask(&setup, METHOD_GET, host, 80, ""), OK);
+		}
+	}
+	setup_end(&setup);
+	setup = setup_of("deny=same.one.denied.the.same.one", LOCAL);
+	for (unsigned round = 0; round < 3; round++) {
+		assert_int_equal(ask(&setup, METHOD_GET, "same.one.passed.the.same.one", 80, ""),
+				 OK);
+		assert_int_equal(ask(&setup, METHOD_GET, "same.one.denied.the.same.one", 80, ""),
+				 DENIED);
+	}
+	setup_end(&setup);
+}
+
+/* --------------------------------------------------------------------------------------------- */
+
 static void our_own_via_is_a_loop(void **state)
 {
 	struct setup setup = setup_of("pseudonym=mine", LOCAL);
@@ -1005,6 +1090,9 @@ int main(void)
 		cmocka_unit_test(connect_reaches_the_ports_of_the_option),
 		cmocka_unit_test(a_range_of_ports_has_both_its_ends),
 		cmocka_unit_test(ports_of_other_protocols_are_refused),
+		cmocka_unit_test(tunnels_to_ports_of_the_option_are_read),
+		cmocka_unit_test(a_verdict_is_remembered),
+		cmocka_unit_test(a_verdict_is_of_one_host_and_port),
 		cmocka_unit_test(our_own_via_is_a_loop),
 		cmocka_unit_test(clients_are_of_the_networks_given),
 		cmocka_unit_test(senders_are_of_the_networks_given),

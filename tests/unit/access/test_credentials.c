@@ -168,6 +168,9 @@ static void test_other_than_basic(void **state)
 		"Proxy-Authorization: Basic YWxpOng\n",  /* no padding */
 		"Proxy-Authorization: Basic YWxpOnh=\n", /* bits beyond the end */
 		"Proxy-Authorization: Basic YWxpAG9wZW4gc2VzYW1l\n",
+		"Proxy-Authorization: Basic AXg6eQ==\n", /* "\x01x:y" */
+		"Proxy-Authorization: Basic eDp5Hw==\n", /* "x:y\x1f" */
+		"Proxy-Authorization: Basic eDp5fw==\n", /* "x:y\x7f" */
 		"Proxy-Authorization: Basic YWxpOm9wZW4gc2VzYW1l\n"
 		"Proxy-Authorization: Basic YWxpOm9wZW4gc2VzYW1l\n",
 	};
@@ -253,6 +256,151 @@ static void test_work_is_bounded(void **state)
 	credentials_free(credentials);
 }
 
+/* A quarter of a second at once, and 0.1 ms for each that passes: to the millisecond. */
+static void test_the_allowance(void **state)
+{
+	struct credentials *credentials;
+	char text[1024] = "";
+
+	(void)state;
+	add_user(text, sizeof(text), "slow", "slow", "$6$rounds=1000$salt$");
+	credentials = load(text);
+	hash_us = 60 * 1000;
+	assert_int_equal(credentials_busy_ms(credentials, 1), 0);
+	for (unsigned i = 0; i < 5; i++) { /* 50 ms more than there is */
+		char pair[] = "slow:?";
+
+		assert_int_equal(credentials_busy_ms(credentials, 1), 0);
+		pair[5] = (char)('a' + i);
+		assert_int_equal(login(credentials, pair, 1), FAILURE_AUTH_FAILED);
+	}
+	assert_int_equal(credentials_busy_ms(credentials, 1), 501);
+	assert_int_equal(credentials_busy_ms(credentials, 501), 1);
+	assert_int_equal(login(credentials, "slow:x", 501), FAILURE_TOO_MANY_LOGINS);
+	assert_int_equal(credentials_busy_ms(credentials, 502), 0);
+	assert_int_equal(login(credentials, "slow:x", 502), FAILURE_AUTH_FAILED);
+	/* of 0.1 ms, 60 were taken */
+	assert_int_equal(credentials_busy_ms(credentials, 502), 600);
+	/* as long as it takes to have all again: and no more */
+	hash_us = 250 * 1000 - 1;
+	assert_int_equal(login(credentials, "slow:y", 502 + 599 + 2500), FAILURE_AUTH_FAILED);
+	assert_int_equal(login(credentials, "slow:z", 502 + 599 + 2500), FAILURE_AUTH_FAILED);
+	hash_us = 250 * 1000;
+	assert_int_equal(login(credentials, "slow:1", 1000 * 1000), FAILURE_AUTH_FAILED);
+	assert_int_equal(login(credentials, "slow:2", 1000 * 1000), FAILURE_TOO_MANY_LOGINS);
+	assert_int_equal(credentials_busy_ms(credentials, 1000 * 1000), 1);
+	credentials_free(credentials);
+}
+
+/* How long a verdict is known: then it is worked out again, which takes time of the processor. */
+static void test_how_long_a_verdict_is_known(void **state)
+{
+	struct credentials *credentials = load(users());
+	int64_t used;
+
+	(void)state;
+	hash_us = 1;
+	assert_int_equal(login(credentials, "ali:open sesame", 1), FAILURE_NONE);
+	assert_int_equal(login(credentials, "ali:x", 1), FAILURE_AUTH_FAILED);
+	used = used_us;
+	assert_int_equal(login(credentials, "ali:x", CREDENTIALS_WRONG_MS), FAILURE_AUTH_FAILED);
+	assert_int_equal(used_us, used);
+	assert_int_equal(login(credentials, "ali:x", 1 + CREDENTIALS_WRONG_MS),
+			 FAILURE_AUTH_FAILED);
+	assert_int_equal(used_us, used + 2);
+	assert_int_equal(login(credentials, "ali:open sesame", CREDENTIALS_MEMORY_MS),
+			 FAILURE_NONE);
+	assert_int_equal(used_us, used + 2);
+	assert_int_equal(login(credentials, "ali:open sesame", 1 + CREDENTIALS_MEMORY_MS),
+			 FAILURE_NONE);
+	assert_int_equal(used_us, used + 4);
+	credentials_free(credentials);
+}
+
+/* ---- nothing is left behind ----------------------------------------------------------------- */
+
+static const char *secret;
+static unsigned cleared; /* blocks of memory that had it */
+
+static void clear(char *bytes, size_t n)
+{
+	cleared += secret != NULL && memmem(bytes, n, secret, strlen(secret)) != NULL;
+	memset(bytes, 0, n);
+}
+
+/* These stand before the C library's: the second is the first in a hardened build. */
+void explicit_bzero(void *bytes, size_t n)
+{
+	clear(bytes, n);
+}
+
+void __explicit_bzero_chk(void *bytes, size_t n, size_t room);
+void __explicit_bzero_chk(void *bytes, size_t n, size_t room)
+{
+	assert_true(n <= room);
+	clear(bytes, n);
+}
+
+static void expect_cleared(unsigned count)
+{
+	assert_int_equal(cleared, count);
+	cleared = 0;
+}
+
+static void test_secrets_are_cleared(void **state)
+{
+	static struct message message;
+	static const char head[] = "GET http://a/\n"
+				   "Proxy-Authorization: Basic YWxpOm9wZW4gc2VzYW1l\n";
+	struct credentials *credentials;
+	char name[CREDENTIALS_TEXT_MAX], worked_out[200];
+	static struct crypt_data data;
+
+	(void)state;
+	strcpy(worked_out, crypt_r("other", HASH_ALI, &data));
+	cleared = 0;
+	secret = HASH_ALI;
+	credentials = load(users());
+	expect_cleared(3); /* lines of three users */
+	secret = "open sesame";
+	assert_int_equal(login(credentials, "ali:open sesame", 1), FAILURE_NONE);
+	cleared = 0; /* libcrypt has a copy, or has not */
+	assert_int_equal(login(credentials, "ali:open sesame", 1), FAILURE_NONE);
+	expect_cleared(1);
+	assert_int_not_equal(credentials_claimed(request_of(&message, head)), 0);
+	expect_cleared(1);
+	assert_int_equal(credentials_name(request_of(&message, head), name), 3);
+	expect_cleared(1);
+	secret = worked_out; /* of a password that is wrong */
+	assert_int_equal(login(credentials, "ali:other", 1), FAILURE_AUTH_FAILED);
+	expect_cleared(1);
+	secret = HASH_ALI;
+	credentials_free(credentials);
+	expect_cleared(3);
+	secret = NULL;
+}
+
+/* A number for each name, the same whenever it is claimed. */
+static void test_claimed(void **state)
+{
+	static struct message message;
+	static const char *const heads[] = {
+		"GET http://a/\nProxy-Authorization: Basic YWxpOm9wZW4gc2VzYW1l\n",
+		"GET http://a/\nProxy-Authorization: Basic YWxpOng=\n",
+		"GET http://a/\nProxy-Authorization: Basic eDp5\n",
+		"GET http://a/\nProxy-Authorization: Basic eHk=\n",
+		"GET http://a/\n",
+	};
+	uint64_t numbers[5];
+
+	(void)state;
+	for (size_t i = 0; i < 5; i++)
+		numbers[i] = credentials_claimed(request_of(&message, heads[i]));
+	assert_true(numbers[0] != 0 && numbers[0] == numbers[1]);
+	assert_true(numbers[2] != 0 && numbers[2] != numbers[0]);
+	assert_true(numbers[3] == 0 && numbers[4] == 0);
+}
+
 /* What was right stays so while there is no time to work it out anew. */
 static void test_known_user_is_not_shut_out(void **state)
 {
@@ -284,6 +432,8 @@ static void test_bad_files(void **state)
 		{"# nobody\n", ": no user in it"},
 		{"ali\n", ":1: not name:hash"},
 		{"\n\n:$5$x\n", ":3: not name:hash"},
+		{"#\nx", ":2: not name:hash"},
+		{"\x01li:$5$salt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1\n", ":1: not name"},
 		{"ali:secret\n", ":1: the hash"},
 		{"ali:$1$salt$qJH7.N4xYta3aEG/dfqo/0\n", ":1: the hash"},
 		{"ali:$5$rounds=1000$salt$short\n", ":1: the hash"},
@@ -293,6 +443,11 @@ static void test_bad_files(void **state)
 		 "b:$5$salt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1\n"
 		 "ali:$5$salt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1\n",
 		 ": the user ali is in it twice"},
+		{"zoe:$5$salt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1\n"
+		 "ali:$5$salt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1\n"
+		 "bob:$5$salt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1\n"
+		 "zoe:$5$salt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1\n",
+		 ": the user zoe is in it twice"},
 	};
 	char expected[300];
 
@@ -348,6 +503,10 @@ int main(void)
 		cmocka_unit_test(test_name),
 		cmocka_unit_test(test_length),
 		cmocka_unit_test(test_work_is_bounded),
+		cmocka_unit_test(test_the_allowance),
+		cmocka_unit_test(test_how_long_a_verdict_is_known),
+		cmocka_unit_test(test_secrets_are_cleared),
+		cmocka_unit_test(test_claimed),
 		cmocka_unit_test(test_known_user_is_not_shut_out),
 		cmocka_unit_test(test_stand_in),
 		cmocka_unit_test(test_bad_files),
