@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -301,12 +302,21 @@ static void test_good(void **state)
 
 static void test_lengths(void **state)
 {
+	struct store_check check;
+	int other;
+
 	(void)state;
 	assert_string_equal(checked((size_t)PAGES * PAGE - 1), CUT);
 	assert_string_equal(checked(152), CUT);
 	assert_string_equal(checked(151), FOREIGN);
 	assert_string_equal(checked(1), FOREIGN);
 	assert_string_equal(checked(0), "it is empty");
+	other = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_false(store_check_tree(other, &check));
+	assert_string_equal(check.why, "it is not a regular file");
+	assert_false(store_check_head(other, &check));
+	assert_string_equal(check.why, "it is not a regular file");
+	close(other);
 }
 
 /* Both heads are looked at, whichever is newer. */
