@@ -4,6 +4,12 @@
 /* Bytes kept ahead of the request under way: more than the largest head. */
 enum { AHEAD_MAX = HIGH_WATER + 16 * 1024 };
 
+/* What waits is followed by the connection's end alone. */
+static bool ends_with_this(const struct client *client)
+{
+	return client->sink.last && client->exchange == NULL;
+}
+
 bool client_flush(struct client *client)
 {
 	const struct clients *all = client->all;
@@ -14,7 +20,8 @@ bool client_flush(struct client *client)
 		struct iovec part = iovec_of(waiting);
 		size_t n;
 
-		switch (conn_send(client->conn, &part, 1, &n)) {
+		switch (ends_with_this(client) ? conn_send_last(client->conn, &part, 1, &n)
+					       : conn_send(client->conn, &part, 1, &n)) {
 		case IO_OK:
 			COUNT_TRAFFIC(client, client_bytes_out, n);
 			buf_consume(&client->out, n);
@@ -110,7 +117,7 @@ void client_settle(struct client *client)
 		client->stalled = false;
 		turn_soon(turn, &client->resume);
 	}
-	if (client->sink.last && client->exchange == NULL && !sending) {
+	if (ends_with_this(client) && !sending) {
 		client_finish(client);
 		return;
 	}

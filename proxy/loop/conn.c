@@ -451,7 +451,8 @@ static enum io send_record(struct conn *conn, const struct iovec *from, int coun
 	return tls_send(conn->tls, record, n, ret_n);
 }
 
-enum io conn_send(struct conn *conn, const struct iovec *from, int count, size_t *ret_n)
+static enum io send_parts(struct conn *conn, const struct iovec *from, int count, int flags,
+			  size_t *ret_n)
 {
 	struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)from,
 				 .msg_iovlen = (size_t)count};
@@ -461,13 +462,23 @@ enum io conn_send(struct conn *conn, const struct iovec *from, int count, size_t
 	if (conn->tls != NULL)
 		return send_record(conn, from, count, ret_n);
 	do
-		n = count == 1 ? send(conn->io.fd, from->iov_base, from->iov_len, MSG_NOSIGNAL)
-			       : sendmsg(conn->io.fd, &message, MSG_NOSIGNAL);
+		n = count == 1 ? send(conn->io.fd, from->iov_base, from->iov_len, flags)
+			       : sendmsg(conn->io.fd, &message, flags);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? IO_AGAIN : IO_ERROR;
 	*ret_n = (size_t)n;
 	return IO_OK;
+}
+
+enum io conn_send(struct conn *conn, const struct iovec *from, int count, size_t *ret_n)
+{
+	return send_parts(conn, from, count, MSG_NOSIGNAL, ret_n);
+}
+
+enum io conn_send_last(struct conn *conn, const struct iovec *from, int count, size_t *ret_n)
+{
+	return send_parts(conn, from, count, MSG_NOSIGNAL | MSG_MORE, ret_n);
 }
 
 static enum io splice_some(int from, int to, size_t size, size_t *ret_n)

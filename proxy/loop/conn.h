@@ -82,6 +82,13 @@ enum io conn_peek(struct conn *conn, char *to, size_t size, size_t *ret_n);
 enum io conn_send(struct conn *conn, const struct iovec *from, int count, size_t *ret_n);
 
 /*
+ * The same of the last bytes there are: once it took them all, the caller ends or closes at once. So
+ * the kernel waits for that with the rest of a packet, and the FIN is in it (MSG_MORE, which a TLS
+ * connection does without).
+ */
+enum io conn_send_last(struct conn *conn, const struct iovec *from, int count, size_t *ret_n);
+
+/*
  * Not when its bytes are not those of the socket: with TLS.  Then what a recv() took is not all that
  * the peer has sent, however few bytes it was.
  */

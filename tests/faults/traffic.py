@@ -1,5 +1,6 @@
 """What clients ask in each case: a bit of everything, each answer judged, each failure asked again."""
 
+import contextlib
 import itertools
 import random
 import socket
@@ -233,9 +234,26 @@ class Clients:
         for client in clients:
             client.close()
 
+    @contextlib.contextmanager
+    def silent(self):
+        """One that connects and says nothing, to the end of the case unless the proxy ends it."""
+        try:
+            client = Client(self.proxy.port)
+        except OSError as error:
+            self.tally.failed.append(f"silent: {error!r}")
+            yield
+            return
+        with client:
+            yield
+
 
 def everything(clients, origins, name):
-    """Each kind of request once or twice. `name` makes the paths new ones."""
+    """Each kind of request once or twice, beside one that stays silent. `name` makes the paths new ones."""
+    with clients.silent():
+        ask_everything(clients, origins, name)
+
+
+def ask_everything(clients, origins, name):
     plain, named, secure = origins
 
     def path(kind):
@@ -251,6 +269,7 @@ def everything(clients, origins, name):
     clients.ask(q("fresh"), q("fresh", method="HEAD"), q("group"), q("nostore", user="a"), q("fresh"))
     clients.post(plain, path("fresh"))
     clients.ask(q("fresh"))
+    clients.ask(q("fresh", fields=("Connection: close",)))
     for _ in range(2):
         clients.ask(q("stale"))
         clients.ask(q("swr"))

@@ -145,6 +145,8 @@ def test_system_calls_of_a_hit_on_a_connection_of_its_own(wrapped, origin, tmp_p
     assert set(names) - rare <= {"epoll_wait", "accept4", "recvfrom", "sendto", "close"}, names
     assert names["recvfrom"] == names["sendto"] == names["close"] == ALONE - 1, names
     assert names["accept4"] <= 1.3 * ALONE, names
+    sent = [line for line in lines[hits[0]:hits[-1]] if line.startswith("sendto")]
+    assert all("MSG_MORE" in line for line in sent), sent  # the FIN is in the answer's packet
 
 
 @pytest.mark.parametrize("condition", [[], ['If-None-Match: "a"']], ids=["204", "304"])

@@ -109,3 +109,15 @@ def test_endless_pipeline_is_not_read_ahead_without_bound(client, origin):
     assert sent < 48 * 1024 * 1024
     assert len(origin.requests) < 1000
     go.set()
+
+
+def test_the_last_of_many_answers_is_whole_however_slowly_they_are_taken(proxy, origin):
+    """What closes the connection is sent with its last bytes: also where the socket took them in parts."""
+    origin.on("/a", respond(204, "Cache-Control: max-age=60", "X-Long: " + "x" * 4000))
+    ask = request_bytes("GET", origin.url("/a"))
+    n = 100
+    with proxy.connect(receive_buffer=4096) as client:
+        client.get(origin.url("/a"))
+        client.send(ask * (n - 1) + request_bytes("GET", origin.url("/a"), "Connection: close"))
+        assert all(client.response().hit for _ in range(n))
+        assert client.end() == "fin"
