@@ -30,7 +30,9 @@ static inline int server_listen(unsigned long port)
 	int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
 	    bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 || listen(fd, 4096) != 0 ||
-	    getsockname(fd, (struct sockaddr *)&address, &length) != 0)
+	    getsockname(fd, (struct sockaddr *)&address, &length) != 0 ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) !=
+		    0) /* Linux hands it down */
 		die("listen");
 	printf("%u\n", ntohs(address.sin_port));
 	fflush(stdout);
@@ -40,10 +42,7 @@ static inline int server_listen(unsigned long port)
 /* The next connection, or -1. */
 static inline int server_accept(int listener)
 {
-	int on = 1, fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd >= 0)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	return fd;
+	return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
 static inline void server_end_cb(struct ev_loop *loop, ev_signal *watcher, int events)
