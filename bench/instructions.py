@@ -206,7 +206,7 @@ class Counted:
     for the one before. A request to the operators' page makes callgrind dump what was counted since
     the last one, by the function that serves it."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, access_log=""):
         self.dumps = directory / "requests"
         self.number = 0
         self.listener = listen_anywhere()
@@ -214,7 +214,7 @@ class Counted:
         hosts.write_text(f"{self.listener.getsockname()[0]} {ORIGIN}\n", encoding="ascii")
         self.asked = None  # the connection that the origin is asked on
         # what is stored goes into the store before the next request, or time would tell which
-        self.proxy = Proxy(directory / "proxy", "access_log=", "store_interval=0",
+        self.proxy = Proxy(directory / "proxy", f"access_log={access_log}", "store_interval=0",
                            f"hosts_file={hosts}", start=False)
         self.proxy.wrapper = [*CALLGRIND, f"--callgrind-out-file={self.dumps}",
                               "--dump-before=admin_handle"]
@@ -251,6 +251,10 @@ class Counted:
     @staticmethod
     def request(path, extra=""):
         return f"GET http://{ORIGIN}:{PORT}{path} HTTP/1.1\r\n{FIELDS}{extra}\r\n".encode("ascii")
+
+    def hits(self, request, status=204, depth=1):
+        for _ in range(REQUESTS // depth):
+            self.hit(request, status, depth)
 
     def hit(self, request, status, depth=1):
         self.client.sendall(request * depth)
@@ -313,10 +317,6 @@ def count_requests(directory):
         one, tagged = run.request("/poll"), run.request("/poll", 'If-None-Match: "5f1d7a9c"\r\n')
         others = [run.request(f"/poll/{number:04}") for number in range(REQUESTS)]
 
-        def hits(request, status=204, depth=1):
-            for _ in range(REQUESTS // depth):
-                run.hit(request, status, depth)
-
         def repeated(ask, request):
             for _ in range(REQUESTS):
                 ask(request)
@@ -334,13 +334,13 @@ def count_requests(directory):
         for request in [one, *others]:
             run.miss(request, "max-age=3600")
         for _ in range(3):  # what the proxy keeps of requests that come again
-            hits(one)
+            run.hits(one)
             hits_of_others()
         return {
-            "hit": run.least(lambda _: hits(one)),
+            "hit": run.least(lambda _: run.hits(one)),
             "hit-others": run.least(lambda _: hits_of_others()),
-            "hit-pipelined": run.least(lambda _: hits(one, depth=DEPTH)),
-            "hit-304": run.least(lambda _: hits(tagged, 304)),
+            "hit-pipelined": run.least(lambda _: run.hits(one, depth=DEPTH)),
+            "hit-304": run.least(lambda _: run.hits(tagged, 304)),
             "miss": run.least(lambda number: misses(number, "no-store")),
             "miss-stored": run.least(lambda number: misses(number, "max-age=3600")),
             "validated": run.least(lambda _: repeated(run.validated, checked)),
@@ -350,10 +350,24 @@ def count_requests(directory):
         run.close()
 
 
+def count_logged(directory):
+    """The same hit with a line of the access log."""
+    directory.mkdir()
+    run = Counted(directory, access_log=directory / "access.log")
+    try:
+        one = run.request("/poll")
+        run.miss(one, "max-age=3600")
+        for _ in range(3):
+            run.hits(one)
+        return {"hit-logged": run.least(lambda _: run.hits(one))}
+    finally:
+        run.close()
+
+
 def count_all():
     with tempfile.TemporaryDirectory(prefix="cache204-instructions-") as directory:
         directory = pathlib.Path(directory)
-        requests = count_requests(directory)
+        requests = {**count_requests(directory), **count_logged(directory / "logged")}
         functions = {name: costs for name, (_, costs) in requests.items()}
         counts = {**{name: count for name, (count, _) in requests.items()}, **count_phases(directory)}
         return {name: round(count) for name, count in counts.items()}, functions, count_dearest(directory)

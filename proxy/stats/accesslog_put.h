@@ -68,23 +68,46 @@ static inline char *append_hex(char *at, uint64_t number)
 	return append_bytes(at, digits + i, sizeof(digits) - i);
 }
 
-/* Set in some byte of the result if any of the eight is below `least` (1-128) or above 127. */
-static inline uint64_t below(uint64_t word, unsigned char least)
-{
-	const uint64_t ones = UINT64_C(0x0101010101010101);
-
-	return ((word - ones * least) | word) & ones * 0x80;
-}
+/* Bytes that are compared at once: SSE2, NEON, or what the compiler makes of it. */
+typedef signed char text_bytes __attribute__((vector_size(16)));
+typedef signed char text_word __attribute__((vector_size(8)));
 
 /*
- * Eight bytes that stand for themselves: printable ASCII from `least` on, but quote and backslash.
+ * Do they all stand for themselves: printable ASCII from `least` on, but quote and backslash?  A byte
+ * above 127 is negative, and so below `least`.
  */
-static inline bool are_plain(uint64_t word, unsigned char least)
+static inline bool are_plain_16(const char *bytes, unsigned char least)
 {
-	const uint64_t ones = UINT64_C(0x0101010101010101);
+	text_bytes text, odd;
+	uint64_t halves[2];
 
-	return !(below(word, least) | below(word ^ ones * '"', 1) | below(word ^ ones * '\\', 1) |
-		 below(word ^ ones * 0x7f, 1));
+	memcpy(&text, bytes, sizeof(text));
+	odd = (text < (signed char)least) | (text == '"') | (text == '\\') | (text == 0x7f);
+	memcpy(halves, &odd, sizeof(halves));
+	return (halves[0] | halves[1]) == 0;
+}
+
+static inline bool are_plain_8(const char *bytes, unsigned char least)
+{
+	text_word text, odd;
+	uint64_t all;
+
+	memcpy(&text, bytes, sizeof(text));
+	odd = (text < (signed char)least) | (text == '"') | (text == '\\') | (text == 0x7f);
+	memcpy(&all, &odd, sizeof(all));
+	return all == 0;
+}
+
+/* The same of a text of eight bytes or more: its last bytes are looked at again with those before. */
+static inline bool is_all_plain(struct slice text, unsigned char least)
+{
+	if (text.n < 2 * sizeof(text_word))
+		return are_plain_8(text.p, least) &&
+		       are_plain_8(text.p + text.n - sizeof(text_word), least);
+	for (size_t i = 0; i + sizeof(text_bytes) < text.n; i += sizeof(text_bytes))
+		if (!are_plain_16(text.p + i, least))
+			return false;
+	return are_plain_16(text.p + text.n - sizeof(text_bytes), least);
 }
 
 static inline bool is_plain(unsigned char c, unsigned char least)
@@ -94,25 +117,19 @@ static inline bool is_plain(unsigned char c, unsigned char least)
 
 typedef char *append_escape(char *at, unsigned char c);
 
-/*
- * Most texts have nothing to escape and are short, so eight bytes at a time is all the speed there
- * is.
- */
+/* Most texts have nothing to escape: they are looked at once, and copied. */
 static inline char *append_text(char *at, struct slice text, unsigned char least,
 				append_escape *escape)
 {
-	uint64_t word;
-
+	if (text.n >= sizeof(text_word) && is_all_plain(text, least))
+		return append_bytes(at, text.p, text.n);
 	for (size_t i = 0; i < text.n;) {
-		size_t n = text.n - i < sizeof(word) ? text.n - i : sizeof(word);
+		size_t n = text.n - i < sizeof(text_bytes) ? text.n - i : sizeof(text_bytes);
 
-		if (n == sizeof(word)) {
-			memcpy(&word, text.p + i, sizeof(word));
-			if (are_plain(word, least)) {
-				at = append_bytes(at, text.p + i, sizeof(word));
-				i += sizeof(word);
-				continue;
-			}
+		if (n == sizeof(text_bytes) && are_plain_16(text.p + i, least)) {
+			at = append_bytes(at, text.p + i, sizeof(text_bytes));
+			i += n;
+			continue;
 		}
 		for (size_t end = i + n; i < end; i++) {
 			unsigned char c = (unsigned char)text.p[i];

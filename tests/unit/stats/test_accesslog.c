@@ -405,23 +405,34 @@ static unsigned fields_in(const char *line)
 	return fields;
 }
 
-/* Also at each place in a text of words of eight bytes, which are looked at together. */
+static void assert_field_shown(unsigned which, struct slice text)
+{
+	struct accesslog_entry entry = sample();
+
+	*field(&entry, which) = text;
+	const char *line = line_of("json", &entry);
+	assert_one_line(line);
+	assert_json_value(line, field_keys[which], text);
+	line = line_of("squid", &entry);
+	assert_one_line(line);
+	assert_int_equal(fields_in(line), 10);
+}
+
+/* At each place in texts of which 8 or 16 bytes are looked at together, with or without a rest. */
 static void test_every_byte_in_every_field(void **state)
 {
+	static const size_t lengths[] = {7, 12, 16, 21};
+
 	(void)state;
 	for (unsigned which = 0; which < 5; which++) {
 		for (unsigned byte = 0; byte < 256; byte++) {
-			for (unsigned place = 0; place < 12; place++) {
-				char text[] = "0123456789ab";
-				struct accesslog_entry entry = sample();
-				text[place] = (char)byte;
-				*field(&entry, which) = slice_of(text, 12);
-				const char *line = line_of("json", &entry);
-				assert_one_line(line);
-				assert_json_value(line, field_keys[which], slice_of(text, 12));
-				line = line_of("squid", &entry);
-				assert_one_line(line);
-				assert_int_equal(fields_in(line), 10);
+			for (unsigned i = 0; i < sizeof(lengths) / sizeof(*lengths); i++) {
+				for (size_t place = 0; place < lengths[i]; place++) {
+					char text[] = "0123456789abcdefghijklmn";
+
+					text[place] = (char)byte;
+					assert_field_shown(which, slice_of(text, lengths[i]));
+				}
 			}
 		}
 	}
