@@ -63,6 +63,7 @@ HEADERS := $(wildcard $(ROOMS:%=%/*.h) $(ROOMS:%=%/*.def))
 UNIT    := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*/test_*.c))
 FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 SIM     := $(BUILD)/tests/sim/simulate
+VERDICTS := $(BUILD)/tests/differential/verdicts
 MICRO   := $(patsubst %.c,$(BUILD)/%,$(filter-out bench/ratio/%,$(wildcard bench/*.c bench/*/*.c)))
 TOOLS   := $(BUILD)/tests/tools/check_store $(BUILD)/tests/tools/check_metrics
 REPLAY  := $(FUZZ:%=$(BUILD)/tests/fuzz/replay_%)
@@ -81,7 +82,7 @@ objects  = $(patsubst %.c,$(BUILD)/obj/%.o,$(filter %.c,$(1)))
 link     = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group \
 	$(call options,$(1)) $(LIBS) $(2)
 
-.PHONY: all help deps files run try test test-all unit replay simulate planted functional functional-map browser prometheus reload-storm crash soak conformance fuzz asan undici \
+.PHONY: all help deps files run try test test-all unit replay simulate planted functional functional-map browser prometheus reload-storm crash soak conformance differential fuzzers fuzz fuzz-all asan undici \
 	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-symbols check-clocks check-messages \
 	check-atomics check-options check-metrics check-tables check-labels check-manual check-length check-parameters check-pointers check-rulers \
 	format install uninstall dist deb deb-try clean FORCE
@@ -130,7 +131,7 @@ $(BUILD)/rooms/%.a: $$(call objects,$$(wildcard $$*/*.c))
 	@rm -f $@
 	@$(AR) rcs $@ $^
 
-$(UNIT) $(MICRO) $(TOOLS) $(SIM): $(BUILD)/%: $(BUILD)/obj/%.o $$(call doubles,$$*.c) $$(call archives,$$*.c) | $(BUILD)/flags/link
+$(UNIT) $(MICRO) $(TOOLS) $(SIM) $(VERDICTS): $(BUILD)/%: $(BUILD)/obj/%.o $$(call doubles,$$*.c) $$(call archives,$$*.c) | $(BUILD)/flags/link
 	@mkdir -p $(@D)
 	$(call say,LINK $@)
 	$(Q)$(call link,$*.c,$(if $(filter $@,$(UNIT)),-lcmocka))
@@ -177,6 +178,7 @@ test-all: ## check, test, test with several workers and a browser, again with tw
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory simulate SEEDS=5000
+	@$(MAKE) --no-print-directory differential
 	@$(MAKE) --no-print-directory functional-map
 	@$(MAKE) --no-print-directory reload-storm
 	@$(MAKE) --no-print-directory crash
@@ -192,6 +194,11 @@ unit: $(UNIT) ## run the unit tests
 replay: $(REPLAY) ## run the fuzz corpora as tests
 	@failed=0; for target in $(FUZZ); do $(BUILD)/tests/fuzz/replay_$$target \
 		tests/fuzz/corpus/$$target || failed=1; done; exit $$failed
+
+# another parser has to read what ours takes as ours does
+differential: $(VERDICTS) ## odd messages read by our parser and by h11 and Node's, those that are here (SEED=1 COUNT=20000; CASE=1:7 is one)
+	@$(PYTHON) tests/differential/compare.py $(VERDICTS) $(if $(CASE),$(CASE),$(or $(SEED),1) $(or $(COUNT),20000)) \
+		>$(BUILD)/differential.txt; status=$$?; cat $(BUILD)/differential.txt; exit $$status
 
 SEEDS ?= 300
 simulate: $(SIM) ## services in a simulated world, by seed: all that can go wrong (SEEDS=FIRST..LAST, or how many)
@@ -261,15 +268,21 @@ test-arm64: ## build for arm64 against libraries in build/arm64, run the unit te
 	@RUN_WITH='qemu-aarch64 -L build/arm64/root' MAY_FAIL='$(ARM64_MAY_FAIL)' \
 		scripts/unit.sh build/arm64/log/unit $(UNIT:build/%=build/arm64/%)
 
-fuzz: ## search for new failing inputs, FUZZ_SECONDS=20 for each target (FUZZ="conf uri")
+fuzzers:
 	@scripts/deps.sh run fuzz
 	@$(MAKE) --no-print-directory $(JOBS) BUILD=build/fuzz CC=clang CFLAGS='-O1 -g' \
 		CHECKS='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -DCACHE204_CHECKS=1' \
 		LINKCHECKS=-fsanitize=fuzzer,address,undefined $(FUZZ:%=build/fuzz/fuzz_%)
+
+fuzz: fuzzers ## search for new failing inputs, FUZZ_SECONDS=20 for each target (FUZZ="conf uri")
 	@for target in $(FUZZ); do scripts/fuzz.sh $$target $(FUZZ_SECONDS) || exit 1; done
 
+fuzz-all: fuzzers ## the same for MINUTES=10 each, to the last one, and what came of each in build/fuzz.txt
+	@: >build/fuzz.txt; failed=0; for target in $(FUZZ); do \
+		scripts/fuzz.sh $$target $$((60 * $(or $(MINUTES),10))) || failed=1; done; exit $$failed
+
 .PHONY: mutate sources testing
-testing: ## write the numbers of TESTING.md, with those of the last make cover and of tests/mutants/tried.txt
+testing: ## write the numbers of TESTING.md, with those of the last make cover, differential and fuzz-all, and of tests/mutants/tried.txt
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@scripts/testing.py build
 
@@ -295,11 +308,11 @@ hit-ratio: $(BUILD)/bench/micro/hit_ratio ## hit ratios of eviction policies (TR
 	@$(PYTHON) bench/hit_ratio.py $(BUILD) $(TRACES)
 
 .PHONY: bench-instructions check-instructions counted
-COUNT = FLAGS='$(FLAGS)' $(PYTHON) bench/instructions.py $(BUILD)
+INSTRUCTIONS = FLAGS='$(FLAGS)' $(PYTHON) bench/instructions.py $(BUILD)
 bench-instructions: ## count instructions of requests and phases, into bench/instructions.txt
 	@scripts/deps.sh run check
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE= counted
-	@$(COUNT) write $(if $(RESTART),--restart)
+	@$(INSTRUCTIONS) write $(if $(RESTART),--restart)
 
 # An ordinary build: what a sanitized one costs says nothing.
 counted: all $(BUILD)/bench/micro/phases $(BUILD)/bench/micro/dearest $(BUILD)/no_random.so
@@ -378,7 +391,7 @@ check-rulers: ## rulers are of one width
 	@scripts/check-rulers.sh $(filter-out build/%,$(C_FILES))
 
 check-instructions: counted ## no count has outgrown bench/instructions.txt
-	@$(COUNT) check
+	@$(INSTRUCTIONS) check
 
 tidy: ## clang-tidy
 	@scripts/deps.sh check

@@ -2,7 +2,7 @@
 """Counts what is tested and how much, and writes it into TESTING.md, between the two marks there.
 
     scripts/testing.py            what the tree itself tells
-    scripts/testing.py BUILD      and what the last run below BUILD tells: coverage
+    scripts/testing.py BUILD      and what the last runs below BUILD tell: coverage, other parsers, fuzzers
 """
 
 import pathlib
@@ -12,7 +12,7 @@ import sys
 
 DOCUMENT = pathlib.Path("TESTING.md")
 TRIED = pathlib.Path("tests/mutants/tried.txt")
-OF_RUNS = re.compile("run by the tests$")  # kept until such a run is made again
+OF_RUNS = re.compile("run by the tests$|^messages read|^inputs made")  # kept until such a run is made again
 BEGIN, END = "<!-- numbers: make testing -->", "<!-- end of numbers -->"
 
 
@@ -61,6 +61,23 @@ def rows_of_runs(build):
     if cover.exists():
         for name, share in re.findall(r"^cover: (\w+) ([\d.]+ %.*)$", cover.read_text(), re.M):
             yield f"{name} run by the tests", share
+    differential = build / "differential.txt"
+    found = differential.exists() and re.search(r"^differential: (.* messages), .* read by (.*)$", differential.read_text(), re.M)
+    if found:
+        faults = re.search(r"^differential: (\d+) differences", differential.read_text(), re.M)[1]
+        yield "messages read by other parsers too", f"{found[1]}, by {found[2]}; {faults} differences without a reason"
+    yield from rows_of_fuzzers(build / "fuzz.txt")
+
+
+def rows_of_fuzzers(file):
+    """The longest run of each."""
+    longest = {}
+    for line in file.read_text().splitlines() if file.exists() else []:
+        target, seconds, runs, reached, linked, result = re.match(r"(\w+): (\d+) s, (\d+) runs, (\d+) of (\d+) edges, (.*)", line).groups()
+        if int(seconds) >= longest.get(target, (0,))[0]:
+            longest[target] = int(seconds), f"{int(runs):,} in {int(seconds)} s, {reached} of the {linked} edges linked, {result}"
+    for target, (_, row) in sorted(longest.items()):
+        yield f"inputs made for `{target}`", row
 
 
 def rows_of_mutants():
