@@ -5,8 +5,9 @@
 
 A copy of the tracked files is built below build/mutate.  For each mutant one file of the copy is changed in one
 place, and tests run until one fails: the unit test of the file's own name, those of its room, all, the corpora, the
-simulated world if asked for (simulate), the functional tests, of which --functional chooses files.  A test that does
-not end in time has noticed, too.  What does not compile is no mutant, nor is what the optimizer makes the same code of.
+simulated world if asked for (simulate), all of these once more with AddressSanitizer and UndefinedBehaviorSanitizer
+if asked for (sanitized), the functional tests, of which --functional chooses files.  A test that does not end in time
+has noticed, too.  What does not compile is no mutant, nor is what the optimizer makes the same code of.
 
 tests/mutants/equivalent.txt lists mutants that change nothing that anybody could notice, each with the reason.
 
@@ -34,7 +35,7 @@ TREE = pathlib.Path("build/mutate/tree")
 RESULTS = pathlib.Path("build/mutate/results.json")
 EQUIVALENT = pathlib.Path("tests/mutants/equivalent.txt")
 TRIED = pathlib.Path("tests/mutants/tried.txt")
-STAGES = ["test", "room", "unit", "replay", "simulate", "functional"]
+STAGES = ["test", "room", "unit", "replay", "simulate", "sanitized", "functional"]
 USUAL = "test,room,unit,replay,functional"
 FUNCTIONAL_S = 900
 # what a mutant may turn out to be, when no program has noticed it
@@ -172,12 +173,13 @@ class Trial:
     """Tries mutants, with the programs of the stages and the functional tests."""
 
     def __init__(self, stages, files, rooms):
-        self.stages = [stage for stage in stages if stage != "functional"]
+        self.stages = [stage for stage in stages if stage not in ("sanitized", "functional")]
         self.functional = files if "functional" in stages else None
         wanted = {}
         for stage, room in itertools.product(self.stages, rooms):
             wanted.update(stage_programs(stage, room))
         self.bench = mutate_programs.Bench(TREE, wanted)
+        self.sanitized = mutate_programs.Bench(TREE, wanted, sanitize=True) if "sanitized" in stages else None
         if self.functional and functional_fails(files):
             sys.exit("mutate: the functional tests fail without a mutant")
 
@@ -191,6 +193,8 @@ class Trial:
         found = self.bench.failing(source, choice)
         if found is None and self.bench.is_same_code(source, text):
             return SAME_CODE
+        if found is None and self.sanitized and self.sanitized.compiles(source, "build/mutant.o"):
+            found = self.sanitized.failing(source, choice)
         if found is None and self.functional and functional_fails(self.functional):
             return "functional"
         return found

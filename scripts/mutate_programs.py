@@ -16,9 +16,9 @@ import subprocess
 import sys
 import time
 
-BUILD_S, WALL_S, CPU_LEAST_S, CPU_TIMES = 900, 120, 2, 10
+BUILD_S, WALL_S, CPU_LEAST_S, CPU_TIMES = 1800, 120, 2, 10
 MEMORY_MAX = 2 << 30
-QUICK = "CFLAGS=-O0"
+SANITIZED = "address,undefined"
 
 Program = collections.namedtuple("Program", "name command link objects")
 
@@ -29,6 +29,7 @@ def run(tree, command, seconds, cpu_s=None, **more):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if cpu_s is not None:
             resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
+        if cpu_s is not None and "address" not in command[0]:  # its shadow memory would count
             resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_MAX, MEMORY_MAX))
 
     with subprocess.Popen(command, cwd=tree, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -44,38 +45,44 @@ def run(tree, command, seconds, cpu_s=None, **more):
         return None if status == -signal.SIGXCPU else status
 
 
-def make(tree, *targets):
-    return run(tree, ["make", "-s", f"-j{os.cpu_count()}", QUICK, *targets], BUILD_S) == 0
-
-
-def recipes(tree, targets, pattern, *flags):
-    """The commands by which make would make the targets, by what they write."""
-    said = subprocess.run(["make", "-n", "V=1", QUICK, *flags, *targets], cwd=tree, capture_output=True, text=True,
-                          check=True).stdout.replace("\\\n", " ")
-    return {found[1]: line for line in said.split("\n") if (found := re.search(pattern, line))}
+def make(tree, *words):
+    return run(tree, ["make", "-s", f"-j{os.cpu_count()}", "CFLAGS=-O0", *words], BUILD_S) == 0
 
 
 class Bench:
     """Every program that may run, and what is known of each."""
 
-    def __init__(self, tree, wanted):
+    def __init__(self, tree, wanted, sanitize=False):
         """`wanted` are {program: its arguments}; those that fail without a mutant are left out, by name."""
         self.tree = tree
+        self.build = f"build/{SANITIZED}" if sanitize else "build"
+        self.words = [f"SANITIZE={SANITIZED}"] if sanitize else []
         self.seconds, self.noticed = {}, collections.Counter()
         self.compile = {}
-        missing = [name for name in wanted if not (tree / name).exists()]
-        if not make(tree, *wanted):
-            sys.exit(f"mutate: {tree} does not build" + f", {' '.join(missing[:3])} among others" * bool(missing))
+        wanted = {self.inside(name): arguments for name, arguments in wanted.items()}
+        if not make(tree, *self.words, *wanted):
+            sys.exit(f"mutate: {tree} does not build")
         for name in wanted:
             (tree / name).unlink()
-        links = recipes(tree, wanted, r" -o (build/tests/\S+) ")
+        links = self.recipes(wanted, rf" -o ({self.build}/tests/\S+) ")
         self.programs = [self.linked(name, wanted[name], links[name]) for name in wanted]
         self.programs = [program for program in self.programs if self.passes(program)]
+
+    def inside(self, name):
+        """build/... of the usual build, in this one."""
+        return self.build + name.removeprefix("build")
+
+    def recipes(self, targets, pattern, *flags):
+        """The commands by which make would make the targets, by what they write."""
+        said = subprocess.run(["make", "-n", "V=1", "CFLAGS=-O0", *self.words, *flags, *targets], cwd=self.tree,
+                              capture_output=True, text=True, check=True).stdout.replace("\\\n", " ")
+        return {found[1]: line for line in said.split("\n") if (found := re.search(pattern, line))}
 
     def linked(self, name, arguments, link):
         """Links it, and asks the linker what of the archives is in it."""
         said = subprocess.run(shlex.split(link) + ["-Wl,-t,-t"], cwd=self.tree, capture_output=True, text=True, check=True).stdout
-        objects = {f"build/obj/{room}/{name}" for room, name in re.findall(r"[(]build/rooms/(\S+)\.a[)](\S+\.o)", said)}
+        members = re.findall(rf"[(]{self.build}/rooms/(\S+)\.a[)](\S+\.o)", said)
+        objects = {f"{self.build}/obj/{room}/{member}" for room, member in members}
         if not objects and "rooms/cache/base.a" in link:
             sys.exit(f"mutate: this linker does not say (-Wl,-t,-t) what is in {name}")
         return Program(name, [name, *arguments], link, objects)
@@ -93,9 +100,9 @@ class Bench:
 
     def compiles(self, source, to):
         """The mutated file, as it stands in the tree, as an object of its own."""
-        object_file = f"build/obj/{source.with_suffix('.o')}"
+        object_file = f"{self.build}/obj/{source.with_suffix('.o')}"
         if source not in self.compile:
-            recipe = recipes(self.tree, [object_file], r" -c -o (\S+) ", "-W", str(source))[object_file]
+            recipe = self.recipes([object_file], r" -c -o (\S+) ", "-W", str(source))[object_file]
             self.compile[source] = shlex.split(re.split(r"\s2>", recipe)[0].replace(" -MMD -MP ", " "))
         command = [to if word == object_file else word for word in self.compile[source]]
         return run(self.tree, command, BUILD_S) == 0
@@ -124,14 +131,15 @@ class Bench:
 
     def failing(self, source, choice):
         """The first program of the choice that fails with build/mutant.o in the place of the file's object."""
-        object_file = f"build/obj/{source.with_suffix('.o')}"
+        object_file = f"{self.build}/obj/{source.with_suffix('.o')}"
+        choice = {self.inside(name) for name in choice}
         chosen = [program for program in self.programs if program.name in choice and object_file in program.objects]
         for program in sorted(chosen, key=lambda program: -self.promise(program, source)):
-            link = program.link.replace(f"-o {program.name} ", "-o build/mutant ").replace(
+            link = program.link.replace(f"-o {program.name} ", f"-o {self.build}/mutant ").replace(
                 " -Wl,--start-group", " build/mutant.o -Wl,--start-group").replace("ccache ", "")
             if run(self.tree, shlex.split(link), BUILD_S) != 0:
                 return f"link of {program.name}"
-            if self.fails(["build/mutant", *program.command[1:]], *self.seconds[program.name]):
+            if self.fails([f"{self.build}/mutant", *program.command[1:]], *self.seconds[program.name]):
                 self.noticed[program.name, source] += 1
                 return program.name
         return None

@@ -391,8 +391,8 @@ static enum sf_result next_start(struct sf_reader *reader)
 			begin_line(reader);
 		}
 	}
-	/* Nothing after a comma is an error, and so is an empty line among others. */
-	return reader->p < reader->end ? SF_MEMBER : fail(reader);
+	/* Nothing after a comma, and an empty line among others, is an error to who reads a member. */
+	return SF_MEMBER;
 }
 
 enum sf_result sf_next_member(struct sf_reader *reader, struct slice *ret_key,

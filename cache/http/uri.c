@@ -222,7 +222,7 @@ static bool take_authority(struct slice text, struct authority *ret_authority)
 /* Length of a scheme before its colon (RFC 3986 3.1), 0 when the text does not begin with one. */
 static size_t scheme_length(struct slice text)
 {
-	size_t i = 0;
+	size_t i = 1;
 
 	if (text.n == 0 || !ascii_is_alpha(text.p[0]))
 		return 0;
@@ -259,7 +259,7 @@ static bool parse_hierarchy(enum http_scheme scheme, struct slice text, struct h
 	return true;
 }
 
-/* The kind of mistake in a target that cannot be parsed, for the message to its sender. */
+/* The kind of mistake in a target of ours that cannot be parsed, for the message to its sender. */
 static enum http_uri_result fault_of(struct slice target)
 {
 	size_t begin = scheme_length(target);
@@ -267,7 +267,7 @@ static enum http_uri_result fault_of(struct slice target)
 
 	if (find_byte(target, '#') < target.n)
 		return URI_FRAGMENT;
-	if (begin == 0 || target.n < begin + 3 || memcmp(target.p + begin, "://", 3) != 0)
+	if (target.n < begin + 3 || memcmp(target.p + begin, "://", 3) != 0)
 		return URI_BAD;
 	authority = slice_from(target, begin + 3);
 	authority.n = find_byte(authority, '/');

@@ -569,12 +569,31 @@ static void test_copy_request(void **state)
 	assert_true(slice_eq(copy.uri.path, SLICE("/a?b")));
 	assert_ptr_equal(copy.uri.host.p, copy.target.p + 7);
 	assert_int_equal(copy.uri.port, 81);
+	assert_int_equal(copy.uri.normal.n, 0);
 	assert_int_equal(copy.fields.count, 2);
 	assert_int_equal(copy.fields.capacity, 2);
 	assert_true(slice_eq(http_fields_first(&copy.fields, FIELD_VARY)->value, SLICE("x, y")));
 	assert_true(slice_eq(copy.fields.at[1].name, SLICE("X-Empty")));
 	assert_int_equal(copy.fields.at[1].value.n, 0);
 	free(memory);
+}
+
+/* The normal form, which is the target, is that of the copy. */
+static void test_copy_normal_request(void **state)
+{
+	struct http_request req = {.target = SLICE("http://example.com/a")};
+	struct http_request copy;
+	char memory[64];
+
+	(void)state;
+	assert_int_equal(http_uri_parse_absolute(req.target, &req.uri), URI_OK);
+	assert_ptr_equal(req.uri.normal.p, req.target.p);
+	assert_int_equal(http_request_copy_size(&req), req.target.n);
+	http_request_copy(&copy, &req, memory);
+	assert_ptr_equal(copy.uri.normal.p, copy.target.p);
+	assert_int_equal(copy.uri.normal.n, req.target.n);
+	assert_ptr_equal(copy.uri.host.p, copy.target.p + 7);
+	assert_ptr_equal(copy.uri.path.p, copy.target.p + 18);
 }
 
 /* A host that is not part of the target, and nothing at all. */
@@ -623,6 +642,7 @@ int main(void)
 		cmocka_unit_test(test_quotes_hide_no_option),
 		cmocka_unit_test(test_nominate_has_a_limit),
 		cmocka_unit_test(test_copy_request),
+		cmocka_unit_test(test_copy_normal_request),
 		cmocka_unit_test(test_copy_odd_requests),
 	};
 
