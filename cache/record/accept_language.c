@@ -59,16 +59,14 @@ static bool parse_range(struct slice member, struct range *ret_range)
 	return is_tag(ret_range->tag);
 }
 
-static int compare(const struct range *a, const struct range *b)
+static bool comes_before(const struct range *a, const struct range *b)
 {
 	size_t n = a->tag.n < b->tag.n ? a->tag.n : b->tag.n;
 	int order = strncasecmp(a->tag.p, b->tag.p, n);
 
 	if (order != 0)
-		return order;
-	if (a->tag.n != b->tag.n)
-		return a->tag.n < b->tag.n ? -1 : 1;
-	return (a->weight > b->weight) - (a->weight < b->weight);
+		return order < 0;
+	return a->tag.n != b->tag.n ? a->tag.n < b->tag.n : a->weight < b->weight;
 }
 
 /* The ranges, sorted; SIZE_MAX when there are too many or one is malformed. */
@@ -83,7 +81,7 @@ static size_t parse_ranges(struct slice value, struct range ranges[LANGUAGE_RANG
 
 		if (count == LANGUAGE_RANGES_MAX || !parse_range(member, &range))
 			return SIZE_MAX;
-		for (i = count++; i > 0 && compare(&range, &ranges[i - 1]) < 0; i--)
+		for (i = count++; i > 0 && comes_before(&range, &ranges[i - 1]); i--)
 			ranges[i] = ranges[i - 1];
 		ranges[i] = range;
 	}

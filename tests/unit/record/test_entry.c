@@ -9,6 +9,7 @@
 #include "cache/http/date.h"
 #include "cache/record/entry.h"
 #include "tests/support/entry_count.h"
+#include "tests/support/guarded.h"
 #include "tests/support/messages.h"
 
 #define TARGET " http://example.com/a\n"
@@ -61,14 +62,26 @@ static struct slice record_at(int64_t s, const char *req, const char *res)
 	return slice_of(to, n);
 }
 
+/* The same is written where there is room for no byte more. */
+static void check_exact(struct slice record, uint32_t variants, size_t size, struct slice written)
+{
+	char *to = (char *)(uintptr_t)guarded(slice_of(halves[half], written.n)).p;
+
+	assert_int_equal(entry_put(entry, uri, record, variants, to, size), written.n);
+	assert_true(slice_eq(slice_of(to, written.n), written));
+	guarded_end();
+}
+
 static size_t put_bounded(struct slice record, uint32_t variants, size_t size)
 {
 	size_t n;
 
 	half ^= 1;
 	n = entry_put(entry, uri, record, variants, halves[half], size);
-	if (n > 0)
+	if (n > 0) {
+		check_exact(record, variants, size, slice_of(halves[half], n));
 		entry = slice_of(halves[half], n);
+	}
 	return n;
 }
 
@@ -131,6 +144,8 @@ static void one_record_is_selected(void **state)
 	assert_string_equal(selected("GET" TARGET), "1");
 	assert_int_equal(entry_count(entry), 1);
 	assert_int_equal(entry.n % RECORD_ALIGN, 0);
+	assert_memory_equal(entry.p + 16 + uri.n, "\0\0\0", 4); /* up to the record */
+	assert_true(slice_eq(entry_uri(entry), uri));
 	assert_int_equal(entry_select(entry, SLICE("http://example.com/b"), &request.req, false,
 				      &none_absent, &view),
 			 ENTRY_NONE);
@@ -213,6 +228,19 @@ static void each_vary_selects_among_its_own(void **state)
 	assert_string_equal(selected("HEAD" TARGET "Foo: b\n"), "b");
 }
 
+/* Nor does one of another method among them. */
+static void others_of_a_vary_hide_none(void **state)
+{
+	(void)state;
+	put(0, "GET" TARGET "Foo: a\n", FRESH "Vary: Foo\nX: a\n");
+	put(1, "HEAD" TARGET "Foo: b\n", FRESH "Vary: Foo\nX: head\n");
+	put(2, "GET" TARGET "Foo: c\n", FRESH "Vary: Foo\nX: c\n");
+	assert_string_equal(selected("GET" TARGET "Foo: a\n"), "a");
+	assert_string_equal(selected("GET" TARGET "Foo: b\n"), "");
+	assert_string_equal(selected("HEAD" TARGET "Foo: b\n"), "head");
+	assert_string_equal(selected("GET" TARGET "Foo: c\n"), "c");
+}
+
 static void put_with_vary(int64_t s, const char *name)
 {
 	char req[64], res[128];
@@ -229,6 +257,7 @@ static void varys_are_bounded_and_the_oldest_goes(void **state)
 	put_with_vary(2, "B");
 	put_with_vary(3, "C");
 	put_with_vary(4, "D");
+	assert_string_equal(selected("GET" TARGET "D: 4\n"), "4");
 	put_with_vary(5, "A");
 	put(5, "GET" TARGET, FRESH "X: plain\n");
 	assert_int_equal(entry_count(entry), 6);
@@ -303,6 +332,24 @@ static void a_get_leaves_the_heads_of_other_variants(void **state)
 	assert_int_equal(entry_count(entry), 2);
 }
 
+/* Where two are of one age, whichever stands first in the entry. */
+static void a_get_goes_before_a_head_of_the_same_time(void **state)
+{
+	static const char *const both[] = {"HEAD" TARGET "Foo: a\nBar: b\n",
+					   "GET" TARGET "Foo: a\nBar: b\n"};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		entry = slice_of(NULL, 0);
+		put(1, both[i],
+		    i == 0 ? FRESH "Vary: Foo\nX: head\n" : FRESH "Vary: Foo\nX: get\n");
+		put(1, both[!i],
+		    i == 0 ? FRESH "Vary: Foo, Bar\nX: get\n" : FRESH "Vary: Foo, Bar\nX: head\n");
+		assert_int_equal(entry_count(entry), 2);
+		assert_string_equal(selected(both[0]), "get");
+	}
+}
+
 #define PREFLIGHT "OPTIONS" TARGET "Origin: http://o\nAccess-Control-Request-Method: PUT\n"
 
 static void a_preflight_serves_the_same_preflight(void **state)
@@ -367,6 +414,44 @@ static void a_bound_of_one_is_kept(void **state)
 	assert_string_equal(selected("GET" TARGET "Foo: 3\n"), "3");
 }
 
+/* The last one put before, too; of two received together that which was put first. */
+static void the_oldest_is_any_but_the_new_one(void **state)
+{
+	struct slice record;
+
+	(void)state;
+	put_variant(100, 1);
+	put_variant(50, 2);
+	record = record_at(0, "GET" TARGET "Foo: 3\n", FRESH "Vary: Foo\nX: 3\n");
+	assert_int_not_equal(put_bounded(record, 2, ENTRY_SIZE_MAX), 0);
+	assert_string_equal(selected("GET" TARGET "Foo: 1\n"), "1");
+	assert_string_equal(selected("GET" TARGET "Foo: 2\n"), "");
+	put_variant(100, 4);
+	record = record_at(200, "GET" TARGET "Foo: 5\n", FRESH "Vary: Foo\nX: 5\n");
+	assert_int_not_equal(put_bounded(record, 3, ENTRY_SIZE_MAX), 0);
+	assert_string_equal(selected("GET" TARGET "Foo: 3\n"), "");
+	assert_int_not_equal(put_bounded(record, 2, ENTRY_SIZE_MAX), 0);
+	assert_string_equal(selected("GET" TARGET "Foo: 1\n"), "");
+	assert_string_equal(selected("GET" TARGET "Foo: 4\n"), "4");
+}
+
+/* Whatever the options say, an entry has no more than can be read. */
+static void there_are_never_more_than_64(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 70; i++) {
+		char req[64];
+
+		snprintf(req, sizeof(req), "GET" TARGET "Foo: %u\n", i);
+		assert_int_not_equal(put_bounded(record_at(i, req, FRESH "Vary: Foo\nX: 1\n"), 1000,
+						 ENTRY_SIZE_MAX),
+				     0);
+		assert_int_equal(entry_count(entry), i < 64 ? i + 1 : 64);
+	}
+	assert_string_equal(selected("GET" TARGET "Foo: 5\n"), "");
+	assert_string_equal(selected("GET" TARGET "Foo: 6\n"), "1");
+}
+
 static void records_make_way_for_room(void **state)
 {
 	struct slice record = record_at(3, "GET" TARGET "Foo: 3\n", FRESH "Vary: Foo\nX: 3\n");
@@ -404,9 +489,12 @@ static void an_entry_is_never_larger_than_its_bound(void **state)
 	assert_int_equal(entry_count(entry), 64);
 }
 
+static unsigned looks; /* at marks */
+
 /* One mark in force: of this key, as of epoch 10. */
 static uint64_t epoch_of_marked(const void *context, const struct cache_key *key)
 {
+	looks++;
 	return cache_key_eq(context, key) ? 10 : 0;
 }
 
@@ -474,6 +562,14 @@ static void a_uri_is_marked_for_all_its_records(void **state)
 	assert_true(record_is_absent(&view, &cutoff));
 	view = variant_asked_at(10, "GET" TARGET, FRESH);
 	assert_false(record_is_absent(&view, &cutoff));
+	/* the same where there are several */
+	asked_at = 9;
+	put(0, "GET" TARGET "Foo: 9\n", FRESH "Vary: Foo\nX: 9\n");
+	asked_at = 10;
+	put(1, "GET" TARGET "Foo: 10\n", FRESH "Vary: Foo\nX: 10\n");
+	asked_at = 0;
+	assert_string_equal(selected_within(&cutoff, "GET" TARGET "Foo: 9\n"), "");
+	assert_string_equal(selected_within(&cutoff, "GET" TARGET "Foo: 10\n"), "10");
 }
 
 /* What is invalidated neither answers nor says what selects; what else there is, does. */
@@ -494,6 +590,107 @@ static void an_invalidated_record_has_no_say(void **state)
 	assert_string_equal(selected_within(&cutoff, "GET" TARGET "Foo: 1\nBar: 1\n"), "old");
 	assert_string_equal(selected_within(&cutoff, "GET" TARGET "Foo: 1\nBar: 2\n"), "old");
 	assert_string_equal(selected_within(&cutoff, "GET" TARGET "Foo: 2\nBar: 1\n"), "");
+}
+
+/* A record may be in many groups: a lookup looks for their marks once. */
+static void marks_are_looked_for_once(void **state)
+{
+	const struct cache_key none = {{7, 7}};
+	struct record_cutoff cutoff = {.epoch_of = epoch_of_marked, .context = &none};
+	struct record_view view;
+
+	(void)state;
+	put(0, "GET" TARGET "Foo: 1\n", FRESH "Vary: Foo\nCache-Groups: \"a\", \"b\"\nX: 1\n");
+	looks = 0;
+	assert_string_equal(selected_within(&cutoff, "GET" TARGET "Foo: 1\n"), "1");
+	assert_true(entry_at(entry, 0, &(struct slice){0}, &view));
+	assert_int_equal(view.group_count, 3);
+	assert_int_equal(looks, 3 + 1); /* and that of the variant */
+}
+
+/* An update of a record is written only where that record still is (RFC 9111 4.3.4). */
+static void a_variant_is_there_or_not(void **state)
+{
+	struct record_cutoff purged = {.purged_ms = ms_after(1)};
+	struct record_view same = variant_asked_at(9, "GET" TARGET "Foo: 1\n", FRESH "Vary: Foo\n");
+	struct record_view later =
+		variant_asked_at(10, "GET" TARGET "Foo: 1\n", FRESH "Vary: Foo\n");
+	struct record_view other =
+		variant_asked_at(9, "GET" TARGET "Foo: 2\n", FRESH "Vary: Foo\n");
+	struct record_view head =
+		variant_asked_at(9, "HEAD" TARGET "Foo: 1\n", FRESH "Vary: Foo\n");
+
+	(void)state;
+	assert_false(entry_has_variant(entry, uri, &same, &none_absent));
+	asked_at = 9;
+	half ^= 1;
+	entry = slice_of(halves[half],
+			 entry_put(entry, uri, same.bytes, VARIANTS, halves[half], ENTRY_SIZE_MAX));
+	asked_at = 0;
+	assert_true(entry_has_variant(entry, uri, &same, &none_absent));
+	assert_false(entry_has_variant(entry, uri, &later, &none_absent));
+	assert_false(entry_has_variant(entry, uri, &other, &none_absent));
+	assert_false(entry_has_variant(entry, uri, &head, &none_absent));
+	assert_false(entry_has_variant(entry, uri, &same, &purged));
+	assert_false(entry_has_variant(entry, SLICE("http://example.com/b"), &same, &none_absent));
+	assert_true(entry_has_present(entry, &none_absent));
+	assert_false(entry_has_present(entry, &purged));
+	put(2, "GET" TARGET "Foo: 2\n", FRESH "Vary: Foo\n");
+	assert_true(entry_has_present(entry, &purged));
+	assert_false(entry_has_present(slice_of(NULL, 0), &none_absent));
+}
+
+static bool count_visits(void *context, const struct record_view *view)
+{
+	unsigned *left = context;
+
+	assert_true(view->bytes.n > 0);
+	return --*left > 0;
+}
+
+static void a_visit_ends_when_it_is_told_to(void **state)
+{
+	unsigned left = 2;
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		put_variant(i, i);
+	entry_visit(entry, count_visits, &left);
+	assert_int_equal(left, 0);
+	left = 9;
+	entry_visit(entry, count_visits, &left);
+	assert_int_equal(left, 6);
+	entry_visit(slice_of(NULL, 0), count_visits, &left);
+	assert_int_equal(left, 6);
+}
+
+static bool is_among(const struct cache_key *keys, size_t count, struct cache_key key)
+{
+	for (size_t i = 0; i < count; i++)
+		if (cache_key_eq(&keys[i], &key))
+			return true;
+	return false;
+}
+
+/* Those of all records, each once, and that of the whole origin. */
+static void groups_of_all_records(void **state)
+{
+	struct slice origin = SLICE("http://example.com");
+	struct cache_key keys[GROUPS_MAX];
+
+	(void)state;
+	assert_int_equal(entry_groups(entry, keys), 0);
+	put(0, "GET" TARGET "Foo: 1\n", FRESH "Vary: Foo\n");
+	assert_int_equal(entry_groups(entry, keys), 0);
+	put(1, "GET" TARGET "Foo: 2\n", FRESH "Vary: Foo\nCache-Groups: \"a\", \"b\"\n");
+	put(2, "GET" TARGET "Foo: 3\n", FRESH "Vary: Foo\nCache-Groups: \"c\", \"a\"\n");
+	assert_int_equal(entry_groups(entry, keys), 4);
+	assert_true(is_among(keys, 4, cache_key_of_group(origin, SLICE("a"))));
+	assert_true(is_among(keys, 4, cache_key_of_group(origin, SLICE("b"))));
+	assert_true(is_among(keys, 4, cache_key_of_group(origin, SLICE("c"))));
+	assert_true(is_among(keys, 4, cache_key_of_group(origin, SLICE("\n"))));
+	for (size_t i = 1; i < 4; i++)
+		assert_true(keys[i - 1].word[0] < keys[i].word[0]);
 }
 
 static void where_all_are_invalidated_nothing_is(void **state)
@@ -756,20 +953,28 @@ int main(void)
 		TEST(the_most_recent_vary_says_what_selects),
 		TEST(one_that_varies_goes_before_one_that_does_not),
 		TEST(each_vary_selects_among_its_own),
+		TEST(others_of_a_vary_hide_none),
 		TEST(varys_are_bounded_and_the_oldest_goes),
 		TEST(a_language_is_selected_when_nothing_else_is),
 		TEST(what_the_method_cannot_use_is_no_variant),
 		TEST(head_is_served_by_both_get_by_its_own),
 		TEST(a_get_leaves_the_heads_of_other_variants),
+		TEST(a_get_goes_before_a_head_of_the_same_time),
 		TEST(a_preflight_serves_the_same_preflight),
 		TEST(variants_are_bounded_and_the_oldest_goes),
 		TEST(a_bound_of_one_is_kept),
+		TEST(the_oldest_is_any_but_the_new_one),
+		TEST(there_are_never_more_than_64),
 		TEST(records_make_way_for_room),
 		TEST(an_entry_is_never_larger_than_its_bound),
 		TEST(a_variant_is_marked_by_its_key),
 		TEST(a_group_is_marked_by_its_key),
 		TEST(a_uri_is_marked_for_all_its_records),
 		TEST(an_invalidated_record_has_no_say),
+		TEST(marks_are_looked_for_once),
+		TEST(a_variant_is_there_or_not),
+		TEST(a_visit_ends_when_it_is_told_to),
+		TEST(groups_of_all_records),
 		TEST(where_all_are_invalidated_nothing_is),
 		TEST(the_entry_of_another_uri_is_replaced),
 		TEST(a_damaged_record_is_not_put),
