@@ -134,9 +134,10 @@ static bool passing_meta(const struct http_response *merged, const struct exchan
 				       (uint64_t)1 << FIELD_ETAG |
 				       (uint64_t)1 << FIELD_LAST_MODIFIED;
 	struct http_field lines[16];
-	struct http_response res = {.status = 204,
-				    .version_minor = merged->version_minor,
-				    .fields = {.at = lines, .capacity = 16}};
+	struct http_response res = {
+		.status = 204,
+		.version_minor = merged->version_minor,
+		.fields = {.at = lines, .capacity = sizeof(lines) / sizeof(lines[0])}};
 	struct http_request req = {.method = METHOD_GET, .method_name = SLICE("GET")};
 	enum reason why;
 
@@ -177,7 +178,6 @@ size_t record_freshen(const struct record_view *old, const struct record_confirm
 	}
 	if (!passing_meta(&merged, by->times, by->conf, &meta))
 		return 0;
-	meta.kind = RECORD_GET;
 	merged.fields.present &= ~((uint64_t)1 << FIELD_VARY | (uint64_t)1 << FIELD_CACHE_GROUPS);
 	return record_write(&plain, &merged, &meta, by->normal_uri, to, size);
 }

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "cache/http/date.h"
+#include "cache/http/fields.h"
 #include "cache/record/record.h"
 #include "cache/record/vary.h"
 #include "tests/support/messages.h"
@@ -282,6 +283,142 @@ static void a_cut_or_longer_record_is_refused(void **state)
 	assert_false(record_view(slice_of(memory + 1, n), uri, &seen));
 }
 
+static bool says_language(const struct record_view *view, const char *language)
+{
+	struct slice value;
+
+	return record_language(view, &value) && slice_eq(value, slice_str(language));
+}
+
+static void one_language_is_noticed(void **state)
+{
+	struct record_view view = written(GET, FRESH "Content-Language: de\nX: 1\n");
+	struct record_header *header = (void *)memory;
+	struct slice ignored;
+
+	(void)state;
+	assert_true(says_language(&view, "de"));
+	/* also where it is not checked yet that nothing is damaged */
+	header->language_at = (uint32_t)view.head_rest.n - 1;
+	assert_false(record_language(&view, &ignored));
+	header->language_at = (uint32_t)view.head_rest.n;
+	assert_false(record_language(&view, &ignored));
+	view = written(GET, FRESH "X: 1\ncontent-language: en, de\n");
+	assert_true(says_language(&view, "en, de"));
+	view = written(GET, FRESH "X: 1\n");
+	assert_false(record_language(&view, &ignored));
+	view = written(GET, FRESH "Content-Language: de\nContent-Language: de\n");
+	assert_false(record_language(&view, &ignored));
+	view = written(GET, FRESH
+		       "Content-Language: de\nX: 1\nContent-Language: de\nContent-Language: de\n");
+	assert_false(record_language(&view, &ignored));
+}
+
+static uint64_t epoch_of_none(const void *context, const struct cache_key *key)
+{
+	(void)context, (void)key;
+	return 0;
+}
+
+/* Of one group: purged softly as of epoch 10, at 50 s. */
+static uint64_t stale_of(const void *context, const struct cache_key *key, int64_t *ret_ms)
+{
+	if (!cache_key_eq(context, key))
+		return 0;
+	*ret_ms = 50000;
+	return 10;
+}
+
+static struct record_view asked_at(uint64_t epoch, const char *res)
+{
+	struct exchange_times times = times_at(NOW_S);
+	struct record_view view;
+	struct record_meta meta;
+	enum reason why;
+	size_t n;
+
+	times.asked_at = epoch;
+	request_of(&request, GET);
+	response_of(&response, res);
+	assert_true(policy_may_store(&request.req, &response.res, &times, &conf, &meta, &why));
+	n = record_write(&request.req, &response.res, &meta, uri, memory, sizeof(memory));
+	assert_true(record_view(slice_of(memory, n), uri, &view));
+	return view;
+}
+
+static void a_soft_purge_is_of_a_uri_or_of_a_group(void **state)
+{
+	struct cache_key marked = cache_key_of_group(SLICE("http://example.com"), SLICE("b"));
+	struct record_cutoff cutoff = {.epoch_of = epoch_of_none,
+				       .context = &marked,
+				       .stale_before = 5,
+				       .stale_ms = 40000};
+	struct record_view view;
+	int64_t ms = 0;
+
+	(void)state;
+	view = asked_at(4, FRESH);
+	assert_true(record_is_made_stale(&view, &cutoff, &ms));
+	assert_int_equal(ms, 40000);
+	view = asked_at(5, FRESH);
+	assert_false(record_is_made_stale(&view, &cutoff, &ms));
+	view = asked_at(9, FRESH "Cache-Groups: \"a\", \"b\"\n");
+	assert_false(record_is_made_stale(&view, &cutoff, &ms));
+	cutoff.group_stale = stale_of;
+	assert_true(record_is_made_stale(&view, &cutoff, &ms));
+	assert_int_equal(ms, 50000);
+	view = asked_at(10, FRESH "Cache-Groups: \"a\", \"b\"\n");
+	assert_false(record_is_made_stale(&view, &cutoff, &ms));
+	view = asked_at(9, FRESH "Cache-Groups: \"a\", \"c\"\n");
+	assert_false(record_is_made_stale(&view, &cutoff, &ms));
+	view = asked_at(9, FRESH);
+	assert_false(record_is_made_stale(&view, &cutoff, &ms));
+	/* without marks there are none, and once is enough */
+	view = asked_at(4, FRESH);
+	cutoff.epoch_of = NULL;
+	assert_false(record_is_made_stale(&view, &cutoff, &ms));
+	cutoff.epoch_of = epoch_of_none;
+	record_make_stale(memory, NOW_S * 1000LL, record_seed(uri));
+	assert_false(record_is_made_stale(&view, &cutoff, &ms));
+}
+
+/* Its lifetime ended then: windows of grace begin there. */
+static void a_lifetime_ends_with_a_soft_purge(void **state)
+{
+	static const struct {
+		int64_t after_ms;
+		uint32_t lifetime_s;
+	} rows[] = {{-1000, 0}, {0, 0}, {999, 0}, {1000, 1}, {59999, 59}, {60000, 60}, {90000, 60}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct record_view view = written(GET, FRESH "ETag: \"e\"\n");
+		struct slice bytes = view.bytes;
+
+		assert_int_equal(view.meta->flags & META_PURGED, 0);
+		record_make_stale(memory, NOW_S * 1000LL + rows[i].after_ms, record_seed(uri));
+		assert_true(record_view(bytes, uri, &view));
+		assert_int_equal(view.meta->flags, META_PURGED | META_HAS_ETAG);
+		assert_int_equal(view.meta->lifetime_s, rows[i].lifetime_s);
+	}
+}
+
+/* As many groups as a response may name, and one more. */
+static void a_record_of_many_groups(void **state)
+{
+	char text[2048] = FRESH "Cache-Groups: \"0\"";
+	struct record_view view;
+
+	(void)state;
+	for (unsigned i = 1; i < 128; i++)
+		sprintf(text + strlen(text), ", \"%u\"", i);
+	strcat(text, "\n");
+	view = written(GET, text);
+	assert_int_equal(view.group_count, 129);
+	strcpy(text + strlen(text) - 1, ", \"more\"\n");
+	assert_int_equal(write_sized(GET, text, memory, sizeof(memory)), 0);
+}
+
 /* The record that a stored one becomes by a 304 a hundred seconds later. */
 static struct record_view freshened(const char *stored, const char *req, const char *res_304,
 				    enum reason expected)
@@ -357,6 +494,51 @@ static void a_304_does_not_replace_what_is_not_stored(void **state)
 		     "Cache-Control: max-age=60\r\n",
 		     "X-Hop: old\r\n");
 	assert_int_equal(view.meta->initial_age_s, 7);
+}
+
+/* Names that the tables do not know, in any order and case, and lengths that sort otherwise. */
+static void a_304_replaces_many_unknown_fields(void **state)
+{
+	struct record_view view = freshened(FRESH "X-C: old\nX-Keep: 1\nx-aa: old\nX-B: old\n"
+						  "X-D: old\nX-A: old\nX-BB: keep\n",
+					    GET,
+					    LATER_304 "X-D: 1\nX-B: 2\nX-AA: 3\nX-C: 4\n"
+						      "x-b: 5\nX-A: 6\n",
+					    REASON_NONE);
+
+	(void)state;
+	assert_slice(view.head_rest, "X-D: 1\r\nX-B: 2\r\nX-AA: 3\r\nX-C: 4\r\nx-b: 5\r\nX-A: 6\r\n"
+				     "X-Keep: 1\r\nX-BB: keep\r\n");
+}
+
+/* As many lines as a record may have, and one more, of the 304 alone. */
+static void a_304_of_too_many_lines_confirms_nothing(void **state)
+{
+	static struct http_field many[RECORD_FIELDS_MAX + 1];
+
+	(void)state;
+	for (unsigned lines = RECORD_FIELDS_MAX - 1; lines <= RECORD_FIELDS_MAX + 1; lines++) {
+		struct exchange_times times = times_at(NOW_S);
+		struct record_view old = written(GET, FRESH);
+		enum reason why = REASON_COUNT;
+
+		request_of(&request, GET);
+		response_of(&response, "304\n");
+		response.res.fields =
+			(struct http_fields){.at = many, .capacity = RECORD_FIELDS_MAX + 1};
+		for (unsigned i = 0; i < lines; i++)
+			assert_true(http_fields_add(
+				&response.res.fields, i == 0 ? SLICE("Date") : SLICE("X"),
+				i == 0 ? SLICE("Sun, 06 Nov 1994 08:49:37 GMT") : SLICE("1")));
+		/* that of Cache-Control, which was stored, is one more */
+		assert_int_equal(
+			record_freshen(&old,
+				       &(struct record_confirmation){&request.req, &response.res,
+								     &times, &conf, uri},
+				       memory_freshened, sizeof(memory_freshened), &why) > 0,
+			lines < RECORD_FIELDS_MAX);
+		assert_int_equal(why, lines < RECORD_FIELDS_MAX ? REASON_NONE : REASON_TOO_LARGE);
+	}
 }
 
 static void a_304_narrows_what_is_shared(void **state)
@@ -437,6 +619,13 @@ static void what_may_not_be_kept_still_answers_once(void **state)
 	assert_slice(view.etag, "\"e\"");
 	assert_int_equal(view.meta->lifetime_s, 0);
 	assert_int_equal(view.meta->initial_age_s, 5);
+	/* the validator also when it is the first line, the kind that of a GET */
+	view = freshened(
+		FRESH, "HEAD http://example.com/a\n",
+		"304\nETag: \"f\"\nDate: Sun, 06 Nov 1994 08:51:17 GMT\nCache-Control: no-store\n",
+		REASON_RESPONSE_NO_STORE);
+	assert_slice(view.etag, "\"f\"");
+	assert_int_equal(view.meta->kind, RECORD_GET);
 	freshened(FRESH, GET "Authorization: Basic YTpi\n", LATER_304, REASON_AUTHORIZATION);
 	freshened(FRESH, GET, LATER_304 "Cache-Control: private\n", REASON_PRIVATE);
 }
@@ -498,8 +687,14 @@ int main(void)
 		cmocka_unit_test(a_record_is_of_its_uri_only),
 		cmocka_unit_test(any_changed_byte_is_found),
 		cmocka_unit_test(a_cut_or_longer_record_is_refused),
+		cmocka_unit_test(one_language_is_noticed),
+		cmocka_unit_test(a_soft_purge_is_of_a_uri_or_of_a_group),
+		cmocka_unit_test(a_lifetime_ends_with_a_soft_purge),
+		cmocka_unit_test(a_record_of_many_groups),
 		cmocka_unit_test(a_304_replaces_its_fields_and_keeps_the_rest),
 		cmocka_unit_test(a_304_does_not_replace_what_is_not_stored),
+		cmocka_unit_test(a_304_replaces_many_unknown_fields),
+		cmocka_unit_test(a_304_of_too_many_lines_confirms_nothing),
 		cmocka_unit_test(a_304_narrows_what_is_shared),
 		cmocka_unit_test(a_304_without_date_was_made_at_receipt),
 		cmocka_unit_test(a_304_may_change_vary),
