@@ -55,7 +55,7 @@ class Bench:
     def __init__(self, tree, wanted, sanitize=False):
         """`wanted` are {program: its arguments}; those that fail without a mutant are left out, by name."""
         self.tree = tree
-        self.build = f"build/{SANITIZED}" if sanitize else "build"
+        self.build = "build/" + SANITIZED.replace(",", "-") if sanitize else "build"
         self.words = [f"SANITIZE={SANITIZED}"] if sanitize else []
         self.seconds, self.noticed = {}, collections.Counter()
         self.compile = {}

@@ -101,7 +101,7 @@ static void make_tags(struct vary_request *asked)
  */
 struct joined {
 	const struct http_fields *fields;
-	const uint32_t *tags;          /* NULL when there are none */
+	const uint32_t *tags;          /* of an unknown name; NULL when there are none */
 	const struct http_field *line; /* NULL at the end */
 	struct slice name;
 	enum http_field_id id;
@@ -148,7 +148,6 @@ static void joined_begin(struct joined *joined, struct vary_request *asked, stru
 	const struct http_fields *fields = asked->fields;
 
 	joined->fields = fields;
-	joined->tags = NULL;
 	joined->line = NULL;
 	joined->name = name;
 	joined->offset = 0;

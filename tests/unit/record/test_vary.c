@@ -302,6 +302,33 @@ static void names_are_found_among_many_lines(void **state)
 	assert_false(selects(vary, one, other));
 }
 
+/* So many lines, and one more, that are searched name by name. */
+static void names_are_found_among_any_number_of_lines(void **state)
+{
+	static struct http_field lines[VARY_LINES_MAX + 1];
+	static struct message res;
+	char few[BLOCK_SIZE], many[BLOCK_SIZE];
+	size_t n = block_of("Vary: A, B, C, D, E, F\n", "A: 1\nC: 2, 3\nE: 4\nF: 5\n", few,
+			    sizeof(few));
+
+	(void)state;
+	response_of(&res, "204\nVary: A, B, C, D, E, F\n");
+	for (uint32_t count = VARY_LINES_MAX - 1; count <= VARY_LINES_MAX + 1; count++) {
+		struct http_request req = {.method = METHOD_GET,
+					   .fields = {.at = lines, .capacity = count}};
+
+		assert_true(http_fields_add(&req.fields, SLICE("c"), SLICE("2")));
+		while (req.fields.count < count - 4)
+			assert_true(http_fields_add(&req.fields, SLICE("X"), SLICE("1")));
+		assert_true(http_fields_add(&req.fields, SLICE("E"), SLICE("4")));
+		assert_true(http_fields_add(&req.fields, SLICE("C"), SLICE("3")));
+		assert_true(http_fields_add(&req.fields, SLICE("F"), SLICE("5")));
+		assert_true(http_fields_add(&req.fields, SLICE("a"), SLICE("1")));
+		assert_int_equal(vary_write(&res.res.fields, &req, many, sizeof(many)), n);
+		assert_memory_equal(many, few, n);
+	}
+}
+
 /* A block one byte short of room is refused, and nothing is written past the room. */
 static void room_is_exact(void **state)
 {
@@ -432,6 +459,7 @@ int main(void)
 		cmocka_unit_test(names_are_bounded),
 		cmocka_unit_test(the_names_of_a_vary_are_a_set),
 		cmocka_unit_test(names_are_found_among_many_lines),
+		cmocka_unit_test(names_are_found_among_any_number_of_lines),
 		cmocka_unit_test(room_is_exact),
 		cmocka_unit_test(damaged_blocks_are_looked_at_safely),
 		cmocka_unit_test(preflights_are_distinguished),
