@@ -79,8 +79,9 @@ static bool parse_seconds(const struct argument *argument, uint32_t *ret_seconds
 	struct decimal seconds = {0};
 
 	for (size_t i = 0; i < text.n; i++) {
-		if (argument->form == ARGUMENT_QUOTED && text.p[i] == '\\' && ++i == text.n)
-			return false;
+		/* No quoted string ends behind a backslash, see is_quoted_string(). */
+		if (argument->form == ARGUMENT_QUOTED && text.p[i] == '\\')
+			i++;
 		if (!ascii_is_digit(text.p[i]))
 			return false;
 		decimal_add(&seconds, text.p[i], CC_SECONDS_MAX);

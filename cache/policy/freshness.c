@@ -165,10 +165,10 @@ struct lifetime freshness_preflight(const struct http_fields *fields,
 	struct lifetime lifetime = {LIFETIME_NONE, 0};
 	struct slice value;
 
+	/* What is no number leaves 0. */
 	if (!explicit_lifetime(fields, control, made_s, receipt_s, &lifetime) &&
-	    single_value(fields, FIELD_ACCESS_CONTROL_MAX_AGE, &value) &&
-	    !parse_seconds(value, &lifetime.seconds))
-		lifetime.seconds = 0;
+	    single_value(fields, FIELD_ACCESS_CONTROL_MAX_AGE, &value))
+		(void)parse_seconds(value, &lifetime.seconds);
 	if (lifetime.seconds > most)
 		lifetime.seconds = most;
 	lifetime.source = lifetime.seconds > 0 ? LIFETIME_PREFLIGHT : LIFETIME_NONE;

@@ -176,7 +176,7 @@ static void look_at_validators(const struct look *look)
 		find_with(look, LINT_ETAG_BAD, value_of(look, FIELD_ETAG));
 	if (http_has_field(look->fields, FIELD_LAST_MODIFIED) && modified == HTTP_DATE_INVALID)
 		find_with(look, LINT_MODIFIED_BAD, value_of(look, FIELD_LAST_MODIFIED));
-	else if (modified != HTTP_DATE_INVALID && modified > look->made_s)
+	else if (modified > look->made_s) /* the invalid one is the earliest of all */
 		find_with(look, LINT_MODIFIED_AHEAD, value_of(look, FIELD_LAST_MODIFIED));
 	if (etag.n == 0 && modified == HTTP_DATE_INVALID)
 		find(look, LINT_NO_VALIDATOR);

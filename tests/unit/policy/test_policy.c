@@ -6,7 +6,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "cache/http/date.h"
+#include "cache/policy/lint.h"
 #include "cache/policy/policy.h"
+#include "cache/policy/rule.h"
+#include "tests/support/messages.h"
+#include "tests/support/test_conf.h"
+
+static struct message request, response;
 
 static void a_kind_that_is_none(void **state)
 {
@@ -62,12 +69,153 @@ static void lifetimes(void **state)
 	}
 }
 
+static void what_was_purged_is_validated(void **state)
+{
+	struct record_meta meta = {.lifetime_s = 60, .flags = META_PURGED};
+	const struct http_clock now = {0};
+	const struct conf conf = {0};
+	enum reason why = REASON_COUNT;
+
+	(void)state;
+	request_of(&request, "GET http://example.com/\n");
+	assert_int_equal(policy_reuse(&request.req, &meta, &now, &conf, &why), REUSE_VALIDATE);
+	assert_int_equal(why, REASON_PURGED);
+	meta.flags = 0;
+	assert_int_equal(policy_reuse(&request.req, &meta, &now, &conf, &why), REUSE_FRESH);
+	assert_int_equal(why, REASON_NONE);
+}
+
+/* What the parser says of a head, and no text of a vector can. */
+static void heads_that_are_not_as_they_should_be(void **state)
+{
+	const struct exchange_times times = {.response = {.wall_s = 784111777}};
+	struct conf *conf = test_conf_new();
+	struct record_meta meta;
+	struct lint lint;
+	enum reason why;
+
+	(void)state;
+	request_of(&request, "GET http://example.com/\n");
+	response_of(&response, "204\nCache-Control: max-age=60\n");
+	assert_true(policy_may_store(&request.req, &response.res, &times, conf, &meta, &why));
+	assert_int_equal(why, REASON_NONE);
+	response.res.framing_trouble = true;
+	assert_false(policy_may_store(&request.req, &response.res, &times, conf, &meta, &why));
+	assert_int_equal(why, REASON_FRAMING);
+	lint_response(&request.req, &response.res, &times, conf, &lint);
+	assert_true(lint_has(&lint, LINT_CONTENT));
+	assert_false(lint_has(&lint, LINT_LENGTH));
+	assert_false(lint_has(&lint, LINT_MENDED));
+	response.res.framing_trouble = false;
+	response.res.body = BODY_LENGTH;
+	assert_false(policy_may_store(&request.req, &response.res, &times, conf, &meta, &why));
+	assert_int_equal(why, REASON_FRAMING);
+	response.res.body = BODY_NONE;
+	response.res.mended = true;
+	assert_false(policy_may_store(&request.req, &response.res, &times, conf, &meta, &why));
+	assert_int_equal(why, REASON_MENDED);
+	lint_response(&request.req, &response.res, &times, conf, &lint);
+	assert_true(lint_has(&lint, LINT_MENDED));
+	assert_false(lint_has(&lint, LINT_CONTENT));
+	test_conf_free(conf);
+}
+
+/* It confirms no record (RFC 9111 4.3.5). */
+static void a_mended_head_updates_nothing(void **state)
+{
+	struct record_meta meta = {.kind = RECORD_GET, .last_modified_s = HTTP_DATE_INVALID};
+	const struct validated record = {&meta, slice_of(NULL, 0), false};
+	const struct http_clock now = {0};
+	const struct conf conf = {0};
+
+	(void)state;
+	request_of(&request, "HEAD http://example.com/\n");
+	response_of(&response, "204\n");
+	assert_int_equal(policy_validation(&request.req, &record, &response.res, &now, &conf),
+			 VALIDATION_UPDATE);
+	response.res.mended = true;
+	assert_int_equal(policy_validation(&request.req, &record, &response.res, &now, &conf),
+			 VALIDATION_REPLACE);
+	response.res.mended = false;
+	response.res.framing_trouble = true;
+	assert_int_equal(policy_validation(&request.req, &record, &response.res, &now, &conf),
+			 VALIDATION_REPLACE);
+}
+
+static void groups_of_faults(void **state)
+{
+	static const enum lint_group groups[LINT_COUNT] = {
+#define LINT(id, group, level, name, text, section) LINT_GROUP_##group,
+#include "cache/policy/lint.def"
+#undef LINT
+	};
+	static const char *const texts[LINT_GROUP_COUNT] = {
+#define LINT_GROUP(id, text) text,
+#include "cache/policy/lint_groups.def"
+#undef LINT_GROUP
+	};
+
+	(void)state;
+	for (enum lint_group group = 0; group < LINT_GROUP_COUNT; group++) {
+		assert_string_equal(lint_group_text(group), texts[group]);
+		for (enum lint_id id = 0; id < LINT_COUNT; id++) {
+			const struct lint lint = {.found = (uint64_t)1 << id};
+
+			assert_int_equal(lint_has_group(&lint, group), groups[id] == group);
+		}
+		assert_false(lint_has_group(&(struct lint){0}, group));
+		assert_true(lint_has_group(&(struct lint){.found = UINT64_MAX}, group));
+	}
+}
+
+static void reasons_have_their_texts(void **state)
+{
+	static const struct {
+		const char *token, *meaning, *advice;
+	} rows[REASON_COUNT] = {
+#define REASON(id, token, where, meaning, advice) {token, meaning, advice},
+#include "cache/policy/reasons.def"
+#undef REASON
+	};
+
+	(void)state;
+	for (enum reason reason = 0; reason < REASON_COUNT; reason++) {
+		assert_string_equal(reason_token(reason), rows[reason].token);
+		assert_string_equal(reason_meaning(reason), rows[reason].meaning);
+		if (rows[reason].advice == NULL)
+			assert_null(reason_advice(reason));
+		else
+			assert_string_equal(reason_advice(reason), rows[reason].advice);
+	}
+}
+
+static void options_of_a_uri_in_normal_form(void **state)
+{
+	struct conf *conf = test_conf_new();
+
+	(void)state;
+	assert_ptr_equal(policy_uri_options(conf, SLICE("http://example.com/")), conf);
+	assert_true(test_conf_rules(conf, "rule \"a\" { match = \"example.com/x*\" ttl = 1m }\n"));
+	assert_ptr_equal(policy_uri_options(conf, SLICE("http://example.com/")), conf);
+	assert_ptr_equal(policy_uri_options(conf, SLICE("http://example.com/x")),
+			 &conf->rules->at[0].options);
+	assert_ptr_equal(policy_uri_options(conf, SLICE("no URI")), conf);
+	assert_ptr_equal(policy_uri_options(conf, SLICE("ftp://example.com/x")), conf);
+	test_conf_free(conf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_kind_that_is_none),
 		cmocka_unit_test(ages),
 		cmocka_unit_test(lifetimes),
+		cmocka_unit_test(what_was_purged_is_validated),
+		cmocka_unit_test(heads_that_are_not_as_they_should_be),
+		cmocka_unit_test(a_mended_head_updates_nothing),
+		cmocka_unit_test(groups_of_faults),
+		cmocka_unit_test(reasons_have_their_texts),
+		cmocka_unit_test(options_of_a_uri_in_normal_form),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -278,6 +278,9 @@ static void no_host(void **state)
 	assert_true(test_conf_rules(conf, "rule \"a\" { match = \"*/*\" ttl = 1m }\n"));
 	assert_null(policy_find_rule(conf->rules, &uri, &any_path));
 	assert_false(any_path);
+	/* an address that is none stays as it is written */
+	uri = (struct http_uri){.host = SLICE("[::x]"), .port = 80, .path = SLICE("/")};
+	assert_ptr_equal(policy_find_rule(conf->rules, &uri, &any_path), &conf->rules->at[0]);
 	test_conf_free(conf);
 }
 
