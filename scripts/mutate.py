@@ -9,7 +9,8 @@ simulated world if asked for (simulate), all of these once more with AddressSani
 if asked for (sanitized), the functional tests, of which --functional chooses files.  A test that does not end in time
 has noticed, too.  What does not compile is no mutant, nor is what the optimizer makes the same code of.
 
-tests/mutants/equivalent.txt lists mutants that change nothing that anybody could notice, each with the reason.
+tests/mutants/equivalent.txt lists mutants that change nothing that anybody could notice, each with the reason; behind
+the file may stand the function, name(), where the line occurs in others, too.
 
 build/mutate/results.json has every mutant that was tried, of all runs: one that was noticed is not tried again while
 its file stays as it is.  --keep writes what is known there of the rooms into tests/mutants/tried.txt, from which
@@ -18,6 +19,7 @@ its file stays as it is.  --keep writes what is known there of the rooms into te
 
 import argparse
 import collections
+import functools
 import hashlib
 import itertools
 import json
@@ -126,7 +128,7 @@ def mutants_of(file):
 
 
 def equivalents():
-    """{(file, line without blanks, the same as it becomes)}; entries are four lines and an empty one."""
+    """{(file, function() or "", line without blanks, the same as it becomes)}; entries are four lines and an empty one."""
     if not EQUIVALENT.exists():
         return set()
     blocks = re.sub(r"^#.*\n", "", EQUIVALENT.read_text(), flags=re.M).split("\n\n")
@@ -134,7 +136,26 @@ def equivalents():
     for entry in entries:
         if len(entry) < 4:
             sys.exit(f"{EQUIVALENT}: an entry is file, line, what it becomes, reason: {entry}")
-    return {(entry[0], entry[1].strip(), entry[2].strip()) for entry in entries}
+    return {(*(entry[0] + " ").split(" ")[:2], entry[1].strip(), entry[2].strip()) for entry in entries}
+
+
+@functools.cache
+def lines_of(file):
+    return pathlib.Path(file).read_text().split("\n")
+
+
+def function_of(mutant):
+    """name() of the function that its line is in."""
+    lines = lines_of(mutant.file)
+    begin = max(number for number in range(mutant.line) if lines[number] == "{")
+    while not (begins := re.match(r"\w.*?(\w+)\(", lines[begin])):
+        begin -= 1
+    return f"{begins[1]}()"
+
+
+def is_equivalent(mutant, known):
+    texts = (mutant.was.strip(), mutant.now.strip())
+    return (mutant.file, "", *texts) in known or (mutant.file, function_of(mutant), *texts) in known
 
 
 def sources(names):
@@ -233,7 +254,7 @@ def known_results(known):
     results = {Mutant(*(result[name] for name in Mutant._fields)): result for result in json.loads(RESULTS.read_text())}
     return {mutant: result for mutant, result in results.items()
             if pathlib.Path(mutant.file).exists() and result["hash"] == hash_of(mutant.file)
-            and (mutant.file, mutant.was.strip(), mutant.now.strip()) not in known}
+            and not is_equivalent(mutant, known)}
 
 
 def by_room(results):
@@ -262,7 +283,7 @@ def keep(rooms, equivalent):
     kept = {line.split(":")[0]: line for line in lines if line and not line.startswith("#")}
     for room, results in rooms.items():
         seeds = sorted({seed for result in results for seed in result["seeds"]})
-        beside = sum(file.rpartition("/")[0] == room for file, _, _ in equivalent)
+        beside = sum(file.rpartition("/")[0] == room for file, *_ in equivalent)
         kept[room] = (f"{room}: {share(results)}; equivalent {beside}; "
                       f"{'functional tests too' if any(result['noticed'] == 'functional' for result in results) else 'units and corpora'}; "
                       f"seeds {' '.join(seeds)}")
@@ -292,7 +313,7 @@ def main():
         parser.error(f"stages are {', '.join(STAGES)}")
     known = equivalents()
     every = [mutant for mutant in itertools.chain(*map(mutants_of, sources(arguments.names)))
-             if (mutant.file, mutant.was.strip(), mutant.now.strip()) not in known]
+             if not is_equivalent(mutant, known)]
     chosen = sorted(random.Random(arguments.seed).sample(every, min(arguments.count, len(every))))
     if arguments.list:
         for mutant in chosen:

@@ -342,7 +342,7 @@ static void look_at_cookies(const struct look *look)
 static void look_at_vary(const struct look *look)
 {
 	struct slice names[HTTP_VARY_NAMES_MAX];
-	unsigned count = 0;
+	unsigned count;
 
 	if (!http_has_field(look->fields, FIELD_VARY))
 		return;

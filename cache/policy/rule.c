@@ -276,7 +276,7 @@ size_t rule_key_uri(const struct conf_rule *rule, struct slice normal, char *to)
 	const char *mark = memchr(normal.p, '?', normal.n);
 	size_t head = mark != NULL ? (size_t)(mark - normal.p) : normal.n, n = 0, kept = 0;
 	struct slice left, sorted[RULE_PARAMETERS_MAX];
-	bool last = false, dropped = false;
+	bool last = false;
 
 	memcpy(to, normal.p, normal.n);
 	if (mark == NULL)
@@ -285,16 +285,14 @@ size_t rule_key_uri(const struct conf_rule *rule, struct slice normal, char *to)
 	while (!last) {
 		struct slice parameter = next_parameter(&left, &last);
 
-		if (is_ignored(&rule->ignore_query, name_of(parameter))) {
-			dropped = true;
+		if (is_ignored(&rule->ignore_query, name_of(parameter)))
 			continue;
-		}
 		n += write_parameter(parameter, kept == 0, to + head + 1 + n);
 		if (kept < RULE_PARAMETERS_MAX)
 			sorted[kept] = parameter;
 		kept++;
 	}
-	if (kept == 0 && dropped)
+	if (kept == 0)
 		return head;
 	if (rule->sort_query && kept <= RULE_PARAMETERS_MAX)
 		n = write_sorted(sorted, kept, to + head + 1);

@@ -50,6 +50,11 @@ struct slice guarded_str(const char *text)
 
 void guarded_fields(struct http_fields *fields)
 {
+	struct slice lines =
+		slice_of((const char *)fields->at, fields->count * sizeof(*fields->at));
+
+	fields->at = (void *)(uintptr_t)guarded(lines).p;
+	fields->capacity = fields->count;
 	for (uint32_t i = 0; i < fields->count; i++) {
 		fields->at[i].name = guarded(fields->at[i].name);
 		fields->at[i].value = guarded(fields->at[i].value);

@@ -8,7 +8,7 @@
 struct slice guarded(struct slice bytes);
 struct slice guarded_str(const char *text);
 
-/* Names and values of all fields become guarded copies. */
+/* The lines, their names and their values become guarded copies. */
 void guarded_fields(struct http_fields *fields);
 
 /* Ends all copies; their memory is taken again. */

@@ -120,6 +120,27 @@ static void heads_that_are_not_as_they_should_be(void **state)
 	test_conf_free(conf);
 }
 
+/* Whatever was in its memory before. */
+static void a_response_without_names_drops_none(void **state)
+{
+	static const char *const heads[] = {
+		"204\nX: 1\n", "204\nX: 1\nCache-Control: max-age=60\n",
+		"204\nX: 1\nCache-Control: private=\"y\", no-cache=\"z\"\n"};
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct policy_drops drops;
+
+		memset(&drops, 0xff, sizeof(drops));
+		for (unsigned k = 0; k < CC_NAMES_MAX; k++)
+			drops.no_cache.at[k] = drops.private.at[k] = SLICE("X");
+		response_of(&response, heads[i]);
+		policy_drops_read(&response.res, &drops);
+		assert_false(drops.all);
+		assert_false(policy_drops_field(&drops, &response.res.fields.at[0]));
+	}
+}
+
 /* It confirms no record (RFC 9111 4.3.5). */
 static void a_mended_head_updates_nothing(void **state)
 {
@@ -212,6 +233,7 @@ int main(void)
 		cmocka_unit_test(lifetimes),
 		cmocka_unit_test(what_was_purged_is_validated),
 		cmocka_unit_test(heads_that_are_not_as_they_should_be),
+		cmocka_unit_test(a_response_without_names_drops_none),
 		cmocka_unit_test(a_mended_head_updates_nothing),
 		cmocka_unit_test(groups_of_faults),
 		cmocka_unit_test(reasons_have_their_texts),
