@@ -164,6 +164,27 @@ static void test_add_and_find(void **state)
 	assert_null(http_fields_named(&head.fields, SLICE("")));
 }
 
+/* Several fields of several lines, one after the other. */
+static void test_each_may_be_repeated(void **state)
+{
+	struct head head;
+
+	(void)state;
+	head_init(&head);
+	add(&head, "Vary", "a");
+	add(&head, "Vary", "b");
+	add(&head, "ETag", "\"a\"");
+	add(&head, "Date", "x");
+	add(&head, "Date", "y");
+	add(&head, "Vary", "c");
+	assert_int_equal(http_fields_lines(&head.fields, FIELD_VARY), 3);
+	assert_int_equal(http_fields_lines(&head.fields, FIELD_DATE), 2);
+	assert_int_equal(http_fields_lines(&head.fields, FIELD_ETAG), 1);
+	assert_true(head.fields.repeated ==
+		    ((uint64_t)1 << FIELD_VARY | (uint64_t)1 << FIELD_DATE));
+	guarded_end();
+}
+
 static void test_add_has_a_limit(void **state)
 {
 	struct head head;
@@ -629,6 +650,7 @@ int main(void)
 		cmocka_unit_test(test_lookup_takes_no_other),
 		cmocka_unit_test(test_tokens),
 		cmocka_unit_test(test_add_and_find),
+		cmocka_unit_test(test_each_may_be_repeated),
 		cmocka_unit_test(test_add_has_a_limit),
 		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_list_has),
