@@ -47,12 +47,11 @@ static size_t fields_copy_size(const struct http_fields *fields)
 	return size;
 }
 
-/* The array goes to the start of `memory`, the bytes of the lines after it. */
+/* The array goes to the start of `memory`, the bytes of the lines after it; `to` has all else. */
 static struct tail fields_copy(struct http_fields *to, const struct http_fields *from, void *memory)
 {
 	struct tail tail;
 
-	*to = *from;
 	to->at = memory;
 	to->capacity = from->count;
 	tail.p = (char *)(to->at + from->count);

@@ -594,7 +594,16 @@ static void test_copy_request(void **state)
 	assert_int_equal(copy.fields.count, 2);
 	assert_int_equal(copy.fields.capacity, 2);
 	assert_true(slice_eq(http_fields_first(&copy.fields, FIELD_VARY)->value, SLICE("x, y")));
+	assert_true(slice_eq(copy.fields.at[0].name, SLICE("Vary")));
 	assert_true(slice_eq(copy.fields.at[1].name, SLICE("X-Empty")));
+	for (unsigned i = 0; i < 2; i++) {
+		assert_in_range((uintptr_t)copy.fields.at[i].name.p, (uintptr_t)memory,
+				(uintptr_t)memory + size);
+		assert_in_range((uintptr_t)copy.fields.at[i].value.p, (uintptr_t)memory,
+				(uintptr_t)memory + size);
+	}
+	assert_in_range((uintptr_t)copy.method_name.p, (uintptr_t)memory, (uintptr_t)memory + size);
+	assert_true(http_has_field(&copy.fields, FIELD_VARY));
 	assert_int_equal(copy.fields.at[1].value.n, 0);
 	free(memory);
 }
