@@ -92,14 +92,17 @@ static void say(struct program *top, const char *text)
 
 /* ---- showing -------------------------------------------------------------------------------- */
 
-static bool put_rows(struct program *top, unsigned rows, const char *line_end, struct buf *out)
+/* What was there is erased first: behind the last column the cursor stands on its sign, and would take that along. */
+static bool put_rows(struct program *top, unsigned rows, struct buf *out)
 {
-	bool ok = true;
+	bool ok = buf_append(out, SLICE("\033[H"));
 
 	for (unsigned row = 0; row < rows && ok; row++) {
-		ok = canvas_write_row(&top->canvas, row, top->colours, out) &&
-		     buf_append(out, slice_str(row + 1 < rows || line_end[0] == '\n' ? line_end
-										     : "\033[K"));
+		bool is_last = row + 1 == rows;
+
+		ok = buf_append(out, is_last ? SLICE("\033[J") : SLICE("\033[K")) &&
+		     canvas_write_row(&top->canvas, row, top->colours, out) &&
+		     (is_last || buf_append(out, SLICE("\r\n")));
 	}
 	return ok;
 }
@@ -113,8 +116,7 @@ static void draw(struct program *top)
 	if (size.rows > CANVAS_ROWS)
 		size.rows = CANVAS_ROWS;
 	top_view(top->dash, &top->state, size.rows, &top->canvas);
-	if (buf_append(&out, SLICE("\033[H")) && put_rows(top, size.rows, "\033[K\r\n", &out) &&
-	    buf_append(&out, SLICE("\033[J"))) {
+	if (put_rows(top, size.rows, &out)) {
 		fwrite(buf_waiting(&out).p, 1, buf_length(&out), stdout);
 		fflush(stdout);
 	}
@@ -127,7 +129,7 @@ static int show_once(struct program *top)
 	const char *columns = getenv("COLUMNS");
 	unsigned width = columns != NULL ? (unsigned)strtoul(columns, NULL, 10) : 0;
 	struct buf out = {0};
-	bool ok;
+	bool ok = true;
 
 	if (!ask_dash(top) || (has_just_begun(top->dash) && !ask_dash(top)))
 		return complain(top->trouble.text);
@@ -135,8 +137,10 @@ static int show_once(struct program *top)
 		width = screen_size().columns;
 	canvas_begin(&top->canvas, width < COLUMNS_MIN ? COLUMNS_ONCE : width);
 	top_view(top->dash, &top->state, 0, &top->canvas);
-	ok = put_rows(top, top->canvas.rows, "\n", &out) &&
-	     fwrite(buf_waiting(&out).p, 1, buf_length(&out), stdout) == buf_length(&out) &&
+	for (unsigned row = 0; row < top->canvas.rows && ok; row++)
+		ok = canvas_write_row(&top->canvas, row, top->colours, &out) &&
+		     buf_append(&out, SLICE("\n"));
+	ok = ok && fwrite(buf_waiting(&out).p, 1, buf_length(&out), stdout) == buf_length(&out) &&
 	     fflush(stdout) == 0;
 	buf_free(&out);
 	return ok ? EXIT_SUCCESS : EXIT_USAGE;

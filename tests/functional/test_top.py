@@ -39,6 +39,7 @@ class Terminal:
                                         env={**os.environ, "TERM": "xterm", **environment})
 
     def resize(self, rows, columns, tell=True):
+        self.columns = columns
         fcntl.ioctl(self.ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         if tell:
             self.process.send_signal(signal.SIGWINCH)
@@ -60,7 +61,14 @@ class Terminal:
     def screen(self):
         """Rows of the last page that was drawn whole."""
         page = self.read().split("\x1b[H")[-1]
-        return [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", row).rstrip() for row in page.split("\r\n")]
+        return [self.row(re.sub(r"\x1b\[[0-9;?]*[A-IL-Za-z]", "", text)) for text in page.split("\r\n")]
+
+    def row(self, text):
+        """What a terminal shows of it: behind the last column the cursor stays there, so what erases then takes that sign."""
+        shown, *parts = re.split(r"\x1b\[[JK]", text)
+        for part in parts:
+            shown = shown[:self.columns - 1] + part
+        return shown.rstrip()
 
     def press(self, keys):
         self.text = ""
