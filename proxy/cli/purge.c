@@ -126,7 +126,7 @@ static int wait_for_end(const struct job *job, uint64_t id)
 		now_us = monotonic_us();
 	}
 	complain(job, error.text, EXIT_USAGE);
-	return complain(job, "it is in force, but how many it were is not known", EXIT_REFUSED);
+	return complain(job, "it is in force, but how many there were is not known", EXIT_REFUSED);
 }
 
 static int begun(const struct job *job, const struct json *json)
