@@ -2,10 +2,11 @@
 # Load tests side by side: bench/load/compare.sh NAME [wrk's arguments]
 # runs wrk between the marks NAME and NAME-end of a running proxy, and shows all such runs, the proxy's view
 # of each: what clients and origins got, how fast. Run it as A, change something, run it as B. ADMIN is the
-# proxy's admin address; without arguments wrk asks PROXY for what ORIGIN stores (hit.lua).
+# proxy's admin address, ADDRESS:PORT; without arguments wrk asks PROXY for what ORIGIN stores (hit.lua).
 set -eu
 here=$(dirname "$0")
 admin=${ADMIN:-127.0.0.1:3129} proxy=${PROXY:-127.0.0.1:3128} origin=${ORIGIN:-127.0.0.1:8080}
+admin=${admin#http://}
 [ $# -ge 1 ] || { sed -n 2,5p "$0" | cut -c3-; exit 2; }
 name=$1
 shift
