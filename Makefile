@@ -3,9 +3,10 @@
 # Objects and programs go to build/, those of a sanitized build (SANITIZE=address,undefined) to a
 # folder of their own beside them.  Tests name what they link in their first line, see below.
 
-# of a working copy with its commit; an archive of `make dist` has its version in a file
+# of a working copy with its commit, unless that has the release's tag; an archive of `make dist` has its version in a file
 RELEASE  := 0.2.0
-VERSION  := $(RELEASE)$(if $(wildcard .git),$(addprefix +,$(shell git describe --always --dirty 2>/dev/null)))
+VERSION  := $(RELEASE)$(if $(wildcard .git),$(addprefix +,$(shell \
+	git describe --tags --always --dirty 2>/dev/null | sed 's/^v\{0,1\}$(RELEASE)-\{0,1\}//')))
 ifneq ($(wildcard .version),)
 VERSION  := $(shell cat .version)
 endif
