@@ -167,7 +167,7 @@ try: ## install what is missing, build, and show it at work in this terminal: en
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@$(PYTHON) scripts/try.py $(BUILD)/cache204
 
-test: ## install what is missing, build, and run every test
+test: ## install what is missing, build, and run the tests
 	@scripts/deps.sh run test
 	@$(MAKE) --no-print-directory $(JOBS) all $(UNIT) $(REPLAY) $(SIM)
 	@$(MAKE) --no-print-directory unit
