@@ -304,6 +304,10 @@ bench: ## measure beside floors and peers, into build/bench/bench.html (QUICK=1,
 	@$(MAKE) --no-print-directory $(JOBS) all $(MICRO)
 	@$(PYTHON) bench/bench.py
 
+.PHONY: bench-results
+bench-results: ## write the figures of the last make bench into bench/RESULTS.md and README.md
+	@$(PYTHON) bench/harness/publish.py $(BUILD)/bench/bench.json
+
 .PHONY: hit-ratio
 hit-ratio: $(BUILD)/bench/micro/hit_ratio ## hit ratios of eviction policies (TRACES="urls:FILE squid:FILE ...", or made ones)
 	@$(PYTHON) bench/hit_ratio.py $(BUILD) $(TRACES)

@@ -3,7 +3,7 @@ page to read.
 
 Environment, with defaults:
 
-    LOADS        all but those that take long; names as in bench/harness/loads.py
+    LOADS        all but those that are to be asked for; names as in bench/harness/loads.py
     SERVERS      all that are installed
     ROUNDS       5; in each round every server has every load once
     SECONDS_EACH 1
@@ -35,7 +35,8 @@ from harness import checks, compare, figures, loads, machine, measure, report, s
 from harness.machine import Failed
 
 QUICK_SECONDS, QUICK_ROUNDS, QUICK_END_S = 0.4, 3, 90
-RECORD_BYTES = 1000
+RECORD_BYTES = 1000      # room for one
+FULL_BYTES = 64 << 20    # of a store that has no room left
 
 
 class Tls:
@@ -166,9 +167,11 @@ class Run:
         profiles = [load.profile, *(profile for _, profile in load.beside)]
         for name in {profile.store for profile in profiles if profile.store} - self.stores.keys():
             directory = self.work / f"store-{name}"
-            size = f"{(64 << 20) + int(name) * RECORD_BYTES}B"
-            done = subprocess.run([f"{measure.TOOLS}/fill", name, self.origin.url(load.path), f"store={directory}",
-                                   f"store_size={size}"], text=True, check=False, capture_output=True)
+            records = FULL_BYTES // 300 if name == "full" else int(name)
+            size = f"{FULL_BYTES if name == 'full' else (64 << 20) + records * RECORD_BYTES}B"
+            done = subprocess.run([f"{measure.TOOLS}/fill", str(records), self.origin.url(load.path),
+                                   f"store={directory}", f"store_size={size}"], text=True, check=False,
+                                  capture_output=True)
             if done.returncode != 0:
                 raise Failed(f"cannot fill a store: {done.stderr.strip()}")
             self.stores[name] = directory, size

@@ -13,7 +13,7 @@ class Load:
     title: str
     path: str = "/hit"
     profile: Profile = Profile()
-    kind: str = "closed"          # closed, wrk, transfer, idle, paced, writes
+    kind: str = "closed"          # closed, wrk, transfer, idle, start, paced, rate, writes, purge
     origin: str = "none"          # how often it may be asked: none, each, any
     status: int = 204
     options: dict = dataclasses.field(default_factory=dict)  # of bench/closed.c
@@ -24,6 +24,7 @@ class Load:
     # More entrants beside the servers: profiles whose rows are set against the same server's without them.
     beside: tuple = ()
     share: float = 0.0            # of the capacity, for paced
+    killed: bool = False          # before a start
     asked_for: bool = False       # only when LOADS has it
     quick: bool = False
     why: str = ""
@@ -34,6 +35,7 @@ def needs(*abilities):
 
 
 CONDITION = 'If-None-Match: "bench"'
+MANY = (("5,000,000 records", Profile(store="5000000")),)
 LOG, TWO, FOUR = Profile(log=True), Profile(workers=2), Profile(workers=4)
 
 LOADS = [
@@ -63,7 +65,7 @@ LOADS = [
          why="all ask at once, and again when all have their answers; the origin takes 10 ms; asked once for each URI "
              "it has 0.0156 of the requests"),
     Load("tunnel_setup", "CONNECT, one small exchange, closed", path="/miss", profile=Profile("connect"),
-         origin="each", options={"kind": "tunnel"}, needs=needs("connect"), quick=True),
+         origin="each", options={"kind": "tunnel"}, needs=needs("connect"), floor="relay", quick=True),
     Load("tunnel_transfer", "CONNECT, 256 MiB", path="/large", profile=Profile("connect"), kind="transfer",
          origin="any", status=200, needs=needs("connect"), unit="MiB"),
     Load("transfer", "200 of 256 MiB, passed through", path="/large", profile=Profile("miss"), kind="transfer",
@@ -80,10 +82,24 @@ LOADS = [
          why="latency of 2,000 hits a second, of 1,000 URIs, at a fixed rate"),
     Load("idle", "idle connections", kind="idle", unit="connection",
          why="growth of memory (PSS) from none to all of them, which have asked once"),
-    Load("random_5m", "hits of 5,000,000 URIs, 16 pipelined", path="/hit/", keys=1000,
+    Load("writes_full", "hits beside 2,000 stores a second, each of which evicts", path="/hit/", kind="writes",
+         keys=1000, profile=Profile("keys", store="full"), origin="any", unit="", asked_for=True,
+         why="as `writes`, of cache204 alone, on a store that bench/fill.c filled"),
+    Load("random_5m", "hits of 5,000,000 URIs, 16 pipelined", path="/hit/",
          options={"depth": 16}, profile=Profile("pipelined", store="1000"),
          beside=(("5,000,000 records", Profile("pipelined", store="5000000")),), asked_for=True,
          why="of cache204 alone, on stores that bench/fill.c made"),
+    Load("start_5m", "start with 5,000,000 records", path="/hit/", kind="start", unit="start",
+         profile=Profile(store="1000"), beside=MANY, asked_for=True,
+         why="from the start of the program to its first hit, after it was stopped; its files are in the page cache"),
+    Load("start_5m_killed", "start with 5,000,000 records after a kill -9", path="/hit/", kind="start", unit="start",
+         profile=Profile(store="1000"), beside=MANY, asked_for=True, killed=True),
+    Load("rate_5m", "hits beside 5,000,000 records", path="/hit/", kind="rate", keys=10,
+         profile=Profile(store="5000000"), unit="", asked_for=True,
+         why="latency of 2,000 hits a second, of 10 URIs, at a fixed rate: what `purge_5m` is set against"),
+    Load("purge_5m", "hits while 5,000,000 records are purged", path="/hit/", kind="purge", keys=10, origin="any",
+         profile=Profile(store="5000000"), unit="", asked_for=True,
+         why="the same while all that is stored is purged and removed"),
 ]
 
 

@@ -21,6 +21,7 @@ WRITE_RATE = HIT_RATE = 2000
 PACED_CONNECTIONS = 64
 LATENCIES = 20      # that a closed loop lasts at least,
 SECONDS_MOST = 5.0  # if it can be
+RESTART_S = 60.0
 
 
 # ---- one exchange -------------------------------------------------------------------------------
@@ -78,7 +79,7 @@ class Subject:
     def __init__(self, run, load, entrant, running):
         self.run, self.load, self.entrant, self.running = run, load, entrant, running
         self.origin = run.tls_origin if entrant.profile.tls_origin else run.origin
-        self.keys = int(entrant.profile.store or load.keys)
+        self.keys = load.keys or int(entrant.profile.store or 0)
         self.seconds = run.seconds
         server = entrant.server
         self.form = server.tls_form if entrant.profile.tls_clients and server.tls_form else server.form
@@ -132,7 +133,7 @@ class Subject:
         if (self.load.path, self.keys) in self.running.warm_for:
             return None
         count = max(self.keys, 1)
-        if self.entrant.profile.store:
+        if self.entrant.profile.store and not self.load.keys:
             return self.look(64)
         numbered = {"from": 0} if self.keys else {}
         for _ in range(WARM_TRIES):
@@ -194,7 +195,8 @@ class Subject:
     def round(self):
         wrong = self.wrong_answer()
         work = {"closed": self.run_closed, "wrk": self.run_wrk, "transfer": self.run_transfer,
-                "idle": self.run_idle, "paced": self.run_paced, "writes": self.run_writes}[self.load.kind]
+                "idle": self.run_idle, "start": self.run_start, "paced": self.run_paced, "rate": self.run_rate,
+                "writes": self.run_writes, "purge": self.run_purge}[self.load.kind]
         if self.load.share:
             self.capacity()
         row = self.measured(work)
@@ -274,6 +276,25 @@ class Subject:
             shutil.rmtree(directory, ignore_errors=True)
         return row
 
+    def run_start(self, begin):
+        """Started anew on its store; then all that it is asked for has to be a hit."""
+        self.running.restart(self.load.killed)
+        began, request = time.monotonic(), f"GET {self.url(self.load.path + '0')} HTTP/1.1\r\nHost: a\r\n\r\n"
+        while "; hit" not in self.answer(request):
+            if time.monotonic() - began > RESTART_S:
+                raise Failed(f"no hit in {RESTART_S:.0f} s after it was started")
+            time.sleep(0.001)
+        first_ms = 1000 * (time.monotonic() - began)
+        row = self.closed(self.seconds, ready=begin, **self.options())
+        return {**row, "cpu_per": first_ms, "connections": self.run.connections}
+
+    def answer(self, request):
+        """The head of an answer; nothing while it does not listen."""
+        try:
+            return exchange(self.running.port, request)
+        except ConnectionError:
+            return ""
+
     # At a fixed rate
 
     def paced(self, rate, *more):
@@ -303,6 +324,19 @@ class Subject:
         with self.run.as_real_time(self.running):
             begin()
             return self.paced(self.capacity() * self.load.share)
+
+    def run_rate(self, begin):
+        with self.run.as_real_time(self.running):
+            begin()
+            return self.paced(HIT_RATE)
+
+    def run_purge(self, begin):
+        """A purge of all is begun by the first round, and has to be under way to the end of each."""
+        self.running.begin_purge()
+        row = self.run_rate(begin)
+        if self.running.stored() <= self.keys:
+            raise Failed("the purge was over before the round")
+        return row
 
     def run_writes(self, begin):
         number = self.run.next_number()

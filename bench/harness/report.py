@@ -6,7 +6,7 @@ import json
 from harness import compare, plot, servers
 from harness.figures import shown as number
 
-UNITS = {"request": "CPU µs/request", "MiB": "CPU µs/MiB", "connection": "bytes/connection"}
+UNITS = {"request": "CPU µs/request", "MiB": "CPU µs/MiB", "connection": "bytes/connection", "start": "ms"}
 
 
 def spread(summary):
@@ -75,20 +75,24 @@ def confidence(run):
     return "as many rounds as there are"
 
 
-def tables(run):
+def table(load):
     """Markdown, for bench/RESULTS.md."""
-    parts = ["\n".join(machine_lines(run))]
-    for load in run["loads"]:
-        parts.append(f"### {load['title']}" + (f"\n\n`{load['name']}`: {load['why']}." if load["why"] else ""))
-        if load["results"]:
-            names = headings(load)
-            lines = ["| " + " | ".join(names) + " |", "|---" + "|---:" * (len(names) - 1) + "|"]
-            lines += ["| " + " | ".join(cells(load, label, row)) + " |" for label, row in load["results"].items()]
-            parts.append("\n".join(lines))
-        if load["reasons"]:
-            parts.append("No row: " + "; ".join(f"{label} ({reason})" for label, reason in load["reasons"].items())
-                         + ".")
-    return "\n\n".join(parts) + "\n"
+    parts = [f"### {load['title']}"]
+    if load["why"]:
+        parts.append(f"`{load['name']}`: {load['why']}.")
+    if load["results"]:
+        names = headings(load)
+        lines = ["| " + " | ".join(names) + " |", "|---" + "|---:" * (len(names) - 1) + "|"]
+        lines += ["| " + " | ".join(cells(load, label, row)) + " |" for label, row in load["results"].items()]
+        parts.append("\n".join(lines))
+    if load["reasons"]:
+        parts.append("No row: " + "; ".join(f"{label} ({reason})" for label, reason in load["reasons"].items()) + ".")
+    return "\n\n".join(parts)
+
+
+def tables(run):
+    """All that a run tells, as Markdown."""
+    return "\n\n".join(["\n".join(machine_lines(run)), *map(table, run["loads"])]) + "\n"
 
 
 # ---- the page -----------------------------------------------------------------------------------

@@ -116,7 +116,7 @@ class Relay(Server):
         return "build/bench/relay"
 
     def command(self, run, profile, directory, port):
-        return [self.found(), str(port), str(run.origin.port)]
+        return [self.found(), str(port), str(run.origin.port), *(["tunnel"] if profile.use == "connect" else [])]
 
 
 class Cache204(Server):
@@ -255,9 +255,10 @@ class Running:
         self.directory = run.new_directory(f"{server.name}-{self.port}")
         self.output = self.directory / "output"
         self.prepare()
-        command = [*run.under, *map(str, server.command(run, profile, self.directory, self.port))]
+        self.command = [*run.under, *map(str, server.command(run, profile, self.directory, self.port))]
         self.warm_for = set()  # loads of which all that is asked for is stored
-        self.process = machine.start(command, run.server_cores, self.output)
+        self.purges = False
+        self.process = machine.start(self.command, run.server_cores, self.output)
         run.started.append(self)
         self.wait()
 
@@ -292,6 +293,34 @@ class Running:
                 raise Failed(f"{self.server.name} did not start: {' / '.join(said) or 'it says nothing'}")
             time.sleep(0.02)
         machine.pin(self.process.pid, self.run.server_cores)
+
+    def restart(self, killed):
+        """Ended, in good order or not, and started again; it may not listen yet."""
+        if killed:
+            machine.kill(machine.tree(self.process.pid))
+        machine.stop(self.process)
+        self.process = machine.start(self.command, self.run.server_cores, self.output)
+
+    # Of cache204 alone
+
+    def admin(self, *path_and_more):
+        """What an operator's page answers."""
+        address = next(word[len("admin="):] for word in self.command if word.startswith("admin="))
+        path, *more = path_and_more
+        done = subprocess.run(["curl", "-sf", "-m", "10", "--noproxy", "*", *more, f"http://{address}{path}"], text=True,
+                              check=False, capture_output=True)
+        if done.returncode != 0:
+            raise Failed(f"{path} is not answered (curl: {done.returncode})")
+        return done.stdout
+
+    def begin_purge(self):
+        if not self.purges:
+            self.admin("/purge", "-X", "POST")
+        self.purges = True
+
+    def stored(self):
+        """Records in its store."""
+        return int(re.search(r"^cache204_store_entries (\d+)", self.admin("/metrics"), re.M)[1])
 
     def stop(self):
         if self in self.run.started:

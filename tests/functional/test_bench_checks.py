@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bench"))
 
-from harness import callgrind, checks, compare, figures, loads, report, servers  # noqa: E402 (their home is set above)
+from harness import callgrind, checks, compare, figures, loads, publish, report, servers  # noqa: E402 (their home is set above)
 
 GOOD = {"connections": 64, "rate": 64000.0, "mean_us": 1000.0, "p99_us": 2000.0, "in_flight": 63.8,
         "seconds": 1.0, "elapsed_s": 1.1, "answers": 64064, "asked": 0, "errors": 0, "unexpected": 0,
@@ -131,6 +131,29 @@ def test_a_row_without_a_result_is_named_with_its_reason():
     page = report.page(run)
     assert "Little&#x27;s law: &lt;1.5&gt;" in page and "<svg" in page and "http://" not in page.replace(
         'xmlns="http://www.w3.org/2000/svg"', "").partition("Configurations")[0]
+
+
+def test_figures_are_published_between_marks():
+    run = run_with([7.0, 7.1, 7.2])
+    text = "by hand\n<!-- tables: by make bench-results -->\n\n### hit\n\nold\n\n### start\n\nkept\n\n<!-- end of tables -->\nby hand\n"
+    new = publish.between(text, "tables", lambda old: publish.tables(old, run))
+    assert new.startswith("by hand\n<!-- tables") and new.endswith("<!-- end of tables -->\nby hand\n")
+    assert "| cache204 | 7.1 |" in new and "old" not in new and "### start\n\nkept\n" in new
+    assert publish.between(new, "tables", lambda old: publish.tables(old, run)) == new
+    with pytest.raises(servers.Failed, match="no marks for run"):
+        publish.between(text, "run", str)
+
+
+def test_readme_has_the_figures_of_the_results():
+    root = pathlib.Path(publish.ROOT)
+    readme, results = ((root / name).read_text(encoding="utf-8") for name in ("README.md", "bench/RESULTS.md"))
+    for name, title in publish.ROWS.items():
+        row = next(line for line in readme.splitlines() if line.startswith(f"| {title} |"))
+        table = results.partition(f"\n### {next(load.title for load in loads.LOADS if load.name == name)}\n")[2]
+        table = table.partition("\n### ")[0]
+        for label, figure in zip(publish.COLUMNS, row.split(" | ")[1:]):
+            if label != "floor" and figure.strip("| "):
+                assert f"| {label} | {figure.strip('| ')} |" in table, (title, label)
 
 
 def test_compare_tells_changes_beyond_the_spread(tmp_path):
