@@ -88,6 +88,9 @@ static void test_numbers_that_are_no_addresses(void **state)
 		snprintf(text, sizeof(text), "http://%s/", hosts[i]);
 		if (!is_bad(parse(text, &uri)))
 			fail_msg("taken: %s", text);
+		snprintf(text, sizeof(text), "http://%s", hosts[i]);
+		if (!is_bad(parse(text, &uri)))
+			fail_msg("taken: %s", text);
 		snprintf(text, sizeof(text), "https://%s:8443", hosts[i]);
 		if (!is_bad(parse(text, &uri)))
 			fail_msg("taken: %s", text);
@@ -175,6 +178,9 @@ static void test_parts(void **state)
 	assert_ptr_equal(uri.host.p, target.p + 8);
 	assert_int_equal(uri.port, 8443);
 	assert_true(slice_eq(uri.path, SLICE("?x")));
+	/* no byte more than the longest form of such a URI */
+	assert_int_equal(parse("https://h:65535", &uri), URI_OK);
+	assert_int_equal(http_uri_normal_max(&uri), strlen("https://h:65535/"));
 	assert_int_equal(parse("http://h", &uri), URI_OK);
 	assert_int_equal(uri.port, 80);
 	assert_int_equal(uri.path.n, 0);
