@@ -113,6 +113,8 @@ static void one_language_may_be_wanted_most(void **state)
 		{"de-AT, de;q=0.9", "de-AT"},
 		{"de, en;q=0.5", "de"},
 		{"en;q=0.5, de;q=0.6, fr;q=0.4", "de"},
+		{"a;q=0.1, b;q=0.2, c;q=0.3, d;q=0.2", "c"},
+		{"a;q=0.1, b;q=0.2, c;q=0.3, d;q=0.3", ""},
 		{"de, fr", ""},
 		{"fr;q=0.1, de;q=0.2, it;q=0.2", ""},
 		{"a;q=0.5, b;q=0.5", ""},

@@ -435,6 +435,26 @@ static void the_oldest_is_any_but_the_new_one(void **state)
 	assert_string_equal(selected("GET" TARGET "Foo: 4\n"), "4");
 }
 
+/* Wherever it stands among many. */
+static void the_oldest_is_found_at_any_place(void **state)
+{
+	(void)state;
+	for (unsigned oldest = 0; oldest < 5; oldest++) {
+		char gone[64];
+
+		entry = slice_of(NULL, 0);
+		for (unsigned i = 0; i < 5; i++)
+			put_variant(i == oldest ? 1 : 100 + (i * 3) % 5, i);
+		assert_int_not_equal(put_bounded(record_at(300, "GET" TARGET "Foo: 9\n",
+							   FRESH "Vary: Foo\nX: 9\n"),
+						 5, ENTRY_SIZE_MAX),
+				     0);
+		assert_int_equal(entry_count(entry), 5);
+		snprintf(gone, sizeof(gone), "GET" TARGET "Foo: %u\n", oldest);
+		assert_string_equal(selected(gone), "");
+	}
+}
+
 /* Whatever the options say, an entry has no more than can be read. */
 static void there_are_never_more_than_64(void **state)
 {
@@ -964,6 +984,7 @@ int main(void)
 		TEST(variants_are_bounded_and_the_oldest_goes),
 		TEST(a_bound_of_one_is_kept),
 		TEST(the_oldest_is_any_but_the_new_one),
+		TEST(the_oldest_is_found_at_any_place),
 		TEST(there_are_never_more_than_64),
 		TEST(records_make_way_for_room),
 		TEST(an_entry_is_never_larger_than_its_bound),
