@@ -496,7 +496,7 @@ static void an_entry_is_never_larger_than_its_bound(void **state)
 
 	(void)state;
 	strcpy(res, FRESH "Vary: Foo\nX: ");
-	memset(res + strlen(res), 'x', 15 << 10);
+	memset(res + strlen(res), 'x', 17 << 10);
 	strcat(res, "\n");
 	for (unsigned i = 0; i < 80; i++) {
 		char req[64];
@@ -506,7 +506,8 @@ static void an_entry_is_never_larger_than_its_bound(void **state)
 				     0);
 		assert_true(entry.n <= ENTRY_SIZE_MAX);
 	}
-	assert_int_equal(entry_count(entry), 64);
+	assert_true(entry.n > ENTRY_SIZE_MAX - RECORD_ROOM);
+	assert_in_range(entry_count(entry), 50, 63);
 }
 
 static unsigned looks; /* at marks */
