@@ -627,6 +627,14 @@ static void marks_are_looked_for_once(void **state)
 	assert_true(entry_at(entry, 0, &(struct slice){0}, &view));
 	assert_int_equal(view.group_count, 3);
 	assert_int_equal(looks, 3 + 1); /* and that of the variant */
+	/* of the one with the latest Vary, too, when that is the one that answers */
+	put(1, "GET" TARGET "Foo: 2\n", FRESH "Vary: Foo\nCache-Groups: \"c\"\nX: 2\n");
+	looks = 0;
+	assert_string_equal(selected_within(&cutoff, "GET" TARGET "Foo: 2\n"), "2");
+	assert_int_equal(looks, 2 + 1);
+	looks = 0;
+	assert_string_equal(selected_within(&cutoff, "GET" TARGET "Foo: 1\n"), "1");
+	assert_int_equal(looks, 2 + 1 + 3 + 1);
 }
 
 /* An update of a record is written only where that record still is (RFC 9111 4.3.4). */
