@@ -882,6 +882,35 @@ static void an_entry_out_of_line_is_damaged(void **state)
 			 ENTRY_DAMAGED);
 }
 
+/* Bytes behind the records that it counts, or records that are not there. */
+static void an_entry_that_counts_wrongly_is_damaged(void **state)
+{
+	struct entry_header *header;
+	struct record_view view;
+
+	(void)state;
+	for (unsigned records = 1; records <= 2; records++) {
+		put_variant(records, records);
+		header = (void *)halves[half];
+		request_of(&request, "GET" TARGET "Foo: 1\n");
+		header->count++;
+		assert_int_equal(entry_select(entry, uri, &request.req, false, &none_absent, &view),
+				 ENTRY_DAMAGED);
+		header->count -= 2;
+		assert_int_equal(entry_select(entry, uri, &request.req, false, &none_absent, &view),
+				 ENTRY_DAMAGED);
+		header->count++;
+		memset(halves[half] + entry.n, 0, RECORD_ALIGN);
+		header->length += RECORD_ALIGN;
+		assert_int_equal(entry_select(slice_of(entry.p, entry.n + RECORD_ALIGN), uri,
+					      &request.req, false, &none_absent, &view),
+				 ENTRY_DAMAGED);
+		header->length -= RECORD_ALIGN;
+		assert_int_equal(entry_select(entry, uri, &request.req, false, &none_absent, &view),
+				 ENTRY_SELECTED);
+	}
+}
+
 static void damage_to_the_record_selected_is_reported(void **state)
 {
 	struct record_view view;
@@ -1011,6 +1040,7 @@ int main(void)
 		TEST(any_changed_byte_is_found_or_harmless),
 		TEST(a_cut_entry_is_damaged),
 		TEST(an_entry_out_of_line_is_damaged),
+		TEST(an_entry_that_counts_wrongly_is_damaged),
 		TEST(damage_to_the_record_selected_is_reported),
 		TEST(purged_records_count_as_absent),
 		TEST(a_purged_vary_selects_nothing),
