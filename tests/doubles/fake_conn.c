@@ -697,6 +697,12 @@ enum io conn_send(struct conn *conn, const struct iovec *from, int count, size_t
 	return IO_OK;
 }
 
+/* Packets are none of a peer's business here. */
+enum io conn_send_last(struct conn *conn, const struct iovec *from, int count, size_t *ret_n)
+{
+	return conn_send(conn, from, count, ret_n);
+}
+
 bool conn_can_splice(const struct conn *conn)
 {
 	return !conn->peer->secured;
