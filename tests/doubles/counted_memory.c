@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-static size_t allocations, failing_allocation = SIZE_MAX;
+static size_t allocations, alive, failing_allocation = SIZE_MAX;
 
 #ifdef __SANITIZE_ADDRESS__
 bool fail_allocation(size_t n)
@@ -15,20 +15,35 @@ bool fail_allocation(size_t n)
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *p, size_t size);
+void __libc_free(void *p);
+
+static void *made(void *p)
+{
+	alive += p != NULL;
+	return p;
+}
 
 void *malloc(size_t size)
 {
-	return allocations++ == failing_allocation ? NULL : __libc_malloc(size);
+	return allocations++ == failing_allocation ? NULL : made(__libc_malloc(size));
 }
 
 void *calloc(size_t count, size_t size)
 {
-	return allocations++ == failing_allocation ? NULL : __libc_calloc(count, size);
+	return allocations++ == failing_allocation ? NULL : made(__libc_calloc(count, size));
 }
 
 void *realloc(void *p, size_t size)
 {
-	return allocations++ == failing_allocation ? NULL : __libc_realloc(p, size);
+	if (allocations++ == failing_allocation)
+		return NULL;
+	return p == NULL ? made(__libc_malloc(size)) : __libc_realloc(p, size);
+}
+
+void free(void *p)
+{
+	alive -= p != NULL;
+	__libc_free(p);
 }
 
 bool fail_allocation(size_t n)
@@ -37,6 +52,11 @@ bool fail_allocation(size_t n)
 	return true;
 }
 #endif
+
+size_t allocations_alive(void)
+{
+	return alive;
+}
 
 size_t allocations_so_far(void)
 {

@@ -12,6 +12,9 @@
 /* Calls of malloc() and its kin by this process; 0 under a sanitizer, which has its own. */
 size_t allocations_so_far(void);
 
+/* Of these, what is not freed yet; likewise.  Only differences say something. */
+size_t allocations_alive(void);
+
 /* The n-th allocation from now on fails, 0 being the next; false under a sanitizer. */
 bool fail_allocation(size_t n);
 void fail_no_allocation(void);
