@@ -45,8 +45,6 @@ static const struct elsewhere {
 	{"turns", "tests/functional/test_watchdog.py", "[\"turns\"]"},
 	{"refusals", "tests/functional/test_limits.py", "[\"refusals\"] == "},
 	{"purging", "tests/functional/test_purge.py", "[\"purging\"] == 1"},
-	{"origin_tls", "tests/functional/test_counted.py", "\"tls\": 1, \"first_byte\": 4}"},
-	{"tls_us", "tests/functional/test_access_log_values.py", "\"tls_us\""},
 	{"user", "tests/functional/test_auth.py", "\"user\":\""},
 	{"sample", "tests/functional/test_access_log_values.py", "e[\"sample\"] == 10"},
 };

@@ -148,6 +148,7 @@ static void under_other_rules(void **state)
 		{"parent=http://p:1", OPEN, "", OPEN, "1.2.3.4", PARENT, false},
 		{"parent=http://p:1", OPEN, "parent=http://q:1", OPEN, "1.2.3.4", PARENT, false},
 		{"parent=http://p:1", OPEN, "parent=http://p:2", OPEN, "1.2.3.4", PARENT, false},
+		{"parent=http://p:1", OPEN, "parent=http://p:257", OPEN, "1.2.3.4", PARENT, false},
 		{"parent=http://p:1", OPEN, "parent=http://u:v@p:1", OPEN, "1.2.3.4", PARENT, true},
 		{"parent=http://p:1", OPEN, "parent=http://p:1;no_proxy=a.example", OPEN, "1.2.3.4",
 		 PARENT, false},
