@@ -2,24 +2,30 @@
 #include "tests/oracle/numbers.h"
 
 #include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "cache/policy/policy.h"
+#include "proxy/base/monotonic.h"
+#include "proxy/stats/recent_errors.h"
+#include "proxy/stats/sketch.h"
 #include "proxy/stats/stats.h"
 
 enum { TEXT_SIZE = 16 << 10, NAMES = 256, NAME_SIZE = 60 };
 
 static struct {
 	struct stats before;
+	struct sketch *sketch;
+	struct recent_errors *errors;
 	struct accesslog *log;
 	int file;
 	off_t seen; /* of the log */
 } numbers;
 
-static char counted[TEXT_SIZE], logged[TEXT_SIZE];
+static char counted[TEXT_SIZE], logged[TEXT_SIZE], shown[TEXT_SIZE];
 
 static char proved[NAMES][NAME_SIZE];
 static size_t proved_count;
@@ -119,6 +125,67 @@ struct slice numbers_counted(void)
 	return slice_str(counted);
 }
 
+/* ---- what is shown -------------------------------------------------------------------------- */
+
+/* Blocks without anything in them: there is no way back to that for one in use, and a play is short. */
+static void begin_shown(void)
+{
+	numbers.sketch = sketch_map(1);
+	numbers.errors = recent_errors_map(1);
+	if (numbers.sketch == NULL || numbers.errors == NULL)
+		abort();
+	sketch_attach(numbers.sketch, 0);
+	recent_errors_attach(numbers.errors, 0);
+}
+
+static void show(const char *format, ...)
+{
+	size_t used = strlen(shown);
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(shown + used, TEXT_SIZE - used, format, arguments);
+	va_end(arguments);
+}
+
+static void show_names(enum sketch_table table)
+{
+	static const char *const fields[SKETCH_FIELDS] = {
+		[SKETCH_REQUESTS] = "requests", [SKETCH_HERE] = "here",
+		[SKETCH_STALE] = "stale",       [SKETCH_ASKED] = "asked",
+		[SKETCH_FAILURES] = "failures", [SKETCH_BYTES] = "bytes",
+	};
+	static struct sketch_view view;
+	const struct sketch_query query = {.rows = SKETCH_ROWS_MAX,
+					   .now_ms = monotonic_us() / 1000};
+
+	if (!sketch_read(numbers.sketch, 1, table, &query, &view))
+		abort();
+	for (unsigned i = 0; i < view.count; i++) {
+		show("%s%s", shown[0] != '\0' ? " " : "", view.row[i].name);
+		for (unsigned field = 0; field < SKETCH_FIELDS; field++)
+			if (view.row[i].field[field] > 0)
+				show(" %s=%llu", fields[field],
+				     (unsigned long long)view.row[i].field[field]);
+	}
+}
+
+struct slice numbers_shown(void)
+{
+	struct recent_error errors[RECENT_ERRORS_MAX];
+	unsigned count = recent_errors_list(numbers.errors, 1, errors);
+
+	shown[0] = '\0';
+	sketch_tick(monotonic_us() / 1000);
+	show_names(SKETCH_OF_HOSTS);
+	show_names(SKETCH_OF_URLS);
+	for (unsigned i = 0; i < count; i++)
+		show(" error %s=%llu status=%u %s: %s", failure_name(errors[i].failure),
+		     (unsigned long long)errors[i].count, errors[i].status, errors[i].uri,
+		     errors[i].detail);
+	return slice_str(shown);
+}
+
 /* ---- what is logged ------------------------------------------------------------------------- */
 
 struct accesslog *numbers_begin(const char *log_format)
@@ -126,6 +193,7 @@ struct accesslog *numbers_begin(const char *log_format)
 	char path[40];
 
 	memcpy(&numbers.before, stats, sizeof(numbers.before));
+	begin_shown();
 	numbers.seen = 0;
 	numbers.file = memfd_create("log", MFD_CLOEXEC);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", numbers.file);

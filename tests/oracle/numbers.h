@@ -24,6 +24,12 @@ void numbers_end(void);
  */
 struct slice numbers_counted(void);
 
+/*
+ * What the hosts and then the URLs have come to, all that is not 0, "HOST requests=N here=N ...", and
+ * the last errors, "error FAILURE=N status=N URL: DETAIL"; all from the beginning on.
+ */
+struct slice numbers_shown(void);
+
 /* The lines that were logged since, with spaces between. */
 struct slice numbers_logged(void);
 

@@ -316,8 +316,12 @@ static void pass(int64_t ms)
 	}
 }
 
-static const char *expect_told(unsigned line, struct slice told, struct slice pattern)
+static const char *expect_told(unsigned line, struct slice verb, struct slice pattern)
 {
+	struct slice told = is(verb, "counts") ? numbers_counted()
+			    : is(verb, "logs") ? numbers_logged()
+					       : numbers_shown();
+
 	if (!matches(pattern, told))
 		return fail(line, "told something else", pattern, told);
 	numbers_prove();
@@ -333,12 +337,8 @@ static const char *play_line(unsigned line, struct slice text)
 
 		return play_peer(line, verb, what, next);
 	}
-	if (is(verb, "counts") || is(verb, "logs"))
-		return play.loose ? NULL
-				  : expect_told(line,
-						is(verb, "logs") ? numbers_logged()
-								 : numbers_counted(),
-						rest);
+	if (is(verb, "counts") || is(verb, "logs") || is(verb, "shows"))
+		return play.loose ? NULL : expect_told(line, verb, rest);
 	if (is(verb, "connect"))
 		fake_conn_connects(connect_of(rest));
 	else if (is(verb, "tls"))

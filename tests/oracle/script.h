@@ -29,6 +29,7 @@
  *	counts requests=1 answer.204.hit=1	all numbers that have changed since the last such line, see
  *						numbers.h
  *	logs {"time":*				the lines of the access log since then
+ *	shows a.test requests=1 ...		hosts, URLs and the last errors
  *
  * Names: a.test and b.test have an address each.  In the end time passes until all must be closed.
  */
