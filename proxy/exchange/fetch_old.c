@@ -24,8 +24,7 @@ static void describe(const struct fetch *fetch, struct in_flight_row *row)
 		.phase = phase_of(fetch),
 		.waiters = fetch->waiter_count,
 	};
-	memcpy(row->uri, uri.p, n);
-	row->uri[n] = '\0';
+	memcpy(row->uri, uri.p, n); /* the rest is 0 */
 }
 
 void fetches_note_old(const struct fetches *fetches)
