@@ -91,6 +91,15 @@ static void put_histogram(const char *name, const struct histogram *was, const s
 	snprintf(counted + used, TEXT_SIZE - used, "/%lld", (long long)(is->sum_us - was->sum_us));
 }
 
+static void put_offenders(const char *table, const struct offenders *was,
+			  const struct offenders *is)
+{
+	for (unsigned i = 0; i < OFFENDERS_MAX; i++)
+		if (is->at[i].count != was->at[i].count)
+			put(table, is->at[i].name, "",
+			    (int64_t)(is->at[i].count - was->at[i].count));
+}
+
 struct slice numbers_counted(void)
 {
 	static struct stats is;
@@ -120,6 +129,9 @@ struct slice numbers_counted(void)
 	put_histogram(#member, &was->member, &is.member);
 #include "proxy/stats/histograms.def"
 #undef HISTOGRAM
+	put_offenders("repaired.", &was->repaired, &is.repaired);
+	put_offenders("mended.", &was->mended, &is.mended);
+	put_offenders("tunnelled.", &was->tunnelled, &is.tunnelled);
 	put_listener(&was->listeners[0], &is.listeners[0]);
 	memcpy(&numbers.before, &is, sizeof(is));
 	return slice_str(counted);

@@ -19,7 +19,7 @@ void numbers_end(void);
 
 /*
  * "NAME=N" for each number that is not what it was, in the order of the tables, with spaces between: counters
- * and gauges by name, "failure.NAME", "answer.STATUS.OUTCOME", "reason.TOKEN", "listener.NAME"; of
+ * and gauges by name, "failure.NAME", "answer.STATUS.OUTCOME", "reason.TOKEN", "listener.NAME", "repaired.HOST:PORT" and so on; of
  * a histogram "NAME=COUNT/SUM_US"; gauges as they are, all others as what was added.
  */
 struct slice numbers_counted(void);
