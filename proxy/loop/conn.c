@@ -37,6 +37,7 @@ struct conn {
 	bool handshaking : 1; /* the TLS handshake is under way */
 	bool unfinished : 1;  /* ends with an RST */
 	bool connected : 1;   /* by the time that conn_connect() returned */
+	bool unwatched : 1;   /* the kernel tells no events of it: see unwatched() */
 	uint8_t watched;      /* EV_READ | EV_WRITE as asked for */
 	struct tls *tls;      /* NULL in the clear */
 	ev_io io;
@@ -88,8 +89,17 @@ void turn_free_all(void)
 	freed_count = 0;
 }
 
+/*
+ * One that the kernel does not watch is shut down: every call of it decides at once, so what is
+ * waited for is at hand, until its owner closes it.
+ */
 static void watch_socket(struct conn *conn, int wanted)
 {
+	if (conn->unwatched) {
+		if (wanted != 0)
+			ev_feed_event(loop, &conn->io, wanted);
+		return;
+	}
 	if ((conn->io.events & (EV_READ | EV_WRITE)) == wanted && ev_is_active(&conn->io))
 		return;
 	ev_io_stop(loop, &conn->io);
@@ -100,8 +110,9 @@ static void watch_socket(struct conn *conn, int wanted)
 }
 
 /*
- * The kernel does not watch this socket, and libev has stopped doing so: no event would ever come.
- * It ends as if the peer had left, which each owner knows how to take.
+ * The kernel does not watch this socket, and libev has stopped doing so: no event would ever come,
+ * not even after ev_io_start(), as libev takes the same events for watched already.  The connection
+ * ends: what has come is read, and then IO_ERROR, which every owner takes by closing.
  */
 static void unwatched(struct conn *conn)
 {
@@ -111,7 +122,17 @@ static void unwatched(struct conn *conn)
 		log_error("cannot watch a connection, which ends (%llu times): memory has run out, "
 			  "or raise fs.epoll.max_user_watches",
 			  (unsigned long long)count);
+	conn->unwatched = true;
 	conn_broken(conn);
+}
+
+/* After the last byte: an end that we have made ourselves is not the peer's. */
+static enum io end_of(const struct conn *conn)
+{
+	if (!conn->unwatched)
+		return IO_END;
+	errno = ECONNRESET;
+	return IO_ERROR;
 }
 
 static void io_cb(struct ev_loop *l, ev_io *io, int revents)
@@ -416,7 +437,7 @@ static inline enum io recv_plain(const struct conn *conn, char *to, size_t size,
 	if (n < 0)
 		return errno == EAGAIN || errno == EWOULDBLOCK ? IO_AGAIN : IO_ERROR;
 	*ret_n = (size_t)n;
-	return n == 0 ? IO_END : IO_OK;
+	return n == 0 ? end_of(conn) : IO_OK;
 }
 
 enum io conn_recv(struct conn *conn, char *to, size_t size, size_t *ret_n)
@@ -430,6 +451,8 @@ enum io conn_recv(struct conn *conn, char *to, size_t size, size_t *ret_n)
 enum io conn_peek(struct conn *conn, char *to, size_t size, size_t *ret_n)
 {
 	assert(!conn->closed && conn->tls == NULL);
+	if (conn->unwatched)
+		return IO_ERROR; /* no more comes: who waits for more than there is would wait for ever */
 	return recv_plain(conn, to, size, MSG_PEEK, ret_n);
 }
 
@@ -501,8 +524,11 @@ bool conn_can_splice(const struct conn *conn)
 
 enum io conn_splice_recv(struct conn *conn, int pipe, size_t size, size_t *ret_n)
 {
+	enum io io;
+
 	assert(!conn->closed);
-	return splice_some(conn->io.fd, pipe, size, ret_n);
+	io = splice_some(conn->io.fd, pipe, size, ret_n);
+	return io == IO_END ? end_of(conn) : io;
 }
 
 enum io conn_splice_send(struct conn *conn, int pipe, size_t size, size_t *ret_n)
