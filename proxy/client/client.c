@@ -87,30 +87,35 @@ void client_new_behind(struct clients *clients, const struct accepted *accepted,
 		read_now(client);
 }
 
-static void client_drain(struct client *client)
+/*
+ * An answer whose head is still to come says that it is the last.  One that has been promised that
+ * its connection lives on may be sending its next request just now: that is answered, as the last.
+ */
+static void client_retire(struct client *client)
 {
-	if (client->exchange != NULL)
+	if (client->exchange != NULL && !client->exchange->keep_alive)
 		client->sink.last = true;
-	else if (buf_length(&client->out) == 0 && buf_length(&client->in) == 0)
-		client_close(client);
-	/* A head that has begun is still served, and answered with Connection: close. */
 }
 
 void clients_retire(struct clients *clients)
 {
-	/*
-	 * An idle one may be sending its next request just now, and so may one that has been promised
-	 * that its connection lives on: that is answered, as the last.
-	 */
 	for (struct client *client = clients->first; client != NULL; client = client->next)
-		if (client->exchange != NULL && !client->exchange->keep_alive)
-			client->sink.last = true;
+		client_retire(client);
+}
+
+static void client_drain(struct client *client)
+{
+	client_retire(client);
+	if (client_is_idle(client))
+		client_close(client);
+	/* A head that has begun is still served, and answered with Connection: close. */
 }
 
 void clients_drain(struct clients *clients)
 {
 	struct client *client, *next;
 
+	clients->ending = true;
 	for (client = clients->first; client != NULL; client = next) {
 		next = client->next;
 		client_drain(client);

@@ -70,6 +70,8 @@ static void client_writable(void *owner)
 		return;
 	if (x != NULL)
 		exchange_drained(x);
+	else
+		client_end_if_idle(client);
 }
 
 static void client_expired(void *owner)

@@ -298,6 +298,7 @@ void client_go_on(void *owner)
 	client->body_paused = client->held;
 	if (!client->lingering)
 		client_advance(client);
+	client_end_if_idle(client);
 }
 
 void client_head_expired(struct client *client)

@@ -138,6 +138,15 @@ void client_settle(struct client *client)
 	set_deadline(client, sending);
 }
 
+void client_end_if_idle(struct client *client)
+{
+	if (!client->all->ending || client->conn == NULL || client->lingering ||
+	    !client_is_idle(client))
+		return;
+	client->sink.last = true;
+	client_settle(client);
+}
+
 void client_send_out(void *owner)
 {
 	struct client *client = client_of(owner);

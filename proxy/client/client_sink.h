@@ -16,6 +16,12 @@ bool client_flush(struct client *client);
  */
 void client_settle(struct client *client);
 
+/*
+ * While all ends (struct clients): who was promised that the connection lives on, and asks no more,
+ * is not waited for.  After all that may be the last of an answer which did not say so.
+ */
+void client_end_if_idle(struct client *client);
+
 /* A task: what was composed goes out. */
 void client_send_out(void *owner);
 

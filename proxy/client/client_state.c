@@ -49,6 +49,12 @@ void client_abort(struct client *client)
 	client_close(client);
 }
 
+bool client_is_idle(const struct client *client)
+{
+	return client->exchange == NULL && buf_length(&client->out) == 0 &&
+	       buf_length(&client->in) == 0 && !conn_has_event(client->conn);
+}
+
 void client_refuse(struct client *client, enum failure refusal)
 {
 	const struct budgets *budgets = client->all->budgets;

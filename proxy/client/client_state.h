@@ -37,6 +37,7 @@ struct clients {
 	struct exchanges *exchanges;
 	struct parse_memo *memo; /* of requests' fields */
 	struct client *first;
+	bool ending;                                       /* whoever is idle is closed */
 	struct http_field lines[PARSE_REQUEST_FIELDS_MAX]; /* of the head that is being handled */
 };
 
@@ -115,6 +116,9 @@ void client_close(struct client *client);
 
 /* The same with an RST, so that a cut answer that ends by closing does not look complete. */
 void client_abort(struct client *client);
+
+/* Nothing is asked, under way, or to be sent; what the kernel has of it counts, too. */
+bool client_is_idle(const struct client *client);
 
 /* Everything but the socket goes; memory at the end of the turn. */
 void client_release(struct client *client);

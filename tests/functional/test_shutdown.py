@@ -87,6 +87,67 @@ def test_pipelined_requests_that_were_sent_are_answered_or_closed(start_proxy, o
     proxy.wait(3)
 
 
+def body_under_way(proxy, origin, go):
+    """A client whose answer has begun, with a head that promises that the connection lives on."""
+    origin.on("/body", [b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345", go, b"67890"])
+    client = proxy.connect()
+    client.request("GET", origin.url("/body"))
+    client.stream.until(b"\r\n\r\n12345")
+    return client
+
+
+def test_requests_behind_an_answer_under_way_are_answered(start_proxy, origin):
+    """One was promised that its connection lives on: what it has sent by then is not dropped without a word."""
+    proxy = start_proxy()
+    go = threading.Event()
+    origin.on("/next", respond(204, "Cache-Control: no-store"))
+    client = body_under_way(proxy, origin, go)
+    client.request("GET", origin.url("/next"))
+    client.request("GET", origin.url("/late"))
+    proxy.terminate()
+    until_refused(proxy.port)
+    go.set()
+    assert client.stream.exactly(5) == b"67890"
+    answer = client.response()
+    assert (answer.status, answer["Connection"]) == (204, "close")
+    client.end()
+    client.close()
+    assert "/late" not in [request.target for request in origin.requests]
+    proxy.wait(3)
+
+
+@pytest.mark.long  # 1 s
+def test_a_request_behind_an_answer_that_waits_for_its_client_is_answered(start_proxy, origin):
+    """More of the answer than buffers hold waits for the client, which does not read before SIGTERM."""
+    proxy = start_proxy("origin_idle_timeout=100ms")
+    origin.on("/long", respond(200, body=bytes(8 << 20)))
+    client = proxy.connect(receive_buffer=4096)
+    client.request("GET", origin.url("/long"))
+    client.stream.until(b"\r\n\r\n")
+    client.request("GET", origin.url("/next"))
+    proxy.terminate()
+    until_refused(proxy.port)
+    assert client.stream.exactly(8 << 20) == bytes(8 << 20)
+    answer = client.response()
+    assert (answer.status, answer["Connection"]) == (204, "close")
+    client.end()
+    client.close()
+    proxy.wait(3)
+
+
+def test_no_request_behind_an_answer_under_way_is_waited_for(start_proxy, origin):
+    proxy = start_proxy()
+    go = threading.Event()
+    client = body_under_way(proxy, origin, go)
+    proxy.terminate()
+    until_refused(proxy.port)
+    go.set()
+    assert client.stream.exactly(5) == b"67890"
+    client.end()
+    client.close()
+    proxy.wait(3)
+
+
 def test_idle_connections_do_not_hold_it(start_proxy, origin):
     proxy = start_proxy()
     used, fresh = proxy.connect(), proxy.connect()
