@@ -79,6 +79,23 @@ static int64_t bytes_left_ms(const struct client *client, int64_t now_ms)
 	return pace_left_ms(pace, now_ms);
 }
 
+static void wait_for_bytes(struct client *client, int64_t now_ms)
+{
+	conn_deadline(client->conn, bytes_left_ms(client, now_ms));
+	client->look_held = client->looking;
+}
+
+/* A client that has to take the 200 first has no less time to say what it wants, and no more. */
+static void look_on(struct client *client)
+{
+	if (!client->look_held)
+		return;
+	client->look_held = false;
+	conn_deadline(client->conn, client->progress.line_checked
+					    ? client->all->conf->head_timeout_ms
+					    : CLIENT_LOOK_MS);
+}
+
 static void set_deadline(struct client *client, bool sending)
 {
 	const struct conf *conf = client->all->conf;
@@ -90,9 +107,9 @@ static void set_deadline(struct client *client, bool sending)
 	if (client->refusal != FAILURE_NONE)
 		; /* it has one of its own, whatever it does */
 	else if (sending || receiving)
-		conn_deadline(client->conn, bytes_left_ms(client, now_ms));
+		wait_for_bytes(client, now_ms);
 	else if (client->exchange != NULL && client->looking)
-		; /* likewise */
+		look_on(client); /* likewise */
 	else if (client->exchange != NULL || client->put_off)
 		conn_deadline(client->conn, 0); /* it is not the client that is waited for */
 	else if (buf_length(&client->in) == 0 && client->requests > 0)
@@ -281,6 +298,7 @@ static void sink_look(struct answer_sink *sink, struct inside *inside)
 
 	sink->inside = inside;
 	client->looking = true;
+	client->look_held = false;
 	conn_deadline(client->conn, CLIENT_LOOK_MS);
 }
 
