@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "cache/base/ascii.h"
 #include "cache/base/decimal.h"
 #include "cache/policy/rule.h"
 
@@ -189,8 +188,7 @@ bool purge_of_host(struct slice host_and_port, struct purge *ret_purge)
 		return false;
 	split_authority(host_and_port, &host, &ret_purge->port);
 	ret_purge->kind = PURGE_HOST;
-	ascii_write_lower(host, ret_purge->text);
-	ret_purge->text_n = (uint32_t)host.n;
+	ret_purge->text_n = (uint32_t)http_host_normal(host, ret_purge->text);
 	return true;
 }
 

@@ -7,7 +7,12 @@
 #include "cache/base/ascii.h"
 #include "cache/base/decimal.h"
 
-enum { NAME_LENGTH_MAX = 253, PORT_DIGITS_MAX = 5 };
+enum {
+	NAME_LENGTH_MAX = 253,
+	PORT_DIGITS_MAX = 5,
+	ADDRESS_GROWTH =
+		8, /* at most, of an IPv6 address in its normal form: "::1:1" is ::0.1.0.1 */
+};
 
 enum { IN_TARGET = 1, IN_NAME = 2, IS_UPPER = 4 };
 
@@ -91,16 +96,22 @@ static size_t name_length(struct slice text, bool *ret_is_lower)
 }
 
 /* Without its brackets.  Zone ids and "IPvFuture" are refused: inet_pton() knows neither. */
-static bool is_ipv6(struct slice address)
+static bool read_ipv6(struct slice text, struct in6_addr *ret_address)
 {
-	char text[INET6_ADDRSTRLEN];
+	char copy[INET6_ADDRSTRLEN];
+
+	if (text.n >= sizeof(copy) || memchr(text.p, 0, text.n) != NULL)
+		return false;
+	memcpy(copy, text.p, text.n);
+	copy[text.n] = 0;
+	return inet_pton(AF_INET6, copy, ret_address) == 1;
+}
+
+static bool is_ipv6(struct slice text)
+{
 	struct in6_addr ignored;
 
-	if (address.n >= sizeof(text) || memchr(address.p, 0, address.n) != NULL)
-		return false;
-	memcpy(text, address.p, address.n);
-	text[address.n] = 0;
-	return inet_pton(AF_INET6, text, &ignored) == 1;
+	return read_ipv6(text, &ignored);
 }
 
 /* The digits of a port at the start of the text; false unless they are one of 1 to 65535. */
@@ -352,6 +363,24 @@ size_t http_port_write(uint16_t port, char *to)
 	return n;
 }
 
+size_t http_host_normal(struct slice host, char *to)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr address;
+	size_t n;
+
+	if (host.n < 2 || host.p[0] != '[' ||
+	    !read_ipv6(slice_of(host.p + 1, host.n - 2), &address)) {
+		ascii_write_lower(host, to);
+		return host.n;
+	}
+	n = strlen(inet_ntop(AF_INET6, &address, text, sizeof(text)));
+	to[0] = '[';
+	memcpy(to + 1, text, n);
+	to[n + 1] = ']';
+	return n + 2;
+}
+
 size_t http_uri_authority(const struct http_uri *uri, char *to)
 {
 	size_t n = uri->host.n;
@@ -359,7 +388,7 @@ size_t http_uri_authority(const struct http_uri *uri, char *to)
 	if (uri->normal.n > 0) /* so is the host */
 		memcpy(to, uri->host.p, n);
 	else
-		ascii_write_lower(uri->host, to);
+		n = http_host_normal(uri->host, to);
 	if (uri->port != http_scheme_port(uri->scheme)) {
 		to[n++] = ':';
 		n += http_port_write(uri->port, to + n);
@@ -377,7 +406,10 @@ static size_t write_origin(const struct http_uri *uri, char *to)
 
 size_t http_uri_normal_max(const struct http_uri *uri)
 {
-	return sizeof("https://") - 1 + uri->host.n + 1 + PORT_DIGITS_MAX + 1 + uri->path.n;
+	bool grows = uri->normal.n == 0 && uri->host.n > 0 && uri->host.p[0] == '[';
+
+	return sizeof("https://") - 1 + uri->host.n + (grows ? ADDRESS_GROWTH : 0) + 1 +
+	       PORT_DIGITS_MAX + 1 + uri->path.n;
 }
 
 size_t http_uri_normal(const struct http_uri *uri, char *to)
@@ -484,9 +516,22 @@ static bool write_merged(const struct http_uri *origin, const struct merged *mer
 	return true;
 }
 
+/* Names in any case, addresses in any spelling. */
+static bool is_same_host(struct slice a, struct slice b)
+{
+	char of_a[INET6_ADDRSTRLEN + 2], of_b[INET6_ADDRSTRLEN + 2];
+
+	if (slice_ieq(a, b))
+		return true;
+	if (a.n == 0 || b.n == 0 || a.p[0] != '[' || b.p[0] != '[')
+		return false;
+	return slice_eq(slice_of(of_a, http_host_normal(a, of_a)),
+			slice_of(of_b, http_host_normal(b, of_b)));
+}
+
 bool http_uri_same_origin(const struct http_uri *a, const struct http_uri *b)
 {
-	return a->scheme == b->scheme && a->port == b->port && slice_ieq(a->host, b->host);
+	return a->scheme == b->scheme && a->port == b->port && is_same_host(a->host, b->host);
 }
 
 bool http_uri_resolve_same_origin(const struct http_uri *base, struct slice reference, char *to,

@@ -65,7 +65,14 @@ uint16_t http_scheme_port(enum http_scheme scheme);
 bool http_uri_same_origin(const struct http_uri *a, const struct http_uri *b);
 
 /*
- * Normal form: scheme and host in lower case, default port dropped, empty path "/", nothing else
+ * Normal form of a host that http_uri_parse_absolute() or http_host_is_valid() took: in lower case,
+ * an IPv6 address as RFC 5952 writes it; an IPv4 address within IPv6 stays another host than that
+ * one.  At most URI_HOST_MAX bytes; returns the length.
+ */
+size_t http_host_normal(struct slice host, char *to);
+
+/*
+ * Normal form: scheme in lower case, host as http_host_normal() has it, default port dropped, empty path "/", nothing else
  * touched (no %-decoding, no dot segments).  Needs http_uri_normal_max(uri) bytes at most; returns
  * the length written.  Two URIs are the same for the cache when these bytes are.
  */
@@ -73,7 +80,7 @@ size_t http_uri_normal_max(const struct http_uri *uri);
 size_t http_uri_normal(const struct http_uri *uri, char *to);
 
 /*
- * "host[:port]" for the Host field, lower case, default port of the scheme dropped; at most
+ * "host[:port]" for the Host field, host as http_host_normal() has it, default port of the scheme dropped; at most
  * URI_HOST_MAX + 6 bytes.
  */
 size_t http_uri_authority(const struct http_uri *uri, char *to);

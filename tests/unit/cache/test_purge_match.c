@@ -57,6 +57,21 @@ static void a_prefix_is_compared_in_normal_form(void **state)
 	assert_false(concerns(&purge, "http://a.example/"));
 }
 
+/* An address in any spelling, and not the IPv4 one within it. */
+static void an_ipv6_address_is_compared_in_normal_form(void **state)
+{
+	struct purge begins = prefix("http://[0:0::0:1]:80/x"), of_host = host("[0:0:0:0::1]");
+	struct purge mapped = host("[::ffff:102:304]");
+
+	(void)state;
+	assert_true(concerns(&begins, "http://[::1]/x"));
+	assert_true(concerns(&begins, "http://[0000::1]/xy"));
+	assert_false(concerns(&begins, "http://[::2]/x"));
+	assert_true(concerns(&of_host, "http://[::1]:8080/"));
+	assert_true(concerns(&mapped, "http://[::ffff:1.2.3.4]/"));
+	assert_false(concerns(&mapped, "http://1.2.3.4/"));
+}
+
 /* http://a is not http://ab, nor http://a:8080. */
 static void a_prefix_without_path_is_of_one_origin(void **state)
 {
@@ -235,6 +250,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_prefix_is_compared_in_normal_form),
+		cmocka_unit_test(an_ipv6_address_is_compared_in_normal_form),
 		cmocka_unit_test(a_prefix_without_path_is_of_one_origin),
 		cmocka_unit_test(a_prefix_may_end_anywhere_in_the_path),
 		cmocka_unit_test(a_prefix_has_a_bound),
