@@ -72,9 +72,10 @@ static char *append_hex_escape(char *at, unsigned char c)
 	return at;
 }
 
-static char *put_text(char *at, struct slice text, size_t length)
+/* Formats have no quotes around a user, whose name may have blanks: a column stays one. */
+static char *put_text(char *at, struct slice text, size_t length, bool is_user)
 {
-	at = append_text(at, cut(text, length), ' ', append_hex_escape);
+	at = append_text(at, cut(text, length), is_user ? ' ' + 1 : ' ', append_hex_escape);
 	return text.n > length ? APPEND(at, "...") : at;
 }
 
@@ -87,6 +88,7 @@ static char *put_word(char *at, const char *word)
 #define ALWAYS true
 #define IF(condition) (condition)
 #define IN_FORMATS(condition) (condition)
+#define IS_USER(name) (LOG_FIELD_##name == LOG_FIELD_user)
 
 /* NULL when there is nothing to tell. */
 static char *put_field(struct accesslog_format *format, unsigned field, char *at,
@@ -95,7 +97,7 @@ static char *put_field(struct accesslog_format *format, unsigned field, char *at
 	switch ((enum log_field)field) {
 #define LOG_TEXT(name, when, slice, length, help) \
 	case LOG_FIELD_##name:                    \
-		return (when) && (slice).n > 0 ? put_text(at, slice, length) : NULL;
+		return (when) && (slice).n > 0 ? put_text(at, slice, length, IS_USER(name)) : NULL;
 #define LOG_WORD(name, when, word, help) \
 	case LOG_FIELD_##name:           \
 		return (when) ? put_word(at, word) : NULL;

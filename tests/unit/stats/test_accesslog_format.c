@@ -247,6 +247,21 @@ static void bytes_of_peers_are_escaped(void **state)
 	assert_null(strchr(line + 1, '"') == line + strlen(line) - 1 ? NULL : line);
 }
 
+/* A certificate's subject has blanks, and Basic names may have some. */
+static void a_user_is_one_column(void **state)
+{
+	struct accesslog_entry entry = full();
+	const char *line;
+
+	(void)state;
+	entry.user = SLICE("CN=Ali Ba, O=Forty [x] \"y\"");
+	line = line_of("$client - $user [$time_clf]", &entry);
+	assert_non_null(strstr(line, " - CN=Ali\\x20Ba,\\x20O=Forty\\x20[x]\\x20\\x22y\\x22 ["));
+	entry.user_agent = SLICE("a b");
+	line = line_of("\"$user_agent\"", &entry);
+	assert_string_equal(line, "\"a b\"");
+}
+
 static void traces_are_taken_when_they_are_valid(void **state)
 {
 	static const char good[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -309,6 +324,8 @@ int main(void)
 		cmocka_unit_test(there_are_limits),
 		cmocka_unit_test(the_longest_lines_fit),
 		cmocka_unit_test(bytes_of_peers_are_escaped),
+		cmocka_unit_test(a_user_is_one_column),
+		cmocka_unit_test(a_user_is_one_column),
 		cmocka_unit_test(traces_are_taken_when_they_are_valid),
 		cmocka_unit_test(ids_are_taken_when_they_are_plain),
 	};
