@@ -43,6 +43,14 @@ static enum failure failure_of(enum http_uri_result result)
 	return FAILURE_BAD_TARGET;
 }
 
+/* Of a gateway, or in a tunnel that is read. */
+static enum failure read_path(struct slice target)
+{
+	if (http_uri_path_is_valid(target))
+		return FAILURE_NONE;
+	return memchr(target.p, '#', target.n) != NULL ? FAILURE_FRAGMENT : FAILURE_BAD_TARGET;
+}
+
 static enum failure read_target(struct http_request *req)
 {
 	struct slice target = req->target;
@@ -59,7 +67,7 @@ static enum failure read_target(struct http_request *req)
 	if (target.p[0] == '/') {
 		req->form = TARGET_ORIGIN;
 		req->uri.path = target;
-		return http_uri_path_is_valid(target) ? FAILURE_NONE : FAILURE_BAD_TARGET;
+		return read_path(target);
 	}
 	req->form = TARGET_ABSOLUTE;
 	return failure_of(http_uri_parse_absolute(target, &req->uri));
