@@ -325,7 +325,6 @@ int main(void)
 		cmocka_unit_test(the_longest_lines_fit),
 		cmocka_unit_test(bytes_of_peers_are_escaped),
 		cmocka_unit_test(a_user_is_one_column),
-		cmocka_unit_test(a_user_is_one_column),
 		cmocka_unit_test(traces_are_taken_when_they_are_valid),
 		cmocka_unit_test(ids_are_taken_when_they_are_plain),
 	};
