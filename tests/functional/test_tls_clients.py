@@ -555,6 +555,45 @@ def test_sessions_are_resumed_at_all_workers(start_tls, authority, origin, versi
     assert counted == {"client_tls_handshakes": 13, "client_tls_resumed": 12}
 
 
+def clients_of(proxy, make, wanted):
+    """Clients that have been answered, one of each worker that is wanted, by its process id."""
+    found = {}
+    for _ in range(200):
+        client = make()
+        if found.setdefault(proxy.worker_of(client), client) is not client:
+            client.close()
+        if wanted(found):
+            return found
+    raise AssertionError(f"connections came to the workers {list(found)} alone")
+
+
+@pytest.mark.long  # 1 s
+@pytest.mark.parametrize("version", [V12, V13], ids=["1.2", "1.3"])
+def test_death_of_a_worker_is_that_of_its_own_clients(start_tls, authority, origin, version):
+    """The others serve on, and the one that takes its place resumes the sessions that it began."""
+    origin.default = respond(204, FRESH)
+    proxy, port = start_tls("workers=3")
+    context = context_for(authority, versions=(version, version))
+
+    def asked(session=None):
+        client = TlsClient(port, context, session)
+        assert client.get(origin.url()).status == 204
+        assert client.sock.session_reused == (session is not None)
+        return client
+    clients = clients_of(proxy, asked, lambda found: len(found) == 3)
+    proxy.until_written()
+    victim, lost = clients.popitem()
+    session = lost.sock.session
+    os.kill(victim, signal.SIGKILL)
+    lost.end()
+    for client in clients.values():
+        assert client.get(origin.url()).hit
+    until(lambda: len(proxy.workers() - {victim}) == 3, "another worker takes its place")
+    again = clients_of(proxy, lambda: asked(session), lambda found: found.keys() - clients.keys() - {victim})
+    for client in (lost, *clients.values(), *again.values()):
+        client.close()
+
+
 @pytest.mark.long
 def test_sessions_are_of_the_authorities_that_verified_them(start_tls, authority, tmp_path, origin):
     """Under other authorities a session of the ones before is no admission."""

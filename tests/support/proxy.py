@@ -185,11 +185,11 @@ class Proxy:
     def worker_of(self, client):
         """The worker that has this connection, which it has answered on already. The proxy needs
         log_level=debug, or the test the rights to look into its processes."""
-        peer = client.sock.getsockname()[1]
+        wanted = [client.sock.getpeername()[1], client.sock.getsockname()[1]]
         for line in pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]:
             fields = line.split()
             ends = [int(end.rpartition(":")[2], 16) for end in fields[1:3]]
-            if ends == [self.port, peer]:
+            if ends == wanted:
                 return next((pid for pid in self.workers() if self.has_socket(pid, fields[9])), None)
         return None
 
