@@ -139,10 +139,7 @@ def test_marks_survive_all_processes(troubled, versioned, tmp_path):
             judge.invalidated([tuple(map(int, answer["X-Raised"].split(":")))])
     for worker in proxy.workers():
         os.kill(worker, signal.SIGSTOP)
-    workers = proxy.workers()
     proxy.kill9()
-    for worker in workers:
-        os.kill(worker, signal.SIGKILL)
     (tmp_path / "trouble").unlink()
     proxy.start()
     ask_all(proxy, origin, judge)

@@ -263,11 +263,11 @@ def test_idle_tunnel_is_closed(start_proxy, start_target):
     open_tunnel(client, target.authority)
     for _ in range(3):  # whoever speaks is not idle
         time.sleep(0.8)
+        began = time.monotonic()
         client.send(b"x")
         assert client.stream.exactly(1) == b"x"
-    began = time.monotonic()
     assert client.end() == "rst"  # what it was told may be a part only
-    assert 1.5 < time.monotonic() - began < 10
+    assert time.monotonic() - began > 1.9
 
 
 def test_slow_tunnel_is_let_be(start_proxy, start_target):

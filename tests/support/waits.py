@@ -302,7 +302,11 @@ class Connect(Wait):
 
     def begin(self):
         self.connect().request("GET", f"http://{self.authority}/")
-        until(self.is_asked, "the proxy connects", 1)
+        until(lambda: self.is_asked() or self.is_over(), "the proxy connects")
+
+    def is_over(self):
+        """The deadline has passed before one could look, on a machine that has other things to do."""
+        return self.client.readable(0)
 
     def is_asked(self):
         """A connection in the state SYN_SENT, to that port."""
