@@ -1,9 +1,10 @@
 """The figures of a run, where people read them: the tables of bench/RESULTS.md, and a few of them in README.md.
 
-    publish.py RESULT     of a whole run, build/bench/bench.json; `make bench-results`
+    publish.py RESULT     of a run, build/bench/bench.json; `make bench-results`
 
 What is between two marks, comments that name the part, is written anew; the words around them are by hand.
-Loads that the run had not, as those that are only made when asked for, keep the table that they have.
+Loads that the run had not keep the table that they have. A run of some loads, as of those that are only made
+when asked for, changes their tables alone, which then tell the command.
 """
 
 import pathlib
@@ -30,8 +31,6 @@ def summary(run):
     loads = {load["name"]: load for load in run["loads"]}
     lines = ["| CPU µs | " + " | ".join(COLUMNS.values()) + " |", "|---|" + "---:|" * len(COLUMNS)]
     for name, title in ROWS.items():
-        if name not in loads:
-            raise Failed(f"the run has no load {name}")
         results = loads[name]["results"]
         found = (results.get(loads[name]["floor"] if column == "floor" else column) for column in COLUMNS)
         lines.append("| " + " | ".join([title, *(
@@ -39,9 +38,15 @@ def summary(run):
     return "\n".join(lines)
 
 
+def is_whole(run):
+    return ROWS.keys() <= {load["name"] for load in run["loads"]}
+
+
 def tables(text, run):
     """The tables that are there already, with those of the run in place of the same load's."""
-    titles = {load["title"]: report.table(load) for load in run["loads"]}
+    machine = run["machine"]
+    by = "" if is_whole(run) else f"\n\nBy `{run['command']}`, commit {machine['commit']}, {machine['date']}."
+    titles = {load["title"]: report.table(load) + by for load in run["loads"]}
     kept = [part for part in re.split(r"(?=^### )", text, flags=re.M) if part.startswith("### ")]
     kept = {part.partition("\n")[0][len("### "):]: part.strip() for part in kept}
     return "\n\n".join({**kept, **titles}.values())
@@ -62,11 +67,12 @@ def main():
     if run["quick"]:
         raise Failed("a quick run is no result to publish")
     results, readme = ROOT / "bench/RESULTS.md", ROOT / "README.md"
-    text = between(results.read_text(encoding="utf-8"), "run", lambda _: "\n\n".join(report.machine_lines(run)))
-    text = between(text, "tables", lambda old: tables(old, run))
-    short = between(readme.read_text(encoding="utf-8"), "figures", lambda _: summary(run))
+    text = between(results.read_text(encoding="utf-8"), "tables", lambda old: tables(old, run))
+    if is_whole(run):
+        text = between(text, "run", lambda _: "\n\n".join(report.machine_lines(run)))
+        short = between(readme.read_text(encoding="utf-8"), "figures", lambda _: summary(run))
+        readme.write_text(short, encoding="utf-8")
     results.write_text(text, encoding="utf-8")
-    readme.write_text(short, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -139,6 +139,7 @@ def test_figures_are_published_between_marks():
     new = publish.between(text, "tables", lambda old: publish.tables(old, run))
     assert new.startswith("by hand\n<!-- tables") and new.endswith("<!-- end of tables -->\nby hand\n")
     assert "| cache204 | 7.1 |" in new and "old" not in new and "### start\n\nkept\n" in new
+    assert "By `make bench`, commit c, d." in new  # a run of some loads
     assert publish.between(new, "tables", lambda old: publish.tables(old, run)) == new
     with pytest.raises(servers.Failed, match="no marks for run"):
         publish.between(text, "run", str)
