@@ -81,7 +81,7 @@ LOADS = [
          profile=Profile("keys"), origin="any", unit="",
          why="latency of 2,000 hits a second, of 1,000 URIs, at a fixed rate"),
     Load("idle", "idle connections", kind="idle", unit="connection",
-         why="growth of memory (PSS) from none to all of them, which have asked once"),
+         why="growth of memory (PSS without files) from none to all of them, which have asked once"),
     Load("writes_full", "hits beside 2,000 stores a second, each of which evicts", path="/hit/", kind="writes",
          keys=1000, profile=Profile("keys", store="full"), origin="any", unit="", asked_for=True,
          why="as `writes`, of cache204 alone, on a store that bench/fill.c filled"),

@@ -109,12 +109,13 @@ def strayed_threads(root, allowed):
 
 
 def memory_kib(root):
-    """Proportional set size of a process tree: what processes share is counted once."""
+    """Proportional set size of a process tree, so that what processes share is counted once; without files, of
+    which the share is smaller while others on the machine have them mapped, too."""
     total = 0
     for pid in tree(root):
         try:
             for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-                if line.startswith("Pss:"):
+                if line.startswith(("Pss_Anon:", "Pss_Shmem:")):
                     total += int(line.split()[1])
         except OSError:
             pass
