@@ -76,11 +76,12 @@ struct tree_kind {
 struct checker {
 	int fd;
 	size_t page_size;
-	uint64_t pages;  /* valid numbers are below */
-	uint64_t budget; /* pages still to be read */
-	uint64_t *seen;  /* a bit per page: in use or free */
-	char *levels;    /* a page per level of the tree being walked */
-	char *run;       /* pages of an overflow run, grown as needed */
+	uint64_t pages;       /* valid numbers are below */
+	uint64_t transaction; /* the last */
+	uint64_t budget;      /* pages still to be read */
+	uint64_t *seen;       /* a bit per page: in use or free */
+	char *levels;         /* a page per level of the tree being walked */
+	char *run;            /* pages of an overflow run, grown as needed */
 	size_t run_size;
 	uint8_t starts[PAGE_SIZE_MAX / 2];    /* where a page has nodes: 1, or 2 for any key */
 	unsigned char key[LMDB_KEY_SIZE_MAX]; /* the last seen of the tree, in order */
@@ -307,10 +308,23 @@ static bool key_follows(struct checker *check, const struct lmdb_node *node, boo
 	return true;
 }
 
-/* A list of free pages: its length, then their numbers. */
+/*
+ * Lists of free pages have the transaction that freed them as key.  LMDB starts at 0 to look for one,
+ * and would give out the pages of a list with that key again and again.
+ */
+static bool free_key_check(struct checker *check, const struct lmdb_node *node)
+{
+	uint64_t transaction;
+
+	memcpy(&transaction, node->key, sizeof(transaction));
+	return (transaction > 0 && transaction <= check->transaction) ||
+	       wrong(check, "its free list is damaged");
+}
+
+/* A list of free pages: its length, then their numbers, the highest first, as LMDB merges them. */
 static bool free_list_check(struct checker *check, const unsigned char *data, uint64_t size)
 {
-	uint64_t count, number;
+	uint64_t count, number, before = UINT64_MAX;
 
 	if (size < sizeof(count))
 		return wrong(check, "its free list is damaged");
@@ -321,6 +335,9 @@ static bool free_list_check(struct checker *check, const unsigned char *data, ui
 		memcpy(&number, data + i * sizeof(number), sizeof(number));
 		if (!mark(check, number, 1))
 			return false;
+		if (number > before)
+			return wrong(check, "its free list is damaged");
+		before = number;
 	}
 	return true;
 }
@@ -383,7 +400,8 @@ static bool leaf_check(struct checker *check, const struct lmdb_page *page,
 		const struct lmdb_node *node = node_at(page, i);
 		bool sound;
 
-		if (!key_follows(check, node, false, kind))
+		if (!key_follows(check, node, false, kind) ||
+		    (kind->free_list && !free_key_check(check, node)))
 			return false;
 		if (node->flags == NODE_BIG)
 			sound = overflow_check(check, node, kind);
@@ -467,7 +485,7 @@ bool store_check_tree(int fd, struct store_check *ret_check)
 		return false;
 	check.page_size = (size_t)sysconf(_SC_PAGESIZE); /* as the head was found to say */
 	check.pages = ret_check->pages = meta.last_page + 1;
-	ret_check->transaction = meta.transaction;
+	ret_check->transaction = check.transaction = meta.transaction;
 	check.seen = calloc(check.pages / 64 + 1, sizeof(*check.seen));
 	check.levels = malloc(DEPTH_MAX * check.page_size);
 	check.run = malloc(check.page_size);

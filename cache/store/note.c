@@ -34,6 +34,26 @@ void store_note_doubt(struct store_note *note)
 	atomic_store_explicit(&note->doubted, 1, memory_order_relaxed);
 }
 
+void store_note_crash(struct store_note *note)
+{
+	atomic_fetch_add_explicit(&note->crashes, 1, memory_order_relaxed);
+	store_note_doubt(note);
+}
+
+bool store_note_acquit(const struct store_note *note, uint64_t transaction, struct store_note *ret)
+{
+	uint32_t crashes = atomic_load_explicit(&note->crashes, memory_order_relaxed);
+
+	*ret = (struct store_note){.crashes = crashes};
+	if (crashes == 0)
+		return true;
+	ret->acquitted = transaction;
+	/* If the number went back, it is another file. */
+	if (note->acquitted > transaction || transaction - note->acquitted > STORE_CRASH_COMMITS)
+		ret->crashes = 1;
+	return ret->crashes < STORE_CRASHES_MAX;
+}
+
 bool store_note_is_doubted(const struct store_note *note)
 {
 	return atomic_load_explicit(&note->doubted, memory_order_relaxed) != 0;

@@ -12,6 +12,9 @@
  * whatever is noted later.  It is also doubted after a process crashed, since the file may have
  * been the cause.  Doubt ends when every page has been checked, or the file was replaced.
  *
+ * What the check finds no fault with may still be what processes die of.  So crashes are counted: when
+ * there were STORE_CRASHES_MAX with few commits between them, the file is not used any more.
+ *
  * A file is compared by inode, length, ctime, which no program can set, and the number of the last
  * transaction in its head.  A change within the same tick of the kernel's clock (at most 10 ms) as
  * the last commit is not detected; the same holds after a clean end, and records have checksums.
@@ -19,8 +22,8 @@
  * The map also has flags between writers and the process that makes a copy of the store (copy.h),
  * whose reader keeps pages from being reused.
  *
- * All zero means no note.  Garbage is at worst a note that does not match, which costs a full
- * check.
+ * All zero means no note.  Garbage is a note that does not match, which costs a full check, or at worst one of
+ * crashes that never were, which costs the file.
  */
 #ifndef CACHE_STORE_NOTE_H
 #define CACHE_STORE_NOTE_H
@@ -31,6 +34,11 @@
 
 #include "cache/store/files.h"
 
+enum {
+	STORE_CRASHES_MAX = 3,
+	STORE_CRASH_COMMITS = 1000, /* a file that had more of them since then is not the cause */
+};
+
 /*
  * `taken`, `look` and `transaction` are written and read under the store's writer lock, which
  * orders them between processes.  The flags order nothing else, so their accesses are relaxed,
@@ -39,8 +47,10 @@
 struct store_note {
 	_Atomic uint32_t taken; /* 1 when what follows holds */
 	_Atomic uint32_t doubted;
+	_Atomic uint32_t crashes; /* that may be the file's fault */
 	struct store_look look;
 	uint64_t transaction;
+	uint64_t acquitted; /* the last transaction when the file was checked after a crash */
 	_Atomic uint32_t
 		copying; /* 1 while a copy is read: writers keep a margin (cache/store/room.h) */
 	_Atomic uint32_t give_way; /* 1 when writers need the pages: the copy is given up */
@@ -52,8 +62,15 @@ bool store_note_holds(const struct store_note *note, int fd, uint64_t transactio
 /* Note it.  A process killed in the middle leaves no note. */
 void store_note_take(struct store_note *note, int fd, uint64_t transaction);
 
-/* At any time, from any process, also in a signal handler. */
+/* At any time, from any process, also in a signal handler: the second is for a process that crashes. */
 void store_note_doubt(struct store_note *note);
+void store_note_crash(struct store_note *note);
+
+/*
+ * For the first process, once it has found no fault with the file: the note to begin with, with the crashes
+ * that are to be kept in mind.  False: there were so many that the file is to be blamed nevertheless.
+ */
+bool store_note_acquit(const struct store_note *note, uint64_t transaction, struct store_note *ret);
 bool store_note_is_doubted(const struct store_note *note);
 
 #endif

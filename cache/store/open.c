@@ -16,7 +16,7 @@ enum {
 	SLOT_BYTES = 256, /* a visited bit per so many bytes of store; smaller entries share bits */
 	VISITED_VERSION = 4,
 	CLOCK_VERSION = 2,
-	NOTE_VERSION = 1,
+	NOTE_VERSION = 2,
 	INVALIDATIONS_VERSION = 2,
 };
 
@@ -141,14 +141,18 @@ static bool is_as_left(const struct store *store, enum store_left left, int fd)
 	       store_check_head(fd, &check) && store_note_holds(store->note, fd, check.transaction);
 }
 
-/* Is the data file fit to be opened?  If not it is moved away; false when that failed. */
-static bool judge(struct store *store, struct diagnostic *notice)
+/*
+ * Is the data file fit to be opened?  If not it is moved away; false when that failed.  `ret_note` is the note to
+ * begin with.
+ */
+static bool judge(struct store *store, struct store_note *ret_note, struct diagnostic *notice)
 {
 	enum store_left left = store_files_left(&store->files);
 	struct store_check check = {.why = "it cannot be opened"};
 	bool good = false;
 	int fd;
 
+	*ret_note = (struct store_note){0};
 	store->renewed = left == STORE_LEFT_NOTHING;
 	if (left == STORE_LEFT_NOTHING)
 		return true;
@@ -161,6 +165,11 @@ static bool judge(struct store *store, struct diagnostic *notice)
 		good = is_as_left(store, left, fd) ? store_check_head(fd, &check)
 						   : store_check_tree(fd, &check);
 		close(fd);
+	}
+	if (good && !store_note_acquit(store->note, check.transaction, ret_note)) {
+		*ret_note = (struct store_note){0};
+		good = false;
+		check.why = "processes that use it die again and again";
 	}
 	if (!good)
 		return replace(store, "damaged", notice, check.why);
@@ -212,6 +221,7 @@ static bool invalidations_begin(struct store *store, struct diagnostic *notice)
 static bool open_first(struct store *store, struct diagnostic *notice)
 {
 	enum tables_opened opened;
+	struct store_note note;
 	const char *why;
 
 	if (store_files_data_in_use(&store->files)) {
@@ -223,11 +233,11 @@ static bool open_first(struct store *store, struct diagnostic *notice)
 	store_copy_sweep(&store->files);
 	if (!store->copied)
 		store_copy_remove(&store->files);
-	if (!judge(store, notice))
+	if (!judge(store, &note, notice))
 		return false;
 	if (store->invalidations_lost)
 		store_copy_remove(&store->files);
-	*store->note = (struct store_note){0};
+	*store->note = note;
 	if (!store_files_mark(&store->files, -1)) {
 		diagnostic_add(notice, "%s: cannot be written: %s", store->directory,
 			       strerror(errno));

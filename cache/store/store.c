@@ -523,7 +523,7 @@ const char *store_error(const struct store *store)
 
 void store_doubt(struct store *store)
 {
-	store_note_doubt(store->note);
+	store_note_crash(store->note);
 }
 
 uint64_t store_key_seed(const struct store *store)

@@ -182,7 +182,8 @@ void store_check_readers(struct store *store);
 const char *store_error(const struct store *store);
 
 /*
- * Call when this process crashes, perhaps because of the file: the next opening checks all of it.
+ * Call when this process crashes, perhaps because of the file: the next opening checks all of it, and
+ * when the like goes on happening, begins it anew (cache/store/note.h).
  * Async-signal-safe.
  */
 void store_doubt(struct store *store);

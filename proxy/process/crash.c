@@ -26,6 +26,14 @@ static void fault_cb(int number, siginfo_t *info, void *context)
 		raise(number);
 }
 
+bool crash_is(int number)
+{
+	for (unsigned i = 0; i < FAULTS; i++)
+		if (faults[i] == number)
+			return true;
+	return false;
+}
+
 void crash_watch(struct store *store)
 {
 	struct sigaction action = {.sa_sigaction = fault_cb, .sa_flags = SA_SIGINFO};

@@ -11,4 +11,7 @@
 /* Set the store of this process; NULL for none. */
 void crash_watch(struct store *store);
 
+/* Whether a process that died of this signal has crashed. */
+bool crash_is(int number);
+
 #endif

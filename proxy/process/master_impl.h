@@ -77,9 +77,11 @@ struct master {
 	int started[2]; /* pipe: a worker that serves says so by its process id */
 	sigset_t mask_before;
 	struct copier copier;
-	int64_t now_ms;   /* monotonic, less the time in which this process stood still */
-	int64_t still_ms; /* how much that was */
-	int64_t kill_ms;  /* when stopping or replacing: the last deadline */
+	int64_t now_ms;     /* monotonic, less the time in which this process stood still */
+	int64_t still_ms;   /* how much that was */
+	int64_t kill_ms;    /* when stopping or replacing: the last deadline */
+	int64_t crashed_ms; /* when a worker crashed last */
+	unsigned crashes;   /* until then, not far apart */
 	bool greeted;
 	bool stopping;
 	bool hurried;
@@ -112,6 +114,9 @@ void master_kill_late(struct master *master);
  * has, others are started.
  */
 void master_replace_all(struct master *master);
+
+/* A worker has crashed: when that goes on, the store may be the cause, and all workers are replaced. */
+void master_note_crash(struct master *master);
 void master_hurry_replaced(struct master *master);
 void master_start_all(struct master *master);
 

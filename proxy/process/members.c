@@ -16,6 +16,7 @@
 #include "proxy/base/log.h"
 #include "proxy/limits/holdings.h"
 #include "proxy/loop/env.h"
+#include "proxy/process/crash.h"
 #include "proxy/process/master_impl.h"
 #include "proxy/stats/events.h"
 #include "proxy/stats/service.h"
@@ -271,6 +272,8 @@ static void member_ended(struct master *master, struct member *member, int statu
 	member->pid = 0;
 	member->ready = false;
 	master_count_alive(master);
+	if (WIFSIGNALED(status) && crash_is(WTERMSIG(status)))
+		master_note_crash(master);
 	if (master->stopping) {
 		if (!well && !master->hurried)
 			master->status = EXIT_FAILURE;

@@ -7,8 +7,10 @@
 #include "proxy/process/notify.h"
 
 enum {
-	STARTS_MAX = 5,   /* failed starts in a row, for each worker */
-	FINISH_MS = 1000, /* to end when all are replaced: no client is served meanwhile */
+	STARTS_MAX = 5,      /* failed starts in a row, for each worker */
+	FINISH_MS = 1000,    /* to end when all are replaced: no client is served meanwhile */
+	CRASHES_MS = 600000, /* a worker that crashes later has another reason */
+	CRASHES_MAX = 4,
 };
 
 /* ---- stopping ------------------------------------------------------------------------------- */
@@ -84,10 +86,19 @@ void master_kill_late(struct master *master)
 
 /* ---- replacing all -------------------------------------------------------------------------- */
 
-/*
- * The store's files are not what its path names (store_hold.h).  Requests in flight have a moment
- * to end; connections that come wait in the sockets.
- */
+/* Requests in flight have a moment to end; connections that come wait in the sockets. */
+static void replace_all(struct master *master, const char *why)
+{
+	master_give_up_next(master, why);
+	master_give_up_trial(master, why);
+	master->replacing = true;
+	master->hurried = false;
+	master->kill_ms = master->now_ms + FINISH_MS;
+	master_signal_all(master, SIGTERM);
+	copier_cancel(&master->copier);
+}
+
+/* The store's files are not what its path names (store_hold.h). */
 void master_replace_all(struct master *master)
 {
 	static const char gone[] =
@@ -103,13 +114,28 @@ void master_replace_all(struct master *master)
 		return;
 	log_error("store: %s: files were removed or exchanged, all workers are replaced",
 		  master->now->conf->store);
-	master_give_up_next(master, gone);
-	master_give_up_trial(master, gone);
-	master->replacing = true;
-	master->hurried = false;
-	master->kill_ms = master->now_ms + FINISH_MS;
-	master_signal_all(master, SIGTERM);
-	copier_cancel(&master->copier);
+	replace_all(master, gone);
+}
+
+/*
+ * Only a worker that opens the store alone checks all of it, or begins it anew (cache/store/note.h).  So the second
+ * crash and the fourth have all workers replaced.  Where that does not help, the store is not the cause, and it is
+ * better that others go on while one dies.
+ */
+void master_note_crash(struct master *master)
+{
+	static const char why[] = "workers crashed meanwhile: try again";
+
+	if (master->replacing || master->stopping || master_is_trial(master))
+		return;
+	if (master->now_ms - master->crashed_ms > CRASHES_MS)
+		master->crashes = 0;
+	master->crashed_ms = master->now_ms;
+	master->crashes++;
+	if (master->crashes % 2 != 0 || master->crashes > CRASHES_MAX || !any_left(master))
+		return;
+	log_error("workers crash: all are replaced, and the store is looked at");
+	replace_all(master, why);
 }
 
 void master_hurry_replaced(struct master *master)

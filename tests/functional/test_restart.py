@@ -10,7 +10,7 @@ import pytest
 from support.origin import respond
 from support.processes import until_ended
 from support.proxy import run
-from support.until import settle
+from support.until import settle, until
 
 RECORD = ["Cache-Control: max-age=600", "Age: 50", 'ETag: "a"', "X-A: b", "Vary: X"]
 
@@ -157,3 +157,24 @@ def test_a_fault_of_its_own_is_not_trusted(start_proxy, origin, fault):
     proxy.start()
     assert not is_doubted(proxy)
     assert hit(proxy, origin).hit
+
+
+@pytest.mark.one_worker("it says with how many itself")
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_store_whose_workers_crash_again_and_again_is_begun_anew(start_proxy, origin, workers):
+    """Although no check finds a fault with it. With several workers it is looked at by all new ones."""
+    proxy = start_proxy(f"workers={workers}")
+    origin.default = respond(204, "Cache-Control: max-age=600")
+    last = 3 if workers == 1 else 4
+    for crash in range(1, last + 1):
+        hit(proxy, origin)
+        until(lambda: hit(proxy, origin).hit, "it is stored")
+        before = sorted(proxy.workers())
+        gone = set(before if crash % 2 == 0 else before[:1])
+        os.kill(before[0], signal.SIGABRT)
+        until(lambda: not gone & set(proxy.workers()) and len(proxy.workers()) == workers, "others are there")
+        assert gone == set(before) or set(before) - gone <= set(proxy.workers())
+        answer = hit(proxy, origin)
+        assert answer.status == 204 and answer.hit == (crash < last), proxy.errors()
+    assert proxy.errors().count("processes that use it die again and again; set aside as data.mdb.damaged") == 1
+    until(lambda: hit(proxy, origin).hit, "it is stored anew")

@@ -53,6 +53,13 @@ enum page {
 	LONG_LIST_END = 660,
 };
 
+/* Transactions: the last, and those of the lists. */
+enum {
+	SHORT_KEY = 3,
+	LONG_KEY = 256, /* after it as a number, before it as bytes */
+	LAST = 257,
+};
+
 /* The main tree's nodes. */
 enum { DATA = 1, FORMAT, FORMATS, GROUPS, ORDER, LONGEST };
 
@@ -143,15 +150,15 @@ static void meta_put(unsigned at, uint64_t transaction)
 
 static void free_tree_make(void)
 {
-	uint64_t shorter[3] = {1, FREED, 0 /* room for one more */}, key = 3;
+	uint64_t shorter[3] = {1, FREED, 0 /* room for one more */}, key = SHORT_KEY;
 
 	page_begin(FREE_ROOT, LEAF);
 	node_add(FREE_ROOT, 0, &key, 8, shorter, sizeof(shorter));
-	key = 256; /* after 3 as a number, before it as bytes */
+	key = LONG_KEY;
 	run_add(FREE_ROOT, &key, 8, FREE_RUN, 8 * (1 + LONG_LIST_END - LONG_LIST));
 	put(FREE_RUN, 16, 8, LONG_LIST_END - LONG_LIST);
 	for (uint64_t page = LONG_LIST; page < LONG_LIST_END; page++)
-		put(FREE_RUN, 24 + 8 * (page - LONG_LIST), 8, page);
+		put(FREE_RUN, 24 + 8 * (LONG_LIST_END - 1 - page), 8, page);
 }
 
 static void main_tree_make(void)
@@ -203,8 +210,8 @@ static void file_make(void)
 	uint64_t numbers[2] = {2, 256}; /* in that order as numbers, not as bytes */
 
 	memset(file, 0, (size_t)PAGES * PAGE);
-	meta_put(OLDER, 4);
-	meta_put(NEWER, 5);
+	meta_put(OLDER, LAST - 1);
+	meta_put(NEWER, LAST);
 	free_tree_make();
 	main_tree_make();
 	data_tree_make();
@@ -293,11 +300,11 @@ static void test_good(void **state)
 	(void)state;
 	assert_true(store_check_head(fd, &check));
 	assert_int_equal(check.pages, PAGES);
-	assert_int_equal(check.transaction, 5);
+	assert_int_equal(check.transaction, LAST);
 	assert_true(store_check_tree(fd, &check));
 	assert_null(check.why);
 	assert_int_equal(check.pages, PAGES);
-	assert_int_equal(check.transaction, 5);
+	assert_int_equal(check.transaction, LAST);
 }
 
 static void test_lengths(void **state)
@@ -375,8 +382,9 @@ static void test_the_newer_head_counts(void **state)
 	const struct change older = {PAGE_FAULT, OLDER, 0, 128, 8, PAGES - 1};
 
 	(void)state;
-	put(OLDER, 144, 8, 6);
+	put(OLDER, 144, 8, LAST + 1);
 	expect_all(&older, 1);
+	put(OLDER, 80, 8, NO_ROOT);
 	put(NEWER, 144, 8, 0);
 	put(OLDER, 144, 8, 0); /* a file just begun: the first */
 	expect_all(&older, 1);
@@ -556,11 +564,18 @@ static void test_free_lists(void **state)
 		{TWICE, FREE_ROOT, 1, 24, 8, ORDER_ROOT},
 		{LIST, FREE_RUN, 0, 16, 8, LONG_LIST_END - LONG_LIST + 1},
 		{"", FREE_RUN, 0, 16, 8, LONG_LIST_END - LONG_LIST - 1},
-		{TWICE, FREE_RUN, 0, last, 8, LONG_LIST}, /* in the second page */
+		{TWICE, FREE_RUN, 0, last, 8, LONG_LIST + 1}, /* in the second page */
 		{BEYOND, FREE_RUN, 0, last, 8, UINT64_MAX},
 		{TWICE, FREE_RUN, 0, last, 8, GROUPS_ROOT},
 		{TWICE, FREE_RUN, 0, last, 8, FREE_RUN},
 		{LIST, FREE_ROOT, 2, 0, 2, PAGE - 15}, /* a length of two pages, and too short */
+		{"", FREE_RUN, 0, 24, 8, PAGES - 1},
+		{LIST, FREE_RUN, 0, 32, 8, PAGES - 1}, /* higher than the one before */
+		{LIST, FREE_ROOT, 1, 8, 8, 0},         /* its key */
+		{"", FREE_ROOT, 1, 8, 8, 1},
+		{"", FREE_ROOT, 2, 8, 8, LAST},
+		{LIST, FREE_ROOT, 2, 8, 8, LAST + 1},
+		{LIST, FREE_ROOT, 2, 8, 8, UINT64_MAX},
 	};
 
 	(void)state;

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "cache/store/files.h"
+#include "cache/store/note.h"
 #include "tests/support/store_fixture.h"
 
 enum {
@@ -374,9 +375,56 @@ static void test_doubt_lasts_until_a_look(void **state)
 }
 
 /* Whatever the note says: the slow way, nothing worse. */
+/* The file is sound, and processes crash: with few commits in between it is to be blamed. */
+static void test_crashes_are_counted(void **state)
+{
+	const struct {
+		uint32_t crashes;
+		uint64_t acquitted, transaction;
+		uint32_t kept;
+		bool good;
+	} rows[] = {
+		{0, 0, 5000, 0, true},
+		{1, 0, 5, 1, true},
+		{1, 0, 5000, 1, true},
+		{2, 4000, 5000, 2, true},
+		{3, 4000, 5000, 3, false},
+		{3, 3999, 5000, 1, true},
+		{3, 5000, 5000, 3, false},
+		{3, 5001, 5000, 1, true}, /* another file */
+		{3, 0, 5000, 1, true},    /* it had many commits, and was not looked at */
+		{UINT32_MAX, 5000, 5000, UINT32_MAX, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct store_note note = {
+			.crashes = rows[i].crashes, .doubted = 1, .acquitted = rows[i].acquitted};
+		struct store_note next;
+
+		assert_int_equal(store_note_acquit(&note, rows[i].transaction, &next),
+				 rows[i].good);
+		assert_int_equal(next.crashes, rows[i].kept);
+		assert_int_equal(next.acquitted, rows[i].crashes > 0 ? rows[i].transaction : 0);
+		assert_false(store_note_is_doubted(&next));
+		assert_int_equal(next.taken, 0);
+	}
+}
+
+static void test_a_crash_is_doubt(void **state)
+{
+	struct store_note note = {.crashes = 1};
+
+	(void)state;
+	store_note_crash(&note);
+	assert_int_equal(note.crashes, 2);
+	assert_true(store_note_is_doubted(&note));
+}
+
 static void test_note_is_rubbish(void **state)
 {
 	struct store_fixture *f = *state;
+	const off_t end = 64 + (off_t)sizeof(struct store_note);
 	char path[256];
 	int fd;
 
@@ -385,7 +433,7 @@ static void test_note_is_rubbish(void **state)
 		live_and_die(f, live_filling, 0);
 		fd = open(path, O_WRONLY);
 		assert_true(fd >= 0);
-		for (off_t at = seed % 2 ? 64 : 0; at < 112; at += 8)
+		for (off_t at = seed % 2 ? 64 : 0; at < end; at += 8)
 			assert_int_equal(pwrite(fd, &(uint64_t){mix(seed + (uint64_t)at)}, 8, at),
 					 8);
 		close(fd);
@@ -418,6 +466,8 @@ int main(void)
 		NOTE_TEST(test_two_writers),
 		NOTE_TEST(test_doubt_lasts_until_a_look),
 		NOTE_TEST(test_note_is_rubbish),
+		cmocka_unit_test(test_crashes_are_counted),
+		cmocka_unit_test(test_a_crash_is_doubt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
