@@ -315,10 +315,11 @@ static void queue_freshened(struct cache *cache, const struct cache_kept *old,
 struct cache_kept *cache_keep(struct slice record, struct slice normal_uri)
 {
 	struct cache_kept *kept = malloc(sizeof(*kept) + record.n + normal_uri.n);
-	char *bytes = (char *)(kept + 1);
+	char *bytes;
 
 	if (kept == NULL)
 		return NULL;
+	bytes = (char *)(kept + 1);
 	memcpy(bytes, record.p, record.n);
 	memcpy(bytes + record.n, normal_uri.p, normal_uri.n);
 	kept->normal_uri = slice_of(bytes + record.n, normal_uri.n);

@@ -71,10 +71,11 @@ static struct block *block_of(void *memory)
 static void *reserve_take(size_t size)
 {
 	size_t whole = sizeof(struct block) + (size + ALIGN - 1) / ALIGN * ALIGN;
-	struct block *block = (void *)(reserve + reserve_used);
+	struct block *block;
 
 	if (reserve == NULL || whole > reserve_size - reserve_used)
 		return NULL;
+	block = (void *)(reserve + reserve_used);
 	reserve_used += whole;
 	block->size = whole - sizeof(*block);
 	return block + 1;
