@@ -272,9 +272,8 @@ const char *form_show(const char *value, char to[FORM_SHOWN])
 {
 	size_t length = strlen(value);
 
-	if (length == 0)
-		return "\"\"";
-	snprintf(to, FORM_SHOWN, "%.64s%s", value, length > 64 ? "..." : "");
+	/* `to` has it whether its address or what is returned is used */
+	snprintf(to, FORM_SHOWN, "%.64s%s", length > 0 ? value : "\"\"", length > 64 ? "..." : "");
 	for (char *c = to; *c; c++)
 		if (text_is_control(*c))
 			*c = '?';

@@ -192,6 +192,7 @@ static void patterns_refused(void **state)
 		{"..a.example", "has no host"},
 		{"a..example", "has no host"},
 		{"1.2.3", "has no host"},
+		{"", "\"\" has no host"},
 	};
 	char text[1200], *errors = NULL;
 
