@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -58,12 +59,16 @@ static enum shared_map_result shared_map_try(struct shared_map *map, int fd,
 static enum shared_map_result shared_map_create(struct shared_map *map, int directory,
 						const struct shared_map_spec *spec)
 {
-	struct shared_map_head head = {
-		.magic = spec->magic, .size = spec->size, .version = spec->version};
+	struct shared_map_head head;
 	enum shared_map_result result = SHARED_MAP_FAILED;
 	char fresh[64];
 	int fd, error;
 
+	/* and what fills it up: the file gets no bytes of the stack */
+	memset(&head, 0, sizeof(head));
+	head.magic = spec->magic;
+	head.size = spec->size;
+	head.version = spec->version;
 	snprintf(fresh, sizeof(fresh), "%s.new", spec->name);
 	fd = openat(directory, fresh, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)

@@ -24,6 +24,8 @@ void history_sample_take(struct history_sample *ret_sample, const struct stats *
 {
 	const _Atomic uint64_t *numbers = (const _Atomic uint64_t *)(const void *)sum;
 
+	/* It goes to shared memory byte for byte, and what lies between members with it. */
+	memset(ret_sample, 0, sizeof(*ret_sample));
 	ret_sample->at_ms = at_ms;
 	for (size_t i = 0; i < SAMPLE_NUMBERS; i++)
 		if (i < SAMPLE_ANSWERS_AT)
