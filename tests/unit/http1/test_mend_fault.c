@@ -53,6 +53,9 @@ static void a_head_that_was_cut_is_no_trouble(void **state)
 	for (size_t n = 0; n < strlen(text); n++)
 		mend_fault(slice_of(text, n), to);
 	assert_string_equal(mend_fault(SLICE(HEAD "A\r\n"), to), "line 2: no colon");
+	assert_string_equal(mend_fault(SLICE(HEAD ": b\r\n\r\n"), to), "");
+	assert_string_equal(mend_fault(SLICE(HEAD "Transfer-Encoding: chunked\r\nA : b\r\n"), to),
+			    "line 3: white space before the colon");
 }
 
 static void a_status_of_no_class_is_named(void **state)

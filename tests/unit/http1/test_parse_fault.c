@@ -121,6 +121,15 @@ static void test_requests(void **state)
 		{HEAD(GET "Host: a\r\nTransfer-Encoding: gzip\r\n\r\n"),
 		 "line 3: Transfer-Encoding"},
 		{HEAD(GET "Host: a\r\nExpect: magic\r\n\r\n"), "line 3: Expect"},
+		{HEAD(GET "Host \r\n\r\n"), "line 2, byte 5: 0x20 in a field name"},
+		{HEAD("\r\n\r\n\0\r\nGET "), "line 1, byte 1: 0x00 begins no method"},
+		{HEAD("\r\n\r\n\0\r\nQ"), "line 1, byte 1: 0x00 begins no method"},
+		{HEAD("\r\n\r\n\r\n\r\n\r\n" GET), "line 1, byte 1: 0x0d begins no method"},
+		{HEAD("GET http://a:x/ HTTP/1.1\r\nHost: a\r\n\r\n"), "line 1: the target"},
+		{HEAD("GET http://[fe80::1%25eth0/ HTTP/1.1\r\nHost: a\r\n\r\n"),
+		 "line 1: the target"},
+		{HEAD("GET http://a/ HTTX/1.1\r\n\r\n"), "line 1, byte 15: not an HTTP version"},
+		{HEAD("GET http://a/ HTTP/1x1\r\n\r\n"), "line 1, byte 15: not an HTTP version"},
 	};
 
 	(void)state;
@@ -138,6 +147,14 @@ static void test_sizes(void **state)
 	end += sprintf(end, "\r\n");
 	assert_string_equal(request_fault(slice_of(head, (size_t)(end - head))),
 			    "202 lines, 1235 bytes as far as it came");
+	/* of a response without an end, cut in a line and behind one */
+	memcpy(head, "HTTP/1.1 200 OK\r\n", 17);
+	end = head + 17;
+	while (end < head + 66000)
+		end += sprintf(end, "A: b\r\n");
+	assert_string_equal(response_fault(slice_of(head, (size_t)(end - head))), "");
+	assert_string_equal(response_fault(slice_of(head, (size_t)(end - head) - 3)), "");
+	memcpy(head, GET "Host: a\r\n", 24);
 	memset(head + 13, 'a', 100000);
 	assert_string_equal(request_fault(slice_of(head, 90000)),
 			    "1 lines, 90000 bytes as far as it came");
@@ -171,6 +188,13 @@ static void test_responses(void **state)
 		{HEAD(OK "Content-Length: 1\r\nContent-Length: 2\r\n\r\n"),
 		 "line 3: Content-Length, beside that of line 2"},
 		{HEAD(OK "Transfer-Encoding: gzip\r\n\r\n"), "line 2: Transfer-Encoding"},
+		{HEAD("HTTP/1.1x200 OK\r\n\r\n"), "line 1: not a version, a status and a reason"},
+		{HEAD("HTTP/1.1 2000 OK\r\n\r\n"), "line 1: not a version, a status and a reason"},
+		{HEAD("HTTP/1.1 2x0\r\n\r\n"), "line 1, byte 11: 0x78 in the status"},
+		{HEAD(OK "Transfer-Encoding: chunked\r\n x\r\n\r\n"),
+		 "line 3, byte 1: white space begins the line"},
+		{HEAD(OK "Connection: close\r\n x\r\n\r\n"),
+		 "line 3, byte 1: white space begins the line"},
 	};
 
 	(void)state;

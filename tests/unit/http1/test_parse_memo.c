@@ -381,6 +381,64 @@ static void test_many(void **state)
 	assert_true(recalled < 8000);
 }
 
+/* The rule of the last origin is remembered: each request has the one it would have without that. */
+static void test_the_rule_is_that_of_the_origin(void **state)
+{
+	static const char *const targets[] = {
+		"http://a.example/1",
+		"http://a.example/2",
+		"http://b.example/1",
+		"http://b.example/2",
+		"http://a.example/3",
+		"http://a.example:8080/",
+		"http://a.example:8080/1",
+		"http://aa.example/",
+		"/path",
+		"http://paths.example/x",
+		"http://paths.example/y",
+		"http://paths.example/x",
+		/* names of 104 bytes, and of one more */
+		"http://"
+		"0123456789012345678901234567890123456789.0123456789012345678901234567890123456789."
+		"0123456789012.example./",
+		"http://"
+		"0123456789012345678901234567890123456789.0123456789012345678901234567890123456789."
+		"01234567890123.example./",
+		"http://"
+		"0123456789012345678901234567890123456789.0123456789012345678901234567890123456789."
+		"01234567890123.example./2",
+		"http://a.example/4",
+		"http://a.example/5",
+	};
+	const struct conf_rule *rules[sizeof(targets) / sizeof(targets[0])];
+
+	assert_true(test_conf_rules(conf, "rule \"a\" { match = \"a.example:80\" ttl = 1m }\n"
+					  "rule \"port\" { match = \"a.example:8080\" ttl = 2m }\n"
+					  "rule \"b\" { match = \"b.example\" ttl = 3m }\n"
+					  "rule \"x\" { match = \"paths.example/x\" ttl = 4m }\n"));
+	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+		struct http_request req;
+		enum failure failure;
+		char line[300], fields[80];
+
+		snprintf(line, sizeof(line), "GET %s HTTP/1.1", targets[i]);
+		snprintf(fields, sizeof(fields), "Host: a.example\r\nX: %zu\r\n\r\n", i);
+		assert_int_equal(parse(NULL, line, fields, &req, &failure), PARSE_DONE);
+		rules[i] = req.rule;
+		assert_int_equal(parse(*state, line, fields, &req, &failure), PARSE_DONE);
+		if (req.rule != rules[i])
+			fail_msg("%s has another rule", targets[i]);
+	}
+	assert_non_null(rules[0]);
+	assert_ptr_equal(rules[0], rules[1]);
+	assert_ptr_not_equal(rules[0], rules[2]);
+	assert_ptr_not_equal(rules[0], rules[5]);
+	assert_null(rules[7]);
+	assert_non_null(rules[9]);
+	assert_null(rules[10]);
+	assert_ptr_equal(rules[0], rules[15]);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -393,6 +451,7 @@ int main(void)
 		TEST(test_the_target_is_judged_anew),
 		TEST(test_refusals_are_not_kept),
 		TEST(test_limits),
+		TEST(test_the_rule_is_that_of_the_origin),
 		TEST(test_framing_of_a_body_is_recalled),
 		TEST(test_the_same_again),
 		TEST(test_any_hint_is_safe),
