@@ -84,8 +84,8 @@ link     = $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) -Wl,--start-group $(filter %.
 	$(call options,$(1)) $(LIBS) $(2)
 
 .PHONY: all help deps files run try test test-all unit replay simulate planted functional functional-map browser prometheus reload-storm crash soak conformance differential fuzzers fuzz fuzz-all asan undici \
-	ubsan test-arm64 tidy cover bench check check-warnings check-format check-layers check-symbols check-clocks check-messages \
-	check-atomics check-options check-metrics check-tables check-labels check-manual check-length check-parameters check-pointers check-rulers \
+	ubsan test-arm64 tidy analyze valgrind cover bench check check-warnings check-format check-layers check-symbols check-clocks check-messages \
+	check-atomics check-options check-metrics check-tables check-labels check-promises check-manual check-length check-parameters check-pointers check-rulers \
 	format install uninstall dist deb deb-try clean FORCE
 .SECONDARY:
 .SECONDEXPANSION:
@@ -294,9 +294,9 @@ mutate: ## plant COUNT=50 faults from SEED=1 in FILES="cache/policy ..." and tel
 sources:
 	@echo $(SOURCES)
 
-cover: ## run the tests with gcov and show the share of lines run, per file
+cover: ## run the tests with gcov: lines and branches run, per file and room; branches of the rules and parsers that are not
 	@$(MAKE) --no-print-directory BUILD=build/cover CFLAGS='-Og -g --coverage' LDFLAGS=--coverage test
-	@scripts/cover.sh build/cover
+	@scripts/cover.py build/cover
 
 bench: ## measure beside floors and peers, into build/bench/bench.html (QUICK=1, LOADS=..., COMPARE=old.json)
 	@scripts/deps.sh run bench
@@ -329,7 +329,7 @@ check: ## everything but the tests: warnings, layout, layers, tables, manual, in
 	@scripts/deps.sh run test check
 	@$(MAKE) --no-print-directory $(JOBS) check-warnings
 	@$(MAKE) --no-print-directory -k check-format check-layers check-symbols check-clocks check-messages \
-		check-atomics check-options check-metrics check-tables check-labels check-manual check-length check-parameters \
+		check-atomics check-options check-metrics check-tables check-labels check-promises check-manual check-length check-parameters \
 		check-pointers check-rulers
 	@$(MAKE) --no-print-directory $(JOBS) SANITIZE= counted
 	@$(MAKE) --no-print-directory SANITIZE= check-instructions
@@ -377,6 +377,9 @@ check-metrics: $(BUILD)/tests/tools/check_metrics ## each metric is in the manua
 check-labels: ## each label of a comment has its entry in the documents
 	@$(PYTHON) scripts/check-labels.py
 
+check-promises: ## each promise of SECURITY.md names tests, which exist
+	@$(PYTHON) scripts/check-promises.py
+
 check-tables: ## no two rows of a .def table have one name
 	@scripts/check-tables.sh
 
@@ -401,6 +404,21 @@ check-instructions: counted ## no count has outgrown bench/instructions.txt
 tidy: ## clang-tidy
 	@scripts/deps.sh check
 	@clang-tidy --quiet $(SOURCES) -- $(CPPFLAGS)
+
+analyze: ## gcc -fanalyzer, clang-tidy and cppcheck find nothing but what tests/analysis/accepted.txt has
+	@scripts/deps.sh analyze
+	@scripts/analyze.py $(CORES) $(CPPFLAGS) -- $(SOURCES)
+
+# Left out: programs that change stacks (two and three workers in one), which memcheck takes for wild writes, and the two
+# that play every exchange with every failure, which take it hours.  May fail: who starts /proc/self/exe, which is valgrind
+# then; who counts on calloc() being the program's own.
+VALGRIND_NOT := test_several_workers test_exchange test_torture
+VALGRIND_MAY_FAIL := all_arrives a_write_without_memory_is_dropped
+valgrind: $(UNIT) ## the unit tests under valgrind (memcheck)
+	@scripts/deps.sh check
+	@echo "valgrind: left out: $(VALGRIND_NOT)"
+	@RUN_WITH='valgrind --quiet --error-exitcode=99' MAY_FAIL='$(VALGRIND_MAY_FAIL)' \
+		scripts/unit.sh $(BUILD)/log/valgrind $(filter-out $(addprefix %/,$(VALGRIND_NOT)),$(UNIT))
 
 format: ## lay the sources out
 	@$(is_layout) || { echo "format: clang-format $(LAYOUT) is not here, others change more"; \

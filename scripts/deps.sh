@@ -1,5 +1,5 @@
 #!/bin/sh
-# Usage: scripts/deps.sh GROUP...           groups: run, try, test, check, fuzz, bench, peers, deb, deb-try, arm64
+# Usage: scripts/deps.sh GROUP...           groups: run, try, test, check, analyze, fuzz, bench, peers, deb, deb-try, arm64
 #        scripts/deps.sh --list GROUP...
 #        scripts/deps.sh --optional GROUP...
 #
@@ -50,6 +50,13 @@ packages() {
 		python3              what has them counted
 		END
 		;;
+	analyze) cat <<-'END'
+		gcc                  compiler with an analyzer
+		clang-tidy           another analyzer
+		cppcheck             another one
+		python3              what compares what they find
+		END
+		;;
 	fuzz) cat <<-'END'
 		clang                compiler with libFuzzer
 		libclang-rt-dev      its run time
@@ -89,7 +96,7 @@ packages() {
 		END
 		;;
 	*)
-		echo "deps: no group $1; use run, try, test, check, fuzz, bench, peers, deb, deb-try or arm64" >&2
+		echo "deps: no group $1; use run, try, test, check, analyze, fuzz, bench, peers, deb, deb-try or arm64" >&2
 		exit 2
 		;;
 	esac
