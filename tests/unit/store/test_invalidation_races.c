@@ -12,8 +12,7 @@
 #include <stdlib.h>
 
 #include "cache/store/invalidation.h"
-
-static void step(void);
+#include "tests/support/two_processes.h"
 
 #undef atomic_load
 #undef atomic_store
@@ -21,78 +20,31 @@ static void step(void);
 #undef atomic_fetch_sub
 #undef atomic_compare_exchange_weak
 #undef atomic_compare_exchange_strong
-#define atomic_load(at) (step(), atomic_load_explicit(at, memory_order_seq_cst))
-#define atomic_store(at, to) (step(), atomic_store_explicit(at, to, memory_order_seq_cst))
-#define atomic_fetch_add(at, n) (step(), atomic_fetch_add_explicit(at, n, memory_order_seq_cst))
-#define atomic_fetch_sub(at, n) (step(), atomic_fetch_sub_explicit(at, n, memory_order_seq_cst))
-#define exchange(at, old, to)                                                               \
-	(step(), atomic_compare_exchange_strong_explicit(at, old, to, memory_order_seq_cst, \
-							 memory_order_seq_cst))
+#define atomic_load(at) (two_processes_step(), atomic_load_explicit(at, memory_order_seq_cst))
+#define atomic_store(at, to) \
+	(two_processes_step(), atomic_store_explicit(at, to, memory_order_seq_cst))
+#define atomic_fetch_add(at, n) \
+	(two_processes_step(), atomic_fetch_add_explicit(at, n, memory_order_seq_cst))
+#define atomic_fetch_sub(at, n) \
+	(two_processes_step(), atomic_fetch_sub_explicit(at, n, memory_order_seq_cst))
+#define exchange(at, old, to)                                           \
+	(two_processes_step(), atomic_compare_exchange_strong_explicit( \
+				       at, old, to, memory_order_seq_cst, memory_order_seq_cst))
 #define atomic_compare_exchange_weak exchange
 #define atomic_compare_exchange_strong exchange
 #include "cache/store/invalidation.c"
 
-enum { NEVER = 1 << 20 };
-
 static const struct cache_key a = {{1, 2}}, b = {{2, 2}};
 static struct invalidations *all;
 
-/* What the other process does, when, and how far it comes. */
-static void (*other)(void);
-static unsigned outer, runs_at, inner, killed_at;
-static unsigned point_of_check;
-static bool inside, has_run, was_killed;
-static jmp_buf death;
-
-static void step(void)
+static void forget_all(void)
 {
-	if (inside && inner++ == killed_at)
-		longjmp(death, 1);
-	if (inside || outer++ != runs_at)
-		return;
-	inside = has_run = true;
-	if (setjmp(death) == 0)
-		other();
-	else
-		was_killed = true;
-	inside = false;
+	memset(all, 0, sizeof(*all));
 }
 
-static void no_other(void)
-{
-	inside = false;
-	runs_at = NEVER;
-}
-
-/* `check` for each point of it, and for each at which the other is killed, or not. */
 static void at_each_point(void (*check)(void), void (*what)(void))
 {
-	unsigned point = 0, runs = 0;
-
-	other = what;
-	do {
-		unsigned kill_at = 0;
-
-		do {
-			memset(all, 0, sizeof(*all));
-			has_run = was_killed = false;
-			outer = inner = 0;
-			killed_at = kill_at++;
-			runs_at = NEVER;
-			point_of_check = point;
-			check();
-			runs++;
-		} while (was_killed);
-		point++;
-	} while (has_run);
-	assert_true(runs > 10);
-}
-
-/* From here on the other may run. */
-static void begin(void)
-{
-	outer = 0;
-	runs_at = point_of_check;
+	two_processes_at_each_point(forget_all, check, what);
 }
 
 /* ---- a mark stands when it was made --------------------------------------------------------- */
@@ -136,7 +88,7 @@ static void mark_both(void)
 
 static void assert_in_force(uint64_t epoch)
 {
-	no_other();
+	two_processes_end();
 	assert_true(invalidation_of(all, &a) >= epoch || removed_of_a >= epoch);
 	invalidation_recover(all);
 	assert_true(invalidation_of(all, &a) >= epoch || removed_of_a >= epoch);
@@ -148,7 +100,7 @@ static void assert_in_force(uint64_t epoch)
 static void add_alone(void)
 {
 	removed_of_a = 0;
-	begin();
+	two_processes_begin();
 	assert_in_force(mark(&a));
 }
 
@@ -159,7 +111,7 @@ static void add_beside_another(void)
 
 	removed_of_a = 0;
 	mark(&b);
-	begin();
+	two_processes_begin();
 	invalidation_add(all, INVALIDATION_URI, &a, &a, epoch);
 	assert_in_force(epoch);
 }
@@ -168,7 +120,7 @@ static void add_anew(void)
 {
 	removed_of_a = 0;
 	mark(&a);
-	begin();
+	two_processes_begin();
 	assert_in_force(mark(&a));
 }
 
@@ -197,7 +149,7 @@ static void tidy(void)
 	     place < invalidation_first_place(&a) + INVALIDATION_WAYS; place++) {
 		if (!invalidation_at(all, place, &found))
 			continue;
-		step();
+		two_processes_step();
 		store_has_it = false;
 		invalidation_retire(all, &found);
 	}
@@ -210,14 +162,14 @@ static void look_up(uint64_t epoch)
 	uint64_t retired, of = 0;
 	bool found;
 
-	step();
+	two_processes_step();
 	retired = invalidation_retired(all);
-	step();
+	two_processes_step();
 	found = store_has_it;
-	step();
+	two_processes_step();
 	if (invalidation_any(all))
 		of = invalidation_of(all, &a);
-	step();
+	two_processes_step();
 	assert_true(!found || of >= epoch || invalidation_retired(all) != retired);
 }
 
@@ -226,9 +178,9 @@ static void look_up_one(void)
 	uint64_t epoch = mark(&a);
 
 	store_has_it = true;
-	begin();
+	two_processes_begin();
 	look_up(epoch);
-	no_other();
+	two_processes_end();
 	look_up(epoch);
 }
 
@@ -243,9 +195,9 @@ static void look_up_double(void)
 	atomic_fetch_add(&all->live, 1);
 	assert_true(take(all, place, &second));
 	store_has_it = true;
-	begin();
+	two_processes_begin();
 	look_up(epoch);
-	no_other();
+	two_processes_end();
 	look_up(epoch);
 }
 
@@ -261,9 +213,9 @@ static void look_up_neighbour(void)
 {
 	uint64_t last = mark(&a);
 
-	begin();
+	two_processes_begin();
 	assert_true(invalidation_of(all, &a) <= last);
-	no_other();
+	two_processes_end();
 }
 
 static void retire_and_mark_another(void)
@@ -308,14 +260,14 @@ static void mark_a(void)
 /* The other answered its own, if it came to that. */
 static void assert_claim_is_right(void)
 {
-	no_other();
+	two_processes_end();
 	assert_true(claimed == 0 || marked == 0 || claimed < marked);
 }
 
 static void claim_beside(void)
 {
 	claimed = marked = 0;
-	begin();
+	two_processes_begin();
 	claim();
 	assert_claim_is_right();
 }
@@ -323,7 +275,7 @@ static void claim_beside(void)
 static void claim_own_beside(void)
 {
 	claimed = marked = 0;
-	begin();
+	two_processes_begin();
 	claim_own();
 	assert_claim_is_right();
 }
@@ -331,7 +283,7 @@ static void claim_own_beside(void)
 static void mark_beside(void)
 {
 	claimed = marked = 0;
-	begin();
+	two_processes_begin();
 	mark_a();
 	assert_claim_is_right();
 }
@@ -343,6 +295,59 @@ static void an_answer_counts_as_later_than_no_mark(void **state)
 	at_each_point(claim_own_beside, mark_a);
 	at_each_point(mark_beside, claim);
 	at_each_point(mark_beside, claim_own);
+}
+
+/* ---- the latest stays ----------------------------------------------------------------------- */
+
+static uint64_t others;
+
+static void mark_as_other(void)
+{
+	others = mark(&a);
+}
+
+/* Both raise one time at once: whoever is first, the later of the two is what stands. */
+static void assert_latest_stands(uint64_t mine)
+{
+	uint64_t latest = mine > others ? mine : others;
+
+	two_processes_end();
+	assert_true(invalidation_latest(all, &a) >= latest);
+	assert_true(invalidation_of(all, &a) >= latest);
+	assert_true(invalidation_overtakes(all, &a, latest - 1));
+}
+
+static void raise_beside(void)
+{
+	others = 0;
+	two_processes_begin();
+	assert_latest_stands(mark(&a));
+}
+
+static void raise_anew_beside(void)
+{
+	others = 0;
+	mark(&a);
+	two_processes_begin();
+	assert_latest_stands(mark(&a));
+}
+
+/* With all places of its set taken, a mark goes where those of other keys may be, too. */
+static void raise_overflow_beside(void)
+{
+	others = 0;
+	for (uint64_t i = 0; i < INVALIDATION_WAYS; i++)
+		mark(&(struct cache_key){{100 + i, 2}});
+	two_processes_begin();
+	assert_latest_stands(mark(&a));
+}
+
+static void the_latest_of_two_stays(void **state)
+{
+	(void)state;
+	at_each_point(raise_beside, mark_as_other);
+	at_each_point(raise_anew_beside, mark_as_other);
+	at_each_point(raise_overflow_beside, mark_as_other);
 }
 
 static int setup(void **state)
@@ -366,6 +371,7 @@ int main(void)
 		cmocka_unit_test(a_lookup_finds_a_mark_or_its_work),
 		cmocka_unit_test(a_mark_is_no_other_keys),
 		cmocka_unit_test(an_answer_counts_as_later_than_no_mark),
+		cmocka_unit_test(the_latest_of_two_stays),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
