@@ -1,4 +1,4 @@
-/* LINKS: cache/store */
+/* LINKS: cache/store tests/doubles/failing_memory.c -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
 /*
  * The check of an LMDB file, field by field: a file made here page by page, of all kinds of pages, is good; with one
  * field of one page changed it is not, and the check says why (HAZARDS S3).
@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "cache/store/check.h"
+#include "tests/doubles/failing_memory.h"
 
 enum {
 	PAGE = 4096,
@@ -609,6 +610,33 @@ static void test_a_free_list_of_nothing(void **state)
 	}
 }
 
+static void test_nothing_is_left(void **state)
+{
+	size_t before;
+
+	(void)state;
+	expect("", "the first time");
+	before = mallinfo2().uordblks;
+	for (unsigned i = 0; i < 3; i++)
+		expect("", "and again");
+	put(GROUPS_ROOT, 10, 2, 0);
+	expect(PAGE_FAULT, "damaged");
+	assert_int_equal(mallinfo2().uordblks, before);
+}
+
+static void test_no_memory(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n < 5; n++) {
+		fail_memory(n, false);
+		expect("there is no memory to check it", "without memory");
+		assert_true(fail_memory_never());
+	}
+	fail_memory(5, false);
+	expect("", "with memory");
+	assert_false(fail_memory_never());
+}
+
 static void test_runs(void **state)
 {
 	const struct change changes[] = {
@@ -710,6 +738,8 @@ int main(void)
 		CHECK_TEST(test_order_of_lengths),
 		CHECK_TEST(test_free_lists),
 		CHECK_TEST(test_a_free_list_of_nothing),
+		CHECK_TEST(test_nothing_is_left),
+		CHECK_TEST(test_no_memory),
 		CHECK_TEST(test_runs),
 		CHECK_TEST(test_tables),
 	};
