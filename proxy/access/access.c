@@ -222,42 +222,31 @@ enum failure access_chosen(const struct access *access, const union address *add
 	return is_own(access, address) ? FAILURE_OWN_ADDRESS : FAILURE_NONE;
 }
 
-/* Which rule it was: one of the operator's, or what is refused unless `allow` has it. */
-static enum failure why_denied(const struct access *access, struct slice host,
-			       const union address *address)
+static bool is_denied_by_rule(const struct access *access, struct slice host,
+			      const union address *address)
 {
 	union address embedded[RANGE_EMBEDDED_MAX];
 	unsigned count = range_embedded(address, embedded);
-	bool by_rule =
-		rules_have_name(access->deny, host) || rules_have_address(access->deny, address);
 
 	for (unsigned i = 0; i < count; i++)
-		by_rule = by_rule || rules_have_address(access->deny, &embedded[i]);
-	if (by_rule)
-		return FAILURE_DENIED_DESTINATION;
-	return range_kind(address) == RANGE_NEVER ? FAILURE_DENIED_RESERVED
-						  : FAILURE_DENIED_PRIVATE;
+		if (rules_have_address(access->deny, &embedded[i]))
+			return true;
+	return rules_have_name(access->deny, host) || rules_have_address(access->deny, address);
 }
 
 enum failure access_address(const struct access *access, struct slice host,
 			    enum address_source source, const union address *address)
 {
-	union address embedded[RANGE_EMBEDDED_MAX];
-	unsigned count = range_embedded(address, embedded);
-	bool is_denied = rules_have_name(access->deny, host) ||
-			 rules_have_address(access->deny, address) ||
-			 is_refused_by_default(access, source, address);
-	unsigned i;
+	bool by_rule = is_denied_by_rule(access, host, address);
 
-	if (is_own(access, address))
+	if (access_chosen(access, address) != FAILURE_NONE)
 		return FAILURE_OWN_ADDRESS;
-	for (i = 0; i < count; i++) {
-		if (is_own(access, &embedded[i]))
-			return FAILURE_OWN_ADDRESS;
-		is_denied = is_denied || rules_have_address(access->deny, &embedded[i]);
-	}
-	if (!is_denied || rules_have_name(access->allow, host) ||
-	    rules_have_address(access->allow, address))
+	if (!by_rule && !is_refused_by_default(access, source, address))
 		return FAILURE_NONE;
-	return why_denied(access, host, address);
+	if (rules_have_name(access->allow, host) || rules_have_address(access->allow, address))
+		return FAILURE_NONE;
+	if (by_rule)
+		return FAILURE_DENIED_DESTINATION;
+	return range_kind(address) == RANGE_NEVER ? FAILURE_DENIED_RESERVED
+						  : FAILURE_DENIED_PRIVATE;
 }

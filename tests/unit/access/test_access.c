@@ -15,6 +15,7 @@
 #include "proxy/access/access.h"
 #include "proxy/access/compiled.h"
 #include "proxy/access/ranges.h"
+#include "tests/support/guarded.h"
 #include "tests/support/test_conf.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -304,6 +305,45 @@ static void each_range_is_of_its_kind(void **state)
 	assert_kind(public_places, COUNT(public_places), RANGE_PUBLIC);
 	assert_kind(private_places, COUNT(private_places), RANGE_PRIVATE);
 	assert_kind(never_places, COUNT(never_places), RANGE_NEVER);
+}
+
+/* As many as there are, and nothing behind them. */
+static void embedded_addresses_have_the_port(void **state)
+{
+	static const struct {
+		const char *address;
+		const char *embedded[RANGE_EMBEDDED_MAX];
+	} cases[] = {
+		{"[2600::1]:81", {NULL}},
+		{"10.0.0.1:81", {NULL}},
+		{"[64:ff9b::192.0.2.1]:81", {"192.0.2.1"}},
+		{"[2002:c000:201::1]:81", {"192.0.2.1"}},
+		{"[2001:0:c000:201::3fff:fdfd]:81", {"192.0.2.1", "192.0.2.2"}},
+		{"[64:ff9b:1::192.0.2.1]:81", {"192.0.2.1"}},
+		{"[64:ff9b:1:102:3:405:607:809]:81", {"1.2.3.4", "2.3.4.5", "3.4.5.6", "6.7.8.9"}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		union address found[RANGE_EMBEDDED_MAX + 1], address, untouched;
+		unsigned count, expected = 0;
+
+		memset(found, 0x55, sizeof(found));
+		untouched = found[0];
+		address = endpoint_of(cases[i].address);
+		count = range_embedded(&address, found);
+		while (expected < RANGE_EMBEDDED_MAX && cases[i].embedded[expected] != NULL) {
+			char text[ADDRESS_TEXT_SIZE];
+
+			address_format(&found[expected], text);
+			assert_string_equal(text, cases[i].embedded[expected]);
+			assert_int_equal(address_port(&found[expected]), 81);
+			expected++;
+		}
+		assert_int_equal(count, expected);
+		for (unsigned rest = count; rest <= RANGE_EMBEDDED_MAX; rest++)
+			assert_memory_equal(&found[rest], &untouched, sizeof(untouched));
+	}
 }
 
 static void a_kind_is_refused_or_not(void **state)
@@ -615,6 +655,7 @@ static enum failure ask(const struct setup *setup, enum http_method method, cons
 		.uri = {.host = slice_str(host), .port = port},
 		.fields = {.at = lines, .capacity = COUNT(lines)},
 	};
+	enum failure failure;
 	char text[512];
 	char *rest = text;
 	char *one;
@@ -622,7 +663,11 @@ static enum failure ask(const struct setup *setup, enum http_method method, cons
 	snprintf(text, sizeof(text), "%s", via);
 	while (*via && (one = strsep(&rest, "|")))
 		assert_true(http_fields_add(&req.fields, SLICE("via"), slice_trim(slice_str(one))));
-	return refused_or(access_request(setup->access, &req));
+	req.uri.host = guarded(req.uri.host);
+	guarded_fields(&req.fields);
+	failure = refused_or(access_request(setup->access, &req));
+	guarded_end();
+	return failure;
 }
 
 static void rules_decide_by_name(void **state)
@@ -1077,6 +1122,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_range_is_of_its_kind),
+		cmocka_unit_test(embedded_addresses_have_the_port),
 		cmocka_unit_test(a_kind_is_refused_or_not),
 		cmocka_unit_test(a_refusal_names_its_rule),
 		cmocka_unit_test(private_places_are_for_this_machine_only),

@@ -1,4 +1,4 @@
-/* LINKS: proxy/access tests/doubles/failing_memory.c -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
+/* LINKS: proxy/access -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free */
 /* Rules, and users, where memory runs out at each of the places: none that are half made, and a line that says so. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,15 +6,65 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cache/base/diagnostic.h"
 #include "proxy/access/access.h"
 #include "proxy/access/credentials.h"
-#include "tests/doubles/failing_memory.h"
 #include "tests/support/test_conf.h"
+
+/* ---- memory that is counted, and runs out --------------------------------------------------- */
+
+static size_t until_failure = SIZE_MAX - 1; /* pieces that may still be had */
+static bool failed;
+static long pieces; /* that were not given back */
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *memory, size_t size);
+void __real_free(void *memory);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *memory, size_t size);
+void __wrap_free(void *memory);
+
+static bool may_have(void)
+{
+	failed |= until_failure == 0;
+	until_failure--; /* after one that fails there are as many as can be */
+	return until_failure != SIZE_MAX;
+}
+
+static void *counted(void *memory)
+{
+	pieces += memory != NULL;
+	return memory;
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return may_have() ? counted(__real_malloc(size)) : NULL;
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return may_have() ? counted(__real_calloc(count, size)) : NULL;
+}
+
+void *__wrap_realloc(void *memory, size_t size)
+{
+	if (!may_have())
+		return NULL;
+	pieces -= memory != NULL;
+	return counted(__real_realloc(memory, size));
+}
+
+void __wrap_free(void *memory)
+{
+	pieces -= memory != NULL;
+	__real_free(memory);
+}
 
 /* These stand before the C library's, which has its own way to its memory. */
 void *reallocarray(void *memory, size_t count, size_t size)
@@ -30,28 +80,31 @@ char *strdup(const char *text)
 	return copy != NULL ? memcpy(copy, text, n) : NULL;
 }
 
+/* ---- what is made of it --------------------------------------------------------------------- */
+
 /* Makes and frees it; false when it could not be made. */
 typedef bool (*maker)(struct diagnostic *error);
 
 /* Fails where the n-th piece of memory is asked for, until there is no n-th. */
 static void expect_told_at_each(maker make, unsigned at_least)
 {
-	unsigned n = 0;
+	long before = pieces;
+	size_t n = 0;
 
-	for (;; n++) {
+	do {
 		struct diagnostic error = {""};
-		bool made, failed;
+		bool made;
 
-		fail_memory(n, false);
+		failed = false;
+		until_failure = n++;
 		made = make(&error);
-		failed = fail_memory_never();
+		until_failure = SIZE_MAX - 1;
+		assert_int_equal(pieces, before);
 		assert_int_equal(made, !failed);
-		if (!failed)
-			break;
-		if (strstr(error.text, "out of memory") == NULL)
-			fail_msg("without piece %u: \"%s\"", n, error.text);
-	}
-	assert_true(n >= at_least);
+		if (failed && strstr(error.text, "out of memory") == NULL)
+			fail_msg("without piece %zu: \"%s\"", n, error.text);
+	} while (failed);
+	assert_true(n > at_least);
 }
 
 static struct conf *conf;
@@ -87,6 +140,35 @@ static void test_access(void **state)
 	test_conf_free(conf);
 }
 
+/* Wrong lists free what there is of them. */
+static void make_wrong_access(struct diagnostic *error)
+{
+	struct access_place place = {&listener, 1, NULL, 0, false};
+
+	assert_null(access_new(conf, &place, error));
+	assert_non_null(strchr(error->text, ':'));
+}
+
+static void test_wrong_options_leave_nothing(void **state)
+{
+	static const char *const options[] = {"deny", "allow", "clients", "proxy_protocol_from",
+					      "allow_ports"};
+
+	(void)state;
+	assert_true(address_parse(SLICE("127.0.0.1"), &listener));
+	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
+		struct diagnostic error = {""};
+		long before;
+
+		conf = test_conf_new();
+		assert_true(test_conf_set(conf, options[i], "10.0.0.0/8,a..b/c"));
+		before = pieces;
+		make_wrong_access(&error);
+		assert_int_equal(pieces, before);
+		test_conf_free(conf);
+	}
+}
+
 static int64_t processor_us(void)
 {
 	return 0;
@@ -113,6 +195,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_access),
+		cmocka_unit_test(test_wrong_options_leave_nothing),
 		cmocka_unit_test(test_credentials),
 	};
 

@@ -12,6 +12,7 @@
 
 #include "cache/base/diagnostic.h"
 #include "proxy/access/credentials.h"
+#include "tests/support/guarded.h"
 #include "tests/support/messages.h"
 
 /* Passwords: "open sesame", "gr\xc3\xbc\xc3\x9f", "" and "slow", with few rounds. */
@@ -92,7 +93,10 @@ static enum failure ask(struct credentials *credentials, const char *fields, int
 	enum failure failure;
 
 	snprintf(head, sizeof(head), "GET http://a/\n%s", fields);
-	failure = credentials_check(credentials, request_of(&message, head), now_ms, true, &user);
+	request_of(&message, head);
+	guarded_fields(&message.req.fields);
+	failure = credentials_check(credentials, &message.req, now_ms, true, &user);
+	guarded_end();
 	if (ret_user != NULL) {
 		memcpy(ret_user, user.p, user.n);
 		ret_user[user.n] = '\0';

@@ -9,6 +9,7 @@
 
 #include "proxy/http1/body.h"
 #include "proxy/http1/compose.h"
+#include "tests/support/guarded.h"
 
 #define TEXT(literal)                          \
 	{                                      \
@@ -35,19 +36,16 @@ static void decode_some(struct decoded *to, struct slice bytes)
 {
 	do {
 		size_t left = bytes.n - to->consumed, consumed;
-		char *copy = malloc(left > 0 ? left : 1);
-		struct slice content;
+		struct slice content, copy = guarded(slice_of(bytes.p + to->consumed, left));
 
-		assert_non_null(copy);
-		memcpy(copy, bytes.p + to->consumed, left);
-		to->result = body_decode(&body, slice_of(copy, left), &consumed, &content);
+		to->result = body_decode(&body, copy, &consumed, &content);
 		assert_true(consumed <= left);
 		assert_true(to->content_n + content.n <= ROOM);
 		if (content.n > 0)
 			memcpy(to->content + to->content_n, content.p, content.n);
 		to->content_n += content.n;
 		to->consumed += consumed;
-		free(copy);
+		guarded_end();
 		if (consumed == 0 || to->consumed == bytes.n)
 			break; /* the end is told with the last byte, not when more come */
 	} while (to->result == BODY_MORE);

@@ -2,6 +2,8 @@
 #include "proxy/http1/mend_fault.h"
 #include "proxy/http1/mend.h"
 
+#include "tests/support/guarded.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -35,7 +37,7 @@ static void what_is_mended_is_named(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct slice head = slice_str(rows[i].head);
+		struct slice head = guarded_str(rows[i].head);
 		char to[MEND_FAULT_SIZE], mended[256];
 		size_t n;
 
@@ -51,7 +53,7 @@ static void a_head_that_was_cut_is_no_trouble(void **state)
 
 	(void)state;
 	for (size_t n = 0; n < strlen(text); n++)
-		mend_fault(slice_of(text, n), to);
+		mend_fault(guarded(slice_of(text, n)), to);
 	assert_string_equal(mend_fault(SLICE(HEAD "A\r\n"), to), "line 2: no colon");
 	assert_string_equal(mend_fault(SLICE(HEAD ": b\r\n\r\n"), to), "");
 	assert_string_equal(mend_fault(SLICE(HEAD "Transfer-Encoding: chunked\r\nA : b\r\n"), to),

@@ -11,6 +11,7 @@
 
 #include "proxy/http1/parse.h"
 #include "proxy/http1/parse_fault.h"
+#include "tests/support/guarded.h"
 #include "tests/support/test_conf.h"
 
 static char room[PARSE_MENDED_MAX];
@@ -23,15 +24,13 @@ static const char *request_fault(struct slice bytes)
 	struct conf *conf = test_conf_new();
 	struct http_request req = {.fields = {.at = fields, .capacity = PARSE_REQUEST_FIELDS_MAX}};
 	struct parse_progress progress = {0};
-	char *copy = malloc(bytes.n);
 	struct parsed parsed;
 
-	memcpy(copy, bytes.p, bytes.n);
-	bytes.p = copy;
+	bytes = guarded(bytes);
 	if (parse_request(bytes, conf, NULL, &progress, &req, &parsed) != PARSE_FAILED)
 		fail_msg("taken: %.*s", (int)bytes.n, bytes.p);
 	parse_fault_request(bytes, parsed.failure, to);
-	free(copy);
+	guarded_end();
 	test_conf_free(conf);
 	return to;
 }
@@ -42,16 +41,14 @@ static const char *response_fault(struct slice bytes)
 	struct conf *conf = test_conf_new();
 	struct http_response res = {.fields = {.at = fields, .capacity = PARSE_FIELDS_MAX}};
 	struct parse_progress progress = {0};
-	char *copy = malloc(bytes.n);
 	struct parsed parsed;
 
-	memcpy(copy, bytes.p, bytes.n);
-	bytes.p = copy;
+	bytes = guarded(bytes);
 	if (parse_response(bytes, &(struct response_rules){conf, METHOD_GET, room, NULL}, &progress,
 			   &res, &parsed) != PARSE_FAILED)
 		fail_msg("taken: %.*s", (int)bytes.n, bytes.p);
 	parse_fault_response(bytes, to);
-	free(copy);
+	guarded_end();
 	test_conf_free(conf);
 	return to;
 }

@@ -22,7 +22,7 @@ static int no_random, no_limit;
 
 ssize_t getrandom(void *to, size_t n, unsigned flags)
 {
-	(void)flags;
+	assert_int_equal(flags, 0); /* it waits until the kernel has some */
 	memset(to, 7, n);
 	return no_random ? -1 : (ssize_t)n;
 }
@@ -301,8 +301,12 @@ static void holders(void **state)
 		assert_true(address_parse(slice_str(texts[i]), &address));
 		ids[i] = budget_holder(&address);
 	}
+	memset(&address, 0x55, sizeof(address)); /* whatever stands behind its family */
+	address.any.sa_family = AF_UNIX;
+	same = budget_holder(&address);
 	address = (union address){.any.sa_family = AF_UNIX};
 	ids[COUNT(texts)] = budget_holder(&address);
+	assert_int_equal(same, ids[COUNT(texts)]);
 	for (size_t i = 0; i < COUNT(ids); i++) {
 		assert_int_not_equal(ids[i], 0);
 		for (size_t j = 0; j < i; j++)
