@@ -216,6 +216,8 @@ static const struct slice bad_chunks[] = {
 	TEXT("0\n\n"),
 	TEXT("0\r\n\r\r\n"),
 	/* trailers */
+	TEXT("0\r\n: y\r\n\r\n"),
+	TEXT("0\r\nX: y\r\n: z\r\n\r\n"), /* no name, in the second line */
 	TEXT("0\r\nX\r\n\r\n"),
 	TEXT("0\r\n: y\r\n\r\n"),
 	TEXT("0\r\nX : y\r\n\r\n"),

@@ -875,6 +875,8 @@ static void test_answers_queue(void **state)
 	assert_false(compose_request(&out, conf, &asked.req, &plain));
 	assert_false(compose_connect(&out, conf, &asked.req, SLICE("")));
 	assert_false(compose_allow(&out, conf));
+	assert_false(compose_switch(&out, conf, &got.res));
+	assert_false(compose_cache_status(&out, conf, &hit));
 	no_memory = false;
 	assert_int_equal(buf_length(&out), n);
 	assert_memory_equal(buf_waiting(&out).p, waiting, sizeof(waiting) - 1);
