@@ -383,7 +383,6 @@ enum failure credentials_check(struct credentials *credentials, const struct htt
 	struct presented presented;
 	enum failure failure = FAILURE_AUTH_REQUIRED;
 
-	*ret_user = slice_of("", 0);
 	if (read_presented(req, &presented))
 		failure = check(credentials, &presented, now_ms, may_work, ret_user);
 	if (failure != FAILURE_NONE)

@@ -808,6 +808,87 @@ static void ports_of_other_protocols_are_refused(void **state)
 	setup_end(&all);
 }
 
+static void methods_are_those_of_the_option(void **state)
+{
+	struct setup all = setup_of("", LOCAL), some = setup_of("methods=GET,HEAD,QUERY", LOCAL);
+	static const char *const allowed[] = {"GET", "HEAD", "QUERY"};
+	static const char *const refused[] = {"POST", "get", "GETS", "GE", "QUERYX", ""};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(allowed); i++)
+		assert_true(access_method(some.access, guarded_str(allowed[i])));
+	for (size_t i = 0; i < COUNT(refused); i++) {
+		assert_false(access_method(some.access, guarded_str(refused[i])));
+		assert_true(access_method(all.access, guarded_str(refused[i])));
+	}
+	guarded_end();
+	setup_end(&all);
+	setup_end(&some);
+}
+
+static void who_may_ask_tells_whether_it_is_this_machine_only(void **state)
+{
+	static const struct {
+		const char *options, *listeners;
+		bool local;
+	} cases[] = {
+		{"", LOCAL, true},
+		{"", "127.0.0.1:3128 [::1]:3128", true},
+		{"", OPEN, false},
+		{"", "0.0.0.0:3128", false},
+		{"clients=127.0.0.0/8,::1", OPEN, true},
+		{"clients=127.0.0.0/9", OPEN, true},
+		{"clients=127.0.0.0/7", LOCAL, false},
+		{"clients=::1/127", LOCAL, false},
+		{"clients=127.0.0.1,10.0.0.1", LOCAL, false},
+		{"proxy_protocol_from=192.0.2.1", LOCAL, false},
+		{"proxy_protocol_from=unix:/run/x", LOCAL, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct setup setup = setup_of(cases[i].options, cases[i].listeners);
+
+		assert_non_null(setup.access);
+		if (access_is_local_only(setup.access) != cases[i].local)
+			fail_msg("%s, %s", cases[i].options, cases[i].listeners);
+		setup_end(&setup);
+	}
+}
+
+/* An address is one, to its last bit. */
+static void an_own_address_is_one(void **state)
+{
+	struct setup setup =
+		setup_of("allow=0.0.0.0/0,::/0", "192.0.2.7:3128 [2001:db8:7::3]:3128");
+
+	(void)state;
+	assert_int_equal(judge(&setup, "", "192.0.2.7:3128"), OWN);
+	assert_int_equal(judge(&setup, "", "192.0.2.6:3128"), OK);
+	assert_int_equal(judge(&setup, "", "192.0.2.7:3129"), OK);
+	assert_int_equal(judge(&setup, "", "[2001:db8:7::3]:3128"), OWN);
+	assert_int_equal(judge(&setup, "", "[2001:db8:7::2]:3128"), OK);
+	assert_int_equal(judge(&setup, "", "[2001:db8:8::3]:3128"), OK);
+	setup_end(&setup);
+}
+
+static void a_socket_among_the_senders_hides_no_other(void **state)
+{
+	struct setup setup = setup_of("proxy_protocol_from=unix:/run/x,192.0.2.0/24", LOCAL);
+	union address peer = address_of("192.0.2.9");
+
+	(void)state;
+	assert_true(access_sender(setup.access, &peer));
+	peer = address_of("192.0.3.9");
+	assert_false(access_sender(setup.access, &peer));
+	peer = (union address){.any.sa_family = AF_UNIX};
+	assert_true(access_sender(setup.access, &peer));
+	setup_end(&setup);
+	setup = setup_of("proxy_protocol_from=192.0.2.0/24", LOCAL);
+	assert_false(access_sender(setup.access, &peer));
+	setup_end(&setup);
+}
+
 static void tunnels_to_ports_of_the_option_are_read(void **state)
 {
 	struct setup some = setup_of("tunnel_http=80,8000-8001", LOCAL);
@@ -1139,6 +1220,10 @@ int main(void)
 		cmocka_unit_test(tunnels_to_ports_of_the_option_are_read),
 		cmocka_unit_test(a_verdict_is_remembered),
 		cmocka_unit_test(a_verdict_is_of_one_host_and_port),
+		cmocka_unit_test(methods_are_those_of_the_option),
+		cmocka_unit_test(who_may_ask_tells_whether_it_is_this_machine_only),
+		cmocka_unit_test(an_own_address_is_one),
+		cmocka_unit_test(a_socket_among_the_senders_hides_no_other),
 		cmocka_unit_test(our_own_via_is_a_loop),
 		cmocka_unit_test(clients_are_of_the_networks_given),
 		cmocka_unit_test(senders_are_of_the_networks_given),

@@ -172,6 +172,7 @@ static void test_other_than_basic(void **state)
 		"Proxy-Authorization: Basic YWxpOng\n",  /* no padding */
 		"Proxy-Authorization: Basic YWxpOnh=\n", /* bits beyond the end */
 		"Proxy-Authorization: Basic YWxpAG9wZW4gc2VzYW1l\n",
+		"Proxy-Authorization: Basic Ojp*\n",     /* "::", and no digit */
 		"Proxy-Authorization: Basic AXg6eQ==\n", /* "\x01x:y" */
 		"Proxy-Authorization: Basic eDp5Hw==\n", /* "x:y\x1f" */
 		"Proxy-Authorization: Basic eDp5fw==\n", /* "x:y\x7f" */
@@ -293,6 +294,11 @@ static void test_the_allowance(void **state)
 	assert_int_equal(login(credentials, "slow:1", 1000 * 1000), FAILURE_AUTH_FAILED);
 	assert_int_equal(login(credentials, "slow:2", 1000 * 1000), FAILURE_TOO_MANY_LOGINS);
 	assert_int_equal(credentials_busy_ms(credentials, 1000 * 1000), 1);
+	/* however much was taken, five seconds later all is there again */
+	hash_us = 1000 * 1000;
+	assert_int_equal(login(credentials, "slow:3", 2000 * 1000), FAILURE_AUTH_FAILED);
+	assert_int_equal(login(credentials, "slow:4", 2005 * 1000), FAILURE_TOO_MANY_LOGINS);
+	assert_int_equal(login(credentials, "slow:4", 2010 * 1000 + 1), FAILURE_AUTH_FAILED);
 	credentials_free(credentials);
 }
 

@@ -156,6 +156,21 @@ static void test_a_switch(void **state)
 	expect_out("HTTP/1.1 101 Switching Protocols\r\nZ: 1\r\n" VIA END);
 }
 
+/* A 304 has no content, and tells of none. */
+static void test_a_local_304(void **state)
+{
+	struct local_answer answer = {304, "text/html", SLICE("ETag: \"e\"\r\n"), SLICE("hello")};
+
+	(void)state;
+	assert_true(compose_local(&out, &answer, &kept, NOW_S));
+	expect_out("HTTP/1.1 304 Not Modified\r\n" DATE
+		   "Cache-Control: no-store\r\nETag: \"e\"\r\n" END);
+	answer.status = 305;
+	assert_true(compose_local(&out, &answer, &kept, NOW_S));
+	expect_out("HTTP/1.1 305 Other\r\n" DATE "Content-Type: text/html\r\n"
+		   "Content-Length: 5\r\nCache-Control: no-store\r\nETag: \"e\"\r\n" END "hello");
+}
+
 /* A value of one byte is one. */
 static void test_the_shortest_authorization(void **state)
 {
@@ -381,6 +396,7 @@ int main(void)
 		TEST(test_reason_phrases),
 		TEST(test_forward_words),
 		TEST(test_a_switch),
+		TEST(test_a_local_304),
 		TEST(test_the_shortest_authorization),
 		TEST(test_fields_end_with_their_count),
 		TEST(test_texts_of_failures),

@@ -9,7 +9,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "cache/http/fields.h"
 #include "proxy/http1/parse_head.h"
+#include "tests/support/guarded.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define TEXT(literal)                          \
@@ -130,6 +132,38 @@ static void test_responses(void **state)
 			fail_msg("row %zu: %.*s", i, SLICE_ARG(rows[i].head));
 }
 
+/* How much white space is behind the values of the two fields that frame. */
+static void test_what_padding_is_found(void **state)
+{
+	static const struct {
+		struct slice head;
+		size_t length, coding;
+	} rows[] = {
+		{TEXT("Content-Length: 5\r\n" END), 0, 0},
+		{TEXT("Content-Length: 5 \r\n" END), 1, 0},
+		{TEXT("Content-Length: 5\t \t\r\nA: 1 \r\n" END), 3, 0},
+		{TEXT("A: 1  \r\nTransfer-Encoding: chunked\r\n" END), 0, 0},
+		{TEXT("Transfer-Encoding: chunked \t\r\nContent-Length: 5 \r\n" END), 1, 2},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct http_field lines[8];
+		struct http_fields fields = {.at = lines, .capacity = COUNT(lines)};
+		struct framing framing = {.minor = 1};
+
+		assert_int_equal(head_fields(guarded(rows[i].head), 0, 8, &fields,
+					     FAILURE_BAD_REQUEST, FAILURE_HEAD_TOO_LARGE),
+				 FAILURE_NONE);
+		assert_true(head_length(&fields, &framing));
+		if (head_coding(&fields) == CODING_CHUNKED)
+			head_set_chunked(&fields, &framing);
+		assert_int_equal(framing.padding[0].n, rows[i].length);
+		assert_int_equal(framing.padding[1].n, rows[i].coding);
+		guarded_end();
+	}
+}
+
 /* The white space behind a length and `chunked` is kept from it (P18), and nothing else. */
 static void test_padding(void **state)
 {
@@ -168,6 +202,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_requests),
 		cmocka_unit_test(test_responses),
+		cmocka_unit_test(test_what_padding_is_found),
 		cmocka_unit_test(test_padding),
 	};
 
