@@ -202,6 +202,33 @@ static void a_mark_that_is_left_is_found(void **state)
 	assert_true(cache_key_eq(&found.key, &a));
 }
 
+/* A purge takes an epoch of the same count, and when it ends lookups look again. */
+static void a_purge_is_counted_with_the_marks(void **state)
+{
+	struct invalidations *all = *state;
+	struct purge purge = {.kind = PURGE_HOST, .text_n = 1, .text = "a"}, found;
+	uint64_t before = invalidation_now(all), retired = invalidation_retired(all), bits;
+	unsigned slot;
+
+	assert_true(invalidation_purge(all, &purge));
+	assert_true(purge.epoch > before);
+	assert_int_equal(invalidation_now(all), purge.epoch);
+	bits = purge_table_pending(&all->purges);
+	assert_true(bits != 0);
+	slot = purge_slot_next(&bits);
+	assert_true(bits == 0);
+	assert_true(purge_table_at(&all->purges, slot, &found));
+	assert_int_equal(found.epoch, purge.epoch);
+	assert_int_equal(found.text_n, 1);
+	assert_memory_equal(found.text, "a", 1);
+	assert_true(found.ended_s == PURGE_NOT_ENDED);
+	assert_true(invalidation_purge_end(all, slot, &found, 7));
+	assert_int_equal(invalidation_retired(all), retired + 1);
+	assert_true(purge_table_pending(&all->purges) == 0);
+	assert_true(purge_table_at(&all->purges, slot, &found));
+	assert_int_equal(found.ended_s, 7);
+}
+
 /* Marks and retires keys of few sets, until it is killed; each mark must hold while it is its own.
  */
 static void mark_and_retire(struct invalidations *all, uint64_t mine)
@@ -270,6 +297,7 @@ int main(void)
 		TEST(what_is_half_done_is_freed),
 		TEST(the_list_is_in_order),
 		TEST(a_mark_that_is_left_is_found),
+		TEST(a_purge_is_counted_with_the_marks),
 		TEST(marks_survive_their_processes),
 	};
 

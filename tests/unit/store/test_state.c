@@ -177,6 +177,94 @@ static void test_data_that_is_no_file(void **state)
 	assert_int_equal(store_files_left(&files), STORE_LEFT_UNKNOWN);
 }
 
+/* ---- files that are moved ------------------------------------------------------------------- */
+
+static bool is_there(const char *name)
+{
+	struct stat st;
+
+	return fstatat(files.directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* The data file, its lock of readers, and one that is neither. */
+static void write_all(void)
+{
+	write_file("data.mdb", "data");
+	write_file("lock.mdb", "lock");
+	write_file("data.mdb.copy", "copy");
+}
+
+static void test_moved_away(void **state)
+{
+	(void)state;
+	write_all();
+	assert_true(store_files_drop(&files));
+	assert_false(is_there("data.mdb"));
+	assert_false(is_there("lock.mdb"));
+	assert_true(is_there("data.mdb.copy"));
+	assert_true(store_files_drop(&files)); /* nothing is there to be dropped */
+	assert_false(store_files_set_aside(&files, "damaged"));
+	write_all();
+	assert_true(store_files_set_aside(&files, "damaged"));
+	assert_false(is_there("data.mdb"));
+	assert_false(is_there("lock.mdb"));
+	assert_true(is_there("data.mdb.damaged"));
+	write_all();
+	assert_true(store_files_put(&files, "data.mdb.copy"));
+	assert_true(is_there("data.mdb"));
+	assert_false(is_there("lock.mdb"));
+	assert_false(is_there("data.mdb.copy"));
+	assert_false(store_files_put(&files, "data.mdb.copy"));
+	/* what cannot be removed is told */
+	unlinkat(files.directory, "lock.mdb", 0);
+	assert_int_equal(mkdirat(files.directory, "lock.mdb", 0700), 0);
+	assert_false(store_files_drop(&files));
+}
+
+/* ---- files that are exchanged --------------------------------------------------------------- */
+
+static unsigned open_files(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* Each file that processes share counts, and no other does. */
+static void test_in_place(void **state)
+{
+	static const char *const shared[] = {"lock",  "data.mdb", "lock.mdb",     "visited",
+					     "clock", "noted",    "invalidations"};
+	struct store_options options = {
+		.directory = directory, .size = MIB, .readers = 4, .format = 1};
+	struct diagnostic notice;
+	unsigned before = open_files();
+	struct store *store = store_open(&options, &notice);
+	int lock = openat(files.directory, "lock", O_RDWR | O_CLOEXEC);
+
+	(void)state;
+	assert_non_null(store);
+	assert_true(store_in_place(store));
+	assert_true(store_lock_in_place(directory, lock));
+	write_file("other", "x");
+	assert_true(store_in_place(store));
+	for (size_t i = 0; i < sizeof(shared) / sizeof(*shared); i++) {
+		assert_int_equal(renameat(files.directory, shared[i], files.directory, "aside"), 0);
+		assert_false(store_in_place(store));
+		assert_int_equal(store_lock_in_place(directory, lock), i > 0);
+		write_file(shared[i], "x");
+		assert_false(store_in_place(store));
+		assert_int_equal(store_lock_in_place(directory, lock), i > 0);
+		assert_int_equal(renameat(files.directory, "aside", files.directory, shared[i]), 0);
+		assert_true(store_in_place(store));
+	}
+	close(lock);
+	store_close(store);
+	assert_int_equal(open_files(), before);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -203,6 +291,8 @@ int main(void)
 		STATE_TEST(test_touched),
 		STATE_TEST(test_lines_that_are_none),
 		STATE_TEST(test_data_that_is_no_file),
+		STATE_TEST(test_moved_away),
+		STATE_TEST(test_in_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
