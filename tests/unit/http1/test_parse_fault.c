@@ -74,6 +74,7 @@ static void test_requests(void **state)
 		{HEAD("PROXY \r\n" GET "\r\n"),
 		 "line 1: a PROXY header, from a sender not in proxy_protocol_from"},
 		{HEAD("\x04\x01"), "line 1, byte 1: 0x04 begins no method"},
+		{HEAD("\r\n\x04"), "line 1, byte 1: 0x04 begins no method"},
 		{HEAD("G(T http://a/ HTTP/1.1\r\n\r\n"), "line 1, byte 2: 0x28 in the method"},
 		{HEAD("AAAAAAAAAABBBBBBBBBBCCCCCCCCCCDDD http://a/ HTTP/1.1\r\n\r\n"),
 		 "line 1: the method is too long"},

@@ -71,6 +71,31 @@ static void test_the_rule_of_a_request(void **state)
 	}
 }
 
+/* What stood in the request before is not what a refused one said. */
+static void test_nothing_is_left_of_another(void **state)
+{
+	static const char *const refused[] = {"\x16\x03", "\r\r", "GET\r\n\r\n", "(\r\n"};
+	static const struct conf_rule rule;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
+		struct http_request req = {.method_name = SLICE("OLD"),
+					   .target = SLICE("http://old/"),
+					   .target_read = true,
+					   .rule = &rule};
+		struct parse_progress progress = {0};
+		struct parsed parsed;
+
+		assert_int_equal(parse_request(guarded_str(refused[i]), conf, NULL, &progress, &req,
+					       &parsed),
+				 PARSE_FAILED);
+		assert_int_equal(req.method_name.n + req.target.n, 0);
+		assert_false(req.target_read);
+		assert_null(req.rule);
+		guarded_end();
+	}
+}
+
 static struct http_uri uri_of(const char *host, uint16_t port, enum http_scheme scheme)
 {
 	return (struct http_uri){.host = guarded_str(host), .port = port, .scheme = scheme};
@@ -134,6 +159,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RULE_TEST(test_the_rule_of_a_request),
+		RULE_TEST(test_nothing_is_left_of_another),
 		RULE_TEST(test_the_rule_remembered),
 	};
 
