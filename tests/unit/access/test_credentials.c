@@ -173,6 +173,7 @@ static void test_other_than_basic(void **state)
 		"Proxy-Authorization: Basic YWxpOnh=\n", /* bits beyond the end */
 		"Proxy-Authorization: Basic eDp5eU==\n", /* the third of four */
 		"Proxy-Authorization: Basic eDp5eR==\n", /* the last */
+		"Proxy-Authorization: Basic Oh==\n",     /* and of ":" */
 		"Proxy-Authorization: Basic YWxpAG9wZW4gc2VzYW1l\n",
 		"Proxy-Authorization: Basic Ojp*\n",     /* "::", and no digit */
 		"Proxy-Authorization: Basic AXg6eQ==\n", /* "\x01x:y" */
