@@ -126,6 +126,7 @@ def test_what_hangs_is_shown(start_proxy, origin):
     until(lambda: dash(proxy)["in_flight"] == {"n": 0, "waiting": 0, "oldest": []}, "its client has left")
 
 
+@pytest.mark.long  # 3 s
 def test_the_chart_has_what_was(start_proxy, origin):
     proxy = start_proxy()
     origin.default = respond(204, FRESH)

@@ -317,6 +317,7 @@ def admin_of(proxy, pid):
     raise AssertionError(f"no connection reaches {pid}")
 
 
+@pytest.mark.long  # 10 s
 def test_a_purge_by_one_worker_is_seen_by_all_at_once(two, origin):
     origin.default = respond(204, FRESH)
     clients = client_of_each(two)
@@ -344,6 +345,7 @@ def test_a_purge_by_one_worker_is_seen_by_all_at_once(two, origin):
     removed(two)
 
 
+@pytest.mark.long  # 5 s
 def test_an_answer_on_its_way_to_another_worker_is_not_stored(two, origin):
     clients = client_of_each(two)
     goes = [threading.Event(), threading.Event()]

@@ -386,6 +386,7 @@ def test_every_worker_is_killed_in_the_middle(start_proxy, origin):
     assert purge_of(proxy, number)["state"] in ("pending", "finished")
 
 
+@pytest.mark.long  # 5 s
 def test_a_reload_in_the_middle(start_proxy, origin):
     proxy = start_proxy("workers=2")
     origin.default = respond(204, FRESH)

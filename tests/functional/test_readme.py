@@ -214,8 +214,13 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("number, line", sh_lines(README.read_text(encoding="utf-8")),
-                         ids=lambda value: value.split()[0] if isinstance(value, str) else str(value))
+SLOW = ("make try", "make test")  # to find out what these would do takes make seconds
+
+
+@pytest.mark.parametrize("number, line", [
+    pytest.param(number, line, marks=pytest.mark.long if line.startswith(SLOW) else ())
+    for number, line in sh_lines(README.read_text(encoding="utf-8"))],
+    ids=lambda value: value.split()[0] if isinstance(value, str) else str(value))
 def test_command(start_proxy, origin, tmp_path, number, line):
     origin.default = respond(204, "Cache-Control: max-age=60")
     proxy = start_proxy(f"gateway=127.0.0.1:0=http://{origin.authority},"

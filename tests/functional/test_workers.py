@@ -215,6 +215,7 @@ def test_a_killed_worker_costs_the_others_nothing(start, each, origin):
     assert clients[victim].end()
 
 
+@pytest.mark.long  # 3 s
 def test_killed_again_and_again_under_load(start, each, origin):
     proxy = start()
     origin.default = respond(204, FRESH)
