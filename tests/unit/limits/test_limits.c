@@ -1,4 +1,4 @@
-/* LINKS: proxy/limits */
+/* LINKS: proxy/limits -Wl,--wrap=getrandom,--wrap=getrlimit */
 /* The limits themselves, by value: shares of descriptors, and what each budget makes of them and of the options. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,18 +16,21 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* ---- what the kernel says: these stand before the C library's ------------------------------- */
+/* ---- what the kernel says: sanitizers ask the C library's ----------------------------------- */
 
 static int no_random, no_limit;
 
-ssize_t getrandom(void *to, size_t n, unsigned flags)
+ssize_t __wrap_getrandom(void *to, size_t n, unsigned flags);
+int __wrap_getrlimit(__rlimit_resource_t resource, struct rlimit *ret_limit);
+
+ssize_t __wrap_getrandom(void *to, size_t n, unsigned flags)
 {
 	assert_int_equal(flags, 0); /* it waits until the kernel has some */
 	memset(to, 7, n);
 	return no_random ? -1 : (ssize_t)n;
 }
 
-int getrlimit(__rlimit_resource_t resource, struct rlimit *ret_limit)
+int __wrap_getrlimit(__rlimit_resource_t resource, struct rlimit *ret_limit)
 {
 	assert_int_equal(resource, RLIMIT_NOFILE);
 	*ret_limit = (struct rlimit){.rlim_cur = 4096, .rlim_max = 1 << 20};
