@@ -77,10 +77,10 @@ class Storm:
 
     def kill_first(self):
         """The workers end with it."""
-        workers = self.proxy.workers()
+        started = self.proxy.descendants()
         self.proxy.process.kill()
         self.proxy.process.wait()
-        until_ended(workers)
+        until_ended(started)
         self.bench.page.disarm()
         self.proxy.start()
 

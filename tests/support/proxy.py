@@ -35,6 +35,19 @@ def is_ready(lines):
     return any(re.fullmatch(r"cache204 \S+ ready", line) for line in lines)
 
 
+def parents():
+    """Each process that runs, with that which started it."""
+    found = {}
+    for directory in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            state, parent = (directory / "stat").read_text().rpartition(")")[2].split()[:2]
+        except OSError:
+            continue  # ended meanwhile
+        if state != "Z":
+            found[int(directory.name)] = int(parent)
+    return found
+
+
 class Proxy:
     """One proxy, of one process or several. Its ports are free ones, read from its output; it keeps them when it is
     started again, as no other test gets them meanwhile."""
@@ -172,14 +185,14 @@ class Proxy:
 
     def workers(self):
         """Process ids of the workers: the children of the process."""
-        found = set()
-        for directory in pathlib.Path("/proc").glob("[0-9]*"):
-            try:
-                state, parent = (directory / "stat").read_text().rpartition(")")[2].split()[:2]
-            except OSError:
-                continue  # ended meanwhile
-            if int(parent) == self.pid and state != "Z":
-                found.add(int(directory.name))
+        return {pid for pid, parent in parents().items() if parent == self.pid}
+
+    def descendants(self):
+        """Workers, and a program that is tried with those of its own."""
+        of, found, last = parents(), set(), {self.pid}
+        while last:
+            last = {pid for pid, parent in of.items() if parent in last}
+            found |= last
         return found
 
     def worker_of(self, client):
@@ -233,7 +246,7 @@ class Proxy:
     def kill(self):
         """The process, and those it started, which end with it a moment later and hold the store."""
         if self.is_alive():
-            started = self.workers()
+            started = self.descendants()
             self.process.kill()
             self.process.wait()
             until_ended(started)
