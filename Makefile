@@ -289,7 +289,7 @@ testing: ## write the numbers of TESTING.md, with those of the last make cover, 
 
 mutate: ## plant COUNT=50 faults from SEED=1 in FILES="cache/policy ..." and tell which no test notices (STAGES="test,room,...", KEEP=yes)
 	@scripts/deps.sh run test
-	@scripts/mutate.py --seed $(or $(SEED),1) --count $(or $(COUNT),50) $(if $(STAGES),--stages $(STAGES)) $(if $(FUNCTIONAL),--functional "$(FUNCTIONAL)") $(if $(KEEP),--keep) $(FILES)
+	@scripts/mutate.py --seed $(or $(SEED),1) --count $(or $(COUNT),50) $(if $(STAGES),--stages $(STAGES)) $(if $(FUNCTIONAL),--functional "$(FUNCTIONAL)") $(if $(KEEP),--keep) $(if $(SURVIVORS),--survivors) $(FILES)
 
 sources:
 	@echo $(SOURCES)

@@ -148,7 +148,7 @@ def function_of(mutant):
     """name() of the function that its line is in."""
     lines = lines_of(mutant.file)
     begin = max(number for number in range(mutant.line) if lines[number] == "{")
-    while not (begins := re.match(r"\w.*?(\w+)\(", lines[begin])):
+    while not (begins := re.match(r"(?:__attribute__\(\(.*?\)\) )?\w.*?(\w+)\(", lines[begin])):
         begin -= 1
     return f"{begins[1]}()"
 
@@ -305,6 +305,7 @@ def main():
     parser.add_argument("--stages", default=USUAL)
     parser.add_argument("--functional", default="tests/functional", help="files of functional tests, instead of all")
     parser.add_argument("--keep", action="store_true", help=f"write the rooms' lines of {TRIED}")
+    parser.add_argument("--survivors", action="store_true", help="try those again that have survived, no others")
     parser.add_argument("--list", action="store_true", help="show the mutants, run nothing")
     parser.add_argument("names", nargs="*")
     arguments = parser.parse_args()
@@ -314,17 +315,20 @@ def main():
     known = equivalents()
     every = [mutant for mutant in itertools.chain(*map(mutants_of, sources(arguments.names)))
              if not is_equivalent(mutant, known)]
+    results = known_results(known)
+    if arguments.survivors:
+        every = [mutant for mutant in every if mutant in results and results[mutant]["noticed"] is None]
     chosen = sorted(random.Random(arguments.seed).sample(every, min(arguments.count, len(every))))
     if arguments.list:
         for mutant in chosen:
             print(f"{mutant.file}:{mutant.line}: {mutant.was.strip()}  ->  {mutant.now.strip()}")
         return 0
     lay_tree()
-    results = known_results(known)
     trial = Trial(stages, arguments.functional.split(), {pathlib.Path(mutant.file).parent.name for mutant in chosen})
     for number, mutant in enumerate(chosen, 1):
         result = results.setdefault(mutant, {**mutant._asdict(), "noticed": None, "hash": hash_of(TREE / mutant.file), "seeds": []})
-        result["seeds"] = sorted({*result["seeds"], arguments.seed})
+        if not arguments.survivors:
+            result["seeds"] = sorted({*result["seeds"], arguments.seed})
         if result["noticed"] is None:
             result["noticed"] = trial.try_one(mutant)
         if number % 20 == 0 or number == len(chosen):

@@ -227,6 +227,11 @@ static void test_items(void **state)
 		{"%\"%f4%90%80%80\"", "INVALID"},
 		{"%\"%f5%80%80%80\"", "INVALID"},
 		{"%\"%ff\"", "INVALID"},
+		{"%\"%ff", "INVALID"},
+		{"%\"\x01", "INVALID"},
+		{"%\"%c3x", "INVALID"},
+		{"\"\x01", "INVALID"},
+		{"\"\\a", "INVALID"},
 		{"%\"%f0%9f%98\"", "INVALID"},
 		{"%\"a\tb\"", "INVALID"},
 		/* nothing of the sort */

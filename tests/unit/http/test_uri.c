@@ -132,6 +132,7 @@ static void test_good_absolute(void **state)
 		{"http://[2001:DB8::A]/x", "http://[2001:db8::a]/x", "[2001:db8::a]"},
 		{"http://x0/", "http://x0/", "x0"},
 		{"http://1-2/", "http://1-2/", "1-2"},
+		{"http://" L63 "/", "http://" L63 "/", L63},
 		{"http://[::1]/", "http://[::1]/", "[::1]"},
 		{"http://[2001:DB8::A]:80/x", "http://[2001:db8::a]/x", "[2001:db8::a]"},
 		{"http://[::ffff:1.2.3.4]:8080", "http://[::ffff:1.2.3.4]:8080/",
@@ -531,6 +532,8 @@ static void test_resolve(void **state)
 		{"http://a/", "///x", NULL},
 		{"http://a/", "/a b", NULL},
 		{"http://a/", "/\x7f", NULL},
+		{"http://a/", "\x7f", NULL},
+		{"http://a/", " b", NULL},
 		{"http://a/", "/\xc3\xa9", "http://a/\xc3\xa9"},
 		{"http://a/", "\\x", "http://a/\\x"},
 	};

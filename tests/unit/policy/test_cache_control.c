@@ -495,6 +495,7 @@ static void test_targeted(void **state)
 		{"no-cache=%\"a\"", ""},
 		{"public=1", ""},
 		/* of several with one key the last one counts */
+		{"max-age=0, min-fresh=0", "max-age=0 min-fresh=0"},
 		{"max-age=60, max-age=70", "max-age=70"},
 		{"max-age=70, max-age=60", "max-age=60"},
 		{"max-age=60, max-age=\"x\"", ""},

@@ -241,6 +241,31 @@ static void others_of_a_vary_hide_none(void **state)
 	assert_string_equal(selected("GET" TARGET "Foo: c\n"), "c");
 }
 
+/* In whatever order they stand: each Vary is compared once, so none is beyond the bound of them. */
+static void records_of_a_vary_need_not_stand_together(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 5; i++) {
+		char req[64];
+
+		snprintf(req, sizeof(req), "GET" TARGET "Foo: %u\n", i);
+		put(2 * i, req, FRESH "Vary: Foo\nX: foo\n");
+		snprintf(req, sizeof(req), "GET" TARGET "Bar: %u\n", i);
+		put(2 * i + 1, req, FRESH "Vary: Bar\nX: bar\n");
+	}
+	put(20, "GET" TARGET "Baz: 1\n", FRESH "Vary: Baz\nX: baz\n");
+	assert_string_equal(selected("GET" TARGET "Baz: 1\n"), "baz");
+	entry = slice_of(NULL, 0);
+	for (unsigned i = 0; i < 14; i++) {
+		char req[64];
+
+		snprintf(req, sizeof(req), "%s" TARGET "Foo: %u\n", i % 2 ? "HEAD" : "GET", i);
+		put(i, req, FRESH "Vary: Foo\nX: foo\n");
+	}
+	assert_string_equal(selected("GET" TARGET "Foo: 12\n"), "foo");
+	assert_string_equal(selected("GET" TARGET "Foo: 13\n"), "");
+}
+
 static void put_with_vary(int64_t s, const char *name)
 {
 	char req[64], res[128];
@@ -545,6 +570,8 @@ static void a_variant_is_marked_by_its_key(void **state)
 	(void)state;
 	assert_true(is_absent(&view, &marked));
 	marked = record_variant_key(&view, &other_entry);
+	assert_false(is_absent(&view, &marked));
+	marked = record_variant_key(&view, &(struct cache_key){{1, 0}});
 	assert_false(is_absent(&view, &marked));
 	marked = record_variant_key(&view, &entry_key);
 	view = variant_asked_at(10, "GET" TARGET "Foo: 1\n", FRESH "Vary: Foo\nX: 1\n");
@@ -989,6 +1016,28 @@ static void purged_records_are_dropped_and_others_stay(void **state)
 	assert_int_equal(entry.n, 0);
 }
 
+/* A soft purge keeps the record, to be validated. */
+static void what_is_purged_softly_stays_and_is_marked(void **state)
+{
+	const struct cache_key none = {{7, 7}};
+	struct record_cutoff cutoff = {.epoch_of = epoch_of_marked,
+				       .context = &none,
+				       .stale_before = 1,
+				       .stale_ms = ms_after(10)};
+	struct record_view view;
+	struct slice of;
+
+	(void)state;
+	put(0, "GET" TARGET, FRESH "X: 1\n");
+	assert_true(entry_is_untidy(entry, &cutoff));
+	half ^= 1;
+	entry = slice_of(halves[half], entry_tidy(entry, &cutoff, halves[half], ENTRY_SIZE_MAX));
+	assert_true(entry_at(entry, 0, &of, &view));
+	assert_int_equal(view.meta->flags & META_PURGED, META_PURGED);
+	assert_int_equal(view.meta->lifetime_s, 10);
+	assert_false(entry_is_untidy(entry, &cutoff));
+}
+
 static void a_damaged_entry_is_to_be_purged(void **state)
 {
 	(void)state;
@@ -1012,6 +1061,7 @@ int main(void)
 		TEST(one_that_varies_goes_before_one_that_does_not),
 		TEST(each_vary_selects_among_its_own),
 		TEST(others_of_a_vary_hide_none),
+		TEST(records_of_a_vary_need_not_stand_together),
 		TEST(varys_are_bounded_and_the_oldest_goes),
 		TEST(a_language_is_selected_when_nothing_else_is),
 		TEST(what_the_method_cannot_use_is_no_variant),
@@ -1045,6 +1095,7 @@ int main(void)
 		TEST(purged_records_count_as_absent),
 		TEST(a_purged_vary_selects_nothing),
 		TEST(purged_records_are_dropped_and_others_stay),
+		TEST(what_is_purged_softly_stays_and_is_marked),
 		TEST(a_damaged_entry_is_to_be_purged),
 	};
 

@@ -403,6 +403,125 @@ static void a_lifetime_ends_with_a_soft_purge(void **state)
 	}
 }
 
+/* Whichever line is first. */
+static void the_first_line_is_kept(void **state)
+{
+	struct record_view view = written(GET, "204\nX: 1\nETag: \"e\"\n" NOW_DATE
+					       "Cache-Control: max-age=60\nY: 2\n");
+
+	(void)state;
+	assert_heads(view,
+		     "ETag: \"e\"\r\n"
+		     "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+		     "Cache-Control: max-age=60\r\n",
+		     "X: 1\r\nY: 2\r\n");
+}
+
+/* What a later version may have written, though its bytes are as they were written. */
+static void numbers_without_a_meaning_are_damage(void **state)
+{
+	struct record_view view = written(GET, FRESH);
+	struct record_meta meta = *view.meta;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		size_t n;
+
+		meta.kind = i == 1 ? RECORD_PREFLIGHT + 1 : i == 0 ? RECORD_PREFLIGHT : RECORD_GET;
+		meta.lifetime_source = i == 3 ? LIFETIME_LAST + 1 : LIFETIME_LAST;
+		n = record_write(&request.req, &response.res, &meta, uri, memory, sizeof(memory));
+		assert_int_not_equal(n, 0);
+		assert_int_equal(record_view(slice_of(memory, n), uri, &view), i % 2 == 0);
+	}
+}
+
+/* Parts that reach beyond theirs, in a header that no checksum was asked for yet. */
+static void parts_stay_within_theirs(void **state)
+{
+	struct record_view view = written(
+				   GET, FRESH
+				   "ETag: \"e\"\nLast-Modified: Sun, 06 Nov 1994 08:00:00 GMT\n"),
+			   seen;
+	struct record_header *header = (void *)memory;
+	struct slice bytes = view.bytes;
+
+	(void)state;
+	header->etag_n = header->head_304_n - header->etag_at;
+	assert_true(record_parse(bytes, &seen));
+	header->etag_n++;
+	assert_false(record_parse(bytes, &seen));
+	header->etag_at = header->head_304_n + 1;
+	header->etag_n = 0;
+	assert_false(record_parse(bytes, &seen));
+	header->etag_at--;
+	assert_true(record_parse(bytes, &seen));
+	header->last_modified_n = header->head_rest_n - header->last_modified_at;
+	assert_true(record_parse(bytes, &seen));
+	header->last_modified_n++;
+	assert_false(record_parse(bytes, &seen));
+}
+
+/* Lines that are none, where damage was not seen. */
+static void damaged_lines_are_no_response(void **state)
+{
+	struct record_view view = written(GET, FRESH "X: 1\n");
+	struct http_field lines[8];
+	struct http_response res = {.fields = {.at = lines, .capacity = 8}};
+	char *line = memmem(memory, view.bytes.n, "X: 1\r\n", 6);
+
+	(void)state;
+	assert_non_null(line);
+	for (unsigned i = 0; i < 6; i++) {
+		static const char *const damaged[] = {"X: 1 \n",  "X: 1\r ",   "\n: 1\r\n",
+						      "X  1\r\n", "X\t:1\r\n", ":: 1\r\n"};
+
+		assert_true(record_to_response(&view, &res));
+		memcpy(line, damaged[i], 6);
+		assert_false(record_to_response(&view, &res));
+		memcpy(line, "X: 1\r\n", 6);
+	}
+}
+
+static void room_of_a_preflight_is_exact(void **state)
+{
+	struct record_view view = written(GET, FRESH);
+	struct record_meta meta = *view.meta;
+	size_t n;
+
+	(void)state;
+	request_of(&request, "OPTIONS http://example.com/a\nOrigin: "
+			     "http://o\nAccess-Control-Request-Method: PUT\n");
+	meta.kind = RECORD_PREFLIGHT;
+	n = record_write(&request.req, &response.res, &meta, uri, memory, sizeof(memory));
+	assert_int_not_equal(n, 0);
+	for (size_t size = 0; size < n; size++)
+		assert_int_equal(record_write(&request.req, &response.res, &meta, uri,
+					      memory_freshened, size),
+				 0);
+	assert_int_equal(record_write(&request.req, &response.res, &meta, uri, memory_freshened, n),
+			 n);
+	assert_memory_equal(memory, memory_freshened, n);
+}
+
+/* Refused stays refused: a preflight with too many groups. */
+static void a_preflight_of_too_many_groups(void **state)
+{
+	struct record_view view = written(GET, FRESH);
+	struct record_meta meta = *view.meta;
+	char text[2048] = FRESH "Cache-Groups: \"0\"";
+
+	(void)state;
+	for (unsigned i = 1; i < 129; i++)
+		sprintf(text + strlen(text), ", \"%u\"", i);
+	strcat(text, "\n");
+	request_of(&request, "OPTIONS http://example.com/a\nOrigin: "
+			     "http://o\nAccess-Control-Request-Method: PUT\n");
+	response_of(&response, text);
+	meta.kind = RECORD_PREFLIGHT;
+	assert_int_equal(
+		record_write(&request.req, &response.res, &meta, uri, memory, sizeof(memory)), 0);
+}
+
 /* As many groups as a response may name, and one more. */
 static void a_record_of_many_groups(void **state)
 {
@@ -485,13 +604,15 @@ static void a_304_does_not_replace_what_is_not_stored(void **state)
 						      "Keep-Alive: 5\n"
 						      "Transfer-Encoding: chunked\n"
 						      "Content-Length: 10\n"
-						      "Age: 7\n",
+						      "Age: 7\n"
+						      "X-Last: 1\n",
 					    REASON_NONE);
 
 	(void)state;
 	assert_heads(view,
 		     "Date: Sun, 06 Nov 1994 08:51:17 GMT\r\n"
 		     "Cache-Control: max-age=60\r\n",
+		     "X-Last: 1\r\n"
 		     "X-Hop: old\r\n");
 	assert_int_equal(view.meta->initial_age_s, 7);
 }
@@ -509,6 +630,24 @@ static void a_304_replaces_many_unknown_fields(void **state)
 	(void)state;
 	assert_slice(view.head_rest, "X-D: 1\r\nX-B: 2\r\nX-AA: 3\r\nX-C: 4\r\nx-b: 5\r\nX-A: 6\r\n"
 				     "X-Keep: 1\r\nX-BB: keep\r\n");
+}
+
+/* Each name has a bit of its hash: with so many each bit is somebody's. */
+static void a_304_replaces_hundreds_of_unknown_fields(void **state)
+{
+	static char stored[MESSAGE_TEXT], by[MESSAGE_TEXT];
+	struct record_view view;
+
+	(void)state;
+	strcpy(stored, "204\nCache-Control: max-age=60\n");
+	strcpy(by, LATER_304);
+	for (unsigned i = 0; i < 240; i++) {
+		sprintf(stored + strlen(stored), "X-%u: o\n", i);
+		sprintf(by + strlen(by), "x-%u: n\n", i);
+	}
+	view = freshened(stored, GET, by, REASON_NONE);
+	assert_null(memmem(view.head_rest.p, view.head_rest.n, ": o", 3));
+	assert_int_equal(view.meta->lifetime_s, 60); /* the first line stored is kept */
 }
 
 /* As many lines as a record may have, and one more, of the 304 alone. */
@@ -619,6 +758,12 @@ static void what_may_not_be_kept_still_answers_once(void **state)
 	assert_slice(view.etag, "\"e\"");
 	assert_int_equal(view.meta->lifetime_s, 0);
 	assert_int_equal(view.meta->initial_age_s, 5);
+	assert_int_equal(view.meta->last_modified_s, HTTP_DATE_INVALID);
+	view = freshened(FRESH "Last-Modified: Sun, 06 Nov 1994 08:00:00 GMT\n", GET,
+			 LATER_304 "Cache-Control: no-store\n", REASON_RESPONSE_NO_STORE);
+	assert_slice(view.last_modified, "Sun, 06 Nov 1994 08:00:00 GMT");
+	assert_int_equal(view.meta->flags & (META_HAS_ETAG | META_HAS_LAST_MODIFIED),
+			 META_HAS_LAST_MODIFIED);
 	/* the validator also when it is the first line, the kind that of a GET */
 	view = freshened(
 		FRESH, "HEAD http://example.com/a\n",
@@ -641,6 +786,32 @@ static void what_has_grown_too_large_still_answers_once(void **state)
 	strcat(text, "\n");
 	view = freshened(FRESH, GET, text, REASON_TOO_LARGE);
 	assert_true(view.bytes.n > 17 << 10);
+}
+
+/* record_size counts all bytes of a record; and what does not fit is too large. */
+static void the_size_of_a_record_is_exact(void **state)
+{
+	struct exchange_times times = times_at(NOW_S + 100);
+	struct record_view old = written(GET, FRESH "ETag: \"e\"\n");
+	struct conf exact = conf;
+	struct record_confirmation by = {&request.req, &response.res, &times, &exact, uri};
+	enum reason why = REASON_COUNT;
+	size_t n;
+
+	(void)state;
+	response_of(&response, LATER_304);
+	n = record_freshen(&old, &by, memory_freshened, sizeof(memory_freshened), &why);
+	assert_int_not_equal(n, 0);
+	exact.record_size = n;
+	assert_int_equal(record_freshen(&old, &by, memory_freshened, n, &why), n);
+	assert_int_equal(why, REASON_NONE);
+	exact.record_size = n - 1;
+	assert_int_not_equal(
+		record_freshen(&old, &by, memory_freshened, sizeof(memory_freshened), &why), 0);
+	assert_int_equal(why, REASON_TOO_LARGE);
+	exact.record_size = conf.record_size;
+	assert_int_equal(record_freshen(&old, &by, memory_freshened, n - 1, &why), 0);
+	assert_int_equal(why, REASON_TOO_LARGE);
 }
 
 /* Each of many 304s adds fields of its own. */
@@ -690,10 +861,17 @@ int main(void)
 		cmocka_unit_test(one_language_is_noticed),
 		cmocka_unit_test(a_soft_purge_is_of_a_uri_or_of_a_group),
 		cmocka_unit_test(a_lifetime_ends_with_a_soft_purge),
+		cmocka_unit_test(the_first_line_is_kept),
+		cmocka_unit_test(numbers_without_a_meaning_are_damage),
+		cmocka_unit_test(parts_stay_within_theirs),
+		cmocka_unit_test(damaged_lines_are_no_response),
+		cmocka_unit_test(room_of_a_preflight_is_exact),
+		cmocka_unit_test(a_preflight_of_too_many_groups),
 		cmocka_unit_test(a_record_of_many_groups),
 		cmocka_unit_test(a_304_replaces_its_fields_and_keeps_the_rest),
 		cmocka_unit_test(a_304_does_not_replace_what_is_not_stored),
 		cmocka_unit_test(a_304_replaces_many_unknown_fields),
+		cmocka_unit_test(a_304_replaces_hundreds_of_unknown_fields),
 		cmocka_unit_test(a_304_of_too_many_lines_confirms_nothing),
 		cmocka_unit_test(a_304_narrows_what_is_shared),
 		cmocka_unit_test(a_304_without_date_was_made_at_receipt),
@@ -702,6 +880,7 @@ int main(void)
 		cmocka_unit_test(a_head_freshens_a_record_of_get),
 		cmocka_unit_test(what_may_not_be_kept_still_answers_once),
 		cmocka_unit_test(what_has_grown_too_large_still_answers_once),
+		cmocka_unit_test(the_size_of_a_record_is_exact),
 		cmocka_unit_test(fields_do_not_gather_without_end),
 	};
 

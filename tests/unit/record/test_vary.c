@@ -308,7 +308,7 @@ static void names_are_found_among_any_number_of_lines(void **state)
 	static struct http_field lines[VARY_LINES_MAX + 1];
 	static struct message res;
 	char few[BLOCK_SIZE], many[BLOCK_SIZE];
-	size_t n = block_of("Vary: A, B, C, D, E, F\n", "A: 1\nC: 2, 3\nE: 4\nF: 5\n", few,
+	size_t n = block_of("Vary: A, B, C, D, E, F\n", "A: 1\nC: 2, 3\nE: 4\nF: 5, 6, 7\n", few,
 			    sizeof(few));
 
 	(void)state;
@@ -318,15 +318,85 @@ static void names_are_found_among_any_number_of_lines(void **state)
 					   .fields = {.at = lines, .capacity = count}};
 
 		assert_true(http_fields_add(&req.fields, SLICE("c"), SLICE("2")));
-		while (req.fields.count < count - 4)
+		assert_true(http_fields_add(&req.fields, SLICE("F"), SLICE("5")));
+		while (req.fields.count < count - 5)
 			assert_true(http_fields_add(&req.fields, SLICE("X"), SLICE("1")));
 		assert_true(http_fields_add(&req.fields, SLICE("E"), SLICE("4")));
 		assert_true(http_fields_add(&req.fields, SLICE("C"), SLICE("3")));
-		assert_true(http_fields_add(&req.fields, SLICE("F"), SLICE("5")));
+		assert_true(http_fields_add(&req.fields, SLICE("F"), SLICE("6")));
+		assert_true(http_fields_add(&req.fields, SLICE("f"), SLICE("7")));
 		assert_true(http_fields_add(&req.fields, SLICE("a"), SLICE("1")));
 		assert_int_equal(vary_write(&res.res.fields, &req, many, sizeof(many)), n);
 		assert_memory_equal(many, few, n);
 	}
+}
+
+static bool differ_in_language(const char *vary_a, const char *a, const char *vary_b, const char *b)
+{
+	char one[BLOCK_SIZE], other[BLOCK_SIZE];
+
+	return vary_differs_in_language(slice_of(one, block_of(vary_a, a, one, sizeof(one))),
+					slice_of(other, block_of(vary_b, b, other, sizeof(other))));
+}
+
+/* In nothing else, that is. */
+static void blocks_that_differ_in_language(void **state)
+{
+	const char *both = "Vary: Accept-Language, Foo\n", *one = "Vary: Accept-Language\n",
+		   *bar = "Vary: Accept-Language, Bar\n";
+	const char *de = "Accept-Language: de\nFoo: 1\n";
+
+	(void)state;
+	assert_true(differ_in_language(both, de, both, "Accept-Language: en\nFoo: 1\n"));
+	assert_true(differ_in_language(both, de, both, "Foo: 1\n"));
+	assert_true(differ_in_language(both, de, both, de));
+	assert_false(differ_in_language(both, de, both, "Accept-Language: en\nFoo: 2\n"));
+	assert_false(differ_in_language(both, de, both, "Accept-Language: en\n"));
+	assert_false(differ_in_language(both, "Accept-Language: de\nFoo:\n", both,
+					"Accept-Language: de\n"));
+	assert_false(differ_in_language(both, de, one, de));
+	assert_false(differ_in_language(one, de, both, de));
+	assert_false(
+		differ_in_language(both, "Accept-Language: de\n", bar, "Accept-Language: de\n"));
+	assert_false(differ_in_language("Vary: Foo\n", "", "Vary: Bar\n", ""));
+	assert_false(differ_in_language("", "", one, de));
+	assert_true(differ_in_language("", "", "", ""));
+}
+
+static void a_block_has_names(void **state)
+{
+	char memory[BLOCK_SIZE];
+	struct slice block = slice_of(
+		memory, block_of("Vary: Foo, Accept\n", "Foo: Bar\n", memory, sizeof(memory)));
+
+	(void)state;
+	assert_true(vary_has_name(block, SLICE("foo")));
+	assert_true(vary_has_name(block, SLICE("ACCEPT")));
+	assert_false(vary_has_name(block, SLICE("Bar")));
+	assert_false(vary_has_name(block, SLICE("fo")));
+	assert_false(vary_has_name(slice_of(NULL, 0), SLICE("foo")));
+}
+
+/* As most requests are that a record answers; what is damaged is not. */
+static void a_request_is_as_sent(void **state)
+{
+	static struct message req;
+	char memory[BLOCK_SIZE];
+	size_t n = block_of("Vary: Foo, Bar\n", "Foo: 1\n", memory, sizeof(memory));
+
+	(void)state;
+	request_of(&req, URI "Foo: 1\n");
+	assert_true(vary_is_as_sent(slice_of(memory, n), &req.req));
+	assert_true(vary_is_as_sent(slice_of(memory, 0), &req.req));
+	memory[n] = '\0';
+	assert_false(vary_is_as_sent(slice_of(memory, n + 1), &req.req));
+	assert_false(vary_is_as_sent(slice_of(memory, n - 1), &req.req));
+	request_of(&req, URI "Foo: 1\nBar:\n");
+	assert_false(vary_is_as_sent(slice_of(memory, n), &req.req));
+	request_of(&req, URI "Foo: 1\nFoo: 1\n");
+	assert_false(vary_is_as_sent(slice_of(memory, n), &req.req));
+	request_of(&req, URI);
+	assert_false(vary_is_as_sent(slice_of(memory, n), &req.req));
 }
 
 /* A block one byte short of room is refused, and nothing is written past the room. */
@@ -424,6 +494,54 @@ static void preflight_headers_are_sorted_in_lower_case(void **state)
 	assert_false(same_preflight(PREFLIGHT HEADERS "a,b\n", PREFLIGHT HEADERS "a,b,c\n"));
 }
 
+/* Its length, then the items that make a preflight the same one, in this order. */
+static void a_preflight_is_its_length_and_items(void **state)
+{
+	static const char *const items[][2] = {{"origin", "http://a"},
+					       {"access-control-request-method", "PUT"},
+					       {"access-control-request-private-network", NULL},
+					       {"", "a,b,"}};
+	char memory[BLOCK_SIZE];
+	size_t n = preflight(PREFLIGHT HEADERS "b,a\n", memory, sizeof(memory));
+	struct slice block = slice_of(memory + sizeof(uint64_t), n - sizeof(uint64_t));
+	struct vary_item item;
+	uint64_t length;
+
+	(void)state;
+	memcpy(&length, memory, sizeof(length));
+	assert_int_equal(length, n);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_true(vary_take(&block, &item));
+		assert_true(slice_eq(item.name, slice_str(items[i][0])));
+		assert_int_equal(item.present, items[i][1] != NULL);
+		assert_true(slice_eq(item.value, slice_str(item.present ? items[i][1] : "")));
+	}
+	assert_int_equal(block.n, 0);
+}
+
+/* However many, and in whatever order. */
+static void many_preflight_headers_are_sorted(void **state)
+{
+	(void)state;
+	for (unsigned count = 1; count <= 128; count++) {
+		char sorted[2048] = PREFLIGHT HEADERS, mixed[2048] = PREFLIGHT HEADERS;
+
+		for (unsigned i = 0; i < count; i++) {
+			/* 131 is a prime: each comes once */
+			unsigned other = (i + 1) * 37 % 131;
+
+			while (other == 0 || other > count)
+				other = other * 37 % 131;
+			sprintf(sorted + strlen(sorted), "%sn%03u", i > 0 ? "," : "", i + 1);
+			sprintf(mixed + strlen(mixed), "%sN%03u", i > 0 ? "," : "",
+				count < 2 ? 1 : other);
+		}
+		assert_int_equal(strlen(sorted), strlen(mixed));
+		if (!same_preflight(strcat(sorted, "\n"), strcat(mixed, "\n")))
+			fail_msg("%s is not %s", mixed, sorted);
+	}
+}
+
 static void preflights_are_bounded(void **state)
 {
 	char block[BLOCK_SIZE], text[2048] = PREFLIGHT HEADERS "n";
@@ -460,10 +578,15 @@ int main(void)
 		cmocka_unit_test(the_names_of_a_vary_are_a_set),
 		cmocka_unit_test(names_are_found_among_many_lines),
 		cmocka_unit_test(names_are_found_among_any_number_of_lines),
+		cmocka_unit_test(blocks_that_differ_in_language),
+		cmocka_unit_test(a_block_has_names),
+		cmocka_unit_test(a_request_is_as_sent),
 		cmocka_unit_test(room_is_exact),
 		cmocka_unit_test(damaged_blocks_are_looked_at_safely),
 		cmocka_unit_test(preflights_are_distinguished),
 		cmocka_unit_test(preflight_headers_are_sorted_in_lower_case),
+		cmocka_unit_test(a_preflight_is_its_length_and_items),
+		cmocka_unit_test(many_preflight_headers_are_sorted),
 		cmocka_unit_test(preflights_are_bounded),
 	};
 
