@@ -12,14 +12,14 @@ log=build/fuzz/$target.log
 dictionary=tests/fuzz/$target.dict
 mkdir -p "$found"
 result="nothing found"
+began=$(date +%s)
 build/fuzz/fuzz_"$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
 	-artifact_prefix=build/fuzz/"$target"- $([ ! -f "$dictionary" ] || echo "-dict=$dictionary") \
 	"$found" tests/fuzz/corpus/"$target" >"$log" 2>&1 || result="a finding"
 # "cov:" counts the branches (edges) of the code that was compiled to be fuzzed and is linked into this target.
-awk -v target="$target" -v result="$result" '
+awk -v target="$target" -v result="$result" -v seconds="$(($(date +%s) - began))" '
 	/^INFO: Loaded .* PC tables/ { gsub(/[()]/, ""); edges = $6 }
 	/^#[0-9]/ { for (i = 1; i < NF; i++) if ($i == "cov:") covered = $(i + 1) }
-	/^Done [0-9]+ runs in/ { seconds = $5 }
 	/^stat::number_of_executed_units/ { runs = $2 }
 	END { printf "%s: %s s, %s runs, %s of %s edges, %s\n", target, seconds, runs, covered, edges, result }' "$log" |
 	tee -a build/fuzz.txt

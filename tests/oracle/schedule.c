@@ -740,28 +740,28 @@ static void purge(void *context)
 		witness_purge_ends(run.witness, number);
 }
 
-static struct purge purge_of(unsigned kind, const char *host, struct purged *ret_purged)
+/* False without memory. */
+static bool purge_of(unsigned kind, const char *host, struct purge *ret_purge,
+		     struct purged *ret_purged)
 {
-	struct purge purge = {.kind = PURGE_ALL};
 	char text[64];
 	struct http_uri uri;
 	bool ok = true;
 
+	*ret_purge = (struct purge){.kind = PURGE_ALL};
 	*ret_purged = (struct purged){.host = kind == 0 ? NULL : host};
 	snprintf(text, sizeof(text), "http://%s/2", host);
 	ok = http_uri_parse_absolute(slice_str(text), &uri) == URI_OK;
 	if (kind == 1) {
-		ok = ok && purge_of_prefix(&uri, &purge);
+		ok = ok && purge_of_prefix(&uri, ret_purge);
 		ret_purged->path = "/2";
 	} else if (kind == 2) {
-		ok = ok && purge_of_host(slice_str(host), &purge);
+		ok = ok && purge_of_host(slice_str(host), ret_purge);
 	} else if (kind == 3) {
-		ok = ok && purge_of_group_at(slice_str(host), SLICE("g"), &purge);
+		ok = ok && purge_of_group_at(slice_str(host), SLICE("g"), ret_purge);
 		ret_purged->group = "\"g\"";
 	}
-	if (!ok)
-		abort();
-	return purge;
+	return ok;
 }
 
 /* Everything, what begins so, a host, a group of it; each hard or soft. */
@@ -776,7 +776,8 @@ static void operator_purges(void)
 		return;
 	operation = &operations[worker->index];
 	operation->worker = worker;
-	operation->purge = purge_of(kind % 4, hosts[host], &operation->purged);
+	if (!purge_of(kind % 4, hosts[host], &operation->purge, &operation->purged))
+		return; /* the operator is told so */
 	operation->purge.soft = kind >= 4;
 	lane_run(worker->index, purge, operation);
 }
