@@ -149,6 +149,13 @@ def kill(pids):
             pass
 
 
+def until_ended(pids):
+    """What they held is free then: to take gigabytes of memory back takes the kernel a while."""
+    end = time.monotonic() + STOP_S
+    while any((stat := stat_of(pid)) and stat[0] != "Z" for pid in pids) and time.monotonic() < end:
+        time.sleep(0.01)
+
+
 def stop(process):
     """Ends a process of the run with all that descend from it, by their ids."""
     pids = tree(process.pid)
@@ -160,6 +167,7 @@ def stop(process):
             pass
     kill(pids)
     process.wait()
+    until_ended(pids)
 
 
 def interrupt_once(*numbers):

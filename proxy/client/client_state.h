@@ -8,7 +8,6 @@
 
 #include <assert.h>
 
-#include "proxy/http1/body.h"
 #include "proxy/base/buf.h"
 #include "proxy/loop/conn.h"
 #include "proxy/exchange/exchange.h"
@@ -49,29 +48,30 @@ struct client {
 	bool held;         /* nothing of the body is taken until sink_let_go() */
 	bool fin_received; /* the peer sent FIN */
 	bool all_read;     /* the last recv() took all that was there */
-	bool said_last; /* by the request under way, or the last one: it sends nothing after it */
-	bool lingering;
-	bool advancing;     /* client_advance() is on the stack */
-	bool stalled;       /* requests wait in `in` for room in `out` */
-	bool put_off;       /* what is in `in` waits for the next turn */
-	bool in_head;       /* a request head has begun: its deadline stands */
-	bool looking : 1;   /* at the first bytes of a tunnel, what they are: likewise */
+	bool said_last;   /* by the request under way, or the last one: it sends nothing after it */
+	bool advancing;   /* client_advance() is on the stack */
+	bool stalled;     /* requests wait in `in` for room in `out` */
+	bool put_off;     /* what is in `in` waits for the next turn */
+	bool in_head;     /* a request head has begun: its deadline stands */
+	bool looking : 1; /* at the first bytes of a tunnel, what they are: likewise */
 	bool look_held : 1; /* that deadline begins when the 200 has been sent */
 	bool is_tls : 1;    /* speaks TLS, or is to */
-	uint8_t listener;   /* that it was accepted by: its row of the statistics */
+	bool lingering : 1;
+	uint8_t listener; /* that it was accepted by: its row of the statistics */
+	uint8_t refusal; /* an enum failure: what its first request is answered with, whatever it is */
 	struct clients *all;
 	const struct frontend *frontend;
 	struct conn *conn; /* NULL when closed */
 	struct exchange *exchange;
 	struct buf in;
 	struct buf out;
-	struct body body;
 	struct pace send_pace; /* of what waits to be sent */
 	struct pace recv_pace; /* of a request's body */
 	struct parse_progress progress;
-	uint32_t requests;
-	uint32_t lingered;
-	enum failure refusal; /* what its first request is answered with, whatever it is */
+	union {
+		uint32_t requests;
+		uint32_t lingered; /* bytes, while it is lingering */
+	};
 	union address peer;
 	struct holding place;        /* of its connection, in the budget of clients or another */
 	struct client *next, **link; /* in all->first */
@@ -80,6 +80,10 @@ struct client {
 	struct task resume;     /* go on reading */
 	struct task push;       /* send what was composed */
 };
+
+/* It and its connection (conn.c) are most of what an idle client takes: README.md says how much. */
+_Static_assert(sizeof(struct client) <= 280, "an idle client: 0.49 KiB with its connection");
+_Static_assert(FAILURE_COUNT <= UINT8_MAX, "client.refusal");
 
 /* Count traffic of clients: operators' requests are not included. */
 #define COUNT_TRAFFIC(client, name, n)                \
