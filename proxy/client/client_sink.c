@@ -57,6 +57,12 @@ static void client_finish(struct client *client)
 {
 	conn_unfinished(client->conn, false);
 	if (sends_no_more(client)) {
+		/*
+		 * Bytes against its word make an RST of it, before which what waits for the FIN
+		 * (conn_send_last()) would never be sent.
+		 */
+		if (!client->fin_received)
+			conn_end(client->conn);
 		client_close(client);
 		return;
 	}

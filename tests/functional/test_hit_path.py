@@ -117,7 +117,7 @@ def ask_alone(proxy, origin, path="/hit"):
 
 @pytest.mark.one_worker("the calls of one worker are counted")
 def test_system_calls_of_a_hit_on_a_connection_of_its_own(wrapped, origin, tmp_path):
-    """Accept, receive, send, close; and one more accept in each few, which finds no other."""
+    """Accept, receive, send, end, close; and one more accept in each few, which finds no other."""
     if not shutil.which("strace"):
         pytest.skip("strace is not installed")
     skip_if_sanitized()
@@ -141,9 +141,9 @@ def test_system_calls_of_a_hit_on_a_connection_of_its_own(wrapped, origin, tmp_p
     calls = (re.match(r"\w+(?=\()", line) for line in lines[hits[0] + 1:hits[-1] + 1])
     names = collections.Counter(call[0] for call in calls if call)
     names.pop("restart_syscall", None)
-    rare = {name for name in names if names[name] <= ALONE // 4} - {"epoll_ctl", "shutdown", "setsockopt"}
-    assert set(names) - rare <= {"epoll_wait", "accept4", "recvfrom", "sendto", "close"}, names
-    assert names["recvfrom"] == names["sendto"] == names["close"] == ALONE - 1, names
+    rare = {name for name in names if names[name] <= ALONE // 4} - {"epoll_ctl", "setsockopt"}
+    assert set(names) - rare <= {"epoll_wait", "accept4", "recvfrom", "sendto", "shutdown", "close"}, names
+    assert names["recvfrom"] == names["sendto"] == names["shutdown"] == names["close"] == ALONE - 1, names
     assert names["accept4"] <= 1.3 * ALONE, names
     sent = [line for line in lines[hits[0]:hits[-1]] if line.startswith("sendto")]
     assert all("MSG_MORE" in line for line in sent), sent  # the FIN is in the answer's packet

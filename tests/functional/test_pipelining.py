@@ -1,6 +1,8 @@
 """Requests that come without waiting: answered in order, each with its own answer."""
 
+import os
 import select
+import signal
 import threading
 
 import pytest
@@ -121,3 +123,28 @@ def test_the_last_of_many_answers_is_whole_however_slowly_they_are_taken(proxy, 
         client.send(ask * (n - 1) + request_bytes("GET", origin.url("/a"), "Connection: close"))
         assert all(client.response().hit for _ in range(n))
         assert client.end() == "fin"
+
+
+@pytest.mark.one_worker("it is stopped")
+@pytest.mark.parametrize("answered_first", [False, True], ids=["bytes", "answer"])
+def test_bytes_against_its_own_word_do_not_cost_a_client_its_last_answer(proxy, origin, answered_first):
+    """They come in the turn of the answer, and closing with them unread is an RST: not before the answer."""
+    go, gone = threading.Event(), threading.Event()
+    origin.on("/last", [go, respond(204, "X-A: b"), lambda _: gone.set()])
+
+    def answer():
+        go.set()
+        assert gone.wait(5)
+
+    with proxy.connect() as client:
+        client.request("GET", origin.url("/last"), "Connection: close")
+        origin.wait_requests(1)
+        steps = [answer, lambda: client.send(b"\r\n")]
+        os.kill(proxy.worker, signal.SIGSTOP)
+        try:
+            for step in steps if answered_first else reversed(steps):
+                step()
+        finally:
+            os.kill(proxy.worker, signal.SIGCONT)
+        last = client.response()
+        assert (last.status, last["X-A"]) == (204, "b")
