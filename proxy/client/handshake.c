@@ -54,7 +54,9 @@ static void handshake_decided(void *owner)
 	conn_own(client->conn, &client_events, client);
 	conn_watch(client->conn, true, false);
 	if (client->refusal == FAILURE_NONE)
-		conn_deadline(client->conn, client->all->conf->head_timeout_ms);
+		conn_deadline(client->conn, client->all->ending
+						    ? CLIENT_REFUSAL_MS
+						    : client->all->conf->head_timeout_ms);
 }
 
 static void hello_expired(void *owner)

@@ -8,6 +8,8 @@ import signal
 import socket
 import ssl
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -408,6 +410,30 @@ def test_handshakes_count_in_the_limits(start_tls, context, origin):
     until(lambda: proxy.stats()["gauges"]["clients"] == 0, "they are gone")
     with TlsClient(port, context) as client:
         assert client.get(origin.url()).status == 204
+
+
+@pytest.mark.long  # 2 s
+@pytest.mark.one_worker("it is stopped")
+def test_a_handshake_at_sigterm_is_finished_and_its_client_not_waited_for_long(start_tls, context):
+    """One that connects ahead and asks nothing yet would hold the end for drain_timeout."""
+    proxy, port = start_tls()
+    with socket.create_connection(("127.0.0.1", port), 5) as client:
+        proxy.stats()  # it is accepted
+        worker, secured = proxy.worker, []
+        os.kill(worker, signal.SIGSTOP)
+        shaking = threading.Thread(target=lambda: secured.append(
+            context.wrap_socket(client, server_hostname="proxy.test")))
+        try:
+            shaking.start()
+            time.sleep(0.2)  # it has sent its hello
+            proxy.terminate()
+            time.sleep(0.2)  # the worker is told
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        shaking.join(10)
+        with secured[0] as connection:
+            assert connection.recv(1) == b""
+    proxy.wait(5)
 
 
 @pytest.mark.long
