@@ -43,14 +43,16 @@ void store_note_crash(struct store_note *note)
 bool store_note_acquit(const struct store_note *note, uint64_t transaction, struct store_note *ret)
 {
 	uint32_t crashes = atomic_load_explicit(&note->crashes, memory_order_relaxed);
-
-	*ret = (struct store_note){.crashes = crashes};
-	if (crashes == 0)
-		return true;
-	ret->acquitted = transaction;
 	/* If the number went back, it is another file. */
-	if (note->acquitted > transaction || transaction - note->acquitted > STORE_CRASH_COMMITS)
-		ret->crashes = 1;
+	bool is_long_ago = note->acquitted > transaction ||
+			   transaction - note->acquitted > STORE_CRASH_COMMITS;
+
+	*ret = (struct store_note){0};
+	/* Without a crash since then nothing is looked at, and commits go on being counted from there. */
+	if (crashes == 0 || (is_long_ago && !store_note_is_doubted(note)))
+		return true;
+	ret->crashes = is_long_ago ? 1 : crashes;
+	ret->acquitted = store_note_is_doubted(note) ? transaction : note->acquitted;
 	return ret->crashes < STORE_CRASHES_MAX;
 }
 

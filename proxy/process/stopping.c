@@ -120,13 +120,14 @@ void master_replace_all(struct master *master)
 /*
  * Only a worker that opens the store alone checks all of it, or begins it anew (cache/store/note.h).  So the second
  * crash and the fourth have all workers replaced.  Where that does not help, the store is not the cause, and it is
- * better that others go on while one dies.
+ * better that others go on while one dies.  Those of the program before go on as well, until it is known that
+ * this one serves.
  */
 void master_note_crash(struct master *master)
 {
 	static const char why[] = "workers crashed meanwhile: try again";
 
-	if (master->replacing || master->stopping || master_is_trial(master))
+	if (master->replacing || master->stopping || (master->before != NULL && !master->greeted))
 		return;
 	if (master->now_ms - master->crashed_ms > CRASHES_MS)
 		master->crashes = 0;

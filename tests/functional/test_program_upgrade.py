@@ -1,6 +1,7 @@
 """Another program in the place of the one that runs: no connection refused, no request lost, no stream
 cut; and back when it will not do."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -360,6 +361,36 @@ def test_one_that_fails_after_its_trial_goes_back(begin, origin, tmp_path):
     shutil.copy(BINARY, running.program)
     assert running.upgrade()["ok"] and running.reload()["ok"]
     assert os.readlink(f"/proc/{running.proxy.pid}/exe") == str(running.program)
+    running.stop()
+
+
+def test_one_whose_workers_crash_before_they_serve_goes_back(begin, origin, tmp_path):
+    """After its trial. However often they do, workers of the program before are not ended for it."""
+    running = begin(workers=1)
+    real, held = tmp_path / "real", threading.Event()
+    shutil.copy(BINARY, real)
+    running.script(f'if [ -e {tmp_path}/tried ]; then touch {tmp_path}/begun\n'
+                   f'while [ ! -e {tmp_path}/go ]; do sleep 0.01; done; fi\n'
+                   f'touch {tmp_path}/tried\nexec {real} "$@"')
+    origin.on("/stream", [*EVENTS, held, b"data: 2\n\n"])
+    before, = running.proxy.workers()
+    with running.proxy.connect() as stream, open(running.proxy.store / "lock", "r+b") as lock:
+        begin_stream(stream, origin)
+        os.kill(running.proxy.pid, signal.SIGUSR2)
+        until((tmp_path / "begun").exists, "its trial is over")
+        fcntl.lockf(lock, fcntl.LOCK_EX, 1, 1)  # the next worker waits for the store
+        (tmp_path / "go").touch()
+        until(lambda: os.readlink(f"/proc/{running.proxy.pid}/exe") == str(real), "it takes over")
+        for crash in range(1, 6):
+            pid = until(lambda: next(iter(running.proxy.workers() - {before}), None), "a worker is started", timeout=15)
+            os.kill(pid, signal.SIGABRT)
+            until_ended([pid])
+            assert before in running.proxy.workers(), (crash, running.proxy.errors())
+        fcntl.lockf(lock, fcntl.LOCK_UN, 1, 1)
+        until(lambda: not running.result("upgrade")["ok"], "it is back", timeout=15)
+        assert before in running.proxy.workers()
+        held.set()
+        read_until(stream, b"data: 2")
     running.stop()
 
 

@@ -642,20 +642,24 @@ static void test_runs(void **state)
 	const struct change changes[] = {
 		{RUN, RUN_OF_ONE, 0, 0, 8, RUN_OF_TWO},
 		{RUN, RUN_OF_ONE, 0, 10, 2, LEAF},
-		{RUN, RUN_OF_ONE, 0, 12, 4, 2},
+		{TWICE, RUN_OF_ONE, 0, 12, 4, 2}, /* a page more than is needed */
 		{RUN, RUN_OF_TWO, 0, 12, 4, 1},
-		{RUN, RUN_OF_TWO, 0, 12, 4, 3},
+		{TWICE, RUN_OF_TWO, 0, 12, 4, 3},
+		{BEYOND, RUN_OF_TWO, 0, 12, 4, PAGES},
+		{BEYOND, RUN_OF_TWO, 0, 12, 4, 0xffffffff},
 		{RUN, FREE_RUN, 0, 0, 8, 0},
 		{RUN, FREE_RUN, 0, 10, 2, OVERFLOW | BRANCH},
 		{RUN, FREE_RUN, 0, 12, 4, 1},
+		{"", FREE_RUN, 0, 12, 4, 3}, /* as when it was longer at first */
+		{TWICE, FREE_RUN, 0, 12, 4, 4},
 		{RUN, LEAVES + 3, 1, 0, 2, PAGE - 15}, /* a byte more than fits the page */
-		{RUN, LEAVES + 3, 2, 0, 2, PAGE - 16},
+		{"", LEAVES + 3, 2, 0, 2, PAGE - 16}, /* and a byte less than fills two */
 		{BEYOND, LEAVES + 3, 1, 24, 8, 1},
 		{BEYOND, LEAVES + 3, 2, 24, 8, PAGES - 1}, /* its second page is not there */
 		{BEYOND, LEAVES + 3, 2, 24, 8, PAGES},
 		{RUN, LEAVES + 3, 2, 24, 8, PAGES - 2},
 		{BEYOND, LEAVES + 3, 2, 0, 4, 0xffffffff},
-		{RUN, LEAVES + 3, 1, 24, 8, RUN_OF_TWO},
+		{TWICE, LEAVES + 3, 1, 24, 8, RUN_OF_TWO},
 		{TWICE, LEAVES + 3, 1, 24, 8, LEAVES},
 		{RUN, LEAVES + 3, 1, 24, 8, PAGES - 1},
 		{BEYOND, FREE_ROOT, 2, 16, 8, PAGES - 1},

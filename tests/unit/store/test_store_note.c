@@ -411,6 +411,26 @@ static void test_crashes_are_counted(void **state)
 	}
 }
 
+/* Openings without a crash in between do not make it a crash of late. */
+static void test_crashes_are_forgotten(void **state)
+{
+	struct store_note note = {.crashes = 2, .acquitted = 4000}, next;
+
+	(void)state;
+	assert_true(store_note_acquit(&note, 4600, &next));
+	assert_int_equal(next.crashes, 2);
+	assert_int_equal(next.acquitted, 4000);
+	assert_true(store_note_acquit(&next, 5000, &note));
+	assert_int_equal(note.crashes, 2);
+	assert_true(store_note_acquit(&note, 5001, &next));
+	assert_int_equal(next.crashes, 0);
+	assert_int_equal(next.acquitted, 0);
+	store_note_crash(&note);
+	assert_true(store_note_acquit(&note, 5001, &next));
+	assert_int_equal(next.crashes, 1);
+	assert_int_equal(next.acquitted, 5001);
+}
+
 static void test_a_crash_is_doubt(void **state)
 {
 	struct store_note note = {.crashes = 1};
@@ -467,6 +487,7 @@ int main(void)
 		NOTE_TEST(test_doubt_lasts_until_a_look),
 		NOTE_TEST(test_note_is_rubbish),
 		cmocka_unit_test(test_crashes_are_counted),
+		cmocka_unit_test(test_crashes_are_forgotten),
 		cmocka_unit_test(test_a_crash_is_doubt),
 	};
 
