@@ -208,6 +208,11 @@ static int run(struct conf *conf, const struct generation_source *source)
 		generation_free(first, NULL);
 		return status;
 	}
+	if (!master_begin(master, &error)) {
+		log_error("%s", error.text);
+		master_free(master);
+		return status;
+	}
 	status = master_run(master, greeting_print);
 	master_free(master);
 	return status;

@@ -229,7 +229,10 @@ void admin_dash(struct exchange *x)
 		return;
 	}
 	page->asked = (struct asked_for){.window_s = MINUTE_S, .step_s = 10};
-	admin_params_begin(&params, x->req.uri.path);
+	if (!admin_read_params(x, &params)) {
+		free(page);
+		return;
+	}
 	if (read_parameters(&params, &page->asked))
 		answer(x, page);
 	else

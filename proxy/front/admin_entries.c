@@ -83,18 +83,14 @@ static bool read_one(struct listing *listing, struct slice name, struct slice va
 	return slice_eq(name, SLICE("prefix")) && read_prefix(value, &listing->wanted);
 }
 
-static bool read_params(struct listing *listing, struct slice target)
+static bool read_params(struct listing *listing, struct admin_params *params)
 {
-	struct admin_params params;
 	struct slice name, value;
 	bool ok = true;
 
-	admin_params_begin(&params, target);
-	while (ok && admin_params_next(&params, &name, &value))
+	while (ok && admin_params_next(params, &name, &value))
 		ok = read_one(listing, name, value);
-	ok = ok && !params.bad;
-	admin_params_end(&params);
-	return ok;
+	return ok && !params->bad;
 }
 
 /* ---- rows ----------------------------------------------------------------------------------- */
@@ -238,14 +234,22 @@ static void answer(struct exchange *x, struct listing *listing)
 void admin_entries(struct exchange *x)
 {
 	struct listing *listing = calloc(1, sizeof(*listing));
+	struct admin_params params;
+	bool good;
 
 	if (listing == NULL) {
 		exchange_fail(x, FAILURE_INTERNAL);
 		return;
 	}
+	if (!admin_read_params(x, &params)) {
+		free(listing);
+		return;
+	}
 	listing->env = x->use->env;
 	listing->rows_max = ROWS_PRESET;
-	if (read_params(listing, x->req.uri.path))
+	good = read_params(listing, &params);
+	admin_params_end(&params);
+	if (good)
 		answer(x, listing);
 	else
 		admin_refuse(x, 400, ADMIN_FIELDS,

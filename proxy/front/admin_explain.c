@@ -25,7 +25,8 @@ static struct question *read_question(struct exchange *x)
 	struct admin_params params;
 	struct question *question;
 
-	admin_params_begin(&params, x->req.uri.path);
+	if (!admin_read_params(x, &params))
+		return NULL;
 	question = question_read(&params, x->use->conf, &error);
 	admin_params_end(&params);
 	if (question != NULL)

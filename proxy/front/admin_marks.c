@@ -39,20 +39,16 @@ static void copy_text(char *to, size_t size, struct slice from)
 }
 
 /* The one parameter that a mark may have. */
-static bool read_note(struct slice target, char note[MARK_NOTE_MAX + 1])
+static bool read_note(struct admin_params *params, char note[MARK_NOTE_MAX + 1])
 {
-	struct admin_params params;
 	struct slice name, value;
 	bool good = true;
 
-	admin_params_begin(&params, target);
-	while (good && admin_params_next(&params, &name, &value)) {
+	while (good && admin_params_next(params, &name, &value)) {
 		good = slice_eq(name, SLICE("note"));
 		copy_text(note, MARK_NOTE_MAX + 1, value);
 	}
-	good = good && !params.bad;
-	admin_params_end(&params);
-	return good;
+	return good && !params->bad;
 }
 
 static void answer_set(struct exchange *x, const struct mark *mark, const char *gone)
@@ -78,9 +74,15 @@ void admin_marks_set(struct exchange *x)
 	struct slice name = name_in(x->req.uri.path);
 	struct mark mark = {.wall_ms = wall_clock_ms()};
 	char gone[MARK_NAME_MAX + 1];
+	struct admin_params params;
 	struct stats sum;
+	bool good;
 
-	if (!mark_name_is_valid(name) || !read_note(x->req.uri.path, mark.note)) {
+	if (!admin_read_params(x, &params))
+		return;
+	good = mark_name_is_valid(name) && read_note(&params, mark.note);
+	admin_params_end(&params);
+	if (!good) {
 		admin_refuse(
 			x, 400, ADMIN_FIELDS,
 			"A mark is POST /marks/NAME, or /marks/NAME?note=TEXT: the name begins "
@@ -243,7 +245,8 @@ bool admin_marks_span(struct exchange *x, const struct stats *now, struct report
 	bool good = true;
 
 	*ret_span = (struct report_span){.is_all = true};
-	admin_params_begin(&params, x->req.uri.path);
+	if (!admin_read_params(x, &params))
+		return false;
 	while (good && admin_params_next(&params, &name, &value)) {
 		if (slice_eq(name, SLICE("since")))
 			since = value;

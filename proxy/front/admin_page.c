@@ -7,6 +7,14 @@
 #include "proxy/loop/env.h"
 #include "proxy/stats/store_counts.h"
 
+bool admin_read_params(struct exchange *x, struct admin_params *ret_params)
+{
+	if (admin_params_begin(ret_params, x->req.uri.path))
+		return true;
+	exchange_fail(x, FAILURE_INTERNAL);
+	return false;
+}
+
 void admin_refuse(struct exchange *x, unsigned status, const char *fields, const char *text)
 {
 	exchange_answer_local(x, status, "text/plain; charset=utf-8", slice_str(fields),

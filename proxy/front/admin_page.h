@@ -4,11 +4,15 @@
 
 #include "proxy/base/json_writer.h"
 #include "proxy/exchange/exchange.h"
+#include "proxy/front/admin_params.h"
 
 /* On every answer, besides no-store. */
 #define ADMIN_FIELDS                          \
 	"X-Content-Type-Options: nosniff\r\n" \
 	"Content-Security-Policy: default-src 'none'\r\n"
+
+/* Begins with the parameters of its target.  False: there was no memory, and the exchange has failed. */
+bool admin_read_params(struct exchange *x, struct admin_params *ret_params);
 
 /* An error with ADMIN_FIELDS, and more, in plain text. */
 void admin_refuse(struct exchange *x, unsigned status, const char *fields, const char *text);

@@ -6,14 +6,14 @@
 
 #include "cache/base/ascii.h"
 
-void admin_params_begin(struct admin_params *params, struct slice target)
+bool admin_params_begin(struct admin_params *params, struct slice target)
 {
 	const char *query = memchr(target.p, '?', target.n);
 	size_t before = query != NULL ? (size_t)(query - target.p) + 1 : target.n;
 
 	*params = (struct admin_params){.rest = slice_of(target.p + before, target.n - before)};
 	params->memory = params->at = malloc(params->rest.n + 1);
-	params->bad = params->memory == NULL;
+	return params->memory != NULL;
 }
 
 void admin_params_end(struct admin_params *params)

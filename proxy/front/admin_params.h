@@ -16,11 +16,14 @@ struct admin_params {
 	struct slice rest; /* what has not been read; points into the target */
 	char *memory;      /* for decoded bytes: as many as are encoded */
 	char *at;          /* what of it is free */
-	bool bad;          /* a parameter could not be decoded, or there was no memory */
+	bool bad;          /* a parameter could not be decoded */
 };
 
-/* Begin with the target of a request, which must stay as it is until admin_params_end(). */
-void admin_params_begin(struct admin_params *params, struct slice target);
+/*
+ * Begin with the target of a request, which must stay as it is until admin_params_end().  False: there is no
+ * memory, and nothing to end.
+ */
+bool admin_params_begin(struct admin_params *params, struct slice target);
 
 /*
  * The next parameter; false when there is none, or the target is bad.  Name and value live until

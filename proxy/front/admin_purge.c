@@ -232,7 +232,8 @@ void admin_purge(struct exchange *x)
 		purge_all(x);
 		return;
 	}
-	admin_params_begin(&params, x->req.uri.path);
+	if (!admin_read_params(x, &params))
+		return;
 	read_asked(&params, &asked);
 	if (!make_purge(&asked, &purge))
 		refuse(x);
@@ -254,7 +255,8 @@ void admin_purges(struct exchange *x)
 	uint64_t id = 0;
 	bool wrong = false;
 
-	admin_params_begin(&params, x->req.uri.path);
+	if (!admin_read_params(x, &params))
+		return;
 	while (admin_params_next(&params, &name, &value))
 		wrong |= !slice_eq(name, SLICE("id")) || id != 0 || !purge_id_of(value, &id);
 	wrong |= params.bad;

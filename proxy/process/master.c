@@ -229,7 +229,7 @@ static bool begin_tickets(const struct handover *before)
 							 : tls_tickets_begin();
 }
 
-static bool set_up(struct master *master, struct diagnostic *error)
+bool master_begin(struct master *master, struct diagnostic *error)
 {
 	copier_init(&master->copier, master->now->conf, &master->shared->service.copies,
 		    monotonic_us() / 1000);
@@ -251,13 +251,7 @@ static bool set_up(struct master *master, struct diagnostic *error)
 int master_run(struct master *master,
 	       void (*ready)(const struct conf *conf, const struct listener *first))
 {
-	struct diagnostic error = {""};
-
 	master->ready = ready;
-	if (!set_up(master, &error)) {
-		log_error("%s", error.text);
-		return EXIT_FAILURE;
-	}
 	watch(master);
 	return master->status;
 }

@@ -43,6 +43,9 @@ struct worker_shared;
 struct master *master_new(struct generation *first, const struct generation_source *source,
 			  struct worker_shared *shared, struct handover *before);
 
+/* What it needs of the system; before master_run().  When it fails nothing has changed for the program before. */
+bool master_begin(struct master *master, struct diagnostic *error);
+
 /* `ready` is called once, when all workers serve.  Returns the exit status, in the master only. */
 int master_run(struct master *master,
 	       void (*ready)(const struct conf *conf, const struct listener *first));

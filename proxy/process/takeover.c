@@ -178,6 +178,7 @@ static struct master *prepare(struct handover *before, const struct generation_s
 
 int takeover_run(struct handover *before, const struct generation_source *source)
 {
+	struct diagnostic error = {""};
 	char *errors = NULL;
 	const char *why;
 	size_t length = 0;
@@ -192,6 +193,10 @@ int takeover_run(struct handover *before, const struct generation_source *source
 	if (to == NULL || fclose(to) != 0)
 		master = NULL;
 	why = length > 0 && errors != NULL ? errors : "out of memory\n";
+	if (master != NULL && !master_begin(master, &error)) {
+		why = error.text;
+		master = NULL; /* not freed: what it has is the other program's, too */
+	}
 	if (master == NULL && before->kind != HANDOVER_TRIAL)
 		takeover_fail(before, why);
 	if (master == NULL) {

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <link.h>
 #include <lmdb.h>
 #include <poll.h>
@@ -365,8 +366,28 @@ SENT(send, (int fd, const void *from, size_t n, int flags), (fd, from, n, flags)
 SENT(sendto,
      (int fd, const void *from, size_t n, int flags, const struct sockaddr *a, socklen_t length),
      (fd, from, n, flags, a, length))
-BYTES(read, read, (int fd, void *to, size_t n), (fd, to, n))
-BYTES(write, write, (int fd, const void *from, size_t n), (fd, from, n))
+/* What is written to a pipe at once, and is no longer than this, is never cut (POSIX, write). */
+static size_t least_of_file(int fd, size_t n)
+{
+	struct stat st;
+
+	return n <= PIPE_BUF && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) ? n : n > 0;
+}
+
+#define FILES(name, parameters, arguments)                                 \
+	ssize_t name parameters                                            \
+	{                                                                  \
+		NEXT(name);                                                \
+		if (!is_of(&loop, CALLER) && wrong(KIND_##name, CALLER)) { \
+			if (!cut())                                        \
+				return -1;                                 \
+			n = least_of_file(fd, n);                          \
+		}                                                          \
+		return next arguments;                                     \
+	}
+
+FILES(read, (int fd, void *to, size_t n), (fd, to, n))
+FILES(write, (int fd, const void *from, size_t n), (fd, from, n))
 BYTES(pread, pread, (int fd, void *to, size_t n, off_t at), (fd, to, n, at))
 BYTES(pwrite, pwrite, (int fd, const void *from, size_t n, off_t at), (fd, from, n, at))
 BYTES(splice, splice, (int from, off_t *a, int to, off_t *b, size_t n, unsigned flags),

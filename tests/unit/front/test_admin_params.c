@@ -17,7 +17,7 @@ static void expect(const char *target, const char *expected)
 	char text[512];
 	size_t n = 0;
 
-	admin_params_begin(&params, slice_str(target));
+	assert_true(admin_params_begin(&params, slice_str(target)));
 	text[0] = '\0';
 	while (admin_params_next(&params, &name, &value))
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "%.*s=%.*s;", SLICE_ARG(name),
