@@ -653,7 +653,7 @@ static void test_runs(void **state)
 		{"", FREE_RUN, 0, 12, 4, 3}, /* as when it was longer at first */
 		{TWICE, FREE_RUN, 0, 12, 4, 4},
 		{RUN, LEAVES + 3, 1, 0, 2, PAGE - 15}, /* a byte more than fits the page */
-		{"", LEAVES + 3, 2, 0, 2, PAGE - 16}, /* and a byte less than fills two */
+		{"", LEAVES + 3, 2, 0, 2, PAGE - 16},  /* and a byte less than fills two */
 		{BEYOND, LEAVES + 3, 1, 24, 8, 1},
 		{BEYOND, LEAVES + 3, 2, 24, 8, PAGES - 1}, /* its second page is not there */
 		{BEYOND, LEAVES + 3, 2, 24, 8, PAGES},
