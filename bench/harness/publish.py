@@ -4,7 +4,8 @@
 
 What is between two marks, comments that name the part, is written anew; the words around them are by hand.
 Loads that the run had not keep the table that they have. A run of some loads, as of those that are only made
-when asked for, changes their tables alone, which then tell the command.
+when asked for, changes their tables and rows alone; the
+tables then tell the command.
 """
 
 import pathlib
@@ -26,11 +27,15 @@ ROWS = {"hit": "hit", "hit_pipelined": "hit, 16 pipelined", "hit_close": "hit on
         "tunnel_transfer": "CONNECT, per MiB"}
 
 
-def summary(run):
-    """README's table."""
+def summary(run, old):
+    """README's table; the rows of loads that the run had not are kept."""
+    kept = {line.split(" | ")[0][2:]: line for line in old.splitlines() if line.startswith("| ")}
     loads = {load["name"]: load for load in run["loads"]}
     lines = ["| CPU µs | " + " | ".join(COLUMNS.values()) + " |", "|---|" + "---:|" * len(COLUMNS)]
     for name, title in ROWS.items():
+        if name not in loads:
+            lines.append(kept[title])
+            continue
         results = loads[name]["results"]
         found = (results.get(loads[name]["floor"] if column == "floor" else column) for column in COLUMNS)
         lines.append("| " + " | ".join([title, *(
@@ -70,9 +75,9 @@ def main():
     text = between(results.read_text(encoding="utf-8"), "tables", lambda old: tables(old, run))
     if is_whole(run):
         text = between(text, "run", lambda _: "\n\n".join(report.machine_lines(run)))
-        short = between(readme.read_text(encoding="utf-8"), "figures", lambda _: summary(run))
-        readme.write_text(short, encoding="utf-8")
     results.write_text(text, encoding="utf-8")
+    short = between(readme.read_text(encoding="utf-8"), "figures", lambda old: summary(run, old))
+    readme.write_text(short, encoding="utf-8")
 
 
 if __name__ == "__main__":
