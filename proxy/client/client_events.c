@@ -66,11 +66,7 @@ static void client_writable(void *owner)
 	struct exchange *x = client->exchange;
 
 	client_settle(client);
-	if (client->conn == NULL || buf_length(&client->out) > 0 || client->exchange != x)
-		return;
-	if (x != NULL)
-		exchange_drained(x);
-	else
+	if (client->conn != NULL && buf_length(&client->out) == 0 && x == NULL)
 		client_end_if_idle(client);
 }
 

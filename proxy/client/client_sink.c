@@ -14,6 +14,7 @@ bool client_flush(struct client *client)
 {
 	const struct clients *all = client->all;
 	struct turn *turn = all->turn;
+	bool waited = buf_length(&client->out) > 0;
 
 	while (buf_length(&client->out) > 0) {
 		struct slice waiting = buf_waiting(&client->out);
@@ -38,6 +39,9 @@ bool client_flush(struct client *client)
 		client_close(client);
 		return false;
 	}
+	/* In whichever event it was: an origin that waits for this is not told otherwise. */
+	if (waited && client->exchange != NULL)
+		exchange_drained(client->exchange);
 	return scratch_settle(&turn->out, &client->out);
 }
 

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from support.origin import READ_BODY, respond
+from support.rawclient import request_bytes
 
 MIB = 1024 * 1024
 TOTAL = 48 * MIB
@@ -133,6 +134,21 @@ def test_log_counts_the_readers_time_apart(start_proxy, start_origin):
     entry, = [json.loads(line) for line in proxy.log_lines() if "/stats" not in line]
     assert entry["held_us"] > QUIET * 1e6
     assert entry["held_us"] + entry["elapsed_us"] <= total * 1e6
+
+
+def test_whatever_event_sends_what_waits_has_the_origin_go_on(connect, origin):
+    """A request behind the answer comes a byte at a time: what waits is then sent when the client is readable."""
+    origin.on("/", respond(200, body=bytes(4 << 20)))
+    with connect(receive_buffer=SMALL) as client:
+        client.request("GET", origin.url())
+        client.stream.until(b"\r\n\r\n")
+        behind = request_bytes("GET", origin.url("/next"))
+        for byte in behind:
+            client.send(bytes([byte]))
+            assert client.stream.exactly(32 << 10) == bytes(32 << 10)
+        left = (4 << 20) - len(behind) * (32 << 10)
+        assert client.stream.exactly(left) == bytes(left)
+        assert client.response().status == 204
 
 
 def test_client_that_never_reads_is_given_up(start_proxy, start_origin):
