@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import signal
 import socket
 import threading
 import time
@@ -136,17 +138,23 @@ def test_log_counts_the_readers_time_apart(start_proxy, start_origin):
     assert entry["held_us"] + entry["elapsed_us"] <= total * 1e6
 
 
-def test_whatever_event_sends_what_waits_has_the_origin_go_on(connect, origin):
-    """A request behind the answer comes a byte at a time: what waits is then sent when the client is readable."""
-    origin.on("/", respond(200, body=bytes(4 << 20)))
+@pytest.mark.long  # 1 s
+@pytest.mark.one_worker("it is stopped")
+def test_whatever_event_sends_what_waits_has_the_origin_go_on(proxy, connect, origin):
+    """The client reads, and asks for more, while the worker stands: both are seen in one event."""
+    origin.on("/", respond(200, body=bytes(8 << 20)))
+    left = 8 << 20
     with connect(receive_buffer=SMALL) as client:
         client.request("GET", origin.url())
         client.stream.until(b"\r\n\r\n")
-        behind = request_bytes("GET", origin.url("/next"))
-        for byte in behind:
-            client.send(bytes([byte]))
-            assert client.stream.exactly(32 << 10) == bytes(32 << 10)
-        left = (4 << 20) - len(behind) * (32 << 10)
+        until_quiet(lambda: origin.connections[0].sent)
+        for byte in request_bytes("GET", origin.url("/next")):
+            os.kill(proxy.worker, signal.SIGSTOP)
+            try:
+                client.send(bytes([byte]))
+                left -= len(client.stream.exactly(32 << 10))
+            finally:
+                os.kill(proxy.worker, signal.SIGCONT)
         assert client.stream.exactly(left) == bytes(left)
         assert client.response().status == 204
 
