@@ -71,7 +71,7 @@ static bool is_elsewhere(const char *name)
 
 static void each_row_is_compared(void **state)
 {
-	struct vector *vectors;
+	static struct vector *vectors; /* as long as the program */
 	size_t count = vectors_read("tests/exchanges/numbers.txt", &vectors);
 	const char *unproved;
 
