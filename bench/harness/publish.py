@@ -4,8 +4,7 @@
 
 What is between two marks, comments that name the part, is written anew; the words around them are by hand.
 Loads that the run had not keep the table that they have. A run of some loads, as of those that are only made
-when asked for, changes their tables and rows alone; the
-tables then tell the command.
+when asked for, changes their tables and rows alone; the tables then tell the command.
 """
 
 import pathlib

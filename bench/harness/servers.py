@@ -296,11 +296,11 @@ class Running:
 
     def restart(self, killed):
         """Ended, in good order or not, and started again; it may not listen yet."""
-        pids = machine.tree(self.process.pid)
         if killed:
+            pids = machine.tree(self.process.pid)
             machine.kill(pids)
+            machine.until_ended(pids)
         machine.stop(self.process)
-        machine.until_ended(pids)
         self.process = machine.start(self.command, self.run.server_cores, self.output)
 
     # Of cache204 alone
