@@ -106,6 +106,12 @@ static void query_unlink(struct resolver_query *query)
 	lookup_list(lookup, lookup->query_count == 0 && !lookup->is_told);
 }
 
+/* From now on who asks for the name starts another. */
+static void lookup_remove(struct lookup *lookup)
+{
+	HASH_DEL(lookup->resolver->lookups, lookup);
+}
+
 /* Tell those who wait.  The lookup lives on, whatever they do: only its own end frees it. */
 static void lookup_answer(struct lookup *lookup)
 {
@@ -151,7 +157,7 @@ static void lookup_finish(struct lookup *lookup)
 	int64_t keep_ms =
 		dns_answer_keep_ms(&lookup->v6, &lookup->v4, resolver->conf->dns_negative_ttl_ms);
 
-	HASH_DEL(resolver->lookups, lookup);
+	lookup_remove(lookup);
 	if (keep_ms > 0)
 		known_names_keep(resolver->known, slice_of(lookup->name, lookup->name_length),
 				 boot_clock_ms() + keep_ms, failure, &found);
@@ -351,7 +357,7 @@ static bool make_room(struct lookup *lookup, budget_id holder)
 		if (oldest == NULL)
 			return false;
 		STATS_ADD(lookups_dropped, 1);
-		HASH_DEL(resolver->lookups, oldest);
+		lookup_remove(oldest);
 		lookup_free(oldest);
 	}
 	return true;
@@ -571,7 +577,7 @@ void resolver_free(struct resolver *resolver)
 	while (resolver->lookups != NULL) {
 		struct lookup *lookup = resolver->lookups;
 
-		HASH_DEL(resolver->lookups, lookup);
+		lookup_remove(lookup);
 		lookup_free(lookup);
 	}
 	known_names_free(resolver->known);

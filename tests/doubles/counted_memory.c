@@ -1,6 +1,7 @@
 /* malloc() and its kin, counted. */
 #include "tests/doubles/counted_memory.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 static size_t allocations, alive, failing_allocation = SIZE_MAX;
@@ -17,6 +18,16 @@ void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *p, size_t size);
 void __libc_free(void *p);
 
+/* Is it this one that fails? */
+static bool fails(void)
+{
+	bool is_it = allocations++ == failing_allocation;
+
+	if (is_it)
+		errno = ENOMEM;
+	return is_it;
+}
+
 static void *made(void *p)
 {
 	alive += p != NULL;
@@ -25,17 +36,17 @@ static void *made(void *p)
 
 void *malloc(size_t size)
 {
-	return allocations++ == failing_allocation ? NULL : made(__libc_malloc(size));
+	return fails() ? NULL : made(__libc_malloc(size));
 }
 
 void *calloc(size_t count, size_t size)
 {
-	return allocations++ == failing_allocation ? NULL : made(__libc_calloc(count, size));
+	return fails() ? NULL : made(__libc_calloc(count, size));
 }
 
 void *realloc(void *p, size_t size)
 {
-	if (allocations++ == failing_allocation)
+	if (fails())
 		return NULL;
 	return p == NULL ? made(__libc_malloc(size)) : __libc_realloc(p, size);
 }

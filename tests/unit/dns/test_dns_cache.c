@@ -45,39 +45,49 @@ static void one_answer_is_made_of_two(void **state)
 {
 	enum dns_status F = DNS_FOUND, N = DNS_NO_NAME, O = DNS_NO_ADDRESS, X = DNS_SERVER_FAILED,
 			S = DNS_SERVER_SILENT, P = DNS_PENDING, L = DNS_NOBODY_ASKED;
+	/* What is told of each, when that is the reason. */
+	const char *const why[] = {
+		[DNS_NO_NAME] = "no such name (NXDOMAIN)",
+		[DNS_NO_ADDRESS] = "the name has no address",
+		[DNS_SERVER_FAILED] = "the name servers failed, refused, or cannot be reached",
+		[DNS_SERVER_SILENT] = "no name server answered within dns_timeout",
+		[DNS_PENDING] = "no name server answered within dns_timeout",
+		[DNS_NOBODY_ASKED] = "no socket or no memory to ask a name server with",
+	};
 	const struct {
 		enum dns_status v4;
 		enum dns_status v6;
 		enum failure failure;
 		int64_t keep_ms; /* with a TTL of 60 for A and 90 for AAAA */
+		const char *why_none;
 	} cases[] = {
-		{F, F, FAILURE_NONE, 60000},
-		{F, O, FAILURE_NONE, 60000},
-		{F, N, FAILURE_NONE, 60000},
-		{F, X, FAILURE_NONE, 60000},
-		{F, S, FAILURE_NONE, 60000},
-		{F, P, FAILURE_NONE, 60000},
-		{F, L, FAILURE_NONE, 60000},
-		{O, F, FAILURE_NONE, 90000},
-		{N, F, FAILURE_NONE, 90000},
-		{X, F, FAILURE_NONE, NEGATIVE_MS},
-		{S, F, FAILURE_NONE, NEGATIVE_MS},
-		{P, F, FAILURE_NONE, NEGATIVE_MS},
-		{N, N, FAILURE_DNS_ERROR, NEGATIVE_MS},
-		{O, O, FAILURE_DNS_ERROR, NEGATIVE_MS},
-		{N, P, FAILURE_DNS_ERROR, NEGATIVE_MS},
-		{N, X, FAILURE_DNS_ERROR, NEGATIVE_MS},
-		{O, S, FAILURE_DNS_TIMEOUT, NEGATIVE_MS},
-		{O, P, FAILURE_DNS_TIMEOUT, NEGATIVE_MS},
-		{P, P, FAILURE_DNS_TIMEOUT, NEGATIVE_MS},
-		{S, S, FAILURE_DNS_TIMEOUT, NEGATIVE_MS},
-		{P, O, FAILURE_DNS_TIMEOUT, NEGATIVE_MS},
-		{X, X, FAILURE_DNS_ERROR, NEGATIVE_MS},
-		{X, S, FAILURE_DNS_ERROR, NEGATIVE_MS},
-		{S, X, FAILURE_DNS_ERROR, NEGATIVE_MS},
-		{L, L, FAILURE_DNS_ERROR, 0},
-		{N, L, FAILURE_DNS_ERROR, 0},
-		{L, N, FAILURE_DNS_ERROR, 0},
+		{F, F, FAILURE_NONE, 60000, NULL},
+		{F, O, FAILURE_NONE, 60000, NULL},
+		{F, N, FAILURE_NONE, 60000, NULL},
+		{F, X, FAILURE_NONE, 60000, NULL},
+		{F, S, FAILURE_NONE, 60000, NULL},
+		{F, P, FAILURE_NONE, 60000, NULL},
+		{F, L, FAILURE_NONE, 60000, NULL},
+		{O, F, FAILURE_NONE, 90000, NULL},
+		{N, F, FAILURE_NONE, 90000, NULL},
+		{X, F, FAILURE_NONE, NEGATIVE_MS, NULL},
+		{S, F, FAILURE_NONE, NEGATIVE_MS, NULL},
+		{P, F, FAILURE_NONE, NEGATIVE_MS, NULL},
+		{N, N, FAILURE_DNS_ERROR, NEGATIVE_MS, why[N]},
+		{O, O, FAILURE_DNS_ERROR, NEGATIVE_MS, why[O]},
+		{N, P, FAILURE_DNS_ERROR, NEGATIVE_MS, why[N]},
+		{N, X, FAILURE_DNS_ERROR, NEGATIVE_MS, why[N]},
+		{O, S, FAILURE_DNS_TIMEOUT, NEGATIVE_MS, why[S]},
+		{O, P, FAILURE_DNS_TIMEOUT, NEGATIVE_MS, why[P]},
+		{P, P, FAILURE_DNS_TIMEOUT, NEGATIVE_MS, why[P]},
+		{S, S, FAILURE_DNS_TIMEOUT, NEGATIVE_MS, why[S]},
+		{P, O, FAILURE_DNS_TIMEOUT, NEGATIVE_MS, why[P]},
+		{X, X, FAILURE_DNS_ERROR, NEGATIVE_MS, why[X]},
+		{X, S, FAILURE_DNS_ERROR, NEGATIVE_MS, why[X]},
+		{S, X, FAILURE_DNS_ERROR, NEGATIVE_MS, why[S]},
+		{L, L, FAILURE_DNS_ERROR, 0, why[L]},
+		{N, L, FAILURE_DNS_ERROR, 0, why[N]},
+		{L, N, FAILURE_DNS_ERROR, 0, why[L]},
 	};
 
 	(void)state;
@@ -90,6 +100,11 @@ static void one_answer_is_made_of_two(void **state)
 		    dns_answer_keep_ms(&v6, &v4, NEGATIVE_MS) != cases[i].keep_ms ||
 		    (found.count > 0) != (cases[i].failure == FAILURE_NONE))
 			fail_msg("case %zu", i);
+		assert_int_equal(found.source, FROM_NAME_SERVERS);
+		if (cases[i].why_none == NULL)
+			assert_null(found.why_none);
+		else
+			assert_string_equal(found.why_none, cases[i].why_none);
 	}
 }
 

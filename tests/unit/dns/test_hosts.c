@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -15,7 +16,7 @@
 #include "proxy/dns/hosts.h"
 
 static char directory[] = "/tmp/test_hosts.XXXXXX";
-static char path[64];
+static char path[64], other_path[64];
 
 static int make_directory(void **state)
 {
@@ -23,6 +24,7 @@ static int make_directory(void **state)
 	if (!mkdtemp(directory))
 		return -1;
 	snprintf(path, sizeof(path), "%s/hosts", directory);
+	snprintf(other_path, sizeof(other_path), "%s/others", directory);
 	return 0;
 }
 
@@ -69,7 +71,7 @@ static void lines_are_read(void **state)
 						"  192.0.2.1   Web.Example.COM  web # the web\n"
 						"\n"
 						"2001:db8::1 web.example.com.\r\n"
-						"192.0.2.2 web\n"
+						"192.0.2.2\fweb\v\f\n"
 						"192.0.2.9 #nobody\n"
 						"#192.0.2.3 gone\n"
 						"192.0.2.4 last"));
@@ -158,7 +160,34 @@ static void a_changed_file_is_read_again(void **state)
 	write_file("192.0.2.3 web\n");
 	assert_string_equal(found(hosts_file_current(file, 3 * HOSTS_CHECK_MS), "web"),
 			    "192.0.2.3");
+	/* another file in its place, of the same length */
+	assert_int_equal(rename(path, other_path), 0);
+	write_file("192.0.2.4 web\n");
+	assert_string_equal(found(hosts_file_current(file, 4 * HOSTS_CHECK_MS), "web"),
+			    "192.0.2.4");
+	assert_int_equal(rename(other_path, path), 0);
+	assert_string_equal(found(hosts_file_current(file, 5 * HOSTS_CHECK_MS), "web"),
+			    "192.0.2.3");
 	hosts_file_close(file);
+}
+
+/* Neither gone nor to be read: a link that leads to itself. */
+static void what_was_read_stays_when_the_path_goes_bad(void **state)
+{
+	struct hosts_file *file;
+	struct diagnostic error = {""};
+
+	(void)state;
+	write_file("192.0.2.1 web\n");
+	file = hosts_file_open(path, &error);
+	assert_non_null(file);
+	unlink(path);
+	assert_int_equal(symlink(path, path), 0);
+	assert_string_equal(found(hosts_file_current(file, HOSTS_CHECK_MS), "web"), "192.0.2.1");
+	hosts_file_close(file);
+	assert_null(hosts_file_open(path, &error));
+	assert_non_null(strstr(error.text, strerror(ELOOP)));
+	unlink(path);
 }
 
 static void what_was_read_stays_when_the_file_goes_bad(void **state)
@@ -236,6 +265,7 @@ int main(void)
 		cmocka_unit_test(a_name_has_no_more_addresses_than_there_is_room_for),
 		cmocka_unit_test(a_changed_file_is_read_again),
 		cmocka_unit_test(what_was_read_stays_when_the_file_goes_bad),
+		cmocka_unit_test(what_was_read_stays_when_the_path_goes_bad),
 		cmocka_unit_test(a_file_may_be_so_large),
 		cmocka_unit_test(no_file_is_an_empty_one),
 		cmocka_unit_test(only_a_regular_file_is_read),

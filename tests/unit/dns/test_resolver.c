@@ -365,6 +365,7 @@ static void answers_are_kept_for_their_ttl(void **state)
 	struct name_row rows[] = {BOTH("kept.example", "192.0.2.1", "2001:db8::1", 60),
 				  BOTH("brief.example", "192.0.2.1", NULL, 0),
 				  BOTH("alias.example", "192.0.2.1", NULL, 60),
+				  BOTH("huge.example", "192.0.2.1", NULL, UINT32_MAX),
 				  {.name = NULL}};
 	struct fixture *fixture = *state;
 	uint64_t before = stats->dns_cache_hits;
@@ -375,7 +376,8 @@ static void answers_are_kept_for_their_ttl(void **state)
 	assert_string_equal(resolver_fixture_ask(fixture, "kept.example"), "2001:db8::1 192.0.2.1");
 	assert_string_equal(resolver_fixture_ask(fixture, "brief.example"), "192.0.2.1");
 	assert_string_equal(resolver_fixture_ask(fixture, "alias.example"), "192.0.2.1");
-	assert_int_equal(resolver_fixture_questions(fixture), 6);
+	assert_string_equal(resolver_fixture_ask(fixture, "huge.example"), "192.0.2.1");
+	assert_int_equal(resolver_fixture_questions(fixture), 8);
 	assert_string_equal(resolver_fixture_ask(fixture, "KEPT.example."),
 			    "2001:db8::1 192.0.2.1");
 	assert_string_equal(resolver_fixture_ask(fixture, "brief.example"), "192.0.2.1");
@@ -387,7 +389,9 @@ static void answers_are_kept_for_their_ttl(void **state)
 	assert_int_equal(resolver_fixture_questions(fixture), 0);
 	assert_string_equal(resolver_fixture_ask(fixture, "brief.example"), "192.0.2.1");
 	assert_string_equal(resolver_fixture_ask(fixture, "alias.example"), "192.0.2.1");
-	assert_int_equal(resolver_fixture_questions(fixture), 4);
+	/* a TTL that is no number of them counts as 0 (RFC 2181 8) */
+	assert_string_equal(resolver_fixture_ask(fixture, "huge.example"), "192.0.2.1");
+	assert_int_equal(resolver_fixture_questions(fixture), 6);
 }
 
 static void failures_are_kept_for_a_while(void **state)

@@ -389,6 +389,56 @@ static void an_unwanted_look_up_makes_way(void **state)
 			resolver_fixture_wait(&asked[i]);
 }
 
+/* So does one that has answered, and waits for AAAA alone. */
+static void an_answered_look_up_makes_way(void **state)
+{
+	struct fixture *fixture = *state;
+	uint64_t before = stats->lookups_dropped;
+	struct asked asked[5];
+	char host[64];
+
+	resolver_fixture_set(fixture, "dns_lookups", "4");
+	resolver_fixture_open(fixture, rows);
+	resolver_fixture_start(fixture, "late.example", &asked[0]);
+	resolver_fixture_wait(&asked[0]);
+	assert_string_equal(asked[0].addresses, "192.0.2.3");
+	for (unsigned i = 1; i < 5; i++) {
+		snprintf(host, sizeof(host), "n%u.example", i);
+		assert_false(is_refused(fixture, host, &asked[i]));
+	}
+	assert_int_equal(stats->lookups_dropped - before, 1);
+	for (unsigned i = 1; i < 5; i++)
+		resolver_fixture_wait(&asked[i]);
+}
+
+/* One look-up may need several: what it may not have any more is a server that it does not ask. */
+static void sockets_of_a_look_up_are_limited(void **state)
+{
+	static const struct name_row mute[] = {
+		{.name = "web.example", .type = NAME_A, .trick = TRICK_SILENCE},
+		{.name = "web.example", .type = NAME_AAAA, .trick = TRICK_SILENCE},
+		{.name = NULL},
+	};
+	struct fixture *fixture = *state;
+	struct name_server *servers[3];
+	char text[128] = "";
+
+	for (unsigned i = 0; i < COUNT(servers); i++) {
+		servers[i] = name_server_new(fixture->loop, i < 2 ? mute : rows);
+		sprintf(text + strlen(text), "%s%s", i > 0 ? "," : "",
+			name_server_address(servers[i]));
+	}
+	resolver_fixture_set(fixture, "resolvers", text);
+	resolver_fixture_set(fixture, "dns_timeout", "200ms");
+	fixture->descriptors.sockets = 2;
+	resolver_fixture_open(fixture, rows);
+	assert_string_equal(resolver_fixture_ask(fixture, "web.example"), "dns_timeout");
+	assert_true(name_server_questions(servers[1], false) > 0);
+	assert_int_equal(name_server_questions(servers[2], false), 0);
+	for (unsigned i = 0; i < COUNT(servers); i++)
+		name_server_free(servers[i]);
+}
+
 static void sockets_to_name_servers_are_limited(void **state)
 {
 	struct fixture *fixture = *state;
@@ -504,6 +554,8 @@ int main(void)
 		TEST(many_zones_and_clients_leave_some_look_ups),
 		TEST(a_client_has_a_part_of_the_look_ups),
 		TEST(an_unwanted_look_up_makes_way),
+		TEST(an_answered_look_up_makes_way),
+		TEST(sockets_of_a_look_up_are_limited),
 		TEST(sockets_to_name_servers_are_limited),
 		TEST(kept_names_are_limited),
 		TEST(without_descriptors_it_fails_at_once_and_recovers),
