@@ -1,6 +1,8 @@
 /* The chart's rows as columns of JSON. */
 #include "proxy/stats/dash_history.h"
 
+#include "proxy/base/json_writer.h"
+
 enum { ROWS_MAX = HISTORY_TENS > HISTORY_SECONDS ? HISTORY_TENS : HISTORY_SECONDS };
 
 static const char *const columns[HISTORY_COLUMN_COUNT] = {

@@ -2,8 +2,9 @@
 #ifndef PROXY_STATS_DASH_HISTORY_H
 #define PROXY_STATS_DASH_HISTORY_H
 
-#include "proxy/base/json_writer.h"
 #include "proxy/stats/history.h"
+
+struct json_writer;
 
 /* Which rows: of so many seconds each, from that number on; 0 for all. */
 struct dash_rows {
