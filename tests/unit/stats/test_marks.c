@@ -95,6 +95,72 @@ static void test_the_oldest_makes_room(void **state)
 	assert_int_equal(listed[MARKS_MAX - 2].at_us, 100);
 }
 
+/* The mark that comes back keeps its row, and nobody goes, wherever that is. */
+static void test_a_mark_that_is_set_again(void **state)
+{
+	struct marks *marks = marks_map();
+	struct mark listed[MARKS_MAX], mark;
+	char name[16], gone[MARK_NAME_MAX + 1];
+
+	(void)state;
+	assert_int_equal(marks_list(marks, listed), 0);
+	for (int i = 0; i < MARKS_MAX; i++) {
+		snprintf(name, sizeof(name), "m%d", i);
+		sum.requests = 100 + (unsigned)i;
+		set_mark(marks, name, i, NULL);
+	}
+	for (int i = MARKS_MAX - 1; i >= 0; i--) {
+		snprintf(name, sizeof(name), "m%d", i);
+		sum.requests = 200 + (unsigned)i;
+		memset(gone, 'x', sizeof(gone));
+		assert_true(set_mark(marks, name, 100 - i, gone));
+		assert_string_equal(gone, "");
+		assert_int_equal(marks_list(marks, listed), MARKS_MAX);
+		assert_string_equal(listed[MARKS_MAX - 1].name, name);
+		assert_true(marks_find(marks, slice_str(name), &mark, &found));
+		assert_int_equal(found.requests, sum.requests);
+		assert_int_equal(mark.at_us, 100 - i);
+		assert_int_equal(mark.wall_ms, 1100 - i);
+	}
+}
+
+/* Who began less than a second ago may be at it; after that it was killed. */
+static void test_one_sets_at_a_time(void **state)
+{
+	struct marks *marks = marks_map();
+	_Atomic int64_t *busy_until_ms = (_Atomic int64_t *)marks;
+
+	(void)state;
+	assert_true(set_mark(marks, "a", 5000000, NULL));
+	assert_int_equal(*busy_until_ms, 0);
+	*busy_until_ms = 6001;
+	assert_false(set_mark(marks, "b", 6000999, NULL));
+	assert_int_equal(*busy_until_ms, 6001);
+	assert_true(set_mark(marks, "b", 6001000, NULL));
+	assert_int_equal(*busy_until_ms, 0);
+}
+
+/* The row of a writer that was killed in it: its name counts for nothing. */
+static void test_half_a_mark_is_none(void **state)
+{
+	struct marks *marks = marks_map();
+	struct mark listed[MARKS_MAX], mark;
+	char gone[MARK_NAME_MAX + 1];
+
+	(void)state;
+	assert_true(set_mark(marks, "a", 1, NULL));
+	assert_true(set_mark(marks, "b", 2, NULL));
+	((uint64_t *)marks)[3] ^= 1; /* the checksum of the first row */
+	assert_false(marks_find(marks, SLICE("a"), &mark, &found));
+	assert_true(marks_find(marks, SLICE("b"), &mark, &found));
+	assert_int_equal(marks_list(marks, listed), 1);
+	assert_string_equal(listed[0].name, "b");
+	assert_true(set_mark(marks, "a", 3, gone));
+	assert_string_equal(gone, "");
+	assert_int_equal(marks_list(marks, listed), 2);
+	assert_string_equal(listed[1].name, "a");
+}
+
 /* Killed at any instruction: what others can read is whole, and a second later they may write. */
 static void test_killed_writers_leave_no_harm(void **state)
 {
@@ -133,6 +199,9 @@ int main(void)
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_a_difference_is_of_counters_and_not_of_gauges),
 		cmocka_unit_test(test_the_oldest_makes_room),
+		cmocka_unit_test(test_a_mark_that_is_set_again),
+		cmocka_unit_test(test_one_sets_at_a_time),
+		cmocka_unit_test(test_half_a_mark_is_none),
 		cmocka_unit_test(test_killed_writers_leave_no_harm),
 	};
 
