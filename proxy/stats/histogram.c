@@ -68,8 +68,6 @@ uint64_t histogram_quantile(const struct histogram *histogram, double quantile)
 	uint64_t rank = (uint64_t)share;
 	if ((double)rank < share || rank == 0)
 		rank++;
-	if (rank > total)
-		rank = total;
 
 	unsigned index = 0;
 	for (uint64_t seen = STATS_READ(histogram->bucket[0]);

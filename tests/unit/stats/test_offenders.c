@@ -68,6 +68,42 @@ static void the_rarest_makes_way_and_of_equals_the_oldest(void **state)
 	assert_int_equal(rows_of(&offenders), OFFENDERS_MAX);
 }
 
+/* One that is rarer than all, although it came last; of equals the one that was added to before the others. */
+static void the_rarest_makes_way_however_new(void **state)
+{
+	static struct offenders offenders;
+
+	(void)state;
+	for (unsigned i = 0; i < OFFENDERS_MAX; i++)
+		add_numbered(&offenders, i, i == 5 ? 1 : 2);
+	add_numbered(&offenders, 100, 1);
+	add_numbered(&offenders, 101, 1);
+	assert_int_equal(count_of(&offenders, "host100:80"), 0);
+	assert_int_equal(count_of(&offenders, "host101:80"), 1);
+	assert_int_equal(rows_of(&offenders), OFFENDERS_MAX);
+	for (unsigned i = 0; i < OFFENDERS_MAX; i++)
+		add_numbered(&offenders, i == 5 ? 101 : i, i == 5 ? 2 : 1);
+	for (unsigned i = OFFENDERS_MAX; i-- > 0;)
+		add_numbered(&offenders, i == 5 ? 101 : i, 1);
+	add_numbered(&offenders, 200, 1);
+	assert_int_equal(count_of(&offenders, "host63:80"), 0);
+	assert_int_equal(count_of(&offenders, "host62:80"), 4);
+}
+
+/* A name that takes the row of a longer one is itself alone. */
+static void a_shorter_name_takes_a_row(void **state)
+{
+	static struct offenders offenders;
+
+	(void)state;
+	for (unsigned i = 0; i < OFFENDERS_MAX; i++)
+		add_numbered(&offenders, i, 1);
+	offenders_add(&offenders, SLICE("b"), 1);
+	assert_int_equal(count_of(&offenders, "b"), 1);
+	offenders_add(&offenders, SLICE("b"), 1);
+	assert_int_equal(count_of(&offenders, "b"), 2);
+}
+
 static void a_crowd_of_new_names_leaves_the_frequent(void **state)
 {
 	static struct offenders offenders;
@@ -126,6 +162,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_are_counted),
 		cmocka_unit_test(the_rarest_makes_way_and_of_equals_the_oldest),
+		cmocka_unit_test(the_rarest_makes_way_however_new),
+		cmocka_unit_test(a_shorter_name_takes_a_row),
 		cmocka_unit_test(a_crowd_of_new_names_leaves_the_frequent),
 		cmocka_unit_test(long_names_are_cut),
 		cmocka_unit_test(tables_are_merged),

@@ -66,6 +66,22 @@ static void test_outcomes_and_reasons_are_whole(void **state)
 	}
 }
 
+/* Between two moments; a clock that went back is no time. */
+static void test_times_since(void **state)
+{
+	struct histogram histogram = {0};
+
+	(void)state;
+	histogram_add_since(&histogram, 100, 106);
+	assert_int_equal(histogram.sum_us, 6);
+	histogram_add_since(&histogram, 100, 100);
+	histogram_add_since(&histogram, 100, 99);
+	assert_int_equal(histogram.sum_us, 6);
+	assert_int_equal(histogram.count, 3);
+	assert_int_equal(histogram.bucket[0], 2);
+	assert_int_equal(histogram.bucket[6], 1);
+}
+
 /* What the histogram gives back for a single value. */
 static uint64_t seen_as(uint64_t us)
 {
@@ -117,6 +133,41 @@ static void test_larger_values_never_look_smaller(void **state)
 		assert_true(seen >= last);
 		last = seen;
 	}
+}
+
+/* The largest that the last bucket in use can have: the next larger one would be in the next. */
+static void test_the_maximum_is_the_end_of_its_bucket(void **state)
+{
+	struct histogram histogram = {0};
+
+	(void)state;
+	assert_int_equal(histogram_max(&histogram), 0);
+	for (uint64_t us = 0; us < UINT64_C(1) << 36; us += 1 + us / 17) {
+		uint64_t most;
+
+		histogram_add(&histogram, us, 1);
+		most = histogram_max(&histogram);
+		assert_true(most >= us);
+		assert_int_equal(seen_as(most), seen_as(us));
+		assert_true(us >= UINT64_C(1) << 35 || seen_as(most + 1) > seen_as(us));
+	}
+}
+
+/* And nothing of what stands beside it. */
+static void test_histograms_add_up(void **state)
+{
+	struct histogram from[2] = {{0}}, to[2] = {{0}}, expected[2] = {{0}};
+	struct histogram *const merged[] = {&from[0], &to[0]};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++)
+		for (uint64_t us = 1; us < UINT64_C(1) << 40; us *= 3) {
+			histogram_add(merged[i], us, 2 + i);
+			histogram_add(&expected[0], us, 2 + i);
+		}
+	histogram_add(&from[1], 5, 7);
+	histogram_merge(&to[0], &from[0]);
+	assert_memory_equal(to, expected, sizeof(to));
 }
 
 static void test_quantiles(void **state)
@@ -178,6 +229,9 @@ static void fill(struct stats *block, unsigned times)
 			listener->connections += n;
 			listener->bytes_in += 2 * n;
 			listener->bytes_out += 3 * n;
+			listener->handshakes += 4 * n;
+			listener->resumed += 5 * n;
+			listener->handshakes_failed += 6 * n;
 			for (unsigned kind = 0; kind < ANSWER_COUNT; kind++)
 				listener->answer[kind] += n * kind;
 		}
@@ -202,6 +256,8 @@ static void test_the_sum_has_every_number(void **state)
 	assert_int_equal((uintptr_t)blocks % 64, 0);
 	fill(&blocks[0], 1);
 	fill(&blocks[2], 4);
+	blocks[2].process.pid = 7;
+	blocks[2].process.started_ms = 8;
 	memset(&sum, 0xff, sizeof(sum));
 	stats_sum(blocks, 3, &sum);
 
@@ -211,6 +267,91 @@ static void test_the_sum_has_every_number(void **state)
 	stats_sum(blocks, 0, &sum);
 	assert_int_equal(sum.requests, 0);
 	munmap(blocks, 3 * sizeof(*blocks));
+}
+
+/* The numbers of a sum, each, and none of what stands behind them. */
+static void test_numbers_are_kept(void **state)
+{
+	static uint64_t numbers[STATS_NUMBERS + 1], kept[STATS_NUMBERS + 1];
+	static struct stats sum, nothing;
+
+	(void)state;
+	for (size_t i = 0; i <= STATS_NUMBERS; i++)
+		numbers[i] = i + 1;
+	memset(&sum, 0xff, sizeof(sum));
+	stats_set_numbers(&sum, numbers);
+	assert_memory_equal(&sum, numbers, STATS_NUMBERS * sizeof(numbers[0]));
+	assert_memory_equal(&sum.repaired, &nothing.repaired,
+			    sizeof(sum) - offsetof(struct stats, repaired));
+	memset(&sum.repaired, 0xff, sizeof(sum.repaired));
+	kept[STATS_NUMBERS] = 77;
+	stats_get_numbers(&sum, kept);
+	numbers[STATS_NUMBERS] = 77;
+	assert_memory_equal(kept, numbers, sizeof(kept));
+}
+
+/* Gauges, and what a process has now, are those of the later moment. */
+static void test_the_difference_has_every_number(void **state)
+{
+	static struct stats then, now, between, expected;
+
+	(void)state;
+	fill(&then, 3);
+	fill(&now, 10);
+	then.process.started_ms = 5;
+	now.process.started_ms = 9;
+	now.process.pid = 11;
+	memset(&now.repaired, 0x55, sizeof(now.repaired));
+	memset(&between, 0xff, sizeof(between));
+	stats_difference(&now, &then, &between);
+	fill(&expected, 7);
+	memset(expected.listeners, 0, sizeof(expected.listeners));
+#define COUNTER(name, metric, help)
+#define GAUGE(name, metric, help) expected.name = now.name;
+#include "proxy/stats/counters.def"
+#undef COUNTER
+#undef GAUGE
+	expected.process = now.process;
+	expected.process.cpu_us = 7 * 7;
+	assert_memory_equal(&between, &expected, sizeof(between));
+}
+
+/* Each of its counters, in a block and added up. */
+static void test_the_counters_of_the_store(void **state)
+{
+	uint64_t first[STATS_STORE_WORDS], second[STATS_STORE_WORDS], both[STATS_STORE_WORDS];
+	struct stats_store one, other, read;
+	static struct stats block, untouched;
+
+	(void)state;
+	for (unsigned i = 0; i < STATS_STORE_WORDS; i++) {
+		first[i] = i + 1;
+		second[i] = 1000 * i;
+		both[i] = first[i] + second[i];
+	}
+	memcpy(&one, first, sizeof(one));
+	memcpy(&other, second, sizeof(other));
+	stats_store_add(&one, &other);
+	assert_memory_equal(&one, both, sizeof(one));
+	stats_store_set(&block, &one);
+	assert_memory_equal(block.store, both, sizeof(both));
+	memset(block.store, 0, sizeof(block.store));
+	assert_memory_equal(&block, &untouched, sizeof(block)); /* nothing beside them */
+	stats_store_set(&block, &one);
+	memset(&read, 0xff, sizeof(read));
+	stats_store_get(&block, &read);
+	assert_memory_equal(&read, both, sizeof(read));
+}
+
+static void test_the_counts_of_copies(void **state)
+{
+	struct stats_copies copies = {.made = 3, .failed = 4, .last_s = -5}, read;
+
+	(void)state;
+	stats_copies_read(&copies, &read);
+	assert_int_equal(read.made, 3);
+	assert_int_equal(read.failed, 4);
+	assert_int_equal(read.last_s, -5);
 }
 
 /* The owner has died: what it had open is closed, what it counted stays. */
@@ -409,11 +550,18 @@ int main(void)
 		cmocka_unit_test(test_a_value_is_seen_within_7_percent),
 		cmocka_unit_test(test_values_beyond_the_last_bucket_are_in_it),
 		cmocka_unit_test(test_larger_values_never_look_smaller),
+		cmocka_unit_test(test_times_since),
+		cmocka_unit_test(test_the_maximum_is_the_end_of_its_bucket),
+		cmocka_unit_test(test_histograms_add_up),
 		cmocka_unit_test(test_quantiles),
 		cmocka_unit_test(test_quantiles_at_the_rank),
 		cmocka_unit_test(test_a_torn_histogram_is_read_safely),
 		cmocka_unit_test(test_the_sum_has_every_number),
 		cmocka_unit_test(test_a_process_counts_in_its_own_block),
+		cmocka_unit_test(test_numbers_are_kept),
+		cmocka_unit_test(test_the_difference_has_every_number),
+		cmocka_unit_test(test_the_counters_of_the_store),
+		cmocka_unit_test(test_the_counts_of_copies),
 		cmocka_unit_test(test_no_blocks),
 		cmocka_unit_test(test_gauges_end_with_their_process),
 		cmocka_unit_test(test_answers_are_of_one_kind),
