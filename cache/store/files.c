@@ -85,17 +85,21 @@ static int lock_open(int directory)
 	return openat(directory, "lock", O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0600);
 }
 
+static bool lock_failed(const char *path, struct diagnostic *notice)
+{
+	diagnostic_add(notice, "%s: cannot be locked: %s", path, strerror(errno));
+	return false;
+}
+
 static bool lock_service(int lock, const char *path, struct diagnostic *notice)
 {
 	if (lock_set(lock, LOCK_SERVICE, F_WRLCK, false) == 0)
 		return true;
-	if (errno == EAGAIN || errno == EACCES)
-		diagnostic_add(
-			notice,
-			"%s: another service uses this store: give this one a store of its own",
-			path);
-	else
-		diagnostic_add(notice, "%s: cannot be locked: %s", path, strerror(errno));
+	if (errno != EAGAIN && errno != EACCES)
+		return lock_failed(path, notice);
+	diagnostic_add(notice,
+		       "%s: another service uses this store: give this one a store of its own",
+		       path);
 	return false;
 }
 
@@ -125,8 +129,11 @@ int store_files_lock(const char *path, struct diagnostic *notice)
 	int lock = -1;
 
 	/* Use a number above the standard streams, even if these were closed. */
-	if (files_open_both(&files, path, notice) && lock_service(files.lock, path, notice))
+	if (files_open_both(&files, path, notice) && lock_service(files.lock, path, notice)) {
 		lock = fcntl(files.lock, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+		if (lock < 0)
+			lock_failed(path, notice);
+	}
 	store_files_close(&files);
 	return lock;
 }
@@ -138,10 +145,8 @@ bool store_files_open(struct store_files *files, const char *path, bool exclusiv
 		return false;
 	if (exclusive && !lock_service(files->lock, path, notice))
 		return false;
-	if (lock_set(files->lock, LOCK_OPENING, F_WRLCK, true) != 0) {
-		diagnostic_add(notice, "%s: cannot be locked: %s", path, strerror(errno));
-		return false;
-	}
+	if (lock_set(files->lock, LOCK_OPENING, F_WRLCK, true) != 0)
+		return lock_failed(path, notice);
 	files->first = lock_set(files->lock, LOCK_USERS, F_WRLCK, false) == 0;
 	return true;
 }

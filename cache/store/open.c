@@ -121,8 +121,9 @@ static bool map_open(struct store *store, struct shared_map *map,
 	if (result == SHARED_MAP_KEPT || result == SHARED_MAP_FRESH)
 		return true;
 	diagnostic_add(notice, "%s/%s: %s", store->directory, spec->name,
-		       result == SHARED_MAP_WRONG ? "damaged, while the store is in use"
-						  : strerror(errno));
+		       result == SHARED_MAP_WRONG
+			       ? "damaged or of another version, while the store is in use"
+			       : strerror(errno));
 	return false;
 }
 
@@ -365,7 +366,9 @@ static bool place_note(struct store *store, struct diagnostic *notice)
 {
 	if (store->files.first && store_files_place(&store->files, &store->place))
 		store->shared->place = store->place;
-	if (place_check(store, notice) && store_files_use_data(&store->files))
+	if (!place_check(store, notice))
+		return false;
+	if (store_files_use_data(&store->files))
 		return true;
 	diagnostic_add(notice, "%s: cannot be held: %s", store->directory, strerror(errno));
 	return false;

@@ -224,7 +224,7 @@ def another_layout(running):
         version, = struct.unpack("I", file.read(4))
         file.seek(16)
         file.write(struct.pack("I", version + 1))
-    return "invalidations: damaged, while the store is in use"
+    return "invalidations: damaged or of another version, while the store is in use"
 
 
 def another_log(running):
