@@ -188,14 +188,27 @@ static bool pump(struct copying *copying, int from)
 	return n == 0 || failed(copying, "the store cannot be read");
 }
 
+static bool map_open(struct copying *copying, struct shared_map *map,
+		     const struct shared_map_spec *spec, const char *what)
+{
+	enum shared_map_result result = shared_map_open(map, copying->files.directory, spec, false);
+
+	if (result == SHARED_MAP_KEPT)
+		return true;
+	diagnostic_add(copying->notice, "%s/" COPY_NAME ": %s cannot be read: %s",
+		       copying->options->directory, what,
+		       result == SHARED_MAP_WRONG ? "it is damaged or of another version"
+						  : strerror(errno));
+	return false;
+}
+
 /* Read after the copy, so that no record in it was received later. */
 static bool clock_note(struct copying *copying)
 {
 	struct shared_map map;
 
-	if (shared_map_open(&map, copying->files.directory, &store_clock_spec, false) !=
-	    SHARED_MAP_KEPT)
-		return failed(copying, "the clock of the store cannot be read");
+	if (!map_open(copying, &map, &store_clock_spec, "the clock of the store"))
+		return false;
 	memcpy(&copying->end.clock, map.data, sizeof(copying->end.clock));
 	shared_map_close(&map);
 	return true;
@@ -232,9 +245,8 @@ static bool file_end(struct copying *copying)
  */
 static bool reading_begin(struct copying *copying)
 {
-	if (shared_map_open(&copying->note_map, copying->files.directory, &store_note_spec,
-			    false) != SHARED_MAP_KEPT)
-		return failed(copying, "the store's note cannot be read");
+	if (!map_open(copying, &copying->note_map, &store_note_spec, "the store's note"))
+		return false;
 	copying->note = copying->note_map.data;
 	atomic_store_explicit(&copying->note->give_way, 0, memory_order_relaxed);
 	atomic_store_explicit(&copying->note->copying, 1, memory_order_seq_cst);
@@ -279,6 +291,7 @@ enum store_result store_copy(const struct store_options *options, int64_t wall_s
 					  .layout = STORE_VALUE_LAYOUT,
 					  .format = options->format,
 					  .wall_s = wall_s},
+				  .files = {.directory = -1, .lock = -1, .data = -1},
 				  .to = -1,
 				  .buffer = aligned_alloc(page_size(), CHUNK)};
 	enum store_result result = STORE_FAILED;
