@@ -377,19 +377,23 @@ void sketch_count(const struct sketch_event *event, const struct cache_key *key,
 
 /* ---- time passes ---------------------------------------------------------------------------- */
 
-/* A slice begins, and those between are over. */
+/* Slices of a ring begin, from the one after `before` to `last`, all with what there is now. */
+static void begin_slices(_Atomic uint64_t *ring, uint32_t count, uint32_t before, uint32_t last,
+			 uint64_t now)
+{
+	if (last - before > count)
+		before = last - count;
+	for (uint32_t number = before + 1; number <= last; number++)
+		STATS_WRITE(ring[number % count], now);
+}
+
 static void note_floor(struct sketch_floor *floor, uint32_t before, uint32_t slice)
 {
-	uint32_t hour = slice / SLICES_PER_HOUR_SLICE;
 	uint64_t now = STATS_READ(floor->now);
 
-	if (slice - before > MINUTE_SLICES)
-		before = slice - MINUTE_SLICES;
-	for (uint32_t number = before + 1; number <= slice; number++)
-		STATS_WRITE(floor->minute[number % MINUTE_SLICES], now);
-	before /= SLICES_PER_HOUR_SLICE;
-	for (uint32_t number = before + 1; number <= hour; number++)
-		STATS_WRITE(floor->hour[number % HOUR_SLICES], now);
+	begin_slices(floor->minute, MINUTE_SLICES, before, slice, now);
+	begin_slices(floor->hour, HOUR_SLICES, before / SLICES_PER_HOUR_SLICE,
+		     slice / SLICES_PER_HOUR_SLICE, now);
 }
 
 void sketch_tick(int64_t now_ms)

@@ -52,7 +52,7 @@ static void add_slices(uint64_t field[SKETCH_FIELDS], const struct sketch_slice 
 		       unsigned count, uint32_t from)
 {
 	for (const struct sketch_slice *slice = slices; slice < slices + count; slice++) {
-		if (STATS_READ(slice->number) < from || STATS_READ(slice->number) == 0)
+		if (STATS_READ(slice->number) < from)
 			continue;
 		for (unsigned f = 0; f < SKETCH_COUNTS; f++)
 			field[f] += STATS_READ(slice->count[f]);
@@ -256,8 +256,7 @@ static void pick(struct item *items, size_t count, const struct sketch_query *qu
 			if (comes_before(&items[i], &items[best], query->sort))
 				best = i;
 		first = items[best];
-		items[best] = items[taken];
-		items[taken] = first;
+		items[best] = items[taken]; /* whose own place is not looked at again */
 		add_row(view, &first);
 	}
 	view->other_names = (unsigned)(count - view->count);
