@@ -14,6 +14,7 @@
 
 #include "proxy/stats/history.h"
 #include "proxy/stats/history_sample.h"
+#include "proxy/stats/shared_row.h"
 
 enum { START_MS = 7200 * 1000, A = 100, B = 200 };
 
@@ -419,6 +420,23 @@ static void test_windows_begin_at_the_nearest_sample(void **state)
 	}
 }
 
+/* Samples that are not whole, as of a sampler that was killed: the next one is taken. */
+static void test_windows_begin_at_whole_samples(void **state)
+{
+	enum { WORDS = SHARED_ROW_WORDS(sizeof(struct history_sample)), FIVES = 13 };
+	struct history *history = history_map();
+	uint64_t *five = (uint64_t *)history + 2 + WORDS; /* behind lease, second and the last */
+	int64_t now_ms;
+
+	(void)state;
+	begin();
+	now_ms = run(history, START_MS, 60, 1);
+	assert_int_equal(window(history, now_ms, 30), 30000);
+	for (unsigned i = 0; i < FIVES; i++)
+		five[i * WORDS + 1] ^= 1;
+	assert_int_equal(window(history, now_ms, 30), 59000); /* of the first two minutes' sample */
+}
+
 /* Whose it is until when, and when to look again. */
 static void test_the_lease_ends_in_time(void **state)
 {
@@ -494,6 +512,7 @@ int main(void)
 		cmocka_unit_test(test_rows_of_ten_seconds),
 		cmocka_unit_test(test_the_first_seconds_of_a_machine),
 		cmocka_unit_test(test_windows_begin_at_the_nearest_sample),
+		cmocka_unit_test(test_windows_begin_at_whole_samples),
 		cmocka_unit_test(test_the_lease_ends_in_time),
 		cmocka_unit_test(test_which_row_is_the_newest),
 		cmocka_unit_test(test_a_late_sample_begins_what_it_has_passed),

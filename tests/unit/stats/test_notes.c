@@ -323,6 +323,8 @@ static void test_whose_error_it_is(void **state)
 
 	(void)state;
 	add_host("a.test", 2, 0, 2);
+	add_host("b.test", 2, 0, 2);
+	hosts.count--; /* what stands behind the rows is none */
 	add_error("b.test", FAILURE_ORIGIN_REFUSED, 900000);
 	assert_memory_equal(only_note(), "a.test fails:", 13);
 	add_error("a.test", FAILURE_DNS_ERROR, 990000);

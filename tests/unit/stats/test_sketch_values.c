@@ -342,7 +342,10 @@ static void test_the_lowest_goes(void **state)
 		assert_int_equal(blocks->host[least].base, 2);
 		count(1002, 1, &request); /* of equals the next in turn */
 		assert_int_equal(blocks->floor[SKETCH_OF_HOSTS].now, 3);
-		assert_true(has_host(1002));
+		assert_memory_equal(blocks->host[0].name, "host1002", 8);
+		count(1003, 1, &request);
+		assert_memory_equal(blocks->host[0].name, "host1002", 8);
+		assert_memory_equal(blocks->host[1].name, "host1003", 8);
 	}
 }
 
