@@ -259,6 +259,9 @@ static void test_times_end_with_their_slices(void **state)
 {
 	(void)state;
 	take(1, 100);
+	assert_int_equal(blocks->times[0].minute[FIRST / 6 % TIME_MINUTE_SLICES].bucket[1], 1);
+	assert_int_equal(blocks->times[0].hour[FIRST / 240 % TIME_HOUR_SLICES].bucket[1], 1);
+	assert_int_equal(blocks->times[0].total[1], 1);
 	sketch_tick(START_MS + 79999);
 	take(1, 0); /* so that there is a row */
 	assert_times(MINUTE, 79999, 112, 112);
