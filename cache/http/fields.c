@@ -22,6 +22,11 @@ static const uint64_t hop_fields = 0
 #include "cache/http/fields.def"
 #undef FIELD
 	;
+static const uint64_t kept_fields = 0
+#define FIELD(id, name, flags) | (uint64_t)(((flags)&KEEP) != 0) << FIELD_##id
+#include "cache/http/fields.def"
+#undef FIELD
+	;
 
 _Static_assert(FIELD_ID_COUNT <= 64, "http_fields.present is a set of fields in one word");
 #define FIELD(id, name, flags) \
@@ -313,7 +318,7 @@ void http_fields_nominate(struct http_fields *fields)
 		enum http_field_id id = http_field_lookup(option);
 
 		if (id != FIELD_OTHER) {
-			nominated |= (uint64_t) !(known[id].flags & KEEP) << id;
+			nominated |= (uint64_t)1 << id & ~kept_fields;
 		} else if (others.count < NOMINATED_MAX) {
 			others.hashes[others.count] = http_name_hash(option);
 			others.names[others.count++] = option;
