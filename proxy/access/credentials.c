@@ -243,7 +243,7 @@ static size_t decode_base64(struct slice from, char to[static CREDENTIALS_TEXT_M
 	size_t digits = from.n, at = 0;
 	uint32_t bits = 0;
 
-	if (from.n == 0 || from.n % 4 != 0 || from.n / 4 * 3 > CREDENTIALS_TEXT_MAX)
+	if (from.n % 4 != 0 || from.n / 4 * 3 > CREDENTIALS_TEXT_MAX)
 		return 0;
 	while (digits > from.n - 2 && from.p[digits - 1] == '=')
 		digits--;

@@ -58,7 +58,7 @@ static const struct {
 
 /* The rules of a proxy on that machine. */
 static struct access *compile(const struct conf *conf, const union address *own, size_t count,
-			      struct diagnostic *error)
+			      bool has_unix, struct diagnostic *error)
 {
 	struct interface_address interfaces[COUNT(machine)];
 
@@ -67,11 +67,12 @@ static struct access *compile(const struct conf *conf, const union address *own,
 			.address = address_of(machine[i].address),
 			.bits = machine[i].bits,
 		};
-	return access_new(
-		conf, &(struct access_place){own, count, interfaces, COUNT(machine), false}, error);
+	return access_new(conf,
+			  &(struct access_place){own, count, interfaces, COUNT(machine), has_unix},
+			  error);
 }
 
-/* A proxy with options, "name=value;name=value", that listens on "ADDRESS:PORT ADDRESS:PORT". */
+/* A proxy with options, "name=value;name=value", that listens on "ADDRESS:PORT unix". */
 struct setup {
 	struct conf *conf;
 	struct access *access;
@@ -83,6 +84,7 @@ static struct setup setup_of(const char *options, const char *listeners)
 	struct setup setup = {.conf = test_conf_new()};
 	union address own[8];
 	unsigned count = 0;
+	bool has_unix = false;
 	char text[512];
 	char *rest = text;
 	char *one;
@@ -98,9 +100,13 @@ static struct setup setup_of(const char *options, const char *listeners)
 	}
 	snprintf(text, sizeof(text), "%s", listeners);
 	rest = text;
-	while ((one = strsep(&rest, " ")))
-		own[count++] = endpoint_of(one);
-	setup.access = compile(setup.conf, own, count, &setup.error);
+	while ((one = strsep(&rest, " "))) {
+		if (strcmp(one, "unix") == 0)
+			has_unix = true;
+		else if (*one != '\0')
+			own[count++] = endpoint_of(one);
+	}
+	setup.access = compile(setup.conf, own, count, has_unix, &setup.error);
 	return setup;
 }
 
@@ -563,6 +569,12 @@ static void a_wildcard_listener_has_all_addresses_of_the_machine(void **state)
 	}
 	setup_end(&v4);
 	setup_end(&v6);
+	v4 = setup_of("", "0.0.0.0:3128 [::]:3129 127.0.0.1:3131");
+	assert_true(access_has_wildcard_port(v4.access, 3128));
+	assert_true(access_has_wildcard_port(v4.access, 3129));
+	assert_false(access_has_wildcard_port(v4.access, 3130));
+	assert_false(access_has_wildcard_port(v4.access, 3131));
+	setup_end(&v4);
 }
 
 /* Also those that it got later: they are told by both ends of a connection. */
@@ -617,6 +629,10 @@ static void rules_decide_by_address(void **state)
 		{"[64:ff9b::1.2.3.4]:80", DENIED},
 		{"[64:ff9b::1.2.3.5]:80", OK},
 		{"[2002:102:304::]:80", DENIED},
+		/* the server, and the client */
+		{"[2001:0:102:304::f7f7:f7f7]:80", DENIED},
+		{"[2001:0:808:808::fefd:fcfb]:80", DENIED},
+		{"[2001:0:808:808::f7f7:f7f7]:80", OK},
 		/* allow has the address within, not the one that is connected to */
 		{"[64:ff9b::10.0.0.1]:80", DENIED},
 		{"[2002:a9fe:a9fe::]:80", DENIED},
@@ -674,7 +690,7 @@ static void rules_decide_by_name(void **state)
 {
 	struct setup setup =
 		setup_of("deny=.bad.example,Host.example,10.0.0.0/8,deep.good.bad.example,"
-			 "dup.example,.dup.example;"
+			 "dup.example,.dup.example,.pud.example,pud.example,.z;"
 			 "allow=good.bad.example,.fine.bad.example",
 			 LOCAL);
 	static const struct {
@@ -699,6 +715,10 @@ static void rules_decide_by_name(void **state)
 		{"x.fine.bad.example", OK},
 		{"dup.example", DENIED},
 		{"x.dup.example", DENIED},
+		{"z", DENIED},
+		{"y.z", DENIED},
+		{"pud.example", DENIED},
+		{"x.pud.example", DENIED},
 		{"10.0.0.1", DENIED},
 		{"[::ffff:10.0.0.1]", DENIED},
 		{"11.0.0.1", OK},
@@ -824,6 +844,8 @@ static void methods_are_those_of_the_option(void **state)
 		assert_true(access_method(all.access, guarded_str(refused[i])));
 	}
 	guarded_end();
+	assert_int_equal(ask(&all, METHOD_GET, "a.example", 80, ""), OK);
+	assert_int_equal(ask(&some, METHOD_GET, "a.example", 80, ""), FAILURE_DENIED_METHOD);
 	setup_end(&all);
 	setup_end(&some);
 }
@@ -836,6 +858,10 @@ static void who_may_ask_tells_whether_it_is_this_machine_only(void **state)
 	} cases[] = {
 		{"", LOCAL, true},
 		{"", "127.0.0.1:3128 [::1]:3128", true},
+		{"", "unix", true},
+		{"", "unix 127.0.0.1:3128", true},
+		{"", "unix 0.0.0.0:3128", false},
+		{"", "", false},
 		{"", OPEN, false},
 		{"", "0.0.0.0:3128", false},
 		{"clients=127.0.0.0/8,::1", OPEN, true},
@@ -973,6 +999,47 @@ static void a_verdict_is_of_one_host_and_port(void **state)
 	setup_end(&setup);
 }
 
+static unsigned places_taken(const struct setup *setup)
+{
+	unsigned taken = 0;
+
+	for (unsigned i = 0; i < MEMO_SLOTS; i++)
+		taken += setup->access->memo[i].length > 0;
+	return taken;
+}
+
+/* Hosts that differ in their beginning, their end, or their port alone, and short ones. */
+static void verdicts_have_places_of_their_own(void **state)
+{
+	static const struct {
+		const char *before, *after;
+		bool by_port;
+	} hosts[] = {
+		{"h", ".long.name.example", false},
+		{"a.long.name.example", "", false},
+		{"h", "", false},
+		{"a.example", "", true},
+	};
+	char host[64];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(hosts); i++) {
+		struct setup setup = setup_of("", LOCAL);
+
+		for (unsigned n = 0; n < MEMO_SLOTS; n++) {
+			bool by_port = hosts[i].by_port;
+
+			snprintf(host, sizeof(host), "%s%u%s", hosts[i].before, by_port ? 0 : n,
+				 hosts[i].after);
+			ask(&setup, METHOD_GET, host, by_port ? (uint16_t)(8000 + n) : 80, "");
+		}
+		/* by chance it would be two thirds of all; the last byte alone makes less of it */
+		if (places_taken(&setup) < MEMO_SLOTS / 8)
+			fail_msg("%u places for hosts of kind %zu", places_taken(&setup), i);
+		setup_end(&setup);
+	}
+}
+
 /* --------------------------------------------------------------------------------------------- */
 
 static void our_own_via_is_a_loop(void **state)
@@ -992,6 +1059,7 @@ static void our_own_via_is_a_loop(void **state)
 		{"1.1 mine|1.0 other", LOOP},
 		{"1.1 mine (a comment)", LOOP},
 		{"1.1\tmine", LOOP},
+		{"1.1 mine\t(a comment)", LOOP},
 		{"1.1   mine  ", LOOP},
 		{", ,1.1 mine", LOOP},
 		{"1.1 other (\"), 1.1 mine", LOOP},
@@ -1011,6 +1079,13 @@ static void our_own_via_is_a_loop(void **state)
 		if (ask(&setup, METHOD_GET, "a.example", 80, cases[i].via) != cases[i].failure)
 			fail_msg("%s", cases[i].via);
 	assert_int_equal(ask(&setup, METHOD_CONNECT, "a.example", 443, "1.1 mine"), LOOP);
+	setup_end(&setup);
+	/* of one byte: nothing is read behind a member that has no name */
+	setup = setup_of("pseudonym=m", LOCAL);
+	assert_int_equal(ask(&setup, METHOD_GET, "a.example", 80, "1.1 m"), LOOP);
+	assert_int_equal(ask(&setup, METHOD_GET, "a.example", 80, "1.1"), OK);
+	assert_int_equal(ask(&setup, METHOD_GET, "a.example", 80, "m"), OK);
+	assert_int_equal(ask(&setup, METHOD_GET, "a.example", 80, "m,1.1 x"), OK);
 	setup_end(&setup);
 }
 
@@ -1032,6 +1107,10 @@ static void clients_are_of_the_networks_given(void **state)
 	assert_false(is_client(&setup, "11.0.0.1"));
 	assert_false(is_client(&setup, "127.0.0.1"));
 	assert_false(is_client(&setup, "::1"));
+	/* what is behind the end of a list is not of it */
+	setup.access->client_count--;
+	assert_true(is_client(&setup, "10.1.2.3"));
+	assert_false(is_client(&setup, "2001:db8::1"));
 	setup_end(&setup);
 }
 
@@ -1172,6 +1251,18 @@ static void bad_rules_are_reported(void **state)
 	}
 }
 
+/* As one may come from a list that no form of the configuration has looked at. */
+static void an_empty_rule_is_refused(void **state)
+{
+	char *texts[] = {(char[]){"a.example"}, (char[]){""}};
+	struct conf_list list = {.at = texts, .count = COUNT(texts)};
+	struct diagnostic error;
+
+	(void)state;
+	assert_null(rules_new(&list, "deny", &error));
+	assert_non_null(strstr(error.text, "deny: \"\" is not"));
+}
+
 static void a_long_list_is_matched_whole(void **state)
 {
 	struct conf *conf = test_conf_new();
@@ -1189,7 +1280,7 @@ static void a_long_list_is_matched_whole(void **state)
 		assert_non_null(conf->deny.at[i]);
 	}
 	conf->deny.count = MANY;
-	setup.access = compile(conf, &own, 1, &setup.error);
+	setup.access = compile(conf, &own, 1, false, &setup.error);
 	assert_non_null(setup.access);
 	for (size_t i = 0; i < MANY; i++) {
 		snprintf(name, sizeof(name), "h%zu.example", i * 7919 % MANY);
@@ -1222,6 +1313,7 @@ int main(void)
 		cmocka_unit_test(tunnels_to_ports_of_the_option_are_read),
 		cmocka_unit_test(a_verdict_is_remembered),
 		cmocka_unit_test(a_verdict_is_of_one_host_and_port),
+		cmocka_unit_test(verdicts_have_places_of_their_own),
 		cmocka_unit_test(methods_are_those_of_the_option),
 		cmocka_unit_test(who_may_ask_tells_whether_it_is_this_machine_only),
 		cmocka_unit_test(an_own_address_is_one),
@@ -1233,6 +1325,7 @@ int main(void)
 		cmocka_unit_test(clients_are_loopback_by_default),
 		cmocka_unit_test(clients_are_of_the_listening_network_too),
 		cmocka_unit_test(bad_rules_are_reported),
+		cmocka_unit_test(an_empty_rule_is_refused),
 		cmocka_unit_test(a_long_list_is_matched_whole),
 	};
 

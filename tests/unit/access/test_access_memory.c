@@ -151,8 +151,9 @@ static void make_wrong_access(struct diagnostic *error)
 
 static void test_wrong_options_leave_nothing(void **state)
 {
-	static const char *const options[] = {"deny", "allow", "clients", "proxy_protocol_from",
-					      "allow_ports"};
+	static const char *const options[] = {
+		"deny",        "allow",         "clients",    "proxy_protocol_from",
+		"allow_ports", "connect_ports", "tunnel_http"};
 
 	(void)state;
 	assert_true(address_parse(SLICE("127.0.0.1"), &listener));

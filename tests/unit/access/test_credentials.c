@@ -96,6 +96,7 @@ static enum failure ask(struct credentials *credentials, const char *fields, int
 	request_of(&message, head);
 	guarded_fields(&message.req.fields);
 	failure = credentials_check(credentials, &message.req, now_ms, true, &user);
+	assert_int_equal(user.n == 0, failure != FAILURE_NONE);
 	guarded_end();
 	if (ret_user != NULL) {
 		memcpy(ret_user, user.p, user.n);
@@ -200,6 +201,8 @@ static void test_name(void **state)
 		{"ali:open sesame", "ali"},
 		{"nobody:x", "nobody"},
 		{"a\"b c\xff:x:y", "a\"b c\xff"},
+		{"\xfb\xef\xbe:x", "\xfb\xef\xbe"}, /* "++++" */
+		{"\xff\xff\xff:x", "\xff\xff\xff"}, /* "////" */
 		{":x", ""},
 		{"ali", ""},
 	};
@@ -302,8 +305,88 @@ static void test_the_allowance(void **state)
 	assert_int_equal(login(credentials, "slow:3", 2000 * 1000), FAILURE_AUTH_FAILED);
 	assert_int_equal(login(credentials, "slow:4", 2005 * 1000), FAILURE_TOO_MANY_LOGINS);
 	assert_int_equal(login(credentials, "slow:4", 2010 * 1000 + 1), FAILURE_AUTH_FAILED);
+	hash_us = 10 * 1000 * 1000;
+	assert_int_equal(login(credentials, "slow:5", 3000 * 1000), FAILURE_AUTH_FAILED);
+	hash_us = 250 * 1000 + 99;
+	assert_int_equal(login(credentials, "slow:6", 3005 * 1000 + 1), FAILURE_AUTH_FAILED);
+	/* a millisecond gives the 100 microseconds that are missing */
+	assert_int_equal(credentials_busy_ms(credentials, 3005 * 1000 + 1), 1);
+	assert_int_equal(credentials_busy_ms(credentials, 3005 * 1000 + 99), 0);
 	credentials_free(credentials);
 }
+
+/* yescrypt, as passwords are kept today. */
+static void test_yescrypt(void **state)
+{
+	char setting[CRYPT_GENSALT_OUTPUT_SIZE], text[256] = "";
+	struct credentials *credentials;
+
+	(void)state;
+	assert_non_null(
+		crypt_gensalt_rn("$y$", 1, "sixteen bytes...", 16, setting, sizeof(setting)));
+	add_user(text, sizeof(text), "ali", "open sesame", setting);
+	credentials = load(text);
+	assert_non_null(credentials);
+	assert_int_equal(login(credentials, "ali:open sesame", 1), FAILURE_NONE);
+	assert_int_equal(login(credentials, "ali:open", 1), FAILURE_AUTH_FAILED);
+	credentials_free(credentials);
+}
+
+/* Names that begin alike are found in their order, and the last line needs no end. */
+static void test_each_user_is_found(void **state)
+{
+	static const char *const names[] = {"ba", "aaa", "a", "ab", "b", "aa", "aab"};
+	enum { COUNT = sizeof(names) / sizeof(names[0]) };
+	struct credentials *credentials;
+	char text[1024] = "", pair[64];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT; i++)
+		add_user(text, sizeof(text), names[i], names[COUNT - 1 - i], HASH_ALI);
+	text[strlen(text) - 1] = '\0';
+	credentials = load(text);
+	assert_non_null(credentials);
+	for (size_t i = 0; i < COUNT; i++) {
+		snprintf(pair, sizeof(pair), "%s:%s", names[i], names[COUNT - 1 - i]);
+		assert_int_equal(login(credentials, pair, 1), FAILURE_NONE);
+	}
+	assert_int_equal(login(credentials, "aac:ba", 1), FAILURE_AUTH_FAILED);
+	credentials_free(credentials);
+}
+
+/* ---- hashes that cannot be worked out ------------------------------------------------------- */
+
+static bool no_hash;
+
+/* Stands before libcrypt's. */
+char *crypt_rn(const char *password, const char *setting, void *data, int size)
+{
+	assert_int_equal(size, sizeof(struct crypt_data));
+	return no_hash ? NULL : crypt_r(password, setting, data);
+}
+
+/* Wrong then, whatever the password: and not by a hash of another length. */
+static void test_without_a_hash(void **state)
+{
+	/* of a salt that is longer than SHA-256 has it: what is worked out is shorter */
+	static const char longer[] =
+		"ali:$5$saltsaltsaltsaltsalt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1\n";
+	struct credentials *credentials = load(users());
+
+	(void)state;
+	no_hash = true;
+	assert_int_equal(login(credentials, "ali:open sesame", 1), FAILURE_AUTH_FAILED);
+	no_hash = false;
+	assert_int_equal(login(credentials, "ali:open sesame", 1 + CREDENTIALS_WRONG_MS),
+			 FAILURE_NONE);
+	credentials_free(credentials);
+	credentials = load(longer);
+	assert_non_null(credentials);
+	assert_int_equal(login(credentials, "ali:open sesame", 1), FAILURE_AUTH_FAILED);
+	credentials_free(credentials);
+}
+
+/* --------------------------------------------------------------------------------------------- */
 
 /* How long a verdict is known: then it is worked out again, which takes time of the processor. */
 static void test_how_long_a_verdict_is_known(void **state)
@@ -452,6 +535,8 @@ static void test_bad_files(void **state)
 		{"ali:$5$rounds=1000$salt$short\n", ":1: the hash"},
 		{"ali:x$5$salt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1\n", ":1: the hash"},
 		{"ali:$5$salt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1 \n", ":1: the hash"},
+		{"ali:$5$salt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c!\n", ":1: the hash"},
+		{"ali:$5$sa:lt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1\n", ":1: the hash"},
 		{"ali:$5$salt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1\n"
 		 "b:$5$salt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1\n"
 		 "ali:$5$salt$Gcm6FsVtF/Qa77ZKD.iwsJlCVPY0XSMgLJL0Hnww/c1\n",
@@ -482,6 +567,14 @@ static void test_long_line(void **state)
 	text[sizeof(text) - 1] = '\0';
 	assert_null(load(text));
 	assert_non_null(strstr(error.text, ":1: the line is too long"));
+	/* to the last byte */
+	text[0] = '#';
+	text[511] = '\0';
+	assert_null(load(text));
+	assert_non_null(strstr(error.text, ":1: the line is too long"));
+	text[510] = '\0';
+	assert_null(load(text));
+	assert_non_null(strstr(error.text, "no user in it"));
 }
 
 /* Hashes of two kinds take two times: a name that nobody has must not always take the one. */
@@ -517,6 +610,9 @@ int main(void)
 		cmocka_unit_test(test_length),
 		cmocka_unit_test(test_work_is_bounded),
 		cmocka_unit_test(test_the_allowance),
+		cmocka_unit_test(test_yescrypt),
+		cmocka_unit_test(test_each_user_is_found),
+		cmocka_unit_test(test_without_a_hash),
 		cmocka_unit_test(test_how_long_a_verdict_is_known),
 		cmocka_unit_test(test_secrets_are_cleared),
 		cmocka_unit_test(test_claimed),
