@@ -61,15 +61,6 @@ static void on_failure(void *context, enum failure failure)
 	free(probe);
 }
 
-static void on_switched(void *context, const struct http_response *res, struct conn *conn,
-			struct slice early)
-{
-	(void)res;
-	(void)early;
-	conn_close(conn);
-	on_failure(context, FAILURE_UNASKED_UPGRADE);
-}
-
 static void on_head(void *context, const struct http_response *res)
 {
 	struct probe *probe = context;
@@ -88,32 +79,17 @@ static void on_head(void *context, const struct http_response *res)
 	free(probe);
 }
 
-/* None comes: what has content was cancelled. */
-static bool on_content(void *context, struct slice content)
-{
-	(void)context;
-	(void)content;
-	return true;
-}
-
 static void on_end(void *context)
 {
 	free(context);
 }
 
-static void on_drained(void *context)
-{
-	(void)context;
-}
-
+/* No others come: the request has no body and asks for no protocol, and no content is read. */
 static const struct origin_events events = {
 	.interim = on_interim,
-	.switched = on_switched,
 	.head = on_head,
-	.content = on_content,
 	.end = on_end,
 	.failure = on_failure,
-	.drained = on_drained,
 };
 
 struct probe *probe_start(struct fetches *fetches, const struct probe_question *question,
@@ -124,7 +100,7 @@ struct probe *probe_start(struct fetches *fetches, const struct probe_question *
 		.holder = question->holder, .is_extra = true, .events = &events, .context = probe};
 	struct request_form form = {0};
 
-	assert(question->req->body == BODY_NONE);
+	assert(question->req->body == BODY_NONE && !question->req->upgrade);
 	*ret_failure = FAILURE_INTERNAL;
 	if (probe == NULL)
 		return NULL;

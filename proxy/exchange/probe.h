@@ -27,7 +27,7 @@ struct probe_answer {
 typedef void (*probe_done)(void *context, const struct probe_answer *answer);
 
 struct probe_question {
-	const struct http_request *req; /* without a body; outlives the probe */
+	const struct http_request *req; /* no body, no upgrade; outlives the probe */
 	bool chosen;                    /* as in struct frontend */
 	budget_id holder;               /* whose budgets it counts in */
 	probe_done done;

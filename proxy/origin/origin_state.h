@@ -33,7 +33,8 @@ struct origins {
 /*
  * What the origin's answer does, in order: interim*, head, content*, end; or failure instead of
  * what is left.  None is called before origin_start() returns.  After end or failure the struct
- * origin is not the asker's any more.  Messages are valid during the call.
+ * origin is not the asker's any more.  Messages are valid during the call.  What cannot come of the
+ * asker's requests may be NULL.
  */
 struct origin_events {
 	void (*interim)(void *context, const struct http_response *res);

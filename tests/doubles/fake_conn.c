@@ -388,6 +388,13 @@ static bool is_due(const struct deadline *deadline)
 	return deadline->at_ms <= deadlines_now_ms();
 }
 
+/* As look() of deadline.c: true when it is not to pass yet. */
+static bool looks(struct deadline *deadline)
+{
+	return deadline->kind->look != NULL && deadline->looks < DEADLINE_LOOKS &&
+	       ++deadline->looks && deadline->kind->look(deadline->timer.data);
+}
+
 /* Those that are due when it is called, but for one that another has put off. */
 static bool pass_deadlines(void)
 {
@@ -401,8 +408,7 @@ static bool pass_deadlines(void)
 		struct deadline *deadline = due[i];
 
 		/* its memory is there until the end of the turn */
-		if (!is_due(deadline) || (deadline->looks < DEADLINE_LOOKS && ++deadline->looks &&
-					  deadline->kind->look(deadline->timer.data)))
+		if (!is_due(deadline) || looks(deadline))
 			continue;
 		progress++;
 		deadline_clear(deadline);

@@ -22,7 +22,7 @@ struct setup {
 };
 
 /* "name=value;name=value" */
-static struct setup setup_of(const char *options, const char *listener)
+static struct setup setup_with(const char *options, const char *rules, const char *listener)
 {
 	struct setup setup = {.conf = test_conf_new()};
 	char text[256];
@@ -39,6 +39,7 @@ static struct setup setup_of(const char *options, const char *listener)
 		*value++ = '\0';
 		assert_true(test_conf_set(setup.conf, one, value));
 	}
+	assert_true(test_conf_rules(setup.conf, rules));
 	assert_true(address_parse(slice_str(listener), &own));
 	address_set_port(&own, 3128);
 	setup.access = access_new(
@@ -47,6 +48,11 @@ static struct setup setup_of(const char *options, const char *listener)
 	assert_string_equal(error.text, "");
 	setup.admission = admission_new(setup.conf, setup.access, setup.routes);
 	return setup;
+}
+
+static struct setup setup_of(const char *options, const char *listener)
+{
+	return setup_with(options, "", listener);
 }
 
 static void setup_end(struct setup *setup)
@@ -144,6 +150,9 @@ static void under_other_rules(void **state)
 		{"allow=10.0.0.0/8", OPEN, "", OPEN, "10.0.0.1", DIRECT, false},
 		{"allow=169.254.0.0/16", HERE, "", HERE, "169.254.169.254", DIRECT, false},
 		{"allow=a.example", OPEN, "", OPEN, "10.0.0.1", DIRECT, false},
+		{"allow=aa.example", OPEN, "allow=ab.example", OPEN, "10.0.0.1", DIRECT, false},
+		/* what name servers say of this network is believed no more */
+		{"", HERE, "dns_private=refuse", HERE, "10.0.0.1", DIRECT, false},
 		/* what a parent found cannot be judged without it, or by another */
 		{"parent=http://p:1", OPEN, "", OPEN, "1.2.3.4", PARENT, false},
 		{"parent=http://p:1", OPEN, "parent=http://q:1", OPEN, "1.2.3.4", PARENT, false},
@@ -152,6 +161,8 @@ static void under_other_rules(void **state)
 		{"parent=http://p:1", OPEN, "parent=http://u:v@p:1", OPEN, "1.2.3.4", PARENT, true},
 		{"parent=http://p:1", OPEN, "parent=http://p:1;no_proxy=a.example", OPEN, "1.2.3.4",
 		 PARENT, false},
+		{"no_proxy=a,bc", OPEN, "no_proxy=ab,c", OPEN, "10.0.0.1", DIRECT, false},
+		{"no_proxy=a,b", OPEN, "no_proxy=ab", OPEN, "10.0.0.1", DIRECT, false},
 		/* lists that read the same with the commas elsewhere */
 		{"deny=10.0.0.0/8", OPEN, "allow=10.0.0.0/8", OPEN, "10.0.0.1", CHOSEN, false},
 	};
@@ -169,11 +180,50 @@ static void under_other_rules(void **state)
 	}
 }
 
+/* Rules that lead elsewhere; those without a parent lead nowhere. */
+static void under_other_ways_of_rules(void **state)
+{
+	static const struct {
+		const char *then, *now;
+		bool allowed;
+	} cases[] = {
+		{"", "", true},
+		{"rule \"ra\" { match = \"a.example\" ttl = 1s }", "", true},
+		{"", "rule \"ra\" { match = \"a.example\" parent = \"http://p:1\" }", false},
+		{"rule \"ra\" { match = \"a.example\" parent = \"http://p:1\" }",
+		 "rule \"ra\" { match = \"a.example\" parent = \"http://p:1\" }", true},
+		{"rule \"ra\" { match = \"a.example\" parent = \"http://x:y@p:1\" }",
+		 "rule \"ra\" { match = \"a.example\" parent = \"http://u:v@p:1\" }", true},
+		{"rule \"ra\" { match = \"a.example\" parent = \"http://p:1\" }",
+		 "rule \"ra\" { match = \"a.example\" parent = \"http://q:1\" }", false},
+		{"rule \"ra\" { match = \"a.example\" parent = \"http://p:1\" }",
+		 "rule \"rb\" { match = \"b.example\" parent = \"http://p:1\" }", false},
+		/* one before it takes requests from it */
+		{"rule \"ra\" { match = \"a.example\" parent = \"http://p:1\" }",
+		 "rule \"rb\" { match = \"b.example\" ttl = 1s }"
+		 "rule \"ra\" { match = \"a.example\" parent = \"http://p:1\" }",
+		 false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct setup then = setup_with("", cases[i].then, HERE);
+		struct setup now = setup_with("", cases[i].now, HERE);
+		uint32_t number = number_of(&then, DIRECT, "10.0.0.1");
+
+		if (admission_allows(&now.admission, number) != cases[i].allowed)
+			fail_msg("%s then, %s now", cases[i].then, cases[i].now);
+		setup_end(&then);
+		setup_end(&now);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(under_the_same_rules),
 		cmocka_unit_test(under_other_rules),
+		cmocka_unit_test(under_other_ways_of_rules),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* LINKS: proxy/origin */
+/* LINKS: proxy/origin tests/doubles/counted_memory.c */
 /* Routes: which requests go by way of the parent, how, and what is refused on the way there. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,9 @@
 #include <cmocka.h>
 
 #include "cache/base/diagnostic.h"
+#include "conf/rules.h"
 #include "proxy/origin/route.h"
+#include "tests/doubles/counted_memory.h"
 #include "tests/support/test_conf.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
@@ -71,6 +73,8 @@ static void test_parent_of_the_option(void **state)
 		{"http://a:b@c:d@proxy:1", "proxy", "Basic YTpiQGM6ZA==", 1},
 		{"http://a:b%40c%3Ad@proxy:1", "proxy", "Basic YTpiQGM6ZA==", 1},
 		{"http://test:123\xc2\xa3@proxy:1", "proxy", "Basic dGVzdDoxMjPCow==", 1},
+		{"http://a:%41%42@proxy:1", "proxy", "Basic YTpBQg==", 1},
+		{"http://%41:b@proxy:65535", "proxy", "Basic QTpi", 65535},
 		{"http://test:123%C2%a3@proxy:1", "proxy", "Basic dGVzdDoxMjPCow==", 1},
 	};
 
@@ -241,6 +245,103 @@ static void test_this_machine(void **state)
 	setup_end(&setup);
 }
 
+/* Each has a way of its own, which no_proxy does not change; tunnels of one are not another's. */
+static void test_parents_of_rules(void **state)
+{
+	struct setup setup = {.conf = test_conf_new()};
+	struct diagnostic error = {""};
+	struct http_request req = {.method = METHOD_GET};
+	char key[ROUTE_KEY_MAX];
+	struct route route;
+	static const struct {
+		const char *uri;
+		unsigned rule; /* 0 for none */
+		const char *parent, *authorization, *key;
+	} cases[] = {
+		{"http://A.example/", 0, "p", "", "pp:1"},
+		{"https://a.example/", 0, "p", "", "ta.example:443"},
+		{"http://a.example/", 1, "q", "Basic YTpi", "pq:2"},
+		{"https://A.example:8443/", 1, "q", "Basic YTpi", "ta.example:8443@1"},
+		{"http://a.example/", 2, NULL, "", "ha.example:80"},
+		{"https://a.example/", 2, NULL, "", "sa.example:443"},
+		{"http://c.example/", 3, "p", "", "pp:1"}, /* it says nothing of a parent */
+		{"http://near.example/", 3, NULL, "", "hnear.example:80"},
+		{"http://near.example/", 1, "q", "Basic YTpi", "pq:2"},
+		{"https://near.example/", 4, "r", "", "tnear.example:443@4"},
+		{"http://127.0.0.1/", 1, NULL, "", "h127.0.0.1:80"},
+	};
+
+	(void)state;
+	assert_true(test_conf_set(setup.conf, "parent", "http://p:1"));
+	assert_true(test_conf_set(setup.conf, "no_proxy", "near.example"));
+	assert_true(test_conf_rules(setup.conf,
+				    "rule \"ra\" { match = \"a\" parent = \"http://a:b@q:2\" }\n"
+				    "rule \"rb\" { match = \"b\" parent = \"direct\" }\n"
+				    "rule \"rc\" { match = \"c\" ttl = 1s }\n"
+				    "rule \"rd\" { match = \"d\" parent = \"http://r:3\" }\n"));
+	setup.routes = routes_new(setup.conf, &error);
+	assert_non_null(setup.routes);
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		const char *parent = cases[i].parent;
+
+		assert_int_equal(http_uri_parse_absolute(slice_str(cases[i].uri), &req.uri),
+				 URI_OK);
+		req.rule = cases[i].rule == 0 ? NULL : &setup.conf->rules->at[cases[i].rule - 1];
+		assert_int_equal(route_find(setup.routes, &req, false, &route), FAILURE_NONE);
+		if ((route.parent != NULL) != (parent != NULL) ||
+		    (parent != NULL &&
+		     (!slice_eq(route.parent->host, slice_str(parent)) ||
+		      !slice_eq(route.parent->authorization, slice_str(cases[i].authorization)))) ||
+		    !slice_eq(route_key(&route, key), slice_str(cases[i].key)))
+			fail_msg("%zu: %.*s", i, SLICE_ARG(route_key(&route, key)));
+	}
+	setup_end(&setup);
+}
+
+/* What the operator chose leads where others may not go: no connection of it is another's. */
+static void test_keys_of_what_was_chosen(void **state)
+{
+	struct setup setup = setup_of("", "");
+	char key[ROUTE_KEY_MAX];
+	struct route route;
+
+	(void)state;
+	find(&setup, "http://A.example/", true, &route);
+	assert_true(slice_eq(route_key(&route, key), SLICE("Ha.example:80")));
+	find(&setup, "https://[2001:DB8::1]:8443/", true, &route);
+	assert_true(slice_eq(route_key(&route, key), SLICE("S[2001:db8::1]:8443")));
+	assert_true(slice_eq(route_key_host(route_key(&route, key)), SLICE("[2001:db8::1]")));
+	setup_end(&setup);
+}
+
+/* All or nothing, whichever allocation fails. */
+static void test_without_memory(void **state)
+{
+	struct conf *conf = test_conf_new();
+	struct diagnostic error = {""};
+	struct routes *routes = NULL;
+	size_t alive, n = 0;
+
+	(void)state;
+	assert_true(test_conf_set(conf, "parent", "http://a:b@p:1"));
+	assert_true(test_conf_set(conf, "no_proxy", "a,.b"));
+	assert_true(test_conf_set(conf, "gateway", "127.0.0.1:2=http://a@unix:/run/app"));
+	assert_true(
+		test_conf_rules(conf, "rule \"ra\" { match = \"a\" parent = \"http://c:d@q:2\" }"));
+	alive = allocations_alive();
+	for (; routes == NULL && fail_allocation(n); n++) {
+		error.text[0] = '\0';
+		routes = routes_new(conf, &error);
+		fail_no_allocation();
+		assert_true(routes != NULL || strstr(error.text, ": out of memory") != NULL);
+		assert_true(routes != NULL || allocations_alive() == alive);
+	}
+	assert_true(n == 0 || n > 8); /* 0 under a sanitizer */
+	routes_free(routes);
+	assert_int_equal(allocations_alive(), alive);
+	test_conf_free(conf);
+}
+
 static void test_wrong_no_proxy(void **state)
 {
 	struct conf *conf = test_conf_new();
@@ -263,6 +364,9 @@ int main(void)
 		cmocka_unit_test(test_no_proxy),
 		cmocka_unit_test(test_names_that_the_parent_must_not_see),
 		cmocka_unit_test(test_this_machine),
+		cmocka_unit_test(test_parents_of_rules),
+		cmocka_unit_test(test_keys_of_what_was_chosen),
+		cmocka_unit_test(test_without_memory),
 		cmocka_unit_test(test_wrong_no_proxy),
 	};
 
