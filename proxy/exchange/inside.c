@@ -2,6 +2,7 @@
 #include "proxy/exchange/inside.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "cache/base/ascii.h"
 #include "cache/http/fields.h"
@@ -31,12 +32,31 @@ struct inside *inside_new(const struct http_request *connect, struct slice user,
 	return inside;
 }
 
-/* The authority as it was in CONNECT; without its port only where that goes without saying. */
+/* Addresses in brackets are the same in whichever spelling. */
+static bool is_same_host(struct slice a, struct slice b)
+{
+	char a_normal[URI_HOST_MAX], b_normal[URI_HOST_MAX];
+
+	if (slice_ieq(a, b))
+		return true;
+	if (a.n == 0 || a.p[0] != '[' || b.p[0] != '[')
+		return false;
+	return slice_eq(slice_of(a_normal, http_host_normal(a, a_normal)),
+			slice_of(b_normal, http_host_normal(b, b_normal)));
+}
+
+/* The authority of CONNECT; without its port only where that goes without saying. */
 static bool is_host(const struct inside *inside, struct slice value)
 {
-	return slice_ieq(value, inside->authority) ||
-	       (inside->origin.port == http_scheme_port(SCHEME_HTTP) &&
-		slice_ieq(value, inside->origin.host));
+	struct slice host = inside->origin.host,
+		     port = slice_of(inside->authority.p + host.n, inside->authority.n - host.n);
+	const char *colon = memrchr(value.p, ':', value.n);
+
+	if (colon == NULL || memchr(colon, ']', value.n - (size_t)(colon - value.p)) != NULL)
+		return inside->origin.port == http_scheme_port(SCHEME_HTTP) &&
+		       is_same_host(value, host);
+	return slice_eq(slice_of(colon, value.n - (size_t)(colon - value.p)), port) &&
+	       is_same_host(slice_of(value.p, (size_t)(colon - value.p)), host);
 }
 
 static bool is_for(const struct inside *inside, const struct http_request *req)
