@@ -123,6 +123,63 @@ static void a_full_window_refuses(void **state)
 	holdings_unmap(holdings);
 }
 
+/* Keys that meet in a row have 64 from there on, around the end of the block: no more, and no fewer. */
+static void a_window_has_its_rows(void **state)
+{
+	enum { ROWS = 256, WINDOW = 64 };
+	struct holdings *holdings = map(2, 1);
+	struct holdings_row *rows[WINDOW];
+
+	(void)state;
+	for (uint64_t i = 0; i < WINDOW; i++) {
+		rows[i] = holdings_take(holdings, 0, (i + 1) * ROWS - 1, 1, 1);
+		assert_non_null(rows[i]);
+	}
+	assert_null(holdings_take(holdings, 0, (WINDOW + 1) * ROWS - 1, 1, 1));
+	assert_int_equal(holdings_here(holdings, 0, (WINDOW + 1) * ROWS - 1), 0);
+	for (uint64_t i = 0; i < WINDOW; i++)
+		assert_int_equal(holdings_here(holdings, 0, (i + 1) * ROWS - 1), 1);
+	assert_int_equal(holdings_count(holdings, 0), WINDOW);
+	assert_int_equal(holdings_count(holdings, 1), 0);
+	holdings_give(rows[WINDOW / 2]);
+	assert_ptr_equal(holdings_take(holdings, 0, (WINDOW + 1) * ROWS - 1, 1, 1),
+			 rows[WINDOW / 2]);
+	assert_int_equal(holdings_here(holdings, 0, (WINDOW / 2 + 1) * ROWS - 1), 0);
+	holdings_unmap(holdings);
+}
+
+/* More rows than a process has addresses for. */
+static void what_cannot_be_mapped_is_none(void **state)
+{
+	(void)state;
+	assert_null(holdings_map(1, (size_t)1 << 56));
+}
+
+/* The kernel does not take pages back that are locked: the counts are set one by one. */
+static void a_block_is_cleared_where_its_memory_stays(void **state)
+{
+	struct holdings *holdings = map(2, 1);
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	struct holdings_row *mine = holdings_take(holdings, 0, 7, 2, ANY);
+	char *locked = (char *)((uintptr_t)mine & ~(page - 1));
+
+	(void)state;
+	assert_ptr_equal(holdings_take(holdings, 0, 7, 2, ANY), mine);
+	assert_non_null(holdings_take(holdings, 0, 8, 2, ANY));
+	assert_non_null(holdings_take(holdings, 1, 7, 2, ANY));
+	if (mlock(locked, page) != 0) {
+		holdings_unmap(holdings);
+		skip(); /* not one page may be locked here */
+	}
+	holdings_clear(holdings, 0);
+	assert_int_equal(holdings_count(holdings, 0), 0);
+	assert_int_equal(holdings_count(holdings, 1), 1);
+	assert_int_equal(holdings_all(holdings, 7), 1);
+	assert_ptr_equal(holdings_take(holdings, 0, 7, 2, ANY),
+			 mine); /* its row has kept its key */
+	holdings_unmap(holdings);
+}
+
 enum { PROCESSES = 4, LIMIT = 3, KILLS = 60 };
 
 /* What the processes really have, beside what they are counted for. */
@@ -215,6 +272,9 @@ int main(void)
 		cmocka_unit_test(all_processes_count_together),
 		cmocka_unit_test(many_keys_come_and_go),
 		cmocka_unit_test(a_full_window_refuses),
+		cmocka_unit_test(a_window_has_its_rows),
+		cmocka_unit_test(what_cannot_be_mapped_is_none),
+		cmocka_unit_test(a_block_is_cleared_where_its_memory_stays),
 		cmocka_unit_test(killed_processes_hold_nothing),
 	};
 

@@ -291,6 +291,24 @@ static void the_last_place_goes_to_one_who_has_none(void **state)
 	holdings_unmap(budgets.holdings);
 }
 
+/* What is left is the holder's as long as there is any: then one each. */
+static void what_is_left_is_counted_to_the_last(void **state)
+{
+	struct budgets budgets =
+		with_limit(BUDGET_LOGINS, (struct budget_limit){16, 16, 15, 15, 3, BUDGET_LOGINS});
+	struct holding held;
+
+	(void)state;
+	for (budget_id holder = 100; holder < 111; holder++)
+		assert_int_equal(budget_take(&budgets, BUDGET_LOGINS, 0, holder, &held), BUDGET_OK);
+	for (unsigned i = 0; i < 3; i++) /* the third is of 3 * (16 + 1 - (14 + 2)) */
+		assert_int_equal(budget_take(&budgets, BUDGET_LOGINS, 0, 5, &held), BUDGET_OK);
+	assert_int_equal(budget_take(&budgets, BUDGET_LOGINS, 0, 100, &held), BUDGET_ONE_FULL);
+	assert_int_equal(budget_take(&budgets, BUDGET_LOGINS, 0, 7, &held), BUDGET_OK);
+	assert_int_equal(budget_used(&budgets, BUDGET_LOGINS, 0), 15);
+	holdings_unmap(budgets.holdings);
+}
+
 /* Addresses of a /64 are one holder, others are others, and so is what has no address. */
 static void holders(void **state)
 {
@@ -352,6 +370,7 @@ int main(void)
 		cmocka_unit_test(an_unbounded_holder_takes_no_row),
 		cmocka_unit_test(an_assigned_place_counts_with_the_others),
 		cmocka_unit_test(the_last_place_goes_to_one_who_has_none),
+		cmocka_unit_test(what_is_left_is_counted_to_the_last),
 		cmocka_unit_test(holders),
 		cmocka_unit_test(a_map_needs_random_bytes),
 	};
