@@ -98,6 +98,24 @@ static void note_fault(void *owner, int line, const char *name, const char *why)
 	*(bool *)owner = false;
 }
 
+bool test_conf_set_all(struct conf *conf, const char *text)
+{
+	char copy[512];
+	char *rest = copy, *value;
+	bool good = strlen(text) < sizeof(copy);
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	while (good && rest != NULL && *rest != '\0') {
+		char *name = strsep(&rest, ";");
+
+		value = strchr(name, '=');
+		if (value != NULL)
+			*value++ = '\0';
+		good = value != NULL && test_conf_set(conf, name, value);
+	}
+	return good;
+}
+
 bool test_conf_rules(struct conf *conf, const char *text)
 {
 	int *lines = calloc(option_total, sizeof(*lines));

@@ -17,6 +17,9 @@ void test_conf_free(struct conf *conf);
  */
 bool test_conf_set(struct conf *conf, const char *name, const char *text);
 
+/* Set those of "name=value;name=value", which may be empty; likewise. */
+bool test_conf_set_all(struct conf *conf, const char *text);
+
 /*
  * Read rules as they stand in a file, once all options are set.  False when something is wrong with
  * them, which was said on stderr.

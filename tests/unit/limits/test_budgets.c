@@ -25,20 +25,9 @@ static struct setup setup_of(const char *options, uint64_t descriptors)
 {
 	struct setup setup = {.conf = test_conf_new(), .holdings = holdings_map(3, 20000)};
 	struct descriptors share = descriptors_share(descriptors, 2);
-	char text[256];
-	char *rest = text;
-	char *one;
 
 	assert_non_null(setup.holdings);
-	snprintf(text, sizeof(text), "%s", options);
-	while ((one = strsep(&rest, ";"))) {
-		char *value = strchr(one, '=');
-
-		if (*one == '\0')
-			continue;
-		*value++ = '\0';
-		assert_true(test_conf_set(setup.conf, one, value));
-	}
+	assert_true(test_conf_set_all(setup.conf, options));
 	for (unsigned i = 0; i < COUNT(setup.workers); i++)
 		budgets_init(&setup.workers[i], setup.holdings, i, setup.conf, &share);
 	return setup;
