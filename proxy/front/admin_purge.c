@@ -52,12 +52,6 @@ static void purge_all(struct exchange *x)
 	answer_text(x, 202, text);
 }
 
-static void refuse_failed(struct exchange *x)
-{
-	admin_refuse(x, 503, ADMIN_FIELDS "Retry-After: 1\r\n",
-		     "The store failed, and nothing is purged: see the log.\n");
-}
-
 static void purge_uri(struct exchange *x, const struct http_uri *uri)
 {
 	const struct env *env = x->use->env;
@@ -73,13 +67,8 @@ static void purge_uri(struct exchange *x, const struct http_uri *uri)
 	key = policy_key_uri(env->conf, uri, normal);
 	result = cache_purge(env->cache, key);
 	log_quote(key.p, key.n, told, sizeof(told));
-	if (result != CACHE_PURGE_FAILED)
-		events_add(env->service->events, EVENT_PURGE, "purge of %.*s", SLICE_ARG(key));
+	events_add(env->service->events, EVENT_PURGE, "purge of %.*s", SLICE_ARG(key));
 	free(normal);
-	if (result == CACHE_PURGE_FAILED) {
-		refuse_failed(x);
-		return;
-	}
 	STATS_ADD(purges, 1);
 	log_info("purge of %s by %s", told, operator_of(x, operator));
 	answer_text(x, 200, result == CACHE_PURGED_ALL ? "{\"purged\": 1}\n" : "{\"purged\": 0}\n");
@@ -101,6 +90,12 @@ static void log_purge(const struct exchange *x, const struct purge *purge)
 	events_add(x->use->env->service->events, EVENT_PURGE, "%s%.*s", what,
 		   told[0] != '\0' ? (int)text.n : 0, text.p);
 	log_info("%s%s by %s", what, told, operator_of(x, operator));
+}
+
+static void refuse_failed(struct exchange *x)
+{
+	admin_refuse(x, 503, ADMIN_FIELDS "Retry-After: 1\r\n",
+		     "The store failed, and nothing is purged: see the log.\n");
 }
 
 static void purge_begin_one(struct exchange *x, struct purge *purge)

@@ -1,6 +1,7 @@
 /* A request that an operator asks about, written and read as a client's. */
 #include "proxy/front/question.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -136,9 +137,9 @@ static bool parse(struct question *question, const struct conf *conf, struct dia
 			       fault[0] != '\0' ? " " : "", fault);
 		return false;
 	}
-	if (question->req.form == TARGET_ABSOLUTE)
-		return true;
-	return refuse(error, "method: CONNECT opens a tunnel, which the cache does not see into");
+	/* its URI is an absolute one, which CONNECT cannot have */
+	assert(question->req.form == TARGET_ABSOLUTE);
+	return true;
 }
 
 struct question *question_read(struct admin_params *params, const struct conf *conf,
