@@ -46,6 +46,7 @@ static const struct {
 	char priority; /* of syslog(3), for the journal */
 } levels[] = {
 	[LOG_LEVEL_ERROR] = {"error", '3'},
+	[LOG_LEVEL_WARNING] = {"warning", '4'},
 	[LOG_LEVEL_INFO] = {"info", '6'},
 	[LOG_LEVEL_DEBUG] = {"debug", '7'},
 };
@@ -216,6 +217,11 @@ bool log_has(enum log_level level)
 void log_error(const char *format, ...)
 {
 	LOG(LOG_LEVEL_ERROR);
+}
+
+void log_warning(const char *format, ...)
+{
+	LOG(LOG_LEVEL_WARNING);
 }
 
 void log_info(const char *format, ...)

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 void log_set_level(enum log_level level);
 bool log_has(enum log_level level);
@@ -25,6 +25,8 @@ enum { LOG_QUOTE_MIN = 12 };
 const char *log_quote(const char *bytes, size_t n, char *to, size_t size);
 
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* All works as configured, and may not be what is wanted. */
+void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -92,10 +92,9 @@ static const char *write_time(int64_t time_s, int64_t now_s, char *to, size_t si
 	time_t time = (time_t)time_s, now = (time_t)now_s;
 	struct tm at, today;
 
-	if (localtime_r(&time, &at) == NULL || localtime_r(&now, &today) == NULL) {
-		snprintf(to, size, "%" PRId64, time_s);
-		return to;
-	}
+	/* years of all milliseconds in 64 bits are known to it */
+	localtime_r(&time, &at);
+	localtime_r(&now, &today);
 	strftime(to, size,
 		 at.tm_yday == today.tm_yday && at.tm_year == today.tm_year ? "%H:%M:%S"
 									    : "%Y-%m-%d %H:%M:%S",
@@ -411,6 +410,7 @@ int run_explain(const struct arguments *arguments)
 
 	if (arguments->operand_count != 1)
 		return complain("give one URL");
+	target_note_scheme("explain", arguments->operands[0]);
 	if (!ask_it(arguments, &answer, &error))
 		status = complain(error.text);
 	else if (answer.status == 200)

@@ -63,30 +63,29 @@ struct figure figure_rate(double n, double seconds)
 	return figure;
 }
 
-struct figure figure_percent(double share)
+/* Never rounded to all or none of it: then it is `most` or `least`. */
+static struct figure part_of(double share, int digits, const char *most, const char *least)
 {
 	struct figure figure;
 
 	if (share < 0 || !(share <= 1.0001))
 		return unknown;
-	if (share > 0.9995 && share < 1)
-		return (struct figure){">99.9 %"};
-	if (share > 0 && share < 0.0005)
-		return (struct figure){"<0.1 %"};
-	snprintf(figure.text, sizeof(figure.text), "%.1f %%", 100 * share);
+	snprintf(figure.text, sizeof(figure.text), "%.*f %%", digits, 100 * share);
+	if (share < 1 && strncmp(figure.text, "100", 3) == 0)
+		snprintf(figure.text, sizeof(figure.text), "%s", most);
+	if (share > 0 && strspn(figure.text, "0.") == strcspn(figure.text, " "))
+		snprintf(figure.text, sizeof(figure.text), "%s", least);
 	return figure;
+}
+
+struct figure figure_percent(double share)
+{
+	return part_of(share, 1, ">99.9 %", "<0.1 %");
 }
 
 struct figure figure_whole_percent(double share)
 {
-	struct figure figure;
-
-	if (share < 0 || !(share <= 1.0001))
-		return unknown;
-	if (share > 0 && share < 0.005)
-		return (struct figure){"<1 %"};
-	snprintf(figure.text, sizeof(figure.text), "%.0f %%", 100 * share);
-	return figure;
+	return part_of(share, 0, ">99 %", "<1 %");
 }
 
 /* Two digits that count. */

@@ -105,6 +105,7 @@ int run_get(const struct arguments *arguments)
 
 	if (arguments->operand_count != 1)
 		return complain("give one URL");
+	target_note_scheme("get", arguments->operands[0]);
 	if (!ask_it(arguments, &answer, &error))
 		status = complain(error.text);
 	else if (answer.status == 200)

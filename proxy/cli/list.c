@@ -178,6 +178,8 @@ int run_list(const struct arguments *arguments)
 		return complain("--limit: not a number");
 	if (arguments->host != NULL && arguments->prefix != NULL)
 		return complain("give --host or --prefix, not both");
+	if (arguments->prefix != NULL)
+		target_note_scheme("list", arguments->prefix);
 	if (!ask_begin(arguments, &list.asked, &error))
 		return complain(error.text);
 	status = show_all(&list);

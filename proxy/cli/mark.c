@@ -50,8 +50,8 @@ bool mark_set(const struct asked *asked, const char *name, const char *note,
 			diagnostic_set(error,
 				       "the proxy that runs there knows no marks: it is older");
 		else
-			diagnostic_set(error, "the proxy answers %.*s", (int)length,
-				       answer.content.p);
+			diagnostic_set(error, "the proxy answers %u: %.*s", answer.status,
+				       (int)length, answer.content.p);
 		ok = false;
 	}
 	ask_free(&answer);

@@ -47,12 +47,15 @@ static int complain(const struct job *job, const char *text, int status)
 	return status;
 }
 
+static const char *done_as(const struct job *job)
+{
+	return arguments_have(job->arguments, FLAG_SOFT) ? "made stale" : "purged";
+}
+
 static int say_count(const struct job *job, uint64_t uris)
 {
 	begin_line(job, stdout);
-	printf("%s %" PRIu64 " %s\n",
-	       arguments_have(job->arguments, FLAG_SOFT) ? "made stale:" : "purged:", uris,
-	       uris == 1 ? "URL" : "URLs");
+	printf("%s: %" PRIu64 " %s\n", done_as(job), uris, uris == 1 ? "URL" : "URLs");
 	return EXIT_SUCCESS;
 }
 
@@ -95,7 +98,7 @@ static bool look(const struct job *job, const char *target, int *ret_status,
 			done = true;
 		} else if (state != NULL) {
 			begin_line(job, stdout);
-			puts("purged; it ended before its count was asked for");
+			printf("%s; it ended before its count was asked for\n", done_as(job));
 			*ret_status = EXIT_SUCCESS;
 			done = true;
 		}
@@ -261,6 +264,10 @@ int run_purge(const struct arguments *arguments)
 				"give one of: a URL, --prefix, --host, --all; and with --group a "
 				"URL or --host",
 				EXIT_USAGE);
+	if (arguments->prefix != NULL)
+		target_note_scheme("purge", arguments->prefix);
+	if (arguments->operand_count == 1)
+		target_note_scheme("purge", arguments->operands[0]);
 	conf = ask_conf(arguments, &error);
 	if (conf == NULL)
 		return complain(&job, error.text, EXIT_USAGE);

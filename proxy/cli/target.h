@@ -10,6 +10,9 @@ bool target_put(struct buf *to, const char *name, const char *value);
 /* The same for a URI, which is an http one when it has no scheme, as programs that fetch do. */
 bool target_put_uri(struct buf *to, const char *name, const char *uri);
 
+/* Say so on standard error when target_put_uri() makes it an http one. */
+void target_note_scheme(const char *command, const char *uri);
+
 /* The target so far, NUL-terminated, as long as nothing is added; NULL without memory. */
 const char *target_text(struct buf *target);
 

@@ -137,7 +137,8 @@ static void refuse_unknown(struct exchange *x, struct slice name)
 	for (unsigned i = 0; i < count; i++)
 		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s %s", i == 0 ? "" : ",",
 				      marks[i].name);
-	snprintf(text + n, sizeof(text) - n, ": POST /marks/NAME sets one.\n");
+	snprintf(text + n, sizeof(text) - n,
+		 ": `cache204 mark NAME` or POST /marks/NAME sets one.\n");
 	admin_refuse(x, 404, ADMIN_FIELDS, text);
 }
 

@@ -72,9 +72,10 @@ function rate(count, seconds) {
 /* A share, never rounded to all or none of it. */
 function percent(share, unit = " %") {
   if (num(share) === null) return DASH;
-  if (share > 0.9995 && share < 1) return ">99.9" + unit;
-  if (share > 0 && share < 0.0005) return "<0.1" + unit;
-  return (100 * share).toFixed(1) + unit;
+  const text = (100 * share).toFixed(1);
+  if (text === "100.0" && share < 1) return ">99.9" + unit;
+  if (text === "0.0" && share > 0) return "<0.1" + unit;
+  return text + unit;
 }
 const ratio = (a, b) => (num(a) === null || !num(b) ? null : a / b);
 

@@ -200,7 +200,7 @@ void generation_close(struct generation *generation, const struct listener *kept
 void generation_set_log_level(const struct conf *conf)
 {
 	log_set_level(conf->log_level == CONF_LOG_LEVEL_DEBUG   ? LOG_LEVEL_DEBUG
-		      : conf->log_level == CONF_LOG_LEVEL_ERROR ? LOG_LEVEL_ERROR
+		      : conf->log_level == CONF_LOG_LEVEL_ERROR ? LOG_LEVEL_WARNING
 								: LOG_LEVEL_INFO);
 }
 

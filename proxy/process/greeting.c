@@ -195,11 +195,11 @@ static void warn_of_admin(const struct conf *conf, const struct listener *listen
 
 	for (unsigned i = 0; i < listener->count && conf->admin_token_file[0] == '\0'; i++)
 		if (is_reached(&listener->at[i], &admin_frontend, text))
-			log_error("admin: other machines may reach %s, which asks for no token: "
-				  "they may read the statistics, and change nothing (403 for "
-				  "POST); give it an admin_token_file, or keep it to 127.0.0.1 "
-				  "or a Unix socket",
-				  text);
+			log_warning("admin: other machines may reach %s, which asks for no token: "
+				    "they may read the statistics, and change nothing (403 for "
+				    "POST); give it an admin_token_file, or keep it to 127.0.0.1 "
+				    "or a Unix socket",
+				    text);
 }
 
 static void warn_of_open_proxy(const struct conf *conf, const struct listener *listener)
@@ -211,10 +211,10 @@ static void warn_of_open_proxy(const struct conf *conf, const struct listener *l
 		return;
 	for (unsigned i = 0; i < listener->count; i++)
 		if (is_reached(&listener->at[i], &forward_frontend, text))
-			log_error("listen: an open proxy: whoever reaches %s may use it, as "
-				  "clients has %s and there is no password_file; name your "
-				  "networks in clients, or give it a password_file",
-				  text, everyone);
+			log_warning("listen: an open proxy: whoever reaches %s may use it, as "
+				    "clients has %s and there is no password_file; name your "
+				    "networks in clients, or give it a password_file",
+				    text, everyone);
 }
 
 /* Basic credentials are as good as in the clear (RFC 7617 4). */
@@ -227,7 +227,7 @@ static void warn_of_passwords(const struct conf *conf, const struct listener *li
 	for (unsigned i = 0; i < listener->count; i++)
 		if (!listener->at[i].is_tls &&
 		    is_reached(&listener->at[i], &forward_frontend, text))
-			log_error(
+			log_warning(
 				"listen: passwords come to %s in the clear, for all on the way to "
 				"read: let clients speak TLS, with listen = tls:%s, "
 				"tls_certificate and tls_key",

@@ -70,10 +70,12 @@ def test_not_from_the_store(explain, origin):
     assert not origin.connections
 
 
-def test_without_a_scheme_it_is_http(explain, client, origin):
+def test_without_a_scheme_it_is_http(proxy, client, origin):
     origin.on("/x", respond(204, "Cache-Control: max-age=60"))
     client.get(origin.url("/x"))
-    assert explain(f"{origin.authority}/x").startswith("HIT. ")
+    result = run("explain", f"{origin.authority}/x", "-o", f"admin=127.0.0.1:{proxy.admin_port}")
+    assert result.returncode == 0 and result.stdout.startswith("HIT. ")
+    assert result.stderr == f"cache204: explain: {origin.authority}/x has no scheme: taken as {origin.url('/x')}\n"
 
 
 def test_other_methods(explain, client, origin):

@@ -55,7 +55,12 @@ def test_the_line_to_try_it_works(proxy, origin):
 ])
 def test_an_open_proxy_is_warned_of(start_proxy, options, warned):
     proxy = start_proxy(*options)
-    assert len(lines_with(proxy, "error: listen: an open proxy: ")) == warned, proxy.errors()
+    assert len(lines_with(proxy, "warning: listen: an open proxy: ")) == warned, proxy.errors()
+
+
+def test_an_admin_address_that_others_reach_is_warned_of(start_proxy):
+    proxy = start_proxy("admin=0.0.0.0:0")
+    assert len(lines_with(proxy, "warning: admin: other machines may reach ")) == 1 and not lines_with(proxy, "error: "), proxy.errors()
 
 
 def test_one_with_logins_is_no_open_proxy(start_proxy, tmp_path):

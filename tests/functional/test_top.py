@@ -293,7 +293,8 @@ def test_marks_bound_what_is_counted(command, client, origin):
 
 def test_marks_that_are_none(command):
     unknown = command("stats", "--since", "nosuch")
-    assert unknown.returncode == 1 and "no mark" in unknown.stderr and not unknown.stdout, unknown
+    assert unknown.returncode == 1 and not unknown.stdout, unknown
+    assert "no mark" in unknown.stderr and "`cache204 mark NAME`" in unknown.stderr, unknown
     for arguments in (["mark"], ["mark", "1st"], ["mark", "a/b"], ["mark", "a" * 33], ["stats", "--until", "a"], ["stats", "--since", "a&b"],
                       ["stats", "--last", "x"], ["stats", "--last", "60s", "--since", "a"], ["mark", "a", "b", "c"]):
         result = command(*arguments)

@@ -109,8 +109,12 @@ static void test_levels(void **state)
 	log_set_level(LOG_LEVEL_DEBUG);
 	log_debug("two");
 	assert_string_equal(logged(), "cache204: debug: two\n");
-	log_set_level(LOG_LEVEL_ERROR);
+	log_set_level(LOG_LEVEL_WARNING);
 	log_info("three");
+	log_warning("three and a half");
+	assert_string_equal(logged(), "cache204: warning: three and a half\n");
+	log_set_level(LOG_LEVEL_ERROR);
+	log_warning("three");
 	log_error("four");
 	assert_string_equal(logged(), "cache204: error: four\n");
 }
@@ -231,9 +235,11 @@ static void test_priorities_for_the_journal(void **state)
 	setenv("JOURNAL_STREAM", stream, 1);
 	log_set_level(LOG_LEVEL_DEBUG);
 	log_error("a");
+	log_warning("w");
 	log_info("b");
 	log_debug("c");
-	assert_string_equal(logged(), "<3>cache204: error: a\n<6>cache204: info: b\n"
+	assert_string_equal(logged(), "<3>cache204: error: a\n<4>cache204: warning: w\n"
+				      "<6>cache204: info: b\n"
 				      "<7>cache204: debug: c\n");
 
 	/* Inherited, but stderr is something else by now. */
