@@ -81,6 +81,33 @@ static void test_late_turns_make_it_slower_not_denser(void **state)
 	assert_in_range(play(900, false, 500), 0, TIMEOUT + 500);
 }
 
+/* With one step left all go; with more, as many a step as are needed, rounded up. */
+static void test_how_many_in_the_last_steps(void **state)
+{
+	static const struct {
+		int64_t left_ms;
+		unsigned waiting, count;
+	} cases[] = {
+		{-5, 7, 7},
+		{0, 7, 7},
+		{COLLAPSE_STEP_MS, 7, 7},
+		{COLLAPSE_STEP_MS + 1, 7, 7}, /* 7 * 10 / 11, rounded up */
+		{COLLAPSE_STEP_MS + 1, 70, 64},
+		{2 * COLLAPSE_STEP_MS, 7, 4},
+		{7 * COLLAPSE_STEP_MS, 7, 1},
+		{7 * COLLAPSE_STEP_MS - 1, 7, 2},
+		{TIMEOUT, 1, 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct collapse_wait wait = {.waiting = cases[i].waiting, .oldest_ms = START};
+
+		assert_int_equal(collapse_let_go(&conf, &wait, START + TIMEOUT - cases[i].left_ms),
+				 cases[i].count);
+	}
+}
+
 static void test_who_came_later_is_due_later(void **state)
 {
 	struct collapse_wait wait = {.waiting = 2, .oldest_ms = START + 300};
@@ -114,6 +141,7 @@ int main(void)
 				       setup),
 		cmocka_unit_test_setup(test_proved_all_at_once_after_the_long_time, setup),
 		cmocka_unit_test_setup(test_late_turns_make_it_slower_not_denser, setup),
+		cmocka_unit_test_setup(test_how_many_in_the_last_steps, setup),
 		cmocka_unit_test_setup(test_who_came_later_is_due_later, setup),
 		cmocka_unit_test_setup(test_the_short_time_is_never_the_longer, setup),
 	};

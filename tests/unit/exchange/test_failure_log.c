@@ -187,6 +187,91 @@ static void test_wrong_header(void **state)
 			    "proxy_protocol_from (and 4 more since the last such line)\n");
 }
 
+/* What nobody but who looks for something wants to read. */
+static void test_at_debug_alone(void **state)
+{
+	struct exchange x = failed(FAILURE_NONE);
+	struct failure_subject subject = exchange_subject(&x);
+	union address client;
+	char host[200];
+
+	(void)state;
+	assert_true(address_parse(SLICE("192.0.2.1"), &client));
+	for (unsigned i = 0; i < 2; i++) {
+		least = i == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG;
+		written[0] = '\0';
+		failure_log_mended(&subject);
+		failure_log_left(&client, 17);
+		assert_string_equal(written,
+				    i == 0 ? ""
+					   : "debug: mended: a.example:80 for client 192.0.2.7: a "
+					     "response broke the grammar of HTTP\n"
+					     "debug: client 192.0.2.1 left after 17 bytes of a "
+					     "request head\n");
+	}
+	memset(host, 'h', sizeof(host));
+	host[128] = '!'; /* is left out */
+	x.req.uri.host = slice_of(host, sizeof(host));
+	x.peer.any.sa_family = AF_UNSPEC;
+	written[0] = '\0';
+	failure_log_mended(&subject);
+	assert_non_null(strstr(written, "hhh:80 for client none: "));
+	assert_null(strchr(written, '!'));
+}
+
+/* Each header at debug, with none left out. */
+static void test_each_wrong_header_at_debug(void **state)
+{
+	union address sender;
+
+	(void)state;
+	least = LOG_LEVEL_DEBUG;
+	assert_true(address_parse(SLICE("192.0.2.1"), &sender));
+	for (unsigned i = 0; i < 3; i++) {
+		written[0] = '\0';
+		failure_log_header(&sender, turn.now_ms + 100000);
+		assert_memory_equal(written, "info: proxy_header_bad: ", 24);
+		assert_null(strstr(written, "more since"));
+	}
+}
+
+/* Where the line ends, so does what is known of it: the longest host, addresses and cause. */
+static void test_no_more_than_fits(void **state)
+{
+	struct exchange x = failed(FAILURE_ORIGIN_REFUSED);
+	char host[400], cause[1200];
+
+	(void)state;
+	memset(host, 'h', sizeof(host));
+	memset(cause, 'c', sizeof(cause));
+	cause[sizeof(cause) - 1] = '\0';
+	x.req.uri.host = slice_of(host, sizeof(host));
+	assert_true(address_parse(SLICE("2001:db8:1111:2222:3333:4444:5555:6666"), &x.origin));
+	address_set_port(&x.origin, 65535);
+	cause_set("%s", cause);
+	written[0] = '\0';
+	log_failure(&x);
+	cause_clear();
+	assert_non_null(strstr(written, "hhh:80 at [2001:db8:1111:2222:3333:4444:5555:6666]:65535 "
+					"for client 192.0.2.7: The origin refused"));
+	assert_non_null(strstr(written, " (ccc"));
+}
+
+/* Those that have no exchange. */
+static void test_handshake(void **state)
+{
+	union address client;
+
+	(void)state;
+	assert_true(address_parse(SLICE("192.0.2.1"), &client));
+	written[0] = '\0';
+	failure_log_handshake(&client, FAILURE_CLIENT_TLS_PLAIN, turn.now_ms);
+	assert_memory_equal(written, "info: client_tls_plain: for client 192.0.2.1: ", 46);
+	written[0] = '\0';
+	failure_log_handshake(&client, FAILURE_CLIENT_TLS_CLOSED, turn.now_ms);
+	assert_string_equal(written, "");
+}
+
 /* Of all kinds: no path, and no more than fits. */
 static void test_all_kinds(void **state)
 {
@@ -220,6 +305,10 @@ int main(void)
 		TEST(test_answered_in_spite_of_it),
 		TEST(test_each_failed_login),
 		TEST(test_wrong_header),
+		TEST(test_at_debug_alone),
+		TEST(test_each_wrong_header_at_debug),
+		TEST(test_no_more_than_fits),
+		TEST(test_handshake),
 		TEST(test_all_kinds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,8 +122,8 @@ static void test_sockets_of_gateways(void **state)
 	(void)state;
 	assert_true(test_conf_set(setup.conf, "parent", "http://proxy:1"));
 	assert_true(test_conf_set(setup.conf, "gateway",
-				  "127.0.0.1:1=http://plain.example,"
 				  "127.0.0.1:2=http://app.example@unix:/run/app,"
+				  "127.0.0.1:1=http://plain.example,"
 				  "unix:/run/g=https://app.example@unix:/run/tls"));
 	setup.routes = routes_new(setup.conf, &error);
 	assert_non_null(setup.routes);
