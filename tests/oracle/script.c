@@ -375,6 +375,8 @@ static bool play_setting(struct slice text)
 	}
 	if (!is(verb, "set"))
 		return false;
+	if (play.worker != NULL)
+		return true; /* it has them */
 	snprintf(name, sizeof(name), "%s", text_of(take_word(&rest)));
 	if (!test_conf_set(play.conf, name, text_of(rest)))
 		abort();
@@ -481,16 +483,27 @@ static void begin(struct slice text, const struct script_way *way)
 	witness_excuse(play.witness);
 	if (play.conf->upgrade)
 		witness_upgrade(play.witness);
+	if (play.conf->parent[0] != '\0')
+		witness_parent(play.witness);
 	if (play.conf->tunnel_http.count > 0)
 		witness_reads_tunnels(play.witness);
 	fake_resolver_tell(play.worker->resolver, "a.test", "10.1.0.1", 0);
 	fake_resolver_tell(play.worker->resolver, "b.test", "10.2.0.1", 0);
+	if (way->failing == NULL)
+		return;
+	play.loose = true;
+	if (way->failing->of_store)
+		witness_store_fails(play.witness);
+	way->failing->arm(way->failing->n);
 }
 
 static const char *end(const char *wrong)
 {
+	const struct schedule_trouble *failing = play.way->failing;
 	const char *left;
 
+	if (failing != NULL)
+		*play.way->happened = failing->disarm();
 	play.holding = false;
 	settle();
 	pass(LIFE_MS);

@@ -37,6 +37,7 @@
 #ifndef TESTS_ORACLE_SCRIPT_H
 #define TESTS_ORACLE_SCRIPT_H
 
+#include "tests/oracle/schedule.h"
 #include "tests/support/vectors.h"
 
 /* What else happens. */
@@ -59,6 +60,8 @@ struct script_way {
 	enum script_trouble trouble;
 	unsigned after; /* so many lines, and bytes of the next one; nothing is expected then */
 	size_t bytes;
+	const struct schedule_trouble *failing; /* NULL for nothing; nothing is expected else */
+	bool *happened;                         /* whether that has failed */
 };
 
 /*

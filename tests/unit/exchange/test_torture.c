@@ -1,8 +1,8 @@
 /* LINKS: proxy/front tests/doubles/fake_conn.c tests/doubles/fake_worker.c tests/doubles/fake_resolver.c tests/doubles/store_memory.c tests/doubles/failing_memory.c -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
 /*
  * Whole exchanges in which something fails: the n-th allocation, call of the kernel or operation of
- * the store, for every n, over the schedules that the fuzzer begins with (HAZARDS V2).  All must
- * still end, nothing leak, and nobody get what was not meant for him.
+ * the store, for every n, over the schedules that the fuzzer begins with (HAZARDS V2) and the plays
+ * of memory.txt.  All must still end, nothing leak, and nobody get what was not meant for him.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,9 +18,11 @@
 #include "tests/doubles/failing_memory.h"
 #include "tests/doubles/fake_conn.h"
 #include "tests/oracle/schedule.h"
+#include "tests/oracle/script.h"
 #include "tests/doubles/store_memory.h"
 
 #define SCHEDULES "tests/fuzz/corpus/exchange"
+#define PLAYS "tests/exchanges/memory.txt"
 
 enum { SCHEDULE_SIZE = 4096, FAILURES_MAX = 5000 };
 
@@ -73,6 +75,23 @@ static unsigned fail_each(struct slice schedule, const struct schedule_trouble *
 	return trouble.n;
 }
 
+static unsigned fail_each_in(const struct vector *play, const struct schedule_trouble *kind)
+{
+	struct schedule_trouble trouble = *kind;
+	bool happened = true;
+
+	for (; happened; trouble.n++) {
+		struct script_way way = {.failing = &trouble, .happened = &happened};
+		unsigned lines;
+		const char *fault = script_play(play, &way, &lines);
+
+		if (fault != NULL)
+			fail_msg("%s, %s %u: %s", play->place, trouble.name, trouble.n, fault);
+		assert_true(trouble.n < FAILURES_MAX);
+	}
+	return trouble.n - 1;
+}
+
 static size_t read_schedule(const char *name, char to[static SCHEDULE_SIZE])
 {
 	char path[4096];
@@ -93,9 +112,13 @@ static void nothing_breaks(void **state)
 	struct dirent **entries;
 	int count = scandir(SCHEDULES, &entries, NULL, alphasort);
 	char bytes[SCHEDULE_SIZE];
+	static struct vector *plays; /* as long as the program */
+	static size_t play_count;
 	unsigned failures = 0;
 
-	assert_true(count > 0);
+	if (plays == NULL)
+		play_count = vectors_read(PLAYS, &plays);
+	assert_true(count > 0 && play_count > 0);
 	for (int i = 0; i < count; i++) {
 		if (entries[i]->d_name[0] != '.')
 			failures += fail_each(
@@ -103,6 +126,8 @@ static void nothing_breaks(void **state)
 		free(entries[i]);
 	}
 	free(entries);
+	for (size_t i = 0; i < play_count; i++)
+		failures += fail_each_in(&plays[i], kind);
 	print_message("%u failures\n", failures);
 	assert_true(failures > 10);
 }
