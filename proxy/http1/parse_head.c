@@ -219,9 +219,7 @@ static int on_headers_complete(http_parser *parser)
 	opinion->framing.chunked = (parser->flags & F_CHUNKED) != 0;
 	opinion->method = parser->method;
 	opinion->status = parser->status_code;
-	/* An Upgrade field must not make it stop (HAZARDS P11). */
-	if (parser->method != HTTP_CONNECT || parser->type == HTTP_RESPONSE)
-		parser->upgrade = 0;
+	/* Upgrade and CONNECT make it stop behind a head (HAZARDS P11), where its bytes end. */
 	return opinion->no_body ? 1 : 0;
 }
 
@@ -264,7 +262,6 @@ static bool ask_parser(enum http_parser_type type, struct slice line, struct sli
 	parser.data = opinion;
 	/* A response with both is decoded and its connection closed (RFC 9112 6.3). */
 	parser.allow_chunked_length = type == HTTP_RESPONSE;
-	opinion->complete = false;
 	if (line.n > 0 && !feed(&parser, line))
 		return false;
 	return (padding[0].n + padding[1].n == 0 ? feed(&parser, rest)

@@ -20,6 +20,7 @@
 	}
 #define END "\r\n"
 #define OK "HTTP/1.1 200 OK\r\n"
+#define UPGRADE "Connection: upgrade\r\nUpgrade: other\r\n"
 
 static const struct framing none = {.minor = 1};
 static const struct framing old = {.minor = 0};
@@ -41,6 +42,14 @@ static void test_requests(void **state)
 		{METHOD_GET, TEXT(END), &old, true},
 		{METHOD_CONNECT, TEXT("Host: h\r\n" END), &none, true},
 		{METHOD_OTHER, TEXT("A: 1\r\n" END), &none, true},
+		{METHOD_GET, TEXT(UPGRADE END), &none, true},
+		{METHOD_POST, TEXT(UPGRADE "Content-Length: 5\r\n" END), &five, true},
+		{METHOD_POST, TEXT(UPGRADE "Content-Length: 5\r\n" END), &six, false},
+		{METHOD_POST, TEXT(UPGRADE "Transfer-Encoding: chunked\r\n" END), &chunks, true},
+		{METHOD_POST, TEXT(UPGRADE "Transfer-Encoding: chunked\r\n" END), &none, false},
+		{METHOD_GET, TEXT(UPGRADE), &none, false},
+		{METHOD_CONNECT, TEXT("Content-Length: 5\r\n" END), &five, true},
+		{METHOD_CONNECT, TEXT("Content-Length: 5\r\n" END), &none, false},
 		{METHOD_POST, TEXT("Content-Length: 5\r\n" END), &five, true},
 		{METHOD_POST, TEXT("Content-Length: 5\r\n" END), &six, false},
 		{METHOD_POST, TEXT("Content-Length: 5\r\n" END), &none, false},
@@ -95,6 +104,10 @@ static void test_responses(void **state)
 	} rows[] = {
 		{TEXT(OK END), 200, false, &none, true},
 		{TEXT(OK END), 201, false, &none, false},
+		{TEXT("HTTP/1.1 101 Other\r\n" UPGRADE END), 101, true, &none, true},
+		{TEXT(OK UPGRADE END), 200, false, &none, true},
+		{TEXT(OK UPGRADE "Content-Length: 5\r\n" END), 200, false, &five, true},
+		{TEXT(OK UPGRADE "Content-Length: 5\r\n" END), 200, false, &none, false},
 		{TEXT(OK END), 200, false, &five, false},
 		{TEXT(OK END), 200, false, &zero, false},
 		{TEXT(OK END), 200, false, &chunks, false},
