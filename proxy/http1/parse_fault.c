@@ -223,9 +223,12 @@ static bool find_by_failure(struct look *look, enum failure failure)
 static bool has_zone(struct slice line)
 {
 	const char *open = memchr(line.p, '[', line.n), *percent;
-	size_t n = open == NULL ? 0 : line.n - (size_t)(open - line.p);
+	size_t n;
 
-	percent = n == 0 ? NULL : memchr(open, '%', n);
+	if (open == NULL)
+		return false;
+	n = line.n - (size_t)(open - line.p);
+	percent = memchr(open, '%', n);
 	return percent != NULL && memchr(open, ']', (size_t)(percent - open)) == NULL &&
 	       memchr(percent, ']', n - (size_t)(percent - open)) != NULL;
 }

@@ -262,8 +262,13 @@ static void test_details_of_a_failure(void **state)
 		{FAILURE_URI_TOO_LONG, "", "http_request_error; details=\"option uri_length\"\r\n"},
 		{FAILURE_HEAD_TOO_LARGE, "9 lines",
 		 "http_request_error; details=\"9 lines; options head_size, field_count\"\r\n"},
-		{FAILURE_BAD_REQUEST, "\"\\\r\n\x80",
-		 "http_request_error; details=\"\\\"\\\\???\"\r\n"},
+		{FAILURE_BAD_REQUEST, "\"\\\r\n\x80\x7f",
+		 "http_request_error; details=\"\\\"\\\\????\"\r\n"},
+		{FAILURE_BAD_REQUEST, "x", "http_request_error; details=\"x\"\r\n"},
+		{FAILURE_URI_TOO_LONG, "x",
+		 "http_request_error; details=\"x; option uri_length\"\r\n"},
+		{FAILURE_HEAD_TOO_LARGE, "",
+		 "http_request_error; details=\"options head_size, field_count\"\r\n"},
 		{FAILURE_ORIGIN_REFUSED, "", "connection_refused\r\n"},
 	};
 	struct cache_status none = {0};

@@ -242,6 +242,29 @@ static void test_texts_of_failures(void **state)
 		    "(cache204: own_address)\n");
 }
 
+/* ---- values alone --------------------------------------------------------------------------- */
+
+static void test_cache_status_alone(void **state)
+{
+	const struct cache_status status = {.hit = true, .ttl_s = -5, .key = SLICE("k")};
+
+	(void)state;
+	assert_true(buf_append(&out, SLICE("before ")));
+	assert_true(compose_cache_status(&out, conf, &status));
+	expect_out("before cache204; hit; ttl=-5; key=\"k\"");
+	assert_true(compose_cache_status(&out, conf, &none));
+	expect_out("cache204");
+}
+
+static void test_a_type_of_one_byte(void **state)
+{
+	(void)state;
+	assert_true(compose_local(&out, &(struct local_answer){200, "t", SLICE(""), SLICE("c")},
+				  &kept, NOW_S));
+	expect_out("HTTP/1.1 200 OK\r\n" DATE "Content-Type: t\r\nContent-Length: 1\r\n"
+		   "Cache-Control: no-store\r\n\r\nc");
+}
+
 /* ---- room ----------------------------------------------------------------------------------- */
 
 enum { LONG = 20000 };
@@ -400,6 +423,8 @@ int main(void)
 		TEST(test_the_shortest_authorization),
 		TEST(test_fields_end_with_their_count),
 		TEST(test_texts_of_failures),
+		TEST(test_cache_status_alone),
+		TEST(test_a_type_of_one_byte),
 		TEST(test_room_for_requests),
 		TEST(test_room_for_responses),
 		TEST(test_room_for_answers_made_here),

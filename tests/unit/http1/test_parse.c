@@ -320,6 +320,7 @@ static void test_refused_requests_keep_their_names(void **state)
 	parse_as_request(bad_target);
 	assert_slice(wire.req.method_name, "GET");
 	assert_slice(wire.req.target, "ftp://h/");
+	assert_int_equal(wire.req.uri.path.n + wire.req.uri.host.n, 0);
 	parse_as_request(no_request);
 	assert_int_equal(wire.req.method_name.n + wire.req.target.n, 0);
 }
@@ -629,6 +630,45 @@ static void test_asking_for_a_connection_to_stay(void **state)
 	}
 }
 
+/* RFC 9110 7.8: another protocol is asked for by a GET of HTTP/1.1 without content, and where the option is set. */
+static void test_asking_for_another_protocol(void **state)
+{
+#define UPGRADE "Connection: upgrade\r\nUpgrade: websocket\r\n"
+	static const struct {
+		struct slice bytes;
+		bool asks;
+	} rows[] = {
+		{TEXT(GET UPGRADE END), true},
+		{TEXT(GET "Connection: x, Upgrade\r\nUpgrade: websocket, y\r\n" END), true},
+		{TEXT(GET UPGRADE "Content-Length: 0\r\n" END), true},
+		{TEXT(GET END), false},
+		{TEXT(GET "Upgrade: websocket\r\n" END), false},
+		{TEXT(GET "Connection: upgrade\r\n" END), false},
+		{TEXT(GET UPGRADE "Upgrade: other\r\n" END), false},
+		{TEXT(GET "Connection: upgrade\r\nUpgrade: h2c\r\n" END), false},
+		{TEXT(GET "Connection: upgrade\r\nUpgrade: websocket, H2C\r\n" END), false},
+		{TEXT(GET UPGRADE "Content-Length: 5\r\n" END), false},
+		{TEXT(GET UPGRADE "Transfer-Encoding: chunked\r\n" END), false},
+		{TEXT(POST UPGRADE END), false},
+		{TEXT("HEAD http://h/ HTTP/1.1\r\n" HOST UPGRADE END), false},
+		{TEXT("GET http://h/ HTTP/1.0\r\n" HOST UPGRADE END), false},
+	};
+#undef UPGRADE
+
+	(void)state;
+	for (size_t i = 0; i < 2 * COUNT(rows); i++) {
+		struct slice bytes = rows[i / 2].bytes;
+
+		conf->upgrade = i % 2 == 1;
+		parse_as_request(bytes);
+		expect_result(bytes, PARSE_DONE);
+		if (wire.req.upgrade != (conf->upgrade && rows[i / 2].asks)) {
+			show("asks, or does not", bytes);
+			fail();
+		}
+	}
+}
+
 static void test_request_framing(void **state)
 {
 	(void)state;
@@ -736,6 +776,8 @@ static const struct response_row response_rows[] = {
 	 true, false},
 	/* P13, A1, A2: these end at their empty line, whatever follows */
 	{TEXT(NO_CONTENT "Content-Length: 0\r\n" END), METHOD_GET, 204, BODY_NONE, 0, true, false},
+	{TEXT(NO_CONTENT "Content-Length: 1\r\n" END "h"), METHOD_GET, 204, BODY_NONE, 1, false,
+	 true},
 	{TEXT(NO_CONTENT "Content-Length: 5\r\n" END "hello"), METHOD_GET, 204, BODY_NONE, 5, false,
 	 true},
 	{TEXT(NO_CONTENT CHUNKED END "0\r\n\r\n"), METHOD_GET, 204, BODY_NONE, 0, false, true},
@@ -1050,6 +1092,7 @@ int main(void)
 		TEST(test_good_field_lines),
 		TEST(test_bad_request_fields),
 		TEST(test_asking_for_a_connection_to_stay),
+		TEST(test_asking_for_another_protocol),
 		TEST(test_request_framing),
 		TEST(test_bad_responses),
 		TEST(test_responses),

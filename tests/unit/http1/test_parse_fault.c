@@ -29,7 +29,7 @@ static const char *request_fault(struct slice bytes)
 	bytes = guarded(bytes);
 	if (parse_request(bytes, conf, NULL, &progress, &req, &parsed) != PARSE_FAILED)
 		fail_msg("taken: %.*s", (int)bytes.n, bytes.p);
-	parse_fault_request(bytes, parsed.failure, to);
+	assert_ptr_equal(parse_fault_request(bytes, parsed.failure, to), to);
 	guarded_end();
 	test_conf_free(conf);
 	return to;
@@ -47,7 +47,7 @@ static const char *response_fault(struct slice bytes)
 	if (parse_response(bytes, &(struct response_rules){conf, METHOD_GET, room, NULL}, &progress,
 			   &res, &parsed) != PARSE_FAILED)
 		fail_msg("taken: %.*s", (int)bytes.n, bytes.p);
-	parse_fault_response(bytes, to);
+	assert_ptr_equal(parse_fault_response(bytes, to), to);
 	guarded_end();
 	test_conf_free(conf);
 	return to;
@@ -126,6 +126,12 @@ static void test_requests(void **state)
 		{HEAD("GET http://a:x/ HTTP/1.1\r\nHost: a\r\n\r\n"), "line 1: the target"},
 		{HEAD("GET http://[fe80::1%25eth0/ HTTP/1.1\r\nHost: a\r\n\r\n"),
 		 "line 1: the target"},
+		{HEAD("\r\n\r\n\r\n\r\n\x04"), "line 1, byte 1: 0x04 begins no method"},
+		{HEAD("\rGET / HTTP/1.1\r\n\r\n"), "line 1, byte 1: 0x0d begins no method"},
+		{HEAD("\r\n\0\r\nQUIT"),
+		 "line 1: a PROXY header, from a sender not in proxy_protocol_from"},
+		{HEAD("GET a HTTP/1.10\r\n\r\n"), "line 1, byte 7: not an HTTP version"},
+		{HEAD(GET "Host: a\r\n\n"), "line 3, byte 1: LF without CR"},
 		{HEAD("GET http://a/ HTTX/1.1\r\n\r\n"), "line 1, byte 15: not an HTTP version"},
 		{HEAD("GET http://a/ HTTP/1x1\r\n\r\n"), "line 1, byte 15: not an HTTP version"},
 	};
@@ -137,13 +143,16 @@ static void test_requests(void **state)
 
 static void test_sizes(void **state)
 {
-	char *head = malloc(200000), *end = head + sprintf(head, GET "Host: a\r\n");
+	char *head = calloc(1, 200000), *end = head + sprintf(head, GET "Host: a\r\n");
 
 	(void)state;
 	for (int i = 0; i < 200; i++)
 		end += sprintf(end, "A: b\r\n");
 	end += sprintf(end, "\r\n");
 	assert_string_equal(request_fault(slice_of(head, (size_t)(end - head))),
+			    "202 lines, 1235 bytes as far as it came");
+	/* what follows is not counted */
+	assert_string_equal(request_fault(slice_of(head, (size_t)(end - head) + 100)),
 			    "202 lines, 1235 bytes as far as it came");
 	/* of a response without an end, cut in a line and behind one */
 	memcpy(head, "HTTP/1.1 200 OK\r\n", 17);
@@ -193,11 +202,39 @@ static void test_responses(void **state)
 		 "line 3, byte 1: white space begins the line"},
 		{HEAD(OK "Connection: close\r\n x\r\n\r\n"),
 		 "line 3, byte 1: white space begins the line"},
+		{HEAD("HTTP/1,1 200 OK\r\n\r\n"), "line 1, byte 7: 0x2c in the place of HTTP/1."},
+		{HEAD("HTTP/1\r\n\r\n"), "line 1: too short for a status line"},
+		{HEAD("HTTP/1.1 2000\r\n\r\n"), "line 1: not a version, a status and a reason"},
+		/* what can be mended, and the highest digit */
+		{HEAD("HTTP/1.1 299 O\x01K\r\nA: \0\r\n\r\n"), "line 2, byte 4: 0x00 in a value"},
+		/* a line of one blank ends neither the head nor the search */
+		{HEAD(OK "A: b\r\n \r\nsecret\r\n\r\n"), "line 4: no colon"},
+		{HEAD(OK "A: b\r\n \r\nTransfer-Encoding: gzip\r\n\r\n"),
+		 "line 4: Transfer-Encoding"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		assert_string_equal(response_fault(rows[i].bytes), rows[i].text);
+}
+
+/* Of nothing, and of what is right, there is nothing to say; and no text is left from before. */
+static void test_no_fault(void **state)
+{
+	static const struct slice requests[] = {HEAD(""), HEAD("\r\n"), HEAD("\r\n\r\n"),
+						HEAD(GET "Host: a\r\n\r\n")};
+	static const struct slice responses[] = {HEAD(""), HEAD(OK "A: b\r\n\r\n")};
+	char to[PARSE_FAULT_SIZE];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		strcpy(to, "left");
+		assert_string_equal(parse_fault_request(requests[i], FAILURE_BAD_REQUEST, to), "");
+	}
+	for (size_t i = 0; i < sizeof(responses) / sizeof(responses[0]); i++) {
+		strcpy(to, "left");
+		assert_string_equal(parse_fault_response(responses[i], to), "");
+	}
 }
 
 /* Whatever the bytes, cut anywhere: within its room, and printable. */
@@ -230,9 +267,8 @@ static void test_any_bytes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_requests),
-		cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_responses),
+		cmocka_unit_test(test_requests),  cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_responses), cmocka_unit_test(test_no_fault),
 		cmocka_unit_test(test_any_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -188,12 +188,18 @@ static void test_method_length(void **state)
 
 		method = malloc(n + 20);
 		assert_non_null(method);
-		memset(method, 'M', n);
-		strcpy(method + n, " http://h/");
-		parse_large(filled(room, method, 'x', " HTTP/1.1\r\n" HOST END), false);
-		assert_int_equal(wire.result, fits ? PARSE_DONE : PARSE_FAILED);
-		assert_int_equal(wire.failure, fits ? FAILURE_NONE : FAILURE_BAD_REQUEST);
-		assert_int_equal(wire.req.method_name.n, n);
+		memcpy(method, "\r\n\r\n", 4);
+		memset(method + 4, 'M', n);
+		strcpy(method + 4 + n, " http://h/");
+		for (size_t empty = 0; empty <= 4;
+		     empty += 4) { /* without empty lines, and behind two */
+			parse_large(filled(room + empty, method + 4 - empty, 'x',
+					   " HTTP/1.1\r\n" HOST END),
+				    false);
+			assert_int_equal(wire.result, fits ? PARSE_DONE : PARSE_FAILED);
+			assert_int_equal(wire.failure, fits ? FAILURE_NONE : FAILURE_BAD_REQUEST);
+			assert_int_equal(wire.req.method_name.n, n);
+		}
 		free(method);
 	}
 }

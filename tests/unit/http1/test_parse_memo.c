@@ -187,6 +187,38 @@ static void test_limits(void **state)
 	}
 }
 
+/* What is too large takes the place of nothing: not even in a slot that has something. */
+static void test_what_is_too_large_leaves_the_rest(void **state)
+{
+	const char *line = "GET http://a.example/ HTTP/1.1";
+	char fields[8192];
+
+	learn(*state, line, FIELDS);
+	for (unsigned i = 0; i < 2000; i++) { /* some are of its slot */
+		snprintf(fields, sizeof(fields), "X: %u\r\n%.1000s", i, fields_of(25, 0));
+		assert_false(recalls(*state, line, fields));
+		assert_true(recalls(*state, line, FIELDS));
+	}
+}
+
+static void test_another_protocol_is_recalled(void **state)
+{
+	static const char *const fields[] = {
+		"Host: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+		"Host: a\r\nConnection: x\r\n\r\n"};
+	struct http_request req;
+	enum failure failure;
+
+	conf->upgrade = true;
+	for (unsigned i = 0; i < 8; i++) {
+		assert_int_equal(
+			parse(*state, "GET http://a/ HTTP/1.1", fields[i % 2], &req, &failure),
+			PARSE_DONE);
+		assert_int_equal(req.upgrade, i % 2 == 0);
+	}
+	learn(*state, "GET http://b/ HTTP/1.1", fields[0]);
+}
+
 static void test_framing_of_a_body_is_recalled(void **state)
 {
 	learn(*state, "POST http://a.example/ HTTP/1.1",
@@ -329,6 +361,24 @@ static void test_fields_of_the_last_request(void **state)
 	}
 }
 
+/* They need not be looked for: they are known where the bytes that follow begin with them. */
+static void test_the_last_fields_are_known(void **state)
+{
+	struct parse_progress progress = {0};
+	struct http_request req = {
+		.method = METHOD_GET, .form = TARGET_ABSOLUTE, .version_minor = 1};
+	size_t length = 0;
+
+	for (unsigned again = 0; again < 3; again++)
+		asks(*state, &progress, "GET http://a.example/1 HTTP/1.1\r\n" FIELDS, false);
+	assert_true(
+		parse_memo_block_again(*state, progress.hints, SLICE(FIELDS "GET"), &req, &length));
+	assert_int_equal(length, strlen(FIELDS));
+	assert_int_equal(req.fields.count, 4);
+	assert_false(parse_memo_block_again(*state, progress.hints,
+					    slice_of(FIELDS, strlen(FIELDS) - 1), &req, &length));
+}
+
 /* An empty Host is taken beside an absolute target alone. */
 static void test_fields_of_the_last_request_beside_another_target(void **state)
 {
@@ -357,6 +407,10 @@ static void test_fields_of_the_last_request_in_a_head_that_is_too_large(void **s
 		}
 		snprintf(head, sizeof(head), "GET http://a.example/%0*u HTTP/1.1\r\n%s", path, 1,
 			 fields_of(4, 1000));
+		asks(*state, &progress, head, false);
+		/* by its line alone */
+		snprintf(head, sizeof(head), "GET http://a.example/%0*u HTTP/1.1\r\n%s",
+			 (int)conf->head_size + more, 1, fields_of(4, 1000));
 		asks(*state, &progress, head, false);
 	}
 }
@@ -411,6 +465,7 @@ static void test_the_rule_is_that_of_the_origin(void **state)
 		"http://a.example/5",
 	};
 	const struct conf_rule *rules[sizeof(targets) / sizeof(targets[0])];
+	unsigned known = 0; /* after it was read */
 
 	assert_true(test_conf_rules(conf, "rule \"a\" { match = \"a.example:80\" ttl = 1m }\n"
 					  "rule \"port\" { match = \"a.example:8080\" ttl = 2m }\n"
@@ -428,7 +483,10 @@ static void test_the_rule_is_that_of_the_origin(void **state)
 		assert_int_equal(parse(*state, line, fields, &req, &failure), PARSE_DONE);
 		if (req.rule != rules[i])
 			fail_msg("%s has another rule", targets[i]);
+		known +=
+			req.form == TARGET_ABSOLUTE && parse_memo_rule(*state, &req.uri, &req.rule);
 	}
+	assert_int_equal(known, 11);
 	assert_non_null(rules[0]);
 	assert_ptr_equal(rules[0], rules[1]);
 	assert_ptr_not_equal(rules[0], rules[2]);
@@ -452,10 +510,13 @@ int main(void)
 		TEST(test_refusals_are_not_kept),
 		TEST(test_limits),
 		TEST(test_the_rule_is_that_of_the_origin),
+		TEST(test_what_is_too_large_leaves_the_rest),
+		TEST(test_another_protocol_is_recalled),
 		TEST(test_framing_of_a_body_is_recalled),
 		TEST(test_the_same_again),
 		TEST(test_any_hint_is_safe),
 		TEST(test_fields_of_the_last_request),
+		TEST(test_the_last_fields_are_known),
 		TEST(test_fields_of_the_last_request_beside_another_target),
 		TEST(test_fields_of_the_last_request_in_a_head_that_is_too_large),
 		TEST(test_many),

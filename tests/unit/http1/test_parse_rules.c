@@ -96,6 +96,36 @@ static void test_nothing_is_left_of_another(void **state)
 	}
 }
 
+/* Each target has its own form, whatever that of the one before. */
+static void test_the_form_is_of_this_target(void **state)
+{
+	static const struct {
+		const char *head;
+		enum http_target form;
+	} rows[] = {
+		{"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", TARGET_ABSOLUTE},
+		{"GET / HTTP/1.1\r\nHost: a\r\n\r\n", TARGET_ORIGIN},
+		{"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", TARGET_AUTHORITY},
+		{"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", TARGET_ASTERISK},
+	};
+	enum { COUNT = sizeof(rows) / sizeof(*rows) };
+	static struct http_field lines[8];
+	struct http_request req = {.fields = {.at = lines, .capacity = 8}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT * COUNT * 2; i++) {
+		const size_t row = i % 2 == 0 ? i / 2 / COUNT : i / 2 % COUNT;
+		struct parse_progress progress = {0};
+		struct parsed parsed;
+
+		assert_int_equal(parse_request(guarded_str(rows[row].head), conf, NULL, &progress,
+					       &req, &parsed),
+				 PARSE_DONE);
+		assert_int_equal(req.form, rows[row].form);
+		guarded_end();
+	}
+}
+
 static struct http_uri uri_of(const char *host, uint16_t port, enum http_scheme scheme)
 {
 	return (struct http_uri){.host = guarded_str(host), .port = port, .scheme = scheme};
@@ -108,7 +138,10 @@ static void test_the_rule_remembered(void **state)
 	const struct conf_rule *found = &other;
 	char host[106];
 
+	struct http_uri nothing = {.host = SLICE("")};
+
 	(void)state;
+	assert_false(parse_memo_rule(memo, &nothing, &found));
 	for (size_t n = 1; n < sizeof(host); n++) {
 		struct http_uri uri, next;
 
@@ -125,6 +158,11 @@ static void test_the_rule_remembered(void **state)
 		assert_false(parse_memo_rule(memo, &next, &found));
 		next = uri_of(host, 80, SCHEME_HTTPS);
 		assert_false(parse_memo_rule(memo, &next, &found));
+		parse_memo_note_rule(memo, &next, &rule);
+		assert_int_equal(parse_memo_rule(memo, &next, &found), n <= 104);
+		found = &other;
+		assert_false(parse_memo_rule(memo, &uri, &found));
+		parse_memo_note_rule(memo, &uri, &rule);
 		next = uri_of("", 80, SCHEME_HTTP);
 		assert_false(parse_memo_rule(memo, &next, &found));
 		host[n - 1] = 'a';
@@ -160,6 +198,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		RULE_TEST(test_the_rule_of_a_request),
 		RULE_TEST(test_nothing_is_left_of_another),
+		RULE_TEST(test_the_form_is_of_this_target),
 		RULE_TEST(test_the_rule_remembered),
 	};
 

@@ -86,6 +86,7 @@ static void check(struct response_memo *memo, enum http_method method, struct sl
 	assert_int_equal(with.res.mended, without.res.mended);
 	assert_int_equal(with.res.body, without.res.body);
 	assert_int_equal(with.res.content_length, without.res.content_length);
+	assert_int_equal(with.res.fields.capacity, PARSE_FIELDS_MAX);
 	assert_same_lines(&with.res.fields, &without.res.fields);
 }
 
@@ -158,6 +159,24 @@ static void test_another_date_is_the_same_head(void **state)
 	assert_true(slice_eq(http_fields_first(&answer.res.fields, FIELD_DATE)->value,
 			     SLICE("Mon, 07 Nov 1994 18:50:01 GMT")));
 	assert_true(is_known(*state, METHOD_GET, heads[0]));
+}
+
+/* As many lines as can be kept; each stays as it is when another date takes the place of the first. */
+static void test_the_most_lines(void **state)
+{
+	char head[800] = "HTTP/1.1 204 No Content\r\n" DATE, later[800];
+	size_t n = strlen(head);
+
+	for (unsigned i = 1; i < 24; i++)
+		n += (size_t)snprintf(head + n, sizeof(head) - n, "X-%u: %u\r\n", i, i);
+	snprintf(head + n, sizeof(head) - n, "\r\n");
+	strcpy(later, head);
+	memcpy(strstr(later, "Date"), LATER, strlen(LATER));
+	learn(*state, METHOD_GET, head);
+	for (unsigned i = 0; i < 3; i++) {
+		check(*state, METHOD_GET, slice_str(i % 2 == 0 ? later : head));
+		assert_true(is_known(*state, METHOD_GET, later));
+	}
 }
 
 /* Learnt with two dates, one each time. */
@@ -259,12 +278,14 @@ static void test_limits(void **state)
 /* The array of the caller may be shorter than the lines that are known. */
 static void test_room_for_lines(void **state)
 {
-	struct http_field lines[2];
+	struct http_field lines[3];
 	struct http_response res = {.fields = {.at = lines, .capacity = 2}};
 
 	learn(*state, METHOD_GET, heads[0]);
-	assert_false(response_memo_recall(*state, slice_of(heads[0], strlen(heads[0])), METHOD_GET,
-					  &res));
+	assert_false(response_memo_recall(*state, slice_str(heads[0]), METHOD_GET, &res));
+	res.fields.capacity = 3;
+	assert_true(response_memo_recall(*state, slice_str(heads[0]), METHOD_GET, &res));
+	assert_int_equal(res.fields.count, 3);
 }
 
 int main(void)
@@ -273,6 +294,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_each_byte_counts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_another_date_is_the_same_head, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_the_most_lines, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dates_do_not_keep_a_head_from_being_learnt,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dates_that_are_not_passed_over, setup,
