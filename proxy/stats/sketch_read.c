@@ -90,7 +90,7 @@ static bool read_place(const struct sketch_place *place, const struct window *wi
 		atomic_thread_fence(memory_order_acquire);
 		if (before % 2 == 0 &&
 		    atomic_load_explicit(&place->version, memory_order_relaxed) == before)
-			return ret_item->key.word[0] != 0 || ret_item->key.word[1] != 0;
+			return true;
 	}
 	return false;
 }

@@ -424,7 +424,7 @@ static void test_chains_of_names(void **state)
 	}
 }
 
-/* Half of a key may be 0; a place without a name has a key of zeros. */
+/* Half of a key may be 0. */
 static void test_keys_with_zeros(void **state)
 {
 	(void)state;
