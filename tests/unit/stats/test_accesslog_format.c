@@ -279,12 +279,19 @@ static void traces_are_taken_when_they_are_valid(void **state)
 		"00-0af7651916cd43dd8448eb211c8031\"c-b7ad6b7169203331-01",
 		"0g-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
 		"01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01x",
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331x01",
+		"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-g1",
 	};
 	struct slice later =
 		SLICE("01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more\"");
 
 	(void)state;
 	assert_true(slice_eq(accesslog_traceparent(slice_str(good)), slice_str(good)));
+	assert_int_equal(accesslog_traceparent(later).n, 55);
+	/* ff alone is no version. */
+	later = SLICE("f0-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+	assert_int_equal(accesslog_traceparent(later).n, 55);
+	later = SLICE("0f-00000000000000000000000000000001-1000000000000000-00");
 	assert_int_equal(accesslog_traceparent(later).n, 55);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		if (accesslog_traceparent(slice_str(bad[i])).n != 0)

@@ -1,4 +1,4 @@
-/* LINKS: proxy/stats -Wl,--wrap=open */
+/* LINKS: proxy/stats -Wl,--wrap=open,--wrap=getrandom */
 /* Where the access log goes: what is opened for which name, how much is offered at once, and what waits. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,10 +18,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "proxy/stats/accesslog.h"
 #include "proxy/stats/accesslog_sink.h"
 
 static char directory[] = "/tmp/cache204-unit-XXXXXX";
-static bool no_proc; /* stdout cannot be opened anew */
+static bool no_proc;       /* stdout cannot be opened anew */
+static unsigned no_random; /* the so-many-th call from now on fails; 0 for none */
 
 int __real_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
@@ -33,6 +35,18 @@ int __wrap_open(const char *path, int flags, ...)
 		return -1;
 	}
 	return __real_open(path, flags, 0640);
+}
+
+ssize_t __real_getrandom(void *to, size_t n, unsigned flags);
+ssize_t __wrap_getrandom(void *to, size_t n, unsigned flags);
+
+ssize_t __wrap_getrandom(void *to, size_t n, unsigned flags)
+{
+	if (no_random > 0 && --no_random == 0) {
+		errno = ENOSYS;
+		return -1;
+	}
+	return __real_getrandom(to, n, flags);
 }
 
 static int begin(void **state)
@@ -48,6 +62,15 @@ static int end(void **state)
 	(void)state;
 	no_proc = false;
 	return chdir("/") == 0 ? rmdir(directory) : -1;
+}
+
+static unsigned descriptors(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
 }
 
 /* What "-" is when this is standard output, which is closed afterwards; -1 closes it. */
@@ -231,6 +254,7 @@ static void files_by_their_names(void **state)
 {
 	static const char *const names[] = {"syslogs", "journal", "journald_", "log", "-x"};
 	struct accesslog_sink sink;
+	unsigned before;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -241,6 +265,8 @@ static void files_by_their_names(void **state)
 		assert_true(accesslog_sink_open(names[i], &sink));
 		assert_int_equal(sink.kind, SINK_FILE);
 		assert_true((fcntl(sink.fd, F_GETFL) & O_APPEND) != 0);
+		assert_true((fcntl(sink.fd, F_GETFL) & O_NONBLOCK) != 0);
+		assert_true((fcntl(sink.fd, F_GETFD) & FD_CLOEXEC) != 0);
 		assert_true(accesslog_sink_may_open(names[i]));
 		close(sink.fd);
 		unlink(names[i]);
@@ -251,7 +277,10 @@ static void files_by_their_names(void **state)
 	assert_false(accesslog_sink_may_open("/nowhere/log"));
 	assert_false(accesslog_sink_may_open("./log/x"));
 	assert_false(accesslog_sink_may_open("/"));
+	before = descriptors();
 	assert_false(accesslog_sink_may_open("syslog:log")); /* no daemon is made */
+	assert_false(accesslog_sink_open("syslog:log", &sink));
+	assert_int_equal(descriptors(), before);
 	assert_true(accesslog_sink_open("/dev/null", &sink));
 	assert_int_equal(sink.kind, SINK_NONBLOCKING);
 	close(sink.fd);
@@ -272,6 +301,8 @@ static void heads_of_lines(void **state)
 		{PRIORITY_WARNING, 999, "<28>Jan  1 00:00:00"},
 		{PRIORITY_NOTICE, 1000, "<29>Jan  1 00:00:01"},
 		{PRIORITY_INFO, 1700000000042, "<30>Nov 14 22:13:20"},
+		{PRIORITY_INFO, 1000, "<30>Jan  1 00:00:01"},
+		{PRIORITY_INFO, 0, "<30>Jan  1 00:00:00"},
 	};
 
 	(void)state;
@@ -292,6 +323,84 @@ static void heads_of_lines(void **state)
 	assert_string_equal(text, "");
 }
 
+/* ---- the log that writes to them ------------------------------------------------------------- */
+
+static struct accesslog *open_log(const char *format, uint32_t hits)
+{
+	return accesslog_open("log", format, hits);
+}
+
+static void what_a_log_opens_it_closes(void **state)
+{
+	struct accesslog_entry entry = {.outcome = OUTCOME_MISS};
+	unsigned before = descriptors();
+	struct accesslog *log = open_log("json", 1);
+
+	(void)state;
+	assert_int_equal(descriptors(), before + 1);
+	accesslog_write(log, &entry);
+	assert_true(accesslog_reopen(log));
+	assert_int_equal(descriptors(), before + 1);
+	accesslog_close(log);
+	unlink("log");
+	assert_null(open_log("$nothing", 1));
+	assert_int_equal(errno, EINVAL);
+	assert_int_equal(descriptors(), before);
+}
+
+static void there_is_no_log_without_random_numbers(void **state)
+{
+	(void)state;
+	for (unsigned call = 1; call <= 2; call++) {
+		no_random = call;
+		assert_null(open_log("json", 1));
+		assert_int_equal(errno, ENOSYS);
+	}
+	assert_int_equal(access("log", F_OK), -1);
+}
+
+/* Sixteen digits of the worker's own, and the number of the request. */
+static void ids_count_on(void **state)
+{
+	struct accesslog *log = open_log("json", 1);
+	char room[ACCESSLOG_NEW_ID], first[17];
+
+	(void)state;
+	for (unsigned i = 1; i < 300; i++) {
+		struct slice id = accesslog_new_id(log, room);
+		char number[16];
+		int n = snprintf(number, sizeof(number), "-%x", i);
+
+		if (i == 1)
+			memcpy(first, room, 16);
+		assert_int_equal(id.n, 16 + n);
+		assert_memory_equal(id.p, first, 16);
+		assert_memory_equal(id.p + 16, number, n);
+	}
+	first[16] = '\0';
+	assert_int_equal(strspn(first, "0123456789abcdef"), 16);
+	accesslog_close(log);
+	unlink("log");
+}
+
+/* Workers do not leave out the same hits. */
+static void each_log_samples_by_itself(void **state)
+{
+	struct accesslog *logs[] = {open_log("json", 10), open_log("json", 10)};
+	unsigned same = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 10000; i++) {
+		bool one = accesslog_takes_hit(logs[0]), other = accesslog_takes_hit(logs[1]);
+
+		same += one && other;
+	}
+	assert_in_range(same, 0, 500);
+	accesslog_close(logs[0]);
+	accesslog_close(logs[1]);
+	unlink("log");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -303,6 +412,10 @@ int main(void)
 		cmocka_unit_test(names_of_sockets_have_an_end),
 		cmocka_unit_test(files_by_their_names),
 		cmocka_unit_test(heads_of_lines),
+		cmocka_unit_test(what_a_log_opens_it_closes),
+		cmocka_unit_test(there_is_no_log_without_random_numbers),
+		cmocka_unit_test(ids_count_on),
+		cmocka_unit_test(each_log_samples_by_itself),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);
