@@ -104,6 +104,55 @@ static void a_uri_is_found_by_what_it_was_last_for(void **state)
 	assert_int_equal(last_uris_find(last_uris_all(), &uri, REASON_AT_STORE), REASON_NONE);
 }
 
+/* A word of another text, as two writers at once leave it; its length is one of them. */
+static void a_word_of_another_text_is_noticed(void **state)
+{
+	enum { SLOT_WORDS = 64 };
+	uint64_t *slot = (uint64_t *)last_uris_all() + REASON_EXPIRED * SLOT_WORDS;
+	size_t words = 2 + (strlen("http://a.example/0123456789") + 7) / 8;
+
+	(void)state;
+	note(REASON_EXPIRED, "http://a.example/0123456789");
+	for (size_t i = 0; i < words; i++) {
+		slot[i] ^= 2;
+		assert_string_equal(last(REASON_EXPIRED), "");
+		slot[i] ^= 2;
+	}
+	assert_string_equal(last(REASON_EXPIRED), "http://a.example/0123456789");
+	slot[1] = LAST_URI_MAX + 1;
+	assert_string_equal(last(REASON_EXPIRED), "");
+}
+
+/* Whole up to its length, and of no other in what is behind it. */
+static void texts_of_each_length_are_kept(void **state)
+{
+	char text[LAST_URI_MAX + 3];
+
+	(void)state;
+	for (size_t n = LAST_URI_MAX - 20; n < LAST_URI_MAX + 2; n++) {
+		strcpy(text, "http://a.example/");
+		memset(text + 17, 'y', n - 17);
+		text[n] = '\0';
+		note(REASON_EXPIRED, text);
+		if (n > LAST_URI_MAX)
+			text[LAST_URI_MAX] = '\0';
+		assert_string_equal(last(REASON_EXPIRED), text);
+	}
+	note(REASON_EXPIRED, "http://a.example/");
+	assert_string_equal(last(REASON_EXPIRED), "http://a.example/");
+}
+
+/* A request whose URI has no host, as one that was not understood, is no URI to show. */
+static void what_has_no_host_is_not_kept(void **state)
+{
+	struct http_uri nothing = {0};
+
+	(void)state;
+	note(REASON_CLOCK, "http://a.example/");
+	last_uris_note(REASON_CLOCK, &nothing);
+	assert_string_equal(last(REASON_CLOCK), "http://a.example/");
+}
+
 /* Both of a length, so that no other length gives a mixture away. */
 static void spell(char c, char text[static 400])
 {
@@ -158,6 +207,9 @@ int main(void)
 		cmocka_unit_test(a_long_one_is_cut),
 		cmocka_unit_test(a_password_is_masked_before_the_cut),
 		cmocka_unit_test(a_uri_is_found_by_what_it_was_last_for),
+		cmocka_unit_test(a_word_of_another_text_is_noticed),
+		cmocka_unit_test(texts_of_each_length_are_kept),
+		cmocka_unit_test(what_has_no_host_is_not_kept),
 		cmocka_unit_test(no_torn_text_is_read),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -151,6 +151,7 @@ static void a_row_being_written_is_passed_over(void **state)
 	(void)state;
 	add_numbered(&one, 1, 1);
 	add_numbered(&one, 2, 1);
+	assert_int_equal(one.at[0].version, 2);
 	one.at[0].version++;
 	offenders_merge(&sum, &one);
 	assert_int_equal(count_of(&sum, "host1:80"), 0);

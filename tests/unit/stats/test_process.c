@@ -56,6 +56,20 @@ static void test_it_begins_now(void **state)
 	assert_int_equal(process.pid, getpid());
 }
 
+/* Programs that are started do not get what it reads, and neither does who is there when it has ended. */
+static void test_what_it_opens_is_its_own(void **state)
+{
+	int files[] = {watch.statm, watch.fd_directory};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(fcntl(files[i], F_GETFD), FD_CLOEXEC);
+	process_watch_end(&watch);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(fcntl(files[i], F_GETFD), -1);
+	process_watch_begin(&watch, &process);
+}
+
 static void test_pages_become_bytes(void **state)
 {
 	int64_t page = sysconf(_SC_PAGESIZE);
@@ -170,6 +184,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_it_begins_now, begin, end),
+		cmocka_unit_test_setup_teardown(test_what_it_opens_is_its_own, begin, end),
 		cmocka_unit_test_setup_teardown(test_pages_become_bytes, begin, end),
 		cmocka_unit_test_setup_teardown(test_descriptors_are_counted_once_in_a_while, begin,
 						end),

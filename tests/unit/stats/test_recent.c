@@ -309,11 +309,15 @@ static void test_half_a_row_hangs_nowhere(void **state)
 {
 	struct in_flight *blocks = in_flight_map(1);
 	struct in_flight_row rows[IN_FLIGHT_MAX] = {{.since_ms = 1}, {.since_ms = 2}};
+	uint64_t ticket;
 
 	(void)state;
 	in_flight_attach(blocks, 0);
 	in_flight_note(rows, 2);
-	((uint64_t *)blocks)[2] = 0; /* the ticket of the first */
+	ticket = ((uint64_t *)blocks)[2]; /* of the first row */
+	in_flight_note(rows, 2);
+	assert_int_not_equal(((uint64_t *)blocks)[2], ticket); /* readers see that it is another */
+	((uint64_t *)blocks)[2] = 0;
 	assert_int_equal(in_flight_list(blocks, 1, rows), 1);
 	assert_int_equal(rows[0].since_ms, 2);
 }

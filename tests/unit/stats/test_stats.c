@@ -505,6 +505,23 @@ static void test_buckets_end_at_powers_of_two(void **state)
 	assert_int_equal(histogram_below(&histogram, UINT64_MAX), histogram.count);
 }
 
+/* No time at all is a time, too. */
+static void test_nothing_is_as_long_as_nothing(void **state)
+{
+	struct histogram histogram = {0};
+
+	(void)state;
+	histogram_add(&histogram, 0, 5);
+	assert_int_equal(histogram_below(&histogram, 0), 0);
+	assert_int_equal(histogram_below(&histogram, 1), 5);
+	assert_int_equal(histogram_below(&histogram, UINT64_MAX), 5);
+	assert_int_equal(histogram_quantile(&histogram, 0.5), 0);
+	histogram_add(&histogram, 3, 5);
+	assert_int_equal(histogram_quantile(&histogram, 0.5), 0);
+	assert_int_equal(histogram_quantile(&histogram, 0.6), 3);
+	assert_int_equal(histogram.sum_us, 15);
+}
+
 static void test_a_process_counts_in_its_own_block(void **state)
 {
 	(void)state;
@@ -557,6 +574,7 @@ int main(void)
 		cmocka_unit_test(test_quantiles_at_the_rank),
 		cmocka_unit_test(test_a_torn_histogram_is_read_safely),
 		cmocka_unit_test(test_the_sum_has_every_number),
+		cmocka_unit_test(test_nothing_is_as_long_as_nothing),
 		cmocka_unit_test(test_a_process_counts_in_its_own_block),
 		cmocka_unit_test(test_numbers_are_kept),
 		cmocka_unit_test(test_the_difference_has_every_number),
