@@ -348,6 +348,39 @@ static void what_a_log_opens_it_closes(void **state)
 	assert_int_equal(descriptors(), before);
 }
 
+static int bind_daemon(void)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "daemon"};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+	unlink(name.sun_path);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&name, sizeof(name)), 0);
+	return fd;
+}
+
+/* A daemon that was started again is connected to instead of the one before. */
+static void a_log_has_one_socket(void **state)
+{
+	struct accesslog_entry entry = {.outcome = OUTCOME_MISS};
+	int daemon = bind_daemon();
+	struct accesslog *log = accesslog_open("syslog:daemon", "$status", 1);
+	unsigned before = descriptors();
+	char text[64];
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		close(daemon);
+		daemon = bind_daemon();
+		accesslog_write(log, &entry);
+		accesslog_flush(log);
+		assert_true(recv(daemon, text, sizeof(text), 0) > 0);
+		assert_int_equal(descriptors(), before);
+	}
+	accesslog_close(log);
+	close(daemon);
+	unlink("daemon");
+}
+
 static void there_is_no_log_without_random_numbers(void **state)
 {
 	(void)state;
@@ -413,6 +446,7 @@ int main(void)
 		cmocka_unit_test(files_by_their_names),
 		cmocka_unit_test(heads_of_lines),
 		cmocka_unit_test(what_a_log_opens_it_closes),
+		cmocka_unit_test(a_log_has_one_socket),
 		cmocka_unit_test(there_is_no_log_without_random_numbers),
 		cmocka_unit_test(ids_count_on),
 		cmocka_unit_test(each_log_samples_by_itself),
