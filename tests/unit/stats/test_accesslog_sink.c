@@ -286,6 +286,23 @@ static void files_by_their_names(void **state)
 	close(sink.fd);
 }
 
+/* A program that was started without standard input has it as descriptor 0. */
+static void descriptor_0_is_as_any(void **state)
+{
+	int input = dup(STDIN_FILENO);
+	struct accesslog_sink sink;
+	bool may_open, opened;
+
+	(void)state;
+	close(STDIN_FILENO);
+	opened = accesslog_sink_open("/dev/null", &sink);
+	close(STDIN_FILENO);
+	may_open = accesslog_sink_may_open("/dev/null");
+	dup2(input, STDIN_FILENO);
+	close(input);
+	assert_true(opened && may_open && sink.fd == 0);
+}
+
 /* The second is composed once; priorities are those of RFC 5424. */
 static void heads_of_lines(void **state)
 {
@@ -444,6 +461,7 @@ int main(void)
 		cmocka_unit_test(a_daemon_is_lost_by_these_errors),
 		cmocka_unit_test(names_of_sockets_have_an_end),
 		cmocka_unit_test(files_by_their_names),
+		cmocka_unit_test(descriptor_0_is_as_any),
 		cmocka_unit_test(heads_of_lines),
 		cmocka_unit_test(what_a_log_opens_it_closes),
 		cmocka_unit_test(a_log_has_one_socket),

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -157,6 +158,21 @@ static void test_a_reload_of_another_program(void **state)
 	close(file);
 }
 
+/* It is closed then, also where a program without standard input has it as descriptor 0. */
+static void test_a_reload_that_is_given_up_is_closed(void **state)
+{
+	int input = dup(STDIN_FILENO), file = STDIN_FILENO;
+
+	(void)state;
+	dup2(STDERR_FILENO, STDIN_FILENO);
+	no_files = true;
+	assert_non_null(reload_map_again(&file, 7));
+	assert_int_equal(file, -1);
+	assert_int_equal(fcntl(STDIN_FILENO, F_GETFD), -1);
+	dup2(input, STDIN_FILENO);
+	close(input);
+}
+
 /* Its writer was stopped in the middle: nobody waits for it. */
 static void test_a_reload_that_is_being_written(void **state)
 {
@@ -244,6 +260,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_what_is_shared_already_stays, end),
 		cmocka_unit_test_teardown(test_a_reload, end),
 		cmocka_unit_test_teardown(test_a_reload_of_another_program, end),
+		cmocka_unit_test_teardown(test_a_reload_that_is_given_up_is_closed, end),
 		cmocka_unit_test_teardown(test_a_reload_that_is_being_written, end),
 		cmocka_unit_test_teardown(test_marks, end),
 		cmocka_unit_test_teardown(test_the_sketch, end),

@@ -70,6 +70,30 @@ static void test_what_it_opens_is_its_own(void **state)
 	process_watch_begin(&watch, &process);
 }
 
+/* A program that was started without standard input may have any of them as descriptor 0. */
+static void test_descriptor_0_is_one_of_them(void **state)
+{
+	int input = dup(STDIN_FILENO);
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		int *file = i == 0 ? &watch.statm : &watch.fd_directory;
+
+		assert_int_equal(dup2(*file, 0), 0);
+		close(*file);
+		*file = 0;
+		process = (struct process_stats){0};
+		watch.look_ms = 0;
+		process_watch_look(&watch, 1000);
+		assert_true(process.rss > 0 && process.fds > 0);
+		process_watch_end(&watch);
+		assert_int_equal(fcntl(0, F_GETFD), -1);
+		dup2(input, STDIN_FILENO);
+		process_watch_begin(&watch, &process);
+	}
+	close(input);
+}
+
 static void test_pages_become_bytes(void **state)
 {
 	int64_t page = sysconf(_SC_PAGESIZE);
@@ -185,6 +209,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_it_begins_now, begin, end),
 		cmocka_unit_test_setup_teardown(test_what_it_opens_is_its_own, begin, end),
+		cmocka_unit_test_setup_teardown(test_descriptor_0_is_one_of_them, begin, end),
 		cmocka_unit_test_setup_teardown(test_pages_become_bytes, begin, end),
 		cmocka_unit_test_setup_teardown(test_descriptors_are_counted_once_in_a_while, begin,
 						end),
