@@ -83,6 +83,14 @@ struct figure figure_percent(double share)
 	return part_of(share, 1, ">99.9 %", "<0.1 %");
 }
 
+struct figure figure_points(double share)
+{
+	struct figure figure = figure_percent(share);
+
+	figure.text[strcspn(figure.text, " ")] = '\0';
+	return figure;
+}
+
 struct figure figure_whole_percent(double share)
 {
 	return part_of(share, 0, ">99 %", "<1 %");

@@ -267,8 +267,8 @@ static void put_legend(const struct top *top, unsigned row, double all)
 		const struct source *source = &sources[from[i]];
 		double n = source_count(top, from[i]) + (i == 0 ? source_count(top, 1) : 0);
 
-		snprintf(text, sizeof(text), "%c %s %.1f", source->sign, source->name,
-			 100 * n / all);
+		snprintf(text, sizeof(text), "%c %s %s", source->sign, source->name,
+			 figure_points(n / all).text);
 		column = canvas_put(top->canvas, row, column, source->tone, text) + 3;
 	}
 	snprintf(text, sizeof(text), "%s 204s/s", figure_rate(all, top->seconds).text);
@@ -282,7 +282,7 @@ unsigned top_number(const struct top *top, unsigned row)
 	       here = source_count(top, 0) + source_count(top, 1) + source_count(top, 2);
 	double stale = figure_share(source_count(top, 2), all);
 	unsigned width = top->canvas->width, column;
-	char text[96];
+	char text[160];
 
 	if (all <= 0) {
 		canvas_put(top->canvas, row, 1, TONE_STRONG,
@@ -293,8 +293,8 @@ unsigned top_number(const struct top *top, unsigned row)
 	column = canvas_put(top->canvas, row, 1, TONE_STRONG, figure_percent(here / all).text);
 	if (stale > 0.01)
 		snprintf(text, sizeof(text),
-			 "of 204s answered without the origin: %.1f fresh, %.1f STALE",
-			 100 * (here / all - stale), 100 * stale);
+			 "of 204s answered without the origin: %s fresh, %s STALE",
+			 figure_points(here / all - stale).text, figure_points(stale).text);
 	else
 		snprintf(text, sizeof(text), "of 204s answered without the origin");
 	column = canvas_put(top->canvas, row, column + 2, TONE_PLAIN, text);

@@ -86,6 +86,15 @@ static void texts_are_by_value(void **state)
 	CHECK(figure_clock, clocks);
 }
 
+static void points_are_percents_without_their_sign(void **state)
+{
+	(void)state;
+	assert_string_equal(figure_points(0.544).text, "54.4");
+	assert_string_equal(figure_points(0.9999).text, ">99.9");
+	assert_string_equal(figure_points(1).text, "100.0");
+	assert_string_equal(figure_points(-1).text, "-");
+}
+
 static void rates_are_by_their_time(void **state)
 {
 	(void)state;
@@ -126,6 +135,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(texts_are_by_value),
+		cmocka_unit_test(points_are_percents_without_their_sign),
 		cmocka_unit_test(rates_are_by_their_time),
 		cmocka_unit_test(shares_of_what_is_not_known_are_not),
 		cmocka_unit_test(members_that_are_no_numbers_of_ours_are_not_known),

@@ -102,6 +102,20 @@ static void test_texts(void **state)
 		{"normal.json", "top-urls-100x30.txt", 100, 30, 60, TOP_URLS},
 		{"normal.json", "top-why-80x30.txt", 80, 30, 60, TOP_WHY},
 		{"failing.json", "top-errors-80x24.txt", 80, 24, 0, TOP_ERRORS},
+		{"edges.json", "top-edges-80.txt", 80, 0, 60, TOP_HOSTS},
+		{"edges.json", "top-edges-90.txt", 90, 0, 0, TOP_URLS},
+		{"edges.json", "top-edges-119.txt", 119, 0, 3600, TOP_ERRORS},
+		{"edges.json", "top-edges-120.txt", 120, 0, 0, TOP_HOSTS},
+		{"edges.json", "top-edges-140.txt", 140, 30, 60, TOP_WHY},
+		{"edges.json", "top-edges-urls-130.txt", 130, 20, 60, TOP_URLS},
+		{"edges.json", "top-edges-120x40.txt", 120, 40, 60, TOP_ERRORS},
+		{"edges.json", "top-edges-40.txt", 40, 0, 60, TOP_HOSTS},
+		{"quiet.json", "top-quiet-80.txt", 80, 0, 3600, TOP_HOSTS},
+		{"quiet.json", "top-quiet-120.txt", 120, 0, 3600, TOP_WHY},
+		{"empty.json", "top-empty-80.txt", 80, 24, 60, TOP_HOSTS},
+		{"empty.json", "top-empty-120.txt", 120, 0, 60, TOP_HOSTS},
+		{"stale.json", "top-stale-80.txt", 80, 16, 60, TOP_ERRORS},
+		{"stale.json", "top-stale-120.txt", 120, 0, 60, TOP_ERRORS},
 	};
 
 	(void)state;
@@ -175,6 +189,89 @@ static void test_no_answer(void **state)
 	json_free(dash);
 }
 
+/* What is said of a key stands in the place of the keys, and of a pause in that of the clock. */
+static void test_states(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned width;
+		struct top_state state;
+	} rows[] = {
+		{"top-paused-80.txt",
+		 80,
+		 {.window_s = 60,
+		  .is_paused = true,
+		  .has_keys = true,
+		  .message = "mark \001 is set"}},
+		{"top-paused-120.txt",
+		 120,
+		 {.window_s = 1, .is_paused = true, .message = "not shown"}},
+		{"top-trouble-80.txt",
+		 80,
+		 {.window_s = 60, .trouble = "no\nanswer", .has_keys = true}},
+		{"top-trouble-120.txt", 120, {.window_s = 60, .trouble = "no answer"}},
+	};
+	struct json *dash = read_json("normal.json");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *text = view(dash, &rows[i].state, rows[i].width, 22);
+
+		compare(rows[i].text, text);
+		free(text);
+	}
+	json_free(dash);
+}
+
+static void compare_row(unsigned row, bool colours, const char *expected)
+{
+	struct buf out = {0};
+
+	assert_true(canvas_write_row(&canvas, row, colours, &out));
+	assert_int_equal(buf_length(&out), strlen(expected));
+	assert_memory_equal(buf_waiting(&out).p, expected, strlen(expected));
+	buf_free(&out);
+}
+
+/* Signs have the tone that they were put with; blanks have none, and none is left behind a row. */
+static void test_canvas(void **state)
+{
+	(void)state;
+	canvas_begin(&canvas, 10);
+	assert_int_equal(canvas.rows, 0);
+	assert_int_equal(canvas_put(&canvas, 1, 0, TONE_STRONG, "a b"), 3);
+	assert_int_equal(canvas_put(&canvas, 1, 4, TONE_STRONG, "c"), 5);
+	canvas_put(&canvas, 1, 5, TONE_BAD, "d");
+	canvas_put(&canvas, 1, 6, TONE_PLAIN, "e");
+	canvas_put(&canvas, 1, 8, TONE_PLAIN, "long");
+	assert_int_equal(canvas.rows, 2);
+	compare_row(0, true, "");
+	compare_row(1, false, "a b cde lo");
+	compare_row(1, true, "\033[0;1ma b c\033[0;1;31md\033[0me lo");
+	canvas_put(&canvas, 2, 0, TONE_FAINT, "\037 ~\177\200");
+	canvas_put(&canvas, 2, 5, TONE_HERE, "h");
+	canvas_put(&canvas, 2, 6, TONE_ORIGIN, "o");
+	compare_row(2, true, "\033[0;2m? ~??\033[0;34mh\033[0;33mo\033[0m");
+	canvas_put_right(&canvas, 3, 10, TONE_PLAIN, "right");
+	canvas_put_right(&canvas, 4, 5, TONE_PLAIN, "right");
+	canvas_put_right(&canvas, 5, 4, TONE_PLAIN, "right");
+	assert_int_equal(canvas.rows, 5);
+	compare_row(3, true, "     right");
+	compare_row(4, true, "right");
+	assert_int_equal(canvas_fill(&canvas, 5, 2, 3, TONE_PLAIN, '='), 5);
+	assert_int_equal(canvas_fill(&canvas, 5, 6, 0, TONE_PLAIN, '='), 6);
+	compare_row(5, true, "  ===");
+	canvas_put(&canvas, CANVAS_ROWS - 1, 0, TONE_PLAIN, "x");
+	canvas_put(&canvas, CANVAS_ROWS, 0, TONE_PLAIN, "y");
+	assert_int_equal(canvas.rows, CANVAS_ROWS);
+	compare_row(CANVAS_ROWS - 1, true, "x");
+	compare_row(CANVAS_ROWS, true, "");
+	canvas_begin(&canvas, CANVAS_COLUMNS + 1);
+	assert_int_equal(canvas.width, CANVAS_COLUMNS);
+	canvas_put_right(&canvas, 0, CANVAS_COLUMNS, TONE_PLAIN, "x");
+	compare_row(1, true, "");
+}
+
 static void test_only_printable_ascii(void **state)
 {
 	static const char hostile[] =
@@ -243,6 +340,8 @@ int main(void)
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_any_size),
 		cmocka_unit_test(test_no_answer),
+		cmocka_unit_test(test_states),
+		cmocka_unit_test(test_canvas),
 		cmocka_unit_test(test_only_printable_ascii),
 		cmocka_unit_test(test_what_is_not_there),
 	};
