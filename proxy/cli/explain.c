@@ -190,7 +190,7 @@ static void write_others(const struct json *others)
 	struct row row = {.ok = true};
 
 	for (size_t i = 0; i < json_count(others); i++) {
-		const struct json *other = json_at(others, i);
+		const struct json *other = json_element(others, i);
 		const char *variant = json_text(other, "variant");
 		const char *answers = json_text(other, "answers");
 		bool for_all = answers == NULL || strcmp(answers, "GET and HEAD") == 0;
@@ -223,7 +223,7 @@ static void write_groups(const struct json *groups)
 	struct row row = {.ok = true};
 
 	for (size_t i = 0; i < json_count(groups); i++)
-		add_text(&row, json_as_text(json_at(groups, i)), "");
+		add_text(&row, json_as_text(json_element(groups, i)), "");
 	end_row(&row, "groups");
 }
 
@@ -297,8 +297,9 @@ static void write_door(const struct json *json)
 /* ["no", "Date", "..."]: false when it is one of those that are all right. */
 static bool write_finding(const struct json *row)
 {
-	const char *kind = json_as_text(json_at(row, 0)), *name = json_as_text(json_at(row, 1));
-	const char *text = json_as_text(json_at(row, 2));
+	const char *kind = json_as_text(json_element(row, 0)),
+		   *name = json_as_text(json_element(row, 1));
+	const char *text = json_as_text(json_element(row, 2));
 
 	if (kind == NULL || name == NULL || text == NULL || strcmp(kind, "ok") == 0)
 		return false;
@@ -317,8 +318,8 @@ static void write_findings(const struct json *rows)
 	struct row good = {.ok = true};
 
 	for (size_t i = 0; i < json_count(rows); i++)
-		if (!write_finding(json_at(rows, i)))
-			add_text(&good, json_as_text(json_at(json_at(rows, i), 1)), "");
+		if (!write_finding(json_element(rows, i)))
+			add_text(&good, json_as_text(json_element(json_element(rows, i), 1)), "");
 	if (good.ok && buf_length(&good.text) > 0 && buf_append(&good.text, slice_of("", 1))) {
 		fputs("  ok ", stdout);
 		shown_write_filled(stdout, buf_waiting(&good.text).p, 5, 5);

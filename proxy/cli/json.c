@@ -38,7 +38,7 @@ size_t json_count(const struct json *json)
 	return json_array_size(value_of(json));
 }
 
-const struct json *json_at(const struct json *json, size_t index)
+const struct json *json_element(const struct json *json, size_t index)
 {
 	return (const struct json *)json_array_get(value_of(json), index);
 }

@@ -23,7 +23,7 @@ void json_free(struct json *json);
 /* A member of an object, and one of an array of json_count() values. */
 const struct json *json_get(const struct json *json, const char *name);
 size_t json_count(const struct json *json);
-const struct json *json_at(const struct json *json, size_t index);
+const struct json *json_element(const struct json *json, size_t index);
 
 /* A member by its place, and its name; NULL behind the last. */
 const struct json *json_member(const struct json *json, size_t index, const char **ret_name);

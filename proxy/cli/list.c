@@ -44,7 +44,7 @@ static void write_variant(const char *uri, const struct json *variant)
 	printf("%8" PRIu64 " %8" PRIu64 " %6" PRIu64 "  ", age_s, left_s, bytes);
 	shown_write(stdout, uri);
 	for (size_t i = 0; i < json_count(vary); i++) {
-		const struct json *item = json_at(vary, i);
+		const struct json *item = json_element(vary, i);
 		const char *name = json_text(item, "name"), *value = json_text(item, "value");
 
 		fputs(i == 0 ? "  " : ", ", stdout);
@@ -64,7 +64,7 @@ static void write_entry(const struct json *entry)
 	uint64_t more = 0;
 
 	for (size_t i = 0; i < json_count(variants); i++)
-		write_variant(uri != NULL ? uri : "", json_at(variants, i));
+		write_variant(uri != NULL ? uri : "", json_element(variants, i));
 	json_number(entry, "variants_left_out", &more);
 	if (more > 0)
 		printf("%26sand %" PRIu64 " more variants\n", "", more);
@@ -80,7 +80,7 @@ static void write_page(struct list *list, const struct answer *answer, const str
 		printf("%8s %8s %6s  %s\n", "age s", "left s", "bytes", "URL");
 	list->begun |= json_count(entries) > 0;
 	for (size_t i = 0; i < json_count(entries); i++)
-		write_entry(json_at(entries, i));
+		write_entry(json_element(entries, i));
 }
 
 /* ---- asking --------------------------------------------------------------------------------- */

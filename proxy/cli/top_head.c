@@ -155,7 +155,7 @@ static double last_error_ms(const struct top *top)
 	double latest = -1;
 
 	for (size_t i = 0; i < json_count(errors); i++) {
-		const struct json *error = json_at(errors, i);
+		const struct json *error = json_element(errors, i);
 		double status = figure_of(error, "status"), ms = figure_of(error, "last_ms");
 
 		if ((status < 200 || status >= 400) && ms > latest)
@@ -201,11 +201,11 @@ unsigned top_verdict(const struct top *top, unsigned row)
 		return row + 1;
 	}
 	for (size_t i = 0; i < count && i < NOTES_MAX; i++)
-		has_trouble = has_trouble || strcmp(sign_of(json_at(notes, i)), "i") != 0;
+		has_trouble = has_trouble || strcmp(sign_of(json_element(notes, i)), "i") != 0;
 	if (!has_trouble)
 		put_nothing(top, row++);
 	for (size_t i = 0; i < count && i < NOTES_MAX; i++)
-		row = put_note(top, row, json_at(notes, i));
+		row = put_note(top, row, json_element(notes, i));
 	return row;
 }
 

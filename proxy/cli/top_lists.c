@@ -169,7 +169,7 @@ unsigned top_hosts(const struct top *top, unsigned row, unsigned rows)
 
 	put_host_heads(top, row++, &at);
 	for (size_t i = 0; i < n && i < rows; i++) {
-		const struct json *item = json_at(items, i);
+		const struct json *item = json_element(items, i);
 
 		put_host(top, row++, &at, item, top_uri(json_text(item, is_url ? "uri" : "host")));
 	}
@@ -192,12 +192,12 @@ static unsigned put_reasons(const struct top *top, unsigned row, unsigned rows, 
 	double all = 0;
 
 	for (size_t i = 0; i < json_count(items); i++)
-		all += figure_of(json_at(items, i), "n");
+		all += figure_of(json_element(items, i), "n");
 	canvas_put(top->canvas, row, 1, TONE_FAINT, title);
 	canvas_put_right(top->canvas, row, COUNT, TONE_FAINT, "TIMES");
 	canvas_put(top->canvas, row++, URI, TONE_FAINT, "LAST");
 	for (size_t i = 0; i < json_count(items) && i < rows; i++, row++) {
-		const struct json *item = json_at(items, i);
+		const struct json *item = json_element(items, i);
 		double n = figure_of(item, "n");
 
 		canvas_put_right(top->canvas, row, SHARE, TONE_PLAIN,
@@ -269,7 +269,7 @@ unsigned top_errors(const struct top *top, unsigned row, unsigned rows)
 	if (json_count(errors) == 0)
 		canvas_put(top->canvas, row++, 1, TONE_PLAIN, "None since the start.");
 	for (size_t i = 0; i < json_count(errors) && i < rows; i++, row++) {
-		const struct json *error = json_at(errors, i);
+		const struct json *error = json_element(errors, i);
 		double ago_ms = top->now_ms - figure_of(error, "last_ms");
 		struct figure n = figure_count(figure_of(error, "n"));
 

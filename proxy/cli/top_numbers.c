@@ -250,9 +250,9 @@ static void put_reason_column(const struct top *top, unsigned row, unsigned colu
 	double all = 0;
 
 	for (size_t i = 0; i < json_count(items); i++)
-		all += figure_of(json_at(items, i), "n");
+		all += figure_of(json_element(items, i), "n");
 	for (size_t i = 0; i < json_count(items) && i < most; i++, row++) {
-		const struct json *item = json_at(items, i);
+		const struct json *item = json_element(items, i);
 		double n = figure_of(item, "n");
 
 		canvas_put_right(top->canvas, row, column + 6, TONE_PLAIN,
@@ -313,11 +313,11 @@ static void put_reason_line(const struct top *top, unsigned row, const char *lab
 
 	canvas_put(top->canvas, row, 1, TONE_FAINT, label);
 	for (size_t i = 0; i < json_count(items); i++)
-		all += figure_of(json_at(items, i), "n");
+		all += figure_of(json_element(items, i), "n");
 	if (json_count(items) == 0)
 		canvas_put(top->canvas, row, column, TONE_PLAIN, "-");
 	for (size_t i = 0; i < json_count(items); i++) {
-		const struct json *item = json_at(items, i);
+		const struct json *item = json_element(items, i);
 		struct top_text reason = top_text(json_text(item, "reason"));
 		char text[TOP_TEXT + 32];
 

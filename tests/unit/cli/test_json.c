@@ -28,8 +28,8 @@ static void test_values(void **state)
 	assert_true(json_switch(json, "on", &on) && on);
 	assert_string_equal(json_text(json, "text"), "t");
 	assert_int_equal(json_count(rows), 4);
-	assert_string_equal(json_text(json_at(rows, 1), "name"), "b");
-	assert_string_equal(json_as_text(json_at(rows, 2)), "c");
+	assert_string_equal(json_text(json_element(rows, 1), "name"), "b");
+	assert_string_equal(json_as_text(json_element(rows, 2)), "c");
 	assert_true(json_float_at(rows, 3) > 3.9 && json_float_at(rows, 3) < 4.1);
 	assert_true(json_float_at(rows, 2) < 0 && json_float_at(rows, 4) < 0);
 	json_free(json);
@@ -51,8 +51,8 @@ static void test_what_is_not_there(void **state)
 	}
 	assert_null(json_text(json, "n"));
 	assert_null(json_get(json_get(json, "nosuch"), "name"));
-	assert_null(json_at(json_get(json, "rows"), 4));
-	assert_null(json_at(json_get(json, "text"), 0));
+	assert_null(json_element(json_get(json, "rows"), 4));
+	assert_null(json_element(json_get(json, "text"), 0));
 	assert_int_equal(json_count(json_get(json, "text")), 0);
 	assert_null(json_as_text(json_get(json, "n")));
 	assert_null(json_as_text(NULL));
