@@ -21,7 +21,7 @@ struct inquiry {
 /* The question of the exchange's target; NULL, and the exchange was answered. */
 static struct question *read_question(struct exchange *x)
 {
-	struct diagnostic error = {""}, line;
+	struct diagnostic error, line;
 	struct admin_params params;
 	struct question *question;
 
@@ -31,6 +31,10 @@ static struct question *read_question(struct exchange *x)
 	admin_params_end(&params);
 	if (question != NULL)
 		return question;
+	if (error.text[0] == '\0') {
+		exchange_fail(x, FAILURE_INTERNAL);
+		return NULL;
+	}
 	diagnostic_set(&line, "%s\n", error.text);
 	admin_refuse(x, 400, ADMIN_FIELDS, line.text);
 	return NULL;

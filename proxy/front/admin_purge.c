@@ -132,7 +132,7 @@ static void purge_begin_one(struct exchange *x, struct purge *purge)
 struct asked {
 	const struct conf *conf;
 	struct slice uri, prefix, host, group;
-	bool all, soft, wrong;
+	bool all, soft, wrong, no_memory;
 	struct http_uri parsed; /* of uri or prefix */
 };
 
@@ -190,9 +190,12 @@ static bool make_purge(struct asked *asked, struct purge *purge)
 		       purge_of_group(&asked->parsed, asked->group, purge);
 	if (asked->group.n > 0)
 		return asked->host.n > 0 && purge_of_group_at(asked->host, asked->group, purge);
-	if (asked->uri.n > 0)
-		return is_uri(asked, asked->uri) &&
-		       purge_of_uri(asked->conf, &asked->parsed, purge);
+	if (asked->uri.n > 0 && !is_uri(asked, asked->uri))
+		return false;
+	if (asked->uri.n > 0) {
+		asked->no_memory = !purge_of_uri(asked->conf, &asked->parsed, purge);
+		return !asked->no_memory;
+	}
 	if (asked->prefix.n > 0)
 		return is_uri(asked, asked->prefix) && purge_of_prefix(&asked->parsed, purge);
 	if (asked->host.n > 0)
@@ -222,6 +225,7 @@ void admin_purge(struct exchange *x)
 	struct admin_params params;
 	struct asked asked = {.conf = x->use->conf};
 	struct purge purge = {0};
+	bool good;
 
 	if (memchr(x->req.uri.path.p, '?', x->req.uri.path.n) == NULL) {
 		purge_all(x);
@@ -230,7 +234,10 @@ void admin_purge(struct exchange *x)
 	if (!admin_read_params(x, &params))
 		return;
 	read_asked(&params, &asked);
-	if (!make_purge(&asked, &purge))
+	good = make_purge(&asked, &purge);
+	if (asked.no_memory)
+		exchange_fail(x, FAILURE_INTERNAL);
+	else if (!good)
 		refuse(x);
 	else if (purge.soft || purge.kind > PURGE_URI)
 		purge_begin_one(x, &purge);

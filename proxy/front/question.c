@@ -39,9 +39,7 @@ static bool add_line(struct asked *asked, struct slice line, struct diagnostic *
 	    memchr(line.p, '\n', line.n) != NULL)
 		return refuse(error, "header: write it as Name: value, on one line");
 	asked->has_host |= slice_ieq(name, SLICE("Host"));
-	if (buf_append(&asked->lines, line) && buf_append(&asked->lines, SLICE("\r\n")))
-		return true;
-	return refuse(error, "out of memory");
+	return buf_append(&asked->lines, line) && buf_append(&asked->lines, SLICE("\r\n"));
 }
 
 static bool read_one(struct asked *asked, struct slice name, struct slice value,
@@ -149,16 +147,13 @@ struct question *question_read(struct admin_params *params, const struct conf *c
 	struct asked asked = {0};
 	bool ok = question != NULL;
 
+	error->text[0] = '\0';
 	if (ok) {
 		question->text = (struct buf){0};
 		question->req = (struct http_request){0};
-		ok = read_all(params, &asked, error);
-		if (ok && !write_text(&asked, &question->text))
-			ok = refuse(error, "out of memory");
-		ok = ok && parse(question, conf, error);
+		ok = read_all(params, &asked, error) && write_text(&asked, &question->text) &&
+		     parse(question, conf, error);
 		question->fetch = asked.fetch;
-	} else {
-		refuse(error, "out of memory");
 	}
 	buf_free(&asked.lines);
 	if (ok)

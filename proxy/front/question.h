@@ -22,7 +22,7 @@ struct question {
 
 /*
  * Read the parameters to their end.  NULL with a line in `error` for whoever asked, when they are
- * not understood or the request would be refused as malformed.
+ * not understood or the request would be refused as malformed; with none when there is no memory.
  */
 struct question *question_read(struct admin_params *params, const struct conf *conf,
 			       struct diagnostic *error);

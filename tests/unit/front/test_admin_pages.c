@@ -265,9 +265,9 @@ static void the_difference_between_marks(void **state)
 	assert_tells(get("/stats?last=60s"), "\"window_s\": 13");
 	assert_tells(admin_fixture_expect(&f, "GET", "/stats?since=b&until=a", 400),
 		     "was set before that of since=");
-	assert_string_equal(
-		admin_fixture_expect(&f, "GET", "/stats?since=x%0a", 404),
-		"There is no mark \"x\\x0a\". Set are a, b: POST /marks/NAME sets one.\n");
+	assert_string_equal(admin_fixture_expect(&f, "GET", "/stats?since=x%0a", 404),
+			    "There is no mark \"x\\x0a\". Set are a, b: `cache204 mark NAME` or "
+			    "POST /marks/NAME sets one.\n");
 	assert_tells(admin_fixture_expect(&f, "GET", "/stats?since=a&until=x", 404),
 		     "no mark \"x\".");
 	assert_tells(admin_fixture_expect(&f, "GET", "/dash.json?since=x", 404), "no mark \"x\".");
@@ -278,7 +278,8 @@ static void no_mark_is_set(void **state)
 {
 	(void)state;
 	assert_string_equal(admin_fixture_expect(&f, "GET", "/stats?since=x", 404),
-			    "There is no mark \"x\". None is set: POST /marks/NAME sets one.\n");
+			    "There is no mark \"x\". None is set: `cache204 mark NAME` or POST "
+			    "/marks/NAME sets one.\n");
 }
 
 static void what_is_no_span_is_none(void **state)
