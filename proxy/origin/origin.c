@@ -252,6 +252,7 @@ static bool origin_retry(struct origin *origin)
 {
 	if (!origin->reused || origin->got_bytes || !origin->repeatable)
 		return false;
+	assert(origin->request_done); /* what may be repeated has no content */
 	conn_close(origin->conn);
 	origin->conn = NULL;
 	STATS_ADD(origins, -1);
@@ -262,7 +263,6 @@ static bool origin_retry(struct origin *origin)
 	origin->reused = false;
 	origin->head_until_ms = 0;
 	origin->request_sent = 0;
-	origin->request_done = true;
 	return origin_connect(origin);
 }
 

@@ -274,6 +274,11 @@ static void the_hosts_file_that_was_read_stays(void **state)
 	}
 	assert_true(n >= 4);
 	assert_true(hosts_find(hosts_file_current(file, 0), SLICE("web"), &found));
+	/* what was read before is given back */
+	alive = allocations_alive();
+	assert_int_equal(dprintf(fd, "\n"), 1);
+	look(file);
+	assert_int_equal(allocations_alive(), alive);
 	hosts_file_close(file);
 	close(fd);
 	unlink(path);

@@ -48,7 +48,8 @@ static int world_teardown(void **state)
 	struct world *world = *state;
 
 	fail_memory_never();
-	if (!fake_worker_pass(world->worker, 3600 * 1000) || fake_conn_open() != 0)
+	if (!fake_worker_pass(world->worker, 3600 * 1000) || fake_conn_open() != 0 ||
+	    fake_worker_leftover(world->worker) != NULL)
 		return -1;
 	fake_worker_free(world->worker);
 	test_conf_free(world->conf);
@@ -201,6 +202,27 @@ static void failures_are_told(void **state)
 	assert_string_equal(world->origin, "");
 }
 
+/* Its connection is in no client's place: without one for it, it is refused, and holds none. */
+static void without_room_it_is_refused(void **state)
+{
+	struct world *world = *state;
+	uint64_t refused = stats->extras_refused;
+	struct budget_limit limit = world->worker->budgets.limit[BUDGET_EXTRAS];
+
+	world->worker->budgets.limit[BUDGET_EXTRAS] = (struct budget_limit){.all = 0};
+	ask(world, "GET http://10.0.0.1/x\n");
+	assert_null(world->probe);
+	assert_int_equal(world->refused, FAILURE_TOO_MANY_ORIGIN);
+	assert_int_equal(stats->extras_refused - refused, 1);
+	assert_null(fake_peer_connected(0));
+	assert_null(fake_worker_leftover(world->worker));
+	world->worker->budgets.limit[BUDGET_EXTRAS] = limit;
+	ask(world, "GET http://10.0.0.1/x\n");
+	assert_int_equal(budget_used(&world->worker->budgets, BUDGET_EXTRAS, 0), 1);
+	origin_says(world, 0, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n");
+	assert_int_equal(budget_used(&world->worker->budgets, BUDGET_EXTRAS, 0), 0);
+}
+
 static void what_is_cancelled_is_not_told(void **state)
 {
 	struct world *world = *state;
@@ -243,9 +265,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(a_head_is_told_as_it_came),      TEST(the_head_alone_is_told),
-		TEST(a_head_with_bare_ends_of_lines), TEST(failures_are_told),
-		TEST(what_is_cancelled_is_not_told),  TEST(without_memory_it_is_refused_or_fails),
+		TEST(a_head_is_told_as_it_came),
+		TEST(the_head_alone_is_told),
+		TEST(a_head_with_bare_ends_of_lines),
+		TEST(failures_are_told),
+		TEST(without_room_it_is_refused),
+		TEST(what_is_cancelled_is_not_told),
+		TEST(without_memory_it_is_refused_or_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,6 +128,19 @@ static void test_full_bucket_of_used_gives_up_the_oldest(void **state)
 	assert_int_equal(recall(key_of(8, 101), NOW + 2 * NO_MS), SHAREABLE_YES);
 }
 
+/* What is to be remembered for no time takes no place of others. */
+static void test_no_time_displaces_none(void **state)
+{
+	(void)state;
+	for (uint64_t i = 0; i < SLOTS; i++)
+		note(key_of(8, i + 1), false, NOW);
+	shareable_note(keys, &(struct cache_key){{8, UINT64_C(100) << 42}}, false, NOW, 0);
+	for (uint64_t i = 0; i < SLOTS; i++)
+		assert_int_equal(recall(key_of(8, i + 1), NOW), SHAREABLE_NO);
+	shareable_note(keys, &(struct cache_key){{8, UINT64_C(100) << 42}}, false, NOW, 1);
+	assert_int_equal(recall(key_of(8, 100), NOW), SHAREABLE_NO);
+}
+
 /* Two workers may have noted a key in a slot each: no slot contradicts the one that counts. */
 static void test_noted_twice(void **state)
 {
@@ -201,6 +214,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_full_bucket_of_used_gives_up_the_oldest, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_no_time_displaces_none, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_noted_twice, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_processes_know, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_at_once, setup, teardown),

@@ -143,6 +143,11 @@ static void under_other_rules(void **state)
 		/* more is denied */
 		{"", OPEN, "deny=1.2.3.0/24", OPEN, "1.2.3.4", DIRECT, false},
 		{"deny=9.0.0.0/8", OPEN, "deny=1.2.3.0/24", OPEN, "1.2.3.4", DIRECT, false},
+		{"", OPEN, "deny=evil.example,1.2.3.0/24", OPEN, "1.2.3.4", DIRECT, false},
+		{"deny=evil.example,1.2.3.0/24", OPEN, "deny=1.2.3.0/24", OPEN, "1.2.3.4", DIRECT,
+		 true},
+		{"deny=a.example,9.0.0.0/8", OPEN, "deny=a.example,1.2.3.0/24", OPEN, "1.2.3.4",
+		 DIRECT, false},
 		{"", HERE, "", OPEN, "10.0.0.1", DIRECT, false},
 		{"", HERE, "", OPEN, "::1", DIRECT, false},
 		{"", HERE, "deny=10.0.0.0/8", HERE, "10.0.0.1", DIRECT, false},

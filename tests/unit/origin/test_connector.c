@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "proxy/base/cause.h"
+#include "proxy/base/log.h"
 #include "proxy/base/monotonic.h"
 #include "proxy/origin/connector.h"
 #include "proxy/stats/stats.h"
@@ -318,6 +320,36 @@ static void what_is_told_of_it(void **state)
 	expect_failure(&asked, FAILURE_DNS_ERROR, "");
 }
 
+/* To who looks for something, of each address but the last; to others of none. */
+static void each_address_is_told_at_debug(void **state)
+{
+	const char *const line =
+		"connect to 10.0.0.1:80: Connection refused; another address is tried\n";
+	FILE *file = tmpfile();
+	int saved = dup(STDERR_FILENO);
+	char text[1024] = "";
+	struct asked asked;
+
+	(void)state;
+	assert_true(file != NULL && saved >= 0);
+	fake_resolver_tell(world.use.resolver, "a.test", "10.0.0.1 169.254.169.254 10.0.0.3", 0);
+	fake_conn_connects(ECONNREFUSED);
+	dup2(fileno(file), STDERR_FILENO);
+	start(&asked, "a.test", NULL);
+	log_set_level(LOG_LEVEL_DEBUG);
+	start(&asked, "a.test", NULL);
+	log_set_level(LOG_LEVEL_INFO);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	rewind(file);
+	assert_true(fread(text, 1, sizeof(text) - 1, file) > 0);
+	fclose(file);
+	assert_non_null(strstr(text, line));
+	assert_null(strstr(strstr(text, line) + 1, line)); /* once, at debug alone */
+	assert_non_null(strstr(text, "connect to 169.254.169.254:80: "));
+	assert_null(strstr(text, "10.0.0.3"));
+}
+
 /* Each 250 ms another; the second wins, and the others are closed. */
 static void slow_addresses_race(void **state)
 {
@@ -580,6 +612,7 @@ int main(void)
 		TEST(the_first_address_that_is_reached),
 		TEST(why_it_failed),
 		TEST(what_is_told_of_it),
+		TEST(each_address_is_told_at_debug),
 		TEST(slow_addresses_race),
 		TEST(one_that_fails_makes_way_at_once),
 		TEST(time_is_up_for_all),
