@@ -145,12 +145,10 @@ void fetch_free(struct fetch *fetch)
 {
 	if (fetch->magic == 0)
 		return; /* its client left while it was being answered */
-	assert(fetch->waiters == NULL);
+	assert(fetch->waiters == NULL && fetch->leader == NULL);
 	fetches_remove(fetch->all, fetch);
 	deadline_stop(&fetch->patience);
 	fetch_unshare(fetch);
-	if (fetch->leader != NULL)
-		fetch->leader->fetch = NULL;
 	if (fetch->origin != NULL)
 		origin_cancel(fetch->origin);
 	fetches_end_lease(fetch->all, &fetch->plan);

@@ -211,7 +211,7 @@ static void test_at_debug_alone(void **state)
 	}
 	memset(host, 'h', sizeof(host));
 	host[128] = '!'; /* is left out */
-	x.req.uri.host = slice_of(host, sizeof(host));
+	x.req.uri.host = slice_of(host, 129);
 	x.peer.any.sa_family = AF_UNSPEC;
 	written[0] = '\0';
 	failure_log_mended(&subject);
@@ -243,15 +243,17 @@ static void test_no_more_than_fits(void **state)
 
 	(void)state;
 	memset(host, 'h', sizeof(host));
+	host[128] = '!'; /* is left out */
 	memset(cause, 'c', sizeof(cause));
 	cause[sizeof(cause) - 1] = '\0';
-	x.req.uri.host = slice_of(host, sizeof(host));
+	x.req.uri.host = slice_of(host, 129);
 	assert_true(address_parse(SLICE("2001:db8:1111:2222:3333:4444:5555:6666"), &x.origin));
 	address_set_port(&x.origin, 65535);
 	cause_set("%s", cause);
 	written[0] = '\0';
 	log_failure(&x);
 	cause_clear();
+	assert_null(strchr(written, '!'));
 	assert_non_null(strstr(written, "hhh:80 at [2001:db8:1111:2222:3333:4444:5555:6666]:65535 "
 					"for client 192.0.2.7: The origin refused"));
 	assert_non_null(strstr(written, " (ccc"));

@@ -1,0 +1,207 @@
+/* LINKS: proxy/front tests/doubles/fake_conn.c tests/doubles/fake_worker.c tests/doubles/fake_resolver.c tests/doubles/store_memory.c */
+/* Large transfers through tunnels: with a pipe, without one, and what is given back; and the end of all tunnels. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/exchange/tunnel.h"
+#include "proxy/front/forward.h"
+#include "tests/doubles/fake_worker.h"
+#include "tests/support/test_conf.h"
+
+enum { PIECE = 256 * 1024, PIECES = 8, SPLICED_AFTER = 512 * 1024 };
+
+static struct world {
+	struct conf *conf;
+	struct fake_worker *worker;
+	struct fake_peer *client, *target;
+	char *piece;
+} world;
+
+static void settle(void)
+{
+	assert_true(fake_worker_settle(world.worker));
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	world = (struct world){.conf = test_conf_new(), .piece = malloc(PIECE)};
+	memset(world.piece, 'x', PIECE);
+	world.worker = fake_worker_new(world.conf);
+	world.client =
+		fake_worker_accept(world.worker, &forward_frontend, FAKE_LISTEN, FAILURE_NONE);
+	return world.piece == NULL;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	settle();
+	assert_null(fake_worker_leftover(world.worker));
+	assert_int_equal(stats->tunnels_open, 0);
+	fake_worker_free(world.worker);
+	test_conf_free(world.conf);
+	free(world.piece);
+	return 0;
+}
+
+static void open_tunnel(void)
+{
+	fake_peer_say(world.client, SLICE("CONNECT 10.0.0.1:443 HTTP/1.1\r\nHost: a\r\n\r\n"));
+	settle();
+	world.target = fake_peer_connected(0);
+	assert_non_null(world.target);
+	assert_int_equal(stats->tunnels_open, 1);
+	world.client->got.done = world.client->got.n;
+}
+
+/* It says so many pieces, and the other gets them all. */
+static void transfer(struct fake_peer *from, struct fake_peer *to, unsigned pieces)
+{
+	for (unsigned i = 0; i < pieces; i++) {
+		fake_peer_say(from, slice_of(world.piece, PIECE));
+		settle();
+	}
+	assert_int_equal(to->got.n - to->got.done, (size_t)pieces * PIECE);
+	to->got.done = to->got.n;
+}
+
+static unsigned pipes(void)
+{
+	return budget_used(&world.worker->budgets, BUDGET_PIPES, 0);
+}
+
+static void end_tunnel(void)
+{
+	fake_peer_end(world.client);
+	fake_peer_end(world.target);
+	settle();
+	assert_null(world.client->conn);
+	assert_null(world.target->conn);
+	assert_int_equal(pipes(), 0);
+}
+
+/* Each direction has its own, when it has moved enough. */
+static void a_large_transfer_has_a_pipe(void **state)
+{
+	uint64_t in = stats->tunnel_bytes_in, out = stats->tunnel_bytes_out;
+
+	(void)state;
+	open_tunnel();
+	transfer(world.client, world.target, SPLICED_AFTER / PIECE - 1);
+	fake_peer_say(world.client, slice_of(world.piece, PIECE - 1));
+	settle();
+	assert_int_equal(pipes(), 0);
+	fake_peer_say(world.client, slice_of(world.piece, 1));
+	settle();
+	assert_int_equal(pipes(), 1);
+	world.target->got.done = world.target->got.n;
+	transfer(world.client, world.target, PIECES);
+	assert_int_equal(pipes(), 1);
+	transfer(world.target, world.client, PIECES);
+	assert_int_equal(pipes(), 2);
+	assert_int_equal(stats->tunnel_bytes_in - in, (uint64_t)PIECES * PIECE + SPLICED_AFTER);
+	assert_int_equal(stats->tunnel_bytes_out - out, (uint64_t)PIECES * PIECE);
+	end_tunnel();
+}
+
+/* Without one it is copied, and none is asked for again. */
+static void without_a_pipe_it_is_copied(void **state)
+{
+	struct budget_limit limit = world.worker->budgets.limit[BUDGET_PIPES];
+	uint64_t unpiped = stats->tunnels_unpiped;
+
+	(void)state;
+	world.worker->budgets.limit[BUDGET_PIPES] = (struct budget_limit){.all = 0};
+	open_tunnel();
+	transfer(world.client, world.target, PIECES);
+	assert_int_equal(stats->tunnels_unpiped - unpiped, 1);
+	world.worker->budgets.limit[BUDGET_PIPES] = limit;
+	transfer(world.client, world.target, PIECES);
+	assert_int_equal(pipes(), 0);
+	transfer(world.target, world.client, PIECES); /* the other way has one */
+	assert_int_equal(pipes(), 1);
+	assert_int_equal(stats->tunnels_unpiped - unpiped, 1);
+	end_tunnel();
+}
+
+/* What the kernel cannot move, as it is encrypted, is not counted as a want of pipes. */
+static void encrypted_bytes_are_copied(void **state)
+{
+	uint64_t unpiped = stats->tunnels_unpiped;
+
+	(void)state;
+	open_tunnel();
+	world.client->secured = true;
+	transfer(world.client, world.target, PIECES);
+	world.client->secured = false; /* it was decided for good */
+	transfer(world.client, world.target, PIECES);
+	assert_int_equal(pipes(), 0);
+	assert_int_equal(stats->tunnels_unpiped, unpiped);
+	world.target->secured = true;
+	transfer(world.target, world.client, PIECES);
+	assert_int_equal(pipes(), 0);
+	world.target->secured = false;
+	end_tunnel();
+}
+
+/* A pipe that is full, or has what cannot be sent now, waits; the other way goes on. */
+static void a_full_pipe_waits(void **state)
+{
+	(void)state;
+	open_tunnel();
+	transfer(world.client, world.target, PIECES);
+	world.target->room = 1000;
+	for (unsigned i = 0; i < 2 * PIECES; i++) {
+		fake_peer_say(world.client, slice_of(world.piece, PIECE));
+		settle();
+	}
+	assert_int_equal(world.target->got.n - world.target->got.done, 1000);
+	assert_true(world.client->said.done < world.client->said.n); /* it is not read */
+	transfer(world.target, world.client, 1);
+	world.target->room = SIZE_MAX;
+	settle();
+	assert_int_equal(world.target->got.n - world.target->got.done, (size_t)2 * PIECES * PIECE);
+	assert_int_equal(world.client->said.done, world.client->said.n);
+	end_tunnel();
+}
+
+/* At the end of a drain: an RST to both, as neither has said all. */
+static void all_are_closed_at_once(void **state)
+{
+	struct fake_peer *other =
+		fake_worker_accept(world.worker, &forward_frontend, FAKE_LISTEN, FAILURE_NONE);
+
+	(void)state;
+	open_tunnel();
+	transfer(world.client, world.target, PIECES);
+	fake_peer_say(other, SLICE("CONNECT 10.0.0.2:443 HTTP/1.1\r\nHost: a\r\n\r\n"));
+	settle();
+	assert_int_equal(stats->tunnels_open, 2);
+	assert_int_equal(budget_used(&world.worker->budgets, BUDGET_TUNNELS, 0), 2);
+	tunnels_close(world.worker->tunnels);
+	settle();
+	assert_int_equal(pipes(), 0);
+	assert_int_equal(budget_used(&world.worker->budgets, BUDGET_TUNNELS, 0), 0);
+	assert_true(world.client->got_reset && world.target->got_reset && other->got_reset);
+	assert_int_equal(fake_conn_open(), 0);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(a_large_transfer_has_a_pipe), TEST(without_a_pipe_it_is_copied),
+		TEST(encrypted_bytes_are_copied),  TEST(a_full_pipe_waits),
+		TEST(all_are_closed_at_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
