@@ -7,6 +7,7 @@ itself, and whatever ends it, a Ctrl-C as well, leaves no process and no file.  
 not what its line says it is.
 """
 
+import contextlib
 import ctypes
 import http.client
 import http.server
@@ -27,6 +28,7 @@ START_S = 15
 LOAD_S = 2
 HIT_LUA = pathlib.Path(__file__).resolve().parents[1] / "bench" / "load" / "hit.lua"
 PR_SET_PDEATHSIG = 1
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Failed(Exception):
@@ -69,10 +71,22 @@ class Answer(http.server.BaseHTTPRequestHandler):
         pass
 
 
+@contextlib.contextmanager
+def signals_held():
+    """For the making of what has to be undone: a signal does not come before it is known what there is to undo.
+    Threads that begin here take none at all, or one of theirs would interrupt the main thread all the same."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+
+
 def end_with_us():
     """In a child: it does not outlive this program, however that ends. A Ctrl-C is for this program alone, which
     ends the child then."""
     os.setpgid(0, 0)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
@@ -153,15 +167,15 @@ def load(proxy, origin):
         say(4, "wrk is not installed: no load")
         return
     say(4, f"wrk for {LOAD_S} s: one stored 204 over and over, on 16 connections")
-    child = subprocess.Popen([wrk, "-t1", "-c16", f"-d{LOAD_S}s", "-s", str(HIT_LUA),
-                              f"http://{proxy.authority}", "--", origin.authority],
-                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-                             preexec_fn=end_with_us)
-    try:
+    with contextlib.ExitStack() as undo:
+        with signals_held():
+            child = subprocess.Popen([wrk, "-t1", "-c16", f"-d{LOAD_S}s", "-s", str(HIT_LUA),
+                                      f"http://{proxy.authority}", "--", origin.authority],
+                                     stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
+                                     preexec_fn=end_with_us)
+            undo.callback(child.wait)
+            undo.callback(child.kill)
         text = child.communicate(timeout=LOAD_S + START_S)[0]
-    finally:
-        child.kill()
-        child.wait()
     rate = re.search(r"^Requests/sec:\s+(\d+)", text, re.M)
     if rate is None:
         raise Failed("wrk: " + text)
@@ -180,11 +194,13 @@ def show_stats(proxy):
 
 
 def run(binary, directory, undo):
-    origin = Origin()
-    undo.append(origin.shutdown)
+    with signals_held():
+        origin = Origin()
+        undo.callback(origin.shutdown)
     say(1, f"an origin on http://{origin.authority}: each GET gets a 204 that is fresh for a minute")
-    proxy = Proxy(binary, directory)
-    undo.append(proxy.stop)
+    with signals_held():
+        proxy = Proxy(binary, directory)
+        undo.callback(proxy.stop)
     proxy.wait()
     say(2, f"the proxy on http://{proxy.authority}, with a store of its own")
     say(3, "ten requests through it, and what Cache-Status says of each")
@@ -195,7 +211,7 @@ def run(binary, directory, undo):
 
 
 def handle_signals(handler):
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING:
         signal.signal(number, handler)
 
 
@@ -208,17 +224,16 @@ def end(number, _):
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__.splitlines()[0])
-    handle_signals(end)
-    undo = []
-    with tempfile.TemporaryDirectory(prefix="cache204-try-") as directory:
+    with contextlib.ExitStack() as undo:
         try:
+            with signals_held():
+                handle_signals(end)
+                directory = undo.enter_context(tempfile.TemporaryDirectory(prefix="cache204-try-"))
             run(sys.argv[1], directory, undo)
         except (Failed, OSError, http.client.HTTPException) as error:
             sys.exit(f"try: {error}")
         finally:
             handle_signals(signal.SIG_IGN)
-            while undo:
-                undo.pop()()
 
 
 if __name__ == "__main__":

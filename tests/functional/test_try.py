@@ -53,8 +53,9 @@ def processes_of(session):
 
 
 def assert_nothing_is_left(tmp_path, process):
+    """It has waited for all that it began."""
+    assert not processes_of(process.pid)
     assert not list((tmp_path / "tmp").iterdir())
-    until(lambda: not processes_of(process.pid), "all its processes are gone")
 
 
 def steps(text):
@@ -92,6 +93,25 @@ def test_without_wrk(start, tmp_path):
     text = process.communicate(timeout=WAIT)[0]
     assert process.returncode == 0 and "wrk is not installed" in text, text
     assert steps(text) == [1, 2, 3, 4, 5, 6], text
+
+
+# What Python runs first: the child that will be the proxy signals the script, which is still beginning it.
+SIGNAL_FROM_CHILD = """
+import os, signal
+setpgid = os.setpgid
+def first_a_signal(*arguments):
+    os.kill(os.getppid(), signal.SIGINT)
+    setpgid(*arguments)
+os.setpgid = first_a_signal
+"""
+
+
+def test_signal_while_the_proxy_is_begun(start, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(SIGNAL_FROM_CHILD)
+    process = start(PYTHONPATH=str(tmp_path))
+    process.stdout.read()
+    assert process.wait(WAIT) == 128 + signal.SIGINT
+    assert_nothing_is_left(tmp_path, process)
 
 
 @pytest.mark.parametrize("number, to_all", [(signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGHUP, True)])
