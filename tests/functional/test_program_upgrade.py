@@ -364,6 +364,7 @@ def test_one_that_fails_after_its_trial_goes_back(begin, origin, tmp_path):
     running.stop()
 
 
+@pytest.mark.long
 def test_one_whose_workers_crash_before_they_serve_goes_back(begin, origin, tmp_path):
     """After its trial. However often they do, workers of the program before are not ended for it."""
     running = begin(workers=1)

@@ -84,7 +84,7 @@ def second_service(proxy):
     return result.stderr
 
 
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.long), 3])
 @pytest.mark.parametrize("way", WAYS)
 def test_all_begin_with_what_is_there_now(start_proxy, origin, way, workers):
     proxy = start_proxy(f"workers={workers}")
