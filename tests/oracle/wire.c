@@ -220,7 +220,14 @@ static const char *has_hop(const struct http_fields *fields, uint64_t kept)
 
 #define BIT(id) ((uint64_t)1 << FIELD_##id)
 
-/* RFC 9112 3.2: origin-form, or absolute-form to a parent, with the path byte for byte. */
+static bool host_is(struct slice asked, struct slice sent)
+{
+	char normal[URI_HOST_MAX];
+
+	return slice_eq(slice_of(normal, http_host_normal(asked, normal)), sent);
+}
+
+/* RFC 9112 3.2: origin-form, or absolute-form to a parent, the host in its normal form and the path byte for byte. */
 static bool target_is(const struct http_request *asked, bool absolute,
 		      const struct http_request *sent)
 {
@@ -228,7 +235,7 @@ static bool target_is(const struct http_request *asked, bool absolute,
 
 	if (absolute &&
 	    (sent->form != TARGET_ABSOLUTE || sent->uri.port != asked->uri.port ||
-	     sent->uri.scheme != asked->uri.scheme || !slice_ieq(sent->uri.host, asked->uri.host)))
+	     sent->uri.scheme != asked->uri.scheme || !host_is(asked->uri.host, sent->uri.host)))
 		return false;
 	if (asked->method == METHOD_OPTIONS && asked_path.n == 0)
 		return absolute ? path.n == 0 : sent->form == TARGET_ASTERISK;
