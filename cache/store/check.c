@@ -1,6 +1,7 @@
 /* Checks an LMDB file's structure, page by page, without LMDB. */
 #include "cache/store/check.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -282,7 +283,8 @@ static int key_compare(const struct checker *check, const struct lmdb_node *node
 	uint64_t left, right;
 	int order;
 
-	if (kind->integer && size == sizeof(left)) {
+	if (kind->integer) {
+		assert(size == sizeof(left)); /* nodes_check() saw to it */
 		memcpy(&left, node->key, sizeof(left));
 		memcpy(&right, check->key, sizeof(right));
 		return (left > right) - (left < right);

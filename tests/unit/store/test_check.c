@@ -365,6 +365,7 @@ static void test_fields_of_the_heads(void **state)
 			{CUT, head, 0, 136, 8, PAGES},
 			{CUT, head, 0, 136, 8, UINT64_MAX},
 			{CUT, head, 0, 136, 8, UINT64_MAX / PAGE - 1},
+			{CUT, head, 0, 136, 8, UINT64_MAX / PAGE}, /* so many bytes are 0 */
 			{HEAD, head, 0, 144, 8, 7 - head}, /* a number of the other's parity */
 		};
 
@@ -459,6 +460,17 @@ static void test_fields_of_pages(void **state)
 }
 
 /* A node that is not of the size that its place has, or not of its kind. */
+/* Nodes fill the page, and one more begins within another. */
+static void test_a_node_within_another(void **state)
+{
+	uint64_t lower = get(LEAVES, 12, 2);
+
+	(void)state;
+	put(LEAVES, lower, 2, get(LEAVES, 16, 2) + 2);
+	put(LEAVES, 12, 2, lower + 2);
+	expect(PAGE_FAULT, "a pointer too many");
+}
+
 static void test_fields_of_nodes(void **state)
 {
 	const struct change changes[] = {
@@ -735,6 +747,7 @@ int main(void)
 		CHECK_TEST(test_the_newer_head_counts),
 		CHECK_TEST(test_a_file_without_trees),
 		CHECK_TEST(test_fields_of_pages),
+		CHECK_TEST(test_a_node_within_another),
 		CHECK_TEST(test_fields_of_nodes),
 		CHECK_TEST(test_the_longest_key),
 		CHECK_TEST(test_children),

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/doubles/failing_calls.h"
@@ -735,6 +736,39 @@ static void test_room_on_disk(void **state)
 	}
 }
 
+/* One that was changed since is read before it is used: what cannot be read is not trusted. */
+static void test_it_cannot_be_read(void **state)
+{
+	struct store_fixture *f = *state;
+	unsigned heads = 0, pages = 0;
+	bool called = true;
+
+	for (unsigned n = 0; called; n++) {
+		char path[128];
+
+		f->options.size = MIB;
+		open_filled(f);
+		close_it(f);
+		snprintf(path, sizeof(path), "%s/data.mdb", f->directory);
+		file_settle(path);
+		assert_int_equal(chmod(path, 0600), 0);
+		fail_calls("pread", n, 1, EIO);
+		store_fixture_open(f);
+		called = fail_calls_never();
+		if (strstr(f->notice.text, "it is not an LMDB file; set aside") != NULL)
+			heads++;
+		else if (strstr(f->notice.text, "it cannot be read; set aside") != NULL)
+			pages++;
+		else if (!called)
+			assert_string_equal(f->notice.text, "");
+		assert_int_equal(count_stored(f->store), f->notice.text[0] == '\0' ? KEYS : 0);
+		close_it(f);
+		directory_remove(f->directory);
+	}
+	assert_int_equal(heads, 2);
+	assert_in_range(pages, 10, 100);
+}
+
 static int setup(void **state)
 {
 	fail_calls_never();
@@ -765,6 +799,7 @@ int main(void)
 		TEST(test_no_path),
 		TEST(test_a_path_that_cannot_be_made),
 		TEST(test_room_on_disk),
+		TEST(test_it_cannot_be_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
