@@ -20,7 +20,10 @@ BUILD_S, WALL_S, CPU_LEAST_S, CPU_TIMES = 1800, 120, 2, 10
 MEMORY_MAX = 2 << 30
 SANITIZED = "address,undefined"
 
-Program = collections.namedtuple("Program", "name command link objects")
+INCLUDED = re.compile(r'^#include "((?:cache|proxy|conf)/\S+\.c)"', re.M)
+
+# `includes` are the sources that the program's own has within it, instead of their objects
+Program = collections.namedtuple("Program", "name command link objects includes")
 
 
 def run(tree, command, seconds, cpu_s=None, **more):
@@ -85,7 +88,15 @@ class Bench:
         objects = {f"{self.build}/obj/{room}/{member}" for room, member in members}
         if not objects and "rooms/cache/base.a" in link:
             sys.exit(f"mutate: this linker does not say (-Wl,-t,-t) what is in {name}")
-        return Program(name, [name, *arguments], link, objects)
+        source = self.tree / self.source_of(name)
+        includes = set(INCLUDED.findall(source.read_text())) if source.exists() else set()
+        return Program(name, [name, *arguments], link, objects, includes)
+
+    def source_of(self, name):
+        return pathlib.Path(name.removeprefix(f"{self.build}/")).with_suffix(".c")
+
+    def object_of(self, source):
+        return f"{self.build}/obj/{source.with_suffix('.o')}"
 
     def passes(self, program):
         begun = time.monotonic()
@@ -99,8 +110,8 @@ class Bench:
         return status == 0
 
     def compiles(self, source, to):
-        """The mutated file, as it stands in the tree, as an object of its own."""
-        object_file = f"{self.build}/obj/{source.with_suffix('.o')}"
+        """The mutated file, or one that includes it, as it stands in the tree, as an object of its own."""
+        object_file = self.object_of(source)
         if source not in self.compile:
             recipe = self.recipes([object_file], r" -c -o (\S+) ", "-W", str(source))[object_file]
             self.compile[source] = shlex.split(re.split(r"\s2>", recipe)[0].replace(" -MMD -MP ", " "))
@@ -131,18 +142,29 @@ class Bench:
 
     def failing(self, source, choice):
         """The first program of the choice that fails with build/mutant.o in the place of the file's object."""
-        object_file = f"{self.build}/obj/{source.with_suffix('.o')}"
+        object_file = self.object_of(source)
         choice = {self.inside(name) for name in choice}
-        chosen = [program for program in self.programs if program.name in choice and object_file in program.objects]
+        chosen = [program for program in self.programs
+                  if program.name in choice and (object_file in program.objects or str(source) in program.includes)]
         for program in sorted(chosen, key=lambda program: -self.promise(program, source)):
-            link = program.link.replace(f"-o {program.name} ", f"-o {self.build}/mutant ").replace(
-                " -Wl,--start-group", " build/mutant.o -Wl,--start-group").replace("ccache ", "")
-            if run(self.tree, shlex.split(link), BUILD_S) != 0:
+            if not self.links(program, source):
                 return f"link of {program.name}"
             if self.fails([f"{self.build}/mutant", *program.command[1:]], *self.seconds[program.name]):
                 self.noticed[program.name, source] += 1
                 return program.name
         return None
+
+    def links(self, program, source):
+        """The program with build/mutant.o, or with its own object made anew when that includes the mutated file."""
+        link = program.link.replace(f"-o {program.name} ", f"-o {self.build}/mutant ").replace("ccache ", "")
+        if str(source) in program.includes:
+            own = self.source_of(program.name)
+            if not self.compiles(own, "build/mutant_includes.o"):
+                return False
+            link = link.replace(self.object_of(own), "build/mutant_includes.o")
+        else:
+            link = link.replace(" -Wl,--start-group", " build/mutant.o -Wl,--start-group")
+        return run(self.tree, shlex.split(link), BUILD_S) == 0
 
     def fails(self, command, cpu_s, wall_s):
         """Twice, but for what does not end: a test that fails now and then by itself has noticed nothing."""
