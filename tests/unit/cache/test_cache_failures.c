@@ -28,6 +28,7 @@ static void fail_nothing(void)
 	fail_calls(0, 0, STORE_FAILED);
 }
 
+static unsigned commits_to_fail, renewals, read_to_fail; /* the last: 1 for the next */
 static bool no_room_to_drop; /* as while a copy is made of a store that is full */
 
 /* What another process does at that call. */
@@ -68,6 +69,8 @@ static enum store_result failing_read(struct store *s, const struct cache_key *k
 				      struct slice *ret_value)
 {
 	assert_true(in_transaction);
+	if (read_to_fail > 0 && --read_to_fail == 0)
+		return STORE_FAILED;
 	return fails_hard() ? STORE_FAILED : store_read(s, key, ret_value);
 }
 
@@ -97,6 +100,7 @@ static enum store_result failing_group_next(struct store *s, const struct cache_
 static enum store_result failing_renew(struct store *s)
 {
 	assert_true(in_transaction);
+	renewals++;
 	if (!fails_hard())
 		return store_renew(s);
 	store_abort(s);
@@ -107,7 +111,9 @@ static enum store_result failing_commit(struct store *s)
 {
 	assert_true(in_transaction);
 	in_transaction = false;
-	if (!fails_hard())
+	if (commits_to_fail > 0)
+		commits_to_fail--;
+	else if (!fails_hard())
 		return store_commit(s);
 	store_abort(s);
 	return STORE_FAILED;
@@ -146,6 +152,7 @@ static int setup(void **state)
 {
 	fail_nothing();
 	in_transaction = false;
+	commits_to_fail = renewals = read_to_fail = 0;
 	return cache_fixture_setup(state);
 }
 
@@ -515,6 +522,187 @@ static void a_post_is_overtaken_at_any_time(void **state)
 	other = NULL;
 }
 
+/* There is no room, and what is there cannot be read: the transaction is lost, and what is there, too. */
+static void a_full_store_that_cannot_be_read(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned lost = 0; lost < 2; lost++) {
+		assert_stored(f, "GET http://a/\n", FRESH "X: old\n", 0);
+		assert_stored(f, "GET http://b/\n", FRESH "X: b\n", 0);
+		assert_hit(f, "GET http://a/\n", 0, "old");
+		assert_hit(f, "GET http://b/\n", 0, "b");
+		assert_stored(f, "GET http://a/\n", FRESH "X: new\n", 1);
+		fail_calls(0, 1, STORE_FULL);
+		read_to_fail = 2 * lost;
+		cache_flush(f->cache);
+		fail_nothing();
+		assert_int_equal(read_to_fail, 0);
+		assert_int_equal(cache_counts(f->cache)->failures, lost);
+		assert_int_equal(cache_counts(f->cache)->dropped, lost + 1);
+		assert_miss(f, "GET http://a/\n", 1);
+		assert_hit(f, "GET http://b/\n", 1, "b");
+	}
+}
+
+/* ---- a put in parts ------------------------------------------------------------------------- */
+
+/* An entry is put again in up to 64 parts; then it is given up, as after a failure. */
+static void a_put_takes_so_many_parts(void **state)
+{
+	struct fixture *f = *state;
+
+	for (unsigned parts = 0; parts <= 64; parts += parts == 1 ? 62 : 1) {
+		const struct cache_counts *counts = cache_counts(f->cache);
+		uint64_t stored = counts->stored, dropped = counts->dropped,
+			 failures = counts->failures;
+
+		assert_stored(f, "GET http://a/\n", FRESH "X: 1\n", 0);
+		fail_calls(0, parts, STORE_PART_FULL);
+		renewals = 0;
+		cache_flush(f->cache);
+		fail_nothing();
+		assert_int_equal(renewals, parts);
+		assert_int_equal(counts->stored - stored, parts < 64);
+		assert_int_equal(counts->dropped - dropped, parts == 64);
+		assert_int_equal(counts->failures - failures, parts == 64);
+		assert_false(in_transaction);
+	}
+	/* The one before is not used in the place of that which was lost. */
+	assert_miss(f, "GET http://a/\n", 0);
+}
+
+/* ---- purges --------------------------------------------------------------------------------- */
+
+static struct purge purge_of_a(void)
+{
+	struct purge purge = {0};
+
+	assert_true(purge_of_host(SLICE("a"), &purge));
+	return purge;
+}
+
+static uint64_t found_by(struct fixture *f, uint64_t id, bool *ret_pending)
+{
+	struct purge purges[PURGE_SLOTS];
+	unsigned count = cache_purges(f->cache, purges, PURGE_SLOTS);
+
+	for (unsigned i = 0; i < count; i++) {
+		*ret_pending = purges[i].pending;
+		if (purges[i].id == id)
+			return purges[i].found;
+	}
+	fail_msg("the purge is not listed");
+	return 0;
+}
+
+/* Each call of a purge fails: it says so, is counted, stays in force and comes to its end later. */
+static void a_purge_of_a_store_that_fails(void **state)
+{
+	struct fixture *f = *state;
+	struct http_clock at_0 = {.wall_s = NOW_S, .steady_ms = at_ms(0)};
+	struct purge purge = purge_of_a();
+	bool pending;
+	unsigned call;
+
+	for (unsigned i = 0; i < 3; i++) {
+		char req[64];
+
+		sprintf(req, "GET http://a/%u\n", i);
+		assert_stored(f, req, FRESH, 0);
+	}
+	cache_flush(f->cache);
+	fail_calls(0, 1, STORE_FAILED);
+	assert_int_equal(cache_purge_begin(f->cache, &at_0, &purge), CACHE_PURGE_FAILED);
+	fail_nothing();
+	assert_int_equal(cache_counts(f->cache)->failures, 1);
+	assert_false(purge.pending);
+	assert_false(cache_purge_is_due(f->cache));
+	assert_int_equal(cache_purge_begin(f->cache, &at_0, &purge), CACHE_PURGE_GOES_ON);
+	assert_true(purge.pending);
+	for (call = 0; call < 100; call++) {
+		enum cache_purging result;
+
+		fail_calls(call, 1, STORE_FAILED);
+		result = cache_purge_some(f->cache);
+		fail_nothing();
+		if (result == CACHE_PURGED_ALL)
+			break;
+		assert_int_equal(result, CACHE_PURGE_FAILED);
+		assert_int_equal(cache_counts(f->cache)->failures, 2 + call);
+		assert_in_range(found_by(f, purge.id, &pending), 0, 3);
+		assert_true(pending);
+		assert_true(cache_purge_is_due(f->cache));
+		assert_miss(f, "GET http://a/1\n", 0);
+	}
+	assert_in_range(call, 3, 20);
+	assert_int_equal(found_by(f, purge.id, &pending), 3);
+	assert_false(pending);
+	assert_int_equal(cache_counts(f->cache)->purged, 3);
+}
+
+/* What a transaction counted for a purge is taken back when that is lost, and no more than that. */
+static void counts_of_a_lost_transaction(void **state)
+{
+	struct fixture *f = *state;
+	struct http_clock at_0 = {.wall_s = NOW_S, .steady_ms = at_ms(0)};
+	struct purge purge = purge_of_a();
+	char req[64];
+	bool pending;
+
+	for (unsigned i = 0; i < 3 * PURGE_REMOVE; i++) {
+		sprintf(req, "GET http://a/%u\n", i);
+		assert_stored(f, req, FRESH, 0);
+	}
+	cache_flush(f->cache);
+	assert_int_equal(cache_purge_begin(f->cache, &at_0, &purge), CACHE_PURGE_GOES_ON);
+	for (unsigned i = 0; i < 3; i++) {
+		unsigned before = i * PURGE_REMOVE;
+
+		for (unsigned lost = 0; lost < 3; lost++) {
+			commits_to_fail = 1;
+			assert_int_equal(cache_purge_some(f->cache), CACHE_PURGE_FAILED);
+			assert_int_equal(found_by(f, purge.id, &pending), before);
+		}
+		/* nor does a failure of something else take anything */
+		sprintf(req, "GET http://b/%u\n", i);
+		assert_stored(f, req, FRESH, 0);
+		commits_to_fail = 1;
+		cache_flush(f->cache);
+		assert_int_equal(found_by(f, purge.id, &pending), before);
+		assert_int_not_equal(cache_purge_some(f->cache), CACHE_PURGE_FAILED);
+		assert_int_equal(found_by(f, purge.id, &pending), before + PURGE_REMOVE);
+		assert_int_equal(cache_counts(f->cache)->purged, before + PURGE_REMOVE);
+	}
+}
+
+/* A removal that was lost stays on the list, so that nobody has to search for it. */
+static void a_lost_removal_stays_on_the_list(void **state)
+{
+	struct fixture *f = *state;
+	struct invalidations *all = store_invalidations(cache_store_of(f->cache));
+
+	assert_stored(f, "GET http://a/\n", FRESH, 0);
+	assert_stored(f, "GET http://b/\n", FRESH, 0);
+	cache_flush(f->cache);
+	commits_to_fail = 2;
+	cache_purge(f->cache, SLICE("http://a/"));
+	cache_purge(f->cache, SLICE("http://b/"));
+	assert_int_equal(f->cache->writes.tidy.count, 2);
+	assert_true(invalidation_any(all));
+	/* It waits for the next tick. */
+	assert_false(writes_tidy_is_due(&f->cache->writes));
+	assert_false(writes_tidy_some(&f->cache->writes));
+	assert_int_equal(f->cache->writes.tidy.count, 2);
+	commits_to_fail = 0;
+	cache_tick(f->cache);
+	assert_true(writes_tidy_is_due(&f->cache->writes));
+	assert_false(writes_tidy_some(&f->cache->writes));
+	assert_int_equal(f->cache->writes.tidy.count, 0);
+	assert_false(invalidation_any(all));
+	assert_int_equal(cache_counts(f->cache)->purged, 2);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, cache_fixture_teardown)
@@ -531,6 +719,11 @@ int main(void)
 		TEST(no_failure_brings_back_what_went),
 		TEST(a_removal_is_taken_up_by_another),
 		TEST(a_post_is_overtaken_at_any_time),
+		TEST(a_full_store_that_cannot_be_read),
+		TEST(a_put_takes_so_many_parts),
+		TEST(a_purge_of_a_store_that_fails),
+		TEST(counts_of_a_lost_transaction),
+		TEST(a_lost_removal_stays_on_the_list),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,6 +100,22 @@ static void a_prefix_may_end_anywhere_in_the_path(void **state)
 	assert_false(concerns(&purge, "http://a/?r=1"));
 }
 
+/* No parser lets such a host pass; a group of it would be one of no origin. */
+static void a_group_has_an_origin(void **state)
+{
+	char name[URI_HOST_MAX + 40];
+	struct http_uri uri = parsed("http://a/");
+	struct purge purge = {0};
+
+	(void)state;
+	memset(name, 'a', sizeof(name));
+	assert_true(purge_of_group(&uri, SLICE("g"), &purge));
+	uri.host = slice_of(name, URI_HOST_MAX);
+	assert_true(purge_of_group(&uri, SLICE("g"), &purge));
+	uri.host = slice_of(name, sizeof(name));
+	assert_false(purge_of_group(&uri, SLICE("g"), &purge));
+}
+
 static void a_prefix_has_a_bound(void **state)
 {
 	char text[PURGE_TEXT_MAX + 16] = "http://a/";
@@ -254,6 +270,7 @@ int main(void)
 		cmocka_unit_test(a_prefix_without_path_is_of_one_origin),
 		cmocka_unit_test(a_prefix_may_end_anywhere_in_the_path),
 		cmocka_unit_test(a_prefix_has_a_bound),
+		cmocka_unit_test(a_group_has_an_origin),
 		cmocka_unit_test(a_host_is_all_its_ports_and_schemes),
 		cmocka_unit_test(a_host_with_a_port_is_of_that_port),
 		cmocka_unit_test(addresses_are_hosts),

@@ -547,6 +547,69 @@ static void a_walk_looks_at_what_came_before_it(void **state)
 	assert_miss(f, "GET http://a/0\n", 1);
 }
 
+/* A purge of a URI has ended when it begins: that one, and no other that is pending. */
+static void one_of_several_ends(void **state)
+{
+	struct fixture *f = *state;
+	struct purge before, after, of_uri;
+
+	assert_stored(f, "GET http://a/\n", FRESH, 0);
+	assert_int_equal(begin(f, "host x", 1, &before), CACHE_PURGE_GOES_ON);
+	assert_true(before.pending);
+	assert_int_equal(begin(f, "prefix http://y/", 1, &after), CACHE_PURGE_GOES_ON);
+	assert_int_equal(begin(f, "uri http://a/", 1, &of_uri), CACHE_PURGED_ALL);
+	assert_int_equal(found_by(f, of_uri.id, true), 1);
+	assert_int_equal(found_by(f, before.id, false), 0);
+	assert_int_equal(found_by(f, after.id, false), 0);
+	assert_true(cache_purge_is_due(f->cache));
+	walk_all(f);
+	assert_int_equal(found_by(f, before.id, true), 0);
+	assert_int_equal(found_by(f, after.id, true), 0);
+}
+
+static void so_many_are_pending(void **state)
+{
+	struct fixture *f = *state;
+	struct purge purge;
+	char words[64];
+
+	for (unsigned i = 0; i < PURGE_PENDING_MAX; i++) {
+		sprintf(words, "host h%u", i);
+		assert_int_equal(begin(f, words, 0, &purge), CACHE_PURGE_GOES_ON);
+		assert_true(purge.pending);
+	}
+	assert_int_equal(begin(f, "host more", 0, &purge), CACHE_PURGE_REFUSED);
+	assert_false(purge.pending);
+	/* One that is pending already is joined. */
+	assert_int_equal(begin(f, "host h0", 0, &purge), CACHE_PURGE_GOES_ON);
+	assert_true(purge.pending);
+	walk_all(f);
+	assert_int_equal(begin(f, "host more", 0, &purge), CACHE_PURGE_GOES_ON);
+}
+
+/* What waits for the store in any process has come there after the interval, and a tenth of a second. */
+static void its_count_is_settled(void **state)
+{
+	enum { INTERVAL_MS = 700 };
+	struct fixture *f = *state;
+	struct store_clock *clock;
+	uint64_t id;
+
+	assert_true(test_conf_set(f->conf, "store_interval", "700ms"));
+	clock = store_clock(cache_store_of(f->cache));
+	assert_stored(f, "GET http://a/\n", FRESH, 0);
+	cache_flush(f->cache);
+	id = purge(f, "host a", 0);
+	atomic_store(&clock->latest_ms, at_ms(0) + INTERVAL_MS + 100);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(cache_purge_some(f->cache), CACHE_PURGE_GOES_ON);
+		assert_int_equal(found_by(f, id, false), 1);
+	}
+	atomic_store(&clock->latest_ms, at_ms(0) + INTERVAL_MS + 101);
+	assert_int_equal(cache_purge_some(f->cache), CACHE_PURGED_ALL);
+	assert_int_equal(found_by(f, id, true), 1);
+}
+
 int main(void)
 {
 #define TEST(name) \
@@ -569,6 +632,9 @@ int main(void)
 		TEST(several_are_walked_for_together),
 		TEST(it_is_kept_beside_the_store),
 		TEST(a_view_from_before_shows_nothing),
+		TEST(one_of_several_ends),
+		TEST(so_many_are_pending),
+		TEST(its_count_is_settled),
 		TEST(a_walk_looks_at_what_came_before_it),
 	};
 
