@@ -457,13 +457,31 @@ static bool unlink_all(const struct store_files *files, const char *const *names
 	return true;
 }
 
+struct aside_name {
+	char text[64];
+};
+
+static struct aside_name aside_name(const char *kind)
+{
+	struct aside_name name;
+
+	snprintf(name.text, sizeof(name.text), STORE_DATA_NAME ".%s", kind);
+	return name;
+}
+
+bool store_files_is_aside(const struct store_files *files, const char *kind)
+{
+	struct stat st;
+
+	return fstatat(files->directory, aside_name(kind).text, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 bool store_files_set_aside(const struct store_files *files, const char *kind)
 {
 	static const char *const lock[] = {"lock.mdb", NULL};
-	char name[64];
+	struct aside_name name = aside_name(kind);
 
-	snprintf(name, sizeof(name), STORE_DATA_NAME ".%s", kind);
-	return renameat(files->directory, STORE_DATA_NAME, files->directory, name) == 0 &&
+	return renameat(files->directory, STORE_DATA_NAME, files->directory, name.text) == 0 &&
 	       unlink_all(files, lock);
 }
 

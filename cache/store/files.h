@@ -8,7 +8,7 @@
  *	visited clock noted shared maps (shared_map.h)
  *	instance not part of the store: the name of this installation (instance.h)
  *	data.mdb.copy       the last copy (cache/store/copy.h); data.mdb.copy.new while it is made
- *	data.mdb.damaged    set aside, one at most; data.mdb.foreign likewise
+ *	data.mdb.damaged    the first that was set aside; data.mdb.foreign likewise
  *
  * Locks are open-file-description locks on four bytes of `lock`: SERVICE is held by the one service
  * that may use the directory, and passes to the processes it forks; OPENING while a process opens
@@ -131,7 +131,11 @@ enum store_left store_files_left(const struct store_files *files);
  */
 bool store_files_mark(const struct store_files *files, int clean_fd);
 
-/* Move the data file to data.mdb.KIND, or remove it.  False when that failed, see errno. */
+/*
+ * Move the data file to data.mdb.KIND, or remove it.  False when that failed, see errno.  Whether such
+ * a file is there already, which is the one that an operator was told of.
+ */
+bool store_files_is_aside(const struct store_files *files, const char *kind);
 bool store_files_set_aside(const struct store_files *files, const char *kind);
 bool store_files_drop(const struct store_files *files);
 

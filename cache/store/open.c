@@ -49,13 +49,26 @@ static uint64_t page_size(void)
 	return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* An operator has one of each kind to look at, the first: the next are not kept. */
+static const char *kind_to_keep(const struct store *store, const char *kind,
+				struct diagnostic *notice)
+{
+	if (kind == NULL || !store_files_is_aside(&store->files, kind))
+		return kind;
+	diagnostic_add(notice, "%s/" STORE_DATA_NAME ".%s: is kept from before, so not this time",
+		       store->directory, kind);
+	return NULL;
+}
+
 /* `kind` NULL: the file is useless and is removed. */
 static bool discard(struct store *store, const char *kind, struct diagnostic *notice,
 		    const char *why)
 {
-	bool done = kind != NULL ? store_files_set_aside(&store->files, kind)
-				 : store_files_drop(&store->files);
+	bool done;
 
+	kind = kind_to_keep(store, kind, notice);
+	done = kind != NULL ? store_files_set_aside(&store->files, kind)
+			    : store_files_drop(&store->files);
 	store->renewed = true;
 	if (!done)
 		diagnostic_add(notice, "%s/" STORE_DATA_NAME ": %s, and cannot be moved away: %s",
@@ -96,6 +109,7 @@ static bool replace(struct store *store, const char *kind, struct diagnostic *no
 		return discard(store, kind, notice, why);
 	}
 	store->renewed = true;
+	kind = kind_to_keep(store, kind, notice);
 	if ((kind != NULL && !store_files_set_aside(&store->files, kind)) ||
 	    !store_copy_take(&store->files, &end, &store->clock_map)) {
 		diagnostic_add(notice, "%s/" STORE_DATA_NAME ": %s, and cannot be replaced: %s",

@@ -118,12 +118,13 @@ static void assert_notice(const struct store_fixture *f, const char *wanted)
 		fail_msg("notice \"%s\" does not say \"%s\"", f->notice.text, wanted);
 }
 
-static uint64_t inode_of_copy(const struct store_fixture *f)
+/* 0 when there is none. */
+static ino_t inode_of(const struct store_fixture *f, const char *name)
 {
 	char path[256];
 	struct stat st;
 
-	snprintf(path, sizeof(path), "%s/data.mdb.copy", f->directory);
+	snprintf(path, sizeof(path), "%s/%s", f->directory, name);
 	return stat(path, &st) == 0 ? st.st_ino : 0;
 }
 
@@ -197,7 +198,7 @@ static const struct making {
 
 static void made_as(struct store_fixture *f, const struct holder *holder, const struct making *row)
 {
-	uint64_t before = inode_of_copy(f);
+	ino_t before = inode_of(f, "data.mdb.copy");
 	enum store_result result;
 
 	holder_fills(holder);
@@ -212,9 +213,9 @@ static void made_as(struct store_fixture *f, const struct holder *holder, const 
 	else
 		assert_string_equal(f->notice.text, "");
 	if (row->notice == NULL)
-		assert_true(inode_of_copy(f) != before);
+		assert_true(inode_of(f, "data.mdb.copy") != before);
 	else if (strcmp(row->call, "fsync") != 0) /* the second is behind the new name */
-		assert_int_equal(inode_of_copy(f), before);
+		assert_int_equal(inode_of(f, "data.mdb.copy"), before);
 	assert_false(file_exists(f, "data.mdb.copy.new"));
 	assert_no_reader(f);
 }
@@ -550,6 +551,36 @@ static void test_it_cannot_be_discarded(void **state)
 	assert_notice(f, "it is of another version; begun anew");
 }
 
+/* The first that was set aside is what an operator was told of: no later one takes its place. */
+static void test_the_first_is_kept(void **state)
+{
+	struct store_fixture *f = *state;
+	ino_t first;
+
+	make(f);
+	first = inode_of(f, "data.mdb");
+	head_garble(f);
+	store_fixture_open(f);
+	assert_notice(f, "takes its place");
+	close_it(f);
+	for (unsigned copied = 0; copied < 2; copied++) {
+		f->options.copied = copied;
+		if (copied) {
+			struct holder holder;
+
+			holder_start(f, &holder);
+			assert_int_equal(store_copy(&f->options, WALL_S, &f->notice), STORE_OK);
+			holder_end(&holder);
+		}
+		head_garble(f);
+		store_fixture_open(f);
+		assert_notice(f, "data.mdb.damaged: is kept from before, so not this time; ");
+		assert_notice(f, copied ? "takes its place" : "it is not an LMDB file; begun anew");
+		assert_int_equal(inode_of(f, "data.mdb.damaged"), first);
+		close_it(f);
+	}
+}
+
 static int setup(void **state)
 {
 	struct store_fixture *f;
@@ -575,6 +606,7 @@ int main(void)
 		TEST(test_as_large_as_it_may_be),
 		TEST(test_it_cannot_be_taken),
 		TEST(test_it_cannot_be_discarded),
+		TEST(test_the_first_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
