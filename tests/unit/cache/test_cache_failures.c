@@ -295,7 +295,7 @@ static void a_write_without_memory_is_dropped(void **state)
 static void a_cache_without_memory_does_not_open(void **state)
 {
 	struct fixture *f = *state;
-	size_t total, before = allocations_so_far();
+	size_t total, before = allocations_so_far(), alive;
 	struct diagnostic notice;
 
 	cache_fixture_close(f);
@@ -305,8 +305,10 @@ static void a_cache_without_memory_does_not_open(void **state)
 	for (size_t n = 0; n < total; n = n == 1 ? total - 2 : n + 1) {
 		fail_allocation(n);
 		notice.text[0] = '\0';
+		alive = allocations_alive();
 		assert_null(cache_open(f->conf, CACHE_LOCK_NONE, &notice));
 		assert_string_not_equal(notice.text, "");
+		assert_int_equal(allocations_alive(), alive);
 	}
 	fail_no_allocation();
 	cache_fixture_open(f);
@@ -341,6 +343,40 @@ static void use_everything(struct fixture *f, int64_t s)
 	cache_purge_all(f->cache, &now);
 	cache_purge_some(f->cache);
 	cache_turn_end(f->cache);
+}
+
+static void use_purges_of_groups(void)
+{
+	struct purge purge = {0};
+
+	assert_true(purge_of_group_at(SLICE("a"), SLICE("g"), &purge));
+	assert_false(purge_of_group_at(SLICE("a/b"), SLICE("g"), &purge));
+	assert_false(purge_of_group_at(SLICE("a"), SLICE("\n"), &purge));
+}
+
+/* What it has used is given back: the cache, the store, what was kept for an exchange, and purges. */
+static void no_memory_is_left(void **state)
+{
+	struct fixture *f = *state;
+	size_t before = 0;
+	struct http_uri uri;
+
+	for (unsigned round = 0; round < 3; round++) {
+		struct purge purge = {0};
+
+		use_everything(f, round);
+		assert_null(cache_keep(slice_of("rubbish!", 8), SLICE("http://a/")));
+		uri = request_of(&f->req, "GET http://a/\n")->uri;
+		assert_true(purge_of_uri(f->conf, &uri, &purge));
+		assert_true(purge_of_group(&uri, SLICE("g"), &purge));
+		assert_false(purge_of_group(&uri, SLICE("\n"), &purge));
+		use_purges_of_groups();
+		cache_fixture_close(f);
+		if (round > 0)
+			assert_int_equal(allocations_alive(), before);
+		before = allocations_alive();
+		cache_fixture_open(f);
+	}
 }
 
 /* Each call of the store in turn fails, alone or with all that follow. */
@@ -715,6 +751,7 @@ int main(void)
 		TEST(an_unreadable_store_is_a_miss),
 		TEST(a_write_without_memory_is_dropped),
 		TEST(a_cache_without_memory_does_not_open),
+		TEST(no_memory_is_left),
 		TEST(any_call_may_fail),
 		TEST(no_failure_brings_back_what_went),
 		TEST(a_removal_is_taken_up_by_another),

@@ -547,6 +547,25 @@ static void a_walk_looks_at_what_came_before_it(void **state)
 	assert_miss(f, "GET http://a/0\n", 1);
 }
 
+/* Until the walk comes to it, the stale record is a copy: valid when the view ends, until the next. */
+static void a_stale_record_is_a_copy(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_stored(f, "GET http://a/\n", TAGGED, 0);
+	cache_flush(f->cache);
+	look_up(f, "GET http://a/\n", 0);
+	assert_true(view_is_current(&f->lookup.record.generation));
+	cache_turn_end(f->cache);
+	assert_false(view_is_current(&f->lookup.record.generation));
+	purge(f, "soft host a", 1);
+	assert_stale(f, "GET http://a/\n", 1);
+	cache_turn_end(f->cache);
+	assert_true(view_is_current(&f->lookup.record.generation));
+	assert_stored(f, "GET http://b/\n", FRESH, 1);
+	assert_false(view_is_current(&f->lookup.record.generation));
+}
+
 /* A purge of a URI has ended when it begins: that one, and no other that is pending. */
 static void one_of_several_ends(void **state)
 {
@@ -632,6 +651,7 @@ int main(void)
 		TEST(several_are_walked_for_together),
 		TEST(it_is_kept_beside_the_store),
 		TEST(a_view_from_before_shows_nothing),
+		TEST(a_stale_record_is_a_copy),
 		TEST(one_of_several_ends),
 		TEST(so_many_are_pending),
 		TEST(its_count_is_settled),

@@ -436,6 +436,26 @@ static void test_each_field(void **state)
 	}
 }
 
+/* In the place of a copy is what none is: it is not waited for, and not looked for elsewhere. */
+static void test_not_a_file(void **state)
+{
+	struct store_fixture *f = *state;
+	char path[256], other[300];
+
+	snprintf(path, sizeof(path), "%s/data.mdb.copy", f->directory);
+	snprintf(other, sizeof(other), "%s.other", path);
+	for (unsigned is_link = 0; is_link < 2; is_link++) {
+		make(f);
+		assert_int_equal(rename(path, other), 0);
+		assert_int_equal(is_link ? symlink(other, path) : mkfifo(path, 0600), 0);
+		open_after_boot(f);
+		assert_notice(f, "the system went down while it was in use; begun anew");
+		assert_int_equal(strstr(f->notice.text, "copy: it is not whole") != NULL, !is_link);
+		assert_absent(f->store, 1);
+		close_it(f);
+	}
+}
+
 /* Whatever of the four the clock had before, what is in the copy is not newer than it. */
 static void test_the_clock(void **state)
 {
@@ -602,6 +622,7 @@ int main(void)
 		TEST(test_maps_of_another_kind),
 		TEST(test_cleaning),
 		TEST(test_each_field),
+		TEST(test_not_a_file),
 		TEST(test_the_clock),
 		TEST(test_as_large_as_it_may_be),
 		TEST(test_it_cannot_be_taken),

@@ -1,7 +1,7 @@
-/* LINKS: cache/store tests/doubles/failing_calls.c -Wl,@tests/doubles/failing_calls.wraps */
+/* LINKS: cache/store tests/doubles/counted_memory.c tests/doubles/failing_calls.c -Wl,@tests/doubles/failing_calls.wraps */
 /*
  * Calls of the system and of LMDB that fail, each where it is made: the store says which and why, loses
- * nothing that was committed, keeps no descriptor and no lock, and works when the failure is over.
+ * nothing that was committed, keeps no descriptor, memory or lock, and works when the failure is over.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/doubles/counted_memory.h"
 #include "tests/doubles/failing_calls.h"
 #include "tests/support/store_fixture.h"
 
@@ -143,6 +144,7 @@ static bool live(struct store_fixture *f)
 static void any_call(struct store_fixture *f, int error)
 {
 	unsigned n = 0, before = descriptors(), stored;
+	size_t memory = allocations_alive();
 
 	for (bool happened = true; happened; n++) {
 		bool whole;
@@ -153,6 +155,7 @@ static void any_call(struct store_fixture *f, int error)
 		whole = live(f);
 		happened = fail_calls_never();
 		assert_int_equal(descriptors(), before);
+		assert_int_equal(allocations_alive(), memory);
 		store_fixture_open(f);
 		stored = count_stored(f->store);
 		if (whole && f->notice.text[0] == '\0')
