@@ -897,6 +897,10 @@ static void an_own_address_is_one(void **state)
 	assert_int_equal(judge(&setup, "", "[2001:db8:7::3]:3128"), OWN);
 	assert_int_equal(judge(&setup, "", "[2001:db8:7::2]:3128"), OK);
 	assert_int_equal(judge(&setup, "", "[2001:db8:8::3]:3128"), OK);
+	/* those of the first listener alone: what is behind the end of a list is not of it */
+	setup.access->own_count = 3;
+	assert_int_equal(judge(&setup, "", "192.0.2.7:3128"), OWN);
+	assert_int_equal(judge(&setup, "", "[2001:db8:7::3]:3128"), OK);
 	setup_end(&setup);
 }
 
@@ -1079,6 +1083,14 @@ static void our_own_via_is_a_loop(void **state)
 		if (ask(&setup, METHOD_GET, "a.example", 80, cases[i].via) != cases[i].failure)
 			fail_msg("%s", cases[i].via);
 	assert_int_equal(ask(&setup, METHOD_CONNECT, "a.example", 443, "1.1 mine"), LOOP);
+	setup_end(&setup);
+	/* of another instance of the same name it is none */
+	setup = setup_of("pseudonym=mine", LOCAL);
+	access_free(setup.access);
+	setup.conf->instance = strdup("mine-1");
+	setup.access = compile(setup.conf, NULL, 0, false, &setup.error);
+	assert_int_equal(ask(&setup, METHOD_GET, "a.example", 80, "1.1 mine-1"), LOOP);
+	assert_int_equal(ask(&setup, METHOD_GET, "a.example", 80, "1.1 mine"), OK);
 	setup_end(&setup);
 	/* of one byte: nothing is read behind a member that has no name */
 	setup = setup_of("pseudonym=m", LOCAL);

@@ -165,6 +165,36 @@ static void test_add_and_find(void **state)
 }
 
 /* Several fields of several lines, one after the other. */
+/* Lines of bytes that are somewhere else now: views of the copy, and nothing of the rest is changed. */
+static void test_move(void **state)
+{
+	static const char bytes[] = "X-One: 1\r\nVary: abc\r\n";
+	char copy[sizeof(bytes)];
+	struct http_field moved[3] = {
+		{.name = SLICE("left")}, {.name = SLICE("left")}, {.name = SLICE("left")}};
+	struct head head;
+
+	(void)state;
+	memcpy(copy, bytes, sizeof(bytes));
+	head_init(&head);
+	assert_true(http_fields_add(&head.fields, slice_of(bytes, 5), slice_of(bytes + 7, 1)));
+	assert_true(
+		http_fields_add(&head.fields, slice_of(bytes + 10, 4), slice_of(bytes + 16, 3)));
+	head.lines[0].nominated = true;
+	http_fields_move(moved, &head.fields, bytes, copy);
+	for (size_t i = 0; i < 2; i++) {
+		const struct http_field *line = &head.lines[i];
+
+		assert_ptr_equal(moved[i].name.p, copy + (line->name.p - bytes));
+		assert_ptr_equal(moved[i].value.p, copy + (line->value.p - bytes));
+		assert_int_equal(moved[i].name.n, line->name.n);
+		assert_int_equal(moved[i].value.n, line->value.n);
+		assert_int_equal(moved[i].id, line->id);
+		assert_int_equal(moved[i].nominated, line->nominated);
+	}
+	assert_true(slice_eq(moved[2].name, SLICE("left")));
+}
+
 static void test_each_may_be_repeated(void **state)
 {
 	struct head head;
@@ -659,6 +689,7 @@ int main(void)
 		cmocka_unit_test(test_lookup_takes_no_other),
 		cmocka_unit_test(test_tokens),
 		cmocka_unit_test(test_add_and_find),
+		cmocka_unit_test(test_move),
 		cmocka_unit_test(test_each_may_be_repeated),
 		cmocka_unit_test(test_add_has_a_limit),
 		cmocka_unit_test(test_lists),

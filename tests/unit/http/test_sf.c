@@ -214,6 +214,9 @@ static void test_items(void **state)
 		{"%\"%\"", "INVALID"},
 		{"%\"%c\"", "INVALID"},
 		{"%\"%C3%A9\"", "INVALID"},
+		/* a byte between the two of one character */
+		{"%\"%c3A%a9\"", "INVALID"},
+		{"%\"%e2%82A%ac\"", "INVALID"},
 		{"%\"%zz\"", "INVALID"},
 		{"%\"\xc3\xa9\"", "INVALID"},
 		{"%\"%c3\"", "INVALID"},

@@ -84,6 +84,7 @@ static void test_numbers_that_are_no_addresses(void **state)
 	char text[64];
 
 	(void)state;
+	assert_false(http_label_is_number(guarded_str("")));
 	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
 		snprintf(text, sizeof(text), "http://%s/", hosts[i]);
 		if (!is_bad(parse(text, &uri)))
@@ -122,6 +123,9 @@ static void test_good_absolute(void **state)
 		{"http://example.com:1/", "http://example.com:1/", "example.com:1"},
 		{"http://example.com:65535/", "http://example.com:65535/", "example.com:65535"},
 		{"http://example.com./", "http://example.com./", "example.com."},
+		/* in its normal form it is as much longer as an address can be */
+		{"https://[::ffff:ffff]:65535/", "https://[::255.255.255.255]:65535/",
+		 "[::255.255.255.255]:65535"},
 		{"http://a_b.example-1.com/", "http://a_b.example-1.com/", "a_b.example-1.com"},
 		{"http://127.0.0.1:81/", "http://127.0.0.1:81/", "127.0.0.1:81"},
 		{"http://255.0.10.255/", "http://255.0.10.255/", "255.0.10.255"},

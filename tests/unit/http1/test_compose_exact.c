@@ -242,6 +242,23 @@ static void test_texts_of_failures(void **state)
 		    "(cache204: own_address)\n");
 }
 
+/* ---- requests ------------------------------------------------------------------------------- */
+
+/* Our name in Via where it is not the pseudonym, and Upgrade where it is passed on. */
+static void test_requests(void **state)
+{
+	(void)state;
+	conf->upgrade = true;
+	conf->instance = strdup("mine");
+	ask(GET "A: 1\r\nConnection: upgrade\r\nUpgrade: websocket\r\n" END);
+	assert_true(compose_request(&out, conf, &wire.req, &plain));
+	expect_out("GET / HTTP/1.1\r\n" HOST
+		   "A: 1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nVia: 1.1 mine\r\n" END);
+	ask(CONNECT END);
+	assert_true(compose_connect(&out, conf, &wire.req, SLICE("")));
+	expect_out("CONNECT h:443 HTTP/1.1\r\nHost: h:443\r\nVia: 1.1 mine\r\n" END);
+}
+
 /* ---- values alone --------------------------------------------------------------------------- */
 
 static void test_cache_status_alone(void **state)
@@ -423,6 +440,7 @@ int main(void)
 		TEST(test_the_shortest_authorization),
 		TEST(test_fields_end_with_their_count),
 		TEST(test_texts_of_failures),
+		TEST(test_requests),
 		TEST(test_cache_status_alone),
 		TEST(test_a_type_of_one_byte),
 		TEST(test_room_for_requests),

@@ -262,6 +262,7 @@ static const struct refused bad_targets[] = {
 	{FAILURE_BAD_TARGET, HEAD("GET http://h/\0 HTTP/1.1")},
 	{FAILURE_FRAGMENT, HEAD("GET http://h/#f HTTP/1.1")},
 	{FAILURE_FRAGMENT, HEAD("GET http://h/?#a#b HTTP/1.1")},
+	{FAILURE_BAD_TARGET, HEAD("GET /a\x7f HTTP/1.1")},
 	{FAILURE_FRAGMENT, HEAD("GET /a#f HTTP/1.1")},
 	{FAILURE_FRAGMENT, HEAD("GET /?a#b HTTP/1.1")},
 	{FAILURE_BAD_TARGET, HEAD("GET http://h\\a/ HTTP/1.1")},
@@ -472,6 +473,9 @@ static const struct refused bad_hosts[] = {
 
 /* F1 to F3, P9, P10 */
 static const struct refused bad_framings[] = {
+	{FAILURE_BAD_FRAMING, TEXT(POST "Transfer-Encoding: \"chunked\r\n" END)},
+	{FAILURE_BAD_FRAMING, TEXT(POST "Transfer-Encoding: chunked, \"\r\n" END)},
+	{FAILURE_BAD_FRAMING, TEXT(POST "Transfer-Encoding: ,\r\n" END)},
 	{FAILURE_BAD_FRAMING, TEXT(POST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n" END)},
 	{FAILURE_BAD_FRAMING, TEXT(POST "transfer-encoding: CHUNKED\r\ncontent-length: 0\r\n" END)},
 	{FAILURE_BAD_FRAMING, TEXT(POST "Content-Length: 5\r\nTransfer-Encoding: gzip\r\n" END)},
@@ -548,6 +552,7 @@ struct framing_row {
 static const struct framing_row framing_rows[] = {
 	{TEXT(GET END), BODY_NONE, 0, true, false},
 	{TEXT(POST "Content-Length: 0\r\n" END), BODY_NONE, 0, true, false},
+	{TEXT(POST "Content-Length: 1\r\n" END "h"), BODY_LENGTH, 1, true, false},
 	{TEXT(POST "Content-Length: 5\r\n" END "hello"), BODY_LENGTH, 5, true, false},
 	{TEXT(POST "Content-Length: 9223372036854775807\r\n" END), BODY_LENGTH, INT64_MAX, true,
 	 false},

@@ -65,6 +65,8 @@ static void test_head_size(void **state)
 			assert_int_equal(wire.result, fits ? PARSE_MORE : PARSE_FAILED);
 			parse_large(filled(n, OK "X: ", 'x', "\r\n\r\n"), true);
 			assert_int_equal(wire.result, fits ? PARSE_DONE : PARSE_FAILED);
+			assert_int_equal(wire.failure,
+					 fits ? FAILURE_NONE : FAILURE_RESPONSE_HEAD_TOO_LARGE);
 			parse_large(filled(n, OK "X: ", 'x', "x"), true);
 			assert_int_equal(wire.result, fits ? PARSE_MORE : PARSE_FAILED);
 			assert_int_equal(wire.failure, FAILURE_RESPONSE_HEAD_TOO_LARGE);

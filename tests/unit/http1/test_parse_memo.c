@@ -1,4 +1,4 @@
-/* LINKS: proxy/http1 */
+/* LINKS: proxy/http1 -Wl,--wrap=free */
 /* Field lines that were read before: when they are recalled, and what for. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,6 +16,17 @@
 
 static struct conf *conf;
 
+static const void *last_freed;
+
+void __real_free(void *memory);
+void __wrap_free(void *memory);
+
+void __wrap_free(void *memory)
+{
+	last_freed = memory;
+	__real_free(memory);
+}
+
 static int setup(void **state)
 {
 	*state = parse_memo_new();
@@ -26,6 +37,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	parse_memo_free(*state);
+	assert_ptr_equal(last_freed, *state);
 	test_conf_free(conf);
 	return 0;
 }

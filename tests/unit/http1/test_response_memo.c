@@ -1,4 +1,4 @@
-/* LINKS: proxy/http1 */
+/* LINKS: proxy/http1 -Wl,--wrap=free */
 /* Response heads that were read before: recalled they mean what parsing them anew says. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -26,6 +26,17 @@ struct answer {
 	char mended[PARSE_MENDED_MAX];
 };
 
+static const void *last_freed;
+
+void __real_free(void *memory);
+void __wrap_free(void *memory);
+
+void __wrap_free(void *memory)
+{
+	last_freed = memory;
+	__real_free(memory);
+}
+
 static int setup(void **state)
 {
 	*state = response_memo_new();
@@ -36,6 +47,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	response_memo_free(*state);
+	assert_ptr_equal(last_freed, *state);
 	test_conf_free(conf);
 	return 0;
 }
