@@ -408,13 +408,11 @@ static size_t failure_details(const struct failure_answer *answer,
 			      char to[static FAILURE_DETAILS_MAX])
 {
 	const char *options = failure_options(answer->failure);
-	bool fault = answer->fault[0] != '\0', decided = options[0] != '\0';
+	const char *between = answer->fault[0] != '\0' ? "; " : "";
+	const char *word = strchr(options, ',') == NULL ? "option " : "options ";
+	bool decided = options[0] != '\0';
 	int n = snprintf(to, FAILURE_DETAILS_MAX, "%.128s%s%s%s", answer->fault,
-			 fault && decided ? "; " : "",
-			 !decided                       ? ""
-			 : strchr(options, ',') == NULL ? "option "
-							: "options ",
-			 options);
+			 decided ? between : "", decided ? word : "", options);
 
 	assert(n < FAILURE_DETAILS_MAX); /* options are a few names of our own */
 	return (size_t)n;
