@@ -9,6 +9,7 @@ assert rules out, and the way past all cases of a switch: the compiler warns of 
 """
 
 import collections
+import itertools
 import json
 import pathlib
 import re
@@ -19,14 +20,24 @@ import entries
 
 EXPLAINED = "tests/coverage/explained.txt"
 WHOLE = ("cache/policy", "proxy/http1", "proxy/access")
+INCLUDED = re.compile(r'^#include "(?:proxy|cache|conf)/\S+\.c"', re.M)
 SOURCE = re.compile(r"(proxy|cache|conf)/.*\.c$")
 BATCH = 40
 
 
+def objects_of(build):
+    """The data of the sources' objects, and of those of unit tests that have a source within them."""
+    for room in ("proxy", "cache", "conf"):
+        yield from (build / "obj" / room).rglob("*.gcda")
+    for file in (build / "obj/tests/unit").rglob("*.gcda"):
+        if INCLUDED.search(file.relative_to(build / "obj").with_suffix(".c").read_text()):
+            yield file
+
+
 def lines_of(build):
     """{file: {line: (count, branches taken, branches)}} of the sources over all objects, and {(file, line): function} never called."""
-    files, uncalled = collections.defaultdict(dict), {}
-    data = sorted(str(file) for room in ("proxy", "cache", "conf") for file in (build / "obj" / room).rglob("*.gcda"))
+    files, functions = collections.defaultdict(dict), collections.Counter()
+    data = sorted(map(str, objects_of(build)))
     for first in range(0, len(data), BATCH):
         said = subprocess.run(["gcov", "--json-format", "--stdout", "--branch-probabilities", *data[first:first + BATCH]],
                               capture_output=True, text=True, check=True).stdout
@@ -34,16 +45,27 @@ def lines_of(build):
             for file in json.loads(report)["files"]:
                 if SOURCE.match(file["file"]):
                     add(files[file["file"]], file["lines"])
-                    uncalled.update({(file["file"], function["start_line"]): function["demangled_name"] for function in file["functions"]
-                                     if function["execution_count"] == 0})
-    return files, uncalled
+                    functions.update({(file["file"], function["start_line"], function["demangled_name"]): function["execution_count"]
+                                      for function in file["functions"]})
+    uncalled = {(file, line): name for (file, line, name), count in functions.items() if count == 0}
+    return {file: by_line(known) for file, known in files.items()}, uncalled
 
 
 def add(known, lines):
+    """A branch of a function is one, in however many objects that is."""
     for line in lines:
-        count, taken, branches = known.get(line["line_number"], (0, 0, 0))
-        known[line["line_number"]] = (count + line["count"], taken + sum(branch["count"] > 0 for branch in line["branches"]),
-                                      branches + len(line["branches"]))
+        key = (line["line_number"], line.get("function_name"))
+        count, branches = known.get(key, (0, []))
+        more = [branch["count"] for branch in line["branches"]]
+        known[key] = (count + line["count"], [sum(pair) for pair in itertools.zip_longest(branches, more, fillvalue=0)])
+
+
+def by_line(known):
+    lines = collections.defaultdict(lambda: (0, 0, 0))
+    for (number, _), (count, branches) in known.items():
+        before = lines[number]
+        lines[number] = (before[0] + count, before[1] + sum(taken > 0 for taken in branches), before[2] + len(branches))
+    return lines
 
 
 def shares(lines):

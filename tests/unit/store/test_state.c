@@ -221,6 +221,26 @@ static void test_moved_away(void **state)
 	assert_false(store_files_drop(&files));
 }
 
+/* Whoever has left is not the user of a number any more that others may have by then. */
+static void test_left(void **state)
+{
+	struct diagnostic notice = {""};
+	struct store_files left;
+
+	(void)state;
+	assert_true(store_files_open(&left, directory, false, &notice));
+	assert_true(left.lock > STDERR_FILENO && left.first);
+	store_files_leave(&left);
+	assert_int_equal(left.lock, -1);
+	assert_true(left.directory > STDERR_FILENO);
+	store_files_close(&left);
+	assert_int_equal(left.directory, -1);
+	/* And its locks are free. */
+	assert_true(store_files_open(&left, directory, true, &notice));
+	assert_true(left.first);
+	store_files_close(&left);
+}
+
 /* ---- files that are exchanged --------------------------------------------------------------- */
 
 static unsigned open_files(void)
@@ -292,6 +312,7 @@ int main(void)
 		STATE_TEST(test_lines_that_are_none),
 		STATE_TEST(test_data_that_is_no_file),
 		STATE_TEST(test_moved_away),
+		STATE_TEST(test_left),
 		STATE_TEST(test_in_place),
 	};
 

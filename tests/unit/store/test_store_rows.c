@@ -259,6 +259,30 @@ static void test_a_key_of_another_size(void **state)
 	assert_in_store(f->store, 1, 0);
 }
 
+/* The row that says whose tables these are, cut short or not there: they are of another version. */
+static void test_a_format_of_another_size(void **state)
+{
+	struct store_fixture *f = *state;
+	const struct {
+		uint32_t layout, format;
+	} first_half = {STORE_VALUE_LAYOUT, 1};
+
+	for (unsigned is_there = 0; is_there < 2; is_there++) {
+		store_fixture_open(f);
+		put(f->store, 1);
+		if (is_there)
+			write_row(f, NULL, 0, "format", 6, &first_half, sizeof(first_half));
+		else
+			fail_calls("mdb_get", 0, 1, MDB_NOTFOUND);
+		store_fixture_reopen(f);
+		assert_int_equal(fail_calls_never(), !is_there);
+		assert_non_null(strstr(f->notice.text, "it is of another version; begun anew"));
+		assert_absent(f->store, 1);
+		store_close(f->store);
+		f->store = NULL;
+	}
+}
+
 /* ---- groups --------------------------------------------------------------------------------- */
 
 static void test_all_of_a_group(void **state)
@@ -463,6 +487,7 @@ int main(void)
 		TEST(test_a_damaged_value),
 		TEST(test_a_value_of_too_many_groups),
 		TEST(test_a_key_of_another_size),
+		TEST(test_a_format_of_another_size),
 		TEST(test_all_of_a_group),
 		TEST(test_the_last_key),
 		TEST(test_rows_without_members),
