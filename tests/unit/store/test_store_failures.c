@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/doubles/counted_memory.h"
@@ -772,6 +773,153 @@ static void test_it_cannot_be_read(void **state)
 	assert_in_range(pages, 10, 100);
 }
 
+/* ---- beside another process ----------------------------------------------------------------- */
+
+/* One that has it open, filled, until *ret_end is closed. */
+static pid_t other_opens(struct store_fixture *f, int *ret_end)
+{
+	int end[2], opened[2];
+	pid_t child;
+	char byte;
+
+	assert_int_equal(pipe(end), 0);
+	assert_int_equal(pipe(opened), 0);
+	child = fork();
+	if (child == 0) {
+		close(end[1]);
+		open_filled(f);
+		if (write(opened[1], "", 1) != 1)
+			_exit(1);
+		(void)!read(end[0], &byte, 1);
+		store_close(f->store);
+		_exit(0);
+	}
+	close(end[0]);
+	close(opened[1]);
+	assert_int_equal(read(opened[0], &byte, 1), 1);
+	close(opened[0]);
+	*ret_end = end[1];
+	return child;
+}
+
+static void other_closes(pid_t child, int end)
+{
+	int status;
+
+	close(end);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+static void assert_not_opened(struct store_fixture *f, const char *why)
+{
+	char wanted[200];
+
+	f->store = store_open(&f->options, &f->notice);
+	assert_null(f->store);
+	snprintf(wanted, sizeof(wanted), "%s%s", f->directory, why);
+	assert_string_equal(f->notice.text, wanted);
+}
+
+static void assert_opened(struct store_fixture *f)
+{
+	store_fixture_open(f);
+	assert_string_equal(f->notice.text, "");
+	assert_int_equal(count_stored(f->store), KEYS);
+	close_it(f);
+}
+
+static void test_beside_another(void **state)
+{
+	static const struct {
+		const char *call;
+		unsigned n;
+		int error;
+		const char *why;
+	} rows[] = {
+		{"mdb_env_open", 0, EIO, ": open: Input/output error"},
+		{"mdb_env_open", 0, MDB_VERSION_MISMATCH, ": in use with another version"},
+		{"mdb_txn_begin", 1, MDB_READERS_FULL,
+		 ": open: MDB_READERS_FULL: Environment maxreaders limit reached"},
+		{"calloc", 1, ENOMEM, ": open: no memory"},
+		{"mmap", 4, ENOMEM, "/visited: Cannot allocate memory"},
+		/* before the tables are opened, and behind that */
+		{"fstatat", 0, ENOENT,
+		 ": files were removed or exchanged while the store is in use"},
+		{"fstatat", 7, ENOENT,
+		 ": files were removed or exchanged while the store is in use"},
+		{"F_OFD_SETLK", 1, ENOLCK, ": cannot be held: No locks available"},
+		{"F_DUPFD_CLOEXEC", 0, EMFILE, ": cannot be held: Too many open files"},
+		{"F_OFD_SETLKW", 1, ENOLCK, ": cannot be locked: No locks available"},
+	};
+	struct store_fixture *f = *state;
+	int end, before;
+	pid_t other = other_opens(f, &end);
+
+	before = (int)descriptors();
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		fail_calls(rows[i].call, rows[i].n, 1, rows[i].error);
+		assert_not_opened(f, rows[i].why);
+		assert_true(fail_calls_never());
+		assert_int_equal(descriptors(), before);
+		assert_opened(f);
+	}
+	other_closes(other, end);
+	assert_opened(f);
+}
+
+/* What it has been opened with counts. */
+static void test_other_options_beside_another(void **state)
+{
+	struct store_fixture *f = *state;
+	struct store_usage usage;
+	int end, lock;
+	pid_t other = other_opens(f, &end);
+
+	f->options.size = 4 * MIB;
+	store_fixture_open(f);
+	assert_notice(f, ": in use with another size, which it keeps");
+	store_usage(f->store, &usage);
+	assert_int_equal(usage.bytes_size, 8 * MIB);
+	assert_int_equal(count_stored(f->store), KEYS);
+	close_it(f);
+	f->options.size = 8 * MIB;
+	f->options.format++;
+	assert_not_opened(f, ": in use with another version");
+	f->options.format--;
+	lock = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	f->options.lock = lock;
+	assert_not_opened(f, ": was removed or exchanged while the service uses it");
+	f->options.lock = 0;
+	close(lock);
+	assert_opened(f);
+	other_closes(other, end);
+}
+
+/* The map says with which size it was opened, and has as many bits. */
+static void test_a_damaged_map_beside_another(void **state)
+{
+	static const uint64_t bounds[] = {0, MIB, 8 * MIB - (1 << 14), 8 * MIB + (1 << 14)};
+	struct store_fixture *f = *state;
+	char path[128];
+	uint64_t was;
+	int end, fd;
+	pid_t other = other_opens(f, &end);
+
+	snprintf(path, sizeof(path), "%s/visited", f->directory);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(pread(fd, &was, sizeof(was), 64), sizeof(was));
+	assert_int_equal(was, 8 * MIB);
+	for (size_t i = 0; i < sizeof(bounds) / sizeof(*bounds); i++) {
+		assert_int_equal(pwrite(fd, &bounds[i], sizeof(was), 64), sizeof(was));
+		assert_not_opened(f, "/visited: damaged, while the store is in use");
+	}
+	assert_int_equal(pwrite(fd, &was, sizeof(was), 64), sizeof(was));
+	close(fd);
+	assert_opened(f);
+	other_closes(other, end);
+}
+
 static int setup(void **state)
 {
 	fail_calls_never();
@@ -803,6 +951,9 @@ int main(void)
 		TEST(test_a_path_that_cannot_be_made),
 		TEST(test_room_on_disk),
 		TEST(test_it_cannot_be_read),
+		TEST(test_beside_another),
+		TEST(test_other_options_beside_another),
+		TEST(test_a_damaged_map_beside_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
