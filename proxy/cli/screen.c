@@ -36,6 +36,11 @@ static void write_all(const char *text, size_t n)
 	}
 }
 
+static void write_text(const char *text)
+{
+	write_all(text, strlen(text));
+}
+
 static void turn_on(void)
 {
 	struct termios raw = before;
@@ -203,11 +208,11 @@ static void show_line(const char *prompt, const char *line, unsigned n)
 	unsigned columns = screen_size().columns, used = (unsigned)strlen(prompt) + 1;
 	unsigned room = columns > used ? columns - used : 0;
 
-	write_all("\r\033[0m\033[K", 9);
-	write_all(prompt, strlen(prompt));
+	write_text("\r\033[0m\033[K");
+	write_text(prompt);
 	if (n > room)
 		line += n - room; /* its end is what is typed at */
-	write_all(line, strlen(line));
+	write_text(line);
 }
 
 bool screen_read_line(const char *prompt, char *line, unsigned size)
@@ -216,7 +221,7 @@ bool screen_read_line(const char *prompt, char *line, unsigned size)
 	int key;
 
 	line[0] = '\0';
-	write_all("\033[?25h", 6);
+	write_text("\033[?25h");
 	do {
 		show_line(prompt, line, n);
 		key = read_key();
@@ -230,6 +235,6 @@ bool screen_read_line(const char *prompt, char *line, unsigned size)
 			n = 0;
 		line[n] = '\0';
 	} while (key >= 0 && key != ESCAPE && key != '\n' && key != '\r');
-	write_all("\033[?25l", 6);
+	write_text("\033[?25l");
 	return (key == '\n' || key == '\r') && n > 0;
 }
