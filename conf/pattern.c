@@ -79,7 +79,7 @@ size_t pattern_path_in(enum pattern_form form, struct slice path, char *to)
 	}
 	if ((form & PATTERN_FOLDED) != 0)
 		n = end_segment(to, n);
-	for (size_t k = 0; k < n; k++)
+	for (size_t k = 0; (form & PATTERN_LATE_SLASH) != 0 && k < n; k++)
 		if (to[k] == LATE_SLASH)
 			to[k] = '/';
 	for (; i < path.n; i += width)

@@ -365,7 +365,7 @@ static uint32_t hash_list(uint32_t hash, const struct conf_list *list)
 /* The same for a rule that is the same after a reload. */
 static uint32_t query_tag_of(const struct conf_rule *rule)
 {
-	uint32_t hash = RULE_HASH_START + rule->sort_query;
+	uint32_t hash = hash_text(RULE_HASH_START, rule->sort_query ? "sorted" : "");
 
 	if (rule->ignore_query.count == 0 && !rule->sort_query)
 		return 0;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cache/base/diagnostic.h"
 #include "conf/conf.h"
 #include "tests/support/test_conf.h"
 
@@ -157,6 +158,23 @@ static void test_bad_files(void **state)
 		 "FILE:4: workers: 65 is out of bounds; use 1 to 64\n"},
 		{"workers = 99999999999999999999",
 		 "FILE:1: workers: 99999999999999999999 is out of bounds; use 1 to 64\n"},
+		{"parent = \"http://u:@proxy\"",
+		 "FILE:1: parent: ...@proxy has no port; use http://host:port\n"},
+		{"rule \"\" { deny = {.a, .b}\n }\nworkers = 999",
+		 "FILE:1: rule: its name has 1 to 64 bytes\n"
+		 "FILE:3: workers: 999 is out of bounds; use 1 to 64\n"},
+		{"rule a ttl = 1h x = { y }\nworkers = 999",
+		 "FILE:1: rule: no { behind its name\nFILE:1: }: a } without its {\n"
+		 "FILE:2: workers: 999 is out of bounds; use 1 to 64\n"},
+		{"rule a ttl = 1h\nworkers = 999",
+		 "FILE:1: rule: no { behind its name\n"
+		 "FILE:2: workers: 999 is out of bounds; use 1 to 64\n"},
+		{"rule \"a$\" { match = { a, b } ttl = {1h} }\nrule b { match = c workers = 1 }\n"
+		 "workers = 999",
+		 "FILE:1: rule: its name has a control character, quote, backslash or $ in it\n"
+		 "FILE:2: workers: no option of rules; it stands outside of them, for all "
+		 "requests\n"
+		 "FILE:3: workers: 999 is out of bounds; use 1 to 64\n"},
 		{"workers = many", "FILE:1: workers: many is not a number; use digits\n"},
 		{"workers = \"\"", "FILE:1: workers: \"\" is not a number; use digits\n"},
 		{"max_ttl = 60", "FILE:1: max_ttl: 60 is not a duration; use ms, s, m, h or d\n"},
@@ -649,6 +667,14 @@ static void test_traps_in_settings(void **state)
 		{{"gateway: 127.0.0.1:1=http://a"},
 		 "-o gateway: no = between name and value; use -o gateway=...\n"},
 		{{"listen"}, "-o listen: no value; use -o name=value\n"},
+		{{"rule a=b"},
+		 "-o rule: a rule stands in a file, as rule \"name\" { match = \"example.com\" ... "
+		 "}; -o is for plain options\n"},
+		{{"rule\"a\"=b"},
+		 "-o rule: a rule stands in a file, as rule \"name\" { match = \"example.com\" ... "
+		 "}; -o is for plain options\n"},
+		{{"rules=b"}, "-o rules: no such option; --help lists them\n"},
+		{{"listen=unix:/a", "admin=unix:/a"}, "-o listen: unix:/a is listened on twice\n"},
 		{{"workers =0"}, "-o workers: 0 is out of bounds; use 1 to 64\n"},
 		{{"workers+=4"}, "-o workers: += is for lists; use =\n"},
 		{{"workers={4}"}, "-o workers: no list; braces are for lists\n"},
@@ -795,11 +821,50 @@ static void test_dump_loads(void **state)
 	assert_string_equal(errors, "");
 	second = test_conf_dump(conf);
 	assert_string_equal(first, second);
+	assert_memory_equal(
+		first,
+		"# The options of cache204 in effect; as a file it has the same effect.\n"
+		"# It has the password of the parent proxy: let nobody else read it (mode "
+		"0600).\n\n# ",
+		150);
 	assert_string_equal(conf->store, "it's a \"$dir\\x${y}");
 	assert_non_null(strstr(second, "password"));
 	conf_free(conf);
 	free(first);
 	free(second);
+	free(errors);
+}
+
+/* What is found wrong later, at the start say, is told with its place: that of the setting last. */
+static void test_places(void **state)
+{
+	static char *settings[] = {"admin=127.0.0.1:9"};
+	static const struct {
+		const char *text, *placed;
+		bool has_place;
+	} rows[] = {
+		{"workers: too many", ":2: workers: too many", true},
+		{"admin: in use", "-o admin: in use", true},
+		{"store: full", "store: full", false},
+		{"nothing of ours", "nothing of ours", false},
+	};
+	char *errors = NULL;
+	struct conf *conf = load("# one\nworkers = 4\n", settings, 1, &errors);
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct diagnostic message;
+		const char *shown = message.text;
+
+		diagnostic_set(&message, "%s", rows[i].text);
+		assert_int_equal(conf_place(conf, &message), rows[i].has_place);
+		if (rows[i].placed[0] == ':') {
+			assert_memory_equal(shown, conf->file, strlen(conf->file));
+			shown += strlen(conf->file);
+		}
+		assert_string_equal(shown, rows[i].placed);
+	}
+	conf_free(conf);
 	free(errors);
 }
 
@@ -896,19 +961,13 @@ static void test_split_address(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),
-		cmocka_unit_test(test_good_files),
-		cmocka_unit_test(test_bad_files),
-		cmocka_unit_test(test_traps_in_files),
-		cmocka_unit_test(test_traps_in_settings),
-		cmocka_unit_test(test_other_encodings),
-		cmocka_unit_test(test_good_settings),
-		cmocka_unit_test(test_bad_settings),
-		cmocka_unit_test(test_unreadable_file),
-		cmocka_unit_test(test_many_errors),
-		cmocka_unit_test(test_dump_loads),
-		cmocka_unit_test(test_example),
-		cmocka_unit_test(test_help),
+		cmocka_unit_test(test_defaults),          cmocka_unit_test(test_good_files),
+		cmocka_unit_test(test_bad_files),         cmocka_unit_test(test_traps_in_files),
+		cmocka_unit_test(test_traps_in_settings), cmocka_unit_test(test_other_encodings),
+		cmocka_unit_test(test_good_settings),     cmocka_unit_test(test_bad_settings),
+		cmocka_unit_test(test_unreadable_file),   cmocka_unit_test(test_many_errors),
+		cmocka_unit_test(test_dump_loads),        cmocka_unit_test(test_places),
+		cmocka_unit_test(test_example),           cmocka_unit_test(test_help),
 		cmocka_unit_test(test_split_address),
 	};
 

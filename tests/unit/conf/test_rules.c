@@ -37,6 +37,74 @@ static struct conf *load(const char *text, char **ret_errors)
 	return conf;
 }
 
+/* A rule that collapses does so for as long as all do, or for the usual time where they do not. */
+static void collapsing(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t timeout_ms;
+	} rows[] = {
+		{"collapse_timeout = 7s rule a { match = a.example collapse = on }", 7000},
+		{"collapse_timeout = 0 rule a { match = a.example collapse = on }", 10000},
+		{"collapse_timeout = 7s rule a { match = a.example collapse = off }", 0},
+	};
+	char *errors = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct conf *conf = load(rows[i].text, &errors);
+
+		assert_string_equal(errors, "");
+		assert_int_equal(conf->rules->at[0].options.collapse_timeout_ms,
+				 rows[i].timeout_ms);
+		assert_int_equal(conf->rules->at[0].options.collapse_cold_timeout_ms,
+				 rows[i].timeout_ms);
+		conf_free(conf);
+	}
+	free(errors);
+}
+
+static uint32_t tag_of(const char *text)
+{
+	char *errors = NULL;
+	struct conf *conf = load(text, &errors);
+	uint32_t tag;
+
+	assert_string_equal(errors, "");
+	tag = conf->rules->at[0].query_tag;
+	conf_free(conf);
+	free(errors);
+	return tag;
+}
+
+/* What is stored by a rule is found by the same one after a reload, and by no other. */
+static void query_tags(void **state)
+{
+	static const char *const texts[] = {
+		"rule a { match = a.example ignore_query = x }",
+		"rule b { match = a.example ignore_query = x }",
+		"rule a { match = b.example ignore_query = x }",
+		"rule a { match = a.example ignore_query = y }",
+		"rule a { match = a.example ignore_query = {x, y} }",
+		"rule a { match = {a.example, x} ignore_query = y }",
+		"rule a { match = a.example sort_query = on }",
+		"rule a { match = a.example ignore_query = x sort_query = on }",
+	};
+
+	(void)state;
+	assert_int_equal(tag_of("rule a { match = a.example ttl = 1h }"), 0);
+	assert_int_equal(tag_of("rule a { match = a.example sort_query = off }"), 0);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		uint32_t tag = tag_of(texts[i]);
+
+		assert_true(tag != 0);
+		assert_int_equal(tag, tag_of(texts[i]));
+		for (size_t j = 0; j < i; j++)
+			if (tag == tag_of(texts[j]))
+				fail_msg("%s and %s", texts[i], texts[j]);
+	}
+}
+
 static void taken(void **state)
 {
 	static const char text[] =
@@ -361,6 +429,8 @@ static void described(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(collapsing),
+		cmocka_unit_test(query_tags),
 		cmocka_unit_test(taken),
 		cmocka_unit_test(refused),
 		cmocka_unit_test(patterns_refused),
