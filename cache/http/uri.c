@@ -516,8 +516,7 @@ static bool write_merged(const struct http_uri *origin, const struct merged *mer
 	return true;
 }
 
-/* Names in any case, addresses in any spelling. */
-static bool is_same_host(struct slice a, struct slice b)
+bool http_host_is_same(struct slice a, struct slice b)
 {
 	char of_a[INET6_ADDRSTRLEN + 2], of_b[INET6_ADDRSTRLEN + 2];
 
@@ -531,7 +530,7 @@ static bool is_same_host(struct slice a, struct slice b)
 
 bool http_uri_same_origin(const struct http_uri *a, const struct http_uri *b)
 {
-	return a->scheme == b->scheme && a->port == b->port && is_same_host(a->host, b->host);
+	return a->scheme == b->scheme && a->port == b->port && http_host_is_same(a->host, b->host);
 }
 
 bool http_uri_resolve_same_origin(const struct http_uri *base, struct slice reference, char *to,

@@ -71,6 +71,9 @@ bool http_uri_same_origin(const struct http_uri *a, const struct http_uri *b);
  */
 size_t http_host_normal(struct slice host, char *to);
 
+/* Two such hosts are the same: names in any case, addresses in any spelling. */
+bool http_host_is_same(struct slice a, struct slice b);
+
 /*
  * Normal form: scheme in lower case, host as http_host_normal() has it, default port dropped, empty path "/", nothing else
  * touched (no %-decoding, no dot segments).  Needs http_uri_normal_max(uri) bytes at most; returns

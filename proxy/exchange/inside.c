@@ -32,19 +32,6 @@ struct inside *inside_new(const struct http_request *connect, struct slice user,
 	return inside;
 }
 
-/* Addresses in brackets are the same in whichever spelling. */
-static bool is_same_host(struct slice a, struct slice b)
-{
-	char a_normal[URI_HOST_MAX], b_normal[URI_HOST_MAX];
-
-	if (slice_ieq(a, b))
-		return true;
-	if (a.n == 0 || a.p[0] != '[' || b.p[0] != '[')
-		return false;
-	return slice_eq(slice_of(a_normal, http_host_normal(a, a_normal)),
-			slice_of(b_normal, http_host_normal(b, b_normal)));
-}
-
 /* The authority of CONNECT; without its port only where that goes without saying. */
 static bool is_host(const struct inside *inside, struct slice value)
 {
@@ -54,9 +41,9 @@ static bool is_host(const struct inside *inside, struct slice value)
 
 	if (colon == NULL || memchr(colon, ']', value.n - (size_t)(colon - value.p)) != NULL)
 		return inside->origin.port == http_scheme_port(SCHEME_HTTP) &&
-		       is_same_host(value, host);
+		       http_host_is_same(value, host);
 	return slice_eq(slice_of(colon, value.n - (size_t)(colon - value.p)), port) &&
-	       is_same_host(slice_of(value.p, (size_t)(colon - value.p)), host);
+	       http_host_is_same(slice_of(value.p, (size_t)(colon - value.p)), host);
 }
 
 static bool is_for(const struct inside *inside, const struct http_request *req)
