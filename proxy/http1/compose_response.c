@@ -410,10 +410,12 @@ static size_t failure_details(const struct failure_answer *answer,
 	const char *options = failure_options(answer->failure);
 	const char *between = answer->fault[0] != '\0' ? "; " : "";
 	const char *word = strchr(options, ',') == NULL ? "option " : "options ";
-	bool decided = options[0] != '\0';
-	int n = snprintf(to, FAILURE_DETAILS_MAX, "%.128s%s%s%s", answer->fault,
-			 decided ? between : "", decided ? word : "", options);
+	int n;
 
+	if (options[0] == '\0')
+		between = word = "";
+	n = snprintf(to, FAILURE_DETAILS_MAX, "%.128s%s%s%s", answer->fault, between, word,
+		     options);
 	assert(n < FAILURE_DETAILS_MAX); /* options are a few names of our own */
 	return (size_t)n;
 }

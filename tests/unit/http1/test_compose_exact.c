@@ -240,6 +240,14 @@ static void test_texts_of_failures(void **state)
 		    "If it was for another host, look where the name of that host, a gateway's URL "
 		    "or a parent proxy leads: it is here.\n"
 		    "(cache204: own_address)\n");
+	conf->instance = strdup("mine");
+	expect_text(FAILURE_LOOP, "",
+		    "508 Loop Detected\nThe request has been here before, or the option pseudonym "
+		    "gives two proxies the same name.\n"
+		    "Its Via has this proxy's name, mine: look where parent proxies and the "
+		    "name of the origin lead. If the name is that of another proxy in the chain as "
+		    "well, give each a pseudonym of its own (option pseudonym).\n"
+		    "(cache204: loop)\n");
 }
 
 /* ---- requests ------------------------------------------------------------------------------- */

@@ -475,6 +475,7 @@ static const struct refused bad_hosts[] = {
 static const struct refused bad_framings[] = {
 	{FAILURE_BAD_FRAMING, TEXT(POST "Transfer-Encoding: \"chunked\r\n" END)},
 	{FAILURE_BAD_FRAMING, TEXT(POST "Transfer-Encoding: chunked, \"\r\n" END)},
+	{FAILURE_BAD_FRAMING, TEXT(POST "Transfer-Encoding: gzip;a=\"b\r\n" END)},
 	{FAILURE_BAD_FRAMING, TEXT(POST "Transfer-Encoding: ,\r\n" END)},
 	{FAILURE_BAD_FRAMING, TEXT(POST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n" END)},
 	{FAILURE_BAD_FRAMING, TEXT(POST "transfer-encoding: CHUNKED\r\ncontent-length: 0\r\n" END)},
