@@ -162,6 +162,13 @@ static void test_add_and_find(void **state)
 	assert_null(http_fields_named(&head.fields, SLICE("X-Two")));
 	assert_null(http_fields_named(&head.fields, SLICE("Date")));
 	assert_null(http_fields_named(&head.fields, SLICE("")));
+
+	/* what is behind the last line is none */
+	head.fields.count = 3;
+	assert_null(http_fields_next(&head.fields, &head.lines[1]));
+	assert_int_equal(http_fields_lines(&head.fields, FIELD_VARY), 1);
+	head.fields.count = 0;
+	assert_null(http_fields_named(&head.fields, SLICE("X-One")));
 }
 
 /* Several fields of several lines, one after the other. */
