@@ -222,6 +222,28 @@ static void garbage_is_no_purge(void **state)
 	assert_true(slot_of("a") < PURGE_SLOTS);
 }
 
+/* The longest text fits, and nothing behind it is written. */
+static void the_longest_text(void **state)
+{
+	struct {
+		struct purge purge;
+		uint64_t behind;
+	} read = {.behind = 0};
+	struct purge purge = {.kind = PURGE_PREFIX, .text_n = PURGE_TEXT_MAX};
+
+	(void)state;
+	memset(purge.text, 'x', sizeof(purge.text));
+	memset(table->slots, 0xa5, sizeof(table->slots));
+	assert_true(purge_table_add(table, &epochs, &purge));
+	assert_true(purge_table_at(table, PURGE_SLOT_ALL + 1, &read.purge));
+	assert_int_equal(read.purge.text_n, PURGE_TEXT_MAX);
+	assert_memory_equal(read.purge.text, purge.text, PURGE_TEXT_MAX);
+	assert_int_equal(read.behind, 0);
+	/* The next slot is as it was. */
+	assert_int_equal(atomic_load(&table->slots[PURGE_SLOT_ALL + 2].id),
+			 UINT64_C(0xa5a5a5a5a5a5a5a5));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -233,6 +255,7 @@ int main(void)
 						begin, end),
 		cmocka_unit_test_setup_teardown(a_forgotten_one_leaves_its_epoch, begin, end),
 		cmocka_unit_test_setup_teardown(garbage_is_no_purge, begin, end),
+		cmocka_unit_test_setup_teardown(the_longest_text, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -468,6 +468,42 @@ static void test_tries_are_of_a_transaction(void **state)
 	assert_int_equal(store_commit(f->store), STORE_OK);
 }
 
+/* What a value grows by has to be paid for, not its size. */
+static void test_the_price_of_growing(void **state)
+{
+	enum { PUTS = 20 };
+	struct store_fixture *f = *state;
+	uint64_t n = 0, before;
+
+	f->options.size = MIB;
+	store_fixture_open(f);
+	fill_it(f->store, &n);
+	before = f->store->evictions;
+	for (unsigned i = 0; i < PUTS; i++) {
+		static _Alignas(8) char bytes[800];
+		struct cache_key key = key_of(n - i);
+
+		assert_int_equal(store_begin(f->store), STORE_OK);
+		assert_int_equal(put_in_parts(f->store, &key, slice_of(bytes, 780), NULL, 0),
+				 STORE_OK);
+		assert_int_equal(store_commit(f->store), STORE_OK);
+	}
+	before = f->store->evictions - before;
+	for (unsigned i = 0; i < PUTS; i++) {
+		static _Alignas(8) char bytes[800];
+		struct cache_key key = key_of(n - i);
+		uint64_t evictions = f->store->evictions;
+
+		assert_int_equal(store_begin(f->store), STORE_OK);
+		assert_int_equal(put_in_parts(f->store, &key, slice_of(bytes, 788), NULL, 0),
+				 STORE_OK);
+		assert_int_equal(store_commit(f->store), STORE_OK);
+		/* 72 bytes with its nodes, six times at most: that is two values of the others. */
+		assert_in_range(f->store->evictions - evictions, 0, 2);
+	}
+	assert_true(before > 0);
+}
+
 static int setup(void **state)
 {
 	fail_calls_never();
@@ -494,6 +530,7 @@ int main(void)
 		TEST(test_a_drop_takes_the_last_pages),
 		TEST(test_pages_are_scarce),
 		TEST(test_tries_are_of_a_transaction),
+		TEST(test_the_price_of_growing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
