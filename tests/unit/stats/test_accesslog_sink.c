@@ -14,11 +14,13 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "proxy/stats/accesslog.h"
+#include "proxy/stats/accesslog_line.h"
 #include "proxy/stats/accesslog_sink.h"
 
 static char directory[] = "/tmp/cache204-unit-XXXXXX";
@@ -409,6 +411,78 @@ static void there_is_no_log_without_random_numbers(void **state)
 	assert_int_equal(access("log", F_OK), -1);
 }
 
+/* Told once, with why; and what waited goes on. */
+static void what_a_slow_reader_loses_is_told_once(void **state)
+{
+	struct accesslog_entry entry = {.outcome = OUTCOME_MISS};
+	unsigned written = 0, lines = 0;
+	struct accesslog *log;
+	const char *why;
+	char text[4096];
+	uint64_t lost;
+	int reader;
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(mkfifo("log", 0600), 0);
+	reader = open("log", O_RDONLY | O_NONBLOCK);
+	log = open_log("$outcome", 1);
+	assert_int_equal(accesslog_lost(log, &why), 0);
+	stats->log_dropped = 0;
+	for (; stats->log_dropped < 3; written++)
+		accesslog_write(log, &entry);
+	lost = accesslog_lost(log, &why);
+	assert_int_equal(lost, 3);
+	assert_string_equal(why, "what reads it is too slow");
+	assert_int_equal(accesslog_lost(log, &why), 0);
+	do {
+		accesslog_flush(log);
+		n = read(reader, text, sizeof(text));
+		for (ssize_t i = 0; i < n; i++)
+			lines += text[i] == '\n';
+	} while (n > 0);
+	assert_int_equal(lines, written - 3);
+	assert_int_equal(accesslog_lost(log, &why), 0);
+	accesslog_close(log);
+	close(reader);
+	unlink("log");
+}
+
+/* A line that is half in the file before is lost, and the file begins with the next. */
+static void a_file_begins_with_a_line(void **state)
+{
+	static char target[TARGET_LENGTH];
+	struct accesslog_entry entry = {.outcome = OUTCOME_MISS, .target_read = true};
+	struct accesslog *log;
+	const char *why;
+	char text[64] = "";
+	int reader, file;
+
+	(void)state;
+	assert_int_equal(mkfifo("log", 0600), 0);
+	reader = open("log", O_RDONLY | O_NONBLOCK);
+	assert_int_equal(fcntl(reader, F_SETPIPE_SZ, PIPE_BUF), PIPE_BUF);
+	log = open_log("$outcome $target", 1);
+	memset(target, 1, sizeof(target)); /* four bytes each in the log */
+	entry.target = slice_of(target, sizeof(target));
+	accesslog_write(log, &entry);
+	accesslog_flush(log);
+	unlink("log");
+	assert_true(accesslog_reopen(log));
+	assert_int_equal(accesslog_lost(log, &why), 1);
+	entry.target = SLICE("x");
+	accesslog_write(log, &entry);
+	accesslog_flush(log);
+	accesslog_write(log, &entry);
+	accesslog_close(log);
+	file = open("log", O_RDONLY);
+	assert_int_equal(read(file, text, sizeof(text)), 14);
+	assert_string_equal(text, "miss x\nmiss x\n");
+	close(file);
+	close(reader);
+	unlink("log");
+}
+
 /* Sixteen digits of the worker's own, and the number of the request. */
 static void ids_count_on(void **state)
 {
@@ -466,6 +540,8 @@ int main(void)
 		cmocka_unit_test(what_a_log_opens_it_closes),
 		cmocka_unit_test(a_log_has_one_socket),
 		cmocka_unit_test(there_is_no_log_without_random_numbers),
+		cmocka_unit_test(what_a_slow_reader_loses_is_told_once),
+		cmocka_unit_test(a_file_begins_with_a_line),
 		cmocka_unit_test(ids_count_on),
 		cmocka_unit_test(each_log_samples_by_itself),
 	};

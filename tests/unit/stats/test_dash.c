@@ -405,7 +405,7 @@ static void test_ages_of_what_was_evicted(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct stats_store counts = {.evictions = 1};
+		struct stats_store counts = {.evictions = 1, .cache = {.compared = 1000000}};
 
 		for (unsigned n = 0; n < 2; n++)
 			counts.cache.evicted_age[cases[i].bucket[n]] = cases[i].n[n];

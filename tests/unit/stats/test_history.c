@@ -16,7 +16,7 @@
 #include "proxy/stats/history_sample.h"
 #include "proxy/stats/shared_row.h"
 
-enum { START_MS = 7200 * 1000, A = 100, B = 200 };
+enum { START_MS = 7200 * 1000, A = 101, B = 201 };
 
 static struct stats sum, between;
 

@@ -164,6 +164,12 @@ static void test_a_reload_that_is_given_up_is_closed(void **state)
 	int input = dup(STDIN_FILENO), file = STDIN_FILENO;
 
 	(void)state;
+	close(STDIN_FILENO);
+	no_size = true;
+	assert_non_null(reload_map(&file));
+	assert_int_equal(file, -1);
+	assert_int_equal(fcntl(STDIN_FILENO, F_GETFD), -1);
+	file = STDIN_FILENO;
 	dup2(STDERR_FILENO, STDIN_FILENO);
 	no_files = true;
 	assert_non_null(reload_map_again(&file, 7));

@@ -227,6 +227,23 @@ static void test_the_latest_whoever_had_them(void **state)
 	assert_int_equal(recent_errors_list(blocks, 0, errors), 0);
 }
 
+static void test_equally_late_errors_stay(void **state)
+{
+	struct recent_errors *blocks = recent_errors_map(2);
+	char host[32];
+
+	(void)state;
+	for (unsigned i = 0; i <= RECENT_ERRORS_MAX; i++) {
+		if (i % RECENT_ERRORS_MAX == 0)
+			recent_errors_attach(blocks, i / RECENT_ERRORS_MAX);
+		snprintf(host, sizeof(host), "%u.test", i);
+		add_error(FAILURE_DNS_ERROR, 502, host, 7);
+	}
+	assert_int_equal(recent_errors_list(blocks, 2, errors), RECENT_ERRORS_MAX);
+	for (unsigned i = 0; i < RECENT_ERRORS_MAX; i++)
+		assert_string_not_equal(errors[i].host, host);
+}
+
 /* Texts of the length that there is room for, one less and one more. */
 static void test_texts_of_errors_fit(void **state)
 {
@@ -358,6 +375,7 @@ int main(void)
 		cmocka_unit_test(test_joined_errors_in_either_order),
 		cmocka_unit_test(test_what_makes_errors_equal),
 		cmocka_unit_test(test_the_latest_whoever_had_them),
+		cmocka_unit_test(test_equally_late_errors_stay),
 		cmocka_unit_test(test_texts_of_errors_fit),
 		cmocka_unit_test(test_what_hangs_is_in_order),
 		cmocka_unit_test(test_what_hangs_is_bounded),

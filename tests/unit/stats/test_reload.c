@@ -44,6 +44,24 @@ static void each_asker_has_a_ticket(void **state)
 	assert_memory_equal(&read, &result, sizeof(read));
 }
 
+/* Whatever was written elsewhere before. */
+static void each_word_is_read(void **state)
+{
+	int files[2];
+	struct reload *one = reload_map(&files[0]), *other = reload_map(&files[1]);
+	struct reload_result first, second, read;
+
+	(void)state;
+	memset(&first, 1, sizeof(first));
+	memset(&second, 0, sizeof(second));
+	reload_answer(one, &first);
+	reload_answer(other, &second);
+	assert_true(reload_read(one, &read));
+	assert_memory_equal(&read, &first, sizeof(read));
+	assert_true(reload_read(other, &read));
+	assert_memory_equal(&read, &second, sizeof(read));
+}
+
 /* By the program before and the one that takes over, or by that alone where it is another thing. */
 static void it_is_shared_with_another_program(void **state)
 {
@@ -116,6 +134,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_is_good),
 		cmocka_unit_test(each_asker_has_a_ticket),
+		cmocka_unit_test(each_word_is_read),
 		cmocka_unit_test(it_is_shared_with_another_program),
 		cmocka_unit_test(none_is_read_in_the_middle),
 	};

@@ -195,6 +195,24 @@ static void test_hits_wait_for_a_tick(void **state)
 	assert_int_equal(requests_at(ALL, 0), 2);
 }
 
+/* Hits are of the slice that they are brought in, whenever their place was counted in last. */
+static void test_hits_are_of_their_time(void **state)
+{
+	(void)state;
+	count(1, 1, &request);
+	sketch_tick(START_MS + 5 * SKETCH_SLICE_MS);
+	assert_true(hit(1, 1, 1));
+	sketch_tick(START_MS + 6 * SKETCH_SLICE_MS);
+	for (enum sketch_table t = SKETCH_OF_HOSTS; t <= SKETCH_OF_URLS; t++) {
+		read_rows(t, MINUTE, START_MS + 13 * SKETCH_SLICE_MS);
+		assert_int_equal(view.total[SKETCH_REQUESTS], 1);
+		assert_int_equal(view.row[0].field[SKETCH_REQUESTS], 1);
+		read_rows(t, MINUTE, START_MS + 18 * SKETCH_SLICE_MS);
+		assert_int_equal(view.count, 0);
+		assert_int_equal(view.total[SKETCH_REQUESTS], 0);
+	}
+}
+
 /* ---- times of first bytes ------------------------------------------------------------------- */
 
 static void test_buckets_of_times(void **state)
@@ -652,6 +670,7 @@ int main(void)
 		cmocka_unit_test_setup(test_a_young_machine, begin),
 		cmocka_unit_test_setup(test_each_field_in_each_window, begin),
 		cmocka_unit_test_setup(test_hits_wait_for_a_tick, begin),
+		cmocka_unit_test_setup(test_hits_are_of_their_time, begin),
 		cmocka_unit_test_setup(test_buckets_of_times, begin),
 		cmocka_unit_test_setup(test_quantiles_of_times, begin),
 		cmocka_unit_test_setup(test_times_end_with_their_slices, begin),
