@@ -420,6 +420,25 @@ static void test_windows_begin_at_the_nearest_sample(void **state)
 	}
 }
 
+/* Whichever row of a ring has the sample: each of them in turn. */
+static void test_windows_begin_in_any_row(void **state)
+{
+	struct history *history = history_map();
+	int64_t now_ms;
+
+	(void)state;
+	begin();
+	now_ms = run(history, START_MS, 7200, 1);
+	for (unsigned i = 0; i < 40; i++) {
+		assert_int_equal(window(history, now_ms, 3600), 3600000);
+		now_ms = run(history, now_ms, 120, 1);
+	}
+	for (unsigned i = 0; i < 20; i++) {
+		assert_int_equal(window(history, now_ms, 60), 60000);
+		now_ms = run(history, now_ms, 5, 1);
+	}
+}
+
 /* Samples that are not whole, as of a sampler that was killed: the next one is taken. */
 static void test_windows_begin_at_whole_samples(void **state)
 {
@@ -512,6 +531,7 @@ int main(void)
 		cmocka_unit_test(test_rows_of_ten_seconds),
 		cmocka_unit_test(test_the_first_seconds_of_a_machine),
 		cmocka_unit_test(test_windows_begin_at_the_nearest_sample),
+		cmocka_unit_test(test_windows_begin_in_any_row),
 		cmocka_unit_test(test_windows_begin_at_whole_samples),
 		cmocka_unit_test(test_the_lease_ends_in_time),
 		cmocka_unit_test(test_which_row_is_the_newest),

@@ -121,6 +121,8 @@ static void a_word_of_another_text_is_noticed(void **state)
 	assert_string_equal(last(REASON_EXPIRED), "http://a.example/0123456789");
 	slot[1] = LAST_URI_MAX + 1;
 	assert_string_equal(last(REASON_EXPIRED), "");
+	slot[1] = UINT64_MAX / 16;
+	assert_string_equal(last(REASON_EXPIRED), "");
 }
 
 /* Whole up to its length, and of no other in what is behind it. */
