@@ -20,6 +20,8 @@ enum {
 	ALL = 0
 };
 
+#define BYTES ((UINT64_C(1) << 33) + 1) /* both halves of it count */
+
 static const struct sketch_event request = {.is_request = true, .asked = true};
 static struct sketch_view view;
 static struct sketch *blocks;
@@ -141,7 +143,7 @@ static void assert_fields(const uint64_t field[SKETCH_FIELDS], uint64_t times)
 {
 	static const uint64_t expected[SKETCH_FIELDS] = {
 		[SKETCH_REQUESTS] = 7, [SKETCH_HERE] = 5,     [SKETCH_STALE] = 4,
-		[SKETCH_ASKED] = 3,    [SKETCH_FAILURES] = 2, [SKETCH_BYTES] = UINT64_C(5) << 33};
+		[SKETCH_ASKED] = 3,    [SKETCH_FAILURES] = 2, [SKETCH_BYTES] = 5 * BYTES};
 
 	for (unsigned f = 0; f < SKETCH_FIELDS; f++)
 		assert_int_equal(field[f], times * expected[f]);
@@ -161,11 +163,11 @@ static void test_each_field_in_each_window(void **state)
 						     .stale = i < 3,
 						     .asked = i < 3,
 						     .failed = i < 2,
-						     .bytes = i < 3 ? UINT64_C(1) << 33 : 0});
+						     .bytes = i < 3 ? BYTES : 0});
 		for (unsigned i = 0; i < 2; i++) {
 			struct cache_key key = key_of(1, 1);
 
-			assert_true(sketch_hit(&key, UINT64_C(1) << 33, i == 0));
+			assert_true(sketch_hit(&key, BYTES, i == 0));
 		}
 		sketch_tick(START_MS + (int64_t)round * SKETCH_SLICE_MS);
 		for (unsigned w = 0; w < 3; w++)
@@ -390,6 +392,23 @@ static void test_hits_that_wait_keep_a_place(void **state)
 	sketch_tick(START_MS);
 	read_rows(SKETCH_OF_URLS, ALL, START_MS);
 	assert_int_equal(row_of("http://host1/5")->field[SKETCH_REQUESTS], 4);
+}
+
+/* Hits that wait are counted when their URL loses its place. */
+static void test_hits_that_wait_are_not_lost(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < SKETCH_URLS; i++)
+		for (unsigned n = 0; n < (i == 5 ? 1 : 3); n++)
+			count(1, i, &request);
+	assert_true(hit(1, 5, 7));
+	count(1, 1000, &request);
+	assert_memory_equal(blocks->url[5].name, "http://host1/1000", 17);
+	sketch_tick(START_MS);
+	read_rows(SKETCH_OF_HOSTS, ALL, START_MS);
+	assert_int_equal(view.total[SKETCH_REQUESTS], 3 * SKETCH_URLS);
+	assert_int_equal(view.row[0].field[SKETCH_REQUESTS], 3 * SKETCH_URLS);
+	assert_int_equal(view.row[0].field[SKETCH_BYTES], 7);
 }
 
 /* A URL whose host has lost its place is not counted as a hit: it may be another's place now. */
@@ -677,6 +696,7 @@ int main(void)
 		cmocka_unit_test_setup(test_times_of_all_workers, begin),
 		cmocka_unit_test_setup(test_the_lowest_goes, begin),
 		cmocka_unit_test_setup(test_hits_that_wait_keep_a_place, begin),
+		cmocka_unit_test_setup(test_hits_that_wait_are_not_lost, begin),
 		cmocka_unit_test_setup(test_a_host_that_lost_its_place, begin),
 		cmocka_unit_test_setup(test_chains_of_names, begin),
 		cmocka_unit_test_setup(test_keys_with_zeros, begin),
