@@ -294,6 +294,7 @@ static void descriptor_0_is_as_any(void **state)
 	int input = dup(STDIN_FILENO);
 	struct accesslog_sink sink;
 	bool may_open, opened;
+	int out;
 
 	(void)state;
 	close(STDIN_FILENO);
@@ -301,8 +302,13 @@ static void descriptor_0_is_as_any(void **state)
 	close(STDIN_FILENO);
 	may_open = accesslog_sink_may_open("/dev/null");
 	dup2(input, STDIN_FILENO);
-	close(input);
 	assert_true(opened && may_open && sink.fd == 0);
+	out = open("/dev/null", O_WRONLY);
+	close(STDIN_FILENO);
+	sink = sink_of_stdout(out, &opened, &may_open);
+	dup2(input, STDIN_FILENO);
+	close(input);
+	assert_true(opened && sink.fd == 0 && sink.kind == SINK_NONBLOCKING);
 }
 
 /* The second is composed once; priorities are those of RFC 5424. */

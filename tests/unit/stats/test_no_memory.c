@@ -15,9 +15,12 @@
 #include <unistd.h>
 
 #include "proxy/stats/accesslog.h"
+#include "proxy/stats/history.h"
+#include "proxy/stats/in_flight.h"
 #include "proxy/stats/last_uris.h"
 #include "proxy/stats/marks.h"
 #include "proxy/stats/notices.h"
+#include "proxy/stats/recent_errors.h"
 #include "proxy/stats/report.h"
 #include "proxy/stats/service.h"
 #include "proxy/stats/sketch.h"
@@ -80,8 +83,12 @@ static int end(void **state)
 /* Each of its parts, in turn; then all of them are of use. */
 static void test_a_service(void **state)
 {
+	static struct recent_error errors[RECENT_ERRORS_MAX];
+	static struct in_flight_row rows[IN_FLIGHT_MAX];
+	static struct sketch_view view;
 	struct stats_service service = {0};
 	unsigned parts = 0;
+	bool is_mine;
 
 	(void)state;
 	for (;; parts++) {
@@ -96,9 +103,29 @@ static void test_a_service(void **state)
 	assert_int_equal(parts, 7);
 	stats_service_attach(&service, 1);
 	STATS_ADD(clients, 3);
+	sketch_count(&(struct sketch_event){.is_request = true}, NULL, SLICE("a"), SLICE(""));
+	recent_errors_add(FAILURE_DNS_ERROR, 502, &(struct recent_error_names){0}, 5);
+	in_flight_note(rows, 1);
+	history_due(service.history, getpid(), 5000, &is_mine);
+	assert_true(is_mine);
 	assert_int_equal(service.blocks[1].clients, 3);
+	assert_true(
+		sketch_read(service.sketch, 2, SKETCH_OF_HOSTS, &(struct sketch_query){0}, &view));
+	assert_int_equal(view.total[SKETCH_REQUESTS], 1);
+	assert_true(
+		sketch_read(service.sketch, 1, SKETCH_OF_HOSTS, &(struct sketch_query){0}, &view));
+	assert_int_equal(view.total[SKETCH_REQUESTS], 0); /* it is of the second block */
+	assert_int_equal(recent_errors_list(service.errors, 2, errors), 1);
+	assert_int_equal(recent_errors_list(service.errors, 1, errors), 0);
+	assert_int_equal(in_flight_list(service.in_flight, 2, rows), 1);
+	assert_int_equal(in_flight_list(service.in_flight, 1, rows), 0);
+	/* What it had open is closed when it has died, what it counted stays. */
 	stats_service_clear(&service, 1, getpid());
 	assert_int_equal(service.blocks[1].clients, 0);
+	assert_int_equal(in_flight_list(service.in_flight, 2, rows), 0);
+	assert_int_equal(recent_errors_list(service.errors, 2, errors), 1);
+	history_due(service.history, getpid() + 1, 5001, &is_mine);
+	assert_true(is_mine);
 	stats_attach(calloc(1, sizeof(struct stats)));
 }
 
@@ -155,6 +182,22 @@ static void test_a_reload_of_another_program(void **state)
 	assert_int_equal(reload_asked(reload), 7);
 	fail_memory(0, true);
 	assert_null(reload_map_again(&file, 7));
+	close(file);
+}
+
+/* The one before had no standard input, either. */
+static void test_a_reload_as_descriptor_0(void **state)
+{
+	int input = dup(STDIN_FILENO), file, again = STDIN_FILENO;
+	struct reload *reload = reload_map(&file);
+
+	(void)state;
+	assert_int_equal(reload_ask(reload), 1);
+	dup2(file, STDIN_FILENO);
+	assert_int_equal(reload_asked(reload_map_again(&again, 7)), 1);
+	assert_int_equal(again, STDIN_FILENO);
+	dup2(input, STDIN_FILENO);
+	close(input);
 	close(file);
 }
 
@@ -266,6 +309,7 @@ int main(void)
 		cmocka_unit_test_teardown(test_what_is_shared_already_stays, end),
 		cmocka_unit_test_teardown(test_a_reload, end),
 		cmocka_unit_test_teardown(test_a_reload_of_another_program, end),
+		cmocka_unit_test_teardown(test_a_reload_as_descriptor_0, end),
 		cmocka_unit_test_teardown(test_a_reload_that_is_given_up_is_closed, end),
 		cmocka_unit_test_teardown(test_a_reload_that_is_being_written, end),
 		cmocka_unit_test_teardown(test_marks, end),

@@ -609,6 +609,11 @@ static void test_floors_of_slices_that_were_missed(void **state)
 	assert_int_equal(error_at(SKETCH_OF_HOSTS, HOUR, 400 * 60), 7);
 	assert_int_equal(error_at(SKETCH_OF_HOSTS, HOUR, 412 * 60), 7);
 	assert_int_equal(error_at(SKETCH_OF_HOSTS, MINUTE, 400 * 60 + 1), 7);
+	/* The last slice that was counted in is the first of the window. */
+	set_floor(107, 410 * 60);
+	blocks->floor[SKETCH_OF_HOSTS].now = 150;
+	assert_int_equal(error_at(SKETCH_OF_HOSTS, HOUR, 422 * 60), 43);
+	assert_int_equal(error_at(SKETCH_OF_HOSTS, MINUTE, 410 * 60 + 12), 43);
 }
 
 /* ---- rows ----------------------------------------------------------------------------------- */
