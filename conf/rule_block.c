@@ -90,6 +90,8 @@ static void set_value(struct block *block, const struct token *first, const char
 
 	if (!ok) {
 		complain(block, first->line, &block->name, "out of memory");
+		if (text != NULL)
+			setting_values_free(&values);
 		free(text);
 		return;
 	}

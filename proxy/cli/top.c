@@ -140,6 +140,8 @@ static int show_once(struct program *top)
 	for (unsigned row = 0; row < top->canvas.rows && ok; row++)
 		ok = canvas_write_row(&top->canvas, row, top->colours, &out) &&
 		     buf_append(&out, SLICE("\n"));
+	if (!ok)
+		complain("out of memory");
 	ok = ok && fwrite(buf_waiting(&out).p, 1, buf_length(&out), stdout) == buf_length(&out) &&
 	     fflush(stdout) == 0;
 	buf_free(&out);

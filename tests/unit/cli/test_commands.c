@@ -250,12 +250,11 @@ static void test_without_memory(void **state)
 
 		split(block.command, &words);
 		fail_memory(n, false);
-		status = run(&words, SIZE_MAX, &captured, &refused);
-
+		status = run(&words, n, &captured, &refused);
 		free(scripted_admin_end(admin));
-		if (refused && status == EXIT_USAGE && captured.err[0] == '\0')
-			fail_msg("%s: without memory %zu: fails and does not say why",
-				 vector->place, n);
+		if (refused && status == EXIT_USAGE && strstr(captured.err, "memory") == NULL)
+			fail_msg("%s: without memory %zu: fails, and says %s", vector->place, n,
+				 captured.err);
 		captured_free(&captured);
 	}
 }

@@ -158,6 +158,21 @@ static void test_bad_files(void **state)
 		 "FILE:4: workers: 65 is out of bounds; use 1 to 64\n"},
 		{"workers = 99999999999999999999",
 		 "FILE:1: workers: 99999999999999999999 is out of bounds; use 1 to 64\n"},
+		{"deny = {.a, /* \n\n */ .b}\nworkers = 999",
+		 "FILE:4: workers: 999 is out of bounds; use 1 to 64\n"},
+		{"store = \"/a\nb\"\nworkers = 999",
+		 "FILE:2: store: /a?b is not a text; use letters, digits and signs, no control "
+		 "characters\nFILE:3: workers: 999 is out of bounds; use 1 to 64\n"},
+		{"rule a { match = 'a.example\n' }\nworkers = 999",
+		 "FILE:1: match: a.example? is not a pattern; use example.com, .example.com, "
+		 "http://example.com/path* or */path*\n"
+		 "FILE:3: workers: 999 is out of bounds; use 1 to 64\n"},
+		{"workers = 1\r\nworkers = 999\r\n",
+		 "FILE:2: workers: set in line 1 already; remove one of the two\n"},
+		{"# a\r\r\nworkers = 999\n",
+		 "FILE:3: workers: 999 is out of bounds; use 1 to 64\n"},
+		{"gateway = \"127.0.0.1:1=http://a@unix:x\"",
+		 "FILE:1: gateway: unix:x has no absolute path; use unix:/path\n"},
 		{"parent = \"http://u:@proxy\"",
 		 "FILE:1: parent: ...@proxy has no port; use http://host:port\n"},
 		{"rule \"\" { deny = {.a, .b}\n }\nworkers = 999",

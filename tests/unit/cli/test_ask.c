@@ -1,0 +1,77 @@
+/* LINKS: proxy/cli */
+/* Questions that are not answered in time, or not read to their end. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proxy/cli/ask.h"
+#include "tests/support/scripted_admin.h"
+
+static char directory[] = "/tmp/ask.XXXXXX";
+
+/* What went wrong, behind the place. */
+static const char *failure(struct slice script, const char *target, int64_t timeout_ms)
+{
+	static struct diagnostic error;
+	struct asked asked = {.timeout_ms = timeout_ms};
+	struct scripted_admin *admin;
+	struct answer answer;
+	char option[64], place[PLACE_NAME];
+
+	snprintf(option, sizeof(option), "unix:%s/admin", directory);
+	assert_true(place_reached_here("admin", option, &asked.place, &error));
+	admin = scripted_admin_begin(asked.place.path, script);
+	assert_false(ask(&asked, "GET", target, &answer, &error));
+	ask_free(&answer);
+	free(scripted_admin_end(admin));
+	unlink(asked.place.path);
+	place_name(&asked.place, place);
+	assert_memory_equal(error.text, place, strlen(place));
+	return error.text + strlen(place);
+}
+
+static void test_no_answer_in_time(void **state)
+{
+	(void)state;
+	assert_string_equal(failure(SLICE("< never\n"), "/", 1), ": Connection timed out");
+	assert_string_equal(failure(SLICE("< never\n"), "/", 0), ": Connection timed out");
+}
+
+/* The other side closes before all was sent: more than sockets hold, and than it reads. */
+static void test_closed_while_sending(void **state)
+{
+	size_t size = 4 << 20;
+	char *target = malloc(size + 1);
+	const char *text;
+
+	(void)state;
+	memset(target, 'x', size);
+	target[0] = '/';
+	target[size] = '\0';
+	text = failure(SLICE("< 200 {}\n"), target, 10000);
+	assert_true(strcmp(text, ": Broken pipe") == 0 ||
+		    strcmp(text, ": Connection reset by peer") == 0);
+	free(target);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_no_answer_in_time),
+		cmocka_unit_test(test_closed_while_sending),
+	};
+	int failed;
+
+	if (mkdtemp(directory) == NULL)
+		abort();
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	rmdir(directory);
+	return failed;
+}
