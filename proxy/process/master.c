@@ -68,6 +68,8 @@ static int wait_ms(const struct master *master)
 	bool ending = master->stopping || master->replacing;
 	int64_t next = ending ? master->kill_ms : copier_due_ms(&master->copier);
 
+	if (master_is_done(master))
+		return 0; /* no process could be started, so none is waited for */
 	if (master->next != NULL || (master->before != NULL && !master->greeted))
 		next = sooner(next, master->next_ms);
 	next = sooner(next, master->retire_ms);

@@ -1,0 +1,81 @@
+/* LINKS: proxy/process tests/doubles/master_world.c tests/doubles/failing_memory.c -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=fork,--wrap=kill,--wrap=waitpid,--wrap=poll,--wrap=sigtimedwait,--wrap=exit,--wrap=pipe2,--wrap=open,--wrap=monotonic_us,--wrap=log_error,--wrap=log_info,--wrap=log_error_lines,--wrap=notify_ready,--wrap=notify_reloading,--wrap=notify_stopping,--wrap=privileges_harden,--wrap=generation_go,--wrap=tls_tickets_begin,--wrap=worker_shared_map,--wrap=master_new,--wrap=handover_path,--wrap=handover_execute */
+/* The plays of tests/masters: what a master does, and when, is what stands there. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/doubles/master_world.h"
+#include "tests/support/vectors.h"
+
+/* A program that is replaced by another leaves its memory to the kernel. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+	return "detect_leaks=0";
+}
+
+/* Without the empty lines and comments at the end. */
+static struct slice play_of(const struct vector *vector)
+{
+	struct slice text = vector->text;
+	const char *end = strstr(text.p, "\n\n");
+
+	if (end != NULL && end + 1 < text.p + text.n)
+		text.n = (size_t)(end + 1 - text.p);
+	return text;
+}
+
+static void each_play(const char *file)
+{
+	struct vector *vectors;
+	size_t count = vectors_read(file, &vectors), different = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct slice play = play_of(&vectors[i]);
+		char *text = master_world_play(play);
+
+		if (strlen(text) != play.n || memcmp(text, play.p, play.n) != 0) {
+			printf("%s\n-- expected\n%.*s-- was\n%s--\n", vectors[i].place,
+			       SLICE_ARG(play), text);
+			different++;
+		}
+		free(text);
+	}
+	assert_true(count > 1);
+	assert_int_equal(different, 0);
+}
+
+static void workers_start_and_end(void **state)
+{
+	(void)state;
+	each_play("tests/masters/workers.txt");
+}
+
+static void generations_follow_each_other(void **state)
+{
+	(void)state;
+	each_play("tests/masters/reloads.txt");
+}
+
+static void programs_follow_each_other(void **state)
+{
+	(void)state;
+	each_play("tests/masters/upgrades.txt");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(workers_start_and_end),
+		cmocka_unit_test(generations_follow_each_other),
+		cmocka_unit_test(programs_follow_each_other),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
