@@ -13,7 +13,7 @@ static struct admin_fixture f;
 static int setup(void **state)
 {
 	(void)state;
-	admin_fixture_open(&f, "admin_hosts=ops.test");
+	admin_fixture_open(&f, "admin_hosts=first.test,ops.test");
 	return 0;
 }
 
@@ -56,10 +56,10 @@ static void expect_all(const struct row *rows, size_t count)
 /* Numeric, localhost or a name of the option, with or without a port: nothing a rebound name can be. */
 static void hosts(void **state)
 {
-	static const char *const ours[] = {"127.0.0.1",  "127.0.0.1:3129", "[::1]",
-					   "[::1]:3129", "localhost",      "LOCALHOST:1",
-					   "localhost.", "localhost.:1",   "ops.test",
-					   "Ops.Test:9", "ops.test.",      "10.0.0.1"};
+	static const char *const ours[] = {
+		"127.0.0.1",   "127.0.0.1:3129", "[::1]",        "[::1]:3129", "localhost",
+		"LOCALHOST:1", "localhost.",     "localhost.:1", "ops.test",   "Ops.Test:9",
+		"first.test",  "ops.test.",      "10.0.0.1"};
 	static const char *const foreign[] = {"evil.test",           "evil.test:80",
 					      "127.0.0.1.evil.test", "ops.test.evil.test",
 					      "xops.test",           "localhos"};

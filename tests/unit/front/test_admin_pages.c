@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "proxy/front/admin_page.h"
 #include "proxy/loop/env.h"
 #include "proxy/stats/events.h"
+#include "proxy/stats/history.h"
 #include "proxy/stats/reload.h"
 #include "tests/doubles/store_memory.h"
 
@@ -91,6 +93,8 @@ static void many_are_purged(void **state)
 		     "\"kind\":\"group\",\"group\":\"g\",\"origin\":\"http://10.0.0.2\",");
 	assert_tells(post("/purge?host=10.0.0.1:80&soft=1", 202),
 		     "\"host\":\"10.0.0.1\",\"port\":80,\"soft\":true,");
+	assert_tells(get("/purge"), "\"pending\": [\n    {\n      \"id\": 4,", "      \"id\": 3,",
+		     "      \"id\": 2,", "      \"id\": 1,", "    }\n  ],\n  \"finished\": []");
 	pass(2);
 	remove_purged();
 	assert_tells(get("/purge?id=1"), "\"state\":\"finished\",\"uris\":1,\"began_s\":784111781,"
@@ -393,6 +397,7 @@ static void pages_follow_each_other(void **state)
 		cursor[0] = '\0';
 		if (after[8] == '"')
 			snprintf(cursor, sizeof(cursor), "%.32s", after + 9);
+		assert_true(cursor[0] == '\0' || after[9 + 32] == '"');
 		pages++;
 	} while (cursor[0] != '\0' && pages < 9);
 	assert_int_equal(rows, 5);
@@ -419,7 +424,8 @@ static void variants_that_are_left_out(void **state)
 		pass(1);
 	}
 	text = get("/entries");
-	assert_tells(text, "\"variants_left_out\":2}");
+	assert_tells(text, "\"variants_left_out\":2}", "\"etag\":null,\"last_modified\":null,",
+		     "\"vary\":[{\"name\":\"x\",\"value\":\"15\"}]");
 	for (const char *at = text; (at = strstr(at, "\"answers\"")) != NULL; at++)
 		shown++;
 	assert_int_equal(shown, 16);
@@ -482,6 +488,27 @@ static void the_dash(void **state)
 		     "\"state\":\"serving\",\"start_ms\":784111777000,");
 	f.world.worker->turn.leaving = true;
 	assert_null(strstr(get("/dash.json"), "\"state\":\"serving\""));
+}
+
+/* A minute, an hour, or since the start: the service is noted each second. */
+static void the_window_of_the_dash(void **state)
+{
+	struct stats sum;
+
+	(void)state;
+	store(A, FRESH);
+	for (unsigned i = 0; i < 200; i++) {
+		pass(1);
+		admin_page_sum(&f.world.worker->env, &sum);
+		history_sample(f.service.history, &sum, fake_conn_now_ms() + 1);
+	}
+	store(B, FRESH);
+	assert_tells(get("/dash.json"), "\"requests\":1,", "\"window_s\":6");
+	assert_tells(get("/dash.json?window=60"), "\"requests\":1,");
+	assert_tells(get("/dash.json?window=3600"), "\"requests\":2,", "\"window_s\":20");
+	assert_tells(get("/dash.json?window=0"), "\"requests\":2,", "\"window_s\":202,");
+	assert_tells(get("/stats?last=60s"), "\"requests\": 1,");
+	assert_tells(get("/stats?last=5m"), "\"requests\": 2,");
 }
 
 /* Of an operator's own name that is told, else of the machine's. */
@@ -552,6 +579,7 @@ int main(void)
 		TEST(variants_that_are_left_out),
 		TEST(what_is_no_list_is_none),
 		TEST(the_dash),
+		TEST(the_window_of_the_dash),
 		TEST(the_name_of_the_proxy),
 		TEST(the_window_of_names),
 		TEST(metrics),
