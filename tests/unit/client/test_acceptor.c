@@ -1,26 +1,42 @@
-/* LINKS: proxy/front tests/doubles/fake_conn.c tests/doubles/fake_worker.c tests/doubles/fake_resolver.c tests/doubles/store_memory.c */
+/* LINKS: proxy/front tests/doubles/fake_conn.c tests/doubles/fake_worker.c tests/doubles/fake_resolver.c tests/doubles/store_memory.c -Wl,--wrap=accept4,--wrap=accept,--wrap=open,--wrap=ev_io_start */
 /* Accepting clients: how many in an event, who is turned away, and what happens when descriptors run out. */
 #include "tests/support/worker_fixture.h"
 
 #include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "proxy/client/acceptor.h"
 #include "proxy/front/admin.h"
 #include "proxy/front/forward.h"
 
-/* ---- the kernel ----------------------------------------------------------------------------- */
+enum { PAUSE_MS = 100 };
+
+/* ---- the kernel, and what libev watches ------------------------------------------------------ */
 
 static struct {
 	unsigned waiting; /* connections to accept */
-	int errors[8];    /* that come first, 0 for no more */
+	int errors[8];    /* that come first, the last one before */
 	unsigned error_count;
 	unsigned calls;
 	union address from;
 	struct fake_peer *last;
 	unsigned turned_away; /* by a plain accept() */
+	bool no_files;
+	ev_io *watched[3]; /* those that were started, in their order */
+	unsigned watched_count;
 } kernel;
 
-static int accept_one(int fd, struct sockaddr *peer, socklen_t *length, int flags)
+int __wrap_accept4(int fd, struct sockaddr *peer, socklen_t *length, int flags);
+int __wrap_accept(int fd, struct sockaddr *peer, socklen_t *length);
+int __wrap_open(const char *path, int flags, ...);
+int __real_open(const char *path, int flags, ...);
+void __wrap_ev_io_start(struct ev_loop *of, ev_io *io);
+void __real_ev_io_start(struct ev_loop *of, ev_io *io);
+
+int __wrap_accept4(int fd, struct sockaddr *peer, socklen_t *length, int flags)
 {
 	(void)fd;
 	(void)length;
@@ -35,20 +51,33 @@ static int accept_one(int fd, struct sockaddr *peer, socklen_t *length, int flag
 	return kernel.last->fd;
 }
 
-static int accept_away(int fd, struct sockaddr *peer, socklen_t *length)
+int __wrap_accept(int fd, struct sockaddr *peer, socklen_t *length)
 {
 	(void)fd;
 	(void)peer;
 	(void)length;
 	kernel.turned_away++;
-	return -1;
+	return dup(STDERR_FILENO);
 }
 
-#define accept4 accept_one
-#define accept accept_away
-#include "proxy/client/acceptor.c"
-#undef accept4
-#undef accept
+/* The one that is given up is the only file that is opened here. */
+int __wrap_open(const char *path, int flags, ...)
+{
+	return kernel.no_files ? -1 : __real_open(path, flags);
+}
+
+void __wrap_ev_io_start(struct ev_loop *of, ev_io *io)
+{
+	unsigned i = 0;
+
+	while (i < kernel.watched_count && kernel.watched[i] != io)
+		i++;
+	if (i == kernel.watched_count) {
+		assert_true(i < 3);
+		kernel.watched[kernel.watched_count++] = io;
+	}
+	__real_ev_io_start(of, io);
+}
 
 /* ---- the set-up ----------------------------------------------------------------------------- */
 
@@ -58,25 +87,27 @@ static struct acceptors *acceptors;
 static struct listener_address addresses[2];
 static int ends[2];
 
-static void open_for(const struct frontend *frontend, const char *options, int go)
+static void open_for(const struct frontend *frontend, int go)
 {
 	struct listener listener = {.at = addresses, .count = 2};
 
-	worker_fixture_open(&f, frontend, options);
+	worker_fixture_open(&f, frontend, "");
 	loop = ev_loop_new(EVFLAG_AUTO);
 	kernel.waiting = kernel.error_count = kernel.calls = kernel.turned_away = 0;
+	kernel.watched_count = 0;
 	assert_true(address_parse(SLICE("127.0.0.1"), &kernel.from));
 	for (unsigned i = 0; i < 2; i++)
 		addresses[i] = (struct listener_address){
 			.frontend = frontend, .fd = socket(AF_INET, SOCK_STREAM, 0), .row = 5};
 	acceptors = acceptors_start(loop, &f.worker->clients, &listener, go);
+	kernel.no_files = false;
 	assert_non_null(acceptors);
 }
 
 static int setup(void **state)
 {
 	(void)state;
-	open_for(&forward_frontend, "", -1);
+	open_for(&forward_frontend, -1);
 	return 0;
 }
 
@@ -93,15 +124,17 @@ static unsigned event(unsigned waiting, int events)
 {
 	kernel.waiting = waiting;
 	kernel.calls = 0;
-	ev_invoke(loop, &acceptors->at[0].io, events);
+	ev_invoke(loop, kernel.watched[0], events);
 	return waiting - kernel.waiting;
 }
 
 static bool is_watching(void)
 {
-	bool first = ev_is_active(&acceptors->at[0].io);
+	bool first = ev_is_active(kernel.watched[0]);
 
-	assert_true(first == (bool)ev_is_active(&acceptors->at[1].io));
+	assert_int_equal(kernel.watched[0]->fd, addresses[0].fd);
+	assert_int_equal(kernel.watched[1]->fd, addresses[1].fd);
+	assert_true(first == (bool)ev_is_active(kernel.watched[1]));
 	return first;
 }
 
@@ -140,7 +173,7 @@ static void connections_are_counted(void **state)
 	assert_int_equal(stats->listeners[5].connections, 2);
 	assert_int_equal(stats->accept_pauses, 0);
 	teardown(NULL);
-	open_for(&admin_frontend, "", -1);
+	open_for(&admin_frontend, -1);
 	event(1, EV_READ);
 	assert_int_equal(stats->client_connections, 0);
 	assert_int_equal(stats->listeners[5].connections, 0);
@@ -183,7 +216,6 @@ static void descriptors_run_out(void **state)
 		assert_int_equal(event(1, EV_READ), 0);
 		assert_int_equal(stats->accept_pauses, i + 1);
 		assert_int_equal(kernel.turned_away, i + 1);
-		assert_true(acceptors->spare_fd >= 0);
 		assert_false(is_watching());
 		worker_fixture_pass(&f, PAUSE_MS - 1);
 		assert_false(is_watching());
@@ -192,28 +224,40 @@ static void descriptors_run_out(void **state)
 	}
 }
 
-/* None is there to be given up: it is got when there is one again. */
-static void without_a_spare_descriptor(void **state)
+static void run_out(void)
 {
-	(void)state;
-	close(acceptors->spare_fd);
-	acceptors->spare_fd = -1;
 	kernel.errors[0] = EMFILE;
 	kernel.error_count = 1;
 	event(1, EV_READ);
-	assert_int_equal(kernel.turned_away, 0);
-	assert_int_equal(acceptors->spare_fd, -1);
 	assert_false(is_watching());
 	worker_fixture_pass(&f, PAUSE_MS);
-	assert_true(acceptors->spare_fd >= 0);
 	assert_true(is_watching());
+}
+
+/* None is there to be given up: it is got when there is one again. */
+static void without_a_spare_descriptor(void **state)
+{
+	teardown(state);
+	kernel.no_files = true;
+	open_for(&forward_frontend, -1);
+	run_out();
+	assert_int_equal(kernel.turned_away, 0);
+	run_out();
+	assert_int_equal(kernel.turned_away, 1);
+	kernel.no_files = true; /* it is given up, and there is none in its place */
+	run_out();
+	assert_int_equal(kernel.turned_away, 2);
+	run_out();
+	assert_int_equal(kernel.turned_away, 2);
+	kernel.no_files = false;
 }
 
 /* One that has gone again, or a signal, is no reason to stop. */
 static void one_that_has_gone(void **state)
 {
 	(void)state;
-	acceptors->at[0].most = 2;
+	for (unsigned i = 0; i < 4; i++)
+		event(1, EV_READ); /* it tries for two after these */
 	kernel.errors[0] = ECONNABORTED;
 	kernel.errors[1] = EINTR;
 	kernel.error_count = 2;
@@ -246,13 +290,15 @@ static void it_begins_when_it_may(void **state)
 {
 	teardown(state);
 	assert_int_equal(pipe(ends), 0);
-	open_for(&forward_frontend, "", ends[0]);
-	assert_false(is_watching());
+	open_for(&forward_frontend, ends[0]);
+	assert_int_equal(kernel.watched_count, 1);
+	assert_int_equal(kernel.watched[0]->fd, ends[0]);
 	close(ends[1]);
 	ev_run(loop, EVRUN_NOWAIT);
-	assert_true(is_watching());
-	assert_false(ev_is_active(&acceptors->go));
+	assert_false(ev_is_active(kernel.watched[0]));
 	assert_int_equal(fcntl(ends[0], F_GETFD), -1);
+	assert_int_equal(kernel.watched_count, 3);
+	assert_true(ev_is_active(kernel.watched[1]) && ev_is_active(kernel.watched[2]));
 }
 
 /* Before it ends, all of those that wait at any address. */
@@ -265,9 +311,11 @@ static void the_rest_is_taken(void **state)
 	assert_int_equal(kernel.calls, 72); /* each address, until nothing is there */
 	assert_int_equal(stats->client_connections, 70);
 	acceptors_stop(acceptors);
-	assert_int_equal(acceptors->count, 0);
-	assert_int_equal(acceptors->spare_fd, -1);
+	assert_false(is_watching());
+	assert_int_equal(fcntl(addresses[0].fd, F_GETFD), -1);
 	assert_int_equal(fcntl(addresses[1].fd, F_GETFD), -1);
+	acceptors_take_rest(acceptors); /* of none */
+	assert_int_equal(kernel.calls, 72);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -578,6 +578,118 @@ static void one_that_says_more_behind_its_last(void **state)
 	assert_null(f.client->conn);
 }
 
+/* ---- the end of a worker -------------------------------------------------------------------- */
+
+static struct fake_peer *another(void)
+{
+	return fake_worker_accept(f.worker, &forward_frontend, FAKE_LISTEN, FAILURE_NONE);
+}
+
+/* Whoever asks nothing is closed; whoever has begun gets the answer, as the last. */
+static void those_that_are_idle_end_with_it(void **state)
+{
+	struct fake_peer *gone = another(), *begun = another(), *waiting = another(), *origin;
+	const char *text;
+
+	(void)state;
+	fake_peer_end(gone); /* of several, one in their midst leaves before */
+	assert_true(fake_worker_settle(f.worker));
+	say(begun, "OPTIONS * HTTP/1.1\r\n");
+	say(waiting, ASK);
+	origin = fake_peer_connected(0);
+	fake_worker_terminate(f.worker);
+	assert_true(fake_worker_settle(f.worker));
+	assert_null(f.client->conn);
+	assert_non_null(begun->conn);
+	assert_int_equal(stats->clients, 2);
+	say(begun, "Host: x\r\n\r\n");
+	text = got(begun);
+	expect_status(text, 204);
+	assert_non_null(strstr(text, "\r\nConnection: close\r\n"));
+	assert_true(begun->got_end && !begun->got_reset);
+	say(origin, "HTTP/1.1 204 No Content\r\n\r\n");
+	text = got(waiting);
+	expect_status(text, 204);
+	assert_non_null(strstr(text, "\r\nConnection: close\r\n"));
+	assert_true(waiting->got_end);
+	pass(CLIENT_LINGER_MS);
+	assert_int_equal(stats->clients, 0);
+}
+
+/* Where others have taken over, a client that asks nothing may ask once more. */
+static void those_of_one_that_was_replaced(void **state)
+{
+	struct fake_peer *waiting = another();
+	const char *text;
+
+	(void)state;
+	say(waiting, ASK);
+	fake_worker_retire(f.worker);
+	assert_true(fake_worker_settle(f.worker));
+	assert_non_null(f.client->conn);
+	say(f.client, SELF SELF);
+	text = got(f.client);
+	assert_non_null(strstr(text, "\r\nConnection: close\r\n"));
+	assert_null(strstr(text + 1, "HTTP/1.1 204 "));
+	assert_true(f.client->got_end);
+	say(fake_peer_connected(0), "HTTP/1.1 204 No Content\r\n\r\n");
+	assert_non_null(strstr(got(waiting), "\r\nConnection: close\r\n"));
+}
+
+/* ---- answers that stream -------------------------------------------------------------------- */
+
+/* A large answer in pieces, and nothing is lost or counted twice on the way. */
+static void a_large_answer(void **state)
+{
+	static char body[300001];
+	static const size_t rooms[] = {SIZE_MAX, 1, 1000, 150000};
+	struct fake_peer *origin;
+	size_t before;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(body) - 1; i++)
+		body[i] = (char)('a' + i % 23);
+	for (size_t i = 0; i < COUNT(rooms); i++) {
+		const char *text;
+
+		before = f.client->got.n;
+		say(f.client, ASK);
+		f.client->room = rooms[i];
+		origin = fake_peer_connected(0);
+		say(origin, "HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n");
+		say(origin, body);
+		worker_fixture_take_all(&f);
+		assert_int_equal(stats->client_bytes_out, f.client->got.n);
+		text = strstr(got(f.client), "\r\n\r\n");
+		assert_non_null(text);
+		assert_string_equal(text + 4, body);
+		assert_true(f.client->got.n > before + 300000);
+	}
+	assert_int_equal(stats->requests, COUNT(rooms));
+	assert_false(f.client->got_end);
+}
+
+/* One that ends by closing, and is cut, must not look complete. */
+static void an_answer_that_is_cut(void **state)
+{
+	struct fake_peer *older = another(), *origin;
+
+	(void)state;
+	say(f.client, ASK);
+	origin = fake_peer_connected(0);
+	say(origin, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+	fake_peer_end(origin);
+	assert_true(fake_worker_settle(f.worker));
+	assert_true(f.client->got_end); /* its length tells */
+	say(older, "GET http://10.0.0.1/ HTTP/1.0\r\n\r\n");
+	origin = fake_peer_connected(1);
+	say(origin, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+	assert_false(older->got_reset);
+	fake_peer_end(origin);
+	assert_true(fake_worker_settle(f.worker));
+	assert_true(older->got_reset);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, worker_fixture_close)
 
 int main(void)
@@ -610,6 +722,10 @@ int main(void)
 		TEST(one_that_does_not_read),
 		TEST(one_that_never_reads),
 		TEST(one_that_says_more_behind_its_last),
+		TEST(those_that_are_idle_end_with_it),
+		TEST(those_of_one_that_was_replaced),
+		TEST(a_large_answer),
+		TEST(an_answer_that_is_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -148,6 +148,23 @@ static void a_window_has_its_rows(void **state)
 	holdings_unmap(holdings);
 }
 
+/* The key before it in the window does not end a search, whichever it is. */
+static void a_search_passes_others(void **state)
+{
+	struct holdings *holdings = map(1, 1);
+	struct holdings_row *second;
+
+	(void)state;
+	for (uint64_t first = 1; first <= 3; first++) {
+		assert_non_null(holdings_take(holdings, 0, first, 1, 1));
+		second = holdings_take(holdings, 0, first + 256, 2, 2);
+		assert_non_null(second);
+		assert_ptr_equal(holdings_take(holdings, 0, first + 256, 2, 2), second);
+		assert_int_equal(holdings_here(holdings, 0, first + 256), 2);
+	}
+	holdings_unmap(holdings);
+}
+
 /* More rows than a process has addresses for. */
 static void what_cannot_be_mapped_is_none(void **state)
 {
@@ -273,6 +290,7 @@ int main(void)
 		cmocka_unit_test(many_keys_come_and_go),
 		cmocka_unit_test(a_full_window_refuses),
 		cmocka_unit_test(a_window_has_its_rows),
+		cmocka_unit_test(a_search_passes_others),
 		cmocka_unit_test(what_cannot_be_mapped_is_none),
 		cmocka_unit_test(a_block_is_cleared_where_its_memory_stays),
 		cmocka_unit_test(killed_processes_hold_nothing),
