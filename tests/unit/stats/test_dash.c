@@ -353,7 +353,7 @@ static void test_states_of_hosts(void **state)
 		{0, 9, 999999, -2, "\"ok\""}, /* as all are slow, but */
 		{0, 9, 1000000, -2, "\"slow\""},
 	};
-	struct recent_error_names names = {.host = SLICE("a.test:80")};
+	struct recent_error_names names = {SLICE("a.test:80"), SLICE(""), SLICE("")};
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -83,6 +83,7 @@ static int end(void **state)
 /* Each of its parts, in turn; then all of them are of use. */
 static void test_a_service(void **state)
 {
+	static const struct recent_error_names names = {{"", 0}, {"", 0}, {"", 0}};
 	static struct recent_error errors[RECENT_ERRORS_MAX];
 	static struct in_flight_row rows[IN_FLIGHT_MAX];
 	static struct sketch_view view;
@@ -104,7 +105,7 @@ static void test_a_service(void **state)
 	stats_service_attach(&service, 1);
 	STATS_ADD(clients, 3);
 	sketch_count(&(struct sketch_event){.is_request = true}, NULL, SLICE("a"), SLICE(""));
-	recent_errors_add(FAILURE_DNS_ERROR, 502, &(struct recent_error_names){0}, 5);
+	recent_errors_add(FAILURE_DNS_ERROR, 502, &names, 5);
 	in_flight_note(rows, 1);
 	history_due(service.history, getpid(), 5000, &is_mine);
 	assert_true(is_mine);
