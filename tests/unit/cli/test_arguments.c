@@ -6,12 +6,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "proxy/cli/arguments.h"
+#include "tests/support/captured.h"
 
 enum { WORDS_MAX = 8 };
 
@@ -22,9 +21,8 @@ static bool parse(const char *line, struct arguments *ret_arguments, int *ret_st
 	static char copy[256];
 	static char *argv[WORDS_MAX + 2]; /* operands are a part of it */
 	char *rest = copy;
-	int argc = 1, saved = dup(STDERR_FILENO);
-	FILE *said = tmpfile();
-	long length;
+	struct captured captured;
+	int argc = 1;
 	bool ok;
 
 	argv[0] = "cache204";
@@ -32,18 +30,11 @@ static bool parse(const char *line, struct arguments *ret_arguments, int *ret_st
 	while (argc <= WORDS_MAX && (argv[argc] = strsep(&rest, " ")) != NULL)
 		argc += argv[argc][0] != '\0';
 	argv[argc] = NULL;
-	assert_non_null(said);
-	dup2(fileno(said), STDERR_FILENO);
+	captured_begin(&captured, false);
 	ok = arguments_parse(argc, argv, ret_arguments, ret_status);
-	fflush(stderr);
-	dup2(saved, STDERR_FILENO);
-	close(saved);
-	fseek(said, 0, SEEK_END);
-	length = ftell(said);
-	rewind(said);
-	*ret_said = calloc(1, (size_t)length + 1);
-	assert_int_equal(fread(*ret_said, 1, (size_t)length, said), length);
-	fclose(said);
+	captured_end(&captured);
+	*ret_said = strdup(captured.err);
+	captured_free(&captured);
 	return ok;
 }
 
