@@ -127,6 +127,9 @@ static void times_have_bounds(void **state)
 
 		assert_int_equal(dns_answer_keep_ms(&none, &v4, NEGATIVE_MS), cases[i].keep_ms);
 	}
+	v6.ttl_s = 86401;
+	assert_int_equal(dns_answer_keep_ms(&v6, &none, NEGATIVE_MS), DAY_MS);
+	v6.ttl_s = 60;
 	/* A denial is believed as long as told, trouble for five minutes. */
 	assert_int_equal(dns_answer_keep_ms(&none, &none, 3600000), 3600000);
 	assert_int_equal(dns_answer_keep_ms(&none, &silent, 300001), 300000);

@@ -308,6 +308,9 @@ static void an_answer_is_kept_or_forgotten(void **state)
 
 	(void)state;
 	assert_non_null(one.cache);
+	fail_allocation(0);
+	dns_cache_free(dns_cache_new(MANY)); /* there is none, then */
+	fail_no_allocation();
 	for (size_t n = 0; fail_in(n, put, &one); n++)
 		assert_false(dns_cache_find(one.cache, SLICE(""), 0, &failure, &found));
 	for (unsigned i = 0; i < MANY; i++) {

@@ -285,6 +285,7 @@ static void a_zone_has_a_part_of_the_look_ups(void **state)
 	}
 	assert_false(is_refused(fixture, "a.good.co.uk", &asked[count++]));
 	assert_false(is_refused(fixture, "www.good.example", &asked[count++]));
+	assert_false(is_refused(fixture, "www.xvil.example", &asked[count++])); /* another */
 	for (unsigned i = 0; i < count; i++)
 		resolver_fixture_wait(&asked[i]);
 }
@@ -389,6 +390,34 @@ static void an_unwanted_look_up_makes_way(void **state)
 			resolver_fixture_wait(&asked[i]);
 }
 
+/* From the middle, the end and the beginning of those that nobody waited for. */
+static void they_are_wanted_again_in_any_order(void **state)
+{
+	static const unsigned order[] = {2, 4, 0, 3, 1};
+	struct fixture *fixture = *state;
+	uint64_t before = stats->lookups_dropped;
+	struct asked asked[COUNT(order)];
+	char host[64];
+
+	resolver_fixture_open(fixture, rows);
+	for (unsigned i = 0; i < COUNT(order); i++) {
+		snprintf(host, sizeof(host), "n%u.example", i);
+		assert_false(is_refused(fixture, host, &asked[i]));
+	}
+	for (unsigned i = 0; i < COUNT(order); i++)
+		resolver_cancel(asked[i].query);
+	for (unsigned i = 0; i < COUNT(order); i++) {
+		snprintf(host, sizeof(host), "n%u.example", order[i]);
+		assert_false(is_refused(fixture, host, &asked[order[i]]));
+	}
+	for (unsigned i = 0; i < COUNT(order); i++) {
+		resolver_fixture_wait(&asked[i]);
+		assert_int_equal(asked[i].failure, FAILURE_DNS_ERROR);
+	}
+	assert_int_equal(resolver_fixture_questions(fixture), 2 * COUNT(order));
+	assert_int_equal(stats->lookups_dropped - before, 0);
+}
+
 /* So does one that has answered, and waits for AAAA alone. */
 static void an_answered_look_up_makes_way(void **state)
 {
@@ -432,7 +461,8 @@ static void sockets_of_a_look_up_are_limited(void **state)
 	resolver_fixture_set(fixture, "dns_timeout", "200ms");
 	fixture->descriptors.sockets = 2;
 	resolver_fixture_open(fixture, rows);
-	assert_string_equal(resolver_fixture_ask(fixture, "web.example"), "dns_timeout");
+	/* a timeout, or an error when the library has given up before */
+	assert_memory_equal(resolver_fixture_ask(fixture, "web.example"), "dns_", 4);
 	assert_true(name_server_questions(servers[1], false) > 0);
 	assert_int_equal(name_server_questions(servers[2], false), 0);
 	for (unsigned i = 0; i < COUNT(servers); i++)
@@ -554,6 +584,7 @@ int main(void)
 		TEST(many_zones_and_clients_leave_some_look_ups),
 		TEST(a_client_has_a_part_of_the_look_ups),
 		TEST(an_unwanted_look_up_makes_way),
+		TEST(they_are_wanted_again_in_any_order),
 		TEST(an_answered_look_up_makes_way),
 		TEST(sockets_of_a_look_up_are_limited),
 		TEST(sockets_to_name_servers_are_limited),

@@ -51,6 +51,7 @@ static void one_that_is_parked_has_its_own(void **state)
 	memset(message.text, '!', sizeof(message.text));
 	memset(user, '!', sizeof(user));
 	assert_is_whole(&x);
+	assert_true(x.user.p > (const char *)x.memory); /* behind the request */
 	memory = x.memory;
 	assert_true(exchange_park(&x)); /* it is parked */
 	assert_ptr_equal(x.memory, memory);

@@ -274,10 +274,12 @@ static void test_handshake(void **state)
 	assert_string_equal(written, "");
 }
 
-/* Of all kinds: no path, and no more than fits. */
+/* Of all kinds: no path, and no more than fits; some are cut at the end of what a line has room for. */
 static void test_all_kinds(void **state)
 {
+	enum { LINE_MAX = sizeof("debug: \n") - 1 + 639 };
 	char host[400];
+	size_t longest = 0;
 
 	(void)state;
 	least = LOG_LEVEL_DEBUG;
@@ -288,12 +290,19 @@ static void test_all_kinds(void **state)
 		x.req.uri.host = slice_of(host, sizeof(host));
 		assert_true(
 			address_parse(SLICE("2001:db8:1111:2222:3333:4444:5555:6666"), &x.origin));
+		x.peer = x.origin;
+		address_set_port(&x.origin, 65535);
+		cause_set("%0200d", 0);
 		written[0] = '\0';
 		log_failure(&x);
+		cause_clear();
+		longest = strlen(written) > longest ? strlen(written) : longest;
+		assert_true(longest <= LINE_MAX);
 		assert_non_null(strstr(written, failure_name((enum failure)i)));
 		assert_non_null(strstr(written, failure_sentence((enum failure)i)));
 		assert_null(strstr(written, "secret"));
 	}
+	assert_true(longest >= LINE_MAX - 1); /* at info or at debug */
 }
 
 int main(void)

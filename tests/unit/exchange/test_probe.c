@@ -22,6 +22,7 @@ struct world {
 	struct fake_worker *worker;
 	struct message message;
 	struct probe *probe;
+	budget_id holder;
 	enum failure refused; /* of probe_start() */
 	unsigned calls;
 	/* of the call */
@@ -65,7 +66,8 @@ static void done(void *context, const struct probe_answer *answer)
 	assert_int_equal(answer->failure == FAILURE_NONE, answer->res != NULL);
 	world->status = answer->res == NULL ? 0 : answer->res->status;
 	assert_true(answer->raw.n < sizeof(world->raw));
-	memcpy(world->raw, answer->raw.p, answer->raw.n);
+	if (answer->raw.n > 0)
+		memcpy(world->raw, answer->raw.p, answer->raw.n);
 	world->raw[answer->raw.n] = '\0';
 	world->origin[0] = '\0';
 	if (answer->origin->any.sa_family != AF_UNSPEC)
@@ -81,6 +83,7 @@ static void ask(struct world *world, const char *request)
 {
 	struct probe_question question = {
 		.req = request_of(&world->message, request),
+		.holder = world->holder,
 		.done = done,
 		.context = world,
 	};
@@ -223,6 +226,35 @@ static void without_room_it_is_refused(void **state)
 	assert_int_equal(budget_used(&world->worker->budgets, BUDGET_EXTRAS, 0), 0);
 }
 
+static void ask_and_keep(struct world *world, const char *request, unsigned n)
+{
+	ask(world, request);
+	origin_says(world, n, "HTTP/1.1 204 N\r\n\r\n");
+	assert_int_equal(world->calls, 1);
+}
+
+/* One that is kept is held by who used it last, of whom each has a part of all. */
+static void kept_ones_are_held_by_who_used_them(void **state)
+{
+	struct world *world = *state;
+
+	world->worker->budgets.limit[BUDGET_IDLE] =
+		(struct budget_limit){.all = 9, .here = 9, .one_all = 1, .one_here = 1};
+	world->holder = 7;
+	ask_and_keep(world, "GET http://10.0.0.1/\n", 0);
+	assert_true(is_open(0));
+	ask_and_keep(world, "GET http://10.0.0.2/\n", 1);
+	assert_false(is_open(1)); /* it has one */
+	world->holder = 9;
+	ask_and_keep(world, "GET http://10.0.0.1/\n", 0);
+	assert_true(is_open(0));
+	ask_and_keep(world, "GET http://10.0.0.2/\n", 2);
+	assert_false(is_open(2));
+	world->holder = 7;
+	ask_and_keep(world, "GET http://10.0.0.2/\n", 3);
+	assert_true(is_open(3) && is_open(0));
+}
+
 static void what_is_cancelled_is_not_told(void **state)
 {
 	struct world *world = *state;
@@ -265,13 +297,10 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(a_head_is_told_as_it_came),
-		TEST(the_head_alone_is_told),
-		TEST(a_head_with_bare_ends_of_lines),
-		TEST(failures_are_told),
-		TEST(without_room_it_is_refused),
-		TEST(what_is_cancelled_is_not_told),
-		TEST(without_memory_it_is_refused_or_fails),
+		TEST(a_head_is_told_as_it_came),      TEST(the_head_alone_is_told),
+		TEST(a_head_with_bare_ends_of_lines), TEST(failures_are_told),
+		TEST(without_room_it_is_refused),     TEST(kept_ones_are_held_by_who_used_them),
+		TEST(what_is_cancelled_is_not_told),  TEST(without_memory_it_is_refused_or_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

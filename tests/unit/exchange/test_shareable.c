@@ -128,6 +128,23 @@ static void test_full_bucket_of_used_gives_up_the_oldest(void **state)
 	assert_int_equal(recall(key_of(8, 101), NOW + 2 * NO_MS), SHAREABLE_YES);
 }
 
+/* One that was used, and is over this very millisecond, goes before those that are not. */
+static void test_what_is_over_goes_first(void **state)
+{
+	(void)state;
+	for (uint64_t place = 0; place < SLOTS; place += SLOTS - 1) {
+		for (uint64_t i = 0; i < SLOTS; i++) {
+			note(key_of(9 + place, i + 1), false, i == place ? NOW : NOW + 10);
+			if (i == place)
+				recall(key_of(9 + place, i + 1), NOW);
+		}
+		note(key_of(9 + place, 100), false, NOW + NO_MS);
+		for (uint64_t i = 0; i < SLOTS; i++)
+			assert_int_equal(recall(key_of(9 + place, i + 1), NOW + NO_MS),
+					 i == place ? SHAREABLE_UNKNOWN : SHAREABLE_NO);
+	}
+}
+
 /* What is to be remembered for no time takes no place of others. */
 static void test_no_time_displaces_none(void **state)
 {
@@ -214,6 +231,7 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_full_bucket_of_used_gives_up_the_oldest, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_what_is_over_goes_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_time_displaces_none, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_noted_twice, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_processes_know, setup, teardown),

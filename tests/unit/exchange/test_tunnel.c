@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proxy/exchange/tunnel.h"
 #include "proxy/front/forward.h"
@@ -22,7 +23,17 @@ static struct world {
 	struct fake_worker *worker;
 	struct fake_peer *client, *target;
 	char *piece;
+	int free_fd; /* the lowest: pipes are real */
 } world;
+
+static int free_fd(void)
+{
+	int fd = dup(STDERR_FILENO);
+
+	assert_true(fd >= 0);
+	close(fd);
+	return fd;
+}
 
 static void settle(void)
 {
@@ -37,6 +48,7 @@ static int setup(void **state)
 	world.worker = fake_worker_new(world.conf);
 	world.client =
 		fake_worker_accept(world.worker, &forward_frontend, FAKE_LISTEN, FAILURE_NONE);
+	world.free_fd = free_fd();
 	return world.piece == NULL;
 }
 
@@ -46,6 +58,7 @@ static int teardown(void **state)
 	settle();
 	assert_null(fake_worker_leftover(world.worker));
 	assert_int_equal(stats->tunnels_open, 0);
+	assert_int_equal(free_fd(), world.free_fd);
 	fake_worker_free(world.worker);
 	test_conf_free(world.conf);
 	free(world.piece);
@@ -107,8 +120,13 @@ static void a_large_transfer_has_a_pipe(void **state)
 	assert_int_equal(pipes(), 1);
 	transfer(world.target, world.client, PIECES);
 	assert_int_equal(pipes(), 2);
-	assert_int_equal(stats->tunnel_bytes_in - in, (uint64_t)PIECES * PIECE + SPLICED_AFTER);
-	assert_int_equal(stats->tunnel_bytes_out - out, (uint64_t)PIECES * PIECE);
+	fake_conn_wake(world.client); /* with nothing to read */
+	settle();
+	transfer(world.client, world.target, 1);
+	transfer(world.target, world.client, 1);
+	assert_int_equal(stats->tunnel_bytes_in - in,
+			 (uint64_t)(PIECES + 1) * PIECE + SPLICED_AFTER);
+	assert_int_equal(stats->tunnel_bytes_out - out, (uint64_t)(PIECES + 1) * PIECE);
 	end_tunnel();
 }
 

@@ -157,7 +157,8 @@ static void without_memory_none_is_joined(void **state)
 			pool_leave(pool, ones[i].host);
 	if (host != NULL)
 		pool_leave(pool, host);
-	assert_true(!fail_allocation(0) || pool_new(conf) == NULL);
+	if (fail_allocation(0))
+		pool_free(pool_new(conf), close_one); /* there is none, then */
 	fail_no_allocation();
 }
 
