@@ -14,7 +14,7 @@
 
 enum { PAUSE_MS = 100 };
 
-/* ---- the kernel, and what libev watches ------------------------------------------------------ */
+/* ---- the kernel, and what libev watches ----------------------------------------------------- */
 
 static struct {
 	unsigned waiting; /* connections to accept */

@@ -15,10 +15,11 @@
 
 enum {
 	FAILURES_MAX = 2000, /* more allocations than one step has */
+	TURNS_MAX = 1000,    /* of a loop that ticks */
 	MANY = 400,          /* names, for which a table must grow more than once */
 };
 
-/* ---- c-ares as a whole: these stand before the library's, which has nothing to begin on Linux --- */
+/* ---- c-ares as a whole: in place of the library's ------------------------------------------- */
 
 static int library_uses;
 static bool library_fails;
@@ -70,6 +71,14 @@ static void start(void *context)
 	resolver_fixture_start(question->fixture, question->host, &question->asked);
 }
 
+/* What a look-up has that was answered before its end, it gives back when its last server has answered. */
+static void wait_for_end(struct fixture *fixture, size_t alive)
+{
+	for (unsigned turns = 0; allocations_alive() > alive && turns < TURNS_MAX; turns++)
+		ev_run(fixture->loop, EVRUN_ONCE);
+	assert_true(allocations_alive() <= alive);
+}
+
 /* Whatever could not be had: an answer to each, and the whole one to who asks next. */
 static void a_question_fails_alone(void **state)
 {
@@ -88,8 +97,9 @@ static void a_question_fails_alone(void **state)
 		assert_string_equal(resolver_fixture_ask(question.fixture, question.host),
 				    "2001:db8::1 192.0.2.1");
 		assert_int_equal(question.asked.calls, 1);
-		assert_true(n < 2 || allocations_alive() == alive); /* the loop has what it needs */
-		alive = allocations_alive();
+		if (n < 2)
+			alive = allocations_alive(); /* the loop has what it needs */
+		wait_for_end(question.fixture, alive);
 	}
 	assert_true(failed > 5);
 	assert_int_equal(question.asked.failure, FAILURE_NONE); /* of the last, none failed */

@@ -348,7 +348,7 @@ static void heads_of_lines(void **state)
 	assert_string_equal(text, "");
 }
 
-/* ---- the log that writes to them ------------------------------------------------------------- */
+/* ---- the log that writes to them ------------------------------------------------------------ */
 
 static struct accesslog *open_log(const char *format, uint32_t hits)
 {

@@ -92,7 +92,7 @@ static int end(void **state)
 	return 0;
 }
 
-/* ---- what whole.json is of -------------------------------------------------------------------- */
+/* ---- what whole.json is of ------------------------------------------------------------------ */
 
 static void fill_answers(void)
 {

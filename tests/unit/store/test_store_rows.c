@@ -59,10 +59,10 @@ static int raw_put(const char *directory, const char *table, unsigned flags, MDB
 }
 
 /* Another program writes into a table. */
-static void write_row(struct store_fixture *f, const char *table, unsigned flags, const void *key,
-		      size_t key_size, const void *value, size_t size)
+static void write_row(struct store_fixture *f, const char *table, unsigned flags, struct slice key,
+		      struct slice value)
 {
-	MDB_val k = {key_size, (void *)(uintptr_t)key}, v = {size, (void *)(uintptr_t)value};
+	MDB_val k = {key.n, (void *)(uintptr_t)key.p}, v = {value.n, (void *)(uintptr_t)value.p};
 	pid_t child = fork();
 	int status;
 
@@ -152,7 +152,8 @@ static void test_a_place_of_another_size(void **state)
 
 	store_fixture_open(f);
 	put(f->store, 1);
-	write_row(f, "order", MDB_INTEGERKEY, &first, sizeof(first), "abc", 3);
+	write_row(f, "order", MDB_INTEGERKEY, slice_of((const char *)&first, sizeof(first)),
+		  SLICE("abc"));
 	assert_int_equal(evict(f->store, 1, &due), 1);
 	assert_int_equal(due, 0);
 	assert_in_store(f->store, 1, 0);
@@ -206,7 +207,7 @@ static void test_a_damaged_value(void **state)
 	store_fixture_open(f);
 	put(f->store, 1);
 	put(f->store, 2);
-	write_row(f, "data", 0, &key, sizeof(key), "rubbish", 7);
+	write_row(f, "data", 0, slice_of((const char *)&key, sizeof(key)), SLICE("rubbish"));
 	assert_absent(f->store, 1);
 	assert_int_equal(store_walk(f->store, &cursor, 9, count_it, &seen, &more), STORE_OK);
 	assert_int_equal(seen, 1);
@@ -233,8 +234,8 @@ static void test_a_value_of_too_many_groups(void **state)
 	store_fixture_open(f);
 	put(f->store, 1);
 	store_value_write(bytes, head, groups, bytes_of(1, 0, SIZE));
-	write_row(f, "data", 0, &key, sizeof(key), bytes,
-		  store_value_size(bytes_of(1, 0, SIZE).n, STORE_GROUPS_MAX + 1));
+	write_row(f, "data", 0, slice_of((const char *)&key, sizeof(key)),
+		  slice_of(bytes, store_value_size(bytes_of(1, 0, SIZE).n, STORE_GROUPS_MAX + 1)));
 	assert_in_store(f->store, 1, 0);
 	put(f->store, 1);
 	assert_in_store(f->store, 1, 0);
@@ -251,7 +252,7 @@ static void test_a_key_of_another_size(void **state)
 
 	store_fixture_open(f);
 	put(f->store, 1);
-	write_row(f, "data", 0, "\0\0\0\1", 4, "x", 1);
+	write_row(f, "data", 0, slice_of("\0\0\0\1", 4), SLICE("x"));
 	assert_int_equal(store_walk(f->store, &cursor, 9, count_it, &seen, &more), STORE_FAILED);
 	assert_string_equal(store_error(f->store),
 			    "read: MDB_CORRUPTED: Located page was wrong type");
@@ -271,7 +272,8 @@ static void test_a_format_of_another_size(void **state)
 		store_fixture_open(f);
 		put(f->store, 1);
 		if (is_there)
-			write_row(f, NULL, 0, "format", 6, &first_half, sizeof(first_half));
+			write_row(f, NULL, 0, SLICE("format"),
+				  slice_of((const char *)&first_half, sizeof(first_half)));
 		else
 			fail_calls("mdb_get", 0, 1, MDB_NOTFOUND);
 		store_fixture_reopen(f);
