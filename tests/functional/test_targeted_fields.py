@@ -109,7 +109,7 @@ def test_they_are_passed_on_unchanged(targeted, origin):
             answer = client.get(origin.url())
             assert {name: answer[name] for name in lines} == lines
         assert answer.hit
-        assert (answer.age, answer["Date"] is not None) == (0, True)
+        assert answer.age < 60 and answer["Date"] is not None
 
 
 def test_authorization_is_judged_by_the_field_too(targeted, origin):
