@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -11,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cache/store/store.h"
@@ -29,6 +32,9 @@
 #include "tests/support/store_fixture.h"
 
 enum { FIRST_PID = 101, ENDED_MAX = 32, HUNG_MAX = 8, START_MS = 1000000, LINE_MAX_SIZE = 512 };
+
+/* Of a play: a master that turns without end, or does not come back, fails by the play's name. */
+enum { TURNS_MAX = 5000, LINES_MAX = 500, ALARM_S = 30 };
 
 /* What can be told to fail. */
 enum call { FORK, PIPE, GO, EXECUTE, OPEN, MEMORY, TICKETS, MAP, CALLS };
@@ -65,6 +71,7 @@ static struct {
 	unsigned ended_count;
 	pid_t hung[HUNG_MAX];
 	unsigned hung_count;
+	unsigned turns, lines;
 	bool fails[CALLS];
 } world;
 
@@ -92,6 +99,9 @@ struct master *__wrap_master_new(struct generation *first, const struct generati
 				 struct worker_shared *shared, struct handover *before);
 const char *__wrap_handover_path(void);
 void __wrap_handover_execute(const struct handover *handover, const char *path);
+pid_t __real_fork(void);
+pid_t __real_waitpid(pid_t pid, int *ret_status, int options);
+_Noreturn void __real_exit(int status);
 int __real_poll(struct pollfd *fds, nfds_t count, int ms);
 int __real_sigtimedwait(const sigset_t *mask, siginfo_t *info, const struct timespec *most);
 int __real_pipe2(int *fds, int flags);
@@ -106,6 +116,19 @@ struct master *__real_master_new(struct generation *first, const struct generati
 /* ---- the transcript ------------------------------------------------------------------------- */
 
 static void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void count(unsigned *counter, unsigned most, const char *what)
+{
+	if (++*counter <= most)
+		return;
+	fprintf(world.to, "stuck: more than %u %s\n", most, what);
+	longjmp(world.end, 1);
+}
+
+static void count_turn(void)
+{
+	count(&world.turns, TURNS_MAX, "turns");
+}
 
 /* What the one who tries us has been told goes first. */
 static void note_report(void)
@@ -122,6 +145,7 @@ static void note_report(void)
 
 static void note_args(const char *what, const char *format, va_list args)
 {
+	count(&world.lines, LINES_MAX, "lines");
 	note_report();
 	fprintf(world.to, "%" PRId64 " %s", world.now_ms, what);
 	vfprintf(world.to, format, args);
@@ -387,6 +411,7 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int ms)
 {
 	if (world.master == NULL || count != 3)
 		return __real_poll(fds, count, ms);
+	count_turn();
 	turn_workers();
 	return go_on(ms < 0 ? INT64_MAX : world.now_ms + ms);
 }
@@ -397,6 +422,7 @@ int __wrap_sigtimedwait(const sigset_t *mask, siginfo_t *info, const struct time
 	int64_t until_ms = world.now_ms + most->tv_sec * 1000;
 	int number;
 
+	count_turn();
 	do
 		number = __real_sigtimedwait(mask, info, &at_once);
 	while (number < 0 && go_on(until_ms));
@@ -717,37 +743,10 @@ static void run(void)
 		run_first();
 }
 
-static void clean(void)
+static void play_all(void)
 {
-	sigset_t signals_all = master_signals();
-	static const struct timespec at_once;
-
-	while (__real_sigtimedwait(&signals_all, NULL, &at_once) > 0)
-		;
-	fail_memory_never();
-	if (world.told >= 0)
-		close(world.told);
-	directory_remove(world.directory);
-}
-
-char *master_world_play(struct slice play)
-{
-	char *text = NULL;
-	char *words = strndup(play.p, play.n);
 	char line[LINE_MAX_SIZE];
-	size_t size;
 
-	memset(&world, 0, sizeof(world));
-	world.rest = words;
-	world.to = open_memstream(&text, &size);
-	world.told = world.last_pipe = world.report[0] = world.report[1] = -1;
-	directory_make(world.directory, sizeof(world.directory));
-	snprintf(world.file, sizeof(world.file), "%s/conf", world.directory);
-	snprintf(world.store, sizeof(world.store), "%s/store", world.directory);
-	snprintf(world.program, sizeof(world.program), "%s/program", world.directory);
-	write_file(world.program, "one");
-	if (mkdir(world.store, 0700) != 0)
-		abort();
 	if (setjmp(world.end) == 0) {
 		run();
 		note_report();
@@ -758,9 +757,69 @@ char *master_world_play(struct slice play)
 	}
 	note_report();
 	fclose(world.to);
+}
+
+/* Of a process of its own: it leaves no signal, descriptor or memory to the next, however it ends. */
+static _Noreturn void play_here(int to, pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	alarm(ALARM_S); /* not blocked by masters */
+	if (getppid() != parent || (world.to = fdopen(to, "w")) == NULL)
+		abort();
+	setvbuf(world.to, NULL, _IOLBF, 0);
+	world.told = world.last_pipe = world.report[0] = world.report[1] = -1;
+	write_file(world.program, "one");
+	if (mkdir(world.store, 0700) != 0)
+		abort();
+	play_all();
+	__real_exit(EXIT_SUCCESS);
+}
+
+/* All that it writes, and how it ended when that was not well. */
+static char *take_transcript(int from, pid_t pid)
+{
+	char *text = NULL, chunk[PIPE_BUF];
+	size_t size;
+	FILE *to = open_memstream(&text, &size);
+	ssize_t n;
+	int status;
+
+	while ((n = read(from, chunk, sizeof(chunk))) > 0)
+		fwrite(chunk, 1, (size_t)n, to);
+	close(from);
+	if (__real_waitpid(pid, &status, 0) != pid)
+		abort();
+	if (WIFSIGNALED(status))
+		fprintf(to, "stuck: died of signal %d\n", WTERMSIG(status));
+	else if (WEXITSTATUS(status) != EXIT_SUCCESS)
+		fprintf(to, "stuck: ended with %d\n", WEXITSTATUS(status));
+	fclose(to);
+	return text;
+}
+
+char *master_world_play(struct slice play)
+{
+	char *words = strndup(play.p, play.n), *text;
+	pid_t parent = getpid(), pid;
+	int fds[2];
+
+	memset(&world, 0, sizeof(world));
+	world.rest = words;
+	directory_make(world.directory, sizeof(world.directory));
+	snprintf(world.file, sizeof(world.file), "%s/conf", world.directory);
+	snprintf(world.store, sizeof(world.store), "%s/store", world.directory);
+	snprintf(world.program, sizeof(world.program), "%s/program", world.directory);
+	if (__real_pipe2(fds, O_CLOEXEC) != 0)
+		abort();
+	fflush(NULL);
+	pid = __real_fork();
+	if (pid == 0)
+		play_here(fds[1], parent);
+	close(fds[1]);
+	text = take_transcript(fds[0], pid);
 	replace(&text, world.directory, "DIR");
 	replace(&text, CACHE204_VERSION, "VERSION");
-	clean();
+	directory_remove(world.directory);
 	free(words);
 	return text;
 }

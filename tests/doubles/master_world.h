@@ -19,7 +19,11 @@
  *   MS > shows                   what operators see
  *   MS > waits                   nothing, so that all until then is seen
  *
- * Processes are numbered from 101 on, in the order of their start.
+ * Processes are numbered from 101 on, in the order of their start.  An event comes before what the master does
+ * at the same time by its clock.
+ *
+ * Each play is played in a process of its own.  One that has more turns or lines than any should, that dies, or
+ * that does not come back within 30 s has a last line "stuck: ...".
  *
  * Links with --wrap for all functions that are defined here as __wrap_NAME, and with failing_memory.c.
  */

@@ -69,12 +69,32 @@ static void programs_follow_each_other(void **state)
 	each_play("tests/masters/upgrades.txt");
 }
 
+/* A master that never rests, or takes its process with it, is a failure that names the play. */
+static void a_play_has_bounds(void **state)
+{
+	static const char last[] = "stuck: more than 500 lines\n",
+			  died[] = "stuck: died of signal 6\n";
+	char play[10000] = "with workers=1; sync=0\n", *text;
+	size_t n = strlen(play);
+
+	(void)state;
+	while (n + 20 < sizeof(play))
+		n += (size_t)snprintf(play + n, sizeof(play) - n, "0 > waits\n");
+	text = master_world_play((struct slice){play, n});
+	assert_string_equal(text + strlen(text) - strlen(last), last);
+	free(text);
+	text = master_world_play(slice_str("with workers=1; sync=0\n0 > no such word\n"));
+	assert_string_equal(text + strlen(text) - strlen(died), died);
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(workers_start_and_end),
 		cmocka_unit_test(generations_follow_each_other),
 		cmocka_unit_test(programs_follow_each_other),
+		cmocka_unit_test(a_play_has_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
