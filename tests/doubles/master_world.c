@@ -122,6 +122,7 @@ static void count(unsigned *counter, unsigned most, const char *what)
 	if (++*counter <= most)
 		return;
 	fprintf(world.to, "stuck: more than %u %s\n", most, what);
+	world.rest = "";
 	longjmp(world.end, 1);
 }
 
@@ -729,6 +730,19 @@ static void replace(char **text, const char *what, const char *by)
 	}
 }
 
+/* This file may have been compiled when the working copy had another commit: the release is the same. */
+static void replace_version(char **text)
+{
+	static const char compiled[] = CACHE204_VERSION;
+	char *at, *version;
+
+	while ((at = memmem(*text, strlen(*text), compiled, strcspn(compiled, "+"))) != NULL) {
+		version = strndup(at, strcspn(at, " ,\n"));
+		replace(text, version, "VERSION");
+		free(version);
+	}
+}
+
 static void run(void)
 {
 	static char *settings[] = {NULL, "listen=127.0.0.1:0", "admin="};
@@ -747,15 +761,13 @@ static void play_all(void)
 {
 	char line[LINE_MAX_SIZE];
 
-	if (setjmp(world.end) == 0) {
+	if (setjmp(world.end) == 0)
 		run();
-		note_report();
-		/* what would have happened later stays in the transcript */
-		while (take_line(line, sizeof(line)))
-			if (strstr(line, " > ") != NULL)
-				fprintf(world.to, "%s\n", line);
-	}
 	note_report();
+	/* what would have happened later stays in the transcript */
+	while (take_line(line, sizeof(line)))
+		if (strstr(line, " > ") != NULL)
+			fprintf(world.to, "%s\n", line);
 	fclose(world.to);
 }
 
@@ -818,7 +830,7 @@ char *master_world_play(struct slice play)
 	close(fds[1]);
 	text = take_transcript(fds[0], pid);
 	replace(&text, world.directory, "DIR");
-	replace(&text, CACHE204_VERSION, "VERSION");
+	replace_version(&text);
 	directory_remove(world.directory);
 	free(words);
 	return text;
