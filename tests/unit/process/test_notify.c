@@ -231,6 +231,47 @@ static void test_no_watchdog(void **state)
 	}
 }
 
+/* The program that is executed in our place finds what we found; we have it back when it cannot be run. */
+static void test_hand_over(void **state)
+{
+	static const char *const names[] = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"};
+	char own[16];
+
+	(void)state;
+	snprintf(own, sizeof(own), "%d", (int)getpid());
+	set_watchdog("20000000", NULL);
+	notify_hand_over();
+	assert_string_equal(getenv("NOTIFY_SOCKET"), path);
+	assert_string_equal(getenv("WATCHDOG_USEC"), "20000000");
+	assert_string_equal(getenv("WATCHDOG_PID"), own);
+	assert_string_equal(received(), "WATCHDOG=1");
+	notify_take_back();
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		assert_null(getenv(names[i]));
+	notify_stopping("still here", 0);
+	assert_string_equal(received(), STOPPING "still here");
+
+	notify_hand_over(); /* and the program that found it is there now */
+	notify_init();
+	assert_string_equal(received(), "WATCHDOG=1");
+	assert_in_range(notify_watchdog(), 1, 10000);
+}
+
+static void test_hand_over_of_less(void **state)
+{
+	(void)state;
+	notify_init(); /* no watchdog */
+	notify_hand_over();
+	assert_string_equal(getenv("NOTIFY_SOCKET"), path);
+	assert_null(getenv("WATCHDOG_USEC"));
+	assert_null(getenv("WATCHDOG_PID"));
+	assert_string_equal(received(), "");
+	notify_take_back();
+	notify_init(); /* no manager */
+	notify_hand_over();
+	assert_null(getenv("NOTIFY_SOCKET"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -243,6 +284,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_full_queue, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_watchdog, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_watchdog, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hand_over, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hand_over_of_less, setup, teardown),
 	};
 	int failed;
 
