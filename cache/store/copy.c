@@ -377,8 +377,10 @@ void store_copy_remove(const struct store_files *files)
 
 void store_copy_clean(const char *directory)
 {
-	struct store_files files = {
-		.directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), .lock = -1};
+	struct store_files files = {.directory =
+					    open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+				    .lock = -1,
+				    .data = -1};
 	struct shared_map map = {0};
 
 	if (files.directory >= 0) {

@@ -73,6 +73,7 @@ struct master {
 	unsigned count, slots;
 	unsigned store_slots;   /* workers that the store has room for */
 	unsigned failed_starts; /* in a row, of all */
+	int64_t none_since_ms;  /* when the last worker that served ended */
 	int signals;
 	int started[2]; /* pipe: a worker that serves says so by its process id */
 	sigset_t mask_before;

@@ -158,12 +158,15 @@ void master_start_due(struct master *master)
 
 void master_count_alive(struct master *master)
 {
-	unsigned alive = 0;
+	unsigned alive = 0, before;
 
 	for (unsigned i = 0; i < master->count; i++)
 		alive += master->members[i].ready &&
 			 master->members[i].generation == master->now->number;
-	atomic_store_explicit(&master->shared->service.alive, alive, memory_order_relaxed);
+	before = atomic_exchange_explicit(&master->shared->service.alive, alive,
+					  memory_order_relaxed);
+	if (alive == 0 && before > 0)
+		master->none_since_ms = master->now_ms;
 }
 
 /* The first worker alone judges the store and the options, and says once what is wrong. */

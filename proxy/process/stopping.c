@@ -8,6 +8,7 @@
 
 enum {
 	STARTS_MAX = 5,      /* failed starts in a row, for each worker */
+	NONE_MS = 5000,      /* a service without a worker: what it lacks may come back */
 	FINISH_MS = 1000,    /* to end when all are replaced: no client is served meanwhile */
 	CRASHES_MS = 600000, /* a worker that crashes later has another reason */
 	CRASHES_MAX = 4,
@@ -160,6 +161,13 @@ void master_start_all(struct master *master)
 			master->members[i].due_ms = master->now_ms;
 }
 
+/* A service that is up waits for processes, memory or descriptors, which may be lacking for a moment. */
+static bool none_for_long(const struct master *master)
+{
+	return master->shared->service.alive == 0 &&
+	       master->now_ms - master->none_since_ms >= NONE_MS;
+}
+
 /*
  * A start failed.  True when the service cannot go on: a worker that ended by itself before the
  * service was up has said why (`told`), and would say it again.
@@ -168,7 +176,7 @@ bool master_give_up(struct master *master, bool told)
 {
 	bool too_often = ++master->failed_starts >= STARTS_MAX * master->now->conf->workers;
 
-	if (master->greeted ? !too_often || master->shared->service.alive > 0 : !too_often && !told)
+	if (master->greeted ? !too_often || !none_for_long(master) : !too_often && !told)
 		return false;
 	if (master->before != NULL) {
 		master_go_back(master, master_is_trial(master)

@@ -304,7 +304,8 @@ static void test_cleaning(void **state)
 	int directory, fd;
 	struct shared_map map;
 
-	store_copy_clean("/nowhere"); /* and nothing happens */
+	store_copy_clean("/nowhere");                   /* and nothing happens */
+	assert_true(fcntl(STDIN_FILENO, F_GETFD) >= 0); /* of others, and stays open */
 	holder_start(f, &holder);
 	directory = open(f->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	fd = openat(directory, "data.mdb.copy.new", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
@@ -319,6 +320,7 @@ static void test_cleaning(void **state)
 	assert_int_equal(((struct store_note *)map.data)->copying, 1);
 	store_copy_clean(f->directory);
 	assert_int_equal(((struct store_note *)map.data)->copying, 0);
+	assert_true(fcntl(STDIN_FILENO, F_GETFD) >= 0);
 	shared_map_close(&map);
 	close(directory);
 	holder_end(&holder);
