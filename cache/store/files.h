@@ -8,7 +8,8 @@
  *	visited clock noted shared maps (shared_map.h)
  *	instance not part of the store: the name of this installation (instance.h)
  *	data.mdb.copy       the last copy (cache/store/copy.h); data.mdb.copy.new while it is made
- *	data.mdb.damaged    the first that was set aside; data.mdb.foreign likewise
+ *	data.mdb.damaged    the first that was set aside; data.mdb.foreign, data.mdb.foreign.2
+ *			    and so on: not known to be ours
  *
  * Locks are open-file-description locks on four bytes of `lock`: SERVICE is held by the one service
  * that may use the directory, and passes to the processes it forks; OPENING while a process opens

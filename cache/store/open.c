@@ -20,6 +20,9 @@ enum {
 	INVALIDATIONS_VERSION = 2,
 };
 
+/* What a file of others is set aside as, and numbers from the second on. */
+#define FOREIGN "foreign"
+
 #define VISITED_MAGIC UINT64_C(0x6465746973697634)
 #define CLOCK_MAGIC UINT64_C(0x6b636f6c63343032)
 #define NOTE_MAGIC UINT64_C(0x6465746f6e343032)
@@ -49,12 +52,24 @@ static uint64_t page_size(void)
 	return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* An operator has one of each kind to look at, the first: the next are not kept. */
+/*
+ * Of damaged files an operator has the first to look at, and the next are not kept.  Files of others
+ * are kept, as many as there are names for.
+ */
 static const char *kind_to_keep(const struct store *store, const char *kind,
 				struct diagnostic *notice)
 {
+	static const char *const of_others[] = {
+		FOREIGN,      FOREIGN ".2", FOREIGN ".3", FOREIGN ".4", FOREIGN ".5",
+		FOREIGN ".6", FOREIGN ".7", FOREIGN ".8", FOREIGN ".9",
+	};
+
 	if (kind == NULL || !store_files_is_aside(&store->files, kind))
 		return kind;
+	for (size_t i = 0;
+	     strcmp(kind, FOREIGN) == 0 && i < sizeof(of_others) / sizeof(of_others[0]); i++)
+		if (!store_files_is_aside(&store->files, of_others[i]))
+			return of_others[i];
 	diagnostic_add(notice, "%s/" STORE_DATA_NAME ".%s: is kept from before, so not this time",
 		       store->directory, kind);
 	return NULL;
@@ -172,7 +187,7 @@ static bool judge(struct store *store, struct store_note *ret_note, struct diagn
 	if (left == STORE_LEFT_NOTHING)
 		return true;
 	if (left == STORE_LEFT_UNKNOWN)
-		return discard(store, "foreign", notice, "it is not known to be this cache's");
+		return discard(store, FOREIGN, notice, "it is not known to be this cache's");
 	if (left == STORE_LEFT_REBOOTED)
 		return replace(store, NULL, notice, "the system went down while it was in use");
 	fd = openat(store->files.directory, STORE_DATA_NAME, O_RDONLY | O_NONBLOCK | O_CLOEXEC);

@@ -321,6 +321,32 @@ static void test_foreign_file(void **state)
 	assert_string_equal(found, text);
 }
 
+/* What others have lost here, they can have back: not of a few files only the first, or the last. */
+static void test_foreign_files(void **state)
+{
+	struct store_fixture *f = *state;
+	char text[8], found[sizeof(text)], name[32];
+
+	for (unsigned i = 1; i <= 10; i++) {
+		snprintf(text, sizeof(text), "file %u", i);
+		if (i > 1)
+			file_remove(f, "state");
+		file_write(f, "data.mdb", text, sizeof(text));
+		assert_begun_anew(
+			f, i < 10 ? "not known to be this cache's; set aside"
+				  : "data.mdb.foreign: is kept from before, so not this time");
+		store_close(f->store);
+		f->store = NULL;
+	}
+	for (unsigned i = 1; i <= 9; i++) {
+		snprintf(text, sizeof(text), "file %u", i);
+		snprintf(name, sizeof(name), i == 1 ? "data.mdb.foreign" : "data.mdb.foreign.%u",
+			 i);
+		assert_int_equal(file_read(f, name, found, sizeof(found)), sizeof(text));
+		assert_string_equal(found, text);
+	}
+}
+
 static void test_foreign_instead_of_ours(void **state)
 {
 	struct store_fixture *f = *state;
@@ -694,6 +720,7 @@ int main(void)
 		DAMAGE_TEST(test_truncated_beyond_use),
 		DAMAGE_TEST(test_garbled),
 		DAMAGE_TEST(test_foreign_file),
+		DAMAGE_TEST(test_foreign_files),
 		DAMAGE_TEST(test_foreign_instead_of_ours),
 		DAMAGE_TEST(test_foreign_table),
 		DAMAGE_TEST(test_not_a_file),
