@@ -1,7 +1,8 @@
 #!/bin/sh
 # Usage: scripts/unit.sh LOGS PROGRAM...
 #
-# Runs unit test programs (cmocka), shows the output of those that fail, and closes with the sum.
+# Runs unit test programs (cmocka), shows the output of those that fail, and closes with the sum.  One that
+# cannot run says so, "skipped: why", and exits with 0.
 # RUN_WITH is a command that runs them, an emulator.  MAY_FAIL has the names of tests whose failure is
 # shown and not counted, for who sets it knows why; their programs must run to the end all the same.
 # In continuous checks ($CI) a program that fails is run once more, as scripts/functional.sh does.
@@ -25,6 +26,10 @@ run() { # program
 		*) bad=$((bad + 1)) ;;
 		esac
 	done
+	if [ "$status" -eq 0 ] && grep -q '^skipped: ' "$log"; then
+		sed -n "s/^skipped: /$name: skipped: /p" "$log"
+		return 0
+	fi
 	[ -z "$names" ] || [ "$bad" -ne 0 ] || ! grep -q '^\[==========\].* test(s) run' "$log" || status=0
 	[ "$status" -ne 0 ] || [ "$bad" -ne 0 ] || [ "$ok" -eq 0 ] || return 0
 	cat "$log"

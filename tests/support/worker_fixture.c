@@ -47,7 +47,8 @@ const char *worker_fixture_got(struct worker_fixture *f, struct fake_peer *peer)
 	size_t n = got->n - got->done;
 
 	assert_true(n < sizeof(f->text));
-	memcpy(f->text, got->p + got->done, n);
+	if (n > 0)
+		memcpy(f->text, got->p + got->done, n);
 	f->text[n] = '\0';
 	got->done = got->n;
 	return f->text;
