@@ -522,7 +522,8 @@ bool http_host_is_same(struct slice a, struct slice b)
 
 	if (slice_ieq(a, b))
 		return true;
-	if (a.n == 0 || b.n == 0 || a.p[0] != '[' || b.p[0] != '[')
+	if (a.n == 0 || b.n == 0 || a.p[0] != '[' || b.p[0] != '[' || a.n > sizeof(of_a) ||
+	    b.n > sizeof(of_b))
 		return false;
 	return slice_eq(slice_of(of_a, http_host_normal(a, of_a)),
 			slice_of(of_b, http_host_normal(b, of_b)));

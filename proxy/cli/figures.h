@@ -17,9 +17,9 @@ struct figure figure_count(double n);
 struct figure figure_rate(double n, double seconds);
 /* Never rounded to all or nothing of it: ">99.9 %". */
 struct figure figure_percent(double share);
-/* The same in whole percent. */
 /* The same without its sign. */
 struct figure figure_points(double share);
+/* The same in whole percent. */
 struct figure figure_whole_percent(double share);
 struct figure figure_micros(double us);
 /* Of two units at most. */

@@ -89,6 +89,7 @@ void test_conf_free(struct conf *conf)
 #undef OPTION_SIZE
 #undef OPTION_DURATION
 	conf_rules_free(conf->rules);
+	free(conf->instance);
 	free(conf);
 }
 

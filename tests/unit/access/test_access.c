@@ -1077,7 +1077,6 @@ static void our_own_via_is_a_loop(void **state)
 		{"1.1", OK},
 		{",", OK},
 	};
-	char *instance;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++)
@@ -1088,13 +1087,11 @@ static void our_own_via_is_a_loop(void **state)
 	/* of another instance of the same name it is none */
 	setup = setup_of("pseudonym=mine", LOCAL);
 	access_free(setup.access);
-	instance = strdup("mine-1");
-	setup.conf->instance = instance;
+	setup.conf->instance = strdup("mine-1");
 	setup.access = compile(setup.conf, NULL, 0, false, &setup.error);
 	assert_int_equal(ask(&setup, METHOD_GET, "a.example", 80, "1.1 mine-1"), LOOP);
 	assert_int_equal(ask(&setup, METHOD_GET, "a.example", 80, "1.1 mine"), OK);
 	setup_end(&setup);
-	free(instance);
 	/* of one byte: nothing is read behind a member that has no name */
 	setup = setup_of("pseudonym=m", LOCAL);
 	assert_int_equal(ask(&setup, METHOD_GET, "a.example", 80, "1.1 m"), LOOP);

@@ -31,9 +31,11 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+	int failed = worker_fixture_close(state); /* clients of theirs end first */
+
 	gateways_free(&listener);
 	listener_close(&listener);
-	return worker_fixture_close(state);
+	return failed;
 }
 
 static struct fake_peer *client_at(unsigned index)
