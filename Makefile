@@ -122,7 +122,7 @@ $(BUILD)/flags/compile $(BUILD)/flags/link: $(BUILD)/flags/compiler scripts/prob
 $(BUILD)/obj/proxy/page/page.o: $(wildcard proxy/page/*.html proxy/page/*.css proxy/page/*.js)
 
 # What shows the version is built anew when it changes.
-$(call objects,$(shell grep -l CACHE204_VERSION $(SOURCES) /dev/null)): $(BUILD)/version
+$(call objects,$(shell grep -l CACHE204_VERSION $(filter %.c,$(C_FILES)) /dev/null)): $(BUILD)/version
 $(BUILD)/version: FORCE
 	@mkdir -p $(@D)
 	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@

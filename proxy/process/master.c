@@ -70,7 +70,9 @@ static int wait_ms(const struct master *master)
 
 	if (master_is_done(master))
 		return 0; /* no process could be started, so none is waited for */
-	if (master->next != NULL || (master->before != NULL && !master->greeted))
+	/* who is stopping does not go back, and would only turn until its workers have ended */
+	if (master->next != NULL ||
+	    (master->before != NULL && !master->greeted && !master->stopping))
 		next = sooner(next, master->next_ms);
 	next = sooner(next, master->retire_ms);
 	if (master->trial.pid != 0)

@@ -133,13 +133,11 @@ static void start(struct master *master, struct member *member)
 		member->pid = pid;
 		return;
 	}
-	if (master->next != NULL && member->generation == master->next->number) {
-		master_give_up_next(master, "a worker cannot be started: the log says why");
-		return;
-	}
 	log_error("cannot start a worker: %s%s", strerror(errno),
 		  errno == EAGAIN ? ": raise the limit of processes (TasksMax, ulimit -u)" : "");
-	if (!master_give_up(master, false))
+	if (master->next != NULL && member->generation == master->next->number)
+		master_give_up_next(master, "a worker cannot be started: the log says why");
+	else if (!master_give_up(master, false))
 		schedule(master, member);
 }
 

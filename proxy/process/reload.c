@@ -125,13 +125,13 @@ static void refuse_reload(struct master *master, const char *text)
 	answer_reload(master, false, text);
 }
 
+/* One that is being started has no handler of that signal yet, and would die of it: it retires when it serves. */
 void master_retire_older(struct master *master)
 {
 	for (unsigned i = 0; i < master->count; i++) {
 		struct member *member = &master->members[i];
 
-		if (member->pid != 0 && member->generation < master->now->number &&
-		    !member->retired)
+		if (member->ready && member->generation < master->now->number && !member->retired)
 			kill(member->pid, WORKER_RETIRE);
 	}
 	master->retire_ms = master->now_ms + RETIRE_MS;

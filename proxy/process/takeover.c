@@ -99,6 +99,7 @@ static void note_why(struct handover *before, const char *why)
 _Noreturn void takeover_fail(struct handover *before, const char *why)
 {
 	bool again = before->kind == HANDOVER_BACK;
+	int told = 0;
 
 	/* Each second they would be the same lines. */
 	if (before->failed_for != sum_of(why)) {
@@ -119,7 +120,9 @@ _Noreturn void takeover_fail(struct handover *before, const char *why)
 		notify_hand_over();
 		handover_execute(before, NULL);
 		notify_take_back();
-		log_error("upgrade: the program before cannot be run: %s", strerror(errno));
+		if (errno != told)
+			log_error("upgrade: the program before cannot be run: %s", strerror(errno));
+		told = errno;
 		again = true;
 	}
 }
