@@ -1,4 +1,4 @@
-/* LINKS: proxy/stats -Wl,--wrap=open,--wrap=getrandom */
+/* LINKS: proxy/stats -Wl,--wrap=open,--wrap=__open_2,--wrap=getrandom */
 /* Where the access log goes: what is opened for which name, how much is offered at once, and what waits. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,6 +37,14 @@ int __wrap_open(const char *path, int flags, ...)
 		return -1;
 	}
 	return __real_open(path, flags, 0640);
+}
+
+/* open() of two arguments, where the compiler has flags checked */
+int __wrap___open_2(const char *path, int flags);
+
+int __wrap___open_2(const char *path, int flags)
+{
+	return __wrap_open(path, flags);
 }
 
 ssize_t __real_getrandom(void *to, size_t n, unsigned flags);

@@ -1,0 +1,474 @@
+/* LINKS: proxy/loop -Wl,--wrap=socket,--wrap=bind,--wrap=listen,--wrap=fcntl,--wrap=reallocarray */
+/* Sets of listening sockets: what is bound, shared, kept and closed, and what is said when a call of the system fails. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proxy/loop/listener.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+/* ---- calls that fail ------------------------------------------------------------------------ */
+
+enum call { NO_CALL, SOCKET, BIND, LISTEN, FCNTL, REALLOCARRAY };
+
+static struct {
+	enum call call;
+	unsigned skip; /* so many of them are as ever first */
+	int error;
+} failing;
+
+static void fail_call(enum call call, unsigned skip, int error)
+{
+	failing.call = call;
+	failing.skip = skip;
+	failing.error = error;
+}
+
+static bool fails(enum call call)
+{
+	if (failing.call != call || failing.skip-- > 0)
+		return false;
+	failing.call = NO_CALL;
+	errno = failing.error;
+	return true;
+}
+
+int __real_socket(int domain, int type, int protocol);
+int __real_bind(int fd, const struct sockaddr *address, socklen_t length);
+int __real_listen(int fd, int backlog);
+int __real_fcntl(int fd, int command, long argument);
+void *__real_reallocarray(void *block, size_t count, size_t size);
+int __wrap_socket(int domain, int type, int protocol);
+int __wrap_bind(int fd, const struct sockaddr *address, socklen_t length);
+int __wrap_listen(int fd, int backlog);
+int __wrap_fcntl(int fd, int command, long argument);
+void *__wrap_reallocarray(void *block, size_t count, size_t size);
+
+int __wrap_socket(int domain, int type, int protocol)
+{
+	return fails(SOCKET) ? -1 : __real_socket(domain, type, protocol);
+}
+
+int __wrap_bind(int fd, const struct sockaddr *address, socklen_t length)
+{
+	return fails(BIND) ? -1 : __real_bind(fd, address, length);
+}
+
+int __wrap_listen(int fd, int backlog)
+{
+	return fails(LISTEN) ? -1 : __real_listen(fd, backlog);
+}
+
+int __wrap_fcntl(int fd, int command, long argument)
+{
+	return command == F_DUPFD_CLOEXEC && fails(FCNTL) ? -1
+							  : __real_fcntl(fd, command, argument);
+}
+
+void *__wrap_reallocarray(void *block, size_t count, size_t size)
+{
+	return fails(REALLOCARRAY) ? NULL : __real_reallocarray(block, count, size);
+}
+
+/* ---- sets ----------------------------------------------------------------------------------- */
+
+static char directory[] = "/tmp/cache204-unit-XXXXXX";
+static char path[64], unix_text[80];
+static struct diagnostic error;
+
+static bool bind_one(struct listener *set, const char *text, const char *option)
+{
+	char *at[] = {(char *)(uintptr_t)text};
+	struct conf_list list = {at, 1};
+
+	error.text[0] = '\0';
+	return listener_bind(set, &list, option, NULL, &error);
+}
+
+static struct listener set_after(const struct listener *former)
+{
+	return (struct listener){.former = former, .owner = {0600, (uid_t)-1, (gid_t)-1}};
+}
+
+static struct listener set_of(const char *text, const struct listener *former)
+{
+	struct listener set = set_after(former);
+
+	if (!bind_one(&set, text, "listen"))
+		fail_msg("%s", error.text);
+	return set;
+}
+
+static ino_t socket_of(const struct listener *set, unsigned index)
+{
+	struct stat status;
+
+	assert_true(index < set->count);
+	assert_int_equal(fstat(set->at[index].fd, &status), 0);
+	return status.st_ino;
+}
+
+static const char *name_at(const struct listener *set, unsigned index)
+{
+	static char text[LISTENER_NAME_SIZE];
+
+	assert_true(index < set->count);
+	listener_name(&set->at[index], text);
+	return text;
+}
+
+static int descriptors(void)
+{
+	int fd = __real_fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+
+	close(fd);
+	return fd; /* the lowest that is free */
+}
+
+/* ---- binding -------------------------------------------------------------------------------- */
+
+static void an_address_of_each_kind(void **state)
+{
+	struct listener set = set_after(NULL);
+	int only_6 = 0;
+	socklen_t size = sizeof(only_6);
+
+	(void)state;
+	assert_true(bind_one(&set, "127.0.0.1:0", "listen"));
+	assert_true(bind_one(&set, "[::1]:0", "listen"));
+	assert_true(bind_one(&set, "tls:127.0.0.1:0", "listen"));
+	assert_true(bind_one(&set, unix_text, "admin"));
+	assert_int_equal(set.count, 4);
+	assert_true(address_port(&set.at[0].address) > 0 && address_port(&set.at[0].asked) == 0);
+	assert_int_equal(strncmp(name_at(&set, 0), "127.0.0.1:", 10), 0);
+	assert_int_equal(strncmp(name_at(&set, 1), "[::1]:", 6), 0);
+	assert_string_equal(name_at(&set, 3), unix_text);
+	assert_true(set.at[2].is_tls && !set.at[0].is_tls && !set.at[3].is_tls);
+	assert_string_equal(set.at[3].option, "admin");
+	assert_int_equal(getsockopt(set.at[1].fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_6, &size), 0);
+	assert_int_equal(only_6, 1);
+	assert_true(listener_listen(&set, &error));
+	listener_remove_files(&set, NULL);
+	assert_int_not_equal(access(path, F_OK), 0);
+	listener_close(&set);
+	assert_null(set.at);
+}
+
+static void what_cannot_be_bound_says_why(void **state)
+{
+	static const struct {
+		enum call call;
+		unsigned skip;
+		int error;
+		const char *text, *why;
+	} cases[] = {
+		{BIND, 0, EADDRINUSE, "127.0.0.1:0",
+		 "Address already in use: another process has it, ss -ltnp shows which"},
+		{BIND, 1, EADDRINUSE, "127.0.0.1:0", /* of the group, when the address was free */
+		 "Address already in use: another process has it, ss -ltnp shows which"},
+		{BIND, 0, EADDRNOTAVAIL, "127.0.0.1:0",
+		 "Cannot assign requested address: no interface of this machine has that address; "
+		 "one "
+		 "without IPv4 has [::1]"},
+		{SOCKET, 0, EAFNOSUPPORT, "[::1]:0",
+		 "Address family not supported by protocol: this machine has IPv4 or IPv6 alone, "
+		 "as in "
+		 "127.0.0.1 or [::1]"},
+		{BIND, 0, EACCES, "127.0.0.1:0",
+		 "Permission denied: ports below 1024 need CAP_NET_BIND_SERVICE, or root and the "
+		 "option "
+		 "user"},
+		{SOCKET, 1, EMFILE, "127.0.0.1:0", "Too many open files"},
+		{REALLOCARRAY, 0, ENOMEM, "127.0.0.1:0", "Cannot allocate memory"},
+		{NO_CALL, 0, 0, "127.0.0.1", "Invalid argument"},
+		{NO_CALL, 0, 0, "localhost:80", "Invalid argument"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct listener set = set_after(NULL);
+		char expected[256];
+		int before = descriptors();
+
+		fail_call(cases[i].call, cases[i].skip, cases[i].error);
+		assert_false(bind_one(&set, cases[i].text, "listen"));
+		assert_int_equal(failing.call, NO_CALL);
+		snprintf(expected, sizeof(expected), "cannot listen on %s: %s", cases[i].text,
+			 cases[i].why);
+		assert_string_equal(error.text, expected);
+		assert_int_equal(set.count, 0);
+		listener_close(&set);
+		assert_int_equal(descriptors(), before);
+	}
+}
+
+static void a_unix_socket_that_cannot_be_made_says_why(void **state)
+{
+	static const struct {
+		enum call call;
+		int error;
+		const char *why;
+	} cases[] = {
+		{SOCKET, EMFILE, "Too many open files"},
+		{BIND, ENOSPC, "No space left on device"},
+		{LISTEN, ENOBUFS, "No buffer space available"},
+		{REALLOCARRAY, ENOMEM, "Cannot allocate memory"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct listener set = set_after(NULL);
+		char expected[256];
+
+		fail_call(cases[i].call, 0, cases[i].error);
+		assert_false(bind_one(&set, unix_text, "listen"));
+		snprintf(expected, sizeof(expected), "cannot listen on %s: %s", unix_text,
+			 cases[i].why);
+		assert_string_equal(error.text, expected);
+		assert_int_not_equal(access(path, F_OK), 0); /* nothing is left */
+		listener_close(&set);
+	}
+}
+
+static void as_many_as_there_is_room_for(void **state)
+{
+	struct listener set = set_after(NULL);
+
+	(void)state;
+	for (unsigned i = 0; i < LISTENERS_MAX; i++)
+		assert_true(bind_one(&set, "127.0.0.1:0", "listen"));
+	assert_false(bind_one(&set, "127.0.0.1:0", "listen"));
+	assert_string_equal(error.text, "more than 64 listening addresses");
+	assert_int_equal(set.count, LISTENERS_MAX);
+	listener_close(&set);
+}
+
+/* ---- listening ------------------------------------------------------------------------------ */
+
+static void what_cannot_listen_says_why(void **state)
+{
+	struct listener set = set_of("127.0.0.1:0", NULL);
+	char expected[256];
+
+	(void)state;
+	fail_call(LISTEN, 0, EADDRINUSE);
+	assert_false(listener_listen(&set, &error));
+	snprintf(expected, sizeof(expected),
+		 "cannot listen on %s: Address already in use: another process has it, ss -ltnp "
+		 "shows "
+		 "which",
+		 name_at(&set, 0));
+	assert_string_equal(error.text, expected);
+	assert_true(listener_listen(&set, &error));
+	listener_close(&set);
+}
+
+/* ---- a set after another -------------------------------------------------------------------- */
+
+/* What waits in a socket is not lost when its address goes on. */
+static void sockets_of_the_same_address_are_shared(void **state)
+{
+	struct listener first = set_of("127.0.0.1:0", NULL), next;
+	char text[LISTENER_NAME_SIZE];
+
+	(void)state;
+	snprintf(text, sizeof(text), "%s", name_at(&first, 0));
+	first.at[0].asked = first.at[0].address; /* as if its port had been asked for */
+	next = set_of(text, &first);
+	assert_int_equal(socket_of(&next, 0), socket_of(&first, 0));
+	assert_true(next.at[0].fd != first.at[0].fd);
+	listener_close(&next);
+	fail_call(FCNTL, 0, EMFILE);
+	next = set_after(&first);
+	assert_false(bind_one(&next, text, "listen"));
+	assert_true(strstr(error.text, ": Too many open files") != NULL);
+	listener_close(&next);
+	listener_close(&first);
+}
+
+static void ports_that_were_chosen_stay_with_their_option(void **state)
+{
+	struct listener first = set_after(NULL), next = set_after(&first);
+
+	(void)state;
+	assert_true(bind_one(&first, "127.0.0.1:0", "listen"));
+	assert_true(bind_one(&first, "tls:127.0.0.1:0", "listen"));
+	assert_true(bind_one(&first, "127.0.0.1:0", "admin"));
+	assert_true(bind_one(&next, "127.0.0.1:0", "admin"));
+	assert_true(bind_one(&next, "tls:127.0.0.1:0", "listen"));
+	assert_true(bind_one(&next, "127.0.0.1:0", "listen"));
+	assert_true(bind_one(&next, "127.0.0.1:0", "listen")); /* one more than there were */
+	assert_int_equal(socket_of(&next, 0), socket_of(&first, 2));
+	assert_int_equal(socket_of(&next, 1), socket_of(&first, 1));
+	assert_int_equal(socket_of(&next, 2), socket_of(&first, 0));
+	for (unsigned i = 0; i < 3; i++)
+		assert_true(socket_of(&next, 3) != socket_of(&first, i));
+	listener_close(&next);
+	listener_close(&first);
+}
+
+static void all_addresses_after_one_of_them(void **state)
+{
+	struct listener first = set_of("127.0.0.1:0", NULL), next, none;
+	char text[32];
+
+	(void)state;
+	snprintf(text, sizeof(text), "0.0.0.0:%u", address_port(&first.at[0].address));
+	next = set_of(text, &first);
+	assert_int_equal(next.count, 2);
+	assert_string_equal(name_at(&next, 0), text);
+	assert_int_equal(socket_of(&next, 1), socket_of(&first, 0));
+	assert_int_equal(address_port(&next.at[1].asked), address_port(&first.at[0].address));
+	listener_close(&next);
+	fail_call(FCNTL, 0, EMFILE);
+	none = set_after(&first);
+	assert_false(bind_one(&none, text, "listen"));
+	assert_int_equal(none.count, 1);
+	listener_close(&none);
+	fail_call(REALLOCARRAY, 1, ENOMEM);
+	none = set_after(&first);
+	assert_false(bind_one(&none, text, "listen"));
+	assert_int_equal(none.count, 1);
+	listener_close(&none);
+	listener_close(&first);
+}
+
+static void a_unix_socket_whose_file_is_gone_is_made_anew(void **state)
+{
+	struct listener first = set_of(unix_text, NULL), next;
+
+	(void)state;
+	next = set_of(unix_text, &first);
+	assert_int_equal(socket_of(&next, 0), socket_of(&first, 0));
+	listener_close(&next);
+	fail_call(FCNTL, 0, EMFILE);
+	next = set_after(&first);
+	assert_false(bind_one(&next, unix_text, "listen"));
+	assert_true(strstr(error.text, ": Too many open files") != NULL);
+	listener_close(&next);
+	assert_int_equal(unlink(path), 0);
+	next = set_of(unix_text, &first);
+	assert_true(socket_of(&next, 0) != socket_of(&first, 0));
+	listener_remove_files(&first, &next); /* it is not of the first */
+	assert_int_equal(access(path, F_OK), 0);
+	listener_remove_files(&next, NULL);
+	assert_int_not_equal(access(path, F_OK), 0);
+	listener_close(&next);
+	listener_close(&first);
+}
+
+/* ---- a set for each worker ------------------------------------------------------------------ */
+
+static void a_set_for_each_worker(void **state)
+{
+	struct listener first = set_after(NULL), again, third;
+
+	(void)state;
+	assert_true(bind_one(&first, "127.0.0.1:0", "listen"));
+	assert_true(bind_one(&first, unix_text, "listen"));
+	assert_true(listener_again(&first, NULL, &again, &error));
+	assert_int_equal(again.count, 2);
+	assert_true(socket_of(&again, 0) != socket_of(&first, 0)); /* another of the group */
+	assert_int_equal(socket_of(&again, 1), socket_of(&first, 1));
+	assert_true(listener_again(&first, &again, &third, &error));
+	assert_int_equal(socket_of(&third, 0), socket_of(&again, 0));
+	listener_close(&third);
+	listener_close(&again);
+	/* a group of another user is shared, not joined */
+	for (unsigned i = 0; i < 2; i++) {
+		fail_call(BIND, 0, i == 0 ? EADDRINUSE : EACCES);
+		assert_true(listener_again(&first, NULL, &again, &error));
+		assert_int_equal(socket_of(&again, 0), socket_of(&first, 0));
+		listener_close(&again);
+	}
+	listener_remove_files(&first, NULL);
+	listener_close(&first);
+}
+
+static void a_set_that_cannot_be_had_says_why(void **state)
+{
+	static const struct {
+		enum call call;
+		unsigned skip;
+		int error;
+	} cases[] = {{SOCKET, 0, EMFILE}, {BIND, 0, ENOBUFS}, {REALLOCARRAY, 0, ENOMEM}};
+	struct listener first = set_of("127.0.0.1:0", NULL), again;
+	char expected[256];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		fail_call(cases[i].call, cases[i].skip, cases[i].error);
+		assert_false(listener_again(&first, NULL, &again, &error));
+		snprintf(expected, sizeof(expected), "cannot listen on %s once for each worker: %s",
+			 name_at(&first, 0), strerror(cases[i].error));
+		assert_string_equal(error.text, expected);
+		listener_close(&again);
+	}
+	listener_close(&first);
+}
+
+static void what_is_kept_and_joined(void **state)
+{
+	struct listener first = set_of("127.0.0.1:0", NULL), other = set_of("127.0.0.1:0", NULL),
+			kept, all = {.count = 0};
+
+	(void)state;
+	assert_true(listener_keep(&first, &first, &kept));
+	assert_int_equal(socket_of(&kept, 0), socket_of(&first, 0));
+	listener_close(&kept);
+	assert_true(listener_keep(&first, &other, &kept));
+	assert_int_equal(kept.count, 0);
+	listener_close(&kept);
+	fail_call(FCNTL, 0, EMFILE);
+	assert_false(listener_keep(&first, &first, &kept));
+	listener_close(&kept);
+	fail_call(REALLOCARRAY, 0, ENOMEM);
+	assert_false(listener_keep(&first, &first, &kept));
+	listener_close(&kept);
+	assert_true(listener_join(&all, &first));
+	assert_true(listener_join(&all, &other));
+	assert_int_equal(all.count, 2);
+	assert_int_equal(all.at[1].fd, other.at[0].fd);
+	free(first.at);
+	free(other.at);
+	listener_close(&all);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_address_of_each_kind),
+		cmocka_unit_test(what_cannot_be_bound_says_why),
+		cmocka_unit_test(a_unix_socket_that_cannot_be_made_says_why),
+		cmocka_unit_test(as_many_as_there_is_room_for),
+		cmocka_unit_test(what_cannot_listen_says_why),
+		cmocka_unit_test(sockets_of_the_same_address_are_shared),
+		cmocka_unit_test(ports_that_were_chosen_stay_with_their_option),
+		cmocka_unit_test(all_addresses_after_one_of_them),
+		cmocka_unit_test(a_unix_socket_whose_file_is_gone_is_made_anew),
+		cmocka_unit_test(a_set_for_each_worker),
+		cmocka_unit_test(a_set_that_cannot_be_had_says_why),
+		cmocka_unit_test(what_is_kept_and_joined),
+	};
+	int failed;
+
+	if (mkdtemp(directory) == NULL)
+		return 1;
+	snprintf(path, sizeof(path), "%s/socket", directory);
+	snprintf(unix_text, sizeof(unix_text), "unix:%s", path);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	rmdir(directory);
+	return failed;
+}
