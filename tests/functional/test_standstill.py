@@ -75,6 +75,7 @@ def world(start_proxy, tmp_path):
     world.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", all_waits(), ids=name_of)
 def test_what_came_meanwhile_is_served(world, kind):
     wait = begun(kind, world)
