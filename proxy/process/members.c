@@ -184,6 +184,7 @@ static void member_serves(struct master *master, struct member *member)
 		else
 			kill(member->pid, WORKER_RETIRE);
 		member->ready = true;
+		member->turned_ms = master->now_ms;
 		return;
 	}
 	member->ready = true;

@@ -99,7 +99,7 @@ static void note_why(struct handover *before, const char *why)
 _Noreturn void takeover_fail(struct handover *before, const char *why)
 {
 	bool again = before->kind == HANDOVER_BACK;
-	int told = 0;
+	int told = 0, error;
 
 	/* Each second they would be the same lines. */
 	if (before->failed_for != sum_of(why)) {
@@ -119,10 +119,11 @@ _Noreturn void takeover_fail(struct handover *before, const char *why)
 			end_all(before);
 		notify_hand_over();
 		handover_execute(before, NULL);
+		error = errno;
 		notify_take_back();
-		if (errno != told)
-			log_error("upgrade: the program before cannot be run: %s", strerror(errno));
-		told = errno;
+		if (error != told)
+			log_error("upgrade: the program before cannot be run: %s", strerror(error));
+		told = error;
 		again = true;
 	}
 }
