@@ -198,7 +198,10 @@ static const char *page_at(unsigned n)
 	"\"workers\": 1, \"window_s\": 60, \"answers204\": {\"fresh\": 1, \"shared\": 0, "        \
 	"\"stale\": 0, \"confirmed\": 0, \"fetched\": 0}, \"verdict\": \"hit\", \"from_store\": " \
 	"true, \"line\": \"Explained.\"}"
-#define WINDOW(seconds, sort) "> GET /dash.json?window=" seconds "&step=10&sort=" sort
+#define ASKS "> GET /dash.json?window="
+#define MINUTE ASKS "60&step=10&sort="
+#define HOUR ASKS "3600&step=10&sort="
+#define START ASKS "0&step=10&sort="
 
 static void test_keys(void **state)
 {
@@ -230,16 +233,10 @@ static void test_keys(void **state)
 
 	(void)state;
 	assert_int_equal(run_top_in(&stage, typed, SLICE("<* 200 " DASH "\n"), &asked), 0);
-	assert_string_equal(
-		asked,
-		WINDOW("60", "requests") " (2 times)\n" WINDOW("3600", "requests") "\n" WINDOW("0", "requests") "\n" WINDOW(
-			"0",
-			"asked") "\n" WINDOW("0",
-					     "bytes") "\n" WINDOW("0",
-								  "failures") "\n" WINDOW("0",
-											  "first_"
-											  "byte") "\n" WINDOW("0",
-													      "requests") " (2 times)\n");
+	assert_string_equal(asked,
+			    MINUTE "requests (2 times)\n" HOUR "requests\n" START "requests\n" START
+				   "asked\n" START "bytes\n" START "failures\n" START
+				   "first_byte\n" START "requests (2 times)\n");
 	free(asked);
 	for (unsigned i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
 		const char *head = row_of(page_at(i), ROWS);
@@ -276,25 +273,10 @@ static void test_lines(void **state)
 	assert_int_equal(run_top_in(&stage, typed, SLICE("<* 200 " DASH "\n"), &asked), 0);
 	assert_string_equal(
 		asked,
-		WINDOW("60", "requests") "\n> POST /marks/run-b\n" WINDOW(
-			"60",
-			"requests") " (3 times)\n> POST /marks/ok\n" WINDOW("60",
-									    "requests") " (2 "
-											"times)\n> "
-											"POST "
-											"/marks/"
-											"abcdefghij"
-											"klmnopqrst"
-											"uvwxyz0123"
-											"45"
-											"\n" WINDOW(
-												"6"
-												"0",
-												"re"
-												"qu"
-												"es"
-												"t"
-												"s") "\n");
+		MINUTE "requests\n> POST /marks/run-b\n" MINUTE
+		       "requests (3 times)\n> POST /marks/ok\n" MINUTE
+		       "requests (2 times)\n> POST /marks/abcdefghijklmnopqrstuvwxyz012345\n" MINUTE
+		       "requests\n");
 	free(asked);
 }
 
@@ -318,11 +300,9 @@ static void test_explain(void **state)
 
 	(void)state;
 	assert_int_equal(run_top_in(&stage, typed, SLICE("<* 200 " DASH "\n"), &asked), 0);
-	assert_string_equal(
-		asked,
-		WINDOW("60", "requests") "\n> GET /explain?fetch=0&uri=http%3a%2f%2fa%2f"
-					 "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-					 "bbbbbbbbbbbbbbbbbbbbbbbbcde\n");
+	assert_string_equal(asked, MINUTE "requests\n> GET /explain?fetch=0&uri=http%3a%2f%2fa%2f"
+					  "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+					  "bbbbbbbbbbbbbbbbbbbbbbbbcde\n");
 	free(asked);
 	/* 80 columns, less the prompt and the cursor */
 	assert_non_null(strstr(shown,
@@ -433,7 +413,7 @@ static void test_resized(void **state)
 
 	(void)state;
 	assert_int_equal(run_top_in(&stage, typed, SLICE("<* 200 " DASH "\n"), &asked), 0);
-	assert_string_equal(asked, WINDOW("60", "requests") "\n");
+	assert_string_equal(asked, MINUTE "requests\n");
 	free(asked);
 	assert_null(strstr(page_at(2), HOME));
 }
