@@ -133,10 +133,23 @@ void store_fixture_open(struct store_fixture *f)
 		fail_msg("store_open: %s", f->notice.text);
 }
 
-void store_fixture_reopen(struct store_fixture *f)
+void store_fixture_close(struct store_fixture *f)
 {
 	store_close(f->store);
+	f->store = NULL;
+}
+
+void store_fixture_reopen(struct store_fixture *f)
+{
+	store_fixture_close(f);
 	store_fixture_open(f);
+}
+
+void assert_notice(const struct store_fixture *f, const char *wanted)
+{
+	if (strstr(f->notice.text, wanted) == NULL)
+		fail_msg("notice \"%s\" does not say \"%s\"", f->notice.text, wanted);
+	assert_null(strchr(f->notice.text, '\n'));
 }
 
 /* The next part, when the last is full or there was a try before. */

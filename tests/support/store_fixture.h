@@ -44,9 +44,13 @@ void directory_remove(const char *directory);
 int store_setup(void **state);
 int store_teardown(void **state);
 
-/* Open, expected to succeed; close and open again. */
+/* Open, expected to succeed; close; close and open again. */
 void store_fixture_open(struct store_fixture *f);
+void store_fixture_close(struct store_fixture *f);
 void store_fixture_reopen(struct store_fixture *f);
+
+/* The notice of the last opening has this text, and is one line. */
+void assert_notice(const struct store_fixture *f, const char *wanted);
 
 /* One put in a transaction of its own. */
 enum store_result put_one(struct store *store, uint64_t n, struct slice value);

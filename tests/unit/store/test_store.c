@@ -474,8 +474,7 @@ static void test_exclusive(void **state)
 	store_fixture_open(f);
 	assert_int_equal(store_lock(f->directory, &notice), -1);
 	assert_non_null(strstr(notice.text, "another service"));
-	store_close(f->store);
-	f->store = NULL;
+	store_fixture_close(f);
 	lock = store_lock(f->directory, &notice);
 	assert_true(lock >= 0);
 	assert_string_equal(notice.text, "");

@@ -151,8 +151,7 @@ static uint64_t size_with_room(struct store_fixture *f, uint64_t bytes)
 	f->store = store_open(&f->options, &f->notice);
 	if (f->store != NULL)
 		store_usage(f->store, &usage);
-	store_close(f->store);
-	f->store = NULL;
+	store_fixture_close(f);
 	directory_remove(f->directory);
 	assert_int_equal(mkdir(f->directory, 0700), 0);
 	return usage.bytes_size;

@@ -228,19 +228,6 @@ static void live_and_die(struct store_fixture *f)
 	assert_int_equal(status, 0);
 }
 
-static void close_it(struct store_fixture *f)
-{
-	store_close(f->store);
-	f->store = NULL;
-}
-
-static void assert_notice(const struct store_fixture *f, const char *wanted)
-{
-	if (!strstr(f->notice.text, wanted))
-		fail_msg("notice \"%s\" does not say \"%s\"", f->notice.text, wanted);
-	assert_null(strchr(f->notice.text, '\n'));
-}
-
 static void assert_all_stored(struct store_fixture *f, uint64_t turn)
 {
 	for (uint64_t n = 0; n < KEYS; n++)
@@ -307,7 +294,7 @@ static void test_made_when_something_changed(void **state)
 	assert_int_equal(put_one(f->store, 1, bytes_of(1, 1, VALUE_MAX)), STORE_OK);
 	assert_copied(f);
 	assert_not_needed(f);
-	close_it(f);
+	store_fixture_close(f);
 	assert_not_needed(f); /* nobody has it open */
 	store_fixture_open(f);
 	assert_not_needed(f);
@@ -329,7 +316,7 @@ static void test_nothing_is_synced_but_the_copy(void **state)
 	assert_int_equal(drop_members(f->store, &group, KEYS, &count), STORE_OK);
 	assert_int_equal(store_commit(f->store), STORE_OK);
 	assert_int_equal(syncs, 0);
-	close_it(f);
+	store_fixture_close(f);
 	assert_in_range(syncs, 1, 20);
 }
 
@@ -417,7 +404,7 @@ static void test_made_while_others_write(void **state)
 		store_fixture_open(f);
 		assert_notice(f, "takes its place");
 		assert_of_one_moment(f->store);
-		close_it(f);
+		store_fixture_close(f);
 	}
 }
 
@@ -572,7 +559,7 @@ static void test_clock_is_not_behind_the_copy(void **state)
 			file_truncate(f, "clock", 10);
 		assert_taken(f, "the system went down");
 		assert_int_equal(store_clock(f->store)->lead_ms, 70);
-		close_it(f);
+		store_fixture_close(f);
 		directory_remove(f->directory);
 	}
 }
@@ -599,7 +586,7 @@ static void test_taken_again(void **state)
 		store_fixture_open(f);
 		assert_notice(f, "takes its place");
 		assert_all_stored(f, 1);
-		close_it(f);
+		store_fixture_close(f);
 	}
 }
 
@@ -609,7 +596,7 @@ static void test_none_to_take(void **state)
 
 	store_fixture_open(f);
 	fill(f->store, 1);
-	close_it(f);
+	store_fixture_close(f);
 	live_and_die(f);
 	f->options.copied = false;
 	power_fails(f);
@@ -622,7 +609,7 @@ static void not_taken(struct store_fixture *f, const char *why)
 	power_fails(f);
 	assert_begun_anew(f, why);
 	assert_notice(f, "the system went down");
-	close_it(f);
+	store_fixture_close(f);
 	directory_remove(f->directory);
 }
 
@@ -640,7 +627,7 @@ static void test_not_taken_without_invalidations(void **state)
 			power_fails(f);
 		assert_begun_anew(f, "the times of its invalidations are lost");
 		assert_false(file_exists(f, "data.mdb.copy"));
-		close_it(f);
+		store_fixture_close(f);
 		directory_remove(f->directory);
 	}
 }

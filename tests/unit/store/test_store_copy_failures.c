@@ -112,12 +112,6 @@ static void holder_end(const struct holder *holder)
 
 /* ---- making --------------------------------------------------------------------------------- */
 
-static void assert_notice(const struct store_fixture *f, const char *wanted)
-{
-	if (strstr(f->notice.text, wanted) == NULL)
-		fail_msg("notice \"%s\" does not say \"%s\"", f->notice.text, wanted);
-}
-
 /* 0 when there is none. */
 static ino_t inode_of(const struct store_fixture *f, const char *name)
 {
@@ -374,12 +368,6 @@ static void open_after_boot(struct store_fixture *f)
 	assert_true(fail_calls_never());
 }
 
-static void close_it(struct store_fixture *f)
-{
-	store_close(f->store);
-	f->store = NULL;
-}
-
 /* What no check lets pass. */
 static void head_garble(struct store_fixture *f)
 {
@@ -434,7 +422,7 @@ static void test_each_field(void **state)
 		} else {
 			assert_in_store(f->store, 1, 1);
 		}
-		close_it(f);
+		store_fixture_close(f);
 	}
 }
 
@@ -454,7 +442,7 @@ static void test_not_a_file(void **state)
 		assert_notice(f, "the system went down while it was in use; begun anew");
 		assert_int_equal(strstr(f->notice.text, "copy: it is not whole") != NULL, !is_link);
 		assert_absent(f->store, 1);
-		close_it(f);
+		store_fixture_close(f);
 	}
 }
 
@@ -484,7 +472,7 @@ static void test_the_clock(void **state)
 		clock->latest_ms = rows[i].latest_ms;
 		clock->purged_ms = rows[i].purged_ms;
 		clock->removed_ms = rows[i].purged_ms;
-		close_it(f);
+		store_fixture_close(f);
 		open_after_boot(f);
 		assert_notice(f, "its copy of 2025-11-24 16:00:00 UTC takes its place");
 		clock = store_clock(f->store);
@@ -492,7 +480,7 @@ static void test_the_clock(void **state)
 		assert_int_equal(clock->purged_ms, rows[i].purged_now_ms);
 		assert_int_equal(clock->removed_ms, REMOVED_MS);
 		assert_int_equal(clock->restored_ms, LATEST_MS + 1000);
-		close_it(f);
+		store_fixture_close(f);
 	}
 }
 
@@ -508,7 +496,7 @@ static void test_as_large_as_it_may_be(void **state)
 		open_after_boot(f);
 		assert_non_null(f->store);
 		assert_notice(f, less ? "it is larger than it may be" : "takes its place");
-		close_it(f);
+		store_fixture_close(f);
 	}
 }
 
@@ -543,7 +531,7 @@ static void test_it_cannot_be_taken(void **state)
 			assert_string_equal(f->notice.text, "");
 			assert_absent(f->store, 1);
 		}
-		close_it(f);
+		store_fixture_close(f);
 	}
 }
 
@@ -554,7 +542,7 @@ static void test_it_cannot_be_discarded(void **state)
 
 	f->options.copied = false;
 	store_fixture_open(f);
-	close_it(f);
+	store_fixture_close(f);
 	head_garble(f);
 	fail_calls("renameat", 0, 1, EIO);
 	assert_null(store_open(&f->options, &f->notice));
@@ -562,7 +550,7 @@ static void test_it_cannot_be_discarded(void **state)
 	assert_notice(f, "it is not an LMDB file, and cannot be moved away: Input/output error");
 	store_fixture_open(f);
 	assert_notice(f, "set aside as data.mdb.damaged and begun anew");
-	close_it(f);
+	store_fixture_close(f);
 	/* or removed: one of another version is of no use to anybody */
 	f->options.format++;
 	fail_calls("unlinkat", 2, 1, EIO);
@@ -584,7 +572,7 @@ static void test_the_first_is_kept(void **state)
 	head_garble(f);
 	store_fixture_open(f);
 	assert_notice(f, "takes its place");
-	close_it(f);
+	store_fixture_close(f);
 	for (unsigned copied = 0; copied < 2; copied++) {
 		f->options.copied = copied;
 		if (copied) {
@@ -599,7 +587,7 @@ static void test_the_first_is_kept(void **state)
 		assert_notice(f, "data.mdb.damaged: is kept from before, so not this time; ");
 		assert_notice(f, copied ? "takes its place" : "it is not an LMDB file; begun anew");
 		assert_int_equal(inode_of(f, "data.mdb.damaged"), first);
-		close_it(f);
+		store_fixture_close(f);
 	}
 }
 

@@ -152,8 +152,7 @@ static void made(struct store_fixture *f)
 static void closed(struct store_fixture *f)
 {
 	made(f);
-	store_close(f->store);
-	f->store = NULL;
+	store_fixture_close(f);
 }
 
 static uint64_t entries_of(struct store_fixture *f)
@@ -162,13 +161,6 @@ static uint64_t entries_of(struct store_fixture *f)
 
 	store_usage(f->store, &usage);
 	return usage.entries;
-}
-
-static void assert_notice(const struct store_fixture *f, const char *wanted)
-{
-	if (!strstr(f->notice.text, wanted))
-		fail_msg("notice \"%s\" does not say \"%s\"", f->notice.text, wanted);
-	assert_null(strchr(f->notice.text, '\n'));
 }
 
 static void assert_works(struct store_fixture *f)
@@ -215,8 +207,7 @@ static void test_truncated(void **state)
 						      : "truncated");
 		assert_int_equal(file_size(f, "data.mdb.damaged"), sizes[i]);
 		assert_int_equal(file_size(f, "data.mdb"), f->options.size);
-		store_close(f->store);
-		f->store = NULL;
+		store_fixture_close(f);
 		directory_remove(f->directory);
 	}
 }
@@ -301,8 +292,7 @@ static void test_garbled(void **state)
 		if (f->notice.text[0] != '\0')
 			assert_notice(f, "begun anew");
 		use_all(f);
-		store_close(f->store);
-		f->store = NULL;
+		store_fixture_close(f);
 	}
 	print_message("of %u garbled files %u were set aside\n", GARBLED, damaged);
 	assert_in_range(damaged, GARBLED / 4, GARBLED - 1);
@@ -335,8 +325,7 @@ static void test_foreign_files(void **state)
 		assert_begun_anew(
 			f, i < 10 ? "not known to be this cache's; set aside"
 				  : "data.mdb.foreign: is kept from before, so not this time");
-		store_close(f->store);
-		f->store = NULL;
+		store_fixture_close(f);
 	}
 	for (unsigned i = 1; i <= 9; i++) {
 		snprintf(text, sizeof(text), "file %u", i);
@@ -378,8 +367,7 @@ static void test_not_a_file(void **state)
 	snprintf(path, sizeof(path), "%s/data.mdb", f->directory);
 	assert_int_equal(mkdir(path, 0700), 0);
 	assert_begun_anew(f, "not known to be this cache's");
-	store_close(f->store);
-	f->store = NULL;
+	store_fixture_close(f);
 	snprintf(path, sizeof(path), "%s/data.mdb.foreign", f->directory);
 	assert_int_equal(rmdir(path), 0);
 	file_remove(f, "data.mdb");
@@ -395,8 +383,7 @@ static void test_state_lost(void **state)
 	closed(f);
 	file_remove(f, "state");
 	assert_begun_anew(f, "not known to be this cache's");
-	store_close(f->store);
-	f->store = NULL;
+	store_fixture_close(f);
 	file_write(f, "state", "cache204-store 1 boot x clean", 29);
 	assert_begun_anew(f, "not known to be this cache's");
 }
@@ -494,15 +481,13 @@ static void test_maps_damaged(void **state)
 	memset(rubbish, 0xa5, sizeof(rubbish));
 	made(f);
 	store_clock(f->store)->lead_ms = 5;
-	store_close(f->store);
-	f->store = NULL;
+	store_fixture_close(f);
 	file_write(f, "visited", rubbish, sizeof(rubbish));
 	file_write(f, "clock", rubbish, 10);
 	file_write(f, "lock.mdb", rubbish, sizeof(rubbish));
 	assert_kept(f);
 	assert_int_equal(store_clock(f->store)->lead_ms, 0);
-	store_close(f->store);
-	f->store = NULL;
+	store_fixture_close(f);
 	file_truncate(f, "visited", 100);
 	file_truncate(f, "clock", 0);
 	file_truncate(f, "lock.mdb", 3);
@@ -518,8 +503,7 @@ static void test_visited_bits_are_rubbish(void **state)
 
 	f->options.size = MIB;
 	store_fixture_open(f);
-	store_close(f->store);
-	f->store = NULL;
+	store_fixture_close(f);
 	size = file_size(f, "visited");
 	bytes = malloc(size);
 	assert_int_equal(file_read(f, "visited", bytes, size), size);
@@ -544,8 +528,7 @@ static void test_smaller_bound(void **state)
 	assert_int_equal(file_size(f, "data.mdb"), 2 * MIB);
 	for (uint64_t n = 0; n < 4000; n++)
 		assert_int_equal(put_one(f->store, n, bytes_of(n, 0, 500)), STORE_OK);
-	store_close(f->store);
-	f->store = NULL;
+	store_fixture_close(f);
 	f->options.size = MIB;
 	assert_begun_anew(f, "larger than it may be");
 	assert_int_equal(file_size(f, "data.mdb"), MIB);
@@ -665,8 +648,7 @@ static void test_no_directory(void **state)
 	snprintf(path, sizeof(path), "%s/a/b", f->directory);
 	store_fixture_open(f);
 	assert_string_equal(f->notice.text, "");
-	store_close(f->store);
-	f->store = NULL;
+	store_fixture_close(f);
 	directory_remove(path);
 	path[strlen(path) - 2] = '\0';
 	directory_remove(path);

@@ -46,18 +46,6 @@ static unsigned descriptors(void)
 	return count;
 }
 
-static void assert_notice(const struct store_fixture *f, const char *wanted)
-{
-	if (strstr(f->notice.text, wanted) == NULL)
-		fail_msg("notice \"%s\" does not say \"%s\"", f->notice.text, wanted);
-}
-
-static void close_it(struct store_fixture *f)
-{
-	store_close(f->store);
-	f->store = NULL;
-}
-
 /* In one transaction, values of both kinds with groups: what the commit said. */
 static enum store_result fill(struct store *store)
 {
@@ -138,7 +126,7 @@ static bool live(struct store_fixture *f)
 		store_abort(f->store);
 	else if (filled == STORE_OK)
 		assert_in_range(removed, 4, 4);
-	close_it(f);
+	store_fixture_close(f);
 	return filled == STORE_OK && !dropped;
 }
 
@@ -164,7 +152,7 @@ static void any_call(struct store_fixture *f, int error)
 		assert_int_equal(fill(f->store), STORE_OK);
 		assert_int_equal(count_stored(f->store), KEYS);
 		assert_int_equal(failures_of(f->store), 0);
-		close_it(f);
+		store_fixture_close(f);
 		assert_int_equal(descriptors(), before);
 		directory_remove(f->directory);
 	}
@@ -331,7 +319,7 @@ static void test_a_writer_cannot_reopen_it(void **state)
 	assert_error(f, "open", MDB_PANIC);
 	assert_int_equal(failures_of(f->store), 1);
 	/* That it is closed as it is costs nothing: the next one looks at it. */
-	close_it(f);
+	store_fixture_close(f);
 	store_fixture_open(f);
 	assert_int_equal(count_stored(f->store), KEYS);
 }
@@ -575,7 +563,7 @@ static void closed_with(struct store_fixture *f, const char *call, unsigned n, b
 	open_filled(f);
 	if (call != NULL)
 		fail_calls(call, n, 1, EIO);
-	close_it(f);
+	store_fixture_close(f);
 	if (call != NULL && !fail_calls_never())
 		fail_msg("%s %u is not called", call, n);
 	assert_int_equal(descriptors(), before);
@@ -587,7 +575,7 @@ static void closed_with(struct store_fixture *f, const char *call, unsigned n, b
 	else
 		assert_notice(f, "the system went down while it was in use");
 	assert_int_equal(count_stored(f->store), well ? KEYS : 0);
-	close_it(f);
+	store_fixture_close(f);
 	directory_remove(f->directory);
 }
 
@@ -735,7 +723,7 @@ static void test_room_on_disk(void **state)
 		if (f->store != NULL)
 			store_usage(f->store, &usage);
 		assert_int_equal(usage.bytes_size, rows[i].size);
-		close_it(f);
+		store_fixture_close(f);
 		directory_remove(f->directory);
 	}
 }
@@ -752,7 +740,7 @@ static void test_it_cannot_be_read(void **state)
 
 		f->options.size = MIB;
 		open_filled(f);
-		close_it(f);
+		store_fixture_close(f);
 		snprintf(path, sizeof(path), "%s/data.mdb", f->directory);
 		file_settle(path);
 		assert_int_equal(chmod(path, 0600), 0);
@@ -766,7 +754,7 @@ static void test_it_cannot_be_read(void **state)
 		else if (!called)
 			assert_string_equal(f->notice.text, "");
 		assert_int_equal(count_stored(f->store), f->notice.text[0] == '\0' ? KEYS : 0);
-		close_it(f);
+		store_fixture_close(f);
 		directory_remove(f->directory);
 	}
 	assert_int_equal(heads, 2);
@@ -826,7 +814,7 @@ static void assert_opened(struct store_fixture *f)
 	store_fixture_open(f);
 	assert_string_equal(f->notice.text, "");
 	assert_int_equal(count_stored(f->store), KEYS);
-	close_it(f);
+	store_fixture_close(f);
 }
 
 static void test_beside_another(void **state)
@@ -882,7 +870,7 @@ static void test_other_options_beside_another(void **state)
 	store_usage(f->store, &usage);
 	assert_int_equal(usage.bytes_size, 8 * MIB);
 	assert_int_equal(count_stored(f->store), KEYS);
-	close_it(f);
+	store_fixture_close(f);
 	f->options.size = 8 * MIB;
 	f->options.format++;
 	assert_not_opened(f, ": in use with another version");

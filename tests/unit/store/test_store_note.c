@@ -112,12 +112,6 @@ static void assert_opened_with_a_look(struct store_fixture *f)
 	assert_in_range(reads, PAGES, KEYS);
 }
 
-static void close_it(struct store_fixture *f)
-{
-	store_close(f->store);
-	f->store = NULL;
-}
-
 static int64_t changed_ns(int fd)
 {
 	struct stat st;
@@ -227,10 +221,10 @@ static void test_death_after_death(void **state)
 		live_and_die(f, lives[i], 0);
 		assert_opened_quickly(f);
 		if (i % 2 == 0)
-			close_it(f);
+			store_fixture_close(f);
 		else
 			live_and_die(f, live_reading, 0); /* beside this one */
-		close_it(f);
+		store_fixture_close(f);
 	}
 }
 
@@ -274,7 +268,7 @@ static void test_touched_while_in_use(void **state)
 
 	live_and_die(f, live_touched, 0);
 	assert_opened_with_a_look(f);
-	close_it(f);
+	store_fixture_close(f);
 	assert_opened_quickly(f);
 }
 
@@ -285,7 +279,7 @@ static void test_touched_while_in_use_and_closed(void **state)
 
 	store_fixture_open(f);
 	live_touched(f);
-	close_it(f);
+	store_fixture_close(f);
 	assert_opened_with_a_look(f);
 }
 
@@ -310,7 +304,7 @@ static void test_death_between_write_and_note(void **state)
 
 	live_and_die(f, live_until_the_note, DIED);
 	assert_opened_with_a_look(f);
-	close_it(f);
+	store_fixture_close(f);
 	live_and_die(f, live_reading, 0);
 	assert_opened_quickly(f);
 }
@@ -323,7 +317,7 @@ static void test_death_between_write_and_note_beside_another(void **state)
 	store_fixture_open(f);
 	live_and_die(f, live_until_the_note, DIED);
 	assert_int_equal(put_one(f->store, 1, bytes_of(1, 1, VALUE_MAX)), STORE_OK);
-	close_it(f);
+	store_fixture_close(f);
 	assert_opened_with_a_look(f);
 }
 
@@ -369,7 +363,7 @@ static void test_doubt_lasts_until_a_look(void **state)
 
 	live_and_die(f, live_with_a_fault, 0);
 	assert_opened_with_a_look(f);
-	close_it(f);
+	store_fixture_close(f);
 	live_and_die(f, live_filling, 0);
 	assert_opened_quickly(f);
 }
@@ -458,12 +452,12 @@ static void test_note_is_rubbish(void **state)
 					 8);
 		close(fd);
 		assert_opened_with_a_look(f);
-		close_it(f);
+		store_fixture_close(f);
 	}
 	live_and_die(f, live_filling, 0);
 	assert_int_equal(truncate(path, 70), 0);
 	assert_opened_with_a_look(f);
-	close_it(f);
+	store_fixture_close(f);
 	live_and_die(f, live_filling, 0);
 	assert_int_equal(unlink(path), 0);
 	assert_opened_with_a_look(f);

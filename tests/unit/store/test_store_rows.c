@@ -280,8 +280,7 @@ static void test_a_format_of_another_size(void **state)
 		assert_int_equal(fail_calls_never(), !is_there);
 		assert_non_null(strstr(f->notice.text, "it is of another version; begun anew"));
 		assert_absent(f->store, 1);
-		store_close(f->store);
-		f->store = NULL;
+		store_fixture_close(f);
 	}
 }
 
