@@ -291,7 +291,7 @@ enum store_result store_copy(const struct store_options *options, int64_t wall_s
 					  .layout = STORE_VALUE_LAYOUT,
 					  .format = options->format,
 					  .wall_s = wall_s},
-				  .files = {.directory = -1, .lock = -1, .data = -1},
+				  .files = STORE_FILES_NONE,
 				  .to = -1,
 				  .buffer = aligned_alloc(page_size(), CHUNK)};
 	enum store_result result = STORE_FAILED;
@@ -377,12 +377,10 @@ void store_copy_remove(const struct store_files *files)
 
 void store_copy_clean(const char *directory)
 {
-	struct store_files files = {.directory =
-					    open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
-				    .lock = -1,
-				    .data = -1};
+	struct store_files files = STORE_FILES_NONE;
 	struct shared_map map = {0};
 
+	files.directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (files.directory >= 0) {
 		store_copy_sweep(&files);
 		if (shared_map_open(&map, files.directory, &store_note_spec, false) ==

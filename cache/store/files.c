@@ -107,7 +107,7 @@ static bool files_open_both(struct store_files *files, const char *path, struct 
 {
 	struct diagnostic why;
 
-	*files = (struct store_files){.directory = -1, .lock = -1, .data = -1};
+	*files = (struct store_files)STORE_FILES_NONE;
 	files->directory = directory_open(path);
 	if (files->directory >= 0 &&
 	    file_system_check(files->directory, path, &why) == FILE_SYSTEM_NETWORK) {
@@ -187,7 +187,7 @@ void store_files_close(struct store_files *files)
 		close(files->lock);
 	if (files->directory >= 0)
 		close(files->directory);
-	*files = (struct store_files){.directory = -1, .lock = -1, .data = -1};
+	*files = (struct store_files)STORE_FILES_NONE;
 }
 
 /* ---- what a path names ---------------------------------------------------------------------- */

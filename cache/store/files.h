@@ -40,6 +40,12 @@ struct store_files {
 	bool first; /* no other process has the store open: files may be checked and replaced */
 };
 
+/* Initial value, none open: what is all zero would close descriptor 0. */
+#define STORE_FILES_NONE                                \
+	{                                               \
+		.directory = -1, .lock = -1, .data = -1 \
+	}
+
 /* How the last user left the store. */
 enum store_left {
 	STORE_LEFT_NOTHING,  /* there is no data file */

@@ -63,13 +63,13 @@ static const char *kind_to_keep(const struct store *store, const char *kind,
 		FOREIGN,      FOREIGN ".2", FOREIGN ".3", FOREIGN ".4", FOREIGN ".5",
 		FOREIGN ".6", FOREIGN ".7", FOREIGN ".8", FOREIGN ".9",
 	};
+	bool is_of_others = kind != NULL && strcmp(kind, FOREIGN) == 0;
 
-	if (kind == NULL || !store_files_is_aside(&store->files, kind))
-		return kind;
-	for (size_t i = 0;
-	     strcmp(kind, FOREIGN) == 0 && i < sizeof(of_others) / sizeof(of_others[0]); i++)
+	for (size_t i = 0; is_of_others && i < sizeof(of_others) / sizeof(of_others[0]); i++)
 		if (!store_files_is_aside(&store->files, of_others[i]))
 			return of_others[i];
+	if (kind == NULL || !store_files_is_aside(&store->files, kind))
+		return kind;
 	diagnostic_add(notice, "%s/" STORE_DATA_NAME ".%s: is kept from before, so not this time",
 		       store->directory, kind);
 	return NULL;
@@ -447,7 +447,7 @@ struct store *store_open(const struct store_options *options, struct diagnostic 
 		diagnostic_add(notice, "no memory for the store");
 		return NULL;
 	}
-	store->files = (struct store_files){.directory = -1, .lock = -1, .data = -1};
+	store->files = (struct store_files)STORE_FILES_NONE;
 	store->tables = (struct tables){.directory = store->directory,
 					.size = options->size - options->size % page_size(),
 					.readers = options->readers,

@@ -15,7 +15,7 @@
 #include "tests/support/store_fixture.h"
 
 static char directory[64];
-static struct store_files files = {.directory = -1, .lock = -1, .data = -1};
+static struct store_files files = STORE_FILES_NONE;
 
 static void write_file(const char *name, const char *text)
 {
