@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -109,6 +110,7 @@ static void start(struct copier *copier, int64_t now_ms)
 	if (pid > 0) {
 		copier->pid = pid;
 		copier->due_ms = now_ms + COPIER_TIME_MAX_MS;
+		copier->late = copier->cancelled = false;
 		return;
 	}
 	if (!copier->failing)
@@ -127,7 +129,21 @@ void copier_turn(struct copier *copier, int64_t now_ms)
 		return;
 	}
 	kill(copier->pid, SIGKILL);
+	copier->late = true;
 	copier->due_ms = NEVER; /* until it has ended */
+}
+
+static void log_killed(const struct copier *copier, int number)
+{
+	char why[128];
+
+	if (copier->late)
+		snprintf(why, sizeof(why), "it took longer than %d s", COPIER_TIME_MAX_MS / 1000);
+	else
+		snprintf(why, sizeof(why), "the process that made it died of signal %d (%s)",
+			 number, strsignal(number));
+	log_error("no copy of the store, the next try is in %lld s: %s: %s",
+		  (long long)pause_ms(copier) / 1000, copier->conf->store, why);
 }
 
 void copier_ended(struct copier *copier, pid_t pid, int status, int64_t now_ms)
@@ -147,13 +163,9 @@ void copier_ended(struct copier *copier, pid_t pid, int status, int64_t now_ms)
 		if (copier->failing)
 			log_info("a copy of the store was made again: %s", copier->conf->store);
 		copier->failing = false;
-	} else if (!WIFEXITED(status) || WEXITSTATUS(status) != NOT_NEEDED) {
+	} else if (!copier->cancelled && (!WIFEXITED(status) || WEXITSTATUS(status) != NOT_NEEDED)) {
 		if (WIFSIGNALED(status) && !copier->failing)
-			log_error(
-				"no copy of the store, the next try is in %lld s: %s: the process "
-				"that made it died of signal %d (%s)",
-				(long long)pause_ms(copier) / 1000, copier->conf->store,
-				WTERMSIG(status), strsignal(WTERMSIG(status)));
+			log_killed(copier, WTERMSIG(status));
 		note_failure(copier);
 	}
 }
@@ -163,6 +175,7 @@ void copier_cancel(struct copier *copier)
 	if (copier->pid == 0)
 		return;
 	copier->due_ms = NEVER; /* until it has ended */
+	copier->cancelled = true;
 	kill(copier->pid, SIGKILL);
 }
 

@@ -4,7 +4,7 @@
  * Each is made by a child of the master, which has nothing of the store open and little memory to
  * be forked with: nice, short-lived, one at a time.  No process waits for it.  One that takes
  * longer than COPIER_TIME_MAX_MS is killed.  The first of failures in a row is logged, each is
- * counted.
+ * counted; that one was cancelled is none.
  *
  * Times are monotonic, in milliseconds.
  */
@@ -30,6 +30,7 @@ struct copier {
 	int64_t due_ms; /* of the next copy, or the limit of the one being made; INT64_MAX: never */
 	bool failing;   /* and that was logged */
 	bool stopped;
+	bool late, cancelled; /* the one being made was killed for that */
 };
 
 /* Both must outlive it.  With conf->sync_ms 0 it never does anything. */
