@@ -130,6 +130,9 @@ bool master_give_up(struct master *master, bool told);
 void master_signal_all(const struct master *master, int number);
 
 /* ---- members.c ------------------------------------------------------------------------------ */
+/* Whether it would be so with one more. */
+bool master_is_last_start(const struct master *master, bool told);
+
 
 /* Start those that are due. */
 void master_start_due(struct master *master);

@@ -240,16 +240,17 @@ void master_note_words(struct master *master)
 
 /* ---- replacing ------------------------------------------------------------------------------ */
 
-static void tell_end(const struct master *master, const struct member *member, int status)
+static void tell_end(const struct master *master, const struct member *member, int status, bool last)
 {
+	const char *then = last ? "" : ", and is replaced";
 	char text[128];
 
 	if (WIFSIGNALED(status))
-		snprintf(text, sizeof(text), "worker %d died of signal %d (%s), and is replaced",
-			 (int)member->pid, WTERMSIG(status), strsignal(WTERMSIG(status)));
+		snprintf(text, sizeof(text), "worker %d died of signal %d (%s)%s",
+			 (int)member->pid, WTERMSIG(status), strsignal(WTERMSIG(status)), then);
 	else
-		snprintf(text, sizeof(text), "worker %d ended with status %d, and is replaced",
-			 (int)member->pid, WEXITSTATUS(status));
+		snprintf(text, sizeof(text), "worker %d ended with status %d%s",
+			 (int)member->pid, WEXITSTATUS(status), then);
 	log_error("%s", text);
 	events_add(master->shared->service.events, EVENT_WORKER, "%s", text);
 }
@@ -270,7 +271,7 @@ static void member_ended(struct master *master, struct member *member, int statu
 		return;
 	}
 	if (!master->stopping && !master->replacing && !(failed && WIFEXITED(status)))
-		tell_end(master, member, status);
+		tell_end(master, member, status, failed && master_is_last_start(master, false));
 	member->pid = 0;
 	member->ready = false;
 	master_count_alive(master);

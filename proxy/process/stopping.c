@@ -168,13 +168,16 @@ static bool none_for_long(const struct master *master)
 	       master->now_ms - master->none_since_ms >= NONE_MS;
 }
 
-/*
- * A start failed.  True when the service cannot go on: a worker that ended by itself before the
- * service was up has said why (`told`), and would say it again.
- */
+bool master_is_last_start(const struct master *master, bool told)
+{
+	bool too_often = master->failed_starts + 1 >= STARTS_MAX * master->now->conf->workers;
+
+	return master->greeted ? too_often && none_for_long(master) : too_often || told;
+}
+
 bool master_give_up(struct master *master, bool told)
 {
-	bool too_often = ++master->failed_starts >= STARTS_MAX * master->now->conf->workers;
+	bool last = master_is_last_start(master, told);
 
 	if (master->greeted ? !too_often || !none_for_long(master) : !too_often && !told)
 		return false;
