@@ -1,7 +1,9 @@
 /*
  * When a process crashes, it marks the store, so that the next start checks the whole file before
  * it trusts it: the file may have caused the crash, and would cause it again.  A process killed
- * from outside leaves no doubt, and the next start is quick.
+ * from outside, by SIGKILL or SIGTERM, leaves no doubt, and the next start is quick.  SIGABRT from
+ * outside counts, as a service manager or an operator sends it to one that hangs, and it may be the
+ * file that it hangs in.
  */
 #ifndef PROXY_PROCESS_CRASH_H
 #define PROXY_PROCESS_CRASH_H
