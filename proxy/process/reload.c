@@ -105,15 +105,22 @@ static void answer_reload(struct master *master, bool ok, const char *text)
 	master_notify_serving(master, ok ? "" : "reload refused, the log says why; ");
 }
 
-/* The same as last time, but for how many are left. */
-static void note_older(struct master *master)
+/* The same as last time, but for what is in effect now, and how many are left. */
+static void note_generations(const struct master *master)
 {
+	struct reload *const both[] = {master->shared->service.reload,
+				       master->shared->service.upgrade};
 	struct reload_result result;
 
-	if (!reload_read(master->shared->service.reload, &result))
-		return;
-	result.older = count_older(master);
-	reload_answer(master->shared->service.reload, &result);
+	if (master->before != NULL && !master->greeted)
+		return; /* it is the program before that serves */
+	for (unsigned i = 0; i < 2; i++) {
+		if (!reload_read(both[i], &result))
+			continue;
+		result.generation = master->now->number;
+		result.older = count_older(master);
+		reload_answer(both[i], &result);
+	}
 }
 
 /* A line for each thing that is wrong. */
@@ -137,6 +144,15 @@ void master_retire_older(struct master *master)
 	master->retire_ms = master->now_ms + RETIRE_MS;
 }
 
+/* Its signals are blocked until it serves, so one that is being started may have to be killed. */
+static void end_at_once(const struct master *master, struct member *member)
+{
+	member->due_ms = NEVER;
+	member->kill_ms = master->now_ms + MASTER_HURRY_MS;
+	member->hurried = true;
+	kill(member->pid, SIGQUIT);
+}
+
 void master_give_up_next(struct master *master, const char *why)
 {
 	if (master->next == NULL)
@@ -150,10 +166,7 @@ void master_give_up_next(struct master *master, const char *why)
 			master_free_place(member);
 			continue;
 		}
-		member->due_ms = NEVER;
-		member->kill_ms = master->now_ms + MASTER_HURRY_MS;
-		member->hurried = true;
-		kill(member->pid, SIGQUIT);
+		end_at_once(master, member);
 	}
 	generation_free(master->next, &master->now->sets[0]);
 	master->next = NULL;
@@ -230,7 +243,20 @@ void master_other_ended(struct master *master, struct member *member, int status
 	if (starts)
 		master_give_up_next(master, "a worker could not start: the log says why");
 	else
-		note_older(master);
+		note_generations(master);
+}
+
+/* One that serves goes on with its connections; one that does not yet has none. */
+static void give_up_late(const struct master *master, struct member *member)
+{
+	log_error("worker %d of generation %llu %s", (int)member->pid,
+		  (unsigned long long)member->generation,
+		  member->ready ? "does not say that it accepts no more: it is not waited for"
+				: "is not ready yet, and of no use any more: it is ended");
+	if (member->ready)
+		member->retired = true; /* nor waited for at the next reload */
+	else
+		end_at_once(master, member);
 }
 
 /* A reload is over when those before accept no more. */
@@ -248,16 +274,14 @@ void master_finish_reload(struct master *master)
 			continue;
 		if (!late)
 			return;
-		log_error("worker %d of generation %llu does not say that it accepts no more: it "
-			  "is not waited for",
-			  (int)member->pid, (unsigned long long)member->generation);
-		member->retired = true; /* nor at the next reload */
+		give_up_late(master, member);
 	}
 	master->retire_ms = NEVER;
 	log_info("generations before %llu that still have connections: %u",
 		 (unsigned long long)master->now->number, count_older(master));
 	answer_reload(master, true, "");
 	master_finish_upgrade(master);
+	note_generations(master);
 	if (count_older(master) >= CONF_GENERATIONS_MAX)
 		end_oldest(master);
 }
