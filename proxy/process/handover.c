@@ -108,6 +108,7 @@ static const struct row {
 	ROW(NUMBER, copied_s),
 #undef ROW
 	{"tickets", TEXT, false, offsetof(struct handover, tickets)},
+	{"finish_ms", NUMBER, false, offsetof(struct handover, finish_ms)},
 };
 
 enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
@@ -242,7 +243,7 @@ void handover_execute(const struct handover *handover, const char *path)
 
 void handover_init(struct handover *handover)
 {
-	*handover = (struct handover){0};
+	*handover = (struct handover){.finish_ms = HANDOVER_FINISH_MS};
 	for (unsigned i = 0; i < ROWS; i++)
 		if (rows[i].type == DESCRIPTOR)
 			*(int *)member_of(handover, &rows[i]) = -1;

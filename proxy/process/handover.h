@@ -18,6 +18,8 @@
 #include "cache/base/diagnostic.h"
 #include "proxy/loop/listener.h"
 
+enum { HANDOVER_FINISH_MS = 60000 };
+
 enum handover_kind {
 	HANDOVER_TRIAL, /* to a child: get all ready, say so, and end */
 	HANDOVER_START, /* to this process: take over */
@@ -52,6 +54,7 @@ struct handover {
 	int64_t reload_asked, upgrade_asked;
 	int64_t copier; /* process that makes a copy of the store; 0 for none */
 	int64_t copied_s;
+	int64_t finish_ms; /* for workers that were asked to end, HANDOVER_FINISH_MS where it is not said */
 	struct handover_worker *workers;
 	unsigned worker_count;
 	struct listener *sets; /* without front ends */

@@ -98,6 +98,9 @@ static inline bool master_is_trial(const struct master *master)
 
 /* ---- stopping.c ----------------------------------------------------------------------------- */
 
+/* For workers to end by themselves, when asked to. */
+int64_t master_drain_ms(const struct master *master);
+
 /* Drain all workers, and end with them. */
 void master_stop(struct master *master, int status);
 
@@ -127,12 +130,12 @@ void master_start_all(struct master *master);
  */
 bool master_give_up(struct master *master, bool told);
 
-void master_signal_all(const struct master *master, int number);
-
-/* ---- members.c ------------------------------------------------------------------------------ */
 /* Whether it would be so with one more. */
 bool master_is_last_start(const struct master *master, bool told);
 
+void master_signal_all(const struct master *master, int number);
+
+/* ---- members.c ------------------------------------------------------------------------------ */
 
 /* Start those that are due. */
 void master_start_due(struct master *master);

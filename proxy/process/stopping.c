@@ -36,14 +36,20 @@ static void close_sockets(struct master *master)
 	handover_close_sockets(before);
 }
 
+int64_t master_drain_ms(const struct master *master)
+{
+	const struct conf *conf = master->now->conf;
+
+	return conf->drain_delay_ms + conf->drain_timeout_ms + MASTER_GRACE_MS;
+}
+
 /* Connections are refused from here on: workers close their copies of the sockets, too. */
 void master_stop(struct master *master, int status)
 {
 	master->stopping = true;
 	master->replacing = master->hurried = false;
 	master->status = status;
-	master->kill_ms = master->now_ms + master->now->conf->drain_delay_ms +
-			  master->now->conf->drain_timeout_ms + MASTER_GRACE_MS;
+	master->kill_ms = master->now_ms + master_drain_ms(master);
 	notify_stopping("going down", master->kill_ms + MASTER_HURRY_MS - master->now_ms);
 	generation_free(master->next, &master->now->sets[0]);
 	master->next = NULL;
@@ -179,7 +185,8 @@ bool master_give_up(struct master *master, bool told)
 {
 	bool last = master_is_last_start(master, told);
 
-	if (master->greeted ? !too_often || !none_for_long(master) : !too_often && !told)
+	master->failed_starts++;
+	if (!last)
 		return false;
 	if (master->before != NULL) {
 		master_go_back(master, master_is_trial(master)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "proxy/base/log.h"
+#include "proxy/base/monotonic.h"
 #include "proxy/base/version.h"
 #include "proxy/process/greeting.h"
 #include "proxy/process/master.h"
@@ -19,7 +20,10 @@
 #include "proxy/process/terminal.h"
 #include "proxy/process/worker.h"
 
-enum { AGAIN_S = 1 };
+enum {
+	AGAIN_S = 1,
+	KILLED_MS = 4000, /* for who was killed to be gone */
+};
 
 void takeover_report(const struct handover *before, const char *text)
 {
@@ -56,9 +60,11 @@ static void forget(struct handover *before, pid_t pid)
 			before->workers[i] = before->workers[--before->worker_count];
 }
 
-/* Asked to end while there is no program that serves: the workers drain. */
+/* Asked to end while there is no program that serves: the workers drain, in the time that they have. */
 static _Noreturn void end_all(struct handover *before)
 {
+	int64_t end_ms = monotonic_us() / 1000 + before->finish_ms;
+	bool killed = false, late = false;
 	int number = SIGTERM;
 	pid_t ended;
 
@@ -68,11 +74,19 @@ static _Noreturn void end_all(struct handover *before)
 		for (unsigned i = 0; i < before->worker_count && number != 0; i++)
 			kill(before->workers[i].pid, number);
 		number = wait_for_signal(true);
+		late = monotonic_us() / 1000 >= end_ms;
+		if (late && !killed)
+			log_error("killing workers that have not ended in time");
 		/* a second wish to end is meant at once */
-		number = number == 0 || number == SIGCHLD ? 0 : SIGKILL;
+		number = late || (number != 0 && number != SIGCHLD) ? SIGKILL : 0;
+		if (number == SIGKILL && !killed) {
+			killed = true;
+			late = false;
+			end_ms = monotonic_us() / 1000 + KILLED_MS;
+		}
 		while ((ended = waitpid(-1, NULL, WNOHANG)) > 0)
 			forget(before, ended);
-	} while (ended == 0 && before->worker_count > 0);
+	} while (!late && ended == 0 && before->worker_count > 0);
 	exit(EXIT_FAILURE);
 }
 

@@ -95,6 +95,7 @@ static bool fill(const struct master *master, struct handover *handover, enum ha
 	handover->copier = master->copier.pid;
 	handover->copied_s =
 		atomic_load_explicit(&shared->service.copies.last_s, memory_order_relaxed);
+	handover->finish_ms = master_drain_ms(master);
 	handover->words_in = master->started[0];
 	handover->words_out = master->started[1];
 	return kind == HANDOVER_TRIAL || list_workers(master, handover);

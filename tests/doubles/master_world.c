@@ -559,12 +559,13 @@ void __wrap_handover_execute(const struct handover *handover, const char *path)
 	     handover->why, handover->generation, handover->slots, handover->store,
 	     handover->store_size, handover->user);
 	note("with sets %u, asked %" PRId64 " %" PRId64 ", copier %" PRId64 " of %" PRId64
-	     ", terminal %" PRId64 ", descriptors %d%d%d%d%d%d, keys %s",
+	     ", terminal %" PRId64 ", descriptors %d%d%d%d%d%d, keys %s, to finish %" PRId64,
 	     handover->set_count, handover->reload_asked, handover->upgrade_asked, handover->copier,
 	     handover->copied_s, handover->had_terminal, handover->lock >= 0,
 	     handover->program >= 0, handover->words_in >= 0, handover->words_out >= 0,
 	     handover->reload_file >= 0, handover->upgrade_file >= 0,
-	     handover->tickets != NULL && strlen(handover->tickets) > 0 ? "yes" : "no");
+	     handover->tickets != NULL && strlen(handover->tickets) > 0 ? "yes" : "no",
+	     handover->finish_ms);
 	note_workers(handover);
 	if (!world.fails[EXECUTE])
 		longjmp(world.end, 1);
@@ -666,6 +667,7 @@ static void make_before(const char *words)
 	before->upgrade_asked = value_of(words, "asked=", 0);
 	before->copier = value_of(words, "copier=", 0);
 	before->copied_s = value_of(words, "copied=", 0);
+	before->finish_ms = value_of(words, "finish=", before->finish_ms);
 	before->lock = store_lock(world.store, &error);
 	if (workers != NULL)
 		read_workers(before, workers + strlen("workers="));
