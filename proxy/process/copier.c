@@ -163,7 +163,8 @@ void copier_ended(struct copier *copier, pid_t pid, int status, int64_t now_ms)
 		if (copier->failing)
 			log_info("a copy of the store was made again: %s", copier->conf->store);
 		copier->failing = false;
-	} else if (!copier->cancelled && (!WIFEXITED(status) || WEXITSTATUS(status) != NOT_NEEDED)) {
+	} else if (!copier->cancelled &&
+		   (!WIFEXITED(status) || WEXITSTATUS(status) != NOT_NEEDED)) {
 		if (WIFSIGNALED(status) && !copier->failing)
 			log_killed(copier, WTERMSIG(status));
 		note_failure(copier);

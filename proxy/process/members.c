@@ -240,17 +240,18 @@ void master_note_words(struct master *master)
 
 /* ---- replacing ------------------------------------------------------------------------------ */
 
-static void tell_end(const struct master *master, const struct member *member, int status, bool last)
+static void tell_end(const struct master *master, const struct member *member, int status,
+		     bool last)
 {
 	const char *then = last ? "" : ", and is replaced";
 	char text[128];
 
 	if (WIFSIGNALED(status))
-		snprintf(text, sizeof(text), "worker %d died of signal %d (%s)%s",
-			 (int)member->pid, WTERMSIG(status), strsignal(WTERMSIG(status)), then);
+		snprintf(text, sizeof(text), "worker %d died of signal %d (%s)%s", (int)member->pid,
+			 WTERMSIG(status), strsignal(WTERMSIG(status)), then);
 	else
-		snprintf(text, sizeof(text), "worker %d ended with status %d%s",
-			 (int)member->pid, WEXITSTATUS(status), then);
+		snprintf(text, sizeof(text), "worker %d ended with status %d%s", (int)member->pid,
+			 WEXITSTATUS(status), then);
 	log_error("%s", text);
 	events_add(master->shared->service.events, EVENT_WORKER, "%s", text);
 }
