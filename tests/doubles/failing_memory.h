@@ -1,7 +1,7 @@
 /*
  * Memory that runs out when a test says so: malloc(), calloc() and realloc() of the program's own
  * objects.  Link with -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc; what must not fail uses
- * sure_memory.h.
+ * sure_memory.h.  Without a double that uses that, reallocarray() and strdup() may be wrapped, too.
  */
 #ifndef TESTS_DOUBLES_FAILING_MEMORY_H
 #define TESTS_DOUBLES_FAILING_MEMORY_H
