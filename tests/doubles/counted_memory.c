@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "tests/doubles/sure_memory.h"
+
 static size_t allocations, alive, failing_allocation = SIZE_MAX;
 
 #ifdef __SANITIZE_ADDRESS__
@@ -18,10 +20,10 @@ void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *p, size_t size);
 void __libc_free(void *p);
 
-/* Is it this one that fails? */
+/* Is it this one that fails?  Not the doubles'. */
 static bool fails(void)
 {
-	bool is_it = allocations++ == failing_allocation;
+	bool is_it = !sure_memory_asks && allocations++ == failing_allocation;
 
 	if (is_it)
 		errno = ENOMEM;

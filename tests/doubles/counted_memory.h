@@ -1,6 +1,7 @@
 /*
  * malloc(), calloc() and realloc() of the whole program, libraries included: counted, and made to
- * fail one by one.  Whoever links this has them.
+ * fail one by one.  Whoever links this has them.  What doubles ask for by sure_memory.h does not fail,
+ * and counts only as long as it is alive.
  */
 #ifndef TESTS_DOUBLES_COUNTED_MEMORY_H
 #define TESTS_DOUBLES_COUNTED_MEMORY_H

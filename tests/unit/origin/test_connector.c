@@ -1,4 +1,4 @@
-/* LINKS: proxy/origin tests/doubles/fake_conn.c tests/doubles/fake_resolver.c tests/doubles/failing_memory.c -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc */
+/* LINKS: proxy/origin tests/doubles/origin_world.c tests/doubles/fake_conn.c tests/doubles/fake_resolver.c tests/doubles/counted_memory.c */
 /* From a host to a connection: which address wins and when, what is told of one that fails, and what is given back. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,22 +9,17 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "proxy/base/cause.h"
 #include "proxy/base/log.h"
-#include "proxy/base/monotonic.h"
-#include "proxy/origin/connector.h"
 #include "proxy/stats/stats.h"
-#include "tests/doubles/failing_memory.h"
+#include "tests/doubles/counted_memory.h"
 #include "tests/doubles/fake_conn.h"
 #include "tests/doubles/fake_resolver.h"
-#include "tests/support/test_conf.h"
+#include "tests/doubles/origin_world.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-enum { CONNECT_MS = 1000, HOLDER = 5 };
 
 /* What came of it. */
 struct asked {
@@ -36,120 +31,6 @@ struct asked {
 	enum address_source source;
 	struct origin_times times;
 };
-
-static struct world {
-	struct conf *conf;
-	struct turn turn;
-	struct descriptors descriptors;
-	struct holdings *holdings;
-	struct budgets budgets;
-	struct access *access;
-	struct connectors use;
-	bool is_own; /* the connection has led here */
-} world;
-
-/* ---- clocks, and what the kernel says ------------------------------------------------------- */
-
-int64_t monotonic_us(void)
-{
-	return (fake_conn_now_ms() + 1) * 1000;
-}
-
-/* Of connections that are none: the near end's address, which is also the far end's if it is here. */
-int getsockname(int fd, __SOCKADDR_ARG address, socklen_t *__restrict length)
-{
-	union address here;
-
-	(void)fd;
-	assert_true(*length >= sizeof(here));
-	assert_true(address_parse(world.is_own ? SLICE("10.0.0.1") : SLICE("192.0.2.1"), &here));
-	memcpy(address.__sockaddr__, &here, sizeof(here));
-	return 0;
-}
-
-/* ---- a world -------------------------------------------------------------------------------- */
-
-static void open_world(void)
-{
-	struct diagnostic error = {""};
-	union address own = {.any.sa_family = AF_UNSPEC};
-
-	assert_true(address_parse(SLICE("0.0.0.0"), &own));
-	address_set_port(&own, 3128);
-	budgets_init(&world.budgets, world.holdings, 0, world.conf, &world.descriptors);
-	world.access = access_new(
-		world.conf, &(struct access_place){.listeners = &own, .listener_count = 1}, &error);
-	assert_string_equal(error.text, "");
-	world.use = (struct connectors){
-		.conf = world.conf,
-		.turn = &world.turn,
-		.budgets = &world.budgets,
-		.access = world.access,
-		.resolver = resolver_new(NULL, world.conf, &world.budgets, &error),
-	};
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	world = (struct world){.conf = test_conf_new(), .descriptors = descriptors_share(4096, 0)};
-	assert_true(test_conf_set(world.conf, "connect_timeout", "1s"));
-	assert_true(test_conf_set(world.conf, "allow", "10.0.0.0/8"));
-	world.holdings = holdings_map(1, 4096);
-	turn_init(&world.turn);
-	fake_conn_connects(0);
-	open_world();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	turn_free_all();
-	assert_int_equal(holdings_count(world.holdings, 0), 0);
-	assert_int_equal(fake_conn_open(), 0);
-	fake_conn_forget();
-	holdings_unmap(world.holdings);
-	resolver_free(world.use.resolver);
-	access_free(world.access);
-	test_conf_free(world.conf);
-	return 0;
-}
-
-/* One turn; false when nothing was to be done in it. */
-static bool one_turn(void)
-{
-	bool any;
-
-	world.turn.now_ms = fake_conn_now_ms();
-	turn_begin(&world.turn);
-	any = fake_conn_turn(false) || world.turn.soon.count + world.turn.due > 0;
-	any |= turn_end(&world.turn);
-	turn_free_all();
-	return any;
-}
-
-static void settle(void)
-{
-	for (unsigned i = 0; one_turn(); i++)
-		assert_true(i < 1000);
-}
-
-static void pass(int64_t ms)
-{
-	for (int64_t end = fake_conn_now_ms() + ms; fake_conn_now_ms() < end;) {
-		int64_t next = fake_conn_next_ms();
-
-		if (next <= fake_conn_now_ms())
-			next = fake_conn_now_ms() + 1;
-		next = next < end ? next : end;
-		next -= fake_conn_now_ms();
-		fake_conn_pass(next);
-		world.turn.now_ms = fake_conn_now_ms();
-		fake_resolver_advance(world.use.resolver, next);
-		settle();
-	}
-}
 
 static void nothing(void *owner)
 {
@@ -190,10 +71,11 @@ static void start(struct asked *asked, const char *host, const char *socket)
 
 	*asked = (struct asked){.calls = 0};
 	world.turn.now_ms = fake_conn_now_ms();
-	asked->connector = connector_start(&world.use, &target, HOLDER, &asked->times, done, asked);
+	asked->connector = connector_start(&world.dialers.connectors, &target, WORLD_HOLDER,
+					   &asked->times, done, asked);
 	assert_non_null(asked->connector);
 	assert_int_equal(asked->calls, 0);
-	settle();
+	world_settle();
 }
 
 static void expect_failure(struct asked *asked, enum failure failure, const char *cause)
@@ -229,7 +111,7 @@ static void decide(unsigned n, int error)
 {
 	assert_true(is_begun(n));
 	fake_peer_decide(fake_peer_connected(n), error);
-	settle();
+	world_settle();
 }
 
 /* ---- tests ---------------------------------------------------------------------------------- */
@@ -245,12 +127,12 @@ static void the_first_address_that_is_reached(void **state)
 		assert_int_equal(asked.source, FROM_HERE);
 		expect_connection(&asked, "10.0.0.1:80");
 	}
-	fake_resolver_tell(world.use.resolver, "a.test", "10.0.0.1 10.0.0.2", 20);
+	fake_resolver_tell(world.resolver, "a.test", "10.0.0.1 10.0.0.2", 20);
 	fake_conn_connects(FAKE_CONNECT_UNDECIDED);
 	start(&asked, "a.test", NULL);
-	pass(20);
+	world_pass(20);
 	assert_true(is_begun(2) && !is_begun(3));
-	pass(30);
+	world_pass(30);
 	decide(2, 0);
 	assert_int_equal(asked.source, FROM_NAME_SERVERS);
 	assert_int_equal(asked.times.dns_us, 20000);
@@ -302,17 +184,17 @@ static void what_is_told_of_it(void **state)
 	struct asked asked;
 
 	(void)state;
-	fake_resolver_tell(world.use.resolver, "a.test", "10.0.0.1 169.254.169.254", 0);
+	fake_resolver_tell(world.resolver, "a.test", "10.0.0.1 169.254.169.254", 0);
 	fake_conn_connects(ECONNREFUSED);
 	start(&asked, "a.test", NULL);
 	expect_failure(&asked, FAILURE_DENIED_RESERVED, "address 169.254.169.254:80");
-	fake_resolver_tell(world.use.resolver, "b.test", "169.254.169.254 10.0.0.1", 0);
+	fake_resolver_tell(world.resolver, "b.test", "169.254.169.254 10.0.0.1", 0);
 	start(&asked, "b.test", NULL);
 	expect_failure(&asked, FAILURE_ORIGIN_REFUSED,
 		       "connect to 10.0.0.1:80: Connection refused");
-	fake_resolver_fail(world.use.resolver, "none.test", FAILURE_DNS_TIMEOUT, 10);
+	fake_resolver_fail(world.resolver, "none.test", FAILURE_DNS_TIMEOUT, 10);
 	start(&asked, "none.test", NULL);
-	pass(10);
+	world_pass(10);
 	expect_failure(&asked, FAILURE_DNS_TIMEOUT, "");
 	assert_int_equal(asked.times.dns_us, 10000);
 	assert_int_equal(asked.times.connect_us, 0);
@@ -332,7 +214,7 @@ static void each_address_is_told_at_debug(void **state)
 
 	(void)state;
 	assert_true(file != NULL && saved >= 0);
-	fake_resolver_tell(world.use.resolver, "a.test", "10.0.0.1 169.254.169.254 10.0.0.3", 0);
+	fake_resolver_tell(world.resolver, "a.test", "10.0.0.1 169.254.169.254 10.0.0.3", 0);
 	fake_conn_connects(ECONNREFUSED);
 	dup2(fileno(file), STDERR_FILENO);
 	start(&asked, "a.test", NULL);
@@ -356,17 +238,17 @@ static void slow_addresses_race(void **state)
 	struct asked asked;
 
 	(void)state;
-	fake_resolver_tell(world.use.resolver, "a.test", "10.0.0.1 10.0.0.2 10.0.0.3", 0);
+	fake_resolver_tell(world.resolver, "a.test", "10.0.0.1 10.0.0.2 10.0.0.3", 0);
 	fake_conn_connects(FAKE_CONNECT_UNDECIDED);
 	start(&asked, "a.test", NULL);
-	pass(CONNECTOR_STAGGER_MS - 1);
+	world_pass(CONNECTOR_STAGGER_MS - 1);
 	assert_false(is_begun(1));
-	pass(1);
+	world_pass(1);
 	assert_true(is_under_way(0) && is_under_way(1));
 	assert_int_equal(budget_used(&world.budgets, BUDGET_EXTRAS, 0), 1);
-	pass(CONNECTOR_STAGGER_MS - 1);
+	world_pass(CONNECTOR_STAGGER_MS - 1);
 	assert_false(is_begun(2));
-	pass(1);
+	world_pass(1);
 	assert_true(is_under_way(2));
 	assert_int_equal(budget_used(&world.budgets, BUDGET_EXTRAS, 0), 2);
 	decide(1, 0);
@@ -374,7 +256,7 @@ static void slow_addresses_race(void **state)
 	assert_int_equal(asked.times.connect_us, 2000 * CONNECTOR_STAGGER_MS);
 	/* until the time for connecting is over, it is its owner's */
 	assert_int_equal(fake_conn_next_ms() - fake_conn_now_ms(),
-			 CONNECT_MS - 2 * CONNECTOR_STAGGER_MS);
+			 WORLD_CONNECT_MS - 2 * CONNECTOR_STAGGER_MS);
 	expect_connection(&asked, "10.0.0.2:80");
 }
 
@@ -383,13 +265,13 @@ static void one_that_fails_makes_way_at_once(void **state)
 	struct asked asked;
 
 	(void)state;
-	fake_resolver_tell(world.use.resolver, "a.test", "10.0.0.1 10.0.0.2 10.0.0.3", 0);
+	fake_resolver_tell(world.resolver, "a.test", "10.0.0.1 10.0.0.2 10.0.0.3", 0);
 	fake_conn_connects(FAKE_CONNECT_UNDECIDED);
 	start(&asked, "a.test", NULL);
 	decide(0, ECONNREFUSED);
 	assert_true(is_under_way(1) && !is_begun(2));
 	assert_int_equal(budget_used(&world.budgets, BUDGET_EXTRAS, 0), 0);
-	pass(CONNECTOR_STAGGER_MS);
+	world_pass(CONNECTOR_STAGGER_MS);
 	assert_true(is_under_way(2));
 	decide(2, EHOSTUNREACH);
 	assert_int_equal(asked.calls, 0);
@@ -404,17 +286,17 @@ static void time_is_up_for_all(void **state)
 	struct asked asked;
 
 	(void)state;
-	fake_resolver_tell(world.use.resolver, "a.test", "10.0.0.1 10.0.0.2", 0);
+	fake_resolver_tell(world.resolver, "a.test", "10.0.0.1 10.0.0.2", 0);
 	fake_conn_connects(FAKE_CONNECT_UNDECIDED);
 	start(&asked, "a.test", NULL);
-	pass(CONNECT_MS - 1);
+	world_pass(WORLD_CONNECT_MS - 1);
 	assert_true(is_under_way(0) && is_under_way(1) && !is_begun(2));
 	assert_int_equal(asked.calls, 0);
-	pass(1);
+	world_pass(1);
 	assert_int_equal(asked.calls, 1);
 	assert_int_equal(asked.failure, FAILURE_CONNECT_TIMEOUT);
 	assert_memory_equal(asked.cause, "address 10.0.0.", 15);
-	assert_int_equal(asked.times.connect_us, CONNECT_MS * 1000);
+	assert_int_equal(asked.times.connect_us, WORLD_CONNECT_MS * 1000);
 }
 
 /* What is left when the last one begins is all it has. */
@@ -426,12 +308,12 @@ static void none_begins_when_time_is_up(void **state)
 	(void)state;
 	for (unsigned i = 1; i <= 6; i++)
 		sprintf(addresses + strlen(addresses), "10.0.0.%u ", i);
-	fake_resolver_tell(world.use.resolver, "a.test", addresses, 0);
+	fake_resolver_tell(world.resolver, "a.test", addresses, 0);
 	fake_conn_connects(FAKE_CONNECT_UNDECIDED);
 	start(&asked, "a.test", NULL);
-	pass(CONNECT_MS - 1);
+	world_pass(WORLD_CONNECT_MS - 1);
 	assert_true(is_begun(3) && !is_begun(4));
-	pass(1);
+	world_pass(1);
 	assert_int_equal(asked.failure, FAILURE_CONNECT_TIMEOUT);
 	assert_false(is_begun(4));
 }
@@ -444,7 +326,7 @@ static void as_many_addresses_as_there_is_room_for(void **state)
 	(void)state;
 	for (unsigned i = 1; i <= ADDRESSES_MAX; i++)
 		sprintf(addresses + strlen(addresses), "10.0.0.%u ", i);
-	fake_resolver_tell(world.use.resolver, "a.test", addresses, 0);
+	fake_resolver_tell(world.resolver, "a.test", addresses, 0);
 	fake_conn_connects(ECONNREFUSED);
 	start(&asked, "a.test", NULL);
 	snprintf(addresses, sizeof(addresses), "connect to 10.0.0.%d:80: Connection refused",
@@ -461,11 +343,11 @@ static void extras_are_left_out_without_room(void **state)
 
 	(void)state;
 	world.descriptors.extras = 0;
-	budgets_init(&world.budgets, world.holdings, 0, world.conf, &world.descriptors);
-	fake_resolver_tell(world.use.resolver, "a.test", "10.0.0.1 10.0.0.2", 0);
+	world_share_out();
+	fake_resolver_tell(world.resolver, "a.test", "10.0.0.1 10.0.0.2", 0);
 	fake_conn_connects(FAKE_CONNECT_UNDECIDED);
 	start(&asked, "a.test", NULL);
-	pass(CONNECT_MS - 1);
+	world_pass(WORLD_CONNECT_MS - 1);
 	assert_int_equal(stats->extras_refused - refused, 1);
 	assert_true(is_under_way(0) && !is_begun(1));
 	decide(0, ECONNREFUSED);
@@ -483,15 +365,17 @@ static void the_proxy_itself_is_no_origin(void **state)
 
 	(void)state;
 	world.is_own = true;
-	asked.connector = connector_start(&world.use, &target, HOLDER, &asked.times, done, &asked);
-	settle();
+	asked.connector = connector_start(&world.dialers.connectors, &target, WORLD_HOLDER,
+					  &asked.times, done, &asked);
+	world_settle();
 	expect_failure(&asked, FAILURE_OWN_ADDRESS, "address 10.0.0.1:3128");
 	start(&asked, "10.0.0.1", NULL); /* another port of it */
 	expect_connection(&asked, "10.0.0.1:80");
 	world.is_own = false;
 	asked = (struct asked){.calls = 0};
-	connector_start(&world.use, &target, HOLDER, &asked.times, done, &asked);
-	settle();
+	connector_start(&world.dialers.connectors, &target, WORLD_HOLDER, &asked.times, done,
+			&asked);
+	world_settle();
 	expect_connection(&asked, "10.0.0.1:3128");
 }
 
@@ -503,13 +387,13 @@ static void a_full_queue_is_tried_again(void **state)
 	(void)state;
 	fake_conn_fail(0, EAGAIN);
 	start(&asked, "app.test", "/run/app");
-	pass(9);
+	world_pass(9);
 	assert_false(is_begun(0));
 	fake_conn_fail(0, EAGAIN);
-	pass(1);
+	world_pass(1);
 	assert_true(fake_conn_fail_never());
 	assert_false(is_begun(0));
-	pass(10);
+	world_pass(10);
 	assert_int_equal(asked.calls, 1);
 	assert_int_equal(asked.source, FROM_HERE);
 	assert_int_equal(asked.times.connect_us, 20000);
@@ -517,10 +401,10 @@ static void a_full_queue_is_tried_again(void **state)
 	/* not when time is up */
 	fake_conn_fail(0, EAGAIN);
 	start(&asked, "app.test", "/run/app");
-	for (unsigned i = 1; i < CONNECT_MS / 10; i++) {
+	for (unsigned i = 1; i < WORLD_CONNECT_MS / 10; i++) {
 		assert_int_equal(asked.calls, 0);
 		fake_conn_fail(0, EAGAIN);
-		pass(10);
+		world_pass(10);
 	}
 	expect_failure(&asked, FAILURE_ORIGIN_UNREACHABLE,
 		       "connect to unix:/run/app: Resource temporarily unavailable");
@@ -542,16 +426,16 @@ static void a_crowd_goes_on_in_shares(void **state)
 
 	(void)state;
 	world.turn.steps_max = 2;
-	fake_resolver_tell(world.use.resolver, "a.test", "10.0.0.1", 10);
+	fake_resolver_tell(world.resolver, "a.test", "10.0.0.1", 10);
 	fake_conn_connects(FAKE_CONNECT_UNDECIDED);
 	for (unsigned i = 0; i < COUNT(asked); i++)
 		start(&asked[i], "a.test", NULL);
 	fake_conn_pass(10);
 	world.turn.now_ms = fake_conn_now_ms();
 	turn_begin(&world.turn);
-	fake_resolver_advance(world.use.resolver, 10);
+	fake_resolver_advance(world.resolver, 10);
 	assert_true(is_begun(1) && !is_begun(2));
-	settle();
+	world_settle();
 	assert_true(is_begun(4) && !is_begun(5));
 	for (unsigned i = 0; i < COUNT(asked); i++) {
 		assert_int_equal(asked[i].times.dns_us, 10000);
@@ -566,29 +450,29 @@ static void what_is_cancelled_is_not_told(void **state)
 	struct asked asked;
 
 	(void)state;
-	fake_resolver_tell(world.use.resolver, "slow.test", "10.0.0.1", FAKE_RESOLVER_NEVER);
+	fake_resolver_tell(world.resolver, "slow.test", "10.0.0.1", FAKE_RESOLVER_NEVER);
 	start(&asked, "slow.test", NULL);
-	assert_int_equal(fake_resolver_waiting(world.use.resolver), 1);
+	assert_int_equal(fake_resolver_waiting(world.resolver), 1);
 	connector_cancel(asked.connector);
-	assert_int_equal(fake_resolver_waiting(world.use.resolver), 0);
+	assert_int_equal(fake_resolver_waiting(world.resolver), 0);
 	fake_conn_connects(FAKE_CONNECT_UNDECIDED);
-	fake_resolver_tell(world.use.resolver, "a.test", "10.0.0.1 10.0.0.2", 0);
+	fake_resolver_tell(world.resolver, "a.test", "10.0.0.1 10.0.0.2", 0);
 	start(&asked, "a.test", NULL);
-	pass(CONNECTOR_STAGGER_MS);
+	world_pass(CONNECTOR_STAGGER_MS);
 	assert_true(is_under_way(1));
 	connector_cancel(asked.connector);
 	assert_int_equal(fake_conn_open(), 0);
 	fake_conn_fail(0, EAGAIN);
 	start(&asked, "app.test", "/run/app");
 	connector_cancel(asked.connector);
-	pass(100);
+	world_pass(100);
 	assert_false(is_begun(2));
 	/* with its failure on the way */
-	asked.connector =
-		connector_start(&world.use, &(struct connector_target){.host = SLICE("none.test")},
-				HOLDER, &asked.times, done, &asked);
+	asked.connector = connector_start(&world.dialers.connectors,
+					  &(struct connector_target){.host = SLICE("none.test")},
+					  WORLD_HOLDER, &asked.times, done, &asked);
 	connector_cancel(asked.connector);
-	settle();
+	world_settle();
 	assert_int_equal(asked.calls, 0);
 }
 
@@ -598,16 +482,18 @@ static void without_memory_it_does_not_begin(void **state)
 	struct asked asked = {.calls = 0};
 
 	(void)state;
-	fail_memory(0, false);
-	assert_null(connector_start(&world.use, &target, HOLDER, &asked.times, done, &asked));
-	assert_true(fail_memory_never());
-	settle();
+	if (!fail_allocation(0))
+		skip();
+	assert_null(connector_start(&world.dialers.connectors, &target, WORLD_HOLDER, &asked.times,
+				    done, &asked));
+	fail_no_allocation();
+	world_settle();
 	assert_int_equal(asked.calls, 0);
 }
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, world_open, world_close)
 	const struct CMUnitTest tests[] = {
 		TEST(the_first_address_that_is_reached),
 		TEST(why_it_failed),
