@@ -27,16 +27,43 @@ static char byte_at(struct slice text, size_t i, size_t *ret_n)
 	return (char)(high << 4 | low);
 }
 
-/* A segment ended: takes it back when it is a dot segment.  Returns the new length. */
-static size_t end_segment(const char *to, size_t n)
+/* In place, too. */
+static size_t decode(struct slice text, char *to)
 {
-	size_t start = n;
+	size_t n = 0, width;
+
+	for (size_t i = 0; i < text.n; i += width)
+		to[n++] = byte_at(text, i, &width);
+	return n;
+}
+
+enum { NO_DOTS = 3 };
+
+/* How many dots a segment is made of, NO_DOTS for another one. */
+static size_t dots_of(enum pattern_form form, struct slice segment)
+{
+	size_t dots = 0, width = 1;
+
+	for (size_t i = 0; i < segment.n && dots < NO_DOTS; i += width) {
+		char byte = (form & PATTERN_LATE_SLASH) != 0 ? byte_at(segment, i, &width)
+							     : segment.p[i];
+
+		dots = byte == '.' ? dots + 1 : NO_DOTS;
+	}
+	return dots;
+}
+
+/* A segment ended: takes it back when it is a dot segment.  Returns the new length. */
+static size_t end_segment(enum pattern_form form, const char *to, size_t n)
+{
+	size_t start = n, dots;
 
 	while (start > 0 && to[start - 1] != '/')
 		start--;
-	if (start == 0 || n - start > 2 || memcmp(to + start, "..", n - start) != 0)
+	dots = dots_of(form, slice_of(to + start, n - start));
+	if (start == 0 || dots == NO_DOTS)
 		return n;
-	if (n - start < 2) /* "." or empty */
+	if (dots < 2) /* "." or empty */
 		return start;
 	/* before the slash of the one above, which stays */
 	for (start--; start > 0 && to[start - 1] != '/'; start--)
@@ -44,15 +71,12 @@ static size_t end_segment(const char *to, size_t n)
 	return start > 0 ? start : 1;
 }
 
-/* Stands for an escaped slash until the segments are known. */
-enum { LATE_SLASH = '\1' };
-
 static size_t add_slash(enum pattern_form form, char *to, size_t n)
 {
 	bool is_folded = false;
 
 	if ((form & PATTERN_FOLDED) != 0) {
-		size_t folded = end_segment(to, n);
+		size_t folded = end_segment(form, to, n);
 
 		is_folded = folded != n;
 		n = folded;
@@ -65,26 +89,23 @@ static size_t add_slash(enum pattern_form form, char *to, size_t n)
 
 size_t pattern_path_in(enum pattern_form form, struct slice path, char *to)
 {
-	size_t n = 0, i = 0, width;
+	/* with a late slash the segments are told apart first, and decoded then */
+	bool is_late = (form & PATTERN_LATE_SLASH) != 0;
+	size_t n = 0, i = 0, width = 1;
 
 	for (; i < path.n && path.p[i] != '?'; i += width) {
-		char byte = byte_at(path, i, &width);
+		char byte = is_late ? path.p[i] : byte_at(path, i, &width);
 
-		if (byte == '/' && width > 1 && (form & PATTERN_LATE_SLASH) != 0)
-			to[n++] = LATE_SLASH;
-		else if (byte == '/')
+		if (byte == '/')
 			n = add_slash(form, to, n);
 		else
 			to[n++] = byte;
 	}
 	if ((form & PATTERN_FOLDED) != 0)
-		n = end_segment(to, n);
-	for (size_t k = 0; (form & PATTERN_LATE_SLASH) != 0 && k < n; k++)
-		if (to[k] == LATE_SLASH)
-			to[k] = '/';
-	for (; i < path.n; i += width)
-		to[n++] = byte_at(path, i, &width);
-	return n;
+		n = end_segment(form, to, n);
+	if (is_late)
+		n = decode(slice_of(to, n), to);
+	return n + decode(slice_of(path.p + i, path.n - i), to + n);
 }
 
 size_t pattern_plain_path(struct slice path, char *to)
