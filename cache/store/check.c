@@ -2,6 +2,7 @@
 #include "cache/store/check.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -91,7 +92,12 @@ struct checker {
 	struct lmdb_tree tables[STORE_TABLES];
 	bool has_table[STORE_TABLES];
 	const char *why;
+	int error; /* as in struct store_check */
 };
+
+static const char no_memory[] = "there is no memory to check it";
+static const char unreadable[] = "it cannot be read";
+static const char not_lmdb[] = "it is not an LMDB file";
 
 static bool wrong(struct checker *check, const char *why)
 {
@@ -100,17 +106,28 @@ static bool wrong(struct checker *check, const char *why)
 	return false;
 }
 
-static bool head_read(int fd, uint64_t offset, struct lmdb_meta *meta)
+/* False as well when the system failed to: see `ret_error`. */
+static bool read_at(int fd, void *to, size_t size, uint64_t offset, int *ret_error)
+{
+	ssize_t n = pread(fd, to, size, (off_t)offset);
+
+	if (n < 0)
+		*ret_error = errno;
+	return n == (ssize_t)size;
+}
+
+static const char *head_read(int fd, uint64_t offset, struct lmdb_meta *meta, int *ret_error)
 {
 	char bytes[sizeof(struct lmdb_page) + sizeof(*meta)];
 	struct lmdb_page page;
 
-	if (pread(fd, bytes, sizeof(bytes), (off_t)offset) != (ssize_t)sizeof(bytes))
-		return false;
+	if (!read_at(fd, bytes, sizeof(bytes), offset, ret_error))
+		return *ret_error != 0 ? unreadable : not_lmdb;
 	memcpy(&page, bytes, sizeof(page));
 	memcpy(meta, bytes + sizeof(page), sizeof(*meta));
-	return page.flags == PAGE_META && meta->magic == LMDB_MAGIC &&
-	       meta->version == LMDB_VERSION;
+	return page.flags == PAGE_META && meta->magic == LMDB_MAGIC && meta->version == LMDB_VERSION
+		       ? NULL
+		       : not_lmdb;
 }
 
 static bool tree_root_is(const struct lmdb_tree *tree, uint64_t pages)
@@ -139,22 +156,27 @@ static const char *meta_fault(const struct lmdb_meta *meta, unsigned at, uint64_
 }
 
 /* The newer of the two metas, both of which must be good. */
-static const char *head_fault(int fd, struct lmdb_meta *ret_newer)
+static const char *head_fault(int fd, struct lmdb_meta *ret_newer, int *ret_error)
 {
 	struct lmdb_meta meta;
 	struct stat st;
 
 	*ret_newer = (struct lmdb_meta){0};
-	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+	*ret_error = 0;
+	if (fstat(fd, &st) != 0) {
+		*ret_error = errno;
+		return unreadable;
+	}
+	if (!S_ISREG(st.st_mode))
 		return "it is not a regular file";
 	if (st.st_size == 0)
 		return "it is empty";
 	for (unsigned at = 0; at < 2; at++) {
-		const char *why;
+		const char *why =
+			head_read(fd, at * (uint64_t)sysconf(_SC_PAGESIZE), &meta, ret_error);
 
-		if (!head_read(fd, at * (uint64_t)sysconf(_SC_PAGESIZE), &meta))
-			return "it is not an LMDB file";
-		why = meta_fault(&meta, at, (uint64_t)st.st_size);
+		if (why == NULL)
+			why = meta_fault(&meta, at, (uint64_t)st.st_size);
 		if (why != NULL)
 			return why;
 		if (at == 0 || meta.transaction > ret_newer->transaction)
@@ -167,7 +189,8 @@ bool store_check_head(int fd, struct store_check *ret_check)
 {
 	struct lmdb_meta meta;
 
-	*ret_check = (struct store_check){.why = head_fault(fd, &meta)};
+	*ret_check = (struct store_check){0};
+	ret_check->why = head_fault(fd, &meta, &ret_check->error);
 	if (ret_check->why == NULL) {
 		ret_check->pages = meta.last_page + 1;
 		ret_check->transaction = meta.transaction;
@@ -195,8 +218,8 @@ static bool page_read(struct checker *check, uint64_t number, char *to, uint64_t
 	size_t size = check->page_size * count;
 
 	check->budget -= count < check->budget ? count : check->budget;
-	return pread(check->fd, to, size, (off_t)(number * check->page_size)) == (ssize_t)size ||
-	       wrong(check, "it cannot be read");
+	return read_at(check->fd, to, size, number * check->page_size, &check->error) ||
+	       wrong(check, unreadable);
 }
 
 static size_t node_count(const struct lmdb_page *page)
@@ -357,8 +380,10 @@ static bool overflow_check(struct checker *check, const struct lmdb_node *node,
 	if (kind->free_list && count * check->page_size > check->run_size) {
 		char *run = realloc(check->run, count * check->page_size);
 
-		if (run == NULL)
-			return wrong(check, "there is no memory to check it");
+		if (run == NULL) {
+			check->error = ENOMEM;
+			return wrong(check, no_memory);
+		}
 		check->run = run;
 		check->run_size = count * check->page_size;
 	}
@@ -485,7 +510,8 @@ bool store_check_tree(int fd, struct store_check *ret_check)
 	struct checker check = {.fd = fd, .budget = STORE_CHECK_PAGES_MAX};
 	struct lmdb_meta meta;
 
-	*ret_check = (struct store_check){.why = head_fault(fd, &meta)};
+	*ret_check = (struct store_check){0};
+	ret_check->why = head_fault(fd, &meta, &ret_check->error);
 	if (ret_check->why != NULL)
 		return false;
 	check.page_size = (size_t)sysconf(_SC_PAGESIZE); /* as the head was found to say */
@@ -495,10 +521,14 @@ bool store_check_tree(int fd, struct store_check *ret_check)
 	check.levels = malloc(DEPTH_MAX * check.page_size);
 	check.run = malloc(check.page_size);
 	check.run_size = check.page_size;
-	if (check.seen == NULL || check.levels == NULL || check.run == NULL)
-		ret_check->why = "there is no memory to check it";
-	else if (!trees_check(&check, &meta))
-		ret_check->why = check.why;
+	if (check.seen == NULL || check.levels == NULL || check.run == NULL) {
+		check.error = ENOMEM;
+		check.why = no_memory;
+	} else {
+		(void)trees_check(&check, &meta);
+	}
+	ret_check->why = check.why;
+	ret_check->error = check.error;
 	free(check.seen);
 	free(check.levels);
 	free(check.run);

@@ -33,8 +33,9 @@ enum {
 };
 
 struct store_check {
-	const char *why;      /* static text when the check failed */
-	uint64_t pages;       /* the file's pages up to the last that was ever used */
+	const char *why; /* static text when the check failed */
+	int error;      /* errno, when it failed because of that and nothing is known of the file */
+	uint64_t pages; /* the file's pages up to the last that was ever used */
 	uint64_t transaction; /* number of the last */
 };
 

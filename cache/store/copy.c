@@ -35,11 +35,13 @@ static int copy_open(const struct store_files *files)
 	return openat(files->directory, COPY_NAME, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
 }
 
+/* False with errno, 0 when that is not the cause. */
 static bool end_read(int fd, struct store_copy_end *ret_end)
 {
 	struct store_look look;
 	off_t at;
 
+	errno = 0;
 	if (!store_files_look(fd, &look) || look.size < sizeof(*ret_end))
 		return false;
 	at = (off_t)(look.size - sizeof(*ret_end));
@@ -319,15 +321,17 @@ enum store_result store_copy(const struct store_options *options, int64_t wall_s
 /* ---- taking it ------------------------------------------------------------------------------ */
 
 const char *store_copy_fault(const struct store_files *files,
-			     const struct store_copy_wanted *wanted, struct store_copy_end *ret_end)
+			     const struct store_copy_wanted *wanted, struct store_copy_end *ret_end,
+			     int *ret_error)
 {
 	int fd = copy_open(files);
 	struct store_check check = {0};
 
+	*ret_error = fd < 0 && errno != ENOENT ? errno : 0;
 	if (fd < 0)
 		return "";
 	if (!end_read(fd, ret_end))
-		check.why = "it is not whole";
+		check = (struct store_check){.why = "it is not whole", .error = errno};
 	else if (ret_end->layout != wanted->layout || ret_end->format != wanted->format)
 		check.why = "it is of another version";
 	else if (ret_end->size > wanted->size_max)
@@ -335,6 +339,7 @@ const char *store_copy_fault(const struct store_files *files,
 	else if (store_check_tree(fd, &check) && check.pages * page_size() != ret_end->size)
 		check.why = "it is not whole";
 	close(fd);
+	*ret_error = check.error;
 	return check.why;
 }
 

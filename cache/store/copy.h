@@ -35,11 +35,11 @@ struct store_copy_wanted {
 
 /*
  * Read the copy through and check it.  NULL when it may be used, else the reason why not; "" when
- * there is none.
+ * there is none.  `ret_error` is errno when that is the reason, and nothing is known of the copy; else 0.
  */
 const char *store_copy_fault(const struct store_files *files,
-			     const struct store_copy_wanted *wanted,
-			     struct store_copy_end *ret_end);
+			     const struct store_copy_wanted *wanted, struct store_copy_end *ret_end,
+			     int *ret_error);
 
 /*
  * Put it in the place of the data file.  The clock's map is updated and synced first, so that after

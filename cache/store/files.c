@@ -15,6 +15,7 @@
 
 #include "cache/base/decimal.h"
 #include "cache/store/file_system.h"
+#include "cache/store/passing.h"
 
 enum store_lock_byte {
 	LOCK_SERVICE,
@@ -91,11 +92,17 @@ static bool lock_failed(const char *path, struct diagnostic *notice)
 	return false;
 }
 
+/* By another process, or did the call fail? */
+static bool is_held(int error)
+{
+	return error == EAGAIN || error == EACCES;
+}
+
 static bool lock_service(int lock, const char *path, struct diagnostic *notice)
 {
 	if (lock_set(lock, LOCK_SERVICE, F_WRLCK, false) == 0)
 		return true;
-	if (errno != EAGAIN && errno != EACCES)
+	if (!is_held(errno))
 		return lock_failed(path, notice);
 	diagnostic_add(notice,
 		       "%s: another service uses this store: give this one a store of its own",
@@ -148,6 +155,8 @@ bool store_files_open(struct store_files *files, const char *path, bool exclusiv
 	if (lock_set(files->lock, LOCK_OPENING, F_WRLCK, true) != 0)
 		return lock_failed(path, notice);
 	files->first = lock_set(files->lock, LOCK_USERS, F_WRLCK, false) == 0;
+	if (!files->first && !is_held(errno))
+		return lock_failed(path, notice);
 	return true;
 }
 
@@ -317,18 +326,32 @@ bool store_files_use_data(struct store_files *files)
 	return true;
 }
 
-/* "-" when the system has none: then a store that was not closed is never kept. */
-static void boot_id(char *to)
+/* A short text of a file, which is closed; negative with errno. */
+static ssize_t text_read(int fd, char *to, size_t size)
 {
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, to, BOOT_ID_SIZE - 1);
+	ssize_t n = fd < 0 ? -1 : read(fd, to, size - 1);
+	int error = errno;
 
 	if (fd >= 0)
 		close(fd);
+	errno = error;
 	to[n > 0 ? n : 0] = '\0';
+	return n;
+}
+
+/*
+ * "-" when the system has none: then a store that was not closed is never kept.  False with errno when that is
+ * not known now.
+ */
+static bool boot_id(char *to)
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	bool known = text_read(fd, to, BOOT_ID_SIZE) >= 0 || !store_error_passes(errno);
+
 	to[strcspn(to, " \n")] = '\0';
 	if (to[0] == '\0')
 		strcpy(to, "-");
+	return known;
 }
 
 /* The words of the line; the last one shows that it is complete. */
@@ -372,20 +395,6 @@ static bool state_parse(char *text, struct store_state *ret_state)
 	return true;
 }
 
-static bool state_read(int directory, struct store_state *ret_state)
-{
-	int fd = openat(directory, "state", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	char text[STATE_SIZE_MAX];
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-
-	if (fd >= 0)
-		close(fd);
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
-	return state_parse(text, ret_state);
-}
-
 static bool look_of(const struct stat *st, struct store_look *ret_look)
 {
 	ret_look->inode = st->st_ino;
@@ -406,18 +415,29 @@ bool store_look_eq(const struct store_look *a, const struct store_look *b)
 	return a->inode == b->inode && a->size == b->size && a->changed_ns == b->changed_ns;
 }
 
+static enum store_left left_unknown(int error)
+{
+	return store_error_passes(error) ? STORE_LEFT_UNREAD : STORE_LEFT_UNKNOWN;
+}
+
 enum store_left store_files_left(const struct store_files *files)
 {
 	struct store_state was, now;
+	char text[STATE_SIZE_MAX];
 	struct stat st;
+	int fd;
 
 	if (fstatat(files->directory, STORE_DATA_NAME, &st, 0) != 0)
-		return errno == ENOENT ? STORE_LEFT_NOTHING : STORE_LEFT_UNKNOWN;
-	if (!state_read(files->directory, &was) || !look_of(&st, &now.look))
+		return errno == ENOENT ? STORE_LEFT_NOTHING : left_unknown(errno);
+	fd = openat(files->directory, "state", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (text_read(fd, text, sizeof(text)) < 0)
+		return left_unknown(errno);
+	if (!state_parse(text, &was) || !look_of(&st, &now.look))
 		return STORE_LEFT_UNKNOWN;
 	if (was.clean)
 		return store_look_eq(&was.look, &now.look) ? STORE_LEFT_CLEAN : STORE_LEFT_TOUCHED;
-	boot_id(now.boot);
+	if (!boot_id(now.boot))
+		return STORE_LEFT_UNREAD;
 	if (strcmp(now.boot, "-") == 0 || strcmp(now.boot, was.boot) != 0)
 		return STORE_LEFT_REBOOTED;
 	return STORE_LEFT_RUNNING;
@@ -436,7 +456,8 @@ bool store_files_mark(const struct store_files *files, int clean_fd)
 
 	if (clean_fd >= 0 && !store_files_look(clean_fd, &state.look))
 		return false;
-	boot_id(state.boot);
+	if (!boot_id(state.boot) && !state.clean)
+		return false;
 	n = snprintf(text, sizeof(text),
 		     STATE_NAME " %d boot %s clean %d data %" PRIu64 " %" PRIu64 " %" PRId64 " .\n",
 		     STATE_VERSION, state.boot, state.clean, state.look.inode, state.look.size,

@@ -54,6 +54,7 @@ enum store_left {
 	STORE_LEFT_TOUCHED,  /* closed and synced, but the data file has changed since */
 	STORE_LEFT_RUNNING,  /* not closed, but the system has stayed up: nothing was lost */
 	STORE_LEFT_REBOOTED, /* not closed, and the system went down: commits may be lost */
+	STORE_LEFT_UNREAD,   /* not known, as an error that may pass came: see errno */
 };
 
 /* The identity of a file's content, without reading it. */

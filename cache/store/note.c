@@ -60,3 +60,13 @@ bool store_note_is_doubted(const struct store_note *note)
 {
 	return atomic_load_explicit(&note->doubted, memory_order_relaxed) != 0;
 }
+
+bool store_note_unread(struct store_note *note)
+{
+	uint32_t before = atomic_load_explicit(&note->unread, memory_order_relaxed);
+
+	if (before >= STORE_UNREAD_MAX)
+		return false;
+	atomic_store_explicit(&note->unread, before + 1, memory_order_relaxed);
+	return true;
+}

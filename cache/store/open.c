@@ -10,6 +10,7 @@
 #include "cache/base/diagnostic.h"
 #include "cache/store/copy.h"
 #include "cache/store/impl.h"
+#include "cache/store/passing.h"
 #include "cache/store/store.h"
 
 enum {
@@ -100,6 +101,20 @@ static bool discard(struct store *store, const char *kind, struct diagnostic *no
 }
 
 /*
+ * Does this error end the opening, so that the file is kept as it is?  A failure of the disk that comes at
+ * opening after opening does not, so that the service starts in the end.
+ */
+static bool ends_opening(struct store *store, const char *name, int error,
+			 struct diagnostic *notice)
+{
+	if (!store_error_passes(error) || (error == EIO && !store_note_unread(store->note)))
+		return false;
+	diagnostic_add(notice, "%s/%s: cannot be read: %s: the store is kept for the next start",
+		       store->directory, name, strerror(error));
+	return true;
+}
+
+/*
  * The data file is lost: replace it with the copy, or start with an empty one.  It is set aside as
  * `kind`, as in discard().
  */
@@ -112,9 +127,12 @@ static bool replace(struct store *store, const char *kind, struct diagnostic *no
 	struct store_copy_end end;
 	char date[32] = "";
 	struct tm tm;
+	int error = 0;
 
 	if (store->copied)
-		fault = store_copy_fault(&store->files, &wanted, &end);
+		fault = store_copy_fault(&store->files, &wanted, &end, &error);
+	if (ends_opening(store, STORE_DATA_NAME ".copy", error, notice))
+		return false;
 	if (fault == NULL && store->invalidations_lost)
 		fault = invalidations_lost;
 	if (fault != NULL) {
@@ -186,6 +204,12 @@ static bool judge(struct store *store, struct store_note *ret_note, struct diagn
 	store->renewed = left == STORE_LEFT_NOTHING;
 	if (left == STORE_LEFT_NOTHING)
 		return true;
+	if (left == STORE_LEFT_UNREAD) {
+		check = (struct store_check){.why = "how it was left cannot be read",
+					     .error = errno};
+		return !ends_opening(store, "state", check.error, notice) &&
+		       replace(store, "damaged", notice, check.why);
+	}
 	if (left == STORE_LEFT_UNKNOWN)
 		return discard(store, FOREIGN, notice, "it is not known to be this cache's");
 	if (left == STORE_LEFT_REBOOTED)
@@ -195,7 +219,11 @@ static bool judge(struct store *store, struct store_note *ret_note, struct diagn
 		good = is_as_left(store, left, fd) ? store_check_head(fd, &check)
 						   : store_check_tree(fd, &check);
 		close(fd);
+	} else {
+		check.error = errno;
 	}
+	if (ends_opening(store, STORE_DATA_NAME, check.error, notice))
+		return false;
 	if (good && !store_note_acquit(store->note, check.transaction, ret_note)) {
 		*ret_note = (struct store_note){0};
 		good = false;

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/store/passing.h"
+
 /* One cache line, so that the data after it is aligned. */
 struct shared_map_head {
 	_Alignas(64) uint64_t magic;
@@ -42,11 +44,16 @@ static enum shared_map_result shared_map_try(struct shared_map *map, int fd,
 {
 	struct shared_map_head head;
 	struct stat st;
+	ssize_t n;
 
 	if (fstat(fd, &st) != 0)
 		return SHARED_MAP_FAILED;
-	if (!S_ISREG(st.st_mode) || pread(fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head) ||
-	    !shared_map_is(&head, spec, st.st_size))
+	if (!S_ISREG(st.st_mode))
+		return SHARED_MAP_WRONG;
+	n = pread(fd, &head, sizeof(head), 0);
+	if (n < 0)
+		return SHARED_MAP_FAILED;
+	if (n != (ssize_t)sizeof(head) || !shared_map_is(&head, spec, st.st_size))
 		return SHARED_MAP_WRONG;
 	/* The file may have come from a copy that left holes. */
 	errno = posix_fallocate(fd, 0, st.st_size);
@@ -97,7 +104,7 @@ enum shared_map_result shared_map_open(struct shared_map *map, int directory,
 		error = errno;
 		close(fd);
 		errno = error;
-	} else if (errno != ENOENT && !renew) {
+	} else if (errno != ENOENT && (!renew || store_error_passes(errno))) {
 		return SHARED_MAP_FAILED;
 	}
 	return result == SHARED_MAP_WRONG && renew ? shared_map_create(map, directory, spec)

@@ -33,6 +33,8 @@ enum {
 	LATEST_MS = 5000000,
 	PURGED_MS = 3000,
 	REMOVED_MS = 2000,
+	COPY_LOOK = 5,  /* so many are of other files */
+	CALLS_MAX = 40, /* to be failed, of many */
 };
 
 /* ---- the process that has it open ----------------------------------------------------------- */
@@ -363,7 +365,7 @@ static void open_after_boot(struct store_fixture *f)
 	at[6] = '0';
 	assert_int_equal(pwrite(fd, state, (size_t)n, 0), n);
 	close(fd);
-	fail_calls("open", 1, 1, EIO); /* which boot this is */
+	fail_calls("open", 1, 1, ENOENT); /* which boot this is */
 	f->store = store_open(&f->options, &f->notice);
 	assert_true(fail_calls_never());
 }
@@ -500,6 +502,58 @@ static void test_as_large_as_it_may_be(void **state)
 	}
 }
 
+/* What fails once while the copy is read is told, and costs neither the file nor the copy. */
+static void test_it_cannot_be_read(void **state)
+{
+	static const char *const calls[] = {"openat", "fstat", "pread", "calloc"};
+	static const unsigned least[] = {1, 2, 30, 1};
+	struct store_fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
+		unsigned told = 0;
+		bool called = true;
+
+		for (unsigned n = 0; called && n < CALLS_MAX; n++) {
+			if (!file_exists(f, "data.mdb.copy")) {
+				make(f);
+				head_garble(f);
+			}
+			fail_calls(calls[i], n, 1, ENOMEM);
+			f->store = store_open(&f->options, &f->notice);
+			called = fail_calls_never();
+			told += f->store == NULL &&
+				strstr(f->notice.text,
+				       "data.mdb.copy: cannot be read: Cannot "
+				       "allocate memory: the store is kept") != NULL;
+			if (f->store != NULL)
+				assert_in_store(f->store, 1, 1);
+			store_fixture_close(f);
+		}
+		assert_in_range(told, least[i], CALLS_MAX);
+		directory_remove(f->directory);
+	}
+}
+
+/* With a disk that goes on failing the store is begun anew in the end. */
+static void test_it_can_never_be_read(void **state)
+{
+	struct store_fixture *f = *state;
+	unsigned n = 0;
+
+	make(f);
+	head_garble(f);
+	do {
+		fail_calls("fstat", COPY_LOOK, 1, EIO);
+		f->store = store_open(&f->options, &f->notice);
+		assert_true(fail_calls_never());
+		assert_int_equal(f->store == NULL,
+				 strstr(f->notice.text, "copy: cannot be read: ") != NULL);
+	} while (f->store == NULL && n++ < STORE_UNREAD_MAX);
+	assert_int_equal(n, STORE_UNREAD_MAX);
+	assert_notice(f, "data.mdb.copy: it cannot be read");
+	assert_notice(f, "set aside as data.mdb.damaged and begun anew");
+}
+
 static void test_it_cannot_be_taken(void **state)
 {
 	struct store_fixture *f = *state;
@@ -615,6 +669,8 @@ int main(void)
 		TEST(test_not_a_file),
 		TEST(test_the_clock),
 		TEST(test_as_large_as_it_may_be),
+		TEST(test_it_cannot_be_read),
+		TEST(test_it_can_never_be_read),
 		TEST(test_it_cannot_be_taken),
 		TEST(test_it_cannot_be_discarded),
 		TEST(test_the_first_is_kept),

@@ -31,7 +31,9 @@ struct opening {
 /* Of any. */
 static const struct opening either[] = {
 	{"calloc", {"- no memory for the store", "- @: open: no memory"}},
-	{"open", {"- store: @: cannot be made or written by this user: EIO", "+"}},
+	{"open",
+	 {"- store: @: cannot be made or written by this user: EIO",
+	  "- @: cannot be written: EIO"}},
 	{"F_OFD_SETLKW", {"- @: cannot be locked: EIO"}},
 	{"F_DUPFD_CLOEXEC", {"- @: cannot be held: EIO"}},
 	{"fsync", {"- @: cannot be written: EIO"}},
@@ -55,16 +57,14 @@ static const struct opening either[] = {
 /* Of a store that is not there yet. */
 static const struct opening fresh[] = {
 	{"openat",
-	 {"- store: @: cannot be made or written by this user: EIO", "+", "- @/clock: EIO", "+",
-	  "- @/noted: EIO", "+", "- @/invalidations: EIO", "+", "- @: cannot be written: EIO", "+",
+	 {"- store: @: cannot be made or written by this user: EIO", "+", "- @/clock: EIO",
+	  "- @/noted: EIO", "- @/invalidations: EIO", "+", "- @: cannot be written: EIO",
 	  "- @/visited: EIO", "- @: cannot be held: EIO"}},
 	{"F_OFD_SETLK",
-	 {"- @/clock: damaged or of another version, while the store is in use",
-	  "- @: cannot be held: EIO", "- @: cannot be locked: EIO"}},
+	 {"- @: cannot be locked: EIO", "- @: cannot be held: EIO", "- @: cannot be locked: EIO"}},
 	{"mkdir", {"+", "- store: @: cannot be made or written by this user: EIO"}},
 	{"fstatat",
-	 {"- @/data.mdb: it is not known to be this cache's, and cannot be moved away: No such "
-	  "file or directory",
+	 {"- @/state: cannot be read: EIO: the store is kept for the next start",
 	  "- @: files were removed or exchanged while the store is in use"}},
 	{"pwrite",
 	 {"- @/clock: EIO", "- @/noted: EIO", "- @/invalidations: EIO",
@@ -82,34 +82,49 @@ static const struct opening fresh[] = {
 /* Of one that was closed. */
 static const struct opening kept[] = {
 	{"openat",
-	 {"- store: @: cannot be made or written by this user: EIO", "+",
-	  "+ @/data.mdb: the times of its invalidations are lost; begun anew", "+",
-	  "+ @/data.mdb: it is not known to be this cache's; set aside as data.mdb.foreign and "
-	  "begun anew",
-	  "+ @/data.mdb: it cannot be opened; set aside as data.mdb.damaged and begun anew",
-	  "- @: cannot be written: EIO", "+", "- @: cannot be held: EIO"}},
-	{"F_OFD_SETLK", {"+", "- @: cannot be held: EIO", "- @: cannot be locked: EIO"}},
+	 {"- store: @: cannot be made or written by this user: EIO", "+", "- @/clock: EIO",
+	  "- @/noted: EIO", "- @/invalidations: EIO", "+",
+	  "- @/state: cannot be read: EIO: the store is kept for the next start",
+	  "- @/data.mdb: cannot be read: EIO: the store is kept for the next start",
+	  "- @: cannot be written: EIO", "- @/visited: EIO", "- @: cannot be held: EIO"}},
+	{"F_OFD_SETLK",
+	 {"- @: cannot be locked: EIO", "- @: cannot be held: EIO", "- @: cannot be locked: EIO"}},
 	{"fstat",
 	 {"- @/clock: EIO", "- @/noted: EIO", "- @/invalidations: EIO",
-	  "+ @/data.mdb: it is not a regular file; set aside as data.mdb.damaged and begun anew",
-	  "+", "- @/visited: EIO"}},
+	  "- @/data.mdb: cannot be read: EIO: the store is kept for the next start", "+",
+	  "- @/visited: EIO"}},
 	{"fstatat",
-	 {"+ @/data.mdb: it is not known to be this cache's; set aside as data.mdb.foreign and "
-	  "begun anew",
-	  "+", "- @: files were removed or exchanged while the store is in use"}},
+	 {"- @/state: cannot be read: EIO: the store is kept for the next start", "+",
+	  "- @: files were removed or exchanged while the store is in use"}},
 	{"pwrite", {"- @: cannot be written: EIO"}},
 	{"read",
-	 {"+ @/data.mdb: it is not known to be this cache's; set aside as data.mdb.foreign and "
-	  "begun anew",
-	  "+"}},
+	 {"- @/state: cannot be read: EIO: the store is kept for the next start",
+	  "- @: cannot be written: EIO"}},
 	{"pread",
-	 {"+", "+ @/data.mdb: the times of its invalidations are lost; begun anew",
-	  "+ @/data.mdb: it is not an LMDB file; set aside as data.mdb.damaged and begun anew",
-	  "+"}},
+	 {"- @/clock: EIO", "- @/noted: EIO", "- @/invalidations: EIO",
+	  "- @/data.mdb: cannot be read: EIO: the store is kept for the next start",
+	  "- @/visited: EIO"}},
 	{"mmap",
 	 {"+", "- @/clock: EIO", "- @/noted: EIO", "- @/invalidations: EIO", "- @/visited: EIO"}},
 	{"mdb_stat", {"- @: open: EIO"}},
 	{"mdb_get", {"- @: open: EIO"}},
+};
+
+/* Of one that was closed: that a file is denied, or is none, does not pass. */
+static const struct opening denied[] = {
+	{"openat",
+	 {"- store: @: cannot be made or written by this user: Permission denied", "+",
+	  "+ @/data.mdb: the times of its invalidations are lost; begun anew", "+",
+	  "+ @/data.mdb: it is not known to be this cache's; set aside as data.mdb.foreign and "
+	  "begun anew",
+	  "+ @/data.mdb: it cannot be opened; set aside as data.mdb.damaged and begun anew",
+	  "- @: cannot be written: Permission denied", "+",
+	  "- @: cannot be held: Permission denied"}},
+	{"fstatat",
+	 {"+ @/data.mdb: it is not known to be this cache's; set aside as data.mdb.foreign and "
+	  "begun anew",
+	  "+", "- @: files were removed or exchanged while the store is in use"}},
+	{"open", {"- store: @: cannot be made or written by this user: Permission denied", "+"}},
 };
 
 /* Each occurrence of a text becomes a shorter one. */
@@ -123,9 +138,10 @@ static void put_for(char *text, const char *from, const char *to)
 }
 
 /* Opens with the n-th such call failed; false when there are no so many. */
-static bool opens(struct store_fixture *f, const char *call, unsigned n, char *ret_says)
+static bool opens(struct store_fixture *f, const struct opening *row, unsigned n, int error,
+		  char *ret_says)
 {
-	fail_calls(call, n, 1, EIO);
+	fail_calls(row->call, n, 1, error);
 	f->store = store_open(&f->options, &f->notice);
 	if (!fail_calls_never())
 		return false;
@@ -143,7 +159,7 @@ static void make(struct store_fixture *f)
 	store_fixture_close(f);
 }
 
-static void assert_says(struct store_fixture *f, const struct opening *row, bool is_kept)
+static void assert_says(struct store_fixture *f, const struct opening *row, bool is_kept, int error)
 {
 	char says[SAYS_SIZE], last[SAYS_SIZE] = "";
 	unsigned at = 0, n;
@@ -154,7 +170,7 @@ static void assert_says(struct store_fixture *f, const struct opening *row, bool
 		assert_in_range(n, 0, CALLS_MAX);
 		if (is_kept)
 			make(f);
-		called = opens(f, row->call, n, says);
+		called = opens(f, row, n, error, says);
 		store_fixture_close(f);
 		directory_remove(f->directory);
 		if (!called)
@@ -175,9 +191,9 @@ static void assert_all_say(struct store_fixture *f, const struct opening *rows, 
 			   bool is_kept)
 {
 	for (size_t i = 0; i < count; i++)
-		assert_says(f, &rows[i], is_kept);
+		assert_says(f, &rows[i], is_kept, EIO);
 	for (size_t i = 0; i < sizeof(either) / sizeof(*either); i++)
-		assert_says(f, &either[i], is_kept);
+		assert_says(f, &either[i], is_kept, EIO);
 }
 
 static void test_a_new_one(void **state)
@@ -188,6 +204,12 @@ static void test_a_new_one(void **state)
 static void test_one_that_is_there(void **state)
 {
 	assert_all_say(*state, kept, sizeof(kept) / sizeof(*kept), true);
+}
+
+static void test_one_that_is_denied(void **state)
+{
+	for (size_t i = 0; i < sizeof(denied) / sizeof(*denied); i++)
+		assert_says(*state, &denied[i], true, EACCES);
 }
 
 static int setup(void **state)
@@ -205,6 +227,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_a_new_one, setup, store_teardown),
 		cmocka_unit_test_setup_teardown(test_one_that_is_there, setup, store_teardown),
+		cmocka_unit_test_setup_teardown(test_one_that_is_denied, setup, store_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
