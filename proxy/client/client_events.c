@@ -10,6 +10,7 @@ static void linger(struct client *client)
 
 	switch (conn_recv(client->conn, client->all->turn->in.block, SCRATCH_SIZE, &n)) {
 	case IO_OK:
+		COUNT_TRAFFIC(client, client_bytes_in, n);
 		client->lingered += (uint32_t)n;
 		if (client->lingered > CLIENT_LINGER_BYTES)
 			client_close(client);

@@ -99,8 +99,7 @@ static void tunnel_close(struct tunnel *tunnel)
 {
 	struct exchange *x = tunnel->x;
 
-	if (tunnel->closed)
-		return;
+	assert(!tunnel->closed);
 	tunnel->closed = true;
 	side_free(&tunnel->client);
 	side_free(&tunnel->target);
@@ -327,8 +326,9 @@ static void tunnel_open(struct tunnel *tunnel, struct conn *conn, unsigned statu
 		.out = detached.early,
 	};
 	tunnel->client_place = detached.place;
-	count_passed(&tunnel->client, buf_length(&tunnel->target.out));
-	count_passed(&tunnel->target, early.n);
+	/* They were counted when they were received, before there was a tunnel. */
+	x->bytes_in += buf_length(&tunnel->target.out);
+	x->bytes_out += early.n;
 	whole = buf_append(&tunnel->client.out, early) && detached.whole;
 	conn_own(tunnel->client.conn, &side_events, &tunnel->client);
 	conn_own(tunnel->target.conn, &side_events, &tunnel->target);

@@ -671,6 +671,7 @@ static enum io find_room(struct conn *conn, size_t size, size_t *ret_n)
 static void give(struct fake_peer *peer, struct slice bytes)
 {
 	progress += bytes.n;
+	peer->sent += bytes.n;
 	if (peer->room != SIZE_MAX)
 		peer->room -= bytes.n;
 	if (!peer->gone) {

@@ -33,6 +33,7 @@ struct fake_peer {
 	size_t preface; /* bytes of it before the first message */
 	bool refused;   /* it came to be told no */
 	struct fake_bytes got;
+	size_t sent;             /* bytes that it was sent, gone or not */
 	size_t room;             /* takes so many bytes more, SIZE_MAX for any number */
 	size_t read_max;         /* bytes of one conn_recv() at most */
 	size_t send_max;         /* bytes of one conn_send() at most */

@@ -589,6 +589,41 @@ static bool is_leased_any(void)
 	return false;
 }
 
+/*
+ * Each byte is counted once where it was received, and once where it was sent; those in a tunnel
+ * are counted where they are received alone, sent or not.
+ */
+static const char *bytes_fault(void)
+{
+	static char fault[120];
+	int64_t received[2] = {0}, sent[2] = {0};
+	bool any_tunnel = false;
+	const struct fake_peer *peer;
+
+	for (unsigned i = 0; (peer = fake_peer_at(i)) != NULL; i++) {
+		bool is_origin = peer->address.any.sa_family != AF_UNSPEC;
+
+		received[is_origin] += (int64_t)peer->said.done;
+		sent[is_origin] += (int64_t)peer->sent;
+	}
+	for (unsigned i = 0; i < FAKE_WORKERS; i++) {
+		const struct stats *block = &service.stats[i];
+
+		received[0] -= (int64_t)(block->client_bytes_in + block->tunnel_bytes_in);
+		received[1] -= (int64_t)(block->origin_bytes_in + block->tunnel_bytes_out);
+		sent[0] -= (int64_t)block->client_bytes_out;
+		sent[1] -= (int64_t)block->origin_bytes_out;
+		any_tunnel |= block->tunnels > 0;
+	}
+	if (received[0] == 0 && received[1] == 0 && (any_tunnel || (sent[0] == 0 && sent[1] == 0)))
+		return NULL;
+	snprintf(fault, sizeof(fault),
+		 "bytes that are not counted once: of clients %+lld %+lld, of origins %+lld %+lld",
+		 (long long)received[0], (long long)sent[0], (long long)received[1],
+		 (long long)sent[1]);
+	return fault;
+}
+
 const char *fake_worker_leftover(const struct fake_worker *worker)
 {
 	if (worker->alive && worker->clients.first != NULL)
@@ -612,5 +647,5 @@ const char *fake_worker_leftover(const struct fake_worker *worker)
 #include "proxy/stats/counters.def"
 #undef COUNTER
 #undef GAUGE
-	return NULL;
+	return bytes_fault();
 }
