@@ -80,7 +80,7 @@ static bool look_at_origin(void *owner)
 {
 	struct fetch *fetch = fetch_of(owner);
 
-	if (fetch->has_begun || fetch->origin == NULL || !origin_has_event(fetch->origin))
+	if (fetch->has_begun || !origin_has_event(fetch->origin))
 		return false;
 	fetch->has_begun = true;
 	deadline_set(&fetch->patience, GRACE_MS);
@@ -190,19 +190,18 @@ void fetch_start(struct fetches *fetches, struct exchange *x, struct fetch_plan 
 
 bool fetch_send(struct exchange *x, struct slice content)
 {
-	return x->fetch == NULL || x->fetch->origin == NULL ||
-	       origin_send(x->fetch->origin, content);
+	return x->fetch == NULL || origin_send(x->fetch->origin, content);
 }
 
 void fetch_send_end(struct exchange *x)
 {
-	if (x->fetch != NULL && x->fetch->origin != NULL)
+	if (x->fetch != NULL)
 		origin_send_end(x->fetch->origin);
 }
 
 void fetch_resume(struct exchange *x)
 {
-	if (x->fetch != NULL && x->fetch->origin != NULL && x->fetch->leader == x)
+	if (x->fetch != NULL && x->fetch->leader == x)
 		origin_resume(x->fetch->origin);
 }
 

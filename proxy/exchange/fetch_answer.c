@@ -135,10 +135,7 @@ static void answer_leader(struct fetch *fetch, const struct record_view *record,
 
 static void on_interim(void *context, const struct http_response *res)
 {
-	struct fetch *fetch = fetch_of(context);
-
-	if (fetch->leader != NULL)
-		exchange_pass_interim(fetch->leader, res);
+	exchange_pass_interim(fetch_of(context)->leader, res);
 }
 
 /* RFC 9110 7.8: to one protocol of those that were asked for, and no other. */
@@ -274,10 +271,10 @@ static void on_end(void *context)
 	const struct origin *origin = fetch->origin;
 	struct exchange *x;
 
-	if (origin->body.padded && !origin->mended && fetch->leader != NULL)
+	if (origin->body.padded && !origin->mended)
 		response_policy_note_mended(fetch->leader);
 	fetch->origin = NULL;
-	if (fetch->again && fetch->leader != NULL) {
+	if (fetch->again) {
 		if (!ask_again(fetch))
 			on_failure(fetch, FAILURE_INTERNAL);
 		return;

@@ -8,7 +8,7 @@ static enum in_flight_phase phase_of(const struct fetch *fetch)
 {
 	const struct origin *origin = fetch->origin;
 
-	if (origin == NULL || origin->conn == NULL)
+	if (origin->conn == NULL)
 		return IN_FLIGHT_CONNECT;
 	return origin->head_done ? IN_FLIGHT_CONTENT : IN_FLIGHT_FIRST_BYTE;
 }

@@ -34,7 +34,7 @@ struct fetch {
 	unsigned waiter_count;
 	int64_t let_go_ms;        /* when a waiter was last let go */
 	struct deadline patience; /* of the waiters: when the next of them is let go */
-	struct origin *origin;
+	struct origin *origin; /* NULL only within the functions that end the fetch or ask again */
 	struct exchange_times times; /* of the request */
 	int64_t asked_ms;            /* on the boot clock */
 	int64_t started_ms;          /* on the clock of deadlines */

@@ -85,7 +85,7 @@ bool leases_take(struct leases *leases, const struct cache_key *key, int64_t now
 	 * Two that looked at once may have found different slots: each looks again after its own
 	 * word stands, so at least one sees the other, and gives way.
 	 */
-	if (ret_lease->slot != NULL && !is_leased(bucket, ret_lease->slot, word, now_ms))
+	if (!is_leased(bucket, ret_lease->slot, word, now_ms))
 		return true;
 	lease_release(ret_lease);
 	return false;

@@ -21,11 +21,11 @@ static void tell(struct probe *probe, struct probe_answer *answer)
 {
 	probe_done done = probe->done;
 
+	assert(done != NULL);
 	answer->times = &probe->times;
 	answer->elapsed_us = monotonic_us() - probe->asked_us;
 	probe->done = NULL;
-	if (done != NULL)
-		done(probe->context, answer);
+	done(probe->context, answer);
 }
 
 /* A head that came whole, with its empty line, at the start of `bytes`. */
@@ -33,16 +33,14 @@ static struct slice head_of(struct slice bytes)
 {
 	size_t at = 0;
 
-	while (at < bytes.n) {
+	for (;;) {
 		const char *line = bytes.p + at, *lf = memchr(line, '\n', bytes.n - at);
 
-		if (lf == NULL)
-			break;
+		assert(lf != NULL);
 		at = (size_t)(lf - bytes.p) + 1;
 		if (lf == line || (lf == line + 1 && *line == '\r'))
-			break;
+			return slice_of(bytes.p, at);
 	}
-	return slice_of(bytes.p, at);
 }
 
 static void on_interim(void *context, const struct http_response *res)

@@ -18,7 +18,7 @@ struct trial {
 
 const struct cache_kept *response_policy_kept(const struct exchange *x)
 {
-	if (x == NULL || x->kept == NULL || cache_is_absent(x->use->cache, x->kept))
+	if (x->kept == NULL || cache_is_absent(x->use->cache, x->kept))
 		return NULL;
 	return x->kept;
 }
