@@ -146,6 +146,22 @@ static void what_is_only_for_the_store_is_given_up(void **state)
 	assert_int_equal(stats->exchanges, 0);
 }
 
+/* Nor is what others wait for given up, though its own client has left. */
+static void what_is_waited_for_is_not_given_up(void **state)
+{
+	(void)state;
+	ask(0, "http://10.0.0.1/a");
+	ask(1, "http://10.0.0.1/a");
+	fake_peer_reset(world.clients[0]);
+	assert_true(fake_worker_settle(world.worker));
+	fetches_give_up(world.worker->fetches);
+	assert_true(fake_worker_settle(world.worker));
+	assert_non_null(fake_peer_connected(0)->conn);
+	say(fake_peer_connected(0), "HTTP/1.1 204 N\r\nCache-Control: max-age=9\r\n\r\n");
+	assert_non_null(strstr(world.clients[1]->got.p, "collapsed"));
+	assert_int_equal(stats->exchanges, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -153,6 +169,7 @@ int main(void)
 		TEST(those_that_have_lasted_are_shown),
 		TEST(no_more_than_there_is_room_for),
 		TEST(what_is_only_for_the_store_is_given_up),
+		TEST(what_is_waited_for_is_not_given_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* LINKS: proxy/exchange */
+/* LINKS: proxy/exchange tests/doubles/failing_calls.c -Wl,@tests/doubles/failing_calls.wraps */
 /* What is remembered of keys, by a clock that is told. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -6,12 +6,15 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "proxy/exchange/leases.h"
 #include "proxy/exchange/shareable.h"
+#include "tests/doubles/failing_calls.h"
 
 enum { NOW = 1000000, NO_MS = 600000, SLOTS = SHAREABLE_SLOTS };
 
@@ -218,6 +221,15 @@ static void test_at_once(void **state)
 	}
 }
 
+static void test_without_memory_there_is_none(void **state)
+{
+	(void)state;
+	fail_calls("mmap", 0, 2, ENOMEM);
+	assert_null(shareable_map());
+	assert_null(leases_map());
+	assert_true(fail_calls_never());
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +248,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_noted_twice, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_processes_know, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_at_once, setup, teardown),
+		cmocka_unit_test(test_without_memory_there_is_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

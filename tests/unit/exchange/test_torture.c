@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proxy/exchange/fetch.h"
+#include "proxy/exchange/tunnel.h"
 #include "tests/doubles/failing_memory.h"
 #include "tests/doubles/fake_conn.h"
 #include "tests/oracle/schedule.h"
@@ -132,11 +134,28 @@ static void nothing_breaks(void **state)
 	assert_true(failures > 10);
 }
 
+/* What a worker makes once, at its start: it says so, and ends. */
+static void parts_that_cannot_be_made(void **state)
+{
+	struct turn turn;
+	struct dialers dialers = {.routes = NULL};
+
+	(void)state;
+	turn_init(&turn);
+	fail_memory(0, true);
+	assert_null(fetches_new(&(struct fetches_use){.turn = &turn}));
+	assert_null(tunnels_new(&turn, &dialers));
+	assert_true(fail_memory_never());
+}
+
 int main(void)
 {
-	struct CMUnitTest tests[sizeof(troubles) / sizeof(troubles[0])] = {0};
+	enum { TROUBLES = sizeof(troubles) / sizeof(troubles[0]) };
+	struct CMUnitTest tests[TROUBLES + 1] = {
+		[TROUBLES] = cmocka_unit_test(parts_that_cannot_be_made),
+	};
 
-	for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+	for (size_t i = 0; i < TROUBLES; i++) {
 		tests[i].name = troubles[i].name;
 		tests[i].test_func = nothing_breaks;
 		tests[i].initial_state = (void *)(uintptr_t)&troubles[i];

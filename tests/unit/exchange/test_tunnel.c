@@ -170,6 +170,77 @@ static void encrypted_bytes_are_copied(void **state)
 	end_tunnel();
 }
 
+/* Whichever end it is. */
+static void bytes_that_are_to_be_encrypted_are_copied(void **state)
+{
+	uint64_t unpiped = stats->tunnels_unpiped;
+
+	(void)state;
+	open_tunnel();
+	world.client->secured = true;
+	transfer(world.target, world.client, PIECES);
+	world.client->secured = false;
+	assert_int_equal(pipes(), 0);
+	assert_int_equal(stats->tunnels_unpiped, unpiped);
+	transfer(world.client, world.target, PIECES);
+	assert_int_equal(pipes(), 1);
+	end_tunnel();
+}
+
+/* What waits for a side that takes nothing is bounded: the other is not read from then on. */
+static void what_waits_is_bounded(void **state)
+{
+	uint64_t in = stats->tunnel_bytes_in;
+
+	(void)state;
+	open_tunnel();
+	world.target->room = 0;
+	fake_peer_say(world.client, slice_of(world.piece, HIGH_WATER - 1));
+	settle();
+	fake_peer_say(world.client, slice_of(world.piece, 1));
+	settle();
+	assert_int_equal(stats->tunnel_bytes_in - in, HIGH_WATER);
+	fake_peer_say(world.client, slice_of(world.piece, 1));
+	settle();
+	assert_int_equal(stats->tunnel_bytes_in - in, HIGH_WATER);
+	world.target->room = 1;
+	settle();
+	assert_int_equal(stats->tunnel_bytes_in - in, HIGH_WATER + 1);
+	world.target->room = SIZE_MAX;
+	settle();
+	assert_int_equal(world.target->got.n - world.target->got.done, HIGH_WATER + 1);
+	end_tunnel();
+}
+
+/* One that is unlinked leaves the others where they are: the first, the last, one between. */
+static void any_of_several_may_end(void **state)
+{
+	struct fake_peer *clients[3];
+
+	(void)state;
+	for (unsigned ends = 0; ends < 3; ends++) {
+		for (unsigned i = 0; i < 3; i++) {
+			clients[i] = fake_worker_accept(world.worker, &forward_frontend,
+							FAKE_LISTEN, FAILURE_NONE);
+			fake_peer_say(clients[i],
+				      SLICE("CONNECT 10.0.0.1:443 HTTP/1.1\r\nHost: a\r\n\r\n"));
+			settle();
+		}
+		assert_int_equal(stats->tunnels_open, 3);
+		fake_peer_reset(clients[ends]);
+		settle();
+		assert_int_equal(stats->tunnels_open, 2);
+		tunnels_close(world.worker->tunnels);
+		settle();
+		for (unsigned i = 0; i < 3; i++)
+			assert_null(clients[i]->conn);
+		assert_int_equal(stats->tunnels_open, 0);
+		assert_int_equal(budget_used(&world.worker->budgets, BUDGET_TUNNELS, 0), 0);
+	}
+	tunnels_close(world.worker->tunnels); /* of which there are none */
+	fake_peer_reset(world.client);
+}
+
 /* A pipe that is full, or has what cannot be sent now, waits; the other way goes on. */
 static void a_full_pipe_waits(void **state)
 {
@@ -216,8 +287,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(a_large_transfer_has_a_pipe), TEST(without_a_pipe_it_is_copied),
-		TEST(encrypted_bytes_are_copied),  TEST(a_full_pipe_waits),
+		TEST(a_large_transfer_has_a_pipe),
+		TEST(without_a_pipe_it_is_copied),
+		TEST(encrypted_bytes_are_copied),
+		TEST(a_full_pipe_waits),
+		TEST(bytes_that_are_to_be_encrypted_are_copied),
+		TEST(what_waits_is_bounded),
+		TEST(any_of_several_may_end),
 		TEST(all_are_closed_at_once),
 	};
 
