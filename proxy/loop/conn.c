@@ -140,12 +140,12 @@ static void io_cb(struct ev_loop *l, ev_io *io, int revents)
 	struct conn *conn = io->data;
 
 	(void)l;
-	assert(conn->magic == CONN_MAGIC);
+	assert(conn->magic == CONN_MAGIC && !conn->closed);
 	if (revents & EV_ERROR) {
 		unwatched(conn);
 		revents = conn->watched;
 	}
-	if (revents & EV_WRITE && !conn->closed)
+	if (revents & EV_WRITE)
 		conn->events->writable(conn->owner);
 	if (revents & EV_READ && !conn->closed && conn->watched & EV_READ)
 		conn->events->readable(conn->owner);

@@ -4,15 +4,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 /* A copy is read by a thread of its own. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -166,6 +170,34 @@ SYSTEM(int, -1, renameat, (int from, const char *name, int to, const char *as),
        (from, name, to, as))
 SYSTEM(int, -1, stat, (const char *path, struct stat *st), (path, st))
 SYSTEM(int, -1, unlinkat, (int at, const char *name, int flags), (at, name, flags))
+
+/* ---- the same of sockets and of their files -------------------------------------------------- */
+
+SYSTEM(int, -1, bind, (int fd, const struct sockaddr *at, socklen_t size), (fd, at, size))
+SYSTEM(int, -1, chmod, (const char *path, mode_t mode), (path, mode))
+SYSTEM(int, -1, connect, (int fd, const struct sockaddr *to, socklen_t size), (fd, to, size))
+SYSTEM(int, -1, flock, (int fd, int operation), (fd, operation))
+SYSTEM(int, -1, getsockname, (int fd, struct sockaddr *at, socklen_t *size), (fd, at, size))
+SYSTEM(int, -1, getsockopt, (int fd, int level, int option, void *value, socklen_t *size),
+       (fd, level, option, value, size))
+SYSTEM(int, -1, lchown, (const char *path, uid_t user, gid_t group), (path, user, group))
+SYSTEM(int, -1, listen, (int fd, int backlog), (fd, backlog))
+SYSTEM(int, -1, lstat, (const char *path, struct stat *st), (path, st))
+SYSTEM(int, -1, poll, (struct pollfd * fds, nfds_t count, int ms), (fds, count, ms))
+SYSTEM(ssize_t, -1, recv, (int fd, void *to, size_t size, int flags), (fd, to, size, flags))
+SYSTEM(ssize_t, -1, send, (int fd, const void *from, size_t size, int flags),
+       (fd, from, size, flags))
+SYSTEM(ssize_t, -1, sendmsg, (int fd, const struct msghdr *message, int flags),
+       (fd, message, flags))
+SYSTEM(int, -1, setsockopt, (int fd, int level, int option, const void *value, socklen_t size),
+       (fd, level, option, value, size))
+SYSTEM(int, -1, socket, (int domain, int type, int protocol), (domain, type, protocol))
+SYSTEM(ssize_t, -1, splice,
+       (int from, off_t *from_at, int to, off_t *to_at, size_t size, unsigned flags),
+       (from, from_at, to, to_at, size, flags))
+SYSTEM(int, -1, unlink, (const char *path), (path))
+
+/* ---- those that may be short, or have arguments that not every call has ---------------------- */
 
 ssize_t __real_read(int fd, void *to, size_t size);
 ssize_t __wrap_read(int fd, void *to, size_t size);

@@ -1,4 +1,4 @@
-/* LINKS: proxy/loop */
+/* LINKS: proxy/loop -Wl,--wrap=log_error */
 /* Connections that the kernel refuses to watch: each ends, whatever its owner waits for. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,13 +7,13 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <ev.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "proxy/base/log.h"
 #include "proxy/loop/conn.h"
 #include "proxy/loop/deadline.h"
 #include "proxy/loop/turn.h"
@@ -29,6 +29,7 @@ struct owner {
 	enum io sent;     /* of sending */
 	bool only_writes; /* it waits for nothing to read */
 	bool only_looks;  /* it takes nothing before more has come */
+	bool pauses;      /* after each event */
 	unsigned events;
 };
 
@@ -46,6 +47,21 @@ int epoll_ctl(int fd, int operation, int of, struct epoll_event *event)
 		return -1;
 	}
 	return (int)syscall(SYS_epoll_ctl, fd, operation, of, event);
+}
+
+static char said[256];
+static unsigned lines;
+
+void __wrap_log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+void __wrap_log_error(const char *format, ...)
+{
+	va_list parts;
+
+	va_start(parts, format);
+	vsnprintf(said, sizeof(said), format, parts);
+	va_end(parts);
+	lines++;
 }
 
 static void leave(void)
@@ -68,6 +84,8 @@ static void readable(void *of)
 	}
 	if (owner.end == IO_END || owner.end == IO_ERROR)
 		leave();
+	else if (owner.pauses)
+		conn_watch(owner.conn, false, false);
 }
 
 static void writable(void *of)
@@ -97,7 +115,6 @@ static int setup(void **state)
 	int fds[2];
 
 	(void)state;
-	log_set_level(LOG_LEVEL_ERROR);
 	refusal = 0;
 	owner = (struct owner){.end = IO_OK, .sent = IO_OK};
 	loop = ev_loop_new(EVBACKEND_EPOLL);
@@ -173,10 +190,15 @@ static void first_read(const struct trouble_row *row)
 	expect_end("what came ", IO_ERROR);
 }
 
+/* What is said of it the first time: later ones are of the next line. */
 static void test_what_came_is_read_and_then_it_ends(void **state)
 {
 	(void)state;
 	each(first_read);
+	assert_int_equal(lines, 1);
+	assert_string_equal(said,
+			    "cannot watch a connection, which ends (1 times): memory has run out, "
+			    "or raise fs.epoll.max_user_watches");
 }
 
 static void nothing_came(const struct trouble_row *row)
@@ -230,6 +252,30 @@ static void test_one_that_is_paused_ends_when_it_goes_on(void **state)
 {
 	(void)state;
 	each(pause_it);
+}
+
+/* Between what it takes: it is told no more than it asks for, and ends none the less. */
+static void pause_after(const struct trouble_row *row)
+{
+	owner.pauses = true;
+	say("in parts");
+	conn_watch(owner.conn, true, false);
+	refuse(row);
+	assert_non_null(owner.conn);
+	assert_string_equal(owner.got, "in p");
+	assert_int_equal(owner.events, 1);
+	conn_watch(owner.conn, true, false);
+	go_round();
+	assert_int_equal(owner.events, 2);
+	conn_watch(owner.conn, true, false);
+	go_round();
+	expect_end("in parts", IO_ERROR);
+}
+
+static void test_one_that_pauses_is_told_what_it_asks_for(void **state)
+{
+	(void)state;
+	each(pause_after);
 }
 
 /* The peer's own end behind what it sent: no guess is made that it was all. */
@@ -302,6 +348,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_one_that_waits_to_send_ends, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_that_is_paused_ends_when_it_goes_on, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_one_that_pauses_is_told_what_it_asks_for,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(test_an_end_is_not_taken_for_the_peers, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_a_look_ahead_does_not_wait_for_more, setup,
