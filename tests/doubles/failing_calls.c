@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -155,6 +156,7 @@ SYSTEM(int, -1, fstatat, (int at, const char *name, struct stat *st, int flags),
 SYSTEM(int, -1, fstatvfs, (int fd, struct statvfs *disk), (fd, disk))
 SYSTEM(int, -1, fsync, (int fd), (fd))
 SYSTEM(int, -1, ftruncate, (int fd, off_t size), (fd, size))
+SYSTEM(int, -1, getrlimit, (__rlimit_resource_t of, struct rlimit *limit), (of, limit))
 SYSTEM(ssize_t, -1, getrandom, (void *to, size_t size, unsigned flags), (to, size, flags))
 SYSTEM(int, -1, mincore, (void *at, size_t size, unsigned char *resident), (at, size, resident))
 SYSTEM(int, -1, mkdir, (const char *path, mode_t mode), (path, mode))
@@ -166,6 +168,7 @@ SYSTEM(ssize_t, -1, pread, (int fd, void *to, size_t size, off_t at), (fd, to, s
 SYSTEM(int, errno, pthread_create,
        (pthread_t * thread, const pthread_attr_t *how, void *(*run)(void *), void *argument),
        (thread, how, run, argument))
+SYSTEM(void *, NULL, reallocarray, (void *memory, size_t count, size_t size), (memory, count, size))
 SYSTEM(int, -1, renameat, (int from, const char *name, int to, const char *as),
        (from, name, to, as))
 SYSTEM(int, -1, stat, (const char *path, struct stat *st), (path, st))

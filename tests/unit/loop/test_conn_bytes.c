@@ -91,10 +91,10 @@ static void a_quiet_one_has_neither_bytes_nor_an_end(void **state)
 	assert_true(conn_is_quiet(one->conn));
 	fail_calls("recv", 0, 1, ECONNRESET);
 	assert_false(conn_is_quiet(one->conn));
-	side_say(one, "a");
+	side_say(one, "ab");
 	assert_false(conn_is_quiet(one->conn));
 	assert_false(conn_is_quiet(one->conn));
-	side_expect_recv(one, 8, IO_OK, "a");
+	side_expect_recv(one, 8, IO_OK, "ab");
 	assert_true(conn_is_quiet(one->conn));
 	assert_int_equal(shutdown(one->peer, SHUT_WR), 0);
 	assert_false(conn_is_quiet(one->conn));

@@ -1,4 +1,4 @@
-/* LINKS: proxy/loop -Wl,--wrap=socket,--wrap=bind,--wrap=listen,--wrap=fcntl,--wrap=reallocarray */
+/* LINKS: proxy/loop tests/doubles/failing_calls.c -Wl,@tests/doubles/failing_calls.wraps */
 /* Sets of listening sockets: what is bound, shared, kept and closed, and what is said when a call of the system fails. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,71 +18,9 @@
 #include <unistd.h>
 
 #include "proxy/loop/listener.h"
+#include "tests/doubles/failing_calls.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
-/* ---- calls that fail ------------------------------------------------------------------------ */
-
-enum call { NO_CALL, SOCKET, BIND, LISTEN, FCNTL, REALLOCARRAY };
-
-static struct {
-	enum call call;
-	unsigned skip; /* so many of them are as ever first */
-	int error;
-} failing;
-
-static void fail_call(enum call call, unsigned skip, int error)
-{
-	failing.call = call;
-	failing.skip = skip;
-	failing.error = error;
-}
-
-static bool fails(enum call call)
-{
-	if (failing.call != call || failing.skip-- > 0)
-		return false;
-	failing.call = NO_CALL;
-	errno = failing.error;
-	return true;
-}
-
-int __real_socket(int domain, int type, int protocol);
-int __real_bind(int fd, const struct sockaddr *address, socklen_t length);
-int __real_listen(int fd, int backlog);
-int __real_fcntl(int fd, int command, long argument);
-void *__real_reallocarray(void *block, size_t count, size_t size);
-int __wrap_socket(int domain, int type, int protocol);
-int __wrap_bind(int fd, const struct sockaddr *address, socklen_t length);
-int __wrap_listen(int fd, int backlog);
-int __wrap_fcntl(int fd, int command, long argument);
-void *__wrap_reallocarray(void *block, size_t count, size_t size);
-
-int __wrap_socket(int domain, int type, int protocol)
-{
-	return fails(SOCKET) ? -1 : __real_socket(domain, type, protocol);
-}
-
-int __wrap_bind(int fd, const struct sockaddr *address, socklen_t length)
-{
-	return fails(BIND) ? -1 : __real_bind(fd, address, length);
-}
-
-int __wrap_listen(int fd, int backlog)
-{
-	return fails(LISTEN) ? -1 : __real_listen(fd, backlog);
-}
-
-int __wrap_fcntl(int fd, int command, long argument)
-{
-	return command == F_DUPFD_CLOEXEC && fails(FCNTL) ? -1
-							  : __real_fcntl(fd, command, argument);
-}
-
-void *__wrap_reallocarray(void *block, size_t count, size_t size)
-{
-	return fails(REALLOCARRAY) ? NULL : __real_reallocarray(block, count, size);
-}
 
 /* ---- sets ----------------------------------------------------------------------------------- */
 
@@ -129,9 +69,19 @@ static const char *name_at(const struct listener *set, unsigned index)
 	return text;
 }
 
+static int option(const struct listener *set, unsigned index, int level, int name)
+{
+	int value = -1;
+	socklen_t size = sizeof(value);
+
+	assert_true(index < set->count);
+	assert_int_equal(getsockopt(set->at[index].fd, level, name, &value, &size), 0);
+	return value;
+}
+
 static int descriptors(void)
 {
-	int fd = __real_fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+	int fd = dup(STDIN_FILENO);
 
 	close(fd);
 	return fd; /* the lowest that is free */
@@ -142,8 +92,6 @@ static int descriptors(void)
 static void an_address_of_each_kind(void **state)
 {
 	struct listener set = set_after(NULL);
-	int only_6 = 0;
-	socklen_t size = sizeof(only_6);
 
 	(void)state;
 	assert_true(bind_one(&set, "127.0.0.1:0", "listen"));
@@ -157,8 +105,18 @@ static void an_address_of_each_kind(void **state)
 	assert_string_equal(name_at(&set, 3), unix_text);
 	assert_true(set.at[2].is_tls && !set.at[0].is_tls && !set.at[3].is_tls);
 	assert_string_equal(set.at[3].option, "admin");
-	assert_int_equal(getsockopt(set.at[1].fd, IPPROTO_IPV6, IPV6_V6ONLY, &only_6, &size), 0);
-	assert_int_equal(only_6, 1);
+	assert_int_equal(set.at[3].address.any.sa_family, AF_UNIX);
+	assert_int_equal(set.at[3].asked.any.sa_family, AF_UNIX);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(option(&set, i, IPPROTO_TCP, TCP_NODELAY), 1);
+		assert_int_equal(option(&set, i, SOL_SOCKET, SO_REUSEADDR), 1);
+		assert_int_equal(option(&set, i, SOL_SOCKET, SO_REUSEPORT), 1);
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		assert_true(fcntl(set.at[i].fd, F_GETFL) & O_NONBLOCK);
+		assert_true(fcntl(set.at[i].fd, F_GETFD) & FD_CLOEXEC);
+	}
+	assert_int_equal(option(&set, 1, IPPROTO_IPV6, IPV6_V6ONLY), 1);
 	assert_true(listener_listen(&set, &error));
 	listener_remove_files(&set, NULL);
 	assert_int_not_equal(access(path, F_OK), 0);
@@ -169,31 +127,32 @@ static void an_address_of_each_kind(void **state)
 static void what_cannot_be_bound_says_why(void **state)
 {
 	static const struct {
-		enum call call;
+		const char *call;
 		unsigned skip;
 		int error;
 		const char *text, *why;
 	} cases[] = {
-		{BIND, 0, EADDRINUSE, "127.0.0.1:0",
+		{"bind", 0, EADDRINUSE, "127.0.0.1:0",
 		 "Address already in use: another process has it, ss -ltnp shows which"},
-		{BIND, 1, EADDRINUSE, "127.0.0.1:0", /* of the group, when the address was free */
+		{"bind", 1, EADDRINUSE, "127.0.0.1:0", /* of the group, when the address was free */
 		 "Address already in use: another process has it, ss -ltnp shows which"},
-		{BIND, 0, EADDRNOTAVAIL, "127.0.0.1:0",
+		{"bind", 0, EADDRNOTAVAIL, "127.0.0.1:0",
 		 "Cannot assign requested address: no interface of this machine has that address; "
 		 "one "
 		 "without IPv4 has [::1]"},
-		{SOCKET, 0, EAFNOSUPPORT, "[::1]:0",
+		{"socket", 0, EAFNOSUPPORT, "[::1]:0",
 		 "Address family not supported by protocol: this machine has IPv4 or IPv6 alone, "
 		 "as in "
 		 "127.0.0.1 or [::1]"},
-		{BIND, 0, EACCES, "127.0.0.1:0",
+		{"bind", 0, EACCES, "127.0.0.1:0",
 		 "Permission denied: ports below 1024 need CAP_NET_BIND_SERVICE, or root and the "
 		 "option "
 		 "user"},
-		{SOCKET, 1, EMFILE, "127.0.0.1:0", "Too many open files"},
-		{REALLOCARRAY, 0, ENOMEM, "127.0.0.1:0", "Cannot allocate memory"},
-		{NO_CALL, 0, 0, "127.0.0.1", "Invalid argument"},
-		{NO_CALL, 0, 0, "localhost:80", "Invalid argument"},
+		{"socket", 1, EMFILE, "127.0.0.1:0", "Too many open files"},
+		{"reallocarray", 0, ENOMEM, "127.0.0.1:0", "Cannot allocate memory"},
+		{NULL, 0, 0, "127.0.0.1", "Invalid argument"},
+		{NULL, 0, 0, "localhost:80", "Invalid argument"},
+		{NULL, 0, 0, "[1.2]:80", "Invalid argument"},
 	};
 
 	(void)state;
@@ -202,9 +161,9 @@ static void what_cannot_be_bound_says_why(void **state)
 		char expected[256];
 		int before = descriptors();
 
-		fail_call(cases[i].call, cases[i].skip, cases[i].error);
+		fail_calls(cases[i].call, cases[i].skip, 1, cases[i].error);
 		assert_false(bind_one(&set, cases[i].text, "listen"));
-		assert_int_equal(failing.call, NO_CALL);
+		assert_int_equal(fail_calls_never(), cases[i].call != NULL);
 		snprintf(expected, sizeof(expected), "cannot listen on %s: %s", cases[i].text,
 			 cases[i].why);
 		assert_string_equal(error.text, expected);
@@ -217,14 +176,14 @@ static void what_cannot_be_bound_says_why(void **state)
 static void a_unix_socket_that_cannot_be_made_says_why(void **state)
 {
 	static const struct {
-		enum call call;
+		const char *call;
 		int error;
 		const char *why;
 	} cases[] = {
-		{SOCKET, EMFILE, "Too many open files"},
-		{BIND, ENOSPC, "No space left on device"},
-		{LISTEN, ENOBUFS, "No buffer space available"},
-		{REALLOCARRAY, ENOMEM, "Cannot allocate memory"},
+		{"socket", EMFILE, "Too many open files"},
+		{"bind", ENOSPC, "No space left on device"},
+		{"listen", ENOBUFS, "No buffer space available"},
+		{"reallocarray", ENOMEM, "Cannot allocate memory"},
 	};
 
 	(void)state;
@@ -232,7 +191,7 @@ static void a_unix_socket_that_cannot_be_made_says_why(void **state)
 		struct listener set = set_after(NULL);
 		char expected[256];
 
-		fail_call(cases[i].call, 0, cases[i].error);
+		fail_calls(cases[i].call, 0, 1, cases[i].error);
 		assert_false(bind_one(&set, unix_text, "listen"));
 		snprintf(expected, sizeof(expected), "cannot listen on %s: %s", unix_text,
 			 cases[i].why);
@@ -263,7 +222,7 @@ static void what_cannot_listen_says_why(void **state)
 	char expected[256];
 
 	(void)state;
-	fail_call(LISTEN, 0, EADDRINUSE);
+	fail_calls("listen", 0, 1, EADDRINUSE);
 	assert_false(listener_listen(&set, &error));
 	snprintf(expected, sizeof(expected),
 		 "cannot listen on %s: Address already in use: another process has it, ss -ltnp "
@@ -272,6 +231,52 @@ static void what_cannot_listen_says_why(void **state)
 		 name_at(&set, 0));
 	assert_string_equal(error.text, expected);
 	assert_true(listener_listen(&set, &error));
+	listener_close(&set);
+}
+
+/* Its mode has changed since the options were read, and cannot be set. */
+static void a_file_whose_mode_cannot_be_set_says_why(void **state)
+{
+	struct listener set = set_of(unix_text, NULL);
+	struct stat status;
+	char expected[256];
+
+	(void)state;
+	set.at[0].mode = 0666;
+	fail_calls("chmod", 0, 1, EPERM);
+	assert_false(listener_listen(&set, &error));
+	snprintf(expected, sizeof(expected), "cannot listen on %s: Operation not permitted",
+		 unix_text);
+	assert_string_equal(error.text, expected);
+	assert_true(listener_listen(&set, &error));
+	assert_int_equal(lstat(path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0666);
+	listener_remove_files(&set, NULL);
+	listener_close(&set);
+}
+
+/* Its file is not ours to look at, nor to remove. */
+static void a_socket_that_was_passed_keeps_its_file(void **state)
+{
+	struct listener set = set_of(unix_text, NULL), next;
+	struct stat status;
+
+	(void)state;
+	set.at[0].is_passed = true;
+	set.at[0].mode = 0666;
+	assert_true(listener_listen(&set, &error));
+	assert_int_equal(lstat(path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0600);
+	next = set_of(unix_text, &set);
+	assert_true(next.at[0].is_passed);
+	listener_remove_files(&next, NULL);
+	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(unlink(path), 0);
+	listener_close(&next);
+	next = set_of(unix_text, &set); /* as long as we have it, another may not take its place */
+	assert_int_equal(socket_of(&next, 0), socket_of(&set, 0));
+	assert_int_not_equal(access(path, F_OK), 0);
+	listener_close(&next);
 	listener_close(&set);
 }
 
@@ -290,7 +295,7 @@ static void sockets_of_the_same_address_are_shared(void **state)
 	assert_int_equal(socket_of(&next, 0), socket_of(&first, 0));
 	assert_true(next.at[0].fd != first.at[0].fd);
 	listener_close(&next);
-	fail_call(FCNTL, 0, EMFILE);
+	fail_calls("F_DUPFD_CLOEXEC", 0, 1, EMFILE);
 	next = set_after(&first);
 	assert_false(bind_one(&next, text, "listen"));
 	assert_true(strstr(error.text, ": Too many open files") != NULL);
@@ -332,12 +337,22 @@ static void all_addresses_after_one_of_them(void **state)
 	assert_int_equal(socket_of(&next, 1), socket_of(&first, 0));
 	assert_int_equal(address_port(&next.at[1].asked), address_port(&first.at[0].address));
 	listener_close(&next);
-	fail_call(FCNTL, 0, EMFILE);
+	first.at[0].asked = first.at[0].address;   /* as if its port had been asked for */
+	next = set_of(name_at(&first, 0), &first); /* both, of which one is there already */
+	assert_true(bind_one(&next, text, "listen"));
+	assert_int_equal(next.count, 2);
+	none = set_of(text, &next); /* and both again */
+	assert_int_equal(none.count, 2);
+	assert_int_equal(socket_of(&none, 0), socket_of(&next, 1));
+	assert_int_equal(socket_of(&none, 1), socket_of(&first, 0));
+	listener_close(&none);
+	listener_close(&next);
+	fail_calls("F_DUPFD_CLOEXEC", 0, 1, EMFILE);
 	none = set_after(&first);
 	assert_false(bind_one(&none, text, "listen"));
 	assert_int_equal(none.count, 1);
 	listener_close(&none);
-	fail_call(REALLOCARRAY, 1, ENOMEM);
+	fail_calls("reallocarray", 1, 1, ENOMEM);
 	none = set_after(&first);
 	assert_false(bind_one(&none, text, "listen"));
 	assert_int_equal(none.count, 1);
@@ -353,10 +368,16 @@ static void a_unix_socket_whose_file_is_gone_is_made_anew(void **state)
 	next = set_of(unix_text, &first);
 	assert_int_equal(socket_of(&next, 0), socket_of(&first, 0));
 	listener_close(&next);
-	fail_call(FCNTL, 0, EMFILE);
+	fail_calls("F_DUPFD_CLOEXEC", 0, 1, EMFILE);
 	next = set_after(&first);
 	assert_false(bind_one(&next, unix_text, "listen"));
 	assert_true(strstr(error.text, ": Too many open files") != NULL);
+	listener_close(&next);
+	fail_calls("reallocarray", 0, 1, ENOMEM);
+	next = set_after(&first);
+	assert_false(bind_one(&next, unix_text, "listen"));
+	assert_true(strstr(error.text, ": Cannot allocate memory") != NULL);
+	assert_int_equal(access(path, F_OK), 0); /* which the first one has */
 	listener_close(&next);
 	assert_int_equal(unlink(path), 0);
 	next = set_of(unix_text, &first);
@@ -381,14 +402,22 @@ static void a_set_for_each_worker(void **state)
 	assert_true(listener_again(&first, NULL, &again, &error));
 	assert_int_equal(again.count, 2);
 	assert_true(socket_of(&again, 0) != socket_of(&first, 0)); /* another of the group */
+	assert_true(listener_listen(&first, &error));
+	assert_true(listener_listen(&again, &error));
 	assert_int_equal(socket_of(&again, 1), socket_of(&first, 1));
 	assert_true(listener_again(&first, &again, &third, &error));
 	assert_int_equal(socket_of(&third, 0), socket_of(&again, 0));
 	listener_close(&third);
 	listener_close(&again);
+	/* one that was passed is of no group */
+	first.at[0].is_passed = true;
+	assert_true(listener_again(&first, NULL, &again, &error));
+	assert_int_equal(socket_of(&again, 0), socket_of(&first, 0));
+	first.at[0].is_passed = false;
+	listener_close(&again);
 	/* a group of another user is shared, not joined */
 	for (unsigned i = 0; i < 2; i++) {
-		fail_call(BIND, 0, i == 0 ? EADDRINUSE : EACCES);
+		fail_calls("bind", 0, 1, i == 0 ? EADDRINUSE : EACCES);
 		assert_true(listener_again(&first, NULL, &again, &error));
 		assert_int_equal(socket_of(&again, 0), socket_of(&first, 0));
 		listener_close(&again);
@@ -400,16 +429,16 @@ static void a_set_for_each_worker(void **state)
 static void a_set_that_cannot_be_had_says_why(void **state)
 {
 	static const struct {
-		enum call call;
+		const char *call;
 		unsigned skip;
 		int error;
-	} cases[] = {{SOCKET, 0, EMFILE}, {BIND, 0, ENOBUFS}, {REALLOCARRAY, 0, ENOMEM}};
+	} cases[] = {{"socket", 0, EMFILE}, {"bind", 0, ENOBUFS}, {"reallocarray", 0, ENOMEM}};
 	struct listener first = set_of("127.0.0.1:0", NULL), again;
 	char expected[256];
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		fail_call(cases[i].call, cases[i].skip, cases[i].error);
+		fail_calls(cases[i].call, cases[i].skip, 1, cases[i].error);
 		assert_false(listener_again(&first, NULL, &again, &error));
 		snprintf(expected, sizeof(expected), "cannot listen on %s once for each worker: %s",
 			 name_at(&first, 0), strerror(cases[i].error));
@@ -431,16 +460,21 @@ static void what_is_kept_and_joined(void **state)
 	assert_true(listener_keep(&first, &other, &kept));
 	assert_int_equal(kept.count, 0);
 	listener_close(&kept);
-	fail_call(FCNTL, 0, EMFILE);
+	fail_calls("F_DUPFD_CLOEXEC", 0, 1, EMFILE);
 	assert_false(listener_keep(&first, &first, &kept));
 	listener_close(&kept);
-	fail_call(REALLOCARRAY, 0, ENOMEM);
+	fail_calls("reallocarray", 0, 1, ENOMEM);
 	assert_false(listener_keep(&first, &first, &kept));
 	listener_close(&kept);
 	assert_true(listener_join(&all, &first));
 	assert_true(listener_join(&all, &other));
 	assert_int_equal(all.count, 2);
 	assert_int_equal(all.at[1].fd, other.at[0].fd);
+	fail_calls("reallocarray", 0, 1, ENOMEM);
+	assert_false(listener_join(&kept, &all));
+	assert_int_equal(errno, ENOMEM);
+	assert_int_equal(fcntl(all.at[0].fd, F_GETFD), -1); /* closed, as it has no owner */
+	all.at[0].fd = dup(all.at[1].fd);
 	free(first.at);
 	free(other.at);
 	listener_close(&all);
@@ -454,6 +488,8 @@ int main(void)
 		cmocka_unit_test(a_unix_socket_that_cannot_be_made_says_why),
 		cmocka_unit_test(as_many_as_there_is_room_for),
 		cmocka_unit_test(what_cannot_listen_says_why),
+		cmocka_unit_test(a_file_whose_mode_cannot_be_set_says_why),
+		cmocka_unit_test(a_socket_that_was_passed_keeps_its_file),
 		cmocka_unit_test(sockets_of_the_same_address_are_shared),
 		cmocka_unit_test(ports_that_were_chosen_stay_with_their_option),
 		cmocka_unit_test(all_addresses_after_one_of_them),
