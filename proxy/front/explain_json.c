@@ -8,7 +8,6 @@
 #include "cache/http/fields.h"
 #include "cache/http/sf.h"
 #include "cache/record/groups.h"
-#include "cache/record/vary.h"
 #include "proxy/front/explain_checks.h"
 #include "proxy/front/explain_text.h"
 #include "proxy/front/record_json.h"
@@ -71,7 +70,7 @@ static void put_variant(struct json_writer *out, const struct record_view *recor
 	size_t n = 0, count = 0;
 
 	while (vary_take(&block, &item) && n < sizeof(text)) {
-		struct slice name = shown_name(item.name);
+		struct slice name = shown_name(item.name), value = record_shown_value(&item);
 
 		if (short_form && block.n == 0 && count == 0)
 			name.n = 0;
@@ -80,7 +79,7 @@ static void put_variant(struct json_writer *out, const struct record_view *recor
 				      name.n == 0    ? ""
 				      : item.present ? ": "
 						     : "",
-				      SLICE_ARG(item.value));
+				      SLICE_ARG(value));
 		if (!item.present && n < sizeof(text))
 			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s",
 					      name.n == 0 ? "absent" : " absent");

@@ -431,6 +431,29 @@ static void variants_that_are_left_out(void **state)
 	assert_int_equal(shown, 16);
 }
 
+/* Who may read the pages is not to have what lets others in (HAZARDS M5). */
+static void values_of_credentials_are_not_shown(void **state)
+{
+	static const char fields[] = "Authorization: Basic c2VjcmV0\r\nCookie: id=secret\r\n"
+				     "X-Cookie: a\r\n";
+	const char *text;
+
+	(void)state;
+	admin_fixture_fetch(&f, A, fields,
+			    "HTTP/1.1 204 N\r\nCache-Control: public, max-age=60\r\nVary: Cookie, "
+			    "Authorization, X-Cookie, Proxy-Authorization\r\n");
+	pass(1);
+	text = get("/entries");
+	assert_tells(text, "{\"name\":\"cookie\",\"value\":\"***\"}",
+		     "{\"name\":\"authorization\",\"value\":\"***\"}",
+		     "{\"name\":\"x-cookie\",\"value\":\"a\"}",
+		     "{\"name\":\"proxy-authorization\",\"value\":null}");
+	assert_null(strstr(text, "secret"));
+	text = get("/explain?uri=" A);
+	assert_tells(text, "Cookie: ***");
+	assert_null(strstr(text, "secret"));
+}
+
 static void what_is_no_list_is_none(void **state)
 {
 	static const char *const targets[] = {"/entries?x=1",
@@ -577,6 +600,7 @@ int main(void)
 		TEST(entries_are_listed),
 		TEST(pages_follow_each_other),
 		TEST(variants_that_are_left_out),
+		TEST(values_of_credentials_are_not_shown),
 		TEST(what_is_no_list_is_none),
 		TEST(the_dash),
 		TEST(the_window_of_the_dash),
