@@ -105,8 +105,8 @@ static void print_listener(const struct listener_address *listening)
 		       gateway_origin(listening->frontend));
 	else if (listening->is_tls)
 		printf("proxy: https://%s\n# by a name that its certificate has: export "
-		       "http_proxy=https://NAME:%u\n",
-		       text, address_port(&here));
+		       "http_proxy=https://NAME:%u HTTP_PROXY=https://NAME:%u\n",
+		       text, address_port(&here), address_port(&here));
 	else
 		printf("export http_proxy=http://%s HTTP_PROXY=http://%s\n", text, text);
 	print_outer(&listening->address);
@@ -159,9 +159,11 @@ static void print_trial(const struct listener *listener)
 		return;
 	here = address_reached_here(&proxy->address);
 	address_format_port(&here, text);
-	printf("# try: curl --noproxy '' -x http://%s -i http://example.com/\n"
+	if (proxy->is_tls) /* the certificate names it, and not by this address as a rule */
+		snprintf(text, sizeof(text), "NAME:%u", address_port(&here));
+	printf("# try: curl --noproxy '' -x %s://%s -i http://example.com/\n"
 	       "# other programs: cache204 env\n",
-	       text);
+	       proxy->is_tls ? "https" : "http", text);
 }
 
 /* Some programs read one spelling of the variable alone, without a word about the other. */

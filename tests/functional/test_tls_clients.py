@@ -182,9 +182,12 @@ def test_drain_ends_a_handshake(start_tls):
         proxy.wait()
 
 
-def test_curl_as_an_https_proxy(started, authority, origin):
+def test_curl_as_an_https_proxy(start_tls, authority, origin):
     origin.default = respond(204, FRESH)
-    command = ["curl", "-sS", "--noproxy", "", "-x", f"https://127.0.0.1:{started[1]}", "--proxy-cacert",
+    proxy, port = start_tls(listen="listen=tls:127.0.0.1:0,127.0.0.1:0")
+    printed = f"# try: curl --noproxy '' -x https://NAME:{port} -i http://example.com/"
+    assert printed in proxy.output, proxy.output
+    command = ["curl", "-sS", "--noproxy", "", "-x", f"https://127.0.0.1:{port}", "--proxy-cacert",
                str(authority.file), "-o", "/dev/null", "-w", "%{http_code} %{http_connect} "]
     got = subprocess.run([*command, origin.url(), "-p", origin.url()], capture_output=True, text=True, timeout=30)
     assert (got.stdout, got.stderr) == ("204 000 ", "") or got.stdout.startswith("204 "), got
