@@ -234,13 +234,27 @@ void ask_free(struct answer *answer)
 	buf_free(&answer->bytes);
 }
 
-struct slice ask_first_line(const struct answer *answer)
+/* A line of the content without its end; moves `rest` behind it. */
+static struct slice next_text_line(struct slice *rest)
 {
-	struct slice line = answer->content;
-	const char *end = line.n > 0 ? memchr(line.p, '\n', line.n) : NULL;
+	const char *end = rest->n > 0 ? memchr(rest->p, '\n', rest->n) : NULL;
+	size_t n = end != NULL ? (size_t)(end - rest->p) : rest->n;
+	struct slice line = slice_of(rest->p, n);
 
+	*rest = slice_of(rest->p + n, rest->n - n);
 	if (end != NULL)
-		line.n = (size_t)(end - line.p);
+		*rest = slice_of(rest->p + 1, rest->n - 1);
+	return line;
+}
+
+struct slice ask_reason(const struct answer *answer)
+{
+	struct slice rest = answer->content, line = next_text_line(&rest);
+	uint64_t number;
+
+	if (line.n > 4 && line.p[3] == ' ' && parse_number(slice_of(line.p, 3), &number) &&
+	    number == answer->status && rest.n > 0)
+		line = next_text_line(&rest);
 	return line;
 }
 

@@ -57,7 +57,7 @@ bool ask(const struct asked *asked, const char *method, const char *path, struct
 
 void ask_free(struct answer *answer);
 
-/* The first line of the content, without its end: what the proxy has to say against a question. */
-struct slice ask_first_line(const struct answer *answer);
+/* What the proxy has to say against a question: the first line, or the one behind "403 Forbidden". */
+struct slice ask_reason(const struct answer *answer);
 
 #endif

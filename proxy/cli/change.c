@@ -60,6 +60,8 @@ static void write_lines(FILE *to, const char *text)
 static void say_status(const struct change *change, const struct answer *answer,
 		       struct diagnostic *error)
 {
+	struct slice line = ask_reason(answer);
+
 	if (answer->status == 404 || answer->status == 405)
 		diagnostic_set(error, "the proxy that runs there knows no %s: it is older",
 			       change->name);
@@ -70,8 +72,7 @@ static void say_status(const struct change *change, const struct answer *answer,
 			"newer than its last reload, reload by SIGHUP, which needs no token");
 	else
 		diagnostic_set(error, "the proxy answers %u: %.*s", answer->status,
-			       (int)(answer->content.n < 200 ? answer->content.n : 200),
-			       answer->content.p);
+			       (int)(line.n < 200 ? line.n : 200), line.p);
 }
 
 /* The ticket by which the result is known. */

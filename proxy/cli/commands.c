@@ -27,20 +27,31 @@ const struct command the_proxy = {
 		 TAKES(VERSION),
 };
 
+/* A flag as it is written on the command line.  Returns its length. */
+static int write_flag(const struct flag *flag, char text[64])
+{
+	char letter[] = {'-', flag->letter, '\0'};
+
+	return snprintf(text, 64, "%s%s%s%s%s%s", flag->letter != 0 ? letter : "",
+			flag->letter != 0 && flag->name[0] != '\0' ? ", " : "",
+			flag->name[0] != '\0' ? "--" : "", flag->name,
+			flag->value[0] != '\0' ? " " : "", flag->value);
+}
+
+/* Under one another, the column of the texts behind the longest flag. */
 static void write_flags(FILE *to, uint32_t takes)
 {
-	for (unsigned id = 0; id < FLAG_COUNT; id++) {
-		const struct flag *flag = &flags[id];
-		char text[64] = "", letter[] = {'-', flag->letter, '\0'};
+	char text[64];
+	int width = 14;
 
-		if ((takes >> id & 1) == 0)
-			continue;
-		snprintf(text, sizeof(text), "%s%s%s%s%s%s", flag->letter != 0 ? letter : "",
-			 flag->letter != 0 && flag->name[0] != '\0' ? ", " : "",
-			 flag->name[0] != '\0' ? "--" : "", flag->name,
-			 flag->value[0] != '\0' ? " " : "", flag->value);
-		fprintf(to, "  %-14s %s\n", text, flag->help);
-	}
+	for (unsigned id = 0; id < FLAG_COUNT; id++)
+		if ((takes >> id & 1) != 0 && write_flag(&flags[id], text) > width)
+			width = write_flag(&flags[id], text);
+	for (unsigned id = 0; id < FLAG_COUNT; id++)
+		if ((takes >> id & 1) != 0) {
+			write_flag(&flags[id], text);
+			fprintf(to, "  %-*s %s\n", width, text, flags[id].help);
+		}
 }
 
 void commands_write_usage(FILE *to)

@@ -389,7 +389,7 @@ static int tell(const struct arguments *arguments, const struct answer *answer)
 /* What the proxy says against the question, a line. */
 static int refused(const struct answer *answer)
 {
-	struct slice line = ask_first_line(answer);
+	struct slice line = ask_reason(answer);
 	struct diagnostic text;
 
 	if (answer->status == 404)

@@ -90,7 +90,7 @@ static bool ask_it(const struct arguments *arguments, struct answer *ret_answer,
 
 static int refused(const struct answer *answer)
 {
-	struct slice line = ask_first_line(answer);
+	struct slice line = ask_reason(answer);
 	struct diagnostic text;
 
 	diagnostic_set(&text, "the proxy answers %u: %.*s", answer->status, SLICE_ARG(line));

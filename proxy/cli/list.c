@@ -109,7 +109,7 @@ static bool read_page(struct list *list, const struct answer *answer, struct dia
 	const char *after = json_text(json, "after");
 
 	if (json == NULL) {
-		struct slice line = ask_first_line(answer);
+		struct slice line = ask_reason(answer);
 
 		diagnostic_set(error, "the proxy answers %u: %.*s", answer->status,
 			       SLICE_ARG(line));

@@ -44,14 +44,14 @@ bool mark_set(const struct asked *asked, const char *name, const char *note,
 		n += snprintf(path + n, sizeof(path) - (size_t)n, "%%%02x", (unsigned char)*note);
 	ok = ask(asked, "POST", path, &answer, error);
 	if (ok && (answer.status < 200 || answer.status > 299)) {
-		size_t length = answer.content.n < 300 ? answer.content.n : 300;
+		struct slice line = ask_reason(&answer);
 
 		if (answer.status == 404)
 			diagnostic_set(error,
 				       "the proxy that runs there knows no marks: it is older");
 		else
 			diagnostic_set(error, "the proxy answers %u: %.*s", answer.status,
-				       (int)length, answer.content.p);
+				       (int)(line.n < 300 ? line.n : 300), line.p);
 		ok = false;
 	}
 	ask_free(&answer);

@@ -63,7 +63,7 @@ static int say_count(const struct job *job, uint64_t uris)
 
 static int refused(const struct job *job, const struct answer *answer)
 {
-	struct slice line = ask_first_line(answer);
+	struct slice line = ask_reason(answer);
 	struct diagnostic text;
 
 	if (answer->status == 404)

@@ -45,7 +45,7 @@ static bool write_path(const struct arguments *arguments, char path[PATH_MAX_LEN
 	if (arguments->last != NULL && (arguments->since != NULL || !is_time(arguments->last))) {
 		diagnostic_set(error, "%s",
 			       arguments->since != NULL ? "give --last or --since, not both"
-							: "--last is a time, as 60s, 5min or 1h");
+							: "--last is a time, as 60s, 5m or 1h");
 		return false;
 	}
 	if (arguments->last != NULL)
@@ -164,7 +164,7 @@ static int tell(const struct arguments *arguments, const struct answer *answer)
 	struct diagnostic text;
 
 	if (json == NULL) {
-		struct slice line = ask_first_line(answer);
+		struct slice line = ask_reason(answer);
 
 		diagnostic_set(&text, "%.*s", (int)(line.n < 400 ? line.n : 400), line.p);
 		complain(text.text);

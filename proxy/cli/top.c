@@ -59,10 +59,12 @@ static bool ask_dash(struct program *top)
 	char path[128];
 	struct answer answer;
 	struct json *dash = NULL;
+	struct slice line;
 
 	snprintf(path, sizeof(path), "/dash.json?window=%u&step=%s&sort=%s", top->state.window_s,
 		 has_just_begun(top->dash) ? "1" : "10", orders[top->order]);
 	if (ask(&top->asked, "GET", path, &answer, &top->trouble)) {
+		line = ask_reason(&answer);
 		if (answer.status == 200)
 			dash = json_read(answer.content);
 		if (answer.status == 404)
@@ -71,8 +73,7 @@ static bool ask_dash(struct program *top)
 				"the proxy that runs there knows no /dash.json: it is older");
 		else if (dash == NULL)
 			diagnostic_set(&top->trouble, "the proxy answers %u: %.*s", answer.status,
-				       (int)(answer.content.n < 200 ? answer.content.n : 200),
-				       answer.content.p);
+				       (int)(line.n < 200 ? line.n : 200), line.p);
 	}
 	ask_free(&answer);
 	if (dash != NULL) {
