@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Usage: scripts/check-labels.py
 
-Each label that a comment or a test names (HAZARDS A3, RULES 10) has its entry in proxy/HAZARDS.md or
+Each label that a comment, a test or SECURITY.md names (HAZARDS A3, RULES 10) has its entry in proxy/HAZARDS.md or
 cache/RULES.md, and no entry of a hazard is there that nothing names.
 """
 
@@ -39,6 +39,9 @@ def main():
             faults += [f"{path}: HAZARDS {label} has no entry" for label in labels_of(match[1])
                        if label not in hazards]
         faults += [f"{path}: RULES {rule} has no entry" for rule in RULE.findall(text) if rule not in rules]
+    with open("SECURITY.md", encoding="utf-8") as file:
+        promised = re.findall(rf"(?<![\w.])({LABEL})(?![\w.]*\w)", file.read())
+    faults += [f"SECURITY.md: {label} has no entry" for label in promised if label not in hazards]
     faults += [f"proxy/HAZARDS.md: nothing names {label}" for label in sorted(hazards - named)]
     print("\n".join(faults) if faults else "check-labels: ok")
     return 1 if faults else 0

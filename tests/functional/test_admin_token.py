@@ -41,6 +41,7 @@ def test_all_but_healthz_need_it(start_proxy, file):
     assert proxy.admin("/stats", "GET", BEARER).status == 200
     assert proxy.admin("/none", "GET", BEARER).status == 404
     assert proxy.admin("/purge", "POST", "Content-Length: 0", BEARER).status == 202
+    assert TOKEN.encode() not in proxy.told(BEARER)
 
 
 @pytest.mark.parametrize("value", [

@@ -255,6 +255,15 @@ class Proxy:
         """As a power cut does to a process: no chance to write anything."""
         self.kill()
 
+    def told(self, *fields):
+        """All that it tells and keeps, for what must not be in it: pages, asked for with these fields, what it printed,
+        and the files of its folder: logs and store.  It is stopped by that."""
+        pages = [self.admin(page, "GET", *fields).body
+                 for page in ("/stats", "/metrics", "/dash.json", "/entries", "/explain?uri=http://a/", "/reload")]
+        self.stop()
+        files = [file.read_bytes() for file in self.directory.rglob("*") if file.is_file()]
+        return b"\n".join([*pages, *files, *(line.encode() for line in self.output)])
+
     def remove(self):
         self.check_errors()
         shutil.rmtree(self.directory, ignore_errors=True)
