@@ -605,8 +605,13 @@ static enum io look(struct conn *conn)
 
 	assert(conn->magic == FAKE_MAGIC && !conn->closed && !conn->handshaking);
 	assert(peer->connect == 0);
-	if (fails())
+	if (fails()) {
+		if (errno == EPIPE) {
+			peer->ended = true;
+			return IO_ERROR;
+		}
 		fake_peer_reset(peer);
+	}
 	if (peer->error == 0)
 		return IO_OK;
 	errno = peer->error;
@@ -777,7 +782,7 @@ void conn_read_now(struct conn *conn)
 
 void conn_acknowledge(struct conn *conn)
 {
-	(void)conn;
+	conn->peer->acknowledged++;
 }
 
 void conn_end(struct conn *conn)

@@ -46,6 +46,7 @@ struct fake_peer {
 	bool killed;             /* these were the kernel's, as the worker was killed */
 	unsigned pieces;         /* calls that these two hold for */
 	bool secured;            /* the proxy speaks TLS, whose content is seen here */
+	unsigned acknowledged;   /* at once, as the proxy asked the kernel to */
 };
 
 /* For conn_new(): someone connects to the proxy. */
@@ -102,7 +103,8 @@ void fake_conn_pass(int64_t ms);
 
 /*
  * Let the n-th call from now on, 0 for the next, of those that ask the kernel for something, fail
- * with this errno.  Once only; a socket that failed stays so.
+ * with this errno.  Once only; a socket that failed stays so.  After an EPIPE what the peer has said
+ * is still read, after any other it is lost.
  */
 void fake_conn_fail(unsigned n, int error);
 

@@ -279,6 +279,10 @@ static void a_request_and_its_answer_are_counted(void **state)
 	assert_int_equal(left_ms(), FIRST_BYTE_MS);
 	world_pass(40);
 	assert_false(origin_has_event(asked.origin));
+	fake_conn_wake(peer); /* nothing is behind it */
+	world_settle();
+	assert_null(world.turn.in.borrower);
+	assert_int_equal(left_ms(), FIRST_BYTE_MS - 40);
 	fake_peer_say(peer, SLICE(HELLO));
 	assert_true(origin_has_event(asked.origin));
 	assert_int_equal(asked.origin->times.first_byte_us, 0);
@@ -589,20 +593,135 @@ static void a_connection_that_breaks_while_sending(void **state)
 	(void)state;
 	peer = ask_for(&asked, &post);
 	fake_peer_say(peer, SLICE("HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n"));
-	fake_peer_leave(peer);
-	origin_send(asked.origin, SLICE("one"));
-	assert_true(origin_send(asked.origin, SLICE("two")));
-	world_settle();
-	assert_int_equal(asked.failures + asked.ends, 1);
-	expect_kept(0);
-	peer = ask_for(&asked, &post);
 	fake_conn_fail(0, EPIPE);
 	assert_true(origin_send(asked.origin, SLICE("one")));
 	assert_true(fake_conn_fail_never());
 	assert_true(origin_send(asked.origin, SLICE("two")));
+	origin_send_end(asked.origin);
 	assert_int_equal(fake_peer_got(peer).n, HEAD_N);
 	world_settle();
+	expect_end(&asked, 413, "");
+	expect_kept(0);
+	/* before anything was sent, too */
+	fake_conn_connects(FAKE_CONNECT_UNDECIDED);
+	for (unsigned sent = 0; sent <= 10; sent += 10) {
+		peer = ask(&asked);
+		peer->room = sent;
+		fake_peer_decide(peer, 0);
+		if (sent > 0)
+			world_settle();
+		fake_peer_say(peer, SLICE("HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n"));
+		fake_conn_fail(0, EPIPE);
+		peer->room = SIZE_MAX;
+		world_settle();
+		assert_int_equal(fake_peer_got(peer).n, sent);
+		expect_end(&asked, 413, "");
+		expect_kept(0);
+	}
+	fake_conn_connects(0);
+	/* without an answer */
+	peer = ask_for(&asked, &post);
+	fake_conn_fail(0, ECONNRESET);
+	assert_true(origin_send(asked.origin, SLICE("one")));
+	assert_true(origin_send(asked.origin, SLICE("two")));
+	world_settle();
 	expect_failure(&asked, FAILURE_ORIGIN_CLOSED, "Connection reset by peer");
+}
+
+/* ---- by way of a parent --------------------------------------------------------------------- */
+
+static struct fake_peer *ask_along(struct asked *asked, const struct route *way)
+{
+	const struct http_request req = {.method = METHOD_GET,
+					 .uri = {.host = way->host, .port = way->port}};
+	const struct origin_asker asker = {
+		.holder = WORLD_HOLDER, .events = &events, .context = asked};
+	enum failure failure;
+	struct buf head = {0};
+
+	*asked = (struct asked){.takes = UINT32_MAX};
+	assert_true(buf_append(&head, SLICE(HEAD)));
+	asked->origin = origin_start(origins, &req, way, &head, &asker, &failure);
+	assert_non_null(asked->origin);
+	world_settle();
+	return peer_now();
+}
+
+/* Who asks for credentials in whose place, and what goes through a tunnel. */
+static void by_way_of_a_parent(void **state)
+{
+	static const struct parent parent = {
+		.host = {"10.0.0.8", 8}, .port = 8080, .authorization = {"Basic YQ==", 10}};
+	struct route way = {.host = {"www.test", 8}, .port = 80, .parent = &parent};
+	struct fake_peer *peer;
+	struct asked asked;
+
+	(void)state;
+	peer = ask_along(&asked, &way);
+	assert_int_equal(fake_peer_got(peer).n, HEAD_N);
+	say(peer, "HTTP/1.1 407 Who\r\nContent-Length: 0\r\n\r\n");
+	expect_failure(&asked, FAILURE_PARENT_AUTHENTICATION,
+		       "a 407 asks the proxy for credentials");
+	way.tunnel = true;
+	peer = ask_along(&asked, &way);
+	assert_memory_equal(fake_peer_got(peer).p, "CONNECT www.test:80 HTTP/1.1\r\n", 30);
+	assert_non_null(memmem(fake_peer_got(peer).p, fake_peer_got(peer).n,
+			       "Proxy-Authorization: Basic YQ==\r\n", 33));
+	say(peer, "HTTP/1.1 200 OK\r\n\r\n");
+	assert_memory_equal(fake_peer_got(peer).p + fake_peer_got(peer).n - HEAD_N, HEAD, HEAD_N);
+	say(peer, "HTTP/1.1 407 Who\r\nContent-Length: 0\r\n\r\n");
+	expect_failure(&asked, FAILURE_BAD_RESPONSE, "a 407 asks the proxy for credentials");
+	peer = ask_along(&asked, &way);
+	say(peer, "HTTP/1.1 403 No\r\n\r\n");
+	expect_failure(&asked, FAILURE_PARENT_REFUSED, "the parent answered CONNECT with 403");
+}
+
+static void a_connection_that_does_not_come(void **state)
+{
+	struct asked asked;
+
+	(void)state;
+	fake_conn_connects(ECONNREFUSED);
+	begin(&asked, &get);
+	assert_false(origin_has_event(asked.origin));
+	world_settle();
+	expect_failure(&asked, FAILURE_ORIGIN_REFUSED,
+		       "connect to 10.0.0.1:80: Connection refused");
+	assert_int_equal(stats->origins, 0);
+	/* nor is it waited for any more */
+	fake_conn_connects(FAKE_CONNECT_UNDECIDED);
+	ask(&asked);
+	origin_cancel(asked.origin);
+	world_settle();
+	assert_int_equal(fake_conn_open(), 0);
+	assert_int_equal(asked.failures, 0);
+	fake_conn_connects(0);
+}
+
+/* A part of an answer is, so that the next one comes; a whole one need not be. */
+static void what_is_acknowledged_at_once(void **state)
+{
+	struct fake_peer *peer;
+	struct asked asked;
+
+	(void)state;
+	peer = ask(&asked);
+	say(peer, "HTTP/1.1 200 OK\r\n");
+	assert_int_equal(peer->acknowledged, 1);
+	say(peer, "Content-Length: 5\r\n\r\n");
+	assert_int_equal(peer->acknowledged, 2);
+	say(peer, "hello");
+	assert_int_equal(peer->acknowledged, 2);
+	ask(&asked);
+	say(peer, HELLO);
+	ask(&asked);
+	say(peer, EMPTY);
+	ask(&asked);
+	say(peer, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe");
+	assert_int_equal(peer->acknowledged, 2);
+	say(peer, "llo");
+	expect_end(&asked, 200, "hello");
+	assert_int_equal(connects(), 1);
 }
 
 /* ---- kept connections ----------------------------------------------------------------------- */
@@ -694,6 +813,12 @@ static void which_answers_end_the_connection(void **state)
 		 0},
 		{"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", false, false, 0},
 		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", false, false, 1},
+		{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1 \r\na\r\n0\r\n\r\n", false,
+		 false, 0},
+		{"HTTP/1.1 600 Odd\r\nContent-Length: 0\r\n\r\n", true, false, 0},
+		{"HTTP/1.1 200 OK\r\nA: b\r\n c\r\nContent-Length: 0\r\n\r\n", true, false, 0},
+		/* an interim one that was mended: the final one is not trusted */
+		{"HTTP/1.1 103 a\r\nA: b\r\n c\r\n\r\n" EMPTY, true, false, 0},
 	};
 	struct asked asked;
 
@@ -926,6 +1051,29 @@ static void many_pieces_go_on_in_the_next_turn(void **state)
 	expect_end(&asked, 200, "aaaaaaaaaa");
 }
 
+/* Its task finds it gone. */
+static void what_was_put_off_may_be_cancelled(void **state)
+{
+	struct fake_peer *peer;
+	struct asked asked;
+
+	(void)state;
+	world.turn.steps_max = 2;
+	peer = ask(&asked);
+	fake_peer_say(peer, SLICE("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"));
+	for (unsigned i = 0; i < 10; i++)
+		fake_peer_say(peer, SLICE("1\r\na\r\n"));
+	world.turn.now_ms = fake_conn_now_ms();
+	turn_begin(&world.turn);
+	fake_conn_turn(false);
+	origin_cancel(asked.origin);
+	turn_free_all();
+	world_settle();
+	assert_true(strlen(asked.content) < 3);
+	assert_int_equal(asked.ends + asked.failures, 0);
+	expect_kept(0);
+}
+
 /* ---- memory --------------------------------------------------------------------------------- */
 
 /* Each allocation fails once: the request fails, and nothing is left of it. */
@@ -985,6 +1133,55 @@ static void memory_runs_out_at_each_step(void **state)
 	assert_true(told >= 2); /* content that waits, a part of a head */
 }
 
+/* Whichever part of a chunk there is no room for, the request is cut there. */
+static void content_that_there_is_no_room_for(void **state)
+{
+	static char bytes[4096];
+	unsigned at_once = 0, at_the_end = 0;
+	struct asked asked;
+	bool is_full;
+
+	(void)state;
+	memset(bytes, 'a', sizeof(bytes));
+	for (size_t more = 1070; more < 1095; more++) {
+		begin(&asked, &post_chunks);
+		assert_false(origin_send(asked.origin, slice_of(bytes, 3000)));
+		origin_send(asked.origin, slice_of(bytes, more));
+		if (!fail_allocation(0))
+			skip();
+		is_full = !origin_send(asked.origin, SLICE("x"));
+		assert_int_equal(is_full, asked.origin != NULL);
+		at_once += asked.failures;
+		if (asked.origin != NULL)
+			origin_send_end(asked.origin);
+		else
+			assert_string_equal(failure_name(asked.failure), "internal");
+		at_the_end += asked.failures;
+		fail_no_allocation();
+		if (asked.origin != NULL)
+			origin_cancel(asked.origin);
+		world_settle();
+	}
+	assert_in_range(at_once, 1, at_the_end - 1);
+	assert_int_equal(fake_conn_open(), 0);
+}
+
+/* A dead one cannot be replaced: that it was closed is what is told. */
+static void a_dead_one_that_cannot_be_replaced(void **state)
+{
+	struct asked asked;
+
+	(void)state;
+	say(ask(&asked), EMPTY);
+	fake_peer_end(ask(&asked));
+	if (!fail_allocation(0))
+		skip();
+	world_settle();
+	fail_no_allocation();
+	expect_failure(&asked, FAILURE_ORIGIN_CLOSED, "");
+	expect_kept(0);
+}
+
 static void without_memory_there_are_none(void **state)
 {
 	struct origins *none = NULL;
@@ -1020,6 +1217,9 @@ int main(void)
 		TEST(chunks_have_their_ends),
 		TEST(an_origin_that_does_not_take_it),
 		TEST(a_connection_that_breaks_while_sending),
+		TEST(by_way_of_a_parent),
+		TEST(a_connection_that_does_not_come),
+		TEST(what_is_acknowledged_at_once),
 		TEST(the_next_request_finds_nothing_of_the_one_before),
 		TEST(an_idle_connection_that_says_something_is_closed),
 		TEST(which_answers_end_the_connection),
@@ -1029,7 +1229,10 @@ int main(void)
 		TEST(an_origin_has_so_many_at_once),
 		TEST(content_is_held_back),
 		TEST(many_pieces_go_on_in_the_next_turn),
+		TEST(what_was_put_off_may_be_cancelled),
 		TEST(memory_runs_out_at_each_step),
+		TEST(content_that_there_is_no_room_for),
+		TEST(a_dead_one_that_cannot_be_replaced),
 		TEST(without_memory_there_are_none),
 	};
 
