@@ -308,8 +308,8 @@ void dns_channel_retry(struct dns_channel *channel)
 
 int64_t dns_channel_retry_ms(const struct dns_channel *channel)
 {
-	struct timeval limit = {0, 0};
-	struct timeval *retry = ares_timeout(channel->ares, NULL, &limit);
+	struct timeval room;
+	struct timeval *retry = ares_timeout(channel->ares, NULL, &room);
 
 	return retry != NULL ? (int64_t)retry->tv_sec * 1000 + retry->tv_usec / 1000 + 1 : -1;
 }

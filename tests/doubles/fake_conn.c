@@ -526,9 +526,11 @@ bool conn_is_connected(const struct conn *conn)
 struct conn *conn_connect_path(const char *path, const struct conn_events *events, void *owner)
 {
 	union address address = address_unix();
+	struct conn *conn = conn_connect(&address, events, owner);
 
-	(void)path;
-	return conn_connect(&address, events, owner);
+	if (conn != NULL)
+		conn->peer->path = path;
+	return conn;
 }
 
 int conn_connected(struct conn *conn)

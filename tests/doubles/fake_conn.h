@@ -28,6 +28,7 @@ void fake_bytes_add(struct fake_bytes *bytes, struct slice more);
 struct fake_peer {
 	int fd;                /* a number that no descriptor has */
 	union address address; /* that was connected to; family 0 when it came to the proxy */
+	const char *path;      /* of a Unix socket, as conn_connect_path() got it */
 	struct conn *conn;     /* NULL: closed by the proxy */
 	struct fake_bytes said;
 	size_t preface; /* bytes of it before the first message */

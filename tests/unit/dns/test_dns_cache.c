@@ -194,6 +194,28 @@ static void answers_are_found_until_their_time(void **state)
 	dns_cache_free(cache);
 }
 
+/* Whatever was in the place of it before. */
+static void all_of_an_answer_is_found(void **state)
+{
+	struct dns_cache *cache = dns_cache_new(10);
+	struct addresses none = {.why_none = "why"}, answer = {.source = FROM_HERE, .count = 3};
+	enum failure failure = FAILURE_NONE;
+
+	(void)state;
+	dns_cache_put(cache, SLICE("a"), 1000, FAILURE_DNS_ERROR, &none);
+	assert_true(dns_cache_find(cache, SLICE("a"), 0, &failure, &answer));
+	assert_int_equal(failure, FAILURE_DNS_ERROR);
+	assert_int_equal(answer.source, FROM_NAME_SERVERS);
+	assert_int_equal(answer.count, 0);
+	assert_string_equal(answer.why_none, "why");
+	put(cache, "b", 1000, "192.0.2.1");
+	assert_true(dns_cache_find(cache, SLICE("b"), 0, &failure, &answer));
+	assert_int_equal(failure, FAILURE_NONE);
+	assert_int_equal(answer.count, 1);
+	assert_null(answer.why_none);
+	dns_cache_free(cache);
+}
+
 static void the_one_not_asked_for_longest_goes_first(void **state)
 {
 	struct dns_cache *cache = dns_cache_new(3);
@@ -252,6 +274,7 @@ int main(void)
 		cmocka_unit_test(times_have_bounds),
 		cmocka_unit_test(a_part_has_room_for_so_many),
 		cmocka_unit_test(answers_are_found_until_their_time),
+		cmocka_unit_test(all_of_an_answer_is_found),
 		cmocka_unit_test(the_one_not_asked_for_longest_goes_first),
 		cmocka_unit_test(a_flood_of_names_stays_in_bounds),
 		cmocka_unit_test(with_no_room_nothing_is_kept),

@@ -1,4 +1,4 @@
-/* LINKS: proxy/dns */
+/* LINKS: proxy/dns tests/doubles/failing_calls.c -Wl,@tests/doubles/failing_calls.wraps */
 /* The hosts file: its lines, its bounds, and what happens when it changes. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 #include "cache/base/diagnostic.h"
-#include "proxy/dns/hosts.h"
+#include "proxy/dns/hosts.c"
+#include "tests/doubles/failing_calls.h"
 
 static char directory[] = "/tmp/test_hosts.XXXXXX";
 static char path[64], other_path[64];
@@ -207,6 +208,54 @@ static void what_was_read_stays_when_the_file_goes_bad(void **state)
 	hosts_file_close(file);
 }
 
+/* Each of what tells one state of a file from another. */
+static void any_change_is_seen(void **state)
+{
+	const struct stat seen = {.st_dev = 1,
+				  .st_ino = 2,
+				  .st_size = 3,
+				  .st_ctim = {.tv_sec = 4, .tv_nsec = 5},
+				  .st_mtim = {.tv_sec = 6}};
+	struct stat now[6];
+
+	(void)state;
+	for (unsigned i = 0; i < 6; i++)
+		now[i] = seen;
+	now[0].st_mtim.tv_sec++; /* but for that one */
+	now[1].st_dev++;
+	now[2].st_ino++;
+	now[3].st_size++;
+	now[4].st_ctim.tv_sec++;
+	now[5].st_ctim.tv_nsec++;
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(is_same_state(&now[i], &seen), i == 0);
+}
+
+/* As it opens, and later: what was read before stays. */
+static void what_cannot_be_read_is_told(void **state)
+{
+	static const char *const calls[] = {"fstat", "read", "open"};
+	struct hosts_file *file;
+	struct diagnostic error = {""};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+		write_file("192.0.2.1 web\n");
+		fail_calls(calls[i], 0, 1, EIO);
+		assert_null(hosts_file_open(path, &error));
+		assert_true(fail_calls_never());
+		assert_non_null(strstr(error.text, strerror(EIO)));
+		file = hosts_file_open(path, &error);
+		assert_non_null(file);
+		unlink(path);
+		write_file("192.0.2.22 web\n");
+		fail_calls(calls[i], 0, 1, EIO);
+		assert_string_equal(found(hosts_file_current(file, 0), "web"), "192.0.2.1");
+		assert_true(fail_calls_never());
+		hosts_file_close(file);
+	}
+}
+
 static void a_file_may_be_so_large(void **state)
 {
 	struct hosts_file *file;
@@ -266,6 +315,8 @@ int main(void)
 		cmocka_unit_test(a_changed_file_is_read_again),
 		cmocka_unit_test(what_was_read_stays_when_the_file_goes_bad),
 		cmocka_unit_test(what_was_read_stays_when_the_path_goes_bad),
+		cmocka_unit_test(any_change_is_seen),
+		cmocka_unit_test(what_cannot_be_read_is_told),
 		cmocka_unit_test(a_file_may_be_so_large),
 		cmocka_unit_test(no_file_is_an_empty_one),
 		cmocka_unit_test(only_a_regular_file_is_read),

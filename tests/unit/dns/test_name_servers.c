@@ -1,5 +1,5 @@
 /* LINKS: proxy/dns */
-/* Which name servers a channel asks: those given, or those of resolv.conf as it is when one is opened. */
+/* Which name servers a channel asks: those given, or those of resolv.conf as it is when one is opened; when, and what it reads. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -8,8 +8,11 @@
 
 #include <ares.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "proxy/dns/dns_channel.h"
 
@@ -146,6 +149,99 @@ static void test_as_many_as_there_is_room_for(void **state)
 	assert_int_equal(servers.count, DNS_SERVERS_MAX);
 }
 
+/* ---- one that is silent --------------------------------------------------------------------- */
+
+static int asked_fd = -1; /* the channel's */
+
+static void note_fd(void *context, int fd, bool readable, bool writable)
+{
+	(void)context, (void)writable;
+	asked_fd = readable ? fd : -1;
+}
+
+/* A socket that gets questions; its address is the only one asked. */
+static int silent_server(struct dns_servers *servers)
+{
+	union address address;
+	socklen_t length = sizeof(address);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	assert_true(address_parse(SLICE("127.0.0.1"), &address));
+	assert_int_equal(bind(fd, &address.any, sizeof(address.v4)), 0);
+	assert_int_equal(getsockname(fd, &address.any, &length), 0);
+	add(servers, "127.0.0.1", address_port(&address));
+	return fd;
+}
+
+/* Below the time of a try, and above what any test takes. */
+static void test_when_it_asks_again(void **state)
+{
+	struct dns_part v6 = {.count = 0}, v4 = {.count = 0};
+	struct dns_servers servers = {0};
+	struct dns_channel channel = {0};
+	int fd = silent_server(&servers);
+
+	(void)state;
+	assert_true(dns_channel_open(&channel, &servers, 60500, admit, note_fd, NULL));
+	assert_int_equal(dns_channel_retry_ms(&channel), -1);
+	dns_channel_ask(&channel, "a.test", &v6, &v4);
+	assert_in_range(dns_channel_retry_ms(&channel), 40000, 60501);
+	assert_int_equal(v6.status, DNS_PENDING);
+	assert_int_equal(v4.status, DNS_PENDING);
+	dns_channel_close(&channel);
+	assert_int_equal(asked_fd, -1);
+	assert_int_equal(v6.status, DNS_PENDING);
+	assert_int_equal(v4.status, DNS_PENDING);
+	dns_channel_close(&channel); /* once more is nothing */
+	close(fd);
+}
+
+static bool has_something(int fd)
+{
+	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+
+	return poll(&poll_fd, 1, 0) > 0;
+}
+
+/* Of the sockets that it is given, those that something was said of. */
+static void test_what_it_reads(void **state)
+{
+	struct dns_part v6 = {.count = 0}, v4 = {.count = 0};
+	struct dns_servers servers = {0};
+	struct dns_channel channel = {0};
+	int fd = silent_server(&servers);
+	union address from;
+	socklen_t length = sizeof(from);
+	struct pollfd sockets[2];
+	char question[512];
+	ssize_t n;
+
+	(void)state;
+	assert_true(dns_channel_open(&channel, &servers, 60000, admit, note_fd, NULL));
+	dns_channel_ask(&channel, "a.test", &v6, &v4);
+	n = recvfrom(fd, question, sizeof(question), 0, &from.any, &length);
+	assert_true(n > 12 && asked_fd >= 0);
+	question[13] = 'b'; /* about another name: it is read, and not believed */
+	assert_int_equal(sendto(fd, question, (size_t)n, 0, &from.any, length), n);
+	sockets[0] = (struct pollfd){.fd = asked_fd, .events = POLLIN};
+	assert_int_equal(poll(sockets, 1, 10000), 1);
+	sockets[1] = sockets[0];
+	dns_channel_io(&channel, sockets, 0);
+	assert_true(has_something(asked_fd));
+	sockets[0].revents = 0;
+	dns_channel_io(&channel, sockets, 1);
+	assert_true(has_something(asked_fd));
+	sockets[0] = (struct pollfd){.fd = -1, .revents = POLLIN};
+	dns_channel_io(&channel, sockets, 1);
+	assert_true(has_something(asked_fd));
+	dns_channel_io(&channel, sockets, 2);
+	assert_false(has_something(asked_fd));
+	assert_int_equal(v6.status, DNS_PENDING);
+	assert_int_equal(v4.status, DNS_PENDING);
+	dns_channel_close(&channel);
+	close(fd);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -165,6 +261,8 @@ int main(void)
 		cmocka_unit_test(test_those_of_resolv_conf),
 		cmocka_unit_test(test_those_given),
 		cmocka_unit_test(test_as_many_as_there_is_room_for),
+		cmocka_unit_test(test_when_it_asks_again),
+		cmocka_unit_test(test_what_it_reads),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -65,14 +65,15 @@ static void setup_end(struct setup *setup)
 #define HERE "127.0.0.1"
 #define OPEN "8.8.8.8"
 
-enum { DIRECT, CHOSEN, PARENT, CHOSEN_BY_HOSTS_FILE };
+enum { DIRECT, CHOSEN, PARENT, CHOSEN_BY_HOSTS_FILE, SOCKET };
 
 static uint32_t number_of(const struct setup *setup, int how, const char *from)
 {
 	static const struct parent parent;
 	struct route route = {
 		.host = SLICE("a.example"),
-		.chosen = how == CHOSEN || how == CHOSEN_BY_HOSTS_FILE,
+		.chosen = how == CHOSEN || how == CHOSEN_BY_HOSTS_FILE || how == SOCKET,
+		.socket = how == SOCKET ? "/run/app" : NULL,
 		.parent = how == PARENT ? &parent : NULL,
 	};
 	struct destination to = {
@@ -104,6 +105,7 @@ static void under_the_same_rules(void **state)
 		{"dns_private=refuse", HERE, "10.0.0.1", CHOSEN_BY_HOSTS_FILE, true},
 		{"allow=a.example", HERE, "127.0.0.1", CHOSEN, true},
 		{"", HERE, "10.0.0.1", CHOSEN, true},
+		{"", HERE, "1.2.3.4", SOCKET, false},
 		{"", HERE, "169.254.169.254", CHOSEN, false},
 		{"", OPEN, "1.2.3.4", CHOSEN, true},
 		{"", OPEN, "127.0.0.1", CHOSEN, false},

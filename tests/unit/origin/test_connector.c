@@ -396,6 +396,7 @@ static void a_full_queue_is_tried_again(void **state)
 	world_pass(10);
 	assert_int_equal(asked.calls, 1);
 	assert_int_equal(asked.source, FROM_HERE);
+	assert_string_equal(fake_peer_connected(0)->path, "/run/app");
 	assert_int_equal(asked.times.connect_us, 20000);
 	conn_close(asked.conn);
 	/* not when time is up */

@@ -567,6 +567,10 @@ static void an_origin_that_does_not_take_it(void **state)
 	fake_peer_decide(peer, 0);
 	world_settle();
 	assert_int_equal(left_ms(), BODY_MS);
+	peer->room = 10;
+	world_settle();
+	assert_int_equal(fake_peer_got(peer).n, 20);
+	assert_memory_equal(fake_peer_got(peer).p, HEAD, 20);
 	world_pass(BODY_MS);
 	expect_failure(&asked, FAILURE_ORIGIN_WRITE_TIMEOUT, "");
 	fake_conn_connects(0);

@@ -130,6 +130,27 @@ static void all_are_closed_in_the_end(void **state)
 	pool = pool_new(conf);
 }
 
+/* Each in its own host, in a table that has grown, and whichever of them leaves first. */
+static void each_of_many_hosts_has_its_own(void **state)
+{
+	static struct one ones[MANY];
+	char key[24];
+
+	(void)state;
+	for (unsigned i = 0; i < MANY; i++) {
+		snprintf(key, sizeof(key), "hhost%u.test:%u", i, i % 10);
+		join(&ones[i], key);
+		assert_true(pool_keep(ones[i].host, &ones[i].idle));
+	}
+	assert_int_equal(stats->origins_idle, MANY);
+	for (unsigned n = 0, i = 0; n < MANY; n++, i = (i + 7) % MANY) {
+		snprintf(key, sizeof(key), "hhost%u.test:%u", i, i % 10);
+		assert_ptr_equal(take(key), &ones[i]);
+		pool_leave(pool, ones[i].host);
+		assert_null(take(key));
+	}
+}
+
 /* For one host more, one allocation after the other, also when the table grows. */
 static void without_memory_none_is_joined(void **state)
 {
@@ -169,6 +190,7 @@ int main(void)
 		TEST(the_one_used_last_is_next),
 		TEST(so_many_are_kept_of_a_host),
 		TEST(all_are_closed_in_the_end),
+		TEST(each_of_many_hosts_has_its_own),
 		TEST(without_memory_none_is_joined),
 	};
 
