@@ -231,10 +231,20 @@ static void any_change_is_seen(void **state)
 		assert_int_equal(is_same_state(&now[i], &seen), i == 0);
 }
 
+/* The lowest descriptor that is free: it stays the same when none is left open. */
+static int free_descriptor(void)
+{
+	int fd = dup(STDERR_FILENO);
+
+	close(fd);
+	return fd;
+}
+
 /* As it opens, and later: what was read before stays. */
 static void what_cannot_be_read_is_told(void **state)
 {
 	static const char *const calls[] = {"fstat", "read", "open"};
+	int free_before = free_descriptor();
 	struct hosts_file *file;
 	struct diagnostic error = {""};
 
@@ -253,6 +263,7 @@ static void what_cannot_be_read_is_told(void **state)
 		assert_string_equal(found(hosts_file_current(file, 0), "web"), "192.0.2.1");
 		assert_true(fail_calls_never());
 		hosts_file_close(file);
+		assert_int_equal(free_descriptor(), free_before);
 	}
 }
 

@@ -187,10 +187,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(the_one_used_last_is_next),
-		TEST(so_many_are_kept_of_a_host),
-		TEST(all_are_closed_in_the_end),
-		TEST(each_of_many_hosts_has_its_own),
+		TEST(the_one_used_last_is_next),     TEST(so_many_are_kept_of_a_host),
+		TEST(all_are_closed_in_the_end),     TEST(each_of_many_hosts_has_its_own),
 		TEST(without_memory_none_is_joined),
 	};
 
