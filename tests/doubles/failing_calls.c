@@ -58,8 +58,7 @@ static bool is_named(const char *name)
 	return fail_name == NULL;
 }
 
-/* 0, or what this call fails with. */
-static int fails(const char *name)
+int fail_calls_now(const char *name)
 {
 	int error = 0;
 
@@ -79,7 +78,7 @@ static int fails(const char *name)
 
 static bool fails_in_system(const char *name)
 {
-	int error = fails(name);
+	int error = fail_calls_now(name);
 
 	if (error != 0)
 		errno = error < 0 ? EIO : error;
@@ -93,7 +92,7 @@ static bool fails_in_system(const char *name)
 	int __wrap_##name parameters;                                \
 	int __wrap_##name parameters                                 \
 	{                                                            \
-		int error = fails(#name);                            \
+		int error = fail_calls_now(#name);                   \
 		return error != 0 ? error : __real_##name arguments; \
 	}
 
@@ -128,7 +127,7 @@ int __real_mdb_txn_commit(MDB_txn *txn);
 int __wrap_mdb_txn_commit(MDB_txn *txn);
 int __wrap_mdb_txn_commit(MDB_txn *txn)
 {
-	int error = fails("mdb_txn_commit");
+	int error = fail_calls_now("mdb_txn_commit");
 
 	if (error == 0)
 		return __real_mdb_txn_commit(txn);

@@ -21,4 +21,7 @@ void fail_calls(const char *name, unsigned n, unsigned count, int error);
 /* No failure any more; true when at least one that was ordered has happened. */
 bool fail_calls_never(void);
 
+/* For another double that has calls of its own: 0, or what this call of that name fails with. */
+int fail_calls_now(const char *name);
+
 #endif
