@@ -433,7 +433,7 @@ bool tls_is_quiet(struct tls *tls)
 	char byte;
 	size_t n;
 
-	if (tls->broken || tls->mute)
+	if (tls->broken || tls->mute || SSL_get_shutdown(tls->ssl) & SSL_RECEIVED_SHUTDOWN)
 		return false;
 	/*
 	 * What is TLS's own is taken on the way, be it read already or not: tickets come after the
