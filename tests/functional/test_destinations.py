@@ -277,8 +277,8 @@ done
 def test_a_refusal_names_its_rule_and_the_option(start_proxy):
     """Likely the first answer that somebody gets who serves a network: body and log say what to do."""
     proxy = start_proxy("listen=127.0.0.1:0,0.0.0.0:0", "deny=example.com")
-    for host, kind, words in (("10.1.2.3", "denied_private", ("private address", "see allow")),
-                              ("169.254.169.254", "denied_reserved", ("link-local", "see allow")),
+    for host, kind, words in (("10.1.2.3", "denied_private", ("private address", "see the option allow")),
+                              ("169.254.169.254", "denied_reserved", ("link-local", "see the option allow")),
                               ("example.com", "denied_destination", ("option deny",))):
         with proxy.connect() as client:
             answer = client.get(f"http://{host}/path?secret")
