@@ -535,7 +535,7 @@ void exchange_pass_head(struct exchange *x, const struct http_response *res)
 	if (compose_needs_close(res, &delivery))
 		x->sink->kind->unfinished(x->sink);
 	/* Content is likely to be at hand: the head goes out with it, or with the end. */
-	if (res->body == BODY_LENGTH || x->chunked || res->body == BODY_UNTIL_CLOSE)
+	if (res->body != BODY_NONE)
 		x->sink->kind->push(x->sink);
 }
 

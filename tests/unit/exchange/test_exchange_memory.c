@@ -59,6 +59,26 @@ static void one_that_is_parked_has_its_own(void **state)
 	free(memory);
 }
 
+/* However short its name is. */
+static void a_user_is_kept(void **state)
+{
+	struct exchange x;
+	char user[8], name[] = "A";
+
+	(void)state;
+	begin(&x, user);
+	x.user = slice_str(name);
+	assert_true(exchange_park(&x));
+	name[0] = '!';
+	assert_true(slice_eq(x.user, SLICE("A")));
+	free(x.memory);
+	begin(&x, user);
+	x.user = slice_of(NULL, 0);
+	assert_true(exchange_park(&x));
+	assert_null(x.user.p);
+	free(x.memory);
+}
+
 static void without_memory_it_stays_where_it_is(void **state)
 {
 	struct exchange x;
@@ -94,6 +114,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_that_is_parked_has_its_own),
+		cmocka_unit_test(a_user_is_kept),
 		cmocka_unit_test(without_memory_it_stays_where_it_is),
 		cmocka_unit_test(memory_is_used_again),
 	};

@@ -204,6 +204,37 @@ static void bytes_are_those_of_the_answer(void **state)
 	assert_int_equal(world.ended, 0);
 }
 
+/* Content without a length, to a client that knows no chunks, ends with the connection: not before. */
+static void only_closing_tells_the_end(void **state)
+{
+	static const struct {
+		unsigned minor;
+		enum http_body body;
+		bool by_closing;
+	} cases[] = {
+		{1, BODY_CHUNKED, false},    {0, BODY_CHUNKED, true}, {1, BODY_UNTIL_CLOSE, false},
+		{0, BODY_UNTIL_CLOSE, true}, {1, BODY_LENGTH, false}, {0, BODY_LENGTH, false},
+		{1, BODY_NONE, false},       {0, BODY_NONE, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		unsigned before = world.unfinished, pushed = world.pushed;
+		struct http_response res = *response("200\n");
+
+		res.body = cases[i].body;
+		begin("GET http://a.example/\n");
+		world.x->req.version_minor = (uint8_t)cases[i].minor;
+		exchange_pass_head(world.x, &res);
+		assert_int_equal(world.unfinished - before, cases[i].by_closing);
+		assert_true(world.x->keep_alive != cases[i].by_closing);
+		/* a head that content follows does not wait for the end */
+		assert_int_equal(world.pushed - pushed, res.body != BODY_NONE);
+		exchange_pass_end(world.x);
+		buf_free(&world.out);
+	}
+}
+
 /* The end of chunks has to be there, or the connection is cut. */
 static void without_memory_the_end_is_none(void **state)
 {
@@ -255,6 +286,7 @@ int main(void)
 		TEST(a_view_that_has_ended_is_no_answer),
 		TEST(interim_responses_are_for_those_who_may_get_them),
 		TEST(bytes_are_those_of_the_answer),
+		TEST(only_closing_tells_the_end),
 		TEST(without_memory_the_end_is_none),
 		TEST(a_client_that_leaves_may_be_missed),
 	};
