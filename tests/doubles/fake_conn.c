@@ -790,7 +790,7 @@ void conn_acknowledge(struct conn *conn)
 void conn_end(struct conn *conn)
 {
 	progress++;
-	conn->peer->got_end = true;
+	conn->peer->got_end = conn->peer->told_end = true;
 }
 
 /* What was said is still read, then the end. */

@@ -44,6 +44,7 @@ struct fake_peer {
 	bool ended;              /* it sent FIN after what it said */
 	bool gone;               /* and closed: what it is sent after this brings an RST */
 	bool got_end, got_reset; /* from the proxy */
+	bool told_end;           /* by conn_end(), before the connection was closed */
 	bool killed;             /* these were the kernel's, as the worker was killed */
 	unsigned pieces;         /* calls that these two hold for */
 	bool secured;            /* the proxy speaks TLS, whose content is seen here */

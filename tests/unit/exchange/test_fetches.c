@@ -162,6 +162,30 @@ static void what_is_waited_for_is_not_given_up(void **state)
 	assert_int_equal(stats->exchanges, 0);
 }
 
+/* One turn has time for a few of them, the rest go on in the next ones: nobody else waits for all. */
+static void a_crowd_is_answered_in_several_turns(void **state)
+{
+	unsigned answered[CLIENTS] = {0}, turns = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < CLIENTS; i++)
+		ask(i, "http://10.0.0.1/a");
+	fake_peer_say(fake_peer_connected(0),
+		      SLICE("HTTP/1.1 204 N\r\nCache-Control: max-age=9\r\n\r\n"));
+	do {
+		assert_true(turns < CLIENTS);
+		fake_worker_turn(world.worker, false);
+		for (unsigned i = 0; i < CLIENTS; i++)
+			answered[turns] += world.clients[i]->got.n > 0;
+	} while (answered[turns++] < CLIENTS);
+	assert_int_equal(answered[0], 1 + world.worker->turn.steps_max);
+	for (unsigned i = 1; i + 1 < turns; i++)
+		assert_int_equal(answered[i] - answered[i - 1], world.worker->turn.steps_max);
+	assert_null(fake_peer_connected(1));
+	assert_int_equal(stats->waiting, 0);
+	assert_int_equal(stats->exchanges, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -170,6 +194,7 @@ int main(void)
 		TEST(no_more_than_there_is_room_for),
 		TEST(what_is_only_for_the_store_is_given_up),
 		TEST(what_is_waited_for_is_not_given_up),
+		TEST(a_crowd_is_answered_in_several_turns),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "proxy/exchange/tunnel.h"
@@ -187,6 +188,67 @@ static void bytes_that_are_to_be_encrypted_are_copied(void **state)
 	end_tunnel();
 }
 
+/* As the first, which leaves the other way open; the second needs none of its own, unless TLS has one. */
+static void the_second_end_is_that_of_closing(void **state)
+{
+	static const struct {
+		bool client_secured, target_secured, client_first, client_told, target_told;
+	} cases[] = {
+		{false, false, true, false, true}, {false, false, false, true, false},
+		{true, false, true, true, true},   {true, false, false, true, false},
+		{false, true, true, false, true},  {false, true, false, true, true},
+	};
+
+	(void)state;
+	fake_peer_reset(world.client);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct fake_peer *first, *second;
+
+		world.client = fake_worker_accept(world.worker, &forward_frontend, FAKE_LISTEN,
+						  FAILURE_NONE);
+		fake_peer_say(world.client, SLICE("CONNECT 10.0.0.1:443 HTTP/1.1\r\n"
+						  "Host: a\r\n\r\n"));
+		settle();
+		world.target = fake_peer_connected((unsigned)i);
+		world.client->secured = cases[i].client_secured;
+		world.target->secured = cases[i].target_secured;
+		first = cases[i].client_first ? world.client : world.target;
+		second = cases[i].client_first ? world.target : world.client;
+		fake_peer_end(first);
+		settle();
+		assert_true(second->told_end);
+		assert_false(first->got_end);
+		assert_non_null(first->conn);
+		fake_peer_end(second);
+		settle();
+		assert_null(first->conn);
+		assert_null(second->conn);
+		assert_false(first->got_reset || second->got_reset);
+		assert_int_equal(world.client->told_end, cases[i].client_told);
+		assert_int_equal(world.target->told_end, cases[i].target_told);
+	}
+}
+
+/* No descriptor is left for one: it is copied, and no place among the pipes is held. */
+static void without_descriptors_it_is_copied(void **state)
+{
+	uint64_t unpiped = stats->tunnels_unpiped;
+	struct rlimit limit, none;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = (struct rlimit){(rlim_t)world.free_fd, limit.rlim_max};
+	open_tunnel();
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	transfer(world.client, world.target, PIECES);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(stats->tunnels_unpiped - unpiped, 1);
+	assert_int_equal(pipes(), 0);
+	transfer(world.client, world.target, PIECES);
+	assert_int_equal(pipes(), 0);
+	end_tunnel();
+}
+
 /* What waits for a side that takes nothing is bounded: the other is not read from then on. */
 static void what_waits_is_bounded(void **state)
 {
@@ -292,6 +354,8 @@ int main(void)
 		TEST(encrypted_bytes_are_copied),
 		TEST(a_full_pipe_waits),
 		TEST(bytes_that_are_to_be_encrypted_are_copied),
+		TEST(the_second_end_is_that_of_closing),
+		TEST(without_descriptors_it_is_copied),
 		TEST(what_waits_is_bounded),
 		TEST(any_of_several_may_end),
 		TEST(all_are_closed_at_once),
