@@ -9,7 +9,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "proxy/exchange/exchange.h"
 #include "tests/doubles/failing_memory.h"
@@ -256,6 +258,31 @@ static void without_memory_the_end_is_none(void **state)
 	assert_int_equal(stats->failure[FAILURE_INTERNAL] - failed, 1);
 }
 
+/* Who is refused is not told that others have been there. */
+static void a_refusal_tells_nothing_of_others(void **state)
+{
+	static const struct {
+		enum reason why;
+		bool told;
+	} cases[] = {{REASON_ADMISSION, false}, {REASON_EXPIRED, true}, {REASON_PURGED, true}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char detail[100];
+		struct slice out;
+
+		begin("GET http://a.example/\n");
+		world.x->status_field =
+			(struct cache_status){.fwd = FWD_STALE, .why = cases[i].why};
+		exchange_fail(world.x, FAILURE_DENIED_PRIVATE);
+		snprintf(detail, sizeof(detail), "detail=%s", reason_token(cases[i].why));
+		out = buf_waiting(&world.out);
+		assert_int_equal(memmem(out.p, out.n, detail, strlen(detail)) != NULL,
+				 cases[i].told);
+		buf_free(&world.out);
+	}
+}
+
 /* Those who wait get its answer: it goes on without a client, unless nobody does. */
 static void a_client_that_leaves_may_be_missed(void **state)
 {
@@ -288,6 +315,7 @@ int main(void)
 		TEST(bytes_are_those_of_the_answer),
 		TEST(only_closing_tells_the_end),
 		TEST(without_memory_the_end_is_none),
+		TEST(a_refusal_tells_nothing_of_others),
 		TEST(a_client_that_leaves_may_be_missed),
 	};
 
