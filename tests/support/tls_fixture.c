@@ -235,6 +235,8 @@ void pair_end(struct tls_pair *pair)
 		return;
 	tls_free(pair->ours);
 	close(pair->fd);
+	/* else the library takes its session for a bad one */
+	SSL_set_shutdown(pair->far.ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(pair->far.ssl);
 	if (pair->far.fd >= 0)
 		close(pair->far.fd);
@@ -291,6 +293,23 @@ struct tls_context *context_that_trusts(const struct certificate *authority)
 	free(path);
 	free(pem);
 	return context;
+}
+
+struct tls_server *server_of(const struct certificate *own, const struct certificate *client_ca)
+{
+	struct diagnostic error = {""};
+	char *pem = certificate_pem(own), *key = certificate_key_pem(own, NULL);
+	char *ca = client_ca != NULL ? certificate_pem(client_ca) : strdup("");
+	struct tls_server *server = tls_server_new(
+		&(struct tls_pem){"own.pem", slice_str(pem)},
+		&(struct tls_pem){"own.key", slice_str(key)},
+		&(struct tls_pem){client_ca != NULL ? "ca.pem" : "", slice_str(ca)}, &error);
+
+	need(server != NULL, error.text);
+	free(pem);
+	free(key);
+	free(ca);
+	return server;
 }
 
 const char *reason_text(int reason)

@@ -89,6 +89,9 @@ char *temporary_file(const char *text);
 /* For ours, who believes these alone. */
 struct tls_context *context_that_trusts(const struct certificate *authority);
 
+/* Of this certificate; clients need one of `client_ca` when it is not NULL. */
+struct tls_server *server_of(const struct certificate *own, const struct certificate *client_ca);
+
 /* What the library says to a reason of its own. */
 const char *reason_text(int reason);
 
