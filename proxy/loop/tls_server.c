@@ -171,14 +171,13 @@ static int64_t seconds_of(const ASN1_TIME *time)
 
 /*
  * A resumed session shows no certificate: past the end of the one that was verified it must be a
- * whole handshake.
+ * whole handshake.  Clients use a ticket of TLS 1.3 once (RFC 8446 C.4), so each gets the next one.
  */
 static SSL_TICKET_RETURN look_at_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
 					size_t length, SSL_TICKET_STATUS status, void *unused)
 {
 	X509 *client = session != NULL ? SSL_SESSION_get0_peer(session) : NULL;
 
-	(void)ssl;
 	(void)name;
 	(void)length;
 	(void)unused;
@@ -186,7 +185,9 @@ static SSL_TICKET_RETURN look_at_ticket(SSL *ssl, SSL_SESSION *session, const un
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
 	if (client != NULL && X509_cmp_current_time(X509_get0_notAfter(client)) <= 0)
 		return SSL_TICKET_RETURN_IGNORE_RENEW;
-	return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+	return status == SSL_TICKET_SUCCESS && SSL_version(ssl) < TLS1_3_VERSION
+		       ? SSL_TICKET_RETURN_USE
+		       : SSL_TICKET_RETURN_USE_RENEW;
 }
 
 /* ---- files ---------------------------------------------------------------------------------- */
