@@ -302,7 +302,6 @@ void tls_mute(struct tls *tls)
 
 void tls_end(struct tls *tls)
 {
-	ERR_clear_error();
 	if (tls->handshaken && !tls->broken && !tls->mute)
 		SSL_shutdown(tls->ssl);
 }

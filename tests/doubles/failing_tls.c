@@ -38,6 +38,7 @@ TLS(int, 0, BIO_meth_set_write, (BIO_METHOD * method, int (*call)(BIO *, const c
     (method, call))
 TLS(int, 0, BIO_meth_set_ctrl, (BIO_METHOD * method, long (*call)(BIO *, int, long, void *)),
     (method, call))
+TLS(STACK_OF(X509) *, NULL, SSL_get0_verified_chain, (const SSL *ssl), (ssl))
 TLS(int, 0, SSL_CTX_set_default_verify_paths, (SSL_CTX * context), (context))
 TLS(int, 0, SSL_CTX_load_verify_file, (SSL_CTX * context, const char *path), (context, path))
 TLS(int, 0, SSL_CTX_use_certificate, (SSL_CTX * context, X509 *x509), (context, x509))

@@ -92,6 +92,9 @@ struct tls_context *context_that_trusts(const struct certificate *authority);
 /* Of this certificate; clients need one of `client_ca` when it is not NULL. */
 struct tls_server *server_of(const struct certificate *own, const struct certificate *client_ca);
 
+/* An error that somebody else has left in the library, and that says nothing of what comes. */
+void leave_error(void);
+
 /* What the library says to a reason of its own. */
 const char *reason_text(int reason);
 

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "proxy/loop/tls_state.h"
 #include "tests/doubles/failing_calls.h"
 #include "tests/support/tls_fixture.h"
 
@@ -103,8 +104,10 @@ static void begin(int version)
 /* What one call reads. */
 static enum io take(size_t size)
 {
-	enum io io = tls_recv(pair.ours, got, size, &n_got);
+	enum io io;
 
+	leave_error();
+	io = tls_recv(pair.ours, got, size, &n_got);
 	if (io != IO_OK)
 		n_got = 0;
 	got[n_got] = '\0';
@@ -117,11 +120,23 @@ static void expect_text(const char *text)
 	assert_string_equal(got, text);
 }
 
+static enum io give(const char *from, size_t size, size_t *ret_n)
+{
+	leave_error();
+	return tls_send(pair.ours, from, size, ret_n);
+}
+
+static bool is_quiet(void)
+{
+	leave_error();
+	return tls_is_quiet(pair.ours);
+}
+
 static void send_text(const char *text)
 {
 	size_t n = 0;
 
-	assert_int_equal(tls_send(pair.ours, text, strlen(text), &n), IO_OK);
+	assert_int_equal(give(text, strlen(text), &n), IO_OK);
 	assert_int_equal(n, strlen(text));
 }
 
@@ -177,12 +192,12 @@ static void test_bytes_at_hand(void **state)
 	assert_true(tls_has_more(pair.ours)); /* not known to be a part only */
 	assert_int_equal(take(1), IO_AGAIN);
 	assert_false(tls_has_more(pair.ours));
-	assert_false(tls_is_quiet(pair.ours));
+	assert_false(is_quiet());
 	far_flush(&pair.far, ALL);
-	assert_false(tls_is_quiet(pair.ours));
+	assert_false(is_quiet());
 	expect_text("three");
 	assert_false(tls_has_more(pair.ours));
-	assert_true(tls_is_quiet(pair.ours));
+	assert_true(is_quiet());
 }
 
 /* The socket is read so often in a call; what a handshake asks for is done in as many steps. */
@@ -251,9 +266,9 @@ static void expect_broken(int error_of_recv)
 	assert_int_equal(take(1), IO_ERROR);
 	assert_int_equal(errno, ECONNRESET);
 	errno = 0;
-	assert_int_equal(tls_send(pair.ours, "x", 1, &n), IO_ERROR);
+	assert_int_equal(give("x", 1, &n), IO_ERROR);
 	assert_int_equal(errno, EPIPE);
-	assert_false(tls_is_quiet(pair.ours));
+	assert_false(is_quiet());
 	assert_false(tls_has_more(pair.ours));
 	tls_end(pair.ours);
 }
@@ -262,16 +277,16 @@ static void test_end_with_close_notify(void **state)
 {
 	(void)state;
 	begin(TLS1_3_VERSION);
-	assert_true(tls_is_quiet(pair.ours));
+	assert_true(is_quiet());
 	far_write(&pair.far, "last");
 	SSL_shutdown(pair.far.ssl);
 	far_flush(&pair.far, ALL);
-	assert_false(tls_is_quiet(pair.ours));
+	assert_false(is_quiet());
 	expect_text("last");
-	assert_false(tls_is_quiet(pair.ours));
+	assert_false(is_quiet());
 	assert_int_equal(take(1), IO_END);
 	assert_int_equal(take(1), IO_END);
-	assert_false(tls_is_quiet(pair.ours));
+	assert_false(is_quiet());
 	send_text("still");
 	tls_end(pair.ours);
 	tls_end(pair.ours);
@@ -284,7 +299,7 @@ static void test_end_without_close_notify(void **state)
 	begin(TLS1_3_VERSION);
 	far_say_text("last");
 	shutdown(pair.far.fd, SHUT_WR);
-	assert_false(tls_is_quiet(pair.ours));
+	assert_false(is_quiet());
 	expect_text("last");
 	expect_broken(ECONNRESET);
 	expect_far_end(false);
@@ -295,7 +310,7 @@ static void test_a_socket_that_is_closed_is_not_quiet(void **state)
 	(void)state;
 	begin(TLS1_3_VERSION);
 	shutdown(pair.far.fd, SHUT_WR);
-	assert_false(tls_is_quiet(pair.ours));
+	assert_false(is_quiet());
 }
 
 static void test_bytes_that_are_no_record(void **state)
@@ -330,13 +345,13 @@ static void test_the_socket_fails_to_send(void **state)
 	assert_false(tls_has_more(pair.ours));
 	send_error = EPIPE;
 	errno = 0;
-	assert_int_equal(tls_send(pair.ours, "x", 1, &n), IO_ERROR);
+	assert_int_equal(give("x", 1, &n), IO_ERROR);
 	assert_int_equal(errno, EPIPE);
 	send_error = 0;
 	errno = 0;
-	assert_int_equal(tls_send(pair.ours, "x", 1, &n), IO_ERROR);
+	assert_int_equal(give("x", 1, &n), IO_ERROR);
 	assert_int_equal(errno, EPIPE);
-	assert_false(tls_is_quiet(pair.ours));
+	assert_false(is_quiet());
 	expect_text("last");
 	assert_int_equal(take(1), IO_AGAIN);
 	tls_end(pair.ours);
@@ -353,7 +368,7 @@ static void test_sending_to_a_closed_socket(void **state)
 	close(pair.far.fd);
 	pair.far.fd = -1;
 	errno = 0;
-	assert_int_equal(tls_send(pair.ours, "x", 1, &n), IO_ERROR);
+	assert_int_equal(give("x", 1, &n), IO_ERROR);
 	assert_int_equal(errno, EPIPE);
 }
 
@@ -370,7 +385,7 @@ static void test_what_is_no_error_of_the_socket(void **state)
 		far_say_text("answer");
 		recv_error = send_error = errors[i];
 		assert_int_equal(take(1), IO_AGAIN);
-		assert_int_equal(tls_send(pair.ours, "x", 1, &n), IO_AGAIN);
+		assert_int_equal(give("x", 1, &n), IO_AGAIN);
 		tls_watch(pair.ours, &read, &write);
 		assert_false(read);
 		assert_true(write);
@@ -423,9 +438,9 @@ static void test_a_mute_end(void **state)
 	begin(TLS1_3_VERSION);
 	tls_mute(pair.ours);
 	errno = 0;
-	assert_int_equal(tls_send(pair.ours, "x", 1, &n), IO_ERROR);
+	assert_int_equal(give("x", 1, &n), IO_ERROR);
 	assert_int_equal(errno, EPIPE);
-	assert_false(tls_is_quiet(pair.ours));
+	assert_false(is_quiet());
 }
 
 /* Before the handshake is done, no word of TLS is said at the end. */
@@ -461,17 +476,48 @@ static void test_an_idle_connection_takes_so_many_records(void **state)
 	(void)state;
 	begin(TLS1_3_VERSION);
 	recv_size = far_update(1);
-	assert_true(tls_is_quiet(pair.ours));
+	assert_true(is_quiet());
 	far_update(QUIET_RECORDS - 1);
-	assert_true(tls_is_quiet(pair.ours));
+	assert_true(is_quiet());
 	far_update(QUIET_RECORDS);
-	assert_false(tls_is_quiet(pair.ours));
-	assert_true(tls_is_quiet(pair.ours));
+	assert_false(is_quiet());
+	assert_true(is_quiet());
+	/* the last call has read as often as it may, and left a part */
+	far_update(1);
+	recv_size = 10;
+	assert_int_equal(take(1), IO_AGAIN);
+	assert_true(is_quiet());
 	recv_size = 0;
 	far_update(1);
 	far_say_text("x");
-	assert_false(tls_is_quiet(pair.ours));
+	assert_false(is_quiet());
 	expect_text("x");
+	/* what the look itself has read is at hand */
+	assert_int_equal(take(1), IO_AGAIN);
+	far_say_text("x");
+	assert_false(is_quiet());
+	assert_true(tls_has_more(pair.ours));
+	expect_text("x");
+	assert_false(tls_has_more(pair.ours));
+	recv_error = ETIMEDOUT;
+	assert_false(is_quiet());
+}
+
+/* An origin that wants another handshake, which TLS 1.3 has no more. */
+static void test_renegotiation_is_refused(void **state)
+{
+	int error;
+
+	(void)state;
+	begin(TLS1_2_VERSION);
+	assert_true(SSL_get_options(pair.ours->ssl) & SSL_OP_NO_RENEGOTIATION);
+	assert_true(SSL_get_options(pair.ours->ssl) & SSL_OP_NO_COMPRESSION);
+	assert_int_equal(SSL_renegotiate(pair.far.ssl), 1);
+	assert_int_equal(SSL_do_handshake(pair.far.ssl), 1);
+	far_flush(&pair.far, ALL);
+	assert_int_equal(take(1), IO_AGAIN);
+	assert_string_equal(far_read(&pair.far, &error), "");
+	assert_int_equal(error, SSL_ERROR_SSL);
 }
 
 /* ---- what the socket is watched for --------------------------------------------------------- */
@@ -553,7 +599,7 @@ static void test_writing_waits_to_read(void **state)
 	(void)state;
 	begin(TLS1_2_VERSION);
 	fail_calls("SSL_write_ex|SSL_get_error", 0, 2, SSL_ERROR_WANT_READ);
-	assert_int_equal(tls_send(pair.ours, "x", 1, &n), IO_AGAIN);
+	assert_int_equal(give("x", 1, &n), IO_AGAIN);
 	assert_true(fail_calls_never());
 	expect_watch(false, false, false, false);
 	expect_watch(true, false, true, false);
@@ -577,7 +623,7 @@ static void test_a_full_socket(void **state)
 		from[i] = (char)('a' + i % 23);
 	memcpy(moved, from, sizeof(from));
 	while (sent < sizeof(from)) {
-		enum io io = tls_send(pair.ours, where + sent, sizeof(from) - sent, &n);
+		enum io io = give(where + sent, sizeof(from) - sent, &n);
 
 		if (io == IO_OK) {
 			assert_true(n > 0 && n <= sizeof(from) - sent);
@@ -618,6 +664,7 @@ int main(void)
 		TEST(test_a_mute_end),
 		TEST(test_an_end_in_the_handshake),
 		TEST(test_an_idle_connection_takes_so_many_records),
+		TEST(test_renegotiation_is_refused),
 		TEST(test_watched_in_a_handshake),
 		TEST(test_reading_waits_to_write),
 		TEST(test_writing_waits_to_read),

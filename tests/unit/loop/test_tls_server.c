@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "proxy/loop/tls_state.h"
 #include "tests/doubles/counted_memory.h"
 #include "tests/doubles/failing_calls.h"
 #include "tests/support/tls_fixture.h"
@@ -238,6 +239,8 @@ static void test_renegotiation_is_refused(void **state)
 	(void)state;
 	set_versions(TLS1_2_VERSION, TLS1_2_VERSION);
 	assert_int_equal(shake(), IO_OK);
+	assert_true(SSL_get_options(pair.ours->ssl) & SSL_OP_NO_RENEGOTIATION);
+	assert_true(SSL_get_options(pair.ours->ssl) & SSL_OP_NO_COMPRESSION);
 	assert_int_equal(SSL_renegotiate(pair.far.ssl), 1);
 	assert_int_equal(SSL_do_handshake(pair.far.ssl), -1);
 	far_flush(&pair.far, ALL);
