@@ -301,8 +301,9 @@ void exchange_end(struct exchange *x)
 	if (x->key != NULL)
 		free(x->key);
 	x->magic = 0;
-	/* Events of this turn may still refer to a parked one. */
+	/* Events of this turn may still refer to a parked one; a fetch or a tunnel does not. */
 	if (x->memory != NULL) {
+		assert(x->fetch == NULL && x->tunnel == NULL);
 		turn_free(x->memory);
 		turn_free(x);
 	} else {

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -15,6 +16,7 @@
 #include "proxy/exchange/tunnel.h"
 #include "proxy/front/forward.h"
 #include "tests/doubles/fake_worker.h"
+#include "tests/support/captured.h"
 #include "tests/support/test_conf.h"
 
 enum { PIECE = 256 * 1024, PIECES = 8, SPLICED_AFTER = 512 * 1024 };
@@ -46,6 +48,7 @@ static int setup(void **state)
 	(void)state;
 	world = (struct world){.conf = test_conf_new(), .piece = malloc(PIECE)};
 	memset(world.piece, 'x', PIECE);
+	assert_true(test_conf_set(world.conf, "connect_ports", "80,443,8443"));
 	world.worker = fake_worker_new(world.conf);
 	world.client =
 		fake_worker_accept(world.worker, &forward_frontend, FAKE_LISTEN, FAILURE_NONE);
@@ -100,6 +103,22 @@ static void end_tunnel(void)
 	assert_null(world.client->conn);
 	assert_null(world.target->conn);
 	assert_int_equal(pipes(), 0);
+}
+
+/* "tunnelled, not seen by the cache: " and this, in which "*" is the advice; or no such line. */
+static void assert_told(const char *log, const char *what)
+{
+	const char *line = strstr(log, "tunnelled, not seen by the cache: ");
+	const char *star = strchr(what, '*');
+
+	assert_int_equal(line != NULL, what[0] != '\0');
+	if (line == NULL)
+		return;
+	line += strlen("tunnelled, not seen by the cache: ");
+	assert_memory_equal(line, what, (size_t)(star - what));
+	line = strstr(line, " use ");
+	assert_non_null(line);
+	assert_string_equal(line + strlen(" use "), star + 1);
 }
 
 /* Each direction has its own, when it has moved enough. */
@@ -249,6 +268,43 @@ static void without_descriptors_it_is_copied(void **state)
 	end_tunnel();
 }
 
+/* The first time for each host and port, with what an operator could do instead: by TLS, unless it is port 80. */
+static void the_first_to_each_host_is_told(void **state)
+{
+	static const struct {
+		const char *authority, *told;
+	} cases[] = {
+		{"10.0.7.1:443", "CONNECT 10.0.7.1:443; *gateway=ADDRESS:PORT=https://10.0.7.1\n"},
+		{"10.0.7.1:443", ""},
+		{"10.0.7.1:80", "CONNECT 10.0.7.1:80; *gateway=ADDRESS:PORT=http://10.0.7.1\n"},
+		{"10.0.7.2:8443",
+		 "CONNECT 10.0.7.2:8443; *gateway=ADDRESS:PORT=https://10.0.7.2:8443\n"},
+		{"10.0.7.2:8443", ""},
+	};
+
+	(void)state;
+	fake_peer_reset(world.client);
+	settle();
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct captured captured;
+		char text[200];
+
+		world.client = fake_worker_accept(world.worker, &forward_frontend, FAKE_LISTEN,
+						  FAILURE_NONE);
+		snprintf(text, sizeof(text), "CONNECT %s HTTP/1.1\r\nHost: a\r\n\r\n",
+			 cases[i].authority);
+		captured_begin(&captured, false);
+		fake_peer_say(world.client, slice_str(text));
+		settle();
+		captured_end(&captured);
+		world.target = fake_peer_connected((unsigned)i);
+		assert_non_null(world.target);
+		assert_told(captured.err, cases[i].told);
+		captured_free(&captured);
+		end_tunnel();
+	}
+}
+
 /* What waits for a side that takes nothing is bounded: the other is not read from then on. */
 static void what_waits_is_bounded(void **state)
 {
@@ -354,6 +410,7 @@ int main(void)
 		TEST(encrypted_bytes_are_copied),
 		TEST(a_full_pipe_waits),
 		TEST(bytes_that_are_to_be_encrypted_are_copied),
+		TEST(the_first_to_each_host_is_told),
 		TEST(the_second_end_is_that_of_closing),
 		TEST(without_descriptors_it_is_copied),
 		TEST(what_waits_is_bounded),
