@@ -25,6 +25,7 @@ struct wait {
 	int64_t moved_ms;  /* the deadline is set anew when there was something */
 	bool endless;      /* what is there is not taken */
 	bool gone_by_look; /* it is stopped in the look */
+	bool at_once;      /* it is set for at once in the look */
 };
 
 static struct wait w;
@@ -80,6 +81,8 @@ static bool look(void *owner)
 	take();
 	if (w.gone_by_look)
 		deadline_stop(&w.deadline);
+	if (w.at_once)
+		deadline_set(&w.deadline, 0);
 	return true;
 }
 
@@ -257,6 +260,37 @@ static void test_cleared_moved_and_brought_forward(void **state)
 	assert_string_equal(w.order, "lx");
 }
 
+/* It is looked at before, all the same, and no more often than any other. */
+static void test_set_for_at_once_in_the_look(void **state)
+{
+	(void)state;
+	w.at_once = true;
+	ev_io_stop(w.loop, &w.io);
+	deadline_set(&w.deadline, 2);
+	say("a");
+	stand_still(10);
+	turns(1);
+	assert_string_equal(w.order, "lr");
+	stand_still(1);
+	turns(1);
+	assert_string_equal(w.order, "lrlx");
+}
+
+/* Whatever the time was in another loop. */
+static void test_a_new_loop_begins_with_its_own_time(void **state)
+{
+	(void)state;
+	deadlines_setup(w.loop);
+	assert_int_equal(deadlines_advance(50), 50);
+	assert_int_equal(deadlines_now_ms(), 50);
+	assert_int_equal(deadlines_advance(51), 51);
+	assert_int_equal(deadlines_advance(51), 51);
+	assert_int_equal(deadlines_advance(40), 51); /* a clock that goes back */
+	assert_int_equal(deadlines_advance(42), 53);
+	deadlines_setup(w.loop);
+	assert_int_equal(deadlines_advance(7000), 7000);
+}
+
 /* However long the process was stopped: who had 600 ms left has 100. */
 static void test_a_turn_counts_for_so_much_and_no_more(void **state)
 {
@@ -286,6 +320,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_set_again_for_at_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_an_owner_may_go_in_the_look, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_cleared_moved_and_brought_forward, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_set_for_at_once_in_the_look, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_new_loop_begins_with_its_own_time, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_a_turn_counts_for_so_much_and_no_more, setup,
 						teardown),
