@@ -146,6 +146,12 @@ static void loopback_and_wildcard_are_recognised_in_each_form(void **state)
 		{"0.0.0.1", false, false},
 		{"::", false, true},
 		{"::ffff:0.0.0.0", false, true},
+		{"1::", false, false},
+		{"0:0:1::", false, false},
+		{"::1:0:0", false, false},
+		{"1::1", false, false},
+		{"0:0:1::1", false, false},
+		{"::1:0:1", false, false},
 	};
 
 	(void)state;
@@ -258,6 +264,82 @@ static void no_more_addresses_than_there_is_room_for(void **state)
 	all.count = 0;
 	addresses_interleave(&all, NULL, 0, many, ADDRESSES_MAX + 1);
 	assert_int_equal(all.count, ADDRESSES_MAX);
+}
+
+/* The one that is there for the last room has it. */
+static void the_last_room_is_for_the_first_family(void **state)
+{
+	union address v6 = address_of("::1"), v4 = address_of("1.0.0.1");
+	struct addresses all = {.count = ADDRESSES_MAX - 1};
+
+	(void)state;
+	memset(all.at, 0xff, sizeof(all.at));
+	addresses_interleave(&all, &v6, 1, &v4, 1);
+	assert_int_equal(all.count, ADDRESSES_MAX);
+	assert_true(address_equal(&all.at[ADDRESSES_MAX - 1], &v6));
+}
+
+/* What a service that is bound to all addresses of the machine is asked by, from the machine. */
+static void all_addresses_are_reached_by_the_loopback(void **state)
+{
+	static const struct {
+		const char *bound, *reached;
+	} cases[] = {
+		{"0.0.0.0", "127.0.0.1"},       {"::", "::1"},
+		{"::ffff:0.0.0.0", "::1"},      {"192.0.2.1", "192.0.2.1"},
+		{"2001:db8::1", "2001:db8::1"}, {"127.0.0.2", "127.0.0.2"},
+	};
+	union address path = address_unix();
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		union address bound = address_of(cases[i].bound), here;
+		union address expected = address_of(cases[i].reached);
+
+		address_set_port(&bound, 3128);
+		here = address_reached_here(&bound);
+		assert_true(address_equal(&here, &expected));
+		assert_int_equal(address_port(&here), 3128);
+	}
+	path = address_reached_here(&path);
+	assert_int_equal(path.any.sa_family, AF_UNIX);
+}
+
+/* The kernel and comparisons see all of it. */
+static void what_is_not_said_is_zero(void **state)
+{
+	static const uint8_t bytes[16] = {192, 0, 2, 1};
+	union address v4, v6, expected;
+
+	(void)state;
+	memset(&v4, 0xff, sizeof(v4));
+	memset(&v6, 0xff, sizeof(v6));
+	v4 = address_from_bytes(AF_INET, bytes);
+	memset(&expected, 0, sizeof(expected));
+	expected.v4.sin_family = AF_INET;
+	memcpy(&expected.v4.sin_addr, bytes, 4);
+	assert_memory_equal(&v4, &expected, sizeof(v4));
+	v6 = address_from_bytes(AF_INET6, bytes);
+	memset(&expected, 0, sizeof(expected));
+	expected.v6.sin6_family = AF_INET6;
+	memcpy(&expected.v6.sin6_addr, bytes, 16);
+	assert_memory_equal(&v6, &expected, sizeof(v6));
+}
+
+static void each_kind_has_its_length_for_the_kernel(void **state)
+{
+	union address v4 = address_of("192.0.2.1"), v6 = address_of("::1"), path = address_unix();
+	union address none;
+	char text[ADDRESS_TEXT_SIZE] = "x";
+
+	(void)state;
+	assert_int_equal(address_length(&v4), sizeof(struct sockaddr_in));
+	assert_int_equal(address_length(&v6), sizeof(struct sockaddr_in6));
+	assert_int_equal(address_length(&path), sizeof(sa_family_t));
+	memset(&none, 0, sizeof(none)); /* which is of no family */
+	assert_int_equal(address_format(&none, text), 0);
+	assert_string_equal(text, "");
+	assert_true(address_equal(&none, &none));
 }
 
 static void host_names_have_one_form(void **state)
@@ -374,6 +456,10 @@ int main(void)
 		cmocka_unit_test(bad_networks_are_refused),
 		cmocka_unit_test(families_take_turns),
 		cmocka_unit_test(no_more_addresses_than_there_is_room_for),
+		cmocka_unit_test(the_last_room_is_for_the_first_family),
+		cmocka_unit_test(all_addresses_are_reached_by_the_loopback),
+		cmocka_unit_test(what_is_not_said_is_zero),
+		cmocka_unit_test(each_kind_has_its_length_for_the_kernel),
 		cmocka_unit_test(host_names_have_one_form),
 		cmocka_unit_test(long_names_are_refused),
 		cmocka_unit_test(domains_end_at_dots),

@@ -1,10 +1,11 @@
-/* LINKS: proxy/base */
+/* LINKS: proxy/base tests/doubles/failing_calls.c -Wl,@tests/doubles/failing_calls.wraps */
 /* The file of the token of the admin pages, and what a request has to show. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "proxy/base/admin_token.h"
+#include "tests/doubles/failing_calls.h"
 
 #define SIXTEEN "0123456789abcdef"
 #define NOT_ONE "not a token: letters, digits and -._~+/, and = at its end"
@@ -155,6 +157,22 @@ static void test_no_file(void **state)
 	assert_string_equal(error.text, "admin_token_file: /dev/null: not a regular file");
 }
 
+static void test_calls_that_fail(void **state)
+{
+	struct diagnostic error = {""};
+	struct admin_token token;
+
+	(void)state;
+	write_file(SIXTEEN, 16, 0600);
+	fail_calls("fstat", 0, 1, EIO);
+	assert_read("Input/output error", &token);
+	assert_true(fail_calls_never());
+	/* a file that can be opened, and not be read */
+	assert_false(admin_token_read("/proc/self/mem", &token, &error));
+	assert_string_equal(error.text, "admin_token_file: /proc/self/mem: Input/output error");
+	assert_int_equal(token.length, 0);
+}
+
 static void test_what_is_shown(void **state)
 {
 	static const struct {
@@ -199,8 +217,8 @@ static void test_what_is_shown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_texts),   TEST(test_lengths),       TEST(test_modes),
-		TEST(test_no_file), TEST(test_what_is_shown),
+		TEST(test_texts),   TEST(test_lengths),         TEST(test_modes),
+		TEST(test_no_file), TEST(test_calls_that_fail), TEST(test_what_is_shown),
 	};
 
 	return cmocka_run_group_tests(tests, make_file, remove_file);

@@ -184,17 +184,31 @@ static void test_many_sites(void **state)
 	}
 }
 
+/* More than there is room for: some share a limit, and no line is lost for that alone. */
+static void test_more_sites_than_there_is_room_for(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 2; i++, second++) {
+		EIGHT("a"), EIGHT("b"), EIGHT("c"), EIGHT("d"), EIGHT("e"), EIGHT("f");
+		EIGHT("g"), EIGHT("h"), EIGHT("i");
+		assert_int_equal(lines_of(logged()), 72);
+	}
+}
+
 static void test_a_stderr_without_a_reader_does_not_stop_us(void **state)
 {
 	(void)state;
 	assert_int_equal(fcntl(pipe_ends[1], F_SETPIPE_SZ, 8192), 8192);
 	char full[8192] = {0};
 	assert_int_equal(write(pipe_ends[1], full, sizeof(full)), sizeof(full));
-	log_info("lost");
+	for (int i = 0; i < 2; i++) {
+		log_info("lost"); /* nor can it be told in the next second that one was */
+		second++;
+	}
 	logged();
-	second++;
 	log_info("seen");
 	assert_string_equal(logged(), "cache204: info: 1 more lines left out like: lost\n"
+				      "cache204: info: 1 more lines left out like: lost\n"
 				      "cache204: info: seen\n");
 }
 
@@ -249,7 +263,12 @@ static void test_priorities_for_the_journal(void **state)
 	log_error("d");
 	setenv("JOURNAL_STREAM", "nonsense", 1);
 	log_error("e");
-	assert_string_equal(logged(), "cache204: error: d\ncache204: error: e\n");
+	snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)status.st_dev + 1,
+		 (unsigned long long)status.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	log_error("f");
+	assert_string_equal(logged(), "cache204: error: d\ncache204: error: e\n"
+				      "cache204: error: f\n");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, capture, release)
@@ -266,6 +285,10 @@ static void test_quote(void **state)
 	assert_string_equal(log_quote(bytes, strlen(bytes), to, sizeof(to)),
 			    "\"a\\x22b\\x5cc\\x0a\\xff d\"");
 	assert_string_equal(log_quote("", 0, to, sizeof(to)), "\"\"");
+	assert_string_equal(log_quote(plain, 11, to, 20), "\"xxxxxxxxxxx\"");
+	assert_string_equal(log_quote(plain, 12, to, 20), "\"xxxxxxxxxxx...\"");
+	assert_string_equal(log_quote(odd, 3, to, 20), "\"\\x22\\x22\\x22\"");
+	assert_string_equal(log_quote(odd, 4, to, 20), "\"\\x22\\x22\\x22...\"");
 	for (size_t size = LOG_QUOTE_MIN; size < 40; size++) {
 		char *room = malloc(size);
 
@@ -281,6 +304,58 @@ static void test_quote(void **state)
 	}
 }
 
+/* The longest that is whole, and one byte more. */
+static void test_the_longest_line(void **state)
+{
+	char text[1001];
+	const char *line;
+
+	(void)state;
+	memset(text, 'a', sizeof(text) - 1);
+	text[999] = '\0';
+	log_info("%s", text);
+	line = logged();
+	assert_int_equal(strlen(line), strlen("cache204: info: \n") + 999);
+	assert_string_equal(line + strlen(line) - 4, "aaa\n");
+	text[999] = 'a';
+	text[1000] = '\0';
+	log_info("%s", text);
+	line = logged();
+	assert_int_equal(strlen(line), strlen("cache204: info: \n") + 999);
+	assert_string_equal(line + strlen(line) - 5, "a...\n");
+}
+
+static void test_what_a_level_has(void **state)
+{
+	(void)state;
+	log_set_level(LOG_LEVEL_WARNING);
+	assert_true(log_has(LOG_LEVEL_ERROR));
+	assert_true(log_has(LOG_LEVEL_WARNING));
+	assert_false(log_has(LOG_LEVEL_INFO));
+	assert_false(log_has(LOG_LEVEL_DEBUG));
+}
+
+static void test_a_line_for_each_line(void **state)
+{
+	(void)state;
+	log_error_lines("reload", "");
+	log_error_lines("reload", "\n");
+	assert_string_equal(logged(), "");
+	log_error_lines("reload", "\none: 100%\n\ntwo");
+	assert_string_equal(logged(), "cache204: error: reload: one: 100%\n"
+				      "cache204: error: reload: two\n");
+}
+
+static void test_names_of_signals(void **state)
+{
+	(void)state;
+	assert_string_equal(log_signal_name(SIGTERM), "SIGTERM");
+	assert_string_equal(log_signal_name(SIGINT), "SIGINT");
+	assert_string_equal(log_signal_name(SIGQUIT), "SIGQUIT");
+	assert_string_equal(log_signal_name(SIGHUP), "SIGHUP, the terminal is closed");
+	assert_string_equal(log_signal_name(SIGSEGV), "Segmentation fault");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,11 +365,16 @@ int main(void)
 		TEST(test_a_long_line_is_cut),
 		TEST(test_a_call_site_is_limited),
 		TEST(test_many_sites),
+		TEST(test_more_sites_than_there_is_room_for),
 		TEST(test_a_stderr_without_a_reader_does_not_stop_us),
 		TEST(test_a_stderr_that_is_gone),
 		TEST(test_errno_is_kept),
 		TEST(test_priorities_for_the_journal),
 		TEST(test_quote),
+		TEST(test_the_longest_line),
+		TEST(test_what_a_level_has),
+		TEST(test_a_line_for_each_line),
+		TEST(test_names_of_signals),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -85,6 +85,42 @@ static void test_bounds(void **state)
 	assert_int_equal(note(&trouble, text, 1, 0), 0);
 }
 
+/* As many bytes of a text as are kept tell it from others, and no more. */
+static void test_texts_that_begin_alike(void **state)
+{
+	struct trouble trouble = {.total = 0};
+	char one[2 * TROUBLE_TEXT], other[2 * TROUBLE_TEXT];
+
+	(void)state;
+	memset(one, 'x', sizeof(one));
+	one[sizeof(one) - 1] = '\0';
+	memcpy(other, one, sizeof(other));
+	assert_int_equal(note(&trouble, one, 1, 0), 1);
+	other[TROUBLE_TEXT - 1] = 'y';
+	assert_int_equal(note(&trouble, other, 1, 0), 0);
+	other[TROUBLE_TEXT - 2] = 'y';
+	assert_int_equal(note(&trouble, other, 1, 0), 1);
+}
+
+/* More kinds than there is room for are counted with the last one, and lines go on. */
+static void test_what_has_no_room_is_counted_with_the_last(void **state)
+{
+	struct trouble trouble = {.total = 0};
+	char text[16];
+
+	(void)state;
+	for (int i = 0; i < TROUBLE_KINDS; i++) {
+		snprintf(text, sizeof(text), "%d", i);
+		assert_int_equal(note(&trouble, text, 1, 0), 1);
+	}
+	assert_int_equal(note(&trouble, "more", 5, 1), 0);
+	assert_int_equal(note(&trouble, "and more", 6, TROUBLE_AGAIN_MS - 1), 0);
+	assert_int_equal(note(&trouble, text, 1, TROUBLE_AGAIN_MS), 12);
+	assert_int_equal(note(&trouble, "0", 1, TROUBLE_AGAIN_MS), 1);
+	assert_int_equal(over(&trouble, 2 * TROUBLE_OVER_MS + TROUBLE_AGAIN_MS),
+			 TROUBLE_KINDS + 13);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -92,6 +128,8 @@ int main(void)
 		cmocka_unit_test(test_each_kind_has_its_own),
 		cmocka_unit_test(test_over_once_and_then_anew),
 		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_texts_that_begin_alike),
+		cmocka_unit_test(test_what_has_no_room_is_counted_with_the_last),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
