@@ -88,6 +88,24 @@ static void expect_no_connection(const union address *at, int error)
 	assert_int_equal(lowest_free(), before);
 }
 
+/* As where standard input was closed: 0 is a descriptor as any other. */
+static void the_first_descriptor_is_one(void **state)
+{
+	union address at;
+	int listener = sides_listen(&at, 1), input = dup(STDIN_FILENO);
+
+	(void)state;
+	side_close(one);
+	close(STDIN_FILENO);
+	one->conn = conn_connect(&at, &side_events, one);
+	assert_non_null(one->conn);
+	assert_int_equal(conn_fd(one->conn), 0);
+	side_close(one);
+	assert_int_equal(dup2(input, STDIN_FILENO), STDIN_FILENO);
+	close(input);
+	close(listener);
+}
+
 static void what_cannot_connect_leaves_nothing_open(void **state)
 {
 	union address at;
@@ -238,6 +256,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(to_this_machine_is_connected_at_once),
+		TEST(the_first_descriptor_is_one),
 		TEST(what_cannot_connect_leaves_nothing_open),
 		TEST(without_memory_the_socket_is_closed),
 		TEST(one_that_is_under_way_is_decided_later),

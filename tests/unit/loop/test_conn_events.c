@@ -236,6 +236,22 @@ static void what_came_is_told_in_place_of_a_deadline(void **state)
 	side_expect_seen(other, "x");
 }
 
+/* Both directions are waited for: what came is told in that of the two where it is. */
+static void what_came_late_is_told_as_what_it_is(void **state)
+{
+	(void)state;
+	one->act = say_at_the_deadline_of_the_other;
+	other->act = take_four;
+	fill(other);
+	conn_watch(other->conn, true, true);
+	conn_deadline(one->conn, 1);
+	sides_go_round(1);
+	conn_deadline(other->conn, 2);
+	sides_pass(2);
+	side_expect_seen(one, "x");
+	side_expect_seen(other, "r");
+}
+
 /* In the middle of a write: nothing is taken, then the deadline passes; or space comes first. */
 static void a_deadline_in_the_middle_of_a_write(void **state)
 {
@@ -498,6 +514,7 @@ int main(void)
 		TEST(a_deadline_passes_once),
 		TEST(a_deadline_of_a_closed_one_never_passes),
 		TEST(what_came_is_told_in_place_of_a_deadline),
+		TEST(what_came_late_is_told_as_what_it_is),
 		TEST(a_deadline_in_the_middle_of_a_write),
 		TEST(one_may_be_closed_in_its_events),
 		TEST(one_may_be_closed_in_the_event_of_another),

@@ -646,6 +646,9 @@ static void without_tls_the_bytes_are_those_of_the_socket(void **state)
 	assert_string_equal(got, "hello");
 	sides_go_round(1);
 	side_expect_seen(one, "");
+	conn_watch(one->conn, true, true); /* of which each is told by itself */
+	sides_go_round(1);
+	side_expect_seen(one, "w");
 }
 
 static void leave_tls(struct side *side, char what)

@@ -331,6 +331,7 @@ static void all_addresses_after_one_of_them(void **state)
 
 	(void)state;
 	snprintf(text, sizeof(text), "0.0.0.0:%u", address_port(&first.at[0].address));
+	assert_true(listener_listen(&first, &error)); /* which is in the way of all others */
 	next = set_of(text, &first);
 	assert_int_equal(next.count, 2);
 	assert_string_equal(name_at(&next, 0), text);
@@ -360,6 +361,27 @@ static void all_addresses_after_one_of_them(void **state)
 	listener_close(&first);
 }
 
+/* However many it could join: the group is another's. */
+static void what_another_service_has_is_not_joined(void **state)
+{
+	struct listener others = set_of("127.0.0.1:0", NULL);
+	struct listener ours = set_of("127.0.0.1:0", NULL), next = set_after(&ours);
+	char text[LISTENER_NAME_SIZE];
+
+	(void)state;
+	assert_true(listener_listen(&others, &error));
+	snprintf(text, sizeof(text), "%s", name_at(&others, 0));
+	assert_false(bind_one(&next, text, "listen"));
+	assert_true(strstr(error.text, "another process has it") != NULL);
+	snprintf(text, sizeof(text), "0.0.0.0:%u", address_port(&others.at[0].address));
+	assert_false(bind_one(&next, text, "listen"));
+	assert_true(strstr(error.text, "another process has it") != NULL);
+	assert_int_equal(next.count, 0);
+	listener_close(&next);
+	listener_close(&ours);
+	listener_close(&others);
+}
+
 static void a_unix_socket_whose_file_is_gone_is_made_anew(void **state)
 {
 	struct listener first = set_of(unix_text, NULL), next;
@@ -387,6 +409,38 @@ static void a_unix_socket_whose_file_is_gone_is_made_anew(void **state)
 	listener_remove_files(&next, NULL);
 	assert_int_not_equal(access(path, F_OK), 0);
 	listener_close(&next);
+	listener_close(&first);
+}
+
+/* ---- descriptors ---------------------------------------------------------------------------- */
+
+/* As where standard input was closed: 0 is a descriptor as any other. */
+static void the_first_descriptor_is_one(void **state)
+{
+	struct listener first = set_of("127.0.0.1:0", NULL), next, again, kept;
+	int input = dup(STDIN_FILENO);
+	char text[LISTENER_NAME_SIZE];
+
+	(void)state;
+	first.at[0].asked = first.at[0].address;
+	snprintf(text, sizeof(text), "%s", name_at(&first, 0));
+	close(STDIN_FILENO);
+	next = set_of(text, &first);
+	assert_int_equal(next.at[0].fd, 0);
+	listener_close(&next);
+	assert_true(listener_keep(&first, &first, &kept));
+	assert_int_equal(kept.at[0].fd, 0);
+	listener_close(&kept);
+	assert_true(listener_again(&first, &first, &again, &error));
+	assert_int_equal(again.at[0].fd, 0);
+	assert_int_equal(socket_of(&again, 0), socket_of(&first, 0));
+	listener_close(&again);
+	assert_true(listener_again(&first, NULL, &again, &error));
+	assert_int_equal(again.at[0].fd, 0);
+	assert_true(socket_of(&again, 0) != socket_of(&first, 0));
+	listener_close(&again);
+	assert_int_equal(dup2(input, STDIN_FILENO), STDIN_FILENO);
+	close(input);
 	listener_close(&first);
 }
 
@@ -460,6 +514,13 @@ static void what_is_kept_and_joined(void **state)
 	assert_true(listener_keep(&first, &other, &kept));
 	assert_int_equal(kept.count, 0);
 	listener_close(&kept);
+	assert_true(bind_one(&first, "127.0.0.1:0", "listen"));
+	other.at[0].address = first.at[1].address; /* it has the second of them alone */
+	assert_true(listener_keep(&first, &other, &kept));
+	assert_int_equal(kept.count, 1);
+	assert_int_equal(socket_of(&kept, 0), socket_of(&other, 0));
+	listener_close(&kept);
+	close(first.at[--first.count].fd);
 	fail_calls("F_DUPFD_CLOEXEC", 0, 1, EMFILE);
 	assert_false(listener_keep(&first, &first, &kept));
 	listener_close(&kept);
@@ -493,10 +554,12 @@ int main(void)
 		cmocka_unit_test(sockets_of_the_same_address_are_shared),
 		cmocka_unit_test(ports_that_were_chosen_stay_with_their_option),
 		cmocka_unit_test(all_addresses_after_one_of_them),
+		cmocka_unit_test(what_another_service_has_is_not_joined),
 		cmocka_unit_test(a_unix_socket_whose_file_is_gone_is_made_anew),
 		cmocka_unit_test(a_set_for_each_worker),
 		cmocka_unit_test(a_set_that_cannot_be_had_says_why),
 		cmocka_unit_test(what_is_kept_and_joined),
+		cmocka_unit_test(the_first_descriptor_is_one),
 	};
 	int failed;
 

@@ -93,6 +93,7 @@ static void other_files_and_missing_directories_are_errors(void **state)
 	struct listener_file file;
 	struct diagnostic error;
 	FILE *other = fopen(path, "w");
+	char below[80];
 
 	(void)state;
 	assert_non_null(other);
@@ -101,6 +102,9 @@ static void other_files_and_missing_directories_are_errors(void **state)
 	assert_string_equal(error.text,
 			    "there is a file that is not a socket: remove it, or use another "
 			    "path");
+	snprintf(below, sizeof(below), "%s/socket", path);
+	assert_int_equal(listener_file_bind(below, &ours, 16, &file, &error), -1);
+	assert_string_equal(error.text, "its directory: Not a directory");
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(symlink("/nowhere", path), 0);
 	assert_int_equal(make(&file), -1);

@@ -1,13 +1,17 @@
-/* LINKS: proxy/loop */
+/* LINKS: proxy/loop -Wl,--wrap=wall_clock_ms,--wrap=log_info */
 /* Tasks of a turn, and what one connection may have of it. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 
+#include "cache/store/steady_clock.h"
 #include "proxy/base/monotonic.h"
+#include "proxy/loop/deadline.h"
 #include "proxy/loop/turn.h"
+#include "proxy/stats/stats.h"
 
 static struct turn loop_turn;
 static int64_t clock_us;
@@ -159,6 +163,12 @@ static void slow_ones_go_on_one_a_turn(void **state)
 	assert_int_equal(jobs[2].runs, 1);
 }
 
+/* Operators see how often connections had to wait for the next turn: each time once. */
+static uint64_t used_up(void)
+{
+	return STATS_GET(shares_used_up);
+}
+
 static unsigned steps_of(struct share *share, unsigned most)
 {
 	unsigned steps = 0;
@@ -171,13 +181,21 @@ static unsigned steps_of(struct share *share, unsigned most)
 static void a_share_is_of_so_many_steps_a_turn(void **state)
 {
 	struct share share = {0};
+	uint64_t before;
 
 	(void)state;
 	loop_turn.now_us = clock_us;
+	before = used_up();
 	assert_int_equal(steps_of(&share, SHARE_REQUESTS), SHARE_REQUESTS);
+	assert_int_equal(used_up() - before, 1);
 	assert_false(share_take(&share, &loop_turn, SHARE_PIECES));
+	assert_int_equal(used_up() - before, 1);
 	turn_begin(&loop_turn);
 	assert_int_equal(steps_of(&share, SHARE_PIECES), SHARE_PIECES);
+	assert_int_equal(used_up() - before, 2);
+	turn_begin(&loop_turn);
+	loop_turn.steps_max = 3;
+	assert_int_equal(steps_of(&share, SHARE_PIECES), 3);
 }
 
 static void a_share_is_of_so_many_bytes_a_turn(void **state)
@@ -215,6 +233,60 @@ static void the_clock_is_read_now_and_then(void **state)
 	assert_int_equal(steps_of(&share, SHARE_REQUESTS), 16);
 }
 
+/* ---- clocks --------------------------------------------------------------------------------- */
+
+static int64_t wall_ms = 1939639200123;
+static char said[128];
+
+int64_t __wrap_wall_clock_ms(void);
+void __wrap_log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+int64_t __wrap_wall_clock_ms(void)
+{
+	return wall_ms;
+}
+
+void __wrap_log_info(const char *format, ...)
+{
+	va_list parts;
+
+	va_start(parts, format);
+	vsnprintf(said, sizeof(said), format, parts);
+	va_end(parts);
+}
+
+static void clocks_are_read_together(void **state)
+{
+	struct store_clock steady = {0};
+	int64_t begun_ms = wall_ms;
+
+	(void)state;
+	deadlines_setup(NULL);
+	loop_turn.steady = &steady;
+	clock_us = 5000000;
+	turn_read_clocks(&loop_turn);
+	assert_int_equal(loop_turn.now_us, 5000000);
+	assert_int_equal(loop_turn.now_ms, 5000);
+	assert_int_equal(loop_turn.now_ms, deadlines_now_ms());
+	assert_int_equal(loop_turn.now.wall_s, begun_ms / 1000);
+	assert_int_equal(loop_turn.now.steady_ms, begun_ms);
+	clock_us += 7999;
+	wall_ms += 7;
+	turn_read_clocks(&loop_turn);
+	assert_int_equal(loop_turn.now_us, 5007999);
+	assert_int_equal(loop_turn.now_ms, 5007);
+	assert_int_equal(loop_turn.now.steady_ms, begun_ms + 7);
+	assert_string_equal(said, "");
+	wall_ms -= 3600000;
+	turn_read_clocks(&loop_turn);
+	assert_string_equal(said, "the clock was set back by 3600 s");
+	assert_int_equal(loop_turn.now.steady_ms, begun_ms + 7);
+	said[0] = '\0';
+	turn_read_clocks(&loop_turn); /* once */
+	assert_string_equal(said, "");
+	assert_int_equal(loop_turn.now.wall_s, wall_ms / 1000);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup(name, begin)
@@ -227,6 +299,7 @@ int main(void)
 		TEST(a_share_is_of_so_many_steps_a_turn),
 		TEST(a_share_is_of_so_many_bytes_a_turn),
 		TEST(the_clock_is_read_now_and_then),
+		TEST(clocks_are_read_together),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
