@@ -315,7 +315,7 @@ static void test_foreign_file(void **state)
 static void test_foreign_files(void **state)
 {
 	struct store_fixture *f = *state;
-	char text[8], found[sizeof(text)], name[32];
+	char text[8] = "", found[sizeof(text)], name[32];
 
 	for (unsigned i = 1; i <= 10; i++) {
 		snprintf(text, sizeof(text), "file %u", i);
