@@ -16,8 +16,9 @@
 
 /*
  * Set kind, key and text of *ret_purge, which is all zero otherwise.  False when the pattern is too
- * long (PURGE_TEXT_MAX), or malformed; of a URI, when there is no memory.  Groups belong to an
- * origin (RFC 9875 2): that of `uri`.  Their names are without the quotes and escapes of the field.
+ * long (PURGE_TEXT_MAX), or malformed; of a URI or a group also when there is no memory, with errno
+ * ENOMEM.  Groups belong to an origin (RFC 9875 2): that of `uri`.  Their names are without the
+ * quotes and escapes of the field.
  */
 bool purge_of_uri(const struct conf *conf, const struct http_uri *uri, struct purge *ret_purge);
 bool purge_of_prefix(const struct http_uri *prefix, struct purge *ret_purge);

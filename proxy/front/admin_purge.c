@@ -1,6 +1,7 @@
 /* Purges by operators: what they ask for. */
 #include "proxy/front/admin_purge.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -132,7 +133,7 @@ static void purge_begin_one(struct exchange *x, struct purge *purge)
 struct asked {
 	const struct conf *conf;
 	struct slice uri, prefix, host, group;
-	bool all, soft, wrong, no_memory;
+	bool all, soft, wrong;
 	struct http_uri parsed; /* of uri or prefix */
 };
 
@@ -190,12 +191,9 @@ static bool make_purge(struct asked *asked, struct purge *purge)
 		       purge_of_group(&asked->parsed, asked->group, purge);
 	if (asked->group.n > 0)
 		return asked->host.n > 0 && purge_of_group_at(asked->host, asked->group, purge);
-	if (asked->uri.n > 0 && !is_uri(asked, asked->uri))
-		return false;
-	if (asked->uri.n > 0) {
-		asked->no_memory = !purge_of_uri(asked->conf, &asked->parsed, purge);
-		return !asked->no_memory;
-	}
+	if (asked->uri.n > 0)
+		return is_uri(asked, asked->uri) &&
+		       purge_of_uri(asked->conf, &asked->parsed, purge);
 	if (asked->prefix.n > 0)
 		return is_uri(asked, asked->prefix) && purge_of_prefix(&asked->parsed, purge);
 	if (asked->host.n > 0)
@@ -234,8 +232,9 @@ void admin_purge(struct exchange *x)
 	if (!admin_read_params(x, &params))
 		return;
 	read_asked(&params, &asked);
+	errno = 0;
 	good = make_purge(&asked, &purge);
-	if (asked.no_memory)
+	if (!good && errno == ENOMEM)
 		exchange_fail(x, FAILURE_INTERNAL);
 	else if (!good)
 		refuse(x);

@@ -21,6 +21,9 @@ struct marks {
 	_Atomic uint64_t row[MARKS_MAX][SHARED_ROW_WORDS(sizeof(struct marked))];
 };
 
+/* The row that is being looked at or written: too large for the stack. */
+static struct marked marked;
+
 struct marks *marks_map(void)
 {
 	return shared_map(sizeof(struct marks));
@@ -37,13 +40,19 @@ bool mark_name_is_valid(struct slice name)
 	return true;
 }
 
-static bool is_named(const struct marked *marked, struct slice name)
+/* What is in a row, into `marked`: its ticket, 0 for nothing. */
+static uint64_t look_at(const struct marks *marks, unsigned row)
 {
-	return slice_eq(slice_str(marked->mark.name), name);
+	return shared_row_read(marks->row[row], &marked, sizeof(marked));
+}
+
+static bool is_named(struct slice name)
+{
+	return slice_eq(slice_str(marked.mark.name), name);
 }
 
 /* Where a mark of that name goes: its own row, an empty one, or the oldest. */
-static unsigned row_for(struct marks *marks, struct slice name, struct marked *room,
+static unsigned row_for(const struct marks *marks, struct slice name,
 			char ret_gone[MARK_NAME_MAX + 1])
 {
 	uint64_t least = UINT64_MAX;
@@ -51,9 +60,9 @@ static unsigned row_for(struct marks *marks, struct slice name, struct marked *r
 
 	ret_gone[0] = '\0';
 	for (unsigned i = 0; i < MARKS_MAX; i++) {
-		uint64_t ticket = shared_row_read(marks->row[i], room, sizeof(*room));
+		uint64_t ticket = look_at(marks, i);
 
-		if (ticket != 0 && is_named(room, name)) {
+		if (ticket != 0 && is_named(name)) {
 			ret_gone[0] = '\0';
 			return i;
 		}
@@ -61,8 +70,8 @@ static unsigned row_for(struct marks *marks, struct slice name, struct marked *r
 			continue;
 		least = ticket;
 		found = i;
-		memcpy(ret_gone, ticket == 0 ? "" : room->mark.name,
-		       ticket == 0 ? 1 : sizeof(room->mark.name));
+		memcpy(ret_gone, ticket == 0 ? "" : marked.mark.name,
+		       ticket == 0 ? 1 : sizeof(marked.mark.name));
 	}
 	return found;
 }
@@ -72,7 +81,6 @@ bool marks_set(struct marks *marks, const struct mark *mark, const struct stats 
 {
 	int64_t now_ms = mark->at_us / 1000;
 	int64_t until_ms = atomic_load_explicit(&marks->busy_until_ms, memory_order_relaxed);
-	struct marked *marked;
 	uint64_t ticket;
 	unsigned row;
 
@@ -81,33 +89,26 @@ bool marks_set(struct marks *marks, const struct mark *mark, const struct stats 
 					 &marks->busy_until_ms, &until_ms, now_ms + WRITER_MS,
 					 memory_order_acquire, memory_order_relaxed))
 		return false;
-	marked = malloc(sizeof(*marked));
-	if (marked != NULL) {
-		row = row_for(marks, slice_str(mark->name), marked, ret_gone);
-		marked->mark = *mark;
-		stats_get_numbers(sum, marked->number);
-		ticket = atomic_fetch_add_explicit(&marks->tickets, 1, memory_order_relaxed) + 1;
-		shared_row_write(marks->row[row], ticket, marked, sizeof(*marked));
-	}
+	row = row_for(marks, slice_str(mark->name), ret_gone);
+	marked.mark = *mark;
+	stats_get_numbers(sum, marked.number);
+	ticket = atomic_fetch_add_explicit(&marks->tickets, 1, memory_order_relaxed) + 1;
+	shared_row_write(marks->row[row], ticket, &marked, sizeof(marked));
 	atomic_store_explicit(&marks->busy_until_ms, 0, memory_order_release);
-	free(marked);
-	return marked != NULL;
+	return true;
 }
 
 bool marks_find(const struct marks *marks, struct slice name, struct mark *ret_mark,
 		struct stats *ret_sum)
 {
-	struct marked *marked = malloc(sizeof(*marked));
 	bool found = false;
 
-	for (unsigned i = 0; i < MARKS_MAX && marked != NULL && !found; i++)
-		found = shared_row_read(marks->row[i], marked, sizeof(*marked)) != 0 &&
-			is_named(marked, name);
+	for (unsigned i = 0; i < MARKS_MAX && !found; i++)
+		found = look_at(marks, i) != 0 && is_named(name);
 	if (found) {
-		*ret_mark = marked->mark;
-		stats_set_numbers(ret_sum, marked->number);
+		*ret_mark = marked.mark;
+		stats_set_numbers(ret_sum, marked.number);
 	}
-	free(marked);
 	return found;
 }
 
@@ -126,16 +127,14 @@ static int by_ticket(const void *a, const void *b)
 
 unsigned marks_list(const struct marks *marks, struct mark ret_marks[MARKS_MAX])
 {
-	struct marked *marked = malloc(sizeof(*marked));
 	struct listed listed[MARKS_MAX];
 	unsigned count = 0;
 
-	for (unsigned i = 0; i < MARKS_MAX && marked != NULL; i++) {
-		listed[count].ticket = shared_row_read(marks->row[i], marked, sizeof(*marked));
-		listed[count].mark = marked->mark;
+	for (unsigned i = 0; i < MARKS_MAX; i++) {
+		listed[count].ticket = look_at(marks, i);
+		listed[count].mark = marked.mark;
 		count += listed[count].ticket != 0;
 	}
-	free(marked);
 	qsort(listed, count, sizeof(listed[0]), by_ticket);
 	for (unsigned i = 0; i < count; i++)
 		ret_marks[i] = listed[i].mark;
