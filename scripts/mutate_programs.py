@@ -22,7 +22,7 @@ SANITIZED = "address,undefined"
 
 INCLUDED = re.compile(r'^#include "((?:cache|proxy|conf)/\S+\.c)"', re.M)
 
-# `includes` are the sources that the program's own has within it, instead of their objects
+# `includes` are the sources that stand within one of the tests' own, instead of their objects: {source: that one}
 Program = collections.namedtuple("Program", "name command link objects includes")
 
 
@@ -88,12 +88,9 @@ class Bench:
         said = subprocess.run(shlex.split(link) + ["-Wl,-t,-t"], cwd=self.tree, capture_output=True, text=True, check=True).stdout
         members = re.findall(rf"[(]{self.build}/rooms/(\S+)\.a[)](\S+\.o)", said)
         objects = {f"{self.build}/obj/{room}/{member}" for room, member in members}
-        source = self.tree / self.source_of(name)
-        includes = set(INCLUDED.findall(source.read_text())) if source.exists() else set()
+        own = [pathlib.Path(found).with_suffix(".c") for found in re.findall(rf"{self.build}/obj/(tests/\S+\.o)", link)]
+        includes = {source: test for test in own for source in INCLUDED.findall((self.tree / test).read_text())}
         return Program(name, [name, *arguments], link, objects, includes)
-
-    def source_of(self, name):
-        return pathlib.Path(name.removeprefix(f"{self.build}/")).with_suffix(".c")
 
     def object_of(self, source):
         return f"{self.build}/obj/{source.with_suffix('.o')}"
@@ -155,10 +152,10 @@ class Bench:
         return None
 
     def links(self, program, source):
-        """The program with build/mutant.o, or with its own object made anew when that includes the mutated file."""
+        """The program with build/mutant.o, or with the tests' object made anew that includes the mutated file."""
         link = program.link.replace(f"-o {program.name} ", f"-o {self.build}/mutant ").replace("ccache ", "")
         if str(source) in program.includes:
-            own = self.source_of(program.name)
+            own = program.includes[str(source)]
             if not self.compiles(own, "build/mutant_includes.o"):
                 return False
             link = link.replace(self.object_of(own), "build/mutant_includes.o")
