@@ -74,7 +74,7 @@ static const char *say_all(struct admin_fixture *f, struct fake_peer *peer, cons
 	fake_peer_say(peer, slice_str(head));
 	fake_peer_say(peer, SLICE("\r\n"));
 	fake_peer_end(peer);
-	assert_true(fake_worker_settle(f->world.worker));
+	worker_fixture_settle(&f->world);
 	return worker_fixture_got(&f->world, peer);
 }
 
@@ -130,7 +130,7 @@ void admin_fixture_fetch(struct admin_fixture *f, const char *uri, const char *l
 	snprintf(text, sizeof(text), "%s\r\n", answer);
 	worker_fixture_say(&f->world, asked_origin(f), text);
 	fake_peer_end(client);
-	assert_true(fake_worker_settle(f->world.worker));
+	worker_fixture_settle(&f->world);
 	assert_true(fake_peer_got(client).n > 0);
 }
 

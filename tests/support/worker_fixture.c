@@ -3,6 +3,19 @@
 
 static struct worker_fixture *opened;
 
+static void assert_none(const char *fault)
+{
+	if (fault != NULL)
+		fail_msg("%s", fault);
+}
+
+/* What happens by itself has happened, and between two turns all is as it has to be. */
+static void assert_settled(bool settled)
+{
+	assert_true(settled);
+	assert_none(fake_worker_fault(opened->worker));
+}
+
 void worker_fixture_open(struct worker_fixture *f, const struct frontend *frontend,
 			 const char *options)
 {
@@ -15,30 +28,40 @@ void worker_fixture_open(struct worker_fixture *f, const struct frontend *fronte
 
 int worker_fixture_close(void **state)
 {
+	const char *leftover;
+
 	(void)state;
 	if (opened == NULL)
 		return 0;
+	fake_worker_end(opened->worker);
+	leftover = fake_worker_leftover(opened->worker);
 	fake_worker_free(opened->worker);
 	test_conf_free(opened->conf);
 	opened = NULL;
+	assert_none(leftover);
 	return 0;
+}
+
+void worker_fixture_settle(struct worker_fixture *f)
+{
+	assert_settled(fake_worker_settle(f->worker));
 }
 
 void worker_fixture_say(struct worker_fixture *f, struct fake_peer *peer, const char *text)
 {
 	fake_peer_say(peer, slice_str(text));
-	assert_true(fake_worker_settle(f->worker));
+	worker_fixture_settle(f);
 }
 
 void worker_fixture_pass(struct worker_fixture *f, int64_t ms)
 {
-	assert_true(fake_worker_pass(f->worker, ms));
+	assert_settled(fake_worker_pass(f->worker, ms));
 }
 
 void worker_fixture_take_all(struct worker_fixture *f)
 {
 	f->client->room = SIZE_MAX;
-	assert_true(fake_worker_settle(f->worker));
+	worker_fixture_settle(f);
 }
 
 const char *worker_fixture_got(struct worker_fixture *f, struct fake_peer *peer)

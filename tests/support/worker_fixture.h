@@ -25,8 +25,14 @@ struct worker_fixture {
 void worker_fixture_open(struct worker_fixture *f, const struct frontend *frontend,
 			 const char *options);
 
-/* Of the last one that was opened: for the end of a test, whatever has become of it. */
+/*
+ * Of the last one that was opened: for the end of a test, whatever has become of it.  Nothing that is
+ * counted is left over.
+ */
 int worker_fixture_close(void **state);
+
+/* Whatever happens by itself; then all is as it has to be between two turns. */
+void worker_fixture_settle(struct worker_fixture *f);
 
 /* The peer says it, and what follows from that happens. */
 void worker_fixture_say(struct worker_fixture *f, struct fake_peer *peer, const char *text);

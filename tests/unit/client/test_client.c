@@ -81,7 +81,7 @@ static void say_hello(struct fake_peer *peer)
 		fake_worker_turn(f.worker, false);
 	assert_int_equal(peer->said.done, before);
 	peer->said.done = peer->said.n;
-	assert_true(fake_worker_settle(f.worker));
+	worker_fixture_settle(&f);
 }
 
 static void a_handshake_and_a_request(void **state)
@@ -149,16 +149,16 @@ static void one_that_says_nothing(void **state)
 
 	(void)state;
 	fake_peer_end(peer);
-	assert_true(fake_worker_settle(f.worker));
+	worker_fixture_settle(&f);
 	assert_null(peer->conn);
 	peer = tls_client(FAILURE_NONE);
 	fake_peer_reset(peer);
-	assert_true(fake_worker_settle(f.worker));
+	worker_fixture_settle(&f);
 	assert_null(peer->conn);
 	assert_int_equal(stats->listeners[3].handshakes_failed, 0);
 	peer = tls_client(FAILURE_NONE);
 	fake_conn_wake(peer);
-	assert_true(fake_worker_settle(f.worker));
+	worker_fixture_settle(&f);
 	expect_closed_in(peer, 4000);
 	assert_int_equal(stats->failure[FAILURE_CLIENT_TLS_TIMEOUT], 1);
 	assert_int_equal(stats->listeners[3].handshakes_failed, 1);
@@ -213,7 +213,7 @@ static void a_handshake_that_cannot_begin(void **state)
 	(void)state;
 	fake_peer_say(peer, slice_str(HELLO));
 	fake_conn_fail(1, ENOMEM); /* the first call looks at the byte */
-	assert_true(fake_worker_settle(f.worker));
+	worker_fixture_settle(&f);
 	assert_true(fake_conn_fail_never());
 	assert_null(peer->conn);
 	assert_int_equal(stats->clients, 1);
@@ -269,13 +269,13 @@ static void a_header_that_is_none(void **state)
 	assert_int_equal(stats->proxy_header_bad, 1);
 	peer = behind(FAILURE_NONE);
 	fake_peer_end(peer); /* a health check */
-	assert_true(fake_worker_settle(f.worker));
+	worker_fixture_settle(&f);
 	assert_null(peer->conn);
 	assert_int_equal(stats->proxy_header_bad, 1);
 	peer = behind(FAILURE_NONE);
 	fake_peer_say(peer, SLICE("PROXY TCP4 127"));
 	fake_peer_end(peer);
-	assert_true(fake_worker_settle(f.worker));
+	worker_fixture_settle(&f);
 	assert_null(peer->conn);
 	assert_int_equal(stats->proxy_header_bad, 2);
 	peer = behind(FAILURE_NONE);
@@ -485,7 +485,7 @@ static void one_that_leaves_in_its_body(void **state)
 	(void)state;
 	say(f.client, POST(4) "ab");
 	fake_peer_end(f.client);
-	assert_true(fake_worker_settle(f.worker));
+	worker_fixture_settle(&f);
 	assert_null(f.client->conn);
 	assert_int_equal(stats->exchanges, 0);
 	assert_true(fake_peer_connected(0)->got_end);
@@ -593,12 +593,12 @@ static void those_that_are_idle_end_with_it(void **state)
 
 	(void)state;
 	fake_peer_end(gone); /* of several, one in their midst leaves before */
-	assert_true(fake_worker_settle(f.worker));
+	worker_fixture_settle(&f);
 	say(begun, "OPTIONS * HTTP/1.1\r\n");
 	say(waiting, ASK);
 	origin = fake_peer_connected(0);
 	fake_worker_terminate(f.worker);
-	assert_true(fake_worker_settle(f.worker));
+	worker_fixture_settle(&f);
 	assert_null(f.client->conn);
 	assert_non_null(begun->conn);
 	assert_int_equal(stats->clients, 2);
@@ -625,7 +625,7 @@ static void those_of_one_that_was_replaced(void **state)
 	(void)state;
 	say(waiting, ASK);
 	fake_worker_retire(f.worker);
-	assert_true(fake_worker_settle(f.worker));
+	worker_fixture_settle(&f);
 	assert_non_null(f.client->conn);
 	say(f.client, SELF SELF);
 	text = got(f.client);
@@ -679,14 +679,14 @@ static void an_answer_that_is_cut(void **state)
 	origin = fake_peer_connected(0);
 	say(origin, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
 	fake_peer_end(origin);
-	assert_true(fake_worker_settle(f.worker));
+	worker_fixture_settle(&f);
 	assert_true(f.client->got_end); /* its length tells */
 	say(older, "GET http://10.0.0.1/ HTTP/1.0\r\n\r\n");
 	origin = fake_peer_connected(1);
 	say(origin, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
 	assert_false(older->got_reset);
 	fake_peer_end(origin);
-	assert_true(fake_worker_settle(f.worker));
+	worker_fixture_settle(&f);
 	assert_true(older->got_reset);
 }
 

@@ -72,13 +72,13 @@ static void a_slow_reader_of_a_slow_origin(void **state)
 
 	(void)state;
 	fake_peer_say(origin, slice_of(body, BODY / 2));
-	assert_true(fake_worker_settle(world.worker));
+	worker_fixture_settle(&world);
 	pass(7);
 	worker_fixture_take_all(&world);
 	pass(3);
 	world.client->room = 1000;
 	fake_peer_say(origin, slice_of(body, BODY - BODY / 2));
-	assert_true(fake_worker_settle(world.worker));
+	worker_fixture_settle(&world);
 	pass(9);
 	worker_fixture_take_all(&world);
 	assert_int_equal(elapsed_us(), 5 * SECOND_US);
@@ -90,7 +90,7 @@ static void a_reader_who_leaves(void **state)
 	say(ask(100), body);
 	pass(20);
 	fake_peer_reset(world.client);
-	assert_true(fake_worker_settle(world.worker));
+	worker_fixture_settle(&world);
 	assert_int_equal(elapsed_us(), 2 * SECOND_US);
 }
 

@@ -515,7 +515,7 @@ static void an_operator_who_leaves(void **state)
 	worker_fixture_say(&f.world, operator, "def");
 	assert_int_equal(fake_peer_got(operator).n, 0);
 	fake_peer_reset(operator);
-	assert_true(fake_worker_settle(f.world.worker));
+	worker_fixture_settle(&f.world);
 	assert_true(fake_peer_connected(0)->got_end);
 	assert_int_equal(stats->exchanges, 0);
 }
