@@ -1,10 +1,12 @@
 /* LINKS: proxy/front tests/doubles/fake_conn.c tests/doubles/fake_worker.c tests/doubles/fake_resolver.c tests/doubles/store_memory.c -Wl,--wrap=accept4,--wrap=accept,--wrap=open,--wrap=ev_io_start */
 /* Accepting clients: how many in an event, who is turned away, and what happens when descriptors run out. */
+#include "tests/support/captured.h"
 #include "tests/support/worker_fixture.h"
 
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,7 +26,9 @@ static struct {
 	union address from;
 	struct fake_peer *last;
 	unsigned turned_away; /* by a plain accept() */
+	int turned_away_fd;
 	bool no_files;
+	int spare_fd;      /* that was opened last */
 	ev_io *watched[3]; /* those that were started, in their order */
 	unsigned watched_count;
 } kernel;
@@ -57,13 +61,13 @@ int __wrap_accept(int fd, struct sockaddr *peer, socklen_t *length)
 	(void)peer;
 	(void)length;
 	kernel.turned_away++;
-	return dup(STDERR_FILENO);
+	return kernel.turned_away_fd = dup(STDERR_FILENO);
 }
 
 /* The one that is given up is the only file that is opened here. */
 int __wrap_open(const char *path, int flags, ...)
 {
-	return kernel.no_files ? -1 : __real_open(path, flags);
+	return kernel.spare_fd = kernel.no_files ? -1 : __real_open(path, flags);
 }
 
 void __wrap_ev_io_start(struct ev_loop *of, ev_io *io)
@@ -87,18 +91,21 @@ static struct acceptors *acceptors;
 static struct listener_address addresses[2];
 static int ends[2];
 
+/* The second of its two addresses has TLS. */
 static void open_for(const struct frontend *frontend, int go)
 {
 	struct listener listener = {.at = addresses, .count = 2};
 
-	worker_fixture_open(&f, frontend, "");
+	worker_fixture_open(&f, frontend, "proxy_protocol_from=10.9.9.9");
 	loop = ev_loop_new(EVFLAG_AUTO);
 	kernel.waiting = kernel.error_count = kernel.calls = kernel.turned_away = 0;
 	kernel.watched_count = 0;
 	assert_true(address_parse(SLICE("127.0.0.1"), &kernel.from));
 	for (unsigned i = 0; i < 2; i++)
-		addresses[i] = (struct listener_address){
-			.frontend = frontend, .fd = socket(AF_INET, SOCK_STREAM, 0), .row = 5};
+		addresses[i] = (struct listener_address){.frontend = frontend,
+							 .fd = socket(AF_INET, SOCK_STREAM, 0),
+							 .row = (uint8_t)(5 + i),
+							 .is_tls = i == 1};
 	acceptors = acceptors_start(loop, &f.worker->clients, &listener, go);
 	kernel.no_files = false;
 	assert_non_null(acceptors);
@@ -119,13 +126,23 @@ static int teardown(void **state)
 	return worker_fixture_close(state);
 }
 
-/* The loop says that connections wait; how many of so many have been accepted. */
-static unsigned event(unsigned waiting, int events)
+static unsigned event_at(unsigned address, unsigned waiting, int events)
 {
 	kernel.waiting = waiting;
 	kernel.calls = 0;
-	ev_invoke(loop, kernel.watched[0], events);
+	ev_invoke(loop, kernel.watched[address], events);
 	return waiting - kernel.waiting;
+}
+
+/* The loop says that connections wait; how many of so many have been accepted. */
+static unsigned event(unsigned waiting, int events)
+{
+	return event_at(0, waiting, events);
+}
+
+static bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
 }
 
 static bool is_watching(void)
@@ -203,6 +220,43 @@ static void who_may_not_come_is_told(void **state)
 	assert_non_null(strstr(answered(kernel.last), "HTTP/1.1 204 "));
 }
 
+/* Each address has its own count, and its own way to speak. */
+static void addresses_are_told_apart(void **state)
+{
+	(void)state;
+	event_at(1, 1, EV_READ);
+	assert_non_null(strstr(answered(kernel.last), "client_tls_plain"));
+	assert_int_equal(stats->listeners[6].connections, 1);
+	assert_int_equal(stats->listeners[6].handshakes_failed, 1);
+	assert_int_equal(stats->listeners[5].connections, 0);
+	event(1, EV_READ);
+	assert_non_null(strstr(answered(kernel.last), "HTTP/1.1 204 "));
+	assert_int_equal(stats->listeners[5].connections, 1);
+	assert_int_equal(stats->listeners[5].handshakes_failed, 0);
+}
+
+/* What a load balancer says first is whose connection it is; of others it is no request. */
+static void those_of_a_load_balancer(void **state)
+{
+	static const struct {
+		const char *from, *status;
+	} cases[] = {{"10.9.9.9", "HTTP/1.1 204 "}, {"127.0.0.1", "HTTP/1.1 400 "}};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		assert_true(address_parse(slice_str(cases[i].from), &kernel.from));
+		event(1, EV_READ);
+		worker_fixture_say(&f, kernel.last, "PROXY TCP4 127.0.0.9 192.0.2.1 1000 3128\r\n");
+		assert_non_null(strstr(answered(kernel.last), cases[i].status));
+	}
+	teardown(state);
+	open_for(&admin_frontend, -1);
+	assert_true(address_parse(SLICE("10.9.9.9"), &kernel.from));
+	event(1, EV_READ);
+	worker_fixture_say(&f, kernel.last, "PROXY TCP4 127.0.0.9 192.0.2.1 1000 3128\r\n\r\n");
+	assert_non_null(strstr(worker_fixture_got(&f, kernel.last), "HTTP/1.1 400 "));
+}
+
 /* It pauses, turns one away so that it does not hang, and looks again after a while. */
 static void descriptors_run_out(void **state)
 {
@@ -216,6 +270,9 @@ static void descriptors_run_out(void **state)
 		assert_int_equal(event(1, EV_READ), 0);
 		assert_int_equal(stats->accept_pauses, i + 1);
 		assert_int_equal(kernel.turned_away, i + 1);
+		/* that was closed, so that its number was taken next */
+		assert_int_equal(kernel.spare_fd, kernel.turned_away_fd);
+		assert_true(is_open(kernel.spare_fd));
 		assert_false(is_watching());
 		worker_fixture_pass(&f, PAUSE_MS - 1);
 		assert_false(is_watching());
@@ -232,6 +289,54 @@ static void run_out(void)
 	assert_false(is_watching());
 	worker_fixture_pass(&f, PAUSE_MS);
 	assert_true(is_watching());
+}
+
+/* What is told of a pause that has this cause; "" for nothing. */
+static const char *told(int error)
+{
+	static char text[256];
+	struct captured captured;
+	const char *from;
+
+	kernel.errors[0] = error;
+	kernel.error_count = error != ENOSPC;
+	captured_begin(&captured, false);
+	event(1, error == ENOSPC ? EV_READ | EV_ERROR : EV_READ);
+	captured_end(&captured);
+	from = strstr(captured.err, "cannot accept");
+	snprintf(text, sizeof(text), "%s", from != NULL ? from : "");
+	captured_free(&captured);
+	worker_fixture_pass(&f, PAUSE_MS);
+	assert_true(is_watching());
+	return text;
+}
+
+/* Each cause at once, with what to do about it; then once a minute, with the count. */
+static void a_pause_is_told(void **state)
+{
+	static const struct {
+		int error;
+		const char *what;
+	} causes[] = {
+		{EMFILE, ": raise LimitNOFILE (ulimit -n), or lower clients_max"},
+		{ENFILE, ": raise fs.file-max of the system"},
+		{ENOSPC, ": raise fs.epoll.max_user_watches"},
+		{ENOBUFS, ""},
+	};
+	char line[256];
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		snprintf(line, sizeof(line), "cannot accept clients, pausing: %s (1 times)%s\n",
+			 strerror(causes[i].error), causes[i].what);
+		assert_string_equal(told(causes[i].error), line);
+	}
+	for (unsigned i = 0; i < 3; i++)
+		assert_string_equal(told(ENOBUFS), "");
+	worker_fixture_pass(&f, 60000);
+	snprintf(line, sizeof(line), "cannot accept clients, pausing: %s (4 times)\n",
+		 strerror(ENOBUFS));
+	assert_string_equal(told(ENOBUFS), line);
 }
 
 /* None is there to be given up: it is got when there is one again. */
@@ -296,7 +401,7 @@ static void it_begins_when_it_may(void **state)
 	close(ends[1]);
 	ev_run(loop, EVRUN_NOWAIT);
 	assert_false(ev_is_active(kernel.watched[0]));
-	assert_int_equal(fcntl(ends[0], F_GETFD), -1);
+	assert_false(is_open(ends[0]));
 	assert_int_equal(kernel.watched_count, 3);
 	assert_true(ev_is_active(kernel.watched[1]) && ev_is_active(kernel.watched[2]));
 }
@@ -312,8 +417,8 @@ static void the_rest_is_taken(void **state)
 	assert_int_equal(stats->client_connections, 70);
 	acceptors_stop(acceptors);
 	assert_false(is_watching());
-	assert_int_equal(fcntl(addresses[0].fd, F_GETFD), -1);
-	assert_int_equal(fcntl(addresses[1].fd, F_GETFD), -1);
+	assert_false(is_open(addresses[0].fd) || is_open(addresses[1].fd));
+	assert_false(is_open(kernel.spare_fd));
 	acceptors_take_rest(acceptors); /* of none */
 	assert_int_equal(kernel.calls, 72);
 }
@@ -323,11 +428,12 @@ static void the_rest_is_taken(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(more_where_more_wait),       TEST(connections_are_counted),
-		TEST(who_may_not_come_is_told),   TEST(descriptors_run_out),
-		TEST(without_a_spare_descriptor), TEST(one_that_has_gone),
-		TEST(what_cannot_be_watched),     TEST(it_begins_when_it_may),
-		TEST(the_rest_is_taken),
+		TEST(more_where_more_wait),     TEST(connections_are_counted),
+		TEST(who_may_not_come_is_told), TEST(addresses_are_told_apart),
+		TEST(those_of_a_load_balancer), TEST(descriptors_run_out),
+		TEST(a_pause_is_told),          TEST(without_a_spare_descriptor),
+		TEST(one_that_has_gone),        TEST(what_cannot_be_watched),
+		TEST(it_begins_when_it_may),    TEST(the_rest_is_taken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
