@@ -33,6 +33,7 @@ struct fake_peer {
 	struct fake_bytes said;
 	size_t preface; /* bytes of it before the first message */
 	bool refused;   /* it came to be told no */
+	bool uncounted; /* an operator's, whose bytes are no traffic */
 	struct fake_bytes got;
 	size_t sent;             /* bytes that it was sent, gone or not */
 	size_t room;             /* takes so many bytes more, SIZE_MAX for any number */

@@ -33,6 +33,8 @@ static struct {
 	unsigned watched_count;
 } kernel;
 
+static struct listener_address addresses[2];
+
 int __wrap_accept4(int fd, struct sockaddr *peer, socklen_t *length, int flags);
 int __wrap_accept(int fd, struct sockaddr *peer, socklen_t *length);
 int __wrap_open(const char *path, int flags, ...);
@@ -52,6 +54,7 @@ int __wrap_accept4(int fd, struct sockaddr *peer, socklen_t *length, int flags)
 	kernel.waiting--;
 	memcpy(peer, &kernel.from, sizeof(kernel.from));
 	kernel.last = fake_peer_new();
+	kernel.last->uncounted = addresses[0].frontend->is_reserved;
 	return kernel.last->fd;
 }
 
@@ -88,7 +91,6 @@ void __wrap_ev_io_start(struct ev_loop *of, ev_io *io)
 static struct worker_fixture f;
 static struct ev_loop *loop;
 static struct acceptors *acceptors;
-static struct listener_address addresses[2];
 static int ends[2];
 
 /* The second of its two addresses has TLS. */
