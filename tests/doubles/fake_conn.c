@@ -562,14 +562,12 @@ bool conn_accept(struct conn *conn, struct tls_server *server)
 
 const char *conn_peer_name(const struct conn *conn)
 {
-	(void)conn;
-	return NULL;
+	return conn->peer->name;
 }
 
 bool conn_was_resumed(const struct conn *conn)
 {
-	(void)conn;
-	return false;
+	return conn->peer->resumed;
 }
 
 void conn_leave_tls(struct conn *conn)

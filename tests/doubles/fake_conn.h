@@ -49,6 +49,8 @@ struct fake_peer {
 	bool killed;             /* these were the kernel's, as the worker was killed */
 	unsigned pieces;         /* calls that these two hold for */
 	bool secured;            /* the proxy speaks TLS, whose content is seen here */
+	bool resumed;            /* its handshake is one of an earlier session */
+	const char *name;        /* of its certificate; NULL for none */
 	unsigned acknowledged;   /* at once, as the proxy asked the kernel to */
 };
 

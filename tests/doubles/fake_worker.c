@@ -13,6 +13,7 @@
 #include "proxy/origin/origin.h"
 #include "proxy/exchange/shareable.h"
 #include "proxy/exchange/tunnel.h"
+#include "proxy/base/cause.h"
 #include "proxy/base/monotonic.h"
 #include "proxy/base/wall_clock.h"
 #include "tests/oracle/lanes.h"
@@ -53,6 +54,8 @@ static struct stats no_stats; /* of this process between two services */
 
 /* ---- failure_log.h -------------------------------------------------------------------------- */
 
+struct fake_told fake_worker_told;
+
 void failure_log(const struct failure_subject *of, enum failure failure)
 {
 	(void)of; /* it writes to stderr */
@@ -69,6 +72,7 @@ void failure_log_header(const union address *sender, int64_t now_ms)
 {
 	(void)sender;
 	(void)now_ms;
+	fake_worker_told.headers++;
 }
 
 void failure_log_handshake(const union address *client, enum failure failure, int64_t now_ms)
@@ -76,6 +80,8 @@ void failure_log_handshake(const union address *client, enum failure failure, in
 	(void)client;
 	(void)failure;
 	(void)now_ms;
+	fake_worker_told.handshakes++;
+	snprintf(fake_worker_told.why, sizeof(fake_worker_told.why), "%s", cause_text());
 }
 
 void failure_log_mended(const struct failure_subject *of)
@@ -86,7 +92,8 @@ void failure_log_mended(const struct failure_subject *of)
 void failure_log_left(const union address *client, size_t n)
 {
 	(void)client;
-	(void)n;
+	fake_worker_told.left++;
+	fake_worker_told.left_bytes += n;
 }
 
 /* ---- clocks --------------------------------------------------------------------------------- */
@@ -400,6 +407,7 @@ struct fake_worker *fake_worker_new(const struct conf *conf)
 {
 	require(service.count == 0, "one service at a time");
 	memset(&service, 0, sizeof(service));
+	fake_worker_told = (struct fake_told){0};
 	service.shared = (struct stats_service){
 		.started_us = monotonic_us(),
 		.alive = 1,

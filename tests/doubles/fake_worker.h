@@ -118,6 +118,14 @@ bool fake_worker_settle(struct fake_worker *worker);
  */
 bool fake_worker_pass(struct fake_worker *worker, int64_t ms);
 
+/* What failure_log.h was told of clients that sent no request, in place of a line on stderr. */
+struct fake_told {
+	unsigned headers, handshakes, left;
+	size_t left_bytes;
+	char why[64]; /* the cause of the last handshake's failure */
+};
+extern struct fake_told fake_worker_told; /* since the service began */
+
 /* What SIGTERM does, and the end of the time it gives. */
 void fake_worker_terminate(struct fake_worker *worker);
 void fake_worker_drained(struct fake_worker *worker);
