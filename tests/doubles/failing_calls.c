@@ -173,7 +173,7 @@ SYSTEM(int, -1, renameat, (int from, const char *name, int to, const char *as),
 SYSTEM(int, -1, stat, (const char *path, struct stat *st), (path, st))
 SYSTEM(int, -1, unlinkat, (int at, const char *name, int flags), (at, name, flags))
 
-/* ---- the same of sockets and of their files -------------------------------------------------- */
+/* ---- the same of sockets and of their files ------------------------------------------------- */
 
 SYSTEM(int, -1, bind, (int fd, const struct sockaddr *at, socklen_t size), (fd, at, size))
 SYSTEM(int, -1, chmod, (const char *path, mode_t mode), (path, mode))
@@ -199,7 +199,7 @@ SYSTEM(ssize_t, -1, splice,
        (from, from_at, to, to_at, size, flags))
 SYSTEM(int, -1, unlink, (const char *path), (path))
 
-/* ---- those that may be short, or have arguments that not every call has ---------------------- */
+/* ---- those that may be short, or have arguments that not every call has --------------------- */
 
 ssize_t __real_read(int fd, void *to, size_t size);
 ssize_t __wrap_read(int fd, void *to, size_t size);
