@@ -33,6 +33,7 @@ def test_what_the_store_holds(start_proxy, origin):
     for i in range(3):
         with proxy.connect() as client:
             client.get(origin.url(f"/{i}"))
+    assert {file.stat().st_mode & 0o777 for file in [*proxy.store.iterdir(), proxy.access_log]} == {0o600}
     proxy.restart()
     assert holds(proxy) == 3
 
