@@ -363,6 +363,15 @@ static const char *play_line(unsigned line, struct slice text)
 	return NULL;
 }
 
+static void set_rules(struct slice text)
+{
+	char *copy = strndup(text.p, text.n);
+
+	if (copy == NULL || !test_conf_rules(play.conf, copy))
+		abort();
+	free(copy);
+}
+
 /* Those that are about the whole: options, and what may be done with them. */
 static bool play_setting(struct slice text)
 {
@@ -373,10 +382,14 @@ static bool play_setting(struct slice text)
 		play.whole = true;
 		return true;
 	}
-	if (!is(verb, "set"))
+	if (!is(verb, "set") && !is(verb, "rules"))
 		return false;
 	if (play.worker != NULL)
 		return true; /* it has them */
+	if (is(verb, "rules")) {
+		set_rules(rest);
+		return true;
+	}
 	snprintf(name, sizeof(name), "%s", text_of(take_word(&rest)));
 	if (!test_conf_set(play.conf, name, text_of(rest)))
 		abort();

@@ -6,6 +6,7 @@
  *
  *	# the next one is a hit			title: what holds
  *	set max_ttl 30s				an option, before all else
+ *	rules rule "a" { ... }			rules, all in one line, behind the options
  *	whole					bytes do not come in pieces here: it would be another case
  *	c > GET http://a.test/ HTTP/1.1~...	client c (or c1, c2) says
  *	o < GET / HTTP/1.1~*			the origin connection made first (then o1, o2) got,

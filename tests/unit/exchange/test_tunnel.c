@@ -43,6 +43,11 @@ static void settle(void)
 	assert_true(fake_worker_settle(world.worker));
 }
 
+static struct fake_peer *new_client(void)
+{
+	return fake_worker_accept(world.worker, &forward_frontend, FAKE_LISTEN, FAILURE_NONE);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -50,8 +55,7 @@ static int setup(void **state)
 	memset(world.piece, 'x', PIECE);
 	assert_true(test_conf_set(world.conf, "connect_ports", "80,443,8443"));
 	world.worker = fake_worker_new(world.conf);
-	world.client =
-		fake_worker_accept(world.worker, &forward_frontend, FAKE_LISTEN, FAILURE_NONE);
+	world.client = new_client();
 	world.free_fd = free_fd();
 	return world.piece == NULL;
 }
@@ -69,10 +73,18 @@ static int teardown(void **state)
 	return 0;
 }
 
+static void ask_for_tunnel(struct fake_peer *client, const char *authority)
+{
+	char text[200];
+
+	snprintf(text, sizeof(text), "CONNECT %s HTTP/1.1\r\nHost: a\r\n\r\n", authority);
+	fake_peer_say(client, slice_str(text));
+	settle();
+}
+
 static void open_tunnel(void)
 {
-	fake_peer_say(world.client, SLICE("CONNECT 10.0.0.1:443 HTTP/1.1\r\nHost: a\r\n\r\n"));
-	settle();
+	ask_for_tunnel(world.client, "10.0.0.1:443");
 	world.target = fake_peer_connected(0);
 	assert_non_null(world.target);
 	assert_int_equal(stats->tunnels_open, 1);
@@ -223,11 +235,8 @@ static void the_second_end_is_that_of_closing(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct fake_peer *first, *second;
 
-		world.client = fake_worker_accept(world.worker, &forward_frontend, FAKE_LISTEN,
-						  FAILURE_NONE);
-		fake_peer_say(world.client, SLICE("CONNECT 10.0.0.1:443 HTTP/1.1\r\n"
-						  "Host: a\r\n\r\n"));
-		settle();
+		world.client = new_client();
+		ask_for_tunnel(world.client, "10.0.0.1:443");
 		world.target = fake_peer_connected((unsigned)i);
 		world.client->secured = cases[i].client_secured;
 		world.target->secured = cases[i].target_secured;
@@ -287,15 +296,10 @@ static void the_first_to_each_host_is_told(void **state)
 	settle();
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct captured captured;
-		char text[200];
 
-		world.client = fake_worker_accept(world.worker, &forward_frontend, FAKE_LISTEN,
-						  FAILURE_NONE);
-		snprintf(text, sizeof(text), "CONNECT %s HTTP/1.1\r\nHost: a\r\n\r\n",
-			 cases[i].authority);
+		world.client = new_client();
 		captured_begin(&captured, false);
-		fake_peer_say(world.client, slice_str(text));
-		settle();
+		ask_for_tunnel(world.client, cases[i].authority);
 		captured_end(&captured);
 		world.target = fake_peer_connected((unsigned)i);
 		assert_non_null(world.target);
@@ -338,11 +342,8 @@ static void any_of_several_may_end(void **state)
 	(void)state;
 	for (unsigned ends = 0; ends < 3; ends++) {
 		for (unsigned i = 0; i < 3; i++) {
-			clients[i] = fake_worker_accept(world.worker, &forward_frontend,
-							FAKE_LISTEN, FAILURE_NONE);
-			fake_peer_say(clients[i],
-				      SLICE("CONNECT 10.0.0.1:443 HTTP/1.1\r\nHost: a\r\n\r\n"));
-			settle();
+			clients[i] = new_client();
+			ask_for_tunnel(clients[i], "10.0.0.1:443");
 		}
 		assert_int_equal(stats->tunnels_open, 3);
 		fake_peer_reset(clients[ends]);
@@ -383,14 +384,12 @@ static void a_full_pipe_waits(void **state)
 /* At the end of a drain: an RST to both, as neither has said all. */
 static void all_are_closed_at_once(void **state)
 {
-	struct fake_peer *other =
-		fake_worker_accept(world.worker, &forward_frontend, FAKE_LISTEN, FAILURE_NONE);
+	struct fake_peer *other = new_client();
 
 	(void)state;
 	open_tunnel();
 	transfer(world.client, world.target, PIECES);
-	fake_peer_say(other, SLICE("CONNECT 10.0.0.2:443 HTTP/1.1\r\nHost: a\r\n\r\n"));
-	settle();
+	ask_for_tunnel(other, "10.0.0.2:443");
 	assert_int_equal(stats->tunnels_open, 2);
 	assert_int_equal(budget_used(&world.worker->budgets, BUDGET_TUNNELS, 0), 2);
 	tunnels_close(world.worker->tunnels);
