@@ -186,7 +186,6 @@ bool origin_send(struct origin *origin, struct slice content)
 		return true;
 	if (!append_content(origin, content)) {
 		/* Cut the request: its promised end never comes (HAZARDS F6). */
-		conn_close(origin->conn);
 		origin_fail(origin, FAILURE_INTERNAL);
 		return true;
 	}

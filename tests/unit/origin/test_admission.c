@@ -197,6 +197,11 @@ static void under_other_ways_of_rules(void **state)
 		{"", "", true},
 		{"rule \"ra\" { match = \"a.example\" ttl = 1s }", "", true},
 		{"", "rule \"ra\" { match = \"a.example\" parent = \"http://p:1\" }", false},
+		/* also before others */
+		{"rule \"rb\" { match = \"b.example\" ttl = 1s }",
+		 "rule \"ra\" { match = \"a.example\" parent = \"http://p:1\" } "
+		 "rule \"rb\" { match = \"b.example\" ttl = 1s }",
+		 false},
 		{"rule \"ra\" { match = \"a.example\" parent = \"http://p:1\" }",
 		 "rule \"ra\" { match = \"a.example\" parent = \"http://p:1\" }", true},
 		{"rule \"ra\" { match = \"a.example\" parent = \"http://x:y@p:1\" }",

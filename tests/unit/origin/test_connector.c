@@ -119,6 +119,8 @@ static void decide(unsigned n, int error)
 static void the_first_address_that_is_reached(void **state)
 {
 	uint64_t connections = stats->origin_connections;
+	uint64_t lookups = stats->origin_dns.count, lookups_us = stats->origin_dns.sum_us;
+	uint64_t connects = stats->origin_connect.count, connects_us = stats->origin_connect.sum_us;
 	struct asked asked;
 
 	(void)state;
@@ -140,6 +142,10 @@ static void the_first_address_that_is_reached(void **state)
 	expect_connection(&asked, "10.0.0.1:80");
 	assert_false(is_begun(3));
 	assert_int_equal(stats->origin_connections - connections, 3);
+	assert_int_equal(stats->origin_connect.count - connects, 3);
+	assert_int_equal(stats->origin_connect.sum_us - connects_us, 30000);
+	assert_int_equal(stats->origin_dns.count - lookups, 1); /* numbers are not looked up */
+	assert_int_equal(stats->origin_dns.sum_us - lookups_us, 20000);
 }
 
 static void why_it_failed(void **state)
@@ -181,6 +187,7 @@ static void why_it_failed(void **state)
 /* Of several the last; and what no system has said. */
 static void what_is_told_of_it(void **state)
 {
+	uint64_t lookups = stats->origin_dns.count, connects = stats->origin_connect.count;
 	struct asked asked;
 
 	(void)state;
@@ -200,6 +207,9 @@ static void what_is_told_of_it(void **state)
 	assert_int_equal(asked.times.connect_us, 0);
 	start(&asked, "unknown.test", NULL); /* at once */
 	expect_failure(&asked, FAILURE_DNS_ERROR, "");
+	assert_int_equal(stats->origin_dns.count,
+			 lookups); /* those that succeed are timed for all */
+	assert_int_equal(stats->origin_connect.count, connects);
 }
 
 /* To who looks for something, of each address but the last; to others of none. */
@@ -230,6 +240,33 @@ static void each_address_is_told_at_debug(void **state)
 	assert_null(strstr(strstr(text, line) + 1, line)); /* once, at debug alone */
 	assert_non_null(strstr(text, "connect to 169.254.169.254:80: "));
 	assert_null(strstr(text, "10.0.0.3"));
+}
+
+/* As they are given, each to the port that is asked for. */
+static void addresses_of_both_families(void **state)
+{
+	static const char *const to[] = {"[2001:4860:4860::8888]:80", "10.0.0.1:80",
+					 "[2001:4860:4860::8844]:80"};
+	struct asked asked;
+
+	(void)state;
+	fake_resolver_tell(world.resolver, "a.test",
+			   "2001:4860:4860::8888 10.0.0.1 2001:4860:4860::8844", 0);
+	fake_conn_connects(FAKE_CONNECT_UNDECIDED);
+	start(&asked, "a.test", NULL);
+	for (unsigned i = 0; i < COUNT(to); i++) {
+		char text[ADDRESS_TEXT_SIZE];
+
+		assert_true(is_under_way(i) && !is_begun(i + 1));
+		address_format_port(&fake_peer_connected(i)->address, text);
+		assert_string_equal(text, to[i]);
+		decide(i, i + 1 < COUNT(to) ? EHOSTUNREACH : 0);
+	}
+	expect_connection(&asked, to[2]);
+	fake_conn_connects(ECONNREFUSED);
+	start(&asked, "2001:4860:4860::8888", NULL);
+	expect_failure(&asked, FAILURE_ORIGIN_REFUSED,
+		       "connect to [2001:4860:4860::8888]:80: Connection refused");
 }
 
 /* Each 250 ms another; the second wins, and the others are closed. */
@@ -295,8 +332,13 @@ static void time_is_up_for_all(void **state)
 	world_pass(1);
 	assert_int_equal(asked.calls, 1);
 	assert_int_equal(asked.failure, FAILURE_CONNECT_TIMEOUT);
-	assert_memory_equal(asked.cause, "address 10.0.0.", 15);
+	expect_failure(&asked, FAILURE_CONNECT_TIMEOUT, "address 10.0.0.2:80");
 	assert_int_equal(asked.times.connect_us, WORLD_CONNECT_MS * 1000);
+	/* what became of the others before is not told */
+	start(&asked, "a.test", NULL);
+	decide(2, ECONNREFUSED);
+	world_pass(WORLD_CONNECT_MS);
+	expect_failure(&asked, FAILURE_CONNECT_TIMEOUT, "address 10.0.0.2:80");
 }
 
 /* What is left when the last one begins is all it has. */
@@ -316,6 +358,17 @@ static void none_begins_when_time_is_up(void **state)
 	world_pass(1);
 	assert_int_equal(asked.failure, FAILURE_CONNECT_TIMEOUT);
 	assert_false(is_begun(4));
+	/* nor when the last one fails in that moment */
+	fake_resolver_tell(world.resolver, "b.test", "10.0.0.1 10.0.0.2", 0);
+	world.descriptors.extras = 0;
+	world_share_out();
+	start(&asked, "b.test", NULL);
+	fake_peer_decide(fake_peer_connected(4), ECONNREFUSED);
+	fake_conn_pass(WORLD_CONNECT_MS);
+	world_settle();
+	expect_failure(&asked, FAILURE_ORIGIN_REFUSED,
+		       "connect to 10.0.0.1:80: Connection refused");
+	assert_false(is_begun(5));
 }
 
 static void as_many_addresses_as_there_is_room_for(void **state)
@@ -397,6 +450,7 @@ static void a_full_queue_is_tried_again(void **state)
 	assert_int_equal(asked.calls, 1);
 	assert_int_equal(asked.source, FROM_HERE);
 	assert_string_equal(fake_peer_connected(0)->path, "/run/app");
+	assert_string_equal(asked.to, "unix:");
 	assert_int_equal(asked.times.connect_us, 20000);
 	conn_close(asked.conn);
 	/* not when time is up */
@@ -500,6 +554,7 @@ int main(void)
 		TEST(why_it_failed),
 		TEST(what_is_told_of_it),
 		TEST(each_address_is_told_at_debug),
+		TEST(addresses_of_both_families),
 		TEST(slow_addresses_race),
 		TEST(one_that_fails_makes_way_at_once),
 		TEST(time_is_up_for_all),

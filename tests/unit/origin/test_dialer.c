@@ -237,6 +237,7 @@ static void tls_may_fail(void **state)
 static void a_tunnel_is_asked_for_and_opened(void **state)
 {
 	uint64_t out = stats->origin_bytes_out, in = stats->origin_bytes_in;
+	static char filler[6000];
 	struct fake_peer *peer;
 	struct dialed dialed;
 
@@ -257,11 +258,20 @@ static void a_tunnel_is_asked_for_and_opened(void **state)
 	say(peer, "cessing\r\n\r\nHTTP/1.1 299 Fine\r\nContent-Length: 5\r\n\r\n");
 	assert_int_equal(stats->origin_bytes_in - in, peer->said.n);
 	expect_connection(&dialed, "10.0.0.8:8080", "");
+	/* in parts, one of them longer than what is read at once */
+	peer = start_connected(&dialed, &by_tunnel);
+	say(peer, "HTTP/1.1 200 OK\r\nA: b\r\nC: ");
+	memset(filler, 'a', sizeof(filler) - 1);
+	fake_peer_say(peer, slice_str(filler));
+	say(peer, "\r\n\r\n");
+	expect_connection(&dialed, "10.0.0.8:8080", "");
+	in = stats->origin_bytes_in;
 	/* the far end may speak first */
 	peer = start_connected(&dialed, &by_tunnel);
 	say(peer, OPENED "SSH-2.0\r\n");
 	expect_connection(&dialed, "10.0.0.8:8080", "SSH-2.0\r\n");
-	assert_int_equal(stats->origin_bytes_out - out, 2 * (sizeof(HEAD) - 1));
+	assert_int_equal(stats->origin_bytes_in - in, peer->said.n);
+	assert_int_equal(stats->origin_bytes_out - out, 3 * (sizeof(HEAD) - 1));
 }
 
 static void what_a_parent_may_answer(void **state)

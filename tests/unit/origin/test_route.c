@@ -6,6 +6,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <malloc.h>
+#include <stdio.h>
+#include <string.h>
+
 #include "cache/base/diagnostic.h"
 #include "conf/rules.h"
 #include "proxy/origin/route.h"
@@ -13,6 +17,24 @@
 #include "tests/support/test_conf.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
+
+/* In place of the C library's, also of its own when it checks lengths: what was overwritten, in all. */
+static size_t overwritten;
+
+#undef explicit_bzero
+void explicit_bzero(void *p, size_t n)
+{
+	overwritten += n;
+	for (char *at = p; n > 0; n--)
+		*at++ = '\0';
+}
+
+void __explicit_bzero_chk(void *p, size_t n, size_t room);
+void __explicit_bzero_chk(void *p, size_t n, size_t room)
+{
+	assert_true(n <= room);
+	explicit_bzero(p, n);
+}
 
 struct setup {
 	struct conf *conf;
@@ -315,6 +337,33 @@ static void test_keys_of_what_was_chosen(void **state)
 }
 
 /* All or nothing, whichever allocation fails. */
+/* Of any length: there is room for it, and nothing of it stays in memory. */
+static void test_passwords(void **state)
+{
+	char option[128] = "http://a:@p.test:1";
+	size_t encoded;
+	void *memory;
+
+	(void)state;
+	overwritten = 0;
+	for (size_t n = 2; n < 66; n++) {
+		struct setup setup = setup_of(option, "");
+		struct slice value = routes_parent(setup.routes)->authorization;
+
+		encoded = sizeof("Basic ") - 1 + (n + 2) / 3 * 4;
+		assert_int_equal(value.n, encoded);
+		memcpy(&memory, &value.p, sizeof(memory));
+		assert_true(malloc_usable_size(memory) >= value.n);
+		assert_int_equal(overwritten, n);
+		setup_end(&setup);
+		assert_int_equal(overwritten, n + encoded);
+		overwritten = 0;
+		snprintf(option, sizeof(option), "http://a:%.*s@p.test:1", (int)n - 1,
+			 "bcdefghijklmnopqrstuvwxyzbcdefghijklmnopqrstuvwxyzbcdefghijklmnopqrstuvwx"
+			 "yz");
+	}
+}
+
 static void test_without_memory(void **state)
 {
 	struct conf *conf = test_conf_new();
@@ -366,6 +415,7 @@ int main(void)
 		cmocka_unit_test(test_this_machine),
 		cmocka_unit_test(test_parents_of_rules),
 		cmocka_unit_test(test_keys_of_what_was_chosen),
+		cmocka_unit_test(test_passwords),
 		cmocka_unit_test(test_without_memory),
 		cmocka_unit_test(test_wrong_no_proxy),
 	};
