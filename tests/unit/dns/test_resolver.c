@@ -1,6 +1,7 @@
 /* LINKS: proxy/dns */
 /* What becomes of a name: numeric, known, asked of name servers that are good or bad. */
 #include "tests/support/resolver_fixture.h"
+#include "proxy/base/hostname.h"
 #include "proxy/stats/stats.h"
 
 #include <stdio.h>
@@ -115,6 +116,28 @@ static void both_families_are_asked_for(void **state)
 	assert_string_equal(resolver_fixture_ask(fixture, "other.example"), "dns_error");
 	assert_int_equal(resolver_fixture_questions(fixture), 10);
 	assert_int_equal(stats->dns_lookups - before, 5);
+}
+
+/* Each label and the whole as long as they may be, or a byte; a byte more is none. */
+static void the_longest_and_the_shortest_name_are_asked_for(void **state)
+{
+	char name[HOSTNAME_MAX + 2];
+	const struct name_row rows[] = {BOTH(name, "192.0.2.1", "2001:db8::1", 60),
+					BOTH("x", "192.0.2.2", NULL, 60),
+					{.name = NULL}};
+	struct fixture *fixture = *state;
+
+	memset(name, 'a', sizeof(name));
+	name[63] = name[127] = name[191] = '.';
+	name[HOSTNAME_MAX] = '\0';
+	resolver_fixture_open(fixture, rows);
+	assert_string_equal(resolver_fixture_ask(fixture, name), "2001:db8::1 192.0.2.1");
+	assert_string_equal(resolver_fixture_ask(fixture, "x"), "192.0.2.2");
+	assert_int_equal(resolver_fixture_questions(fixture), 4);
+	name[HOSTNAME_MAX] = 'a';
+	name[HOSTNAME_MAX + 1] = '\0';
+	assert_string_equal(resolver_fixture_ask(fixture, name), "dns_error");
+	assert_int_equal(resolver_fixture_questions(fixture), 0);
 }
 
 static void no_more_addresses_than_there_is_room_for(void **state)
@@ -443,6 +466,7 @@ int main(void)
 		TEST(special_names_are_never_asked_for),
 		TEST(the_hosts_file_comes_first),
 		TEST(both_families_are_asked_for),
+		TEST(the_longest_and_the_shortest_name_are_asked_for),
 		TEST(no_more_addresses_than_there_is_room_for),
 		TEST(name_servers_that_fail_are_errors),
 		TEST(silence_ends_in_time),

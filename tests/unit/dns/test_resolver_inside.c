@@ -208,6 +208,47 @@ static void what_was_answered_waits_on(void **state)
 	}
 }
 
+/* ---- calls ---------------------------------------------------------------------------------- */
+
+struct asks_more {
+	struct resolver *resolver;
+	struct lookup *lookup;
+	struct told more;
+};
+
+static void ask_more(void *context, enum failure failure, const struct addresses *found)
+{
+	struct asks_more *asks = context;
+
+	(void)failure, (void)found;
+	assert_true(asks->lookup->is_told);
+	assert_null(asks->resolver->unwanted);
+	assert_null(resolver_start(asks->resolver, SLICE("b.test"), 0, done, &asks->more));
+}
+
+/* One that is being told of is not dropped to make room for what is asked meanwhile. */
+static void it_stays_while_it_is_told(void **state)
+{
+	struct fixture *fixture = *state;
+	struct lookup *lookup = new_lookup(fixture, "a.test");
+	struct asks_more asks = {.resolver = fixture->resolver, .lookup = lookup};
+	uint64_t dropped = stats->lookups_dropped;
+
+	fixture->budgets.limit[BUDGET_LOOKUPS].here = 1;
+	assert_non_null(lookup_join(lookup, ask_more, &asks));
+	set_part(&lookup->v4, DNS_FOUND, AF_INET);
+	lookup->answer_by_ms = deadlines_now_ms();
+	lookup_rung(lookup); /* without AAAA, which it waits for */
+	assert_int_equal(asks.more.calls, 1);
+	assert_int_equal(asks.more.failure, FAILURE_TOO_MANY_LOOKUPS);
+	assert_ptr_equal(fixture->resolver->unwanted, lookup);
+	assert_int_equal(stats->lookups_dropped, dropped);
+	/* afterwards it is */
+	assert_non_null(resolver_start(fixture->resolver, SLICE("b.test"), 0, done, &asks.more));
+	assert_int_equal(stats->lookups_dropped, dropped + 1);
+	assert_null(fixture->resolver->unwanted);
+}
+
 /* ---- sockets -------------------------------------------------------------------------------- */
 
 /* Each has a watcher of its own, one more has none, and all places are given back. */
@@ -297,6 +338,7 @@ int main(void)
 		TEST(it_rings_for_the_next_try),
 		TEST(what_comes_of_it),
 		TEST(what_was_answered_waits_on),
+		TEST(it_stays_while_it_is_told),
 		TEST(as_many_sockets_as_there_is_room_for),
 		cmocka_unit_test(the_last_labels_of_a_name),
 	};

@@ -183,7 +183,10 @@ static void a_block_is_cleared_where_its_memory_stays(void **state)
 	(void)state;
 	assert_ptr_equal(holdings_take(holdings, 0, 7, 2, ANY), mine);
 	assert_non_null(holdings_take(holdings, 0, 8, 2, ANY));
+	assert_non_null(holdings_take(holdings, 0, 1 << 20, 2, ANY));       /* in the first row */
+	assert_non_null(holdings_take(holdings, 0, (1 << 20) - 1, 2, ANY)); /* in the last one */
 	assert_non_null(holdings_take(holdings, 1, 7, 2, ANY));
+	assert_int_equal(holdings_count(holdings, 0), 4);
 	if (mlock(locked, page) != 0) {
 		holdings_unmap(holdings);
 		skip(); /* not one page may be locked here */
