@@ -50,7 +50,16 @@ static enum store_result waiting_get(struct store *store, const struct cache_key
 	return result;
 }
 
+/* Removals that never end: each view is one from before the next. */
+static bool is_always_late;
+
+static bool late_view_is_current(const struct store *store)
+{
+	return !is_always_late && store_view_is_current(store);
+}
+
 #define store_get waiting_get
+#define store_view_is_current late_view_is_current
 #include "cache/cache.c"
 
 static struct invalidations *marks_of(struct fixture *f)
@@ -129,10 +138,34 @@ static void a_lookup_finds_nothing_that_another_removes(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* What could be of before a removal is not used, and looking again has an end. */
+static void a_view_that_is_never_current_is_no_answer(void **state)
+{
+	struct http_clock now = {.wall_s = NOW_S, .steady_ms = at_ms(0)};
+	struct fixture *f = *state;
+	struct cache_found found;
+
+	tidies_at = NEVER;
+	assert_stored(f, "GET http://a/\n", FRESH "X: 1\n", 0);
+	for (unsigned late = 0; late < 2; late++) {
+		is_always_late = late == 1;
+		look_up(f, "GET http://a/\n", 0);
+		assert_int_equal(f->lookup.has_record, !late);
+		cache_peek(f->cache, request_of(&f->req, "GET http://a/\n"), &now, &found);
+		assert_int_equal(found.selected, late ? ENTRY_NONE : ENTRY_SELECTED);
+		assert_int_equal(found.lookup.has_record, !late);
+		assert_int_equal(found.lookup.verdict, late ? REUSE_MISS : REUSE_FRESH);
+	}
+	is_always_late = false;
+	assert_hit(f, "GET http://a/\n", 0, "1");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_lookup_finds_nothing_that_another_removes,
+						cache_fixture_setup, cache_fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_view_that_is_never_current_is_no_answer,
 						cache_fixture_setup, cache_fixture_teardown),
 	};
 

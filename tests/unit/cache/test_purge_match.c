@@ -262,6 +262,62 @@ static void groups_are_named_without_escapes(void **state)
 	assert_false(purge_of_group(&uri, SLICE("a\x7f"), &purge));
 }
 
+/* What comes of a file that somebody changed, or of a caller's mistake, concerns nothing and is read to its end only. */
+static void what_is_no_uri_is_not_concerned(void **state)
+{
+	static const char *const wrong[] = {"", "http", "https", "http://", "https://", "http:/"};
+	struct purge of_host = host("a"), empty = {.kind = PURGE_HOST};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct slice text = slice_str(wrong[i]);
+		struct cache_key key = cache_key_of_uri(text);
+
+		assert_false(purge_concerns_uri(&of_host, &key, text));
+		assert_false(purge_concerns_uri(&empty, &key, text));
+	}
+	assert_true(purge_concerns_uri(&of_host, &(struct cache_key){0}, SLICE("http://a")));
+	assert_true(purge_concerns_uri(&of_host, &(struct cache_key){0}, SLICE("https://a:1")));
+	assert_false(purge_concerns_uri(&of_host, &(struct cache_key){0}, SLICE("http://ab")));
+	assert_true(slice_eq(purge_group_origin(&empty), SLICE("")));
+	assert_true(slice_eq(purge_group_name(&empty), SLICE("")));
+	empty.text_n = (uint32_t)(sizeof("http://a ") - 1);
+	memcpy(empty.text, "http://a ", empty.text_n);
+	assert_true(slice_eq(purge_group_origin(&empty), SLICE("http://a")));
+	assert_true(slice_eq(purge_group_name(&empty), SLICE("")));
+	empty.text_n--;
+	assert_true(slice_eq(purge_group_origin(&empty), SLICE("http://a")));
+	assert_true(slice_eq(purge_group_name(&empty), SLICE("")));
+}
+
+/* The longest name with a port is taken, a longer one is not; what people are shown is cut. */
+static void a_group_at_a_host_has_bounds(void **state)
+{
+	enum { LONGEST = 253, WITH_PORT = LONGEST + 6 };
+	char at[URI_HOST_MAX + 16], name[PURGE_TEXT_MAX + 16];
+	struct purge purge = {0};
+	struct cache_key key;
+
+	(void)state;
+	memset(at, 'a', sizeof(at));
+	for (size_t i = URI_LABEL_MAX; i < LONGEST; i += URI_LABEL_MAX + 1)
+		at[i] = '.';
+	for (size_t n = LONGEST + 1; n < sizeof(at); n++)
+		assert_false(purge_of_group_at(slice_of(at, n), SLICE("g"), &purge));
+	memcpy(at + LONGEST, ":65535", 6);
+	assert_true(purge_of_group_at(slice_of(at, WITH_PORT), SLICE("g"), &purge));
+	assert_int_equal(purge_group_origin(&purge).n, WITH_PORT);
+	assert_true(slice_eq(purge_group_name(&purge), SLICE("g")));
+	purge = (struct purge){0};
+	memset(name, 'n', sizeof(name));
+	key = cache_key_of_group(SLICE("http://a"), slice_of(name, sizeof(name)));
+	assert_true(purge_of_group_at(SLICE("a"), slice_of(name, sizeof(name)), &purge));
+	assert_true(purge_has_key(&purge, &key));
+	assert_int_equal(purge_text(&purge).n, PURGE_TEXT_MAX);
+	assert_true(slice_eq(purge_group_origin(&purge), SLICE("a")));
+	assert_int_equal(purge_group_name(&purge).n, PURGE_TEXT_MAX - 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,6 +334,8 @@ int main(void)
 		cmocka_unit_test(a_uri_is_itself_alone),
 		cmocka_unit_test(groups_have_origins),
 		cmocka_unit_test(groups_are_named_without_escapes),
+		cmocka_unit_test(what_is_no_uri_is_not_concerned),
+		cmocka_unit_test(a_group_at_a_host_has_bounds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
