@@ -522,13 +522,12 @@ bool store_check_tree(int fd, struct store_check *ret_check)
 	check.run = malloc(check.page_size);
 	check.run_size = check.page_size;
 	if (check.seen == NULL || check.levels == NULL || check.run == NULL) {
-		check.error = ENOMEM;
-		check.why = no_memory;
-	} else {
-		(void)trees_check(&check, &meta);
+		ret_check->why = no_memory;
+		ret_check->error = ENOMEM;
+	} else if (!trees_check(&check, &meta)) {
+		ret_check->why = check.why;
+		ret_check->error = check.error;
 	}
-	ret_check->why = check.why;
-	ret_check->error = check.error;
 	free(check.seen);
 	free(check.levels);
 	free(check.run);

@@ -36,7 +36,7 @@ static uint64_t hash(struct slice host, uint16_t port)
 
 	for (size_t i = 0; i < host.n; i++)
 		sum = (sum ^ (uint8_t)host.p[i]) * UINT64_C(0x100000001b3);
-	return sum == 0 ? 1 : sum;
+	return sum | 1;
 }
 
 bool notices_first_tunnel(struct slice host, uint16_t port)

@@ -151,13 +151,34 @@ static void test_too_many_settings(void **state)
 	assert_int_equal(status, EXIT_USAGE);
 }
 
+static void test_version(void **state)
+{
+	static char *const lines[] = {"--version", "-V"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		char *argv[] = {"cache204", lines[i], NULL};
+		struct arguments arguments;
+		struct captured captured;
+		int status = EXIT_USAGE;
+
+		captured_begin(&captured, false);
+		assert_false(arguments_parse(2, argv, &arguments, &status));
+		captured_end(&captured);
+		assert_int_equal(status, EXIT_SUCCESS);
+		assert_int_equal(strncmp(captured.out, "cache204 ", 9), 0);
+		assert_string_equal(strchr(captured.out, '\n'), "\n");
+		assert_string_equal(captured.err, "");
+		captured_free(&captured);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_taken),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_long_name),
-		cmocka_unit_test(test_too_many_settings),
+		cmocka_unit_test(test_taken),     cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_long_name), cmocka_unit_test(test_too_many_settings),
+		cmocka_unit_test(test_version),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

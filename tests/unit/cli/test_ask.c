@@ -61,11 +61,62 @@ static void test_closed_while_sending(void **state)
 	free(target);
 }
 
+/* ---- nothing is left behind ----------------------------------------------------------------- */
+
+static const char token[] = "the-token-of-an-admin";
+static unsigned cleared; /* blocks of memory that had it */
+
+__attribute__((noinline)) static void clear(char *bytes, size_t n)
+{
+	cleared += memmem(bytes, n, token, sizeof(token) - 1) != NULL;
+	memset(bytes, 0, n);
+}
+
+/* These stand before the C library's: the second is the first in a hardened build. */
+void explicit_bzero(void *bytes, size_t n)
+{
+	clear(bytes, n);
+}
+
+void __explicit_bzero_chk(void *bytes, size_t n, size_t room);
+void __explicit_bzero_chk(void *bytes, size_t n, size_t room)
+{
+	assert_true(n <= room);
+	clear(bytes, n);
+}
+
+/* The request that has the token is cleared once it was sent, to its last byte. */
+static void test_the_token_is_cleared(void **state)
+{
+	struct asked asked = {.timeout_ms = 10000};
+	struct scripted_admin *admin;
+	struct diagnostic error;
+	struct answer answer;
+	char option[64], *said;
+
+	(void)state;
+	snprintf(option, sizeof(option), "unix:%s/admin", directory);
+	assert_true(place_reached_here("admin", option, &asked.place, &error));
+	strcpy(asked.token.text, token);
+	asked.token.length = strlen(token);
+	admin = scripted_admin_begin(asked.place.path, SLICE("< 200 {}\n"));
+	assert_true(ask(&asked, "GET", "/", &answer, &error));
+	assert_int_equal(cleared, 1);
+	ask_free(&answer);
+	said = scripted_admin_end(admin);
+	free(said);
+	unlink(asked.place.path);
+	ask_end(&asked);
+	assert_int_equal(cleared, 2);
+	assert_int_equal(asked.token.text[0], '\0');
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_answer_in_time),
 		cmocka_unit_test(test_closed_while_sending),
+		cmocka_unit_test(test_the_token_is_cleared),
 	};
 	int failed;
 

@@ -6,12 +6,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cache/base/diagnostic.h"
 #include "conf/conf.h"
+#include "conf/source.h"
 #include "tests/support/test_conf.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof(*(array)))
@@ -173,6 +175,9 @@ static void test_bad_files(void **state)
 		 "FILE:3: workers: 999 is out of bounds; use 1 to 64\n"},
 		{"gateway = \"127.0.0.1:1=http://a@unix:x\"",
 		 "FILE:1: gateway: unix:x has no absolute path; use unix:/path\n"},
+		{"gateway = \"127.0.0.1:1=http://a@unix:@x\"",
+		 "FILE:1: gateway: unix:@x is an abstract name, which every process of the machine "
+		 "may use; use a path, whose file has permissions\n"},
 		{"parent = \"http://u:@proxy\"",
 		 "FILE:1: parent: ...@proxy has no port; use http://host:port\n"},
 		{"rule \"\" { deny = {.a, .b}\n }\nworkers = 999",
@@ -354,6 +359,8 @@ static void test_traps_in_files(void **state)
 						     "stands in braces, with commas: {a, b}\n"},
 		{"listen = [\"127.0.0.1:1\"]", "FILE:1: listen: a list stands in braces: {a, b}\n"},
 		{"listen = [ 127.0.0.1:1 ]", "FILE:1: listen: a list stands in braces: {a, b}\n"},
+		{"deny = [.a]", "FILE:1: deny: a list stands in braces: {a, b}\n"},
+		{"listen = [::1]", "FILE:1: listen: [::1] has no port; use [::1]:PORT\n"},
 		{"workers = {4}", "FILE:1: workers: no list; braces are for lists\n"},
 		{"workers = 4 }", "FILE:1: }: a } without its {\n"},
 		{"deny = {.a,, .b}", "FILE:1: deny: an empty member; there is a comma too many\n"},
@@ -791,6 +798,19 @@ static void test_unreadable_file(void **state)
 	free(errors);
 }
 
+/* What is executed later, by an upgrade, does not get it. */
+static void test_a_source_is_not_inherited(void **state)
+{
+	FILE *file = conf_source_open(EXAMPLE);
+
+	(void)state;
+	assert_non_null(file);
+	assert_int_equal(fcntl(fileno(file), F_GETFD), FD_CLOEXEC);
+	assert_int_equal(fcntl(fileno(file), F_GETFL) & O_NONBLOCK, 0);
+	fclose(file);
+	assert_null(conf_source_open("/nonexistent/x.conf"));
+}
+
 /* An error in each of many lines is not a flood. */
 static void test_many_errors(void **state)
 {
@@ -976,13 +996,21 @@ static void test_split_address(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),          cmocka_unit_test(test_good_files),
-		cmocka_unit_test(test_bad_files),         cmocka_unit_test(test_traps_in_files),
-		cmocka_unit_test(test_traps_in_settings), cmocka_unit_test(test_other_encodings),
-		cmocka_unit_test(test_good_settings),     cmocka_unit_test(test_bad_settings),
-		cmocka_unit_test(test_unreadable_file),   cmocka_unit_test(test_many_errors),
-		cmocka_unit_test(test_dump_loads),        cmocka_unit_test(test_places),
-		cmocka_unit_test(test_example),           cmocka_unit_test(test_help),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_good_files),
+		cmocka_unit_test(test_bad_files),
+		cmocka_unit_test(test_traps_in_files),
+		cmocka_unit_test(test_traps_in_settings),
+		cmocka_unit_test(test_other_encodings),
+		cmocka_unit_test(test_good_settings),
+		cmocka_unit_test(test_bad_settings),
+		cmocka_unit_test(test_unreadable_file),
+		cmocka_unit_test(test_a_source_is_not_inherited),
+		cmocka_unit_test(test_many_errors),
+		cmocka_unit_test(test_dump_loads),
+		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_example),
+		cmocka_unit_test(test_help),
 		cmocka_unit_test(test_split_address),
 	};
 

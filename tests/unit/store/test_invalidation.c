@@ -154,7 +154,11 @@ static void what_is_half_done_is_freed(void **state)
 		     0);
 	assert_false(invalidation_at(all, place, &found));
 	assert_int_equal(invalidation_of(all, &a), 0);
+	atomic_store(&all->purges.known, UINT64_MAX);
+	atomic_store(&all->purges.latest, UINT64_MAX);
 	invalidation_recover(all);
+	assert_int_equal(purge_table_known(&all->purges), 0);
+	assert_int_equal(all->purges.latest, invalidation_now(all));
 	assert_int_equal(mark(all, &a), place);
 	assert_int_not_equal(invalidation_of(all, &b), 0);
 	found = mark_at(all, place);

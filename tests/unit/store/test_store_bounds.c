@@ -187,6 +187,19 @@ static void test_as_little_room_as_will_do(void **state)
 	assert_non_null(strstr(f->notice.text, "no room on disk: No space left on device"));
 }
 
+/* What the file has of the disk already is room, too. */
+static void test_what_it_has_is_room(void **state)
+{
+	struct store_fixture *f = *state;
+
+	disk_room = UINT64_MAX / 2;
+	f->options.size = 4 * MIB;
+	store_fixture_open(f);
+	store_fixture_close(f);
+	f->options.size = 8 * MIB;
+	assert_int_equal(size_with_room(f, 6 * MIB - PAGE), 4 * MIB);
+}
+
 /* A quota is a full disk; what else goes wrong is told, and opens nothing. */
 static void test_other_reasons(void **state)
 {
@@ -230,7 +243,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		BOUND_TEST(test_the_last_reader),           BOUND_TEST(test_the_largest_value),
 		BOUND_TEST(test_as_little_room_as_will_do), BOUND_TEST(test_other_reasons),
-		BOUND_TEST(test_the_smallest_size),
+		BOUND_TEST(test_the_smallest_size),         BOUND_TEST(test_what_it_has_is_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

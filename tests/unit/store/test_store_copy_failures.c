@@ -204,10 +204,12 @@ static void made_as(struct store_fixture *f, const struct holder *holder, const 
 		fail_msg("%s %u is not called", row->call, row->n);
 	if (result != (row->notice != NULL ? STORE_FAILED : STORE_OK))
 		fail_msg("%s %u: %d, \"%s\"", row->call, row->n, result, f->notice.text);
-	if (row->notice != NULL)
+	if (row->notice != NULL) {
 		assert_notice(f, row->notice);
-	else
+		assert_null(strstr(f->notice.text, "; ")); /* what follows from it is not said */
+	} else {
 		assert_string_equal(f->notice.text, "");
+	}
 	if (row->notice == NULL)
 		assert_true(inode_of(f, "data.mdb.copy") != before);
 	else if (strcmp(row->call, "fsync") != 0) /* the second is behind the new name */
