@@ -58,7 +58,6 @@ static unsigned row_for(const struct marks *marks, struct slice name,
 	uint64_t least = UINT64_MAX;
 	unsigned found = 0;
 
-	ret_gone[0] = '\0';
 	for (unsigned i = 0; i < MARKS_MAX; i++) {
 		uint64_t ticket = look_at(marks, i);
 

@@ -1,8 +1,10 @@
 /* LINKS: cache tests/doubles/store_memory.c */
 /* Targets that are too long for a key, records too large for an entry, purges that are being written. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cache/impl.h"
+#include "cache/policy/rule.h"
 #include "tests/support/cache_fixture.h"
 
 /* In force from the next request on. */
@@ -173,6 +175,73 @@ static void a_record_larger_than_the_store_takes(void **state)
 	assert_true(f->lookup.has_record);
 }
 
+/* The key by a rule is made anew for each request, beside the target as it was asked for. */
+static void a_key_by_a_rule(void **state)
+{
+	static const char *const same[] = {"?b=2&a=1&utm=3", "?a=1&b=2", "?utm=1&a=1&utm=2&b=2"};
+	struct exchange_times times = {.request_steady_ms = at_ms(0),
+				       .response = {.wall_s = NOW_S, .steady_ms = at_ms(0)}};
+	struct http_clock now = {.wall_s = NOW_S, .steady_ms = at_ms(0)};
+	struct fixture *f = *state;
+	char req[64], res[80];
+
+	cache_fixture_close(f);
+	assert_true(test_conf_rules(f->conf, "rule \"a\" { match = \"a/*\" ignore_query = utm "
+					     "sort_query = on }"));
+	cache_fixture_open(f);
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+		enum reason why;
+
+		sprintf(req, "GET http://a/%s\n", same[i]);
+		request_of(&f->req, req);
+		f->req.req.rule = policy_uri_options(f->conf, SLICE("http://a/"))->rule;
+		assert_non_null(f->req.req.rule);
+		cache_lookup(f->cache, &f->req.req, &now, &f->lookup);
+		assert_int_equal(f->lookup.has_record, i > 0);
+		assert_true(slice_eq(f->lookup.normal_uri, SLICE("http://a/?a=1&b=2")));
+		assert_int_equal(cache_store(f->cache, &f->req.req,
+					     response_of(&f->res, FRESH "ETag: \"e\"\n"), &times,
+					     &why),
+				 true);
+	}
+	/* and of what an answer refers to */
+	sprintf(res, "201\nLocation: /?b=2&utm=9&a=1\n");
+	assert_int_equal(cache_invalidate(f->cache, request_of(&f->req, "POST http://a/new\n"),
+					  response_of(&f->res, res), &times),
+			 1);
+}
+
+/* A 304 puts the record into a group, which was invalidated after it was asked for. */
+static void a_confirmation_is_overtaken_by_its_group(void **state)
+{
+	static const char req[] = "GET http://a/\n", tagged[] = FRESH "X: 1\nETag: \"e\"\n";
+	struct exchange_times times = {.request_steady_ms = at_ms(1),
+				       .response = {.wall_s = NOW_S + 1, .steady_ms = at_ms(1)}};
+	struct fixture *f = *state;
+
+	for (unsigned late = 0; late < 2; late++) {
+		struct exchange_times own = times;
+		struct cache_freshened fresh;
+		struct cache_kept *kept;
+
+		assert_stored(f, req, tagged, 0);
+		own.asked_at = cache_epoch(f->cache);
+		if (late)
+			cache_invalidate(
+				f->cache, request_of(&f->req, "POST http://a/b\n"),
+				response_of(&f->res, "200\nCache-Group-Invalidation: \"h\"\n"),
+				&times);
+		kept = kept_of(f, req, copy_of_record(f, req, 0));
+		assert_true(cache_freshen(
+			f->cache, &f->req.req, kept,
+			response_of(&f->res, "304\nETag: \"e\"\nCache-Groups: \"h\"\n"), &own,
+			&fresh));
+		assert_int_equal(fresh.why, late ? REASON_OVERTAKEN : REASON_NONE);
+		free(kept);
+		assert_hit(f, req, 2, "1");
+	}
+}
+
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, cache_fixture_setup, cache_fixture_teardown)
 
@@ -184,6 +253,8 @@ int main(void)
 		TEST(a_purge_that_is_being_written_is_none),
 		TEST(a_purge_ends_once),
 		TEST(a_record_larger_than_the_store_takes),
+		TEST(a_key_by_a_rule),
+		TEST(a_confirmation_is_overtaken_by_its_group),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

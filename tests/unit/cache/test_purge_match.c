@@ -309,6 +309,10 @@ static void a_group_at_a_host_has_bounds(void **state)
 	assert_int_equal(purge_group_origin(&purge).n, WITH_PORT);
 	assert_true(slice_eq(purge_group_name(&purge), SLICE("g")));
 	purge = (struct purge){0};
+	assert_true(purge_of_host(slice_of(at, WITH_PORT), &purge));
+	assert_int_equal(purge.text_n, LONGEST);
+	assert_int_equal(purge.port, 65535);
+	purge = (struct purge){0};
 	memset(name, 'n', sizeof(name));
 	key = cache_key_of_group(SLICE("http://a"), slice_of(name, sizeof(name)));
 	assert_true(purge_of_group_at(SLICE("a"), slice_of(name, sizeof(name)), &purge));

@@ -483,6 +483,11 @@ static void test_the_lease_ends_in_time(void **state)
 	assert_int_equal(
 		history_due(history, A, START_MS + 250 + 2 * HISTORY_LEASE_MS - 1, &sample), 751);
 	assert_true(sample);
+	/* to the millisecond, whether that is even or odd */
+	history_due(history, B, START_MS + 250 + 3 * HISTORY_LEASE_MS - 2, &sample);
+	assert_false(sample);
+	history_due(history, B, START_MS + 250 + 3 * HISTORY_LEASE_MS - 1, &sample);
+	assert_true(sample);
 }
 
 static void test_which_row_is_the_newest(void **state)
