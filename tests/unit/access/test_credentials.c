@@ -1,4 +1,4 @@
-/* LINKS: proxy/access */
+/* LINKS: proxy/access tests/doubles/cleared_memory.c */
 /* The users of a password file, and Basic credentials held against them. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +12,7 @@
 
 #include "cache/base/diagnostic.h"
 #include "proxy/access/credentials.h"
+#include "tests/doubles/cleared_memory.h"
 #include "tests/support/guarded.h"
 #include "tests/support/messages.h"
 
@@ -418,34 +419,6 @@ static void test_how_long_a_verdict_is_known(void **state)
 
 /* ---- nothing is left behind ----------------------------------------------------------------- */
 
-static const char *secret;
-static unsigned cleared; /* blocks of memory that had it */
-
-static void clear(char *bytes, size_t n)
-{
-	cleared += secret != NULL && memmem(bytes, n, secret, strlen(secret)) != NULL;
-	memset(bytes, 0, n);
-}
-
-/* These stand before the C library's: the second is the first in a hardened build. */
-void explicit_bzero(void *bytes, size_t n)
-{
-	clear(bytes, n);
-}
-
-void __explicit_bzero_chk(void *bytes, size_t n, size_t room);
-void __explicit_bzero_chk(void *bytes, size_t n, size_t room)
-{
-	assert_true(n <= room);
-	clear(bytes, n);
-}
-
-static void expect_cleared(unsigned count)
-{
-	assert_int_equal(cleared, count);
-	cleared = 0;
-}
-
 static void test_secrets_are_cleared(void **state)
 {
 	static struct message message;
@@ -457,26 +430,25 @@ static void test_secrets_are_cleared(void **state)
 
 	(void)state;
 	strcpy(worked_out, crypt_r("other", HASH_ALI, &data));
-	cleared = 0;
-	secret = HASH_ALI;
+	cleared_count(HASH_ALI);
 	credentials = load(users());
-	expect_cleared(3); /* lines of three users */
-	secret = "open sesame";
+	assert_int_equal(cleared_so_far(), 3); /* lines of three users */
+	cleared_count("open sesame");
 	assert_int_equal(login(credentials, "ali:open sesame", 1), FAILURE_NONE);
-	cleared = 0; /* libcrypt has a copy, or has not */
+	cleared_so_far(); /* libcrypt has a copy, or has not */
 	assert_int_equal(login(credentials, "ali:open sesame", 1), FAILURE_NONE);
-	expect_cleared(1);
+	assert_int_equal(cleared_so_far(), 1);
 	assert_int_not_equal(credentials_claimed(request_of(&message, head)), 0);
-	expect_cleared(1);
+	assert_int_equal(cleared_so_far(), 1);
 	assert_int_equal(credentials_name(request_of(&message, head), name), 3);
-	expect_cleared(1);
-	secret = worked_out; /* of a password that is wrong */
+	assert_int_equal(cleared_so_far(), 1);
+	cleared_count(worked_out); /* of a password that is wrong */
 	assert_int_equal(login(credentials, "ali:other", 1), FAILURE_AUTH_FAILED);
-	expect_cleared(1);
-	secret = HASH_ALI;
+	assert_int_equal(cleared_so_far(), 1);
+	cleared_count(HASH_ALI);
 	credentials_free(credentials);
-	expect_cleared(3);
-	secret = NULL;
+	assert_int_equal(cleared_so_far(), 3);
+	cleared_count(NULL);
 }
 
 /* A number for each name, the same whenever it is claimed. */

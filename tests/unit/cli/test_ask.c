@@ -1,4 +1,4 @@
-/* LINKS: proxy/cli */
+/* LINKS: proxy/cli tests/doubles/cleared_memory.c */
 /* Questions that are not answered in time, or not read to their end. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "proxy/cli/ask.h"
+#include "tests/doubles/cleared_memory.h"
 #include "tests/support/scripted_admin.h"
 
 static char directory[] = "/tmp/ask.XXXXXX";
@@ -64,26 +65,6 @@ static void test_closed_while_sending(void **state)
 /* ---- nothing is left behind ----------------------------------------------------------------- */
 
 static const char token[] = "the-token-of-an-admin";
-static unsigned cleared; /* blocks of memory that had it */
-
-__attribute__((noinline)) static void clear(char *bytes, size_t n)
-{
-	cleared += memmem(bytes, n, token, sizeof(token) - 1) != NULL;
-	memset(bytes, 0, n);
-}
-
-/* These stand before the C library's: the second is the first in a hardened build. */
-void explicit_bzero(void *bytes, size_t n)
-{
-	clear(bytes, n);
-}
-
-void __explicit_bzero_chk(void *bytes, size_t n, size_t room);
-void __explicit_bzero_chk(void *bytes, size_t n, size_t room)
-{
-	assert_true(n <= room);
-	clear(bytes, n);
-}
 
 /* The request that has the token is cleared once it was sent, to its last byte. */
 static void test_the_token_is_cleared(void **state)
@@ -100,14 +81,16 @@ static void test_the_token_is_cleared(void **state)
 	strcpy(asked.token.text, token);
 	asked.token.length = strlen(token);
 	admin = scripted_admin_begin(asked.place.path, SLICE("< 200 {}\n"));
+	cleared_count(token);
 	assert_true(ask(&asked, "GET", "/", &answer, &error));
-	assert_int_equal(cleared, 1);
+	assert_int_equal(cleared_so_far(), 1);
 	ask_free(&answer);
 	said = scripted_admin_end(admin);
 	free(said);
 	unlink(asked.place.path);
 	ask_end(&asked);
-	assert_int_equal(cleared, 2);
+	assert_int_equal(cleared_so_far(), 1);
+	cleared_count(NULL);
 	assert_int_equal(asked.token.text[0], '\0');
 }
 

@@ -129,6 +129,18 @@ static void a_set_that_is_full_loses_no_mark(void **state)
 	assert_true(invalidation_any(*state));
 }
 
+/* The first word of a key tells its place and the mark from others, and may be of any value. */
+static void keys_begin_with_any_word(void **state)
+{
+	for (uint64_t word = 0; word < 3; word++) {
+		struct cache_key key = {{word, 5}}, other = {{word, 6}};
+
+		mark(*state, &key);
+		assert_int_not_equal(invalidation_of(*state, &key), 0);
+		assert_int_equal(invalidation_of(*state, &other), 0);
+	}
+}
+
 static void a_life_is_later_than_all_before(void **state)
 {
 	uint64_t asked_at;
@@ -291,17 +303,12 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(nothing_is_overtaken_at_first),
-		TEST(what_was_asked_for_before_is_overtaken),
-		TEST(a_mark_never_goes_back),
-		TEST(a_retired_mark_is_not_in_force),
-		TEST(a_mark_set_anew_is_not_retired),
-		TEST(a_set_that_is_full_loses_no_mark),
-		TEST(a_life_is_later_than_all_before),
-		TEST(what_is_half_done_is_freed),
-		TEST(the_list_is_in_order),
-		TEST(a_mark_that_is_left_is_found),
-		TEST(a_purge_is_counted_with_the_marks),
+		TEST(nothing_is_overtaken_at_first),  TEST(what_was_asked_for_before_is_overtaken),
+		TEST(a_mark_never_goes_back),         TEST(a_retired_mark_is_not_in_force),
+		TEST(a_mark_set_anew_is_not_retired), TEST(a_set_that_is_full_loses_no_mark),
+		TEST(keys_begin_with_any_word),       TEST(a_life_is_later_than_all_before),
+		TEST(what_is_half_done_is_freed),     TEST(the_list_is_in_order),
+		TEST(a_mark_that_is_left_is_found),   TEST(a_purge_is_counted_with_the_marks),
 		TEST(marks_survive_their_processes),
 	};
 
