@@ -69,9 +69,8 @@ static void write_prefix(enum log_level level, char prefix[PREFIX_LENGTH])
 	struct tm parts;
 	if (is_journal())
 		snprintf(prefix, PREFIX_LENGTH, "<%c>", levels[level].priority);
-	else if (gmtime_r(&now, &parts) == NULL ||
-		 strftime(prefix, PREFIX_LENGTH, "%Y-%m-%dT%H:%M:%SZ ", &parts) == 0)
-		prefix[0] = '\0';
+	else /* which has room for the year of any count of ms */
+		strftime(prefix, PREFIX_LENGTH, "%Y-%m-%dT%H:%M:%SZ ", gmtime_r(&now, &parts));
 }
 
 static char *escape(char *at, unsigned char c)

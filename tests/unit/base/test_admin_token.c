@@ -72,6 +72,7 @@ static void test_texts(void **state)
 		{SIXTEEN "\r\n", 18, 16, NULL},
 		{SIXTEEN "\n\n", 18, 16, NULL},
 		{"-._~+/ABCxyz09==", 16, 16, NULL},
+		{"a===============", 16, 16, NULL},
 		{"0123456789abcde", 15, 0,
 		 "shorter than 16 characters: openssl rand -hex 32 makes a good one"},
 		{"", 0, 0, NOT_ONE},

@@ -142,6 +142,28 @@ static void test_moving_before_growing(void **state)
 	assert_int_equal(largest, size);
 }
 
+/* Half of a block is moved, and more than half is not. */
+static void test_moving_a_half(void **state)
+{
+	char *first;
+	size_t size;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		append("abc");
+		first = buf.block;
+		size = buf.size;
+		while (buf.tail < buf.size)
+			append("x");
+		buf_consume(&buf, size / 2 - (i == 0 ? 0 : 1));
+		append("y");
+		assert_int_equal(buf.size == size, i == 0);
+		if (i == 0)
+			assert_ptr_equal(buf.block, first);
+		buf_free(&buf);
+	}
+}
+
 /* A byte at a time through a nearly full buffer must not move all of it each time. */
 static void test_work_is_linear(void **state)
 {
@@ -348,6 +370,7 @@ int main(void)
 		TEST(test_bytes_keep_their_order),
 		TEST(test_room_is_used),
 		TEST(test_moving_before_growing),
+		TEST(test_moving_a_half),
 		TEST(test_work_is_linear),
 		TEST(test_a_large_reserve_is_exact),
 		TEST(test_too_much_is_refused),

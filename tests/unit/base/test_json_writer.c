@@ -190,6 +190,8 @@ static bool fits(size_t max)
 	text = json_writer_take(&out, &length);
 	if (text != NULL)
 		assert_int_equal(length, 2 * 2000 + 2);
+	else
+		assert_null(out.text); /* what there was of it is freed */
 	free(text);
 	return text != NULL;
 }

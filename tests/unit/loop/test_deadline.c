@@ -260,6 +260,32 @@ static void test_cleared_moved_and_brought_forward(void **state)
 	assert_string_equal(w.order, "lx");
 }
 
+/* One that is set for more than at once has all its looks again; so has one after it passed. */
+static void test_looks_begin_anew(void **state)
+{
+	(void)state;
+	w.endless = true;
+	ev_io_stop(w.loop, &w.io);
+	say("a");
+	deadline_set(&w.deadline, 2);
+	for (unsigned i = 0; i < DEADLINE_LOOKS - 1; i++) {
+		stand_still(10);
+		turns(1);
+	}
+	deadline_set(&w.deadline, 2);
+	for (unsigned time = 0; time < 2; time++) {
+		memset(w.order, 0, sizeof(w.order));
+		for (unsigned i = 0; i < DEADLINE_LOOKS; i++) {
+			stand_still(10);
+			turns(1);
+			assert_int_equal(strlen(w.order), 2 * (i + 1));
+		}
+		turns(1);
+		assert_int_equal(w.order[2 * DEADLINE_LOOKS], 'x');
+		deadline_set(&w.deadline, 1);
+	}
+}
+
 /* It is looked at before, all the same, and no more often than any other. */
 static void test_set_for_at_once_in_the_look(void **state)
 {
@@ -322,6 +348,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_cleared_moved_and_brought_forward, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_set_for_at_once_in_the_look, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_looks_begin_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_new_loop_begins_with_its_own_time, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_a_turn_counts_for_so_much_and_no_more, setup,

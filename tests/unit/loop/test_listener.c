@@ -439,8 +439,17 @@ static void the_first_descriptor_is_one(void **state)
 	assert_int_equal(again.at[0].fd, 0);
 	assert_true(socket_of(&again, 0) != socket_of(&first, 0));
 	listener_close(&again);
+	listener_close(&first);
+	assert_int_equal(dup2(input, STDIN_FILENO), STDIN_FILENO);
+	first = set_of(unix_text, NULL);
+	close(STDIN_FILENO);
+	next = set_of(unix_text, &first);
+	assert_int_equal(next.count, 1);
+	assert_int_equal(next.at[0].fd, 0);
+	listener_close(&next);
 	assert_int_equal(dup2(input, STDIN_FILENO), STDIN_FILENO);
 	close(input);
+	listener_remove_files(&first, NULL);
 	listener_close(&first);
 }
 

@@ -304,6 +304,23 @@ static void a_name_may_have_no_directory_or_the_first_one(void **state)
 	assert_true(fail_calls_never());
 }
 
+/* As where standard input was closed: 0 is a descriptor as any other. */
+static void the_first_descriptor_is_one(void **state)
+{
+	struct listener_file file;
+	int input = dup(STDIN_FILENO), fd;
+
+	(void)state;
+	close(STDIN_FILENO);
+	fd = make(&file);
+	assert_true(fd > 0); /* 0 was the lock's */
+	assert_int_equal(fcntl(STDIN_FILENO, F_GETFD), -1);
+	listener_file_remove(path, &file);
+	close(fd);
+	assert_int_equal(dup2(input, STDIN_FILENO), STDIN_FILENO);
+	close(input);
+}
+
 static void the_mask_of_the_process_is_as_before(void **state)
 {
 	mode_t before = umask(0077);
@@ -407,6 +424,7 @@ int main(void)
 		cmocka_unit_test(it_waits_for_another_that_starts),
 		cmocka_unit_test(a_name_has_as_many_bytes_as_the_system_takes),
 		cmocka_unit_test(a_name_may_have_no_directory_or_the_first_one),
+		cmocka_unit_test(the_first_descriptor_is_one),
 		cmocka_unit_test(the_mask_of_the_process_is_as_before),
 		cmocka_unit_test(it_is_given_to_its_owner),
 		cmocka_unit_test(one_is_known_by_what_it_is),
