@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "proxy/base/address.h"
 #include "proxy/base/hostname.h"
 
@@ -48,6 +50,23 @@ static void numeric_addresses_are_read(void **state)
 		assert_int_equal(address_format(&address, text), strlen(cases[i].normal));
 		assert_string_equal(text, cases[i].normal);
 		assert_int_equal(address_port(&address), 0);
+	}
+}
+
+static void each_byte_is_written(void **state)
+{
+	char text[ADDRESS_TEXT_SIZE], expected[ADDRESS_TEXT_SIZE];
+
+	(void)state;
+	for (unsigned byte = 0; byte < 256; byte++) {
+		uint8_t bytes[4] = {(uint8_t)byte, (uint8_t)(byte + 1), (uint8_t)(byte + 2),
+				    (uint8_t)(byte + 3)};
+		union address address = address_from_bytes(AF_INET, bytes);
+
+		snprintf(expected, sizeof(expected), "%u.%u.%u.%u", bytes[0], bytes[1], bytes[2],
+			 bytes[3]);
+		assert_int_equal(address_format(&address, text), strlen(expected));
+		assert_string_equal(text, expected);
 	}
 }
 
@@ -449,6 +468,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numeric_addresses_are_read),
+		cmocka_unit_test(each_byte_is_written),
 		cmocka_unit_test(odd_spellings_are_refused),
 		cmocka_unit_test(ports_are_written_and_kept),
 		cmocka_unit_test(loopback_and_wildcard_are_recognised_in_each_form),

@@ -151,6 +151,8 @@ static void test_no_file(void **state)
 	(void)state;
 	assert_true(admin_token_read("", &token, &error));
 	assert_int_equal(token.length, 0);
+	assert_false(admin_token_read("/", &token, &error));
+	assert_string_equal(error.text, "admin_token_file: /: not a regular file");
 	assert_false(admin_token_read("/nowhere/token", &token, &error));
 	assert_string_equal(error.text,
 			    "admin_token_file: /nowhere/token: No such file or directory");

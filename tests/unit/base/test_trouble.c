@@ -22,7 +22,10 @@ static uint64_t over(struct trouble *trouble, int64_t now_ms)
 {
 	uint64_t total = 0;
 
-	return trouble_is_over(trouble, now_ms, &total) ? total : 0;
+	if (!trouble_is_over(trouble, now_ms, &total))
+		return 0;
+	assert_true(total > 0);
+	return total;
 }
 
 static void test_first_then_with_the_count(void **state)
