@@ -252,6 +252,27 @@ static void what_came_late_is_told_as_what_it_is(void **state)
 	side_expect_seen(other, "r");
 }
 
+static void drain_at_the_deadline_of_the_other(struct side *side, char what)
+{
+	(void)side;
+	if (what == 'x')
+		assert_true(recv(other->peer, much, sizeof(much), 0) > 0);
+}
+
+static void room_that_came_late_is_told_as_what_it_is(void **state)
+{
+	(void)state;
+	one->act = drain_at_the_deadline_of_the_other;
+	fill(other);
+	conn_watch(other->conn, true, true);
+	conn_deadline(one->conn, 1);
+	sides_go_round(1);
+	conn_deadline(other->conn, 2);
+	sides_pass(2);
+	side_expect_seen(one, "x");
+	side_expect_seen(other, "w");
+}
+
 /* In the middle of a write: nothing is taken, then the deadline passes; or space comes first. */
 static void a_deadline_in_the_middle_of_a_write(void **state)
 {
@@ -515,6 +536,7 @@ int main(void)
 		TEST(a_deadline_of_a_closed_one_never_passes),
 		TEST(what_came_is_told_in_place_of_a_deadline),
 		TEST(what_came_late_is_told_as_what_it_is),
+		TEST(room_that_came_late_is_told_as_what_it_is),
 		TEST(a_deadline_in_the_middle_of_a_write),
 		TEST(one_may_be_closed_in_its_events),
 		TEST(one_may_be_closed_in_the_event_of_another),

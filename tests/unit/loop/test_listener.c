@@ -361,6 +361,28 @@ static void all_addresses_after_one_of_them(void **state)
 	listener_close(&first);
 }
 
+/* It serves what those of all addresses serve now. */
+static void one_of_them_is_as_all_addresses_are(void **state)
+{
+	struct listener first = set_of("127.0.0.1:0", NULL), next = set_after(&first);
+	const struct frontend *frontend = (const struct frontend *)&first; /* any */
+	char text[32], *at[] = {text};
+	struct conf_list list = {at, 1};
+
+	(void)state;
+	snprintf(text, sizeof(text), "tls:0.0.0.0:%u", address_port(&first.at[0].address));
+	assert_true(listener_bind(&next, &list, "gateway", frontend, &error));
+	assert_int_equal(next.count, 2);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_string_equal(next.at[i].option, "gateway");
+		assert_true(next.at[i].is_tls);
+		assert_ptr_equal(next.at[i].frontend, frontend);
+	}
+	assert_int_equal(socket_of(&next, 1), socket_of(&first, 0));
+	listener_close(&next);
+	listener_close(&first);
+}
+
 /* However many it could join: the group is another's. */
 static void what_another_service_has_is_not_joined(void **state)
 {
@@ -439,6 +461,12 @@ static void the_first_descriptor_is_one(void **state)
 	assert_int_equal(again.at[0].fd, 0);
 	assert_true(socket_of(&again, 0) != socket_of(&first, 0));
 	listener_close(&again);
+	listener_close(&first);
+	assert_int_equal(dup2(input, STDIN_FILENO), STDIN_FILENO);
+	close(STDIN_FILENO);
+	first = set_of("127.0.0.1:0", NULL);
+	assert_true(first.at[0].fd > 0); /* 0 was of the one that looked whether it is free */
+	assert_int_equal(fcntl(STDIN_FILENO, F_GETFD), -1);
 	listener_close(&first);
 	assert_int_equal(dup2(input, STDIN_FILENO), STDIN_FILENO);
 	first = set_of(unix_text, NULL);
@@ -563,6 +591,7 @@ int main(void)
 		cmocka_unit_test(sockets_of_the_same_address_are_shared),
 		cmocka_unit_test(ports_that_were_chosen_stay_with_their_option),
 		cmocka_unit_test(all_addresses_after_one_of_them),
+		cmocka_unit_test(one_of_them_is_as_all_addresses_are),
 		cmocka_unit_test(what_another_service_has_is_not_joined),
 		cmocka_unit_test(a_unix_socket_whose_file_is_gone_is_made_anew),
 		cmocka_unit_test(a_set_for_each_worker),
