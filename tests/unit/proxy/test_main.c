@@ -31,7 +31,8 @@ static struct {
 	pid_t pid;
 	struct rlimit limit, set;
 	bool is_set;
-	mode_t mask; /* while it runs */
+	mode_t mask;       /* while it runs */
+	struct conf *conf; /* of the generation */
 } start;
 
 static char memory[16]; /* what steps give out; nothing looks inside */
@@ -87,8 +88,6 @@ STEP(bool, master_begin, (UNUSED struct master * master, struct diagnostic *erro
      step_says("begin", error))
 STEP(bool, generation_check_files, (UNUSED const struct conf *conf, UNUSED FILE *errors),
      step("files"))
-STEP(struct generation *, generation_first, (UNUSED struct conf * conf, struct diagnostic *error),
-     step_says("generation", error) ? (void *)memory : NULL)
 STEP(struct credentials *, password_file_load, (UNUSED const char *path, struct diagnostic *error),
      step_says("password_file", error) ? (void *)memory : NULL)
 STEP(struct tls_server *, tls_files_load,
@@ -111,8 +110,28 @@ NOTE(admin_token_forget, (UNUSED struct admin_token * token), "forget")
 NOTE(terminal_note, (void), "terminal")
 NOTE(notify_init, (void), "notify")
 NOTE(greeting_warn, (UNUSED const struct generation *first), "warn")
-NOTE(master_free, (UNUSED struct master * master), "free")
 NOTE(generation_set_log_level, (UNUSED const struct conf *conf), "level")
+
+/* Options belong to the generation from then on, which ends with its master. */
+struct generation *__wrap_generation_first(struct conf *conf, struct diagnostic *error);
+
+struct generation *__wrap_generation_first(struct conf *conf, struct diagnostic *error)
+{
+	bool good = step_says("generation", error);
+
+	start.conf = good ? conf : NULL;
+	return good ? (void *)memory : NULL;
+}
+
+void __real_conf_free(struct conf *conf);
+void __wrap_master_free(struct master *master);
+
+void __wrap_master_free(struct master *master)
+{
+	assert_ptr_equal(master, memory);
+	step("free");
+	__real_conf_free(start.conf);
+}
 
 struct worker_shared *__wrap_worker_shared_map(const struct conf *conf,
 					       const struct handover *before);
@@ -147,8 +166,10 @@ void __wrap_generation_free(struct generation *generation, const struct listener
 void __wrap_generation_free(struct generation *generation, const struct listener *kept)
 {
 	assert_null(kept);
-	if (generation != NULL)
-		step("free_generation");
+	if (generation == NULL)
+		return;
+	step("free_generation");
+	__real_conf_free(start.conf);
 }
 
 void __wrap_credentials_free(struct credentials *credentials);
@@ -167,7 +188,6 @@ void __wrap_tls_server_free(struct tls_server *server)
 		step("free_tls");
 }
 
-void __real_conf_free(struct conf *conf);
 void __wrap_conf_free(struct conf *conf);
 
 void __wrap_conf_free(struct conf *conf)
