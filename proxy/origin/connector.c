@@ -186,12 +186,6 @@ static void go_on(void *owner)
 		finish(c, c->failure, NULL, NULL);
 }
 
-static void fail(struct connector *c, enum failure failure)
-{
-	c->failure = failure;
-	turn_soon(c->use->turn, &c->report);
-}
-
 static enum failure failure_of_errno(int error)
 {
 	switch (error) {
@@ -288,7 +282,7 @@ static void try_next(struct connector *c)
 	}
 	budget_give(&extra);
 	if (!any_under_way(c))
-		fail(c, c->failure);
+		turn_soon(c->use->turn, &c->report);
 }
 
 /* An address of this machine that it did not have when it listened on all of them. */
@@ -366,7 +360,7 @@ static void resolved(void *context, enum failure failure, const struct addresses
 	if (waited && !share_take(&use->resolved, use->turn, SHARE_REQUESTS))
 		turn_later(use->turn, &c->report);
 	else if (failure != FAILURE_NONE)
-		fail(c, failure);
+		turn_soon(use->turn, &c->report);
 	else
 		connect_first(c);
 }

@@ -55,6 +55,7 @@ static void end(void *context)
 	struct asked *asked = context;
 
 	asked->ends++;
+	asked->idle = stats->origins_idle;
 	asked->origin = NULL;
 }
 

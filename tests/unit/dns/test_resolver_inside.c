@@ -92,6 +92,7 @@ struct told {
 	unsigned calls;
 	enum failure failure;
 	unsigned count;
+	const char *why_none;
 };
 
 static void done(void *context, enum failure failure, const struct addresses *found)
@@ -101,6 +102,7 @@ static void done(void *context, enum failure failure, const struct addresses *fo
 	told->calls++;
 	told->failure = failure;
 	told->count = found->count;
+	told->why_none = found->why_none;
 }
 
 static void set_part(struct dns_part *part, enum dns_status status, int family)
@@ -249,6 +251,20 @@ static void it_stays_while_it_is_told(void **state)
 	assert_null(fixture->resolver->unwanted);
 }
 
+/* Without a socket it has ended before it was waited for. */
+static void it_may_end_at_once(void **state)
+{
+	struct fixture *fixture = *state;
+	struct told told = {.calls = 0};
+
+	fixture->budgets.limit[BUDGET_SOCKETS].here = 0;
+	assert_null(resolver_start(fixture->resolver, SLICE("a.test"), 0, done, &told));
+	assert_int_equal(told.calls, 1);
+	assert_int_equal(told.failure, FAILURE_DNS_ERROR);
+	assert_string_equal(told.why_none, "no socket or no memory to ask a name server with");
+	assert_null(fixture->resolver->lookups);
+}
+
 /* ---- sockets -------------------------------------------------------------------------------- */
 
 /* Each has a watcher of its own, one more has none, and all places are given back. */
@@ -339,6 +355,7 @@ int main(void)
 		TEST(what_comes_of_it),
 		TEST(what_was_answered_waits_on),
 		TEST(it_stays_while_it_is_told),
+		TEST(it_may_end_at_once),
 		TEST(as_many_sockets_as_there_is_room_for),
 		cmocka_unit_test(the_last_labels_of_a_name),
 	};

@@ -269,6 +269,50 @@ static void addresses_of_both_families(void **state)
 		       "connect to [2001:4860:4860::8888]:80: Connection refused");
 }
 
+/* Another is tried at once, be it the first or one that races. */
+static void one_that_cannot_begin(void **state)
+{
+	struct asked asked;
+
+	(void)state;
+	fake_resolver_tell(world.resolver, "a.test", "10.0.0.1 10.0.0.2 10.0.0.3", 0);
+	fake_conn_connects(FAKE_CONNECT_UNDECIDED);
+	fake_conn_fail(0, EHOSTUNREACH);
+	start(&asked, "a.test", NULL);
+	assert_true(is_under_way(0) && !is_begun(1));
+	fake_conn_fail(0, EHOSTUNREACH);
+	world_pass(CONNECTOR_STAGGER_MS);
+	assert_false(is_begun(1)); /* it was the last one */
+	assert_int_equal(budget_used(&world.budgets, BUDGET_EXTRAS, 0), 0);
+	assert_int_equal(fake_conn_next_ms() - fake_conn_now_ms(),
+			 WORLD_CONNECT_MS - CONNECTOR_STAGGER_MS);
+	decide(0, 0);
+	expect_connection(&asked, "10.0.0.2:80");
+	start(&asked, "10.0.0.1", NULL); /* no other: it has all the time */
+	assert_int_equal(fake_conn_next_ms() - fake_conn_now_ms(), WORLD_CONNECT_MS);
+	decide(1, 0);
+	expect_connection(&asked, "10.0.0.1:80");
+}
+
+/* The last millisecond is one, too. */
+static void what_is_left_after_the_stagger(void **state)
+{
+	struct asked asked;
+
+	(void)state;
+	fake_resolver_tell(world.resolver, "a.test", "10.0.0.1 10.0.0.2", 0);
+	fake_conn_connects(FAKE_CONNECT_UNDECIDED);
+	for (int more = 0; more < 2; more++) {
+		world_set(more ? "connect_timeout=251ms" : "connect_timeout=250ms");
+		start(&asked, "a.test", NULL);
+		world_pass(CONNECTOR_STAGGER_MS);
+		assert_int_equal(asked.calls, !more);
+		assert_int_equal(is_begun(2), more);
+		world_pass(1);
+		assert_int_equal(asked.failure, FAILURE_CONNECT_TIMEOUT);
+	}
+}
+
 /* Each 250 ms another; the second wins, and the others are closed. */
 static void slow_addresses_race(void **state)
 {
@@ -555,6 +599,8 @@ int main(void)
 		TEST(what_is_told_of_it),
 		TEST(each_address_is_told_at_debug),
 		TEST(addresses_of_both_families),
+		TEST(one_that_cannot_begin),
+		TEST(what_is_left_after_the_stagger),
 		TEST(slow_addresses_race),
 		TEST(one_that_fails_makes_way_at_once),
 		TEST(time_is_up_for_all),

@@ -38,6 +38,7 @@ static void a_request_and_its_answer_are_counted(void **state)
 	assert_int_equal(asked.origin->times.first_byte_us, 0);
 	world_settle();
 	asker_expect_end(&asked, 200, "hello");
+	assert_int_equal(asked.idle, 1);
 	asker_expect_kept(1);
 	assert_int_equal(asker_left_ms(), IDLE_MS);
 	assert_int_equal(stats->origin_bytes_out - out, HEAD_N);
@@ -299,6 +300,7 @@ static void chunks_have_their_ends(void **state)
 
 static void an_origin_that_does_not_take_it(void **state)
 {
+	uint64_t requests = stats->origin_requests;
 	struct fake_peer *peer;
 	struct asked asked;
 
@@ -323,6 +325,19 @@ static void an_origin_that_does_not_take_it(void **state)
 	assert_memory_equal(fake_peer_got(peer).p, HEAD, 20);
 	world_pass(BODY_MS);
 	asker_expect_failure(&asked, FAILURE_ORIGIN_WRITE_TIMEOUT, "");
+	fake_conn_connects(0);
+	/* it takes it in two pieces */
+	fake_conn_connects(FAKE_CONNECT_UNDECIDED);
+	peer = asker_ask(&asked);
+	peer->room = 10;
+	fake_peer_decide(peer, 0);
+	world_settle();
+	peer->room = SIZE_MAX;
+	world_settle();
+	assert_int_equal(fake_peer_got(peer).n, HEAD_N);
+	assert_memory_equal(fake_peer_got(peer).p, HEAD, HEAD_N);
+	assert_int_equal(stats->origin_requests - requests, 3);
+	origin_cancel(asked.origin);
 	fake_conn_connects(0);
 	/* an answer that comes before all was sent is read, and the connection is not kept */
 	peer = asker_ask_for(&asked, &asker_post);
@@ -355,6 +370,7 @@ static void a_connection_that_breaks_while_sending(void **state)
 	assert_int_equal(fake_peer_got(peer).n, HEAD_N);
 	world_settle();
 	asker_expect_end(&asked, 413, "");
+	assert_int_equal(asked.idle, 0); /* not even for a moment */
 	asker_expect_kept(0);
 	/* before anything was sent, too */
 	fake_conn_connects(FAKE_CONNECT_UNDECIDED);
@@ -370,6 +386,7 @@ static void a_connection_that_breaks_while_sending(void **state)
 		world_settle();
 		assert_int_equal(fake_peer_got(peer).n, sent);
 		asker_expect_end(&asked, 413, "");
+		assert_int_equal(asked.idle, 0); /* not even for a moment */
 		asker_expect_kept(0);
 	}
 	fake_conn_connects(0);
