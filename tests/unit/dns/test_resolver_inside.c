@@ -265,6 +265,36 @@ static void it_may_end_at_once(void **state)
 	assert_null(fixture->resolver->lookups);
 }
 
+/* What is known without a name server: its addresses, or why there are none. */
+static void what_is_not_asked_for(void **state)
+{
+	static const char *const special = "names in .invalid and .onion are not looked up";
+	static const struct {
+		const char *host;
+		unsigned count;
+		const char *why_none;
+	} cases[] = {
+		{"a.onion", 0, special}, {"invalid", 0, special}, {"localhost", 2, NULL},
+		{"10.0.0.1", 1, NULL},   {"[::1]", 1, NULL},      {"0x7f.1", 0, "not a host name"},
+	};
+	struct fixture *fixture = *state;
+	uint64_t hits = stats->dns_cache_hits;
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct told told = {.calls = 0};
+
+		assert_null(resolver_start(fixture->resolver, slice_str(cases[i].host), 0, done,
+					   &told));
+		assert_int_equal(told.calls, 1);
+		assert_int_equal(told.failure,
+				 cases[i].count > 0 ? FAILURE_NONE : FAILURE_DNS_ERROR);
+		assert_int_equal(told.count, cases[i].count);
+		assert_string_equal(told.why_none != NULL ? told.why_none : "",
+				    cases[i].why_none != NULL ? cases[i].why_none : "");
+	}
+	assert_int_equal(stats->dns_cache_hits - hits, 3);
+}
+
 /* ---- sockets -------------------------------------------------------------------------------- */
 
 /* Each has a watcher of its own, one more has none, and all places are given back. */
@@ -356,6 +386,7 @@ int main(void)
 		TEST(what_was_answered_waits_on),
 		TEST(it_stays_while_it_is_told),
 		TEST(it_may_end_at_once),
+		TEST(what_is_not_asked_for),
 		TEST(as_many_sockets_as_there_is_room_for),
 		cmocka_unit_test(the_last_labels_of_a_name),
 	};
