@@ -41,7 +41,7 @@ struct asked {
 	char content[4096], cause[256], early[64];
 	unsigned takes; /* pieces of content until it takes no more */
 	enum asked_call cancels;
-	uint64_t idle; /* connections that are kept, as it ends */
+	uint64_t idle;     /* connections that are kept, as it ends */
 	struct conn *conn; /* of another protocol */
 };
 

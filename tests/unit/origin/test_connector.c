@@ -139,6 +139,7 @@ static void the_first_address_that_is_reached(void **state)
 	assert_int_equal(asked.source, FROM_NAME_SERVERS);
 	assert_int_equal(asked.times.dns_us, 20000);
 	assert_int_equal(asked.times.connect_us, 30000);
+	assert_int_equal(fake_conn_next_ms() - fake_conn_now_ms(), WORLD_CONNECT_MS - 30);
 	expect_connection(&asked, "10.0.0.1:80");
 	assert_false(is_begun(3));
 	assert_int_equal(stats->origin_connections - connections, 3);
