@@ -15,6 +15,7 @@
 #include "cache/base/diagnostic.h"
 #include "proxy/dns/hosts.c"
 #include "tests/doubles/failing_calls.h"
+#include "tests/support/guarded.h"
 
 static char directory[] = "/tmp/test_hosts.XXXXXX";
 static char path[64], other_path[64];
@@ -112,6 +113,22 @@ static void broken_lines_are_passed_over(void **state)
 	assert_string_equal(found(hosts, "ok"), "192.0.2.1");
 	assert_string_equal(found(hosts, "also"), "192.0.2.1");
 	hosts_free(hosts);
+}
+
+/* Wherever a text ends, nothing behind it is read. */
+static void a_text_may_end_anywhere(void **state)
+{
+	static const char text[] = "\t192.0.2.1 web www # one\n2001:db8::1 \t web\r\n \n#\n";
+
+	(void)state;
+	for (size_t n = 0; n < sizeof(text); n++) {
+		struct hosts *hosts = hosts_parse(guarded(slice_of(text, n)));
+
+		assert_non_null(hosts);
+		assert_string_equal(found(hosts, "www"), n < 18 ? "" : "192.0.2.1");
+		hosts_free(hosts);
+		guarded_end();
+	}
 }
 
 static void an_empty_text_has_no_names(void **state)
@@ -321,6 +338,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_are_read),
 		cmocka_unit_test(broken_lines_are_passed_over),
+		cmocka_unit_test(a_text_may_end_anywhere),
 		cmocka_unit_test(an_empty_text_has_no_names),
 		cmocka_unit_test(a_name_has_no_more_addresses_than_there_is_room_for),
 		cmocka_unit_test(a_changed_file_is_read_again),
