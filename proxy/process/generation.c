@@ -319,8 +319,13 @@ static bool prepare_next(struct generation *next, const struct generation_former
 	struct diagnostic error;
 
 	next->conf = conf_load(source->file, source->settings, source->setting_count, errors);
-	if (next->conf == NULL || !complete(former, next) ||
-	    !may_follow(former, next->conf, errors) || !generation_check_files(next->conf, errors))
+	if (next->conf == NULL)
+		return false;
+	if (!complete(former, next)) {
+		fprintf(errors, "out of memory\n");
+		return false;
+	}
+	if (!may_follow(former, next->conf, errors) || !generation_check_files(next->conf, errors))
 		return false;
 	if (pipe2(next->go, O_CLOEXEC) != 0) {
 		fprintf(errors, "cannot make a pipe: %s\n", strerror(errno));
