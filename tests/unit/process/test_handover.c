@@ -1,4 +1,4 @@
-/* LINKS: proxy/process tests/doubles/failing_memory.c -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=getauxval,--wrap=memfd_create,--wrap=fdopen,--wrap=pread */
+/* LINKS: proxy/process tests/doubles/failing_memory.c -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=reallocarray,--wrap=memfd_create,--wrap=fdopen,--wrap=pread */
 /* What one program hands over, as the next one reads it: this one, executed by itself. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,12 +8,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -38,23 +36,14 @@ static int spare; /* the socket again, which is closed with each handover */
 static struct listener sets[] = {{.at = NULL, .count = 0}, {.at = addresses, .count = 3}};
 
 /* What the system says and does, when a test says so. */
-static const char *started_as;
-static bool has_name, fails_file, fails_stream, fails_read;
+static bool fails_file, fails_stream, fails_read;
 
-unsigned long __wrap_getauxval(unsigned long type);
-unsigned long __real_getauxval(unsigned long type);
 int __wrap_memfd_create(const char *name, unsigned flags);
 int __real_memfd_create(const char *name, unsigned flags);
 FILE *__wrap_fdopen(int fd, const char *mode);
 FILE *__real_fdopen(int fd, const char *mode);
 ssize_t __wrap_pread(int fd, void *to, size_t size, off_t at);
 ssize_t __real_pread(int fd, void *to, size_t size, off_t at);
-
-unsigned long __wrap_getauxval(unsigned long type)
-{
-	return has_name && type == AT_EXECFN ? (unsigned long)(uintptr_t)started_as
-					     : __real_getauxval(type);
-}
 
 int __wrap_memfd_create(const char *name, unsigned flags)
 {
@@ -499,69 +488,6 @@ static void half_of_it_is_not_taken(void **state)
 	assert_true(takes(LEAST "end\n", SEALED));
 }
 
-/* By which path it runs: as it was called when that is this program, else as the kernel knows it. */
-static void the_path_is_that_of_this_program(void **state)
-{
-	static char *arguments[] = {"x", NULL};
-	char real[PATH_MAX], here[PATH_MAX], copy[PATH_MAX], expected[2 * PATH_MAX];
-	char link[] = "/tmp/test_handover.XXXXXX";
-	char *name;
-	ssize_t n = readlink("/proc/self/exe", real, sizeof(real) - 1);
-
-	(void)state;
-	assert_true(n > 0);
-	real[n] = '\0';
-	assert_non_null(getcwd(here, sizeof(here)));
-	assert_non_null(mkdtemp(link));
-	has_name = true;
-
-	started_as = real;
-	handover_note_program(arguments);
-	assert_string_equal(handover_path(), real);
-
-	/* a link: it may name a newer version later */
-	snprintf(copy, sizeof(copy), "%s/link", link);
-	assert_int_equal(symlink(real, copy), 0);
-	started_as = copy;
-	handover_note_program(arguments);
-	assert_string_equal(handover_path(), copy);
-
-	/* from where it was called */
-	assert_int_equal(chdir(link), 0);
-	started_as = "./link";
-	handover_note_program(arguments);
-	snprintf(expected, sizeof(expected), "%s/./link", link);
-	assert_string_equal(handover_path(), expected);
-	assert_int_equal(chdir(here), 0);
-
-	/* another file of that name, none, and no name at all */
-	started_as = "/bin/sh";
-	handover_note_program(arguments);
-	assert_string_equal(handover_path(), real);
-	started_as = "/nowhere";
-	handover_note_program(arguments);
-	assert_string_equal(handover_path(), real);
-	started_as = NULL;
-	handover_note_program(arguments);
-	assert_string_equal(handover_path(), real);
-
-	/* longer than paths are */
-	name = malloc(PATH_MAX + 1);
-	memset(name, 'a', PATH_MAX);
-	name[PATH_MAX] = '\0';
-	started_as = name;
-	handover_note_program(arguments);
-	assert_string_equal(handover_path(), real);
-	name[0] = '/';
-	handover_note_program(arguments);
-	assert_string_equal(handover_path(), real);
-	free(name);
-
-	has_name = false;
-	unlink(copy);
-	rmdir(link);
-}
-
 /* Of no set there is no first, nor files. */
 static void one_without_sockets(void **state)
 {
@@ -609,7 +535,6 @@ int main(int argc, char **argv)
 		cmocka_unit_test(texts_have_all_bytes),
 		cmocka_unit_test(memory_may_run_out),
 		cmocka_unit_test(half_of_it_is_not_taken),
-		cmocka_unit_test(the_path_is_that_of_this_program),
 		cmocka_unit_test(one_without_sockets),
 		cmocka_unit_test(what_is_no_handover_is_an_error),
 	};

@@ -1,4 +1,4 @@
-/* LINKS: proxy/process tests/support/store_fixture.c -Wl,--wrap=getpwnam,--wrap=getpwuid,--wrap=geteuid,--wrap=fstat,--wrap=fchown,--wrap=mkdir,--wrap=eaccess,--wrap=fdopendir,--wrap=strdup */
+/* LINKS: proxy/process tests/support/store_fixture.c -Wl,--wrap=getpwnam,--wrap=getpwuid,--wrap=geteuid,--wrap=fstat,--wrap=fchown,--wrap=mkdir,--wrap=eaccess,--wrap=fdopendir,--wrap=strdup,--wrap=strndup,--wrap=malloc,--wrap=file_system_check */
 /* Root makes and checks the store's directory for another user: by owner and mode, whoever runs this test. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cache/store/file_system.h"
 #include "proxy/process/store_dir.h"
 #include "tests/support/store_fixture.h"
 
@@ -27,7 +28,11 @@ static unsigned uid;     /* of this process */
 static uid_t given_to;   /* the directory, 0 for not */
 static gid_t given_group;
 static const char *fails;
-static char made[256]; /* modes and names below the directory */
+static char made[256];   /* modes and names below the directory */
+static char asked[512];  /* what this user may write: names, without the directory */
+static char looked[256]; /* whose file system was looked at, likewise */
+static enum file_system_fit system_is;
+static const int *mkdir_errors; /* of the next calls, 0 for none; NULL for ENOSPC, if it fails */
 
 struct passwd *__wrap_getpwnam(const char *name);
 struct passwd *__wrap_getpwuid(uid_t user);
@@ -42,6 +47,11 @@ int __real_fstat(int fd, struct stat *ret_status);
 int __real_mkdir(const char *path, mode_t mode);
 DIR *__real_fdopendir(int fd);
 char *__real_strdup(const char *text);
+char *__wrap_strndup(const char *text, size_t most);
+char *__real_strndup(const char *text, size_t most);
+void *__wrap_malloc(size_t size);
+void *__real_malloc(size_t size);
+enum file_system_fit __wrap_file_system_check(int fd, const char *path, struct diagnostic *why);
 
 static bool fails_now(const char *name, int number)
 {
@@ -95,14 +105,53 @@ int __wrap_mkdir(const char *path, mode_t mode)
 
 	if (strncmp(path, directory, strlen(directory)) == 0 && path[strlen(directory)] == '/')
 		snprintf(made + n, sizeof(made) - n, "%o %s\n", mode, path + strlen(directory) + 1);
+	if (mkdir_errors != NULL) {
+		errno = *mkdir_errors++;
+		return errno != 0 ? -1 : __real_mkdir(path, mode);
+	}
 	return fails_now("mkdir", ENOSPC) ? -1 : __real_mkdir(path, mode);
+}
+
+/* Each with a blank behind it; "-" is the directory. */
+static void note(char *to, size_t size, const char *path)
+{
+	size_t n = strlen(to), skipped = strlen(directory);
+	bool below = strncmp(path, directory, skipped) == 0;
+
+	snprintf(to + n, size - n, "%s%s ", below ? "-" : "", path + (below ? skipped : 0));
 }
 
 int __wrap_eaccess(const char *path, int mode)
 {
-	(void)path;
 	assert_int_equal(mode, W_OK | X_OK);
-	return fails_now("eaccess", EACCES) ? -1 : 0;
+	note(asked, sizeof(asked), path);
+	if (fails_now("eaccess", EACCES))
+		return -1;
+	return access(path, F_OK);
+}
+
+enum file_system_fit __wrap_file_system_check(int fd, const char *path, struct diagnostic *why)
+{
+	char name[64], target[256];
+	ssize_t n;
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	n = readlink(name, target, sizeof(target) - 1);
+	target[n > 0 ? n : 0] = '\0';
+	note(looked, sizeof(looked), target);
+	if (system_is == FILE_SYSTEM_NETWORK)
+		diagnostic_set(why, "store: %s: far away", path);
+	return system_is;
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return fails != NULL && strcmp(fails, "malloc") == 0 ? NULL : __real_malloc(size);
+}
+
+char *__wrap_strndup(const char *text, size_t most)
+{
+	return fails != NULL && strcmp(fails, "malloc") == 0 ? NULL : __real_strndup(text, most);
 }
 
 DIR *__wrap_fdopendir(int fd)
@@ -124,7 +173,9 @@ static int setup(void **state)
 	uid = 0;
 	given_to = given_group = 0;
 	fails = NULL;
-	made[0] = '\0';
+	made[0] = asked[0] = looked[0] = '\0';
+	system_is = FILE_SYSTEM_LOCAL;
+	mkdir_errors = NULL;
 	return 0;
 }
 
@@ -251,6 +302,109 @@ static void others_are_asked_themselves(void **state)
 	is_error("store: ", "/dev/null", ": cannot be made or written: Not a directory");
 }
 
+/* Of the parents that are missing, each is asked for, down to the first that is there. */
+static void what_can_be_made_is_asked_of_its_parents(void **state)
+{
+	char here[512], path[128];
+
+	(void)state;
+	uid = 1000;
+	assert_true(store_dir_check(inner, "", &error));
+	assert_string_equal(asked, "-/a/b -/a/ -/a -/ ");
+	asked[0] = '\0';
+	snprintf(path, sizeof(path), "%s//abc/de//", directory);
+	assert_true(store_dir_check(path, "", &error));
+	assert_string_equal(asked, "-//abc/de// -//abc/de/ -//abc/de -//abc/ -//abc -// ");
+	asked[0] = '\0';
+	assert_true(store_dir_check("/nowhere-at-all", "", &error));
+	assert_string_equal(asked, "/nowhere-at-all / ");
+	asked[0] = '\0';
+	assert_non_null(getcwd(here, sizeof(here)));
+	assert_int_equal(chdir(directory), 0);
+	assert_true(store_dir_check("a/b", "", &error));
+	assert_string_equal(asked, "a/b a/ a . ");
+	fails = "eaccess";
+	asked[0] = '\0';
+	assert_false(store_dir_check("a/b", "", &error));
+	assert_string_equal(asked, "a/b ");
+	fails = "strdup";
+	assert_false(store_dir_check("a/b", "", &error));
+	is_error("store: ", "a/b", ": cannot be made or written: Cannot allocate memory");
+	assert_int_equal(chdir(here), 0);
+}
+
+/* That of the directory, or of the first of its parents that is there. */
+static void the_file_system_is_that_of_where_it_would_be(void **state)
+{
+	char here[512];
+
+	(void)state;
+	uid = 1000;
+	assert_true(store_dir_check(directory, "", &error));
+	assert_true(store_dir_check(inner, "", &error));
+	assert_true(store_dir_check("/nowhere-at-all/a", "", &error));
+	assert_true(store_dir_check("/nowhere-at-all", "", &error));
+	assert_non_null(getcwd(here, sizeof(here)));
+	assert_int_equal(chdir(directory), 0);
+	assert_true(store_dir_check("a/b", "", &error));
+	assert_true(store_dir_check("a", "", &error));
+	assert_int_equal(chdir(here), 0);
+	assert_string_equal(looked, "- - / / - - ");
+	system_is = FILE_SYSTEM_NETWORK;
+	assert_false(store_dir_check(directory, "", &error));
+	is_error("store: ", directory, ": far away");
+	system_is = FILE_SYSTEM_UNKNOWN;
+	assert_true(store_dir_check(directory, "", &error));
+}
+
+/* Why the first that was missing could not be made is what helps. */
+static void the_first_failure_is_told(void **state)
+{
+	static const int first[] = {ENOSPC, EROFS, EROFS}, last[] = {0, EROFS, EACCES},
+			 of_root[] = {EISDIR, 0, 0}, there[] = {EEXIST, EROFS, EROFS};
+
+	(void)state;
+	uid = 0;
+	assert_int_equal(chdir(directory), 0);
+	mkdir_errors = first;
+	assert_false(store_dir_give("a/b/c", "someone", &error));
+	is_error("store: ", "a/b/c", ": cannot be made for user someone: No space left on device");
+	mkdir_errors = last;
+	assert_false(store_dir_give("a/b/c", "someone", &error));
+	is_error("store: ", "a/b/c", ": cannot be made for user someone: Read-only file system");
+	mkdir_errors = there;
+	assert_false(store_dir_give("a/b/c", "someone", &error));
+	is_error("store: ", "a/b/c", ": cannot be made for user someone: Read-only file system");
+	mkdir_errors = of_root;
+	assert_true(store_dir_give("a/b/c", "someone", &error));
+	assert_int_equal(chdir("/"), 0);
+}
+
+/* Root, for another user, but nothing can be said of the directory: then root's own word counts. */
+static void what_cannot_be_looked_at_is_asked_for(void **state)
+{
+	(void)state;
+	fails = "fstat";
+	assert_true(store_dir_check(directory, "someone", &error));
+	assert_string_equal(asked, "- ");
+}
+
+static void no_memory_for_the_default(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		unsetenv("XDG_CACHE_HOME");
+		unsetenv("CACHE_DIRECTORY");
+		setenv("HOME", "/home/a", 1);
+		if (i >= 2)
+			setenv(i == 2 ? "XDG_CACHE_HOME" : "CACHE_DIRECTORY", "/x", 1);
+		fails = "malloc";
+		assert_null(store_dir_default(i == 0, &error));
+		fails = NULL;
+		assert_string_equal(error.text, "out of memory");
+	}
+}
+
 static void no_home(void **state)
 {
 	static const char *const calls[] = {NULL, "getpwuid"};
@@ -277,6 +431,11 @@ int main(void)
 		WITH_DIRECTORY(each_call_may_fail),
 		WITH_DIRECTORY(whether_the_user_may_write),
 		WITH_DIRECTORY(others_are_asked_themselves),
+		WITH_DIRECTORY(what_can_be_made_is_asked_of_its_parents),
+		WITH_DIRECTORY(the_file_system_is_that_of_where_it_would_be),
+		WITH_DIRECTORY(the_first_failure_is_told),
+		WITH_DIRECTORY(what_cannot_be_looked_at_is_asked_for),
+		WITH_DIRECTORY(no_memory_for_the_default),
 		WITH_DIRECTORY(no_home),
 	};
 
