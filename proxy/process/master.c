@@ -208,7 +208,8 @@ struct master *master_new(struct generation *first, const struct generation_sour
 	master_take_places(master, first, NEVER); /* none is taken yet */
 	if (before == NULL || master_adopt(master, before))
 		return master;
-	master_free(master);
+	free(master->members);
+	free(master); /* `first` stays the caller's */
 	return NULL;
 }
 

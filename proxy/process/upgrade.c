@@ -256,7 +256,7 @@ bool master_trial_ended(struct master *master, pid_t pid, int status)
 	       strcmp(trial->text, HANDOVER_READY) == 0;
 	if (master->stopping)
 		return true;
-	if (good && !master->replacing) {
+	if (good) {
 		hand_over(master);
 		return true;
 	}

@@ -37,11 +37,12 @@ enum { FIRST_PID = 101, ENDED_MAX = 32, HUNG_MAX = 8, START_MS = 1000000, LINE_M
 enum { TURNS_MAX = 5000, LINES_MAX = 500, ALARM_S = 30 };
 
 /* What can be told to fail. */
-enum call { FORK, PIPE, GO, EXECUTE, OPEN, MEMORY, TICKETS, MAP, CALLS };
+enum call { FORK, PIPE, GO, EXECUTE, OPEN, MEMORY, TICKETS, MAP, DROP, CALLS };
 
 static const char *const calls[CALLS] = {
-	[FORK] = "fork",    [PIPE] = "pipe",     [GO] = "listen",       [EXECUTE] = "execute",
-	[OPEN] = "program", [MEMORY] = "memory", [TICKETS] = "tickets", [MAP] = "map",
+	[FORK] = "fork",       [PIPE] = "pipe",    [GO] = "listen",
+	[EXECUTE] = "execute", [OPEN] = "program", [MEMORY] = "memory",
+	[TICKETS] = "tickets", [MAP] = "map",      [DROP] = "user",
 };
 
 static const struct {
@@ -91,6 +92,7 @@ void __wrap_notify_ready(const char *status);
 void __wrap_notify_reloading(const char *status);
 void __wrap_notify_stopping(const char *status, int64_t within_ms);
 void __wrap_privileges_harden(bool debugging);
+bool __wrap_privileges_drop(const char *user, struct diagnostic *error);
 bool __wrap_generation_go(struct generation *generation, struct diagnostic *error);
 bool __wrap_tls_tickets_begin(void);
 struct worker_shared *__wrap_worker_shared_map(const struct conf *conf,
@@ -267,12 +269,23 @@ static void write_file(const char *path, const char *text)
 
 static void touch(const char *what)
 {
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
+	struct stat look;
 	char path[128];
 
 	snprintf(path, sizeof(path), "%s.old", world.store);
 	if (strcmp(what, "program") == 0) {
 		unlink(world.program);
 		write_file(world.program, "another");
+	} else if (strcmp(what, "seconds") == 0 || strcmp(what, "nanoseconds") == 0) {
+		if (stat(world.program, &look) != 0)
+			abort();
+		times[1] = look.st_mtim;
+		times[1].tv_sec += what[0] == 's';
+		times[1].tv_nsec ^= what[0] == 'n';
+		utimensat(AT_FDCWD, world.program, times, 0);
+	} else if (strcmp(what, "nothing") == 0) {
+		unlink(world.program);
 	} else if (rename(world.store, path) != 0 || mkdir(world.store, 0700) != 0) {
 		abort();
 	}
@@ -290,7 +303,9 @@ static void set_failing(const char *what, bool fails)
 	for (unsigned i = 0; i < CALLS; i++)
 		if (strcmp(calls[i], what) == 0)
 			world.fails[i] = fails;
-	if (world.fails[MEMORY])
+	if (fails && strncmp(what, "memory ", 7) == 0)
+		fail_memory((size_t)atoi(what + 7), false);
+	else if (world.fails[MEMORY])
 		fail_memory(0, true);
 	else
 		fail_memory_never();
@@ -508,6 +523,12 @@ void __wrap_privileges_harden(bool debugging)
 	(void)debugging; /* the test stays as it is */
 }
 
+bool __wrap_privileges_drop(const char *user, struct diagnostic *error)
+{
+	diagnostic_set(error, "user: %s: cannot become it", user);
+	return !world.fails[DROP];
+}
+
 bool __wrap_generation_go(struct generation *generation, struct diagnostic *error)
 {
 	if (!world.fails[GO])
@@ -566,6 +587,8 @@ void __wrap_handover_execute(const struct handover *handover, const char *path)
 	     handover->reload_file >= 0, handover->upgrade_file >= 0,
 	     handover->tickets != NULL && strlen(handover->tickets) > 0 ? "yes" : "no",
 	     handover->finish_ms);
+	if (handover->failed_for != 0)
+		note("with failure %" PRId64, handover->failed_for);
 	note_workers(handover);
 	if (!world.fails[EXECUTE])
 		longjmp(world.end, 1);
@@ -665,6 +688,7 @@ static void make_before(const char *words)
 	before->slots = conf_worker_slots(first->conf);
 	before->generation = value_of(words, "generation=", 1);
 	before->upgrade_asked = value_of(words, "asked=", 0);
+	before->failed_for = value_of(words, "failed=", 0);
 	before->copier = value_of(words, "copier=", 0);
 	before->copied_s = value_of(words, "copied=", 0);
 	before->finish_ms = value_of(words, "finish=", before->finish_ms);
@@ -786,6 +810,7 @@ static _Noreturn void play_here(int to, pid_t parent)
 	if (mkdir(world.store, 0700) != 0)
 		abort();
 	play_all();
+	fail_memory_never();
 	__real_exit(EXIT_SUCCESS);
 }
 

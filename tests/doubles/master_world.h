@@ -12,10 +12,12 @@
  *   MS > asks reload|upgrade     an operator, by a worker
  *   MS > file NAME=VALUE; ...    what the file has now
  *   MS > fails CALL, works CALL  from here on: a call named in `calls`
+ *   MS > fails memory N          the N-th allocation alone, from 0 on
  *   MS > hangs PID               its loop turns no more
  *   MS > sleeps MILLISECONDS     the machine
  *   MS > says TEXT               the program that is tried; "~" is the end of a line
  *   MS > touches program|store   another is there
+ *   MS > touches seconds|nanoseconds|nothing  the time of the program is another, it is gone
  *   MS > shows                   what operators see
  *   MS > waits                   nothing, so that all until then is seen
  *

@@ -1,4 +1,4 @@
-/* LINKS: proxy/process tests/doubles/master_world.c tests/doubles/failing_memory.c -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=fork,--wrap=kill,--wrap=waitpid,--wrap=poll,--wrap=sigtimedwait,--wrap=exit,--wrap=pipe2,--wrap=open,--wrap=monotonic_us,--wrap=log_error,--wrap=log_info,--wrap=log_error_lines,--wrap=notify_ready,--wrap=notify_reloading,--wrap=notify_stopping,--wrap=privileges_harden,--wrap=generation_go,--wrap=tls_tickets_begin,--wrap=worker_shared_map,--wrap=master_new,--wrap=handover_path,--wrap=handover_execute */
+/* LINKS: proxy/process tests/doubles/master_world.c tests/doubles/failing_memory.c -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=fork,--wrap=kill,--wrap=waitpid,--wrap=poll,--wrap=sigtimedwait,--wrap=exit,--wrap=pipe2,--wrap=open,--wrap=monotonic_us,--wrap=log_error,--wrap=log_info,--wrap=log_error_lines,--wrap=notify_ready,--wrap=notify_reloading,--wrap=notify_stopping,--wrap=privileges_harden,--wrap=privileges_drop,--wrap=reallocarray,--wrap=strdup,--wrap=generation_go,--wrap=tls_tickets_begin,--wrap=worker_shared_map,--wrap=master_new,--wrap=handover_path,--wrap=handover_execute */
 /* The plays of tests/masters: what a master does, and when, is what stands there. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -88,6 +88,47 @@ static void a_play_has_bounds(void **state)
 	free(text);
 }
 
+/*
+ * Whichever allocation fails, a program takes over, or the one before goes on, or it says why not; a reload is
+ * answered.  None is stuck.
+ */
+static void memory_may_run_out(void **state)
+{
+	static const char *const plays[] = {
+		"with workers=1; sync=0\nafter kind=1 workers=11:1:1:0 generation=1\n"
+		"0 > fails memory %u\n100 > serves 101\n200 > serves 11\n300 > waits\n",
+		"with workers=1; sync=0\nafter kind=0 generation=1\n"
+		"0 > fails memory %u\n100 > serves 101\n300 > ends 101 0\n",
+		"with workers=1; sync=0\n0 > serves 101\n50 > fails memory %u\n100 > asks reload\n"
+		"200 > serves 102\n300 > serves 101\n",
+	};
+	static const char *const good[] = {"serves in place of", "reports ready~",
+					   "notifies ready: serving, generation 2"};
+	static const char *const bad[] = {"executes the one before for a back", "reports ",
+					  "notifies ready: reload refused"};
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		unsigned failures = 0, well = 0;
+
+		for (unsigned n = 0; well < 5 && n < 400; n++) {
+			char play[512], *text;
+			bool failed;
+
+			snprintf(play, sizeof(play), plays[i], n);
+			text = master_world_play(slice_str(play));
+			failed = strstr(text, good[i]) == NULL;
+			if (strstr(text, "stuck") != NULL ||
+			    (failed && strstr(text, bad[i]) == NULL))
+				fail_msg("%s", text);
+			failures += failed;
+			well = failed ? 0 : well + 1;
+			free(text);
+		}
+		assert_in_range(failures, 10, 390);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -95,6 +136,7 @@ int main(void)
 		cmocka_unit_test(generations_follow_each_other),
 		cmocka_unit_test(programs_follow_each_other),
 		cmocka_unit_test(a_play_has_bounds),
+		cmocka_unit_test(memory_may_run_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
