@@ -180,8 +180,10 @@ static void a_proxy_with_tls_needs_a_name(void **state)
 	(void)state;
 	add(&forward_frontend, "127.0.0.1:3128")->is_tls = true;
 	prints("proxy: https://127.0.0.1:3128\n"
-	       "# by a name that its certificate has: export "
-	       "http_proxy=https://NAME:3128\n" SPELLINGS STORE TRY("127.0.0.1:3128"));
+	       "# by a name that its certificate has: export http_proxy=https://NAME:3128 "
+	       "HTTP_PROXY=https://NAME:3128\n" SPELLINGS STORE
+	       "# try: curl --noproxy '' -x https://NAME:3128 -i http://example.com/\n"
+	       "# other programs: cache204 env\n");
 }
 
 static void a_file_is_for_curl(void **state)
