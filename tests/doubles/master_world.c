@@ -88,6 +88,7 @@ int64_t __wrap_monotonic_us(void);
 void __wrap_log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void __wrap_log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void __wrap_log_error_lines(const char *what, const char *text);
+void __wrap_greeting_warn(const struct generation *generation);
 void __wrap_notify_ready(const char *status);
 void __wrap_notify_reloading(const char *status);
 void __wrap_notify_stopping(const char *status, int64_t within_ms);
@@ -201,6 +202,11 @@ void __wrap_log_info(const char *format, ...)
 void __wrap_log_error_lines(const char *what, const char *text)
 {
 	note("error: %s: %.*s", what, (int)strcspn(text, "\n"), text);
+}
+
+void __wrap_greeting_warn(const struct generation *generation)
+{
+	note("warns of generation %" PRIu64, generation->number);
 }
 
 void __wrap_notify_ready(const char *status)
@@ -580,11 +586,11 @@ void __wrap_handover_execute(const struct handover *handover, const char *path)
 	     handover->why, handover->generation, handover->slots, handover->store,
 	     handover->store_size, handover->user);
 	note("with sets %u, asked %" PRId64 " %" PRId64 ", copier %" PRId64 " of %" PRId64
-	     ", terminal %" PRId64 ", descriptors %d%d%d%d%d%d, keys %s, to finish %" PRId64,
+	     ", terminal %" PRId64 ", descriptors %d%d%d%d%d%d%d, keys %s, to finish %" PRId64,
 	     handover->set_count, handover->reload_asked, handover->upgrade_asked, handover->copier,
 	     handover->copied_s, handover->had_terminal, handover->lock >= 0,
 	     handover->program >= 0, handover->words_in >= 0, handover->words_out >= 0,
-	     handover->reload_file >= 0, handover->upgrade_file >= 0,
+	     handover->reload_file >= 0, handover->upgrade_file >= 0, handover->report >= 0,
 	     handover->tickets != NULL && strlen(handover->tickets) > 0 ? "yes" : "no",
 	     handover->finish_ms);
 	if (handover->failed_for != 0)

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -294,6 +295,34 @@ static void the_next_stays_with_the_store(void **state)
 	generation_free(now, NULL);
 }
 
+/* Files of sockets are of the user that we become, for a reload to remove them. */
+static void files_of_sockets_are_of_the_user(void **state)
+{
+	const struct passwd *nobody = getpwnam("nobody");
+	struct generation *now;
+	struct stat status;
+	char path[80];
+
+	(void)state;
+	if (geteuid() != 0 || nobody == NULL)
+		skip();
+	set("user=nobody");
+	set("admin_mode=0640");
+	set("listen_mode=0602");
+	set("listen=unix:DIR/listen");
+	now = begin();
+	snprintf(path, sizeof(path), "%s/admin", directory);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_uid, nobody->pw_uid);
+	assert_int_equal(status.st_gid, nobody->pw_gid);
+	assert_int_equal(status.st_mode & 0777, 0640);
+	snprintf(path, sizeof(path), "%s/listen", directory);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_uid, nobody->pw_uid);
+	assert_int_equal(status.st_mode & 0777, 0602);
+	generation_free(now, NULL);
+}
+
 static void the_log_is_as_the_option_says(void **state)
 {
 	static const struct {
@@ -559,6 +588,7 @@ int main(void)
 		TEST(a_worker_closes_the_others),
 		TEST(a_worker_of_the_generation_in_effect_knows_no_next),
 		TEST(the_next_stays_with_the_store),
+		TEST(files_of_sockets_are_of_the_user),
 		TEST(the_log_is_as_the_option_says),
 		TEST(each_file_that_will_not_do_has_its_line),
 		TEST(what_takes_a_restart_is_refused),

@@ -29,7 +29,7 @@ enum { NOW_S = 1000000 };
 	"# other programs: cache204 env\n"
 
 static const struct frontend gateway;
-static struct listener_address at[4];
+static struct listener_address at[5]; /* one more than there is room for */
 static struct listener listener = {.at = at};
 static struct generation generation;
 static struct conf *conf;
@@ -125,12 +125,20 @@ static struct listener_address *add(const struct frontend *frontend, const char 
 	return one;
 }
 
+/* What stands behind the last is none of ours, though it could be reached. */
+static void add_behind(const struct frontend *frontend)
+{
+	add(frontend, "192.0.2.250:9");
+	listener.count--;
+}
+
 /* The last line has the version: this file may have been compiled when the working copy had another commit. */
 static void prints(const char *expected)
 {
 	static const char last[] = "cache204 " CACHE204_VERSION;
 	char *end;
 
+	add_behind(&forward_frontend);
 	captured_begin(&captured, false);
 	greeting_print(conf, &listener);
 	captured_end(&captured);
@@ -144,7 +152,7 @@ static void prints(const char *expected)
 }
 
 /* Lines of the log, without the time. */
-static void warns(const char *expected)
+static void warns_of(const char *expected)
 {
 	char text[4096] = "";
 	size_t n = 0;
@@ -159,6 +167,14 @@ static void warns(const char *expected)
 				      strstr(line, "cache204: ") + strlen("cache204: "));
 	captured_free(&captured);
 	assert_string_equal(text, expected);
+}
+
+static void warns(const char *expected)
+{
+	add_behind(&forward_frontend);
+	warns_of(expected);
+	add_behind(&admin_frontend);
+	warns_of(expected);
 }
 
 static void an_address_can_be_pasted(void **state)

@@ -14,6 +14,7 @@
 
 #include "proxy/base/monotonic.h"
 #include "proxy/process/notify.h"
+#include "tests/support/captured.h"
 
 #define STOPPING "STOPPING=1\nEXTEND_TIMEOUT_USEC=0\nSTATUS="
 
@@ -272,6 +273,45 @@ static void test_hand_over_of_less(void **state)
 	assert_null(getenv("NOTIFY_SOCKET"));
 }
 
+/* Each message that does not arrive is a line that says where to, and why; one that does is none. */
+static void what_is_not_sent_is_logged(void **state)
+{
+	static const struct {
+		const char *name, *why;
+	} rows[] = {
+		{"/nowhere/notify", "No such file or directory"},
+		{"relative", "Address family not supported by protocol"},
+		{"/", "Address family not supported by protocol"},
+		{NULL, NULL},
+	};
+	struct captured captured;
+	char expected[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		setenv("NOTIFY_SOCKET", rows[i].name != NULL ? rows[i].name : path, 1);
+		notify_init();
+		captured_begin(&captured, false);
+		notify_ready("serving");
+		captured_end(&captured);
+		snprintf(expected, sizeof(expected),
+			 "error: service manager: cannot send to NOTIFY_SOCKET %s: %s\n",
+			 rows[i].name, rows[i].why);
+		if (rows[i].name == NULL)
+			assert_string_equal(captured.err, "");
+		else
+			assert_non_null(strstr(captured.err, expected));
+		captured_free(&captured);
+	}
+	unsetenv("NOTIFY_SOCKET");
+	notify_init();
+	captured_begin(&captured, false);
+	notify_ready("serving");
+	captured_end(&captured);
+	assert_string_equal(captured.err, "");
+	captured_free(&captured);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +326,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_watchdog, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hand_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hand_over_of_less, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_not_sent_is_logged, setup, teardown),
 	};
 	int failed;
 
