@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,21 +29,29 @@
 #include "proxy/process/notify.h"
 #include "proxy/process/privileges.h"
 #include "proxy/process/takeover.h"
+#include "proxy/process/worker.h"
 #include "tests/doubles/failing_memory.h"
 #include "tests/support/store_fixture.h"
 
-enum { FIRST_PID = 101, ENDED_MAX = 32, HUNG_MAX = 8, START_MS = 1000000, LINE_MAX_SIZE = 512 };
+enum {
+	FIRST_PID = 101,
+	ENDED_MAX = 32,
+	HUNG_MAX = 8,
+	FDS = 256,
+	START_MS = 1000000,
+	LINE_MAX_SIZE = 512
+};
 
 /* Of a play: a master that turns without end, or does not come back, fails by the play's name. */
 enum { TURNS_MAX = 5000, LINES_MAX = 500, ALARM_S = 30 };
 
 /* What can be told to fail. */
-enum call { FORK, PIPE, GO, EXECUTE, OPEN, MEMORY, TICKETS, MAP, DROP, CALLS };
+enum call { FORK, PIPE, GO, EXECUTE, OPEN, MEMORY, TICKETS, MAP, DROP, WORKER, CALLS };
 
 static const char *const calls[CALLS] = {
-	[FORK] = "fork",       [PIPE] = "pipe",    [GO] = "listen",
-	[EXECUTE] = "execute", [OPEN] = "program", [MEMORY] = "memory",
-	[TICKETS] = "tickets", [MAP] = "map",      [DROP] = "user",
+	[FORK] = "fork",    [PIPE] = "pipe",     [GO] = "listen",       [EXECUTE] = "execute",
+	[OPEN] = "program", [MEMORY] = "memory", [TICKETS] = "tickets", [MAP] = "map",
+	[DROP] = "user",    [WORKER] = "worker",
 };
 
 static const struct {
@@ -74,6 +83,7 @@ static struct {
 	unsigned hung_count;
 	unsigned turns, lines;
 	bool fails[CALLS];
+	bool forks, is_worker;
 } world;
 
 pid_t __wrap_fork(void);
@@ -102,6 +112,11 @@ struct master *__wrap_master_new(struct generation *first, const struct generati
 				 struct worker_shared *shared, struct handover *before);
 const char *__wrap_handover_path(void);
 void __wrap_handover_execute(const struct handover *handover, const char *path);
+struct worker *__wrap_worker_new(const struct generation *generation,
+				 const struct worker_shared *shared, unsigned block,
+				 struct listener *listener, struct diagnostic *error);
+int __wrap_worker_run(struct worker *worker);
+void __wrap_worker_free(struct worker *worker);
 pid_t __real_fork(void);
 pid_t __real_waitpid(pid_t pid, int *ret_status, int options);
 _Noreturn void __real_exit(int status);
@@ -355,6 +370,10 @@ static void happen(char *words)
 		*rest++ = '\0';
 	if (happen_to(words, rest) || strcmp(words, "waits") == 0)
 		return;
+	if (strcmp(words, "forks") == 0) {
+		world.forks = true;
+		return;
+	}
 	if (strcmp(words, "signal") == 0)
 		raise(number_of(rest));
 	else if (strcmp(words, "asks") == 0)
@@ -458,6 +477,9 @@ int64_t __wrap_monotonic_us(void)
 
 pid_t __wrap_fork(void)
 {
+	pid_t child;
+	int status;
+
 	if (world.fails[FORK]) {
 		errno = EAGAIN;
 		return -1;
@@ -467,6 +489,15 @@ pid_t __wrap_fork(void)
 	world.told = world.last_pipe < 0 ? -1 : dup(world.last_pipe);
 	world.last = world.last < FIRST_PID ? FIRST_PID : world.last + 1;
 	note("starts %d", (int)world.last);
+	if (!world.forks)
+		return world.last;
+	fflush(world.to);
+	child = __real_fork();
+	world.is_worker = child == 0;
+	if (child == 0)
+		return 0;
+	if (__real_waitpid(child, &status, 0) != child)
+		abort();
 	return world.last;
 }
 
@@ -492,6 +523,8 @@ pid_t __wrap_waitpid(pid_t pid, int *ret_status, int options)
 _Noreturn void __wrap_exit(int status)
 {
 	note("exits with %d", status);
+	if (world.is_worker)
+		__real_exit(status);
 	longjmp(world.end, 1);
 }
 
@@ -527,6 +560,61 @@ int __wrap_open(const char *path, int flags, ...)
 void __wrap_privileges_harden(bool debugging)
 {
 	(void)debugging; /* the test stays as it is */
+}
+
+/* Sockets that connections wait in. */
+static unsigned count_listening(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < FDS; fd++) {
+		struct sockaddr_storage address;
+		socklen_t size = sizeof(address);
+
+		count += getsockname(fd, (struct sockaddr *)&address, &size) == 0 &&
+			 address.ss_family == AF_INET;
+	}
+	return count;
+}
+
+static bool is_blocked(int number)
+{
+	sigset_t mask;
+
+	return sigprocmask(SIG_BLOCK, NULL, &mask) == 0 && sigismember(&mask, number) == 1;
+}
+
+static bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) != -1;
+}
+
+struct worker *__wrap_worker_new(const struct generation *generation,
+				 const struct worker_shared *shared, unsigned block,
+				 struct listener *listener, struct diagnostic *error)
+{
+	const struct master *master = world.master;
+
+	(void)shared;
+	note("worker in block %u of generation %" PRIu64
+	     " has sockets: %u of %u open, signals %d, words %d%d, waits %d",
+	     block, generation->number, listener->count, count_listening(),
+	     is_open(master->signals), is_open(master->started[0]), is_open(master->started[1]),
+	     generation->go[0] >= 0 && is_open(generation->go[0]));
+	diagnostic_set(error, "worker: it cannot");
+	return world.fails[WORKER] ? NULL : (struct worker *)&world;
+}
+
+int __wrap_worker_run(struct worker *worker)
+{
+	(void)worker;
+	note("worker runs, SIGTERM is %sblocked", is_blocked(SIGTERM) ? "" : "not ");
+	return 7;
+}
+
+void __wrap_worker_free(struct worker *worker)
+{
+	note("worker is freed%s", worker == NULL ? ", without one" : "");
 }
 
 bool __wrap_privileges_drop(const char *user, struct diagnostic *error)
@@ -729,7 +817,7 @@ static bool begin(void)
 	bool after = false;
 
 	for (; take_line(line, sizeof(line)); here = world.rest) {
-		if (strncmp(line, "0 > f", 5) == 0) {
+		if (strncmp(line, "0 > f", 5) == 0) { /* fails, file, forks */
 			note("%s", line + 2);
 			happen(line + 4);
 			continue;

@@ -19,6 +19,7 @@
  *   MS > touches program|store   another is there
  *   MS > touches seconds|nanoseconds|nothing  the time of the program is another, it is gone
  *   MS > shows                   what operators see
+ *   MS > forks                   workers that start from here on are processes, which say what they have open, and end
  *   MS > waits                   nothing, so that all until then is seen
  *
  * Processes are numbered from 101 on, in the order of their start.  An event comes before what the master does

@@ -282,14 +282,13 @@ static void what_is_not_sent_is_logged(void **state)
 		{"/nowhere/notify", "No such file or directory"},
 		{"relative", "Address family not supported by protocol"},
 		{"/", "Address family not supported by protocol"},
-		{NULL, NULL},
 	};
 	struct captured captured;
 	char expected[256];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		setenv("NOTIFY_SOCKET", rows[i].name != NULL ? rows[i].name : path, 1);
+		setenv("NOTIFY_SOCKET", rows[i].name, 1);
 		notify_init();
 		captured_begin(&captured, false);
 		notify_ready("serving");
@@ -297,13 +296,10 @@ static void what_is_not_sent_is_logged(void **state)
 		snprintf(expected, sizeof(expected),
 			 "error: service manager: cannot send to NOTIFY_SOCKET %s: %s\n",
 			 rows[i].name, rows[i].why);
-		if (rows[i].name == NULL)
-			assert_string_equal(captured.err, "");
-		else
-			assert_non_null(strstr(captured.err, expected));
+		assert_non_null(strstr(captured.err, expected));
 		captured_free(&captured);
 	}
-	unsetenv("NOTIFY_SOCKET");
+	setenv("NOTIFY_SOCKET", path, 1);
 	notify_init();
 	captured_begin(&captured, false);
 	notify_ready("serving");
