@@ -87,30 +87,6 @@ void client_new_behind(struct clients *clients, const struct accepted *accepted,
 		read_now(client);
 }
 
-/*
- * An answer whose head is still to come says that it is the last.  One that has been promised that
- * its connection lives on may be sending its next request just now: that is answered, as the last.
- */
-static void client_retire(struct client *client)
-{
-	if (client->exchange != NULL && !client->exchange->keep_alive)
-		client->sink.last = true;
-}
-
-void clients_retire(struct clients *clients)
-{
-	for (struct client *client = clients->first; client != NULL; client = client->next)
-		client_retire(client);
-}
-
-static void client_drain(struct client *client)
-{
-	client_retire(client);
-	if (client_is_idle(client))
-		client_close(client);
-	/* A head that has begun is still served, and answered with Connection: close. */
-}
-
 void clients_drain(struct clients *clients)
 {
 	struct client *client, *next;
@@ -118,7 +94,9 @@ void clients_drain(struct clients *clients)
 	clients->ending = true;
 	for (client = clients->first; client != NULL; client = next) {
 		next = client->next;
-		client_drain(client);
+		/* A head that has begun is still served. */
+		if (client_is_idle(client))
+			client_close(client);
 	}
 }
 

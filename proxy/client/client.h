@@ -32,11 +32,12 @@ void client_new(struct clients *clients, const struct accepted *accepted, enum f
 void client_new_behind(struct clients *clients, const struct accepted *accepted,
 		       enum failure refusal);
 
-/* The proxy goes down: no more requests, idle ones close. */
+/*
+ * The proxy goes down: idle ones close.  What is answered from here on says that it is the last, as
+ * the turn's `draining` does by itself: one that was promised that its connection lives on may be
+ * sending its next request just now, which is answered as well.
+ */
 void clients_drain(struct clients *clients);
-
-/* The same for who may take longer: one that is idle has its time to ask once more. */
-void clients_retire(struct clients *clients);
 
 /*
  * Close all now, without another byte, and with an RST where an answer is not all sent.  Exchanges

@@ -140,12 +140,11 @@ static void drain_passed(void *owner)
 	end_at_once(owner);
 }
 
-/* Accept no more, and answer what is asked. */
-static void drain(struct worker *worker, void (*leave)(struct clients *))
+/* Accept no more, and answer what is asked, each as the last of its connection. */
+static void drain(struct worker *worker)
 {
 	worker->turn.leaving = worker->turn.draining = true;
 	acceptors_stop(worker->acceptors);
-	leave(&worker->clients);
 }
 
 /* Within the deadline. */
@@ -155,7 +154,8 @@ static void delay_passed(void *owner)
 
 	if (!deadline_is_set(&worker->drain))
 		deadline_set(&worker->drain, worker->conf->drain_timeout_ms);
-	drain(worker, clients_drain);
+	drain(worker);
+	clients_drain(&worker->clients);
 }
 
 static void terminate_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents)
@@ -183,7 +183,7 @@ static void retire_cb(struct ev_loop *ev, ev_signal *signal_watcher, int revents
 	(void)ev;
 	(void)revents;
 	acceptors_take_rest(worker->acceptors);
-	drain(worker, clients_retire);
+	drain(worker);
 	if (is_unused(worker))
 		return;
 	if (write(worker->shared->to_master, &pid, sizeof(pid)) != (ssize_t)sizeof(pid))

@@ -447,7 +447,6 @@ void fake_worker_retire(struct fake_worker *worker)
 {
 	call_on(worker);
 	worker->turn.leaving = worker->turn.draining = true;
-	clients_retire(&worker->clients);
 	leave();
 }
 
