@@ -28,6 +28,7 @@ static struct {
 	unsigned turned_away; /* by a plain accept() */
 	int turned_away_fd;
 	bool no_files;
+	bool no_input;     /* descriptor 0 is free */
 	int spare_fd;      /* that was opened last */
 	ev_io *watched[3]; /* those that were started, in their order */
 	unsigned watched_count;
@@ -70,6 +71,7 @@ int __wrap_accept(int fd, struct sockaddr *peer, socklen_t *length)
 /* The one that is given up is the only file that is opened here. */
 int __wrap_open(const char *path, int flags, ...)
 {
+	assert_int_equal(flags, O_RDONLY | O_CLOEXEC);
 	return kernel.spare_fd = kernel.no_files ? -1 : __real_open(path, flags);
 }
 
@@ -108,6 +110,9 @@ static void open_for(const struct frontend *frontend, int go)
 							 .fd = socket(AF_INET, SOCK_STREAM, 0),
 							 .row = (uint8_t)(5 + i),
 							 .is_tls = i == 1};
+	if (kernel.no_input)
+		close(STDIN_FILENO);
+	kernel.no_input = false;
 	acceptors = acceptors_start(loop, &f.worker->clients, &listener, go);
 	kernel.no_files = false;
 	assert_non_null(acceptors);
@@ -181,6 +186,9 @@ static void more_where_more_wait(void **state)
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(event(9, EV_READ), 1);
 	assert_int_equal(event(9, EV_READ), 2);
+	assert_int_equal(event(0, EV_READ), 0);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(event(9, EV_READ), 1);
 }
 
 static void connections_are_counted(void **state)
@@ -392,6 +400,50 @@ static void what_cannot_be_watched(void **state)
 	assert_true(is_watching());
 }
 
+/* A process without standard input has its first descriptor for that. */
+static void descriptor_0_is_one_as_well(void **state)
+{
+	int input = dup(STDIN_FILENO);
+
+	teardown(state);
+	kernel.no_input = true;
+	open_for(&forward_frontend, -1);
+	assert_int_equal(kernel.spare_fd, 0);
+	run_out();
+	assert_int_equal(kernel.turned_away, 1);
+	assert_int_equal(kernel.turned_away_fd, 0);
+	assert_int_equal(kernel.spare_fd, 0);
+	acceptors_stop(acceptors);
+	assert_false(is_open(0));
+	teardown(state);
+	assert_int_equal(pipe(ends), 0);
+	dup2(ends[0], STDIN_FILENO);
+	open_for(&forward_frontend, STDIN_FILENO);
+	assert_int_equal(kernel.watched_count, 1);
+	acceptors_stop(acceptors);
+	assert_false(ev_is_active(kernel.watched[0]));
+	dup2(input, STDIN_FILENO);
+	close(input);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* What pauses is over when it is stopped, and stopping it again closes nothing more. */
+static void it_is_stopped_while_it_pauses(void **state)
+{
+	(void)state;
+	kernel.errors[0] = EMFILE;
+	kernel.error_count = 1;
+	event(1, EV_READ);
+	acceptors_stop(acceptors);
+	assert_int_equal(dup2(STDERR_FILENO, kernel.spare_fd), kernel.spare_fd);
+	worker_fixture_pass(&f, PAUSE_MS);
+	assert_false(is_watching());
+	acceptors_stop(acceptors);
+	assert_true(is_open(kernel.spare_fd));
+	close(kernel.spare_fd);
+}
+
 /* A worker that takes over begins when it is told. */
 static void it_begins_when_it_may(void **state)
 {
@@ -430,12 +482,20 @@ static void the_rest_is_taken(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(more_where_more_wait),     TEST(connections_are_counted),
-		TEST(who_may_not_come_is_told), TEST(addresses_are_told_apart),
-		TEST(those_of_a_load_balancer), TEST(descriptors_run_out),
-		TEST(a_pause_is_told),          TEST(without_a_spare_descriptor),
-		TEST(one_that_has_gone),        TEST(what_cannot_be_watched),
-		TEST(it_begins_when_it_may),    TEST(the_rest_is_taken),
+		TEST(more_where_more_wait),
+		TEST(connections_are_counted),
+		TEST(who_may_not_come_is_told),
+		TEST(addresses_are_told_apart),
+		TEST(those_of_a_load_balancer),
+		TEST(descriptors_run_out),
+		TEST(a_pause_is_told),
+		TEST(without_a_spare_descriptor),
+		TEST(one_that_has_gone),
+		TEST(descriptor_0_is_one_as_well),
+		TEST(it_is_stopped_while_it_pauses),
+		TEST(what_cannot_be_watched),
+		TEST(it_begins_when_it_may),
+		TEST(the_rest_is_taken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -251,6 +251,15 @@ static void a_header_says_whose_it_is(void **state)
 			 sizeof("PROXY TCP4 127.0.0.9 192.0.2.1 1000 3128\r\n" SELF) - 1);
 	assert_int_equal(stats->proxy_header_bad, 0);
 	peer = behind(FAILURE_NONE);
+	say(peer, "PROXY TCP4 127.0.0.9 192.0.2.1 1000 31");
+	fake_peer_say(peer, SLICE("28\r\n"));
+	for (unsigned i = 0; i < 2000; i++)
+		fake_peer_say(peer, SLICE(SELF));
+	for (unsigned i = 0; i < 9999 && fake_worker_turn(f.worker, false); i++)
+		;
+	assert_int_equal(stats->requests, 2001);
+	got(peer);
+	peer = behind(FAILURE_NONE);
 	say(peer, "PROXY TCP4 192.0.2.9 192.0.2.1 1000 3128\r\n" SELF);
 	expect_status(got(peer), 403);
 	peer = behind(FAILURE_NONE);
@@ -295,6 +304,13 @@ static void a_header_before_tls(void **state)
 
 	(void)state;
 	assert_true(address_parse(SLICE("10.9.9.9"), &accepted.peer));
+	client_new_behind(&f.worker->clients, &accepted, FAILURE_NONE);
+	fake_peer_say(peer, slice_str(header)); /* all of it at once, and nothing else */
+	worker_fixture_settle(&f);
+	assert_int_equal(peer->said.done, sizeof(header) - 1);
+	before = stats->client_bytes_in;
+	peer = fake_peer_new();
+	accepted.fd = peer->fd;
 	client_new_behind(&f.worker->clients, &accepted, FAILURE_NONE);
 	say(peer, "PROXY TCP4 127");
 	assert_int_equal(peer->said.done, 14);
