@@ -112,6 +112,38 @@ static void it_never_takes_the_last_byte(void **state)
 	assert_int_equal(stats->exchanges, 0);
 }
 
+/* One that takes or sends its bytes steadily is not late, however long that is. */
+static void steady_ones(void **state)
+{
+	enum { MANY = 400000, PIECE = 40000 };
+	static char body[MANY + 1];
+	struct fake_peer *sender =
+		fake_worker_accept(f.worker, &forward_frontend, FAKE_LISTEN, FAILURE_NONE);
+
+	(void)state;
+	memset(body, 'b', MANY);
+	say(f.client, ASK);
+	f.client->room = 10;
+	say(fake_peer_connected(0), "HTTP/1.1 200 OK\r\nContent-Length: 400000\r\n\r\n");
+	say(fake_peer_connected(0), body);
+	/* no more is taken of the origin than waits */
+	assert_true(fake_peer_connected(0)->said.done < fake_peer_connected(0)->said.n);
+	say(sender, "POST http://10.0.0.2/ HTTP/1.1\r\nHost: x\r\n"
+		    "Content-Length: 400000\r\n\r\n");
+	for (unsigned i = 0; i < MANY / PIECE; i++) {
+		worker_fixture_pass(&f, 5000);
+		f.client->room = PIECE;
+		fake_peer_say(sender, slice_of(body, PIECE));
+		worker_fixture_settle(&f);
+		assert_non_null(f.client->conn);
+		assert_non_null(sender->conn);
+		assert_false(sender->got_end);
+	}
+	worker_fixture_take_all(&f);
+	assert_memory_equal(f.client->got.p + f.client->got.n - MANY, body, MANY);
+	assert_true(fake_peer_connected(1)->got.n > MANY);
+}
+
 /* It goes while content comes for it: the origin is not asked to go on. */
 static void it_leaves_in_the_midst(void **state)
 {
@@ -365,6 +397,39 @@ static void what_lingers(void **state)
 	}
 }
 
+/* An answer that only the end tells the length of ends by FIN when it is whole. */
+static void one_that_ends_by_closing(void **state)
+{
+	(void)state;
+	say(f.client, "GET http://10.0.0.1/ HTTP/1.0\r\n\r\n");
+	say(fake_peer_connected(0),
+	    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+	assert_false(f.client->got_end);
+	say(fake_peer_connected(0), "0\r\n\r\n");
+	assert_true(f.client->got_end && !f.client->got_reset);
+	worker_fixture_pass(&f, CLIENT_LINGER_MS);
+	assert_null(f.client->conn);
+	assert_false(f.client->got_reset);
+}
+
+/* A refused one that says no request, and takes no answer, has its time for each, and no more. */
+static void one_that_is_refused_and_reads_nothing(void **state)
+{
+	struct fake_peer *peer =
+		fake_worker_accept(f.worker, &forward_frontend, "192.0.2.7", FAILURE_DENIED_CLIENT);
+
+	(void)state;
+	peer->room = 3;
+	say(peer, "GET");
+	worker_fixture_pass(&f, CLIENT_REFUSAL_MS);
+	assert_int_equal(peer->got.n, 3);
+	worker_fixture_pass(&f, CLIENT_REFUSAL_MS - 1);
+	assert_non_null(peer->conn);
+	worker_fixture_pass(&f, 1);
+	assert_null(peer->conn);
+	assert_true(peer->got_reset);
+}
+
 /* How long an idle one is kept: from its first answer on, and after each. */
 static void idle_ones(void **state)
 {
@@ -485,6 +550,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(it_takes_a_part_first),
 		TEST(it_never_takes_the_last_byte),
+		TEST(steady_ones),
 		TEST(it_leaves_in_the_midst),
 		TEST(hits_are_measured),
 		TEST(what_is_put_off_is_not_late),
@@ -496,6 +562,8 @@ int main(void)
 		TEST(how_a_connection_ends),
 		TEST(it_promised_a_body_at_last),
 		TEST(what_lingers),
+		TEST(one_that_ends_by_closing),
+		TEST(one_that_is_refused_and_reads_nothing),
 		TEST(idle_ones),
 		TEST(one_that_waits_for_its_answer),
 		TEST(its_end_comes_first),

@@ -449,6 +449,40 @@ static void a_tunnel_of_something_else(void **state)
 	}
 }
 
+/* It says nothing, and goes to the origin after a while: of when the 200 has gone out. */
+static void a_tunnel_of_nothing(void **state)
+{
+	static const struct {
+		size_t room;
+		const char *says; /* before it takes the 200 */
+		int64_t look_ms;
+	} cases[] = {{SIZE_MAX, "", CLIENT_LOOK_MS},
+		     {5, "", CLIENT_LOOK_MS},
+		     {5, "GE", CLIENT_LOOK_MS},
+		     {5, "GET / HTTP/1.1\r\nHost: ", 20000}};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		worker_fixture_close(state);
+		open_with(&forward_frontend, "connect_ports=80;tunnel_http=80;head_timeout=20s");
+		f.client->room = cases[i].room;
+		say(f.client, "CONNECT 10.0.0.1:80 HTTP/1.1\r\nHost: 10.0.0.1:80\r\n\r\n");
+		if (cases[i].room != SIZE_MAX) {
+			say(f.client, cases[i].says);
+			worker_fixture_pass(&f, 2000);
+			worker_fixture_take_all(&f);
+		}
+		worker_fixture_pass(&f, cases[i].look_ms / 2);
+		f.client->room = SIZE_MAX;
+		fake_conn_wake(f.client); /* for nothing: its time does not begin anew */
+		worker_fixture_settle(&f);
+		worker_fixture_pass(&f, cases[i].look_ms - cases[i].look_ms / 2 - 1);
+		assert_null(fake_peer_connected(0));
+		worker_fixture_pass(&f, 1);
+		assert_non_null(fake_peer_connected(0));
+		assert_string_equal(got(fake_peer_connected(0)), cases[i].says);
+	}
+}
+
 /* The first line has its own time, and the head that of heads from when that line is there. */
 static void a_tunnel_of_a_slow_head(void **state)
 {
@@ -660,6 +694,7 @@ int main(void)
 		TEST(a_body_of_many_chunks),
 		TUNNEL(a_tunnel_of_requests),
 		TUNNEL(a_tunnel_of_something_else),
+		TUNNEL(a_tunnel_of_nothing),
 		TUNNEL(a_tunnel_of_a_slow_head),
 		TUNNEL(a_tunnel_whose_client_ends),
 		PLAIN(a_tunnel_with_bytes_ahead),
