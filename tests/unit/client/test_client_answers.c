@@ -1,5 +1,6 @@
-/* LINKS: proxy/front tests/doubles/fake_conn.c tests/doubles/fake_worker.c tests/doubles/fake_resolver.c tests/doubles/store_memory.c */
+/* LINKS: proxy/front tests/doubles/fake_conn.c tests/doubles/fake_worker.c tests/doubles/fake_resolver.c tests/doubles/store_memory.c tests/doubles/counted_memory.c */
 /* Answers out, wherever the client stops to take them, in whose share of a turn, and how a connection ends. */
+#include "tests/doubles/counted_memory.h"
 #include "tests/support/worker_fixture.h"
 
 #include <stdio.h>
@@ -514,6 +515,75 @@ static void it_takes_its_answer_at_the_end_of_the_worker(void **state)
 	assert_null(f.client->conn);
 }
 
+/* Whose answer had begun, or was not taken, sees that it was cut off; who had none yet, or all, does not. */
+static void those_that_are_cut_off(void **state)
+{
+	struct fake_peer *begun = f.client, *waits, *behind, *idle;
+	size_t length;
+
+	(void)state;
+	idle = fake_worker_accept(f.worker, &forward_frontend, FAKE_LISTEN, FAILURE_NONE);
+	waits = fake_worker_accept(f.worker, &forward_frontend, FAKE_LISTEN, FAILURE_NONE);
+	behind = fake_worker_accept(f.worker, &forward_frontend, FAKE_LISTEN, FAILURE_NONE);
+	say(begun, ASK);
+	say(fake_peer_connected(0), "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nab");
+	say(waits, "GET http://10.0.0.2/ HTTP/1.1\r\nHost: x\r\n\r\n");
+	say(idle, SELF);
+	length = strlen(got(idle));
+	behind->room = length - 1; /* all but a byte */
+	say(behind, SELF);
+	fake_worker_drained(f.worker);
+	assert_true(begun->got_reset && behind->got_reset);
+	assert_true(waits->got_end && !waits->got_reset);
+	assert_true(idle->got_end && !idle->got_reset);
+	assert_int_equal(stats->clients, 0);
+	assert_int_equal(stats->exchanges, 0);
+}
+
+/* Read as HTTP, and left. */
+static void open_tunnel_and_leave(void)
+{
+	struct fake_peer *peer =
+		fake_worker_accept(f.worker, &forward_frontend, FAKE_LISTEN, FAILURE_NONE);
+
+	say(peer, "CONNECT 10.0.0.1:80 HTTP/1.1\r\nHost: 10.0.0.1:80\r\n\r\n"
+		  "OPTIONS * HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n");
+	fake_peer_reset(peer);
+	worker_fixture_settle(&f);
+}
+
+/* Each way to go, with what waits to be done for it. */
+static void use_all(void)
+{
+	open_tunnel_and_leave();
+	say(f.client, "GET http://10.0.0.1/ HT");
+	say(f.client, "TP/1.1\r\nHost: x\r\n\r\n");
+	fake_peer_say(fake_peer_connected(0),
+		      SLICE("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"));
+	fake_peer_reset(f.client); /* in the turn in which its answer is to be pushed */
+	worker_fixture_settle(&f);
+	f.client = fake_worker_accept(f.worker, &forward_frontend, FAKE_LISTEN, FAILURE_NONE);
+	for (unsigned i = 0; i < 9; i++)
+		fake_peer_say(f.client, SLICE(SELF));
+	fake_worker_turn(f.worker, false);
+	fake_peer_reset(f.client); /* while it is put off */
+	worker_fixture_settle(&f);
+}
+
+static void all_memory_is_given_back(void **state)
+{
+	size_t before = 0;
+
+	for (unsigned round = 0; round < 4; round++) {
+		worker_fixture_close(state);
+		if (round > 1)
+			assert_int_equal(allocations_alive(), before);
+		before = allocations_alive();
+		worker_fixture_open(&f, &forward_frontend, "connect_ports=80;tunnel_http=80");
+		use_all();
+	}
+}
+
 /* Of several, any may go first. */
 static void they_leave_in_any_order(void **state)
 {
@@ -569,6 +639,8 @@ int main(void)
 		TEST(its_end_comes_first),
 		TEST(its_end_comes_before_it_reads),
 		TEST(it_takes_its_answer_at_the_end_of_the_worker),
+		TEST(those_that_are_cut_off),
+		TEST(all_memory_is_given_back),
 		TEST(they_leave_in_any_order),
 	};
 

@@ -95,6 +95,7 @@ static const struct slice bad[] = {
 	BYTES(SIGNATURE "\x21\x31\x00\x0c" TCP4_BLOCK),
 	BYTES(SIGNATURE "\x21\x11\x00\x0d" TCP4_BLOCK "x"),
 	BYTES(SIGNATURE "\x21\x11\x00\x10" TCP4_BLOCK "\x04\x00\x02y"),
+	BYTES(SIGNATURE "\x21\x11\x00\x15" TCP4_BLOCK "\x04\x00\x00\x04\x00\x09xyz"),
 	BYTES(SIGNATURE "\x21\x11\xff\xff" TCP4_BLOCK),
 };
 
@@ -183,6 +184,32 @@ static void test_bad(void **state)
 	}
 }
 
+/* What no more bytes can mend is refused with the byte that is wrong. */
+static void test_bad_at_once(void **state)
+{
+	static const struct {
+		struct slice bytes;
+		size_t at;
+	} cases[] = {
+		{BYTES("X"), 1},
+		{BYTES("PROXy"), 5},
+		{BYTES("\r\n\r\n\n"), 5},
+		{BYTES("PROXY TCP4 1\n"), 13},
+		{BYTES(SIGNATURE "\x11"), 13},
+		{BYTES(SIGNATURE "\x21\x11\xff\xff"), 16},
+	};
+	struct proxy_header header;
+	size_t length;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		assert_int_equal(parse_first(cases[i].bytes, cases[i].at, &header, &length),
+				 PROXY_HEADER_BAD);
+		assert_int_equal(parse_first(cases[i].bytes, cases[i].at - 1, &header, &length),
+				 PROXY_HEADER_MORE);
+	}
+}
+
 static void test_bounds_of_version_1(void **state)
 {
 	char line[PROXY_HEADER_V1_MAX + 2];
@@ -252,6 +279,7 @@ int main(void)
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_bytes_after),
 		cmocka_unit_test(test_bad),
+		cmocka_unit_test(test_bad_at_once),
 		cmocka_unit_test(test_bounds_of_version_1),
 		cmocka_unit_test(test_bounds_of_version_2),
 		cmocka_unit_test(test_unix_addresses),
