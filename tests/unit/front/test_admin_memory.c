@@ -46,6 +46,8 @@ static unsigned ask(const char *method, const char *target, size_t n, bool on, b
 	worker_fixture_settle(&f.world);
 	*ret_failed = fail_memory_never();
 	worker_fixture_settle(&f.world);
+	if (peer->got.n == 0)
+		assert_null(peer->conn); /* it is not left waiting */
 	if (peer->conn != NULL)
 		fake_peer_end(peer);
 	worker_fixture_settle(&f.world);

@@ -133,7 +133,9 @@ static void a_verdict_reached_at_once_is_given_at_once(void **state)
 static void one_address_waits_in_the_order_it_came(void **state)
 {
 	(void)state;
+	assert_false(logins_wait(logins));
 	assert_true(ask(0, "a1x"));
+	assert_true(logins_wait(logins));
 	assert_true(ask(1, "a2x"));
 	assert_true(ask(2, "a3x"));
 	assert_int_equal(logins_turn(logins), 100);
