@@ -110,7 +110,8 @@ static void answers(void **state)
 		{"Cache-Control: max-age=60\r\nVary: Y\r\n", 1, "GET", "Y: 1\r\n", "", "GET /a ",
 		 NO_CONTENT "\r\n", "; fwd=vary-miss; fwd-status=204"},
 		{"Cache-Control: max-age=1, stale-if-error=60\r\nETag: \"x\"\r\n", 9, "GET", "", "",
-		 "If-None-Match", "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n", "; fwd=stale; fwd-status=503; detail=stale-if-error"},
+		 "If-None-Match", "HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n",
+		 "; fwd=stale; fwd-status=503; detail=stale-if-error"},
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
