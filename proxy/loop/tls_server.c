@@ -71,12 +71,10 @@ static char *write_subject(X509 *certificate)
 {
 	char text[SUBJECT_MAX] = "";
 	BIO *bio = BIO_new(BIO_s_mem());
-	int n = 0;
 
 	if (bio != NULL &&
 	    X509_NAME_print_ex(bio, X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253) >= 0)
-		n = BIO_read(bio, text, sizeof(text) - 1);
-	text[n > 0 ? n : 0] = '\0';
+		BIO_read(bio, text, sizeof(text) - 1);
 	BIO_free(bio);
 	return strdup(text);
 }

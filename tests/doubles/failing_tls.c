@@ -1,4 +1,5 @@
 /* Calls of the TLS library that fail as those of failing_calls.h do; an error is one of ERR_PACK(), or -errno. */
+#include <errno.h>
 #include <openssl/err.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
@@ -80,14 +81,17 @@ TLS(int, 0, SSL_read_ex, (SSL * ssl, void *to, size_t size, size_t *ret_n), (ssl
 TLS(int, 0, SSL_write_ex, (SSL * ssl, const void *from, size_t n, size_t *ret_n),
     (ssl, from, n, ret_n))
 
-/* The error is what it returns. */
+/* The error is what it returns; errno may be another one behind it. */
 int __real_SSL_get_error(const SSL *ssl, int result);
 int __wrap_SSL_get_error(const SSL *ssl, int result);
 int __wrap_SSL_get_error(const SSL *ssl, int result)
 {
 	int error = fail_calls_now("SSL_get_error");
 
-	return error != 0 ? error : __real_SSL_get_error(ssl, result);
+	if (error == 0)
+		error = __real_SSL_get_error(ssl, result);
+	errno = EDOM;
+	return error;
 }
 
 /* Macros of the library are commands, which are failed by their own name. */

@@ -133,6 +133,7 @@ SSL_CTX *far_context(bool serves, const struct certificate *own, const struct ce
 	need(context != NULL, "no context");
 	SSL_CTX_set_security_level(context, 0);
 	SSL_CTX_set_min_proto_version(context, 0);
+	SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
 	if (own != NULL)
 		need(SSL_CTX_use_certificate(context, own->x509) == 1 &&
 			     SSL_CTX_use_PrivateKey(context, own->key) == 1,

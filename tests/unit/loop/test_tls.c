@@ -95,6 +95,8 @@ static void expect_shake(const struct certificate *own, const char *host, long v
 {
 	SSL_CTX *origin = far_context(true, own, NULL);
 	enum io io = shake_at(origin, host, 443);
+	char byte;
+	size_t n;
 
 	SSL_CTX_free(origin);
 	if (verified == X509_V_OK) {
@@ -103,6 +105,12 @@ static void expect_shake(const struct certificate *own, const char *host, long v
 	}
 	assert_int_equal(io, IO_ERROR);
 	expect_failure(FAILURE_TLS_CERTIFICATE, X509_verify_cert_error_string(verified));
+	/* nothing goes over it any more */
+	assert_int_equal(tls_recv(pair.ours, &byte, 1, &n), IO_ERROR);
+	assert_int_equal(errno, ECONNRESET);
+	assert_int_equal(tls_send(pair.ours, "x", 1, &n), IO_ERROR);
+	assert_int_equal(errno, EPIPE);
+	assert_false(tls_is_quiet(pair.ours));
 }
 
 static void test_handshake_of_each_version(void **state)

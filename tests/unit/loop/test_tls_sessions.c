@@ -11,6 +11,7 @@
 
 #include "proxy/base/wall_clock.h"
 #include "proxy/stats/stats.h"
+#include "tests/doubles/counted_memory.h"
 #include "tests/doubles/failing_calls.h"
 #include "tests/support/tls_fixture.h"
 
@@ -128,6 +129,57 @@ static void test_tickets_of_1_3_are_used_once(void **state)
 	}
 }
 
+/* No two connections at the same time have one ticket of TLS 1.3. */
+static void test_a_ticket_is_of_one_connection(void **state)
+{
+	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(versions); i++) {
+		SSL_CTX *origin = resuming(versions[i], &origin_own);
+		uint16_t port = (uint16_t)(443 + i);
+		struct tls_pair beside = {.fd = -1};
+
+		assert_false(visit(origin, "origin.test", port));
+		pair_to_origin(&pair, context, origin, "origin.test", port);
+		pair_to_origin(&beside, context, origin, "origin.test", port);
+		assert_int_equal(pair_shake(&beside), IO_OK);
+		assert_int_equal(tls_was_resumed(beside.ours), versions[i] == TLS1_2_VERSION);
+		assert_int_equal(pair_shake(&pair), IO_OK);
+		assert_true(tls_was_resumed(pair.ours));
+		pair_end(&beside);
+		SSL_CTX_free(origin);
+	}
+}
+
+/* The session before is freed for the next one, and all at the end. */
+static void test_sessions_leave_nothing(void **state)
+{
+	struct certificate alone = certificate_new(
+		(struct certificate_wish){.common_name = "a", .names = "DNS:origin.test"});
+	SSL_CTX *origin = resuming(TLS1_3_VERSION, &alone);
+	size_t alive[3];
+
+	(void)state;
+	SSL_CTX_set_num_tickets(origin, 2);
+	for (size_t i = 0; i < COUNT(alive); i++) {
+		struct tls_context *kept = context;
+
+		context = context_that_trusts(&alone); /* its chain is of one certificate */
+		assert_false(visit(origin, "origin.test", 443));
+		assert_true(visit(origin, "origin.test", 443));
+		assert_true(visit(origin, "origin.test", 443));
+		pair_end(&pair);
+		tls_context_free(context);
+		context = kept;
+		ERR_clear_error();
+		alive[i] = allocations_alive();
+	}
+	assert_int_equal(alive[2], alive[1]);
+	SSL_CTX_free(origin);
+	certificate_free(&alone);
+}
+
 /* Two peers of one slot: the one that came last has it. */
 static void test_sessions_that_collide(void **state)
 {
@@ -234,6 +286,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_sessions_are_resumed),
 		TEST(test_tickets_of_1_3_are_used_once),
+		TEST(test_a_ticket_is_of_one_connection),
+		TEST(test_sessions_leave_nothing),
 		TEST(test_sessions_that_collide),
 		TEST(test_sessions_end_with_the_certificates),
 		TEST(test_a_session_past_its_end_is_forgotten),

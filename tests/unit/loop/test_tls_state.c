@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "proxy/loop/tls.h"
 #include "tests/doubles/counted_memory.h"
 #include "tests/doubles/failing_calls.h"
 
@@ -85,6 +86,7 @@ static void test_a_connection_at_its_begin(void **state)
 	assert_ptr_equal(tls->kind, &kind);
 	assert_int_equal(tls->fd, fds[0]);
 	assert_null(tls->peer);
+	assert_ptr_equal(tls_task(tls), &tls->task);
 	assert_int_equal(BIO_method_type(bio) & BIO_TYPE_SOURCE_SINK, BIO_TYPE_SOURCE_SINK);
 	tls_release(tls_begin(context, &kind, fds[0]));
 	assert_int_equal(allocations_alive(), alive);
