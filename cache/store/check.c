@@ -377,6 +377,9 @@ static bool overflow_check(struct checker *check, const struct lmdb_node *node,
 	memcpy(&number, node->key + node->key_size, sizeof(number));
 	if (!mark(check, number, count))
 		return false;
+	/* It has no more numbers than there are pages, and those of a page or two that LMDB keeps room for. */
+	if (kind->free_list && size > check->pages * sizeof(number) + 2 * check->page_size)
+		return wrong(check, "its free list is damaged");
 	if (kind->free_list && count * check->page_size > check->run_size) {
 		char *run = realloc(check->run, count * check->page_size);
 

@@ -1,6 +1,11 @@
 /* What the data file looked like after the last commit, and whether it is doubted. */
 #include "cache/store/note.h"
 
+#include <time.h>
+
+/* In `unread`: how many, and above that the second on the boot clock of the last that was counted. */
+enum { UNREAD_BITS = 8, UNREAD_COUNT = (1 << UNREAD_BITS) - 1 };
+
 bool store_note_holds(const struct store_note *note, int fd, uint64_t transaction)
 {
 	struct store_look now;
@@ -61,12 +66,23 @@ bool store_note_is_doubted(const struct store_note *note)
 	return atomic_load_explicit(&note->doubted, memory_order_relaxed) != 0;
 }
 
+static uint32_t boot_second(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint32_t)now.tv_sec << UNREAD_BITS;
+}
+
 bool store_note_unread(struct store_note *note)
 {
 	uint32_t before = atomic_load_explicit(&note->unread, memory_order_relaxed);
+	uint32_t count = before & UNREAD_COUNT, now = boot_second();
 
-	if (before >= STORE_UNREAD_MAX)
+	if (count > 0 && (before & ~(uint32_t)UNREAD_COUNT) == now)
+		return true;
+	if (count >= STORE_UNREAD_MAX)
 		return false;
-	atomic_store_explicit(&note->unread, before + 1, memory_order_relaxed);
+	atomic_store_explicit(&note->unread, now | (count + 1), memory_order_relaxed);
 	return true;
 }

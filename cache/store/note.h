@@ -37,8 +37,11 @@
 enum {
 	STORE_CRASHES_MAX = 3,
 	STORE_CRASH_COMMITS = 1000, /* a file that had more of them since then is not the cause */
-	STORE_UNREAD_MAX =
-		5, /* openings that end so: from then on the disk's failure will not pass */
+	/*
+	 * Seconds with openings that end so: from then on the disk's failure will not pass.  systemd starts a
+	 * service five times within ten seconds, and not again: the last of them is to begin anew.
+	 */
+	STORE_UNREAD_MAX = 4,
 };
 
 /*
@@ -50,7 +53,8 @@ struct store_note {
 	_Atomic uint32_t taken; /* 1 when what follows holds */
 	_Atomic uint32_t doubted;
 	_Atomic uint32_t crashes; /* that may be the file's fault */
-	_Atomic uint32_t unread;  /* openings in a row that a failure of the disk has ended */
+	_Atomic uint32_t
+		unread; /* openings in a row that a failure of the disk has ended: note.c */
 	struct store_look look;
 	uint64_t transaction;
 	uint64_t acquitted; /* the last transaction when the file was checked after a crash */
@@ -77,8 +81,9 @@ bool store_note_acquit(const struct store_note *note, uint64_t transaction, stru
 bool store_note_is_doubted(const struct store_note *note);
 
 /*
- * The disk failed when the first process read the file.  False when it did so at each of the last
- * STORE_UNREAD_MAX openings: then this will not pass.  A file that is opened has a note without any.
+ * The disk failed when the first process read the file.  False when it did so in each of the last
+ * STORE_UNREAD_MAX seconds that had openings: then this will not pass.  Workers that are replaced open the file
+ * many times within a moment, which count once.  A file that is opened has a note without any.
  */
 bool store_note_unread(struct store_note *note);
 

@@ -158,12 +158,26 @@ static bool replace(struct store *store, const char *kind, struct diagnostic *no
 	return true;
 }
 
+/*
+ * A map that the disk fails to read is begun anew: at once when nothing is lost with it, else, as the data file,
+ * when that comes at opening after opening.
+ */
+static bool is_begun_anew(struct store *store, const struct shared_map *map, int error)
+{
+	if (!store->files.first || error != EIO)
+		return false;
+	return map == &store->note_map || map == &store->visited_map ||
+	       !store_note_unread(store->note);
+}
+
 static bool map_open(struct store *store, struct shared_map *map,
 		     const struct shared_map_spec *spec, struct diagnostic *notice, bool *ret_fresh)
 {
 	enum shared_map_result result =
 		shared_map_open(map, store->files.directory, spec, store->files.first);
 
+	if (result == SHARED_MAP_FAILED && is_begun_anew(store, map, errno))
+		result = shared_map_renew(map, store->files.directory, spec);
 	*ret_fresh = result == SHARED_MAP_FRESH;
 	if (result == SHARED_MAP_KEPT || result == SHARED_MAP_FRESH)
 		return true;
@@ -396,13 +410,12 @@ static bool small_maps_open(struct store *store, struct diagnostic *notice)
 	bool fresh;
 
 	store->note_was_cached = store_files_is_cached(&store->files, store_note_spec.name);
-	if (!map_open(store, &store->clock_map, &store_clock_spec, notice, &fresh) ||
-	    !map_open(store, &store->note_map, &store_note_spec, notice, &fresh) ||
-	    !map_open(store, &store->invalidations_map, &invalidations_spec, notice,
-		      &store->invalidations_lost))
+	if (!map_open(store, &store->note_map, &store_note_spec, notice, &fresh))
 		return false;
 	store->note = store->note_map.data;
-	return true;
+	return map_open(store, &store->clock_map, &store_clock_spec, notice, &fresh) &&
+	       map_open(store, &store->invalidations_map, &invalidations_spec, notice,
+			&store->invalidations_lost);
 }
 
 /* The directory must be the one that the service has locked, not a replacement. */

@@ -63,8 +63,8 @@ static enum shared_map_result shared_map_try(struct shared_map *map, int fd,
 }
 
 /* Create it under another name first, so that a process with the old file mapped keeps it. */
-static enum shared_map_result shared_map_create(struct shared_map *map, int directory,
-						const struct shared_map_spec *spec)
+enum shared_map_result shared_map_renew(struct shared_map *map, int directory,
+					const struct shared_map_spec *spec)
 {
 	struct shared_map_head head;
 	enum shared_map_result result = SHARED_MAP_FAILED;
@@ -107,7 +107,7 @@ enum shared_map_result shared_map_open(struct shared_map *map, int directory,
 	} else if (errno != ENOENT && (!renew || store_error_passes(errno))) {
 		return SHARED_MAP_FAILED;
 	}
-	return result == SHARED_MAP_WRONG && renew ? shared_map_create(map, directory, spec)
+	return result == SHARED_MAP_WRONG && renew ? shared_map_renew(map, directory, spec)
 						   : result;
 }
 

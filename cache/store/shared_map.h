@@ -38,6 +38,10 @@ enum shared_map_result {
 enum shared_map_result shared_map_open(struct shared_map *map, int directory,
 				       const struct shared_map_spec *spec, bool renew);
 
+/* Begin it anew, whatever the file is: only when no other process has it mapped. */
+enum shared_map_result shared_map_renew(struct shared_map *map, int directory,
+					const struct shared_map_spec *spec);
+
 /* Sync the content to disk; false with errno.  Blocks: not for the event loop. */
 bool shared_map_sync(const struct shared_map *map);
 

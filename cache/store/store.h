@@ -23,8 +23,8 @@
  * Damage (a foreign, truncated or garbled file, or an unclean boot since the last write without
  * sync) is detected by store_open(): the files are set aside or dropped, and the store starts empty
  * or from the last copy; `notice` says so in one line.  What cannot be read as the disk, memory or
- * descriptors fail is not damage: store_open() fails and keeps the files, but from the sixth opening in
- * a row that the disk fails on they are set aside.
+ * descriptors fail is not damage: store_open() fails and keeps the files, but from the fifth second
+ * in a row on in which the disk fails openings they are set aside.
  */
 #ifndef CACHE_STORE_STORE_H
 #define CACHE_STORE_STORE_H

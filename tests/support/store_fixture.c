@@ -133,6 +133,22 @@ void store_fixture_open(struct store_fixture *f)
 		fail_msg("store_open: %s", f->notice.text);
 }
 
+void store_fixture_second_passes(struct store_fixture *f)
+{
+	enum { UNREAD = 64 + 12, A_SECOND = 1 << 8 };
+	uint32_t unread;
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/noted", f->directory);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	assert_int_equal(pread(fd, &unread, sizeof(unread), UNREAD), sizeof(unread));
+	if (unread != 0)
+		unread -= A_SECOND;
+	assert_int_equal(pwrite(fd, &unread, sizeof(unread), UNREAD), sizeof(unread));
+	close(fd);
+}
+
 void store_fixture_close(struct store_fixture *f)
 {
 	store_close(f->store);

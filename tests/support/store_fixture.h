@@ -46,6 +46,9 @@ int store_teardown(void **state);
 
 /* Open, expected to succeed; close; close and open again. */
 void store_fixture_open(struct store_fixture *f);
+/* As if the last failure to read were a second older. */
+void store_fixture_second_passes(struct store_fixture *f);
+
 void store_fixture_close(struct store_fixture *f);
 void store_fixture_reopen(struct store_fixture *f);
 

@@ -654,6 +654,20 @@ static void test_no_memory(void **state)
 	assert_false(fail_memory_never());
 }
 
+/* No memory is asked for a list of more pages than there are: what is wrong with it would not be found. */
+static void test_a_list_longer_than_the_file(void **state)
+{
+	enum { RUN_PAGES = LONG_LIST_END - LONG_LIST, AFTER_THREE = 3 };
+
+	(void)state;
+	put(FREE_ROOT, get(FREE_ROOT, 18, 2) + 0, 2, (RUN_PAGES * PAGE - 16) & 0xffff);
+	put(FREE_ROOT, get(FREE_ROOT, 18, 2) + 2, 2, (RUN_PAGES * PAGE - 16) >> 16);
+	put(FREE_ROOT, get(FREE_ROOT, 18, 2) + 16, 8, LONG_LIST);
+	fail_memory(AFTER_THREE, true);
+	expect(LIST, "a list of most of the file");
+	assert_false(fail_memory_never());
+}
+
 static void test_runs(void **state)
 {
 	const struct change changes[] = {
@@ -762,6 +776,7 @@ int main(void)
 		CHECK_TEST(test_a_free_list_of_nothing),
 		CHECK_TEST(test_nothing_is_left),
 		CHECK_TEST(test_no_memory),
+		CHECK_TEST(test_a_list_longer_than_the_file),
 		CHECK_TEST(test_runs),
 		CHECK_TEST(test_tables),
 	};
