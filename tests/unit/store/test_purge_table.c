@@ -210,6 +210,42 @@ static void a_forgotten_one_leaves_its_epoch(void **state)
 	assert_true(table->forgotten < table->latest);
 }
 
+/* Each word that is read is the one that was written for it, also in a slot that another purge had. */
+static void all_of_a_purge_is_read(void **state)
+{
+	struct purge purge = {.kind = PURGE_GROUP,
+			      .soft = true,
+			      .port = 81,
+			      .keys = {{{1, 2}}, {{3, 4}}},
+			      .steady_ms = 5,
+			      .began_s = 6,
+			      .text_n = 11,
+			      .text = "0123456789a"};
+	struct purge read;
+
+	(void)state;
+	for (unsigned i = 0; i < PURGE_SLOTS; i++) {
+		add("b");
+		finish("b");
+	}
+	assert_true(purge_table_add(table, &epochs, &purge));
+	memset(&read, 0xff, sizeof(read));
+	for (unsigned slot = 0; slot < PURGE_SLOTS; slot++) {
+		if (!(purge_table_pending(table) >> slot & 1))
+			continue;
+		purge_table_count(table, slot, 7);
+		assert_true(purge_table_at(table, slot, &read));
+	}
+	assert_int_equal(read.id, purge.id);
+	assert_int_equal(read.epoch, purge.epoch);
+	assert_true(is_same(&read, &purge));
+	assert_int_equal(read.found, 7);
+	assert_int_equal(read.steady_ms, 5);
+	assert_int_equal(read.began_s, 6);
+	assert_int_equal(read.ended_s, PURGE_NOT_ENDED);
+	assert_true(read.pending);
+}
+
 static void garbage_is_no_purge(void **state)
 {
 	(void)state;
@@ -254,6 +290,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_joined_one_is_not_ended_by_the_walk_from_before,
 						begin, end),
 		cmocka_unit_test_setup_teardown(a_forgotten_one_leaves_its_epoch, begin, end),
+		cmocka_unit_test_setup_teardown(all_of_a_purge_is_read, begin, end),
 		cmocka_unit_test_setup_teardown(garbage_is_no_purge, begin, end),
 		cmocka_unit_test_setup_teardown(the_longest_text, begin, end),
 	};

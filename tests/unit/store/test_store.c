@@ -262,6 +262,14 @@ static void test_groups_change(void **state)
 	assert_int_equal(drop_group(f->store, 1, 10), 0);
 	assert_int_equal(drop_group(f->store, 2, 10), 0);
 	assert_in_store(f->store, 1, 0);
+	/* of several it leaves those that it is not put into again */
+	groups[2] = group_of(3);
+	put_in_groups(f->store, 1, groups, 3);
+	put_in_groups(f->store, 1, groups + 1, 1);
+	assert_int_equal(drop_group(f->store, 1, 10), 0);
+	assert_int_equal(drop_group(f->store, 3, 10), 0);
+	assert_in_store(f->store, 1, 0);
+	assert_int_equal(drop_group(f->store, 2, 10), 1);
 }
 
 static void test_many_groups(void **state)
