@@ -90,7 +90,7 @@ static void a_play_has_bounds(void **state)
 
 /*
  * Whichever allocation fails, a program takes over, or the one before goes on, or it says why not; a reload is
- * answered.  None is stuck.
+ * answered.  None is stuck.  Of trials and reloads each third is tried, as each is a play.
  */
 static void memory_may_run_out(void **state)
 {
@@ -113,7 +113,7 @@ static void memory_may_run_out(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		unsigned failures = 0, well = 0;
 
-		for (unsigned n = 0; well < 5 && n < 400; n++) {
+		for (unsigned n = 0; well < 5 && n < 400; n += i == 0 ? 1 : 3) {
 			char play[512], *text;
 			bool failed;
 
@@ -128,7 +128,7 @@ static void memory_may_run_out(void **state)
 			well = failed ? 0 : well + 1;
 			free(text);
 		}
-		assert_in_range(failures, 10, 390);
+		assert_in_range(failures, 5, 390);
 	}
 }
 
