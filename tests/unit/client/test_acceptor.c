@@ -1,4 +1,4 @@
-/* LINKS: proxy/front tests/doubles/fake_conn.c tests/doubles/fake_worker.c tests/doubles/fake_resolver.c tests/doubles/store_memory.c -Wl,--wrap=accept4,--wrap=accept,--wrap=open,--wrap=ev_io_start */
+/* LINKS: proxy/front tests/doubles/fake_conn.c tests/doubles/fake_worker.c tests/doubles/fake_resolver.c tests/doubles/store_memory.c -Wl,--wrap=accept4,--wrap=accept,--wrap=open,--wrap=ev_io_start,--wrap=conn_new */
 /* Accepting clients: how many in an event, who is turned away, and what happens when descriptors run out. */
 #include "tests/support/captured.h"
 #include "tests/support/worker_fixture.h"
@@ -29,6 +29,7 @@ static struct {
 	int turned_away_fd;
 	bool no_files;
 	bool no_input;     /* descriptor 0 is free */
+	bool gives_0;      /* as the descriptor of what is accepted */
 	int spare_fd;      /* that was opened last */
 	ev_io *watched[3]; /* those that were started, in their order */
 	unsigned watched_count;
@@ -40,6 +41,8 @@ int __wrap_accept4(int fd, struct sockaddr *peer, socklen_t *length, int flags);
 int __wrap_accept(int fd, struct sockaddr *peer, socklen_t *length);
 int __wrap_open(const char *path, int flags, ...);
 int __real_open(const char *path, int flags, ...);
+struct conn *__wrap_conn_new(int fd, const struct conn_events *events, void *owner);
+struct conn *__real_conn_new(int fd, const struct conn_events *events, void *owner);
 void __wrap_ev_io_start(struct ev_loop *of, ev_io *io);
 void __real_ev_io_start(struct ev_loop *of, ev_io *io);
 
@@ -56,7 +59,12 @@ int __wrap_accept4(int fd, struct sockaddr *peer, socklen_t *length, int flags)
 	memcpy(peer, &kernel.from, sizeof(kernel.from));
 	kernel.last = fake_peer_new();
 	kernel.last->uncounted = addresses[0].frontend->is_reserved;
-	return kernel.last->fd;
+	return kernel.gives_0 ? 0 : kernel.last->fd;
+}
+
+struct conn *__wrap_conn_new(int fd, const struct conn_events *events, void *owner)
+{
+	return __real_conn_new(fd == 0 ? kernel.last->fd : fd, events, owner);
 }
 
 int __wrap_accept(int fd, struct sockaddr *peer, socklen_t *length)
@@ -413,6 +421,10 @@ static void descriptor_0_is_one_as_well(void **state)
 	assert_int_equal(kernel.turned_away, 1);
 	assert_int_equal(kernel.turned_away_fd, 0);
 	assert_int_equal(kernel.spare_fd, 0);
+	kernel.gives_0 = true;
+	assert_int_equal(event(1, EV_READ), 1);
+	kernel.gives_0 = false;
+	assert_non_null(strstr(answered(kernel.last), "HTTP/1.1 204 "));
 	acceptors_stop(acceptors);
 	assert_false(is_open(0));
 	teardown(state);

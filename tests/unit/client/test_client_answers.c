@@ -3,6 +3,7 @@
 #include "tests/doubles/counted_memory.h"
 #include "tests/support/worker_fixture.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "proxy/client/client_state.h"
@@ -163,6 +164,61 @@ static void it_leaves_in_the_midst(void **state)
 	assert_int_equal(stats->exchanges, 0);
 }
 
+/* The origin's answer in pieces to a client of its own, of which the n-th call fails; whether there is one. */
+static bool fail_one(unsigned n, int error, size_t room, char whole[static 1024])
+{
+	static const char *const pieces[] = {
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n",
+		"5\r\ncdefg\r\n", "2\r\nhi\r\n0\r\n\r\n"};
+	struct fake_peer *client =
+		fake_worker_accept(f.worker, &forward_frontend, FAKE_LISTEN, FAILURE_NONE);
+	struct fake_peer *origin = NULL, *next;
+	const char *text;
+	bool failed;
+
+	client->room = room;
+	say(client, ASK);
+	for (unsigned i = 0; (next = fake_peer_connected(i)) != NULL; i++)
+		origin = next;
+	assert_non_null(origin);
+	fake_conn_fail(n, error);
+	for (size_t i = 0; i < COUNT(pieces); i++)
+		say(origin, pieces[i]);
+	client->room = SIZE_MAX;
+	worker_fixture_settle(&f);
+	failed = fake_conn_fail_never();
+	text = got(client);
+	if (!failed)
+		snprintf(whole, 1024, "%s", text);
+	else if (strncmp(text, "HTTP/1.1 502 ", 13) != 0 && strncmp(text, whole, strlen(text)) != 0)
+		fail_msg("%u: %s", n, text);
+	else if (strlen(text) < strlen(whole))
+		assert_true(client->got_end);
+	assert_int_equal(stats->exchanges, 0);
+	fake_peer_reset(client);
+	fake_peer_reset(origin);
+	worker_fixture_settle(&f);
+	return failed;
+}
+
+/* It fails, or its origin does: what it got is a part of the answer, or an error, and then its end. */
+static void any_call_fails(void **state)
+{
+	static const int errors[] = {ECONNRESET, EPIPE};
+	static const size_t rooms[] = {SIZE_MAX, 0, 20};
+	char whole[1024];
+	unsigned n;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(errors) * COUNT(rooms); i++) {
+		assert_false(fail_one(1000, ECONNRESET, SIZE_MAX, whole));
+		for (n = 0; fail_one(n, errors[i % 2], rooms[i / 2], whole); n++)
+			assert_true(n < 100);
+		assert_true(n > 5);
+	}
+	assert_int_equal(stats->clients, 1);
+}
+
 /* ---- in its share of the turn --------------------------------------------------------------- */
 
 static void store_one(const char *field)
@@ -243,6 +299,40 @@ static void large_ones_take_more_of_it(void **state)
 	assert_in_range(first, SHARE_BYTES / 10000, SHARE_BYTES / 5000 + 1);
 	worker_fixture_settle(&f);
 	assert_int_equal(first + times(got(f.client), "; hit"), 60);
+}
+
+/* Each kind of bytes counts whole, and by itself: what is in, out, or compared. */
+static void each_kind_of_bytes_takes_of_it(void **state)
+{
+	static const struct {
+		size_t field, ask;
+	} cases[] = {{3100, 10}, {2000, 1500}, {1000, 1900}};
+	const struct cache_counts *counts;
+	char field[4096], ask[4096];
+	unsigned first;
+	uint64_t cost;
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		worker_fixture_close(state);
+		setup(state);
+		snprintf(field, sizeof(field), "X: %0*d\r\n", (int)cases[i].field, 0);
+		store_one(field);
+		counts = f.worker->clients.counts;
+		cost = counts->compared;
+		snprintf(ask, sizeof(ask),
+			 "GET http://10.0.0.1/ HTTP/1.1\r\nHost: x\r\nX: %0*d\r\n\r\n",
+			 (int)cases[i].ask, 0);
+		say(f.client, ask);
+		cost = counts->compared - cost + strlen(ask) + strlen(got(f.client));
+		f.worker->turn.steps_max = SHARE_REQUESTS;
+		for (unsigned n = 0; n < 500; n++)
+			fake_peer_say(f.client, slice_str(ask));
+		fake_worker_turn(f.worker, false);
+		first = times(got(f.client), "; hit");
+		if (first != (SHARE_BYTES + cost - 1) / cost)
+			fail_msg("%zu: cost %llu first %u", i, (unsigned long long)cost, first);
+		worker_fixture_settle(&f);
+	}
 }
 
 /* ---- reading ahead -------------------------------------------------------------------------- */
@@ -411,6 +501,26 @@ static void one_that_ends_by_closing(void **state)
 	worker_fixture_pass(&f, CLIENT_LINGER_MS);
 	assert_null(f.client->conn);
 	assert_false(f.client->got_reset);
+}
+
+/* A worker that is killed cuts off what only the end would tell the length of, until that has come. */
+static void one_that_ends_by_being_killed(void **state)
+{
+	static const char head[] =
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
+
+	(void)state;
+	for (unsigned whole = 0; whole < 2; whole++) {
+		f.client =
+			fake_worker_accept(f.worker, &forward_frontend, FAKE_LISTEN, FAILURE_NONE);
+		say(f.client, "POST http://10.0.0.1/ HTTP/1.0\r\nContent-Length: 0\r\n\r\n");
+		say(fake_peer_connected(whole), head);
+		if (whole)
+			say(fake_peer_connected(whole), "0\r\n\r\n");
+		fake_worker_kill(f.worker);
+		fake_worker_again(f.worker, f.conf);
+		assert_int_equal(f.client->got_reset, !whole);
+	}
 }
 
 /* A refused one that says no request, and takes no answer, has its time for each, and no more. */
@@ -622,9 +732,11 @@ int main(void)
 		TEST(it_never_takes_the_last_byte),
 		TEST(steady_ones),
 		TEST(it_leaves_in_the_midst),
+		TEST(any_call_fails),
 		TEST(hits_are_measured),
 		TEST(what_is_put_off_is_not_late),
 		TEST(large_ones_take_more_of_it),
+		TEST(each_kind_of_bytes_takes_of_it),
 		TEST(it_says_more_than_is_read),
 		TEST(it_is_gone_before_its_last_answer),
 		TEST(heads_in_pieces),
@@ -633,6 +745,7 @@ int main(void)
 		TEST(it_promised_a_body_at_last),
 		TEST(what_lingers),
 		TEST(one_that_ends_by_closing),
+		TEST(one_that_ends_by_being_killed),
 		TEST(one_that_is_refused_and_reads_nothing),
 		TEST(idle_ones),
 		TEST(one_that_waits_for_its_answer),

@@ -9,6 +9,14 @@
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define SELF "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"
 
+enum { WHOLE_SIZE = 16384 };
+
+/* More content than there is room for where its head waits. */
+#define MUCH_HEAD "HTTP/1.1 200 OK\r\nContent-Length: 3587\r\n\r\n"
+#define B64 "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define B512 B64 B64 B64 B64 B64 B64 B64 B64
+#define B3584 B512 B512 B512 B512 B512 B512 B512
+
 static struct worker_fixture f;
 
 static const struct {
@@ -35,6 +43,13 @@ static const struct {
 	 {"POST http://10.0.0.1/ HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab", "cd"},
 	 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
 	 "3\r\nabc\r\n0\r\n\r\n",
+	 7,
+	 false,
+	 false},
+	{"much content",
+	 {"GET http://10.0.0.1/ HTTP/1.1\r\nHost: x\r\n\r\n"},
+	 MUCH_HEAD B3584 "end",
+	 "\r\n\r\n" B3584 "end",
 	 7,
 	 false,
 	 false},
@@ -74,8 +89,12 @@ static void say_all(size_t i, struct fake_peer *peer)
 		if (cases[i].is_tls && !peer->secured)
 			break;
 	}
-	for (unsigned n = 0; fake_peer_connected(n) != NULL; n++)
+	for (unsigned n = 0; fake_peer_connected(n) != NULL; n++) {
+		/* the head of much content comes first, by itself */
+		fake_peer_connected(n)->pieces = 1;
+		fake_peer_connected(n)->read_max = sizeof(MUCH_HEAD) - 1;
 		fake_peer_say(fake_peer_connected(n), slice_str(cases[i].origin));
+	}
 	assert_true(fake_worker_settle(f.worker));
 }
 
@@ -93,7 +112,7 @@ static void check(size_t i, const struct fake_peer *peer, const char *whole)
 }
 
 /* The n-th allocation fails, and with `on` all after it; whether one has. */
-static bool play(size_t i, size_t n, bool on, char whole[static 2048])
+static bool play(size_t i, size_t n, bool on, char whole[static WHOLE_SIZE])
 {
 	struct fake_peer *peer;
 	bool failed;
@@ -108,7 +127,7 @@ static bool play(size_t i, size_t n, bool on, char whole[static 2048])
 	failed = fail_memory_never();
 	worker_fixture_settle(&f);
 	if (!failed) {
-		assert_true(peer->got.n < 2048);
+		assert_true(peer->got.n < WHOLE_SIZE);
 		memcpy(whole, peer->got.p, peer->got.n);
 		whole[peer->got.n] = '\0';
 		if (strstr(whole, cases[i].got) == NULL)
@@ -128,7 +147,7 @@ static bool play(size_t i, size_t n, bool on, char whole[static 2048])
 
 static void clients_without_memory(void **state)
 {
-	char whole[2048];
+	static char whole[WHOLE_SIZE];
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {

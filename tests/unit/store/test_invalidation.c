@@ -110,11 +110,17 @@ static void a_mark_set_anew_is_not_retired(void **state)
 /* Beyond the places of a set a mark stands by hash: in force, for ever, and for some others. */
 static void a_set_that_is_full_loses_no_mark(void **state)
 {
+	const struct cache_key more = {{100, 5}};
 	struct invalidation_mark found;
 
-	for (uint64_t i = 0; i < INVALIDATION_WAYS; i++)
+	for (uint64_t i = 0; i < INVALIDATION_WAYS; i++) {
+		assert_true(invalidation_has_place(*state, &more));
 		assert_int_not_equal(mark(*state, &(struct cache_key){{10 + i, 5}}),
 				     INVALIDATION_NO_PLACE);
+	}
+	assert_false(invalidation_has_place(*state, &more));
+	for (uint64_t i = 0; i < INVALIDATION_WAYS; i++)
+		assert_true(invalidation_has_place(*state, &(struct cache_key){{10 + i, 5}}));
 	assert_int_equal(mark(*state, &(struct cache_key){{100, 5}}), INVALIDATION_NO_PLACE);
 	assert_int_equal(invalidation_of(*state, &(struct cache_key){{100, 5}}),
 			 invalidation_now(*state));
@@ -127,6 +133,20 @@ static void a_set_that_is_full_loses_no_mark(void **state)
 	assert_int_not_equal(invalidation_of(*state, &(struct cache_key){{100, 5}}), 0);
 	invalidation_recover(*state);
 	assert_true(invalidation_any(*state));
+}
+
+/* What is in force after a crash is counted anew: places and marks by hash. */
+static void all_in_force_are_counted(void **state)
+{
+	struct invalidations *all = *state;
+
+	for (uint64_t i = 0; i < INVALIDATION_WAYS + 1; i++)
+		mark(all, &(struct cache_key){{10 + i, 5}});
+	mark(all, &a);
+	assert_int_equal(atomic_load(&all->live), INVALIDATION_WAYS + 2);
+	atomic_store(&all->live, 0);
+	invalidation_recover(all);
+	assert_int_equal(atomic_load(&all->live), INVALIDATION_WAYS + 2);
 }
 
 /* The first word of a key tells its place and the mark from others, and may be of any value. */
@@ -303,12 +323,19 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(nothing_is_overtaken_at_first),  TEST(what_was_asked_for_before_is_overtaken),
-		TEST(a_mark_never_goes_back),         TEST(a_retired_mark_is_not_in_force),
-		TEST(a_mark_set_anew_is_not_retired), TEST(a_set_that_is_full_loses_no_mark),
-		TEST(keys_begin_with_any_word),       TEST(a_life_is_later_than_all_before),
-		TEST(what_is_half_done_is_freed),     TEST(the_list_is_in_order),
-		TEST(a_mark_that_is_left_is_found),   TEST(a_purge_is_counted_with_the_marks),
+		TEST(nothing_is_overtaken_at_first),
+		TEST(what_was_asked_for_before_is_overtaken),
+		TEST(a_mark_never_goes_back),
+		TEST(a_retired_mark_is_not_in_force),
+		TEST(a_mark_set_anew_is_not_retired),
+		TEST(a_set_that_is_full_loses_no_mark),
+		TEST(all_in_force_are_counted),
+		TEST(keys_begin_with_any_word),
+		TEST(a_life_is_later_than_all_before),
+		TEST(what_is_half_done_is_freed),
+		TEST(the_list_is_in_order),
+		TEST(a_mark_that_is_left_is_found),
+		TEST(a_purge_is_counted_with_the_marks),
 		TEST(marks_survive_their_processes),
 	};
 

@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cache/store/impl.h"
 #include "cache/store/note.h"
 #include "tests/doubles/counted_memory.h"
 #include "tests/doubles/failing_calls.h"
@@ -229,6 +230,10 @@ static void test_reading(void **state)
 static void test_walking(void **state)
 {
 	struct store_fixture *f = *state;
+	struct cache_key key = key_of(1), from = {{0, 0}};
+	unsigned counted = 0;
+	struct slice value;
+	bool more;
 	static const struct {
 		const char *call;
 		unsigned n;
@@ -248,8 +253,8 @@ static void test_walking(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct cache_key cursor = {{0, 0}};
 		unsigned seen = 0;
-		bool more = true;
 
+		more = true;
 		fail_calls(rows[i].call, rows[i].n, 1, rows[i].error);
 		assert_int_equal(store_walk(f->store, &cursor, KEYS, see, &seen, &more),
 				 rows[i].result);
@@ -259,9 +264,15 @@ static void test_walking(void **state)
 		if (rows[i].result == STORE_FAILED)
 			assert_error(f, "read", rows[i].error);
 		/* No view is left: what another process stores next is seen. */
+		assert_false(f->store->tables.viewing);
 		assert_int_equal(put_one(f->store, KEYS + i, bytes_of(KEYS + i, 0, 400)), STORE_OK);
 		assert_in_store(f->store, KEYS + i, 0);
 	}
+	/* but one of who was reading before stays */
+	assert_int_equal(store_get(f->store, &key, &value), STORE_OK);
+	assert_int_equal(store_walk(f->store, &from, 1, see, &counted, &more), STORE_OK);
+	assert_true(f->store->tables.viewing);
+	store_turn_end(f->store);
 }
 
 static void test_usage_is_not_known(void **state)
@@ -342,6 +353,49 @@ static void test_not_reopened_within_a_transaction(void **state)
 	assert_int_equal(store_commit(f->store), STORE_OK);
 }
 
+/* A new map of use has a bit for each entry that is there: the next to come does not share one. */
+static void test_its_map_of_use_is_lost(void **state)
+{
+	struct store_fixture *f = *state;
+	char path[128];
+
+	open_filled(f);
+	store_fixture_close(f);
+	snprintf(path, sizeof(path), "%s/visited", f->directory);
+	assert_int_equal(unlink(path), 0);
+	store_fixture_open(f);
+	assert_int_equal(f->store->shared->evict.slot_next, KEYS);
+}
+
+/* Memory and descriptors of a copy are given back, each time. */
+static void test_a_copy_leaves_nothing(void **state)
+{
+	struct store_fixture *f = *state;
+	struct diagnostic error;
+	size_t memory = 0;
+	unsigned before = 0;
+
+	open_filled(f);
+	store_fixture_close(f);
+	for (unsigned round = 0; round < 3; round++) {
+		struct tables_copy *copy;
+		char bytes[4096];
+		int from;
+
+		if (round == 1) {
+			memory = allocations_alive();
+			before = descriptors();
+		}
+		copy = tables_copy_begin(f->directory, 8 * MIB, &from, &error);
+		assert_non_null(copy);
+		while (read(from, bytes, sizeof(bytes)) > 0)
+			;
+		assert_true(tables_copy_end(copy, &error));
+	}
+	assert_int_equal(allocations_alive(), memory);
+	assert_int_equal(descriptors(), before);
+}
+
 /* ---- writing -------------------------------------------------------------------------------- */
 
 static const struct writing {
@@ -413,6 +467,35 @@ static void test_putting(void **state)
 	store_fixture_reopen(f);
 	assert_string_equal(f->notice.text, "");
 	assert_in_store(f->store, KEYS, 0);
+}
+
+/* A transaction within another, that values of many pages are put in: what becomes of it is told, begun or ended. */
+static void test_a_transaction_within_another(void **state)
+{
+	struct store_fixture *f = *state;
+	struct tables *tables;
+
+	open_filled(f);
+	tables = &f->store->tables;
+	assert_int_equal(store_begin(f->store), STORE_OK);
+	fail_calls("mdb_txn_begin", 0, 1, ENOSPC);
+	assert_int_equal(tables_nest(tables), STORE_FAILED);
+	assert_true(fail_calls_never());
+	assert_error(f, "begin", ENOSPC);
+	assert_int_equal(tables_nest(tables), STORE_OK);
+	fail_calls("mdb_txn_commit", 0, 1, EIO);
+	assert_int_equal(tables_unnest(tables, true), STORE_FAILED);
+	assert_true(fail_calls_never());
+	assert_error(f, "commit", EIO);
+	/* one that is not kept is not committed; the outer one goes on */
+	assert_int_equal(tables_nest(tables), STORE_OK);
+	fail_calls("mdb_txn_commit", 0, 1, EIO);
+	assert_int_equal(tables_unnest(tables, false), STORE_OK);
+	assert_false(fail_calls_never());
+	assert_int_equal(tables_nest(tables), STORE_OK);
+	assert_int_equal(tables_unnest(tables, true), STORE_OK);
+	assert_int_equal(store_commit(f->store), STORE_OK);
+	assert_int_equal(count_stored(f->store), KEYS);
 }
 
 /* After a failure the transaction is over, whatever is asked for. */
@@ -687,6 +770,38 @@ static void test_a_path_that_cannot_be_made(void **state)
 	assert_int_equal(store_lock(path, &f->notice), -1);
 	assert_true(fail_calls_never());
 	assert_notice(f, "No such file or directory");
+	/* file systems that name a directory that is there by another error */
+	fail_calls("mkdir", 0, 9, EISDIR);
+	assert_int_equal(store_lock(path, &f->notice), -1);
+	assert_true(fail_calls_never());
+	assert_notice(f, "No such file or directory");
+	/* what is there and no directory is not waited for */
+	snprintf(path, sizeof(path), "%s/a", f->directory);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(store_lock(path, &f->notice), -1);
+	assert_notice(f, "Not a directory");
+}
+
+/* What is stored is for its user alone: every directory that is made. */
+static void test_whose_the_path_is(void **state)
+{
+	static const char *const parts[] = {"/a/b", "/a"};
+	struct store_fixture *f = *state;
+	char path[128];
+	struct stat st;
+	mode_t mask = umask(0);
+	int lock;
+
+	snprintf(path, sizeof(path), "%s/a/b", f->directory);
+	lock = store_lock(path, &f->notice);
+	umask(mask);
+	assert_true(lock >= 0);
+	close(lock);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		snprintf(path, sizeof(path), "%s%s", f->directory, parts[i]);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_mode & 07777, 0700);
+	}
 }
 
 /* ---- room on disk --------------------------------------------------------------------------- */
@@ -962,6 +1077,21 @@ static void test_beside_another(void **state)
 	assert_opened(f);
 }
 
+/* Without the file of the service's locks, the data file says that it is in use. */
+static void test_its_lock_is_removed(void **state)
+{
+	struct store_fixture *f = *state;
+	char path[128];
+	int end;
+	pid_t other = other_opens(f, &end);
+
+	snprintf(path, sizeof(path), "%s/lock", f->directory);
+	assert_int_equal(unlink(path), 0);
+	assert_not_opened(f, ": its lock was removed while another service uses this store");
+	other_closes(other, end);
+	assert_opened(f);
+}
+
 /* What it has been opened with counts. */
 static void test_other_options_beside_another(void **state)
 {
@@ -1033,7 +1163,10 @@ int main(void)
 		TEST(test_it_cannot_be_reopened),
 		TEST(test_a_writer_cannot_reopen_it),
 		TEST(test_not_reopened_within_a_transaction),
+		TEST(test_its_map_of_use_is_lost),
+		TEST(test_a_copy_leaves_nothing),
 		TEST(test_putting),
+		TEST(test_a_transaction_within_another),
 		TEST(test_dropping),
 		TEST(test_dropping_what_is_gone),
 		TEST(test_a_group),
@@ -1043,12 +1176,14 @@ int main(void)
 		TEST(test_what_the_path_names),
 		TEST(test_no_path),
 		TEST(test_a_path_that_cannot_be_made),
+		TEST(test_whose_the_path_is),
 		TEST(test_room_on_disk),
 		TEST(test_it_cannot_be_read),
 		TEST(test_it_can_never_be_read),
 		TEST(test_it_cannot_be_read_for_a_moment),
 		TEST(test_a_map_can_never_be_read),
 		TEST(test_beside_another),
+		TEST(test_its_lock_is_removed),
 		TEST(test_other_options_beside_another),
 		TEST(test_a_damaged_map_beside_another),
 	};
