@@ -712,6 +712,34 @@ static void counts_of_a_lost_transaction(void **state)
 	}
 }
 
+/* Of several purges as well, whose entries are replaced in one transaction. */
+static void counts_of_several_purges(void **state)
+{
+	struct fixture *f = *state;
+	struct http_clock at_0 = {.wall_s = NOW_S, .steady_ms = at_ms(0)};
+	struct purge purges[2] = {{0}};
+	bool pending;
+
+	assert_true(purge_of_host(SLICE("a"), &purges[0]));
+	assert_true(purge_of_host(SLICE("b"), &purges[1]));
+	for (unsigned lost = 0; lost < 2; lost++) {
+		assert_stored(f, "GET http://a/\n", FRESH, 0);
+		assert_stored(f, "GET http://b/\n", FRESH, 0);
+		if (lost == 0) {
+			cache_flush(f->cache);
+			for (unsigned i = 0; i < 2; i++)
+				assert_int_equal(cache_purge_begin(f->cache, &at_0, &purges[i]),
+						 CACHE_PURGE_GOES_ON);
+			assert_stored(f, "GET http://a/\n", FRESH, 0);
+			assert_stored(f, "GET http://b/\n", FRESH, 0);
+		}
+		commits_to_fail = lost == 0;
+		cache_flush(f->cache);
+		for (unsigned i = 0; i < 2; i++)
+			assert_int_equal(found_by(f, purges[i].id, &pending), lost);
+	}
+}
+
 /* A removal that was lost stays on the list, so that nobody has to search for it. */
 static void a_lost_removal_stays_on_the_list(void **state)
 {
@@ -760,6 +788,7 @@ int main(void)
 		TEST(a_put_takes_so_many_parts),
 		TEST(a_purge_of_a_store_that_fails),
 		TEST(counts_of_a_lost_transaction),
+		TEST(counts_of_several_purges),
 		TEST(a_lost_removal_stays_on_the_list),
 	};
 
