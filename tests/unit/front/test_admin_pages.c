@@ -77,6 +77,9 @@ static void one_uri_is_purged(void **state)
 
 static void many_are_purged(void **state)
 {
+	const char *text;
+	char id[16];
+
 	(void)state;
 	store(A, FRESH);
 	store("http://10.0.0.1/dir/c", FRESH);
@@ -100,7 +103,14 @@ static void many_are_purged(void **state)
 	assert_tells(get("/purge?id=1"), "\"state\":\"finished\",\"uris\":1,\"began_s\":784111781,"
 					 "\"ended_s\":7841117");
 	assert_tells(get("/purge?id=4"), "\"state\":\"finished\",\"uris\":2,");
-	assert_tells(get("/purge"), "\"pending\": [],\n  \"finished\": [\n    {\n      \"id\": 4,");
+	text = get("/purge");
+	assert_tells(text, "\"pending\": [],\n  \"finished\": [\n    {\n      \"id\": 4,");
+	for (unsigned i = 0; i < 4; i++) {
+		snprintf(id, sizeof(id), "\"id\": %u,", 4 - i);
+		text = strstr(text, id);
+		assert_non_null(text);
+	}
+	assert_null(strstr(text + 1, "\"id\""));
 	assert_tells(get("/explain?uri=" A), "\"verdict\": \"validate\"");
 	assert_tells(get("/explain?uri=http://10.0.0.1/dir/c"), "\"verdict\": \"miss\"");
 	assert_tells(get("/explain?uri=http://10.0.0.2/dir/c"), "\"verdict\": \"hit\"");
@@ -244,6 +254,8 @@ static void a_long_note_is_cut(void **state)
 	post(target, 201);
 	snprintf(text, sizeof(text), "\"note\": \"%.80s\"\n", note);
 	assert_tells(get("/marks"), text);
+	post("/marks/a?note=long&note=b", 201); /* the last one counts */
+	assert_tells(get("/marks"), "\"note\": \"b\"\n");
 }
 
 static void the_difference_between_marks(void **state)
@@ -534,6 +546,45 @@ static void the_window_of_the_dash(void **state)
 	assert_tells(get("/stats?last=5m"), "\"requests\": 2,");
 }
 
+/* Not longer than since the start, however late that was. */
+static void a_window_of_a_late_start(void **state)
+{
+	(void)state;
+	pass(5000);
+	f.service.started_us = f.world.worker->turn.now_us;
+	pass(10);
+	assert_tells(get("/stats?last=60s"), "\"window_s\": 10");
+	assert_tells(get("/dash.json?window=60"), "\"window_s\":10,");
+	assert_tells(get("/dash.json?window=3600"), "\"window_s\":10,");
+	assert_tells(get("/dash.json?window=0"), "\"window_s\":10,");
+}
+
+static unsigned count_of(const char *text, const char *part)
+{
+	unsigned count = 0;
+
+	for (; (text = strstr(text, part)) != NULL; text++)
+		count++;
+	return count;
+}
+
+/* Ten hosts and eight URLs, and how many more have a place. */
+static void the_rows_of_the_dash(void **state)
+{
+	char uri[64];
+	const char *text;
+
+	(void)state;
+	for (unsigned i = 1; i <= 12; i++) {
+		snprintf(uri, sizeof(uri), "http://10.0.0.%u/a", i);
+		store(uri, FRESH);
+	}
+	text = get("/dash.json");
+	assert_int_equal(count_of(text, "\"host\":\"10.0.0."), 10);
+	assert_int_equal(count_of(strstr(text, "\"urls\":["), "{\"uri\":"), 8);
+	assert_tells(text, "{\"hosts\":2,", "{\"urls\":4,");
+}
+
 /* Of an operator's own name that is told, else of the machine's. */
 static void the_name_of_the_proxy(void **state)
 {
@@ -579,6 +630,20 @@ static void metrics(void **state)
 	assert_tells(get("/stats"), "\"entries\": 1,");
 }
 
+/* Those of all workers, and not what this one's store alone has seen. */
+static void counts_of_all_stores(void **state)
+{
+	(void)state;
+	f.counts.before.evictions = 7;
+	f.counts.before.failures = 5;
+	f.counts.before.cache.stored = 11;
+	store(A, FRESH);
+	assert_tells(get("/stats"), "\"evictions\": 7,", "\"failures\": 5,", "\"stored\": 12,");
+	assert_tells(get("/metrics"), "\ncache204_store_evictions_total 7\n",
+		     "\ncache204_store_failures_total 5\n");
+	assert_tells(get("/dash.json?window=0"), "\"evicted\":7,", "\"stored\":12,");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, admin_fixture_close)
 
 int main(void)
@@ -604,9 +669,12 @@ int main(void)
 		TEST(what_is_no_list_is_none),
 		TEST(the_dash),
 		TEST(the_window_of_the_dash),
+		TEST(a_window_of_a_late_start),
+		TEST(the_rows_of_the_dash),
 		TEST(the_name_of_the_proxy),
 		TEST(the_window_of_names),
 		TEST(metrics),
+		TEST(counts_of_all_stores),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

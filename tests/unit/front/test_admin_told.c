@@ -94,10 +94,33 @@ static void changes_are_told(void **state)
 	}
 }
 
+/* 503 bytes of a URI or prefix are in the line of the log. */
+static void long_uris_are_cut_in_the_log(void **state)
+{
+	static const char *const targets[] = {
+		"/purge?uri=", "/purge?prefix=", "/purge?soft=1&uri="};
+	char uri[600] = "http://10.0.0.1/", target[700], line[600];
+
+	(void)state;
+	log_set_level(LOG_LEVEL_INFO);
+	memset(uri + strlen(uri), 'p', sizeof(uri) - 1 - strlen(uri));
+	snprintf(line, sizeof(line), "\"%.503s...\" by 127.0.0.1", uri);
+	for (size_t i = 0; i < COUNT(targets); i++) {
+		struct captured captured;
+
+		snprintf(target, sizeof(target), "%s%s", targets[i], uri);
+		captured_begin(&captured, false);
+		admin_fixture_ask(&f, "POST", target);
+		captured_end(&captured);
+		assert_tells(captured.err, line);
+		captured_free(&captured);
+	}
+}
+
 /* The oldest mark goes when there are too many, and all that there are can be named. */
 static void names_of_marks(void **state)
 {
-	char target[64], names[16 * 36] = "";
+	char target[160], names[16 * 36] = "";
 	const char *text;
 
 	(void)state;
@@ -111,6 +134,9 @@ static void names_of_marks(void **state)
 	assert_tells(text, "There is no mark \"b\". Set are");
 	assert_tells(text, names);
 	assert_tells(text, ": `cache204 mark NAME` or POST /marks/NAME sets one.\n");
+	snprintf(target, sizeof(target), "/stats?since=%0120d", 0);
+	snprintf(names, sizeof(names), "There is no mark \"%087d...\". Set are", 0);
+	assert_tells(admin_fixture_expect(&f, "GET", target, 404), names);
 }
 
 /* A mark is of the moment at which it was set, not of when its turn began. */
@@ -217,9 +243,9 @@ static void pages_keep_no_memory(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(changes_are_told),       TEST(names_of_marks),
-		TEST(pages_have_the_numbers), TEST(what_an_origin_answers),
-		TEST(pages_keep_no_memory),
+		TEST(changes_are_told),       TEST(long_uris_are_cut_in_the_log),
+		TEST(names_of_marks),         TEST(pages_have_the_numbers),
+		TEST(what_an_origin_answers), TEST(pages_keep_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

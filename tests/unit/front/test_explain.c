@@ -242,6 +242,8 @@ static void where_a_lifetime_is_from(void **state)
 		{";targeted_cache_control=X-One,CDN-Cache-Control", "",
 		 "CDN-Cache-Control: max-age=13\r\nCache-Control: max-age=7\r\n",
 		 "CDN-Cache-Control", 13},
+		{";targeted_cache_control=CDN-Cache-Control,X-One", "",
+		 "CDN-Cache-Control: max-age=14\r\nX-One: max-age=7\r\n", "CDN-Cache-Control", 14},
 		{";max_ttl=5s", "", "Cache-Control: max-age=7\r\n", "max-age=7 in Cache-Control",
 		 5},
 	};
@@ -346,6 +348,25 @@ static void what_a_record_is(void **state)
 	assert_tells(explain("method=HEAD"), "\"verdict\": \"hit\"", "\"method\": \"HEAD\"");
 }
 
+/* 256 bytes of a field are shown, and of what selected a record. */
+static void long_fields_are_cut(void **state)
+{
+	char x[300], parameter[300], lines[300], shown[300];
+
+	(void)state;
+	memset(x, 'x', sizeof(x));
+	snprintf(lines, sizeof(lines), "X: %.254s\r\n", x);
+	store(lines, OK "Cache-Control: max-age=60\r\nVary: X\r\n");
+	snprintf(shown, sizeof(shown), "\"X: %.253s\"", x);
+	for (unsigned n = 253; n < 256; n++) {
+		snprintf(parameter, sizeof(parameter), "header=X:+%.*s", (int)n, x);
+		assert_tells(explain(parameter), shown, n == 254 ? "\"hit\"" : "\"miss\"");
+	}
+	snprintf(parameter, sizeof(parameter), "header=X:+%.254s", x);
+	snprintf(shown, sizeof(shown), "\"variant\": \"x: %.253s\"", x);
+	assert_tells(explain(parameter), shown);
+}
+
 /* ---- questions ------------------------------------------------------------------------------ */
 
 static void what_is_no_question(void **state)
@@ -369,7 +390,9 @@ static void what_is_no_question(void **state)
 		{"/explain?header=a+b:x&uri=" A, "header: write it as Name: value"},
 		{"/explain?header=a:x%0dy&uri=" A, "header: write it as Name: value"},
 		{"/explain?header=a:x%0ay&uri=" A, "header: write it as Name: value"},
-		{"/explain?header=Host:+%40&uri=" A, "such a request is answered 400: "},
+		{"/explain?header=Host:+%40&uri=" A,
+		 "such a request is answered 400: The Host field is missing, repeated or "
+		 "malformed. line 2: Host\n"},
 		{"/explain?header=a:x%01y&uri=" A, "such a request is answered 400: "},
 		{"/explain?uri=", "uri: not an absolute http or https URI"},
 		{"/explain?uri=a", "uri: not an absolute http or https URI"},
@@ -411,6 +434,8 @@ static const char *fetch(const char *parameters, const char *answer)
 
 static void an_origin_is_asked(void **state)
 {
+	const char *text;
+
 	(void)state;
 	assert_tells(fetch("", OK "Cache-Control: max-age=60\r\n\r\n"), "HTTP/1.1 200 OK",
 		     "\"verdict\": \"miss\"", "Its answer is stored then.\"", "\"do\": null",
@@ -425,8 +450,12 @@ static void an_origin_is_asked(void **state)
 		     "Its answer is not stored: the response has no-store.", "\"stored\": false",
 		     "Such an answer is not stored (no-store):", "\"lifetime_s\": null",
 		     "\"head\": \"HTTP/1.1 204 No Content\\u000aCache-Control: no-store\"");
-	assert_tells(fetch("", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), "\"status\": 200",
-		     "\"reason\": \"status\"", "fwd-status=200; detail=status");
+	text = fetch("", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+	assert_tells(text, "\"status\": 200", "\"reason\": \"status\"",
+		     "fwd-status=200; detail=status");
+	assert_null(strstr(text, "nothing is wrong"));
+	text = fetch("", OK "Cache-Control: max-age=60\r\n\r\n");
+	assert_tells(text, "nothing is wrong");
 }
 
 static void an_answer_that_is_confirmed_each_time(void **state)
@@ -538,6 +567,7 @@ int main(void)
 		TEST(how_long_errors_are_bridged),
 		TEST(spans),
 		TEST(what_a_record_is),
+		TEST(long_fields_are_cut),
 		TEST(what_is_no_question),
 		TEST(an_origin_is_asked),
 		TEST(an_answer_that_is_confirmed_each_time),

@@ -1,16 +1,20 @@
-/* LINKS: proxy/front tests/doubles/fake_conn.c tests/doubles/fake_worker.c tests/doubles/fake_resolver.c tests/doubles/store_memory.c */
+/* LINKS: proxy/front tests/doubles/fake_conn.c tests/doubles/fake_worker.c tests/doubles/fake_resolver.c tests/doubles/store_memory.c tests/doubles/counted_memory.c */
 /* What becomes of a request to the proxy: which answer, whom it asks and with what, and what is told of it. */
+#include "tests/doubles/counted_memory.h"
 #include "tests/support/captured.h"
 #include "tests/support/worker_fixture.h"
 
 #include <crypt.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "proxy/access/credentials.h"
 #include "proxy/base/log.h"
 #include "proxy/front/forward.h"
 #include "proxy/front/gateway.h"
 #include "proxy/front/logins.h"
+#include "proxy/stats/accesslog.h"
 #include "proxy/stats/notices.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -90,7 +94,7 @@ static void answers(void **state)
 		 NULL},
 		{"Cache-Control: max-age=60\r\nETag: \"x\"\r\n", 61, "GET", "", "",
 		 "\r\nIf-None-Match: \"x\"\r\n", "HTTP/1.1 304 Not Modified\r\n\r\n",
-		 "; fwd=stale; fwd-status=304"},
+		 "; fwd=stale; fwd-status=304\r\n"},
 		{"Cache-Control: max-age=60\r\nETag: \"x\"\r\n", 61, "GET", "", "",
 		 "\r\nIf-None-Match: \"x\"\r\n", NO_CONTENT "\r\n",
 		 "; fwd=stale; fwd-status=204; detail=no-freshness"},
@@ -131,6 +135,31 @@ static void answers(void **state)
 		say(fake_peer_connected(1) != NULL ? fake_peer_connected(1) : origin(),
 		    cases[i].answer);
 		expect(f.client, cases[i].told_then);
+	}
+}
+
+/* Why it was asked is told when it does not answer, of what is stored. */
+static void why_one_was_asked_that_fails(void **state)
+{
+	static const struct {
+		const char *stored, *lines, *told;
+	} cases[] = {
+		{NULL, "", "; fwd=uri-miss\r\n"},
+		{"Cache-Control: max-age=1, must-revalidate\r\nETag: \"x\"\r\n", "",
+		 "; fwd=stale; detail=expired\r\n"},
+		{"Cache-Control: max-age=60\r\nVary: Y\r\n", "Y: 1\r\n", "; fwd=vary-miss\r\n"},
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		worker_fixture_close(state);
+		setup(state);
+		if (cases[i].stored != NULL)
+			store(cases[i].stored);
+		worker_fixture_pass(&f, 2000);
+		ask("GET", A, cases[i].lines);
+		say(origin(), "nonsense\r\n\r\n");
+		expect(f.client, cases[i].told);
+		assert_memory_equal(f.text, "HTTP/1.1 50", 11);
 	}
 }
 
@@ -192,6 +221,32 @@ static void a_stale_one_is_validated_behind(void **state)
 	assert_int_equal(stats->requests, 4);
 }
 
+/* Whatever becomes of it. */
+static void it_keeps_no_memory(void **state)
+{
+	static const char *const answers[] = {"HTTP/1.1 304 Not Modified\r\n\r\n",
+					      NO_CONTENT "Cache-Control: max-age=60\r\n\r\n",
+					      NO_CONTENT "Cache-Control: no-store\r\n\r\n", ""};
+	size_t before = 0;
+
+	for (unsigned round = 0; round < 4; round++) {
+		for (size_t i = 0; i < COUNT(answers); i++) {
+			store("Cache-Control: max-age=1, stale-while-revalidate=60\r\n"
+			      "ETag: \"x\"\r\n");
+			worker_fixture_pass(&f, 3000);
+			ask("GET", A, "");
+			expect(f.client, "; hit; ttl=-2");
+			assert_int_equal(stats->validations_background, 1);
+			say(origin(), answers[i]);
+			worker_fixture_close(state);
+			setup(state);
+		}
+		if (round > 1)
+			assert_int_equal(allocations_alive(), before);
+		before = allocations_alive();
+	}
+}
+
 /* What selected it is no secret of the client's: others sent the same. */
 static void what_selected_it_is_sent(void **state)
 {
@@ -210,6 +265,76 @@ static void what_selected_it_is_sent(void **state)
 	if (stats->validations_background == 1)
 		assert_null(strstr(text, "Authorization"));
 	say(origin(), "HTTP/1.1 304 Not Modified\r\n\r\n");
+}
+
+/* ---- with others ---------------------------------------------------------------------------- */
+
+/* Another one asks for the same meanwhile. */
+static struct fake_peer *ask_too(void)
+{
+	struct fake_peer *peer =
+		fake_worker_accept(f.worker, &forward_frontend, FAKE_LISTEN, FAILURE_NONE);
+
+	ask("GET", A, "");
+	say(peer, "GET " A " HTTP/1.1\r\nHost: x\r\n\r\n");
+	expect(peer, "");
+	assert_int_equal(stats->waiting, 1);
+	return peer;
+}
+
+/* It was not asked for by who waited: no status of that is told (RFC 9211 2.6). */
+static void who_waited_is_told_so(void **state)
+{
+	struct fake_peer *peer = ask_too();
+
+	(void)state;
+	say(origin(), NO_CONTENT "Cache-Control: max-age=60\r\n\r\n");
+	expect(f.client, "; fwd=uri-miss; fwd-status=204; stored\r\n");
+	expect(peer, "; fwd=uri-miss; collapsed\r\n");
+	assert_int_equal(stats->collapsed, 1);
+	assert_int_equal(stats->reason[REASON_NO_RECORD], 1);
+}
+
+/* Who waited for what may not answer it asks by itself, and others do not wait for the same. */
+static void what_cannot_be_shared_is_not_waited_for(void **state)
+{
+	static const char *const answers[] = {
+		NO_CONTENT "Cache-Control: max-age=0\r\nETag: \"x\"\r\n\r\n",
+		NO_CONTENT "Cache-Control: max-age=60, no-cache\r\nETag: \"x\"\r\n\r\n"};
+
+	for (size_t i = 0; i < COUNT(answers); i++) {
+		worker_fixture_close(state);
+		setup(state);
+		ask_too();
+		say(origin(), answers[i]);
+		expect(f.client, "; stored\r\n");
+		assert_int_equal(stats->waiting, 0);
+		ask("GET", A, "");
+		assert_int_equal(stats->waiting, 0);
+	}
+}
+
+/* A record with a lifetime shows that others may have the answer; without, they wait a second. */
+static void how_long_others_wait(void **state)
+{
+	static const struct {
+		const char *stored;
+		unsigned timeouts;
+	} cases[] = {
+		{"Cache-Control: max-age=1\r\nETag: \"x\"\r\n", 0},
+		{"Cache-Control: max-age=0\r\nETag: \"x\"\r\n", 1},
+		{"Cache-Control: max-age=60, no-cache\r\nETag: \"x\"\r\n", 1},
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		worker_fixture_close(state);
+		setup(state);
+		store(cases[i].stored);
+		worker_fixture_pass(&f, 2000);
+		ask_too();
+		worker_fixture_pass(&f, 3000);
+		assert_int_equal(stats->collapse_timeouts, cases[i].timeouts);
+	}
 }
 
 /* ---- a door of their own -------------------------------------------------------------------- */
@@ -371,6 +496,44 @@ static void who_is_meant_in_a_tunnel(void **state)
 	expect(f.client, "HTTP/1.1 403 ");
 }
 
+/* The log has who made the tunnel with each request in it. */
+static void who_asks_in_a_tunnel(void **state)
+{
+	char path[] = "/tmp/cache204-test-XXXXXX", text[4096] = "";
+	struct credentials *credentials = users();
+	struct accesslog *log;
+	struct logins *logins;
+	int file = mkstemp(path);
+
+	assert_true(file >= 0);
+	open_with("connect_ports=80;tunnel_http=80");
+	log = accesslog_open(path, "json", 1);
+	assert_non_null(log);
+	f.worker->exchanges.accesslog = log;
+	logins = logins_new(&f.worker->turn, &f.worker->budgets, credentials, forward_known);
+	f.worker->env.logins = logins;
+	ask("CONNECT", "10.0.0.1:80", ANN);
+	while (logins_wait(logins)) {
+		worker_fixture_pass(&f, 1000);
+		logins_turn(logins);
+		worker_fixture_settle(&f);
+	}
+	expect(f.client, "HTTP/1.1 200 ");
+	say(f.client, "GET /a HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n");
+	say(origin(), NO_CONTENT "\r\n");
+	expect(f.client, "HTTP/1.1 204 ");
+	accesslog_flush(log);
+	assert_true(read(file, text, sizeof(text) - 1) > 0);
+	assert_non_null(strstr(text, "\"in_tunnel\":true"));
+	assert_non_null(strstr(strstr(text, "\"in_tunnel\":true"), "\"user\":\"ann\""));
+	worker_fixture_close(state);
+	accesslog_close(log);
+	logins_free(logins);
+	credentials_free(credentials);
+	close(file);
+	unlink(path);
+}
+
 /* A client that leaves while its tunnel is made leaves nothing of it. */
 static void a_tunnel_nobody_waits_for(void **state)
 {
@@ -440,13 +603,19 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		PLAIN(the_first_request_is_told), /* before any other request */
 		PLAIN(answers),
+		TEST(why_one_was_asked_that_fails),
 		TEST(by_itself),
 		TEST(a_stale_one_is_validated_behind),
+		TEST(it_keeps_no_memory),
 		TEST(what_selected_it_is_sent),
+		TEST(who_waited_is_told_so),
+		TEST(what_cannot_be_shared_is_not_waited_for),
+		TEST(how_long_others_wait),
 		PLAIN(what_a_gateway_stored),
 		TEST(bodies_wait_for_who_takes_them),
 		PLAIN(who_waits_to_be_known),
 		PLAIN(who_is_meant_in_a_tunnel),
+		PLAIN(who_asks_in_a_tunnel),
 		PLAIN(a_tunnel_nobody_waits_for),
 	};
 

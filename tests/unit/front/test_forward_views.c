@@ -5,7 +5,7 @@
  */
 #include "tests/support/worker_fixture.h"
 
-static bool ending;
+static bool ending, ending_later;
 
 static void lookup_and_end(struct cache *cache, const struct http_request *req,
 			   const struct http_clock *now, struct cache_lookup *ret_lookup)
@@ -15,9 +15,19 @@ static void lookup_and_end(struct cache *cache, const struct http_request *req,
 		cache_turn_end(cache);
 }
 
+/* Another process takes the bytes back between the look at them and the answer. */
+static bool end_and_answer(struct exchange *x, const struct record_view *record)
+{
+	if (ending_later)
+		cache_turn_end(x->use->cache);
+	return exchange_answer_record(x, record);
+}
+
 #define cache_lookup(...) lookup_and_end(__VA_ARGS__)
+#define exchange_answer_record(...) end_and_answer(__VA_ARGS__)
 #include "proxy/front/forward.c"
 #undef cache_lookup
+#undef exchange_answer_record
 
 #define ASK "GET http://10.0.0.1/ HTTP/1.1\r\nHost: 10.0.0.1\r\n"
 
@@ -27,7 +37,7 @@ static unsigned origins; /* met so far */
 static int setup(void **state)
 {
 	(void)state;
-	ending = false;
+	ending = ending_later = false;
 	origins = 0;
 	worker_fixture_open(&world, &forward_frontend, "");
 	return 0;
@@ -88,6 +98,17 @@ static void what_was_taken_back_is_a_miss(void **state)
 	assert_answered("HTTP/1.1 204", "; hit; ");
 }
 
+static void also_when_it_is_taken_back_at_the_last_moment(void **state)
+{
+	(void)state;
+	store_one("max-age=60");
+	ending_later = true;
+	say(world.client, ASK "\r\n");
+	origin_says("HTTP/1.1 204 No Content\r\nCache-Control: max-age=60\r\nX: 2\r\n\r\n");
+	assert_answered("HTTP/1.1 204", "; fwd=uri-miss; fwd-status=204; stored\r\n");
+	assert_int_equal(stats->views_ended, 1);
+}
+
 static void it_is_refused_to_who_wants_no_miss(void **state)
 {
 	(void)state;
@@ -127,6 +148,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_was_taken_back_is_a_miss, setup,
 						worker_fixture_close),
+		cmocka_unit_test_setup_teardown(also_when_it_is_taken_back_at_the_last_moment,
+						setup, worker_fixture_close),
 		cmocka_unit_test_setup_teardown(it_is_refused_to_who_wants_no_miss, setup,
 						worker_fixture_close),
 		cmocka_unit_test_setup_teardown(a_stale_one_is_not_copied_for_a_validation, setup,

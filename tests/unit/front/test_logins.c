@@ -200,6 +200,34 @@ static void who_leaves_is_forgotten(void **state)
 	assert_string_equal(order(), "b1x");
 }
 
+/* A newcomer has the place of those of its name that wait, also when these have gone. */
+static void who_leaves_leaves_its_place(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(ask(i, (const char *[]){"a1x", "a2y", "a3x", "b1x"}[i]));
+	busy = false;
+	logins_turn(logins);
+	logins_turn(logins);
+	assert_string_equal(verified, "a1x b1x");
+	assert_true(ask(4, "a4y"));
+	logins_leave(exchanges[1].login);
+	assert_string_equal(order(), "a1x b1x a4y a3x");
+}
+
+/* The same of addresses. */
+static void an_address_keeps_its_place(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(ask(i, (const char *[]){"a1x", "b1x", "c1x", "a2x"}[i]));
+	busy = false;
+	logins_turn(logins);
+	assert_true(ask(4, "c2x"));
+	logins_leave(exchanges[2].login);
+	assert_string_equal(order(), "a1x b1x c2x a2x");
+}
+
 static void who_waits_too_long_is_refused(void **state)
 {
 	(void)state;
@@ -237,6 +265,8 @@ int main(void)
 		TEST(no_newcomer_overtakes_one_that_waits),
 		TEST(who_comes_again_and_again_waits_again),
 		TEST(who_leaves_is_forgotten),
+		TEST(who_leaves_leaves_its_place),
+		TEST(an_address_keeps_its_place),
 		TEST(who_waits_too_long_is_refused),
 		TEST(one_address_leaves_room_for_others),
 	};
