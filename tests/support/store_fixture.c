@@ -91,6 +91,19 @@ void directory_make(char *to, size_t size)
 	assert_non_null(mkdtemp(to));
 }
 
+void directory_write(const char *directory, const char *name, const char *text)
+{
+	char path[128];
+	FILE *to;
+
+	snprintf(path, sizeof(path), "%s/%s", directory, name);
+	to = fopen(path, "w");
+	assert_non_null(to);
+	fputs(text, to);
+	fclose(to);
+	assert_int_equal(chmod(path, 0600), 0);
+}
+
 void directory_remove(const char *directory)
 {
 	DIR *dir = opendir(directory);

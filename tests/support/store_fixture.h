@@ -41,6 +41,9 @@ void file_settle(const char *path);
 /* A new directory, and cmocka's setup and teardown around that. */
 void directory_make(char *to, size_t size);
 void directory_remove(const char *directory);
+
+/* A file in it that only we may read. */
+void directory_write(const char *directory, const char *name, const char *text);
 int store_setup(void **state);
 int store_teardown(void **state);
 
