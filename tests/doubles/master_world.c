@@ -520,9 +520,25 @@ pid_t __wrap_waitpid(pid_t pid, int *ret_status, int options)
 	return pid;
 }
 
+/* Sockets that connections wait in. */
+static unsigned count_listening(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < FDS; fd++) {
+		struct sockaddr_storage address;
+		socklen_t size = sizeof(address);
+
+		count += getsockname(fd, (struct sockaddr *)&address, &size) == 0 &&
+			 address.ss_family == AF_INET;
+	}
+	return count;
+}
+
 _Noreturn void __wrap_exit(int status)
 {
-	note("exits with %d", status);
+	note("exits with %d%s", status,
+	     !world.is_worker && count_listening() > 0 ? ", connections still wait" : "");
 	if (world.is_worker)
 		__real_exit(status);
 	longjmp(world.end, 1);
@@ -560,21 +576,6 @@ int __wrap_open(const char *path, int flags, ...)
 void __wrap_privileges_harden(bool debugging)
 {
 	(void)debugging; /* the test stays as it is */
-}
-
-/* Sockets that connections wait in. */
-static unsigned count_listening(void)
-{
-	unsigned count = 0;
-
-	for (int fd = 0; fd < FDS; fd++) {
-		struct sockaddr_storage address;
-		socklen_t size = sizeof(address);
-
-		count += getsockname(fd, (struct sockaddr *)&address, &size) == 0 &&
-			 address.ss_family == AF_INET;
-	}
-	return count;
 }
 
 static bool is_blocked(int number)

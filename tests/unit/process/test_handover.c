@@ -314,15 +314,13 @@ static void only_a_whole_one_is_taken(void **state)
 }
 
 /* The error that a text has. */
-static void refuses(const char *more, const char *why)
+static void refuses_text(const char *text, const char *why)
 {
-	static char text[5 << 20];
 	struct handover got;
 	struct diagnostic error;
 	char expected[256];
 	int fd = memfd_create("text", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-	snprintf(text, sizeof(text), LEAST "%send\n", more);
 	assert_true(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
 	assert_int_equal(fcntl(fd, F_ADD_SEALS, SEALED), 0);
 	snprintf(expected, sizeof(expected), "%d", fd);
@@ -333,6 +331,33 @@ static void refuses(const char *more, const char *why)
 	assert_int_equal(got.worker_count + got.set_count, 0);
 	assert_null(got.path);
 	close(fd);
+}
+
+/* The same of one that has more lines than it needs. */
+static void refuses(const char *more, const char *why)
+{
+	static char text[5 << 20];
+
+	snprintf(text, sizeof(text), LEAST "%send\n", more);
+	refuses_text(text, why);
+}
+
+/* Without any one of the lines that have to be there, it is not whole. */
+static void each_line_is_needed(void **state)
+{
+	static const char least[] = LEAST;
+	const char *line = strchr(least, '\n') + 1;
+	unsigned count = 0;
+
+	(void)state;
+	for (const char *end; (end = strchr(line, '\n')) != NULL; line = end + 1, count++) {
+		char text[sizeof(LEAST) + sizeof("end\n")], name[32];
+
+		snprintf(text, sizeof(text), "%.*s%send\n", (int)(line - least), least, end + 1);
+		snprintf(name, sizeof(name), "%.*s", (int)strcspn(line, " "), line);
+		refuses_text(text, name);
+	}
+	assert_int_equal(count, 22);
 }
 
 /* Each number of a line has bounds, and the line that is wrong is told; none is read past its end. */
@@ -527,6 +552,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(there_may_be_no_file),
 		cmocka_unit_test(the_way_back_needs_no_path),
 		cmocka_unit_test(only_a_whole_one_is_taken),
+		cmocka_unit_test(each_line_is_needed),
 		cmocka_unit_test(each_value_has_bounds),
 		cmocka_unit_test(bounds_are_taken),
 		cmocka_unit_test(paths_of_sockets_have_a_limit),

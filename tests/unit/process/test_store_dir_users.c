@@ -1,4 +1,4 @@
-/* LINKS: proxy/process tests/support/store_fixture.c -Wl,--wrap=getpwnam,--wrap=getpwuid,--wrap=geteuid,--wrap=fstat,--wrap=fchown,--wrap=mkdir,--wrap=eaccess,--wrap=fdopendir,--wrap=strdup,--wrap=strndup,--wrap=malloc,--wrap=file_system_check */
+/* LINKS: proxy/process tests/support/store_fixture.c -Wl,--wrap=getpwnam,--wrap=getpwuid,--wrap=geteuid,--wrap=open,--wrap=fstat,--wrap=fchown,--wrap=mkdir,--wrap=eaccess,--wrap=fdopendir,--wrap=strdup,--wrap=strndup,--wrap=malloc,--wrap=file_system_check */
 /* Root makes and checks the store's directory for another user: by owner and mode, whoever runs this test. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,12 +38,14 @@ static const int *mkdir_errors; /* of the next calls, 0 for none; NULL for ENOSP
 struct passwd *__wrap_getpwnam(const char *name);
 struct passwd *__wrap_getpwuid(uid_t user);
 uid_t __wrap_geteuid(void);
+int __wrap_open(const char *path, int flags, ...);
 int __wrap_fstat(int fd, struct stat *ret_status);
 int __wrap_fchown(int fd, uid_t owner, gid_t group);
 int __wrap_mkdir(const char *path, mode_t mode);
 int __wrap_eaccess(const char *path, int mode);
 DIR *__wrap_fdopendir(int fd);
 char *__wrap_strdup(const char *text);
+int __real_open(const char *path, int flags, ...);
 int __real_fstat(int fd, struct stat *ret_status);
 int __real_mkdir(const char *path, mode_t mode);
 DIR *__real_fdopendir(int fd);
@@ -77,6 +80,14 @@ struct passwd *__wrap_getpwuid(uid_t user)
 uid_t __wrap_geteuid(void)
 {
 	return uid;
+}
+
+/* Of directories alone: no file is made. */
+int __wrap_open(const char *path, int flags, ...)
+{
+	if (strcmp(path, ".") == 0 && fails_now("open", EACCES))
+		return -1;
+	return __real_open(path, flags);
 }
 
 int __wrap_fstat(int fd, struct stat *ret_status)
@@ -348,6 +359,9 @@ static void the_file_system_is_that_of_where_it_would_be(void **state)
 	assert_int_equal(chdir(directory), 0);
 	assert_true(store_dir_check("a/b", "", &error));
 	assert_true(store_dir_check("a", "", &error));
+	fails = "open"; /* it may be written without being read */
+	assert_true(store_dir_check("a", "", &error));
+	fails = NULL;
 	assert_int_equal(chdir(here), 0);
 	assert_string_equal(looked, "- - / / - - ");
 	system_is = FILE_SYSTEM_NETWORK;
