@@ -1,4 +1,4 @@
-/* LINKS: proxy/cli -Wl,--wrap=monotonic_us */
+/* LINKS: proxy/cli -Wl,--wrap=monotonic_us,--wrap=kill */
 /*
  * `cache204 top` in a terminal: what its keys ask for and show, lines that are typed, and that the terminal is
  * afterwards what it was.  A process types: each text once that before it was seen.
@@ -35,8 +35,8 @@ struct typed {
 	const char *seen, *keys;
 };
 
-/* In place of keys: another size is told. */
-static const char resize[] = "SIGWINCH";
+/* In place of keys: another size is told, the key that stops the program, and a key of two bytes, one of them 0. */
+static const char resize[] = "SIGWINCH", stop[] = "SIGTSTP", escape_null[] = "\033";
 
 static char directory[] = "/tmp/terminal.XXXXXX", admin_path[64], admin_option[80];
 static char *shown; /* by the program, shared with the process that types */
@@ -49,13 +49,32 @@ int64_t __wrap_monotonic_us(void)
 	return 10000000;
 }
 
+/* The program does not stop: what its terminal is then, is kept. */
+int __real_kill(pid_t process, int number);
+int __wrap_kill(pid_t process, int number);
+
+static unsigned stops;
+static struct termios when_stopped;
+
+int __wrap_kill(pid_t process, int number)
+{
+	if (process != 0)
+		return __real_kill(process, number);
+	assert_int_equal(number, SIGSTOP);
+	stops++;
+	return tcgetattr(STDIN_FILENO, &when_stopped);
+}
+
 /* ---- the terminal --------------------------------------------------------------------------- */
 
 static void act(int terminal, const struct typed *typed)
 {
 	if (typed->keys == resize)
 		kill(getppid(), SIGWINCH);
-	else if (write(terminal, typed->keys, strlen(typed->keys)) < 0)
+	else if (typed->keys == stop)
+		kill(getppid(), SIGTSTP);
+	else if (write(terminal, typed->keys, strlen(typed->keys) + (typed->keys == escape_null)) <
+		 0)
 		abort();
 }
 
@@ -259,7 +278,9 @@ static void test_lines(void **state)
 		{"q quit", "mrun-x\177a\010b\r"},
 		{"mark run-b is set", "m\r"},
 		{"\033[?25l" HOME, "mabc\033"},
-		{"name: abc\033[?25l", "mx\033[A y\025ok\n"},
+		{"name: abc\033[?25l", "mab"},
+		{"name: ab", escape_null},
+		{"name: ab", "\025x\033[A y\025ok\n"},
 		{"mark ok is set", "m1st\r"},
 		{"begins with a letter", "m0123456789012345678901234567890123456789\025a"
 					 "bcdefghijklmnopqrstuvwxyz0123456789\r"},
@@ -418,13 +439,37 @@ static void test_resized(void **state)
 	assert_null(strstr(page_at(2), HOME));
 }
 
+/* The shell has the terminal as it was, and the page is whole afterwards. */
+static void test_stopped(void **state)
+{
+	static const struct typed typed[] = {{"q quit", stop}, {"q quit", "q\n"}, {NULL, NULL}};
+	static const char ended[] = "\033[?7h\033[?25h\033[?1049l";
+	static const char begun[] = "\033[?1049h\033[?25l\033[?7l\033[2J" HOME;
+	struct stage stage;
+	char *asked, *at;
+
+	(void)state;
+	stops = 0;
+	assert_int_equal(run_top_in(&stage, typed, SLICE("<* 200 " DASH "\n"), &asked), 0);
+	assert_string_equal(asked, MINUTE "requests\n");
+	free(asked);
+	assert_int_equal(stops, 1);
+	assert_memory_equal(&when_stopped, &stage.before, sizeof(when_stopped));
+	at = strstr(shown, ended);
+	assert_non_null(at);
+	at += strlen(ended);
+	assert_memory_equal(at, begun, strlen(begun));
+	assert_non_null(strstr(at, "q quit"));
+	assert_non_null(strstr(at, ended));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_keys),    cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_explain), cmocka_unit_test(test_no_answer),
 		cmocka_unit_test(test_colours), cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_resized),
+		cmocka_unit_test(test_resized), cmocka_unit_test(test_stopped),
 	};
 	int failed;
 

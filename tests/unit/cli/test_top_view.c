@@ -223,6 +223,87 @@ static void test_states(void **state)
 	json_free(dash);
 }
 
+/* Of a name its middle goes, of a short one its end, and all of it where there is no room. */
+static void test_names_in_little_room(void **state)
+{
+	static const struct {
+		const char *cause, *expected;
+		unsigned width;
+	} rows[] = {
+		{"x", "x  a.example/b", 45},
+		{"x", "x  a.example/b", 44},
+		{"x", "x  a.ex..le/b", 43},
+		{"x", "x  a.e..le/b", 42},
+		{"x", "x  a.e..e/b", 41},
+		{"x", "x  a...e/b", 40},
+		{"x", "x  a.exam", 39},
+		{"x", "x  a", 34},
+		{"x", "x", 33},
+		{"x", "x", 32},
+		{"abcdefghi", "abcdefghi", 40},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct top_state top = {.window_s = 60, .list = TOP_ERRORS};
+		char answer[256], *text, *row;
+		struct json *dash;
+		size_t n;
+
+		snprintf(answer, sizeof(answer),
+			 "{\"now_ms\": 1000, \"errors_recent\": [{\"failure\": \"%s\", \"uri\": "
+			 "\"http://a.example/b\", \"n\": 3, \"last_ms\": 0}]}",
+			 rows[i].cause);
+		dash = json_read(slice_str(answer));
+		assert_non_null(dash);
+		text = view(dash, &top, rows[i].width, 0);
+		row = strstr(text, "\n now ");
+		assert_non_null(row);
+		row += 11;
+		row[strcspn(row, "\n")] = '\0';
+		n = strlen(row);
+		assert_string_equal(row + n - 6, " 3   -");
+		for (n -= 6; n > 0 && row[n - 1] == ' ';)
+			n--;
+		row[n] = '\0';
+		assert_string_equal(row, rows[i].expected);
+		free(text);
+		json_free(dash);
+	}
+}
+
+/* Errors stand below the list of a wide page only when there are some. */
+static void test_errors_below(void **state)
+{
+	static const struct {
+		const char *errors;
+		enum top_list list;
+		bool shown;
+	} rows[] = {
+		{"", TOP_HOSTS, false},
+		{", \"errors_recent\": []", TOP_HOSTS, false},
+		{", \"errors_recent\": [{\"failure\": \"x\", \"n\": 3}]", TOP_HOSTS, true},
+		{", \"errors_recent\": [{\"failure\": \"x\", \"n\": 3}]", TOP_WHY, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (unsigned height = 0; height <= 40; height += 40) {
+			struct top_state top = {.window_s = 60, .list = rows[i].list};
+			char answer[256], *text;
+			struct json *dash;
+
+			snprintf(answer, sizeof(answer),
+				 "{\"now_ms\": 1000, \"share\": {\"w0\": 0.5}%s}", rows[i].errors);
+			dash = json_read(slice_str(answer));
+			assert_non_null(dash);
+			text = view(dash, &top, 120, height);
+			assert_int_equal(strstr(text, "CLIENT GOT") != NULL, rows[i].shown);
+			free(text);
+			json_free(dash);
+		}
+}
+
 static void compare_row(unsigned row, bool colours, const char *expected)
 {
 	struct buf out = {0};
@@ -341,6 +422,8 @@ int main(void)
 		cmocka_unit_test(test_any_size),
 		cmocka_unit_test(test_no_answer),
 		cmocka_unit_test(test_states),
+		cmocka_unit_test(test_names_in_little_room),
+		cmocka_unit_test(test_errors_below),
 		cmocka_unit_test(test_canvas),
 		cmocka_unit_test(test_only_printable_ascii),
 		cmocka_unit_test(test_what_is_not_there),

@@ -36,13 +36,13 @@ static const char text[] = "workers = 2\n"
 /* What was said, for the caller to free. */
 static struct conf *load(const char *path, size_t memory, bool *ret_refused, char **ret_said)
 {
-	char *settings[] = {"deny=10.0.0.0/8", "store=/x"};
+	char *settings[] = {"deny=10.0.0.0/8", "store=/x", "deny+=.c"};
 	size_t size;
 	FILE *errors = open_memstream(ret_said, &size);
 	struct conf *conf;
 
 	fail_memory(memory, false);
-	conf = conf_load(path, settings, 2, errors);
+	conf = conf_load(path, settings, 3, errors);
 	*ret_refused = fail_memory_never();
 	fclose(errors);
 	return conf;

@@ -386,6 +386,8 @@ static void test_forms(void **state)
 		{FORM_GATEWAY, "127.0.0.1:80=http://origin?x",
 		 "http://origin?x has a path, but a gateway is for a whole origin"},
 		{FORM_GATEWAY, "127.0.0.1:80=http://u:p@origin", "...@origin has a user"},
+		{FORM_GATEWAY, "127.0.0.1:80=http://@origin", "...@origin has a user"},
+		{FORM_GATEWAY, "127.0.0.1:80=http:///path", "http:///path has a path"},
 		{FORM_GATEWAY, "127.0.0.1:80=http://origin:0", "not a gateway"},
 		{FORM_GATEWAY, "127.0.0.1:80=http://origin:65536", "not a gateway"},
 		{FORM_GATEWAY, "127.0.0.1:80=http://origin:000080", "not a gateway"},

@@ -1,4 +1,4 @@
-/* LINKS: proxy/stats */
+/* LINKS: proxy/stats -Wl,--wrap=getrandom,--wrap=send */
 /* The access log to syslog and journald, before a socket that stands for their daemon. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -18,6 +19,37 @@
 static char directory[] = "/tmp/cache204-unit-XXXXXX";
 static char path[64], syslog_name[80], journal_name[80];
 static int daemon_fd = -1;
+
+/* How many of the next datagrams are refused, and what is random: as it is, zeros, or what fails from a call on. */
+static unsigned refusals;
+static enum { RANDOM, ZEROS, FAILING } randomness;
+static unsigned random_before;
+
+ssize_t __real_send(int fd, const void *from, size_t n, int flags);
+ssize_t __wrap_send(int fd, const void *from, size_t n, int flags);
+ssize_t __real_getrandom(void *to, size_t n, unsigned flags);
+ssize_t __wrap_getrandom(void *to, size_t n, unsigned flags);
+
+ssize_t __wrap_send(int fd, const void *from, size_t n, int flags)
+{
+	if (refusals == 0)
+		return __real_send(fd, from, n, flags);
+	refusals--;
+	errno = ECONNREFUSED;
+	return -1;
+}
+
+ssize_t __wrap_getrandom(void *to, size_t n, unsigned flags)
+{
+	if (randomness == FAILING && random_before-- == 0) {
+		errno = ENOSYS;
+		return -1;
+	}
+	if (randomness != ZEROS)
+		return __real_getrandom(to, n, flags);
+	memset(to, 0, n);
+	return (ssize_t)n;
+}
 
 static void begin_daemon(void)
 {
@@ -195,6 +227,27 @@ static void a_daemon_that_comes_back(void **state)
 	begin_daemon();
 }
 
+/* A daemon that is there and refuses is connected to once in a flush, each time anew. */
+static void a_daemon_that_refuses(void **state)
+{
+	struct accesslog *log = accesslog_open(syslog_name, "$status", 1);
+
+	(void)state;
+	write_one(log, FAILURE_NONE, 204);
+	for (unsigned flushes = 0; flushes < 2; flushes++) {
+		refusals = 2;
+		accesslog_flush(log);
+		assert_int_equal(refusals, 0);
+		assert_null(received());
+	}
+	refusals = 1;
+	accesslog_flush(log);
+	assert_non_null(strstr(received(), ": 204"));
+	assert_null(received());
+	accesslog_close(log);
+	assert_int_equal(stats->log_dropped, 0);
+}
+
 static void reopening_keeps_what_waits(void **state)
 {
 	struct accesslog *log = accesslog_open(journal_name, "$status", 1);
@@ -276,6 +329,55 @@ static void one_hit_in_so_many_is_taken(void **state)
 	}
 }
 
+/* Two workers do not leave out the same hits. */
+static void each_log_takes_other_hits(void **state)
+{
+	enum { GAPS = 4 };
+	struct accesslog *logs[2];
+	unsigned gaps[2][GAPS] = {{0}};
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		logs[i] = accesslog_open(syslog_name, "json", 1000);
+		assert_true(accesslog_takes_hit(logs[i]));
+		for (unsigned n = 0; n < GAPS; n++)
+			while (!accesslog_takes_hit(logs[i]))
+				gaps[i][n]++;
+		accesslog_close(logs[i]);
+	}
+	assert_memory_not_equal(gaps[0], gaps[1], sizeof(gaps[0]));
+}
+
+/* Zeros would be followed by zeros for ever. */
+static void a_log_begun_with_zeros_leaves_hits_out(void **state)
+{
+	struct accesslog *log;
+	unsigned taken = 0;
+
+	(void)state;
+	randomness = ZEROS;
+	log = accesslog_open(syslog_name, "json", 1000);
+	randomness = RANDOM;
+	for (unsigned n = 0; n < 200000; n++)
+		taken += accesslog_takes_hit(log);
+	assert_in_range(taken, 120, 280);
+	accesslog_close(log);
+}
+
+static void a_log_without_randomness_is_not_opened(void **state)
+{
+	(void)state;
+	for (random_before = 0; random_before < 2;) {
+		unsigned before = random_before;
+
+		randomness = FAILING;
+		assert_null(accesslog_open(syslog_name, "json", 1000));
+		assert_int_equal(errno, ENOSYS);
+		random_before = before + 1;
+	}
+	randomness = RANDOM;
+}
+
 static void ids_are_never_the_same(void **state)
 {
 	struct accesslog *one = accesslog_open(syslog_name, "json", 1);
@@ -303,10 +405,14 @@ int main(void)
 		TEST(the_journal_has_fields),
 		TEST(a_daemon_that_does_not_read),
 		TEST(a_daemon_that_comes_back),
+		TEST(a_daemon_that_refuses),
 		TEST(reopening_keeps_what_waits),
 		TEST(a_line_that_is_too_long),
 		TEST(what_cannot_be_opened),
 		TEST(one_hit_in_so_many_is_taken),
+		TEST(each_log_takes_other_hits),
+		TEST(a_log_begun_with_zeros_leaves_hits_out),
+		TEST(a_log_without_randomness_is_not_opened),
 		TEST(ids_are_never_the_same),
 	};
 
