@@ -1,4 +1,4 @@
-/* LINKS: proxy/cli tests/doubles/cleared_memory.c */
+/* LINKS: proxy/cli tests/doubles/cleared_memory.c tests/doubles/counted_memory.c */
 /* Questions that are not answered in time, or not read to their end. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,6 +13,7 @@
 
 #include "proxy/cli/ask.h"
 #include "tests/doubles/cleared_memory.h"
+#include "tests/doubles/counted_memory.h"
 #include "tests/support/scripted_admin.h"
 
 static char directory[] = "/tmp/ask.XXXXXX";
@@ -64,6 +65,58 @@ static void test_closed_while_sending(void **state)
 
 /* ---- nothing is left behind ----------------------------------------------------------------- */
 
+static int lowest_free_fd(void)
+{
+	int fd = dup(STDIN_FILENO);
+
+	close(fd);
+	return fd;
+}
+
+/* However it ends: no memory, and no descriptor.  The first of two has what the C library keeps. */
+static void test_nothing_is_left(void **state)
+{
+	static const struct {
+		const char *script; /* NULL: there is nothing that listens */
+		bool answered;
+		int64_t timeout_ms;
+	} rows[] = {
+		{"< 200 {}\n< 200 {}\n", true, 10000},
+		{"< close\n< close\n", false, 10000},
+		{"< raw x\n< raw x\n", false, 10000},
+		{"< never\n< never\n", false, 0},
+		{NULL, false, 10000},
+	};
+	struct diagnostic error;
+	struct answer answer;
+	char option[64];
+
+	(void)state;
+	snprintf(option, sizeof(option), "unix:%s/admin", directory);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct asked asked = {.timeout_ms = rows[i].timeout_ms};
+		struct scripted_admin *admin = NULL;
+		size_t alive = 0;
+		int fd = 0;
+
+		assert_true(place_reached_here("admin", option, &asked.place, &error));
+		if (rows[i].script != NULL)
+			admin = scripted_admin_begin(asked.place.path, slice_str(rows[i].script));
+		for (unsigned n = 0; n < 2; n++) {
+			alive = allocations_alive();
+			fd = lowest_free_fd();
+			assert_int_equal(ask(&asked, "GET", "/", &answer, &error),
+					 rows[i].answered);
+			ask_free(&answer);
+		}
+		assert_int_equal(allocations_alive(), alive);
+		assert_int_equal(lowest_free_fd(), fd);
+		if (admin != NULL)
+			free(scripted_admin_end(admin));
+		unlink(asked.place.path);
+	}
+}
+
 static const char token[] = "the-token-of-an-admin";
 
 /* The request that has the token is cleared once it was sent, to its last byte. */
@@ -99,6 +152,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_answer_in_time),
 		cmocka_unit_test(test_closed_while_sending),
+		cmocka_unit_test(test_nothing_is_left),
 		cmocka_unit_test(test_the_token_is_cleared),
 	};
 	int failed;

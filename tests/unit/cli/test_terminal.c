@@ -28,7 +28,8 @@
 
 static const struct winsize usual = {.ws_row = 18, .ws_col = 80};
 
-enum { SHOWN_MAX = 512 * 1024, ROWS = 18 };
+/* A program that waits for what is never typed is ended. */
+enum { SHOWN_MAX = 512 * 1024, ROWS = 18, HANGS_S = 20 };
 
 /* What is waited for, and typed then. */
 struct typed {
@@ -36,17 +37,20 @@ struct typed {
 };
 
 /* In place of keys: another size is told, the key that stops the program, and a key of two bytes, one of them 0. */
-static const char resize[] = "SIGWINCH", stop[] = "SIGTSTP", escape_null[] = "\033";
+static const char resize[] = "SIGWINCH", suspend[] = "SIGTSTP", escape_null[] = "\033";
 
 static char directory[] = "/tmp/terminal.XXXXXX", admin_path[64], admin_option[80];
 static char *shown; /* by the program, shared with the process that types */
 
-/* Time does not pass: only keys have something asked. */
+/* Time passes when the process that types says so: without that, only keys have something asked. */
+static _Atomic int64_t *now_us; /* shared with it */
+static const int64_t *passing;  /* what passes before each that is typed; NULL for none */
+
 int64_t __wrap_monotonic_us(void);
 
 int64_t __wrap_monotonic_us(void)
 {
-	return 10000000;
+	return *now_us;
 }
 
 /* The program does not stop: what its terminal is then, is kept. */
@@ -71,7 +75,7 @@ static void act(int terminal, const struct typed *typed)
 {
 	if (typed->keys == resize)
 		kill(getppid(), SIGWINCH);
-	else if (typed->keys == stop)
+	else if (typed->keys == suspend)
 		kill(getppid(), SIGTSTP);
 	else if (write(terminal, typed->keys, strlen(typed->keys) + (typed->keys == escape_null)) <
 		 0)
@@ -91,6 +95,7 @@ static _Noreturn void type(int terminal, const struct typed *typed)
 		n += (size_t)got;
 		while (typed->seen != NULL && (seen = strstr(from, typed->seen)) != NULL) {
 			from = seen + strlen(typed->seen);
+			*now_us += passing != NULL ? *passing++ : 0;
 			act(terminal, typed++);
 		}
 	}
@@ -113,6 +118,8 @@ static void begin(struct stage *stage, const struct typed *typed, struct slice s
 
 	*stage = (struct stage){0};
 	memset(shown, 0, SHOWN_MAX);
+	*now_us = 10000000;
+	alarm(HANGS_S);
 	fflush(stdout);
 	assert_int_equal(openpty(&ours, &stage->terminal, NULL, NULL, &size), 0);
 	tcgetattr(stage->terminal, &stage->before);
@@ -135,6 +142,7 @@ static char *end(struct stage *stage)
 	struct termios now = {0};
 	char *asked = scripted_admin_end(stage->admin); /* it has the terminal, too */
 
+	alarm(0);
 	fflush(stdout);
 	tcgetattr(stage->terminal, &now);
 	for (int i = 0; i < 2; i++) {
@@ -439,10 +447,32 @@ static void test_resized(void **state)
 	assert_null(strstr(page_at(2), HOME));
 }
 
+/* Every two seconds is asked, not while it is paused; what is said of a key stands for four. */
+static void test_time(void **state)
+{
+	static const struct typed typed[] = {
+		{"q quit", "!"},           {"q quit", "!"},
+		{"q quit", "s"},           {"ordered by asked", "!"},
+		{"ordered by asked", "!"}, {"q quit", "p"},
+		{"q quit", "!"},           {"q quit", "p"},
+		{"q quit", "q"},           {NULL, NULL},
+	};
+	static const int64_t passes[] = {1999999, 1, 0, 3999999, 1, 0, 60000000, 0, 0};
+	struct stage stage;
+	char *asked;
+
+	(void)state;
+	passing = passes;
+	assert_int_equal(run_top_in(&stage, typed, SLICE("<* 200 " DASH "\n"), &asked), 0);
+	passing = NULL;
+	assert_string_equal(asked, MINUTE "requests (2 times)\n" MINUTE "asked (3 times)\n");
+	free(asked);
+}
+
 /* The shell has the terminal as it was, and the page is whole afterwards. */
 static void test_stopped(void **state)
 {
-	static const struct typed typed[] = {{"q quit", stop}, {"q quit", "q\n"}, {NULL, NULL}};
+	static const struct typed typed[] = {{"q quit", suspend}, {"q quit", "q\n"}, {NULL, NULL}};
 	static const char ended[] = "\033[?7h\033[?25h\033[?1049l";
 	static const char begun[] = "\033[?1049h\033[?25l\033[?7l\033[2J" HOME;
 	struct stage stage;
@@ -469,13 +499,16 @@ int main(void)
 		cmocka_unit_test(test_keys),    cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_explain), cmocka_unit_test(test_no_answer),
 		cmocka_unit_test(test_colours), cmocka_unit_test(test_sizes),
-		cmocka_unit_test(test_resized), cmocka_unit_test(test_stopped),
+		cmocka_unit_test(test_resized), cmocka_unit_test(test_time),
+		cmocka_unit_test(test_stopped),
 	};
 	int failed;
 
 	size = usual;
 	shown = mmap(NULL, SHOWN_MAX, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (shown == MAP_FAILED || mkdtemp(directory) == NULL)
+	now_us = mmap(NULL, sizeof(*now_us), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	if (shown == MAP_FAILED || now_us == MAP_FAILED || mkdtemp(directory) == NULL)
 		abort();
 	snprintf(admin_path, sizeof(admin_path), "%s/admin", directory);
 	snprintf(admin_option, sizeof(admin_option), "admin=unix:%s", admin_path);
