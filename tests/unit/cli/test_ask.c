@@ -1,4 +1,4 @@
-/* LINKS: proxy/cli tests/doubles/cleared_memory.c tests/doubles/counted_memory.c */
+/* LINKS: proxy/cli tests/doubles/cleared_memory.c tests/doubles/counted_memory.c -Wl,--wrap=connect,--wrap=poll */
 /* Questions that are not answered in time, or not read to their end. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -6,17 +6,49 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "proxy/cli/arguments.h"
 #include "proxy/cli/ask.h"
 #include "tests/doubles/cleared_memory.h"
 #include "tests/doubles/counted_memory.h"
 #include "tests/support/scripted_admin.h"
 
 static char directory[] = "/tmp/ask.XXXXXX";
+
+/* Connections that stay in progress, and how waiting for them ends: 0 for the time, or an errno. */
+static bool in_progress;
+static int poll_error;
+
+int __real_connect(int fd, const struct sockaddr *to, socklen_t length);
+int __wrap_connect(int fd, const struct sockaddr *to, socklen_t length);
+int __real_poll(struct pollfd *fds, nfds_t n, int ms);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int ms);
+
+int __wrap_connect(int fd, const struct sockaddr *to, socklen_t length)
+{
+	if (!in_progress)
+		return __real_connect(fd, to, length);
+	errno = EINPROGRESS;
+	return -1;
+}
+
+int __wrap_poll(struct pollfd *fds, nfds_t n, int ms)
+{
+	if (!in_progress)
+		return __real_poll(fds, n, ms);
+	assert_int_equal(n, 1);
+	assert_int_equal(fds[0].events, POLLOUT);
+	errno = poll_error;
+	return poll_error == 0 ? 0 : -1;
+}
 
 /* What went wrong, behind the place. */
 static const char *failure(struct slice script, const char *target, int64_t timeout_ms)
@@ -64,6 +96,32 @@ static void test_closed_while_sending(void **state)
 }
 
 /* ---- nothing is left behind ----------------------------------------------------------------- */
+
+/* What was the matter with waiting is said, not that the connection is in progress. */
+static void test_not_connected(void **state)
+{
+	static const struct {
+		int poll_error;
+		const char *said;
+	} rows[] = {{0, ": Connection timed out"}, {ENOMEM, ": Cannot allocate memory"}};
+	struct diagnostic error;
+	struct answer answer;
+	char option[64];
+
+	(void)state;
+	snprintf(option, sizeof(option), "unix:%s/admin", directory);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct asked asked = {.timeout_ms = 10000};
+
+		assert_true(place_reached_here("admin", option, &asked.place, &error));
+		in_progress = true;
+		poll_error = rows[i].poll_error;
+		assert_false(ask(&asked, "GET", "/", &answer, &error));
+		in_progress = false;
+		assert_string_equal(strrchr(error.text, ':'), rows[i].said);
+		ask_free(&answer);
+	}
+}
 
 static int lowest_free_fd(void)
 {
@@ -117,6 +175,77 @@ static void test_nothing_is_left(void **state)
 	}
 }
 
+/* Both times that a command runs; what it writes goes nowhere. */
+static void run_twice(char **argv, size_t ret_alive[2], int ret_fds[2])
+{
+	int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC), saved[] = {dup(1), dup(2)};
+
+	fflush(stdout);
+	dup2(nowhere, 1);
+	dup2(nowhere, 2);
+	for (unsigned n = 0; n < 2; n++) {
+		struct arguments arguments;
+		int status, argc = 0;
+
+		while (argv[argc] != NULL)
+			argc++;
+		if (arguments_parse(argc, argv, &arguments, &status))
+			arguments.command->run(&arguments);
+		fflush(stdout);
+		ret_alive[n] = allocations_alive();
+		ret_fds[n] = lowest_free_fd();
+	}
+	dup2(saved[0], 1);
+	dup2(saved[1], 2);
+	close(saved[0]);
+	close(saved[1]);
+	close(nowhere);
+}
+
+#define RESULT(answered)                 \
+	"< 200 {\"answered\": " answered \
+	", \"generation\": 3, \"older_generations\": 0, \"ok\": true}\n"
+#define CHANGE "< 202 {\"asked\": 7}\n" RESULT("6") RESULT("7")
+
+static void test_commands_leave_nothing(void **state)
+{
+	static const struct {
+		const char *words[2], *script;
+	} rows[] = {
+		{{"reload"}, CHANGE CHANGE},
+		{{"upgrade"}, CHANGE CHANGE},
+		{{"reload"}, "<* 200 {}\n"},
+		{{"explain", "http://a/"}, "<* 200 {}\n"},
+		{{"explain", "http://a/"}, "<* 404 no\n"},
+		{{"get", "http://a/"}, "<* 200 {}\n"},
+		{{"stats"}, "<* 200 {}\n"},
+		{{"list"}, "<* 200 {}\n"},
+		{{"purge", "http://a/"}, "<* 200 {}\n"},
+		{{"mark", "a"}, "<* 200 {}\n"},
+		{{"top", "-1"}, "<* 200 {}\n"},
+	};
+	char path[64], option[80];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/admin", directory);
+	snprintf(option, sizeof(option), "admin=unix:%s", path);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *argv[] = {"cache204", (char *)(uintptr_t)rows[i].words[0], "-o",
+				option,     (char *)(uintptr_t)rows[i].words[1], NULL};
+		struct scripted_admin *admin =
+			scripted_admin_begin(path, slice_str(rows[i].script));
+		size_t alive[2];
+		int fds[2];
+
+		run_twice(argv, alive, fds);
+		free(scripted_admin_end(admin));
+		unlink(path);
+		if (alive[0] != alive[1] || fds[0] != fds[1])
+			fail_msg("%s leaves %zu allocations, and descriptor %d is %d",
+				 rows[i].words[0], alive[1] - alive[0], fds[0], fds[1]);
+	}
+}
+
 static const char token[] = "the-token-of-an-admin";
 
 /* The request that has the token is cleared once it was sent, to its last byte. */
@@ -152,7 +281,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_no_answer_in_time),
 		cmocka_unit_test(test_closed_while_sending),
+		cmocka_unit_test(test_not_connected),
 		cmocka_unit_test(test_nothing_is_left),
+		cmocka_unit_test(test_commands_leave_nothing),
 		cmocka_unit_test(test_the_token_is_cleared),
 	};
 	int failed;

@@ -128,6 +128,25 @@ static void texts_have_fields(void **state)
 		assert_string_equal(line_of(cases[i][0], &entry), cases[i][1]);
 }
 
+/* A stamp that was never made is no stamp of the second 0. */
+static void the_first_second_has_stamps(void **state)
+{
+	struct accesslog_entry entry = full();
+
+	(void)state;
+	entry.wall_ms = 7;
+	for (unsigned n = 0; n < 3; n++) {
+		static const char *const rows[][2] = {
+			{"$time", "1970-01-01T00:00:00.007Z"},
+			{"$time_clf", "01/Jan/1970:00:00:00 +0000"},
+			{"$time_unix", "0.007"},
+		};
+
+		format = (struct accesslog_format){.stamps = {{0}}};
+		assert_string_equal(line_of(rows[n][0], &entry), rows[n][1]);
+	}
+}
+
 /* With a value, and "-" without. */
 static void each_field_can_be_shown(void **state)
 {
@@ -326,6 +345,7 @@ int main(void)
 		cmocka_unit_test(json_has_each_value),
 		cmocka_unit_test(combined_is_that_of_apache),
 		cmocka_unit_test(texts_have_fields),
+		cmocka_unit_test(the_first_second_has_stamps),
 		cmocka_unit_test(each_field_can_be_shown),
 		cmocka_unit_test(faults_are_placed),
 		cmocka_unit_test(there_are_limits),

@@ -299,6 +299,7 @@ static void what_cannot_be_opened(void **state)
 	assert_memory_equal(error.text, "access_log: journald:/nowhere/log: cannot be opened: No",
 			    55);
 	assert_true(accesslog_check("", &error));
+	assert_false(accesslog_check("/", &error));
 }
 
 /* ---- which hits ----------------------------------------------------------------------------- */
