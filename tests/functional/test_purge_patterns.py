@@ -40,6 +40,11 @@ def purges(proxy):
     return json.loads(answer.body)
 
 
+def none_pending(proxy):
+    """The purges that have ended, when all have."""
+    return until(lambda: (listed := purges(proxy))["pending"] == [] and listed, "no walk is under way")
+
+
 def purge_of(proxy, number):
     answer = proxy.admin(f"/purge?id={number}")
     assert answer.status == 200, answer
@@ -240,7 +245,7 @@ def test_those_who_wait_for_a_purged_answer_ask_anew(proxy, connect, origin):
     "all=0", "all=2", "host=a&uri=http://a/", "host=a&host=b", "all=1&host=a", "x=1&host=a",
     "prefix=http://a/" + "x" * 1100])
 def test_what_is_not_understood_purges_nothing(proxy, some, origin, query):
-    before = purges(proxy)
+    before = none_pending(proxy)  # tests before this one may not have waited for theirs
     answer = proxy.admin("/purge?" + query, "POST")
     assert answer.status == 400 and b"prefix=" in answer.body
     assert purges(proxy) == before
@@ -297,7 +302,7 @@ def test_a_storm_of_purges(proxy, some, origin):
     queries = [f"host=h{n}" for n in range(PENDING_MAX)]
     accepted = posts(proxy, queries + queries)  # twice the same is one
     while [answer.status for answer in accepted] != [202] * len(accepted):  # others were pending
-        until(lambda: not purges(proxy)["pending"], "the walks end")
+        none_pending(proxy)
         accepted = posts(proxy, queries + queries)
     numbers = [json.loads(answer.body)["id"] for answer in accepted]
     statuses = [answer.status for answer in posts(proxy, [f"host=i{n}" for n in range(2 * PENDING_MAX)])]
@@ -311,7 +316,7 @@ def test_a_storm_of_purges(proxy, some, origin):
 
 @pytest.mark.one_worker("all are begun in one turn")
 def test_too_many_are_refused_by_name(proxy, some, origin):
-    until(lambda: not purges(proxy)["pending"], "no walk is under way")
+    none_pending(proxy)
     answers = posts(proxy, [f"host=h{n}" for n in range(PENDING_MAX + 4)])
     refused = [answer for answer in answers if answer.status == 503]
     for answer in refused:
@@ -319,7 +324,7 @@ def test_too_many_are_refused_by_name(proxy, some, origin):
     if refused:  # unless a walk ended in between
         assert proxy.admin("/purge", "POST").status == 202  # all is never too much
         assert not is_stored(some, origin.url("/a1"))
-    until(lambda: not purges(proxy)["pending"], "they all end")
+    none_pending(proxy)
 
 
 @pytest.mark.parametrize("soft", [0, 1])
