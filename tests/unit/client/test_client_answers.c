@@ -503,26 +503,6 @@ static void one_that_ends_by_closing(void **state)
 	assert_false(f.client->got_reset);
 }
 
-/* A worker that is killed cuts off what only the end would tell the length of, until that has come. */
-static void one_that_ends_by_being_killed(void **state)
-{
-	static const char head[] =
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
-
-	(void)state;
-	for (unsigned whole = 0; whole < 2; whole++) {
-		f.client =
-			fake_worker_accept(f.worker, &forward_frontend, FAKE_LISTEN, FAILURE_NONE);
-		say(f.client, "POST http://10.0.0.1/ HTTP/1.0\r\nContent-Length: 0\r\n\r\n");
-		say(fake_peer_connected(whole), head);
-		if (whole)
-			say(fake_peer_connected(whole), "0\r\n\r\n");
-		fake_worker_kill(f.worker);
-		fake_worker_again(f.worker, f.conf);
-		assert_int_equal(f.client->got_reset, !whole);
-	}
-}
-
 /* A refused one that says no request, and takes no answer, has its time for each, and no more. */
 static void one_that_is_refused_and_reads_nothing(void **state)
 {
@@ -745,7 +725,6 @@ int main(void)
 		TEST(it_promised_a_body_at_last),
 		TEST(what_lingers),
 		TEST(one_that_ends_by_closing),
-		TEST(one_that_ends_by_being_killed),
 		TEST(one_that_is_refused_and_reads_nothing),
 		TEST(idle_ones),
 		TEST(one_that_waits_for_its_answer),

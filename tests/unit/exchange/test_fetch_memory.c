@@ -57,7 +57,8 @@ static bool has_got(unsigned client, const char *text)
 {
 	const struct fake_bytes *got = &world.clients[client]->got;
 
-	return memmem(got->p + got->done, got->n - got->done, text, strlen(text)) != NULL;
+	return got->n > got->done &&
+	       memmem(got->p + got->done, got->n - got->done, text, strlen(text)) != NULL;
 }
 
 static unsigned connections(void)

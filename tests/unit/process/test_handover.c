@@ -567,7 +567,7 @@ int main(int argc, char **argv)
 
 	(void)argc;
 	if (getenv("CACHE204_HANDOVER") != NULL)
-		return look();
+		_exit(look()); /* a sanitizer looks for no memory of a program that came by execution */
 	handover_note_program(argv);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
