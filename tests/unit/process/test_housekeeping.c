@@ -93,7 +93,7 @@ static bool take(unsigned *left)
 	return true;
 }
 
-/* ---- deadlines, by the test's clock ---------------------------------------------------------- */
+/* ---- deadlines, by the test's clock --------------------------------------------------------- */
 
 void __wrap_deadline_init(struct deadline *deadline, const struct deadline_kind *kind, void *owner);
 void __wrap_deadline_set(struct deadline *deadline, int64_t ms);
@@ -150,7 +150,7 @@ static void run(int64_t until_ms)
 	fail_msg("deadlines pass without end");
 }
 
-/* ---- collaborators --------------------------------------------------------------------------- */
+/* ---- collaborators -------------------------------------------------------------------------- */
 
 void __wrap_log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void __wrap_log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -385,7 +385,7 @@ void __wrap_stats_sum_numbers(const struct stats *of, unsigned count, struct sta
 	STATS_BUMP(ret_sum->requests, count * 100);
 }
 
-/* ---- plays ----------------------------------------------------------------------------------- */
+/* ---- plays ---------------------------------------------------------------------------------- */
 
 static int setup(void **state)
 {

@@ -176,7 +176,7 @@ static void nothing_is_shared_without_maps(void **state)
 	assert_in_range(fail_each(try_map, false), 8, 30);
 }
 
-/* ---- how it leaves --------------------------------------------------------------------------- */
+/* ---- how it leaves -------------------------------------------------------------------------- */
 
 static struct {
 	pid_t pid;
