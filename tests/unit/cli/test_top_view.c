@@ -107,6 +107,7 @@ static void test_texts(void **state)
 		{"edges.json", "top-edges-119.txt", 119, 0, 3600, TOP_ERRORS},
 		{"edges.json", "top-edges-120.txt", 120, 0, 0, TOP_HOSTS},
 		{"edges.json", "top-edges-140.txt", 140, 30, 60, TOP_WHY},
+		{"failing.json", "top-hosts-150.txt", 150, 30, 60, TOP_HOSTS},
 		{"edges.json", "top-edges-urls-130.txt", 130, 20, 60, TOP_URLS},
 		{"edges.json", "top-edges-120x40.txt", 120, 40, 60, TOP_ERRORS},
 		{"edges.json", "top-edges-40.txt", 40, 0, 60, TOP_HOSTS},
