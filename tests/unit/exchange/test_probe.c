@@ -293,14 +293,40 @@ static void without_memory_it_is_refused_or_fails(void **state)
 	assert_int_equal(world->status, 204);
 }
 
+/* An answer that is put off behind its head ends there when what follows finds no room: it is told. */
+static void without_memory_behind_the_head_it_is_told_once(void **state)
+{
+	struct world *world = *state;
+	bool failed = true;
+	unsigned peer = 0;
+
+	world->worker->turn.steps_max = 1;
+	for (size_t n = 0; n < 100 && failed; n++, peer++) {
+		ask(world, "GET http://10.0.0.1/x\n");
+		fake_peer_say(fake_peer_connected(peer), SLICE("HTTP/1.1 204 N\r\n\r\nx"));
+		fail_memory(n, false);
+		assert_true(fake_worker_settle(world->worker));
+		failed = fail_memory_never();
+		assert_int_equal(world->calls, 1);
+		assert_false(is_open(peer));
+	}
+	assert_false(failed);
+	assert_int_equal(world->status, 204);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(a_head_is_told_as_it_came),      TEST(the_head_alone_is_told),
-		TEST(a_head_with_bare_ends_of_lines), TEST(failures_are_told),
-		TEST(without_room_it_is_refused),     TEST(kept_ones_are_held_by_who_used_them),
-		TEST(what_is_cancelled_is_not_told),  TEST(without_memory_it_is_refused_or_fails),
+		TEST(a_head_is_told_as_it_came),
+		TEST(the_head_alone_is_told),
+		TEST(a_head_with_bare_ends_of_lines),
+		TEST(failures_are_told),
+		TEST(without_room_it_is_refused),
+		TEST(kept_ones_are_held_by_who_used_them),
+		TEST(what_is_cancelled_is_not_told),
+		TEST(without_memory_it_is_refused_or_fails),
+		TEST(without_memory_behind_the_head_it_is_told_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
