@@ -56,6 +56,7 @@ struct store {
 	struct store_place place;
 	bool copied;
 	bool invalidations_lost; /* the map was created anew */
+	bool clock_lost;         /* the same */
 	bool renewed;            /* the data was replaced: empty, or an older copy */
 	uint64_t evictions, failures;
 	store_evicted evicted; /* NULL for none */

@@ -47,6 +47,7 @@ const struct shared_map_spec store_note_spec = {.name = "noted",
 
 /* Without the map it is unknown which records of the store and its copy may be used. */
 static const char invalidations_lost[] = "the times of its invalidations are lost";
+static const char clock_lost[] = "the clock of its purges is lost";
 
 static uint64_t page_size(void)
 {
@@ -215,6 +216,14 @@ static bool judge(struct store *store, struct store_note *ret_note, struct diagn
 	int fd;
 
 	*ret_note = (struct store_note){0};
+	/*
+	 * With the clock a purge of everything is lost.  After a power failure the copy has a clock of its own; else
+	 * it is as if the invalidation times were lost, at a later start, too, if this one fails.
+	 */
+	if (store->clock_lost && left != STORE_LEFT_REBOOTED) {
+		store->invalidations_lost = true;
+		atomic_store(&store_invalidations(store)->last, 0);
+	}
 	store->renewed = left == STORE_LEFT_NOTHING;
 	if (left == STORE_LEFT_NOTHING)
 		return true;
@@ -271,7 +280,7 @@ static const char *reason_to_discard(const struct store *store, enum tables_open
 	if (opened == TABLES_OTHER_FORMAT)
 		return "it is of another version";
 	return opened == TABLES_OPENED && store->invalidations_lost && !store->renewed
-		       ? invalidations_lost
+		       ? (store->clock_lost ? clock_lost : invalidations_lost)
 		       : NULL;
 }
 
@@ -413,9 +422,16 @@ static bool small_maps_open(struct store *store, struct diagnostic *notice)
 	if (!map_open(store, &store->note_map, &store_note_spec, notice, &fresh))
 		return false;
 	store->note = store->note_map.data;
-	return map_open(store, &store->clock_map, &store_clock_spec, notice, &fresh) &&
-	       map_open(store, &store->invalidations_map, &invalidations_spec, notice,
-			&store->invalidations_lost);
+	if (fresh) /* the old one may have said so */
+		store_note_doubt(store->note);
+	if (!map_open(store, &store->clock_map, &store_clock_spec, notice, &store->clock_lost) ||
+	    !map_open(store, &store->invalidations_map, &invalidations_spec, notice,
+		      &store->invalidations_lost))
+		return false;
+	/* Each life has epochs above 0: one that has not begun is of a start that failed, and they are lost. */
+	if (store->files.first && invalidation_now(store_invalidations(store)) == 0)
+		store->invalidations_lost = true;
+	return true;
 }
 
 /* The directory must be the one that the service has locked, not a replacement. */

@@ -11,6 +11,8 @@
 
 #include "cache/store/passing.h"
 
+enum { READ_WHOLE_MAX = 64 << 20 };
+
 /* One cache line, so that the data after it is aligned. */
 struct shared_map_head {
 	_Alignas(64) uint64_t magic;
@@ -92,6 +94,18 @@ enum shared_map_result shared_map_renew(struct shared_map *map, int directory,
 	return result;
 }
 
+/*
+ * A page that the disk fails to read is a SIGBUS later.  True where the kernel cannot say (before 5.14), and
+ * of a map that would take long to be read whole: that of a store of more than 128 GiB.
+ */
+static bool shared_map_is_readable(const struct shared_map *map)
+{
+	return map->size > READ_WHOLE_MAX ||
+	       madvise((char *)map->data - sizeof(struct shared_map_head),
+		       sizeof(struct shared_map_head) + map->size, MADV_POPULATE_READ) == 0 ||
+	       (errno != EFAULT && errno != EIO);
+}
+
 enum shared_map_result shared_map_open(struct shared_map *map, int directory,
 				       const struct shared_map_spec *spec, bool renew)
 {
@@ -104,6 +118,11 @@ enum shared_map_result shared_map_open(struct shared_map *map, int directory,
 		error = errno;
 		close(fd);
 		errno = error;
+		if (result == SHARED_MAP_KEPT && renew && !shared_map_is_readable(map)) {
+			shared_map_close(map);
+			errno = EIO;
+			return SHARED_MAP_FAILED;
+		}
 	} else if (errno != ENOENT && (!renew || store_error_passes(errno))) {
 		return SHARED_MAP_FAILED;
 	}

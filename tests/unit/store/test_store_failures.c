@@ -21,7 +21,9 @@
 #include <unistd.h>
 
 #include "cache/store/impl.h"
+#include "cache/store/invalidation.h"
 #include "cache/store/note.h"
+#include "cache/store/purge_mark.h"
 #include "tests/doubles/counted_memory.h"
 #include "tests/doubles/failing_calls.h"
 #include "tests/support/store_fixture.h"
@@ -982,6 +984,85 @@ static void test_a_map_can_never_be_read(void **state)
 	}
 }
 
+/* What was purged stays so: when the map with the mark is begun anew, what is stored from before it goes, too. */
+static void test_a_purge_outlives_the_map_of_the_clock(void **state)
+{
+	struct store_fixture *f = *state;
+
+	f->options.size = MIB;
+	open_filled(f);
+	purge_mark_set(f->store, 1000);
+	store_fixture_close(f);
+	for (unsigned n = 0; f->store == NULL; n++) {
+		assert_in_range(n, 0, STORE_UNREAD_MAX);
+		store_fixture_second_passes(f);
+		fail_calls("pread", 1, 1, EIO);
+		f->store = store_open(&f->options, &f->notice);
+		assert_true(fail_calls_never());
+	}
+	assert_true(purge_mark(f->store) >= 1000 || count_stored(f->store) == 0);
+}
+
+/* A start that begins the invalidation times anew, and then fails: the next knows that they are lost. */
+static void test_invalidations_lost_at_a_start_that_fails(void **state)
+{
+	struct store_fixture *f = *state;
+	struct cache_key key = key_of(1);
+	char path[128];
+
+	f->options.size = MIB;
+	open_filled(f);
+	invalidation_add(store_invalidations(f->store), INVALIDATION_URI, &key, &key,
+			 invalidation_overtake(store_invalidations(f->store), &key, 1, NULL));
+	store_fixture_close(f);
+	touch(f);
+	snprintf(path, sizeof(path), "%s/invalidations", f->directory);
+	assert_int_equal(truncate(path, 10), 0);
+	fail_calls("pread", PAGE_READ, 1, EIO);
+	assert_null(store_open(&f->options, &f->notice));
+	assert_true(fail_calls_never());
+	store_fixture_open(f);
+	assert_true(invalidation_of(store_invalidations(f->store), &key) != 0 ||
+		    count_stored(f->store) == 0);
+}
+
+/* A worker crashed, and left a page damaged: is that seen at the next start? */
+static bool damage_is_seen(struct store_fixture *f, off_t page, bool note_is_unread)
+{
+	char path[128], rubbish[4096];
+	bool seen;
+	int fd;
+
+	open_filled(f);
+	store_doubt(f->store);
+	memset(rubbish, 0xa5, sizeof(rubbish));
+	snprintf(path, sizeof(path), "%s/data.mdb", f->directory);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(pwrite(fd, rubbish, sizeof(rubbish), page * 4096), sizeof(rubbish));
+	close(fd);
+	store_fixture_close(f);
+	if (note_is_unread)
+		fail_calls("pread", 0, 1, EIO);
+	f->store = store_open(&f->options, &f->notice);
+	assert_int_equal(fail_calls_never(), note_is_unread);
+	if (f->store == NULL) /* it may wait for the next start */
+		store_fixture_open(f);
+	seen = file_exists(f, "data.mdb.damaged");
+	store_fixture_close(f);
+	directory_remove(f->directory);
+	return seen;
+}
+
+/* That the file is doubted is not lost with the note. */
+static void test_a_doubt_outlives_the_note(void **state)
+{
+	struct store_fixture *f = *state;
+
+	f->options.size = MIB;
+	for (off_t page = 2; page < 16; page++)
+		assert_int_equal(damage_is_seen(f, page, true), damage_is_seen(f, page, false));
+}
+
 /* ---- beside another process ----------------------------------------------------------------- */
 
 /* One that has it open, filled, until *ret_end is closed. */
@@ -1182,6 +1263,9 @@ int main(void)
 		TEST(test_it_can_never_be_read),
 		TEST(test_it_cannot_be_read_for_a_moment),
 		TEST(test_a_map_can_never_be_read),
+		TEST(test_a_purge_outlives_the_map_of_the_clock),
+		TEST(test_invalidations_lost_at_a_start_that_fails),
+		TEST(test_a_doubt_outlives_the_note),
 		TEST(test_beside_another),
 		TEST(test_its_lock_is_removed),
 		TEST(test_other_options_beside_another),

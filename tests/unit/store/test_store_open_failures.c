@@ -107,6 +107,7 @@ static const struct opening kept[] = {
 static const struct opening denied[] = {
 	{"openat",
 	 {"- store: @: cannot be made or written by this user: Permission denied", "+",
+	  "+ @/data.mdb: the clock of its purges is lost; begun anew",
 	  "+ @/data.mdb: the times of its invalidations are lost; begun anew", "+",
 	  "+ @/data.mdb: it is not known to be this cache's; set aside as data.mdb.foreign and "
 	  "begun anew",
