@@ -222,7 +222,8 @@ static bool judge(struct store *store, struct store_note *ret_note, struct diagn
 	 */
 	if (store->clock_lost && left != STORE_LEFT_REBOOTED) {
 		store->invalidations_lost = true;
-		atomic_store(&store_invalidations(store)->last, 0);
+		/* relaxed: no other process has the store open */
+		atomic_store_explicit(&store_invalidations(store)->last, 0, memory_order_relaxed);
 	}
 	store->renewed = left == STORE_LEFT_NOTHING;
 	if (left == STORE_LEFT_NOTHING)
