@@ -25,6 +25,7 @@ extern const struct conn_events side_events; /* of a struct side */
 
 /* A loop, and the first so many sides, with pairs of Unix sockets.  Each of these fails the test. */
 void sides_open(unsigned count);
+int sides_setup(void **state); /* two of them, for a test */
 void sides_close(void);
 
 void side_close(struct side *side);

@@ -20,13 +20,6 @@
 
 static struct side *const one = &sides[0], *const other = &sides[1];
 
-static int setup(void **state)
-{
-	(void)state;
-	sides_open(2);
-	return 0;
-}
-
 static int teardown(void **state)
 {
 	(void)state;
@@ -281,7 +274,7 @@ static void bytes_pass_through_a_pipe(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, sides_setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(bytes_come_before_the_end),
 		TEST(what_receiving_fails_with),

@@ -22,13 +22,6 @@
 
 static struct side *const one = &sides[0], *const other = &sides[1];
 
-static int setup(void **state)
-{
-	(void)state;
-	sides_open(2);
-	return 0;
-}
-
 static int teardown(void **state)
 {
 	(void)state;
@@ -253,7 +246,7 @@ static void to_a_path(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, sides_setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(to_this_machine_is_connected_at_once),
 		TEST(the_first_descriptor_is_one),

@@ -19,13 +19,6 @@
 
 static struct side *const one = &sides[0], *const other = &sides[1];
 
-static int setup(void **state)
-{
-	(void)state;
-	sides_open(2);
-	return 0;
-}
-
 static int teardown(void **state)
 {
 	(void)state;
@@ -525,7 +518,7 @@ static void in_the_clear_it_names_nobody(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, sides_setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(an_event_comes_as_long_as_there_is_something),
 		TEST(a_byte_at_a_time),
